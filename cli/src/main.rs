@@ -1,0 +1,2 @@
+//! The `firesteel` command.
+fn main() {}

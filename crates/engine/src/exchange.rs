@@ -1,0 +1,85 @@
+//! The exchange as a node of the logical plan: rows change partitions because the program asked for it. (Exchanges that operators
+//! need are put in by the physical planner.) DataFusion's own `Repartition` node is not used: its optimizer drops what it holds
+//! to be useless, and a user-asked partition count is a promise.
+
+use datafusion::common::{DFSchemaRef, Result};
+use datafusion::logical_expr::expr::Sort;
+use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
+use std::cmp::Ordering;
+use std::fmt;
+
+/// Where rows go.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// Row by row in turn, over that many partitions: `repartition(n)`.
+    RoundRobin(u32),
+    /// By hash of the expressions.
+    Hash(Vec<Expr>, u32),
+    /// By order: at most that many partitions, whose bounds are found by sampling.
+    Range(Vec<Sort>, u32),
+    /// Neighbouring partitions are put together without a shuffle, down to that many: `coalesce(n)`.
+    Coalesce(u32),
+}
+
+/// Rows of `input`, in other partitions.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Exchange {
+    /// The rows.
+    pub input: LogicalPlan,
+    /// Where they go.
+    pub target: Target,
+}
+
+impl PartialOrd for Exchange {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        self.input.partial_cmp(&other.input)
+    }
+}
+
+impl UserDefinedLogicalNodeCore for Exchange {
+    fn name(&self) -> &'static str {
+        "Exchange"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        vec![&self.input]
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        self.input.schema()
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        match &self.target {
+            Target::Hash(keys, _) => keys.clone(),
+            Target::Range(order, _) => order.iter().map(|key| key.expr.clone()).collect(),
+            Target::RoundRobin(_) | Target::Coalesce(_) => Vec::new(),
+        }
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.target {
+            Target::RoundRobin(n) => write!(f, "Exchange: round robin, {n} partitions"),
+            Target::Hash(_, n) => write!(f, "Exchange: hash, {n} partitions"),
+            Target::Range(_, n) => write!(f, "Exchange: range, {n} partitions"),
+            Target::Coalesce(n) => write!(f, "Coalesce: {n} partitions"),
+        }
+    }
+
+    fn with_exprs_and_inputs(
+        &self,
+        exprs: Vec<Expr>,
+        mut inputs: Vec<LogicalPlan>,
+    ) -> Result<Self> {
+        let target = match &self.target {
+            Target::Hash(_, n) => Target::Hash(exprs, *n),
+            Target::Range(order, n) => {
+                let order =
+                    order.iter().zip(exprs).map(|(key, expr)| key.with_expr(expr)).collect();
+                Target::Range(order, *n)
+            }
+            other => other.clone(),
+        };
+        Ok(Self { input: inputs.swap_remove(0), target })
+    }
+}

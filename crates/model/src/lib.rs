@@ -1,0 +1,16 @@
+//! The words of the domain: ids, small values, typed settings. No I/O, no behaviour.
+
+mod failure;
+mod id;
+mod map_output;
+mod size;
+
+pub mod conf;
+
+pub use failure::{BlockProblem, TaskFailure};
+pub use id::{
+    ApplicationId, Attempt, Epoch, ExecutorId, Fingerprint, JobId, ParseFingerprintError,
+    ShuffleId, StageId, TaskId, VolumeId,
+};
+pub use map_output::{MapOutput, MapOutputId};
+pub use size::{ByteSize, ParseSizeError};

@@ -1,0 +1,320 @@
+//! Commands: what changes the session, the catalogue, or data.
+
+use crate::relation::SchemaOrText;
+use crate::{Expr, Field, Relation};
+
+/// One SQL statement.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Statement {
+    /// Yields rows.
+    Query(Relation),
+    /// Does something; may also yield rows.
+    Command(Command),
+}
+
+/// A command.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(
+    missing_docs,
+    reason = "the field names are Spark's and SQL's own; what is not obvious has a comment"
+)]
+pub enum Command {
+    CreateView(View),
+    Write(Write),
+    /// `INSERT INTO` / `INSERT OVERWRITE` a table; `columns` empty is all, in order.
+    Insert {
+        table: Vec<String>,
+        columns: Vec<String>,
+        input: Relation,
+        overwrite: bool,
+        partition: Vec<(String, Option<Expr>)>,
+    },
+    CreateTable(CreateTable),
+    CreateDatabase {
+        name: Vec<String>,
+        if_not_exists: bool,
+        comment: Option<String>,
+        location: Option<String>,
+    },
+    DropDatabase {
+        name: Vec<String>,
+        if_exists: bool,
+        cascade: bool,
+    },
+    DropTable {
+        name: Vec<String>,
+        if_exists: bool,
+        purge: bool,
+    },
+    DropView {
+        name: Vec<String>,
+        if_exists: bool,
+    },
+    TruncateTable {
+        name: Vec<String>,
+    },
+    /// `USE db`.
+    UseDatabase {
+        name: Vec<String>,
+    },
+    /// `USE CATALOG c` / `SET CATALOG c`.
+    UseCatalog {
+        name: String,
+    },
+    /// `SET key = value`; without value shows it; without key shows all.
+    Set {
+        key: Option<String>,
+        value: Option<String>,
+    },
+    /// `RESET key`, or all.
+    Reset {
+        key: Option<String>,
+    },
+    SetTimeZone {
+        zone: String,
+    },
+    Explain {
+        mode: ExplainMode,
+        statement: Box<Statement>,
+    },
+    DescribeTable {
+        name: Vec<String>,
+        extended: bool,
+        column: Option<String>,
+    },
+    DescribeQuery {
+        query: Relation,
+    },
+    DescribeFunction {
+        name: String,
+        extended: bool,
+    },
+    DescribeDatabase {
+        name: Vec<String>,
+        extended: bool,
+    },
+    ShowTables {
+        database: Option<Vec<String>>,
+        pattern: Option<String>,
+    },
+    ShowViews {
+        database: Option<Vec<String>>,
+        pattern: Option<String>,
+    },
+    ShowDatabases {
+        pattern: Option<String>,
+    },
+    ShowColumns {
+        table: Vec<String>,
+    },
+    ShowFunctions {
+        pattern: Option<String>,
+    },
+    ShowCreateTable {
+        name: Vec<String>,
+    },
+    ShowCatalogs {
+        pattern: Option<String>,
+    },
+    ShowCurrentNamespace,
+    CacheTable {
+        name: Vec<String>,
+        query: Option<Relation>,
+        lazy: bool,
+    },
+    UncacheTable {
+        name: Vec<String>,
+        if_exists: bool,
+    },
+    ClearCache,
+    RefreshTable {
+        name: Vec<String>,
+    },
+    /// A request of `spark.catalog`.
+    Catalog(CatalogRequest),
+}
+
+/// A view to create.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct View {
+    pub name: Vec<String>,
+    pub query: Relation,
+    /// Names of the columns; empty keeps those of the query.
+    pub columns: Vec<String>,
+    pub replace: ReplaceMode,
+    /// Of the session, or of all sessions (`global_temp`).
+    pub temporary: bool,
+    pub global: bool,
+}
+
+/// What happens if the name exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum ReplaceMode {
+    Fail,
+    Replace,
+    Keep,
+}
+
+/// Data to write.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Write {
+    pub input: Relation,
+    /// `None` is the session's default source.
+    pub format: Option<String>,
+    pub target: WriteTarget,
+    pub mode: SaveMode,
+    pub partition_by: Vec<String>,
+    pub options: Vec<(String, String)>,
+    /// Number, columns and order of buckets.
+    pub bucket_by: Option<(u32, Vec<String>)>,
+    pub sort_by: Vec<String>,
+}
+
+/// Where data goes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WriteTarget {
+    /// A directory.
+    Path(String),
+    /// `saveAsTable`: creates the table.
+    Table(Vec<String>),
+    /// `insertInto`: the table exists, columns by position.
+    InsertInto(Vec<String>),
+    /// `format("noop")` and others that need no place.
+    None,
+}
+
+/// What happens if the target exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SaveMode {
+    /// Spark's default: an error.
+    ErrorIfExists,
+    /// Adds.
+    Append,
+    /// Replaces.
+    Overwrite,
+    /// Leaves it as it is.
+    Ignore,
+}
+
+/// A table to create.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct CreateTable {
+    pub name: Vec<String>,
+    pub replace: ReplaceMode,
+    pub schema: Vec<Field>,
+    /// `USING`.
+    pub format: Option<String>,
+    pub options: Vec<(String, String)>,
+    pub location: Option<String>,
+    pub partition_by: Vec<String>,
+    pub comment: Option<String>,
+    pub properties: Vec<(String, String)>,
+    /// `AS SELECT`.
+    pub query: Option<Relation>,
+}
+
+/// How much `explain` shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are Spark's")]
+pub enum ExplainMode {
+    Simple,
+    Extended,
+    Codegen,
+    Cost,
+    Formatted,
+}
+
+/// `spark.catalog`. Results are rows, as the client's converter expects them.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(
+    missing_docs,
+    reason = "the names are those of `spark.catalog`'s methods and their parameters"
+)]
+pub enum CatalogRequest {
+    CurrentDatabase,
+    SetCurrentDatabase {
+        name: String,
+    },
+    ListDatabases {
+        pattern: Option<String>,
+    },
+    ListTables {
+        database: Option<String>,
+        pattern: Option<String>,
+    },
+    ListFunctions {
+        database: Option<String>,
+        pattern: Option<String>,
+    },
+    ListColumns {
+        table: String,
+        database: Option<String>,
+    },
+    GetDatabase {
+        name: String,
+    },
+    GetTable {
+        name: String,
+        database: Option<String>,
+    },
+    GetFunction {
+        name: String,
+        database: Option<String>,
+    },
+    DatabaseExists {
+        name: String,
+    },
+    TableExists {
+        name: String,
+        database: Option<String>,
+    },
+    FunctionExists {
+        name: String,
+        database: Option<String>,
+    },
+    CreateTable {
+        name: String,
+        path: Option<String>,
+        format: Option<String>,
+        schema: Option<SchemaOrText>,
+        options: Vec<(String, String)>,
+        description: Option<String>,
+        external: bool,
+    },
+    DropTempView {
+        name: String,
+    },
+    DropGlobalTempView {
+        name: String,
+    },
+    RecoverPartitions {
+        name: String,
+    },
+    IsCached {
+        name: String,
+    },
+    CacheTable {
+        name: String,
+    },
+    UncacheTable {
+        name: String,
+    },
+    ClearCache,
+    RefreshTable {
+        name: String,
+    },
+    RefreshByPath {
+        path: String,
+    },
+    CurrentCatalog,
+    SetCurrentCatalog {
+        name: String,
+    },
+    ListCatalogs {
+        pattern: Option<String>,
+    },
+}

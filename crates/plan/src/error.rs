@@ -1,0 +1,141 @@
+//! What a program is told when its request fails, in Spark's terms: a kind, an error class, its parameters.
+
+use crate::ParseError;
+use std::fmt;
+
+/// A failure as Spark's clients expect it. PySpark picks its exception by `kind` and its users match on `class`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SparkError {
+    /// Which exception it becomes.
+    pub kind: ErrorKind,
+    /// Spark's error class, such as `UNRESOLVED_COLUMN.WITH_SUGGESTION`; empty if it has none.
+    pub class: String,
+    /// Message parameters of the class, by name.
+    pub parameters: Vec<(String, String)>,
+    /// The message as a sentence, without the class.
+    pub message: String,
+    /// What caused it, outermost first; each a message.
+    pub causes: Vec<String>,
+}
+
+/// Spark's exception classes that clients tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each is named after its exception class")]
+pub enum ErrorKind {
+    Analysis,
+    Parse,
+    NoSuchTable,
+    NoSuchDatabase,
+    TableExists,
+    TempTableExists,
+    IllegalArgument,
+    Arithmetic,
+    ArrayIndex,
+    DateTime,
+    NumberFormat,
+    Unsupported,
+    UnsupportedFeature,
+    Python,
+    Runtime,
+    /// A job that failed while it ran.
+    Spark,
+    /// A defect of this server.
+    Internal,
+}
+
+impl SparkError {
+    /// A failure of a class; `parameters` are written as the message needs them.
+    pub fn new(
+        kind: ErrorKind,
+        class: &str,
+        message: impl Into<String>,
+        parameters: &[(&str, &str)],
+    ) -> Self {
+        Self {
+            kind,
+            class: class.to_owned(),
+            parameters: parameters
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
+            message: message.into(),
+            causes: Vec::new(),
+        }
+    }
+
+    /// A failed analysis.
+    pub fn analysis(class: &str, message: impl Into<String>, parameters: &[(&str, &str)]) -> Self {
+        Self::new(ErrorKind::Analysis, class, message, parameters)
+    }
+
+    /// Something of Spark that is not served, by its name.
+    pub fn unsupported(what: impl fmt::Display) -> Self {
+        Self::new(
+            ErrorKind::UnsupportedFeature,
+            "UNSUPPORTED_FEATURE",
+            format!("The feature is not supported: {what} is not served yet."),
+            &[],
+        )
+    }
+
+    /// A defect of this server.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Internal, "INTERNAL_ERROR", message, &[])
+    }
+
+    /// Five letters and digits of the SQL standard, where the class has one.
+    pub fn sql_state(&self) -> Option<&'static str> {
+        let state = match self.class.split('.').next()? {
+            "UNRESOLVED_COLUMN" => "42703",
+            "AMBIGUOUS_REFERENCE" => "42704",
+            "TABLE_OR_VIEW_NOT_FOUND" => "42P01",
+            "SCHEMA_NOT_FOUND" => "42704",
+            "TABLE_OR_VIEW_ALREADY_EXISTS" | "TEMP_TABLE_OR_VIEW_ALREADY_EXISTS" => "42P07",
+            "UNRESOLVED_ROUTINE" => "42883",
+            "PARSE_SYNTAX_ERROR" | "PARSE_EMPTY_STATEMENT" => "42601",
+            "DATATYPE_MISMATCH" => "42K09",
+            "WRONG_NUM_ARGS" => "42605",
+            "DIVIDE_BY_ZERO" => "22012",
+            "ARITHMETIC_OVERFLOW" | "CAST_OVERFLOW" | "NUMERIC_VALUE_OUT_OF_RANGE" => "22003",
+            "CAST_INVALID_INPUT" => "22018",
+            "PATH_NOT_FOUND" => "42K03",
+            "PATH_ALREADY_EXISTS" => "42K04",
+            "MISSING_AGGREGATION" | "MISSING_GROUP_BY" => "42803",
+            "UNSUPPORTED_FEATURE" => "0A000",
+            "INTERNAL_ERROR" => "XX000",
+            _ => return None,
+        };
+        Some(state)
+    }
+}
+
+impl fmt::Display for SparkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.class.is_empty() {
+            write!(f, "[{}] ", self.class)?;
+        }
+        f.write_str(&self.message)?;
+        match self.sql_state() {
+            Some(state) => write!(f, " SQLSTATE: {state}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for SparkError {}
+
+impl From<ParseError> for SparkError {
+    fn from(error: ParseError) -> Self {
+        let mut message = error.message;
+        if error.line > 0 {
+            message.push_str(&format!(" (line {}, pos {})", error.line, error.position));
+        }
+        Self {
+            kind: ErrorKind::Parse,
+            class: error.class.to_owned(),
+            parameters: error.parameters,
+            message,
+            causes: Vec::new(),
+        }
+    }
+}

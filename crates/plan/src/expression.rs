@@ -1,0 +1,296 @@
+//! Expressions as the user wrote them: names, not columns; function names, not functions.
+
+use crate::{DataType, Relation};
+
+/// An unresolved expression.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Expr {
+    /// A constant.
+    Literal(Literal),
+    /// A column, or a field of a struct column, by name. `plan_id` binds it to the relation with that id (`df["a"]`).
+    Column {
+        /// Parts of the name: `t.a.b` is `["t", "a", "b"]`.
+        name: Vec<String>,
+        /// The relation of the program that it belongs to.
+        plan_id: Option<i64>,
+    },
+    /// All columns whose name matches a Java regular expression (`df.colRegex`, or a quoted name in SQL).
+    ColumnRegex {
+        /// The pattern.
+        pattern: String,
+        /// As in `Column`.
+        plan_id: Option<i64>,
+    },
+    /// `*` or `t.*` or `struct.*`; `except` names columns left out (`* EXCEPT (a, b)`).
+    Star {
+        /// Qualifier; empty for `*`.
+        target: Vec<String>,
+        /// Columns left out.
+        except: Vec<Vec<String>>,
+        /// As in `Column`.
+        plan_id: Option<i64>,
+    },
+    /// A call of a function or operator by name. Operators have Spark's names: `+ - * / % == <=> < <= > >= and or not
+    /// in like rlike ilike between isnull isnotnull when if negative & | ^ ~ ||`; `in`'s first argument is the value;
+    /// `when` takes condition, value pairs and perhaps an else value last.
+    Function(FunctionCall),
+    /// A new name (several for a generator). `metadata` is a JSON object for the resulting field.
+    Alias {
+        /// What is named.
+        expr: Box<Expr>,
+        /// The name or, for a generator, names.
+        names: Vec<String>,
+        /// Metadata of the field.
+        metadata: Option<String>,
+    },
+    /// `CAST`, `TRY_CAST`.
+    Cast {
+        /// What is cast.
+        expr: Box<Expr>,
+        /// Target type.
+        to: DataType,
+        /// What a value that does not fit becomes.
+        mode: CastMode,
+    },
+    /// An order where an expression is expected (the arguments of `df.sort`).
+    SortOrder(Box<SortOrder>),
+    /// A window function call.
+    Window {
+        /// The function: an `Expr::Function`.
+        function: Box<Expr>,
+        /// Partitions, order and frame.
+        spec: Box<WindowSpec>,
+    },
+    /// A function value: `x -> x + 1`. In the body, the parameters are `LambdaVariable`s (`sql` and `connect` both see to it).
+    Lambda {
+        /// The body.
+        body: Box<Expr>,
+        /// Names of the parameters.
+        parameters: Vec<String>,
+    },
+    /// A parameter of the enclosing lambda.
+    LambdaVariable(String),
+    /// `child[extraction]`, or `child.field` with a string literal: array element, map value, or struct field.
+    ExtractValue {
+        /// Array, map or struct.
+        child: Box<Expr>,
+        /// Index, key or field name.
+        extraction: Box<Expr>,
+    },
+    /// `withField` (a value) or `dropFields` (none) on a struct.
+    UpdateField {
+        /// The struct.
+        child: Box<Expr>,
+        /// Path of the field.
+        field: Vec<String>,
+        /// The new value; `None` drops the field.
+        value: Option<Box<Expr>>,
+    },
+    /// `name => value` in an argument list.
+    NamedArgument {
+        /// Parameter.
+        name: String,
+        /// Its value.
+        value: Box<Expr>,
+    },
+    /// A query used as a value. A `SubqueryKind::In` holds the values compared.
+    Subquery {
+        /// How it is used.
+        kind: SubqueryKind,
+        /// The query. From a client that sends it apart, the relation `RelationKind::Reference`.
+        query: Box<Relation>,
+    },
+    /// SQL text of one expression, to be parsed by `TextParser::expression`.
+    Text(String),
+    /// A named (`:name`) or positional (`?`, named by its index from 0) parameter of SQL text.
+    Parameter(String),
+}
+
+/// A call by name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FunctionCall {
+    /// Name as written; matched without case. May be qualified (`builtin.abs`): the last part counts.
+    pub name: String,
+    /// Arguments.
+    pub args: Vec<Expr>,
+    /// `DISTINCT` in an aggregate.
+    pub distinct: bool,
+    /// `IGNORE NULLS` in a window function or `first`/`last`.
+    pub ignore_nulls: bool,
+    /// `FILTER (WHERE …)` of an aggregate.
+    pub filter: Option<Box<Expr>>,
+    /// `WITHIN GROUP (ORDER BY …)`.
+    pub within_group: Vec<SortOrder>,
+}
+
+/// A constant. Numbers of time are those of Spark's own representation.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the variants are Spark's own type names")]
+pub enum Literal {
+    /// Null of a type; `DataType::Null` where none is known.
+    Null(DataType),
+    Boolean(bool),
+    Byte(i8),
+    Short(i16),
+    Integer(i32),
+    Long(i64),
+    Float(f32),
+    Double(f64),
+    /// `unscaled / 10^scale`.
+    Decimal {
+        unscaled: i128,
+        precision: u8,
+        scale: i8,
+    },
+    String(String),
+    Binary(Vec<u8>),
+    /// Days since 1970-01-01.
+    Date(i32),
+    /// Microseconds since 1970-01-01 00:00 UTC.
+    Timestamp(i64),
+    /// Microseconds since 1970-01-01 00:00 of a clock without zone.
+    TimestampNtz(i64),
+    /// Nanoseconds since midnight.
+    Time(i64),
+    /// Timestamp or date text whose zone is that of the session: `TIMESTAMP '…'`. Kept as text until resolved.
+    TimestampText(String),
+    /// Months.
+    YearMonthInterval(i32),
+    /// Microseconds.
+    DayTimeInterval(i64),
+    CalendarInterval {
+        months: i32,
+        days: i32,
+        microseconds: i64,
+    },
+    Array {
+        element: DataType,
+        values: Vec<Literal>,
+    },
+    Map {
+        key: DataType,
+        value: DataType,
+        entries: Vec<(Literal, Literal)>,
+    },
+    Struct(Vec<(String, Literal)>),
+}
+
+/// What a cast does with a value that does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CastMode {
+    /// By the session: an error in ANSI mode, null otherwise.
+    Session,
+    /// An error.
+    Ansi,
+    /// Null.
+    Try,
+}
+
+/// One key of an order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SortOrder {
+    /// The key.
+    pub expr: Expr,
+    /// Smallest first.
+    pub ascending: bool,
+    /// Where nulls go.
+    pub nulls: NullOrder,
+}
+
+/// Where nulls go in an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NullOrder {
+    /// Spark's default: first when ascending, last when descending.
+    Default,
+    /// Before all values.
+    First,
+    /// After all values.
+    Last,
+}
+
+/// `OVER (…)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WindowSpec {
+    /// `PARTITION BY`.
+    pub partition_by: Vec<Expr>,
+    /// `ORDER BY`.
+    pub order_by: Vec<SortOrder>,
+    /// Rows seen; `None` is Spark's default for the order.
+    pub frame: Option<WindowFrame>,
+}
+
+/// Rows that a window function sees.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WindowFrame {
+    /// Rows or range.
+    pub units: FrameUnits,
+    /// First row.
+    pub lower: FrameBound,
+    /// Last row.
+    pub upper: FrameBound,
+}
+
+/// What a frame's bounds count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrameUnits {
+    /// Rows.
+    Rows,
+    /// Differences of the order key.
+    Range,
+}
+
+/// A bound of a frame.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the names are SQL's own")]
+pub enum FrameBound {
+    UnboundedPreceding,
+    UnboundedFollowing,
+    CurrentRow,
+    /// Rows or difference after the current row; negative is before.
+    Offset(Box<Expr>),
+}
+
+/// How a subquery is used.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SubqueryKind {
+    /// Its one value.
+    Scalar,
+    /// Whether it has rows.
+    Exists,
+    /// Whether the values are among its rows.
+    In(Vec<Expr>),
+}
+
+impl Expr {
+    /// A column by one name.
+    pub fn column(name: impl Into<String>) -> Self {
+        Self::Column { name: vec![name.into()], plan_id: None }
+    }
+
+    /// A plain call.
+    pub fn call(name: impl Into<String>, args: Vec<Self>) -> Self {
+        Self::Function(FunctionCall {
+            name: name.into(),
+            args,
+            distinct: false,
+            ignore_nulls: false,
+            filter: None,
+            within_group: Vec::new(),
+        })
+    }
+
+    /// `expr AS name`.
+    pub fn alias(self, name: impl Into<String>) -> Self {
+        Self::Alias { expr: Box::new(self), names: vec![name.into()], metadata: None }
+    }
+
+    /// A string constant.
+    pub fn string(value: impl Into<String>) -> Self {
+        Self::Literal(Literal::String(value.into()))
+    }
+
+    /// An `int` constant.
+    pub fn integer(value: i32) -> Self {
+        Self::Literal(Literal::Integer(value))
+    }
+}

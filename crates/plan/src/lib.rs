@@ -1,0 +1,68 @@
+//! What a program asks for, before anything is looked up: Spark's relations, expressions, commands and types.
+//!
+//! Spark Connect messages (`connect`) and SQL text (`sql`) both become these enums, and only `engine` gives
+//! names, types and functions a meaning. Nothing here is resolved: a column is a name, a function is a name.
+
+mod command;
+mod error;
+mod expression;
+mod name;
+mod relation;
+mod types;
+
+pub use command::{
+    CatalogRequest, Command, CreateTable, ExplainMode, ReplaceMode, SaveMode, Statement, View,
+    Write, WriteTarget,
+};
+pub use error::{ErrorKind, SparkError};
+pub use expression::{
+    CastMode, Expr, FrameBound, FrameUnits, FunctionCall, Literal, NullOrder, SortOrder,
+    SubqueryKind, WindowFrame, WindowSpec,
+};
+pub use name::{BadName, parse_name, quote_if_needed, quote_name};
+pub use relation::{
+    Aggregate, Grouping, HintArgument, Join, JoinCondition, JoinType, NaFill, Pivot, Relation,
+    RelationKind, Sample, ScanOptions, SchemaOrText, SetOperation, SetOperator, Statistics,
+    Unpivot,
+};
+pub use types::{DataType, Field, IntervalUnit};
+
+use std::fmt;
+
+/// Turns text into plans. Implemented by `sql`, used by `engine`, which must not know the SQL grammar.
+pub trait TextParser: fmt::Debug + Send + Sync {
+    /// One statement, such as the argument of `spark.sql`. A trailing semicolon is allowed.
+    fn statement(&self, text: &str) -> Result<Statement, ParseError>;
+    /// One expression, such as the argument of `selectExpr`; an alias is allowed.
+    fn expression(&self, text: &str) -> Result<Expr, ParseError>;
+    /// One data type in DDL form, such as `decimal(10,2)`, or a bare field list such as `a int, b string`.
+    fn data_type(&self, text: &str) -> Result<DataType, ParseError>;
+}
+
+/// Text that is not valid Spark SQL. `Display` is the whole message, with line and position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseError {
+    /// Spark's error class, such as `PARSE_SYNTAX_ERROR`.
+    pub class: &'static str,
+    /// Spark's message parameters of that class, in order of name.
+    pub parameters: Vec<(String, String)>,
+    /// What is wrong, as a sentence, without the class.
+    pub message: String,
+    /// Line of the text, from 1; 0 if unknown.
+    pub line: u32,
+    /// Position in the line, from 0.
+    pub position: u32,
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}] {}", self.class, self.message)?;
+        if self.line > 0 {
+            write!(f, " (line {}, pos {})", self.line, self.position)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl std::error::Error for ParseError {}
