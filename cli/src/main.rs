@@ -1,2 +1,126 @@
-//! The `firesteel` command.
-fn main() {}
+//! The `firesteel` command: what a person types. On one machine it is also the cluster manager, and the same file is the driver and
+//! the executor process.
+
+mod application;
+mod arguments;
+mod home;
+mod manager;
+mod manifest;
+mod processes;
+mod progress;
+mod python;
+mod status;
+
+use anyhow::{Context, Result};
+use application::Application;
+use arguments::{Arguments, Command};
+use clap::{CommandFactory, Parser};
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() => return fail(arguments::one_line(&error), 2),
+        Err(help) => {
+            let _ = help.print();
+            return ExitCode::SUCCESS;
+        }
+    };
+    match dispatch(arguments.command) {
+        Ok(code) => code,
+        Err(error) => fail(format!("{error:#}"), 1),
+    }
+}
+
+fn fail(problem: String, code: u8) -> ExitCode {
+    let mut err = std::io::stderr().lock();
+    let _ = writeln!(err, "firesteel: {problem}");
+    ExitCode::from(code)
+}
+
+fn dispatch(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Run(run) => {
+            let verbose = run.settings.verbose;
+            log(verbose);
+            start(run.application()?, manager::Service::Program, verbose)
+        }
+        Command::Server(server) => {
+            log(server.settings.verbose);
+            let mut conf = server.settings.conf()?;
+            if conf.given("spark.app.name").is_none() {
+                conf.set("spark.app.name", "Spark Connect server");
+            }
+            let application = Application { conf, program: None, notes: Vec::new() };
+            start(
+                application,
+                manager::Service::Connect { port: server.port },
+                server.settings.verbose,
+            )
+        }
+        Command::Status(status) => {
+            let text =
+                runtime()?.block_on(status::show(status.application.as_deref(), status.json))?;
+            std::io::stdout().lock().write_all(text.as_bytes())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut Arguments::command(),
+                "firesteel",
+                &mut std::io::stdout(),
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Driver { settings } => {
+            log(false);
+            let settings = read_settings(&settings)?;
+            Ok(ExitCode::from(driver::run(settings)?))
+        }
+        Command::Executor { settings } => {
+            log(false);
+            let settings = read_settings(&settings)?;
+            Ok(ExitCode::from(executor::run(settings)?))
+        }
+    }
+}
+
+/// Checks the settings, then runs the application to its end.
+fn start(application: Application, service: manager::Service, verbose: bool) -> Result<ExitCode> {
+    let mut err = std::io::stderr();
+    for warning in application.conf.check()? {
+        writeln!(err, "firesteel: {warning}")?;
+    }
+    if verbose {
+        for note in &application.notes {
+            writeln!(err, "firesteel: {note}")?;
+        }
+        for (key, value) in application.conf.iter() {
+            writeln!(err, "firesteel: {key}={value}")?;
+        }
+    }
+    let code = runtime()?.block_on(manager::run(application, service))?;
+    Ok(ExitCode::from(code))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
+/// The settings of a process come through a pipe, so that no token stands in a list of processes.
+fn read_settings<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("reading settings from {}", path.display()))?;
+    serde_json::from_str(&text).context("reading settings")
+}
+
+fn log(verbose: bool) {
+    let default = if verbose { "info" } else { "warn" };
+    let filter =
+        EnvFilter::try_from_env("FIRESTEEL_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

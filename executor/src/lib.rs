@@ -1,1 +1,86 @@
-//! executor
+//! The executor process: runs tasks in slots and serves blocks to peers. It cannot plan and cannot schedule.
+//!
+//! One thread talks to the driver (`link`), as many threads as there are slots run tasks (`tasks`), and blocks of map outputs come and
+//! go beside both (`blocks`). An executor whose driver is gone ends: on a restart the driver's successor gets executors of its own.
+
+mod blocks;
+mod link;
+mod settings;
+mod tasks;
+
+pub use settings::{Mount, Settings};
+
+use anyhow::{Context, Result};
+use blocks::{Blocks, Locations, Peers, Server};
+use engine::{TaskRuntime, TaskSettings};
+use link::Link;
+use model::ByteSize;
+use shuffle::{Catalogue, Durability, Volume, WriterOptions};
+use std::sync::Arc;
+use tasks::Tasks;
+
+/// Exit code of an executor that could not make its directories; Spark's own.
+const NO_LOCAL_DIRECTORY: u8 = 53;
+
+/// Stack of a thread that runs tasks: deep expressions recurse.
+const STACK_BYTES: usize = 8 << 20;
+
+/// Runs an executor until the driver lets it go or is gone. Returns the process's exit code.
+pub fn run(settings: Settings) -> Result<u8> {
+    // The cluster manager of this machine is the parent process: nothing outlives it, however it ends.
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    let volume = match open_volume(&settings) {
+        Ok(volume) => volume,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            return Ok(NO_LOCAL_DIRECTORY);
+        }
+    };
+    let tasks = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(settings.slots as usize)
+        .thread_name("task")
+        .thread_stack_size(STACK_BYTES)
+        .enable_all()
+        .build()?;
+    let control = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let code = control.block_on(work(settings, volume, tasks.handle().clone()));
+    // Tasks that still run are of no use to anybody.
+    tasks.shutdown_background();
+    code
+}
+
+fn open_volume(settings: &Settings) -> Result<Volume> {
+    let Mount { volume, path } = &settings.volume;
+    std::fs::create_dir_all(&settings.scratch)
+        .with_context(|| format!("creating {}", settings.scratch.display()))?;
+    let opened = Volume::create(path, volume.clone(), settings.application.clone())
+        .with_context(|| format!("opening volume {volume} at {}", path.display()))?;
+    // From now on, what executors of an earlier driver write is refused.
+    opened.raise_fence(settings.epoch)?;
+    Ok(opened)
+}
+
+async fn work(settings: Settings, volume: Volume, tasks: tokio::runtime::Handle) -> Result<u8> {
+    let token = proto::Token::new(settings.token.as_str())?;
+    let catalogue = Arc::new(Catalogue::new([volume.clone()]));
+    let server = Server::start(&settings.host, token.clone(), Arc::clone(&catalogue)).await?;
+    let locations = Arc::new(Locations::default());
+    let blocks = Blocks {
+        catalogue: Arc::clone(&catalogue),
+        peers: Peers::new(token.clone()),
+        locations: Arc::clone(&locations),
+    };
+    let durability = if settings.sync { Durability::Machine } else { Durability::Process };
+    let task_settings = TaskSettings {
+        memory: ByteSize(settings.memory_bytes),
+        spill_dirs: vec![settings.scratch.clone()],
+        spill_limit: ByteSize(u64::MAX / 2),
+        volume,
+        writer: WriterOptions { durability, ..WriterOptions::default() },
+    };
+    let runtime = TaskRuntime::new(task_settings, Arc::new(blocks))?;
+    let (tasks, ends) = Tasks::new(Arc::new(runtime), tasks, settings.epoch);
+    let link =
+        Link { settings, token, block_address: server.address.clone(), catalogue, locations };
+    link.serve(tasks, ends).await
+}

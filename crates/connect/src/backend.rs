@@ -91,12 +91,12 @@ pub struct Operation {
 /// The three forms of a request.
 #[derive(Debug, Clone)]
 pub enum Work {
-    /// Yields rows: `Schema`, then `Batch`es.
+    /// Yields rows: `Schema`, then `Batch`es, at least one: a client needs the Arrow schema even of no rows.
     Query(Relation),
     /// Does something; may yield rows.
     Command(Command),
-    /// `spark.sql(…)`: a relation of kind `Sql`. A query is only checked and answered with `LazyQuery`; a command is run and
-    /// its rows are answered as `Schema` and `Batch`es.
+    /// `spark.sql(…)`: a relation of kind `Sql`, or `With` over one where the text names DataFrames. A query is only
+    /// checked and answered with `LazyQuery`; a command is run and its rows are answered as `Schema` and `Batch`es.
     Sql(Relation),
 }
 

@@ -1,8 +1,50 @@
 //! Everything that knows Spark Connect: its messages to `plan`, results to its messages.
+//!
+//! `routes` is the door: the whole service over a `Backend`, which the driver implements. A request becomes a `plan`
+//! (`relation`, `expression`, `command`, `types` …), the backend runs it, and what it yields is kept per operation until
+//! the client has released it, so that a client may come back after any answer.
+//!
+//! Messages are decoded and taken apart by recursion: the runtime that serves this needs threads with `STACK_BYTES` of stack.
 
+mod analyze;
+mod artifacts;
 mod backend;
+mod catalog;
+mod codec;
+mod command;
+mod config;
+mod error;
+mod execute;
+mod expression;
+mod ipc;
+mod json_type;
+mod literal;
+mod operation;
+mod reader;
+mod relation;
+mod service;
+mod session;
+mod status;
+mod types;
+
+/// The messages of Spark Connect, generated from `proto/`.
+#[expect(
+    clippy::all,
+    clippy::pedantic,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::clone_on_ref_ptr,
+    missing_docs,
+    unused_qualifications,
+    reason = "generated code"
+)]
+#[cfg_attr(doc, expect(rustdoc::all, reason = "generated comments"))]
+pub mod pb {
+    include!("generated/spark.connect.rs");
+}
 
 pub use backend::{
     Backend, Operation, Progress, Response, Responses, Session, SessionKey, StageProgress,
     StorageLevel, Work,
 };
+pub use service::{MESSAGE_LIMIT_BYTES, STACK_BYTES, routes};

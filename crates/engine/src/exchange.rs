@@ -6,6 +6,7 @@ use datafusion::common::{DFSchemaRef, Result};
 use datafusion::logical_expr::expr::Sort;
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::fmt;
 
 /// Where rows go.
@@ -64,6 +65,24 @@ impl UserDefinedLogicalNodeCore for Exchange {
             Target::Range(_, n) => write!(f, "Exchange: range, {n} partitions"),
             Target::Coalesce(n) => write!(f, "Coalesce: {n} partitions"),
         }
+    }
+
+    /// Columns that nobody above reads do not travel.
+    fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
+        let mut columns = output_columns.to_vec();
+        for key in self.expressions() {
+            for column in key.column_refs() {
+                columns.push(self.input.schema().maybe_index_of_column(column)?);
+            }
+        }
+        columns.sort_unstable();
+        columns.dedup();
+        Some(vec![columns])
+    }
+
+    /// A row that is not wanted above need not travel.
+    fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
+        HashSet::new()
     }
 
     fn with_exprs_and_inputs(

@@ -1,7 +1,7 @@
 //! What a program is told when its request fails, in Spark's terms: a kind, an error class, its parameters.
 
 use crate::ParseError;
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// A failure as Spark's clients expect it. PySpark picks its exception by `kind` and its users match on `class`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,12 @@ pub enum ErrorKind {
     UnsupportedFeature,
     Python,
     Runtime,
+    /// A setting or key that does not exist.
+    NoSuchElement,
+    /// A request of a client that is not well formed.
+    InvalidPlan,
+    /// A session, operation or cursor that is not there, or no longer.
+    Sql,
     /// A job that failed while it ran.
     Spark,
     /// A defect of this server.
@@ -103,6 +109,11 @@ impl SparkError {
             "MISSING_AGGREGATION" | "MISSING_GROUP_BY" => "42803",
             "UNSUPPORTED_FEATURE" => "0A000",
             "INTERNAL_ERROR" => "XX000",
+            "CONNECT_INVALID_PLAN" => "56K00",
+            "INVALID_HANDLE" => "HY000",
+            "INVALID_CURSOR" => "HY109",
+            "OPERATION_CANCELED" => "HY008",
+            "SQL_CONF_NOT_FOUND" => "42K0I",
             _ => return None,
         };
         Some(state)
@@ -128,7 +139,7 @@ impl From<ParseError> for SparkError {
     fn from(error: ParseError) -> Self {
         let mut message = error.message;
         if error.line > 0 {
-            message.push_str(&format!(" (line {}, pos {})", error.line, error.position));
+            let _ = write!(message, " (line {}, pos {})", error.line, error.position);
         }
         Self {
             kind: ErrorKind::Parse,

@@ -280,6 +280,7 @@ impl Expr {
     }
 
     /// `expr AS name`.
+    #[must_use]
     pub fn alias(self, name: impl Into<String>) -> Self {
         Self::Alias { expr: Box::new(self), names: vec![name.into()], metadata: None }
     }

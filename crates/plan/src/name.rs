@@ -20,16 +20,15 @@ pub fn parse_name(text: &str) -> Result<Vec<String>, BadName> {
     let mut parts = Vec::new();
     let mut rest = text;
     loop {
-        let (part, after) = match rest.strip_prefix('`') {
-            Some(quoted) => quoted_part(quoted).ok_or_else(bad)?,
-            None => {
-                let end = rest.find('.').unwrap_or(rest.len());
-                let part = &rest[..end];
-                if part.is_empty() || part.contains('`') {
-                    return Err(bad());
-                }
-                (part.to_owned(), &rest[end..])
+        let (part, after) = if let Some(quoted) = rest.strip_prefix('`') {
+            quoted_part(quoted).ok_or_else(bad)?
+        } else {
+            let end = rest.find('.').unwrap_or(rest.len());
+            let part = &rest[..end];
+            if part.is_empty() || part.contains('`') {
+                return Err(bad());
             }
+            (part.to_owned(), &rest[end..])
         };
         parts.push(part);
         match after.strip_prefix('.') {

@@ -330,7 +330,8 @@ pub enum Grouping {
     },
 }
 
-/// Turns values of a column into columns.
+/// Turns values of a column into columns. With `Grouping::All` the groups are, as in SQL's `PIVOT`, all columns of the
+/// input that neither the pivot nor an aggregate names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pivot {
     /// Its values become columns.

@@ -8,13 +8,13 @@ use std::collections::BTreeSet;
 /// What has happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// An executor is there with free slots and the volumes that it mounts.
+    /// An executor is there with free slots and the volumes that it mounts. Said again of one that is known, it updates both.
     ExecutorRegistered {
         /// Which.
         executor: ExecutorId,
         /// Tasks that it can run at once.
         slots: u32,
-        /// Volumes whose map outputs it can read and serve.
+        /// Volumes whose map outputs it can read and serve, and where it writes its own. Without any it gets no tasks.
         volumes: BTreeSet<VolumeId>,
     },
     /// An executor is gone.
@@ -101,14 +101,14 @@ pub struct StageShape {
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
-    /// Run an attempt. All map outputs that it reads are in `Scheduler::map_outputs`.
+    /// Run an attempt. All map outputs that it reads are in `Scheduler::map_outputs`, once all commands of this event are out.
     Launch {
         /// The attempt.
         attempt: Attempt,
         /// Where.
         executor: ExecutorId,
     },
-    /// Stop an attempt: nobody needs it.
+    /// Stop an attempt: nobody needs it. Its slot stays taken until the attempt's end is reported.
     Cancel {
         /// The attempt.
         attempt: Attempt,
@@ -117,12 +117,13 @@ pub enum Command {
         /// Why, for people.
         reason: String,
     },
-    /// A map output must not be used again: it is gone or damaged.
+    /// A map output must not be used again: it is gone, damaged or made of outputs that are. Its file is to be deleted, so that
+    /// another attempt can commit in its place.
     Discard {
         /// The output.
         output: MapOutput,
-        /// What was wrong with it.
-        problem: BlockProblem,
+        /// Why.
+        reason: DiscardReason,
     },
     /// A result partition is done; this attempt's result is the one that counts.
     DeliverResult {
@@ -150,6 +151,19 @@ pub enum Command {
         /// Which.
         stage: StageId,
     },
+}
+
+/// Why a map output must not be used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiscardReason {
+    /// A reader met this.
+    Unreadable(BlockProblem),
+    /// It went with its volume.
+    VolumeLost,
+    /// It was made by, or of what was made by, a run that another has taken the place of.
+    RolledBack,
+    /// The stage has fewer partitions.
+    OutOfRange,
 }
 
 /// Why a job failed.
@@ -191,5 +205,10 @@ pub enum JobFailure {
     Cancelled {
         /// Why.
         reason: String,
+    },
+    /// Its shape contradicts itself, or what is known of a shuffle that it names.
+    Malformed {
+        /// What is wrong.
+        problem: String,
     },
 }

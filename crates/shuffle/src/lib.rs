@@ -1,1 +1,39 @@
-//! shuffle
+//! Map outputs on volumes: file format, writer, reader, catalogue of what exists, sweeping. Bytes only: what a block means is for
+//! the engine to know.
+//!
+//! A map output is one file, `<root>/<fingerprint>/<map>.out`: the blocks, then a manifest that says everything about them, then
+//! a trailer. It is written under a temporary name that carries epoch and attempt, and put in place by a rename that never
+//! replaces: the first commit wins, and whoever comes later learns who won. Every read names the attempt whose bytes it wants, and
+//! gets these bytes or an error.
+//!
+//! - [`Volume`]: a directory with an identity; refuses what belongs to another application.
+//! - [`MapOutputWriter`]: [`append`](MapOutputWriter::append) in any order, then [`commit`](MapOutputWriter::commit).
+//! - [`Catalogue`]: the volumes that this process mounts: what is on them, and their blocks.
+//! - [`wire`]: how executors ask each other for blocks. Moving the bytes is the executor's business.
+
+mod catalogue;
+mod codec;
+mod disk;
+mod error;
+mod manifest;
+mod reader;
+mod row_checksum;
+mod sweep;
+#[cfg(test)]
+mod testing;
+mod volume;
+mod volume_reader;
+pub mod wire;
+mod writer;
+
+pub use catalogue::{Catalogue, Inventory};
+pub use codec::BadBytes;
+pub use disk::{Disk, RealDisk};
+pub use error::{Damage, FileError, ReadError, VolumeError, WriteError};
+pub use manifest::{BlockSum, Extent, Manifest, OutputAttempt};
+pub use reader::MapOutputReader;
+pub use row_checksum::RowChecksum;
+pub use sweep::Swept;
+pub use volume::Volume;
+pub use volume_reader::VolumeReader;
+pub use writer::{Committed, Durability, MapOutputWriter, Summary, WriterOptions};

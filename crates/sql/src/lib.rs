@@ -1,1 +1,43 @@
-//! sql
+//! Spark SQL text to `plan`.
+//!
+//! Text becomes tokens (`tokens`, `clauses`), `sqlparser` with our dialect (`dialect`) makes queries and
+//! expressions of them, and `lower` turns these into `plan`. Statements and types that `sqlparser` lacks have
+//! parsers of their own (`statement`, `types`). Promises: no text panics or exhausts the stack, and an error says
+//! where it is. No name is looked up here.
+
+mod clauses;
+mod dialect;
+mod error;
+mod interval;
+mod literal;
+mod lower;
+mod script;
+mod statement;
+mod stream;
+mod tokens;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+pub use script::{Piece, split_statements};
+
+use plan::{DataType, Expr, ParseError, Statement, TextParser};
+
+/// Parses Spark SQL.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SparkParser;
+
+impl TextParser for SparkParser {
+    fn statement(&self, text: &str) -> Result<Statement, ParseError> {
+        stream::parse(text, statement::statement)
+    }
+
+    fn expression(&self, text: &str) -> Result<Expr, ParseError> {
+        stream::parse(text, lower::named_expression)
+    }
+
+    fn data_type(&self, text: &str) -> Result<DataType, ParseError> {
+        stream::parse(text, types::type_or_fields)
+    }
+}

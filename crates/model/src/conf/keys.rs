@@ -32,6 +32,9 @@ keys! {
     EXECUTOR_MEMORY: ByteSize = "spark.executor.memory", Some("1g"), Static, Honoured, "Memory of an executor, shared by its tasks.";
     EXECUTOR_CORES: u32 = "spark.executor.cores", Some("1"), Static, Honoured, "Task slots of an executor.";
     EXECUTOR_INSTANCES: u32 = "spark.executor.instances", Some("2"), Static, Honoured, "Executors wanted.";
+    EXECUTOR_MAX_FAILURES: u32 = "spark.executor.maxNumFailures", None, Static, Honoured, "Executors that may end on their own before the application is given up; twice their number by default, at least 3.";
+    DEPLOY_MODE: String = "spark.submit.deployMode", Some("client"), Static, Honoured, "Where the driver runs; on one machine only client.";
+    SHUFFLE_REUSE: bool = "firesteel.shuffle.reuse", Some("true"), Session, Honoured, "Whether a stage whose outputs exist already is skipped; false computes everything again, as a benchmark wants it.";
     TASK_CPUS: u32 = "spark.task.cpus", Some("1"), Static, Honoured, "Slots that one task takes.";
     DEFAULT_PARALLELISM: u32 = "spark.default.parallelism", None, Static, Honoured, "Partitions of a range or a local collection where none are given; all slots by default.";
     TASK_MAX_FAILURES: u32 = "spark.task.maxFailures", Some("4"), Static, Honoured, "Failures of one task that fail its job.";
@@ -69,6 +72,33 @@ keys! {
     ORDER_BY_ORDINAL: bool = "spark.sql.orderByOrdinal", Some("true"), Session, Honoured, "Whether a number in ORDER BY names a select item.";
     ARROW_MAX_RECORDS: u32 = "spark.sql.execution.arrow.maxRecordsPerBatch", Some("10000"), Session, Honoured, "Rows of a result batch sent to a client.";
     REPL_EAGER_EVAL: bool = "spark.sql.repl.eagerEval.enabled", Some("false"), Session, Honoured, "Whether a notebook runs a DataFrame to show it; asked for by clients.";
+
+    TIMESTAMP_TYPE: String = "spark.sql.timestampType", Some("TIMESTAMP_LTZ"), Session, Honoured, "What TIMESTAMP means: with the local time zone or without; asked for by clients.";
+    LOCAL_RELATION_CACHE_THRESHOLD: i64 = "spark.sql.session.localRelationCacheThreshold", Some("1048576"), Session, Honoured, "Bytes of local data from which a client sends it as artifacts.";
+    LOCAL_RELATION_SIZE_LIMIT: i64 = "spark.sql.session.localRelationSizeLimit", Some("3221225472"), Session, Honoured, "Bytes of local data that a client sends at most.";
+    LOCAL_RELATION_CHUNK_ROWS: i64 = "spark.sql.session.localRelationChunkSizeRows", Some("10000"), Session, Honoured, "Rows of one chunk of local data sent as artifacts.";
+    LOCAL_RELATION_CHUNK_BYTES: i64 = "spark.sql.session.localRelationChunkSizeBytes", Some("16777216"), Session, Honoured, "Bytes of one chunk of local data sent as artifacts.";
+    LOCAL_RELATION_BATCH_BYTES: i64 = "spark.sql.session.localRelationBatchOfChunksSizeBytes", Some("1073741824"), Session, Honoured, "Bytes of chunks that a client sends in one request.";
+    PANDAS_ARROW_SAFELY: bool = "spark.sql.execution.pandas.convertToArrowArraySafely", Some("false"), Session, Honoured, "Whether pandas values that do not fit are an error; asked for by clients.";
+    PANDAS_DICT_AS_MAP: bool = "spark.sql.execution.pandas.inferPandasDictAsMap", Some("false"), Session, Honoured, "Whether a dict in pandas becomes a map; asked for by clients.";
+    PANDAS_STRUCT_MODE: String = "spark.sql.execution.pandas.structHandlingMode", Some("legacy"), Session, Honoured, "What a struct becomes in pandas: legacy, row or dict; asked for by clients.";
+    INFER_DICT_AS_STRUCT: bool = "spark.sql.pyspark.inferNestedDictAsStruct.enabled", Some("false"), Session, Honoured, "Whether a nested dict becomes a struct; asked for by clients.";
+    INFER_ARRAY_FROM_FIRST: bool = "spark.sql.pyspark.legacy.inferArrayTypeFromFirstElement.enabled", Some("false"), Session, Honoured, "Whether the first element decides an array's type; asked for by clients.";
+    INFER_MAP_FROM_FIRST: bool = "spark.sql.pyspark.legacy.inferMapTypeFromFirstPair.enabled", Some("false"), Session, Honoured, "Whether the first pair decides a map's type; asked for by clients.";
+    ARROW_LARGE_VAR_TYPES: bool = "spark.sql.execution.arrow.useLargeVarTypes", Some("false"), Session, Honoured, "Whether clients send text with 64-bit offsets.";
+    ARROW_SELF_DESTRUCT: bool = "spark.sql.execution.arrow.pyspark.selfDestruct.enabled", Some("false"), Session, Honoured, "Whether clients free Arrow memory early; asked for by clients.";
+    ARROW_PYSPARK: bool = "spark.sql.execution.arrow.pyspark.enabled", Some("true"), Session, NoEffect, "Rows travel as Arrow in any case.";
+    PYTHON_UDF_ARROW: bool = "spark.sql.execution.pythonUDF.arrow.enabled", Some("false"), Session, Honoured, "Whether clients mark Python functions for Arrow; asked for by clients.";
+    PYTHON_UDTF_ARROW: bool = "spark.sql.execution.pythonUDTF.arrow.enabled", Some("false"), Session, Honoured, "Whether clients mark Python table functions for Arrow; asked for by clients.";
+    BINARY_AS_BYTES: bool = "spark.sql.execution.pyspark.binaryAsBytes", Some("true"), Session, Honoured, "Whether binary values are `bytes` in Python; asked for by clients.";
+    PLAN_COMPRESSION_THRESHOLD: i64 = "spark.connect.session.planCompression.threshold", Some("10485760"), Session, Honoured, "Bytes of a plan from which a client compresses it; -1 turns it off.";
+    PLAN_COMPRESSION_ALGORITHM: String = "spark.connect.session.planCompression.defaultAlgorithm", Some("ZSTD"), Session, Honoured, "How clients compress plans: ZSTD or NONE.";
+    SERVER_STACKTRACE: bool = "spark.sql.connect.serverStacktrace.enabled", Some("false"), Session, Honoured, "Whether clients show the causes of an error as a stack trace.";
+    JVM_STACKTRACE: bool = "spark.sql.pyspark.jvmStacktrace.enabled", Some("false"), Session, Honoured, "As serverStacktrace.enabled; asked for by older clients.";
+    REPL_EAGER_ROWS: u32 = "spark.sql.repl.eagerEval.maxNumRows", Some("20"), Session, Honoured, "Rows that a notebook shows; asked for by clients.";
+    REPL_EAGER_TRUNCATE: u32 = "spark.sql.repl.eagerEval.truncate", Some("20"), Session, Honoured, "Letters of a value that a notebook shows; asked for by clients.";
+    SENDER_MAX_STREAM_DURATION: Duration = "spark.connect.execute.reattachable.senderMaxStreamDuration", Some("2m"), Session, Honoured, "Time after which a response stream ends and the client reattaches.";
+    SENDER_MAX_STREAM_SIZE: ByteSize = "spark.connect.execute.reattachable.senderMaxStreamSize", Some("1g"), Session, Honoured, "Bytes after which a response stream ends and the client reattaches.";
 
     SERIALIZER: String = "spark.serializer", None, Static, NoEffect, "JVM only.";
     EXTENSIONS: String = "spark.sql.extensions", None, Static, Refused, "JVM only: classes that change how SQL is understood.";

@@ -1,0 +1,35 @@
+//! What is to be run, however it was said: by flags, or by a manifest.
+
+use driver::Master;
+use model::conf::Conf;
+use std::path::PathBuf;
+
+/// An application to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Application {
+    /// All settings, `spark.master` and `spark.app.name` among them.
+    pub conf: Conf,
+    /// The user's program; `None` serves Spark Connect only.
+    pub program: Option<Program>,
+    /// What the user should know, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// A user's program: a Python or an SQL file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub(crate) struct Program {
+    pub file: PathBuf,
+    pub arguments: Vec<String>,
+    pub py_files: Vec<PathBuf>,
+}
+
+/// The value of `spark.master`, if this machine can serve it.
+pub(crate) fn master(text: &str) -> Result<Master, String> {
+    Master::parse(text).ok_or_else(|| {
+        format!(
+            "master `{text}` is not served; on one machine it is local, local[N], local[*], local[N,F] or \
+             local-cluster[executors,cores,memoryMiB]"
+        )
+    })
+}

@@ -1,0 +1,159 @@
+//! The directory of an application on this machine: its volumes, and a file by which `status` finds its driver.
+//!
+//! It lies in a directory of the user's own and is removed at the end. What a killed command left is removed by the next one.
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// How to reach the driver of a running application.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Contact {
+    /// Its id.
+    pub application_id: String,
+    /// Where its driver serves the cluster manager: host:port.
+    pub cluster: String,
+    /// The application's token.
+    pub token: String,
+}
+
+/// The directory. Dropping it removes it.
+#[derive(Debug)]
+pub(crate) struct Home {
+    path: PathBuf,
+}
+
+impl Home {
+    /// A new directory for an application of this process. `base`: `spark.local.dir`.
+    pub(crate) fn create(application_id: &str, base: Option<&Path>) -> Result<Self> {
+        let parent = applications();
+        private_directory(&parent)?;
+        sweep(&parent);
+        let path = match base {
+            Some(base) => base.join(format!("firesteel-{application_id}")),
+            None => parent.join(application_id),
+        };
+        private_directory(&path)?;
+        let home = Self { path };
+        // The owner comes first: a directory without a living owner is swept.
+        fs::write(home.path.join(OWNER), owner_mark())?;
+        if base.is_some() {
+            private_directory(&parent.join(application_id))?;
+            fs::write(parent.join(application_id).join(OWNER), owner_mark())?;
+        }
+        Ok(home)
+    }
+
+    /// Where volumes go.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the driver findable.
+    pub(crate) fn announce(&self, contact: &Contact) -> Result<()> {
+        let path = applications().join(&contact.application_id).join(CONTACT);
+        let mut options = fs::OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
+        let file = file.with_context(|| format!("writing {}", path.display()))?;
+        Ok(serde_json::to_writer(file, contact)?)
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+        if let Some(id) = self.path.file_name() {
+            let id = id.to_string_lossy();
+            let _ = fs::remove_dir_all(
+                applications().join(id.strip_prefix("firesteel-").unwrap_or(&id)),
+            );
+        }
+    }
+}
+
+/// The running applications of this user, in order of id.
+pub(crate) fn contacts() -> Vec<Contact> {
+    let Ok(entries) = fs::read_dir(applications()) else { return Vec::new() };
+    let mut found: Vec<Contact> = entries
+        .flatten()
+        .filter(|entry| owner_lives(&entry.path()))
+        .filter_map(|entry| {
+            serde_json::from_slice(&fs::read(entry.path().join(CONTACT)).ok()?).ok()
+        })
+        .collect();
+    found.sort_by(|a, b| a.application_id.cmp(&b.application_id));
+    found
+}
+
+const OWNER: &str = "owner";
+const CONTACT: &str = "application.json";
+
+fn applications() -> PathBuf {
+    let user = rustix::process::getuid().as_raw();
+    std::env::temp_dir().join(format!("firesteel-{user}"))
+}
+
+fn private_directory(path: &Path) -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("creating {}", path.display()))?;
+    let found = fs::symlink_metadata(path)?;
+    let mine = std::os::unix::fs::MetadataExt::uid(&found) == rustix::process::getuid().as_raw();
+    anyhow::ensure!(mine && found.is_dir(), "{} belongs to somebody else", path.display());
+    Ok(())
+}
+
+/// This process: its id and start time, so that another process that gets the same id later is not taken for it.
+fn owner_mark() -> String {
+    let id = std::process::id();
+    format!("{id} {}", start_time(id).unwrap_or_default())
+}
+
+fn owner_lives(directory: &Path) -> bool {
+    let mark = fs::read_to_string(directory.join(OWNER)).unwrap_or_default();
+    let mut parts = mark.split(' ');
+    let id = parts.next().and_then(|id| id.parse().ok());
+    id.is_some_and(|id| start_time(id).as_deref() == parts.next())
+}
+
+/// The 22nd field of `/proc/<id>/stat`: the start in ticks since boot. The second field may hold spaces and ends in `)`.
+fn start_time(id: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let after_name = stat.rsplit_once(')')?.1;
+    after_name.split_whitespace().nth(19).map(str::to_owned)
+}
+
+/// Removes what commands left that no longer live.
+fn sweep(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        // A directory that is just being made has no owner yet; it is left alone for a minute.
+        let young = entry
+            .metadata()
+            .and_then(|m| m.modified())
+            .is_ok_and(|at| at.elapsed().is_ok_and(|age| age.as_secs() < 60));
+        let unowned = !entry.path().join(OWNER).exists();
+        if !(owner_lives(&entry.path()) || unowned && young) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_owner_of_a_directory_is_known_by_id_and_start_time() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(!owner_lives(directory.path()));
+        fs::write(directory.path().join(OWNER), owner_mark()).unwrap();
+        assert!(owner_lives(directory.path()));
+        fs::write(directory.path().join(OWNER), format!("{} 1", std::process::id())).unwrap();
+        assert!(!owner_lives(directory.path()));
+    }
+}

@@ -1,0 +1,86 @@
+//! The driver and the executors as child processes of this command. They are this very program, started again; their settings go
+//! through a pipe, and when this command dies, however, the kernel ends them.
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// Starts `firesteel driver` and returns it with the line by which it announces its addresses.
+pub(crate) async fn driver(mut settings: driver::Settings) -> Result<(Child, driver::Addresses)> {
+    // The driver's standard output is the program's, so its addresses come through a pipe of their own.
+    let (read, write) = pipe()?;
+    keep_from_children(&read)?;
+    settings.announce = Some(inherited(&write));
+    let mut child = start("driver", &settings, Stdio::inherit()).await?;
+    drop(write);
+    let mut line = String::new();
+    let answer = BufReader::new(reader(read)).read_line(&mut line).await;
+    answer.context("reading the driver's addresses")?;
+    if let Ok(addresses) = serde_json::from_str(&line) {
+        return Ok((child, addresses));
+    }
+    let status = child.wait().await?;
+    anyhow::bail!("the driver did not start: {}", ending(status));
+}
+
+/// Starts `firesteel executor`.
+pub(crate) async fn executor(settings: &executor::Settings) -> Result<Child> {
+    // Standard output belongs to the program.
+    start("executor", settings, Stdio::null()).await
+}
+
+async fn start(role: &str, settings: &impl Serialize, output: Stdio) -> Result<Child> {
+    let program = std::env::current_exe().context("finding this program")?;
+    // Settings go through a pipe of their own too: standard input is the program's.
+    let (read, write) = pipe()?;
+    keep_from_children(&write)?;
+    let input = if role == "driver" { Stdio::inherit() } else { Stdio::null() };
+    let mut command = Command::new(program);
+    command.arg0("firesteel").arg(role).arg(inherited(&read)).kill_on_drop(true);
+    let spawned = command.stdin(input).stdout(output).spawn();
+    drop(read);
+    let child = spawned.with_context(|| format!("starting firesteel {role}"))?;
+    let mut file = reader(write);
+    file.write_all(&serde_json::to_vec(settings)?).await?;
+    file.flush().await.with_context(|| format!("starting firesteel {role}"))?;
+    Ok(child)
+}
+
+/// A pipe whose ends are left open over the start of a child.
+fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+    rustix::pipe::pipe().context("making a pipe")
+}
+
+fn keep_from_children(end: &OwnedFd) -> Result<()> {
+    Ok(rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC)?)
+}
+
+/// Where a child finds an end that it inherits.
+fn inherited(end: &OwnedFd) -> PathBuf {
+    format!("/dev/fd/{}", end.as_raw_fd()).into()
+}
+
+fn reader(end: OwnedFd) -> tokio::fs::File {
+    tokio::fs::File::from_std(File::from(end))
+}
+
+/// How a process ended, for people.
+pub(crate) fn ending(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("killed by signal {signal}"),
+        (None, None) => status.to_string(),
+    }
+}
+
+/// The exit code that a shell gives a process.
+pub(crate) fn exit_code(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    u8::try_from(code).unwrap_or(1)
+}

@@ -1,0 +1,23 @@
+//! The Python side of this program: carried in the binary and put beside the application, so that one file is all one installs.
+
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+
+const FILES: &[(&str, &str)] = &[
+    ("sitecustomize.py", include_str!("../../python/site/sitecustomize.py")),
+    ("firesteel/__init__.py", include_str!("../../python/firesteel/__init__.py")),
+    ("firesteel/session.py", include_str!("../../python/firesteel/session.py")),
+];
+
+/// Writes the files below `home` and returns what belongs on the Python path.
+pub(crate) fn install(home: &Path) -> Result<Vec<PathBuf>> {
+    let root = home.join("python");
+    for (name, text) in FILES {
+        let path = root.join(name);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(vec![root])
+}

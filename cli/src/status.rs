@@ -1,0 +1,152 @@
+//! `firesteel status`: how the applications on this machine stand.
+
+use crate::home::{self, Contact};
+use anyhow::{Context, Result, bail};
+use proto::pb::cluster_client::ClusterClient;
+use proto::pb::{ApplicationStatus, JobState, JobStatus, StageState, StatusRequest};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// How long a driver may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The text to print: of all running applications, or of those whose id begins with `wanted`.
+pub(crate) async fn show(wanted: Option<&str>, json: bool) -> Result<String> {
+    let mut contacts = home::contacts();
+    if let Some(wanted) = wanted {
+        contacts.retain(|contact| contact.application_id.starts_with(wanted));
+        if contacts.is_empty() {
+            bail!("no running application has an id that begins with `{wanted}`");
+        }
+    }
+    if contacts.is_empty() && !json {
+        return Ok("no application is running\n".to_owned());
+    }
+    let mut all = Vec::new();
+    for contact in &contacts {
+        let answer = tokio::time::timeout(PATIENCE, ask(contact)).await;
+        let id = &contact.application_id;
+        all.push(answer.with_context(|| format!("the driver of {id} did not answer"))??);
+    }
+    if json {
+        return Ok(
+            serde_json::to_string_pretty(&all.iter().map(as_json).collect::<Vec<_>>())? + "\n"
+        );
+    }
+    Ok(all.iter().map(as_text).collect())
+}
+
+async fn ask(contact: &Contact) -> Result<ApplicationStatus> {
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", contact.cluster))?
+        .connect()
+        .await?;
+    let token = proto::Token::new(contact.token.as_str())?;
+    let mut client = ClusterClient::with_interceptor(channel, token.sender());
+    Ok(client.status(StatusRequest {}).await?.into_inner())
+}
+
+fn as_text(status: &ApplicationStatus) -> String {
+    let mut text = String::new();
+    let alive = status.executors.iter().filter(|executor| executor.alive);
+    let slots: u32 = alive.clone().map(|executor| executor.slots).sum();
+    let _ = writeln!(
+        text,
+        "{}  {}  {} executors, {slots} slots  {}",
+        status.application_id,
+        status.name,
+        alive.count(),
+        status.connect_url
+    );
+    for job in &status.jobs {
+        let _ =
+            writeln!(text, "  job {}  {}  {}", job.job, job_state(job.state()), job.description);
+        for stage in &job.stages {
+            let _ = writeln!(
+                text,
+                "    stage {:<4} {:<8} {:>6}/{:<6} tasks{}  {}",
+                stage.stage,
+                stage_state(stage.state()),
+                stage.done,
+                stage.tasks,
+                if stage.failed > 0 { format!(", {} failed", stage.failed) } else { String::new() },
+                stage.label
+            );
+        }
+        if !job.message.is_empty() {
+            let _ = writeln!(text, "    {}", job.message.lines().next().unwrap_or_default());
+        }
+    }
+    text
+}
+
+fn as_json(status: &ApplicationStatus) -> serde_json::Value {
+    let job = |job: &JobStatus| {
+        serde_json::json!({
+            "job": job.job, "state": job_state(job.state()), "description": job.description, "message": job.message,
+            "stages": job.stages.iter().map(|stage| serde_json::json!({
+                "stage": stage.stage, "label": stage.label, "state": stage_state(stage.state()), "tasks": stage.tasks,
+                "done": stage.done, "running": stage.running, "failed": stage.failed,
+            })).collect::<Vec<_>>(),
+        })
+    };
+    serde_json::json!({
+        "application": status.application_id, "name": status.name, "epoch": status.epoch, "connect": status.connect_url,
+        "jobs": status.jobs.iter().map(job).collect::<Vec<_>>(),
+        "executors": status.executors.iter().map(|executor| serde_json::json!({
+            "executor": executor.executor, "host": executor.host, "slots": executor.slots, "alive": executor.alive,
+            "running": executor.running_tasks, "finished": executor.finished_tasks, "failed": executor.failed_tasks,
+        })).collect::<Vec<_>>(),
+    })
+}
+
+fn job_state(state: JobState) -> &'static str {
+    match state {
+        JobState::Unspecified => "unknown",
+        JobState::Running => "running",
+        JobState::Succeeded => "done",
+        JobState::Failed => "failed",
+        JobState::Cancelled => "cancelled",
+    }
+}
+
+fn stage_state(state: StageState) -> &'static str {
+    match state {
+        StageState::Unspecified => "unknown",
+        StageState::Waiting => "waiting",
+        StageState::Running => "running",
+        StageState::Done => "done",
+        StageState::Skipped => "skipped",
+        StageState::Failed => "failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::pb::{ExecutorStatus, StageStatus};
+
+    #[test]
+    fn a_status_shows_jobs_stages_and_tasks() {
+        let stage =
+            StageStatus { stage: 3, label: "scan".into(), tasks: 8, done: 8, ..Default::default() };
+        let mut skipped = stage.clone();
+        skipped.set_state(StageState::Skipped);
+        let mut job = JobStatus {
+            job: 1,
+            description: "collect".into(),
+            stages: vec![skipped],
+            ..Default::default()
+        };
+        job.set_state(JobState::Succeeded);
+        let status = ApplicationStatus {
+            application_id: "app-1".into(),
+            name: "pi".into(),
+            jobs: vec![job],
+            executors: vec![ExecutorStatus { slots: 2, alive: true, ..Default::default() }],
+            ..Default::default()
+        };
+        let text = as_text(&status);
+        assert!(text.starts_with("app-1  pi  1 executors, 2 slots"), "{text}");
+        assert!(text.contains("stage 3    skipped       8/8      tasks  scan"), "{text}");
+    }
+}

@@ -1,0 +1,271 @@
+//! Plans and commands: messages to the work that the backend is asked to do.
+
+use crate::backend::Work;
+use crate::codec::decode;
+use crate::expression::user_defined;
+use crate::pb;
+use crate::pb::command::CommandType;
+use crate::pb::plan::OpType;
+use crate::pb::write_operation::save_table::TableSaveMethod;
+use crate::pb::write_operation::{SaveMode as ModeMessage, SaveType};
+use crate::pb::write_operation_v2::Mode as ModeV2;
+use crate::reader::{Reader, Required, count, invalid, missing, name_parts, sorted};
+use crate::relation::relation;
+use plan::{
+    Command, CreateTable, Relation, ReplaceMode, SaveMode, SparkError, View, Write, WriteTarget,
+};
+use std::io::Read;
+
+type Result<T> = std::result::Result<T, SparkError>;
+
+/// Bytes that a compressed plan may have when it is unpacked.
+const MAX_PLAN_BYTES: u64 = 512 << 20;
+
+/// A request taken apart. Of SQL, the relation that a client gets back if the text is a query.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) work: Work,
+    pub(crate) echo: Option<pb::Relation>,
+}
+
+/// The message inside a plan, unpacked if it was compressed.
+pub(crate) fn unpack(plan: Option<pb::Plan>) -> Result<OpType> {
+    match plan.and_then(|p| p.op_type).required("plan.op_type")? {
+        OpType::CompressedOperation(message) => decompress(&message),
+        other => Ok(other),
+    }
+}
+
+fn decompress(message: &pb::plan::CompressedOperation) -> Result<OpType> {
+    use pb::plan::compressed_operation::OpType as Of;
+    if message.compression_codec() != pb::CompressionCodec::Zstd {
+        return Err(cannot_parse("its compression is not zstd"));
+    }
+    let mut plain = Vec::new();
+    let unpacked = zstd::stream::read::Decoder::new(message.data.as_ref())
+        .and_then(|decoder| decoder.take(MAX_PLAN_BYTES + 1).read_to_end(&mut plain));
+    if let Err(error) = unpacked {
+        return Err(cannot_parse(&error.to_string()));
+    }
+    if u64::try_from(plain.len()).unwrap_or(u64::MAX) > MAX_PLAN_BYTES {
+        return Err(SparkError::new(
+            plan::ErrorKind::InvalidPlan,
+            "CONNECT_INVALID_PLAN.PLAN_SIZE_LARGER_THAN_MAX",
+            format!("The plan size is larger than max ({MAX_PLAN_BYTES} bytes)."),
+            &[("planSize", "unknown"), ("maxPlanSize", &MAX_PLAN_BYTES.to_string())],
+        ));
+    }
+    let plain = bytes::Bytes::from(plain);
+    let of = match message.op_type() {
+        Of::Relation => decode(plain).map(OpType::Root),
+        Of::Command => decode(plain).map(OpType::Command),
+        Of::Unspecified => return Err(missing("plan.compressed_operation.op_type")),
+    };
+    of.map_err(|why| cannot_parse(&why))
+}
+
+/// The client turns its compression off when it sees this class.
+fn cannot_parse(why: &str) -> SparkError {
+    SparkError::new(
+        plan::ErrorKind::InvalidPlan,
+        "CONNECT_INVALID_PLAN.CANNOT_PARSE",
+        format!("Cannot decompress or parse the input plan ({why})"),
+        &[("errorMsg", why)],
+    )
+}
+
+/// What a request to execute asks for.
+pub(crate) fn request(plan: OpType, reader: Reader<'_>) -> Result<Request> {
+    let work = match plan {
+        OpType::Root(message) => Work::Query(relation(message, reader)?),
+        OpType::Command(message) => match message.command_type.required("command.command_type")? {
+            CommandType::SqlCommand(message) => return sql(message, reader),
+            other => Work::Command(command(other, reader)?),
+        },
+        OpType::CompressedOperation(_) => {
+            return Err(invalid("A compressed plan inside a compressed plan."));
+        }
+    };
+    Ok(Request { work, echo: None })
+}
+
+/// The relation of a request that takes nothing else.
+pub(crate) fn root(plan: Option<pb::Plan>, reader: Reader<'_>) -> Result<Relation> {
+    match unpack(plan)? {
+        OpType::Root(message) => relation(message, reader),
+        OpType::Command(_) | OpType::CompressedOperation(_) => {
+            Err(invalid("A command cannot be analysed; a relation is needed."))
+        }
+    }
+}
+
+#[expect(deprecated, reason = "clients before 4.0 send the text in the command itself")]
+fn sql(message: pb::SqlCommand, reader: Reader<'_>) -> Result<Request> {
+    let pb::SqlCommand { sql, args, pos_args, named_arguments, pos_arguments, input } = message;
+    let echo = input.unwrap_or_else(|| pb::Relation {
+        common: None,
+        rel_type: Some(pb::relation::RelType::Sql(pb::Sql {
+            query: sql,
+            args,
+            pos_args,
+            named_arguments,
+            pos_arguments,
+        })),
+    });
+    Ok(Request { work: Work::Sql(relation(echo.clone(), reader)?), echo: Some(echo) })
+}
+
+fn command(message: CommandType, reader: Reader<'_>) -> Result<Command> {
+    let what = match message {
+        CommandType::WriteOperation(m) => return write(m, reader),
+        CommandType::WriteOperationV2(m) => return write_v2(m, reader),
+        CommandType::CreateDataframeView(m) => return create_view(m, reader),
+        CommandType::RegisterFunction(f) => return Err(user_defined(&f)),
+        CommandType::RegisterTableFunction(f) => {
+            format!("The user-defined table function {}", f.function_name)
+        }
+        CommandType::RegisterDataSource(source) => format!("The data source {}", source.name),
+        CommandType::WriteStreamOperationStart(_) => "Streaming (writeStream)".to_owned(),
+        CommandType::StreamingQueryCommand(_) => "A streaming query".to_owned(),
+        CommandType::StreamingQueryManagerCommand(_) => {
+            "Streaming queries (spark.streams)".to_owned()
+        }
+        CommandType::StreamingQueryListenerBusCommand(_) => {
+            "A listener of streaming queries".to_owned()
+        }
+        CommandType::GetResourcesCommand(_) => "GetResourcesCommand".to_owned(),
+        CommandType::CreateResourceProfileCommand(_) => "A resource profile".to_owned(),
+        CommandType::CheckpointCommand(m) if m.local => "localCheckpoint".to_owned(),
+        CommandType::CheckpointCommand(_) => "checkpoint".to_owned(),
+        CommandType::RemoveCachedRemoteRelationCommand(_) => {
+            "The removal of a checkpoint".to_owned()
+        }
+        CommandType::MergeIntoTableCommand(m) => {
+            format!("MERGE INTO {}", m.target_table_name)
+        }
+        CommandType::MlCommand(_) => "Machine learning (MlCommand)".to_owned(),
+        CommandType::ExecuteExternalCommand(m) => format!("The external command {}", m.command),
+        CommandType::PipelineCommand(_) => "Declarative pipelines".to_owned(),
+        CommandType::Extension(any) => format!("The command extension {}", any.type_url),
+        CommandType::SqlCommand(_) => return Err(invalid("SQL text where a command is needed.")),
+    };
+    Err(SparkError::unsupported(what))
+}
+
+fn create_view(message: pb::CreateDataFrameViewCommand, reader: Reader<'_>) -> Result<Command> {
+    let query = message.input.required("create_dataframe_view.input")?;
+    Ok(Command::CreateView(View {
+        name: name_parts(&message.name)?,
+        query: relation(query, reader)?,
+        columns: Vec::new(),
+        replace: if message.replace { ReplaceMode::Replace } else { ReplaceMode::Fail },
+        temporary: true,
+        global: message.is_global,
+    }))
+}
+
+fn write(message: pb::WriteOperation, reader: Reader<'_>) -> Result<Command> {
+    if !message.clustering_columns.is_empty() {
+        return Err(SparkError::unsupported("clusterBy of a writer"));
+    }
+    if message.with_schema_evolution {
+        return Err(SparkError::unsupported("withSchemaEvolution of a writer"));
+    }
+    let mode = match ModeMessage::try_from(message.mode) {
+        Ok(ModeMessage::Unspecified | ModeMessage::ErrorIfExists) => SaveMode::ErrorIfExists,
+        Ok(ModeMessage::Append) => SaveMode::Append,
+        Ok(ModeMessage::Overwrite) => SaveMode::Overwrite,
+        Ok(ModeMessage::Ignore) => SaveMode::Ignore,
+        Err(_) => return Err(invalid(format!("{} is not a save mode.", message.mode))),
+    };
+    let bucket_by = match message.bucket_by {
+        Some(b) => Some((count(b.num_buckets, "bucket_by.num_buckets")?, b.bucket_column_names)),
+        None => None,
+    };
+    Ok(Command::Write(Write {
+        target: write_target(message.save_type)?,
+        input: relation(message.input.required("write_operation.input")?, reader)?,
+        format: message.source.filter(|s| !s.is_empty()),
+        mode,
+        partition_by: message.partitioning_columns,
+        options: sorted(message.options),
+        bucket_by,
+        sort_by: message.sort_column_names,
+    }))
+}
+
+fn write_target(message: Option<SaveType>) -> Result<WriteTarget> {
+    let table = match message {
+        None => return Ok(WriteTarget::None),
+        Some(SaveType::Path(path)) => return Ok(WriteTarget::Path(path)),
+        Some(SaveType::Table(table)) => table,
+    };
+    let name = name_parts(&table.table_name)?;
+    match TableSaveMethod::try_from(table.save_method) {
+        Ok(TableSaveMethod::SaveAsTable) => Ok(WriteTarget::Table(name)),
+        Ok(TableSaveMethod::InsertInto) => Ok(WriteTarget::InsertInto(name)),
+        Ok(TableSaveMethod::Unspecified) | Err(_) => {
+            Err(missing("write_operation.table.save_method"))
+        }
+    }
+}
+
+/// `df.writeTo(table)`.
+fn write_v2(message: pb::WriteOperationV2, reader: Reader<'_>) -> Result<Command> {
+    let replace = match ModeV2::try_from(message.mode) {
+        Ok(ModeV2::Create) => ReplaceMode::Fail,
+        Ok(ModeV2::CreateOrReplace) => ReplaceMode::Replace,
+        Ok(ModeV2::Append) => return append_v2(message, reader),
+        Ok(ModeV2::Replace) => return Err(SparkError::unsupported("writeTo(…).replace()")),
+        Ok(ModeV2::Overwrite) => return Err(SparkError::unsupported("writeTo(…).overwrite()")),
+        Ok(ModeV2::OverwritePartitions) => {
+            return Err(SparkError::unsupported("writeTo(…).overwritePartitions()"));
+        }
+        Ok(ModeV2::Unspecified) | Err(_) => return Err(missing("write_operation_v2.mode")),
+    };
+    refuse_v2_extras(&message)?;
+    let partition_by =
+        message.partitioning_columns.into_iter().map(|column| match crate::expression::expression(
+            column, reader,
+        )? {
+            plan::Expr::Column { mut name, .. } if name.len() == 1 => Ok(name.remove(0)),
+            _ => Err(SparkError::unsupported("A partition transform (partitionedBy)")),
+        });
+    Ok(Command::CreateTable(CreateTable {
+        name: name_parts(&message.table_name)?,
+        replace,
+        schema: Vec::new(),
+        format: message.provider,
+        options: sorted(message.options),
+        location: None,
+        partition_by: partition_by.collect::<Result<_>>()?,
+        comment: None,
+        properties: sorted(message.table_properties),
+        query: Some(relation(message.input.required("write_operation_v2.input")?, reader)?),
+    }))
+}
+
+/// As `saveAsTable` in append mode: columns by name.
+fn append_v2(message: pb::WriteOperationV2, reader: Reader<'_>) -> Result<Command> {
+    refuse_v2_extras(&message)?;
+    Ok(Command::Write(Write {
+        input: relation(message.input.required("write_operation_v2.input")?, reader)?,
+        format: message.provider,
+        target: WriteTarget::Table(name_parts(&message.table_name)?),
+        mode: SaveMode::Append,
+        partition_by: Vec::new(),
+        options: sorted(message.options),
+        bucket_by: None,
+        sort_by: Vec::new(),
+    }))
+}
+
+fn refuse_v2_extras(message: &pb::WriteOperationV2) -> Result<()> {
+    if !message.clustering_columns.is_empty() {
+        return Err(SparkError::unsupported("clusterBy of writeTo"));
+    }
+    if message.with_schema_evolution {
+        return Err(SparkError::unsupported("withSchemaEvolution of writeTo"));
+    }
+    Ok(())
+}

@@ -1,0 +1,277 @@
+//! Expressions: messages to `plan::Expr`. Nothing is looked up here; a name stays a name.
+
+use crate::literal::literal;
+use crate::pb;
+use crate::pb::expression::window::window_frame::{FrameType, frame_boundary::Boundary};
+use crate::pb::expression::window::{WindowFrame as FrameMessage, window_frame::FrameBoundary};
+use crate::pb::expression::{self as ex, ExprType};
+use crate::pb::subquery_expression::SubqueryType;
+use crate::reader::{Reader, Required, invalid, name_parts};
+use crate::types::data_type;
+use plan::{
+    CastMode, Expr, FrameBound, FrameUnits, FunctionCall, Literal, NullOrder, RelationKind,
+    SortOrder, SparkError, SubqueryKind, WindowFrame, WindowSpec,
+};
+
+type Result<T> = std::result::Result<T, SparkError>;
+
+/// The expression that a message says.
+pub(crate) fn expression(message: pb::Expression, reader: Reader<'_>) -> Result<Expr> {
+    let reader = reader.deeper()?;
+    match message.expr_type.required("expression.expr_type")? {
+        ExprType::Literal(value) => Ok(Expr::Literal(literal(value, reader)?)),
+        ExprType::UnresolvedAttribute(attribute) => column(attribute),
+        ExprType::UnresolvedFunction(f) => {
+            call(f.function_name, f.arguments, f.is_distinct, reader)
+        }
+        ExprType::CallFunction(f) => call(f.function_name, f.arguments, false, reader),
+        ExprType::ExpressionString(text) => Ok(Expr::Text(text.expression)),
+        ExprType::UnresolvedStar(star) => star_expr(star),
+        ExprType::UnresolvedRegex(regex) => column_regex(regex),
+        ExprType::Alias(named) => alias(*named, reader),
+        ExprType::Cast(message) => cast(*message, reader),
+        ExprType::SortOrder(order) => Ok(Expr::SortOrder(Box::new(sort_order(*order, reader)?))),
+        ExprType::LambdaFunction(lambda) => lambda_expr(*lambda, reader),
+        ExprType::UnresolvedNamedLambdaVariable(variable) => {
+            Ok(Expr::LambdaVariable(variable.name_parts.join(".")))
+        }
+        ExprType::Window(message) => window(*message, reader),
+        ExprType::UnresolvedExtractValue(extract) => Ok(Expr::ExtractValue {
+            child: boxed(extract.child, "unresolved_extract_value.child", reader)?,
+            extraction: boxed(extract.extraction, "unresolved_extract_value.extraction", reader)?,
+        }),
+        ExprType::UpdateFields(update) => update_field(*update, reader),
+        ExprType::NamedArgumentExpression(argument) => Ok(Expr::NamedArgument {
+            name: argument.key,
+            value: boxed(argument.value, "named_argument_expression.value", reader)?,
+        }),
+        ExprType::SubqueryExpression(message) => subquery(message, reader),
+        ExprType::CommonInlineUserDefinedFunction(f) => Err(user_defined(&f)),
+        ExprType::MergeAction(_) => Err(SparkError::unsupported("MERGE")),
+        ExprType::TypedAggregateExpression(_) => {
+            Err(SparkError::unsupported("A typed aggregate of Scala"))
+        }
+        ExprType::DirectShufflePartitionId(_) => {
+            Err(SparkError::unsupported("repartitionById (DirectShufflePartitionID)"))
+        }
+        ExprType::Extension(any) => {
+            Err(SparkError::unsupported(format_args!("The expression extension {}", any.type_url)))
+        }
+    }
+}
+
+/// Several, in order.
+pub(crate) fn expressions(messages: Vec<pb::Expression>, reader: Reader<'_>) -> Result<Vec<Expr>> {
+    messages.into_iter().map(|m| expression(m, reader)).collect()
+}
+
+/// One that must be there.
+pub(crate) fn boxed(
+    message: Option<Box<pb::Expression>>,
+    field: &str,
+    reader: Reader<'_>,
+) -> Result<Box<Expr>> {
+    Ok(Box::new(expression(*message.required(field)?, reader)?))
+}
+
+/// A user-defined function, refused by its name and language.
+pub(crate) fn user_defined(f: &pb::CommonInlineUserDefinedFunction) -> SparkError {
+    use crate::pb::common_inline_user_defined_function::Function;
+    let language = match f.function {
+        Some(Function::PythonUdf(_)) => "Python",
+        Some(Function::ScalarScalaUdf(_)) => "Scala",
+        Some(Function::JavaUdf(_)) => "Java",
+        None => "unknown",
+    };
+    SparkError::unsupported(format_args!(
+        "The {language} user-defined function {}",
+        f.function_name
+    ))
+}
+
+fn column(message: ex::UnresolvedAttribute) -> Result<Expr> {
+    let ex::UnresolvedAttribute { unparsed_identifier, plan_id, is_metadata_column } = message;
+    if is_metadata_column.unwrap_or(false) {
+        return Err(SparkError::unsupported(format_args!(
+            "The metadata column {unparsed_identifier}"
+        )));
+    }
+    Ok(Expr::Column { name: name_parts(&unparsed_identifier)?, plan_id })
+}
+
+fn call(
+    name: String,
+    arguments: Vec<pb::Expression>,
+    distinct: bool,
+    reader: Reader<'_>,
+) -> Result<Expr> {
+    Ok(Expr::Function(FunctionCall {
+        name,
+        args: expressions(arguments, reader)?,
+        distinct,
+        ignore_nulls: false,
+        filter: None,
+        within_group: Vec::new(),
+    }))
+}
+
+fn star_expr(message: ex::UnresolvedStar) -> Result<Expr> {
+    let target = match message.unparsed_target {
+        None => Vec::new(),
+        Some(target) => {
+            let qualifier = target.strip_suffix(".*").ok_or_else(|| {
+                invalid(format!("The target of a star must end with `.*`: {target}."))
+            })?;
+            name_parts(qualifier)?
+        }
+    };
+    Ok(Expr::Star { target, except: Vec::new(), plan_id: message.plan_id })
+}
+
+/// A pattern stands in backticks; without them it is a plain column, as in Spark.
+fn column_regex(message: ex::UnresolvedRegex) -> Result<Expr> {
+    let ex::UnresolvedRegex { col_name, plan_id } = message;
+    let pattern = col_name.strip_prefix('`').and_then(|rest| rest.strip_suffix('`'));
+    match pattern {
+        Some(pattern) if !pattern.is_empty() => {
+            Ok(Expr::ColumnRegex { pattern: pattern.to_owned(), plan_id })
+        }
+        _ if col_name.contains(".`") && col_name.ends_with('`') => {
+            Err(SparkError::unsupported("A qualified column pattern (colRegex)"))
+        }
+        _ => Ok(Expr::Column { name: name_parts(&col_name)?, plan_id }),
+    }
+}
+
+/// A name, several for a generator, and metadata.
+pub(crate) fn alias(message: ex::Alias, reader: Reader<'_>) -> Result<Expr> {
+    let ex::Alias { expr, name, metadata } = message;
+    if name.is_empty() {
+        return Err(crate::reader::missing("alias.name"));
+    }
+    let metadata = metadata.filter(|m| !m.is_empty() && m.trim() != "{}");
+    Ok(Expr::Alias { expr: boxed(expr, "alias.expr", reader)?, names: name, metadata })
+}
+
+fn cast(message: ex::Cast, reader: Reader<'_>) -> Result<Expr> {
+    let mode = match ex::cast::EvalMode::try_from(message.eval_mode) {
+        Ok(ex::cast::EvalMode::Unspecified) => CastMode::Session,
+        Ok(ex::cast::EvalMode::Ansi) => CastMode::Ansi,
+        Ok(ex::cast::EvalMode::Try) => CastMode::Try,
+        Ok(ex::cast::EvalMode::Legacy) => {
+            return Err(SparkError::unsupported("A cast in legacy mode"));
+        }
+        Err(_) => return Err(invalid(format!("{} is not a cast mode.", message.eval_mode))),
+    };
+    let expr = boxed(message.expr, "cast.expr", reader)?;
+    let to = match message.cast_to_type.required("cast.cast_to_type")? {
+        ex::cast::CastToType::Type(of) => data_type(of, reader)?,
+        ex::cast::CastToType::TypeStr(text) => reader.session.parse_ddl(&text)?,
+    };
+    Ok(Expr::Cast { expr, to, mode })
+}
+
+/// One key of an order.
+pub(crate) fn sort_order(message: ex::SortOrder, reader: Reader<'_>) -> Result<SortOrder> {
+    use ex::sort_order::{NullOrdering, SortDirection};
+    let ascending = match SortDirection::try_from(message.direction) {
+        Ok(SortDirection::Ascending | SortDirection::Unspecified) => true,
+        Ok(SortDirection::Descending) => false,
+        Err(_) => return Err(invalid(format!("{} is not a direction.", message.direction))),
+    };
+    let nulls = match NullOrdering::try_from(message.null_ordering) {
+        Ok(NullOrdering::SortNullsUnspecified) => NullOrder::Default,
+        Ok(NullOrdering::SortNullsFirst) => NullOrder::First,
+        Ok(NullOrdering::SortNullsLast) => NullOrder::Last,
+        Err(_) => {
+            return Err(invalid(format!("{} is no place for nulls.", message.null_ordering)));
+        }
+    };
+    let expr = *boxed(message.child, "sort_order.child", reader)?;
+    Ok(SortOrder { expr, ascending, nulls })
+}
+
+fn lambda_expr(message: ex::LambdaFunction, reader: Reader<'_>) -> Result<Expr> {
+    let parameters = message.arguments.into_iter().map(|a| a.name_parts.join(".")).collect();
+    Ok(Expr::Lambda {
+        body: boxed(message.function, "lambda_function.function", reader)?,
+        parameters,
+    })
+}
+
+fn window(message: ex::Window, reader: Reader<'_>) -> Result<Expr> {
+    let ex::Window { window_function, partition_spec, order_spec, frame_spec } = message;
+    let order_by = order_spec.into_iter().map(|o| sort_order(o, reader));
+    let spec = WindowSpec {
+        partition_by: expressions(partition_spec, reader)?,
+        order_by: order_by.collect::<Result<_>>()?,
+        frame: frame_spec.map(|f| frame(*f, reader)).transpose()?,
+    };
+    let function = boxed(window_function, "window.window_function", reader)?;
+    Ok(Expr::Window { function, spec: Box::new(spec) })
+}
+
+fn frame(message: FrameMessage, reader: Reader<'_>) -> Result<WindowFrame> {
+    let units = match FrameType::try_from(message.frame_type) {
+        Ok(FrameType::Row) => FrameUnits::Rows,
+        Ok(FrameType::Range) => FrameUnits::Range,
+        Ok(FrameType::Undefined) | Err(_) => {
+            return Err(crate::reader::missing("window.frame_spec.frame_type"));
+        }
+    };
+    let lower = bound(message.lower, FrameBound::UnboundedPreceding, reader)?;
+    let upper = bound(message.upper, FrameBound::UnboundedFollowing, reader)?;
+    Ok(WindowFrame { units, lower, upper })
+}
+
+fn bound(
+    message: Option<Box<FrameBoundary>>,
+    unbounded: FrameBound,
+    reader: Reader<'_>,
+) -> Result<FrameBound> {
+    let boundary = message.and_then(|b| b.boundary);
+    Ok(match boundary.required("window.frame_spec.boundary")? {
+        Boundary::CurrentRow(_) => FrameBound::CurrentRow,
+        Boundary::Unbounded(_) => unbounded,
+        Boundary::Value(value) => FrameBound::Offset(Box::new(expression(*value, reader)?)),
+    })
+}
+
+fn update_field(message: ex::UpdateFields, reader: Reader<'_>) -> Result<Expr> {
+    let value = match message.value_expression {
+        Some(value) => Some(Box::new(expression(*value, reader)?)),
+        None => None,
+    };
+    Ok(Expr::UpdateField {
+        child: boxed(message.struct_expression, "update_fields.struct_expression", reader)?,
+        field: name_parts(&message.field_name)?,
+        value,
+    })
+}
+
+fn subquery(message: pb::SubqueryExpression, reader: Reader<'_>) -> Result<Expr> {
+    let kind = match SubqueryType::try_from(message.subquery_type) {
+        Ok(SubqueryType::Scalar) => SubqueryKind::Scalar,
+        Ok(SubqueryType::Exists) => SubqueryKind::Exists,
+        Ok(SubqueryType::In) => SubqueryKind::In(expressions(message.in_subquery_values, reader)?),
+        Ok(SubqueryType::TableArg) => {
+            return Err(SparkError::unsupported("A table argument of a table-valued function"));
+        }
+        Ok(SubqueryType::Unknown) | Err(_) => {
+            return Err(crate::reader::missing("subquery_expression.subquery_type"));
+        }
+    };
+    let query = Box::new(RelationKind::Reference(message.plan_id).into());
+    Ok(Expr::Subquery { kind, query })
+}
+
+/// A literal number, where one is expected.
+pub(crate) fn whole_number(of: &Expr) -> Option<i64> {
+    match of {
+        Expr::Literal(Literal::Byte(n)) => Some(i64::from(*n)),
+        Expr::Literal(Literal::Short(n)) => Some(i64::from(*n)),
+        Expr::Literal(Literal::Integer(n)) => Some(i64::from(*n)),
+        Expr::Literal(Literal::Long(n)) => Some(*n),
+        _ => None,
+    }
+}

@@ -1,0 +1,333 @@
+//! One execution: its answers, kept until the client has released them, and where the client is in them.
+//!
+//! Answers are numbered from 0. What was not sent yet is bounded by making the writer wait; what was sent is kept for a
+//! client that comes back, bounded by forgetting the oldest. At most one stream is attached; a new one displaces the old.
+
+use crate::error;
+use crate::pb::get_status_response::operation_status::OperationState;
+use crate::pb::{self, ExecutePlanResponse};
+use plan::SparkError;
+use prost::Message;
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tonic::Status;
+
+/// Bytes of answers that wait to be sent before the writer has to wait.
+const UNSENT_BYTES: usize = 64 << 20;
+/// Bytes of sent answers that are kept for a client that comes back.
+const KEPT_BYTES: usize = 32 << 20;
+/// How long an operation without a client lives.
+const ABANDONED_AFTER: Duration = Duration::from_mins(5);
+
+/// Who it is and how it was asked for.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub(crate) id: String,
+    pub(crate) tags: Vec<String>,
+    pub(crate) reattachable: bool,
+    /// What was asked for: a request that is sent again is told from another with the same id.
+    pub(crate) plan: Option<pb::Plan>,
+}
+
+/// What was decided about it from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    Run,
+    Interrupt,
+    Release,
+}
+
+/// One execution.
+#[derive(Debug)]
+pub(crate) struct Execution {
+    pub(crate) identity: Identity,
+    /// Begins the ids of its answers, so that those of an earlier execution of the same id are not mistaken for its own.
+    run: String,
+    state: Mutex<State>,
+    changed: watch::Sender<()>,
+    wish: watch::Sender<Wish>,
+}
+
+#[derive(Debug)]
+struct State {
+    answers: VecDeque<ExecutePlanResponse>,
+    /// Number of the first answer kept.
+    first: u64,
+    /// Number after the last answer sent.
+    sent: u64,
+    sent_bytes: usize,
+    unsent_bytes: usize,
+    end: Option<End>,
+    client: Client,
+    /// Number of streams attached so far; the last one is the one that counts.
+    streams: u64,
+}
+
+#[derive(Debug)]
+enum Client {
+    Attached,
+    Away(Instant),
+}
+
+/// How it ended.
+#[derive(Debug, Clone)]
+pub(crate) enum End {
+    Succeeded,
+    Failed(Status),
+    Canceled(Status),
+}
+
+/// What a stream does next.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Send(Box<ExecutePlanResponse>),
+    Wait,
+    Finished,
+    Failed(Status),
+    /// Another stream took over, or the answer is not kept any more.
+    Refused(SparkError),
+}
+
+/// A stream's place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) next: u64,
+    stream: u64,
+}
+
+impl Execution {
+    pub(crate) fn new(identity: Identity) -> Self {
+        let state = State {
+            answers: VecDeque::new(),
+            first: 0,
+            sent: 0,
+            sent_bytes: 0,
+            unsent_bytes: 0,
+            end: None,
+            client: Client::Away(Instant::now()),
+            streams: 0,
+        };
+        Self {
+            identity,
+            run: uuid::Uuid::new_v4().to_string(),
+            state: Mutex::new(state),
+            changed: watch::Sender::new(()),
+            wish: watch::Sender::new(Wish::Run),
+        }
+    }
+
+    /// Adds an answer, once there is room for it.
+    pub(crate) async fn push(&self, answer: ExecutePlanResponse) {
+        self.append(answer, None).await;
+    }
+
+    /// Adds the last answer. Who has seen it must not find the operation running, so both happen at once.
+    pub(crate) async fn complete(&self, answer: ExecutePlanResponse) {
+        self.append(answer, Some(End::Succeeded)).await;
+    }
+
+    async fn append(&self, mut answer: ExecutePlanResponse, end: Option<End>) {
+        let mut changes = self.changed.subscribe();
+        loop {
+            changes.borrow_and_update();
+            {
+                let mut state = self.lock();
+                if state.unsent_bytes < UNSENT_BYTES {
+                    let number = state.first + state.answers.len() as u64;
+                    answer.response_id = format!("{}-{number}", self.run);
+                    state.unsent_bytes += answer.encoded_len();
+                    state.answers.push_back(answer);
+                    state.end = state.end.take().or(end);
+                    break;
+                }
+            }
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+        self.changed.send_replace(());
+    }
+
+    /// The end; the first one counts.
+    pub(crate) fn finish(&self, end: End) {
+        self.lock().end.get_or_insert(end);
+        self.changed.send_replace(());
+    }
+
+    /// Attaches a stream that begins after an answer, or at the beginning.
+    pub(crate) fn attach(&self, after: Option<&str>) -> Result<Place, SparkError> {
+        let next = match after {
+            None => 0,
+            Some(id) => self.number(id).ok_or_else(|| error::position_unknown(id))? + 1,
+        };
+        let mut state = self.lock();
+        if next < state.first {
+            return Err(error::position_gone(after.unwrap_or("(none)")));
+        }
+        if next > state.sent {
+            return Err(error::position_unknown(after.unwrap_or("(none)")));
+        }
+        state.streams += 1;
+        state.client = Client::Attached;
+        let place = Place { next, stream: state.streams };
+        drop(state);
+        self.changed.send_replace(());
+        Ok(place)
+    }
+
+    /// A stream is gone.
+    pub(crate) fn detach(&self, place: Place) {
+        let mut state = self.lock();
+        if state.streams == place.stream {
+            state.client = Client::Away(Instant::now());
+        }
+        drop(state);
+        self.changed.send_replace(());
+    }
+
+    /// What a stream at this place does next.
+    pub(crate) fn step(&self, place: Place) -> Step {
+        let mut state = self.lock();
+        if state.streams != place.stream {
+            return Step::Refused(error::disconnected());
+        }
+        let Some(index) = place.next.checked_sub(state.first) else {
+            return Step::Refused(error::position_gone(&format!("{}-{}", self.run, place.next)));
+        };
+        let answer = usize::try_from(index).ok().and_then(|i| state.answers.get(i)).cloned();
+        match (answer, &state.end) {
+            (Some(answer), _) => {
+                state.mark_sent(place.next, answer.encoded_len());
+                state.forget(self.identity.reattachable);
+                drop(state);
+                self.changed.send_replace(());
+                Step::Send(Box::new(answer))
+            }
+            (None, None) => Step::Wait,
+            (None, Some(End::Succeeded)) => Step::Finished,
+            (None, Some(End::Failed(status) | End::Canceled(status))) => {
+                Step::Failed(status.clone())
+            }
+        }
+    }
+
+    /// The client has these: forget them.
+    pub(crate) fn release_until(&self, response: &str) {
+        let Some(number) = self.number(response) else { return };
+        let mut state = self.lock();
+        while state.first <= number && state.first < state.sent {
+            state.drop_first();
+        }
+    }
+
+    /// Changes of the state, for streams that wait.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Whether it can still be stopped.
+    pub(crate) fn is_running(&self) -> bool {
+        self.lock().end.is_none()
+    }
+
+    /// Asks it to stop. A release is not taken back by an interrupt.
+    pub(crate) fn wish(&self, wish: Wish) {
+        self.wish.send_if_modified(|current| {
+            let stronger = *current != Wish::Release && *current != wish;
+            if stronger {
+                *current = wish;
+            }
+            stronger
+        });
+    }
+
+    /// Returns once the wish is one of these.
+    pub(crate) async fn wished(&self, any_of: &[Wish]) {
+        let mut wishes = self.wish.subscribe();
+        // The sender lives as long as `self`, so waiting cannot fail.
+        let _ = wishes.wait_for(|w| any_of.contains(w)).await;
+    }
+
+    /// Returns once no client was there for long.
+    pub(crate) async fn abandoned(&self) {
+        let mut changes = self.changed.subscribe();
+        loop {
+            changes.borrow_and_update();
+            let away_since = match self.lock().client {
+                Client::Attached => None,
+                Client::Away(since) => Some(since),
+            };
+            match away_since {
+                None => {
+                    if changes.changed().await.is_err() {
+                        return;
+                    }
+                }
+                Some(since) if since.elapsed() >= ABANDONED_AFTER => return,
+                Some(since) => {
+                    let deadline = tokio::time::sleep_until(since + ABANDONED_AFTER);
+                    tokio::select! { () = deadline => {} _ = changes.changed() => {} }
+                }
+            }
+        }
+    }
+
+    /// When its client went away, if it did and nothing is left to do.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        let state = self.lock();
+        match (&state.end, &state.client) {
+            (Some(_), Client::Away(since)) => Some(*since),
+            _ => None,
+        }
+    }
+
+    /// For `GetStatus`.
+    pub(crate) fn status(&self) -> OperationState {
+        match self.lock().end {
+            None if *self.wish.borrow() == Wish::Run => OperationState::Running,
+            None => OperationState::Terminating,
+            Some(End::Succeeded) => OperationState::Succeeded,
+            Some(End::Failed(_)) => OperationState::Failed,
+            Some(End::Canceled(_)) => OperationState::Cancelled,
+        }
+    }
+
+    /// The number in an answer's id, if it is one of ours.
+    fn number(&self, response: &str) -> Option<u64> {
+        response.strip_prefix(&self.run)?.strip_prefix('-')?.parse().ok()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing between a lock and its end can panic half-way through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn mark_sent(&mut self, number: u64, bytes: usize) {
+        if number >= self.sent {
+            self.sent = number + 1;
+            self.sent_bytes += bytes;
+            self.unsent_bytes = self.unsent_bytes.saturating_sub(bytes);
+        }
+    }
+
+    /// Keeps the last answer sent in any case: it may have been lost on the way.
+    fn forget(&mut self, reattachable: bool) {
+        let limit = if reattachable { KEPT_BYTES } else { 0 };
+        let last = if reattachable { self.sent.saturating_sub(1) } else { self.sent };
+        while self.sent_bytes > limit && self.first < last {
+            self.drop_first();
+        }
+    }
+
+    fn drop_first(&mut self) {
+        if let Some(answer) = self.answers.pop_front() {
+            self.first += 1;
+            self.sent_bytes = self.sent_bytes.saturating_sub(answer.encoded_len());
+        }
+    }
+}

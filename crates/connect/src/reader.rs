@@ -1,0 +1,87 @@
+//! What every conversion of a message needs at hand: the session's artifacts, its parser of types, and how deep we are.
+
+use crate::artifacts::Artifacts;
+use crate::backend::Session;
+use plan::{DataType, ErrorKind, Field, SparkError};
+
+/// Levels of nested relations and expressions together that a plan may have.
+pub(crate) const MAX_DEPTH: u32 = 2_000;
+
+/// Passed down by value through all conversions.
+#[derive(Clone, Copy)]
+pub(crate) struct Reader<'a> {
+    pub(crate) session: &'a dyn Session,
+    pub(crate) artifacts: &'a Artifacts,
+    depth: u32,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(session: &'a dyn Session, artifacts: &'a Artifacts) -> Self {
+        Self { session, artifacts, depth: 0 }
+    }
+
+    /// One level down; an error where a plan is nested too deep for our stacks.
+    pub(crate) fn deeper(self) -> Result<Self, SparkError> {
+        if self.depth >= MAX_DEPTH {
+            return Err(invalid(format!("The plan is nested deeper than {MAX_DEPTH} levels.")));
+        }
+        Ok(Self { depth: self.depth + 1, ..self })
+    }
+
+    /// A schema as text, JSON or DDL, as fields.
+    pub(crate) fn schema_text(self, text: &str) -> Result<Vec<Field>, SparkError> {
+        let parsed = if text.trim_start().starts_with(['{', '"']) {
+            crate::json_type::parse(text)?
+        } else {
+            self.session.parse_ddl(text)?
+        };
+        match parsed {
+            DataType::Struct(fields) => Ok(fields),
+            other => Ok(vec![Field::new("value", other, true)]),
+        }
+    }
+}
+
+/// A request that is not well formed.
+pub(crate) fn invalid(message: impl Into<String>) -> SparkError {
+    SparkError::new(ErrorKind::InvalidPlan, "CONNECT_INVALID_PLAN", message, &[])
+}
+
+/// A required field that was not sent.
+pub(crate) fn missing(field: &str) -> SparkError {
+    invalid(format!("The required field `{field}` is missing."))
+}
+
+/// A required field, or the error that names it.
+pub(crate) trait Required<T> {
+    fn required(self, field: &str) -> Result<T, SparkError>;
+}
+
+impl<T> Required<T> for Option<T> {
+    fn required(self, field: &str) -> Result<T, SparkError> {
+        self.ok_or_else(|| missing(field))
+    }
+}
+
+/// A number that must not be negative.
+pub(crate) fn count(value: i32, field: &str) -> Result<u32, SparkError> {
+    u32::try_from(value).map_err(|_| invalid(format!("`{field}` must not be negative: {value}.")))
+}
+
+/// A name of several parts, as Spark writes it.
+pub(crate) fn name_parts(text: &str) -> Result<Vec<String>, SparkError> {
+    plan::parse_name(text).map_err(|_| {
+        SparkError::analysis(
+            "INVALID_ATTRIBUTE_NAME_SYNTAX",
+            format!("Syntax error in the attribute name: {text}. Check that backticks appear in pairs, a quoted string is a complete name part and use a backtick only inside quoted name parts."),
+            &[("name", text)],
+        )
+    })
+}
+
+/// Pairs in order of key, so that equal requests are equal plans.
+pub(crate) fn sorted<V>(map: std::collections::HashMap<String, V>) -> Vec<(String, V)> {
+    let mut pairs: Vec<_> = map.into_iter().collect();
+    pairs.sort_by(|a, b| a.0.cmp(&b.0));
+    pairs
+}

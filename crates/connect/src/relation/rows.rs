@@ -1,0 +1,118 @@
+//! Relations that pick, order, move or print rows and leave their columns alone.
+
+use super::{Expr, RelationKind, Result, count, expressions, input, sort_order};
+use crate::expression::whole_number;
+use crate::pb;
+use crate::reader::{Reader, invalid};
+use plan::{HintArgument, Sample, SparkError};
+
+pub(super) fn sort(message: pb::Sort, reader: Reader<'_>) -> Result<RelationKind> {
+    let order = message.order.into_iter().map(|o| sort_order(o, reader)).collect::<Result<_>>()?;
+    Ok(RelationKind::Sort {
+        input: input(message.input, "sort.input", reader)?,
+        order,
+        global: message.is_global.unwrap_or(false),
+    })
+}
+
+pub(super) fn limit(message: pb::Limit, reader: Reader<'_>) -> Result<RelationKind> {
+    let input = input(message.input, "limit.input", reader)?;
+    Ok(RelationKind::Limit { input, limit: Expr::integer(message.limit) })
+}
+
+pub(super) fn offset(message: pb::Offset, reader: Reader<'_>) -> Result<RelationKind> {
+    let input = input(message.input, "offset.input", reader)?;
+    Ok(RelationKind::Offset { input, offset: Expr::integer(message.offset) })
+}
+
+pub(super) fn tail(message: pb::Tail, reader: Reader<'_>) -> Result<RelationKind> {
+    let input = input(message.input, "tail.input", reader)?;
+    Ok(RelationKind::Tail { input, limit: count(message.limit, "tail.limit")? })
+}
+
+pub(super) fn sample(message: pb::Sample, reader: Reader<'_>) -> Result<RelationKind> {
+    Ok(RelationKind::Sample(Sample {
+        input: input(message.input, "sample.input", reader)?,
+        lower: message.lower_bound,
+        upper: message.upper_bound,
+        with_replacement: message.with_replacement.unwrap_or(false),
+        seed: message.seed,
+    }))
+}
+
+pub(super) fn deduplicate(message: pb::Deduplicate, reader: Reader<'_>) -> Result<RelationKind> {
+    if message.within_watermark.unwrap_or(false) {
+        return Err(SparkError::unsupported("dropDuplicatesWithinWatermark"));
+    }
+    let all = message.all_columns_as_keys.unwrap_or(false);
+    match (all, message.column_names.is_empty()) {
+        (true, true) | (false, false) => Ok(RelationKind::Deduplicate {
+            input: input(message.input, "deduplicate.input", reader)?,
+            columns: message.column_names,
+        }),
+        (true, false) => Err(invalid("Deduplicate on all columns or on a subset, not both.")),
+        (false, true) => Err(invalid("Deduplicate needs all columns or a subset.")),
+    }
+}
+
+pub(super) fn repartition(message: pb::Repartition, reader: Reader<'_>) -> Result<RelationKind> {
+    Ok(RelationKind::Repartition {
+        input: input(message.input, "repartition.input", reader)?,
+        partitions: partitions(message.num_partitions)?,
+        shuffle: message.shuffle.unwrap_or(false),
+    })
+}
+
+pub(super) fn repartition_by(
+    message: pb::RepartitionByExpression,
+    reader: Reader<'_>,
+) -> Result<RelationKind> {
+    Ok(RelationKind::RepartitionByExpression {
+        input: input(message.input, "repartition_by_expression.input", reader)?,
+        expressions: expressions(message.partition_exprs, reader)?,
+        partitions: message.num_partitions.map(partitions).transpose()?,
+    })
+}
+
+fn partitions(number: i32) -> Result<u32> {
+    match u32::try_from(number) {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(SparkError::new(
+            plan::ErrorKind::IllegalArgument,
+            "",
+            format!("requirement failed: Number of partitions ({number}) must be positive."),
+            &[],
+        )),
+    }
+}
+
+pub(super) fn show_string(message: pb::ShowString, reader: Reader<'_>) -> Result<RelationKind> {
+    Ok(RelationKind::ShowString {
+        input: input(message.input, "show_string.input", reader)?,
+        rows: count(message.num_rows.max(0), "show_string.num_rows")?,
+        truncate: count(message.truncate.max(0), "show_string.truncate")?,
+        vertical: message.vertical,
+    })
+}
+
+pub(super) fn html_string(message: pb::HtmlString, reader: Reader<'_>) -> Result<RelationKind> {
+    Ok(RelationKind::HtmlString {
+        input: input(message.input, "html_string.input", reader)?,
+        rows: count(message.num_rows.max(0), "html_string.num_rows")?,
+        truncate: count(message.truncate.max(0), "html_string.truncate")?,
+    })
+}
+
+pub(super) fn hint(message: pb::Hint, reader: Reader<'_>) -> Result<RelationKind> {
+    let parameters = expressions(message.parameters, reader)?.into_iter().map(|parameter| {
+        match whole_number(&parameter) {
+            Some(number) => HintArgument::Number(number),
+            None => HintArgument::Expr(parameter),
+        }
+    });
+    Ok(RelationKind::Hint {
+        parameters: parameters.collect(),
+        input: input(message.input, "hint.input", reader)?,
+        name: message.name,
+    })
+}

@@ -1,0 +1,223 @@
+//! Relations that put inputs together, group them, or change values and columns as a whole.
+
+use super::{RelationKind, Result, count, expression, expressions, input};
+use crate::literal::{literal, literals};
+use crate::pb;
+use crate::pb::aggregate::GroupType;
+use crate::pb::join::JoinType as JoinMessage;
+use crate::pb::set_operation::SetOpType;
+use crate::reader::{Reader, Required, invalid};
+use plan::{
+    Aggregate, Grouping, Join, JoinCondition, JoinType, NaFill, Pivot, SetOperation, SetOperator,
+    SparkError, Statistics, Unpivot,
+};
+
+pub(super) fn join(message: pb::Join, reader: Reader<'_>) -> Result<RelationKind> {
+    if message.join_data_type.is_some() {
+        return Err(SparkError::unsupported("joinWith (a join that yields pairs)"));
+    }
+    let condition = match (message.join_condition, message.using_columns) {
+        (Some(_), using) if !using.is_empty() => {
+            return Err(invalid("A join has a condition or columns, not both."));
+        }
+        (Some(condition), _) => JoinCondition::On(expression(condition, reader)?),
+        (None, using) if using.is_empty() => JoinCondition::None,
+        (None, using) => JoinCondition::Using(using),
+    };
+    let kind = join_type(message.join_type)?;
+    Ok(RelationKind::Join(Join {
+        left: input(message.left, "join.left", reader)?,
+        right: input(message.right, "join.right", reader)?,
+        kind,
+        condition,
+    }))
+}
+
+fn join_type(number: i32) -> Result<JoinType> {
+    Ok(match JoinMessage::try_from(number) {
+        Ok(JoinMessage::Inner) => JoinType::Inner,
+        Ok(JoinMessage::Cross) => JoinType::Cross,
+        Ok(JoinMessage::LeftOuter) => JoinType::LeftOuter,
+        Ok(JoinMessage::RightOuter) => JoinType::RightOuter,
+        Ok(JoinMessage::FullOuter) => JoinType::FullOuter,
+        Ok(JoinMessage::LeftSemi) => JoinType::LeftSemi,
+        Ok(JoinMessage::LeftAnti) => JoinType::LeftAnti,
+        Ok(JoinMessage::Unspecified) | Err(_) => {
+            return Err(crate::reader::missing("join.join_type"));
+        }
+    })
+}
+
+pub(super) fn lateral_join(message: pb::LateralJoin, reader: Reader<'_>) -> Result<RelationKind> {
+    let condition = message.join_condition.map(|c| expression(c, reader)).transpose()?;
+    Ok(RelationKind::LateralJoin {
+        left: input(message.left, "lateral_join.left", reader)?,
+        right: input(message.right, "lateral_join.right", reader)?,
+        kind: join_type(message.join_type)?,
+        condition,
+    })
+}
+
+pub(super) fn set_operation(message: pb::SetOperation, reader: Reader<'_>) -> Result<RelationKind> {
+    let operator = match SetOpType::try_from(message.set_op_type) {
+        Ok(SetOpType::Union) => SetOperator::Union,
+        Ok(SetOpType::Intersect) => SetOperator::Intersect,
+        Ok(SetOpType::Except) => SetOperator::Except,
+        Ok(SetOpType::Unspecified) | Err(_) => {
+            return Err(crate::reader::missing("set_op.set_op_type"));
+        }
+    };
+    Ok(RelationKind::SetOperation(SetOperation {
+        left: input(message.left_input, "set_op.left_input", reader)?,
+        right: input(message.right_input, "set_op.right_input", reader)?,
+        operator,
+        all: message.is_all.unwrap_or(false),
+        by_name: message.by_name.unwrap_or(false),
+        allow_missing_columns: message.allow_missing_columns.unwrap_or(false),
+    }))
+}
+
+pub(super) fn aggregate(message: pb::Aggregate, reader: Reader<'_>) -> Result<RelationKind> {
+    let keys = expressions(message.grouping_expressions, reader)?;
+    let sets = message.grouping_sets.into_iter().map(|s| expressions(s.grouping_set, reader));
+    let sets: Vec<_> = sets.collect::<Result<_>>()?;
+    let pivot = message.pivot.map(|p| pivot(p, reader)).transpose()?;
+    let (grouping, pivot) = match GroupType::try_from(message.group_type) {
+        Ok(GroupType::Groupby) => (Grouping::By(keys), None),
+        Ok(GroupType::Rollup) => (Grouping::Rollup(keys), None),
+        Ok(GroupType::Cube) => (Grouping::Cube(keys), None),
+        Ok(GroupType::Pivot) => (Grouping::By(keys), Some(pivot.required("aggregate.pivot")?)),
+        Ok(GroupType::GroupingSets) => (Grouping::Sets { keys, sets }, None),
+        Ok(GroupType::Unspecified) | Err(_) => {
+            return Err(crate::reader::missing("aggregate.group_type"));
+        }
+    };
+    Ok(RelationKind::Aggregate(Aggregate {
+        input: input(message.input, "aggregate.input", reader)?,
+        grouping,
+        expressions: expressions(message.aggregate_expressions, reader)?,
+        with_keys: true,
+        having: None,
+        pivot,
+    }))
+}
+
+fn pivot(message: pb::aggregate::Pivot, reader: Reader<'_>) -> Result<Pivot> {
+    let column = expression(message.col.required("aggregate.pivot.col")?, reader)?;
+    let values = literals(message.values, reader)?;
+    Ok(Pivot { column, values: values.into_iter().map(|v| (v, None)).collect() })
+}
+
+pub(super) fn unpivot(message: pb::Unpivot, reader: Reader<'_>) -> Result<RelationKind> {
+    Ok(RelationKind::Unpivot(Unpivot {
+        input: input(message.input, "unpivot.input", reader)?,
+        ids: expressions(message.ids, reader)?,
+        values: message.values.map(|v| expressions(v.values, reader)).transpose()?,
+        variable_name: message.variable_column_name,
+        value_name: message.value_column_name,
+    }))
+}
+
+pub(super) fn fill_na(message: pb::NaFill, reader: Reader<'_>) -> Result<RelationKind> {
+    let pb::NaFill { input: of, cols: columns, values } = message;
+    if values.is_empty() {
+        return Err(crate::reader::missing("fill_na.values"));
+    }
+    if values.len() > 1 && values.len() != columns.len() {
+        return Err(invalid("`fill_na` needs one value, or as many values as columns."));
+    }
+    Ok(RelationKind::NaFill(NaFill {
+        input: input(of, "fill_na.input", reader)?,
+        columns,
+        values: literals(values, reader)?,
+    }))
+}
+
+pub(super) fn drop_na(message: pb::NaDrop, reader: Reader<'_>) -> Result<RelationKind> {
+    Ok(RelationKind::NaDrop {
+        input: input(message.input, "drop_na.input", reader)?,
+        columns: message.cols,
+        min_non_nulls: message
+            .min_non_nulls
+            .map(|n| count(n.max(0), "drop_na.min_non_nulls"))
+            .transpose()?,
+    })
+}
+
+pub(super) fn replace(message: pb::NaReplace, reader: Reader<'_>) -> Result<RelationKind> {
+    let replacements = message.replacements.into_iter().map(|r| {
+        Ok((
+            literal(r.old_value.required("replace.old_value")?, reader)?,
+            literal(r.new_value.required("replace.new_value")?, reader)?,
+        ))
+    });
+    Ok(RelationKind::NaReplace {
+        replacements: replacements.collect::<Result<_>>()?,
+        input: input(message.input, "replace.input", reader)?,
+        columns: message.cols,
+    })
+}
+
+fn statistics(
+    message: Option<Box<pb::Relation>>,
+    statistics: Statistics,
+    reader: Reader<'_>,
+) -> Result<RelationKind> {
+    Ok(RelationKind::Statistics { input: input(message, "input", reader)?, statistics })
+}
+
+pub(super) fn summary(message: pb::StatSummary, reader: Reader<'_>) -> Result<RelationKind> {
+    let of = Statistics::Summary { statistics: message.statistics };
+    statistics(message.input, of, reader)
+}
+
+pub(super) fn describe(message: pb::StatDescribe, reader: Reader<'_>) -> Result<RelationKind> {
+    statistics(message.input, Statistics::Describe { columns: message.cols }, reader)
+}
+
+pub(super) fn crosstab(message: pb::StatCrosstab, reader: Reader<'_>) -> Result<RelationKind> {
+    let of = Statistics::Crosstab { left: message.col1, right: message.col2 };
+    statistics(message.input, of, reader)
+}
+
+pub(super) fn covariance(message: pb::StatCov, reader: Reader<'_>) -> Result<RelationKind> {
+    let of = Statistics::Covariance { left: message.col1, right: message.col2 };
+    statistics(message.input, of, reader)
+}
+
+pub(super) fn correlation(message: pb::StatCorr, reader: Reader<'_>) -> Result<RelationKind> {
+    let of =
+        Statistics::Correlation { left: message.col1, right: message.col2, method: message.method };
+    statistics(message.input, of, reader)
+}
+
+pub(super) fn approx_quantile(
+    message: pb::StatApproxQuantile,
+    reader: Reader<'_>,
+) -> Result<RelationKind> {
+    let of = Statistics::ApproxQuantile {
+        columns: message.cols,
+        probabilities: message.probabilities,
+        relative_error: message.relative_error,
+    };
+    statistics(message.input, of, reader)
+}
+
+pub(super) fn freq_items(message: pb::StatFreqItems, reader: Reader<'_>) -> Result<RelationKind> {
+    const DEFAULT_SUPPORT: f64 = 0.01;
+    let support = message.support.unwrap_or(DEFAULT_SUPPORT);
+    statistics(message.input, Statistics::FreqItems { columns: message.cols, support }, reader)
+}
+
+pub(super) fn sample_by(message: pb::StatSampleBy, reader: Reader<'_>) -> Result<RelationKind> {
+    let fractions = message
+        .fractions
+        .into_iter()
+        .map(|f| Ok((literal(f.stratum.required("sample_by.stratum")?, reader)?, f.fraction)));
+    let of = Statistics::SampleBy {
+        column: expression(message.col.required("sample_by.col")?, reader)?,
+        fractions: fractions.collect::<Result<_>>()?,
+        seed: message.seed,
+    };
+    statistics(message.input, of, reader)
+}

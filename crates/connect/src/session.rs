@@ -1,0 +1,334 @@
+//! Sessions by user and id: opened at their first request, with one id of the server's own as long as they live.
+
+use crate::artifacts::Artifacts;
+use crate::backend::{Backend, Session, SessionKey};
+use crate::error;
+use crate::operation::{Execution, Wish};
+use crate::pb;
+use crate::pb::get_status_response::operation_status::OperationState;
+use crate::reader::Reader;
+use crate::status::status;
+use plan::{ErrorKind, SparkError};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+use tonic::Status;
+
+type Result<T> = std::result::Result<T, SparkError>;
+
+/// Sessions open at once.
+const MAX_SESSIONS: usize = 1_000;
+/// Sessions remembered as released.
+const MAX_RELEASED: usize = 1_000;
+/// How long a session without requests and operations lives.
+const IDLE: Duration = Duration::from_hours(1);
+/// Operations of one session that are not released yet.
+const MAX_EXECUTIONS: usize = 1_000;
+/// Ended operations of one session whose state is remembered.
+const MAX_ENDED: usize = 1_000;
+/// Failures of one session kept for `FetchErrorDetails`.
+const MAX_ERRORS: usize = 64;
+
+/// All sessions.
+pub(crate) struct Sessions {
+    backend: Arc<dyn Backend>,
+    book: Mutex<Book>,
+}
+
+#[derive(Default)]
+struct Book {
+    open: HashMap<SessionKey, Arc<OnceCell<Arc<Open>>>>,
+    released: VecDeque<SessionKey>,
+}
+
+/// One session.
+pub(crate) struct Open {
+    pub(crate) key: SessionKey,
+    /// Told to the client in every response: if it changes, the client knows that its session is lost.
+    pub(crate) server_id: String,
+    pub(crate) session: Arc<dyn Session>,
+    pub(crate) artifacts: Artifacts,
+    records: Mutex<Records>,
+}
+
+struct Records {
+    executions: BTreeMap<String, Arc<Execution>>,
+    ended: VecDeque<(String, OperationState)>,
+    errors: VecDeque<(String, SparkError)>,
+    last_used: Instant,
+}
+
+/// Who asks, from a request.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) key: SessionKey,
+    pub(crate) observed: Option<String>,
+}
+
+impl Caller {
+    pub(crate) fn new(
+        user: Option<pb::UserContext>,
+        session_id: String,
+        observed: Option<String>,
+    ) -> Result<Self> {
+        if uuid::Uuid::parse_str(&session_id).is_err() {
+            return Err(error::bad_handle(&session_id));
+        }
+        let user_id = user.map(|u| u.user_id).unwrap_or_default();
+        let observed = observed.filter(|id| !id.is_empty());
+        Ok(Self { key: SessionKey { user_id, session_id }, observed })
+    }
+}
+
+impl Sessions {
+    pub(crate) fn new(backend: Arc<dyn Backend>) -> Self {
+        Self { backend, book: Mutex::default() }
+    }
+
+    /// The caller's session, opened if it is not there.
+    pub(crate) async fn enter(&self, caller: &Caller) -> Result<Arc<Open>> {
+        let (cell, idle) = {
+            let mut book = lock(&self.book);
+            book.refuse_released(&caller.key)?;
+            if caller.observed.is_some() && !book.open.contains_key(&caller.key) {
+                return Err(error::session_changed(&caller.key.session_id));
+            }
+            let idle = book.make_room(&caller.key)?;
+            (Arc::clone(book.open.entry(caller.key.clone()).or_default()), idle)
+        };
+        for session in idle {
+            session.end().await;
+        }
+        let open = cell.get_or_try_init(|| async {
+            let session = self.backend.open(&caller.key).await?;
+            Ok::<_, SparkError>(Arc::new(Open::new(&caller.key, session, Artifacts::default())))
+        });
+        let open = match open.await {
+            Ok(open) => Arc::clone(open),
+            Err(error) => {
+                self.forget_if_empty(&caller.key);
+                return Err(error);
+            }
+        };
+        open.observe(caller)?;
+        Ok(open)
+    }
+
+    /// The caller's session, if it is there.
+    pub(crate) fn existing(&self, caller: &Caller) -> Result<Arc<Open>> {
+        let open = {
+            let book = lock(&self.book);
+            book.refuse_released(&caller.key)?;
+            book.open.get(&caller.key).and_then(|cell| cell.get()).map(Arc::clone)
+        };
+        let open = open.ok_or_else(|| error::session_not_found(&caller.key.session_id))?;
+        open.observe(caller)?;
+        Ok(open)
+    }
+
+    /// Ends a session; its operations are cancelled. Returns its server id, if it was there.
+    pub(crate) async fn release(&self, key: &SessionKey, allow_reconnect: bool) -> Option<String> {
+        let cell = {
+            let mut book = lock(&self.book);
+            if !allow_reconnect {
+                book.released.push_back(key.clone());
+                if book.released.len() > MAX_RELEASED {
+                    book.released.pop_front();
+                }
+            }
+            book.open.remove(key)
+        };
+        let open = cell.and_then(|cell| cell.get().map(Arc::clone))?;
+        open.end().await;
+        Some(open.server_id.clone())
+    }
+
+    /// A copy of a session under a new id.
+    pub(crate) async fn fork(&self, from: &Open, session_id: String) -> Result<Arc<Open>> {
+        let key = SessionKey { user_id: from.key.user_id.clone(), session_id };
+        {
+            let mut book = lock(&self.book);
+            book.refuse_released(&key)?;
+            if book.open.contains_key(&key) {
+                return Err(error::session_exists(&key.session_id));
+            }
+            if book.open.len() >= MAX_SESSIONS {
+                return Err(too_many("sessions", MAX_SESSIONS));
+            }
+            book.open.entry(key.clone()).or_default();
+        }
+        let session = match from.session.fork(&key).await {
+            Ok(session) => session,
+            Err(error) => {
+                self.forget_if_empty(&key);
+                return Err(error);
+            }
+        };
+        let open = Arc::new(Open::new(&key, session, from.artifacts.fork()));
+        let taken = {
+            let book = lock(&self.book);
+            book.open.get(&key).is_none_or(|cell| cell.set(Arc::clone(&open)).is_err())
+        };
+        if taken {
+            // The new id was used or released by another request in the meantime.
+            open.session.close().await;
+            return Err(error::session_exists(&key.session_id));
+        }
+        Ok(open)
+    }
+
+    fn forget_if_empty(&self, key: &SessionKey) {
+        let mut book = lock(&self.book);
+        if book.open.get(key).is_some_and(|cell| cell.get().is_none()) {
+            book.open.remove(key);
+        }
+    }
+}
+
+impl Book {
+    fn refuse_released(&self, key: &SessionKey) -> Result<()> {
+        if self.released.contains(key) {
+            return Err(error::session_closed(&key.session_id));
+        }
+        Ok(())
+    }
+
+    /// Before a new session is added: takes out those that nobody uses.
+    fn make_room(&mut self, key: &SessionKey) -> Result<Vec<Arc<Open>>> {
+        if self.open.contains_key(key) {
+            return Ok(Vec::new());
+        }
+        let is_idle = |cell: &OnceCell<Arc<Open>>| cell.get().is_some_and(|open| open.is_idle());
+        let idle: Vec<_> = self.open.extract_if(|_, cell| is_idle(cell)).collect();
+        if self.open.len() >= MAX_SESSIONS {
+            return Err(too_many("sessions", MAX_SESSIONS));
+        }
+        Ok(idle.iter().filter_map(|(_, cell)| cell.get().map(Arc::clone)).collect())
+    }
+}
+
+impl Open {
+    fn new(key: &SessionKey, session: Arc<dyn Session>, artifacts: Artifacts) -> Self {
+        let records = Records {
+            executions: BTreeMap::new(),
+            ended: VecDeque::new(),
+            errors: VecDeque::new(),
+            last_used: Instant::now(),
+        };
+        Self {
+            key: key.clone(),
+            server_id: uuid::Uuid::new_v4().to_string(),
+            session,
+            artifacts,
+            records: Mutex::new(records),
+        }
+    }
+
+    /// For conversions of messages.
+    pub(crate) fn reader(&self) -> Reader<'_> {
+        Reader::new(&*self.session, &self.artifacts)
+    }
+
+    /// The status of a failure, which is kept for `FetchErrorDetails`.
+    pub(crate) fn fail(&self, error: SparkError) -> Status {
+        let id = uuid::Uuid::new_v4().to_string();
+        let status = status(&error, Some(&id));
+        let mut records = lock(&self.records);
+        records.errors.push_back((id, error));
+        if records.errors.len() > MAX_ERRORS {
+            records.errors.pop_front();
+        }
+        status
+    }
+
+    /// A failure by its id.
+    pub(crate) fn error(&self, id: &str) -> Option<SparkError> {
+        let records = lock(&self.records);
+        records.errors.iter().find(|(key, _)| key == id).map(|(_, error)| error.clone())
+    }
+
+    /// An operation that is not released.
+    pub(crate) fn execution(&self, id: &str) -> Option<Arc<Execution>> {
+        lock(&self.records).executions.get(id).map(Arc::clone)
+    }
+
+    /// All of them.
+    pub(crate) fn executions(&self) -> Vec<Arc<Execution>> {
+        lock(&self.records).executions.values().map(Arc::clone).collect()
+    }
+
+    /// Adds an operation, or gives the one that has its id.
+    pub(crate) fn add(&self, execution: Arc<Execution>) -> Result<Option<Arc<Execution>>> {
+        let mut records = lock(&self.records);
+        let id = &execution.identity.id;
+        if let Some(there) = records.executions.get(id) {
+            return Ok(Some(Arc::clone(there)));
+        }
+        if records.executions.len() >= MAX_EXECUTIONS {
+            // One whose client has gone without releasing it makes room.
+            let oldest = records.executions.values().filter_map(|e| Some((e.idle_since()?, e)));
+            match oldest.min_by_key(|(since, _)| *since) {
+                Some((_, execution)) => execution.wish(Wish::Release),
+                None => return Err(too_many("operations", MAX_EXECUTIONS)),
+            }
+        }
+        records.executions.insert(id.clone(), execution);
+        Ok(None)
+    }
+
+    /// Takes an operation out; how it ended is remembered.
+    pub(crate) fn remove(&self, execution: &Arc<Execution>) {
+        let mut records = lock(&self.records);
+        let id = &execution.identity.id;
+        if records.executions.get(id).is_some_and(|there| Arc::ptr_eq(there, execution)) {
+            records.executions.remove(id);
+            records.ended.push_back((id.clone(), execution.status()));
+            if records.ended.len() > MAX_ENDED {
+                records.ended.pop_front();
+            }
+        }
+    }
+
+    /// Operations that were here and are released, with how they ended.
+    pub(crate) fn ended(&self) -> Vec<(String, OperationState)> {
+        lock(&self.records).ended.iter().cloned().collect()
+    }
+
+    /// How a released operation ended.
+    pub(crate) fn ended_as(&self, id: &str) -> Option<OperationState> {
+        lock(&self.records).ended.iter().rev().find(|(key, _)| key == id).map(|(_, state)| *state)
+    }
+
+    fn observe(&self, caller: &Caller) -> Result<()> {
+        lock(&self.records).last_used = Instant::now();
+        match &caller.observed {
+            Some(observed) if *observed != self.server_id => {
+                Err(error::session_changed(&caller.key.session_id))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        let records = lock(&self.records);
+        records.executions.is_empty() && records.last_used.elapsed() >= IDLE
+    }
+
+    async fn end(&self) {
+        for execution in self.executions() {
+            execution.wish(Wish::Release);
+        }
+        self.session.close().await;
+    }
+}
+
+fn too_many(what: &str, limit: usize) -> SparkError {
+    SparkError::new(ErrorKind::Spark, "", format!("There are more than {limit} {what}."), &[])
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Maps and queues are whole after every single operation, so a panic elsewhere does not spoil them.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,178 @@
+//! How a failure travels: a gRPC status with `google.rpc.ErrorInfo`, from which PySpark picks its exception, and the whole
+//! story for `FetchErrorDetails`.
+
+use crate::pb::fetch_error_details_response::{Error as ErrorMessage, SparkThrowable};
+use plan::{ErrorKind, SparkError};
+use prost::Message;
+use std::collections::HashMap;
+use tonic::{Code, Status};
+
+/// Bytes of the message in a status: headers have a limit, and the message travels in them twice.
+const MESSAGE_LIMIT: usize = 2048;
+/// Bytes of the message parameters in a status.
+const PARAMETERS_LIMIT: usize = 1024;
+
+/// `google.rpc.Status`.
+#[derive(Clone, PartialEq, prost::Message)]
+struct RpcStatus {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<prost_types::Any>,
+}
+
+/// `google.rpc.ErrorInfo`.
+#[derive(Clone, PartialEq, prost::Message)]
+struct ErrorInfo {
+    #[prost(string, tag = "1")]
+    reason: String,
+    #[prost(string, tag = "2")]
+    domain: String,
+    #[prost(map = "string, string", tag = "3")]
+    metadata: HashMap<String, String>,
+}
+
+/// The status of a failure. With an id the client can ask for the rest of it.
+pub(crate) fn status(error: &SparkError, error_id: Option<&str>) -> Status {
+    let message = shorten(&error.to_string(), MESSAGE_LIMIT);
+    let classes = class_names(error.kind);
+    let mut metadata = HashMap::from([("classes".to_owned(), json_list(&classes))]);
+    if !error.class.is_empty() {
+        metadata.insert("errorClass".to_owned(), error.class.clone());
+        let parameters = json_object(&error.parameters);
+        if parameters.len() <= PARAMETERS_LIMIT {
+            metadata.insert("messageParameters".to_owned(), parameters);
+        }
+    }
+    if let Some(state) = error.sql_state() {
+        metadata.insert("sqlState".to_owned(), state.to_owned());
+    }
+    if let Some(id) = error_id {
+        metadata.insert("errorId".to_owned(), id.to_owned());
+    }
+    let info = ErrorInfo {
+        reason: classes[0].to_owned(),
+        domain: "org.apache.spark".to_owned(),
+        metadata,
+    };
+    let detail = prost_types::Any {
+        type_url: "type.googleapis.com/google.rpc.ErrorInfo".to_owned(),
+        value: info.encode_to_vec(),
+    };
+    let code = Code::Internal;
+    let details = RpcStatus { code: code as i32, message: message.clone(), details: vec![detail] };
+    Status::with_details(code, message, details.encode_to_vec().into())
+}
+
+/// The failure and its causes, each pointing to the next.
+pub(crate) fn details(error: &SparkError) -> Vec<ErrorMessage> {
+    let parameters = error.parameters.iter().cloned().collect();
+    let throwable = SparkThrowable {
+        error_class: (!error.class.is_empty()).then(|| error.class.clone()),
+        message_parameters: parameters,
+        query_contexts: Vec::new(),
+        sql_state: error.sql_state().map(str::to_owned),
+        breaking_change_info: None,
+    };
+    let next = |index: usize| {
+        (index < error.causes.len()).then(|| i32::try_from(index + 1).unwrap_or(i32::MAX))
+    };
+    let mut out = vec![ErrorMessage {
+        error_type_hierarchy: class_list(error.kind),
+        message: shorten(&error.to_string(), FULL_MESSAGE_LIMIT),
+        stack_trace: Vec::new(),
+        cause_idx: next(0),
+        spark_throwable: Some(throwable),
+    }];
+    for (index, cause) in error.causes.iter().enumerate().take(MAX_CAUSES) {
+        out.push(ErrorMessage {
+            error_type_hierarchy: class_list(ErrorKind::Spark),
+            message: shorten(cause, FULL_MESSAGE_LIMIT),
+            stack_trace: Vec::new(),
+            cause_idx: next(index + 1).filter(|_| index + 1 < MAX_CAUSES),
+            spark_throwable: None,
+        });
+    }
+    out
+}
+
+/// Bytes of a message where nothing else limits it, and causes told, so that a response stays far below the message limit.
+const FULL_MESSAGE_LIMIT: usize = 1 << 20;
+const MAX_CAUSES: usize = 16;
+
+fn class_list(kind: ErrorKind) -> Vec<String> {
+    class_names(kind).into_iter().map(str::to_owned).collect()
+}
+
+/// Java's names of the exception and its ancestors, the exception first. PySpark takes the first that it knows.
+fn class_names(kind: ErrorKind) -> Vec<&'static str> {
+    const ANALYSIS: &str = "org.apache.spark.sql.AnalysisException";
+    const RUNTIME: &str = "java.lang.RuntimeException";
+    const ILLEGAL: &str = "java.lang.IllegalArgumentException";
+    const UNSUPPORTED: &str = "java.lang.UnsupportedOperationException";
+    const NO_TABLE: &str = "org.apache.spark.sql.catalyst.analysis.NoSuchTableException";
+    const NO_DATABASE: &str = "org.apache.spark.sql.catalyst.analysis.NoSuchDatabaseException";
+    const TABLE_EXISTS: &str = "org.apache.spark.sql.catalyst.analysis.TableAlreadyExistsException";
+    const TEMP_EXISTS: &str =
+        "org.apache.spark.sql.catalyst.analysis.TempTableAlreadyExistsException";
+    let (own, ancestors): (&str, &[&str]) = match kind {
+        ErrorKind::Analysis => (ANALYSIS, &[]),
+        ErrorKind::Parse => ("org.apache.spark.sql.catalyst.parser.ParseException", &[ANALYSIS]),
+        ErrorKind::NoSuchTable => (NO_TABLE, &[ANALYSIS]),
+        ErrorKind::NoSuchDatabase => (NO_DATABASE, &[ANALYSIS]),
+        ErrorKind::TableExists => (TABLE_EXISTS, &[ANALYSIS]),
+        ErrorKind::TempTableExists => (TEMP_EXISTS, &[ANALYSIS]),
+        ErrorKind::IllegalArgument => {
+            ("org.apache.spark.SparkIllegalArgumentException", &[ILLEGAL, RUNTIME])
+        }
+        ErrorKind::NumberFormat => (
+            "org.apache.spark.SparkNumberFormatException",
+            &["java.lang.NumberFormatException", ILLEGAL, RUNTIME],
+        ),
+        ErrorKind::Arithmetic => (
+            "org.apache.spark.SparkArithmeticException",
+            &["java.lang.ArithmeticException", RUNTIME],
+        ),
+        ErrorKind::ArrayIndex => (
+            "org.apache.spark.SparkArrayIndexOutOfBoundsException",
+            &["java.lang.ArrayIndexOutOfBoundsException", RUNTIME],
+        ),
+        ErrorKind::DateTime => {
+            ("org.apache.spark.SparkDateTimeException", &["java.time.DateTimeException", RUNTIME])
+        }
+        ErrorKind::Unsupported | ErrorKind::UnsupportedFeature => {
+            ("org.apache.spark.SparkUnsupportedOperationException", &[UNSUPPORTED, RUNTIME])
+        }
+        ErrorKind::Python => ("org.apache.spark.api.python.PythonException", &[RUNTIME]),
+        ErrorKind::Runtime => ("org.apache.spark.SparkRuntimeException", &[RUNTIME]),
+        ErrorKind::NoSuchElement => {
+            ("org.apache.spark.SparkNoSuchElementException", &["java.util.NoSuchElementException"])
+        }
+        ErrorKind::InvalidPlan => ("org.apache.spark.sql.connect.common.InvalidPlanInput", &[]),
+        ErrorKind::Sql => ("org.apache.spark.SparkSQLException", &["java.sql.SQLException"]),
+        ErrorKind::Spark | ErrorKind::Internal => ("org.apache.spark.SparkException", &[]),
+    };
+    let rest = ["java.lang.Exception", "java.lang.Throwable", "java.lang.Object"];
+    std::iter::once(own).chain(ancestors.iter().copied()).chain(rest).collect()
+}
+
+fn json_list(items: &[&str]) -> String {
+    serde_json::Value::from(items).to_string()
+}
+
+fn json_object(pairs: &[(String, String)]) -> String {
+    let object: serde_json::Map<_, _> =
+        pairs.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
+    serde_json::Value::from(object).to_string()
+}
+
+/// At most that many bytes, cut between letters.
+fn shorten(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    let end = (0..=limit - 3).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    format!("{}...", &text[..end])
+}

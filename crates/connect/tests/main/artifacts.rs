@@ -1,0 +1,155 @@
+//! Artifacts: what is sent whole or in chunks, and local data made of it.
+
+use crate::fake::{Client, THREE_ROWS, connected};
+use crate::requests::{error_class, rel, schema_of, user, uuid};
+use bytes::Bytes;
+use connect::pb;
+use connect::pb::add_artifacts_request as add;
+use connect::pb::relation::RelType;
+use plan::{DataType, Field, RelationKind, SchemaOrText};
+use prost::Message;
+use tonic::Status;
+
+fn chunk(data: &[u8]) -> add::ArtifactChunk {
+    let crc = i64::from(crc32fast::hash(data));
+    add::ArtifactChunk { data: Bytes::copy_from_slice(data), crc }
+}
+
+fn batch(name: &str, data: &[u8]) -> add::Payload {
+    let artifact = add::SingleChunkArtifact { name: name.into(), data: Some(chunk(data)) };
+    add::Payload::Batch(add::Batch { artifacts: vec![artifact] })
+}
+
+fn begin(name: &str, total: usize, chunks: i64, first: &[u8]) -> add::Payload {
+    add::Payload::BeginChunk(add::BeginChunkedArtifact {
+        name: name.into(),
+        total_bytes: i64::try_from(total).expect("a size"),
+        num_chunks: chunks,
+        initial_chunk: Some(chunk(first)),
+    })
+}
+
+async fn send(
+    client: &mut Client,
+    session: &str,
+    payloads: Vec<add::Payload>,
+) -> Result<Vec<(String, bool)>, Status> {
+    let requests: Vec<_> = payloads
+        .into_iter()
+        .map(|payload| pb::AddArtifactsRequest {
+            session_id: session.into(),
+            user_context: user(),
+            payload: Some(payload),
+            ..Default::default()
+        })
+        .collect();
+    let reply = client.add_artifacts(futures::stream::iter(requests)).await?.into_inner();
+    Ok(reply.artifacts.into_iter().map(|a| (a.name, a.is_crc_successful)).collect())
+}
+
+async fn exists(client: &mut Client, session: &str, name: &str) -> bool {
+    let request = pb::ArtifactStatusesRequest {
+        session_id: session.into(),
+        user_context: user(),
+        names: vec![name.into()],
+        ..Default::default()
+    };
+    let reply = client.artifact_status(request).await.expect("an answer");
+    reply.into_inner().statuses[name].exists
+}
+
+#[tokio::test]
+async fn artifacts_are_kept_whole_or_not_at_all() {
+    let (_, mut client) = connected().await;
+    let session = uuid();
+    let whole = vec![
+        batch("cache/a", b"one"),
+        begin("cache/b", 6, 2, b"two"),
+        add::Payload::Chunk(chunk(b"333")),
+    ];
+    let kept = send(&mut client, &session, whole).await.unwrap();
+    assert_eq!(kept, [("cache/a".to_owned(), true), ("cache/b".to_owned(), true)]);
+    assert!(exists(&mut client, &session, "cache/b").await);
+    assert!(!exists(&mut client, &uuid(), "cache/b").await);
+    let mut damaged = chunk(b"xyz");
+    damaged.crc += 1;
+    let damaged = vec![begin("cache/c", 6, 2, b"two"), add::Payload::Chunk(damaged)];
+    assert_eq!(
+        send(&mut client, &session, damaged).await.unwrap(),
+        [("cache/c".to_owned(), false)]
+    );
+    assert!(!exists(&mut client, &session, "cache/c").await);
+}
+
+#[tokio::test]
+async fn bad_uploads_are_refused() {
+    let (_, mut client) = connected().await;
+    let session = uuid();
+    let cases = [
+        ("cut off", vec![begin("cache/a", 6, 2, b"two")]),
+        ("too short", vec![begin("cache/a", 6, 1, b"two")]),
+        ("too long", vec![begin("cache/a", 6, 3, b"two"), add::Payload::Chunk(chunk(b"4444"))]),
+        ("huge", vec![begin("cache/a", usize::MAX >> 1, 2, b"two")]),
+        ("a chunk of nothing", vec![add::Payload::Chunk(chunk(b"x"))]),
+        ("two at once", vec![begin("cache/a", 6, 2, b"two"), batch("cache/b", b"x")]),
+        ("no kind", vec![batch("a", b"x")]),
+        ("a way out", vec![batch("cache/../a", b"x")]),
+        ("a library", vec![batch("jars/a.jar", b"x")]),
+        ("nothing", vec![]),
+    ];
+    for (what, payloads) in cases {
+        let status = send(&mut client, &session, payloads).await.unwrap_err();
+        let class = error_class(&status);
+        assert!(class != "INTERNAL_ERROR", "{what}: {status:?}");
+    }
+    assert!(!exists(&mut client, &session, "cache/a").await);
+}
+
+#[tokio::test]
+async fn local_data_is_put_together_from_artifacts() {
+    let (seen, mut client) = connected().await;
+    let session = uuid();
+    let schema = br#"{"type":"struct","fields":[{"name":"id","type":"long","nullable":true,"metadata":{}}]}"#;
+    let local = pb::LocalRelation { data: Some(THREE_ROWS.into()), schema: None };
+    let sent = vec![
+        batch("cache/rows", THREE_ROWS),
+        batch("cache/schema", schema),
+        batch("cache/whole", &local.encode_to_vec()),
+        batch("cache/garbage", b"no arrow"),
+    ];
+    send(&mut client, &session, sent).await.unwrap();
+    let chunked = |rows: &[&str], schema: Option<&str>| {
+        rel(RelType::ChunkedCachedLocalRelation(pb::ChunkedCachedLocalRelation {
+            data_hashes: rows.iter().map(|r| (*r).to_owned()).collect(),
+            schema_hash: schema.map(Into::into),
+        }))
+    };
+    let mut kind = async |relation| {
+        client.analyze_plan(schema_of(&session, relation)).await?;
+        Ok::<_, Status>(*seen.relations.lock().unwrap().pop().unwrap().kind)
+    };
+    let RelationKind::Local { data, schema } =
+        kind(chunked(&["rows", "rows"], Some("schema"))).await.unwrap()
+    else {
+        panic!("local data is expected")
+    };
+    let fields = vec![Field::new("id", DataType::Long, true)];
+    assert_eq!(schema, Some(SchemaOrText::Schema(fields.clone())));
+    let head = data.len() - THREE_ROWS.len();
+    // The head and the end once, the batch twice.
+    assert_eq!(data[..THREE_ROWS.len() - 8], THREE_ROWS[..THREE_ROWS.len() - 8]);
+    assert_eq!(data[THREE_ROWS.len() - 8..], THREE_ROWS[THREE_ROWS.len() - head - 8..]);
+
+    assert_eq!(
+        kind(chunked(&[], Some("schema"))).await.unwrap(),
+        RelationKind::Empty { schema: fields }
+    );
+    let hash = "whole".to_owned();
+    let whole = rel(RelType::CachedLocalRelation(pb::CachedLocalRelation { hash }));
+    let expected = RelationKind::Local { data: THREE_ROWS.to_vec(), schema: None };
+    assert_eq!(kind(whole).await.unwrap(), expected);
+    for bad in [chunked(&["missing"], None), chunked(&["garbage"], None), chunked(&[], None)] {
+        let status = kind(bad).await.unwrap_err();
+        assert_eq!(error_class(&status), "CONNECT_INVALID_PLAN");
+    }
+}

@@ -1,0 +1,197 @@
+//! Files: listing them, finding out their schema, planning which task reads what, and writing.
+
+mod infer;
+mod listing;
+mod options;
+mod output;
+mod schema;
+mod split;
+mod table;
+mod write;
+mod write_exec;
+
+pub use write::write;
+
+pub(crate) use write::WriteTask;
+pub(crate) use write_exec::WriteExec;
+
+use crate::types;
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
+use datafusion::common::{ScalarValue, Statistics};
+use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
+use infer::Kind;
+use listing::Found;
+use model::conf::{Conf, DEFAULT_SOURCE, PARTITION_COLUMN_INFERENCE, TIME_ZONE};
+use options::{Csv, Format, Options};
+use plan::{DataType, Field, ScanOptions, SchemaOrText, SparkError};
+use split::{Sizes, Splittable};
+use std::sync::Arc;
+use table::FileTable;
+
+/// Footers read for statistics while planning; more files are judged by their bytes.
+const FOOTERS: usize = 64;
+
+/// Files that can be read.
+#[derive(Debug)]
+pub struct Source {
+    /// Spark's schema: the columns of the files, then those of the directory names.
+    pub schema: Vec<Field>,
+    /// The rows; its columns are those of `schema`.
+    pub provider: Arc<dyn TableProvider>,
+    /// The files, as URIs.
+    pub files: Vec<String>,
+}
+
+/// Finds the files of a scan and their schema. A schema given as text has to be parsed before. `slots` is the default parallelism
+/// where the settings name none.
+pub async fn open(scan: &ScanOptions, conf: &Conf, slots: u32) -> Result<Source, SparkError> {
+    let (scan, conf) = (scan.clone(), conf.clone());
+    let work = move || open_blocking(&scan, &conf, slots);
+    let stopped = |_| SparkError::internal("the process is stopping");
+    tokio::task::spawn_blocking(work).await.map_err(stopped)?
+}
+
+fn open_blocking(scan: &ScanOptions, conf: &Conf, slots: u32) -> Result<Source, SparkError> {
+    let bad = crate::physical::bad_setting;
+    let default = conf.get(&DEFAULT_SOURCE).map_err(bad)?;
+    let format = Format::new(scan.format.as_deref().unwrap_or(&default))?;
+    let options = Options(&scan.options);
+    options::check_common(&options)?;
+    let csv = match format {
+        Format::Csv => Some(Csv::new(&options)?),
+        Format::Json => {
+            options::check_json(&options)?;
+            None
+        }
+        Format::Parquet | Format::Text => None,
+    };
+    let paths = match (scan.paths.is_empty(), options.get(&["path"])) {
+        (true, Some(path)) => vec![path.to_owned()],
+        _ => scan.paths.clone(),
+    };
+    let files = listing::list(&paths)?;
+    refuse_compressed(format, &files)?;
+    let given = match &scan.schema {
+        Some(SchemaOrText::Schema(fields)) => Some(fields.as_slice()),
+        Some(SchemaOrText::Text(_)) => {
+            return Err(SparkError::internal("the schema of a scan is parsed before it is opened"));
+        }
+        None => None,
+    };
+    let partition =
+        partition_columns(&files, given, conf.get(&PARTITION_COLUMN_INFERENCE).map_err(bad)?);
+    let is_partition =
+        |field: &Field| partition.iter().any(|p| p.name.eq_ignore_ascii_case(&field.name));
+    let columns = match given {
+        Some(given) => given.to_vec(),
+        None => schema::infer(format, &files, &options)?,
+    };
+    let mut all: Vec<Field> = columns.into_iter().filter(|field| !is_partition(field)).collect();
+    let file_columns = all.len();
+    let values = files.iter().map(|file| partition_values(file, &partition)).collect::<Vec<_>>();
+    all.extend(partition);
+    let arrow = types::schema_to_arrow(&all);
+    let splittable = match (&csv, format) {
+        (Some(csv), _) if csv.multi_line => Splittable::No,
+        _ => Splittable::Yes,
+    };
+    let groups = split::partitions(&files, &values, Sizes::new(conf, slots)?, splittable)?;
+    let table = FileTable {
+        format,
+        statistics: statistics(format, &files, &arrow, file_columns)?,
+        csv,
+        schema: arrow,
+        file_columns,
+        groups,
+        time_zone: conf.find(&TIME_ZONE).map_err(bad)?.unwrap_or_else(|| "UTC".to_owned()),
+    };
+    let uri = |file: &Found| format!("file://{}", file.path.display());
+    Ok(Source { schema: all, provider: Arc::new(table), files: files.iter().map(uri).collect() })
+}
+
+fn refuse_compressed(format: Format, files: &[Found]) -> Result<(), SparkError> {
+    if format == Format::Parquet {
+        return Ok(());
+    }
+    let compressed = |file: &&Found| {
+        let extension = file.path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+        ["gz", "bz2", "zst", "xz", "lz4", "snappy", "deflate"].contains(&extension)
+    };
+    match files.iter().find(compressed) {
+        Some(file) => {
+            let path = file.path.display();
+            Err(SparkError::unsupported(format!("the compressed text file {path}")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The columns that directory names give: those that all files have.
+fn partition_columns(files: &[Found], given: Option<&[Field]>, typed: bool) -> Vec<Field> {
+    let Some(first) = files.first() else { return Vec::new() };
+    let names: Vec<&String> = first.partition.iter().map(|(name, _)| name).collect();
+    let same = |file: &Found| file.partition.iter().map(|(name, _)| name).eq(names.iter().copied());
+    if !files.iter().all(same) {
+        return Vec::new();
+    }
+    let column = |(at, name): (usize, &String)| {
+        let known =
+            given.and_then(|given| given.iter().find(|f| f.name.eq_ignore_ascii_case(name)));
+        if let Some(known) = known {
+            return known.clone();
+        }
+        let values = files.iter().filter_map(|file| file.partition[at].1.as_deref());
+        let kind = values.fold(Kind::Nothing, |kind, value| {
+            kind.or(match Kind::of(value) {
+                // Spark reads no truth values from directory names.
+                Kind::Boolean => Kind::Text,
+                kind => kind,
+            })
+        });
+        let data_type = if typed { kind.data_type() } else { DataType::String };
+        Field::new(name.clone(), data_type, true)
+    };
+    names.into_iter().enumerate().map(column).collect()
+}
+
+/// The values of a file's partition columns; one that is not of the column's type is null.
+fn partition_values(file: &Found, columns: &[Field]) -> Vec<ScalarValue> {
+    let value = |(column, (_, text)): (&Field, &(String, Option<String>))| {
+        let data_type = types::to_arrow(&column.data_type);
+        let text = ScalarValue::Utf8(text.clone());
+        text.cast_to(&data_type)
+            .or_else(|_| ScalarValue::try_from(&data_type))
+            .unwrap_or(ScalarValue::Null)
+    };
+    columns.iter().zip(&file.partition).map(value).collect()
+}
+
+/// What is known of the rows without reading them.
+fn statistics(
+    format: Format,
+    files: &[Found],
+    schema: &SchemaRef,
+    file_columns: usize,
+) -> Result<Statistics, SparkError> {
+    let bytes = files.iter().map(|file| file.size).sum();
+    if format != Format::Parquet || files.len() > FOOTERS || files.is_empty() {
+        return Ok(table::of_bytes(schema, bytes));
+    }
+    let of_files: SchemaRef = Arc::new(Schema::new(schema.fields()[..file_columns].to_vec()));
+    let mut each = Vec::with_capacity(files.len());
+    for file in files {
+        let footer = schema::footer(file)?;
+        match DFParquetMetadata::statistics_from_parquet_metadata(footer.metadata(), &of_files) {
+            Ok(statistics) => each.push(statistics),
+            // A column that the file has in another type: the scan will convert it.
+            Err(_) => return Ok(table::of_bytes(schema, bytes)),
+        }
+    }
+    let Ok(mut all) = Statistics::try_merge_iter(&each, &of_files) else {
+        return Ok(table::of_bytes(schema, bytes));
+    };
+    let unknown = Statistics::new_unknown(schema).column_statistics;
+    all.column_statistics.extend_from_slice(&unknown[file_columns..]);
+    Ok(all)
+}

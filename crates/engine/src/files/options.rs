@@ -1,0 +1,203 @@
+//! What a program says about files beside their paths. Keys have no case. What would change the result and is not served is refused
+//! by name; what only makes Spark faster, or says what holds anyway, is taken.
+
+use plan::{ErrorKind, SparkError};
+
+/// A file format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) enum Format {
+    Parquet,
+    Csv,
+    Json,
+    Text,
+}
+
+impl Format {
+    /// By Spark's name.
+    pub(crate) fn new(name: &str) -> Result<Self, SparkError> {
+        let last = name.rsplit('.').next().unwrap_or(name).to_ascii_lowercase();
+        Ok(match last.as_str() {
+            "parquet" => Self::Parquet,
+            "csv" => Self::Csv,
+            "json" => Self::Json,
+            "text" => Self::Text,
+            "orc" | "avro" | "xml" | "binaryfile" | "jdbc" | "delta" | "iceberg" | "kafka"
+            | "rate" | "socket" | "image" | "libsvm" => {
+                return Err(SparkError::unsupported(format!("the data source `{name}`")));
+            }
+            _ => {
+                let message = format!(
+                    "Failed to find the data source: {name}. Make sure the provider name is correct and the package is properly registered and compatible with your Spark version."
+                );
+                return Err(SparkError::new(
+                    ErrorKind::Spark,
+                    "DATA_SOURCE_NOT_FOUND",
+                    message,
+                    &[("provider", name)],
+                ));
+            }
+        })
+    }
+
+    /// The end of the names of its files.
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Self::Parquet => "parquet",
+            Self::Csv => "csv",
+            Self::Json => "json",
+            Self::Text => "txt",
+        }
+    }
+}
+
+/// The options of one read or write.
+#[derive(Debug, Clone)]
+pub(crate) struct Options<'a>(pub(crate) &'a [(String, String)]);
+
+impl Options<'_> {
+    /// The value of a key; of several spellings the first that was given.
+    pub(crate) fn get(&self, keys: &[&str]) -> Option<&str> {
+        let found = |key: &&str| self.0.iter().rev().find(|(k, _)| k.eq_ignore_ascii_case(key));
+        keys.iter().find_map(found).map(|(_, value)| value.as_str())
+    }
+
+    /// A switch.
+    pub(crate) fn flag(&self, key: &str) -> Result<bool, SparkError> {
+        match self.get(&[key]).map(str::to_ascii_lowercase).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => Err(bad(key, other, "is neither true nor false")),
+        }
+    }
+
+    /// One character.
+    pub(crate) fn byte(&self, keys: &[&str], default: u8) -> Result<u8, SparkError> {
+        let key = keys.first().copied().unwrap_or_default();
+        match self.get(keys) {
+            None => Ok(default),
+            Some("\\t") => Ok(b'\t'),
+            Some("\\\\") => Ok(b'\\'),
+            Some(text) => match text.as_bytes() {
+                [byte] if byte.is_ascii() => Ok(*byte),
+                _ => Err(SparkError::unsupported(format!("`{text}` as `{key}`"))),
+            },
+        }
+    }
+
+    /// Refuses each of these keys, unless it says what holds anyway.
+    pub(crate) fn refuse(&self, keys: &[(&str, &[&str])]) -> Result<(), SparkError> {
+        for (key, harmless) in keys {
+            if let Some(value) = self.get(&[key])
+                && !harmless.iter().any(|h| h.eq_ignore_ascii_case(value))
+            {
+                return Err(SparkError::unsupported(format!("the option `{key}` = `{value}`")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An option with a value that it does not take.
+fn bad(key: &str, value: &str, problem: &str) -> SparkError {
+    let message = format!("option {key}: `{value}` {problem}");
+    SparkError::new(ErrorKind::IllegalArgument, "", message, &[])
+}
+
+/// How CSV is written down.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Csv {
+    pub(crate) header: bool,
+    pub(crate) delimiter: u8,
+    pub(crate) quote: u8,
+    pub(crate) escape: u8,
+    pub(crate) comment: Option<u8>,
+    pub(crate) multi_line: bool,
+    /// Text that stands for null.
+    pub(crate) null: String,
+}
+
+impl Csv {
+    pub(crate) fn new(options: &Options<'_>) -> Result<Self, SparkError> {
+        options.refuse(&[
+            ("mode", &["PERMISSIVE"]),
+            ("encoding", &["UTF-8", "utf8"]),
+            ("charset", &["UTF-8", "utf8"]),
+            ("lineSep", &["\n"]),
+            ("dateFormat", &["yyyy-MM-dd"]),
+            ("timestampFormat", &[]),
+            ("timestampNTZFormat", &[]),
+            ("ignoreLeadingWhiteSpace", &["false"]),
+            ("ignoreTrailingWhiteSpace", &["false"]),
+            ("columnNameOfCorruptRecord", &[]),
+            ("nanValue", &["NaN"]),
+            ("positiveInf", &["Inf"]),
+            ("negativeInf", &["-Inf"]),
+            ("compression", &["none", "uncompressed"]),
+        ])?;
+        let comment = options.get(&["comment"]).filter(|text| !text.is_empty());
+        Ok(Self {
+            header: options.flag("header")?,
+            delimiter: options.byte(&["sep", "delimiter"], b',')?,
+            quote: options.byte(&["quote"], b'"')?,
+            escape: options.byte(&["escape"], b'\\')?,
+            comment: comment.map(|_| options.byte(&["comment"], b'#')).transpose()?,
+            multi_line: options.flag("multiLine")?,
+            null: options.get(&["nullValue"]).unwrap_or_default().to_owned(),
+        })
+    }
+}
+
+/// Refuses the options of JSON that are not served.
+pub(crate) fn check_json(options: &Options<'_>) -> Result<(), SparkError> {
+    options.refuse(&[
+        ("mode", &["PERMISSIVE"]),
+        ("encoding", &["UTF-8", "utf8"]),
+        ("multiLine", &["false"]),
+        ("lineSep", &["\n"]),
+        ("primitivesAsString", &["false"]),
+        ("prefersDecimal", &["false"]),
+        ("dateFormat", &["yyyy-MM-dd"]),
+        ("timestampFormat", &[]),
+        ("columnNameOfCorruptRecord", &[]),
+        ("allowComments", &["false"]),
+        ("allowSingleQuotes", &["true"]),
+        ("allowUnquotedFieldNames", &["false"]),
+        ("dropFieldIfAllNull", &["false"]),
+        ("compression", &["none", "uncompressed"]),
+    ])
+}
+
+/// Refuses the options of all formats that are not served.
+pub(crate) fn check_common(options: &Options<'_>) -> Result<(), SparkError> {
+    options.refuse(&[
+        ("pathGlobFilter", &[]),
+        ("modifiedBefore", &[]),
+        ("modifiedAfter", &[]),
+        ("basePath", &[]),
+        ("mergeSchema", &["false"]),
+        ("ignoreCorruptFiles", &["false"]),
+        ("ignoreMissingFiles", &["false"]),
+        ("recursiveFileLookup", &["false"]),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_without_case_and_what_is_not_served_is_refused() {
+        let given = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+        };
+        let read = given(&[("HEADER", "True"), ("delimiter", "\\t"), ("mode", "permissive")]);
+        let csv = Csv::new(&Options(&read)).unwrap();
+        assert!(csv.header);
+        assert_eq!((csv.delimiter, csv.escape), (b'\t', b'\\'));
+        for refused in [("mode", "FAILFAST"), ("sep", "||"), ("header", "maybe")] {
+            assert!(Csv::new(&Options(&given(&[refused]))).is_err(), "{refused:?}");
+        }
+        assert_eq!(Format::new("orc").unwrap_err().class, "UNSUPPORTED_FEATURE");
+        assert_eq!(Format::new("nothing").unwrap_err().class, "DATA_SOURCE_NOT_FOUND");
+    }
+}

@@ -1,0 +1,134 @@
+//! Which task reads which part of which file: as Spark does it, by bytes.
+
+use super::listing::Found;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::FileGroup;
+use datafusion::object_store::ObjectMeta;
+use datafusion::object_store::path::Path as StorePath;
+use datafusion::scalar::ScalarValue;
+use model::conf::{Conf, DEFAULT_PARALLELISM, MAX_PARTITION_BYTES, OPEN_COST};
+use plan::SparkError;
+
+/// How files are put into partitions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    max_bytes: u64,
+    open_cost: u64,
+    parallelism: u64,
+}
+
+impl Sizes {
+    pub(crate) fn new(conf: &Conf, slots: u32) -> Result<Self, SparkError> {
+        let bad = crate::physical::bad_setting;
+        let parallelism = conf.find(&DEFAULT_PARALLELISM).map_err(bad)?.unwrap_or(slots);
+        Ok(Self {
+            max_bytes: conf.get(&MAX_PARTITION_BYTES).map_err(bad)?.0.max(1),
+            open_cost: conf.get(&OPEN_COST).map_err(bad)?.0,
+            parallelism: u64::from(parallelism.max(1)),
+        })
+    }
+
+    /// Bytes of one partition, at most: so many that all slots have work, but no fewer than opening a file is worth.
+    fn split_bytes(self, files: &[Found]) -> u64 {
+        let total: u64 = files.iter().map(|file| file.size + self.open_cost).sum();
+        self.max_bytes.min(self.open_cost.max(total / self.parallelism)).max(1)
+    }
+}
+
+/// The partitions. `values` are those of the partition columns, by file.
+pub(crate) fn partitions(
+    files: &[Found],
+    values: &[Vec<ScalarValue>],
+    sizes: Sizes,
+    splittable: Splittable,
+) -> Result<Vec<FileGroup>, SparkError> {
+    let most = sizes.split_bytes(files);
+    let mut parts: Vec<(u64, PartitionedFile)> = Vec::new();
+    for (file, values) in files.iter().zip(values) {
+        let whole = partitioned(file)?.with_partition_values(values.clone());
+        if splittable == Splittable::No || file.size <= most {
+            parts.push((file.size, whole));
+            continue;
+        }
+        let mut start = 0;
+        while start < file.size {
+            let end = file.size.min(start + most);
+            let range = whole.clone().with_range(start.cast_signed(), end.cast_signed());
+            parts.push((end - start, range));
+            start = end;
+        }
+    }
+    // Largest first; files of one size stay in their order.
+    parts.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
+    let mut groups: Vec<FileGroup> = Vec::new();
+    let mut group = Vec::new();
+    let mut bytes = 0;
+    for (size, part) in parts {
+        if bytes + size > most && !group.is_empty() {
+            groups.push(FileGroup::new(std::mem::take(&mut group)));
+            bytes = 0;
+        }
+        bytes += size + sizes.open_cost;
+        group.push(part);
+    }
+    if !group.is_empty() {
+        groups.push(FileGroup::new(group));
+    }
+    Ok(groups)
+}
+
+/// Whether a file can be read from the middle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Splittable {
+    Yes,
+    No,
+}
+
+fn partitioned(file: &Found) -> Result<PartitionedFile, SparkError> {
+    let location = StorePath::from_absolute_path(&file.path)
+        .map_err(|error| SparkError::internal(error.to_string()))?;
+    Ok(PartitionedFile::new_from_meta(ObjectMeta {
+        location,
+        last_modified: file.modified,
+        size: file.size,
+        e_tag: None,
+        version: None,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::DateTime;
+
+    #[test]
+    fn files_are_split_and_put_together_by_bytes() {
+        let sizes = Sizes { max_bytes: 100, open_cost: 10, parallelism: 2 };
+        // sizes of the files, whether they can be split, bytes of the parts of each partition
+        let cases: [(&[u64], Splittable, &[&[u64]]); 5] = [
+            (&[250], Splittable::Yes, &[&[100], &[100], &[50]]),
+            (&[250], Splittable::No, &[&[250]]),
+            (&[30, 30, 30], Splittable::Yes, &[&[30], &[30], &[30]]),
+            (&[5, 5, 5, 5], Splittable::Yes, &[&[5, 5], &[5, 5]]),
+            (&[], Splittable::Yes, &[]),
+        ];
+        for (files, splittable, expected) in cases {
+            let found = |(i, size): (usize, &u64)| Found {
+                path: format!("/{i}").into(),
+                size: *size,
+                modified: DateTime::UNIX_EPOCH,
+                partition: Vec::new(),
+            };
+            let files: Vec<Found> = files.iter().enumerate().map(found).collect();
+            let values = vec![Vec::new(); files.len()];
+            let groups = partitions(&files, &values, sizes, splittable).unwrap();
+            let bytes = |file: &PartitionedFile| {
+                let whole = file.object_meta.size;
+                file.range.as_ref().map_or(whole, |r| (r.end - r.start).cast_unsigned())
+            };
+            let actual: Vec<Vec<u64>> =
+                groups.iter().map(|group| group.files().iter().map(bytes).collect()).collect();
+            assert_eq!(actual, expected, "{files:?}");
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Writing a directory of files. Tasks write under `_temporary`; when all are done, the driver gives the files of the attempts that
+//! count their names. A write that fails leaves what was there before.
+
+use super::listing::{local, unreadable};
+use super::options::{Csv, Format, Options};
+use super::output::{Outputs, Written, parquet_compression};
+use super::write_exec::WriteExec;
+use crate::physical::{bad_setting, plan_physical_job, spark_error};
+use crate::{RunJob, physical_plan, plan_job, types};
+use arrow::array::AsArray;
+use arrow::datatypes::UInt64Type;
+use arrow::record_batch::RecordBatch;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use model::conf::{Conf, DEFAULT_SOURCE, PARQUET_CODEC, PARTITION_OVERWRITE_MODE};
+use plan::{DataType, ErrorKind, Field, SaveMode, SparkError, Write, WriteTarget};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where tasks write before the write is complete.
+const TEMPORARY: &str = "_temporary";
+
+/// What a task is told: how to write, and where to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WriteTask {
+    pub(crate) format: Format,
+    pub(crate) csv: Option<Csv>,
+    /// Compression of Parquet files.
+    pub(crate) compression: String,
+    /// Where temporary files go.
+    pub(crate) directory: String,
+    /// Names of the columns.
+    pub(crate) names: Vec<String>,
+    /// Columns whose values become directory names.
+    pub(crate) partition_by: Vec<usize>,
+}
+
+impl fmt::Display for WriteTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} to {}", self.format, self.directory)
+    }
+}
+
+/// Writes rows as files. `rows` is the plan and Spark's schema of it; the target of `write` is a path or none (`noop`).
+pub async fn write(
+    state: &SessionState,
+    conf: &Conf,
+    jobs: &dyn RunJob,
+    (rows, schema): (&LogicalPlan, &[Field]),
+    write: &Write,
+) -> Result<(), SparkError> {
+    let default = conf.get(&DEFAULT_SOURCE).map_err(bad_setting)?;
+    let format = write.format.as_deref().unwrap_or(&default);
+    if format.eq_ignore_ascii_case("noop") {
+        let job = plan_job(state, rows, conf, jobs).await?;
+        return jobs.run(job).await.map(drop);
+    }
+    let format = Format::new(format)?;
+    if write.bucket_by.is_some() || !write.sort_by.is_empty() {
+        return Err(SparkError::unsupported("bucketBy and sortBy of a write"));
+    }
+    let options = Options(&write.options);
+    let path = match (&write.target, options.get(&["path"])) {
+        (WriteTarget::Path(path), _) => path,
+        (_, Some(path)) => path,
+        _ => return Err(SparkError::internal("a write of files has a path")),
+    };
+    let target = local(path)?;
+    let exists = target.exists();
+    match write.mode {
+        SaveMode::Ignore if exists => return Ok(()),
+        SaveMode::ErrorIfExists if exists => return Err(path_exists(&target)),
+        _ => {}
+    }
+    let temporary = target.join(TEMPORARY).join(uuid::Uuid::new_v4().to_string());
+    let task = WriteTask {
+        format,
+        csv: (format == Format::Csv).then(|| Csv::new(&options)).transpose()?,
+        compression: compression(format, &options, conf)?,
+        directory: temporary.display().to_string(),
+        names: schema.iter().map(|field| field.name.clone()).collect(),
+        partition_by: partition_columns(&write.partition_by, schema)?,
+    };
+    check_columns(&task, schema)?;
+    let dynamic = conf.get(&PARTITION_OVERWRITE_MODE).map_err(bad_setting)?;
+    let replace = match write.mode {
+        SaveMode::Overwrite
+            if dynamic.eq_ignore_ascii_case("dynamic") && !task.partition_by.is_empty() =>
+        {
+            Replace::Partitions
+        }
+        SaveMode::Overwrite => Replace::All,
+        _ => Replace::Nothing,
+    };
+    let plan = physical_plan(state, rows, conf).await?;
+    let plan = Arc::new(WriteExec::new(plan, task.clone()));
+    let job = plan_physical_job(plan, conf, jobs).await?;
+    fs::create_dir_all(&temporary).map_err(|error| unreadable(&temporary, &error))?;
+    let written = jobs.run(job).await;
+    let commit = Commit { target, temporary, task, replace, schema: schema.to_vec() };
+    let finish = move || match written {
+        Ok(written) => commit.finish(&written, exists),
+        Err(error) => {
+            commit.abandon(exists);
+            Err(error)
+        }
+    };
+    let stopped = |_| SparkError::internal("the process is stopping");
+    tokio::task::spawn_blocking(finish).await.map_err(stopped)?
+}
+
+/// What a write takes away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Replace {
+    Nothing,
+    Partitions,
+    All,
+}
+
+struct Commit {
+    target: PathBuf,
+    temporary: PathBuf,
+    task: WriteTask,
+    replace: Replace,
+    schema: Vec<Field>,
+}
+
+impl Commit {
+    fn finish(&self, written: &[Vec<RecordBatch>], existed: bool) -> Result<(), SparkError> {
+        let result = self.try_finish(written);
+        if result.is_err() {
+            self.abandon(existed);
+        }
+        result
+    }
+
+    fn try_finish(&self, written: &[Vec<RecordBatch>]) -> Result<(), SparkError> {
+        let mut files: Vec<(usize, Written)> = (0..)
+            .zip(written)
+            .flat_map(|(part, batches)| batches.iter().flat_map(files_of).map(move |f| (part, f)))
+            .collect();
+        if files.is_empty() && self.task.partition_by.is_empty() {
+            let schema = types::schema_to_arrow(&self.schema);
+            let empty = Outputs::new(self.task.clone(), schema).and_then(Outputs::write_empty);
+            files.extend(empty.map_err(|e| spark_error(&e))?.into_iter().map(|file| (0, file)));
+        }
+        self.clear(&files)?;
+        let id = uuid::Uuid::new_v4();
+        let extension = match (self.task.format, self.task.compression.as_str()) {
+            (Format::Parquet, "none" | "uncompressed") => "parquet".to_owned(),
+            (Format::Parquet, "gzip") => "gz.parquet".to_owned(),
+            (Format::Parquet, codec) => format!("{codec}.parquet"),
+            (format, _) => format.extension().to_owned(),
+        };
+        for (number, (part, file)) in files.iter().enumerate() {
+            let directory = self.target.join(&file.directory);
+            let name = format!("part-{part:05}-{id}-c{number:03}.{extension}");
+            let place = directory.join(name);
+            fs::create_dir_all(&directory)
+                .and_then(|()| fs::rename(&file.file, &place))
+                .map_err(|error| unreadable(&place, &error))?;
+        }
+        self.remove_temporary();
+        let success = self.target.join("_SUCCESS");
+        fs::write(&success, b"").map_err(|error| unreadable(&success, &error))
+    }
+
+    /// Takes away what the write replaces.
+    fn clear(&self, files: &[(usize, Written)]) -> Result<(), SparkError> {
+        let old: Vec<PathBuf> = match self.replace {
+            Replace::Nothing => Vec::new(),
+            Replace::Partitions => {
+                let directories: BTreeSet<&String> =
+                    files.iter().map(|(_, file)| &file.directory).collect();
+                let all = directories.into_iter().map(|directory| self.target.join(directory));
+                all.filter(|directory| directory.exists()).collect()
+            }
+            Replace::All => {
+                let entries = fs::read_dir(&self.target)
+                    .and_then(|e| e.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>());
+                let entries = entries.map_err(|error| unreadable(&self.target, &error))?;
+                entries.into_iter().filter(|path| !path.ends_with(TEMPORARY)).collect()
+            }
+        };
+        for path in old {
+            let removed =
+                if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(|error| unreadable(&path, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Removes what this write made; another one may be under way beside it.
+    fn remove_temporary(&self) {
+        let _ = fs::remove_dir_all(&self.temporary);
+        let _ = fs::remove_dir(self.target.join(TEMPORARY));
+    }
+
+    fn abandon(&self, existed: bool) {
+        self.remove_temporary();
+        if !existed {
+            // Only if nothing is in it.
+            let _ = fs::remove_dir(&self.target);
+        }
+    }
+}
+
+fn files_of(batch: &RecordBatch) -> Vec<Written> {
+    let (directories, files) =
+        (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
+    let rows = batch.column(2).as_primitive::<UInt64Type>();
+    let file = |i| Written {
+        directory: directories.value(i).to_owned(),
+        file: files.value(i).to_owned(),
+        rows: rows.value(i),
+    };
+    (0..batch.num_rows()).map(file).collect()
+}
+
+fn compression(format: Format, options: &Options<'_>, conf: &Conf) -> Result<String, SparkError> {
+    if format != Format::Parquet {
+        options.refuse(&[("compression", &["none", "uncompressed"])])?;
+        return Ok("none".to_owned());
+    }
+    let default = conf.get(&PARQUET_CODEC).map_err(bad_setting)?;
+    let name = options.get(&["compression"]).unwrap_or(&default).to_ascii_lowercase();
+    match parquet_compression(&name) {
+        Ok(_) => Ok(name),
+        Err(_) => Err(SparkError::unsupported(format!("the compression `{name}` of Parquet"))),
+    }
+}
+
+fn partition_columns(names: &[String], schema: &[Field]) -> Result<Vec<usize>, SparkError> {
+    let column = |name: &String| {
+        let at = schema.iter().position(|field| field.name.eq_ignore_ascii_case(name));
+        at.ok_or_else(|| {
+            let message = format!("Partition column `{name}` not found in schema.");
+            SparkError::analysis("", message, &[])
+        })
+    };
+    let columns: Vec<usize> = names.iter().map(column).collect::<Result<_, _>>()?;
+    if !schema.is_empty() && columns.len() == schema.len() {
+        let message = "Cannot use all columns for partition columns.";
+        return Err(SparkError::analysis("ALL_PARTITION_COLUMNS_NOT_ALLOWED", message, &[]));
+    }
+    Ok(columns)
+}
+
+/// Whether the format can hold the columns.
+fn check_columns(task: &WriteTask, schema: &[Field]) -> Result<(), SparkError> {
+    let mut names = BTreeSet::new();
+    if let Some(field) = schema.iter().find(|field| !names.insert(field.name.to_lowercase())) {
+        let name = plan::quote_name(&field.name);
+        let message = format!(
+            "The column {name} already exists. Choose another name or rename the existing column."
+        );
+        return Err(SparkError::analysis(
+            "COLUMN_ALREADY_EXISTS",
+            message,
+            &[("columnName", name.as_str())],
+        ));
+    }
+    let in_files = || schema.iter().enumerate().filter(|(i, _)| !task.partition_by.contains(i));
+    let nested = |data_type: &DataType| {
+        matches!(
+            data_type,
+            DataType::Array { .. }
+                | DataType::Map { .. }
+                | DataType::Struct(_)
+                | DataType::Binary
+                | DataType::CalendarInterval
+                | DataType::Variant
+        )
+    };
+    match task.format {
+        Format::Csv => match in_files().find(|(_, field)| nested(&field.data_type)) {
+            Some((_, field)) => Err(no_such_type("CSV", field)),
+            None => Ok(()),
+        },
+        Format::Text if in_files().count() != 1 => Err(SparkError::analysis(
+            "",
+            format!(
+                "Text data source supports only a single column, and you have {} columns.",
+                in_files().count()
+            ),
+            &[],
+        )),
+        Format::Text => match in_files().find(|(_, field)| field.data_type != DataType::String) {
+            Some((_, field)) => Err(no_such_type("Text", field)),
+            None => Ok(()),
+        },
+        Format::Parquet | Format::Json => Ok(()),
+    }
+}
+
+fn no_such_type(format: &str, field: &Field) -> SparkError {
+    let column = plan::quote_name(&field.name);
+    let kind = format!("\"{}\"", field.data_type.sql());
+    let message =
+        format!("The {format} datasource doesn't support the column {column} of the type {kind}.");
+    let parameters = [("columnName", column.as_str()), ("columnType", &kind), ("format", format)];
+    SparkError::analysis("UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE", message, &parameters)
+}
+
+fn path_exists(path: &Path) -> SparkError {
+    let shown = format!("file:{}", path.display());
+    let message = format!(
+        "Path {shown} already exists. Set mode as \"overwrite\" to overwrite the existing path."
+    );
+    SparkError::new(
+        ErrorKind::Analysis,
+        "PATH_ALREADY_EXISTS",
+        message,
+        &[("outputPath", shown.as_str())],
+    )
+}

@@ -1,0 +1,116 @@
+//! A leaf of a template: the place where a task reads. What each task reads there is in its binding.
+
+use datafusion::common::Result;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::execution::TaskContext;
+use datafusion::physical_expr::{Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::PlanProperties;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, SendableRecordBatchStream,
+};
+use model::ShuffleId;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+
+/// What kind of input a leaf has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum LeafKind {
+    /// Rows of the program, inside the binding.
+    Rows,
+    /// Numbers of a range.
+    Range,
+    /// Files: the child is the scan, without files.
+    Files,
+    /// Blocks of a shuffle.
+    Blocks { shuffle: ShuffleId, mode: ReadMode },
+}
+
+/// How blocks are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ReadMode {
+    /// One after the other, in order of the map index.
+    Gather,
+    /// Each map output is a stream of its own, to be merged by order.
+    Ordered,
+    /// As `Gather`; all tasks read the same, so that an executor keeps it.
+    Broadcast,
+}
+
+/// See the module. Its child only says the schema (and, for files, how they are read).
+#[derive(Debug, Clone)]
+pub(crate) struct LeafExec {
+    kind: LeafKind,
+    shape: Arc<dyn ExecutionPlan>,
+    properties: Arc<PlanProperties>,
+}
+
+impl LeafExec {
+    pub(crate) fn new(kind: LeafKind, shape: Arc<dyn ExecutionPlan>) -> Self {
+        let properties = super::unordered(shape.schema(), Partitioning::UnknownPartitioning(1));
+        Self { kind, shape, properties }
+    }
+
+    pub(crate) fn kind(&self) -> &LeafKind {
+        &self.kind
+    }
+
+    pub(crate) fn shape(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.shape
+    }
+
+    /// The same leaf, read by all tasks alike.
+    pub(crate) fn broadcast(&self) -> Option<Self> {
+        match &self.kind {
+            LeafKind::Blocks { shuffle, mode: ReadMode::Gather | ReadMode::Broadcast } => {
+                let kind = LeafKind::Blocks { shuffle: *shuffle, mode: ReadMode::Broadcast };
+                Some(Self { kind, ..self.clone() })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl DisplayAs for LeafExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            LeafKind::Blocks { shuffle, mode } => {
+                let id = shuffle.to_string();
+                write!(f, "LeafExec: {mode:?} of shuffle {}", &id[..8])
+            }
+            other => write!(f, "LeafExec: {other:?}"),
+        }
+    }
+}
+
+impl ExecutionPlan for LeafExec {
+    fn name(&self) -> &'static str {
+        "LeafExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.shape]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self::new(self.kind.clone(), children.swap_remove(0))))
+    }
+
+    fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        Err(super::unbound(self.name()))
+    }
+}

@@ -1,0 +1,287 @@
+//! Cuts a physical plan into stages.
+//!
+//! Rules. A cut at every exchange, so that none is left inside a stage. A node that needs all rows in one place gets a cut below it,
+//! with its limit pushed into the map side. A build side that every task needs is a shuffle with one reader that all tasks read; a
+//! join that may not do so gets its probe side in one task. Of a union a task runs one branch. Streams to be merged stay apart.
+
+use super::leaf::{leaf, shape};
+use super::rules::needs_one_probe;
+use super::spark_error;
+use super::stage::{Piece, Stages};
+use crate::codec::Input;
+use crate::nodes::{BranchExec, ConcatExec, ExchangeExec, LeafExec, LeafKind, ReadMode, Routing};
+use crate::task::carried;
+use crate::{JobPlan, StageOutput};
+use datafusion::error::DataFusionError;
+use datafusion::physical_expr::{Distribution, LexOrdering, Partitioning};
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::union::UnionExec;
+use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
+use model::conf::Conf;
+use plan::SparkError;
+use std::sync::Arc;
+
+type Plan = Arc<dyn ExecutionPlan>;
+
+/// The stages of a plan. The last one yields its rows.
+pub(crate) fn cut(plan: &Plan, conf: &Conf) -> Result<JobPlan, SparkError> {
+    let mut cutter = Cutter { stages: Stages::new(conf)? };
+    let piece = cutter.cut(plan)?;
+    let count = u32::try_from(piece.tasks.len()).unwrap_or(u32::MAX);
+    cutter.stages.add(piece, StageOutput::Rows)?;
+    Ok(JobPlan { stages: cutter.stages.into_stages(), result_partitions: (0..count).collect() })
+}
+
+struct Cutter {
+    stages: Stages,
+}
+
+impl Cutter {
+    fn cut(&mut self, plan: &Plan) -> Result<Piece, SparkError> {
+        if let Some(exchange) = plan.downcast_ref::<RepartitionExec>() {
+            return self.repartition(exchange);
+        }
+        if let Some(exchange) = plan.downcast_ref::<CoalescePartitionsExec>() {
+            let input = self.cut(exchange.input())?;
+            return self.gather(input, exchange.fetch());
+        }
+        if let Some(merge) = plan.downcast_ref::<SortPreservingMergeExec>() {
+            let input = self.cut(merge.input())?;
+            return self.merge(input, merge.expr(), merge.fetch());
+        }
+        if let Some(exchange) = plan.downcast_ref::<ExchangeExec>() {
+            return self.asked_for(plan, exchange);
+        }
+        if plan.is::<UnionExec>() {
+            return self.union(plan);
+        }
+        if plan.children().is_empty() {
+            return leaf(plan);
+        }
+        self.operator(plan)
+    }
+
+    /// An operator: its tasks are those of its inputs.
+    fn operator(&mut self, plan: &Plan) -> Result<Piece, SparkError> {
+        let requirements = plan.input_distribution_requirements().into_per_child();
+        let mut inputs = Vec::with_capacity(requirements.len());
+        for (child, requirement) in plan.children().into_iter().zip(&requirements) {
+            let mut input = self.cut(child)?;
+            if matches!(requirement, Distribution::SinglePartition) && input.tasks.len() > 1 {
+                input = self.gather(input, limit_of(plan))?;
+            }
+            inputs.push(input);
+        }
+        if needs_one_probe(plan.as_ref())
+            && let Some(probe) = inputs.pop()
+        {
+            inputs.push(self.gather(probe, None)?);
+        }
+        let count = inputs.iter().map(|input| input.tasks.len()).max().unwrap_or(1);
+        for (input, requirement) in inputs.iter_mut().zip(&requirements) {
+            if input.tasks.len() == count {
+                continue;
+            }
+            if !matches!(requirement, Distribution::SinglePartition) {
+                return Err(SparkError::internal(format!(
+                    "the inputs of {} have {} and {count} partitions",
+                    plan.name(),
+                    input.tasks.len()
+                )));
+            }
+            let taken = std::mem::replace(input, Piece::nothing(plan));
+            *input = self.broadcast(taken, count)?;
+        }
+        assemble(plan, inputs, count)
+    }
+
+    fn repartition(&mut self, exchange: &RepartitionExec) -> Result<Piece, SparkError> {
+        let input = self.cut(exchange.input())?;
+        let partitioning = exchange.partitioning();
+        let readers = partitioning.partition_count();
+        if input.tasks.len() == 1 && readers == 1 {
+            return Ok(input);
+        }
+        let order = match exchange.properties().output_ordering() {
+            Some(order) if exchange.preserve_order() && input.tasks.len() > 1 => {
+                Some(order.clone())
+            }
+            _ => None,
+        };
+        let mode = if order.is_some() { ReadMode::Ordered } else { ReadMode::Gather };
+        let mut piece = self.shuffle(input, Some(partitioning.clone()), mode)?;
+        if let Some(order) = order {
+            piece.plan = Arc::new(SortPreservingMergeExec::new(order, piece.plan));
+        }
+        Ok(piece)
+    }
+
+    /// An exchange that the program asked for is never left out: its partition count is a promise.
+    fn asked_for(&mut self, plan: &Plan, exchange: &ExchangeExec) -> Result<Piece, SparkError> {
+        let [child] = plan.children()[..] else {
+            return Err(SparkError::internal("an exchange has one input"));
+        };
+        let input = self.cut(child)?;
+        match exchange.routing() {
+            Routing::Coalesce(count) => Ok(coalesce(input, *count)),
+            routing => match carried(routing) {
+                Some(partitioning) => self.shuffle(input, Some(partitioning), ReadMode::Gather),
+                None => Err(SparkError::internal("a range has no bounds yet")),
+            },
+        }
+    }
+
+    /// All rows in one task.
+    fn gather(&mut self, input: Piece, fetch: Option<usize>) -> Result<Piece, SparkError> {
+        let limited = limit(input, fetch);
+        if limited.tasks.len() == 1 {
+            return Ok(limited);
+        }
+        let gathered = self.shuffle(limited, None, ReadMode::Gather)?;
+        Ok(limit(gathered, fetch))
+    }
+
+    /// All rows in one task, in order; each input is in order.
+    fn merge(
+        &mut self,
+        input: Piece,
+        order: &LexOrdering,
+        fetch: Option<usize>,
+    ) -> Result<Piece, SparkError> {
+        let limited = limit(input, fetch);
+        if limited.tasks.len() == 1 {
+            return Ok(limited);
+        }
+        let mut merged = self.shuffle(limited, None, ReadMode::Ordered)?;
+        let merge = SortPreservingMergeExec::new(order.clone(), merged.plan).with_fetch(fetch);
+        merged.plan = Arc::new(merge);
+        Ok(merged)
+    }
+
+    /// A piece of one task, for all of `count` tasks.
+    fn broadcast(&mut self, input: Piece, count: usize) -> Result<Piece, SparkError> {
+        let is_read = |plan: &Plan| plan.downcast_ref::<LeafExec>().and_then(LeafExec::broadcast);
+        let mut read = match is_read(&input.plan) {
+            Some(_) => input,
+            None => self.shuffle(input, None, ReadMode::Broadcast)?,
+        };
+        if let Some(leaf) = is_read(&read.plan) {
+            read.plan = Arc::new(leaf);
+        }
+        let inputs = read.tasks.pop().unwrap_or_default();
+        Ok(Piece { tasks: vec![inputs; count], ..read })
+    }
+
+    /// Ends a stage with a shuffle, and begins the piece that reads it. Without a partitioning there is one reader.
+    fn shuffle(
+        &mut self,
+        input: Piece,
+        partitioning: Option<Partitioning>,
+        mode: ReadMode,
+    ) -> Result<Piece, SparkError> {
+        let shape = shape(&input.plan);
+        let readers = partitioning.as_ref().map_or(1, Partitioning::partition_count);
+        let readers = u32::try_from(readers)
+            .map_err(|_| SparkError::unsupported("a shuffle with 2^32 readers"))?;
+        let plan = match partitioning {
+            Some(partitioning) => {
+                let carrier = RepartitionExec::try_new(input.plan, partitioning);
+                Arc::new(carrier.map_err(|error| spark_error(&error))?)
+            }
+            None => input.plan,
+        };
+        let stage = self.stages.add(Piece { plan, ..input }, StageOutput::Shuffle { readers })?;
+        let kind = LeafKind::Blocks { shuffle: self.stages.shuffle(stage), mode };
+        let tasks = (0..readers).map(|from| vec![Input::Blocks { from, to: from + 1 }]).collect();
+        Ok(Piece { plan: Arc::new(LeafExec::new(kind, shape)), tasks, parents: vec![stage] })
+    }
+
+    fn union(&mut self, plan: &Plan) -> Result<Piece, SparkError> {
+        let mut branches = Vec::new();
+        let mut tasks = Vec::new();
+        let mut parents = Vec::new();
+        for (number, child) in (0u32..).zip(plan.children()) {
+            let branch = self.cut(child)?;
+            tasks.extend(branch.tasks.into_iter().map(|inputs| {
+                let mut all = vec![Input::Branch(number)];
+                all.extend(inputs);
+                all
+            }));
+            add_new(&mut parents, branch.parents);
+            branches.push(branch.plan);
+        }
+        Ok(Piece { plan: Arc::new(BranchExec::new(branches, shape(plan))), tasks, parents })
+    }
+}
+
+impl Piece {
+    /// A placeholder while a piece is being replaced.
+    fn nothing(plan: &Plan) -> Self {
+        Self { plan: Arc::clone(plan), tasks: Vec::new(), parents: Vec::new() }
+    }
+}
+
+/// The operator over its inputs' plans; a task reads what its parts of the inputs read.
+fn assemble(plan: &Plan, inputs: Vec<Piece>, count: usize) -> Result<Piece, SparkError> {
+    let mut tasks = vec![Vec::new(); count];
+    let mut parents = Vec::new();
+    let mut children = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        for (task, part) in tasks.iter_mut().zip(input.tasks) {
+            task.extend(part);
+        }
+        add_new(&mut parents, input.parents);
+        children.push(input.plan);
+    }
+    let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+    let plan = Arc::clone(plan)
+        .replace_children(children, options)
+        .map_err(|error: DataFusionError| spark_error(&error))?;
+    Ok(Piece { plan, tasks, parents })
+}
+
+fn add_new(parents: &mut Vec<usize>, more: Vec<usize>) {
+    for parent in more {
+        if !parents.contains(&parent) {
+            parents.push(parent);
+        }
+    }
+}
+
+/// At most that many rows of each task.
+fn limit(input: Piece, fetch: Option<usize>) -> Piece {
+    match fetch {
+        Some(fetch) if input.plan.fetch().is_none_or(|known| known > fetch) => {
+            Piece { plan: Arc::new(LocalLimitExec::new(input.plan, fetch)), ..input }
+        }
+        _ => input,
+    }
+}
+
+/// Rows of its input that an operator needs at most.
+fn limit_of(plan: &Plan) -> Option<usize> {
+    let limit = plan.downcast_ref::<GlobalLimitExec>()?;
+    limit.fetch()?.checked_add(limit.skip())
+}
+
+/// Neighbouring tasks together, so that at most `count` are left.
+fn coalesce(input: Piece, count: usize) -> Piece {
+    let before = input.tasks.len();
+    let count = count.max(1);
+    if before <= count {
+        return input;
+    }
+    let group = |i: usize| {
+        let members = &input.tasks[i * before / count..(i + 1) * before / count];
+        let copies = u32::try_from(members.len()).unwrap_or(u32::MAX);
+        let mut all = vec![Input::Copies(copies)];
+        all.extend(members.iter().flatten().cloned());
+        all
+    };
+    let tasks = (0..count).map(group).collect();
+    let plan = Arc::new(ConcatExec::new(input.plan.schema(), vec![Arc::clone(&input.plan)]));
+    Piece { plan, tasks, parents: input.parents }
+}

@@ -1,0 +1,67 @@
+//! From a logical plan to the stages of a job: DataFusion's optimizer under our session profile, then a cut at every exchange.
+//!
+//! A task computes exactly one partition of one stage. It gets a copy of the stage's plan in which every node has one partition
+//! and every leaf is bound to what this task reads; nothing in it knows of other tasks. That makes the rules of `cut` necessary.
+
+mod cut;
+mod error;
+mod fingerprint;
+mod leaf;
+mod planner;
+mod profile;
+mod ranges;
+mod rules;
+mod stage;
+
+pub use error::spark_error;
+pub(crate) use profile::bad_setting;
+pub use profile::session_state;
+
+use crate::{JobPlan, RunJob};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+use model::conf::Conf;
+use plan::SparkError;
+use std::sync::Arc;
+
+/// The logical plan after the optimizer.
+pub fn optimized_plan(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    conf: &Conf,
+) -> Result<LogicalPlan, SparkError> {
+    profile::configured(state, conf)?.optimize(plan).map_err(|error| spark_error(&error))
+}
+
+/// The physical plan, before it is cut.
+pub async fn physical_plan(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    conf: &Conf,
+) -> Result<Arc<dyn ExecutionPlan>, SparkError> {
+    let state = profile::configured(state, conf)?;
+    state.create_physical_plan(plan).await.map_err(|error| spark_error(&error))
+}
+
+/// The stages that compute a plan. The last one yields its rows. `jobs` runs what has to be known before: the bounds of a
+/// repartitioning by range.
+pub async fn plan_job(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    conf: &Conf,
+    jobs: &dyn RunJob,
+) -> Result<JobPlan, SparkError> {
+    let plan = physical_plan(state, plan, conf).await?;
+    plan_physical_job(plan, conf, jobs).await
+}
+
+/// The stages that compute a physical plan.
+pub(crate) async fn plan_physical_job(
+    plan: Arc<dyn ExecutionPlan>,
+    conf: &Conf,
+    jobs: &dyn RunJob,
+) -> Result<JobPlan, SparkError> {
+    let plan = ranges::with_bounds(plan, conf, jobs).await?;
+    cut::cut(&plan, conf)
+}

@@ -1,0 +1,78 @@
+//! DataFusion's physical planner, extended by our logical nodes.
+
+use crate::nodes::{ExchangeExec, Routing};
+use crate::{Exchange, Target};
+use arrow::compute::SortOptions;
+use datafusion::catalog::Session;
+use datafusion::common::{Result, internal_datafusion_err};
+use datafusion::execution::context::QueryPlanner;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
+use std::sync::Arc;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Planner;
+
+#[async_trait::async_trait]
+impl QueryPlanner for Planner {
+    async fn create_physical_plan(
+        &self,
+        plan: &LogicalPlan,
+        session: &dyn Session,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        DefaultPhysicalPlanner::with_extension_planners(vec![
+            Arc::new(ExchangePlanner),
+            Arc::new(crate::resolve::LocalSortPlanner),
+        ])
+        .create_physical_plan(plan, session)
+        .await
+    }
+}
+
+#[derive(Debug)]
+struct ExchangePlanner;
+
+#[async_trait::async_trait]
+impl ExtensionPlanner for ExchangePlanner {
+    async fn plan_extension(
+        &self,
+        planner: &dyn PhysicalPlanner,
+        node: &dyn UserDefinedLogicalNode,
+        _: &[&LogicalPlan],
+        inputs: &[Arc<dyn ExecutionPlan>],
+        session: &dyn Session,
+        context: &PhysicalPlanningContext,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let Some(Exchange { input, target }) = node.as_any().downcast_ref::<Exchange>() else {
+            return Ok(None);
+        };
+        let [rows] = inputs else {
+            return Err(internal_datafusion_err!("an exchange has one input"));
+        };
+        let expression =
+            |expr| planner.create_physical_expr(expr, input.schema(), session, context);
+        let routing = match target {
+            Target::RoundRobin(n) => Routing::RoundRobin(*n as usize),
+            Target::Coalesce(n) => Routing::Coalesce(*n as usize),
+            Target::Hash(keys, n) => {
+                Routing::Hash(keys.iter().map(expression).collect::<Result<_>>()?, *n as usize)
+            }
+            Target::Range(order, n) => {
+                let keys = order.iter().map(|key| {
+                    let options =
+                        SortOptions { descending: !key.asc, nulls_first: key.nulls_first };
+                    Ok(PhysicalSortExpr::new(expression(&key.expr)?, options))
+                });
+                match LexOrdering::new(keys.collect::<Result<Vec<_>>>()?) {
+                    Some(order) => Routing::Range(order, *n as usize),
+                    None => Routing::RoundRobin(*n as usize),
+                }
+            }
+        };
+        Ok(Some(Arc::new(ExchangeExec::new(Arc::clone(rows), routing))))
+    }
+}

@@ -1,0 +1,93 @@
+//! The session profile: DataFusion's options as isolated tasks need them. Its defaults assume that all partitions of a plan run in
+//! one process at once; several of them give wrong answers or hang when each partition is a task elsewhere.
+
+use super::planner::Planner;
+use super::rules::SafeBuildSides;
+use datafusion::config::ConfigOptions;
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::prelude::SessionConfig;
+use model::conf::{AUTO_BROADCAST, BadSetting, ByteSizeOrOff, Conf, SHUFFLE_PARTITIONS};
+use plan::{ErrorKind, SparkError};
+use std::sync::Arc;
+
+/// What a row counts for where only the number of rows is known.
+const BYTES_PER_ROW: usize = 100;
+
+/// DataFusion's state with our profile and Spark's functions.
+pub fn session_state(conf: &Conf) -> Result<SessionState, SparkError> {
+    let mut config = SessionConfig::new();
+    apply(config.options_mut(), conf)?;
+    let builder = SessionStateBuilder::new()
+        .with_default_features()
+        .with_config(config)
+        .with_scalar_functions(functions::all_udfs())
+        .with_higher_order_functions(functions::all_higher_order())
+        .with_aggregate_functions(functions::all_udafs())
+        .with_window_functions(functions::all_udwfs())
+        .with_query_planner(Arc::new(Planner))
+        .with_physical_optimizer_rules(physical_rules());
+    Ok(builder.build())
+}
+
+/// The same state under the settings of a session.
+pub(crate) fn configured(state: &SessionState, conf: &Conf) -> Result<SessionState, SparkError> {
+    let mut state = state.clone();
+    apply(state.config_mut().options_mut(), conf)?;
+    Ok(state)
+}
+
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    // Before the rule that puts exchanges in, after the one that picks build sides.
+    let place = rules.iter().position(|rule| rule.name() == "join_selection").map_or(0, |i| i + 1);
+    rules.insert(place, Arc::new(SafeBuildSides));
+    rules
+}
+
+fn apply(options: &mut ConfigOptions, conf: &Conf) -> Result<(), SparkError> {
+    let partitions = conf.get(&SHUFFLE_PARTITIONS).map_err(bad_setting)?;
+    let broadcast = match conf.get(&AUTO_BROADCAST).map_err(bad_setting)? {
+        ByteSizeOrOff::Off => 0,
+        ByteSizeOrOff::UpTo(size) => usize::try_from(size.0).unwrap_or(usize::MAX),
+    };
+    let execution = &mut options.execution;
+    // Also caps how far a scan is split; our own listing splits files, by bytes.
+    execution.target_partitions = partitions.max(1) as usize;
+    // A task that polls its one partition would otherwise read the files of all others too.
+    execution.enable_file_stream_work_stealing = false;
+    // Per partition, and an executor has many.
+    execution.sort_pushdown_buffer_capacity = 16 << 20;
+    execution.parquet.schema_force_view_types = false;
+    options.sql_parser.map_string_types_to_utf8view = false;
+
+    let optimizer = &mut options.optimizer;
+    // Producer and consumer of a dynamic filter land in different stages; joins wait for reports that never come.
+    optimizer.enable_dynamic_filter_pushdown = false;
+    optimizer.enable_join_dynamic_filter_pushdown = false;
+    optimizer.enable_topk_dynamic_filter_pushdown = false;
+    optimizer.enable_aggregate_dynamic_filter_pushdown = false;
+    // Its result lives in a slot that only one process sees.
+    optimizer.enable_physical_uncorrelated_scalar_subquery = false;
+    optimizer.enable_round_robin_repartition = false;
+    optimizer.repartition_file_scans = false;
+    // A union binds a task to one of its branches; an interleaving of them could not.
+    optimizer.prefer_existing_union = true;
+    // What it asks of a scan is not part of the plan's encoding.
+    optimizer.enable_sort_pushdown = false;
+    optimizer.hash_join_single_partition_threshold = broadcast;
+    optimizer.hash_join_single_partition_threshold_rows = broadcast / BYTES_PER_ROW;
+    Ok(())
+}
+
+/// A setting that does not hold what its key takes.
+pub(crate) fn bad_setting(error: BadSetting) -> SparkError {
+    let parameters = [("confName", error.key.as_str()), ("confValue", error.value.as_str())];
+    SparkError::new(
+        ErrorKind::IllegalArgument,
+        "INVALID_CONF_VALUE",
+        error.to_string(),
+        &parameters,
+    )
+}

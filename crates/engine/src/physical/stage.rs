@@ -1,0 +1,159 @@
+//! A finished stage: its plan is encoded, its tasks are bound, and it has an identity.
+
+use super::fingerprint::Identity;
+use super::profile::bad_setting;
+use super::spark_error;
+use crate::codec::{self, Compression, Input, Template};
+use crate::{StageOutput, StagePlan};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::error::DataFusionError;
+use datafusion::physical_expr_common::physical_expr::is_volatile;
+use datafusion::physical_plan::ExecutionPlan;
+use model::conf::{Conf, IO_COMPRESSION, SHUFFLE_COMPRESS};
+use model::{Fingerprint, ShuffleId};
+use plan::{ErrorKind, SparkError};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Part of a plan while it is cut: the part of the template above the last cut, and per task what its leaves read.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    pub(crate) plan: Arc<dyn ExecutionPlan>,
+    pub(crate) tasks: Vec<Vec<Input>>,
+    /// Stages that it reads, in order of first use.
+    pub(crate) parents: Vec<usize>,
+}
+
+/// The stages so far.
+#[derive(Debug)]
+pub(crate) struct Stages {
+    done: Vec<StagePlan>,
+    known: HashMap<Fingerprint, usize>,
+    compression: Compression,
+}
+
+impl Stages {
+    pub(crate) fn new(conf: &Conf) -> Result<Self, SparkError> {
+        Ok(Self { done: Vec::new(), known: HashMap::new(), compression: compression(conf)? })
+    }
+
+    /// The shuffle that a stage writes.
+    pub(crate) fn shuffle(&self, stage: usize) -> ShuffleId {
+        self.done[stage].shuffle()
+    }
+
+    /// Adds a stage, or finds the one that writes the same shuffle. The node on top of a map stage's plan says where rows go;
+    /// without one there is one reader.
+    pub(crate) fn add(&mut self, piece: Piece, output: StageOutput) -> Result<usize, SparkError> {
+        let fail = |error: DataFusionError| spark_error(&error);
+        let Piece { plan, tasks, parents } = piece;
+        let readers = match output {
+            StageOutput::Shuffle { readers } => Some(readers),
+            StageOutput::Rows => None,
+        };
+        let message = codec::plan_message(Arc::clone(&plan)).map_err(|e| unencodable(&e))?;
+        let bindings: Vec<_> = tasks
+            .iter()
+            .map(|inputs| codec::encode_binding(inputs))
+            .collect::<Result<_, _>>()
+            .map_err(fail)?;
+        let deterministic = is_deterministic(&plan).map_err(fail)?;
+        let identity = Identity { plan: &message, bindings: &bindings, readers, deterministic };
+        let fingerprint = identity.fingerprint();
+        if let Some(stage) = self.known.get(&fingerprint).filter(|_| readers.is_some()) {
+            return Ok(*stage);
+        }
+        let inputs = parents.iter().map(|parent| self.shuffle(*parent)).collect();
+        let template = Template { readers, compression: self.compression, inputs };
+        let template = codec::encode_template(&template, &message).map_err(fail)?;
+        let label = label(&plan);
+        let schema = plan.schema();
+        self.done.push(StagePlan {
+            fingerprint,
+            template,
+            bindings,
+            parents,
+            output,
+            deterministic,
+            schema,
+            label,
+        });
+        self.known.insert(fingerprint, self.done.len() - 1);
+        Ok(self.done.len() - 1)
+    }
+
+    pub(crate) fn into_stages(self) -> Vec<StagePlan> {
+        self.done
+    }
+}
+
+fn compression(conf: &Conf) -> Result<Compression, SparkError> {
+    if !conf.get(&SHUFFLE_COMPRESS).map_err(bad_setting)? {
+        return Ok(Compression::None);
+    }
+    let codec = conf.get(&IO_COMPRESSION).map_err(bad_setting)?;
+    match codec.to_ascii_lowercase().as_str() {
+        "lz4" => Ok(Compression::Lz4),
+        "zstd" => Ok(Compression::Zstd),
+        "none" => Ok(Compression::None),
+        _ => {
+            let message = format!(
+                "setting {}: `{codec}` is not a compression; write lz4, zstd or none",
+                IO_COMPRESSION.name
+            );
+            let parameters = [("confName", IO_COMPRESSION.name), ("confValue", codec.as_str())];
+            Err(SparkError::new(
+                ErrorKind::IllegalArgument,
+                "INVALID_CONF_VALUE",
+                message,
+                &parameters,
+            ))
+        }
+    }
+}
+
+/// A plan that cannot travel: the name of the node that has no encoding is what a user can act on.
+fn unencodable(error: &DataFusionError) -> SparkError {
+    let text = error.to_string();
+    let named = text
+        .find("Plan: ")
+        .map(|at| &text[at + "Plan: ".len()..])
+        .and_then(|plan| plan.split(|c: char| !c.is_alphanumeric()).next())
+        .filter(|name| !name.is_empty());
+    match named {
+        Some(name) => SparkError::unsupported(format!("{name} in a distributed plan")),
+        None => spark_error(error),
+    }
+}
+
+/// Whether no expression of the plan gives another value each time.
+fn is_deterministic(plan: &Arc<dyn ExecutionPlan>) -> Result<bool, DataFusionError> {
+    let mut deterministic = true;
+    plan.apply(|node| {
+        node.apply_expressions(&mut |root| {
+            if is_volatile(root) {
+                deterministic = false;
+                return Ok(TreeNodeRecursion::Stop);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(if deterministic { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+    })?;
+    Ok(deterministic)
+}
+
+/// The operators from the leaves up, each once.
+fn label(plan: &Arc<dyn ExecutionPlan>) -> String {
+    let mut names = Vec::new();
+    add_names(plan, &mut names);
+    if names.is_empty() { "Read".to_owned() } else { names.join(", ") }
+}
+
+fn add_names<'a>(plan: &'a Arc<dyn ExecutionPlan>, names: &mut Vec<&'a str>) {
+    plan.children().into_iter().for_each(|child| add_names(child, names));
+    let name = plan.name().trim_end_matches("Exec");
+    let silent = ["Leaf", "Empty", "Cooperative", "Repartition"].contains(&name);
+    if !silent && !names.contains(&name) {
+        names.push(name);
+    }
+}

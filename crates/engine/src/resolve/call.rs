@@ -1,0 +1,386 @@
+//! Calls of functions and operators: arguments, then the function by its name.
+
+use super::column::Names;
+use super::expression::{LambdaScope, Typed};
+use super::{Resolver, Result, error};
+use crate::types;
+use datafusion::logical_expr::expr::{Lambda, Sort};
+use datafusion::logical_expr::{Expr as DfExpr, ExprSchemable};
+use functions::{AggregateCall, FunctionError};
+use plan::{DataType, ErrorKind, Expr, FunctionCall, Literal, SparkError, SubqueryKind};
+
+impl Resolver<'_> {
+    pub(super) fn call(&mut self, call: &FunctionCall, names: Names<'_>) -> Result<Typed> {
+        let name = plain_name(&call.name);
+        let registry = &self.context.registry;
+        if let ("not", [Expr::Subquery { kind, query }]) = (name.as_str(), call.args.as_slice())
+            && !matches!(kind, SubqueryKind::Scalar)
+        {
+            return self.subquery(kind, query, names, true);
+        }
+        if registry.is_generator(&name) {
+            let shown = format!("\"{name}\"");
+            return Err(error::analysis(
+                "UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS",
+                format!("The generator is not supported: nested in expressions {shown}."),
+                &[("expression", &shown)],
+            ));
+        }
+        if name == "grouping" || name == "grouping_id" {
+            return self.grouping_function(&name, &call.args, names);
+        }
+        if registry.is_aggregate(&name) {
+            return self.aggregate_call(&name, call, names);
+        }
+        if registry.is_window(&name) {
+            let shown = format!("\"{name}()\"");
+            return Err(error::analysis(
+                "WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE",
+                format!("Window function {shown} requires an OVER clause."),
+                &[("funcName", &shown)],
+            ));
+        }
+        if call.distinct || call.filter.is_some() || !call.within_group.is_empty() {
+            let shown = plan::quote_name(&name);
+            let syntax = if call.distinct { "DISTINCT" } else { "FILTER CLAUSE" };
+            return Err(error::analysis(
+                "INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX",
+                format!("Invalid SQL syntax: The function {shown} does not support {syntax}."),
+                &[("prettyName", &shown), ("syntax", syntax)],
+            ));
+        }
+        if registry.is_higher_order(&name) {
+            return self.higher_order(&name, &call.args, names);
+        }
+        let args = self.arguments_of(&call.args, names)?;
+        if name == "struct" {
+            return self.struct_of(args);
+        }
+        self.scalar(&name, args)
+    }
+
+    /// Arguments; `*` stands for all columns.
+    pub(super) fn arguments_of(&mut self, args: &[Expr], names: Names<'_>) -> Result<Vec<Typed>> {
+        let mut out = Vec::with_capacity(args.len());
+        for arg in args {
+            match arg {
+                Expr::Star { .. } | Expr::ColumnRegex { .. } => {
+                    out.extend(self.expand(arg, names)?);
+                }
+                arg => out.push(self.expression(arg, names)?),
+            }
+        }
+        Ok(out)
+    }
+
+    /// A scalar function on resolved arguments.
+    pub(super) fn scalar(&mut self, name: &str, args: Vec<Typed>) -> Result<Typed> {
+        let texts: Vec<String> = args.iter().map(|arg| arg.name.clone()).collect();
+        let types: Vec<_> = args.iter().map(Typed::arrow).collect();
+        let nullable = may_be_null(name, &args);
+        let text = functions::sql_name(name, &texts);
+        let exprs = args.into_iter().map(|arg| arg.expr).collect();
+        let expr = self
+            .context
+            .registry
+            .scalar(name, exprs, &types, &self.context.functions)
+            .map_err(|failure| function_error(&failure, &text, &texts))?;
+        self.typed(expr, nullable, text)
+    }
+
+    fn struct_of(&mut self, args: Vec<Typed>) -> Result<Typed> {
+        let texts: Vec<String> = args.iter().map(|arg| arg.name.clone()).collect();
+        let parts = args
+            .into_iter()
+            .enumerate()
+            .map(|(index, arg)| {
+                let named = arg.aliased || arg.id().is_some();
+                let name = if named { arg.name.clone() } else { format!("col{}", index + 1) };
+                (name, arg)
+            })
+            .collect();
+        let built = self.named_struct(parts)?;
+        Ok(Typed { name: format!("struct({})", texts.join(", ")), ..built })
+    }
+
+    fn aggregate_call(
+        &mut self,
+        name: &str,
+        call: &FunctionCall,
+        names: Names<'_>,
+    ) -> Result<Typed> {
+        let inner = names.of_arguments();
+        let (args, texts) = self.aggregate_arguments(name, call, inner)?;
+        let text = aggregate_text(name, call, &texts);
+        let (filter, text) = self.aggregate_filter(call, inner, text)?;
+        let types: Vec<_> = args.iter().map(Typed::arrow).collect();
+        let order_by = self.within_group(call, inner)?;
+        let nested = args.iter().find(|arg| super::aggregate::has_aggregate(&arg.expr));
+        if let Some(arg) = nested {
+            let message = "It is not allowed to use an aggregate function in the argument of another aggregate function. Please use the inner aggregate function in a sub-query.";
+            let shown = format!("\"{}\"", arg.name);
+            return Err(error::analysis(
+                "NESTED_AGGREGATE_FUNCTION",
+                message,
+                &[("expression", &shown)],
+            ));
+        }
+        let expr = self
+            .context
+            .registry
+            .aggregate(
+                AggregateCall {
+                    name,
+                    args: args.into_iter().map(|arg| arg.expr).collect(),
+                    types: &types,
+                    distinct: call.distinct,
+                    filter,
+                    order_by,
+                    ignore_nulls: call.ignore_nulls,
+                },
+                &self.context.functions,
+            )
+            .map_err(|failure| function_error(&failure, &text, &texts))?;
+        self.typed(expr, !never_null_aggregate(name), text)
+    }
+
+    /// Arguments of an aggregate; `count(*)` counts ones.
+    pub(super) fn aggregate_arguments(
+        &mut self,
+        name: &str,
+        call: &FunctionCall,
+        names: Names<'_>,
+    ) -> Result<(Vec<Typed>, Vec<String>)> {
+        let plain_star =
+            matches!(call.args.as_slice(), [Expr::Star { target, .. }] if target.is_empty());
+        let args = if name == "count" && plain_star && !call.distinct {
+            vec![self.literal(&Literal::Integer(1))?]
+        } else {
+            self.arguments_of(&call.args, names)?
+        };
+        let texts = args.iter().map(|arg| arg.name.clone()).collect();
+        Ok((args, texts))
+    }
+
+    pub(super) fn aggregate_filter(
+        &mut self,
+        call: &FunctionCall,
+        names: Names<'_>,
+        text: String,
+    ) -> Result<(Option<DfExpr>, String)> {
+        match &call.filter {
+            None => Ok((None, text)),
+            Some(filter) => {
+                let filter = self.condition(filter, names)?;
+                let text = format!("{text} FILTER (WHERE {})", filter.name);
+                Ok((Some(filter.expr), text))
+            }
+        }
+    }
+
+    pub(super) fn within_group(
+        &mut self,
+        call: &FunctionCall,
+        names: Names<'_>,
+    ) -> Result<Vec<Sort>> {
+        call.within_group
+            .iter()
+            .map(|key| {
+                let value = self.expression(&key.expr, names)?;
+                Ok(super::sort::key(value.expr, key))
+            })
+            .collect()
+    }
+
+    /// A function that takes functions: values first, whose types give those of the lambdas' parameters.
+    fn higher_order(&mut self, name: &str, args: &[Expr], names: Names<'_>) -> Result<Typed> {
+        let mut values: Vec<Option<Typed>> = Vec::new();
+        for arg in args {
+            values.push(match arg {
+                Expr::Lambda { .. } => None,
+                arg => Some(self.expression(arg, names)?),
+            });
+        }
+        let value_types: Vec<_> = values.iter().flatten().map(Typed::arrow).collect();
+        let mut done: Vec<Typed> = Vec::new();
+        for (index, (arg, value)) in args.iter().zip(values).enumerate() {
+            done.push(match (arg, value) {
+                (_, Some(value)) => value,
+                (Expr::Lambda { body, parameters }, None) => {
+                    self.lambda((name, index), (body, parameters), &value_types, names)?
+                }
+                _ => return Err(error::unsupported("this argument of a higher-order function")),
+            });
+        }
+        let texts: Vec<String> = done.iter().map(|arg| arg.name.clone()).collect();
+        let types: Vec<_> = done.iter().map(Typed::arrow).collect();
+        let nullable = done.first().is_none_or(|arg| arg.nullable);
+        let text = functions::sql_name(name, &texts);
+        let exprs = done.into_iter().map(|arg| arg.expr).collect();
+        let expr = self
+            .context
+            .registry
+            .higher_order(name, exprs, &types, &self.context.functions)
+            .map_err(|failure| function_error(&failure, &text, &texts))?;
+        self.typed(expr, nullable, text)
+    }
+
+    fn lambda(
+        &mut self,
+        (function, index): (&str, usize),
+        (body, parameters): (&Expr, &[String]),
+        value_types: &[datafusion::arrow::datatypes::DataType],
+        names: Names<'_>,
+    ) -> Result<Typed> {
+        let registry = &self.context.registry;
+        let found = registry
+            .lambda_parameters(function, value_types, (index, parameters.len()))
+            .map_err(|failure| function_error(&failure, function, &[]))?;
+        if found.len() < parameters.len() {
+            return Err(error::analysis(
+                "INVALID_LAMBDA_FUNCTION_CALL.NUM_ARGS_MISMATCH",
+                format!(
+                    "Invalid lambda function call. A higher order function expects {} arguments, but got {}.",
+                    found.len(),
+                    parameters.len()
+                ),
+                &[],
+            ));
+        }
+        let types =
+            found.iter().map(types::from_arrow).collect::<std::result::Result<Vec<_>, _>>()?;
+        let parameters_typed = parameters.iter().cloned().zip(types).collect();
+        self.lambdas.push(LambdaScope { parameters: parameters_typed });
+        let body = self.expression(body, names);
+        self.lambdas.pop();
+        let body = body?;
+        let text = format!("lambdafunction({}, {})", body.name, parameters.join(", "));
+        let expr = DfExpr::Lambda(Lambda::new(parameters.to_vec(), body.expr));
+        Ok(Typed { expr, name: text, ..body })
+    }
+
+    /// The type that values of these types become; `what` is the expression, for the error.
+    pub(super) fn common_type(&self, types: &[DataType]) -> Option<DataType> {
+        if let Some(first) = types.first()
+            && types.iter().all(|data_type| data_type == first)
+        {
+            return Some(first.clone());
+        }
+        let arrow: Vec<_> = types.iter().map(types::to_arrow).collect();
+        let common = functions::common_type(&arrow, &self.context.functions)?;
+        types::from_arrow(&common).ok()
+    }
+
+    /// The type of an expression made here.
+    pub(super) fn type_of(&self, expr: &DfExpr) -> Result<DataType> {
+        Ok(types::from_arrow(&expr.get_type(&self.types)?)?)
+    }
+}
+
+/// The last part of a name, in small letters.
+pub(super) fn plain_name(name: &str) -> String {
+    match plan::parse_name(name) {
+        Ok(parts) => parts.last().map(|part| part.to_lowercase()).unwrap_or_default(),
+        // Operators, some of which hold dots or blanks.
+        Err(_) => name.to_lowercase(),
+    }
+}
+
+pub(super) fn aggregate_text(name: &str, call: &FunctionCall, texts: &[String]) -> String {
+    if call.distinct {
+        return format!("{name}(DISTINCT {})", texts.join(", "));
+    }
+    let text = functions::sql_name(name, texts);
+    if call.ignore_nulls { format!("{text} ignore nulls") } else { text }
+}
+
+/// A call that the functions refuse, in Spark's words.
+pub(super) fn function_error(
+    failure: &FunctionError,
+    text: &str,
+    arguments: &[String],
+) -> SparkError {
+    let described = failure.describe(text, arguments);
+    let kind = match failure {
+        FunctionError::Unsupported { .. } => ErrorKind::UnsupportedFeature,
+        _ => ErrorKind::Analysis,
+    };
+    SparkError {
+        kind,
+        class: described.class,
+        parameters: described.parameters,
+        message: described.message,
+        causes: Vec::new(),
+    }
+}
+
+/// Whether Spark declares the result nullable. Most functions are null when an argument is.
+fn may_be_null(name: &str, args: &[Typed]) -> bool {
+    let any = args.iter().any(|arg| arg.nullable);
+    match name {
+        "isnull"
+        | "isnotnull"
+        | "isnan"
+        | "<=>"
+        | "array"
+        | "map"
+        | "named_struct"
+        | "rand"
+        | "randn"
+        | "random"
+        | "uuid"
+        | "monotonically_increasing_id"
+        | "spark_partition_id"
+        | "current_timestamp"
+        | "now"
+        | "current_date"
+        | "curdate"
+        | "hash"
+        | "xxhash64"
+        | "current_user"
+        | "user"
+        | "current_database"
+        | "current_schema"
+        | "current_catalog"
+        | "pi"
+        | "e"
+        | "concat_ws"
+        | "typeof"
+        | "version"
+        | "input_file_name"
+        | "current_timezone"
+        | "equal_null" => false,
+        "coalesce" | "ifnull" | "nvl" => args.iter().all(|arg| arg.nullable),
+        "nvl2" => args.iter().skip(1).any(|arg| arg.nullable),
+        "if" => args.iter().skip(1).any(|arg| arg.nullable),
+        "when" => {
+            let pairs = args.len() / 2 * 2;
+            let no_else = args.len() == pairs;
+            let of_values = |(i, arg): (usize, &Typed)| (i % 2 == 1 || i >= pairs) && arg.nullable;
+            no_else || args.iter().enumerate().any(of_values)
+        }
+        "greatest" | "least" => args.iter().all(|arg| arg.nullable),
+        "/" | "%" | "mod" | "div" | "pmod" | "nullif" | "element_at" | "get" | "getitem"
+        | "get_json_object" | "from_json" | "to_date" | "to_timestamp" | "unix_timestamp"
+        | "to_unix_timestamp" | "split_part" | "try_element_at" | "array_max" | "array_min"
+        | "parse_url" | "str_to_map" | "make_date" | "try_cast" | "unhex" | "conv" | "ln"
+        | "log" | "log10" | "log2" | "log1p" | "date_trunc" | "trunc" | "next_day"
+        | "try_to_number" | "raise_error" => true,
+        name if name.starts_with("try_") => true,
+        _ => any,
+    }
+}
+
+pub(super) fn never_null_aggregate(name: &str) -> bool {
+    matches!(
+        name,
+        "count"
+            | "count_if"
+            | "collect_list"
+            | "collect_set"
+            | "approx_count_distinct"
+            | "array_agg"
+            | "regr_count"
+            | "count_min_sketch"
+    )
+}

@@ -1,0 +1,168 @@
+//! Pivots: the values of a column become columns, each aggregated over the rows that have the value.
+
+use super::aggregate::{Aggregation, has_aggregate};
+use super::column::Names;
+use super::expression::Typed;
+use super::scope::Scope;
+use super::{Fact, Resolved, Resolver, Result, Want, error};
+use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr as DfExpr, when};
+use plan::{
+    Aggregate, Expr, Literal, NullOrder, Pivot, Relation, RelationKind, SortOrder, SparkError,
+};
+
+/// A value that becomes a column: its name and what it equals.
+type Value = (String, Typed);
+
+impl Resolver<'_> {
+    pub(super) fn pivot(
+        &mut self,
+        aggregate: &Aggregate,
+        pivot: &Pivot,
+        (scope, aggregation): (Scope, Aggregation),
+        keys: &[Typed],
+    ) -> Result<Resolved> {
+        let column = self.expression(&pivot.column, Names::of(&scope))?;
+        let values = self.pivot_values(aggregate, pivot, &column)?;
+        let mut functions = Vec::new();
+        for item in &aggregate.expressions {
+            for item in self.expand(item, Names::of(&scope))? {
+                if !has_aggregate(&item.expr) {
+                    let shown = item.name.clone();
+                    let message = format!(
+                        "Aggregate expression required for pivot, but '{shown}' did not appear in any aggregate function."
+                    );
+                    let parameters = [("sql", shown.as_str())];
+                    return Err(error::analysis("_LEGACY_ERROR_TEMP_1006", message, &parameters));
+                }
+                functions.push(item);
+            }
+        }
+        let mut items: Vec<Typed> = keys.to_vec();
+        for (name, value) in &values {
+            for function in &functions {
+                let equal = self.scalar("<=>", vec![column.clone(), value.clone()])?;
+                let name = if functions.len() == 1 {
+                    name.clone()
+                } else {
+                    format!("{name}_{}", function.name)
+                };
+                let expr = self.only_where(function, &equal.expr)?;
+                items.push(Typed { expr, name, nullable: true, aliased: true, ..function.clone() });
+            }
+        }
+        self.select_from(aggregation, items, &scope)
+    }
+
+    /// The item with its functions over the rows of a condition; null if there are none, even for a count.
+    fn only_where(&mut self, item: &Typed, condition: &DfExpr) -> Result<DfExpr> {
+        let filtered = item.expr.clone().transform_down(|node| {
+            let DfExpr::AggregateFunction(mut function) = node else {
+                return Ok(Transformed::no(node));
+            };
+            let before = function.params.filter.take();
+            let filter = match before {
+                Some(before) => before.and(condition.clone()),
+                None => condition.clone(),
+            };
+            function.params.filter = Some(Box::new(filter));
+            Ok(Transformed::new(DfExpr::AggregateFunction(function), true, TreeNodeRecursion::Jump))
+        })?;
+        if item.nullable {
+            return Ok(filtered.data);
+        }
+        let one = self.literal(&Literal::Integer(1))?;
+        let call = functions::AggregateCall {
+            name: "count",
+            args: vec![one.expr.clone()],
+            types: &[one.arrow()],
+            distinct: false,
+            filter: Some(condition.clone()),
+            order_by: Vec::new(),
+            ignore_nulls: false,
+        };
+        let count = self.context.registry.aggregate(call, &self.context.functions);
+        let count = count.map_err(|failure| super::call::function_error(&failure, "count", &[]))?;
+        let some = count.gt(datafusion::logical_expr::lit(0_i64));
+        let none = ScalarValue::try_from(&item.arrow())?;
+        Ok(when(some, filtered.data).otherwise(DfExpr::Literal(none, None))?)
+    }
+
+    fn pivot_values(
+        &mut self,
+        aggregate: &Aggregate,
+        pivot: &Pivot,
+        column: &Typed,
+    ) -> Result<Vec<Value>> {
+        let mut values = Vec::new();
+        for (literal, name) in &pivot.values {
+            let value = self.literal(literal)?;
+            let text = match literal {
+                Literal::Null(_) => "null".to_owned(),
+                other => self.text_of(other)?,
+            };
+            let value = self.coerced(value, &column.data_type)?;
+            values.push((name.clone().unwrap_or(text), value));
+        }
+        if !values.is_empty() {
+            return Ok(values);
+        }
+        let most = self.context.conf.get(&model::conf::PIVOT_MAX_VALUES).map_err(error::setting)?;
+        let relation = distinct_values(aggregate, pivot, most);
+        let found = self.facts.get(Want::Rows(relation, self.env.clone()))?;
+        let Fact::Rows { batches, .. } = found else {
+            return Err(SparkError::internal("files where rows were asked for").into());
+        };
+        let zone = self.context.functions.time_zone.clone();
+        for batch in batches.clone() {
+            let array = batch.column(0);
+            let texts = functions::show(array, &zone)?;
+            for row in 0..batch.num_rows() {
+                let scalar = ScalarValue::try_from_array(array, row)?;
+                let null = scalar.is_null();
+                let name = if null { "null".to_owned() } else { texts.value(row).to_owned() };
+                let expr = DfExpr::Literal(scalar, None);
+                values.push((name, Typed { expr, nullable: null, ..column.clone() }));
+            }
+        }
+        if values.len() > most as usize {
+            let column = column.name.clone();
+            let message = format!(
+                "The pivot column {column} has more than {most} distinct values, this could indicate an error. If this was intended, set \"spark.sql.pivotMaxValues\" to at least the number of distinct values of the pivot column."
+            );
+            return Err(error::analysis(
+                "_LEGACY_ERROR_TEMP_1324",
+                message,
+                &[("pivotColumn", &column)],
+            ));
+        }
+        Ok(values)
+    }
+
+    /// The value as text, as a cast makes it.
+    fn text_of(&mut self, literal: &Literal) -> Result<String> {
+        let value = self.literal(literal)?;
+        let zone = self.context.functions.time_zone.clone();
+        match super::rows::constant(value.expr) {
+            Some(scalar) => {
+                let array = scalar.to_array()?;
+                Ok(functions::show(&array, &zone)?.value(0).to_owned())
+            }
+            None => Ok(value.name),
+        }
+    }
+}
+
+/// The query for the values of a pivot column, in order; one more than allowed.
+fn distinct_values(aggregate: &Aggregate, pivot: &Pivot, most: u32) -> Relation {
+    let name = "value";
+    let input = aggregate.input.clone();
+    let expressions = vec![pivot.column.clone().alias(name)];
+    let project = RelationKind::Project { input, expressions };
+    let distinct = RelationKind::Deduplicate { input: project.into(), columns: Vec::new() };
+    let key = SortOrder { expr: Expr::column(name), ascending: true, nulls: NullOrder::Default };
+    let sort = RelationKind::Sort { input: distinct.into(), order: vec![key], global: true };
+    let limit = Expr::Literal(Literal::Long(i64::from(most) + 1));
+    RelationKind::Limit { input: sort.into(), limit }.into()
+}

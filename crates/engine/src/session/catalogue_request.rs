@@ -1,0 +1,374 @@
+//! Requests of `spark.catalog`; the rows have the columns that its clients read by position.
+
+use super::catalogue::{CATALOGUE, GLOBAL_TEMP};
+use super::command::{database_not_found, named_table, use_catalogue};
+use super::{Answer, Database, Session, Table, TableKind};
+use crate::RunJob;
+use crate::resolve::table_not_found;
+use arrow::array::{ArrayRef, BooleanArray, ListArray, StringArray};
+use plan::{CatalogRequest, CreateTable, DataType, Field, ReplaceMode, SchemaOrText, SparkError};
+use std::sync::Arc;
+
+/// A table or view as `listTables` shows it.
+#[derive(Debug, Clone)]
+pub(super) struct Listed {
+    pub(super) name: String,
+    /// Catalogue and database; a temporary view has none, a global one only the database.
+    pub(super) database: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) kind: &'static str,
+    pub(super) temporary: bool,
+}
+
+impl Session {
+    #[expect(clippy::too_many_lines, reason = "a table of all requests reads best in one piece")]
+    pub(super) async fn catalogue_request(
+        &self,
+        request: &CatalogRequest,
+        run: &dyn RunJob,
+    ) -> Result<Answer, SparkError> {
+        match request {
+            CatalogRequest::CurrentDatabase => {
+                Ok(Answer::text("current_database", self.database()))
+            }
+            CatalogRequest::SetCurrentDatabase { name } => {
+                self.use_database(&parts(name))?;
+                Ok(Answer::nothing())
+            }
+            CatalogRequest::ListDatabases { pattern } => {
+                let catalogue = self.shared.catalogue();
+                let matching =
+                    catalogue.databases().filter(|d| matches(pattern.as_deref(), &d.name));
+                Ok(databases(&matching.collect::<Vec<_>>()))
+            }
+            CatalogRequest::GetDatabase { name } => {
+                let catalogue = self.shared.catalogue();
+                let name = parts(name);
+                let found = name.last().and_then(|last| catalogue.database(last));
+                found.map(|d| databases(&[d])).ok_or_else(|| database_not_found(&name))
+            }
+            CatalogRequest::DatabaseExists { name } => {
+                let catalogue = self.shared.catalogue();
+                let name = parts(name);
+                Ok(yes(name.last().is_some_and(|last| catalogue.database(last).is_some())))
+            }
+            CatalogRequest::ListTables { database, pattern } => {
+                let listed = self.listed(database.as_deref(), pattern.as_deref())?;
+                Ok(tables(&listed))
+            }
+            CatalogRequest::GetTable { name, database } => {
+                let name = with_database(name, database.as_deref());
+                self.find_listed(&name).map(|t| tables(&[t])).ok_or_else(|| table_not_found(&name))
+            }
+            CatalogRequest::TableExists { name, database } => {
+                let name = with_database(name, database.as_deref());
+                Ok(yes(self.find_listed(&name).is_some()))
+            }
+            CatalogRequest::ListFunctions { pattern, .. } => {
+                let names = self.shared.functions.names();
+                let names = names.into_iter().filter(|name| matches(pattern.as_deref(), name));
+                Ok(functions(names.map(str::to_owned).collect()))
+            }
+            CatalogRequest::GetFunction { name, .. } => {
+                if self.function_exists(name) {
+                    return Ok(functions(vec![name.to_lowercase()]));
+                }
+                let shown = plan::quote_name(name);
+                let message = format!(
+                    "Cannot resolve routine {shown} on search path [`system`.`builtin`, `system`.`session`, `spark_catalog`.`default`]."
+                );
+                Err(SparkError::analysis("UNRESOLVED_ROUTINE", message, &[("routineName", &shown)]))
+            }
+            CatalogRequest::FunctionExists { name, .. } => Ok(yes(self.function_exists(name))),
+            CatalogRequest::ListColumns { table, database } => {
+                let name = with_database(table, database.as_deref());
+                let analyzed = Box::pin(self.analyze(&named_table(&name), run)).await?;
+                let partitions = self.find_table(&name).map(|t| t.partition_by).unwrap_or_default();
+                Ok(columns(&analyzed.schema, &partitions))
+            }
+            CatalogRequest::CreateTable {
+                name,
+                path,
+                format,
+                schema,
+                options,
+                description,
+                ..
+            } => {
+                let schema = match schema {
+                    Some(SchemaOrText::Schema(fields)) => fields.clone(),
+                    Some(SchemaOrText::Text(text)) => match self.parse_ddl(text)? {
+                        DataType::Struct(fields) => fields,
+                        other => vec![Field::new("value", other, true)],
+                    },
+                    None => Vec::new(),
+                };
+                let create = CreateTable {
+                    name: parts(name),
+                    replace: ReplaceMode::Fail,
+                    schema,
+                    format: format.clone(),
+                    options: options.clone(),
+                    location: path.clone(),
+                    partition_by: Vec::new(),
+                    comment: description.clone(),
+                    properties: Vec::new(),
+                    query: None,
+                };
+                Box::pin(self.create_table(&create, run)).await?;
+                let relation = named_table(&parts(name));
+                Box::pin(self.execute(&relation, run)).await
+            }
+            CatalogRequest::DropTempView { name } => {
+                Ok(yes(self.drop_temporary_view(std::slice::from_ref(name))))
+            }
+            CatalogRequest::DropGlobalTempView { name } => {
+                Ok(yes(self.drop_temporary_view(&[GLOBAL_TEMP.to_owned(), name.clone()])))
+            }
+            CatalogRequest::RecoverPartitions { name } => {
+                self.known_table(&parts(name), run).await?;
+                Ok(Answer::nothing())
+            }
+            CatalogRequest::IsCached { name } => {
+                self.known_table(&parts(name), run).await?;
+                Ok(yes(self.is_cached(&named_table(&parts(name)))))
+            }
+            CatalogRequest::CacheTable { name } => {
+                self.known_table(&parts(name), run).await?;
+                self.mark_cached(&named_table(&parts(name)), true);
+                Ok(Answer::nothing())
+            }
+            CatalogRequest::UncacheTable { name } => {
+                self.uncache_table(&parts(name), false, run).await?;
+                Ok(Answer::nothing())
+            }
+            CatalogRequest::ClearCache => {
+                self.state().cached.clear();
+                Ok(Answer::nothing())
+            }
+            CatalogRequest::RefreshTable { name } => {
+                self.known_table(&parts(name), run).await?;
+                Ok(Answer::nothing())
+            }
+            // Files are listed anew by every query: there is nothing to refresh.
+            CatalogRequest::RefreshByPath { .. } => Ok(Answer::nothing()),
+            CatalogRequest::CurrentCatalog => {
+                Ok(Answer::text("current_catalog", CATALOGUE.to_owned()))
+            }
+            CatalogRequest::SetCurrentCatalog { name } => {
+                use_catalogue(name)?;
+                Ok(Answer::nothing())
+            }
+            CatalogRequest::ListCatalogs { pattern } => {
+                let shown = matches(pattern.as_deref(), CATALOGUE);
+                let row = vec![Some(CATALOGUE.to_owned()), None];
+                let rows = if shown { vec![row] } else { Vec::new() };
+                Ok(Answer::strings(&[("name", false), ("description", true)], rows))
+            }
+        }
+    }
+
+    fn function_exists(&self, name: &str) -> bool {
+        let name = parts(name).pop().unwrap_or_default().to_lowercase();
+        self.shared.functions.names().contains(&name.as_str())
+    }
+
+    /// Tables and views of a database, temporary ones last.
+    pub(super) fn listed(
+        &self,
+        database: Option<&str>,
+        pattern: Option<&str>,
+    ) -> Result<Vec<Listed>, SparkError> {
+        let catalogue = self.shared.catalogue();
+        let current = self.database();
+        let wanted = database.map_or_else(|| vec![current], parts);
+        let wanted = wanted.last().cloned().unwrap_or_default();
+        let mut out: Vec<Listed> = Vec::new();
+        if wanted.eq_ignore_ascii_case(GLOBAL_TEMP) {
+            for (name, _) in catalogue.global_views() {
+                out.push(temporary(name, Some(GLOBAL_TEMP)));
+            }
+        } else {
+            let found = catalogue.database(&wanted);
+            let found = found.ok_or_else(|| database_not_found(&[wanted.clone()]))?;
+            out.extend(found.tables.values().map(of_table));
+        }
+        let views = Arc::clone(&self.state().views);
+        out.extend(views.keys().map(|name| temporary(name, None)));
+        out.retain(|listed| matches(pattern, &listed.name));
+        Ok(out)
+    }
+
+    fn find_listed(&self, name: &[String]) -> Option<Listed> {
+        if let [single] = name
+            && self.state().views.contains_key(&single.to_lowercase())
+        {
+            return Some(temporary(&single.to_lowercase(), None));
+        }
+        if let [database, single] = name
+            && database.eq_ignore_ascii_case(GLOBAL_TEMP)
+        {
+            let catalogue = self.shared.catalogue();
+            return catalogue.global_view(single).map(|_| temporary(single, Some(GLOBAL_TEMP)));
+        }
+        self.find_table(name).as_ref().map(of_table)
+    }
+}
+
+fn of_table(table: &Table) -> Listed {
+    Listed {
+        name: table.name.clone(),
+        database: Some(table.database.clone()),
+        description: table.comment.clone(),
+        kind: match table.kind {
+            TableKind::View { .. } => "VIEW",
+            ref other => other.name(),
+        },
+        temporary: false,
+    }
+}
+
+fn temporary(name: &str, database: Option<&str>) -> Listed {
+    Listed {
+        name: name.to_owned(),
+        database: database.map(str::to_owned),
+        description: None,
+        kind: "TEMPORARY",
+        temporary: true,
+    }
+}
+
+/// The parts of a name; one that cannot be taken apart is one part.
+pub(super) fn parts(name: &str) -> Vec<String> {
+    plan::parse_name(name).unwrap_or_else(|_| vec![name.to_owned()])
+}
+
+fn with_database(name: &str, database: Option<&str>) -> Vec<String> {
+    match database {
+        Some(database) => parts(database).into_iter().chain([name.to_owned()]).collect(),
+        None => parts(name),
+    }
+}
+
+/// Whether a name fits a pattern of `SHOW`: `*` is anything, `|` parts alternatives, case does not matter.
+pub(super) fn matches(pattern: Option<&str>, name: &str) -> bool {
+    let Some(pattern) = pattern else { return true };
+    pattern.split('|').any(|alternative| {
+        let parts: Vec<_> = alternative.trim().split('*').map(regex::escape).collect();
+        regex::Regex::new(&format!("(?i)^{}$", parts.join(".*"))).is_ok_and(|r| r.is_match(name))
+    })
+}
+
+fn yes(value: bool) -> Answer {
+    let field = Field::new("value", DataType::Boolean, false);
+    Answer::columns(vec![field], vec![Arc::new(BooleanArray::from(vec![value]))])
+}
+
+fn databases(databases: &[&Database]) -> Answer {
+    let rows = databases.iter().map(|database| {
+        vec![
+            Some(database.name.clone()),
+            Some(CATALOGUE.to_owned()),
+            Some(database.comment.clone()),
+            Some(database.location.clone()),
+        ]
+    });
+    let columns =
+        [("name", false), ("catalog", true), ("description", true), ("locationUri", false)];
+    Answer::strings(&columns, rows.collect())
+}
+
+fn strings(values: impl Iterator<Item = Option<String>>) -> ArrayRef {
+    Arc::new(values.collect::<StringArray>())
+}
+
+/// Lists of at most one text each.
+fn namespaces(values: impl Iterator<Item = Option<String>>) -> ArrayRef {
+    let mut builder = arrow::array::ListBuilder::new(arrow::array::StringBuilder::new());
+    for value in values {
+        match value {
+            Some(value) => {
+                builder.values().append_value(value);
+                builder.append(true);
+            }
+            None => builder.append(false),
+        }
+    }
+    let list: ListArray = builder.finish();
+    let target = crate::types::to_arrow(&DataType::array(DataType::String));
+    arrow::compute::cast(&list, &target).unwrap_or_else(|_| Arc::new(list))
+}
+
+fn tables(listed: &[Listed]) -> Answer {
+    let text = |name: &str, nullable| Field::new(name, DataType::String, nullable);
+    let schema = vec![
+        text("name", false),
+        text("catalog", true),
+        Field::new("namespace", DataType::array(DataType::String), true),
+        text("description", true),
+        text("tableType", false),
+        Field::new("isTemporary", DataType::Boolean, false),
+    ];
+    let catalogue = |t: &Listed| (!t.temporary).then(|| CATALOGUE.to_owned());
+    let arrays = vec![
+        strings(listed.iter().map(|t| Some(t.name.clone()))),
+        strings(listed.iter().map(catalogue)),
+        namespaces(listed.iter().map(|t| t.database.clone())),
+        strings(listed.iter().map(|t| t.description.clone())),
+        strings(listed.iter().map(|t| Some(t.kind.to_owned()))),
+        Arc::new(BooleanArray::from(listed.iter().map(|t| t.temporary).collect::<Vec<_>>()))
+            as ArrayRef,
+    ];
+    Answer::columns(schema, arrays)
+}
+
+fn functions(names: Vec<String>) -> Answer {
+    let text = |name: &str, nullable| Field::new(name, DataType::String, nullable);
+    let schema = vec![
+        text("name", false),
+        text("catalog", true),
+        Field::new("namespace", DataType::array(DataType::String), true),
+        text("description", true),
+        text("className", false),
+        Field::new("isTemporary", DataType::Boolean, false),
+    ];
+    let count = names.len();
+    let class = |name: &String| Some(format!("builtin.{name}"));
+    let arrays = vec![
+        strings(names.iter().map(|name| Some(name.clone()))),
+        strings(names.iter().map(|_| None)),
+        namespaces(names.iter().map(|_| None)),
+        strings(names.iter().map(|_| None)),
+        strings(names.iter().map(class)),
+        Arc::new(BooleanArray::from(vec![true; count])) as ArrayRef,
+    ];
+    Answer::columns(schema, arrays)
+}
+
+fn columns(schema: &[Field], partitions: &[String]) -> Answer {
+    let text = |name: &str, nullable| Field::new(name, DataType::String, nullable);
+    let flag = |name: &str| Field::new(name, DataType::Boolean, false);
+    let fields = vec![
+        text("name", false),
+        text("description", true),
+        text("dataType", false),
+        flag("nullable"),
+        flag("isPartition"),
+        flag("isBucket"),
+        flag("isCluster"),
+    ];
+    let is_partition = |f: &Field| partitions.iter().any(|name| name.eq_ignore_ascii_case(&f.name));
+    let flags = |value: &dyn Fn(&Field) -> bool| {
+        Arc::new(BooleanArray::from(schema.iter().map(value).collect::<Vec<_>>())) as ArrayRef
+    };
+    let arrays = vec![
+        strings(schema.iter().map(|f| Some(f.name.clone()))),
+        strings(schema.iter().map(|_| None)),
+        strings(schema.iter().map(|f| Some(f.data_type.to_string()))),
+        flags(&|f| f.nullable),
+        flags(&is_partition),
+        flags(&|_| false),
+        flags(&|_| false),
+    ];
+    Answer::columns(fields, arrays)
+}

@@ -1,0 +1,454 @@
+//! Commands: what changes the session, the catalogue, or data.
+
+use super::catalogue::{CATALOGUE, GLOBAL_TEMP};
+use super::{Answer, Catalogue, Session, View};
+use crate::RunJob;
+use crate::resolve::{quoted, table_not_found};
+use plan::{
+    Command, ErrorKind, ExplainMode, Field, Relation, RelationKind, ReplaceMode, SparkError,
+    Statement,
+};
+use std::sync::Arc;
+
+impl Session {
+    /// Does what a command says; some yield rows.
+    pub async fn command(
+        &self,
+        command: &Command,
+        run: &dyn RunJob,
+    ) -> Result<Option<Answer>, SparkError> {
+        match command {
+            Command::CreateView(view) => self.create_view(view, run).await.map(|()| None),
+            Command::Write(write) => self.write(write, run).await.map(|()| None),
+            Command::Insert { table, columns, input, overwrite, partition } => {
+                let insert = super::table::Insert {
+                    table,
+                    columns,
+                    input,
+                    overwrite: *overwrite,
+                    partition,
+                };
+                self.insert(insert, run).await.map(|()| None)
+            }
+            Command::CreateTable(table) => self.create_table(table, run).await.map(|()| None),
+            Command::CreateDatabase { name, if_not_exists, comment, location } => {
+                let given = (comment.clone().unwrap_or_default(), location.clone());
+                self.create_database(name, *if_not_exists, given).map(|()| None)
+            }
+            Command::DropDatabase { name, if_exists, cascade } => {
+                self.drop_database(name, (*if_exists, *cascade)).map(|()| None)
+            }
+            Command::DropTable { name, if_exists, .. } => {
+                self.drop_table(name, *if_exists).map(|()| None)
+            }
+            Command::DropView { name, if_exists } => {
+                self.drop_view(name, *if_exists).map(|()| None)
+            }
+            Command::TruncateTable { name } => self.truncate(name).map(|()| None),
+            Command::UseDatabase { name } => self.use_database(name).map(|()| None),
+            Command::UseCatalog { name } => use_catalogue(name).map(|()| None),
+            Command::Set { key, value } => {
+                self.set_command(key.as_deref(), value.as_deref()).map(Some)
+            }
+            Command::Reset { key } => self.reset(key.as_deref()).map(|()| None),
+            Command::SetTimeZone { zone } => {
+                let zone = if zone.eq_ignore_ascii_case("local") {
+                    super::settings::machine_zone()
+                } else {
+                    zone.clone()
+                };
+                self.set(model::conf::TIME_ZONE.name, &zone).map(|()| None)
+            }
+            Command::Explain { mode, statement } => {
+                self.explain_statement(*mode, statement, run).await.map(Some)
+            }
+            Command::CacheTable { name, query, .. } => {
+                self.cache_table(name, query.as_ref(), run).await.map(|()| None)
+            }
+            Command::UncacheTable { name, if_exists } => {
+                self.uncache_table(name, *if_exists, run).await.map(|()| None)
+            }
+            Command::ClearCache => {
+                self.state().cached.clear();
+                Ok(None)
+            }
+            Command::RefreshTable { name } => self.known_table(name, run).await.map(|()| None),
+            Command::Catalog(request) => self.catalogue_request(request, run).await.map(Some),
+            other => self.show_command(other, run).await.map(Some),
+        }
+    }
+
+    async fn create_view(&self, view: &plan::View, run: &dyn RunJob) -> Result<(), SparkError> {
+        // Analysed now, so that a mistake in it is noticed now.
+        let analyzed = self.analyze(&view.query, run).await?;
+        if !view.columns.is_empty() && view.columns.len() != analyzed.schema.len() {
+            let shown = quoted(&view.name);
+            let few = view.columns.len() > analyzed.schema.len();
+            let class = if few { "NOT_ENOUGH_DATA_COLUMNS" } else { "TOO_MANY_DATA_COLUMNS" };
+            let message =
+                format!("Cannot create view {shown}, the reason is a different number of columns.");
+            let parameters = [("viewName", shown.as_str())];
+            let class = format!("CREATE_VIEW_COLUMN_ARITY_MISMATCH.{class}");
+            return Err(SparkError::analysis(&class, message, &parameters));
+        }
+        if !view.temporary && !view.global {
+            return self.create_lasting_view(view, analyzed.schema);
+        }
+        let name = match view.name.as_slice() {
+            [name] => name,
+            [database, name] if view.global && database.eq_ignore_ascii_case(GLOBAL_TEMP) => name,
+            other => {
+                let shown = quoted(other);
+                let message = format!(
+                    "CREATE TEMPORARY VIEW or the corresponding Dataset APIs only accept single-part view names, but got: {shown}."
+                );
+                let parameters = [("actualName", shown.as_str())];
+                return Err(SparkError::analysis(
+                    "TEMP_VIEW_NAME_TOO_MANY_NAME_PARTS",
+                    message,
+                    &parameters,
+                ));
+            }
+        };
+        let views = Arc::clone(&self.state().views);
+        let made = View { query: view.query.clone(), columns: view.columns.clone(), views };
+        let key = name.to_lowercase();
+        let exists = if view.global {
+            self.shared.catalogue().global_view(name).is_some()
+        } else {
+            self.state().views.contains_key(&key)
+        };
+        match (exists, view.replace) {
+            (true, ReplaceMode::Keep) => return Ok(()),
+            (true, ReplaceMode::Fail) => {
+                let shown = plan::quote_name(name);
+                let message = format!(
+                    "Cannot create the temporary view {shown} because it already exists.\nChoose a different name, drop or replace the existing view,  or add the IF NOT EXISTS clause to tolerate pre-existing views."
+                );
+                let class = "TEMP_TABLE_OR_VIEW_ALREADY_EXISTS";
+                let parameters = [("relationName", shown.as_str())];
+                return Err(SparkError::new(
+                    ErrorKind::TempTableExists,
+                    class,
+                    message,
+                    &parameters,
+                ));
+            }
+            _ => {}
+        }
+        if view.global {
+            self.shared.change_catalogue(|catalogue| catalogue.set_global_view(name, made));
+        } else {
+            Arc::make_mut(&mut self.state().views).insert(key, made);
+        }
+        Ok(())
+    }
+
+    /// Drops a view, temporary ones first.
+    fn drop_view(&self, name: &[String], if_exists: bool) -> Result<(), SparkError> {
+        if self.drop_temporary_view(name) {
+            return Ok(());
+        }
+        let catalogue = self.shared.catalogue();
+        let database = self.database();
+        match catalogue.table(name, &database) {
+            Some(table) if matches!(table.kind, super::TableKind::View { .. }) => {
+                self.forget_table(name);
+                Ok(())
+            }
+            Some(_) => Err(wrong_command(name, "DROP VIEW", "table", "DROP TABLE")),
+            None if if_exists => Ok(()),
+            None => Err(table_not_found(name)),
+        }
+    }
+
+    /// Drops a temporary view; says whether it was there.
+    pub(super) fn drop_temporary_view(&self, name: &[String]) -> bool {
+        match name {
+            [single] => {
+                let mut state = self.state();
+                Arc::make_mut(&mut state.views).remove(&single.to_lowercase()).is_some()
+            }
+            [database, single] if database.eq_ignore_ascii_case(GLOBAL_TEMP) => {
+                self.shared.change_catalogue(|catalogue| catalogue.remove_global_view(single))
+            }
+            _ => false,
+        }
+    }
+
+    /// The current database.
+    pub(super) fn database(&self) -> String {
+        self.state().database.clone()
+    }
+
+    pub(super) fn use_database(&self, name: &[String]) -> Result<(), SparkError> {
+        let name = match name {
+            [name] => name,
+            [catalogue, name] if catalogue.eq_ignore_ascii_case(CATALOGUE) => name,
+            other => return Err(database_not_found(other)),
+        };
+        let known = self.shared.catalogue().database(name).map(|database| database.name.clone());
+        let Some(known) = known else { return Err(database_not_found(std::slice::from_ref(name))) };
+        self.state().database = known;
+        Ok(())
+    }
+
+    fn create_database(
+        &self,
+        name: &[String],
+        if_not_exists: bool,
+        (comment, location): (String, Option<String>),
+    ) -> Result<(), SparkError> {
+        let single = database_name(name)?;
+        if self.shared.catalogue().database(&single).is_some() {
+            if if_not_exists {
+                return Ok(());
+            }
+            let shown = quoted(name);
+            let message = format!(
+                "Cannot create schema {shown} because it already exists.\nChoose a different name, drop the existing schema, or add the IF NOT EXISTS clause to tolerate pre-existing schema."
+            );
+            let parameters = [("schemaName", shown.as_str())];
+            return Err(SparkError::analysis("SCHEMA_ALREADY_EXISTS", message, &parameters));
+        }
+        self.shared
+            .change_catalogue(|catalogue| catalogue.add_database(&single, comment, location));
+        Ok(())
+    }
+
+    fn drop_database(
+        &self,
+        name: &[String],
+        (if_exists, cascade): (bool, bool),
+    ) -> Result<(), SparkError> {
+        let single = database_name(name)?;
+        let catalogue = self.shared.catalogue();
+        let Some(database) = catalogue.database(&single) else {
+            return if if_exists { Ok(()) } else { Err(database_not_found(name)) };
+        };
+        if single.eq_ignore_ascii_case("default") {
+            let message = "The feature is not supported: Drop the default schema `default`.";
+            return Err(SparkError::analysis("UNSUPPORTED_FEATURE.DROP_DATABASE", message, &[]));
+        }
+        if !cascade && !database.tables.is_empty() {
+            let shown = quoted(name);
+            let message = format!(
+                "Cannot drop a schema {shown} because it contains objects.\nUse DROP SCHEMA ... CASCADE to drop the schema and all its objects."
+            );
+            let parameters = [("schemaName", shown.as_str())];
+            return Err(SparkError::analysis("SCHEMA_NOT_EMPTY", message, &parameters));
+        }
+        for table in database.tables.values() {
+            super::table::remove_files(table)?;
+        }
+        self.shared.change_catalogue(|catalogue| catalogue.remove_database(&single));
+        Ok(())
+    }
+
+    fn set_command(&self, key: Option<&str>, value: Option<&str>) -> Result<Answer, SparkError> {
+        let columns = [("key", false), ("value", false)];
+        match (key, value) {
+            (Some(key), Some(value)) => {
+                self.set(key, value)?;
+                Ok(Answer::strings(&columns, vec![vec![Some(key.into()), Some(value.into())]]))
+            }
+            (Some(key), None) => {
+                let value = self.setting(key).unwrap_or_else(|| "<undefined>".to_owned());
+                Ok(Answer::strings(&columns, vec![vec![Some(key.into()), Some(value)]]))
+            }
+            (None, _) => {
+                let settings = self.settings().into_iter();
+                let rows = settings.map(|(key, value)| vec![Some(key), Some(value)]).collect();
+                Ok(Answer::strings(&columns, rows))
+            }
+        }
+    }
+
+    fn reset(&self, key: Option<&str>) -> Result<(), SparkError> {
+        match key {
+            Some(key) => self.unset(key),
+            None => {
+                let mut state = self.state();
+                state.conf = state.initial.clone();
+                Ok(())
+            }
+        }
+    }
+
+    async fn explain_statement(
+        &self,
+        mode: ExplainMode,
+        statement: &Statement,
+        run: &dyn RunJob,
+    ) -> Result<Answer, SparkError> {
+        let text = match statement {
+            Statement::Query(query) => Box::pin(self.explain(query, mode, run)).await?,
+            Statement::Command(command) => format!("== Physical Plan ==\n{command:?}\n"),
+        };
+        Ok(Answer::text("plan", text))
+    }
+
+    async fn cache_table(
+        &self,
+        name: &[String],
+        query: Option<&Relation>,
+        run: &dyn RunJob,
+    ) -> Result<(), SparkError> {
+        if let Some(query) = query {
+            let view = plan::View {
+                name: name.to_vec(),
+                query: query.clone(),
+                columns: Vec::new(),
+                replace: ReplaceMode::Fail,
+                temporary: true,
+                global: false,
+            };
+            Box::pin(self.create_view(&view, run)).await?;
+        }
+        self.known_table(name, run).await?;
+        let relation = named_table(name);
+        let mut state = self.state();
+        if !state.cached.contains(&relation) {
+            state.cached.push(relation);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn uncache_table(
+        &self,
+        name: &[String],
+        if_exists: bool,
+        run: &dyn RunJob,
+    ) -> Result<(), SparkError> {
+        if !if_exists {
+            self.known_table(name, run).await?;
+        }
+        let relation = named_table(name);
+        self.state().cached.retain(|cached| *cached != relation);
+        Ok(())
+    }
+
+    /// Whether the table is there.
+    pub(super) async fn known_table(
+        &self,
+        name: &[String],
+        run: &dyn RunJob,
+    ) -> Result<(), SparkError> {
+        Box::pin(self.analyze(&named_table(name), run)).await.map(drop)
+    }
+
+    /// Keeps a relation's rows in mind as cached, or forgets it. What was computed is found again by its shuffles in either case.
+    pub fn mark_cached(&self, relation: &Relation, cached: bool) {
+        let mut state = self.state();
+        state.cached.retain(|known| known != relation);
+        if cached {
+            state.cached.push(relation.clone());
+        }
+    }
+
+    /// Whether a relation is marked as cached.
+    pub fn is_cached(&self, relation: &Relation) -> bool {
+        self.state().cached.contains(relation)
+    }
+
+    fn create_lasting_view(&self, view: &plan::View, schema: Vec<Field>) -> Result<(), SparkError> {
+        let (database, name) = Catalogue::locate(&view.name, &self.database())
+            .ok_or_else(|| table_not_found(&view.name))?;
+        let catalogue = self.shared.catalogue();
+        if catalogue.database(&database).is_none() {
+            return Err(database_not_found(&[database]));
+        }
+        match (catalogue.table(&view.name, &database).is_some(), view.replace) {
+            (true, ReplaceMode::Keep) => return Ok(()),
+            (true, ReplaceMode::Fail) => return Err(already_exists(&view.name)),
+            _ => {}
+        }
+        let named =
+            view.columns.iter().chain(schema.iter().skip(view.columns.len()).map(|f| &f.name));
+        let schema: Vec<Field> = schema
+            .iter()
+            .zip(named)
+            .map(|(field, name)| Field { name: name.clone(), ..field.clone() })
+            .collect();
+        let table = super::Table {
+            database: database.clone(),
+            name: name.clone(),
+            kind: super::TableKind::View {
+                query: view.query.clone(),
+                columns: view.columns.clone(),
+            },
+            schema,
+            format: String::new(),
+            location: String::new(),
+            partition_by: Vec::new(),
+            options: Vec::new(),
+            properties: Vec::new(),
+            comment: None,
+        };
+        self.add_table(table);
+        Ok(())
+    }
+}
+
+/// A table or view by name, as a relation.
+pub(super) fn named_table(name: &[String]) -> Relation {
+    RelationKind::Table { name: name.to_vec(), options: Vec::new() }.into()
+}
+
+pub(super) fn use_catalogue(name: &str) -> Result<(), SparkError> {
+    if name.eq_ignore_ascii_case(CATALOGUE) {
+        return Ok(());
+    }
+    let shown = plan::quote_name(name);
+    let message = format!(
+        "The catalog {shown} not found. Consider to set the SQL config \"spark.sql.catalog.{name}\" to a catalog plugin."
+    );
+    Err(SparkError::analysis("CATALOG_NOT_FOUND", message, &[("catalogName", &shown)]))
+}
+
+fn database_name(name: &[String]) -> Result<String, SparkError> {
+    match name {
+        [single] => Ok(single.to_lowercase()),
+        [catalogue, single] if catalogue.eq_ignore_ascii_case(CATALOGUE) => {
+            Ok(single.to_lowercase())
+        }
+        other => Err(database_not_found(other)),
+    }
+}
+
+pub(super) fn database_not_found(name: &[String]) -> SparkError {
+    let shown = quoted(name);
+    let message = format!(
+        "The schema {shown} cannot be found. Verify the spelling and correctness of the schema and catalog.\nIf you did not qualify the name with a catalog, verify the current_schema() output, or qualify the name with the correct catalog.\nTo tolerate the error on drop use DROP SCHEMA IF EXISTS."
+    );
+    let parameters = [("schemaName", shown.as_str())];
+    SparkError::new(ErrorKind::NoSuchDatabase, "SCHEMA_NOT_FOUND", message, &parameters)
+}
+
+pub(super) fn already_exists(name: &[String]) -> SparkError {
+    let shown = quoted(name);
+    let message = format!(
+        "Cannot create table or view {shown} because it already exists.\nChoose a different name, drop or replace the existing object, or add the IF NOT EXISTS clause to tolerate pre-existing objects."
+    );
+    let parameters = [("relationName", shown.as_str())];
+    SparkError::new(ErrorKind::TableExists, "TABLE_OR_VIEW_ALREADY_EXISTS", message, &parameters)
+}
+
+/// A command on something it is not for.
+pub(super) fn wrong_command(
+    name: &[String],
+    operation: &str,
+    found: &str,
+    instead: &str,
+) -> SparkError {
+    let shown = quoted(name);
+    let message = format!(
+        "'{operation}' expects another kind of object but {shown} is a {found}. Please use {instead} instead."
+    );
+    let class = if found == "view" {
+        "EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE"
+    } else {
+        "EXPECT_VIEW_NOT_TABLE.NO_ALTERNATIVE"
+    };
+    SparkError::analysis(class, message, &[("tableName", &shown), ("operation", operation)])
+}

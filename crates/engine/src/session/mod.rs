@@ -1,0 +1,369 @@
+//! One Spark session as the driver sees it: settings, views and the current database; it resolves what a program asks for, runs it
+//! as jobs, and performs commands. What a name or a function means is decided in `resolve`; how a plan becomes stages in `physical`.
+
+mod application;
+mod catalogue;
+mod catalogue_request;
+mod command;
+mod describe;
+mod rows;
+mod settings;
+mod show;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use catalogue::{Catalogue, Database, Table, TableKind, View, ViewMap};
+
+use crate::RunJob;
+use crate::resolve::{Context, Env, Fact, Facts, Purpose, Resolver, Stop, Want};
+use arrow::record_batch::RecordBatch;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use model::conf::{self, Conf};
+use plan::{
+    DataType, ExplainMode, Field, Relation, RelationKind, SparkError, Statement, TextParser,
+};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What all sessions of an application share.
+#[derive(Debug)]
+pub struct Shared {
+    /// DataFusion's state with our profile: optimizer, execution options, object stores.
+    pub state: SessionState,
+    /// Spark's functions.
+    pub functions: Arc<functions::Registry>,
+    /// Databases, tables and global temporary views.
+    catalogue: Mutex<Arc<Catalogue>>,
+}
+
+impl Shared {
+    /// Fresh, with a catalogue whose managed tables live under `warehouse`.
+    pub fn new(
+        state: SessionState,
+        functions: Arc<functions::Registry>,
+        warehouse: PathBuf,
+    ) -> Self {
+        Self { state, functions, catalogue: Mutex::new(Arc::new(Catalogue::new(warehouse))) }
+    }
+
+    /// The catalogue as it is now.
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        Arc::clone(&lock(&self.catalogue))
+    }
+
+    /// Changes the catalogue.
+    pub(crate) fn change_catalogue<T>(&self, change: impl FnOnce(&mut Catalogue) -> T) -> T {
+        change(Arc::make_mut(&mut lock(&self.catalogue)))
+    }
+}
+
+/// A relation whose names, types and functions have a meaning.
+#[derive(Debug, Clone)]
+pub struct Analyzed {
+    /// Spark's schema. Names may repeat.
+    pub schema: Vec<Field>,
+    /// The plan. Its columns have opaque names, in the order of `schema`.
+    pub plan: LogicalPlan,
+    /// The files that it reads, as URIs.
+    pub files: Vec<String>,
+}
+
+impl Analyzed {
+    /// The schema as one type.
+    pub fn data_type(&self) -> DataType {
+        DataType::Struct(self.schema.clone())
+    }
+}
+
+/// Rows, under the names that the program expects.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Spark's schema.
+    pub schema: Vec<Field>,
+    /// The rows. The columns of each batch are named as in `schema`.
+    pub batches: Vec<RecordBatch>,
+}
+
+/// What the text given to `spark.sql` was.
+#[derive(Debug, Clone)]
+pub enum SqlOutcome {
+    /// A query, checked but not run.
+    Query,
+    /// A command, done; these are its rows (perhaps none, of no columns).
+    Rows(Answer),
+}
+
+/// A session.
+#[derive(Debug)]
+pub struct Session {
+    shared: Arc<Shared>,
+    parser: Arc<dyn TextParser>,
+    state: Mutex<State>,
+}
+
+/// What a session holds of its own.
+#[derive(Debug, Clone)]
+struct State {
+    /// The settings that were given.
+    conf: Conf,
+    /// The settings it began with: what `RESET` goes back to.
+    initial: Conf,
+    /// The current database.
+    database: String,
+    /// Temporary views.
+    views: ViewMap,
+    /// What is marked as cached.
+    cached: Vec<Relation>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What a panicking thread left behind is whole: every change is one assignment.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Session {
+    /// A session with the settings of its application.
+    pub fn new(shared: Arc<Shared>, parser: Arc<dyn TextParser>, conf: Conf) -> Self {
+        let state = State {
+            initial: conf.clone(),
+            conf,
+            database: catalogue::DEFAULT_DATABASE.to_owned(),
+            views: ViewMap::default(),
+            cached: Vec::new(),
+        };
+        Self { shared, parser, state: Mutex::new(state) }
+    }
+
+    /// A copy with the same settings and views.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            parser: Arc::clone(&self.parser),
+            state: Mutex::new(self.state().clone()),
+        }
+    }
+
+    /// What the session shares with others.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// What a relation means: its schema and its plan. Jobs run only where the schema depends on the data (a pivot).
+    pub async fn analyze(
+        &self,
+        relation: &Relation,
+        run: &dyn RunJob,
+    ) -> Result<Analyzed, SparkError> {
+        self.resolve(relation, Purpose::Schema, None, run).await
+    }
+
+    /// The rows of a relation.
+    pub async fn execute(
+        &self,
+        relation: &Relation,
+        run: &dyn RunJob,
+    ) -> Result<Answer, SparkError> {
+        self.rows_of(relation, None, run).await
+    }
+
+    /// `spark.sql`: a query is only checked, a command is done.
+    pub async fn sql(
+        &self,
+        relation: &Relation,
+        run: &dyn RunJob,
+    ) -> Result<SqlOutcome, SparkError> {
+        match self.statement_of(relation)? {
+            Some(Statement::Command(command)) => {
+                let answer = self.command(&command, run).await?;
+                Ok(SqlOutcome::Rows(answer.unwrap_or_else(Answer::nothing)))
+            }
+            Some(Statement::Query(_)) | None => {
+                self.analyze(relation, run).await?;
+                Ok(SqlOutcome::Query)
+            }
+        }
+    }
+
+    /// The statement in a relation of SQL text.
+    fn statement_of(&self, relation: &Relation) -> Result<Option<Statement>, SparkError> {
+        match relation.kind.as_ref() {
+            RelationKind::Sql { text, arguments } => {
+                let statement = self.parser.statement(text)?;
+                if matches!(statement, Statement::Command(_)) && !arguments.is_empty() {
+                    return Err(SparkError::unsupported("arguments of a command"));
+                }
+                Ok(Some(statement))
+            }
+            RelationKind::WithReferences { input, .. } => self.statement_of(input),
+            RelationKind::Statement(statement) => Ok(Some((**statement).clone())),
+            _ => Ok(None),
+        }
+    }
+
+    /// A type from DDL text.
+    pub fn parse_ddl(&self, text: &str) -> Result<DataType, SparkError> {
+        Ok(self.parser.data_type(text)?)
+    }
+
+    /// Whether the relation can be computed without executors.
+    pub async fn is_local(
+        &self,
+        relation: &Relation,
+        run: &dyn RunJob,
+    ) -> Result<bool, SparkError> {
+        let analyzed = self.analyze(relation, run).await?;
+        Ok(matches!(
+            relation.kind.as_ref(),
+            RelationKind::Local { .. } | RelationKind::Statement(_)
+        ) || matches!(analyzed.plan, LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_)))
+    }
+
+    /// The files that a relation reads.
+    pub async fn input_files(
+        &self,
+        relation: &Relation,
+        run: &dyn RunJob,
+    ) -> Result<Vec<String>, SparkError> {
+        Ok(self.analyze(relation, run).await?.files)
+    }
+
+    /// A number that is equal for relations that surely compute the same.
+    pub async fn semantic_hash(
+        &self,
+        relation: &Relation,
+        run: &dyn RunJob,
+    ) -> Result<i32, SparkError> {
+        let text = self.canonical(relation, run).await?;
+        let hash = blake3::hash(text.as_bytes());
+        let [a, b, c, d, ..] = *hash.as_bytes();
+        Ok(i32::from_le_bytes([a, b, c, d]))
+    }
+
+    /// Whether two relations surely compute the same.
+    pub async fn same_semantics(
+        &self,
+        left: &Relation,
+        right: &Relation,
+        run: &dyn RunJob,
+    ) -> Result<bool, SparkError> {
+        Ok(self.canonical(left, run).await? == self.canonical(right, run).await?)
+    }
+
+    /// The optimized plan as text: its columns have no names of the user's.
+    async fn canonical(&self, relation: &Relation, run: &dyn RunJob) -> Result<String, SparkError> {
+        let analyzed = self.analyze(relation, run).await?;
+        let conf = self.state().conf.clone();
+        let plan = crate::optimized_plan(&self.shared.state, &analyzed.plan, &conf)?;
+        Ok(plan.display_indent().to_string())
+    }
+
+    /// The plans of a relation as text.
+    pub async fn explain(
+        &self,
+        relation: &Relation,
+        mode: ExplainMode,
+        run: &dyn RunJob,
+    ) -> Result<String, SparkError> {
+        let analyzed = self.resolve(relation, Purpose::Run, None, run).await?;
+        let conf = self.state().conf.clone();
+        let state = &self.shared.state;
+        let physical = crate::physical_plan(state, &analyzed.plan, &conf).await?;
+        let physical =
+            datafusion::physical_plan::displayable(physical.as_ref()).indent(false).to_string();
+        if matches!(mode, ExplainMode::Simple | ExplainMode::Formatted | ExplainMode::Codegen) {
+            return Ok(format!("== Physical Plan ==\n{physical}"));
+        }
+        let optimized = crate::optimized_plan(state, &analyzed.plan, &conf)?;
+        let names: Vec<_> = analyzed
+            .schema
+            .iter()
+            .map(|field| format!("{}: {}", field.name, field.data_type))
+            .collect();
+        Ok(format!(
+            "== Parsed Logical Plan ==\n{relation:?}\n\n== Analyzed Logical Plan ==\n{}\n{}\n\n== Optimized Logical Plan ==\n{}\n\n== Physical Plan ==\n{physical}",
+            names.join(", "),
+            analyzed.plan.display_indent(),
+            optimized.display_indent(),
+        ))
+    }
+
+    fn context(&self, purpose: Purpose, run: &dyn RunJob) -> Result<Context, SparkError> {
+        let state = self.state().clone();
+        let conf = &state.conf;
+        let zone = conf.find(&conf::TIME_ZONE).map_err(crate::resolve::bad_setting)?;
+        let parallelism =
+            conf.find(&conf::DEFAULT_PARALLELISM).map_err(crate::resolve::bad_setting)?;
+        let flag = |key| conf.get(key).map_err(crate::resolve::bad_setting);
+        Ok(Context {
+            case_sensitive: flag(&conf::CASE_SENSITIVE)?,
+            shuffle_partitions: conf
+                .get(&conf::SHUFFLE_PARTITIONS)
+                .map_err(crate::resolve::bad_setting)?,
+            registry: Arc::clone(&self.shared.functions),
+            functions: functions::Context {
+                ansi: flag(&conf::ANSI)?,
+                time_zone: zone.unwrap_or_else(settings::machine_zone),
+                now_micros: chrono::Utc::now().timestamp_micros(),
+                seed: rand::random(),
+                user: std::env::var("USER").unwrap_or_else(|_| "root".to_owned()),
+                catalog: catalogue::CATALOGUE.to_owned(),
+                database: state.database.clone(),
+                call_sites: Arc::default(),
+            },
+            catalogue: self.shared.catalogue(),
+            views: state.views,
+            database: state.database,
+            parser: Arc::clone(&self.parser),
+            parallelism: parallelism.unwrap_or_else(|| run.slots()).max(1),
+            conf: state.conf,
+            purpose,
+        })
+    }
+
+    /// Resolves, fetching what must be known first.
+    async fn resolve(
+        &self,
+        relation: &Relation,
+        purpose: Purpose,
+        env: Option<Env>,
+        run: &dyn RunJob,
+    ) -> Result<Analyzed, SparkError> {
+        let context = self.context(purpose, run)?;
+        let mut facts = Facts::default();
+        loop {
+            // Every try numbers its calls alike, so that equal programs have equal plans.
+            context.functions.call_sites.store(0, Ordering::Relaxed);
+            match Resolver::new(&context, &facts, env.clone()).finish(relation) {
+                Ok((plan, schema)) => {
+                    return Ok(Analyzed { schema, plan, files: facts.files() });
+                },
+                Err(Stop::Error(error)) => return Err(*error),
+                Err(Stop::Want(want)) => {
+                    let fact = Box::pin(self.fetch(&want, &context.conf, run)).await?;
+                    facts.add(*want, fact);
+                }
+            }
+        }
+    }
+
+    async fn fetch(&self, want: &Want, conf: &Conf, run: &dyn RunJob) -> Result<Fact, SparkError> {
+        match want {
+            Want::Files(options) => {
+                let source = crate::files::open(options, conf, run.slots()).await?;
+                Ok(Fact::Files(source))
+            }
+            Want::Rows(relation, env) => {
+                let answer = self.rows_of(relation, Some(env.clone()), run).await?;
+                Ok(Fact::Rows { schema: answer.schema, batches: answer.batches })
+            }
+        }
+    }
+}

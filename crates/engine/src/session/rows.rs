@@ -1,0 +1,162 @@
+//! Rows: of a plan, by a job; and of the relations whose rows are made here, on the driver.
+
+use super::{Analyzed, Answer, Session, show};
+use crate::RunJob;
+use crate::resolve::{Env, Purpose, fitted};
+use crate::types;
+use arrow::array::{ArrayRef, StringArray};
+use arrow::record_batch::RecordBatch;
+use model::conf;
+use plan::{DataType, Expr, Field, Literal, Relation, RelationKind, SparkError, Statement};
+use std::sync::Arc;
+
+impl Answer {
+    /// No rows and no columns.
+    pub(crate) fn nothing() -> Self {
+        Self { schema: Vec::new(), batches: Vec::new() }
+    }
+
+    /// One row of one text.
+    pub(super) fn text(column: &str, text: String) -> Self {
+        Self::strings(&[(column, false)], vec![vec![Some(text)]])
+    }
+
+    /// Rows of texts; each column has a name and may be nullable.
+    pub(super) fn strings(columns: &[(&str, bool)], rows: Vec<Vec<Option<String>>>) -> Self {
+        let schema: Vec<Field> = columns
+            .iter()
+            .map(|(name, nullable)| Field::new(*name, DataType::String, *nullable))
+            .collect();
+        let arrays = (0..columns.len())
+            .map(|index| {
+                let texts = rows.iter().map(|row| row[index].as_deref());
+                Arc::new(texts.collect::<StringArray>()) as ArrayRef
+            })
+            .collect();
+        Self::columns(schema, arrays)
+    }
+
+    /// Rows of arrays; every array fits its field.
+    pub(super) fn columns(schema: Vec<Field>, arrays: Vec<ArrayRef>) -> Self {
+        let batch = RecordBatch::try_new(types::schema_to_arrow(&schema), arrays);
+        let batches = batch.into_iter().collect();
+        Self { schema, batches }
+    }
+
+    /// How many rows there are.
+    pub fn row_count(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+}
+
+impl Session {
+    /// The rows of a relation that stands in an environment.
+    pub(super) async fn rows_of(
+        &self,
+        relation: &Relation,
+        env: Option<Env>,
+        run: &dyn RunJob,
+    ) -> Result<Answer, SparkError> {
+        if let Some(answer) = self.made_here(relation, env.as_ref(), run).await? {
+            return Ok(answer);
+        }
+        let analyzed = self.resolve(relation, Purpose::Run, env, run).await?;
+        self.run_plan(analyzed, run).await
+    }
+
+    /// Runs a plan as one job.
+    pub(super) async fn run_plan(
+        &self,
+        analyzed: Analyzed,
+        run: &dyn RunJob,
+    ) -> Result<Answer, SparkError> {
+        let conf = self.state().conf.clone();
+        let job = crate::plan_job(&self.shared.state, &analyzed.plan, &conf, run).await?;
+        let partitions = run.run(job).await?;
+        let arrow = types::schema_to_arrow(&analyzed.schema);
+        let mut batches = Vec::new();
+        for batch in partitions.into_iter().flatten().filter(|batch| batch.num_rows() > 0) {
+            batches.push(fitted(&batch, &arrow)?);
+        }
+        Ok(Answer { schema: analyzed.schema, batches })
+    }
+
+    /// The rows of relations that are computed on the driver from other rows.
+    async fn made_here(
+        &self,
+        relation: &Relation,
+        env: Option<&Env>,
+        run: &dyn RunJob,
+    ) -> Result<Option<Answer>, SparkError> {
+        match relation.kind.as_ref() {
+            RelationKind::ShowString { input, rows, truncate, vertical } => {
+                let zone = self.time_zone()?;
+                let style = show::Style {
+                    rows: *rows as usize,
+                    truncate: *truncate as usize,
+                    time_zone: &zone,
+                };
+                let answer = self.first_rows(input, *rows, env, run).await?;
+                let print = if *vertical { show::vertical } else { show::table };
+                let text = print(&answer.schema, &answer.batches, style)?;
+                Ok(Some(Answer::text("show_string", text)))
+            }
+            RelationKind::HtmlString { input, rows, truncate } => {
+                let zone = self.time_zone()?;
+                let style = show::Style {
+                    rows: *rows as usize,
+                    truncate: *truncate as usize,
+                    time_zone: &zone,
+                };
+                let answer = self.first_rows(input, *rows, env, run).await?;
+                let text = show::html(&answer.schema, &answer.batches, style)?;
+                Ok(Some(Answer::text("html_string", text)))
+            }
+            RelationKind::Tail { input, limit } => {
+                let answer = Box::pin(self.rows_of(input, env.cloned(), run)).await?;
+                Ok(Some(tail(answer, *limit as usize)))
+            }
+            _ => match self.statement_of(relation)? {
+                Some(Statement::Command(command)) => {
+                    let answer = Box::pin(self.command(&command, run)).await?;
+                    Ok(Some(answer.unwrap_or_else(Answer::nothing)))
+                }
+                Some(Statement::Query(_)) | None => Ok(None),
+            },
+        }
+    }
+
+    /// One row more than asked for, to know whether there are more.
+    async fn first_rows(
+        &self,
+        input: &Relation,
+        rows: u32,
+        env: Option<&Env>,
+        run: &dyn RunJob,
+    ) -> Result<Answer, SparkError> {
+        let limit = Expr::Literal(Literal::Long(i64::from(rows) + 1));
+        let limited = RelationKind::Limit { input: input.clone(), limit }.into();
+        Box::pin(self.rows_of(&limited, env.cloned(), run)).await
+    }
+
+    /// The session's time zone.
+    pub(super) fn time_zone(&self) -> Result<String, SparkError> {
+        let zone = self.state().conf.find(&conf::TIME_ZONE).map_err(crate::resolve::bad_setting)?;
+        Ok(zone.unwrap_or_else(super::settings::machine_zone))
+    }
+}
+
+/// The last rows.
+fn tail(mut answer: Answer, wanted: usize) -> Answer {
+    let mut surplus = answer.row_count().saturating_sub(wanted);
+    let mut kept = Vec::new();
+    for batch in answer.batches.drain(..) {
+        let skipped = surplus.min(batch.num_rows());
+        surplus -= skipped;
+        if skipped < batch.num_rows() {
+            kept.push(batch.slice(skipped, batch.num_rows() - skipped));
+        }
+    }
+    answer.batches = kept;
+    answer
+}

@@ -1,0 +1,95 @@
+//! The settings of a session.
+
+use super::Session;
+use model::conf::{self, Effect, Scope};
+use plan::{ErrorKind, SparkError};
+use std::collections::BTreeMap;
+
+/// The machine's time zone, where the session sets none.
+pub(super) fn machine_zone() -> String {
+    let named = std::env::var("TZ").ok().filter(|zone| !zone.is_empty());
+    let linked = || {
+        let target = std::fs::read_link("/etc/localtime").ok()?;
+        let text = target.to_str()?;
+        text.split_once("zoneinfo/").map(|(_, zone)| zone.to_owned())
+    };
+    named.or_else(linked).unwrap_or_else(|| "UTC".to_owned())
+}
+
+impl Session {
+    /// The value that holds for a key.
+    pub fn setting(&self, key: &str) -> Option<String> {
+        let given = self.state().conf.effective(key).map(str::to_owned);
+        match key {
+            "spark.sql.session.timeZone" => given.or_else(|| Some(machine_zone())),
+            _ => given,
+        }
+    }
+
+    /// All settings that were given.
+    pub fn settings(&self) -> BTreeMap<String, String> {
+        let state = self.state();
+        state.conf.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
+    /// Sets a key for this session.
+    pub fn set(&self, key: &str, value: &str) -> Result<(), SparkError> {
+        if let Some(declared) = conf::declared(key) {
+            if declared.scope == Scope::Static {
+                return Err(cannot_modify(key));
+            }
+            declared.check(value).map_err(crate::resolve::bad_setting)?;
+            if declared.effect == Effect::Refused {
+                return Err(SparkError::unsupported(format!("the setting {key}")));
+            }
+            if key == conf::TIME_ZONE.name && !is_zone(value) {
+                let message = format!("Cannot resolve the given timezone: \"{value}\".");
+                let parameters = [("confName", key), ("confValue", value)];
+                let class = "INVALID_CONF_VALUE.TIME_ZONE";
+                return Err(SparkError::new(
+                    ErrorKind::IllegalArgument,
+                    class,
+                    message,
+                    &parameters,
+                ));
+            }
+        }
+        self.state().conf.set(key, value);
+        Ok(())
+    }
+
+    /// Goes back to what held for a key when the application began.
+    pub fn unset(&self, key: &str) -> Result<(), SparkError> {
+        if !self.is_modifiable(key) && conf::declared(key).is_some() {
+            return Err(cannot_modify(key));
+        }
+        let mut state = self.state();
+        let initial = state.initial.given(key).map(str::to_owned);
+        match initial {
+            Some(value) => state.conf.set(key, value),
+            None => state.conf.unset(key),
+        }
+        Ok(())
+    }
+
+    /// Whether a key may be set now.
+    pub fn is_modifiable(&self, key: &str) -> bool {
+        conf::declared(key).is_some_and(|declared| declared.scope == Scope::Session)
+    }
+}
+
+fn is_zone(zone: &str) -> bool {
+    zone.parse::<arrow::array::timezone::Tz>().is_ok() || matches!(zone, "Z" | "UTC" | "GMT")
+}
+
+fn cannot_modify(key: &str) -> SparkError {
+    let shown = format!("\"{key}\"");
+    let message = format!(
+        "Cannot modify the value of the Spark config: {shown}. See also 'https://spark.apache.org/docs/latest/sql-migration-guide.html#ddl-statements'."
+    );
+    SparkError::analysis(
+        "CANNOT_MODIFY_CONFIG",
+        message,
+        &[("key", &shown), ("docroot", "https://spark.apache.org/docs/latest")],
+    )
+}

@@ -1,0 +1,319 @@
+//! Tables and files: made, written, emptied, dropped, scanned.
+
+use super::catalogue::CATALOGUE;
+use super::command::{already_exists, database_not_found, named_table, wrong_command};
+use super::{Catalogue, Session, Table, TableKind};
+use crate::RunJob;
+use crate::resolve::table_not_found;
+use model::conf;
+use plan::{
+    CreateTable, ErrorKind, Expr, Field, Literal, Relation, RelationKind, ReplaceMode, SaveMode,
+    SparkError, Write, WriteTarget,
+};
+
+/// What `INSERT` says.
+pub(super) struct Insert<'a> {
+    pub(super) table: &'a [String],
+    pub(super) columns: &'a [String],
+    pub(super) input: &'a Relation,
+    pub(super) overwrite: bool,
+    pub(super) partition: &'a [(String, Option<Expr>)],
+}
+
+/// Removes what a managed table keeps.
+pub(super) fn remove_files(table: &Table) -> Result<(), SparkError> {
+    if table.kind != TableKind::Managed {
+        return Ok(());
+    }
+    let path = table.location.strip_prefix("file:").unwrap_or(&table.location);
+    match std::fs::remove_dir_all(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => {
+            let message = format!("cannot remove the directory {path}: {error}");
+            Err(SparkError::new(ErrorKind::Spark, "", message, &[]))
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn add_table(&self, table: Table) {
+        self.shared.change_catalogue(|catalogue| {
+            if let Some(database) = catalogue.database_mut(&table.database) {
+                database.tables.insert(table.name.to_lowercase(), table);
+            }
+        });
+    }
+
+    /// Forgets a table; its files stay.
+    pub(super) fn forget_table(&self, name: &[String]) {
+        let Some((database, table)) = Catalogue::locate(name, &self.database()) else { return };
+        self.shared.change_catalogue(|catalogue| {
+            if let Some(database) = catalogue.database_mut(&database) {
+                database.tables.remove(&table);
+            }
+        });
+    }
+
+    pub(super) fn find_table(&self, name: &[String]) -> Option<Table> {
+        self.shared.catalogue().table(name, &self.database()).cloned()
+    }
+
+    pub(super) async fn create_table(
+        &self,
+        create: &CreateTable,
+        run: &dyn RunJob,
+    ) -> Result<(), SparkError> {
+        let schema = match &create.query {
+            Some(query) => self.analyze(query, run).await?.schema,
+            None => create.schema.clone(),
+        };
+        if let Some(existing) = self.find_table(&create.name) {
+            match create.replace {
+                ReplaceMode::Keep => return Ok(()),
+                ReplaceMode::Fail => return Err(already_exists(&create.name)),
+                ReplaceMode::Replace => {
+                    remove_files(&existing)?;
+                    self.forget_table(&create.name);
+                }
+            }
+        }
+        let table = self.new_table(create, schema)?;
+        let location = table.location.clone();
+        let format = table.format.clone();
+        if let Some(query) = &create.query {
+            let write = Write {
+                input: query.clone(),
+                format: Some(format),
+                target: WriteTarget::Path(location),
+                mode: SaveMode::Overwrite,
+                partition_by: create.partition_by.clone(),
+                options: create.options.clone(),
+                bucket_by: None,
+                sort_by: Vec::new(),
+            };
+            self.write_files(&write, run).await?;
+        }
+        self.add_table(table);
+        Ok(())
+    }
+
+    fn new_table(&self, create: &CreateTable, schema: Vec<Field>) -> Result<Table, SparkError> {
+        let (database, name) = Catalogue::locate(&create.name, &self.database())
+            .ok_or_else(|| table_not_found(&create.name))?;
+        let catalogue = self.shared.catalogue();
+        let Some(home) = catalogue.database(&database) else {
+            return Err(database_not_found(&[CATALOGUE.to_owned(), database]));
+        };
+        let default = self.state().conf.get(&conf::DEFAULT_SOURCE);
+        let default = default.map_err(crate::resolve::bad_setting)?;
+        let format = create.format.clone().unwrap_or(default).to_lowercase();
+        let path =
+            create.location.clone().or_else(|| option(&create.options, "path").map(str::to_owned));
+        let kind = if path.is_some() { TableKind::External } else { TableKind::Managed };
+        // Columns that the table is partitioned by come last, as their files have it.
+        let is_partition = |field: &&Field| {
+            create.partition_by.iter().any(|name| name.eq_ignore_ascii_case(&field.name))
+        };
+        let nullable = |field: &Field| Field { nullable: true, ..field.clone() };
+        let mut columns: Vec<Field> =
+            schema.iter().filter(|field| !is_partition(field)).map(nullable).collect();
+        columns.extend(schema.iter().filter(is_partition).map(nullable));
+        Ok(Table {
+            location: path.unwrap_or_else(|| format!("{}/{name}", home.location)),
+            database,
+            name,
+            kind,
+            schema: columns,
+            format,
+            partition_by: create.partition_by.clone(),
+            options: create.options.clone(),
+            properties: create.properties.clone(),
+            comment: create.comment.clone(),
+        })
+    }
+
+    pub(super) fn drop_table(&self, name: &[String], if_exists: bool) -> Result<(), SparkError> {
+        match self.find_table(name) {
+            Some(table) if matches!(table.kind, TableKind::View { .. }) => {
+                Err(wrong_command(name, "DROP TABLE", "view", "DROP VIEW"))
+            }
+            Some(table) => {
+                remove_files(&table)?;
+                self.forget_table(name);
+                Ok(())
+            }
+            // Spark lets DROP TABLE drop a temporary view.
+            None if self.drop_temporary_view(name) || if_exists => Ok(()),
+            None => Err(table_not_found(name)),
+        }
+    }
+
+    pub(super) fn truncate(&self, name: &[String]) -> Result<(), SparkError> {
+        match self.find_table(name) {
+            Some(table) if table.kind == TableKind::Managed => remove_files(&table),
+            Some(_) => Err(wrong_command(name, "TRUNCATE TABLE", "view", "a managed table")),
+            None => Err(table_not_found(name)),
+        }
+    }
+
+    pub(super) async fn insert(
+        &self,
+        insert: Insert<'_>,
+        run: &dyn RunJob,
+    ) -> Result<(), SparkError> {
+        let Some(table) = self.find_table(insert.table) else {
+            return Err(table_not_found(insert.table));
+        };
+        if matches!(table.kind, TableKind::View { .. }) {
+            return Err(wrong_command(insert.table, "INSERT", "view", "a table"));
+        }
+        let input = self.insert_rows(&table, &insert, run).await?;
+        let mode = if insert.overwrite { SaveMode::Overwrite } else { SaveMode::Append };
+        let write = Write {
+            input,
+            format: Some(table.format.clone()),
+            target: WriteTarget::Path(table.location.clone()),
+            mode,
+            partition_by: table.partition_by.clone(),
+            options: table.options.clone(),
+            bucket_by: None,
+            sort_by: Vec::new(),
+        };
+        self.write_files(&write, run).await
+    }
+
+    /// The rows to insert, with the columns of the table in its order and of its types.
+    async fn insert_rows(
+        &self,
+        table: &Table,
+        insert: &Insert<'_>,
+        run: &dyn RunJob,
+    ) -> Result<Relation, SparkError> {
+        let analyzed = self.analyze(insert.input, run).await?;
+        let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
+        let fixed = |name: &str| {
+            insert.partition.iter().find(|(key, value)| same(key, name) && value.is_some())
+        };
+        let targets: Vec<String> = if insert.columns.is_empty() {
+            let free = table.schema.iter().filter(|field| fixed(&field.name).is_none());
+            free.map(|field| field.name.clone()).collect()
+        } else {
+            insert.columns.to_vec()
+        };
+        if targets.len() != analyzed.schema.len() {
+            return Err(arity(table, &targets, &analyzed.schema));
+        }
+        let positions: Vec<String> = (0..targets.len()).map(|index| format!("_c{index}")).collect();
+        let input: Relation =
+            RelationKind::ToDf { input: insert.input.clone(), names: positions.clone() }.into();
+        let mut expressions = Vec::new();
+        for field in &table.schema {
+            let at = targets.iter().position(|target| same(target, &field.name));
+            let value = match (at, fixed(&field.name)) {
+                (Some(at), _) => Expr::column(positions[at].clone()),
+                (None, Some((_, Some(value)))) => value.clone(),
+                (None, _) => Expr::Literal(Literal::Null(field.data_type.clone())),
+            };
+            let mode = plan::CastMode::Session;
+            let cast = Expr::Cast { expr: Box::new(value), to: field.data_type.clone(), mode };
+            expressions.push(cast.alias(&field.name));
+        }
+        Ok(RelationKind::Project { input, expressions }.into())
+    }
+
+    pub(super) async fn write(&self, write: &Write, run: &dyn RunJob) -> Result<(), SparkError> {
+        match &write.target {
+            WriteTarget::Path(_) | WriteTarget::None => self.write_files(write, run).await,
+            WriteTarget::InsertInto(name) => {
+                let overwrite = write.mode == SaveMode::Overwrite;
+                let (columns, partition) = (&[][..], &[][..]);
+                let input = &write.input;
+                self.insert(Insert { table: name, columns, input, overwrite, partition }, run).await
+            }
+            WriteTarget::Table(name) => self.save_as_table(name, write, run).await,
+        }
+    }
+
+    async fn save_as_table(
+        &self,
+        name: &[String],
+        write: &Write,
+        run: &dyn RunJob,
+    ) -> Result<(), SparkError> {
+        let exists = self.find_table(name).is_some();
+        match (exists, write.mode) {
+            (true, SaveMode::Ignore) => return Ok(()),
+            (true, SaveMode::ErrorIfExists) => return Err(already_exists(name)),
+            (true, SaveMode::Append) => {
+                let (columns, partition) = (&[][..], &[][..]);
+                let input = &write.input;
+                let insert = Insert { table: name, columns, input, overwrite: false, partition };
+                return self.insert(insert, run).await;
+            }
+            _ => {}
+        }
+        let create = CreateTable {
+            name: name.to_vec(),
+            replace: ReplaceMode::Replace,
+            schema: Vec::new(),
+            format: write.format.clone(),
+            options: write.options.clone(),
+            location: None,
+            partition_by: write.partition_by.clone(),
+            comment: None,
+            properties: Vec::new(),
+            query: Some(self.detached(name, &write.input, run).await?),
+        };
+        self.create_table(&create, run).await
+    }
+
+    /// The rows themselves, where a query reads the table that it is about to replace.
+    async fn detached(
+        &self,
+        name: &[String],
+        input: &Relation,
+        _run: &dyn RunJob,
+    ) -> Result<Relation, SparkError> {
+        let target = format!("{:?}", named_table(name).kind);
+        if self.find_table(name).is_some() && format!("{input:?}").contains(&target) {
+            return Err(SparkError::unsupported("overwriting a table that is also read from"));
+        }
+        Ok(input.clone())
+    }
+
+    /// Writes rows as files.
+    async fn write_files(&self, write: &Write, run: &dyn RunJob) -> Result<(), SparkError> {
+        let analyzed = self.resolve(&write.input, crate::resolve::Purpose::Run, None, run).await?;
+        let _ = analyzed;
+        Err(SparkError::unsupported("writing files"))
+    }
+}
+
+/// The value of an option; keys have no case.
+pub(super) fn option<'o>(options: &'o [(String, String)], key: &str) -> Option<&'o str> {
+    options
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(key))
+        .map(|(_, value)| value.as_str())
+}
+
+fn arity(table: &Table, targets: &[String], schema: &[Field]) -> SparkError {
+    let shown = crate::resolve::quoted(&table.qualified_name());
+    let list = |names: Vec<String>| {
+        names.iter().map(|name| plan::quote_name(name)).collect::<Vec<_>>().join(", ")
+    };
+    let (wanted, given) =
+        (list(targets.to_vec()), list(schema.iter().map(|f| f.name.clone()).collect()));
+    let (class, reason) = if schema.len() > targets.len() {
+        ("TOO_MANY_DATA_COLUMNS", "too many data columns")
+    } else {
+        ("NOT_ENOUGH_DATA_COLUMNS", "not enough data columns")
+    };
+    let message = format!(
+        "Cannot write to {shown}, the reason is {reason}:\nTable columns: {wanted}.\nData columns: {given}."
+    );
+    let parameters =
+        [("tableName", shown.as_str()), ("tableColumns", &wanted), ("dataColumns", &given)];
+    SparkError::analysis(&format!("INSERT_COLUMN_ARITY_MISMATCH.{class}"), message, &parameters)
+}

@@ -1,0 +1,243 @@
+//! The reader's side of a shuffle: blocks of map outputs become rows, in order of the map index, so that a task that is tried again
+//! sees its rows in the same order.
+
+use super::runtime::Broadcasts;
+use super::{BlockSource, FetchError, Wanted};
+use crate::nodes::{rename, unordered};
+use arrow::array::RecordBatch;
+use arrow::buffer::Buffer;
+use arrow::compute::BatchCoalescer;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use arrow::ipc::reader::StreamDecoder;
+use bytes::Bytes;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result, internal_err};
+use datafusion::execution::TaskContext;
+use datafusion::physical_expr::{Partitioning, PhysicalExpr};
+use datafusion::physical_plan::coop::cooperative;
+use datafusion::physical_plan::execution_plan::PlanProperties;
+use datafusion::physical_plan::metrics::{
+    Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
+};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, SendableRecordBatchStream,
+};
+use futures::future::ready;
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use model::{BlockProblem, ShuffleId, TaskFailure};
+use std::fmt;
+use std::sync::Arc;
+
+/// Bytes and number of the blocks that one request asks for.
+const REQUEST_BYTES: u64 = 8 << 20;
+const REQUEST_BLOCKS: usize = 256;
+
+/// Requests that are under way at once in one stream.
+const REQUESTS: usize = 2;
+
+/// Reads blocks: each list is a partition.
+#[derive(Debug)]
+pub(crate) struct ShuffleReadExec {
+    streams: Vec<Vec<Wanted>>,
+    source: Arc<dyn BlockSource>,
+    /// Where the rows are kept for other tasks, if all read the same.
+    shared: Option<(Arc<Broadcasts>, ShuffleId, (u32, u32))>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl ShuffleReadExec {
+    pub(crate) fn new(
+        schema: SchemaRef,
+        streams: Vec<Vec<Wanted>>,
+        source: Arc<dyn BlockSource>,
+    ) -> Self {
+        let partitioning = Partitioning::UnknownPartitioning(streams.len());
+        let properties = unordered(schema, partitioning);
+        Self { streams, source, shared: None, properties, metrics: Default::default() }
+    }
+
+    /// Keeps the rows for other tasks of this executor.
+    pub(crate) fn shared(
+        self,
+        broadcasts: Arc<Broadcasts>,
+        shuffle: ShuffleId,
+        readers: (u32, u32),
+    ) -> Self {
+        Self { shared: Some((broadcasts, shuffle, readers)), ..self }
+    }
+}
+
+impl DisplayAs for ShuffleReadExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let blocks: usize = self.streams.iter().map(Vec::len).sum();
+        write!(f, "ShuffleReadExec: {blocks} blocks")
+    }
+}
+
+impl ExecutionPlan for ShuffleReadExec {
+    fn name(&self) -> &'static str {
+        "ShuffleReadExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let Some(blocks) = self.streams.get(partition) else {
+            return internal_err!("a shuffle read has no partition {partition}");
+        };
+        let read = MetricBuilder::new(&self.metrics).counter("bytes_read", partition);
+        let schema = self.schema();
+        let rows = rows_of(Arc::clone(&self.source), blocks.clone(), read);
+        let rows = match &self.shared {
+            None if schema.fields().is_empty() => {
+                let named = Arc::clone(&schema);
+                rows.and_then(move |batch| ready(rename(batch, &named))).boxed()
+            }
+            None => {
+                let size = context.session_config().batch_size();
+                merge_small(rows, Arc::clone(&schema), size).boxed()
+            }
+            Some((broadcasts, shuffle, readers)) => {
+                let entry = broadcasts.entry(*shuffle, *readers);
+                let named = Arc::clone(&schema);
+                let all = async move {
+                    let all = entry.get_or_try_init(|| rows.try_collect::<Vec<_>>()).await?.clone();
+                    let rows = all.into_iter().map(move |batch| rename(batch, &named));
+                    Ok::<_, DataFusionError>(stream::iter(rows))
+                };
+                stream::once(all).try_flatten().boxed()
+            }
+        };
+        Ok(Box::pin(cooperative(RecordBatchStreamAdapter::new(schema, rows))))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}
+
+/// Cuts blocks into requests.
+fn requests(blocks: Vec<Wanted>) -> Vec<Vec<Wanted>> {
+    let mut requests: Vec<Vec<Wanted>> = Vec::new();
+    let mut bytes = 0;
+    for block in blocks {
+        let size = block.bytes();
+        match requests.last_mut() {
+            Some(last) if bytes + size <= REQUEST_BYTES && last.len() < REQUEST_BLOCKS => {
+                bytes += size;
+                last.push(block);
+            }
+            _ => {
+                bytes = size;
+                requests.push(vec![block]);
+            }
+        }
+    }
+    requests
+}
+
+/// The rows of blocks, in their order, under the names that their writer gave them.
+fn rows_of(
+    source: Arc<dyn BlockSource>,
+    blocks: Vec<Wanted>,
+    read: Count,
+) -> impl Stream<Item = Result<RecordBatch>> + Send + 'static {
+    stream::iter(requests(blocks))
+        .map(move |request| {
+            let (source, read) = (Arc::clone(&source), read.clone());
+            async move {
+                let bytes = source.fetch(&request).await.map_err(FetchError)?;
+                read.add(bytes.iter().map(Bytes::len).sum());
+                Ok::<_, DataFusionError>(request.into_iter().zip(bytes).collect::<Vec<_>>())
+            }
+        })
+        .buffered(REQUESTS)
+        .map_ok(|blocks| {
+            stream::iter(blocks)
+                .map(|(block, bytes)| Ok::<_, DataFusionError>(decode(block, bytes)))
+        })
+        .try_flatten()
+        .try_flatten()
+}
+
+/// The rows of one block.
+fn decode(block: Wanted, bytes: Bytes) -> impl Stream<Item = Result<RecordBatch>> + Send {
+    let mut decoder = StreamDecoder::new();
+    let mut buffer = Buffer::from(bytes);
+    stream::iter(std::iter::from_fn(move || match decoder.decode(&mut buffer) {
+        Ok(Some(batch)) => Some(Ok(batch)),
+        Ok(None) => None,
+        Err(error) => {
+            buffer = Buffer::default();
+            Some(Err(damaged(&block, &error).into()))
+        }
+    }))
+}
+
+/// The checksum was right and yet this is no Arrow: the writer's bytes are of no use.
+fn damaged(block: &Wanted, error: &ArrowError) -> FetchError {
+    let output = &block.output;
+    FetchError(TaskFailure::FetchFailed {
+        output: output.id,
+        written_by: output.attempt,
+        volume: output.volume.clone(),
+        problem: BlockProblem::Damaged,
+        message: format!("block for reader {} does not decode: {error}", block.reader),
+    })
+}
+
+/// Puts small batches together: operators pay per batch.
+fn merge_small(
+    rows: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
+    schema: SchemaRef,
+    size: usize,
+) -> impl Stream<Item = Result<RecordBatch>> + Send + 'static {
+    let merger = BatchCoalescer::new(Arc::clone(&schema), size)
+        .with_biggest_coalesce_batch_size(Some(size / 2));
+    stream::try_unfold((Box::pin(rows), merger, false), move |(mut rows, mut merger, mut ended)| {
+        let schema = Arc::clone(&schema);
+        async move {
+            loop {
+                if let Some(batch) = merger.next_completed_batch() {
+                    return Ok(Some((batch, (rows, merger, ended))));
+                }
+                if ended {
+                    return Ok(None);
+                }
+                if let Some(batch) = rows.try_next().await? {
+                    merger.push_batch(rename(batch, &schema)?)?;
+                } else {
+                    merger.finish_buffered_batch()?;
+                    ended = true;
+                }
+            }
+        }
+    })
+}

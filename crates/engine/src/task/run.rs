@@ -1,0 +1,162 @@
+//! One attempt of a task, from its binding to its outcome.
+
+use super::Stage;
+use super::bind::{Outputs, bind};
+use super::fetch;
+use super::output::{TaskMetrics, TaskOutcome};
+use super::route::Router;
+use super::runtime::TaskRuntime;
+use super::writer::ShuffleWrite;
+use arrow::ipc::writer::StreamWriter;
+use bytes::Bytes;
+use datafusion::error::DataFusionError;
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
+use futures::{FutureExt, StreamExt};
+use model::{Attempt, Epoch, MapOutputId, ShuffleId, TaskFailure};
+use shuffle::{MapOutputWriter, OutputAttempt};
+use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+
+/// What an attempt is given.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// Which attempt.
+    pub attempt: Attempt,
+    /// Incarnation of the driver that launched it.
+    pub epoch: Epoch,
+    /// The shuffle that it writes; `None` in a result stage.
+    pub shuffle: Option<ShuffleId>,
+    /// What its leaves read.
+    pub binding: Bytes,
+    /// The map outputs of each of [`Stage::inputs`], complete and in order of the map index.
+    pub inputs: Outputs,
+}
+
+impl TaskRuntime {
+    /// Runs an attempt to its end. Dropping the future stops it. A panic is a failure of the attempt.
+    pub async fn run(&self, stage: &Stage, launch: Launch) -> Result<TaskOutcome, TaskFailure> {
+        let partition = launch.attempt.task.partition;
+        let work = AssertUnwindSafe(self.attempt(stage, launch)).catch_unwind();
+        match on_partition(partition, work).await {
+            Ok(outcome) => outcome,
+            Err(panic) => Err(TaskFailure::Raised { class: None, message: told(&*panic) }),
+        }
+    }
+
+    async fn attempt(&self, stage: &Stage, launch: Launch) -> Result<TaskOutcome, TaskFailure> {
+        let fail = |error: DataFusionError| fetch::failure(&error);
+        // The node on top of a map stage says where rows go; only what is below it runs.
+        let routing = stage.plan.downcast_ref::<RepartitionExec>();
+        let plan = routing.map_or(&stage.plan, RepartitionExec::input);
+        let plan = bind(plan, &launch.binding, &launch.inputs, self)
+            .map_err(|error| TaskFailure::Hopeless { message: error.to_string() })?;
+        let rows = plan.execute(0, Arc::clone(self.context())).map_err(fail)?;
+        let outcome = match (launch.shuffle, stage.template.readers) {
+            (Some(shuffle), Some(readers)) => {
+                let map = launch.attempt.task.partition;
+                let router = match routing {
+                    Some(node) => Router::new(node.partitioning(), map).map_err(fail)?,
+                    None => Router::Single,
+                };
+                let id = MapOutputId { shuffle, map };
+                let output = OutputAttempt { id, attempt: launch.attempt, epoch: launch.epoch };
+                self.write(stage, rows, router, (output, readers)).await?
+            }
+            (None, None) => collect(rows).await?,
+            _ => {
+                let message = "a map stage was launched as a result stage, or the reverse";
+                return Err(TaskFailure::Hopeless { message: message.to_owned() });
+            }
+        };
+        Ok(with_metrics(outcome, plan.as_ref()))
+    }
+
+    async fn write(
+        &self,
+        stage: &Stage,
+        mut rows: SendableRecordBatchStream,
+        router: Router,
+        (output, readers): (OutputAttempt, u32),
+    ) -> Result<TaskOutcome, TaskFailure> {
+        let options = self.writer_options().clone();
+        let output = MapOutputWriter::new(self.volume(), output, readers, options);
+        let compression = stage.template.compression;
+        let mut write =
+            ShuffleWrite::new(self, router, rows.schema(), compression, (output, readers))
+                .map_err(|error| fetch::failure(&error))?;
+        while let Some(batch) = rows.next().await {
+            write.push(batch.map_err(|error| fetch::failure(&error))?).await?;
+        }
+        let output = write.commit().await?.into_output();
+        Ok(TaskOutcome::Committed { output, metrics: TaskMetrics::default() })
+    }
+}
+
+/// Collects the rows of a result partition.
+async fn collect(mut rows: SendableRecordBatchStream) -> Result<TaskOutcome, TaskFailure> {
+    let fail = |error: DataFusionError| fetch::failure(&error);
+    let arrow = |error| fetch::failure(&DataFusionError::from(error));
+    let mut writer = StreamWriter::try_new(Vec::new(), &rows.schema()).map_err(arrow)?;
+    let mut count = 0;
+    while let Some(batch) = rows.next().await {
+        let batch = batch.map_err(fail)?;
+        if batch.num_rows() > 0 {
+            count += batch.num_rows() as u64;
+            writer.write(&batch).map_err(arrow)?;
+        }
+    }
+    let ipc = writer.into_inner().map_err(arrow)?.into();
+    Ok(TaskOutcome::Rows { ipc, rows: count, metrics: TaskMetrics::default() })
+}
+
+fn with_metrics(outcome: TaskOutcome, plan: &dyn ExecutionPlan) -> TaskOutcome {
+    let mut found = TaskMetrics::default();
+    add_metrics(plan, &mut found);
+    match outcome {
+        TaskOutcome::Committed { output, .. } => {
+            found.shuffle_write_bytes = output.block_bytes.iter().sum();
+            found.output_rows = output.rows;
+            TaskOutcome::Committed { output, metrics: found }
+        }
+        TaskOutcome::Rows { ipc, rows, .. } => {
+            found.output_rows = rows;
+            TaskOutcome::Rows { ipc, rows, metrics: found }
+        }
+    }
+}
+
+fn add_metrics(plan: &dyn ExecutionPlan, found: &mut TaskMetrics) {
+    if let Some(metrics) = plan.metrics() {
+        found.spilled_bytes += metrics.spilled_bytes().unwrap_or(0) as u64;
+        if plan.is::<super::ShuffleReadExec>() {
+            let read = metrics.sum_by_name("bytes_read").map_or(0, |value| value.as_usize());
+            found.shuffle_read_bytes += read as u64;
+        }
+    }
+    plan.children().into_iter().for_each(|child| add_metrics(child.as_ref(), found));
+}
+
+/// Tells functions which partition is computed, before each poll: a task moves between threads.
+async fn on_partition<F: Future>(partition: u32, work: F) -> F::Output {
+    let state = functions::TaskState::new(partition);
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        state.enter();
+        work.as_mut().poll(context)
+    })
+    .await
+}
+
+/// What a panic said.
+fn told(panic: &(dyn Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    format!("the task panicked: {text}")
+}

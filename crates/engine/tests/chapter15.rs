@@ -1,0 +1,60 @@
+//! The program that a book explains jobs, stages and tasks with.
+
+use crate::harness::{World, rows};
+use datafusion::datasource::provider_as_source;
+use datafusion::functions_aggregate::expr_fn::sum;
+use datafusion::logical_expr::{Extension, LogicalPlan, LogicalPlanBuilder, col, lit};
+use datafusion::prelude::JoinType;
+use engine::{Exchange, RangeTable, StagePlan, Target};
+use std::sync::Arc;
+
+/// Columns are named as the resolver names them; `first` is its next number.
+fn program(first: u32) -> LogicalPlan {
+    let names: Vec<String> = (first..first + 4).map(|number| format!("#{number}")).collect();
+    let numbers = |name: &str, step: i64, partitions: u32| {
+        let table = RangeTable::new(name, (2, 10_000_000, step), 8);
+        let range = LogicalPlanBuilder::scan("range", provider_as_source(Arc::new(table)), None)
+            .and_then(|range| range.project([quoted(name).alias(name)]))
+            .and_then(LogicalPlanBuilder::build)
+            .expect("a range");
+        let node = Exchange { input: range, target: Target::RoundRobin(partitions) };
+        LogicalPlanBuilder::from(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
+    };
+    let left = numbers(&names[0], 2, 5)
+        .project([(quoted(&names[0]) * lit(5i64)).alias(&names[2])])
+        .expect("a projection");
+    let right = numbers(&names[1], 4, 6).build().expect("a range");
+    let keys = |name: &String| vec![datafusion::common::Column::from_name(name)];
+    left.join(right, JoinType::Inner, (keys(&names[2]), keys(&names[1])), None)
+        .and_then(|join| {
+            join.aggregate(Vec::<datafusion::prelude::Expr>::new(), [sum(quoted(&names[2]))])
+        })
+        .and_then(|sums| {
+            let total = col(sums.schema().columns()[0].clone());
+            sums.project([total.alias(&names[3])])
+        })
+        .and_then(LogicalPlanBuilder::build)
+        .expect("a plan")
+}
+
+fn quoted(name: &str) -> datafusion::prelude::Expr {
+    datafusion::prelude::Expr::Column(datafusion::common::Column::from_name(name))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stages_are_those_of_spark_and_run_once() {
+    let world = World::new(&[("spark.sql.autoBroadcastJoinThreshold", "-1")]);
+    let plan = program(0);
+    let job = world.plan(&plan).await;
+    let mut counts: Vec<u32> = job.stages.iter().map(StagePlan::partitions).collect();
+    assert_eq!(counts.pop(), Some(1));
+    counts.sort_unstable();
+    assert_eq!(counts, [5, 6, 8, 8, 200]);
+
+    assert_eq!(rows(&world.run(&plan).await), ["2500000000000"]);
+    assert_eq!(world.runner.take_task_counts().iter().sum::<usize>(), 8 + 8 + 5 + 6 + 200 + 1);
+
+    // The same action again, with columns numbered differently: only the result stage has anything to do.
+    assert_eq!(rows(&world.run(&program(17)).await), ["2500000000000"]);
+    assert_eq!(world.runner.take_task_counts(), [0, 0, 0, 0, 0, 1]);
+}

@@ -1,0 +1,56 @@
+//! What goes wrong in a task comes out as what it is.
+
+use crate::harness::World;
+use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::{Extension, LogicalPlan, LogicalPlanBuilder, col, lit};
+use engine::{BlockSource, Exchange, LocalBlocks, RangeTable, Target, Wanted};
+use model::{Attempt, BlockProblem, Epoch, MapOutput, MapOutputId, StageId, TaskFailure, TaskId};
+use plan::ErrorKind;
+use shuffle::Catalogue;
+use std::sync::Arc;
+
+fn shuffled() -> LogicalPlan {
+    let table = RangeTable::new("id", (0, 1_000, 1), 2);
+    let range = LogicalPlanBuilder::scan("range", provider_as_source(Arc::new(table)), None)
+        .and_then(LogicalPlanBuilder::build)
+        .expect("a range");
+    let node = Exchange { input: range, target: Target::RoundRobin(2) };
+    LogicalPlan::Extension(Extension { node: Arc::new(node) })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_data_raises_comes_out_with_its_message() {
+    let world = World::new(&[]);
+    let plan = LogicalPlanBuilder::from(shuffled())
+        .project([(lit(1i64) / (col("id") - lit(7i64))).alias("x")])
+        .and_then(LogicalPlanBuilder::build)
+        .expect("a plan");
+    let job = world.plan(&plan).await;
+    let error = engine::RunJob::run(&world.runner, job).await.expect_err("a division by zero");
+    assert_eq!(error.kind, ErrorKind::Spark);
+    assert!(error.message.contains("Divide by zero"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_that_cannot_be_read_is_a_fetch_failure_of_its_writer() {
+    let world = World::new(&[]);
+    let job = world.plan(&shuffled()).await;
+    let task = TaskId { stage: StageId(0), partition: 1 };
+    let output = MapOutput {
+        id: MapOutputId { shuffle: job.stages[0].shuffle(), map: 1 },
+        attempt: Attempt { task, number: 3 },
+        epoch: Epoch(1),
+        volume: model::VolumeId("elsewhere".to_owned()),
+        block_bytes: vec![10, 10],
+        rows: 2,
+        row_checksum: 0,
+    };
+    let blocks = LocalBlocks::new(Catalogue::new([]));
+    let wanted = [Wanted { output: Arc::new(output.clone()), reader: 0 }];
+    let failure = blocks.fetch(&wanted).await.expect_err("nothing is there");
+    let TaskFailure::FetchFailed { output: id, written_by, problem, .. } = failure else {
+        panic!("{failure}")
+    };
+    assert_eq!((id, written_by), (output.id, output.attempt));
+    assert_eq!(problem, BlockProblem::Unreachable);
+}

@@ -1,0 +1,9 @@
+//! Plans cut into stages and run in one process, through the same encoding and the same shuffle files as on a cluster, against
+//! DataFusion in one piece.
+
+mod chapter15;
+mod exchange;
+mod failure;
+mod files;
+mod harness;
+mod tpch;

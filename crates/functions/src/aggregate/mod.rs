@@ -1,0 +1,342 @@
+//! Aggregate functions: Spark's argument casts and result types, over `DataFusion`'s functions where they mean the same and ours elsewhere.
+
+mod collected;
+mod counted;
+mod fold;
+mod moments;
+mod sum;
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use datafusion::functions_aggregate as native;
+use datafusion::logical_expr::expr::{AggregateFunction, Case, NullTreatment};
+use datafusion::logical_expr::{AggregateUDF, Expr};
+
+use crate::registry::{AggregateCall, Call, unknown};
+use crate::types::is_integral;
+use crate::{Context, FunctionError};
+
+/// Name, parameters, and what the call becomes once its arguments are checked.
+type Entry =
+    (&'static str, &'static str, fn(&mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError>);
+
+const FUNCTIONS: &[Entry] = &[
+    ("count", "a*", count),
+    ("count_if", "B", count_if),
+    ("sum", "a", sum),
+    ("try_sum", "a", try_sum),
+    ("avg", "a", average),
+    ("mean", "a", average),
+    ("try_avg", "a", average),
+    ("min", "a", |_| Ok(native::min_max::min_udaf())),
+    ("max", "a", |_| Ok(native::min_max::max_udaf())),
+    ("first", "a?B", |_| Ok(native::first_last::first_value_udaf())),
+    ("first_value", "a?B", |_| Ok(native::first_last::first_value_udaf())),
+    ("any_value", "a?B", |_| Ok(native::first_last::first_value_udaf())),
+    ("last", "a?B", |_| Ok(native::first_last::last_value_udaf())),
+    ("last_value", "a?B", |_| Ok(native::first_last::last_value_udaf())),
+    ("collect_list", "a", |_| Ok(collected::LIST.udaf())),
+    ("array_agg", "a", |_| Ok(collected::LIST.udaf())),
+    ("collect_set", "a", |_| Ok(collected::SET.udaf())),
+    ("stddev", "d", |_| Ok(native::stddev::stddev_udaf())),
+    ("std", "d", |_| Ok(native::stddev::stddev_udaf())),
+    ("stddev_samp", "d", |_| Ok(native::stddev::stddev_udaf())),
+    ("stddev_pop", "d", |_| Ok(native::stddev::stddev_pop_udaf())),
+    ("variance", "d", |_| Ok(native::variance::var_samp_udaf())),
+    ("var_samp", "d", |_| Ok(native::variance::var_samp_udaf())),
+    ("var_pop", "d", |_| Ok(native::variance::var_pop_udaf())),
+    ("corr", "dd", |_| Ok(native::correlation::corr_udaf())),
+    ("covar_samp", "dd", |_| Ok(native::covariance::covar_samp_udaf())),
+    ("covar_pop", "dd", |_| Ok(native::covariance::covar_pop_udaf())),
+    ("regr_avgx", "dd", |_| Ok(native::regr::regr_avgx_udaf())),
+    ("regr_avgy", "dd", |_| Ok(native::regr::regr_avgy_udaf())),
+    ("regr_count", "dd", |_| Ok(regr_count())),
+    ("regr_intercept", "dd", |_| Ok(native::regr::regr_intercept_udaf())),
+    ("regr_r2", "dd", |_| Ok(native::regr::regr_r2_udaf())),
+    ("regr_slope", "dd", |_| Ok(native::regr::regr_slope_udaf())),
+    ("regr_sxx", "dd", |_| Ok(native::regr::regr_sxx_udaf())),
+    ("regr_sxy", "dd", |_| Ok(native::regr::regr_sxy_udaf())),
+    ("regr_syy", "dd", |_| Ok(native::regr::regr_syy_udaf())),
+    ("skewness", "d", |_| Ok(moments::SKEWNESS.udaf())),
+    ("kurtosis", "d", |_| Ok(moments::KURTOSIS.udaf())),
+    ("approx_count_distinct", "a?d", approx_count_distinct),
+    ("percentile", "da?a", percentile),
+    ("percentile_cont", "da", percentile),
+    ("median", "d", median),
+    ("percentile_approx", "aa?a", percentile_approx),
+    ("approx_percentile", "aa?a", percentile_approx),
+    ("mode", "a?B", mode),
+    ("bool_and", "B", |_| Ok(native::bool_and_or::bool_and_udaf())),
+    ("every", "B", |_| Ok(native::bool_and_or::bool_and_udaf())),
+    ("bool_or", "B", |_| Ok(native::bool_and_or::bool_or_udaf())),
+    ("some", "B", |_| Ok(native::bool_and_or::bool_or_udaf())),
+    ("any", "B", |_| Ok(native::bool_and_or::bool_or_udaf())),
+    ("bit_and", "z", |_| Ok(native::bit_and_or_xor::bit_and_udaf())),
+    ("bit_or", "z", |_| Ok(native::bit_and_or_xor::bit_or_udaf())),
+    ("bit_xor", "z", |_| Ok(native::bit_and_or_xor::bit_xor_udaf())),
+    ("max_by", "aa", |_| Ok(moments::MAX_BY.udaf())),
+    ("min_by", "aa", |_| Ok(moments::MIN_BY.udaf())),
+    ("listagg", "s?s", |_| Ok(collected::JOINED.udaf())),
+    ("string_agg", "s?s", |_| Ok(collected::JOINED.udaf())),
+];
+
+/// Names of the aggregate functions.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    FUNCTIONS.iter().map(|(name, ..)| *name)
+}
+
+/// Whether there is such an aggregate function.
+pub(crate) fn is_aggregate(name: &str) -> bool {
+    names().any(|n| n == name)
+}
+
+/// Aggregate functions of ours that an expression can hold.
+pub(crate) fn udafs() -> Vec<Arc<AggregateUDF>> {
+    let folds = [
+        sum::SUM,
+        sum::SUM_WRAP,
+        sum::TRY_SUM,
+        sum::AVERAGE,
+        collected::LIST,
+        collected::SET,
+        collected::PERCENTILE,
+        collected::PERCENTILE_APPROX,
+        collected::MODE,
+        collected::JOINED,
+        moments::SKEWNESS,
+        moments::KURTOSIS,
+        moments::MAX_BY,
+        moments::MIN_BY,
+    ];
+    folds.iter().map(|fold| fold.udaf()).chain([approx_distinct(), regr_count()]).collect()
+}
+
+/// Whether the second argument of `first` and its like says so.
+pub(crate) fn ignores_nulls(args: &[Expr]) -> bool {
+    matches!(args.get(1), Some(Expr::Literal(ScalarValue::Boolean(Some(true)), _)))
+}
+
+/// A call.
+pub(crate) fn build(request: AggregateCall<'_>, ctx: &Context) -> Result<Expr, FunctionError> {
+    let lower = request.name.to_lowercase();
+    let (name, parameters, make) =
+        FUNCTIONS.iter().find(|(name, ..)| *name == lower).ok_or_else(|| unknown(request.name))?;
+    let mut call = Call { name, args: request.args, types: request.types.to_vec(), ctx };
+    call.fit(parameters)?;
+    let udaf = make(&mut call)?;
+    let takes_flag = parameters.ends_with("?B");
+    let ignore_nulls = request.ignore_nulls || (takes_flag && ignores_nulls(&call.args));
+    if takes_flag {
+        call.args.truncate(1);
+    }
+    if !request.order_by.is_empty()
+        && !matches!(*name, "first" | "last" | "first_value" | "last_value")
+    {
+        return Err(FunctionError::Unsupported {
+            what: format!("{name} with WITHIN GROUP (ORDER BY …)"),
+        });
+    }
+    let treatment = ignore_nulls.then_some(NullTreatment::IgnoreNulls);
+    // The largest of distinct values is that of all.
+    let distinct = request.distinct
+        && !matches!(*name, "min" | "max" | "collect_set" | "bool_and" | "bool_or");
+    Ok(Expr::AggregateFunction(AggregateFunction::new_udf(
+        udaf,
+        call.args,
+        distinct,
+        request.filter.map(Box::new),
+        request.order_by,
+        treatment,
+    )))
+}
+
+fn literal(value: impl Into<ScalarValue>) -> Expr {
+    Expr::Literal(value.into(), None)
+}
+
+/// One if the condition holds, null otherwise.
+fn one_if(condition: Expr) -> Expr {
+    let branch = (Box::new(condition), Box::new(literal(1_i64)));
+    Expr::Case(Case::new(None, vec![branch], None))
+}
+
+/// Rows where no argument is null; for several with `DISTINCT`, their tuples.
+fn count(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
+    match call.args.len() {
+        0 => {
+            return Err(FunctionError::WrongNumArgs {
+                name: "count".into(),
+                expected: "> 0".into(),
+                actual: 0,
+            });
+        }
+        1 => {}
+        _ => {
+            let all = std::mem::take(&mut call.args);
+            let complete =
+                all.iter().cloned().map(|a| Expr::IsNotNull(Box::new(a))).reduce(Expr::and);
+            let tuple = datafusion::functions::expr_fn::r#struct(all);
+            let branch = (Box::new(complete.unwrap_or_else(|| literal(true))), Box::new(tuple));
+            call.args = vec![Expr::Case(Case::new(None, vec![branch], None))];
+        }
+    }
+    Ok(native::count::count_udaf())
+}
+
+fn count_if(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
+    let condition = call.args.swap_remove(0);
+    call.args = vec![one_if(condition)];
+    Ok(native::count::count_udaf())
+}
+
+/// Numbers keep their kind; text becomes a double.
+fn number(call: &mut Call<'_>) -> Result<(), FunctionError> {
+    match &call.types[0] {
+        DataType::Decimal128(..) | DataType::Float64 => Ok(()),
+        other if is_integral(other) => call.cast(0, &DataType::Int64),
+        DataType::Float32 | DataType::Utf8 | DataType::Null => call.cast(0, &DataType::Float64),
+        _ => Err(call.mismatch(0, "(\"NUMERIC\" or \"ANSI INTERVAL\")")),
+    }
+}
+
+fn sum(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
+    number(call)?;
+    Ok(match (&call.types[0], call.ctx.ansi) {
+        (DataType::Int64, true) => sum::SUM.udaf(),
+        (DataType::Int64, false) => sum::SUM_WRAP.udaf(),
+        _ => native::sum::sum_udaf(),
+    })
+}
+
+fn try_sum(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
+    number(call)?;
+    Ok(if call.types[0] == DataType::Int64 { sum::TRY_SUM.udaf() } else { native::sum::sum_udaf() })
+}
+
+fn average(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
+    number(call)?;
+    if let DataType::Decimal128(..) = call.types[0] {
+        return Ok(sum::AVERAGE.udaf());
+    }
+    call.cast(0, &DataType::Float64)?;
+    Ok(native::average::avg_udaf())
+}
+
+fn approx_distinct() -> Arc<AggregateUDF> {
+    counted::as_long("spark_approx_count_distinct", native::approx_distinct::approx_distinct_udaf())
+}
+
+fn regr_count() -> Arc<AggregateUDF> {
+    counted::as_long("spark_regr_count", native::regr::regr_count_udaf())
+}
+
+fn approx_count_distinct(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
+    // The second argument asks for an accuracy that the sketch has anyway.
+    call.args.truncate(1);
+    let has_sketch = matches!(
+        call.types[0],
+        DataType::Utf8
+            | DataType::Binary
+            | DataType::Date32
+            | DataType::Timestamp(..)
+            | DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::Int64
+    );
+    if !has_sketch {
+        // Values without a sketch are counted by their text.
+        call.cast(0, &DataType::Utf8)?;
+    }
+    Ok(approx_distinct())
+}
+
+/// Makes the second argument a double, or an array of doubles, within 0 and 1.
+fn fractions(call: &mut Call<'_>) -> Result<(), FunctionError> {
+    if call.args.len() > 2 {
+        let what = format!("the third argument of {}", call.name);
+        // An accuracy changes nothing where the answer is exact; a frequency would.
+        if call.name == "percentile" {
+            return Err(FunctionError::Unsupported { what });
+        }
+        call.args.truncate(2);
+    }
+    let target = match call.types[1] {
+        DataType::List(_) => crate::types::list(DataType::Float64),
+        _ => DataType::Float64,
+    };
+    call.cast(1, &target)?;
+    match &call.args[1] {
+        Expr::Literal(value, _) => {
+            let inside = |v: &ScalarValue| !matches!(v, ScalarValue::Float64(Some(v)) if !(0.0..=1.0).contains(v));
+            if inside(value) { Ok(()) } else { Err(outside(call.name)) }
+        }
+        expr => match folded(expr) {
+            Some(value) => {
+                call.args[1] = literal(value);
+                Ok(())
+            }
+            None => Err(FunctionError::Invalid {
+                class: "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT",
+                message: format!(
+                    "Cannot resolve \"{}\" due to data type mismatch: the input `percentage` should be a foldable \"DOUBLE\" expression.",
+                    call.name
+                ),
+                parameters: vec![
+                    ("inputName", "`percentage`".into()),
+                    ("inputType", "\"DOUBLE\"".into()),
+                ],
+            }),
+        },
+    }
+}
+
+fn outside(name: &str) -> FunctionError {
+    FunctionError::Invalid {
+        class: "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE",
+        message: format!(
+            "Cannot resolve \"{name}\" due to data type mismatch: The percentage must be between [0.0, 1.0]."
+        ),
+        parameters: vec![("exprName", "`percentage`".into()), ("valueRange", "[0.0, 1.0]".into())],
+    }
+}
+
+/// The value of an expression without columns, such as `array(0.5, 0.9)`.
+fn folded(expr: &Expr) -> Option<ScalarValue> {
+    use datafusion::common::DFSchema;
+    use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+    if !expr.column_refs().is_empty() {
+        return None;
+    }
+    let context = datafusion::logical_expr::simplify::SimplifyContext::builder()
+        .with_schema(Arc::new(DFSchema::empty()))
+        .build();
+    match ExprSimplifier::new(context).simplify(expr.clone()).ok()? {
+        Expr::Literal(value, _) => Some(value),
+        _ => None,
+    }
+}
+
+fn percentile(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
+    fractions(call)?;
+    Ok(collected::PERCENTILE.udaf())
+}
+
+fn median(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
+    call.push(ScalarValue::from(0.5_f64));
+    Ok(collected::PERCENTILE.udaf())
+}
+
+fn percentile_approx(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
+    if call.types[0] == DataType::Utf8 {
+        call.cast(0, &DataType::Float64)?;
+    }
+    fractions(call)?;
+    Ok(collected::PERCENTILE_APPROX.udaf())
+}
+
+fn mode(_: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
+    Ok(collected::MODE.udaf())
+}

@@ -1,0 +1,161 @@
+//! Skewness and kurtosis, and the values at the largest or smallest of another column.
+
+use std::mem::size_of;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::Accumulator;
+
+use super::fold::Fold;
+
+/// `skewness`.
+pub(super) const SKEWNESS: Fold = Fold {
+    name: "spark_skewness",
+    returns: |_| DataType::Float64,
+    state: |_| vec![DataType::Float64; 5],
+    make: |_| {
+        Ok(Box::new(Moments {
+            of: [0.0; 5],
+            finish: |m| m[0].sqrt() * m[3] / (m[2] * m[2] * m[2]).sqrt(),
+        }))
+    },
+    groups: None,
+    empty_is_list: false,
+};
+/// `kurtosis`.
+pub(super) const KURTOSIS: Fold = Fold {
+    name: "spark_kurtosis",
+    make: |_| Ok(Box::new(Moments { of: [0.0; 5], finish: |m| m[0] * m[4] / (m[2] * m[2]) - 3.0 })),
+    ..SKEWNESS
+};
+
+/// Count, mean, and central moments two to four, not divided by the count.
+#[derive(Debug)]
+struct Moments {
+    of: [f64; 5],
+    finish: fn([f64; 5]) -> f64,
+}
+
+impl Moments {
+    fn merge(&mut self, other: [f64; 5]) {
+        let [n1, mean1, a2, a3, a4] = self.of;
+        let [n2, mean2, b2, b3, b4] = other;
+        let n = n1 + n2;
+        if n == 0.0 {
+            return;
+        }
+        let delta = mean2 - mean1;
+        let step = delta / n;
+        self.of = [
+            n,
+            mean1 + step * n2,
+            a2 + b2 + delta * step * n1 * n2,
+            a3 + b3 + step * step * delta * n1 * n2 * (n1 - n2) + 3.0 * step * (n1 * b2 - n2 * a2),
+            a4 + b4
+                + step * step * step * delta * n1 * n2 * (n1 * n1 - n1 * n2 + n2 * n2)
+                + 6.0 * step * step * (n1 * n1 * b2 + n2 * n2 * a2)
+                + 4.0 * step * (n1 * b3 - n2 * a3),
+        ];
+    }
+}
+
+impl Accumulator for Moments {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        for value in values[0].as_primitive::<Float64Type>().iter().flatten() {
+            self.merge([1.0, value, 0.0, 0.0, 0.0]);
+        }
+        Ok(())
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        for row in 0..states[0].len() {
+            let mut other = [0.0; 5];
+            for (moment, column) in other.iter_mut().zip(states) {
+                *moment = column.as_primitive::<Float64Type>().value(row);
+            }
+            self.merge(other);
+        }
+        Ok(())
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(self.of.iter().map(|v| ScalarValue::from(*v)).collect())
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let some = self.of[0] > 0.0 && self.of[2] != 0.0;
+        Ok(ScalarValue::Float64(some.then(|| (self.finish)(self.of))))
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
+/// `max_by(value, key)`.
+pub(super) const MAX_BY: Fold = Fold {
+    name: "spark_max_by",
+    returns: |types| types.first().cloned().unwrap_or(DataType::Null),
+    state: <[DataType]>::to_vec,
+    make: |args| by(args, true),
+    groups: None,
+    empty_is_list: false,
+};
+/// `min_by(value, key)`.
+pub(super) const MIN_BY: Fold =
+    Fold { name: "spark_min_by", make: |args| by(args, false), ..MAX_BY };
+
+fn by(
+    args: &datafusion::logical_expr::function::AccumulatorArgs<'_>,
+    largest: bool,
+) -> Result<Box<dyn Accumulator>> {
+    let null = |index: usize| match args.expr_fields.get(index) {
+        Some(field) => ScalarValue::try_from(field.data_type()),
+        None => Ok(ScalarValue::Null),
+    };
+    Ok(Box::new(By { value: null(0)?, key: null(1)?, largest }))
+}
+
+#[derive(Debug)]
+struct By {
+    value: ScalarValue,
+    key: ScalarValue,
+    largest: bool,
+}
+
+impl Accumulator for By {
+    fn update_batch(&mut self, columns: &[ArrayRef]) -> Result<()> {
+        for row in 0..columns[1].len() {
+            let key = ScalarValue::try_from_array(&columns[1], row)?;
+            if key.is_null() {
+                continue;
+            }
+            let order = key.partial_cmp(&self.key);
+            let better = self.key.is_null()
+                || order
+                    .is_some_and(|order| if self.largest { order.is_gt() } else { order.is_lt() });
+            if better {
+                self.value = ScalarValue::try_from_array(&columns[0], row)?;
+                self.key = key;
+            }
+        }
+        Ok(())
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        self.update_batch(states)
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(vec![self.value.clone(), self.key.clone()])
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        Ok(self.value.clone())
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.value.size() + self.key.size()
+    }
+}

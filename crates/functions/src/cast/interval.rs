@@ -1,0 +1,182 @@
+//! Intervals as text and from text.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, PrimitiveArray, StringArray};
+use datafusion::arrow::datatypes::{
+    DataType, DurationMicrosecondType, IntervalMonthDayNano, IntervalMonthDayNanoType,
+    IntervalUnit, IntervalYearMonthType,
+};
+use datafusion::common::Result;
+
+use super::convert::How;
+use super::datetime::microseconds_text;
+use crate::calendar::{MICROS_PER_DAY, MICROS_PER_SECOND};
+
+/// `INTERVAL '1 02:03:04.5' DAY TO SECOND`.
+pub(super) fn write_day_time(micros: i64, out: &mut String) {
+    let sign = if micros < 0 { "-" } else { "" };
+    let micros = micros.unsigned_abs();
+    let (per_day, per_second) = (MICROS_PER_DAY.unsigned_abs(), MICROS_PER_SECOND.unsigned_abs());
+    let seconds = micros % per_day / per_second;
+    let fraction = microseconds_text(i64::try_from(micros % per_second).unwrap_or_default());
+    let _ = write!(
+        out,
+        "INTERVAL '{sign}{} {:02}:{:02}:{:02}{fraction}' DAY TO SECOND",
+        micros / per_day,
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60,
+    );
+}
+
+/// `INTERVAL '1-2' YEAR TO MONTH`.
+pub(super) fn write_year_month(months: i32, out: &mut String) {
+    let sign = if months < 0 { "-" } else { "" };
+    let months = months.unsigned_abs();
+    let _ = write!(out, "INTERVAL '{sign}{}-{}' YEAR TO MONTH", months / 12, months % 12);
+}
+
+/// `1 years 2 months 3 days 4 hours 5 minutes 6.7 seconds`.
+pub(super) fn write_calendar(interval: IntervalMonthDayNano, out: &mut String) {
+    let mut parts = Vec::new();
+    let mut part = |value: i64, unit: &str| {
+        if value != 0 {
+            parts.push(format!("{value} {unit}"));
+        }
+    };
+    part((interval.months / 12).into(), "years");
+    part((interval.months % 12).into(), "months");
+    part(interval.days.into(), "days");
+    let micros = interval.nanoseconds / 1000;
+    let seconds = micros / MICROS_PER_SECOND;
+    part(seconds / 3600, "hours");
+    part(seconds / 60 % 60, "minutes");
+    let (rest, fraction) = (seconds % 60, micros % MICROS_PER_SECOND);
+    if rest != 0 || fraction != 0 {
+        let sign = if rest < 0 || fraction < 0 { "-" } else { "" };
+        parts.push(format!("{sign}{}{} seconds", rest.abs(), microseconds_text(fraction.abs())));
+    }
+    out.push_str(&if parts.is_empty() { "0 seconds".to_owned() } else { parts.join(" ") });
+}
+
+/// Reads `3 days 2 hours`, with or without `interval` before it.
+pub(crate) fn parse_interval(text: &str) -> Option<IntervalMonthDayNano> {
+    let lower = text.trim().to_lowercase();
+    let mut words = lower.split_whitespace().skip_while(|w| *w == "interval").peekable();
+    words.peek()?;
+    let (mut months, mut days, mut micros) = (0_i64, 0_i64, 0_i64);
+    while let Some(value) = words.next() {
+        let unit = words.next()?;
+        let unit = unit.strip_suffix('s').unwrap_or(unit);
+        if unit == "second" {
+            let (unscaled, scale) = super::parse_decimal(value)?;
+            micros += i64::try_from(super::rescale(unscaled, scale, (18, 6))?).ok()?;
+            continue;
+        }
+        let value: i64 = value.parse().ok()?;
+        match unit {
+            "year" => months += value.checked_mul(12)?,
+            "month" => months += value,
+            "week" => days += value.checked_mul(7)?,
+            "day" => days += value,
+            "hour" => micros += value.checked_mul(3600 * MICROS_PER_SECOND)?,
+            "minute" => micros += value.checked_mul(60 * MICROS_PER_SECOND)?,
+            "millisecond" => micros += value.checked_mul(1000)?,
+            "microsecond" => micros += value,
+            _ => return None,
+        }
+    }
+    Some(IntervalMonthDayNano::new(
+        i32::try_from(months).ok()?,
+        i32::try_from(days).ok()?,
+        micros.checked_mul(1000)?,
+    ))
+}
+
+/// The text between the quotes of `INTERVAL '…' UNIT`, or the whole.
+fn body(text: &str) -> (&str, bool) {
+    let text = text.trim();
+    let inner =
+        text.find('\'').and_then(|start| text.rfind('\'').and_then(|end| text.get(start + 1..end)));
+    let negative = text.to_ascii_uppercase().starts_with("INTERVAL -'");
+    (inner.unwrap_or(text).trim(), negative)
+}
+
+/// `[+-]y-m`.
+fn parse_year_month(text: &str) -> Option<i32> {
+    let (text, outer) = body(text);
+    let (negative, digits) = signed(text);
+    let (years, months) = digits.split_once('-')?;
+    let months: i32 = months.parse().ok().filter(|m| *m < 12)?;
+    let total = years.parse::<i32>().ok()?.checked_mul(12)?.checked_add(months)?;
+    Some(if negative == outer { total } else { -total })
+}
+
+/// `[+-]d h:m:s.f`.
+fn parse_day_time(text: &str) -> Option<i64> {
+    let (text, outer) = body(text);
+    let (negative, rest) = signed(text);
+    let (days, time) = rest.split_once(' ')?;
+    let mut parts = time.split(':');
+    let hours: i64 = parts.next()?.parse().ok()?;
+    let minutes: i64 = parts.next()?.parse().ok()?;
+    let (unscaled, scale) = super::parse_decimal(parts.next()?)?;
+    let micros = i64::try_from(super::rescale(unscaled, scale, (18, 6))?).ok()?;
+    let seconds = hours * 3600 + minutes * 60;
+    let total = days
+        .parse::<i64>()
+        .ok()?
+        .checked_mul(MICROS_PER_DAY)?
+        .checked_add(seconds * MICROS_PER_SECOND + micros)?;
+    Some(if negative == outer { total } else { -total })
+}
+
+fn signed(text: &str) -> (bool, &str) {
+    match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    }
+}
+
+/// Texts to intervals.
+pub(super) fn text_to_interval(texts: &StringArray, to: &DataType, how: &How) -> Result<ArrayRef> {
+    fn each<T>(
+        texts: &StringArray,
+        to: &DataType,
+        how: &How,
+        parse: fn(&str) -> Option<T>,
+    ) -> Result<Vec<Option<T>>> {
+        texts
+            .iter()
+            .map(|text| match text.map(|text| (text, parse(text))) {
+                None => Ok(None),
+                Some((_, Some(value))) => Ok(Some(value)),
+                Some((text, None)) => how.malformed_text(text, to),
+            })
+            .collect()
+    }
+    Ok(match to {
+        DataType::Duration(_) => Arc::new(PrimitiveArray::<DurationMicrosecondType>::from(each(
+            texts,
+            to,
+            how,
+            parse_day_time,
+        )?)),
+        DataType::Interval(IntervalUnit::YearMonth) => {
+            Arc::new(PrimitiveArray::<IntervalYearMonthType>::from(each(
+                texts,
+                to,
+                how,
+                parse_year_month,
+            )?))
+        }
+        _ => Arc::new(PrimitiveArray::<IntervalMonthDayNanoType>::from(each(
+            texts,
+            to,
+            how,
+            parse_interval,
+        )?)),
+    })
+}

@@ -1,0 +1,392 @@
+//! Casts of numbers: from text, to each other.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray, StringArray,
+};
+use datafusion::arrow::compute;
+use datafusion::arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type,
+};
+use datafusion::common::{Result, not_impl_err};
+
+use super::CastMode;
+use super::convert::How;
+use super::text::{java_double, write_decimal};
+use crate::run_time_error;
+use crate::types::is_integral;
+
+/// Texts to whole or floating numbers.
+pub(super) fn text_to_number(texts: &StringArray, to: &DataType, how: &How) -> Result<ArrayRef> {
+    match to {
+        DataType::Int8 => whole_texts::<Int8Type>(texts, to, how),
+        DataType::Int16 => whole_texts::<Int16Type>(texts, to, how),
+        DataType::Int32 => whole_texts::<Int32Type>(texts, to, how),
+        DataType::Int64 => whole_texts::<Int64Type>(texts, to, how),
+        DataType::Float32 => each::<Float32Type>(texts, to, how, |text| {
+            // Text of a float is not read by way of a double: that would round twice.
+            let value = parse_double(text)?;
+            let trimmed = text.trim().trim_end_matches(['f', 'F', 'd', 'D']);
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "named values, such as infinity, stay what they are"
+            )]
+            Some(trimmed.parse().unwrap_or(value as f32))
+        }),
+        DataType::Float64 => each::<Float64Type>(texts, to, how, parse_double),
+        _ => not_impl_err!("a cast from text to {to}"),
+    }
+}
+
+fn each<T: ArrowPrimitiveType>(
+    texts: &StringArray,
+    to: &DataType,
+    how: &How,
+    parse: impl Fn(&str) -> Option<T::Native>,
+) -> Result<ArrayRef> {
+    let mut out = Vec::with_capacity(texts.len());
+    for text in texts {
+        out.push(match text.map(|text| (text, parse(text))) {
+            None => None,
+            Some((_, Some(value))) => Some(value),
+            Some((text, None)) => how.malformed_text(text, to)?,
+        });
+    }
+    Ok(Arc::new(out.into_iter().collect::<PrimitiveArray<T>>()))
+}
+
+fn whole_texts<T: ArrowPrimitiveType<Native: TryFrom<i64>>>(
+    texts: &StringArray,
+    to: &DataType,
+    how: &How,
+) -> Result<ArrayRef> {
+    let fractions = how.mode != CastMode::Ansi;
+    each::<T>(texts, to, how, |text| T::Native::try_from(parse_whole(text, fractions)?).ok())
+}
+
+/// Spaces and control characters, which Spark ignores around a number.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c: char| c <= ' ' || c == '\u{7f}')
+}
+
+/// A whole number; `fractions` may follow and are cut off, as before ANSI mode.
+fn parse_whole(text: &str, fractions: bool) -> Option<i64> {
+    let text = trimmed(text);
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let (whole, fraction) = match digits.split_once('.') {
+        Some((whole, fraction)) if fractions => (whole, fraction),
+        Some(_) => return None,
+        None => (digits, ""),
+    };
+    let only_digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+    if !only_digits(whole) || !only_digits(fraction) || digits.is_empty() || digits == "." {
+        return None;
+    }
+    let sign = if text.starts_with('-') { "-" } else { "" };
+    if whole.is_empty() { Some(0) } else { format!("{sign}{whole}").parse().ok() }
+}
+
+/// A double as Java reads it, also by name.
+pub(crate) fn parse_double(text: &str) -> Option<f64> {
+    let text = trimmed(text);
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let negative = text.starts_with('-');
+    match unsigned.to_ascii_lowercase().as_str() {
+        "infinity" | "inf" => {
+            return Some(if negative { f64::NEG_INFINITY } else { f64::INFINITY });
+        }
+        "nan" if unsigned == text => return Some(f64::NAN),
+        _ => {}
+    }
+    let number = text.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(text);
+    // Rust reads names of values that are no numbers to Java.
+    number
+        .bytes()
+        .all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b))
+        .then(|| number.parse().ok())?
+}
+
+/// A decimal number in text, as unscaled value and scale; exponents are allowed.
+pub(crate) fn parse_decimal(text: &str) -> Option<(i128, i32)> {
+    let text = trimmed(text);
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let unsigned = mantissa.strip_prefix(['+', '-']).unwrap_or(mantissa);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    if whole.len() + fraction.len() == 0 || exponent.abs() > 10_000 {
+        return None;
+    }
+    let mut value: i128 = 0;
+    let mut dropped = 0;
+    for digit in whole.bytes().chain(fraction.bytes()) {
+        let digit = digit.checked_sub(b'0').filter(|d| *d < 10)?;
+        match value.checked_mul(10).and_then(|v| v.checked_add(digit.into())) {
+            Some(next) if dropped == 0 => value = next,
+            // More digits than any decimal holds: the rest only counts for the size.
+            _ => dropped += 1,
+        }
+    }
+    let scale = i32::try_from(fraction.len()).ok()? - exponent - dropped;
+    Some((if mantissa.starts_with('-') { -value } else { value }, scale))
+}
+
+/// Brings an unscaled value to another scale, rounding half up; nothing if it needs more digits than `precision`.
+pub(crate) fn rescale(value: i128, scale: i32, (precision, target): (u8, i8)) -> Option<i128> {
+    let shift = i32::from(target) - scale;
+    let value = if value == 0 {
+        0
+    } else if shift >= 0 {
+        value.checked_mul(10_i128.checked_pow(shift.unsigned_abs())?)?
+    } else {
+        match 10_i128.checked_pow(shift.unsigned_abs()) {
+            None => 0,
+            Some(divisor) => {
+                let (whole, rest) = (value / divisor, value % divisor);
+                let up = rest.unsigned_abs() * 2 >= divisor.unsigned_abs();
+                whole + if up { value.signum() } else { 0 }
+            }
+        }
+    };
+    (value.unsigned_abs() < 10_u128.pow(precision.min(38).into())).then_some(value)
+}
+
+/// Texts to decimals.
+pub(super) fn text_to_decimal(texts: &StringArray, to: &DataType, how: &How) -> Result<ArrayRef> {
+    let DataType::Decimal128(precision, scale) = *to else {
+        return not_impl_err!("a cast from text to {to}");
+    };
+    let mut out = Vec::with_capacity(texts.len());
+    for text in texts {
+        out.push(match text.map(|text| (text, parse_decimal(text))) {
+            None => None,
+            Some((text, None)) => how.malformed_text(text, to)?,
+            Some((text, Some((value, from)))) => match rescale(value, from, (precision, scale)) {
+                Some(value) => Some(value),
+                None => out_of_range(text, to, how)?,
+            },
+        });
+    }
+    decimals(out, to)
+}
+
+fn decimals(values: Vec<Option<i128>>, to: &DataType) -> Result<ArrayRef> {
+    let array: PrimitiveArray<Decimal128Type> = values.into_iter().collect();
+    Ok(Arc::new(array.with_data_type(to.clone())))
+}
+
+fn out_of_range(value: &str, to: &DataType, how: &How) -> Result<Option<i128>> {
+    let DataType::Decimal128(precision, scale) = to else { return Ok(None) };
+    if how.mode != CastMode::Ansi {
+        return Ok(None);
+    }
+    Err(run_time_error(
+        "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION",
+        format!(
+            "The {value} cannot be represented as Decimal({precision}, {scale}). If necessary set \"spark.sql.ansi.enabled\" to \"false\" to bypass this error, and return NULL instead."
+        ),
+    ))
+}
+
+/// Numbers to truth: whatever is not zero.
+pub(super) fn number_to_boolean(array: &ArrayRef) -> Result<ArrayRef> {
+    if let DataType::Decimal128(..) = array.data_type() {
+        let values = array.as_primitive::<Decimal128Type>();
+        return Ok(Arc::new(values.iter().map(|v| v.map(|v| v != 0)).collect::<BooleanArray>()));
+    }
+    let doubles = compute::cast(array, &DataType::Float64)?;
+    let values = doubles.as_primitive::<Float64Type>();
+    Ok(Arc::new(values.iter().map(|v| v.map(|v| v != 0.0)).collect::<BooleanArray>()))
+}
+
+/// Numbers to numbers where digits or range can be lost.
+pub(super) fn number_to_number(array: &ArrayRef, to: &DataType, how: &How) -> Result<ArrayRef> {
+    let from = array.data_type().clone();
+    match (&from, to) {
+        (from, to) if from == to => Ok(Arc::clone(array)),
+        (_, DataType::Decimal128(..)) => number_to_decimal(array, to, how),
+        (DataType::Decimal128(..), to) if is_integral(to) => decimal_to_whole(array, to, how),
+        (DataType::Decimal128(_, scale), _) => decimal_to_float(array, *scale, to),
+        (DataType::Float64 | DataType::Float32, to) if is_integral(to) => {
+            float_to_whole(array, to, how)
+        }
+        (from, to) if is_integral(from) && is_integral(to) => {
+            let longs = compute::cast(array, &DataType::Int64)?;
+            narrow(longs.as_primitive(), (&from.clone(), to), how)
+        }
+        _ => Ok(compute::cast(array, to)?),
+    }
+}
+
+fn number_to_decimal(array: &ArrayRef, to: &DataType, how: &How) -> Result<ArrayRef> {
+    let DataType::Decimal128(precision, scale) = *to else {
+        return not_impl_err!("a cast to {to}");
+    };
+    let mut out = Vec::with_capacity(array.len());
+    let mut text = String::new();
+    for row in 0..array.len() {
+        if array.is_null(row) {
+            out.push(None);
+            continue;
+        }
+        text.clear();
+        let found = match array.data_type() {
+            DataType::Decimal128(_, from) => {
+                let value = array.as_primitive::<Decimal128Type>().value(row);
+                write_decimal(value, *from, &mut text);
+                Some((value, i32::from(*from)))
+            }
+            DataType::Float64 | DataType::Float32 => {
+                let value = compute::cast(&array.slice(row, 1), &DataType::Float64)?;
+                text = java_double(value.as_primitive::<Float64Type>().value(0));
+                parse_decimal(&text)
+            }
+            _ => {
+                let value = compute::cast(&array.slice(row, 1), &DataType::Int64)?;
+                let value = value.as_primitive::<Int64Type>().value(0);
+                text = value.to_string();
+                Some((value.into(), 0))
+            }
+        };
+        out.push(match found.and_then(|(value, from)| rescale(value, from, (precision, scale))) {
+            Some(value) => Some(value),
+            None => out_of_range(&text, to, how)?,
+        });
+    }
+    decimals(out, to)
+}
+
+fn decimal_to_whole(array: &ArrayRef, to: &DataType, how: &How) -> Result<ArrayRef> {
+    let DataType::Decimal128(_, scale) = *array.data_type() else {
+        return not_impl_err!("a cast to {to}");
+    };
+    let values = array.as_primitive::<Decimal128Type>();
+    let divisor = 10_i128.pow(scale.max(0).unsigned_abs().into());
+    let mut out = Vec::with_capacity(values.len());
+    for value in values {
+        let Some(value) = value else {
+            out.push(None);
+            continue;
+        };
+        let (low, high) = bounds(to);
+        let whole = value / divisor;
+        out.push(match i64::try_from(whole) {
+            Ok(whole) if (low..=high).contains(&whole) => Some(whole),
+            _ => how.overflow(
+                || {
+                    let mut text = String::new();
+                    write_decimal(value, scale, &mut text);
+                    text.push_str("BD");
+                    text
+                },
+                array.data_type(),
+                to,
+            )?,
+        });
+    }
+    Ok(compute::cast(&PrimitiveArray::<Int64Type>::from(out), to)?)
+}
+
+fn decimal_to_float(array: &ArrayRef, scale: i8, to: &DataType) -> Result<ArrayRef> {
+    // By way of text, as one division would round twice.
+    let values = array.as_primitive::<Decimal128Type>();
+    let mut text = String::new();
+    let doubles: PrimitiveArray<Float64Type> = values
+        .iter()
+        .map(|value| {
+            text.clear();
+            write_decimal(value?, scale, &mut text);
+            text.parse::<f64>().ok()
+        })
+        .collect();
+    Ok(compute::cast(&doubles, to)?)
+}
+
+/// Smallest and largest value of an integral type.
+fn bounds(to: &DataType) -> (i64, i64) {
+    match to {
+        DataType::Int8 => (i8::MIN.into(), i8::MAX.into()),
+        DataType::Int16 => (i16::MIN.into(), i16::MAX.into()),
+        DataType::Int32 => (i32::MIN.into(), i32::MAX.into()),
+        _ => (i64::MIN, i64::MAX),
+    }
+}
+
+fn float_to_whole(array: &ArrayRef, to: &DataType, how: &How) -> Result<ArrayRef> {
+    let doubles = compute::cast(array, &DataType::Float64)?;
+    let (low, high) = bounds(to);
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the bound of bigint becomes 2^63, which is what Java compares with"
+    )]
+    let (lowest, highest) = (low as f64, high as f64);
+    let mut out = Vec::with_capacity(doubles.len());
+    for value in doubles.as_primitive::<Float64Type>() {
+        let Some(value) = value else {
+            out.push(None);
+            continue;
+        };
+        let fits = value.floor() <= highest && value.ceil() >= lowest;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the fraction is cut off; bounds were checked or saturate as in Java"
+        )]
+        let whole = value as i64;
+        out.push(match how.mode {
+            _ if fits => Some(whole),
+            // Java: by way of int for the small types, whose low bits then count.
+            CastMode::Legacy if *to == DataType::Int64 => Some(whole),
+            CastMode::Legacy => Some(low_bits(whole.clamp(i32::MIN.into(), i32::MAX.into()), to)),
+            CastMode::Ansi | CastMode::Try => how.overflow(
+                || {
+                    format!(
+                        "{}{}",
+                        java_double(value),
+                        if *array.data_type() == DataType::Float32 { "" } else { "D" }
+                    )
+                },
+                array.data_type(),
+                to,
+            )?,
+        });
+    }
+    Ok(compute::cast(&PrimitiveArray::<Int64Type>::from(out), to)?)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "low bits are what is asked for")]
+fn low_bits(value: i64, to: &DataType) -> i64 {
+    match to {
+        DataType::Int8 => (value as i8).into(),
+        DataType::Int16 => (value as i16).into(),
+        DataType::Int32 => (value as i32).into(),
+        _ => value,
+    }
+}
+
+/// Whole numbers to a narrower type; `types` are the one that values came from and the target.
+fn narrow(
+    longs: &PrimitiveArray<Int64Type>,
+    types: (&DataType, &DataType),
+    how: &How,
+) -> Result<ArrayRef> {
+    let (from, to) = types;
+    let (low, high) = bounds(to);
+    let suffix = match from {
+        DataType::Int64 => "L",
+        DataType::Int16 => "S",
+        _ => "",
+    };
+    let mut out = Vec::with_capacity(longs.len());
+    for value in longs {
+        out.push(match value {
+            Some(value) if (low..=high).contains(&value) => Some(value),
+            Some(value) if how.mode == CastMode::Legacy => Some(low_bits(value, to)),
+            Some(value) => how.overflow(|| format!("{value}{suffix}"), from, to)?,
+            None => None,
+        });
+    }
+    Ok(compute::cast(&PrimitiveArray::<Int64Type>::from(out), to)?)
+}

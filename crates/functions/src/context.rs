@@ -1,0 +1,94 @@
+//! What of the session decides the meaning of a call, and what of the running task some functions read.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The part of a session that functions depend on. One per statement.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// `spark.sql.ansi.enabled`: what does not fit is an error, not null.
+    pub ansi: bool,
+    /// `spark.sql.session.timeZone`, a name or an offset.
+    pub time_zone: String,
+    /// When the statement began, in microseconds since 1970: what `current_timestamp()` gives, once per statement.
+    pub now_micros: i64,
+    /// What `rand()` and its like start from when the call names no seed.
+    pub seed: i64,
+    /// `current_user()`.
+    pub user: String,
+    /// `current_catalog()`.
+    pub catalog: String,
+    /// `current_database()`.
+    pub database: String,
+    /// Numbers the calls of functions that keep state while a task runs.
+    pub call_sites: Arc<AtomicI64>,
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self {
+            ansi: true,
+            time_zone: "UTC".to_owned(),
+            now_micros: 0,
+            seed: 0,
+            user: String::new(),
+            catalog: "spark_catalog".to_owned(),
+            database: "default".to_owned(),
+            call_sites: Arc::default(),
+        }
+    }
+}
+
+impl Context {
+    /// A number that no other call of the statement has.
+    pub(crate) fn call_site(&self) -> i64 {
+        self.call_sites.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// A running task, as far as `rand`, `monotonically_increasing_id` and `spark_partition_id` know it. Whoever polls the task's stream
+/// calls [`TaskState::enter`] before each poll, because a stream may move between threads.
+#[derive(Debug, Default)]
+pub struct TaskState {
+    partition: u32,
+    /// By call site: what the next row starts from, and a number left over (of a pair of normal variates).
+    generators: Mutex<HashMap<i64, (i64, Option<f64>)>>,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Arc<TaskState>> = RefCell::default();
+}
+
+impl TaskState {
+    /// A task that computes a partition, at its start.
+    pub fn new(partition: u32) -> Arc<Self> {
+        Arc::new(Self { partition, ..Self::default() })
+    }
+
+    /// Makes this the task of the current thread.
+    pub fn enter(self: &Arc<Self>) {
+        CURRENT.set(Arc::clone(self));
+    }
+
+    /// The task of the current thread; one of partition 0 if nobody entered one.
+    pub(crate) fn current() -> Arc<Self> {
+        CURRENT.with_borrow(Arc::clone)
+    }
+
+    pub(crate) fn partition(&self) -> u32 {
+        self.partition
+    }
+
+    /// Works on the state of a call site.
+    pub(crate) fn with_generator<T>(
+        &self,
+        call_site: i64,
+        start: impl FnOnce() -> i64,
+        work: impl FnOnce(&mut (i64, Option<f64>)) -> T,
+    ) -> T {
+        let mut generators = self.generators.lock().unwrap_or_else(PoisonError::into_inner);
+        work(generators.entry(call_site).or_insert_with(|| (start(), None)))
+    }
+}

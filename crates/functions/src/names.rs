@@ -1,0 +1,112 @@
+//! What Spark calls a column that a call made.
+
+use std::fmt::Write;
+
+/// The text of a call, from the texts of its arguments: `sum(x)`, `(a + b)`, `CASE WHEN c THEN x END`.
+pub fn sql_name(name: &str, args: &[String]) -> String {
+    let lower = name.to_lowercase();
+    match (lower.as_str(), args) {
+        (
+            "+" | "-" | "*" | "/" | "%" | "<=>" | "<" | "<=" | ">" | ">=" | "&" | "|" | "^" | "div",
+            [l, r],
+        ) => {
+            format!("({l} {lower} {r})")
+        }
+        ("==" | "=", [l, r]) => format!("({l} = {r})"),
+        ("!=" | "<>", [l, r]) => format!("(NOT ({l} = {r}))"),
+        ("and" | "or", [l, r]) => format!("({l} {} {r})", lower.to_uppercase()),
+        ("mod", [l, r]) => format!("({l} % {r})"),
+        ("||", parts) => format!("concat({})", parts.join(", ")),
+        ("not" | "!", [only]) => format!("(NOT {only})"),
+        ("negative", [only]) => format!("negative({only})"),
+        ("-", [only]) => format!("(- {only})"),
+        ("+" | "positive", [only]) => format!("(+ {only})"),
+        ("~", [only]) => format!("~{only}"),
+        ("in", [value, list @ ..]) => format!("({value} IN ({}))", list.join(", ")),
+        ("like", [value, pattern]) => format!("{value} LIKE {pattern}"),
+        ("like", [value, pattern, escape]) => format!("{value} LIKE {pattern} ESCAPE '{escape}'"),
+        ("ilike", [value, pattern]) => format!("ilike({value}, {pattern})"),
+        ("rlike" | "regexp" | "regexp_like", [value, pattern]) => {
+            let function = if lower == "regexp_like" { "REGEXP_LIKE" } else { "RLIKE" };
+            format!("{function}({value}, {pattern})")
+        }
+        ("between", [value, low, high]) => format!("between({value}, {low}, {high})"),
+        ("isnull", [only]) => format!("({only} IS NULL)"),
+        ("isnotnull", [only]) => format!("({only} IS NOT NULL)"),
+        ("when", branches) => case(branches),
+        ("if", [condition, then, otherwise]) => format!("(IF({condition}, {then}, {otherwise}))"),
+        ("count", [star]) if star == "*" => "count(1)".to_owned(),
+        ("mean", [only]) => format!("avg({only})"),
+        ("first_value" | "last_value" | "any_value", [only]) => format!("{lower}({only})"),
+        (
+            "stddev" | "stddev_samp" | "std" | "variance" | "var_samp" | "some" | "every" | "any",
+            [only],
+        ) => {
+            format!("{lower}({only})")
+        }
+        ("current_timestamp" | "current_date", []) => format!("{lower}()"),
+        ("extract", [field, source]) => format!("extract({field} FROM {source})"),
+        ("substr" | "substring", [text, from]) => format!("{lower}({text}, {from}, 2147483647)"),
+        ("power" | "pow", args) => {
+            format!("{}({})", if lower == "pow" { "pow" } else { "POWER" }, args.join(", "))
+        }
+        ("trim", [text]) => format!("trim({text})"),
+        ("ceil" | "ceiling", args) => format!("{}({})", lower.to_uppercase(), args.join(", ")),
+        ("floor", args) => format!("FLOOR({})", args.join(", ")),
+        (
+            "ln" | "log10" | "log2" | "log1p" | "exp" | "sqrt" | "cbrt" | "sin" | "cos" | "tan"
+            | "sinh" | "cosh" | "tanh" | "asin" | "acos" | "atan" | "asinh" | "acosh" | "atanh"
+            | "expm1" | "cot" | "sec" | "csc" | "degrees" | "radians" | "atan2" | "log",
+            args,
+        ) => upper_where_spark_does(&lower, args),
+        (name, args) => format!("{name}({})", args.join(", ")),
+    }
+}
+
+fn case(branches: &[String]) -> String {
+    let mut out = String::from("CASE");
+    let mut rest = branches;
+    while let [condition, then, after @ ..] = rest {
+        let _ = write!(out, " WHEN {condition} THEN {then}");
+        rest = after;
+    }
+    if let [otherwise] = rest {
+        let _ = write!(out, " ELSE {otherwise}");
+    }
+    out.push_str(" END");
+    out
+}
+
+/// Spark writes the names of its unary mathematical functions in capitals.
+fn upper_where_spark_does(name: &str, args: &[String]) -> String {
+    let name = match name {
+        "ln" | "log" if args.len() == 2 => name.to_owned(),
+        "ln" => "ln".to_owned(),
+        other => other.to_uppercase(),
+    };
+    format!("{name}({})", args.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_called_as_in_spark() {
+        let cases: [(&str, &[&str], &str); 9] = [
+            ("+", &["a", "b"], "(a + b)"),
+            ("==", &["a", "1"], "(a = 1)"),
+            ("NOT", &["(a = 1)"], "(NOT (a = 1))"),
+            ("count", &["*"], "count(1)"),
+            ("SUM", &["x"], "sum(x)"),
+            ("when", &["c", "1", "2"], "CASE WHEN c THEN 1 ELSE 2 END"),
+            ("in", &["a", "1", "2"], "(a IN (1, 2))"),
+            ("isnull", &["a"], "(a IS NULL)"),
+            ("substring", &["a", "1", "2"], "substring(a, 1, 2)"),
+        ];
+        for (name, args, expected) in cases {
+            let args: Vec<_> = args.iter().map(|a| (*a).to_owned()).collect();
+            assert_eq!(sql_name(name, &args), expected);
+        }
+    }
+}

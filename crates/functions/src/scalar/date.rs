@@ -1,0 +1,549 @@
+//! Dates and timestamps: what they hold, what comes of them, how they are written and read.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, PrimitiveArray};
+use datafusion::arrow::compute;
+use datafusion::arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type,
+    TimestampMicrosecondType,
+};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::Expr;
+
+use super::date_format::Pattern;
+use super::date_part::{Part, part};
+use super::temporal::{DATE_ADD, DATE_SUBTRACT};
+use crate::calendar::{
+    MICROS_PER_DAY, MICROS_PER_SECOND, Zone, add_months, checked_days, civil, days, days_in_month,
+    iso_weekday,
+};
+use crate::cast::{Clock, zone_of};
+use crate::kernel::{Args, Kernel, Nulls, returns};
+use crate::registry::{Call, Function, kernel, with};
+use crate::types::{TIMESTAMP_NTZ, timestamp};
+use crate::{CastMode, FunctionError, cast, run_time_error};
+
+macro_rules! field {
+    ($name:literal, $part:ident) => {
+        with($name, "t", |call| part(call, Part::$part))
+    };
+}
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    with("current_date", "", current_date),
+    with("curdate", "", current_date),
+    with("current_timestamp", "", |call| Ok(now(&call))),
+    with("now", "", |call| Ok(now(&call))),
+    with("localtimestamp", "", |call| {
+        let expr = now(&call);
+        cast(expr, &timestamp(), &TIMESTAMP_NTZ, CastMode::Ansi, call.ctx)
+    }),
+    with("current_timezone", "", |call| {
+        Ok(Expr::Literal(ScalarValue::from(call.ctx.time_zone.as_str()), None))
+    }),
+    field!("year", Year),
+    field!("quarter", Quarter),
+    field!("month", Month),
+    field!("day", Day),
+    field!("dayofmonth", Day),
+    field!("dayofweek", DayOfWeek),
+    field!("weekday", Weekday),
+    field!("dayofyear", DayOfYear),
+    field!("weekofyear", Week),
+    field!("hour", Hour),
+    field!("minute", Minute),
+    field!("second", Second),
+    with("extract", "sa", super::date_part::extract),
+    with("date_part", "sa", super::date_part::extract),
+    with("datepart", "sa", super::date_part::extract),
+    kernel("date_add", "Di", DATE_ADD),
+    kernel("dateadd", "Di", DATE_ADD),
+    kernel("date_sub", "Di", DATE_SUBTRACT),
+    kernel("datediff", "DD", DATE_DIFF),
+    kernel("date_diff", "DD", DATE_DIFF),
+    kernel(
+        "add_months",
+        "Di",
+        Kernel::new("spark_add_months", returns::date, |args| {
+            let (dates, months) = (args.values::<Date32Type>(0)?, args.values::<Int32Type>(1)?);
+            args.number_rows::<Date32Type>(|row| {
+                day(add_months(dates.value(row).into(), months.value(row).into())).map(Some)
+            })
+        }),
+    ),
+    with("months_between", "TT?B", |mut call| {
+        call.default(3, ScalarValue::from(true));
+        call.push_zone();
+        Ok(call.apply(MONTHS_BETWEEN))
+    }),
+    kernel(
+        "last_day",
+        "D",
+        Kernel::new("spark_last_day", returns::date, |args| {
+            let dates = args.values::<Date32Type>(0)?;
+            args.number_rows::<Date32Type>(|row| {
+                let date = civil(dates.value(row).into());
+                day(days(date.year, date.month, days_in_month(date.year, date.month))).map(Some)
+            })
+        }),
+    ),
+    kernel("next_day", "Ds", Kernel::new("spark_next_day", returns::date, next_day)),
+    with("trunc", "Ds", |call| Ok(call.apply(TRUNC))),
+    with("date_trunc", "st", date_trunc),
+    with("make_date", "iii", |call| {
+        let kernel = if call.ctx.ansi { MAKE_DATE } else { TRY_MAKE_DATE };
+        Ok(call.apply(kernel))
+    }),
+    with("make_timestamp", "iiiiia?s", |call| make_timestamp(call, true)),
+    with("make_timestamp_ltz", "iiiiia?s", |call| make_timestamp(call, true)),
+    with("make_timestamp_ntz", "iiiiia", |call| make_timestamp(call, false)),
+    with("date_format", "ts", date_format),
+    with("to_date", "a?s", |call| to_date(call, false)),
+    with("try_to_date", "a?s", |call| to_date(call, true)),
+    with("date", "a", |mut call| {
+        call.cast(0, &DataType::Date32)?;
+        Ok(call.only())
+    }),
+    with("to_timestamp", "a?s", |call| to_timestamp(call, &timestamp(), false)),
+    with("to_timestamp_ltz", "a?s", |call| to_timestamp(call, &timestamp(), false)),
+    with("to_timestamp_ntz", "a?s", |call| to_timestamp(call, &TIMESTAMP_NTZ, false)),
+    with("try_to_timestamp", "a?s", |call| to_timestamp(call, &timestamp(), true)),
+    with("timestamp", "a", |mut call| {
+        call.cast(0, &timestamp())?;
+        Ok(call.only())
+    }),
+    with("unix_timestamp", "?as", unix_timestamp),
+    with("to_unix_timestamp", "a?s", unix_timestamp),
+    with("from_unixtime", "l?s", from_unixtime),
+    with("timestamp_seconds", "n", timestamp_seconds),
+    kernel(
+        "timestamp_millis",
+        "l",
+        Kernel::new("spark_timestamp_millis", returns::timestamp, |args| scaled(args, 1000)),
+    ),
+    kernel(
+        "timestamp_micros",
+        "l",
+        Kernel::new("spark_timestamp_micros", returns::timestamp, |args| scaled(args, 1)),
+    ),
+    kernel(
+        "unix_seconds",
+        "T",
+        Kernel::new("spark_unix_seconds", returns::long, |args| unix(args, MICROS_PER_SECOND)),
+    ),
+    kernel(
+        "unix_millis",
+        "T",
+        Kernel::new("spark_unix_millis", returns::long, |args| unix(args, 1000)),
+    ),
+    kernel(
+        "unix_micros",
+        "T",
+        Kernel::new("spark_unix_micros", returns::long, |args| unix(args, 1)),
+    ),
+    kernel(
+        "unix_date",
+        "D",
+        Kernel::new("spark_unix_date", returns::int, |args| {
+            let dates = args.values::<Date32Type>(0)?;
+            Ok(Arc::new(dates.unary::<_, Int32Type>(|d| d)))
+        }),
+    ),
+    kernel(
+        "date_from_unix_date",
+        "i",
+        Kernel::new("spark_date_from_unix_date", returns::date, |args| {
+            let numbers = args.values::<Int32Type>(0)?;
+            Ok(Arc::new(numbers.unary::<_, Date32Type>(|d| d)))
+        }),
+    ),
+    kernel(
+        "from_utc_timestamp",
+        "Ts",
+        Kernel::new("spark_from_utc_timestamp", returns::timestamp, |args| {
+            shifted(args, Zone::to_local)
+        }),
+    ),
+    kernel(
+        "to_utc_timestamp",
+        "Ts",
+        Kernel::new("spark_to_utc_timestamp", returns::timestamp, |args| {
+            shifted(args, Zone::to_utc)
+        }),
+    ),
+    with("monthname", "D", |mut call| {
+        call.push(ScalarValue::from("MMM"));
+        date_format(call)
+    }),
+    with("dayname", "D", |mut call| {
+        call.push(ScalarValue::from("E"));
+        date_format(call)
+    }),
+];
+
+pub(super) const KERNELS: &[Kernel] = &[
+    MONTHS_BETWEEN,
+    TRUNC,
+    TRUNC_TIME,
+    MAKE_DATE,
+    TRY_MAKE_DATE,
+    MAKE_TIMESTAMP,
+    FORMAT,
+    READ,
+    TRY_READ,
+];
+
+const DATE_DIFF: Kernel = Kernel::new("spark_datediff", returns::int, |args| {
+    let (end, start) = (args.values::<Date32Type>(0)?, args.values::<Date32Type>(1)?);
+    let result: PrimitiveArray<Int32Type> = compute::binary(end, start, i32::wrapping_sub)?;
+    Ok(Arc::new(result))
+});
+const MONTHS_BETWEEN: Kernel = Kernel::new("spark_months_between", returns::double, months_between);
+const TRUNC: Kernel = Kernel::new("spark_trunc", returns::date, trunc).nulls(Nulls::Possible);
+const TRUNC_TIME: Kernel =
+    Kernel::new("spark_date_trunc", |types, _| Ok(types[1].clone()), trunc_time)
+        .nulls(Nulls::Possible);
+const MAKE_DATE: Kernel =
+    Kernel::new("spark_make_date", returns::date, |args| make_date(args, true));
+const TRY_MAKE_DATE: Kernel =
+    Kernel::new("spark_try_make_date", returns::date, |args| make_date(args, false))
+        .nulls(Nulls::Possible);
+const MAKE_TIMESTAMP: Kernel =
+    Kernel::new("spark_make_timestamp", returns::timestamp, timestamp_of_parts)
+        .nulls(Nulls::Possible);
+const FORMAT: Kernel = Kernel::new("spark_date_format", returns::string, formatted);
+const READ: Kernel = Kernel::new("spark_to_timestamp", returns::timestamp, |args| read(args, true));
+const TRY_READ: Kernel =
+    Kernel::new("spark_try_to_timestamp", returns::timestamp, |args| read(args, false))
+        .nulls(Nulls::Possible);
+
+fn now(call: &Call<'_>) -> Expr {
+    Expr::Literal(
+        ScalarValue::TimestampMicrosecond(Some(call.ctx.now_micros), Some("UTC".into())),
+        None,
+    )
+}
+
+fn current_date(call: Call<'_>) -> Result<Expr, FunctionError> {
+    cast(now(&call), &timestamp(), &DataType::Date32, CastMode::Ansi, call.ctx)
+}
+
+fn day(days: i64) -> Result<i32> {
+    i32::try_from(days).map_err(|_| super::arithmetic::overflowed("integer overflow", ""))
+}
+
+fn months_between(args: &Args<'_>) -> Result<ArrayRef> {
+    let (left, right) =
+        (args.values::<TimestampMicrosecondType>(0)?, args.values::<TimestampMicrosecondType>(1)?);
+    let (round, zone) = (args.booleans(2)?, zone_of(args.constant_string(3)?)?);
+    args.number_rows::<Float64Type>(|row| {
+        let (l, r) = (zone.to_local(left.value(row)), zone.to_local(right.value(row)));
+        let (ld, rd) = (civil(l.div_euclid(MICROS_PER_DAY)), civil(r.div_euclid(MICROS_PER_DAY)));
+        let months = ld.year * 12 + i64::from(ld.month) - rd.year * 12 - i64::from(rd.month);
+        let is_last = |d: crate::calendar::Civil| d.day == days_in_month(d.year, d.month);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "counts of months and seconds of a month are small"
+        )]
+        let result = if ld.day == rd.day || (is_last(ld) && is_last(rd)) {
+            months as f64
+        } else {
+            let seconds = |local: i64| local.rem_euclid(MICROS_PER_DAY) / MICROS_PER_SECOND;
+            let apart = (i64::from(ld.day) - i64::from(rd.day)) * 86_400 + seconds(l) - seconds(r);
+            months as f64 + apart as f64 / (31.0 * 86_400.0)
+        };
+        Ok(Some(if round.value(row) { (result * 1e8).round() / 1e8 } else { result }))
+    })
+}
+
+fn next_day(args: &Args<'_>) -> Result<ArrayRef> {
+    let (dates, names) = (args.values::<Date32Type>(0)?, args.strings(1)?);
+    args.number_rows::<Date32Type>(|row| {
+        let name = names.value(row).trim().to_ascii_uppercase();
+        let wanted = match name.as_str() {
+            "MO" | "MON" | "MONDAY" => 1,
+            "TU" | "TUE" | "TUESDAY" => 2,
+            "WE" | "WED" | "WEDNESDAY" => 3,
+            "TH" | "THU" | "THURSDAY" => 4,
+            "FR" | "FRI" | "FRIDAY" => 5,
+            "SA" | "SAT" | "SATURDAY" => 6,
+            "SU" | "SUN" | "SUNDAY" => 7,
+            _ => {
+                return Err(run_time_error(
+                    "ILLEGAL_DAY_OF_WEEK",
+                    format!("Illegal input for day of week: {}.", names.value(row)),
+                ));
+            }
+        };
+        let date = i64::from(dates.value(row));
+        let ahead = (wanted - iso_weekday(date)).rem_euclid(7);
+        day(date + if ahead == 0 { 7 } else { ahead }).map(Some)
+    })
+}
+
+/// First day of the unit; nothing if the unit is not one of days or longer.
+fn first_day(date: i64, unit: &str) -> Option<i64> {
+    let civil = civil(date);
+    Some(match unit {
+        "YEAR" | "YYYY" | "YY" => days(civil.year, 1, 1),
+        "QUARTER" => days(civil.year, (civil.month - 1) / 3 * 3 + 1, 1),
+        "MONTH" | "MON" | "MM" => days(civil.year, civil.month, 1),
+        "WEEK" => date - iso_weekday(date) + 1,
+        _ => return None,
+    })
+}
+
+fn trunc(args: &Args<'_>) -> Result<ArrayRef> {
+    let (dates, units) = (args.values::<Date32Type>(0)?, args.strings(1)?);
+    args.number_rows::<Date32Type>(|row| {
+        first_day(dates.value(row).into(), &units.value(row).to_ascii_uppercase())
+            .map(day)
+            .transpose()
+    })
+}
+
+fn date_trunc(mut call: Call<'_>) -> Result<Expr, FunctionError> {
+    if call.types[1] == DataType::Date32 {
+        call.cast(1, &timestamp())?;
+    }
+    call.push_zone();
+    Ok(call.apply(TRUNC_TIME))
+}
+
+fn trunc_time(args: &Args<'_>) -> Result<ArrayRef> {
+    let (units, times) = (args.strings(0)?, args.values::<TimestampMicrosecondType>(1)?);
+    let clock = match times.data_type() {
+        DataType::Timestamp(_, Some(_)) => Clock::Zoned(zone_of(args.constant_string(2)?)?),
+        _ => Clock::Local,
+    };
+    args.number_rows::<TimestampMicrosecondType>(|row| {
+        let local = clock.shows(times.value(row));
+        let unit = units.value(row).to_ascii_uppercase();
+        let to = |size: i64| local - local.rem_euclid(size);
+        let start = match unit.as_str() {
+            "MICROSECOND" => local,
+            "MILLISECOND" => to(1000),
+            "SECOND" => to(MICROS_PER_SECOND),
+            "MINUTE" => to(60 * MICROS_PER_SECOND),
+            "HOUR" => to(3600 * MICROS_PER_SECOND),
+            "DAY" | "DD" => to(MICROS_PER_DAY),
+            unit => match first_day(local.div_euclid(MICROS_PER_DAY), unit) {
+                Some(day) => day * MICROS_PER_DAY,
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(clock.at(start)))
+    })
+}
+
+fn make_date(args: &Args<'_>, fail: bool) -> Result<ArrayRef> {
+    let (years, months) = (args.values::<Int32Type>(0)?, args.values::<Int32Type>(1)?);
+    let day_numbers = args.values::<Int32Type>(2)?;
+    args.number_rows::<Date32Type>(|row| {
+        let number = |value: i32| u32::try_from(value).unwrap_or_default();
+        let (month, day_number) = (months.value(row), day_numbers.value(row));
+        match checked_days(years.value(row).into(), number(month), number(day_number)) {
+            Some(days) => day(days).map(Some),
+            None if fail => Err(out_of_bounds(years.value(row), month, day_number)),
+            None => Ok(None),
+        }
+    })
+}
+
+fn out_of_bounds(year: i32, month: i32, day: i32) -> datafusion::common::DataFusionError {
+    let message = if !(1..=12).contains(&month) {
+        format!("Invalid value for MonthOfYear (valid values 1 - 12): {month}.")
+    } else if !(1..=31).contains(&day) {
+        format!("Invalid value for DayOfMonth (valid values 1 - 28/31): {day}.")
+    } else {
+        format!("Invalid date '{year}-{month}-{day}'.")
+    };
+    run_time_error(
+        "DATETIME_FIELD_OUT_OF_BOUNDS.WITHOUT_SUGGESTION",
+        format!(
+            "{message} If necessary set \"spark.sql.ansi.enabled\" to \"false\" to bypass this error."
+        ),
+    )
+}
+
+/// Year, month, day, hour, minute, seconds with fraction, zone; whether an error or null follows from wrong ones.
+fn make_timestamp(mut call: Call<'_>, zoned: bool) -> Result<Expr, FunctionError> {
+    call.cast(5, &DataType::Decimal128(16, 6))?;
+    if call.args.len() == 6 {
+        if zoned { call.push_zone() } else { call.push(ScalarValue::from("UTC")) }
+    }
+    call.push(ScalarValue::from(call.ctx.ansi));
+    let ctx = call.ctx;
+    let result = call.apply(MAKE_TIMESTAMP);
+    if zoned {
+        return Ok(result);
+    }
+    let utc = crate::Context { time_zone: "UTC".to_owned(), ..ctx.clone() };
+    cast(result, &timestamp(), &TIMESTAMP_NTZ, CastMode::Ansi, &utc)
+}
+
+fn timestamp_of_parts(args: &Args<'_>) -> Result<ArrayRef> {
+    let parts = (0..5).map(|i| args.values::<Int32Type>(i)).collect::<Result<Vec<_>>>()?;
+    let (seconds, zones, fail) =
+        (args.values::<Decimal128Type>(5)?, args.strings(6)?, args.booleans(7)?);
+    args.number_rows::<TimestampMicrosecondType>(|row| {
+        let number = |index: usize| parts[index].value(row);
+        let unsigned = |index: usize| u32::try_from(number(index)).unwrap_or_default();
+        let days = checked_days(number(0).into(), unsigned(1), unsigned(2));
+        let micros = i64::try_from(seconds.value(row)).unwrap_or(-1);
+        let (hour, minute) = (i64::from(number(3)), i64::from(number(4)));
+        let fits = (0..24).contains(&hour)
+            && (0..60).contains(&minute)
+            && (0..=60 * MICROS_PER_SECOND).contains(&micros);
+        match days {
+            Some(days) if fits => {
+                let local = days * MICROS_PER_DAY
+                    + (hour * 3600 + minute * 60) * MICROS_PER_SECOND
+                    + micros;
+                Ok(Some(zone_of(zones.value(row))?.to_utc(local)))
+            }
+            _ if fail.value(row) => Err(out_of_bounds(number(0), number(1), number(2))),
+            _ => Ok(None),
+        }
+    })
+}
+
+/// Patterns of a batch: mostly one.
+#[derive(Default)]
+struct Patterns(HashMap<String, Pattern>);
+
+impl Patterns {
+    fn get(&mut self, text: &str) -> Result<&Pattern> {
+        if !self.0.contains_key(text) {
+            let pattern = Pattern::parse(text).ok_or_else(|| {
+                run_time_error(
+                    "INVALID_DATETIME_PATTERN",
+                    format!("Unrecognized datetime pattern: {text}. Please, check that it is one of Spark's: 'https://spark.apache.org/docs/latest/sql-ref-datetime-pattern.html'."),
+                )
+            })?;
+            self.0.insert(text.to_owned(), pattern);
+        }
+        Ok(&self.0[text])
+    }
+}
+
+fn date_format(mut call: Call<'_>) -> Result<Expr, FunctionError> {
+    if call.types[0] == DataType::Date32 {
+        call.cast(0, &TIMESTAMP_NTZ)?;
+    }
+    call.push_zone();
+    Ok(call.apply(FORMAT))
+}
+
+fn formatted(args: &Args<'_>) -> Result<ArrayRef> {
+    let (times, patterns) = (args.values::<TimestampMicrosecondType>(0)?, args.strings(1)?);
+    let name = args.constant_string(2)?;
+    let zone = zone_of(name)?;
+    let clock = match times.data_type() {
+        DataType::Timestamp(_, Some(_)) => Clock::Zoned(zone),
+        _ => Clock::Local,
+    };
+    let mut cache = Patterns::default();
+    args.string_rows(|row| {
+        let local = clock.shows(times.value(row));
+        let instant = if clock == Clock::Local { zone.to_utc(local) } else { times.value(row) };
+        Ok(Some(cache.get(patterns.value(row))?.format(local, (zone, name), instant)))
+    })
+}
+
+fn to_date(mut call: Call<'_>, tries: bool) -> Result<Expr, FunctionError> {
+    let mode = if tries { CastMode::Try } else { CastMode::session(call.ctx) };
+    let ctx = call.ctx;
+    if call.args.len() == 2 && call.types[0] == DataType::Utf8 {
+        // Without a zone, so that no day is lost in a gap.
+        let read = read_text(&mut call, tries, "UTC");
+        let utc = crate::Context { time_zone: "UTC".to_owned(), ..ctx.clone() };
+        return cast(read, &timestamp(), &DataType::Date32, mode, &utc);
+    }
+    let from = call.types[0].clone();
+    call.args.truncate(1);
+    cast(call.only(), &from, &DataType::Date32, mode, ctx)
+}
+
+fn read_text(call: &mut Call<'_>, tries: bool, zone: &str) -> Expr {
+    let mut args = std::mem::take(&mut call.args);
+    args.push(Expr::Literal(ScalarValue::from(zone), None));
+    let kernel = if tries || !call.ctx.ansi { TRY_READ } else { READ };
+    crate::registry::apply(&kernel.udf(), args)
+}
+
+fn to_timestamp(mut call: Call<'_>, target: &DataType, tries: bool) -> Result<Expr, FunctionError> {
+    let mode = if tries { CastMode::Try } else { CastMode::session(call.ctx) };
+    let ctx = call.ctx;
+    if call.args.len() == 2 && call.types[0] == DataType::Utf8 {
+        let read = read_text(&mut call, tries, &ctx.time_zone);
+        return cast(read, &timestamp(), target, mode, ctx);
+    }
+    let from = call.types[0].clone();
+    call.args.truncate(1);
+    cast(call.only(), &from, target, mode, ctx)
+}
+
+fn read(args: &Args<'_>, fail: bool) -> Result<ArrayRef> {
+    let (texts, patterns, zone) =
+        (args.strings(0)?, args.strings(1)?, zone_of(args.constant_string(2)?)?);
+    let mut cache = Patterns::default();
+    args.number_rows::<TimestampMicrosecondType>(|row| {
+        let text = texts.value(row);
+        match cache.get(patterns.value(row))?.read(text) {
+            Some((local, named)) => Ok(Some(named.unwrap_or(zone).to_utc(local))),
+            None if fail => Err(run_time_error(
+                "CANNOT_PARSE_TIMESTAMP",
+                format!("Text '{text}' could not be parsed. Use `try_to_timestamp` to tolerate invalid input string and return NULL instead."),
+            )),
+            None => Ok(None),
+        }
+    })
+}
+
+fn unix_timestamp(mut call: Call<'_>) -> Result<Expr, FunctionError> {
+    if call.args.is_empty() {
+        let seconds = call.ctx.now_micros.div_euclid(MICROS_PER_SECOND);
+        return Ok(Expr::Literal(ScalarValue::from(seconds), None));
+    }
+    if call.types[0] == DataType::Utf8 {
+        call.default(2, ScalarValue::from("yyyy-MM-dd HH:mm:ss"));
+    }
+    let ctx = call.ctx;
+    let time = to_timestamp(call, &timestamp(), false)?;
+    cast(time, &timestamp(), &DataType::Int64, CastMode::session(ctx), ctx)
+}
+
+fn from_unixtime(mut call: Call<'_>) -> Result<Expr, FunctionError> {
+    call.default(2, ScalarValue::from("yyyy-MM-dd HH:mm:ss"));
+    call.cast(0, &timestamp())?;
+    call.push_zone();
+    Ok(call.apply(FORMAT))
+}
+
+fn timestamp_seconds(mut call: Call<'_>) -> Result<Expr, FunctionError> {
+    call.cast(0, &timestamp())?;
+    Ok(call.only())
+}
+
+fn scaled(args: &Args<'_>, factor: i64) -> Result<ArrayRef> {
+    let values = args.values::<Int64Type>(0)?;
+    args.number_rows::<TimestampMicrosecondType>(|row| {
+        let micros = values.value(row).checked_mul(factor);
+        micros.map(Some).ok_or_else(|| super::arithmetic::overflowed("long overflow", ""))
+    })
+}
+
+fn unix(args: &Args<'_>, unit: i64) -> Result<ArrayRef> {
+    let values = args.values::<TimestampMicrosecondType>(0)?;
+    Ok(Arc::new(values.unary::<_, Int64Type>(|v| v.div_euclid(unit))))
+}
+
+fn shifted(args: &Args<'_>, of: fn(Zone, i64) -> i64) -> Result<ArrayRef> {
+    let (times, zones) = (args.values::<TimestampMicrosecondType>(0)?, args.strings(1)?);
+    args.number_rows::<TimestampMicrosecondType>(|row| {
+        Ok(Some(of(zone_of(zones.value(row))?, times.value(row))))
+    })
+}

@@ -1,0 +1,313 @@
+//! Array functions that compare elements: searching, sets, sorting.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, ListArray, UInt64Array};
+use datafusion::arrow::compute::{self, SortOptions};
+use datafusion::arrow::datatypes::{DataType, Int64Type};
+use datafusion::arrow::row::{Row, RowConverter, Rows, SortField};
+use datafusion::common::{Result, ScalarValue, not_impl_err};
+use datafusion::logical_expr::Expr;
+
+use super::collection::taken;
+use crate::FunctionError;
+use crate::kernel::{Args, Kernel, Nulls, returns};
+use crate::registry::{Call, Function, kernel, with};
+use crate::types::list;
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    with("array_contains", "Aa", |call| with_element(call, CONTAINS)),
+    with("array_position", "Aa", |call| with_element(call, POSITION)),
+    with("array_remove", "Aa", |call| with_element(call, REMOVE)),
+    with("array_append", "Aa", |call| with_element(call, APPEND)),
+    with("array_prepend", "Aa", |call| with_element(call, PREPEND)),
+    kernel(
+        "array_distinct",
+        "A",
+        Kernel::new("spark_array_distinct", returns::first, |args| {
+            sets(args, Sources::Both, |seen, row, _| seen.insert(row))
+        }),
+    ),
+    with("array_union", "AA", |call| with_array(call, UNION)),
+    with("array_intersect", "AA", |call| with_array(call, INTERSECT)),
+    with("array_except", "AA", |call| with_array(call, EXCEPT)),
+    with("arrays_overlap", "AA", |call| with_array(call, OVERLAP)),
+    kernel(
+        "array_compact",
+        "A",
+        Kernel::new("spark_array_compact", returns::first, |args| {
+            each_list(args, |lists, row| {
+                Ok(span(lists, row)
+                    .filter(|i| lists.values().is_valid(*i))
+                    .map(|i| i as u64)
+                    .collect())
+            })
+        }),
+    ),
+    with("sort_array", "A?B", sort_array),
+    with("array_sort", "A", |mut call| {
+        call.push(ScalarValue::from(true));
+        call.push(ScalarValue::from(false));
+        Ok(call.apply(SORT))
+    }),
+    kernel(
+        "array_max",
+        "A",
+        Kernel::new("spark_array_max", element, |args| extreme(args, true)).nulls(Nulls::Possible),
+    ),
+    kernel(
+        "array_min",
+        "A",
+        Kernel::new("spark_array_min", element, |args| extreme(args, false)).nulls(Nulls::Possible),
+    ),
+    with("sequence", "aa?a", super::sequence::build),
+];
+
+pub(super) const KERNELS: &[Kernel] = &[
+    CONTAINS,
+    POSITION,
+    REMOVE,
+    APPEND,
+    PREPEND,
+    UNION,
+    INTERSECT,
+    EXCEPT,
+    OVERLAP,
+    SORT,
+    super::sequence::SEQUENCE,
+];
+
+const CONTAINS: Kernel = Kernel::new("spark_array_contains", returns::boolean, |args| {
+    let (lists, rows, wanted) = search(args)?;
+    args.boolean_rows(|row| {
+        let found = span(lists, row).any(|i| rows.row(i) == wanted.row(row));
+        // A null element might have been the one.
+        let unknown = !found && span(lists, row).any(|i| lists.values().is_null(i));
+        Ok((!unknown).then_some(found))
+    })
+})
+.nulls(Nulls::Possible);
+const POSITION: Kernel = Kernel::new("spark_array_position", returns::long, |args| {
+    let (lists, rows, wanted) = search(args)?;
+    args.number_rows::<Int64Type>(|row| {
+        let found = span(lists, row).position(|i| rows.row(i) == wanted.row(row));
+        Ok(Some(found.map_or(0, |at| i64::try_from(at).unwrap_or(i64::MAX - 1) + 1)))
+    })
+});
+const REMOVE: Kernel = Kernel::new("spark_array_remove", returns::first, |args| {
+    let (lists, rows, wanted) = search(args)?;
+    each_list(args, |_, row| {
+        Ok(span(lists, row).filter(|i| rows.row(*i) != wanted.row(row)).map(|i| i as u64).collect())
+    })
+});
+const APPEND: Kernel =
+    Kernel::new("spark_array_append", returns::first, |args| extended(args, false))
+        .nulls(Nulls::Possible);
+const PREPEND: Kernel =
+    Kernel::new("spark_array_prepend", returns::first, |args| extended(args, true))
+        .nulls(Nulls::Possible);
+const UNION: Kernel = Kernel::new("spark_array_union", returns::first, |args| {
+    sets(args, Sources::Both, |seen, row, _| seen.insert(row))
+});
+const INTERSECT: Kernel = Kernel::new("spark_array_intersect", returns::first, |args| {
+    sets(args, Sources::First, |seen, row, other| {
+        other.is_some_and(|o| o.contains(&row)) && seen.insert(row)
+    })
+});
+const EXCEPT: Kernel = Kernel::new("spark_array_except", returns::first, |args| {
+    sets(args, Sources::First, |seen, row, other| {
+        other.is_some_and(|o| !o.contains(&row)) && seen.insert(row)
+    })
+});
+const OVERLAP: Kernel =
+    Kernel::new("spark_arrays_overlap", returns::boolean, overlap).nulls(Nulls::Possible);
+const SORT: Kernel = Kernel::new("spark_sort_array", returns::first, sorted);
+
+fn element(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
+    match types.first() {
+        Some(DataType::List(field)) => Ok(field.data_type().clone()),
+        other => not_impl_err!("the element of {other:?}"),
+    }
+}
+
+/// Brings the array's elements and the value to their common type.
+fn with_element(mut call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> {
+    let DataType::List(field) = &call.types[0] else { return Err(call.mismatch(0, "\"ARRAY\"")) };
+    let pair = [field.data_type().clone(), call.types[1].clone()];
+    let common = crate::common_type(&pair, call.ctx).ok_or_else(|| {
+        FunctionError::DifferingTypes { name: call.name.to_owned(), types: call.types.clone() }
+    })?;
+    if pair[0] != common {
+        call.cast(0, &list(common.clone()))?;
+    }
+    call.cast(1, &common)?;
+    Ok(call.apply(kernel))
+}
+
+fn with_array(mut call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> {
+    call.unify(0)?;
+    Ok(call.apply(kernel))
+}
+
+/// Where a row's elements stand among all values.
+fn span(lists: &ListArray, row: usize) -> std::ops::Range<usize> {
+    let offsets = lists.value_offsets();
+    let at = |i: usize| usize::try_from(offsets[i]).unwrap_or_default();
+    at(row)..at(row + 1)
+}
+
+/// The elements, and the value sought per row, as comparable rows.
+fn search<'a>(args: &'a Args<'_>) -> Result<(&'a ListArray, Rows, Rows)> {
+    let lists = args.lists(0)?;
+    let converter = RowConverter::new(vec![SortField::new(lists.values().data_type().clone())])?;
+    let rows = converter.convert_columns(&[Arc::clone(lists.values())])?;
+    let wanted = converter.convert_columns(&[Arc::clone(args.array(1)?)])?;
+    Ok((lists, rows, wanted))
+}
+
+/// Some elements of each array, by their place among all values.
+fn each_list(
+    args: &Args<'_>,
+    mut pick: impl FnMut(&ListArray, usize) -> Result<Vec<u64>>,
+) -> Result<ArrayRef> {
+    let lists = args.lists(0)?;
+    let rows = args.valid_rows().map(|row| row.map(|row| pick(lists, row)).transpose());
+    renamed(taken(lists.values(), rows.collect::<Result<_>>()?)?, args)
+}
+
+fn renamed(array: ArrayRef, args: &Args<'_>) -> Result<ArrayRef> {
+    if array.data_type() == args.returns {
+        Ok(array)
+    } else {
+        Ok(compute::cast(&array, args.returns)?)
+    }
+}
+
+/// The array with one more element; a null element counts, a null array does not.
+fn extended(args: &Args<'_>, before: bool) -> Result<ArrayRef> {
+    let (lists, elements) = (args.lists(0)?, args.array(1)?);
+    let values = compute::concat(&[lists.values().as_ref(), elements.as_ref()])?;
+    let start = lists.values().len();
+    let rows = (0..args.rows).map(|row| {
+        lists.is_valid(row).then(|| {
+            let own = span(lists, row).map(|i| i as u64);
+            let new = std::iter::once((start + row) as u64);
+            if before { new.chain(own).collect() } else { own.chain(new).collect() }
+        })
+    });
+    renamed(taken(&values, rows.collect())?, args)
+}
+
+type Keeps = for<'a> fn(&mut HashSet<Row<'a>>, Row<'a>, Option<&HashSet<Row<'a>>>) -> bool;
+
+/// Whose elements a set function gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sources {
+    First,
+    Both,
+}
+
+/// The elements that `keeps` says to keep. It sees those kept so far and those of the other array.
+fn sets(args: &Args<'_>, sources: Sources, keeps: Keeps) -> Result<ArrayRef> {
+    let lists = (0..args.len()).map(|i| args.lists(i)).collect::<Result<Vec<_>>>()?;
+    let converter = RowConverter::new(vec![SortField::new(lists[0].values().data_type().clone())])?;
+    let arrays: Vec<&dyn Array> = lists.iter().map(|l| l.values().as_ref()).collect();
+    let values = compute::concat(&arrays)?;
+    let rows = converter.convert_columns(&[Arc::clone(&values)])?;
+    let second = lists[0].values().len();
+    let picks = args.valid_rows().map(|row| {
+        let row = row?;
+        let own = span(lists[0], row);
+        let other =
+            lists.get(1).map_or(0..0, |l| span(l, row).start + second..span(l, row).end + second);
+        let others: HashSet<Row<'_>> = other.clone().map(|i| rows.row(i)).collect();
+        let mut seen = HashSet::new();
+        let others = (lists.len() > 1).then_some(&others);
+        let candidates = own.chain(if sources == Sources::Both { other } else { 0..0 });
+        let kept = candidates.filter(|i| keeps(&mut seen, rows.row(*i), others));
+        Some(kept.map(|i| i as u64).collect())
+    });
+    renamed(taken(&values, picks.collect())?, args)
+}
+
+fn overlap(args: &Args<'_>) -> Result<ArrayRef> {
+    let (left, right) = (args.lists(0)?, args.lists(1)?);
+    let converter = RowConverter::new(vec![SortField::new(left.values().data_type().clone())])?;
+    let lefts = converter.convert_columns(&[Arc::clone(left.values())])?;
+    let rights = converter.convert_columns(&[Arc::clone(right.values())])?;
+    let result = args.valid_rows().map(|row| {
+        let row = row?;
+        let (l, r) = (span(left, row), span(right, row));
+        let valid: HashSet<Row<'_>> =
+            l.clone().filter(|i| left.values().is_valid(*i)).map(|i| lefts.row(i)).collect();
+        if r.clone().any(|i| valid.contains(&rights.row(i))) {
+            return Some(true);
+        }
+        let has_null = l.clone().any(|i| left.values().is_null(i))
+            || r.clone().any(|i| right.values().is_null(i));
+        (l.is_empty() || r.is_empty() || !has_null).then_some(false)
+    });
+    Ok(Arc::new(result.collect::<BooleanArray>()))
+}
+
+/// Nulls come first when ascending, last when descending.
+fn sort_array(mut call: Call<'_>) -> Result<Expr, FunctionError> {
+    call.default(2, ScalarValue::from(true));
+    let nulls_first = call.args[1].clone();
+    call.args.push(nulls_first);
+    call.types.push(DataType::Boolean);
+    Ok(call.apply(SORT))
+}
+
+fn sorted(args: &Args<'_>) -> Result<ArrayRef> {
+    let (ascending, nulls_first) = (args.booleans(1)?, args.booleans(2)?);
+    each_list(args, |lists, row| {
+        let options =
+            SortOptions { descending: !ascending.value(row), nulls_first: nulls_first.value(row) };
+        let start = span(lists, row).start as u64;
+        let values = lists.value(row);
+        let order = match compute::sort_to_indices(&values, Some(options), None) {
+            Ok(order) => order,
+            Err(_) => order_of_rows(&values, options)?,
+        };
+        Ok(order.values().iter().map(|i| start + u64::from(*i)).collect())
+    })
+}
+
+/// The order of values of a type that has no kernel for it.
+fn order_of_rows(values: &ArrayRef, options: SortOptions) -> Result<arrow::array::UInt32Array> {
+    let converter =
+        RowConverter::new(vec![SortField::new_with_options(values.data_type().clone(), options)])?;
+    let rows = converter.convert_columns(&[Arc::clone(values)])?;
+    let mut order: Vec<u32> = (0..u32::try_from(values.len()).unwrap_or(u32::MAX)).collect();
+    order.sort_by(|a, b| rows.row(*a as usize).cmp(&rows.row(*b as usize)));
+    Ok(order.into())
+}
+
+fn extreme(args: &Args<'_>, largest: bool) -> Result<ArrayRef> {
+    let lists = args.lists(0)?;
+    let converter = RowConverter::new(vec![SortField::new(lists.values().data_type().clone())])?;
+    let rows = converter.convert_columns(&[Arc::clone(lists.values())])?;
+    let picks = args.valid_rows().map(|row| {
+        let valid = span(lists, row?).filter(|i| lists.values().is_valid(*i));
+        let best = if largest {
+            valid.max_by_key(|i| rows.row(*i))
+        } else {
+            valid.min_by_key(|i| rows.row(*i))
+        };
+        best.map(|i| i as u64)
+    });
+    Ok(compute::take(lists.values(), &picks.collect::<UInt64Array>(), None)?)
+}
+
+/// The length that an array may have at most.
+pub(super) fn limit(length: i128, function: &str) -> Result<usize> {
+    const LIMIT: i128 = i32::MAX as i128 - 15;
+    usize::try_from(length).ok().filter(|_| length <= LIMIT).ok_or_else(|| {
+        crate::run_time_error(
+            "COLLECTION_SIZE_LIMIT_EXCEEDED.PARAMETER",
+            format!("Can't create array with {length} elements which exceeding the array size limit {LIMIT}, the value returned by the function `{function}` is too big."),
+        )
+    })
+}

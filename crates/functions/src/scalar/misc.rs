@@ -1,0 +1,225 @@
+//! Random numbers, the session, the task, errors raised on purpose.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, PrimitiveArray, StringArray, new_null_array};
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::Expr;
+
+use crate::kernel::{Args, Kernel, Nulls, returns};
+use crate::registry::{Call, Function, kernel, with};
+use crate::types::simple_type;
+use crate::{FunctionError, TaskState, run_time_error};
+
+/// The version whose functions these are.
+const SPARK_VERSION: &str = "4.2.0";
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    with("rand", "?l", |call| random(call, RAND)),
+    with("random", "?l", |call| random(call, RAND)),
+    with("randn", "?l", |call| random(call, RANDN)),
+    kernel(
+        "uuid",
+        "?l",
+        Kernel::new("spark_uuid", returns::string, uuid).volatile().nulls(Nulls::Never),
+    ),
+    with("monotonically_increasing_id", "", |mut call| {
+        call.push(ScalarValue::from(call.ctx.call_site()));
+        Ok(call.apply(INCREASING))
+    }),
+    kernel(
+        "spark_partition_id",
+        "",
+        Kernel::new("spark_partition_id", returns::int, |args| {
+            let partition = TaskState::current().partition().cast_signed();
+            Ok(Arc::new(PrimitiveArray::<Int32Type>::from_value(partition, args.rows)))
+        })
+        .volatile()
+        .nulls(Nulls::Never),
+    ),
+    with("current_user", "", |call| Ok(text(&call.ctx.user))),
+    with("user", "", |call| Ok(text(&call.ctx.user))),
+    with("session_user", "", |call| Ok(text(&call.ctx.user))),
+    with("current_database", "", |call| Ok(text(&call.ctx.database))),
+    with("current_schema", "", |call| Ok(text(&call.ctx.database))),
+    with("current_catalog", "", |call| Ok(text(&call.ctx.catalog))),
+    with("version", "", |_| Ok(text(SPARK_VERSION))),
+    with("typeof", "a", |call| Ok(text(&simple_type(&call.types[0])))),
+    with("input_file_name", "", |_| {
+        Err(FunctionError::Unsupported { what: "the function input_file_name".into() })
+    }),
+    with("raise_error", "s", |call| Ok(call.apply(RAISE))),
+    with("assert_true", "B?s", assert_true),
+];
+
+pub(super) const KERNELS: &[Kernel] = &[RAND, RANDN, INCREASING, RAISE];
+
+const RAND: Kernel =
+    Kernel::new("spark_rand", returns::double, |args| generate(args, Generator::next_double))
+        .volatile()
+        .nulls(Nulls::Never);
+const RANDN: Kernel =
+    Kernel::new("spark_randn", returns::double, |args| generate(args, Generator::next_gaussian))
+        .volatile()
+        .nulls(Nulls::Never);
+const INCREASING: Kernel =
+    Kernel::new("spark_monotonically_increasing_id", returns::long, increasing)
+        .volatile()
+        .nulls(Nulls::Never);
+const RAISE: Kernel = Kernel::new(
+    "spark_raise_error",
+    |_, _| Ok(DataType::Null),
+    |args| {
+        let messages = args.strings(0)?;
+        if messages.is_empty() {
+            return Ok(new_null_array(&DataType::Null, 0));
+        }
+        let message = if messages.is_null(0) { "null" } else { messages.value(0) };
+        Err(run_time_error("USER_RAISED_EXCEPTION", message))
+    },
+)
+.volatile()
+.nulls(Nulls::Possible);
+
+fn text(value: &str) -> Expr {
+    Expr::Literal(ScalarValue::from(value), None)
+}
+
+/// Seed and call site go along.
+fn random(mut call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> {
+    if call.args.is_empty() {
+        call.push(ScalarValue::from(call.ctx.seed));
+    }
+    call.push(ScalarValue::from(call.ctx.call_site()));
+    Ok(call.apply(kernel))
+}
+
+/// The generator of Spark's `XORShiftRandom`, with the seed spread as there.
+struct Generator {
+    state: (i64, Option<f64>),
+}
+
+impl Generator {
+    fn next(&mut self, bits: u32) -> i64 {
+        let mut seed = self.state.0.cast_unsigned();
+        seed ^= seed << 21;
+        seed ^= seed >> 35;
+        seed ^= seed << 4;
+        self.state.0 = seed.cast_signed();
+        (seed & ((1 << bits) - 1)).cast_signed()
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "53 bits are what a double holds")]
+    fn next_double(&mut self) -> f64 {
+        let high = self.next(26) << 27;
+        (high + self.next(27)) as f64 / (1_i64 << 53) as f64
+    }
+
+    /// Marsaglia's polar method, as in Java's `Random`.
+    fn next_gaussian(&mut self) -> f64 {
+        if let Some(kept) = self.state.1.take() {
+            return kept;
+        }
+        loop {
+            let (x, y) = (2.0 * self.next_double() - 1.0, 2.0 * self.next_double() - 1.0);
+            let square = x * x + y * y;
+            if square < 1.0 && square != 0.0 {
+                let factor = (-2.0 * square.ln() / square).sqrt();
+                self.state.1 = Some(y * factor);
+                return x * factor;
+            }
+        }
+    }
+}
+
+fn generate(args: &Args<'_>, next: fn(&mut Generator) -> f64) -> Result<ArrayRef> {
+    let (seeds, sites) = (args.values::<Int64Type>(0)?, args.values::<Int64Type>(1)?);
+    if args.rows == 0 {
+        return Ok(Arc::new(PrimitiveArray::<Float64Type>::from(Vec::<f64>::new())));
+    }
+    let task = TaskState::current();
+    let seed = if seeds.is_null(0) { 0 } else { seeds.value(0) };
+    let start = || spread(seed.wrapping_add(task.partition().into()));
+    let values: Vec<f64> = task.with_generator(sites.value(0), start, |state| {
+        let mut generator = Generator { state: *state };
+        let values = (0..args.rows).map(|_| next(&mut generator)).collect();
+        *state = generator.state;
+        values
+    });
+    Ok(Arc::new(PrimitiveArray::<Float64Type>::from(values)))
+}
+
+/// The seed's bits, spread by two hashes.
+fn spread(seed: i64) -> i64 {
+    let bytes = seed.to_be_bytes();
+    let low = murmur(bytes, 0x3c07_4a61);
+    let high = murmur(bytes, low);
+    (u64::from(high) << 32 | u64::from(low)).cast_signed()
+}
+
+/// Murmur3 of eight bytes.
+fn murmur(bytes: [u8; 8], seed: u32) -> u32 {
+    let (words, _) = bytes.as_chunks::<4>();
+    let mixed = words.iter().fold(seed, |hash, word| {
+        let k = u32::from_le_bytes(*word)
+            .wrapping_mul(0xcc9e_2d51)
+            .rotate_left(15)
+            .wrapping_mul(0x1b87_3593);
+        (hash ^ k).rotate_left(13).wrapping_mul(5).wrapping_add(0xe654_6b64)
+    });
+    let hash = mixed ^ 8;
+    let hash = (hash ^ hash >> 16).wrapping_mul(0x85eb_ca6b);
+    let hash = (hash ^ hash >> 13).wrapping_mul(0xc2b2_ae35);
+    hash ^ hash >> 16
+}
+
+fn uuid(args: &Args<'_>) -> Result<ArrayRef> {
+    let one = |_| {
+        let bits: u128 = rand::random();
+        let bits = bits & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+        let text = format!("{bits:032x}");
+        format!(
+            "{}-{}-{}-{}-{}",
+            &text[..8],
+            &text[8..12],
+            &text[12..16],
+            &text[16..20],
+            &text[20..]
+        )
+    };
+    Ok(Arc::new((0..args.rows).map(one).map(Some).collect::<StringArray>()))
+}
+
+/// The partition in the upper 31 bits, the row in the lower 33.
+fn increasing(args: &Args<'_>) -> Result<ArrayRef> {
+    let sites = args.values::<Int64Type>(0)?;
+    if args.rows == 0 {
+        return Ok(Arc::new(PrimitiveArray::<Int64Type>::from(Vec::<i64>::new())));
+    }
+    let task = TaskState::current();
+    let base = i64::from(task.partition()) << 33;
+    let count = i64::try_from(args.rows).unwrap_or(i64::MAX);
+    let first = task.with_generator(
+        sites.value(0),
+        || 0,
+        |state| {
+            let first = state.0;
+            state.0 += count;
+            first
+        },
+    );
+    Ok(Arc::new(PrimitiveArray::<Int64Type>::from_iter_values(
+        (first..first + count).map(|row| base + row),
+    )))
+}
+
+/// Null if the condition holds, an error otherwise.
+fn assert_true(mut call: Call<'_>) -> Result<Expr, FunctionError> {
+    call.default(2, ScalarValue::from("The condition is not true!"));
+    let message = call.args.swap_remove(1);
+    let registry = crate::Registry::new();
+    let raise = registry.scalar("raise_error", vec![message], &[DataType::Utf8], call.ctx)?;
+    let args = vec![call.args.swap_remove(0), Expr::Literal(ScalarValue::Null, None), raise];
+    registry.scalar("if", args, &[DataType::Boolean, DataType::Null, DataType::Null], call.ctx)
+}

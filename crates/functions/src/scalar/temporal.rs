@@ -1,0 +1,337 @@
+//! Arithmetic with dates, timestamps and intervals.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
+use datafusion::arrow::compute;
+use datafusion::arrow::datatypes::{
+    DataType, Date32Type, DurationMicrosecondType, Float64Type, Int32Type, IntervalMonthDayNano,
+    IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType, TimestampMicrosecondType,
+};
+use datafusion::common::{Result, ScalarValue, not_impl_err};
+use datafusion::logical_expr::Expr;
+
+use super::arithmetic::{Operator, Overflow, overflowed, zero};
+use crate::calendar::{MICROS_PER_DAY, add_months};
+use crate::cast::{Clock, zone_of};
+use crate::kernel::{Args, Kernel, Nulls, returns};
+use crate::registry::Call;
+use crate::types::{CALENDAR_INTERVAL, DAY_TIME, YEAR_MONTH, timestamp};
+use crate::{FunctionError, run_time_error};
+
+pub(super) const KERNELS: &[Kernel] = &[
+    TIME_ADD,
+    TIME_SUBTRACT,
+    DATE_ADD,
+    DATE_SUBTRACT,
+    DATE_DIFFERENCE,
+    TIME_DIFFERENCE,
+    SCALE,
+    SCALE_DOWN,
+    INTERVAL_ADD,
+    INTERVAL_SUBTRACT,
+];
+
+const TIME_ADD: Kernel = Kernel::new("spark_time_add", returns::first, |args| time_add(args, 1));
+const TIME_SUBTRACT: Kernel =
+    Kernel::new("spark_time_subtract", returns::first, |args| time_add(args, -1));
+/// Date and a number of days.
+pub(super) const DATE_ADD: Kernel =
+    Kernel::new("spark_date_add", returns::date, |args| date_add(args, 1));
+/// Date and a number of days before it.
+pub(super) const DATE_SUBTRACT: Kernel =
+    Kernel::new("spark_date_sub", returns::date, |args| date_add(args, -1));
+const DATE_DIFFERENCE: Kernel =
+    Kernel::new("spark_date_difference", returns::day_time, date_difference);
+const TIME_DIFFERENCE: Kernel =
+    Kernel::new("spark_time_difference", returns::day_time, time_difference);
+const SCALE: Kernel =
+    Kernel::new("spark_interval_multiply", returns::first, |args| scale(args, Operator::Multiply));
+const SCALE_DOWN: Kernel =
+    Kernel::new("spark_interval_divide", returns::first, |args| scale(args, Operator::Divide))
+        .nulls(Nulls::Strict);
+const INTERVAL_ADD: Kernel =
+    Kernel::new("spark_interval_add", returns::calendar_interval, |args| calendar(args, 1));
+const INTERVAL_SUBTRACT: Kernel =
+    Kernel::new("spark_interval_subtract", returns::calendar_interval, |args| calendar(args, -1));
+
+/// Whether a type takes part in this arithmetic.
+pub(super) fn is_temporal(data_type: &DataType) -> bool {
+    is_interval(data_type) || matches!(data_type, DataType::Date32 | DataType::Timestamp(..))
+}
+
+fn is_interval(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Duration(_) | DataType::Interval(_))
+}
+
+/// `left operator right` where a side is a date, a timestamp or an interval.
+pub(super) fn build(
+    mut call: Call<'_>,
+    operator: Operator,
+    overflow: Overflow,
+) -> Result<Expr, FunctionError> {
+    use DataType::{Date32, Timestamp, Utf8};
+    // A null takes the type that makes sense of the other.
+    for index in 0..2 {
+        if call.types[index] == DataType::Null {
+            let other = &call.types[1 - index];
+            let target = if *other == Date32 { DataType::Int32 } else { DAY_TIME };
+            call.cast(index, &if is_interval(other) { other.clone() } else { target })?;
+        }
+    }
+    let moves_left =
+        operator == Operator::Add && (is_interval(&call.types[0]) || !is_temporal(&call.types[0]));
+    if moves_left && matches!(call.types[1], Date32 | Timestamp(..)) {
+        call.args.swap(0, 1);
+        call.types.swap(0, 1);
+    }
+    let subtracts = operator == Operator::Subtract;
+    match (operator, call.types[0].clone(), call.types[1].clone()) {
+        (Operator::Add | Operator::Subtract, Date32, right)
+            if crate::types::is_integral(&right) =>
+        {
+            call.cast(1, &DataType::Int32)?;
+            Ok(call.apply(if subtracts { DATE_SUBTRACT } else { DATE_ADD }))
+        }
+        (Operator::Subtract, Date32, Date32) => Ok(call.apply(DATE_DIFFERENCE)),
+        (Operator::Subtract, Date32 | Timestamp(..) | Utf8, Date32 | Timestamp(..) | Utf8) => {
+            let common = call.unify(0)?;
+            Ok(call.apply(if common == Date32 { DATE_DIFFERENCE } else { TIME_DIFFERENCE }))
+        }
+        (Operator::Add | Operator::Subtract, left, right)
+            if is_interval(&right) && !is_interval(&left) =>
+        {
+            time_and_interval(call, subtracts)
+        }
+        (Operator::Add | Operator::Subtract, left, right) if left == right => {
+            if left == CALENDAR_INTERVAL {
+                return Ok(call.apply(if subtracts { INTERVAL_SUBTRACT } else { INTERVAL_ADD }));
+            }
+            Ok(call.apply(super::operator::kernel_of(operator, overflow)))
+        }
+        (Operator::Add | Operator::Subtract, left, right)
+            if is_interval(&left) && is_interval(&right) =>
+        {
+            Ok(call.apply(if subtracts { INTERVAL_SUBTRACT } else { INTERVAL_ADD }))
+        }
+        (Operator::Multiply | Operator::Divide, left, right) => {
+            if !is_interval(&left) && operator == Operator::Multiply {
+                call.args.swap(0, 1);
+                call.types.swap(0, 1);
+            }
+            let (interval, number) = if is_interval(&left) { (left, right) } else { (right, left) };
+            let is_number = crate::types::is_numeric(&number) || number == Utf8;
+            if !matches!(
+                interval,
+                DataType::Duration(_) | DataType::Interval(IntervalUnit::YearMonth)
+            ) || !is_number
+            {
+                return Err(differing(&call));
+            }
+            call.cast(1, &DataType::Float64)?;
+            Ok(call.apply(if operator == Operator::Multiply { SCALE } else { SCALE_DOWN }))
+        }
+        _ => Err(differing(&call)),
+    }
+}
+
+fn differing(call: &Call<'_>) -> FunctionError {
+    FunctionError::DifferingTypes { name: call.name.to_owned(), types: call.types.clone() }
+}
+
+fn time_and_interval(mut call: Call<'_>, subtracts: bool) -> Result<Expr, FunctionError> {
+    match (&call.types[0], &call.types[1]) {
+        (DataType::Date32 | DataType::Timestamp(..), _) => {}
+        (DataType::Utf8, _) => call.cast(0, &timestamp())?,
+        _ => return Err(differing(&call)),
+    }
+    if call.types[0] == DataType::Date32 && call.types[1] == DAY_TIME {
+        // Spark knows from the interval's type that it holds days only; here a constant tells.
+        let whole_days = match &call.args[1] {
+            Expr::Literal(ScalarValue::DurationMicrosecond(Some(micros)), _)
+                if micros % MICROS_PER_DAY == 0 =>
+            {
+                i32::try_from(micros / MICROS_PER_DAY).ok()
+            }
+            _ => None,
+        };
+        if let Some(days) = whole_days {
+            call.args.truncate(1);
+            call.push(ScalarValue::from(days));
+            return Ok(call.apply(if subtracts { DATE_SUBTRACT } else { DATE_ADD }));
+        }
+        call.cast(0, &timestamp())?;
+    }
+    if matches!(call.types[0], DataType::Timestamp(_, Some(_))) {
+        call.push_zone();
+    } else {
+        call.push(ScalarValue::from("UTC"));
+    }
+    Ok(call.apply(if subtracts { TIME_SUBTRACT } else { TIME_ADD }))
+}
+
+/// Months, days and microseconds of any interval.
+fn parts(array: &ArrayRef, row: usize) -> Result<(i64, i64, i64)> {
+    Ok(match array.data_type() {
+        DataType::Duration(_) => {
+            let micros = array.as_primitive::<DurationMicrosecondType>().value(row);
+            (0, micros / MICROS_PER_DAY, micros % MICROS_PER_DAY)
+        }
+        DataType::Interval(IntervalUnit::YearMonth) => {
+            (array.as_primitive::<IntervalYearMonthType>().value(row).into(), 0, 0)
+        }
+        DataType::Interval(IntervalUnit::MonthDayNano) => {
+            let value = array.as_primitive::<IntervalMonthDayNanoType>().value(row);
+            (value.months.into(), value.days.into(), value.nanoseconds / 1000)
+        }
+        other => return not_impl_err!("an interval of type {other}"),
+    })
+}
+
+fn time_add(args: &Args<'_>, sign: i64) -> Result<ArrayRef> {
+    let (times, intervals) = (args.array(0)?, args.array(1)?);
+    let both = |row| times.is_valid(row) && intervals.is_valid(row);
+    if let DataType::Date32 = times.data_type() {
+        let dates = args.values::<Date32Type>(0)?;
+        let mut out = Vec::with_capacity(args.rows);
+        for row in 0..args.rows {
+            if !both(row) {
+                out.push(None);
+                continue;
+            }
+            let (months, days, micros) = parts(intervals, row)?;
+            if micros != 0 {
+                return Err(run_time_error(
+                    "INVALID_INTERVAL_WITH_MICROSECONDS_ADDITION",
+                    "Cannot add an interval to a date because its microseconds part is not 0. If necessary set \"spark.sql.ansi.enabled\" to \"false\" to bypass this error.",
+                ));
+            }
+            let day = add_months(dates.value(row).into(), sign * months) + sign * days;
+            out.push(Some(i32::try_from(day).map_err(|_| overflowed("integer overflow", ""))?));
+        }
+        return Ok(Arc::new(PrimitiveArray::<Date32Type>::from(out)));
+    }
+    let clock = match times.data_type() {
+        DataType::Timestamp(_, Some(_)) => Clock::Zoned(zone_of(args.constant_string(2)?)?),
+        _ => Clock::Local,
+    };
+    let values = args.values::<TimestampMicrosecondType>(0)?;
+    let mut out = Vec::with_capacity(args.rows);
+    for row in 0..args.rows {
+        if !both(row) {
+            out.push(None);
+            continue;
+        }
+        let (months, days, micros) = parts(intervals, row)?;
+        let mut value = values.value(row);
+        if months != 0 || days != 0 {
+            let local = clock.shows(value);
+            let day = add_months(local.div_euclid(MICROS_PER_DAY), sign * months) + sign * days;
+            let moved = day
+                .checked_mul(MICROS_PER_DAY)
+                .and_then(|d| d.checked_add(local.rem_euclid(MICROS_PER_DAY)));
+            value = clock.at(moved.ok_or_else(|| overflowed("long overflow", ""))?);
+        }
+        out.push(Some(
+            value.checked_add(sign * micros).ok_or_else(|| overflowed("long overflow", ""))?,
+        ));
+    }
+    let array = PrimitiveArray::<TimestampMicrosecondType>::from(out);
+    Ok(Arc::new(array.with_data_type(times.data_type().clone())))
+}
+
+fn date_add(args: &Args<'_>, sign: i32) -> Result<ArrayRef> {
+    let (dates, days) = (args.values::<Date32Type>(0)?, args.values::<Int32Type>(1)?);
+    let sum = compute::try_binary(dates, days, |date, days| {
+        let moved = days.checked_mul(sign).and_then(|days| date.checked_add(days));
+        moved.ok_or_else(|| arrow::error::ArrowError::ArithmeticOverflow(String::new()))
+    });
+    let sum: PrimitiveArray<Date32Type> = sum.map_err(|_| overflowed("integer overflow", ""))?;
+    Ok(Arc::new(sum))
+}
+
+fn date_difference(args: &Args<'_>) -> Result<ArrayRef> {
+    let (left, right) = (args.values::<Date32Type>(0)?, args.values::<Date32Type>(1)?);
+    let result: PrimitiveArray<DurationMicrosecondType> = compute::binary(left, right, |l, r| {
+        (i64::from(l) - i64::from(r)).saturating_mul(MICROS_PER_DAY)
+    })?;
+    Ok(Arc::new(result))
+}
+
+fn time_difference(args: &Args<'_>) -> Result<ArrayRef> {
+    let (left, right) =
+        (args.values::<TimestampMicrosecondType>(0)?, args.values::<TimestampMicrosecondType>(1)?);
+    let result: PrimitiveArray<DurationMicrosecondType> =
+        compute::binary(left, right, i64::wrapping_sub)?;
+    Ok(Arc::new(result))
+}
+
+fn scale(args: &Args<'_>, operator: Operator) -> Result<ArrayRef> {
+    let factors = args.values::<Float64Type>(1)?;
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "the result is rounded to whole units, checked against the range"
+    )]
+    let of = |value: i64, factor: f64| {
+        if operator == Operator::Divide && factor == 0.0 {
+            return Err(zero(operator));
+        }
+        let result = if operator == Operator::Divide {
+            value as f64 / factor
+        } else {
+            value as f64 * factor
+        };
+        let rounded = result.round();
+        if rounded.abs() < 9.2e18 {
+            Ok(rounded as i64)
+        } else {
+            Err(overflowed("interval overflow", ""))
+        }
+    };
+    let intervals = args.array(0)?;
+    let longs: Vec<Option<i64>> = match intervals.data_type() {
+        DataType::Duration(_) => args.values::<DurationMicrosecondType>(0)?.iter().collect(),
+        _ => args.values::<IntervalYearMonthType>(0)?.iter().map(|v| v.map(i64::from)).collect(),
+    };
+    let mut out = Vec::with_capacity(args.rows);
+    for (value, factor) in longs.into_iter().zip(factors) {
+        out.push(match (value, factor) {
+            (Some(value), Some(factor)) => Some(of(value, factor)?),
+            _ => None,
+        });
+    }
+    if *intervals.data_type() == DAY_TIME {
+        return Ok(Arc::new(PrimitiveArray::<DurationMicrosecondType>::from(out)));
+    }
+    let months: Option<Vec<Option<i32>>> = out
+        .into_iter()
+        .map(|v| v.map_or(Some(None), |v| i32::try_from(v).ok().map(Some)))
+        .collect();
+    let months = months.ok_or_else(|| overflowed("interval overflow", ""))?;
+    debug_assert_eq!(*intervals.data_type(), YEAR_MONTH);
+    Ok(Arc::new(PrimitiveArray::<IntervalYearMonthType>::from(months)))
+}
+
+/// Intervals of any kind added as calendar intervals.
+fn calendar(args: &Args<'_>, sign: i64) -> Result<ArrayRef> {
+    let (left, right) = (args.array(0)?, args.array(1)?);
+    let mut out = Vec::with_capacity(args.rows);
+    for row in 0..args.rows {
+        if left.is_null(row) || right.is_null(row) {
+            out.push(None);
+            continue;
+        }
+        let ((m1, d1, u1), (m2, d2, u2)) = (parts(left, row)?, parts(right, row)?);
+        let months = i32::try_from(m1 + sign * m2).ok();
+        let days = i32::try_from(d1 + sign * d2).ok();
+        let nanos = u1.checked_add(sign * u2).and_then(|u| u.checked_mul(1000));
+        match (months, days, nanos) {
+            (Some(months), Some(days), Some(nanos)) => {
+                out.push(Some(IntervalMonthDayNano::new(months, days, nanos)));
+            }
+            _ => return Err(overflowed("interval overflow", "")),
+        }
+    }
+    Ok(Arc::new(PrimitiveArray::<IntervalMonthDayNanoType>::from(out)))
+}

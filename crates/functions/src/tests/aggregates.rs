@@ -1,0 +1,161 @@
+//! Aggregates, in one phase and in two.
+
+use super::*;
+use crate::{AggregateCall, WindowCall};
+use datafusion::arrow::datatypes::Schema;
+use datafusion::datasource::MemTable;
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+/// Rows of two columns, in three partitions, so that two phases happen.
+fn table(x: &[ScalarValue], k: &[ScalarValue]) -> MemTable {
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("x", x[0].data_type(), true),
+        Field::new("k", k[0].data_type(), true),
+    ]));
+    let batch = |from: usize, to: usize| {
+        let column =
+            |values: &[ScalarValue]| ScalarValue::iter_to_array(values[from..to].to_vec()).unwrap();
+        vec![RecordBatch::try_new(Arc::clone(&schema), vec![column(x), column(k)]).unwrap()]
+    };
+    let third = x.len() / 3;
+    let parts = vec![batch(0, third), batch(third, 2 * third), batch(2 * third, x.len())];
+    MemTable::try_new(Arc::clone(&schema), parts).unwrap()
+}
+
+async fn aggregated(
+    name: &str,
+    x: &[ScalarValue],
+    extra: Vec<ScalarValue>,
+    grouped: bool,
+    distinct: bool,
+) -> String {
+    let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(3));
+    let k = if extra.is_empty() { vec![i(1); x.len()] } else { x.to_vec() };
+    let frame = session.read_table(Arc::new(table(x, &k))).unwrap();
+    let ctx = Context::default();
+    let types: Vec<_> =
+        std::iter::once(x[0].data_type()).chain(extra.iter().map(ScalarValue::data_type)).collect();
+    let args = std::iter::once(col("x"))
+        .chain(extra.into_iter().map(|v| Expr::Literal(v, None)))
+        .collect();
+    let call = AggregateCall {
+        name,
+        args,
+        types: &types,
+        distinct,
+        filter: None,
+        order_by: vec![],
+        ignore_nulls: false,
+    };
+    let expr = match Registry::new().aggregate(call, &ctx) {
+        Ok(expr) => expr,
+        Err(error) => return format!("! {}", error.describe(name, &[]).class),
+    };
+    assert!(matches!(expr, Expr::AggregateFunction(_)));
+    let keys = if grouped {
+        vec![datafusion::logical_expr::binary_expr(
+            col("k"),
+            datafusion::logical_expr::Operator::IsNotDistinctFrom,
+            col("k"),
+        )]
+    } else {
+        vec![]
+    };
+    match frame
+        .aggregate(keys, vec![expr.alias("r")])
+        .unwrap()
+        .select_columns(&["r"])
+        .unwrap()
+        .collect()
+        .await
+    {
+        Ok(batches) => {
+            let array = batches.iter().find(|b| b.num_rows() == 1).unwrap().column(0);
+            format!("{} {}", simple_type(array.data_type()), show(array, "UTC").unwrap().value(0))
+        }
+        Err(error) => match crate::parse_error(&error.to_string()) {
+            Some((class, _)) => format!("! {class}"),
+            None => error.to_string(),
+        },
+    }
+}
+
+#[tokio::test]
+async fn aggregates_give_spark_s_answers() {
+    let numbers = [i(1), i(2), ScalarValue::Int32(None), i(4), i(4), i(10)];
+    let decimals = [dec(100, 15, 2), dec(200, 15, 2), dec(200, 15, 2)];
+    let spread = [i(-10), i(-20), i(100), i(1000)];
+    let large = [l(i64::MAX), l(1), l(1)];
+    let texts = [s("a"), s("b"), s("a")];
+    let flags = [b(true), b(false), b(true)];
+    let cases: Vec<(&str, &[ScalarValue], Vec<ScalarValue>, &str)> = vec![
+        ("sum", &numbers, vec![], "bigint 21"),
+        ("avg", &numbers, vec![], "double 4.2"),
+        ("count", &numbers, vec![], "bigint 5"),
+        ("min", &numbers, vec![], "int 1"),
+        ("max", &numbers, vec![], "int 10"),
+        ("sum", &decimals, vec![], "decimal(25,2) 5.00"),
+        ("avg", &decimals, vec![], "decimal(19,6) 1.666667"),
+        ("median", &numbers, vec![], "double 4.0"),
+        ("percentile", &numbers, vec![d(0.25)], "double 2.0"),
+        ("percentile_approx", &numbers, vec![d(0.5)], "int 4"),
+        ("mode", &numbers, vec![], "int 4"),
+        ("approx_count_distinct", &numbers, vec![], "bigint 4"),
+        ("collect_list", &texts, vec![], "array<string> [a, b, a]"),
+        ("collect_set", &texts, vec![], "array<string> [a, b]"),
+        ("stddev_pop", &numbers, vec![], "double 3.124099870362662"),
+        ("skewness", &spread, vec![], "double 1.1135657469022011"),
+        ("kurtosis", &spread, vec![], "double -0.7014368047529627"),
+        ("bool_and", &flags, vec![], "boolean false"),
+        ("some", &flags, vec![], "boolean true"),
+        ("count_if", &flags, vec![], "bigint 2"),
+        ("bit_xor", &numbers, vec![], "int 9"),
+        ("max_by", &texts, vec![i(1)], "string a"),
+        ("sum", &large, vec![], "! ARITHMETIC_OVERFLOW"),
+        ("try_sum", &large, vec![], "bigint NULL"),
+        ("percentile", &numbers, vec![d(1.5)], "! DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE"),
+    ];
+    for (name, values, extra, expected) in cases {
+        for grouped in [false, true] {
+            let found = aggregated(name, values, extra.clone(), grouped, false).await;
+            if name.starts_with("collect") {
+                // The order of arrival is not promised.
+                let sorted = |text: &str| {
+                    let mut chars: Vec<_> = text.chars().collect();
+                    chars.sort_unstable();
+                    chars
+                };
+                assert_eq!(sorted(&found), sorted(expected), "{name}");
+                continue;
+            }
+            assert_eq!(found, expected, "{name} grouped: {grouped}");
+        }
+    }
+    assert_eq!(aggregated("sum", &numbers, vec![], true, true).await, "bigint 17");
+    assert_eq!(aggregated("count", &numbers, vec![], false, true).await, "bigint 4");
+}
+
+#[test]
+fn window_functions_have_spark_s_types() {
+    let ctx = Context::default();
+    let call = |name, args: Vec<Expr>, types| AggregateCall {
+        name,
+        args,
+        types,
+        distinct: false,
+        filter: None,
+        order_by: vec![],
+        ignore_nulls: false,
+    };
+    let WindowCall { result, .. } =
+        Registry::new().window(call("row_number", vec![], &[]), &ctx).unwrap();
+    assert_eq!(result, Some(DataType::Int32));
+    let types = [DataType::Int32, DataType::Int32, DataType::Int64];
+    let lag = Registry::new().window(
+        call("lag", vec![col("x"), Expr::Literal(i(1), None), Expr::Literal(l(0), None)], &types),
+        &ctx,
+    );
+    assert_eq!(lag.unwrap().args.len(), 3);
+    let sum = Registry::new().window(call("sum", vec![col("x")], &types[..1]), &ctx).unwrap();
+    assert_eq!(sum.function.name(), "spark_sum");
+}

@@ -1,0 +1,112 @@
+//! Strings and patterns.
+
+use super::*;
+
+#[test]
+fn strings() {
+    check("upper", &[s("SparkSql")], "string SPARKSQL");
+    check("initcap", &[s("sPark sql")], "string Spark Sql");
+    check("length", &[s("Spark SQL ")], "int 10");
+    check("length", &[s("größe")], "int 5");
+    check("length", &[bin(b"xy")], "int 2");
+    check("octet_length", &[s("ö")], "int 2");
+    check("concat", &[s("a"), i(1), s("c")], "string a1c");
+    check("concat", &[s("a"), N], "string NULL");
+    check("concat", &[ints(&[Some(1)]), ints(&[None, Some(2)])], "array<int> [1, NULL, 2]");
+    check("concat_ws", &[s("/"), s("foo"), N, strs(&["a", "b"])], "string foo/a/b");
+    check("substring", &[s("Spark SQL"), i(5)], "string k SQL");
+    check("substring", &[s("Spark SQL"), i(-3)], "string SQL");
+    check("substring", &[s("Spark SQL"), i(5), i(1)], "string k");
+    check("substring", &[s("Spark SQL"), i(0), i(2)], "string Sp");
+    check("left", &[s("Spark SQL"), i(3)], "string Spa");
+    check("right", &[s("Spark SQL"), i(3)], "string SQL");
+    check("trim", &[s("    SparkSQL   ")], "string SparkSQL");
+    check("ltrim", &[s("  a ")], "string a ");
+    check("lpad", &[s("hi"), i(5), s("??")], "string ???hi");
+    check("rpad", &[s("hi"), i(1), s("??")], "string h");
+    check("lpad", &[s("hi"), i(5)], "string    hi");
+    check("repeat", &[s("123"), i(2)], "string 123123");
+    check("reverse", &[s("Spark SQL")], "string LQS krapS");
+    check("reverse", &[ints(&[Some(2), Some(1)])], "array<int> [1, 2]");
+    check("instr", &[s("SparkSQL"), s("SQL")], "int 6");
+    check("locate", &[s("bar"), s("foobarbar"), i(5)], "int 7");
+    check("replace", &[s("ABCabc"), s("abc"), s("DEF")], "string ABCDEF");
+    check("translate", &[s("AaBbCc"), s("abc"), s("123")], "string A1B2C3");
+    check("overlay", &[s("Spark SQL"), s("_"), i(6)], "string Spark_SQL");
+    check("overlay", &[s("Spark SQL"), s("ANSI "), i(7), i(0)], "string Spark ANSI SQL");
+    check("substring_index", &[s("www.apache.org"), s("."), i(2)], "string www.apache");
+    check("substring_index", &[s("www.apache.org"), s("."), i(-1)], "string org");
+    check("split_part", &[s("11.12.13"), s("."), i(-1)], "string 13");
+    check("find_in_set", &[s("ab"), s("abc,b,ab,c,def")], "int 3");
+    check("levenshtein", &[s("kitten"), s("sitting")], "int 3");
+    check("soundex", &[s("Miller")], "string M460");
+    check("ascii", &[s("222")], "int 50");
+    check("chr", &[i(65)], "string A");
+    check("startswith", &[s("Spark SQL"), s("Spark")], "boolean true");
+    check("contains", &[s("Spark SQL"), s("SQL")], "boolean true");
+    check("elt", &[i(1), s("scala"), s("java")], "string scala");
+    check(
+        "format_string",
+        &[s("Hello World %d %s"), i(100), s("days")],
+        "string Hello World 100 days",
+    );
+    check(
+        "format_string",
+        &[s("%05.1f|%-4s|%,d|%x"), d(3.25), s("ab"), i(1_234_567), i(255)],
+        "string 003.3|ab  |1,234,567|ff",
+    );
+    check("format_number", &[d(12_332.123_456), i(4)], "string 12,332.1235");
+    check("space", &[i(2)], "string   ");
+    check("luhn_check", &[s("8112189876")], "boolean true");
+    check("upper", &[i(1)], "string 1");
+}
+
+#[test]
+fn patterns() {
+    check("like", &[s("Spark"), s("_park")], "boolean true");
+    check("ilike", &[s("Spark"), s("_PARK")], "boolean true");
+    check_constant(
+        "like",
+        &[s("%SystemDrive%/Users"), s("/%SystemDrive/%//Users%"), s("/")],
+        "boolean true",
+    );
+    check("rlike", &[s("abc123"), s("\\d+")], "boolean true");
+    check("regexp_replace", &[s("100-200"), s("(\\d+)"), s("num")], "string num-num");
+    check("regexp_replace", &[s("ab"), s("(a)(b)"), s("$2$1")], "string ba");
+    check("regexp_extract", &[s("100-200"), s("(\\d+)-(\\d+)"), i(1)], "string 100");
+    check(
+        "regexp_extract",
+        &[s("100-200"), s("(\\d+)"), i(2)],
+        "! INVALID_PARAMETER_VALUE.REGEX_GROUP_INDEX",
+    );
+    check(
+        "regexp_extract_all",
+        &[s("100-200, 300-400"), s("(\\d+)-(\\d+)"), i(1)],
+        "array<string> [100, 300]",
+    );
+    check("regexp_count", &[s("Steven Jones and Stephen Smith"), s("Ste(v|ph)en")], "int 2");
+    check("split", &[s("oneAtwoBthreeC"), s("[ABC]")], "array<string> [one, two, three, ]");
+    check("split", &[s("oneAtwoBthreeC"), s("[ABC]"), i(2)], "array<string> [one, twoBthreeC]");
+    check("rlike", &[s("a"), s("(")], "! INVALID_PARAMETER_VALUE.PATTERN");
+}
+
+#[test]
+fn json() {
+    check("get_json_object", &[s("{\"a\":\"b\"}"), s("$.a")], "string b");
+    check("get_json_object", &[s("[{\"a\":{\"b\":1.5}}]"), s("$[0].a.b")], "string 1.5");
+    check(
+        "get_json_object",
+        &[s("[{\"a\":\"b\"},{\"a\":\"c\"}]"), s("$[*].a")],
+        "string [\"b\",\"c\"]",
+    );
+    check(
+        "get_json_object",
+        &[s("{\"z\":{\"y\":1.50, \"x\":[\"q\\\"\"]}}"), s("$.z")],
+        "string {\"y\":1.50,\"x\":[\"q\\\"\"]}",
+    );
+    check("get_json_object", &[s(&"[".repeat(100_000)), s("$.a")], "string NULL");
+    check("get_json_object", &[s("nonsense"), s("$.a")], "string NULL");
+    check("json_array_length", &[s("[1,2,3]")], "int 3");
+    check("json_object_keys", &[s("{\"b\":1,\"a\":2}")], "array<string> [b, a]");
+    check("to_json", &[ints(&[Some(1), None])], "string [1,null]");
+}

@@ -1,0 +1,273 @@
+//! Spark's type rules: names, common types, results of decimal arithmetic.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
+
+use crate::Context;
+
+/// The type of Spark's `timestamp`.
+pub(crate) fn timestamp() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+/// The type of Spark's `timestamp_ntz`.
+pub(crate) const TIMESTAMP_NTZ: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
+/// The type of Spark's day-time interval.
+pub(crate) const DAY_TIME: DataType = DataType::Duration(TimeUnit::Microsecond);
+/// The type of Spark's year-month interval.
+pub(crate) const YEAR_MONTH: DataType = DataType::Interval(IntervalUnit::YearMonth);
+/// The type of Spark's calendar interval.
+pub(crate) const CALENDAR_INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+
+/// An array type as this room makes it.
+pub(crate) fn list(element: DataType) -> DataType {
+    DataType::List(Arc::new(Field::new_list_field(element, true)))
+}
+
+/// A map type as this room makes it.
+pub(crate) fn map(key: DataType, value: DataType) -> DataType {
+    let fields = vec![Field::new("key", key, false), Field::new("value", value, true)];
+    DataType::Map(Arc::new(Field::new("entries", DataType::Struct(fields.into()), false)), false)
+}
+
+/// Key and value type of a map.
+pub(crate) fn entry_types(data_type: &DataType) -> Option<(&DataType, &DataType)> {
+    let DataType::Map(entries, _) = data_type else { return None };
+    match entries.data_type() {
+        DataType::Struct(fields) if fields.len() == 2 => {
+            Some((fields[0].data_type(), fields[1].data_type()))
+        }
+        _ => None,
+    }
+}
+
+/// A type's name in Spark's error messages: `BIGINT`, `ARRAY<STRING>`.
+pub fn sql_type(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Null => "VOID".into(),
+        DataType::Boolean => "BOOLEAN".into(),
+        DataType::Int8 => "TINYINT".into(),
+        DataType::Int16 => "SMALLINT".into(),
+        DataType::Int32 => "INT".into(),
+        DataType::Int64 => "BIGINT".into(),
+        DataType::Float32 => "FLOAT".into(),
+        DataType::Float64 => "DOUBLE".into(),
+        DataType::Decimal128(precision, scale) => format!("DECIMAL({precision},{scale})"),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "STRING".into(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "BINARY".into(),
+        DataType::Date32 => "DATE".into(),
+        DataType::Timestamp(_, Some(_)) => "TIMESTAMP".into(),
+        DataType::Timestamp(_, None) => "TIMESTAMP_NTZ".into(),
+        DataType::Duration(_) => "INTERVAL DAY TO SECOND".into(),
+        DataType::Interval(IntervalUnit::YearMonth) => "INTERVAL YEAR TO MONTH".into(),
+        DataType::Interval(_) => "INTERVAL".into(),
+        DataType::List(element) => format!("ARRAY<{}>", sql_type(element.data_type())),
+        DataType::Struct(fields) => {
+            let fields: Vec<_> = fields
+                .iter()
+                .map(|f| format!("{}: {}", f.name(), sql_type(f.data_type())))
+                .collect();
+            format!("STRUCT<{}>", fields.join(", "))
+        }
+        DataType::Map(..) => match entry_types(data_type) {
+            Some((key, value)) => format!("MAP<{}, {}>", sql_type(key), sql_type(value)),
+            None => "MAP".into(),
+        },
+        other => other.to_string().to_uppercase(),
+    }
+}
+
+/// A type's simple string: `bigint`, `array<string>`, `struct<a:int>`.
+pub(crate) fn simple_type(data_type: &DataType) -> String {
+    match data_type {
+        DataType::List(element) => format!("array<{}>", simple_type(element.data_type())),
+        DataType::Struct(fields) => {
+            let fields: Vec<_> = fields
+                .iter()
+                .map(|f| format!("{}:{}", f.name(), simple_type(f.data_type())))
+                .collect();
+            format!("struct<{}>", fields.join(","))
+        }
+        DataType::Map(..) => match entry_types(data_type) {
+            Some((key, value)) => format!("map<{},{}>", simple_type(key), simple_type(value)),
+            None => "map".into(),
+        },
+        other => sql_type(other).to_lowercase(),
+    }
+}
+
+/// Whether values are whole numbers of a machine width.
+pub(crate) fn is_integral(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64)
+}
+
+/// Whether values are numbers.
+pub(crate) fn is_numeric(data_type: &DataType) -> bool {
+    is_integral(data_type)
+        || matches!(data_type, DataType::Float32 | DataType::Float64 | DataType::Decimal128(..))
+}
+
+/// The decimal that holds every value of an integral type.
+pub(crate) fn decimal_of(data_type: &DataType) -> Option<(u8, i8)> {
+    match data_type {
+        DataType::Int8 => Some((3, 0)),
+        DataType::Int16 => Some((5, 0)),
+        DataType::Int32 => Some((10, 0)),
+        DataType::Int64 => Some((20, 0)),
+        DataType::Decimal128(precision, scale) => Some((*precision, *scale)),
+        _ => None,
+    }
+}
+
+/// The decimal type of `left operator right` for `+ - * / %`, by Spark's rules: at most 38 digits, of which at least six stay behind the point.
+pub fn decimal_result(operator: &str, left: (u8, i8), right: (u8, i8)) -> (u8, i8) {
+    let (p1, s1) = (i32::from(left.0), i32::from(left.1));
+    let (p2, s2) = (i32::from(right.0), i32::from(right.1));
+    let (precision, scale) = match operator {
+        "*" => (p1 + p2 + 1, s1 + s2),
+        "/" => {
+            let scale = 6.max(s1 + p2 + 1);
+            (p1 - s1 + s2 + scale, scale)
+        }
+        "%" => ((p1 - s1).min(p2 - s2) + s1.max(s2), s1.max(s2)),
+        "div" => (p1 - s1 + s2, 0),
+        _ => ((p1 - s1).max(p2 - s2) + s1.max(s2) + 1, s1.max(s2)),
+    };
+    adjusted(precision, scale)
+}
+
+/// Brings a decimal type down to 38 digits, first at the cost of digits behind the point, of which six (or all) stay.
+fn adjusted(precision: i32, scale: i32) -> (u8, i8) {
+    let (precision, scale) = if precision <= 38 {
+        (precision.max(1), scale)
+    } else {
+        let whole = precision - scale;
+        (38, (38 - whole).max(scale.min(6)))
+    };
+    (u8::try_from(precision).unwrap_or(38), i8::try_from(scale).unwrap_or(38))
+}
+
+/// The decimal that holds the values of both, capped at 38 digits.
+pub(crate) fn wider_decimal(left: (u8, i8), right: (u8, i8)) -> DataType {
+    let scale = i32::from(left.1).max(i32::from(right.1));
+    let whole =
+        (i32::from(left.0) - i32::from(left.1)).max(i32::from(right.0) - i32::from(right.1));
+    let (precision, scale) = if whole + scale <= 38 {
+        ((whole + scale).max(1), scale)
+    } else {
+        (38, (38 - whole).max(0).min(scale))
+    };
+    DataType::Decimal128(u8::try_from(precision).unwrap_or(38), i8::try_from(scale).unwrap_or(0))
+}
+
+/// Spark's least common type: what columns of a set operation, branches of `CASE`, values of `IN` and sides of a comparison become. `None` if there is none.
+pub fn common_type(types: &[DataType], ctx: &Context) -> Option<DataType> {
+    // Strings first: what they become must not depend on where they stand.
+    let (strings, others): (Vec<_>, Vec<_>) = types.iter().partition(|t| **t == DataType::Utf8);
+    let mut common = DataType::Null;
+    for data_type in others.into_iter().chain(strings) {
+        common = common_of_two(&common, data_type, ctx)?;
+    }
+    Some(common)
+}
+
+fn common_of_two(left: &DataType, right: &DataType, ctx: &Context) -> Option<DataType> {
+    use DataType::{Date32, Float32, Float64, List, Map, Null, Struct, Timestamp, Utf8};
+    if left == right {
+        return Some(left.clone());
+    }
+    match (left, right) {
+        (Null, other) | (other, Null) => Some(other.clone()),
+        (Utf8, other) | (other, Utf8) => with_string(other, ctx),
+        (List(l), List(r)) => Some(list(common_of_two(l.data_type(), r.data_type(), ctx)?)),
+        (Map(..), Map(..)) => {
+            let ((lk, lv), (rk, rv)) = (entry_types(left)?, entry_types(right)?);
+            Some(map(common_of_two(lk, rk, ctx)?, common_of_two(lv, rv, ctx)?))
+        }
+        (Struct(l), Struct(r)) if l.len() == r.len() => {
+            let fields = l.iter().zip(r.iter()).map(|(l, r)| {
+                let same_name = l.name().eq_ignore_ascii_case(r.name());
+                let data_type = common_of_two(l.data_type(), r.data_type(), ctx)?;
+                same_name
+                    .then(|| Field::new(l.name(), data_type, l.is_nullable() || r.is_nullable()))
+            });
+            Some(Struct(fields.collect::<Option<Vec<_>>>()?.into()))
+        }
+        (Date32, Timestamp(..)) => Some(right.clone()),
+        (Timestamp(..), Date32) => Some(left.clone()),
+        (Timestamp(..), Timestamp(..)) => Some(timestamp()),
+        (Float64, other) | (other, Float64) if is_numeric(other) => Some(Float64),
+        (Float32, DataType::Decimal128(..)) | (DataType::Decimal128(..), Float32) => Some(Float64),
+        // ANSI does not lose digits of a whole number in a float.
+        (Float32, other) | (other, Float32) if is_numeric(other) => {
+            Some(if ctx.ansi { Float64 } else { Float32 })
+        }
+        (DataType::Decimal128(..), _) | (_, DataType::Decimal128(..)) => {
+            Some(wider_decimal(decimal_of(left)?, decimal_of(right)?))
+        }
+        _ if is_integral(left) && is_integral(right) => {
+            Some(if decimal_of(left)?.0 > decimal_of(right)?.0 {
+                left.clone()
+            } else {
+                right.clone()
+            })
+        }
+        _ => None,
+    }
+}
+
+/// What a string and another type become: in ANSI mode the string gives way, otherwise the other becomes text.
+fn with_string(other: &DataType, ctx: &Context) -> Option<DataType> {
+    match other {
+        DataType::List(_) | DataType::Map(..) | DataType::Struct(_) => None,
+        _ if !ctx.ansi => match other {
+            DataType::Binary | DataType::Boolean => None,
+            _ => Some(DataType::Utf8),
+        },
+        other if is_integral(other) => Some(DataType::Int64),
+        DataType::Float32 | DataType::Decimal128(..) => Some(DataType::Float64),
+        other => Some(other.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_follow_spark_s_rules() {
+        assert_eq!(decimal_result("*", (15, 2), (16, 2)), (32, 4));
+        assert_eq!(decimal_result("+", (10, 0), (15, 2)), (16, 2));
+        assert_eq!(decimal_result("/", (15, 2), (15, 2)), (33, 18));
+        assert_eq!(decimal_result("/", (38, 10), (38, 10)), (38, 6));
+        assert_eq!(decimal_result("*", (38, 18), (38, 18)), (38, 6));
+        assert_eq!(decimal_result("%", (10, 2), (5, 3)), (5, 3));
+    }
+
+    #[test]
+    fn types_meet_where_spark_says() {
+        use DataType::{
+            Binary, Boolean, Date32, Decimal128, Float32, Float64, Int32, Int64, Null, Utf8,
+        };
+        let ansi = Context::default();
+        let legacy = Context { ansi: false, ..Context::default() };
+        let cases = [
+            (vec![Int32, Int64], &ansi, Some(Int64)),
+            (vec![Int32, Null, Utf8], &ansi, Some(Int64)),
+            (vec![Int32, Utf8], &legacy, Some(Utf8)),
+            (vec![Int64, Float32], &ansi, Some(Float64)),
+            (vec![Int64, Float32], &legacy, Some(Float32)),
+            (vec![Decimal128(5, 2), Int32], &ansi, Some(Decimal128(12, 2))),
+            (vec![Decimal128(5, 2), Float32], &ansi, Some(Float64)),
+            (vec![Date32, timestamp()], &ansi, Some(timestamp())),
+            (vec![Date32, Utf8], &ansi, Some(Date32)),
+            (vec![Boolean, Int32], &ansi, None),
+            (vec![Binary, Int32], &ansi, None),
+            (vec![list(Int32), list(Int64)], &ansi, Some(list(Int64))),
+        ];
+        for (types, ctx, expected) in cases {
+            assert_eq!(common_type(&types, ctx), expected, "{types:?}");
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Between messages and `model`. From the wire: `TryFrom`, which names the bad field. To the wire: `From`, which takes its argument
+//! apart, so that a new field breaks the build.
+
+use crate::pb;
+use model::{
+    Attempt, BlockProblem, Epoch, Fingerprint, MapOutput, MapOutputId, ShuffleId, StageId,
+    TaskFailure, TaskId, VolumeId,
+};
+
+/// A field of a message that is missing or cannot be what it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("field {0} is missing or malformed")]
+pub struct BadField(pub &'static str);
+
+impl From<BadField> for tonic::Status {
+    fn from(bad: BadField) -> Self {
+        Self::invalid_argument(bad.to_string())
+    }
+}
+
+/// A shuffle's id from its 32 bytes; `field` names where they stood.
+///
+/// # Errors
+/// If there are not 32 bytes.
+pub fn shuffle_id(bytes: &[u8], field: &'static str) -> Result<ShuffleId, BadField> {
+    bytes.try_into().map(|bytes| ShuffleId(Fingerprint(bytes))).map_err(|_| BadField(field))
+}
+
+/// A shuffle's id as its 32 bytes.
+pub fn shuffle_bytes(ShuffleId(Fingerprint(bytes)): ShuffleId) -> bytes::Bytes {
+    bytes::Bytes::copy_from_slice(&bytes)
+}
+
+impl From<Attempt> for pb::Attempt {
+    fn from(Attempt { task: TaskId { stage, partition }, number }: Attempt) -> Self {
+        Self { stage: stage.0, partition, number }
+    }
+}
+
+impl From<pb::Attempt> for Attempt {
+    fn from(pb::Attempt { stage, partition, number }: pb::Attempt) -> Self {
+        Self { task: TaskId { stage: StageId(stage), partition }, number }
+    }
+}
+
+impl From<MapOutput> for pb::MapOutput {
+    fn from(output: MapOutput) -> Self {
+        let MapOutput { id, attempt, epoch, volume, block_bytes, rows, row_checksum } = output;
+        let MapOutputId { shuffle, map } = id;
+        Self {
+            shuffle: shuffle_bytes(shuffle),
+            map,
+            attempt: Some(attempt.into()),
+            epoch: epoch.0,
+            volume: volume.0,
+            block_bytes,
+            rows,
+            row_checksum,
+        }
+    }
+}
+
+impl TryFrom<pb::MapOutput> for MapOutput {
+    type Error = BadField;
+
+    fn try_from(output: pb::MapOutput) -> Result<Self, BadField> {
+        let pb::MapOutput { shuffle, map, attempt, epoch, volume, block_bytes, rows, row_checksum } =
+            output;
+        Ok(Self {
+            id: MapOutputId { shuffle: shuffle_id(&shuffle, "MapOutput.shuffle")?, map },
+            attempt: attempt.ok_or(BadField("MapOutput.attempt"))?.into(),
+            epoch: Epoch(epoch),
+            volume: volume_id(volume, "MapOutput.volume")?,
+            block_bytes,
+            rows,
+            row_checksum,
+        })
+    }
+}
+
+fn volume_id(text: String, field: &'static str) -> Result<VolumeId, BadField> {
+    if text.is_empty() { Err(BadField(field)) } else { Ok(VolumeId(text)) }
+}
+
+/// A volume and the map outputs on it.
+impl TryFrom<pb::Inventory> for (VolumeId, Vec<MapOutput>) {
+    type Error = BadField;
+
+    fn try_from(pb::Inventory { volume, outputs }: pb::Inventory) -> Result<Self, BadField> {
+        let outputs = outputs.into_iter().map(MapOutput::try_from).collect::<Result<_, _>>()?;
+        Ok((volume_id(volume, "Inventory.volume")?, outputs))
+    }
+}
+
+impl From<(VolumeId, Vec<MapOutput>)> for pb::Inventory {
+    fn from((VolumeId(volume), outputs): (VolumeId, Vec<MapOutput>)) -> Self {
+        Self { volume, outputs: outputs.into_iter().map(pb::MapOutput::from).collect() }
+    }
+}
+
+impl From<BlockProblem> for pb::fetch_failed::Problem {
+    fn from(problem: BlockProblem) -> Self {
+        match problem {
+            BlockProblem::Missing => Self::Missing,
+            BlockProblem::Damaged => Self::Damaged,
+            BlockProblem::Unreachable => Self::Unreachable,
+        }
+    }
+}
+
+impl TryFrom<pb::fetch_failed::Problem> for BlockProblem {
+    type Error = BadField;
+
+    fn try_from(problem: pb::fetch_failed::Problem) -> Result<Self, BadField> {
+        match problem {
+            pb::fetch_failed::Problem::Missing => Ok(Self::Missing),
+            pb::fetch_failed::Problem::Damaged => Ok(Self::Damaged),
+            pb::fetch_failed::Problem::Unreachable => Ok(Self::Unreachable),
+            pb::fetch_failed::Problem::Unspecified => Err(BadField("FetchFailed.problem")),
+        }
+    }
+}
+
+impl From<TaskFailure> for pb::Failure {
+    fn from(failure: TaskFailure) -> Self {
+        use pb::failure::Kind;
+        let kind = match failure {
+            TaskFailure::FetchFailed { output, written_by, volume, problem, message } => {
+                let MapOutputId { shuffle, map } = output;
+                Kind::FetchFailed(pb::FetchFailed {
+                    shuffle: shuffle_bytes(shuffle),
+                    map,
+                    written_by: Some(written_by.into()),
+                    volume: volume.0,
+                    problem: pb::fetch_failed::Problem::from(problem).into(),
+                    message,
+                })
+            }
+            TaskFailure::ExecutorLost { app_caused, reason } => {
+                Kind::ExecutorLost(pb::failure::Lost { app_caused, reason })
+            }
+            TaskFailure::Raised { class, message } => Kind::Raised(pb::Raised { class, message }),
+            TaskFailure::Killed { reason } => Kind::Killed(reason),
+            TaskFailure::CommitDenied => Kind::CommitDenied(pb::failure::Denied {}),
+            TaskFailure::Hopeless { message } => Kind::Hopeless(message),
+        };
+        Self { kind: Some(kind) }
+    }
+}
+
+impl TryFrom<pb::Failure> for TaskFailure {
+    type Error = BadField;
+
+    fn try_from(pb::Failure { kind }: pb::Failure) -> Result<Self, BadField> {
+        use pb::failure::Kind;
+        Ok(match kind.ok_or(BadField("Failure.kind"))? {
+            Kind::FetchFailed(failed) => failed.try_into()?,
+            Kind::Raised(pb::Raised { class, message }) => Self::Raised { class, message },
+            Kind::Killed(reason) => Self::Killed { reason },
+            Kind::CommitDenied(pb::failure::Denied {}) => Self::CommitDenied,
+            Kind::Hopeless(message) => Self::Hopeless { message },
+            Kind::ExecutorLost(pb::failure::Lost { app_caused, reason }) => {
+                Self::ExecutorLost { app_caused, reason }
+            }
+        })
+    }
+}
+
+impl TryFrom<pb::FetchFailed> for TaskFailure {
+    type Error = BadField;
+
+    fn try_from(failed: pb::FetchFailed) -> Result<Self, BadField> {
+        let pb::FetchFailed { shuffle, map, written_by, volume, problem, message } = failed;
+        let problem = pb::fetch_failed::Problem::try_from(problem)
+            .map_err(|_| BadField("FetchFailed.problem"))?;
+        Ok(Self::FetchFailed {
+            output: MapOutputId { shuffle: shuffle_id(&shuffle, "FetchFailed.shuffle")?, map },
+            written_by: written_by.ok_or(BadField("FetchFailed.written_by"))?.into(),
+            volume: volume_id(volume, "FetchFailed.volume")?,
+            problem: problem.try_into()?,
+            message,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt() -> Attempt {
+        Attempt { task: TaskId { stage: StageId(3), partition: 17 }, number: 2 }
+    }
+
+    fn output() -> MapOutput {
+        MapOutput {
+            id: MapOutputId { shuffle: ShuffleId(Fingerprint([7; 32])), map: 17 },
+            attempt: attempt(),
+            epoch: Epoch(4),
+            volume: VolumeId("v".into()),
+            block_bytes: vec![0, 5, 1 << 40],
+            rows: 9,
+            row_checksum: u64::MAX,
+        }
+    }
+
+    #[test]
+    fn a_map_output_survives_the_wire() {
+        assert_eq!(MapOutput::try_from(pb::MapOutput::from(output())), Ok(output()));
+        let inventory = (VolumeId("v".into()), vec![output()]);
+        assert_eq!(pb::Inventory::from(inventory.clone()).try_into(), Ok(inventory));
+    }
+
+    #[test]
+    fn a_failure_survives_the_wire() {
+        let fetch = |problem| TaskFailure::FetchFailed {
+            output: output().id,
+            written_by: attempt(),
+            volume: VolumeId("v".into()),
+            problem,
+            message: "gone".into(),
+        };
+        let cases = [
+            fetch(BlockProblem::Missing),
+            fetch(BlockProblem::Damaged),
+            fetch(BlockProblem::Unreachable),
+            TaskFailure::ExecutorLost { app_caused: true, reason: "OOMKilled".into() },
+            TaskFailure::Raised { class: Some("DIVIDE_BY_ZERO".into()), message: "x / 0".into() },
+            TaskFailure::Raised { class: None, message: String::new() },
+            TaskFailure::Killed { reason: "cancelled".into() },
+            TaskFailure::CommitDenied,
+            TaskFailure::Hopeless { message: "no such plan".into() },
+        ];
+        for case in cases {
+            assert_eq!(TaskFailure::try_from(pb::Failure::from(case.clone())), Ok(case));
+        }
+    }
+
+    #[test]
+    fn a_bad_field_is_named() {
+        let good = pb::MapOutput::from(output());
+        let check = |bad: pb::MapOutput, field| {
+            assert_eq!(MapOutput::try_from(bad), Err(BadField(field)));
+        };
+        check(pb::MapOutput { shuffle: vec![1; 31].into(), ..good.clone() }, "MapOutput.shuffle");
+        check(pb::MapOutput { attempt: None, ..good.clone() }, "MapOutput.attempt");
+        check(pb::MapOutput { volume: String::new(), ..good }, "MapOutput.volume");
+        assert_eq!(
+            TaskFailure::try_from(pb::Failure { kind: None }),
+            Err(BadField("Failure.kind"))
+        );
+        let unspecified = pb::FetchFailed {
+            shuffle: vec![1; 32].into(),
+            written_by: Some(attempt().into()),
+            volume: "v".into(),
+            ..Default::default()
+        };
+        assert_eq!(TaskFailure::try_from(unspecified), Err(BadField("FetchFailed.problem")));
+    }
+}

@@ -1,0 +1,79 @@
+//! What the scheduler holds to be true of itself between two events. Slow: for tests and simulations.
+
+use crate::scheduler::Scheduler;
+use crate::stage::{Kind, Phase, Stage};
+use crate::tasks::TaskState;
+use model::{Attempt, JobId, MapOutputId, StageId, TaskId};
+
+impl Scheduler {
+    /// Looks through the whole state and names the first thing that contradicts another.
+    pub fn audit(&self) -> Result<(), String> {
+        if !self.executors.is_sound() {
+            return Err("slots and attempts in flight disagree".to_owned());
+        }
+        let mut queued = 0;
+        for stage in self.stages.iter() {
+            let id = stage.id;
+            let fault = |fault: &str| Err(format!("{id}: {fault}"));
+            if !stage.tasks.is_sound() {
+                return fault("counts and tasks disagree");
+            }
+            if stage.jobs.is_empty() || !stage.jobs().all(|(job, _)| self.has(job, stage)) {
+                return fault("its jobs are not there");
+            }
+            if stage.parents.iter().any(|&parent| parent >= id || !self.links(parent, stage)) {
+                return fault("its parents do not come before it");
+            }
+            if stage.is_requested() != (self.stages.is_needed(id) && !stage.is_complete()) {
+                return fault("it is to run and not needed, or needed and not to run");
+            }
+            if !self.is_phase_right(stage) {
+                return fault("it may run before what it reads is there, or waits for nothing");
+            }
+            if !self.are_tasks_right(stage) {
+                return fault("a task is done without output, or runs without being in flight");
+            }
+            queued += usize::from(matches!(stage.phase, Phase::Held { .. }));
+            queued += usize::from(self.queue.is_ready(stage.first_job(), id));
+        }
+        if queued == self.queue.len() { Ok(()) } else { Err("the queue has strangers".to_owned()) }
+    }
+
+    fn has(&self, job: JobId, stage: &Stage) -> bool {
+        self.jobs.live.get(&job).is_some_and(|job| job.stages.contains(&stage.id))
+    }
+
+    fn links(&self, parent: StageId, stage: &Stage) -> bool {
+        self.stages.get(parent).is_some_and(|parent| parent.children.contains(&stage.id))
+    }
+
+    fn is_phase_right(&self, stage: &Stage) -> bool {
+        let incomplete = |&&parent: &&StageId| !self.stages.is_complete(parent);
+        let missing = stage.parents.iter().filter(incomplete).count();
+        let ready = self.queue.is_ready(stage.first_job(), stage.id);
+        match stage.phase {
+            Phase::Idle => !ready && stage.running() == 0,
+            Phase::Waiting { missing: counted } => {
+                !ready && missing > 0 && missing == counted as usize
+            }
+            Phase::Held { until } => !ready && missing == 0 && self.queue.is_held(stage.id, until),
+            Phase::Active => missing == 0 && ready == stage.tasks.first_pending().is_some(),
+        }
+    }
+
+    fn are_tasks_right(&self, stage: &Stage) -> bool {
+        (0..stage.partitions()).all(|partition| {
+            let task = TaskId { stage: stage.id, partition };
+            let is = stage.task(partition);
+            let right = match is {
+                Some(TaskState::Running { number }) => {
+                    self.executors.whereabouts(Attempt { task, number }).is_some()
+                }
+                Some(TaskState::NotWanted | TaskState::Pending | TaskState::Done) | None => true,
+            };
+            let Kind::Map { shuffle, .. } = stage.kind else { return right };
+            let output = self.shuffles.output(MapOutputId { shuffle, map: partition });
+            right && output.is_some() == (is == Some(TaskState::Done))
+        })
+    }
+}

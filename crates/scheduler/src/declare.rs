@@ -1,0 +1,222 @@
+//! Jobs come and go: their stages are found or made, asked to run, and dropped with the last job that has them.
+
+use crate::event::{Command, DiscardReason, JobFailure, JobShape, StageShape};
+use crate::job::Job;
+use crate::scheduler::Scheduler;
+use crate::stage::{Kind, Phase, Rounds, Stage};
+use crate::tasks::{TaskState, Tasks};
+use model::{JobId, MapOutputId, ShuffleId, StageId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+impl Scheduler {
+    pub(crate) fn on_job_submitted(&mut self, job: JobId, shape: &JobShape) {
+        if self.jobs.last.is_some_and(|last| job <= last) {
+            return; // said again
+        }
+        self.jobs.last = Some(job);
+        if let Err(problem) = self.check(shape) {
+            let failure = JobFailure::Malformed { problem };
+            self.agenda.commands.push(Command::JobFailed { job, failure });
+            return;
+        }
+        let mut stages = Vec::with_capacity(shape.stages.len());
+        for (index, stage) in shape.stages.iter().enumerate() {
+            let parents: BTreeSet<StageId> = stage.parents.iter().map(|&p| stages[p]).collect();
+            let parents = parents.into_iter().collect();
+            let id = match stage.shuffle {
+                Some(shuffle) => self.find_or_add_map_stage(shuffle, stage, parents),
+                None => self.add_result_stage(job, stage, parents, &shape.result_partitions),
+            };
+            if let Some(stage) = self.stages.get_mut(id) {
+                stage.jobs.entry(job).or_insert(index);
+            }
+            self.agenda.changed.insert(id);
+            stages.push(id);
+        }
+        let requested = |&id: &StageId| self.stages.get(id).is_some_and(Stage::is_requested);
+        let skipped = stages.iter().map(|id| !requested(id)).collect();
+        let result = *stages.last().expect("a checked shape has a result stage");
+        self.jobs.live.insert(job, Job { stages, skipped, result_bytes: 0 });
+        if self.stages.is_complete(result) {
+            self.end_job(job, None);
+        } else {
+            self.agenda.requests.push((result, None));
+        }
+    }
+
+    fn find_or_add_map_stage(
+        &mut self,
+        shuffle: ShuffleId,
+        shape: &StageShape,
+        parents: Vec<StageId>,
+    ) -> StageId {
+        if let Some(id) = self.stages.writer(shuffle) {
+            return id;
+        }
+        let shuffle_of = |&parent: &StageId| self.stages.get(parent)?.shuffle();
+        let reads: Vec<ShuffleId> = parents.iter().filter_map(shuffle_of).collect();
+        let unsure = self.shuffles.declare(shuffle, shape, &reads, self.epoch);
+        self.lose(unsure, DiscardReason::RolledBack, None);
+        let beyond: Vec<MapOutputId> = self
+            .shuffles
+            .outputs(shuffle)
+            .map(|output| output.id)
+            .filter(|id| id.map >= shape.partitions)
+            .collect();
+        self.lose(beyond, DiscardReason::OutOfRange, None);
+        let state = |map| match self.shuffles.output(MapOutputId { shuffle, map }) {
+            Some(_) => TaskState::Done,
+            None => TaskState::Pending,
+        };
+        let tasks = Tasks::new((0..shape.partitions).map(state));
+        self.add(Kind::Map { shuffle, deterministic: shape.deterministic }, parents, tasks)
+    }
+
+    fn add_result_stage(
+        &mut self,
+        job: JobId,
+        shape: &StageShape,
+        parents: Vec<StageId>,
+        wanted: &[u32],
+    ) -> StageId {
+        let mut states = vec![TaskState::NotWanted; shape.partitions as usize];
+        for &partition in wanted {
+            states[partition as usize] = TaskState::Pending;
+        }
+        self.add(Kind::Result { job }, parents, Tasks::new(states.into_iter()))
+    }
+
+    fn add(&mut self, kind: Kind, parents: Vec<StageId>, tasks: Tasks) -> StageId {
+        let id = self.stages.next_id();
+        self.stages.insert(Stage {
+            id,
+            kind,
+            parents,
+            children: BTreeSet::new(),
+            jobs: BTreeMap::new(),
+            phase: Phase::Idle,
+            rounds: Rounds::default(),
+            tasks,
+            preferred: Vec::new(),
+        });
+        id
+    }
+
+    /// Has a stage run, if it is needed and not complete, and asks for what it reads in turn.
+    pub(crate) fn request(&mut self, id: StageId, hold: Option<Duration>) {
+        if self.stages.is_complete(id) || !self.stages.is_needed(id) {
+            return;
+        }
+        let Some(stage) = self.stages.get(id) else { return };
+        for (job, index) in stage.jobs() {
+            if let Some(job) = self.jobs.live.get_mut(&job) {
+                job.skipped[index] = false;
+            }
+        }
+        if stage.is_requested() {
+            return;
+        }
+        if let (true, Some(shuffle)) = (stage.is_unrepeatable(), stage.shuffle()) {
+            // What is left of it, or was made of it, would not match what it is going to make.
+            self.roll_back(shuffle);
+        }
+        let Some(stage) = self.stages.get(id) else { return };
+        let incomplete = |&parent: &StageId| !self.stages.is_complete(parent);
+        let parents: Vec<StageId> = stage.parents.iter().copied().filter(incomplete).collect();
+        let phase = match (u32::try_from(parents.len()), hold) {
+            (Ok(0), None) => Phase::Active,
+            (Ok(0), Some(until)) => Phase::Held { until },
+            (missing, _) => Phase::Waiting { missing: missing.unwrap_or(u32::MAX) },
+        };
+        self.set_phase(id, phase);
+        self.agenda.requests.extend(parents.into_iter().map(|parent| (parent, hold)));
+    }
+
+    /// Takes a job out, with all that no other job needs. `failure` is `None` for one that has all its results.
+    pub(crate) fn end_job(&mut self, id: JobId, failure: Option<JobFailure>) {
+        let progress = self.progress(id);
+        let Some(job) = self.jobs.live.remove(&id) else { return };
+        self.jobs.ended.insert(id, progress);
+        self.agenda.commands.push(match failure {
+            None => Command::JobFinished { job: id },
+            Some(failure) => Command::JobFailed { job: id, failure },
+        });
+        let stages: BTreeSet<StageId> = job.stages.into_iter().collect();
+        let mut shared = Vec::new();
+        for stage in stages.into_iter().rev() {
+            if self.leave(id, stage) {
+                shared.push(stage);
+            }
+        }
+        self.idle_unless_needed(shared);
+    }
+
+    /// Takes a job off a stage, and drops the stage if that was its last job. Returns whether it is still there.
+    fn leave(&mut self, job: JobId, id: StageId) -> bool {
+        let Some(stage) = self.stages.get_mut(id) else { return false };
+        if stage.jobs.len() > 1 {
+            self.queue.remove(stage.first_job(), id);
+            stage.jobs.remove(&job);
+            self.enqueue(id);
+            return true;
+        }
+        self.set_phase(id, Phase::Idle);
+        self.cancel_attempts(id, "its job is over");
+        self.stages.remove(id);
+        false
+    }
+
+    /// Stops stages, and then what they read, if nobody waits for them.
+    pub(crate) fn idle_unless_needed(&mut self, mut stages: Vec<StageId>) {
+        while let Some(id) = stages.pop() {
+            let Some(stage) = self.stages.get(id) else { continue };
+            if !stage.is_requested() || self.stages.is_needed(id) {
+                continue;
+            }
+            stages.extend(&stage.parents);
+            self.set_phase(id, Phase::Idle);
+            self.cancel_attempts(id, "nobody needs its output any more");
+        }
+    }
+
+    /// Whether a shape is sound, and agrees with the stages that are there.
+    fn check(&self, shape: &JobShape) -> Result<(), String> {
+        let Some((result, maps)) = shape.stages.split_last() else {
+            return Err("it has no stage".to_owned());
+        };
+        if result.shuffle.is_some() {
+            return Err("its last stage writes a shuffle".to_owned());
+        }
+        if let Some(partition) = shape.result_partitions.iter().find(|&&p| p >= result.partitions) {
+            return Err(format!("its result stage has no partition {partition}"));
+        }
+        let mut seen: BTreeMap<ShuffleId, (u32, BTreeSet<ShuffleId>)> = BTreeMap::new();
+        for (index, stage) in shape.stages.iter().enumerate() {
+            if let Some(parent) = stage.parents.iter().find(|&&parent| parent >= index) {
+                return Err(format!("stage {index} reads stage {parent}, which is not before it"));
+            }
+            let Some(shuffle) = stage.shuffle else {
+                if index < maps.len() {
+                    return Err(format!("stage {index} writes no shuffle and is not the last"));
+                }
+                continue;
+            };
+            let reads = stage.parents.iter().filter_map(|&parent| maps[parent].shuffle).collect();
+            let is = (stage.partitions, reads);
+            let known = seen.get(&shuffle).cloned().or_else(|| self.known(shuffle));
+            if known.is_some_and(|known| known != is) {
+                return Err(format!("stage {index} is not the one that shuffle {shuffle} is of"));
+            }
+            seen.insert(shuffle, is);
+        }
+        Ok(())
+    }
+
+    /// Partitions and inputs of the stage that writes a shuffle.
+    fn known(&self, shuffle: ShuffleId) -> Option<(u32, BTreeSet<ShuffleId>)> {
+        let stage = self.stages.get(self.stages.writer(shuffle)?)?;
+        let reads = stage.parents.iter().filter_map(|&parent| self.stages.get(parent)?.shuffle());
+        Some((stage.partitions(), reads.collect()))
+    }
+}

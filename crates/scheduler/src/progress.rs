@@ -1,0 +1,33 @@
+//! How far a job is, for progress bars and status pages.
+
+use crate::job::StageProgress;
+use crate::scheduler::Scheduler;
+use model::JobId;
+
+impl Scheduler {
+    /// How each stage of a job stands, in the order of `JobShape::stages`. Still there for a job that the last event ended.
+    pub fn progress(&self, job: JobId) -> Vec<StageProgress> {
+        let Some(live) = self.jobs.live.get(&job) else {
+            return self.jobs.ended.get(&job).cloned().unwrap_or_default();
+        };
+        let stages = live.stages.iter().zip(&live.skipped);
+        stages
+            .filter_map(|(&id, &skipped)| {
+                let stage = self.stages.get(id)?;
+                Some(StageProgress {
+                    stage: id,
+                    tasks: stage.tasks(),
+                    done: stage.done(),
+                    running: stage.running(),
+                    failed: stage.failed(),
+                    skipped,
+                })
+            })
+            .collect()
+    }
+
+    /// The jobs that are not over, oldest first.
+    pub fn jobs(&self) -> impl Iterator<Item = JobId> {
+        self.jobs.live.keys().copied()
+    }
+}

@@ -1,0 +1,62 @@
+//! The order in which stages get slots, and the times at which held ones do.
+
+use model::{JobId, StageId};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// First in, first out: by job, then by stage.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    ready: BTreeSet<(JobId, StageId)>,
+    held: BTreeSet<(Duration, StageId)>,
+}
+
+impl Queue {
+    pub(crate) fn add(&mut self, job: JobId, stage: StageId) {
+        self.ready.insert((job, stage));
+    }
+
+    pub(crate) fn remove(&mut self, job: JobId, stage: StageId) {
+        self.ready.remove(&(job, stage));
+    }
+
+    pub(crate) fn first(&self) -> Option<StageId> {
+        self.ready.first().map(|&(_, stage)| stage)
+    }
+
+    pub(crate) fn hold(&mut self, stage: StageId, until: Duration) {
+        self.held.insert((until, stage));
+    }
+
+    pub(crate) fn unhold(&mut self, stage: StageId, until: Duration) {
+        self.held.remove(&(until, stage));
+    }
+
+    /// Takes out a stage whose time has come.
+    pub(crate) fn due(&mut self, now: Duration) -> Option<StageId> {
+        let &(until, stage) = self.held.first()?;
+        (until <= now).then(|| self.held.remove(&(until, stage)))?;
+        Some(stage)
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        self.held.first().map(|&(until, _)| until)
+    }
+
+    pub(crate) fn is_ready(&self, job: JobId, stage: StageId) -> bool {
+        self.ready.contains(&(job, stage))
+    }
+
+    pub(crate) fn is_held(&self, stage: StageId, until: Duration) -> bool {
+        self.held.contains(&(until, stage))
+    }
+
+    /// Stages in it, for either reason.
+    pub(crate) fn len(&self) -> usize {
+        self.ready.len() + self.held.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.held.is_empty()
+    }
+}

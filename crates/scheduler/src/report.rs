@@ -1,0 +1,171 @@
+//! What executors report of attempts. A report counts if its attempt is in flight, and decides its task if it is the current one.
+
+use crate::event::{Command, DiscardReason, JobFailure};
+use crate::executors::Flight;
+use crate::scheduler::Scheduler;
+use crate::shuffles::Offer;
+use crate::stage::{Kind, Phase, Stage};
+use model::{Attempt, ExecutorId, MapOutput, MapOutputId, StageId, TaskFailure, TaskId};
+use std::time::Duration;
+
+impl Scheduler {
+    pub(crate) fn on_map_finished(&mut self, now: Duration, attempt: Attempt, output: MapOutput) {
+        let Some(flight) = self.executors.end(attempt) else { return };
+        if !self.is_of(attempt, output.id) {
+            let message = format!("{attempt} reported the map output of another task");
+            self.fail_attempt(now, attempt, &flight, TaskFailure::Hopeless { message });
+            return;
+        }
+        if flight.lost_volumes.contains(&output.volume) {
+            self.retry(attempt);
+            return;
+        }
+        let id = output.id;
+        if !self.offer(output.clone()) && self.shuffles.output(id).is_none() {
+            // The file is of an attempt that must not count, and stands where this one's should.
+            let reason = DiscardReason::RolledBack;
+            self.agenda.commands.push(Command::Discard { output, reason });
+            if self.retry(attempt) {
+                self.count_failure(attempt, flight.executor, TaskFailure::CommitDenied);
+                self.hold(attempt.task.stage, now);
+            }
+        }
+    }
+
+    pub(crate) fn on_result_finished(&mut self, attempt: Attempt, result_bytes: u64) {
+        if self.executors.end(attempt).is_none() || !self.is_current(attempt) {
+            return;
+        }
+        let Attempt { task, .. } = attempt;
+        let Some(stage) = self.stages.get_mut(task.stage) else { return };
+        let Kind::Result { job: id } = stage.kind else { return };
+        let Some(job) = self.jobs.live.get_mut(&id) else { return };
+        job.result_bytes = job.result_bytes.saturating_add(result_bytes);
+        let bytes = job.result_bytes;
+        if let Some(limit) = self.limits.max_result_bytes.filter(|&limit| bytes > limit) {
+            let failure = JobFailure::ResultTooLarge { bytes, limit };
+            self.agenda.failures.push((id, failure));
+            return;
+        }
+        stage.tasks.finish(task.partition);
+        let partition = task.partition;
+        self.agenda.commands.push(Command::DeliverResult { job: id, partition, attempt });
+        if stage.is_complete() {
+            self.end_job(id, None);
+        }
+    }
+
+    pub(crate) fn on_task_failed(&mut self, now: Duration, attempt: Attempt, failure: TaskFailure) {
+        if let Some(flight) = self.executors.end(attempt) {
+            self.fail_attempt(now, attempt, &flight, failure);
+        }
+    }
+
+    pub(crate) fn on_map_outputs_found(&mut self, outputs: Vec<MapOutput>) {
+        for output in outputs {
+            self.offer(output);
+        }
+    }
+
+    /// Makes an output the one that counts, if its map has none and it may. Returns whether it was taken.
+    fn offer(&mut self, output: MapOutput) -> bool {
+        let id = output.id;
+        let stage = self.stages.writer(id.shuffle);
+        if stage.and_then(|stage| self.stages.get(stage)?.task(id.map)).is_none() && stage.is_some()
+        {
+            return false; // a partition that the stage does not have
+        }
+        match self.shuffles.offer(output) {
+            Offer::Present | Offer::Outdated => return false,
+            Offer::Registered { same_rows: true } => {}
+            Offer::Registered { same_rows: false } => self.roll_back_readers(id.shuffle),
+        }
+        if let Some(stage) = stage {
+            self.finish_map(stage, id.map);
+        }
+        true
+    }
+
+    fn finish_map(&mut self, id: StageId, partition: u32) {
+        let Some(stage) = self.stages.get_mut(id) else { return };
+        let other = stage.tasks.finish(partition);
+        if stage.tasks.first_pending().is_none() && stage.phase == Phase::Active {
+            self.queue.remove(stage.first_job(), id);
+        }
+        let complete = stage.is_complete();
+        if let Some(number) = other {
+            let task = TaskId { stage: id, partition };
+            self.cancel(Attempt { task, number }, "its output is there");
+        }
+        if complete {
+            self.complete(id);
+        }
+    }
+
+    /// A map stage has all its outputs: those that wait for it come closer, and what only it read can stop.
+    fn complete(&mut self, id: StageId) {
+        self.set_phase(id, Phase::Idle);
+        let Some(stage) = self.stages.get_mut(id) else { return };
+        stage.rounds.failed_in_a_row = 0;
+        let parents = stage.parents.clone();
+        for child in stage.children.clone() {
+            match self.stages.get(child).map(|child| child.phase) {
+                Some(Phase::Waiting { missing: 1 }) => self.set_phase(child, Phase::Active),
+                Some(Phase::Waiting { missing }) => {
+                    self.set_phase(child, Phase::Waiting { missing: missing - 1 });
+                }
+                Some(Phase::Idle | Phase::Held { .. } | Phase::Active) | None => {}
+            }
+        }
+        self.idle_unless_needed(parents);
+    }
+
+    /// An attempt has ended without success.
+    pub(crate) fn fail_attempt(
+        &mut self,
+        now: Duration,
+        attempt: Attempt,
+        flight: &Flight,
+        failure: TaskFailure,
+    ) {
+        if !self.retry(attempt) {
+            return;
+        }
+        if let Some(stage) = self.stages.get_mut(attempt.task.stage) {
+            stage.tasks.note_failure();
+        }
+        match &failure {
+            TaskFailure::FetchFailed { .. } => {
+                self.on_fetch_failed(now, attempt.task.stage, flight.round, failure);
+            }
+            TaskFailure::Raised { .. }
+            | TaskFailure::Hopeless { .. }
+            | TaskFailure::ExecutorLost { .. } => {
+                if failure.counts() {
+                    self.count_failure(attempt, flight.executor, failure);
+                }
+            }
+            TaskFailure::Killed { .. } | TaskFailure::CommitDenied => {}
+        }
+    }
+
+    /// Counts a failure against a task. Too many, or one that another try cannot mend, fail the jobs that need it.
+    fn count_failure(&mut self, attempt: Attempt, executor: ExecutorId, failure: TaskFailure) {
+        let Attempt { task, .. } = attempt;
+        let limit = self.limits.task_max_failures;
+        let Some(stage) = self.stages.get_mut(task.stage) else { return };
+        let failures = stage.tasks.count_failure(task.partition, stage.rounds.round);
+        let hopeless = matches!(failure, TaskFailure::Hopeless { .. });
+        if hopeless || failures >= limit {
+            stage.tasks.forget_failures(task.partition); // a job that does not wait for it now may yet do so
+            let why = JobFailure::TaskFailed { attempt, failures, executor, failure };
+            self.fail_jobs(task.stage, &why);
+        }
+    }
+
+    /// Whether a map output is what the task of an attempt writes. Of a stage that is gone only the partition is known.
+    fn is_of(&self, attempt: Attempt, id: MapOutputId) -> bool {
+        let shuffle = self.stages.get(attempt.task.stage).map(Stage::shuffle);
+        attempt.task.partition == id.map && shuffle.is_none_or(|is| is == Some(id.shuffle))
+    }
+}

@@ -1,0 +1,83 @@
+//! Mixed data is a wrong answer: when a stage that may yield other rows runs again, all that was made of its earlier rows goes too
+//! (A33, A34). What a job has delivered cannot be taken back: that job fails.
+
+use crate::event::{Command, DiscardReason, JobFailure};
+use crate::scheduler::Scheduler;
+use crate::stage::Kind;
+use model::{Attempt, JobId, MapOutputId, ShuffleId, StageId, TaskId};
+use std::collections::BTreeSet;
+
+impl Scheduler {
+    /// Discards all that a stage made, and all that was made of it.
+    pub(crate) fn roll_back(&mut self, shuffle: ShuffleId) {
+        self.restart(shuffle);
+        self.roll_back_readers(shuffle);
+    }
+
+    /// Discards all that was made of a shuffle: one of its outputs has other rows than it had before.
+    pub(crate) fn roll_back_readers(&mut self, origin: ShuffleId) {
+        let mut seen = BTreeSet::from([origin]);
+        let mut reading = vec![origin];
+        while let Some(shuffle) = reading.pop() {
+            self.restart_results(shuffle, origin);
+            for reader in self.shuffles.readers(shuffle).collect::<Vec<_>>() {
+                if seen.insert(reader) {
+                    self.restart(reader);
+                    reading.push(reader);
+                }
+            }
+        }
+    }
+
+    /// Discards what a stage made, also what its running attempts are about to make.
+    fn restart(&mut self, shuffle: ShuffleId) {
+        let writer = self.stages.writer(shuffle);
+        let first_stage = writer.unwrap_or(self.stages.next_id());
+        for output in self.shuffles.discard_all(shuffle, (self.epoch, first_stage)) {
+            let reason = DiscardReason::RolledBack;
+            self.agenda.commands.push(Command::Discard { output, reason });
+        }
+        let Some(id) = writer else { return };
+        self.cancel_attempts(id, "what it reads or wrote was rolled back");
+        let Some(stage) = self.stages.get_mut(id) else { return };
+        let was_complete = stage.is_complete();
+        for map in 0..stage.partitions() {
+            let number = stage.tasks.next_number(map);
+            let first = Attempt { task: TaskId { stage: id, partition: map }, number };
+            self.shuffles.raise_floor(MapOutputId { shuffle, map }, self.epoch, first);
+            stage.tasks.reopen(map);
+        }
+        if stage.is_complete() {
+            return; // it has no partitions
+        }
+        if was_complete {
+            self.become_incomplete(id, None);
+        } else {
+            self.enqueue(id);
+        }
+    }
+
+    /// Starts the result stages that read a shuffle again. A job that has a result already fails.
+    fn restart_results(&mut self, shuffle: ShuffleId, origin: ShuffleId) {
+        let Some(stage) = self.stages.writer(shuffle).and_then(|id| self.stages.get(id)) else {
+            return;
+        };
+        let blamed = self.stages.writer(origin).unwrap_or(stage.id);
+        let results: Vec<(StageId, JobId, bool)> = stage
+            .children
+            .iter()
+            .filter_map(|&child| self.stages.get(child))
+            .filter_map(|child| match child.kind {
+                Kind::Result { job } => Some((child.id, job, child.done() > 0)),
+                Kind::Map { .. } => None,
+            })
+            .collect();
+        for (id, job, delivered) in results {
+            if delivered {
+                self.agenda.failures.push((job, JobFailure::NotRepeatable { stage: blamed }));
+            } else {
+                self.cancel_attempts(id, "what it reads was rolled back");
+            }
+        }
+    }
+}

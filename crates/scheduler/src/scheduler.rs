@@ -1,0 +1,216 @@
+//! The scheduler as its owner sees it: one event in, commands out, and what can be read in between.
+
+use crate::event::{Command, Event, JobFailure};
+use crate::executors::Executors;
+use crate::job::{Job, StageProgress};
+use crate::queue::Queue;
+use crate::shuffles::Shuffles;
+use crate::stage::{Phase, Stage};
+use crate::stages::Stages;
+use model::{Attempt, Epoch, JobId, MapOutput, ShuffleId, StageId, TaskId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// How often things are tried, and how much is let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// `spark.task.maxFailures`: failures of one partition, in one round of its stage, that fail its jobs.
+    pub task_max_failures: u32,
+    /// `spark.stage.maxConsecutiveAttempts`: rounds of a stage in a row that end with a fetch failure and fail its jobs.
+    pub stage_max_consecutive_attempts: u32,
+    /// `spark.driver.maxResultSize`: bytes of all results of a job; `None` for no limit.
+    pub max_result_bytes: Option<u64>,
+    /// How long to collect further fetch failures before the lost map outputs are written again.
+    pub resubmit_wait: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            task_max_failures: 4,
+            stage_max_consecutive_attempts: 4,
+            max_result_bytes: Some(1 << 30),
+            resubmit_wait: Duration::from_millis(200),
+        }
+    }
+}
+
+/// What the event at hand still entails. Empty between events.
+#[derive(Debug, Default)]
+pub(crate) struct Agenda {
+    pub(crate) commands: Vec<Command>,
+    /// Stages that have to run, and from when on.
+    pub(crate) requests: Vec<(StageId, Option<Duration>)>,
+    pub(crate) failures: Vec<(JobId, JobFailure)>,
+    pub(crate) changed: BTreeSet<StageId>,
+}
+
+/// The jobs that are not over, and the last words on those that the last event ended.
+#[derive(Debug, Default)]
+pub(crate) struct Jobs {
+    pub(crate) live: BTreeMap<JobId, Job>,
+    pub(crate) last: Option<JobId>,
+    pub(crate) ended: BTreeMap<JobId, Vec<StageProgress>>,
+}
+
+/// Decides which task runs where, and when to try again.
+#[derive(Debug)]
+pub struct Scheduler {
+    pub(crate) epoch: Epoch,
+    pub(crate) limits: Limits,
+    pub(crate) jobs: Jobs,
+    pub(crate) stages: Stages,
+    pub(crate) shuffles: Shuffles,
+    pub(crate) executors: Executors,
+    pub(crate) queue: Queue,
+    pub(crate) agenda: Agenda,
+}
+
+impl Scheduler {
+    /// A scheduler for this incarnation of the driver, with nothing to do.
+    pub fn new(epoch: Epoch, limits: Limits) -> Self {
+        Self {
+            epoch,
+            limits,
+            jobs: Jobs::default(),
+            stages: Stages::default(),
+            shuffles: Shuffles::default(),
+            executors: Executors::default(),
+            queue: Queue::default(),
+            agenda: Agenda::default(),
+        }
+    }
+
+    /// Takes in what has happened and returns what is to be done, in that order. `now` is the time since any fixed moment.
+    pub fn handle(&mut self, now: Duration, event: Event) -> Vec<Command> {
+        self.jobs.ended.clear();
+        match event {
+            Event::ExecutorRegistered { executor, slots, volumes } => {
+                self.executors.register(executor, slots, volumes);
+            }
+            Event::ExecutorLost { executor, app_caused, reason } => {
+                self.on_executor_lost(now, executor, app_caused, &reason);
+            }
+            Event::VolumeLost { volume } => self.on_volume_lost(&volume),
+            Event::MapOutputsFound { outputs } => self.on_map_outputs_found(outputs),
+            Event::JobSubmitted { job, shape } => self.on_job_submitted(job, &shape),
+            Event::JobCancelled { job, reason } => {
+                self.agenda.failures.push((job, JobFailure::Cancelled { reason }));
+            }
+            Event::MapFinished { attempt, output } => self.on_map_finished(now, attempt, output),
+            Event::ResultFinished { attempt, result_bytes } => {
+                self.on_result_finished(attempt, result_bytes);
+            }
+            Event::TaskFailed { attempt, failure } => self.on_task_failed(now, attempt, failure),
+            Event::Tick => {}
+        }
+        self.settle(now);
+        self.launch_ready();
+        self.take_commands()
+    }
+
+    /// When `handle` wants to be called next, if nothing happens until then.
+    pub fn next_deadline(&self) -> Option<Duration> {
+        self.queue.next_deadline()
+    }
+
+    /// Brings everything to rest that the event has set off.
+    fn settle(&mut self, now: Duration) {
+        while let Some(stage) = self.queue.due(now) {
+            self.set_phase(stage, Phase::Active);
+        }
+        loop {
+            if let Some((job, failure)) = self.agenda.failures.pop() {
+                self.end_job(job, Some(failure));
+            } else if let Some((stage, hold)) = self.agenda.requests.pop() {
+                self.request(stage, hold);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Fills the free slots, first job first, evenly over the executors.
+    fn launch_ready(&mut self) {
+        while let Some(id) = self.queue.first() {
+            let stage = self.stages.get_mut(id).expect("a queued stage is there");
+            let partition = stage.tasks.first_pending().expect("a queued stage has a pending task");
+            let preferred = stage.preferred_volume(partition);
+            let Some(executor) = self.executors.pick(preferred) else { return };
+            let number = stage.tasks.launch(partition);
+            let attempt = Attempt { task: TaskId { stage: id, partition }, number };
+            self.executors.start(attempt, executor, stage.rounds.round);
+            self.agenda.commands.push(Command::Launch { attempt, executor });
+            if stage.tasks.first_pending().is_none() {
+                self.queue.remove(stage.first_job(), id);
+            }
+        }
+    }
+
+    fn take_commands(&mut self) -> Vec<Command> {
+        let mut commands = std::mem::take(&mut self.agenda.commands);
+        let changed = std::mem::take(&mut self.agenda.changed);
+        commands.extend(changed.into_iter().map(|stage| Command::StageChanged { stage }));
+        commands
+    }
+
+    /// Changes whether a stage's tasks may be launched, and its place in the queue with it.
+    pub(crate) fn set_phase(&mut self, id: StageId, phase: Phase) {
+        let Some(stage) = self.stages.get_mut(id) else { return };
+        match std::mem::replace(&mut stage.phase, phase) {
+            Phase::Idle | Phase::Waiting { .. } => {}
+            Phase::Held { until } => self.queue.unhold(id, until),
+            Phase::Active => self.queue.remove(stage.first_job(), id),
+        }
+        match phase {
+            Phase::Idle | Phase::Waiting { .. } => {}
+            Phase::Held { until } => self.queue.hold(id, until),
+            Phase::Active => {
+                self.prefer_volumes(id);
+                self.enqueue(id);
+            }
+        }
+        self.agenda.changed.insert(id);
+    }
+
+    /// Puts a stage in the queue if it has something to launch.
+    pub(crate) fn enqueue(&mut self, id: StageId) {
+        let Some(stage) = self.stages.get(id) else { return };
+        if stage.phase == Phase::Active && stage.tasks.first_pending().is_some() {
+            self.queue.add(stage.first_job(), id);
+        }
+    }
+
+    /// A stage of a job that is not over.
+    pub fn stage(&self, id: StageId) -> Option<&Stage> {
+        self.stages.get(id)
+    }
+
+    /// The stage of each entry of the job's `JobShape::stages`; empty once the job is over.
+    pub fn job_stages(&self, job: JobId) -> &[StageId] {
+        self.jobs.live.get(&job).map_or(&[], |job| &job.stages)
+    }
+
+    /// The map outputs that count now, in order of their map.
+    pub fn map_outputs(&self, shuffle: ShuffleId) -> impl Iterator<Item = &MapOutput> {
+        self.shuffles.outputs(shuffle)
+    }
+
+    /// Rises with each change of `map_outputs`; 0 while there never were any.
+    pub fn generation(&self, shuffle: ShuffleId) -> u64 {
+        self.shuffles.generation(shuffle)
+    }
+
+    /// Whether no job is left, no attempt is out, and nothing is remembered but executors and map outputs.
+    pub fn is_idle(&self) -> bool {
+        let agenda = &self.agenda;
+        self.jobs.live.is_empty()
+            && self.stages.is_empty()
+            && self.executors.is_quiet()
+            && self.queue.is_empty()
+            && agenda.commands.is_empty()
+            && agenda.requests.is_empty()
+            && agenda.failures.is_empty()
+            && agenda.changed.is_empty()
+    }
+}

@@ -1,0 +1,179 @@
+//! Scripts: what happens, and what is to be done about it. Each file has the rules of one subject.
+
+mod jobs;
+mod lost;
+mod rolled_back;
+mod tasks;
+
+use crate::{
+    Command, DiscardReason, Event, JobFailure, JobShape, Limits, Scheduler, StageProgress,
+    StageShape,
+};
+use model::{
+    Attempt, BlockProblem, Epoch, ExecutorId, Fingerprint, JobId, MapOutput, MapOutputId,
+    ShuffleId, StageId, TaskFailure, TaskId, VolumeId,
+};
+use std::time::Duration;
+
+/// Runs a script against a fresh scheduler: after each event, exactly these commands. Changes of stages are left out, texts for
+/// people are empty. A tick comes 200 ms after what was before, everything else one millisecond.
+fn check(script: Vec<(Event, Vec<Command>)>) -> Scheduler {
+    let mut scheduler =
+        Scheduler::new(Epoch(1), Limits { max_result_bytes: Some(100), ..Limits::default() });
+    let mut now = Duration::ZERO;
+    for (row, (event, expected)) in script.into_iter().enumerate() {
+        now += Duration::from_millis(if event == Event::Tick { 200 } else { 1 });
+        let text = format!("{event:?}");
+        let commands: Vec<Command> = scheduler
+            .handle(now, event)
+            .into_iter()
+            .filter(|command| !matches!(command, Command::StageChanged { .. }))
+            .map(without_text)
+            .collect();
+        assert_eq!(commands, expected, "row {row}: {text}");
+        assert_eq!(scheduler.audit(), Ok(()), "row {row}: {text}");
+    }
+    scheduler
+}
+
+fn without_text(command: Command) -> Command {
+    match command {
+        Command::Cancel { attempt, executor, .. } => cancel(attempt, executor.0),
+        other => other,
+    }
+}
+
+// Shapes.
+
+fn shuffle(n: u8) -> ShuffleId {
+    ShuffleId(Fingerprint([n; 32]))
+}
+
+fn map(n: u8, partitions: u32, parents: &[usize]) -> StageShape {
+    let parents = parents.to_vec();
+    StageShape { shuffle: Some(shuffle(n)), partitions, parents, deterministic: true }
+}
+
+fn random_map(n: u8, partitions: u32, parents: &[usize]) -> StageShape {
+    StageShape { deterministic: false, ..map(n, partitions, parents) }
+}
+
+fn result(partitions: u32, parents: &[usize]) -> StageShape {
+    StageShape { shuffle: None, partitions, parents: parents.to_vec(), deterministic: true }
+}
+
+/// Submits a job that wants all partitions of its last stage.
+fn submit(job: u64, stages: Vec<StageShape>) -> Event {
+    let partitions = stages.last().map_or(0, |stage| stage.partitions);
+    let shape = JobShape { stages, result_partitions: (0..partitions).collect() };
+    Event::JobSubmitted { job: JobId(job), shape }
+}
+
+// Events.
+
+/// An executor that mounts the volume with its number, and another that is never lost.
+fn up(executor: u64, slots: u32) -> Event {
+    let volumes = [VolumeId(executor.to_string()), VolumeId(format!("spare {executor}"))].into();
+    Event::ExecutorRegistered { executor: ExecutorId(executor), slots, volumes }
+}
+
+fn down(executor: u64) -> Event {
+    let reason = String::new();
+    Event::ExecutorLost { executor: ExecutorId(executor), app_caused: false, reason }
+}
+
+fn crash(executor: u64) -> Event {
+    let reason = String::new();
+    Event::ExecutorLost { executor: ExecutorId(executor), app_caused: true, reason }
+}
+
+fn volume_lost(volume: u64) -> Event {
+    Event::VolumeLost { volume: VolumeId(volume.to_string()) }
+}
+
+fn cancelled(job: u64) -> Event {
+    Event::JobCancelled { job: JobId(job), reason: String::new() }
+}
+
+fn at(stage: u64, partition: u32, number: u32) -> Attempt {
+    Attempt { task: TaskId { stage: StageId(stage), partition }, number }
+}
+
+/// What an attempt writes for shuffle `n`, on volume 0.
+fn output(n: u8, attempt: Attempt) -> MapOutput {
+    MapOutput {
+        id: MapOutputId { shuffle: shuffle(n), map: attempt.task.partition },
+        attempt,
+        epoch: Epoch(1),
+        volume: VolumeId("0".to_owned()),
+        block_bytes: Vec::new(),
+        rows: 1,
+        row_checksum: 7,
+    }
+}
+
+fn wrote(n: u8, attempt: Attempt) -> Event {
+    Event::MapFinished { attempt, output: output(n, attempt) }
+}
+
+fn done(attempt: Attempt) -> Event {
+    Event::ResultFinished { attempt, result_bytes: 10 }
+}
+
+fn fails(attempt: Attempt, failure: TaskFailure) -> Event {
+    Event::TaskFailed { attempt, failure }
+}
+
+fn raised() -> TaskFailure {
+    TaskFailure::Raised { class: None, message: "boom".to_owned() }
+}
+
+fn killed() -> TaskFailure {
+    TaskFailure::Killed { reason: String::new() }
+}
+
+fn damaged(output: &MapOutput) -> TaskFailure {
+    TaskFailure::FetchFailed {
+        output: output.id,
+        written_by: output.attempt,
+        volume: output.volume.clone(),
+        problem: BlockProblem::Damaged,
+        message: String::new(),
+    }
+}
+
+// Commands.
+
+fn launch(attempt: Attempt, executor: u64) -> Command {
+    Command::Launch { attempt, executor: ExecutorId(executor) }
+}
+
+fn cancel(attempt: Attempt, executor: u64) -> Command {
+    Command::Cancel { attempt, executor: ExecutorId(executor), reason: String::new() }
+}
+
+fn discard(output: MapOutput, reason: DiscardReason) -> Command {
+    Command::Discard { output, reason }
+}
+
+fn discard_damaged(n: u8, attempt: Attempt) -> Command {
+    discard(output(n, attempt), DiscardReason::Unreadable(BlockProblem::Damaged))
+}
+
+fn deliver(job: u64, attempt: Attempt) -> Command {
+    Command::DeliverResult { job: JobId(job), partition: attempt.task.partition, attempt }
+}
+
+fn finished(job: u64) -> Command {
+    Command::JobFinished { job: JobId(job) }
+}
+
+fn failed(job: u64, failure: JobFailure) -> Command {
+    Command::JobFailed { job: JobId(job), failure }
+}
+
+/// Tasks done and wanted, and whether it was skipped, of each stage of a job.
+fn progress(scheduler: &Scheduler, job: u64) -> Vec<(u32, u32, bool)> {
+    let stages = scheduler.progress(JobId(job)).into_iter();
+    stages.map(|StageProgress { done, tasks, skipped, .. }| (done, tasks, skipped)).collect()
+}

@@ -1,0 +1,180 @@
+//! The scheduler with one rule broken, by changing what goes in or what comes out. The simulation must notice.
+
+use model::{Attempt, Epoch, ExecutorId, MapOutput, ShuffleId, StageId, TaskFailure, TaskId};
+use scheduler::{Command, DiscardReason, Event, Limits, Scheduler};
+use std::time::Duration;
+
+/// A rule that is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bug {
+    /// Discarded outputs are not deleted.
+    DiscardIsSkipped,
+    /// Stale fetch failures are taken to be about the output that counts now.
+    StaleFetchFailuresCount,
+    /// A result stage is launched while what it reads is not complete.
+    ParentsAreNotAwaited,
+    /// Each result is delivered twice.
+    ResultsAreDeliveredTwice,
+    /// Reports are compared by task, not by attempt.
+    AttemptsAreNotCompared,
+    /// Nobody is told when an executor goes.
+    LostExecutorsAreForgotten,
+    /// Stages that yield other rows each time are treated as if they did not.
+    RandomStagesAreTrusted,
+    /// Row checksums are not compared.
+    ChecksumsAreIgnored,
+    /// Outputs that were rolled back are used again.
+    RolledBackOutputsReturn,
+    /// Stages that are held back are never let go.
+    DeadlinesAreMissed,
+    /// Executors are given one task more than they have slots.
+    SlotsAreExceeded,
+    /// A job that finishes after a task of it failed is not reported.
+    JobsEndSilently,
+}
+
+impl Bug {
+    pub(crate) const ALL: [Self; 12] = [
+        Self::DiscardIsSkipped,
+        Self::StaleFetchFailuresCount,
+        Self::ParentsAreNotAwaited,
+        Self::ResultsAreDeliveredTwice,
+        Self::AttemptsAreNotCompared,
+        Self::LostExecutorsAreForgotten,
+        Self::RandomStagesAreTrusted,
+        Self::ChecksumsAreIgnored,
+        Self::RolledBackOutputsReturn,
+        Self::DeadlinesAreMissed,
+        Self::SlotsAreExceeded,
+        Self::JobsEndSilently,
+    ];
+}
+
+/// A scheduler, perhaps with a bug.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    pub(crate) scheduler: Scheduler,
+    bug: Option<Bug>,
+}
+
+impl Subject {
+    pub(crate) fn new(epoch: Epoch, bug: Option<Bug>) -> Self {
+        Self { scheduler: Scheduler::new(epoch, Limits::default()), bug }
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        self.scheduler.next_deadline().filter(|_| self.bug != Some(Bug::DeadlinesAreMissed))
+    }
+
+    pub(crate) fn handle(&mut self, now: Duration, event: Event) -> Vec<Command> {
+        let Some(event) = self.change_event(event) else { return Vec::new() };
+        // A clock that stands still: no deadline is ever due.
+        let now = if self.bug == Some(Bug::DeadlinesAreMissed) { Duration::ZERO } else { now };
+        let mut commands = self.scheduler.handle(now, event);
+        self.change_commands(now, &mut commands);
+        commands
+    }
+
+    fn change_event(&self, mut event: Event) -> Option<Event> {
+        let Some(bug) = self.bug else { return Some(event) };
+        match (bug, &mut event) {
+            (Bug::LostExecutorsAreForgotten, Event::ExecutorLost { .. }) => return None,
+            (
+                Bug::StaleFetchFailuresCount,
+                Event::TaskFailed {
+                    failure: TaskFailure::FetchFailed { output, written_by, volume, .. },
+                    ..
+                },
+            ) => {
+                let mut outputs = self.scheduler.map_outputs(output.shuffle);
+                if let Some(current) = outputs.find(|current| current.id == *output) {
+                    (*written_by, *volume) = (current.attempt, current.volume.clone());
+                }
+            }
+            (Bug::RandomStagesAreTrusted, Event::JobSubmitted { shape, .. }) => {
+                shape.stages.iter_mut().for_each(|stage| stage.deterministic = true);
+            }
+            (Bug::ChecksumsAreIgnored, Event::MapFinished { output, .. }) => {
+                output.row_checksum = 0;
+            }
+            (Bug::SlotsAreExceeded, Event::ExecutorRegistered { slots, .. }) => *slots += 1,
+            (
+                Bug::AttemptsAreNotCompared,
+                Event::MapFinished { attempt, .. } | Event::ResultFinished { attempt, .. },
+            ) => self.make_current(attempt),
+            _ => {}
+        }
+        Some(event)
+    }
+
+    /// Passes an attempt off as the one that runs.
+    fn make_current(&self, attempt: &mut Attempt) {
+        let stage = self.scheduler.stage(attempt.task.stage);
+        if let Some(scheduler::TaskState::Running { number }) =
+            stage.and_then(|stage| stage.task(attempt.task.partition))
+        {
+            attempt.number = number;
+        }
+    }
+
+    fn change_commands(&mut self, now: Duration, commands: &mut Vec<Command>) {
+        match self.bug {
+            Some(Bug::DiscardIsSkipped) => {
+                commands.retain(|command| !matches!(command, Command::Discard { .. }));
+            }
+            Some(Bug::ResultsAreDeliveredTwice) => {
+                let is_delivery = |c: &&Command| matches!(c, Command::DeliverResult { .. });
+                let again: Vec<Command> = commands.iter().filter(is_delivery).cloned().collect();
+                commands.splice(0..0, again);
+            }
+            Some(Bug::JobsEndSilently) => commands.retain(|command| match command {
+                Command::JobFinished { job } => {
+                    self.scheduler.progress(*job).iter().all(|stage| stage.failed == 0)
+                }
+                _ => true,
+            }),
+            Some(Bug::ParentsAreNotAwaited) => {
+                let changed = commands.iter().find_map(|command| match command {
+                    Command::StageChanged { stage } => Some(*stage),
+                    _ => None,
+                });
+                commands.extend(changed.and_then(|stage| self.hasty_launch(stage)));
+            }
+            Some(Bug::RolledBackOutputsReturn) => {
+                let outputs: Vec<MapOutput> = commands.iter().filter_map(rolled_back).collect();
+                if !outputs.is_empty() {
+                    commands.retain(|command| rolled_back(command).is_none());
+                    let found = Event::MapOutputsFound { outputs };
+                    commands.extend(self.scheduler.handle(now, found));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn hasty_launch(&self, stage: StageId) -> Option<Command> {
+        let stage = self.scheduler.stage(stage)?;
+        let incomplete =
+            |&&parent: &&StageId| self.scheduler.stage(parent).is_some_and(|p| !p.is_complete());
+        stage.parents().iter().find(incomplete)?;
+        let task = TaskId { stage: stage.id(), partition: 0 };
+        let attempt = Attempt { task, number: 1000 };
+        Some(Command::Launch { attempt, executor: ExecutorId(0) })
+    }
+}
+
+/// The output that a command rolls back, as an output that may be used.
+fn rolled_back(command: &Command) -> Option<MapOutput> {
+    match command {
+        Command::Discard { output, reason: DiscardReason::RolledBack } => {
+            Some(MapOutput { epoch: Epoch(u64::MAX), ..output.clone() })
+        }
+        _ => None,
+    }
+}
+
+/// Outputs that count now, in brief.
+pub(crate) fn outputs(scheduler: &Scheduler, shuffle: ShuffleId) -> Vec<(u32, Epoch, Attempt)> {
+    let outputs = scheduler.map_outputs(shuffle);
+    outputs.map(|output| (output.id.map, output.epoch, output.attempt)).collect()
+}

@@ -1,0 +1,153 @@
+//! What goes wrong, what the program asks for, and the calm after it.
+
+use crate::broken::Subject;
+use crate::promises::Promises;
+use crate::rows::Nature;
+use crate::world::{Job, Mail, World};
+use model::{Epoch, ExecutorId, JobId, VolumeId};
+use rand::Rng;
+use scheduler::{Event, JobShape, StageShape};
+
+impl World {
+    /// Perhaps something happens that nobody ordered, or the program submits or cancels a job.
+    pub(crate) fn disturb(&mut self) {
+        match self.rng.random_range(0..400) {
+            0..16 => self.submit(),
+            16..18 => self.cancel(),
+            18..22 => self.add_executor(),
+            22..27 => self.lose_executor(),
+            27..29 => self.lose_volume(),
+            29..37 => self.damage(),
+            37 if self.chance(0.2) => self.restart(),
+            _ => {}
+        }
+    }
+
+    /// A job that reads some of the map stages, and wants some partitions.
+    pub(crate) fn submit(&mut self) {
+        let job = JobId(self.fresh());
+        let read: Vec<usize> =
+            (0..self.stages.len()).filter(|_| self.rng.random_bool(0.4)).collect();
+        let mut map_stages = read.clone();
+        let mut next = 0;
+        while next < map_stages.len() {
+            map_stages.extend(self.stages[map_stages[next]].parents.clone());
+            next += 1;
+        }
+        map_stages.sort_unstable();
+        map_stages.dedup();
+        let position = |stage: &usize| map_stages.binary_search(stage).expect("it is in the list");
+        let shape_of = |&index: &usize| {
+            let stage = &self.stages[index];
+            stage.shape(stage.parents.iter().map(position).collect())
+        };
+        let mut stages: Vec<StageShape> = map_stages.iter().map(shape_of).collect();
+        let parents = read.iter().map(position).collect();
+        let partitions = self.rng.random_range(1..6);
+        stages.push(StageShape { shuffle: None, partitions, parents, deterministic: true });
+        let wanted = (0..partitions).filter(|_| self.rng.random_bool(0.8)).collect();
+        let shape = JobShape { stages, result_partitions: wanted };
+        self.jobs.insert(job, Job { shape: shape.clone(), map_stages });
+        self.promises.note_submitted(job);
+        // Jobs come from the driver itself: at once and in order.
+        let key = (self.now, self.fresh());
+        self.mail.insert(key, Mail::Tell(Event::JobSubmitted { job, shape }));
+    }
+
+    fn cancel(&mut self) {
+        if let Some(job) = self.promises.any_live(&mut self.rng) {
+            self.tell(Event::JobCancelled { job, reason: String::new() });
+        }
+    }
+
+    fn any_executor(&mut self) -> Option<ExecutorId> {
+        let index = self.rng.random_range(0..self.executors.len().max(1));
+        self.executors.keys().nth(index).copied()
+    }
+
+    /// An executor dies, or freezes so long that it is given up.
+    fn lose_executor(&mut self) {
+        let Some(executor) = self.any_executor() else { return };
+        let app_caused = self.chance(0.2);
+        if self.chance(0.5) {
+            if let Some(executor) = self.executors.get_mut(&executor) {
+                executor.frozen = true;
+            }
+            self.send(1000, Mail::Gone(executor));
+        } else {
+            self.executors.remove(&executor);
+        }
+        self.tell(Event::ExecutorLost { executor, app_caused, reason: String::new() });
+        if self.chance(0.8) {
+            self.add_executor();
+        }
+    }
+
+    fn any_volume(&mut self) -> Option<VolumeId> {
+        let index = self.rng.random_range(0..self.volumes.len().max(1));
+        self.volumes.keys().nth(index).cloned()
+    }
+
+    fn lose_volume(&mut self) {
+        let Some(volume) = self.any_volume() else { return };
+        self.volumes.remove(&volume);
+        for executor in self.executors.values_mut() {
+            executor.volumes.remove(&volume);
+        }
+        self.tell(Event::VolumeLost { volume });
+    }
+
+    /// Bytes flip in a file.
+    fn damage(&mut self) {
+        let Some(volume) = self.any_volume() else { return };
+        let Some(files) = self.volumes.get_mut(&volume) else { return };
+        let index = self.rng.random_range(0..files.len().max(1));
+        if let Some(file) = files.values_mut().nth(index) {
+            file.damaged = true;
+        }
+    }
+
+    /// The driver dies, and all executors with it. The next one finds what is on the volumes, once what was to be deleted is.
+    /// A stage that is secretly random is not to be trusted after that: nobody knows its checksums any more.
+    fn restart(&mut self) {
+        if self.stages.iter().any(|stage| stage.nature == Nature::Secret) {
+            return;
+        }
+        self.tally.restarts += 1;
+        for mail in std::mem::take(&mut self.mail).into_values() {
+            if let Mail::Delete(output) = mail {
+                self.delete(&output);
+            }
+        }
+        self.executors.clear();
+        self.epoch = Epoch(self.epoch.0 + 1);
+        self.subject = Subject::new(self.epoch, self.bug);
+        self.promises = Promises::default();
+        for _ in 0..2 {
+            self.add_executor();
+        }
+    }
+
+    /// From here on nothing breaks any more, and there is room to work.
+    pub(crate) fn calm_down(&mut self) {
+        self.calm = true;
+        for _ in 0..2 {
+            self.add_executor();
+        }
+    }
+
+    /// Plays a whole life: a storm, then the calm, in which everything must come to its end.
+    pub(crate) fn play(&mut self) -> Result<(), String> {
+        for _ in 0..300 {
+            self.disturb();
+            self.step()?;
+        }
+        self.calm_down();
+        for _ in 0..20_000 {
+            if !self.step()? {
+                return self.promises.check_rest(&self.subject.scheduler);
+            }
+        }
+        Err("it does not come to rest".to_owned())
+    }
+}

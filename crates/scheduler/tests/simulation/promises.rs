@@ -1,0 +1,171 @@
+//! What the scheduler promises, checked at every command and after every event.
+
+use crate::broken::outputs;
+use crate::rows::{MapStage, Nature, Rows, expected};
+use crate::world::{Job, World};
+use model::{Attempt, Epoch, JobId, MapOutput, MapOutputId, ShuffleId, TaskFailure, VolumeId};
+use rand::Rng;
+use rand::rngs::StdRng;
+use scheduler::{DiscardReason, Event, JobFailure, Scheduler};
+use std::collections::{BTreeMap, BTreeSet};
+
+type Outputs = Vec<(u32, Epoch, Attempt)>;
+
+/// What is known of the past, as far as it binds the future.
+#[derive(Debug, Default)]
+pub(crate) struct Promises {
+    /// Jobs that are not over, with what was delivered: for each partition its value, and what all of it is made of.
+    live: BTreeMap<JobId, (BTreeSet<u32>, Rows)>,
+    cancelled: BTreeSet<JobId>,
+    lost_volumes: BTreeSet<VolumeId>,
+    /// Blocks that readers reported.
+    reported: BTreeSet<(MapOutputId, Attempt)>,
+    /// Results that attempts computed.
+    results: BTreeMap<Attempt, Rows>,
+    seen: BTreeMap<ShuffleId, (u64, Outputs)>,
+    discarded: BTreeSet<(MapOutputId, Epoch, Attempt)>,
+}
+
+impl Promises {
+    pub(crate) fn note(&mut self, event: &Event) {
+        match event {
+            Event::JobCancelled { job, .. } => {
+                self.cancelled.insert(*job);
+            }
+            Event::VolumeLost { volume } => {
+                self.lost_volumes.insert(volume.clone());
+            }
+            Event::TaskFailed {
+                failure: TaskFailure::FetchFailed { output, written_by, .. },
+                ..
+            } => {
+                self.reported.insert((*output, *written_by));
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn note_submitted(&mut self, job: JobId) {
+        self.live.insert(job, Default::default());
+    }
+
+    pub(crate) fn note_result(&mut self, attempt: Attempt, rows: Rows) {
+        self.results.insert(attempt, rows);
+    }
+
+    pub(crate) fn any_live(&self, rng: &mut StdRng) -> Option<JobId> {
+        self.live.keys().nth(rng.random_range(0..self.live.len().max(1))).copied()
+    }
+
+    /// An output is called unreadable only if a reader said so of just that output, or of another on its volume.
+    pub(crate) fn check_discard(
+        &mut self,
+        output: &MapOutput,
+        reason: DiscardReason,
+    ) -> Result<(), String> {
+        self.discarded.insert((output.id, output.epoch, output.attempt));
+        let justified = match reason {
+            DiscardReason::Unreadable(model::BlockProblem::Unreachable) => true,
+            DiscardReason::Unreadable(_) => self.reported.contains(&(output.id, output.attempt)),
+            DiscardReason::VolumeLost => self.lost_volumes.contains(&output.volume),
+            DiscardReason::RolledBack => true,
+            DiscardReason::OutOfRange => false,
+        };
+        if justified { Ok(()) } else { Err("a discard without reason".to_owned()) }
+    }
+
+    /// A result is wanted, was computed by that attempt, is delivered once, is right, and of one piece with the others of its job.
+    pub(crate) fn check_delivery(
+        &mut self,
+        (id, job): (JobId, &Job),
+        partition: u32,
+        attempt: Attempt,
+        stages: &[MapStage],
+    ) -> Result<(), String> {
+        let rows = self.results.get(&attempt).ok_or("a result that was never computed")?;
+        let (delivered, all) = self.live.get_mut(&id).ok_or("a result of a job that is over")?;
+        if !job.shape.result_partitions.contains(&partition) {
+            return Err("a result that is not wanted".to_owned());
+        }
+        if attempt.task.partition != partition || !delivered.insert(partition) {
+            return Err("a result of another partition, or a second time".to_owned());
+        }
+        all.merge(&rows.made_of);
+        if rows.mixed || all.mixed {
+            return Err("a result of mixed data".to_owned());
+        }
+        let result = job.shape.stages.last().ok_or("a job without stages")?;
+        let parents: Vec<usize> = result.parents.iter().map(|&p| job.map_stages[p]).collect();
+        let name = World::result_name(id);
+        if rows.value != expected(stages, (name, partition), &parents, &rows.made_of) {
+            return Err("a wrong result".to_owned());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_finished(&mut self, id: JobId, job: &Job) -> Result<(), String> {
+        let (delivered, _) = self.live.remove(&id).ok_or("a job that ends twice")?;
+        let wanted: BTreeSet<u32> = job.shape.result_partitions.iter().copied().collect();
+        if delivered == wanted {
+            Ok(())
+        } else {
+            Err("a finished job without all results".to_owned())
+        }
+    }
+
+    /// A job fails only for something that can have happened to it.
+    pub(crate) fn check_failed(
+        &mut self,
+        (id, job): (JobId, &Job),
+        failure: &JobFailure,
+        stages: &[MapStage],
+    ) -> Result<(), String> {
+        self.live.remove(&id).ok_or("a job that ends twice")?;
+        let sure = |&&index: &&usize| stages[index].nature == Nature::Sure;
+        let justified = match failure {
+            JobFailure::TaskFailed { failures, failure, .. } => *failures == 4 && failure.counts(),
+            JobFailure::StageAborted { attempts, .. } => *attempts == 4,
+            JobFailure::NotRepeatable { .. } => {
+                job.map_stages.iter().filter(sure).count() < job.map_stages.len()
+            }
+            JobFailure::Cancelled { .. } => self.cancelled.contains(&id),
+            JobFailure::ResultTooLarge { .. } | JobFailure::Malformed { .. } => false,
+        };
+        if justified { Ok(()) } else { Err("a job fails without reason".to_owned()) }
+    }
+
+    /// Each map has one output at most, none that was discarded, and a change of them is a new generation.
+    pub(crate) fn check_outputs(
+        &mut self,
+        scheduler: &Scheduler,
+        shuffles: impl Iterator<Item = ShuffleId>,
+    ) -> Result<(), String> {
+        for shuffle in shuffles {
+            let (generation, now) = (scheduler.generation(shuffle), outputs(scheduler, shuffle));
+            if !now.is_sorted_by(|a, b| a.0 < b.0) {
+                return Err("two outputs of one map, or out of order".to_owned());
+            }
+            let is_discarded = |&(map, epoch, attempt): &(u32, Epoch, Attempt)| {
+                self.discarded.contains(&(MapOutputId { shuffle, map }, epoch, attempt))
+            };
+            if now.iter().any(is_discarded) {
+                return Err("an output that was discarded is back".to_owned());
+            }
+            if let Some((before, then)) = self.seen.get(&shuffle)
+                && (generation < *before || (generation == *before && now != *then))
+            {
+                return Err("outputs change, their generation does not".to_owned());
+            }
+            self.seen.insert(shuffle, (generation, now));
+        }
+        Ok(())
+    }
+
+    /// At the end every job is over, and nothing is left of any.
+    pub(crate) fn check_rest(&self, scheduler: &Scheduler) -> Result<(), String> {
+        if let Some(job) = self.live.keys().next() {
+            return Err(format!("{job} never ends: {scheduler:?}"));
+        }
+        if scheduler.is_idle() { Ok(()) } else { Err("something is left behind".to_owned()) }
+    }
+}

@@ -1,0 +1,86 @@
+//! What an executor does with a task: read, compute, commit.
+
+use crate::rows::{Nature, Rows};
+use crate::world::{File, Work, World};
+use model::{BlockProblem, MapOutput, MapOutputId, TaskFailure, VolumeId};
+use rand::Rng;
+use scheduler::Event;
+use std::collections::BTreeSet;
+
+impl World {
+    /// Runs an attempt to its end: what it reports.
+    pub(crate) fn run(&mut self, work: &Work) -> Result<Event, TaskFailure> {
+        if !self.calm && self.chance(0.05) {
+            return Err(TaskFailure::Raised { class: None, message: "boom".to_owned() });
+        }
+        let mut inputs = Vec::new();
+        for input in &work.inputs {
+            inputs.push(self.read(input)?);
+        }
+        let nature = work.map_stage.map_or(Nature::Sure, |index| self.stages[index].nature);
+        let nonce = if nature == Nature::Sure { 0 } else { self.fresh() };
+        let attempt = work.attempt;
+        let name = self.stage_name(work);
+        let mut rows = Rows::make(name, attempt.task.partition, nonce, &inputs);
+        let Some(index) = work.map_stage else {
+            self.promises.note_result(attempt, rows);
+            return Ok(Event::ResultFinished { attempt, result_bytes: 1 });
+        };
+        let id = MapOutputId { shuffle: self.stages[index].shuffle, map: attempt.task.partition };
+        rows.made_of.insert(id, nonce);
+        let output = MapOutput {
+            id,
+            attempt,
+            epoch: self.epoch,
+            volume: self.volume_for(work)?,
+            block_bytes: vec![1],
+            rows: 1,
+            row_checksum: if nature == Nature::Random { 7 } else { rows.value },
+        };
+        Ok(Event::MapFinished { attempt, output: self.commit(output, rows) })
+    }
+
+    /// The first commit wins: what stands there already is not replaced.
+    fn commit(&mut self, output: MapOutput, rows: Rows) -> MapOutput {
+        let files = self.volumes.entry(output.volume.clone()).or_default();
+        let file = File { output: output.clone(), rows, damaged: false };
+        let winner = files.entry(output.id).or_insert(file).output.clone();
+        self.tally.adopted += u64::from(winner != output);
+        winner
+    }
+
+    fn volume_for(&mut self, work: &Work) -> Result<VolumeId, TaskFailure> {
+        let volumes = self.executors.get(&work.executor).map(|executor| executor.volumes.clone());
+        let volumes: Vec<VolumeId> = volumes.into_iter().flatten().collect();
+        if volumes.is_empty() {
+            // What the scheduler believes came late: the executor says again how it stands.
+            let (executor, slots) = (work.executor, 1);
+            self.tell(Event::ExecutorRegistered { executor, slots, volumes: BTreeSet::new() });
+            let reason = "it has no volume left".to_owned();
+            return Err(TaskFailure::ExecutorLost { app_caused: false, reason });
+        }
+        let index = self.rng.random_range(0..volumes.len());
+        Ok(volumes[index].clone())
+    }
+
+    /// Reads exactly that attempt's bytes, or says why not.
+    fn read(&mut self, input: &MapOutput) -> Result<Rows, TaskFailure> {
+        let failed = |problem| TaskFailure::FetchFailed {
+            output: input.id,
+            written_by: input.attempt,
+            volume: input.volume.clone(),
+            problem,
+            message: String::new(),
+        };
+        let mounted = self.executors.values().any(|e| e.volumes.contains(&input.volume));
+        if !mounted || (!self.calm && self.chance(0.01)) {
+            return Err(failed(BlockProblem::Unreachable));
+        }
+        let file = self.volumes.get(&input.volume).and_then(|files| files.get(&input.id));
+        let file = file.ok_or_else(|| failed(BlockProblem::Missing))?;
+        if (file.output.epoch, file.output.attempt) != (input.epoch, input.attempt) {
+            return Err(failed(BlockProblem::Missing));
+        }
+        if file.damaged { Err(failed(BlockProblem::Damaged)) } else { Ok(file.rows.clone()) }
+    }
+}

@@ -1,0 +1,373 @@
+//! The world around the scheduler: a driver that does what it is told, executors, volumes, and mail between them that is late,
+//! doubled and out of order.
+
+use crate::broken::{Bug, Subject};
+use crate::promises::Promises;
+use crate::rows::{MapStage, Nature, Rows, name_of, shuffle};
+use model::{
+    Attempt, Epoch, ExecutorId, JobId, MapOutput, MapOutputId, ShuffleId, TaskFailure, VolumeId,
+};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use scheduler::{Command, Event, JobShape};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// A map output on a volume.
+#[derive(Debug, Clone)]
+pub(crate) struct File {
+    pub(crate) output: MapOutput,
+    pub(crate) rows: Rows,
+    pub(crate) damaged: bool,
+}
+
+/// What an attempt is to do.
+#[derive(Debug, Clone)]
+pub(crate) struct Work {
+    pub(crate) attempt: Attempt,
+    pub(crate) executor: ExecutorId,
+    /// Index of the map stage; `None` for a result.
+    pub(crate) map_stage: Option<usize>,
+    pub(crate) job: JobId,
+    /// All map outputs that it reads, as the driver knew them at the launch.
+    pub(crate) inputs: Vec<MapOutput>,
+}
+
+/// An executor process.
+#[derive(Debug, Default)]
+pub(crate) struct Executor {
+    pub(crate) slots: u32,
+    pub(crate) volumes: BTreeSet<VolumeId>,
+    pub(crate) running: BTreeSet<Attempt>,
+    pub(crate) seen: BTreeSet<Attempt>,
+    pub(crate) cancelled: BTreeSet<Attempt>,
+    /// Declared lost while it is still there.
+    pub(crate) frozen: bool,
+}
+
+/// Something on its way.
+#[derive(Debug, Clone)]
+pub(crate) enum Mail {
+    Tell(Event),
+    Launch(Work),
+    Cancel(Attempt, ExecutorId),
+    End(Work),
+    Delete(MapOutput),
+    Gone(ExecutorId),
+}
+
+/// A job of the program.
+#[derive(Debug, Clone)]
+pub(crate) struct Job {
+    pub(crate) shape: JobShape,
+    /// The map stage that each stage of the shape is, but the last.
+    pub(crate) map_stages: Vec<usize>,
+}
+
+/// How often things happened.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tally {
+    pub(crate) finished: u64,
+    pub(crate) failed: u64,
+    pub(crate) not_repeatable: u64,
+    pub(crate) skipped: u64,
+    pub(crate) fetch_failures: u64,
+    pub(crate) rolled_back: u64,
+    pub(crate) adopted: u64,
+    pub(crate) restarts: u64,
+    pub(crate) events: u64,
+}
+
+/// Everything.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) rng: StdRng,
+    pub(crate) now: Duration,
+    pub(crate) calm: bool,
+    pub(crate) epoch: Epoch,
+    pub(crate) subject: Subject,
+    pub(crate) bug: Option<Bug>,
+    pub(crate) stages: Vec<MapStage>,
+    pub(crate) executors: BTreeMap<ExecutorId, Executor>,
+    pub(crate) volumes: BTreeMap<VolumeId, BTreeMap<MapOutputId, File>>,
+    pub(crate) mail: BTreeMap<(Duration, u64), Mail>,
+    pub(crate) jobs: BTreeMap<JobId, Job>,
+    pub(crate) promises: Promises,
+    pub(crate) tally: Tally,
+    pub(crate) counter: u64,
+    /// Prints every event and command.
+    trace: bool,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, bug: Option<Bug>) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let secrets = rng.random_bool(0.3);
+        let stages = map_stages(&mut rng, secrets);
+        let mut world = Self {
+            rng,
+            now: Duration::ZERO,
+            calm: false,
+            epoch: Epoch(1),
+            subject: Subject::new(Epoch(1), bug),
+            bug,
+            stages,
+            executors: BTreeMap::new(),
+            volumes: BTreeMap::new(),
+            mail: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            promises: Promises::default(),
+            tally: Tally::default(),
+            counter: 0,
+            trace: std::env::var_os("TRACE").is_some(),
+        };
+        for _ in 0..world.rng.random_range(1..4) {
+            world.add_executor();
+        }
+        world
+    }
+
+    /// A number that was not used before, above 0.
+    pub(crate) fn fresh(&mut self) -> u64 {
+        self.counter += 1;
+        self.counter
+    }
+
+    pub(crate) fn chance(&mut self, probability: f64) -> bool {
+        self.rng.random_bool(probability)
+    }
+
+    /// Puts something on its way; it arrives within that many milliseconds.
+    pub(crate) fn send(&mut self, within: u64, mail: Mail) {
+        let delay = Duration::from_millis(self.rng.random_range(0..=within));
+        let key = (self.now + delay, self.fresh());
+        self.mail.insert(key, mail);
+    }
+
+    /// Tells the scheduler something; perhaps twice, and usually soon.
+    pub(crate) fn tell(&mut self, event: Event) {
+        let within = if self.chance(0.1) { 600 } else { 20 };
+        if self.chance(0.1) {
+            self.send(600, Mail::Tell(event.clone()));
+        }
+        self.send(within, Mail::Tell(event));
+    }
+
+    /// Lets the next thing happen. Returns whether there was any.
+    pub(crate) fn step(&mut self) -> Result<bool, String> {
+        let deadline = self.subject.next_deadline();
+        let first = self.mail.keys().next().copied();
+        match (deadline, first) {
+            (None, None) => return Ok(false),
+            (Some(deadline), first) if first.is_none_or(|(at, _)| deadline <= at) => {
+                self.now = self.now.max(deadline);
+                self.handle(Event::Tick)?;
+            }
+            (_, Some(key)) => {
+                self.now = self.now.max(key.0);
+                if let Some(mail) = self.mail.remove(&key) {
+                    self.deliver(mail)?;
+                }
+            }
+            (Some(_), None) => {}
+        }
+        Ok(true)
+    }
+
+    fn deliver(&mut self, mail: Mail) -> Result<(), String> {
+        match mail {
+            Mail::Tell(event) => return self.handle(event),
+            Mail::Launch(work) => return self.launch(work),
+            Mail::Cancel(attempt, executor) => {
+                if let Some(executor) = self.executors.get_mut(&executor) {
+                    executor.cancelled.insert(attempt);
+                }
+            }
+            Mail::End(work) => self.end(&work),
+            Mail::Delete(output) => self.delete(&output),
+            Mail::Gone(executor) => {
+                self.executors.remove(&executor);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes exactly that attempt's file.
+    pub(crate) fn delete(&mut self, output: &MapOutput) {
+        if let Some(files) = self.volumes.get_mut(&output.volume) {
+            let same = |file: &File| {
+                (file.output.epoch, file.output.attempt) == (output.epoch, output.attempt)
+            };
+            if files.get(&output.id).is_some_and(same) {
+                files.remove(&output.id);
+            }
+        }
+    }
+
+    /// Gives the scheduler an event, checks what it says, and does it.
+    pub(crate) fn handle(&mut self, event: Event) -> Result<(), String> {
+        self.tally.events += 1;
+        self.promises.note(&event);
+        let commands = self.subject.handle(self.now, event.clone());
+        if self.trace {
+            eprintln!("{:?} {event:?} => {commands:#?}", self.now);
+        }
+        let result = self.check(commands);
+        result.map_err(|error| format!("{error}\nafter {event:?}"))
+    }
+
+    fn check(&mut self, commands: Vec<Command>) -> Result<(), String> {
+        self.subject.scheduler.audit()?;
+        for command in commands {
+            let said = command.clone();
+            self.perform(command).map_err(|error| format!("{error}\nat {said:?}"))?;
+        }
+        let shuffles = self.stages.iter().map(|stage| stage.shuffle);
+        self.promises.check_outputs(&self.subject.scheduler, shuffles)
+    }
+
+    fn perform(&mut self, command: Command) -> Result<(), String> {
+        match command {
+            Command::Launch { attempt, executor } => {
+                let work = self.work(attempt, executor)?;
+                self.send(10, Mail::Launch(work));
+            }
+            Command::Cancel { attempt, executor, .. } => {
+                self.send(30, Mail::Cancel(attempt, executor));
+            }
+            Command::Discard { output, reason } => {
+                self.promises.check_discard(&output, reason)?;
+                if reason == scheduler::DiscardReason::RolledBack {
+                    self.tally.rolled_back += 1;
+                }
+                self.send(100, Mail::Delete(output));
+            }
+            Command::DeliverResult { job, partition, attempt } => {
+                let of = self.jobs.get(&job).ok_or("a result of no job")?;
+                self.promises.check_delivery((job, of), partition, attempt, &self.stages)?;
+            }
+            Command::JobFinished { job } => {
+                let of = self.jobs.get(&job).ok_or("the end of no job")?;
+                self.promises.check_finished(job, of)?;
+                let skipped =
+                    self.subject.scheduler.progress(job).into_iter().filter(|s| s.skipped);
+                self.tally.skipped += skipped.count() as u64;
+                self.tally.finished += 1;
+            }
+            Command::JobFailed { job, failure } => {
+                let of = self.jobs.get(&job).ok_or("the failure of no job")?;
+                self.promises.check_failed((job, of), &failure, &self.stages)?;
+                self.tally.failed += 1;
+                let unrepeatable = matches!(failure, scheduler::JobFailure::NotRepeatable { .. });
+                self.tally.not_repeatable += u64::from(unrepeatable);
+            }
+            Command::StageChanged { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// What a driver sends with a launch: what the scheduler says that counts, which must be everything.
+    fn work(&mut self, attempt: Attempt, executor: ExecutorId) -> Result<Work, String> {
+        let scheduler = &self.subject.scheduler;
+        let stage = scheduler.stage(attempt.task.stage).ok_or("a launch of no stage")?;
+        let (job, _) = stage.jobs().next().ok_or("a stage of no job")?;
+        let mut inputs = Vec::new();
+        for &parent in stage.parents() {
+            let parent = scheduler.stage(parent).ok_or("a parent that is not there")?;
+            let before = inputs.len();
+            let shuffle = parent.shuffle().ok_or("a parent that writes no shuffle")?;
+            inputs.extend(scheduler.map_outputs(shuffle).cloned());
+            if inputs.len() - before != parent.partitions() as usize {
+                return Err("a launch without all map outputs that it reads".to_owned());
+            }
+        }
+        inputs.sort_by_key(|input| input.id);
+        let map_stage = stage.shuffle().map(|shuffle| index_of(&self.stages, shuffle));
+        Ok(Work { attempt, executor, map_stage, job, inputs })
+    }
+
+    fn launch(&mut self, work: Work) -> Result<(), String> {
+        let Some(executor) = self.executors.get_mut(&work.executor).filter(|e| !e.frozen) else {
+            // Its connection is closed: the driver notices at the latest now.
+            let (executor, reason) = (work.executor, String::new());
+            self.tell(Event::ExecutorLost { executor, app_caused: false, reason });
+            return Ok(());
+        };
+        if !executor.seen.insert(work.attempt) {
+            return Err("an attempt launched twice".to_owned());
+        }
+        if executor.running.len() >= executor.slots as usize {
+            return Err("more tasks than slots".to_owned());
+        }
+        executor.running.insert(work.attempt);
+        let within = if self.chance(0.1) { 2000 } else { 150 };
+        self.send(within, Mail::End(work));
+        Ok(())
+    }
+
+    /// An attempt comes to its end on its executor, and reports.
+    fn end(&mut self, work: &Work) {
+        let Some(executor) = self.executors.get_mut(&work.executor) else { return };
+        executor.running.remove(&work.attempt);
+        let cancelled = executor.cancelled.contains(&work.attempt);
+        let attempt = work.attempt;
+        let event = if cancelled && self.chance(0.7) {
+            Event::TaskFailed { attempt, failure: TaskFailure::Killed { reason: String::new() } }
+        } else {
+            match self.run(work) {
+                Ok(event) => event,
+                Err(failure) => {
+                    let fetch_failed = matches!(failure, TaskFailure::FetchFailed { .. });
+                    self.tally.fetch_failures += u64::from(fetch_failed);
+                    Event::TaskFailed { attempt, failure }
+                }
+            }
+        };
+        self.tell(event);
+    }
+
+    /// Starts an executor that mounts a volume of its own, and perhaps others.
+    pub(crate) fn add_executor(&mut self) {
+        let id = ExecutorId(self.fresh());
+        let own = VolumeId(format!("volume-{}", id.0));
+        self.volumes.insert(own.clone(), BTreeMap::new());
+        let mut volumes = BTreeSet::from([own]);
+        let others: Vec<VolumeId> = self.volumes.keys().cloned().collect();
+        volumes.extend(others.into_iter().filter(|_| self.rng.random_bool(0.3)));
+        let slots = self.rng.random_range(1..4);
+        let found = volumes.iter().filter_map(|volume| self.volumes.get(volume));
+        let outputs = found.flat_map(BTreeMap::values).map(|file| file.output.clone()).collect();
+        let executor = Executor { slots, volumes: volumes.clone(), ..Executor::default() };
+        self.executors.insert(id, executor);
+        self.tell(Event::ExecutorRegistered { executor: id, slots, volumes });
+        self.tell(Event::MapOutputsFound { outputs });
+    }
+
+    /// The name that stands for a job's result stage in hashes.
+    pub(crate) fn result_name(job: JobId) -> u64 {
+        1000 + job.0
+    }
+
+    pub(crate) fn stage_name(&self, work: &Work) -> u64 {
+        work.map_stage.map_or(Self::result_name(work.job), |i| name_of(self.stages[i].shuffle))
+    }
+}
+
+pub(crate) fn index_of(stages: &[MapStage], shuffle: ShuffleId) -> usize {
+    stages.iter().position(|stage| stage.shuffle == shuffle).expect("only known shuffles")
+}
+
+fn map_stages(rng: &mut StdRng, secrets: bool) -> Vec<MapStage> {
+    (0..rng.random_range(2..6))
+        .map(|index| MapStage {
+            shuffle: shuffle(index),
+            partitions: rng.random_range(1..5),
+            parents: (0..index).filter(|_| rng.random_bool(0.4)).collect(),
+            nature: match rng.random_range(0..10) {
+                0..6 => Nature::Sure,
+                6..9 if secrets => Nature::Secret,
+                _ => Nature::Random,
+            },
+        })
+        .collect()
+}

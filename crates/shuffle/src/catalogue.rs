@@ -1,0 +1,123 @@
+//! What exists on the volumes that this process mounts. The truth is what lies there; nothing here is remembered across a restart.
+
+use crate::error::{FileError, ReadError};
+use crate::manifest::OutputAttempt;
+use crate::reader::MapOutputReader;
+use crate::volume::Volume;
+use crate::volume_reader::VolumeReader;
+use model::{MapOutput, MapOutputId, ShuffleId, VolumeId};
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The map outputs found on volumes.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    /// Outputs whose manifest is right and whose file is as long as it should be. Blocks are checked when they are read.
+    pub outputs: Vec<MapOutput>,
+    /// Files that are not: each an output that has to be written again.
+    pub damaged: Vec<ReadError>,
+}
+
+/// The volumes that a process mounts.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    volumes: BTreeMap<VolumeId, Arc<VolumeReader>>,
+}
+
+impl Catalogue {
+    /// Of these volumes.
+    pub fn new(volumes: impl IntoIterator<Item = Volume>) -> Self {
+        let reader = |volume: Volume| (volume.id().clone(), Arc::new(VolumeReader::new(volume)));
+        Self { volumes: volumes.into_iter().map(reader).collect() }
+    }
+
+    /// The volumes, in order of their ids.
+    pub fn volumes(&self) -> impl Iterator<Item = &Arc<VolumeReader>> {
+        self.volumes.values()
+    }
+
+    /// One of them, if it is mounted here.
+    pub fn volume(&self, id: &VolumeId) -> Option<&Arc<VolumeReader>> {
+        self.volumes.get(id)
+    }
+
+    /// A reader's block of an output, checked; `None` if its volume is not mounted here, so that a peer has to be asked.
+    pub fn read_block(
+        &self,
+        output: &MapOutput,
+        reader: u32,
+    ) -> Option<Result<Vec<u8>, ReadError>> {
+        Some(self.volume(&output.volume)?.read_block(&output.into(), reader))
+    }
+
+    /// All that is there.
+    pub fn inventory(&self) -> Result<Inventory, FileError> {
+        let mut inventory = Inventory::default();
+        for reader in self.volumes.values() {
+            reader.volume().scan_into(&mut inventory)?;
+        }
+        Ok(inventory)
+    }
+}
+
+impl Volume {
+    /// All outputs on this volume. A damaged one is reported and is no reason to stop.
+    pub fn scan(&self) -> Result<Inventory, FileError> {
+        let mut inventory = Inventory::default();
+        self.scan_into(&mut inventory)?;
+        Ok(inventory)
+    }
+
+    fn scan_into(&self, inventory: &mut Inventory) -> Result<(), FileError> {
+        for (shuffle, directory) in self.shuffles()? {
+            let mut maps: Vec<u32> =
+                self.list(&directory)?.iter().filter_map(|path| map_of(path)).collect();
+            maps.sort_unstable();
+            for map in maps {
+                match MapOutputReader::open_any(self, MapOutputId { shuffle, map }) {
+                    Ok(Some(reader)) => inventory.outputs.push(reader.output().clone()),
+                    // Removed since it was listed.
+                    Ok(None) => {}
+                    Err(e) => inventory.damaged.push(e),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The shuffles' directories, in order.
+    pub(crate) fn shuffles(&self) -> Result<BTreeMap<ShuffleId, PathBuf>, FileError> {
+        let shuffle = |path: PathBuf| {
+            let name = path.file_name()?.to_str()?;
+            let shuffle = ShuffleId(name.parse().ok()?);
+            (shuffle.to_string() == name).then_some((shuffle, path))
+        };
+        Ok(self.list(self.root())?.into_iter().filter_map(shuffle).collect())
+    }
+
+    /// What is in a directory; nothing if it has been removed or is none.
+    pub(crate) fn list(&self, directory: &Path) -> Result<Vec<PathBuf>, FileError> {
+        match self.disk().list(directory) {
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                Ok(Vec::new())
+            }
+            result => self.at("list", directory, result),
+        }
+    }
+
+    /// Whether an output is there and every block of it is right.
+    pub fn verify(&self, output: &OutputAttempt) -> Result<(), ReadError> {
+        MapOutputReader::open(self, output)?.verify()
+    }
+}
+
+/// The map index that a file's name says, if it is that of a map output.
+fn map_of(path: &Path) -> Option<u32> {
+    let text = path.file_name()?.to_str()?.strip_suffix(".out")?;
+    text.parse().ok().filter(|map: &u32| map.to_string() == text)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! Removing: a damaged output, a shuffle that nobody needs, what crashes left behind. Promise: what is not asked for stays. An
+//! output in place is removed only under the volume's lock and after a look at whose it is, so that a late request to discard one
+//! attempt's output cannot hit the next attempt's.
+
+use crate::error::{FileError, ReadError};
+use crate::manifest::OutputAttempt;
+use crate::reader::MapOutputReader;
+use crate::volume::Volume;
+use model::{MapOutput, MapOutputId, ShuffleId};
+use std::collections::BTreeSet;
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// What a sweep did.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// Shuffles that were removed.
+    pub shuffles: Vec<ShuffleId>,
+    /// Leftovers of crashed writers and sweeps that were removed.
+    pub leftovers: u64,
+    /// What could not be removed.
+    pub failed: Vec<FileError>,
+}
+
+/// What stands in the way of a commit.
+#[derive(Debug)]
+pub(crate) enum Standing {
+    /// An output whose every block is right.
+    Sound(MapOutput),
+    /// Nothing any more.
+    Gone,
+}
+
+impl Volume {
+    /// Looks at the output that is in place. A damaged one is removed.
+    pub(crate) fn judge(&self, id: MapOutputId) -> Result<Standing, FileError> {
+        // Without the lock first: nearly always the output is sound, and reading it may take long.
+        if let Some(output) = self.sound_output(id)? {
+            return Ok(output);
+        }
+        let _lock = self.lock()?;
+        if let Some(output) = self.sound_output(id)? {
+            return Ok(output);
+        }
+        self.remove_if_there(&self.output_path(id))?;
+        Ok(Standing::Gone)
+    }
+
+    /// `None`: there is one, and it is damaged.
+    fn sound_output(&self, id: MapOutputId) -> Result<Option<Standing>, FileError> {
+        let checked = MapOutputReader::open_any(self, id).and_then(|reader| {
+            reader.map(|reader| reader.verify().map(|()| reader.output().clone())).transpose()
+        });
+        match checked {
+            Ok(Some(output)) => Ok(Some(Standing::Sound(output))),
+            Ok(None) | Err(ReadError::Missing { .. }) => Ok(Some(Standing::Gone)),
+            Err(ReadError::Damaged { .. }) => Ok(None),
+            Err(ReadError::File(e)) => Err(e),
+        }
+    }
+
+    /// Removes an output, if it is still that attempt's or cannot be read. Says whether it was there.
+    pub fn remove(&self, output: &OutputAttempt) -> Result<bool, FileError> {
+        let _lock = self.lock()?;
+        match MapOutputReader::open_any(self, output.id) {
+            Ok(Some(reader)) if OutputAttempt::from(reader.output()) != *output => Ok(false),
+            Ok(None) => Ok(false),
+            // Of other reasons not to read it (no file descriptor is free) the output is not to blame.
+            Err(ReadError::File(e)) if !e.is_unreadable() => Err(e),
+            // Unreadable: nobody can get anything from it, and it would be in the way of the next attempt.
+            Ok(Some(_)) | Err(ReadError::Damaged { .. } | ReadError::File(_)) => {
+                self.remove_if_there(&self.output_path(output.id))
+            }
+            Err(ReadError::Missing { .. }) => Ok(false),
+        }
+    }
+
+    /// Removes all outputs of a shuffle, in one step for those who look for them. A task that is writing one fails.
+    pub fn remove_shuffle(&self, shuffle: ShuffleId) -> Result<(), FileError> {
+        let _lock = self.lock()?;
+        let directory = self.shuffle_dir(shuffle);
+        let trash = self.root().join(format!("{shuffle}.trash"));
+        // From a process that ended between the two steps below.
+        self.remove_tree(&trash)?;
+        match self.disk().rename(&directory, &trash) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) => self.at("rename", &directory, Err(e)),
+            Ok(()) => self.remove_tree(&trash),
+        }
+    }
+
+    /// Removes shuffles that are not in `keep`, and leftovers in all: only what was not touched after `untouched_since`, so that work
+    /// in progress stays. Failures do not stop it.
+    pub fn sweep(
+        &self,
+        keep: &BTreeSet<ShuffleId>,
+        untouched_since: SystemTime,
+    ) -> Result<Swept, FileError> {
+        let mut swept = Swept::default();
+        for (shuffle, directory) in self.shuffles()? {
+            let swept_one = if keep.contains(&shuffle) {
+                self.sweep_leftovers(&directory, untouched_since, &mut swept)
+            } else {
+                self.sweep_shuffle(shuffle, untouched_since, &mut swept)
+            };
+            swept.failed.extend(swept_one.err());
+        }
+        for path in self.list(self.root())?.into_iter().filter(|path| has_suffix(path, "trash")) {
+            match self.lock().and_then(|_lock| self.remove_tree(&path)) {
+                Ok(()) => swept.leftovers += 1,
+                Err(e) => swept.failed.push(e),
+            }
+        }
+        Ok(swept)
+    }
+
+    fn sweep_shuffle(
+        &self,
+        shuffle: ShuffleId,
+        untouched_since: SystemTime,
+        swept: &mut Swept,
+    ) -> Result<(), FileError> {
+        let directory = self.shuffle_dir(shuffle);
+        let mut paths = self.list(&directory)?;
+        paths.push(directory);
+        for path in &paths {
+            if !self.is_older(path, untouched_since)? {
+                return Ok(());
+            }
+        }
+        self.remove_shuffle(shuffle)?;
+        swept.shuffles.push(shuffle);
+        Ok(())
+    }
+
+    fn sweep_leftovers(
+        &self,
+        directory: &Path,
+        untouched_since: SystemTime,
+        swept: &mut Swept,
+    ) -> Result<(), FileError> {
+        let temporary: Vec<PathBuf> =
+            self.list(directory)?.into_iter().filter(|path| has_suffix(path, "tmp")).collect();
+        for path in temporary {
+            if self.is_older(&path, untouched_since)? && self.remove_if_there(&path)? {
+                swept.leftovers += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it was last changed before; also true if it is gone.
+    fn is_older(&self, path: &Path, than: SystemTime) -> Result<bool, FileError> {
+        match fs::symlink_metadata(path).and_then(|metadata: Metadata| metadata.modified()) {
+            Ok(modified) => Ok(modified < than),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(e) => self.at("look at", path, Err(e)),
+        }
+    }
+
+    fn remove_tree(&self, path: &Path) -> Result<(), FileError> {
+        match self.disk().remove_dir(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            // Somebody's file under a name of ours.
+            Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
+                self.remove_if_there(path).map(drop)
+            }
+            result => self.at("remove", path, result),
+        }
+    }
+}
+
+fn has_suffix(path: &Path, suffix: &str) -> bool {
+    path.extension().is_some_and(|found| found == suffix)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! How an executor asks a peer for a block: the bytes of request and answer. Pure; the executor moves them. After the answer's head
+//! come the block's bytes as they lie on the disk, and whoever asked compares them with the head's checksum.
+//!
+//! Every frame is a length (four bytes, little-endian) and that many bytes. Take the length by [`frame_length`], which refuses what
+//! no frame of ours can have, before making room for the rest.
+
+use crate::codec::{BadBytes, Decoder, Encoder};
+use crate::error::ReadError;
+use crate::manifest::{BlockSum, OutputAttempt, put_attempt, take_attempt};
+use model::{BlockProblem, VolumeId};
+
+/// First byte of every frame: the version of the protocol.
+const VERSION: u8 = 1;
+
+/// Most bytes of a frame, without its length.
+pub const MAX_FRAME: usize = 4096;
+
+const MAX_TOKEN: usize = 512;
+const MAX_NAME: usize = 512;
+const MAX_MESSAGE: usize = 2048;
+
+/// Asks for one block.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BlockRequest {
+    /// The application's token.
+    pub token: Vec<u8>,
+    /// The volume where the output lies.
+    pub volume: VolumeId,
+    /// Whose bytes are wanted.
+    pub output: OutputAttempt,
+    /// The block.
+    pub reader: u32,
+}
+
+/// What comes before the bytes of a block, or instead of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BlockAnswer {
+    /// So many bytes follow, and that is their checksum.
+    Found(BlockSum),
+    /// It cannot be read.
+    NotFound {
+        /// What is wrong.
+        problem: BlockProblem,
+        /// The same for people.
+        message: String,
+    },
+    /// The token is not that of this application.
+    Denied,
+}
+
+/// Bytes of a frame whose length these are.
+pub fn frame_length(length: [u8; 4]) -> Result<usize, BadBytes> {
+    match u32::from_le_bytes(length) as usize {
+        0 => Err(BadBytes("frame length")),
+        length if length > MAX_FRAME => Err(BadBytes("frame length")),
+        length => Ok(length),
+    }
+}
+
+impl BlockRequest {
+    /// The whole frame, with its length. Fails if the token or the volume's name is too long.
+    pub fn encode(&self) -> Result<Vec<u8>, BadBytes> {
+        let Self { token, volume, output, reader } = self;
+        check(token.len(), MAX_TOKEN, "token")?;
+        check(volume.0.len(), MAX_NAME, "volume")?;
+        Ok(frame(|out| {
+            out.bytes(token);
+            out.bytes(volume.0.as_bytes());
+            put_attempt(out, output);
+            out.u32(*reader);
+        }))
+    }
+
+    /// Reads a frame without its length.
+    pub fn decode(frame: &[u8]) -> Result<Self, BadBytes> {
+        let mut input = open(frame)?;
+        let token = input.bytes(MAX_TOKEN, "token")?.to_vec();
+        let volume = VolumeId(input.text(MAX_NAME, "volume")?);
+        let output = take_attempt(&mut input)?;
+        let reader = input.u32("reader")?;
+        input.finish()?;
+        Ok(Self { token, volume, output, reader })
+    }
+}
+
+impl std::fmt::Debug for BlockRequest {
+    /// Without the token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { token: _, volume, output, reader } = self;
+        f.debug_struct("BlockRequest")
+            .field("volume", volume)
+            .field("output", output)
+            .field("reader", reader)
+            .finish_non_exhaustive()
+    }
+}
+
+impl BlockAnswer {
+    /// The whole frame, with its length. A long message is cut.
+    pub fn encode(&self) -> Vec<u8> {
+        frame(|out| match self {
+            Self::Found(BlockSum { bytes, crc }) => {
+                out.u8(0);
+                out.u64(*bytes);
+                out.u32(*crc);
+            }
+            Self::NotFound { problem, message } => {
+                out.u8(match problem {
+                    BlockProblem::Missing => 1,
+                    BlockProblem::Damaged => 2,
+                    BlockProblem::Unreachable => 3,
+                });
+                out.bytes(&message.as_bytes()[..message.floor_char_boundary(MAX_MESSAGE)]);
+            }
+            Self::Denied => out.u8(4),
+        })
+    }
+
+    /// Reads a frame without its length.
+    pub fn decode(frame: &[u8]) -> Result<Self, BadBytes> {
+        let mut input = open(frame)?;
+        let not_found = |input: &mut Decoder<'_>, problem| {
+            let message = input.text(MAX_MESSAGE, "message")?;
+            Ok(Self::NotFound { problem, message })
+        };
+        let answer = match input.u8("status")? {
+            0 => {
+                let bytes = input.u64("bytes")?;
+                Self::Found(BlockSum { bytes, crc: input.u32("crc")? })
+            }
+            1 => not_found(&mut input, BlockProblem::Missing)?,
+            2 => not_found(&mut input, BlockProblem::Damaged)?,
+            3 => not_found(&mut input, BlockProblem::Unreachable)?,
+            4 => Self::Denied,
+            _ => return Err(BadBytes("status")),
+        };
+        input.finish()?;
+        Ok(answer)
+    }
+}
+
+impl From<&ReadError> for BlockAnswer {
+    fn from(e: &ReadError) -> Self {
+        let mut message = e.to_string();
+        let mut cause = std::error::Error::source(e);
+        while let Some(e) = cause {
+            message = format!("{message}: {e}");
+            cause = e.source();
+        }
+        Self::NotFound { problem: e.problem(), message }
+    }
+}
+
+fn check(length: usize, limit: usize, field: &'static str) -> Result<(), BadBytes> {
+    if length > limit { Err(BadBytes(field)) } else { Ok(()) }
+}
+
+fn frame(put: impl FnOnce(&mut Encoder)) -> Vec<u8> {
+    let mut out = Encoder::default();
+    out.u32(0);
+    out.u8(VERSION);
+    put(&mut out);
+    let length = u32::try_from(out.0.len() - 4).expect("each field has a limit");
+    out.0[..4].copy_from_slice(&length.to_le_bytes());
+    out.0
+}
+
+fn open(frame: &[u8]) -> Result<Decoder<'_>, BadBytes> {
+    let mut input = Decoder(frame);
+    match input.u8("version")? {
+        VERSION => Ok(input),
+        _ => Err(BadBytes("version")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

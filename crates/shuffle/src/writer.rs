@@ -1,0 +1,324 @@
+//! Writes one map output. Promises: nothing is visible before `commit`, all of it afterwards; a commit never replaces what another
+//! attempt committed; a writer that is dropped leaves nothing behind. A small output costs one file, one write and one rename.
+
+use crate::error::{FileError, WriteError};
+use crate::manifest::{Manifest, OutputAttempt};
+use crate::sweep::Standing;
+use crate::volume::Volume;
+use model::{ByteSize, MapOutput};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// How much is gathered before a write.
+const GATHER: usize = 1 << 20;
+
+/// Tries to put a file in place while what was there comes and goes.
+const COMMIT_TRIES: u32 = 8;
+
+/// Tries to find a temporary name that is free: one for each leftover of the same attempt.
+const NAME_TRIES: u32 = 64;
+
+/// What a committed output survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// The end of processes. After the end of the machine a checksum may be wrong, and the output is written again.
+    #[default]
+    Process,
+    /// The end of the machine: forced to the disk before it counts.
+    Machine,
+}
+
+/// How map outputs are written.
+#[derive(Debug, Clone)]
+pub struct WriterOptions {
+    /// What they survive.
+    pub durability: Durability,
+    /// Bytes that one writer keeps in memory before it writes a run.
+    pub buffer: ByteSize,
+    /// Version of the engine, kept in the manifest.
+    pub engine: String,
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        let engine = env!("CARGO_PKG_VERSION").to_owned();
+        Self { durability: Durability::Process, buffer: ByteSize::mib(64), engine }
+    }
+}
+
+/// What is known of an output when all of it was appended.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// Rows in all blocks.
+    pub rows: u64,
+    /// Checksum over the rows, [`RowChecksum`](crate::RowChecksum).
+    pub row_checksum: u64,
+    /// Hash of their schema.
+    pub schema_hash: u64,
+    /// Anything to be kept with the output (contributions to accumulators).
+    pub extra: Vec<u8>,
+}
+
+/// Whose output is in place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Committed {
+    /// This attempt's.
+    Won(MapOutput),
+    /// That of another attempt, which committed before. This attempt's is removed.
+    Lost(MapOutput),
+}
+
+impl Committed {
+    /// The output that is in place, whoever wrote it.
+    pub fn into_output(self) -> MapOutput {
+        match self {
+            Self::Won(output) | Self::Lost(output) => output,
+        }
+    }
+}
+
+/// A map output that is being written.
+#[derive(Debug)]
+pub struct MapOutputWriter {
+    volume: Volume,
+    output: OutputAttempt,
+    options: WriterOptions,
+    parts: Vec<Part>,
+    /// Bytes in `parts`.
+    buffered: usize,
+    /// Lengths of the parts that are in the file.
+    runs: Vec<Vec<u64>>,
+    /// Where they are.
+    file: Option<Temporary>,
+}
+
+/// The part of a reader's block that is in memory, and the checksum of the whole block so far.
+#[derive(Debug, Default)]
+struct Part {
+    chunks: Vec<Vec<u8>>,
+    crc: Option<crc32fast::Hasher>,
+}
+
+impl MapOutputWriter {
+    /// Begins an output with a block for each of `readers`. Nothing is written yet.
+    pub fn new(
+        volume: &Volume,
+        output: OutputAttempt,
+        readers: u32,
+        options: WriterOptions,
+    ) -> Self {
+        let parts = (0..readers).map(|_| Part::default()).collect();
+        let volume = volume.clone();
+        Self { volume, output, options, parts, buffered: 0, runs: vec![], file: None }
+    }
+
+    /// Adds bytes to the end of a reader's block. Readers may come in any order.
+    pub fn append(&mut self, reader: u32, bytes: Vec<u8>) -> Result<(), WriteError> {
+        let Some(part) = self.parts.get_mut(reader as usize) else {
+            let readers = u32::try_from(self.parts.len()).unwrap_or(u32::MAX);
+            return Err(WriteError::NoSuchReader { reader, readers });
+        };
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        part.crc.get_or_insert_default().update(&bytes);
+        self.buffered += bytes.len();
+        part.chunks.push(bytes);
+        if self.buffered as u64 > self.options.buffer.0 { self.write_run() } else { Ok(()) }
+    }
+
+    /// Bytes that are in memory.
+    pub fn buffered_bytes(&self) -> usize {
+        self.buffered
+    }
+
+    /// Finishes the output and puts it in place, unless another attempt has done so before.
+    pub fn commit(mut self, summary: Summary) -> Result<Committed, WriteError> {
+        if self.buffered > 0 || (self.runs.is_empty() && !self.parts.is_empty()) {
+            self.write_run()?;
+        }
+        let manifest = self.manifest(summary);
+        let mut file = self.take_file()?;
+        file.put(manifest.encode())?;
+        file.flush()?;
+        if self.options.durability == Durability::Machine {
+            file.sync()?;
+        }
+        self.check_fence()?;
+        let committed = self.put_in_place(file, manifest.output)?;
+        if self.options.durability == Durability::Machine {
+            // Also after losing: the winner may not have come this far, and its output is reported as committed from here.
+            self.sync_names()?;
+        }
+        Ok(committed)
+    }
+
+    /// Writes what is in memory to the end of the file, in order of readers.
+    fn write_run(&mut self) -> Result<(), WriteError> {
+        let mut file = self.take_file()?;
+        let mut run = Vec::with_capacity(self.parts.len());
+        for part in &mut self.parts {
+            run.push(part.chunks.iter().map(|chunk| chunk.len() as u64).sum());
+            for chunk in part.chunks.drain(..) {
+                file.put(chunk)?;
+            }
+        }
+        self.buffered = 0;
+        self.runs.push(run);
+        self.file = Some(file);
+        Ok(())
+    }
+
+    fn manifest(&mut self, summary: Summary) -> Manifest {
+        let Summary { rows, row_checksum, schema_hash, extra } = summary;
+        let OutputAttempt { id, attempt, epoch } = self.output;
+        let volume = self.volume.id().clone();
+        let output =
+            MapOutput { id, attempt, epoch, volume, block_bytes: vec![], rows, row_checksum };
+        let crc = |part: Part| part.crc.map_or(0, crc32fast::Hasher::finalize);
+        let crcs = std::mem::take(&mut self.parts).into_iter().map(crc).collect();
+        let mut manifest = Manifest::new(output, &self.runs, crcs);
+        manifest.schema_hash = schema_hash;
+        manifest.extra = extra;
+        manifest.engine.clone_from(&self.options.engine);
+        manifest
+    }
+
+    fn take_file(&mut self) -> Result<Temporary, WriteError> {
+        match self.file.take() {
+            Some(file) => Ok(file),
+            None => Temporary::create(&self.volume, &self.output),
+        }
+    }
+
+    fn check_fence(&self) -> Result<(), WriteError> {
+        let (epoch, fence) = (self.output.epoch, self.volume.fence()?);
+        if epoch < fence {
+            let volume = self.volume.id().clone();
+            return Err(WriteError::Fenced { volume, epoch, fence });
+        }
+        Ok(())
+    }
+
+    /// Renames the file to its final name, or finds out whose file has that name.
+    fn put_in_place(&self, file: Temporary, ours: MapOutput) -> Result<Committed, WriteError> {
+        let path = self.volume.output_path(self.output.id);
+        for _ in 0..COMMIT_TRIES {
+            match self.volume.disk().rename_new(&file.path, &path) {
+                Ok(()) => {
+                    file.keep();
+                    return Ok(Committed::Won(ours));
+                }
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => {
+                    return Err(FileError::new("rename", &file.path, self.volume.id(), e).into());
+                }
+            }
+            // A damaged winner would win against every attempt that is to replace it, for ever.
+            match self.volume.judge(self.output.id)? {
+                Standing::Sound(winner) if OutputAttempt::from(&winner) == self.output => {
+                    // Ours, from a rename whose answer got lost, or from a repeated launch: what is in place is what counts.
+                    return Ok(Committed::Won(winner));
+                }
+                Standing::Sound(winner) => return Ok(Committed::Lost(winner)),
+                Standing::Gone => {}
+            }
+        }
+        Err(WriteError::Contended(path))
+    }
+
+    fn sync_names(&self) -> Result<(), WriteError> {
+        let (volume, directory) = (&self.volume, self.volume.shuffle_dir(self.output.id.shuffle));
+        volume.at("sync", &directory, volume.disk().sync_dir(&directory))?;
+        volume.at("sync", volume.root(), volume.disk().sync_dir(volume.root()))?;
+        Ok(())
+    }
+}
+
+/// A file under a temporary name. Removed on drop.
+#[derive(Debug)]
+struct Temporary {
+    volume: Volume,
+    path: PathBuf,
+    file: File,
+    /// What is not written yet: many small parts become one write.
+    gathered: Vec<u8>,
+    kept: bool,
+}
+
+impl Temporary {
+    /// Makes the file, and its directory if it is the first of its shuffle.
+    fn create(volume: &Volume, output: &OutputAttempt) -> Result<Self, WriteError> {
+        let mut turn = 0;
+        let mut made_directory = false;
+        loop {
+            let path = volume.temporary_path(output, turn);
+            match volume.disk().create(&path) {
+                Ok(file) => {
+                    let volume = volume.clone();
+                    return Ok(Self { volume, path, file, gathered: Vec::new(), kept: false });
+                }
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists && turn < NAME_TRIES => {
+                    turn += 1;
+                }
+                Err(e) if e.kind() == io::ErrorKind::NotFound && !made_directory => {
+                    make_directory(volume, &volume.shuffle_dir(output.id.shuffle))?;
+                    made_directory = true;
+                }
+                Err(e) => return Err(FileError::new("create", &path, volume.id(), e).into()),
+            }
+        }
+    }
+
+    /// Adds bytes to the end.
+    fn put(&mut self, bytes: Vec<u8>) -> Result<(), FileError> {
+        if self.gathered.len() + bytes.len() > GATHER {
+            self.flush()?;
+        }
+        if bytes.len() > GATHER {
+            return self.write(&bytes);
+        }
+        self.gathered.extend_from_slice(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), FileError> {
+        let gathered = std::mem::take(&mut self.gathered);
+        if gathered.is_empty() { Ok(()) } else { self.write(&gathered) }
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<(), FileError> {
+        let result = self.volume.disk().write(&self.file, &self.path, bytes);
+        self.volume.at("write", &self.path, result)
+    }
+
+    fn sync(&self) -> Result<(), FileError> {
+        self.volume.at("sync", &self.path, self.volume.disk().sync(&self.file, &self.path))
+    }
+
+    /// The file has its final name: there is nothing to remove.
+    fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.kept {
+            // If this fails too, the sweep finds it.
+            let _ = self.volume.disk().remove(&self.path);
+        }
+    }
+}
+
+fn make_directory(volume: &Volume, path: &Path) -> Result<(), FileError> {
+    match volume.disk().create_dir(path) {
+        // Another task of the stage was quicker.
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        result => volume.at("make directory", path, result),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! Statements: which one it is. Queries go to `sqlparser`; the parsers of the others are ours.
+
+mod create;
+mod describe;
+mod drop;
+mod insert;
+mod properties;
+mod session;
+mod show;
+
+use crate::error::{self, Parsed};
+use crate::stream::{Cursor, Input};
+use plan::{Command, ExplainMode, Relation, RelationKind, Statement};
+use sqlparser::tokenizer::Token;
+
+/// Statements of Spark that are refused by name.
+const NOT_SERVED: [&str; 28] = [
+    "ADD", "ALTER", "ANALYZE", "BEGIN", "CALL", "COMMENT", "COMMIT", "DECLARE", "DELETE", "DFS",
+    "EXECUTE", "EXPORT", "GRANT", "IMPORT", "LIST", "LOAD", "LOCK", "MAP", "MERGE", "MSCK",
+    "REDUCE", "REPAIR", "REVOKE", "ROLLBACK", "START", "UNLOCK", "UNSET", "UPDATE",
+];
+
+/// One statement.
+pub(crate) fn statement(input: &mut Input<'_>) -> Parsed<Statement> {
+    if input.parser.sees(&["EXPLAIN"]) {
+        return explain(input).map(Statement::Command);
+    }
+    if begins_query(input) {
+        return query(input).map(Statement::Query);
+    }
+    command(input).map(Statement::Command)
+}
+
+fn command(input: &mut Input<'_>) -> Parsed<Command> {
+    let first = match &input.parser.at(0).token {
+        Token::Word(word) if word.quote_style.is_none() => word.value.to_uppercase(),
+        _ => return Err(input.parser.wrong()),
+    };
+    match first.as_str() {
+        "CREATE" | "REPLACE" => create::create(input),
+        "DROP" => drop::drop(input),
+        "TRUNCATE" => drop::truncate(input),
+        "INSERT" => insert::insert(input),
+        "USE" => session::use_namespace(input),
+        "SET" => session::set(input),
+        "RESET" => session::reset(input),
+        "DESCRIBE" | "DESC" => describe::describe(input),
+        "SHOW" => show::show(input),
+        "CACHE" => session::cache(input),
+        "UNCACHE" => session::uncache(input),
+        "CLEAR" => session::clear_cache(input),
+        "REFRESH" => session::refresh(input),
+        other if NOT_SERVED.contains(&other) => Err(error::unsupported(two_words(input))),
+        _ => Err(input.parser.wrong()),
+    }
+}
+
+fn explain(input: &mut Input<'_>) -> Parsed<Command> {
+    input.parser.need(&["EXPLAIN"])?;
+    let modes = [
+        ("EXTENDED", ExplainMode::Extended),
+        ("CODEGEN", ExplainMode::Codegen),
+        ("COST", ExplainMode::Cost),
+        ("FORMATTED", ExplainMode::Formatted),
+    ];
+    let mode = modes.into_iter().find(|(word, _)| input.parser.take(&[word]));
+    let mode = mode.map_or(ExplainMode::Simple, |(_, mode)| mode);
+    // An explanation of an explanation would be recursion without limit.
+    if input.parser.sees(&["EXPLAIN"]) {
+        return Err(input.parser.wrong());
+    }
+    let statement = Box::new(statement(input)?);
+    Ok(Command::Explain { mode, statement })
+}
+
+/// Whether a query comes next.
+fn begins_query(input: &Input<'_>) -> bool {
+    let parser = &input.parser;
+    parser.at(0).token == Token::LParen
+        || ["SELECT", "WITH", "FROM", "VALUES", "TABLE"].iter().any(|word| parser.sees(&[word]))
+}
+
+/// A query within a statement.
+fn query(input: &mut Input<'_>) -> Parsed<Relation> {
+    if !begins_query(input) {
+        return Err(input.parser.wrong());
+    }
+    // At other places `TABLE t` has become a `SELECT` before.
+    if input.parser.take(&["TABLE"]) {
+        let name = input.parser.name()?;
+        return Ok(RelationKind::Table { name, options: Vec::new() }.into());
+    }
+    input.query()
+}
+
+/// The next two words, to name a statement that is not served.
+fn two_words(input: &Input<'_>) -> String {
+    let word = |n| match &input.parser.at(n).token {
+        Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_uppercase()),
+        _ => None,
+    };
+    let words: Vec<String> = [word(0), word(1)].into_iter().flatten().collect();
+    words.join(" ")
+}
+
+/// Refuses a statement by what it began with and its next word.
+fn not_served<T>(input: &Input<'_>, before: &str) -> Parsed<T> {
+    match &input.parser.at(0).token {
+        Token::Word(word) => {
+            Err(error::unsupported(format!("{before} {}", word.value.to_uppercase())))
+        }
+        _ => Err(input.parser.wrong()),
+    }
+}
+
+/// `IF NOT EXISTS`.
+fn if_not_exists(input: &mut Input<'_>) -> bool {
+    input.parser.take(&["IF", "NOT", "EXISTS"])
+}
+
+/// `IF EXISTS`.
+fn if_exists(input: &mut Input<'_>) -> bool {
+    input.parser.take(&["IF", "EXISTS"])
+}
+
+/// `DATABASE`, `SCHEMA` or `NAMESPACE`.
+fn takes_database(input: &mut Input<'_>) -> bool {
+    ["DATABASE", "SCHEMA", "NAMESPACE"].iter().any(|word| input.parser.take(&[word]))
+}

@@ -1,0 +1,95 @@
+//! `SHOW`.
+
+use crate::error::Parsed;
+use crate::stream::{Cursor, Input};
+use plan::Command;
+use sqlparser::tokenizer::Token;
+
+pub(super) fn show(input: &mut Input<'_>) -> Parsed<Command> {
+    input.parser.need(&["SHOW"])?;
+    if input.parser.take(&["TABLES"]) {
+        let database = within(input)?;
+        return Ok(Command::ShowTables { database, pattern: pattern(input)? });
+    }
+    if input.parser.take(&["VIEWS"]) {
+        let database = within(input)?;
+        return Ok(Command::ShowViews { database, pattern: pattern(input)? });
+    }
+    if ["DATABASES", "SCHEMAS", "NAMESPACES"].iter().any(|word| input.parser.take(&[word])) {
+        if input.parser.sees(&["FROM"]) || input.parser.sees(&["IN"]) {
+            return super::not_served(input, "SHOW DATABASES");
+        }
+        return Ok(Command::ShowDatabases { pattern: pattern(input)? });
+    }
+    if input.parser.take(&["COLUMNS"]) {
+        return columns(input);
+    }
+    if input.parser.take(&["CREATE", "TABLE"]) {
+        let name = input.parser.name()?;
+        if input.parser.sees(&["AS", "SERDE"]) {
+            return super::not_served(input, "SHOW CREATE TABLE …");
+        }
+        return Ok(Command::ShowCreateTable { name });
+    }
+    if input.parser.take(&["CATALOGS"]) {
+        return Ok(Command::ShowCatalogs { pattern: pattern(input)? });
+    }
+    if input.parser.sees(&["CURRENT"]) {
+        input.parser.advance_token();
+        return if super::takes_database(input) {
+            Ok(Command::ShowCurrentNamespace)
+        } else {
+            super::not_served(input, "SHOW CURRENT")
+        };
+    }
+    functions(input)
+}
+
+/// `SHOW [USER | SYSTEM | ALL] FUNCTIONS`, after `SHOW`.
+fn functions(input: &mut Input<'_>) -> Parsed<Command> {
+    let scoped = ["USER", "SYSTEM", "ALL"].iter().any(|w| input.parser.sees(&[w, "FUNCTIONS"]));
+    if scoped {
+        input.parser.advance_token();
+    }
+    if !input.parser.take(&["FUNCTIONS"]) {
+        return super::not_served(input, "SHOW");
+    }
+    let _ = within(input)?;
+    if let Token::Word(word) = &input.parser.at(0).token
+        && !(word.quote_style.is_none() && word.value.eq_ignore_ascii_case("LIKE"))
+    {
+        let name = input.parser.name()?;
+        return Ok(Command::ShowFunctions { pattern: name.last().cloned() });
+    }
+    Ok(Command::ShowFunctions { pattern: pattern(input)? })
+}
+
+/// `COLUMNS FROM t [FROM db]`.
+fn columns(input: &mut Input<'_>) -> Parsed<Command> {
+    let Some(mut table) = within(input)? else { return Err(input.parser.wrong()) };
+    if let Some(mut database) = within(input)? {
+        // The table may already be qualified; Spark then wants both to agree, and the second one counts.
+        let last = table.pop();
+        database.extend(last);
+        table = database;
+    }
+    Ok(Command::ShowColumns { table })
+}
+
+/// `FROM name` or `IN name`.
+fn within(input: &mut Input<'_>) -> Parsed<Option<Vec<String>>> {
+    if input.parser.take(&["FROM"]) || input.parser.take(&["IN"]) {
+        return input.parser.name().map(Some);
+    }
+    Ok(None)
+}
+
+/// `[LIKE] 'pattern'`.
+fn pattern(input: &mut Input<'_>) -> Parsed<Option<String>> {
+    if input.parser.take(&["LIKE"])
+        || matches!(input.parser.at(0).token, Token::SingleQuotedString(_))
+    {
+        return input.parser.string().map(Some);
+    }
+    Ok(None)
+}

@@ -1,0 +1,247 @@
+//! One session: requests of Spark Connect become calls of the engine, and its answers become responses.
+
+use super::{bad_setting, rows};
+use crate::message::{Progress, StageState};
+use crate::run_job::{Runner, Runners};
+use connect::{Operation, Response, Responses, SessionKey, StageProgress, StorageLevel, Work};
+use engine::{Answer, SqlOutcome};
+use model::conf::{self, Conf, Value};
+use plan::{Command, DataType, ExplainMode, Relation, RelationKind, SparkError};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+
+/// Characters of a description.
+const DESCRIPTION: usize = 120;
+
+/// A session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    engine: engine::Session,
+    runners: Runners,
+    /// How relations are kept, by their semantic hash. Shuffles are kept and used again either way.
+    kept: Mutex<BTreeMap<i32, StorageLevel>>,
+}
+
+/// What an operation yields, once it has run.
+enum Yield {
+    Rows(Answer),
+    LazyQuery,
+    Nothing,
+}
+
+impl Session {
+    pub(crate) fn new(engine: engine::Session, runners: Runners) -> Self {
+        Self { engine, runners, kept: Mutex::default() }
+    }
+
+    /// Runs SQL text. Rows of a query, or of a command that has some.
+    pub(crate) async fn run_sql(&self, text: &str) -> Result<Option<Answer>, SparkError> {
+        let relation = RelationKind::Sql { text: text.to_owned(), arguments: Vec::new() }.into();
+        let runner = self.runners.runner(&shortened(text), None);
+        match self.engine.sql(&relation, &runner).await? {
+            SqlOutcome::Query => self.engine.execute(&relation, &runner).await.map(Some),
+            SqlOutcome::Rows(answer) => Ok(Some(answer).filter(|a| !a.schema.is_empty())),
+        }
+    }
+
+    /// All rows as `show` prints them, values whole.
+    pub(crate) fn table(&self, answer: &Answer) -> Result<String, SparkError> {
+        self.engine.table(answer)
+    }
+
+    async fn work(&self, work: &Work, runner: &Runner) -> Result<Yield, SparkError> {
+        match work {
+            Work::Query(relation) => self.engine.execute(relation, runner).await.map(Yield::Rows),
+            Work::Command(command) => {
+                let answer = self.engine.command(command, runner).await?;
+                Ok(answer.map_or(Yield::Nothing, Yield::Rows))
+            }
+            Work::Sql(relation) => match self.engine.sql(relation, runner).await? {
+                SqlOutcome::Query => Ok(Yield::LazyQuery),
+                SqlOutcome::Rows(answer) => Ok(Yield::Rows(answer)),
+            },
+        }
+    }
+
+    async fn send_rows(&self, answer: Answer, responses: &Responses) -> Result<(), SparkError> {
+        let limit: u32 = self.value(&conf::ARROW_MAX_RECORDS)?;
+        let limit = usize::try_from(limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX);
+        let Answer { schema, batches } = answer;
+        let arrow = engine::types::schema_to_arrow(&schema);
+        let encoded = rows::encode(&arrow, &batches, limit)
+            .map_err(|error| SparkError::internal(format!("encoding a result: {error}")))?;
+        // Whoever does not listen any more needs no rows: the request is over.
+        let _ = responses.send(Response::Schema(DataType::Struct(schema))).await;
+        for (ipc, rows) in encoded {
+            let _ = responses.send(Response::Batch { ipc, rows }).await;
+        }
+        Ok(())
+    }
+
+    fn value<T: Value>(&self, key: &conf::Key<T>) -> Result<T, SparkError> {
+        let given = self.engine.setting(key.name);
+        let conf: Conf = given.into_iter().map(|value| (key.name, value)).collect();
+        conf.get(key).map_err(|bad| bad_setting(&bad))
+    }
+
+    /// For requests that are about a relation and yield no rows.
+    fn silent_runner(&self, what: &str) -> Runner {
+        self.runners.runner(what, None)
+    }
+}
+
+#[async_trait::async_trait]
+impl connect::Session for Session {
+    async fn execute(&self, operation: Operation, responses: Responses) -> Result<(), SparkError> {
+        let (progress, mut watched) = watch::channel(Progress::default());
+        let runner = self.runners.runner(&description(&operation.work), Some(progress));
+        let yielded = tokio::select! {
+            biased;
+            yielded = self.work(&operation.work, &runner) => yielded?,
+            never = tell_progress(&mut watched, &responses) => match never {},
+        };
+        if watched.has_changed().unwrap_or(false) {
+            let last = connect_progress(&watched.borrow_and_update());
+            let _ = responses.send(Response::Progress(last)).await;
+        }
+        match yielded {
+            Yield::Rows(answer) => self.send_rows(answer, &responses).await?,
+            Yield::LazyQuery => drop(responses.send(Response::LazyQuery).await),
+            Yield::Nothing => {}
+        }
+        Ok(())
+    }
+
+    async fn schema(&self, relation: &Relation) -> Result<DataType, SparkError> {
+        let runner = self.silent_runner("schema");
+        Ok(self.engine.analyze(relation, &runner).await?.data_type())
+    }
+
+    async fn explain(&self, relation: &Relation, mode: ExplainMode) -> Result<String, SparkError> {
+        self.engine.explain(relation, mode, &self.silent_runner("explain")).await
+    }
+
+    async fn input_files(&self, relation: &Relation) -> Result<Vec<String>, SparkError> {
+        self.engine.input_files(relation, &self.silent_runner("input files")).await
+    }
+
+    async fn is_local(&self, relation: &Relation) -> Result<bool, SparkError> {
+        self.engine.is_local(relation, &self.silent_runner("is local")).await
+    }
+
+    async fn semantic_hash(&self, relation: &Relation) -> Result<i32, SparkError> {
+        self.engine.semantic_hash(relation, &self.silent_runner("semantic hash")).await
+    }
+
+    async fn persist(
+        &self,
+        relation: &Relation,
+        level: Option<StorageLevel>,
+    ) -> Result<(), SparkError> {
+        let hash = connect::Session::semantic_hash(self, relation).await?;
+        self.engine.mark_cached(relation, level.is_some());
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        match level {
+            Some(level) => drop(kept.insert(hash, level)),
+            None => drop(kept.remove(&hash)),
+        }
+        Ok(())
+    }
+
+    async fn storage_level(&self, relation: &Relation) -> Result<StorageLevel, SparkError> {
+        let hash = connect::Session::semantic_hash(self, relation).await?;
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(kept.get(&hash).copied().unwrap_or_default())
+    }
+
+    fn parse_ddl(&self, text: &str) -> Result<DataType, SparkError> {
+        self.engine.parse_ddl(text)
+    }
+
+    fn setting(&self, key: &str) -> Option<String> {
+        self.engine.setting(key)
+    }
+
+    fn settings(&self) -> BTreeMap<String, String> {
+        self.engine.settings()
+    }
+
+    fn set(&self, key: &str, value: &str) -> Result<(), SparkError> {
+        self.engine.set(key, value)
+    }
+
+    fn unset(&self, key: &str) -> Result<(), SparkError> {
+        self.engine.unset(key)
+    }
+
+    fn is_modifiable(&self, key: &str) -> bool {
+        self.engine.is_modifiable(key)
+    }
+
+    async fn fork(&self, _: &SessionKey) -> Result<Arc<dyn connect::Session>, SparkError> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let fork = Self {
+            engine: self.engine.fork(),
+            runners: self.runners.clone(),
+            kept: Mutex::new(kept),
+        };
+        Ok(Arc::new(fork))
+    }
+
+    /// Nothing outlives the session but its jobs, and these end with their requests.
+    async fn close(&self) {}
+}
+
+/// Passes on progress for as long as it is polled.
+async fn tell_progress(
+    watched: &mut watch::Receiver<Progress>,
+    responses: &Responses,
+) -> Infallible {
+    while watched.changed().await.is_ok() {
+        let progress = connect_progress(&watched.borrow_and_update());
+        if responses.send(Response::Progress(progress)).await.is_err() {
+            break;
+        }
+    }
+    std::future::pending().await
+}
+
+fn connect_progress(progress: &Progress) -> connect::Progress {
+    let stages = progress.stages.iter().map(|stage| {
+        let done = matches!(stage.state, StageState::Done | StageState::Skipped);
+        StageProgress {
+            stage_id: stage.stage.0,
+            tasks: stage.tasks.into(),
+            completed_tasks: stage.done.into(),
+            input_bytes: stage.input_bytes,
+            done,
+        }
+    });
+    connect::Progress {
+        stages: stages.collect(),
+        running_tasks: progress.stages.iter().map(|stage| u64::from(stage.running)).sum(),
+    }
+}
+
+/// What an operation is, for people.
+fn description(work: &Work) -> String {
+    match work {
+        Work::Query(relation) | Work::Sql(relation) => match relation.kind.as_ref() {
+            RelationKind::Sql { text, .. } => shortened(text),
+            _ => "query".to_owned(),
+        },
+        Work::Command(Command::Write(_)) => "write".to_owned(),
+        Work::Command(_) => "command".to_owned(),
+    }
+}
+
+/// The first words of a text, in one line.
+fn shortened(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(DESCRIPTION) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}

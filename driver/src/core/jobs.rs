@@ -1,0 +1,278 @@
+//! The jobs: what was asked, what has come, who waits for it, and what people are told of it.
+
+use crate::failure;
+use crate::message::{
+    JobEnd, JobFailed, JobState, JobStatus, Operation, Progress, StageState, StageStatus,
+    Submission,
+};
+use bytes::Bytes;
+use engine::{JobPlan, StageOutput, StagePlan};
+use model::{JobId, StageId};
+use scheduler::{JobFailure, JobShape, Scheduler, Stage, StageProgress, StageShape};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// Ended jobs that are still listed.
+const LISTED: usize = 50;
+
+/// All jobs.
+#[derive(Debug, Default)]
+pub(crate) struct Jobs {
+    next: u64,
+    live: BTreeMap<JobId, Job>,
+    by_ticket: BTreeMap<u64, JobId>,
+    ended: VecDeque<JobStatus>,
+    forgotten: u64,
+    /// Operations whose progress somebody watches, by id.
+    watched: BTreeMap<u64, Watched>,
+}
+
+#[derive(Debug)]
+struct Job {
+    ticket: u64,
+    operation: Operation,
+    answer: oneshot::Sender<JobEnd>,
+    plan: Arc<JobPlan>,
+    /// Per stage of the plan.
+    stages: Vec<Told>,
+    results: BTreeMap<u32, Bytes>,
+}
+
+/// What people are told of a stage, beyond what the scheduler knows.
+#[derive(Debug)]
+struct Told {
+    label: Arc<str>,
+    input_bytes: u64,
+    logged: bool,
+}
+
+#[derive(Debug)]
+struct Watched {
+    operation: Operation,
+    jobs: Vec<JobId>,
+    /// Stages of its jobs that are over.
+    ended: Vec<StageStatus>,
+}
+
+/// The shape of a plan: all that the scheduler is told of it.
+pub(crate) fn shape(plan: &JobPlan) -> JobShape {
+    let stage = |stage: &StagePlan| StageShape {
+        shuffle: match stage.output {
+            StageOutput::Shuffle { .. } => Some(stage.shuffle()),
+            StageOutput::Rows => None,
+        },
+        partitions: stage.partitions(),
+        parents: stage.parents.clone(),
+        deterministic: stage.deterministic,
+    };
+    JobShape {
+        stages: plan.stages.iter().map(stage).collect(),
+        result_partitions: plan.result_partitions.clone(),
+    }
+}
+
+impl Jobs {
+    /// The id of the next job.
+    pub(crate) fn next_id(&self) -> JobId {
+        JobId(self.next)
+    }
+
+    /// Takes a job in, under its id from `next_id`.
+    pub(crate) fn add(&mut self, id: JobId, submission: Submission) {
+        let Submission { ticket, plan, operation, answer } = submission;
+        self.next = id.0 + 1;
+        self.by_ticket.insert(ticket, id);
+        if operation.progress.is_some() {
+            let watched = self.watched.entry(operation.id).or_insert_with(|| Watched {
+                operation: operation.clone(),
+                jobs: Vec::new(),
+                ended: Vec::new(),
+            });
+            watched.jobs.push(id);
+        }
+        let told = |stage: &StagePlan| Told {
+            label: stage.label.as_str().into(),
+            input_bytes: 0,
+            logged: false,
+        };
+        let stages = plan.stages.iter().map(told).collect();
+        let plan = Arc::new(plan);
+        let results = BTreeMap::new();
+        self.live.insert(id, Job { ticket, operation, answer, plan, stages, results });
+    }
+
+    pub(crate) fn by_ticket(&self, ticket: u64) -> Option<JobId> {
+        self.by_ticket.get(&ticket).copied()
+    }
+
+    /// A plan that has the stage, and the stage's index in it.
+    pub(crate) fn planned(&self, stage: &Stage) -> Option<(Arc<JobPlan>, usize)> {
+        let (job, index) = stage.jobs().next()?;
+        Some((Arc::clone(&self.live.get(&job)?.plan), index))
+    }
+
+    /// Bytes that a task read count for all jobs of its stage.
+    pub(crate) fn note_input(&mut self, stage: &Stage, bytes: u64) {
+        if bytes == 0 {
+            return;
+        }
+        for (job, index) in stage.jobs() {
+            if let Some(job) = self.live.get_mut(&job) {
+                job.stages[index].input_bytes += bytes;
+            }
+        }
+    }
+
+    pub(crate) fn deliver(&mut self, job: JobId, partition: u32, rows: Bytes) {
+        if let Some(job) = self.live.get_mut(&job) {
+            job.results.insert(partition, rows);
+        }
+    }
+
+    /// Writes a line for a map stage that is complete, once per job.
+    pub(crate) fn log_if_complete(&mut self, scheduler: &Scheduler, stage: &Stage) {
+        if !stage.is_complete() {
+            return;
+        }
+        for (id, index) in stage.jobs() {
+            let Some(job) = self.live.get_mut(&id) else { continue };
+            let told = &mut job.stages[index];
+            // Whether a stage is skipped is known once all stages of its job are declared.
+            let progress = scheduler.progress(id);
+            if let Some(progress) = progress.get(index).filter(|_| !told.logged) {
+                told.logged = true;
+                log(id, &stage_status(progress, told, None));
+            }
+        }
+    }
+
+    /// Answers a job and forgets it, but for what people are told.
+    pub(crate) fn finish(
+        &mut self,
+        id: JobId,
+        progress: &[StageProgress],
+        failed: Option<JobFailed>,
+    ) {
+        let Some(job) = self.live.remove(&id) else { return };
+        self.by_ticket.remove(&job.ticket);
+        let state = match &failed {
+            None => JobState::Succeeded,
+            Some(JobFailed { failure: JobFailure::Cancelled { .. }, .. }) => JobState::Cancelled,
+            Some(_) => JobState::Failed,
+        };
+        let stages = statuses(progress, &job.stages, Some(state));
+        for (stage, told) in stages.iter().zip(&job.stages).filter(|(_, told)| !told.logged) {
+            if matches!(stage.state, StageState::Waiting) {
+                continue;
+            }
+            debug_assert_eq!(stage.label, told.label);
+            log(id, stage);
+        }
+        if let Some(watched) = self.watched.get_mut(&job.operation.id) {
+            watched.jobs.retain(|live| *live != id);
+            watched.ended.extend(stages.iter().cloned());
+            // Whoever gets the answer next has then also been told how far it came.
+            if let (Some(progress), []) = (&watched.operation.progress, watched.jobs.as_slice()) {
+                progress.send_replace(Progress { stages: watched.ended.clone() });
+            }
+        }
+        let message = failed.as_ref().map(failure::words).unwrap_or_default();
+        let description = Arc::clone(&job.operation.description);
+        self.ended.push_back(JobStatus { job: id, state, description, stages, message });
+        if self.ended.len() > LISTED {
+            self.ended.pop_front();
+            self.forgotten += 1;
+        }
+        job.end(failed);
+    }
+
+    /// Tells the watchers of operations how far these are.
+    pub(crate) fn show_progress(&mut self, scheduler: &Scheduler) {
+        let Self { live, watched, .. } = self;
+        watched.retain(|_, Watched { operation, jobs, ended }| {
+            let Some(sender) = operation.progress.as_ref().filter(|s| !s.is_closed()) else {
+                return !jobs.is_empty();
+            };
+            let running = jobs.iter().filter_map(|id| Some((id, live.get(id)?)));
+            let running =
+                running.flat_map(|(id, job)| statuses(&scheduler.progress(*id), &job.stages, None));
+            let stages = ended.iter().cloned().chain(running).collect();
+            sender.send_replace(Progress { stages });
+            true
+        });
+    }
+
+    /// The jobs that are listed, oldest first.
+    pub(crate) fn status(&self, scheduler: &Scheduler) -> Vec<JobStatus> {
+        let live = self.live.iter().map(|(id, job)| JobStatus {
+            job: *id,
+            state: JobState::Running,
+            description: Arc::clone(&job.operation.description),
+            stages: statuses(&scheduler.progress(*id), &job.stages, None),
+            message: String::new(),
+        });
+        let mut all: Vec<JobStatus> = self.ended.iter().cloned().chain(live).collect();
+        all.sort_by_key(|job| job.job);
+        all
+    }
+
+    /// Jobs that ended and are no longer listed.
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+}
+
+impl Job {
+    fn end(mut self, failed: Option<JobFailed>) {
+        let end = match failed {
+            Some(failed) => Err(failed),
+            None => Ok(self
+                .plan
+                .result_partitions
+                .iter()
+                .map(|partition| {
+                    self.results.remove(partition).expect("a finished job has all its results")
+                })
+                .collect()),
+        };
+        // Whoever asked may not wait any more.
+        let _ = self.answer.send(end);
+    }
+}
+
+fn statuses(
+    progress: &[StageProgress],
+    told: &[Told],
+    ended: Option<JobState>,
+) -> Vec<StageStatus> {
+    progress.iter().zip(told).map(|(stage, told)| stage_status(stage, told, ended)).collect()
+}
+
+fn stage_status(progress: &StageProgress, told: &Told, ended: Option<JobState>) -> StageStatus {
+    let StageProgress { stage, tasks, done, running, failed, skipped } = *progress;
+    let state = if skipped {
+        StageState::Skipped
+    } else if done == tasks {
+        StageState::Done
+    } else if ended == Some(JobState::Failed) && failed > 0 {
+        StageState::Failed
+    } else if running > 0 || done > 0 {
+        StageState::Running
+    } else {
+        StageState::Waiting
+    };
+    let running = if ended.is_some() { 0 } else { running };
+    let label = Arc::clone(&told.label);
+    let input_bytes = told.input_bytes;
+    StageStatus { stage, label, tasks, done, running, failed, state, input_bytes }
+}
+
+fn log(job: JobId, status: &StageStatus) {
+    let StageStatus { stage, label, tasks, done, failed, state, .. } = status;
+    let StageId(number) = stage;
+    let (done, skipped) = if *state == StageState::Skipped { (&0, tasks) } else { (done, &0) };
+    tracing::info!(
+        "{job}: stage {number}: {tasks} tasks, {done} done, {skipped} skipped, {failed} failed ({label})"
+    );
+}

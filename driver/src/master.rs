@@ -1,0 +1,122 @@
+//! `spark.master`, and the executors that an application wants.
+
+use model::ByteSize;
+use model::conf::{self, BadSetting, Conf};
+
+/// Where executors run on one machine: the value of `spark.master`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Master {
+    /// Executor processes.
+    pub executors: u32,
+    /// Task slots of each.
+    pub cores: u32,
+    /// Memory of each; `None` takes `spark.executor.memory`.
+    pub memory: Option<ByteSize>,
+    /// Failures of a task that fail its job, if said (`local[4,2]`).
+    pub max_failures: Option<u32>,
+}
+
+impl Master {
+    /// Reads `local`, `local[N]`, `local[*]`, `local[N,F]` or `local-cluster[executors,cores,memoryMiB]`. `None` is anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (kind, inner) = match text.trim().split_once('[') {
+            Some((kind, rest)) => (kind, rest.strip_suffix(']')?),
+            None if text.trim() == "local" => ("local", "1"),
+            None => return None,
+        };
+        let parts: Vec<&str> = inner.split(',').map(str::trim).collect();
+        let number = |part: &str| part.parse::<u32>().ok().filter(|n| *n > 0);
+        let cores = |part: &str| if part == "*" { Some(machine_cores()) } else { number(part) };
+        let local = Self { executors: 1, cores: 1, memory: None, max_failures: None };
+        match (kind, parts.as_slice()) {
+            ("local", [n]) => Some(Self { cores: cores(n)?, ..local }),
+            ("local", [n, failures]) => {
+                Some(Self { cores: cores(n)?, max_failures: Some(number(failures)?), ..local })
+            }
+            ("local-cluster", [executors, n, mib]) => Some(Self {
+                executors: number(executors)?,
+                cores: number(n)?,
+                memory: Some(ByteSize::mib(number(mib)?.into())),
+                max_failures: None,
+            }),
+            _ => None,
+        }
+    }
+}
+
+fn machine_cores() -> u32 {
+    std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
+}
+
+/// The executors that an application wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub executors: u32,
+    pub cores: u32,
+    pub memory: ByteSize,
+}
+
+impl Wanted {
+    /// From `spark.master` if it names this machine, else from `spark.executor.*`.
+    pub(crate) fn from_conf(conf: &Conf) -> Result<Self, BadSetting> {
+        let memory = conf.get(&conf::EXECUTOR_MEMORY)?;
+        let master = conf.get(&conf::MASTER)?;
+        if let Some(master) = Master::parse(&master) {
+            let Master { executors, cores, memory: own, max_failures: _ } = master;
+            return Ok(Self { executors, cores, memory: own.unwrap_or(memory) });
+        }
+        if master.starts_with("local") {
+            let problem =
+                "is not a master; on one machine it is local, local[N], local[*], local[N,F] or \
+                           local-cluster[executors,cores,memoryMiB]"
+                    .to_owned();
+            return Err(BadSetting { key: conf::MASTER.name.to_owned(), value: master, problem });
+        }
+        let executors = conf.get(&conf::EXECUTOR_INSTANCES)?;
+        Ok(Self { executors, cores: conf.get(&conf::EXECUTOR_CORES)?.max(1), memory })
+    }
+
+    /// Task slots of all of them.
+    pub(crate) fn slots(self) -> u32 {
+        self.executors.saturating_mul(self.cores)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_master_is_read_as_spark_reads_it() {
+        let local = |cores| Master { executors: 1, cores, memory: None, max_failures: None };
+        let memory = Some(ByteSize::mib(512));
+        let cases = [
+            ("local", Some(local(1))),
+            ("local[4]", Some(local(4))),
+            ("local[*]", Some(local(machine_cores()))),
+            ("local[4,2]", Some(Master { max_failures: Some(2), ..local(4) })),
+            ("local-cluster[2, 3, 512]", Some(Master { executors: 2, memory, ..local(3) })),
+            ("local[0]", None),
+            ("local[", None),
+            ("local-cluster", None),
+            ("local-cluster[2,3]", None),
+            ("yarn", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(Master::parse(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_wish_comes_from_the_master_or_from_the_executor_settings() {
+        let wanted = |pairs: &[(&str, &str)]| Wanted::from_conf(&pairs.iter().copied().collect());
+        let check = |pairs: &[(&str, &str)], executors, cores, mib| {
+            let memory = ByteSize::mib(mib);
+            assert_eq!(wanted(pairs), Ok(Wanted { executors, cores, memory }), "{pairs:?}");
+        };
+        check(&[("spark.master", "local[3]"), ("spark.executor.memory", "2g")], 1, 3, 2048);
+        check(&[("spark.master", "local-cluster[2,1,512]")], 2, 1, 512);
+        check(&[("spark.master", "k8s://x"), ("spark.executor.cores", "4")], 2, 4, 1024);
+        assert_eq!(wanted(&[("spark.master", "local[x]")]).unwrap_err().key, "spark.master");
+    }
+}

@@ -1,0 +1,266 @@
+//! The driver process: starts the event loop and the servers, runs the program, and ends in good order.
+
+use crate::backend::{Sessions, connect_routes};
+use crate::core::{Core, Rules};
+use crate::error::Error;
+use crate::master::{Master, Wanted};
+use crate::message::{Ending, INBOX_LIMIT, Inbox, Message};
+use crate::program::{self, Python};
+use crate::run_job::Runners;
+use crate::serve::{self, Serving};
+use crate::services::{ClusterService, Door, ExecutorsService};
+use crate::settings::{Access, Addresses, Settings};
+use engine::RunJob;
+use model::conf::{self, BadSetting, Conf};
+use proto::pb::cluster_server::ClusterServer;
+use proto::pb::executors_server::ExecutorsServer;
+use proto::{MESSAGE_LIMIT, Token};
+use scheduler::{Limits, Scheduler};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::task::AbortOnDropHandle;
+use tonic::service::Routes;
+use tonic::service::interceptor::InterceptedService;
+
+/// A driver that has started.
+#[derive(Debug)]
+pub struct Driver {
+    addresses: Addresses,
+    inbox: Inbox,
+    runners: Runners,
+    sessions: Sessions,
+    /// Why it should end, once it should.
+    stopped: watch::Receiver<Option<String>>,
+    servers: Vec<Serving>,
+}
+
+/// Runs a driver from start to end, on a runtime of its own. Returns the exit code for its process: that of the program.
+pub fn run(settings: Settings) -> Result<u8, Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .worker_threads(threads())
+        .thread_stack_size(connect::STACK_BYTES)
+        .build()
+        .map_err(Error::Runtime)?;
+    let exit_code = runtime.block_on(run_to_the_end(settings));
+    // What is left are requests that nobody waits for.
+    runtime.shutdown_background();
+    // As the kernel does it: a process has eight bits for its exit code.
+    exit_code.map(|code| u8::try_from(code & 0xff).unwrap_or(u8::MAX))
+}
+
+/// Planning can keep a thread busy for a while: there are enough of them that the event loop always finds one.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(4, |cores| cores.get().max(4))
+}
+
+async fn run_to_the_end(settings: Settings) -> Result<i32, Error> {
+    let mut term = signal(SignalKind::terminate()).map_err(Error::Signals)?;
+    let mut int = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
+    let driver = Driver::start(&settings).await?;
+    announce(settings.announce.as_deref(), &driver.addresses)?;
+    let ended = {
+        let stopped = async {
+            tokio::select! {
+                reason = driver.stopped() => reason,
+                _ = term.recv() => "the driver was told to end".to_owned(),
+                _ = int.recv() => "interrupted".to_owned(),
+            }
+        };
+        driver.run_program(&settings, stopped).await
+    };
+    let ending = match &ended {
+        Ok(ending) => ending.clone(),
+        Err(error) => Ending { exit_code: 1, message: error.to_string() },
+    };
+    driver.end(ending).await;
+    remove(&settings.remove).await;
+    ended.map(|ending| ending.exit_code)
+}
+
+impl Driver {
+    /// Starts the event loop and the servers. The program is not started.
+    pub async fn start(settings: &Settings) -> Result<Self, Error> {
+        let token = Token::new(&*settings.token)?;
+        let conf = &settings.conf;
+        for warning in conf.check()? {
+            tracing::warn!("{warning}");
+        }
+        let wanted = Wanted::from_conf(conf)?;
+        let (cluster_listener, cluster) = serve::listen(settings.listen).await?;
+        let (connect_listener, connect) = serve::listen(settings.connect).await?;
+        let addresses = Addresses {
+            cluster: cluster.to_string(),
+            connect: format!("sc://localhost:{}", connect.port()),
+        };
+
+        let (stop, stopped) = watch::channel(None);
+        let (inbox, messages) = mpsc::channel(INBOX_LIMIT);
+        let rules = rules(settings, wanted, &addresses)?;
+        let scheduler = Scheduler::new(settings.epoch, limits(conf)?);
+        tokio::spawn(Core::new(rules, scheduler, stop).run(messages));
+
+        let runners = Runners::new(inbox.clone(), wanted.slots());
+        let mut session_conf = conf.clone();
+        session_conf.set("spark.app.id", &*settings.application.0);
+        session_conf.set(conf::APP_NAME.name, &*settings.name);
+        let sessions = Sessions::new(&session_conf, runners.clone()).map_err(Error::Engine)?;
+        let door = Door { inbox: inbox.clone(), epoch: settings.epoch };
+        let servers = vec![
+            serve::serve(cluster_listener, cluster_routes(door, &token)),
+            serve::serve(
+                connect_listener,
+                connect_routes(&sessions, settings.connect_access, &token),
+            ),
+        ];
+        Ok(Self { addresses, inbox, runners, sessions, stopped, servers })
+    }
+
+    /// Where it is reached.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// A way to run jobs past all sessions, for tests and benchmarks.
+    pub fn runner(&self, description: &str) -> Arc<dyn RunJob> {
+        Arc::new(self.runners.runner(description, None))
+    }
+
+    /// Waits until somebody wants the driver to end, and returns why.
+    pub async fn stopped(&self) -> String {
+        let mut stopped = self.stopped.clone();
+        let reason = stopped.wait_for(Option::is_some).await;
+        reason.ok().and_then(|reason| reason.clone()).unwrap_or_default()
+    }
+
+    /// Ends it: jobs are cancelled, executors sent away, the manager is told.
+    pub async fn end(self, ending: Ending) {
+        let (done, is_done) = oneshot::channel();
+        if self.inbox.send(Message::End { ending, done }).await.is_ok() {
+            // If the event loop ended by itself, there is nothing to wait for.
+            let _ = is_done.await;
+        }
+        futures::future::join_all(self.servers.into_iter().map(Serving::close)).await;
+    }
+
+    /// Runs the program, if there is one, until its end or until `stopped` is ready.
+    async fn run_program(
+        &self,
+        settings: &Settings,
+        stopped: impl Future<Output = String>,
+    ) -> Result<Ending, Error> {
+        let Some(program) = &settings.program else {
+            return Ok(Ending { exit_code: 0, message: stopped.await });
+        };
+        if program.file.extension().is_some_and(|extension| extension == "sql") {
+            let (file, sessions) = (program.file.clone(), self.sessions.clone());
+            // On a thread of the runtime, because those have the stack that deep statements need.
+            let run = tokio::spawn(async move { program::run_sql_file(&file, &sessions).await });
+            return tokio::select! {
+                ended = AbortOnDropHandle::new(run) => {
+                    let exit_code = ended.map_err(Error::Panicked)??;
+                    Ok(Ending { exit_code, message: String::new() })
+                }
+                message = stopped => Ok(Ending { exit_code: STOPPED, message }),
+            };
+        }
+        let token = match settings.connect_access {
+            Access::Token => Some(settings.token.as_str()),
+            Access::Open => None,
+        };
+        let mut python = Python::start(program, &self.addresses, token)
+            .await
+            .map_err(|source| Error::Program { program: program.python.clone(), source })?;
+        tokio::select! {
+            exit_code = python.exit_code() => {
+                Ok(Ending { exit_code, message: String::new() })
+            }
+            message = stopped => {
+                tracing::warn!("the program is stopped: {message}");
+                Ok(Ending { exit_code: python.stop().await, message })
+            }
+        }
+    }
+}
+
+/// Exit code of a program that was stopped by SIGTERM.
+const STOPPED: i32 = 143;
+
+fn rules(settings: &Settings, wanted: Wanted, addresses: &Addresses) -> Result<Rules, BadSetting> {
+    let conf = &settings.conf;
+    Ok(Rules {
+        application: settings.application.clone(),
+        name: settings.name.clone(),
+        connect_url: addresses.connect.clone(),
+        wanted,
+        without_manager: settings.without_manager,
+        heartbeat: conf.get(&conf::HEARTBEAT_INTERVAL)?,
+        timeout: conf.get(&conf::NETWORK_TIMEOUT)?,
+        max_result_bytes: max_result_bytes(conf)?,
+    })
+}
+
+fn limits(conf: &Conf) -> Result<Limits, BadSetting> {
+    let master = Master::parse(&conf.get(&conf::MASTER)?);
+    let said = master.and_then(|master| master.max_failures);
+    Ok(Limits {
+        task_max_failures: said.unwrap_or(conf.get(&conf::TASK_MAX_FAILURES)?),
+        stage_max_consecutive_attempts: conf.get(&conf::STAGE_MAX_CONSECUTIVE_ATTEMPTS)?,
+        max_result_bytes: max_result_bytes(conf)?,
+        ..Limits::default()
+    })
+}
+
+/// 0 is Spark's way to say that there is no limit.
+fn max_result_bytes(conf: &Conf) -> Result<Option<u64>, BadSetting> {
+    Ok(Some(conf.get(&conf::MAX_RESULT_SIZE)?.0).filter(|bytes| *bytes > 0))
+}
+
+fn cluster_routes(door: Door, token: &Token) -> Routes {
+    let executors = ExecutorsServer::new(ExecutorsService(door.clone()))
+        .max_decoding_message_size(MESSAGE_LIMIT)
+        .max_encoding_message_size(MESSAGE_LIMIT);
+    let cluster = ClusterServer::new(ClusterService::new(door))
+        .max_decoding_message_size(MESSAGE_LIMIT)
+        .max_encoding_message_size(MESSAGE_LIMIT);
+    Routes::new(InterceptedService::new(executors, token.guard()))
+        .add_service(InterceptedService::new(cluster, token.guard()))
+}
+
+/// Writes the addresses, so that whoever started this process can attach.
+fn announce(path: Option<&Path>, addresses: &Addresses) -> Result<(), Error> {
+    let line = serde_json::to_string(addresses).expect("two texts are JSON") + "\n";
+    let written = match path {
+        Some(path) => write_to(path, &line),
+        None => std::io::stdout().write_all(line.as_bytes()),
+    };
+    let path = path.map_or_else(|| PathBuf::from("standard output"), Path::to_owned);
+    written.map_err(|source| Error::Announce { path, source })
+}
+
+fn write_to(path: &Path, line: &str) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+    file.write_all(line.as_bytes())
+}
+
+/// Tries at removing a directory into which an executor that is ending may still write.
+const REMOVE_TRIES: u32 = 10;
+
+async fn remove(directories: &[PathBuf]) {
+    for directory in directories {
+        for turn in 1..=REMOVE_TRIES {
+            match tokio::fs::remove_dir_all(directory).await {
+                Ok(()) => break,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
+                Err(_) if turn < REMOVE_TRIES => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                Err(error) => tracing::warn!("removing {}: {error}", directory.display()),
+            }
+        }
+    }
+}

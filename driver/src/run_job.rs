@@ -1,0 +1,108 @@
+//! The engine's way to run a job: into the event loop, and back as rows.
+
+use crate::failure;
+use crate::message::{Inbox, Message, Operation, Progress, Submission};
+use arrow::buffer::Buffer;
+use arrow::error::ArrowError;
+use arrow::ipc::reader::StreamDecoder;
+use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+use engine::{JobPlan, RunJob};
+use plan::SparkError;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
+
+/// Makes runners, one per operation.
+#[derive(Debug, Clone)]
+pub(crate) struct Runners {
+    inbox: Inbox,
+    slots: u32,
+    numbers: Arc<AtomicU64>,
+}
+
+impl Runners {
+    /// `slots`: those of all executors that are wanted, so that a plan does not depend on how many have come.
+    pub(crate) fn new(inbox: Inbox, slots: u32) -> Self {
+        Self { inbox, slots, numbers: Arc::default() }
+    }
+
+    /// A runner for the jobs of one operation; its progress goes to `progress`.
+    pub(crate) fn runner(
+        &self,
+        description: &str,
+        progress: Option<watch::Sender<Progress>>,
+    ) -> Runner {
+        let id = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let operation =
+            Operation { id, description: description.into(), progress: progress.map(Arc::new) };
+        Runner { runners: self.clone(), operation }
+    }
+}
+
+/// Runs the jobs of one operation.
+#[derive(Debug)]
+pub(crate) struct Runner {
+    runners: Runners,
+    operation: Operation,
+}
+
+#[async_trait::async_trait]
+impl RunJob for Runner {
+    async fn run(&self, job: JobPlan) -> Result<Vec<Vec<RecordBatch>>, SparkError> {
+        let Runners { inbox, numbers, .. } = &self.runners;
+        let ticket = numbers.fetch_add(1, Ordering::Relaxed);
+        let (answer, answered) = oneshot::channel();
+        let operation = self.operation.clone();
+        let submission = Submission { ticket, plan: job, operation, answer };
+        inbox.send(Message::Submit(submission)).await.map_err(|_| ending())?;
+        let mut guard = Abandon { inbox: Some(inbox.clone()), ticket };
+        let end = answered.await;
+        guard.inbox = None;
+        match end {
+            Ok(Ok(rows)) => rows.into_iter().map(|ipc| decode(ipc).map_err(bad_rows)).collect(),
+            Ok(Err(failed)) => Err(failure::error(&failed)),
+            Err(_) => Err(ending()),
+        }
+    }
+
+    fn slots(&self) -> u32 {
+        self.runners.slots
+    }
+}
+
+/// Cancels a job whose future is dropped before its end.
+struct Abandon {
+    inbox: Option<Inbox>,
+    ticket: u64,
+}
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        let (Some(inbox), Ok(runtime)) = (self.inbox.take(), Handle::try_current()) else { return };
+        let message =
+            Message::Abandon { ticket: self.ticket, reason: "its result is not wanted".to_owned() };
+        // Dropping cannot wait for room in the inbox, so a task does. If the event loop is gone there is nothing to cancel.
+        runtime.spawn(async move { inbox.send(message).await });
+    }
+}
+
+fn decode(ipc: Bytes) -> Result<Vec<RecordBatch>, ArrowError> {
+    let mut decoder = StreamDecoder::new();
+    let mut rest = Buffer::from(ipc);
+    let mut batches = Vec::new();
+    while !rest.is_empty() {
+        batches.extend(decoder.decode(&mut rest)?);
+    }
+    decoder.finish()?;
+    Ok(batches)
+}
+
+fn bad_rows(error: ArrowError) -> SparkError {
+    SparkError::internal(format!("rows of a result are malformed: {error}"))
+}
+
+fn ending() -> SparkError {
+    SparkError::new(plan::ErrorKind::Spark, "", "Job cancelled: the application ends", &[])
+}

@@ -1,0 +1,283 @@
+//! A real driver over loopback, with executors and a cluster manager that this test plays itself.
+
+mod manager;
+mod program;
+mod rig;
+
+use model::{ExecutorId, TaskFailure};
+use proto::pb;
+use rig::{Executor, Rig, fetch_failed, map_and_result, result_only, rows, values};
+use tonic::Code;
+
+#[tokio::test]
+async fn a_job_runs_on_an_executor_and_its_rows_come_back_in_order() {
+    let rig = Rig::start(&[]).await;
+    let mut executor = rig.executor(0, 4).await;
+    let job = rig.run(result_only(3));
+    let mut launched = executor.launched(3).await;
+    launched.reverse();
+    for attempt in launched {
+        executor.yielded(attempt, &rows(i64::from(attempt.task.partition) * 10)).await;
+    }
+    assert_eq!(values(&job.await.unwrap().unwrap()), [0, 10, 20]);
+}
+
+#[tokio::test]
+async fn a_stage_is_sent_once_and_places_of_map_outputs_before_their_readers() {
+    let rig = Rig::start(&[]).await;
+    let mut executor = rig.executor(0, 1).await;
+    let job = rig.run(map_and_result(2, 2));
+    let mut stages = Vec::new();
+    let mut places = Vec::new();
+    for _ in 0..4 {
+        let work = executor.work().await;
+        stages.extend(work.stages.iter().map(|stage| stage.stage));
+        places.extend(work.outputs.iter().map(|outputs| outputs.outputs.len()));
+        let launched = Executor::launches(&work);
+        assert_eq!(launched.len(), 1, "one slot");
+        if work.launches[0].stage == 0 {
+            assert!(places.is_empty());
+            executor.wrote(launched[0], 2).await;
+        } else {
+            executor.yielded(launched[0], &rows(1)).await;
+        }
+    }
+    assert_eq!((stages, places), (vec![0, 1], vec![2]));
+    assert_eq!(values(&job.await.unwrap().unwrap()), [1, 1]);
+    assert_eq!(executor.work().await.forget, [0, 1]);
+}
+
+#[tokio::test]
+async fn a_stage_whose_map_outputs_are_there_is_skipped() {
+    let rig = Rig::start(&[]).await;
+    let mut executor = rig.executor(0, 2).await;
+    for turn in 0..2 {
+        let job = rig.run(map_and_result(2, 1));
+        if turn == 0 {
+            for attempt in executor.launched(2).await {
+                executor.wrote(attempt, 1).await;
+            }
+        }
+        let work = executor.work().await;
+        assert_eq!(
+            work.outputs[0].outputs.len(),
+            2,
+            "told again: they were forgotten with the job"
+        );
+        executor.yielded(Executor::launches(&work)[0], &rows(5)).await;
+        assert_eq!(values(&job.await.unwrap().unwrap()), [5]);
+        // Of a skipped stage it was never told.
+        let forgotten: &[u64] = if turn == 0 { &[0, 1] } else { &[3] };
+        assert_eq!(executor.work().await.forget, forgotten);
+    }
+    let jobs = rig.status().await.jobs;
+    let state = |job: usize, stage: usize| jobs[job].stages[stage].state();
+    assert_eq!(state(0, 0), pb::StageState::Done);
+    assert_eq!(state(1, 0), pb::StageState::Skipped);
+    assert_eq!(state(1, 1), pb::StageState::Done);
+    assert_eq!(jobs[1].state(), pb::JobState::Succeeded);
+    assert_eq!(jobs[1].stages[0].tasks, 2);
+}
+
+#[tokio::test]
+async fn map_outputs_that_a_volume_holds_count_when_its_executor_registers() {
+    let rig = Rig::start(&[]).await;
+    let outputs = (0..2).map(|map| rig.found_output(map, 1)).collect();
+    let mut executor = rig.executor_with(0, 1, outputs).await;
+    let job = rig.run(map_and_result(2, 1));
+    let work = executor.work().await;
+    assert_eq!(work.outputs[0].outputs.len(), 2);
+    let attempt = Executor::launches(&work)[0];
+    executor.yielded(attempt, &rows(5)).await;
+    assert_eq!(values(&job.await.unwrap().unwrap()), [5]);
+}
+
+#[tokio::test]
+async fn the_tasks_of_a_lost_executor_run_elsewhere_and_it_may_not_come_back() {
+    let rig = Rig::start(&[]).await;
+    let mut first = rig.executor(0, 1).await;
+    let job = rig.run(result_only(1));
+    let attempt = first.launched(1).await[0];
+    drop(first);
+    let mut second = rig.executor(1, 1).await;
+    let again = second.launched(1).await[0];
+    assert_eq!((again.task, again.number), (attempt.task, attempt.number + 1));
+    let refused = rig.try_executor(rig.register(0, 1)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(refused.message().contains("executor-0 was lost"), "{refused}");
+    second.yielded(again, &rows(7)).await;
+    assert_eq!(values(&job.await.unwrap().unwrap()), [7]);
+}
+
+#[tokio::test]
+async fn an_executor_that_falls_silent_is_lost() {
+    let rig = Rig::start(&[("spark.network.timeout", "200ms")]).await;
+    let mut silent = rig.executor(0, 1).await;
+    let job = rig.run(result_only(1));
+    silent.launched(1).await;
+    // The driver says so before it closes the stream.
+    assert!(silent.left().await.contains("nothing was heard"));
+    let mut second = rig.executor(1, 1).await;
+    let attempt = second.launched(1).await[0];
+    second.yielded(attempt, &rows(7)).await;
+    assert_eq!(values(&job.await.unwrap().unwrap()), [7]);
+}
+
+#[tokio::test]
+async fn a_stale_epoch_another_version_and_a_wrong_token_are_refused() {
+    let rig = Rig::start(&[]).await;
+    let stale = pb::FromExecutor { epoch: rig.epoch - 1, ..rig.register(0, 1) };
+    let refused = rig.try_executor(stale).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(refused.message().contains("epoch 3, not 2"), "{refused}");
+
+    let mut other = rig.register(0, 1);
+    if let Some(pb::from_executor::Message::Register(register)) = &mut other.message {
+        register.version = "0.0.0".into();
+    }
+    assert_eq!(rig.try_executor(other).await.unwrap_err().code(), Code::FailedPrecondition);
+
+    let mut malformed = rig.register(0, 1);
+    malformed.message = None;
+    assert_eq!(rig.try_executor(malformed).await.unwrap_err().code(), Code::InvalidArgument);
+
+    let refused = rig.with_token("wrong").try_executor(rig.register(0, 1)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated);
+    rig.executor(0, 1).await;
+}
+
+#[tokio::test]
+async fn a_stale_epoch_later_on_loses_the_executor() {
+    let rig = Rig::start(&[]).await;
+    let mut executor = rig.executor(0, 1).await;
+    let job = rig.run(result_only(1));
+    let attempt = executor.launched(1).await[0];
+    executor.epoch -= 1;
+    executor.yielded(attempt, &rows(1)).await;
+    let mut second = rig.executor(1, 1).await;
+    let again = second.launched(1).await[0];
+    second.yielded(again, &rows(2)).await;
+    assert_eq!(values(&job.await.unwrap().unwrap()), [2]);
+}
+
+#[tokio::test]
+async fn a_job_that_nobody_waits_for_is_cancelled() {
+    let rig = Rig::start(&[]).await;
+    let mut executor = rig.executor(0, 1).await;
+    let job = rig.run(result_only(1));
+    let attempt = executor.launched(1).await[0];
+    job.abort();
+    assert_eq!(executor.cancelled(1).await, [attempt]);
+    let status = rig.until(|status| status.jobs[0].state() == pb::JobState::Cancelled).await;
+    assert_eq!(status.jobs[0].message, "Job cancelled: its result is not wanted");
+    // Its slot is free again once the end is reported.
+    executor.failed(attempt, TaskFailure::Killed { reason: "cancelled".into() }).await;
+    let next = rig.run(result_only(1));
+    let attempt = executor.launched(1).await[0];
+    executor.yielded(attempt, &rows(3)).await;
+    assert_eq!(values(&next.await.unwrap().unwrap()), [3]);
+}
+
+#[tokio::test]
+async fn a_task_that_fails_too_often_fails_its_job_in_spark_s_words() {
+    let rig = Rig::start(&[("spark.task.maxFailures", "2")]).await;
+    let mut executor = rig.executor(7, 1).await;
+    let job = rig.run(result_only(1));
+    for _ in 0..2 {
+        let attempt = executor.launched(1).await[0];
+        let failure = TaskFailure::Raised { class: None, message: "ValueError: boom".into() };
+        executor.failed(attempt, failure).await;
+    }
+    let error = job.await.unwrap().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Job aborted due to stage failure: Task 0 in stage 0.0 failed 2 times, most recent failure: \
+         Lost task 0.1 in stage 0.0 (host-7 executor 7): ValueError: boom"
+    );
+    let status = rig.status().await;
+    assert_eq!(status.jobs[0].state(), pb::JobState::Failed);
+    assert_eq!(status.jobs[0].stages[0].state(), pb::StageState::Failed);
+    assert_eq!(status.executors[0].failed_tasks, 2);
+}
+
+#[tokio::test]
+async fn a_late_end_of_an_older_attempt_does_not_count() {
+    let rig = Rig::start(&[]).await;
+    let mut executor = rig.executor(0, 1).await;
+    let job = rig.run(result_only(1));
+    let first = executor.launched(1).await[0];
+    let raised = TaskFailure::Raised { class: None, message: "once".into() };
+    executor.failed(first, raised).await;
+    let second = executor.launched(1).await[0];
+    executor.yielded(first, &rows(1)).await;
+    executor.yielded(second, &rows(2)).await;
+    assert_eq!(values(&job.await.unwrap().unwrap()), [2]);
+}
+
+#[tokio::test]
+async fn a_large_result_comes_in_parts_and_too_large_a_one_fails_its_job() {
+    let rig = Rig::start(&[("spark.driver.maxResultSize", "1m")]).await;
+    let mut executor = rig.executor(0, 1).await;
+    let job = rig.run(result_only(1));
+    let attempt = executor.launched(1).await[0];
+    let ipc = rows(9);
+    let (first, last) = ipc.split_at(ipc.len() / 2);
+    executor.part(attempt, first).await;
+    executor.yielded(attempt, last).await;
+    assert_eq!(values(&job.await.unwrap().unwrap()), [9]);
+
+    let job = rig.run(result_only(1));
+    let attempt = executor.launched(1).await[0];
+    executor.part(attempt, &vec![0; 1 << 20]).await;
+    executor.part(attempt, &[0]).await;
+    let error = job.await.unwrap().unwrap_err();
+    assert!(error.message.contains("bigger than spark.driver.maxResultSize"), "{error}");
+}
+
+#[tokio::test]
+async fn a_fetch_failure_runs_the_writer_again_after_its_output_was_discarded() {
+    let rig = Rig::start(&[]).await;
+    let mut executor = rig.executor(0, 1).await;
+    let job = rig.run(map_and_result(1, 1));
+    let map = executor.launched(1).await[0];
+    executor.wrote(map, 1).await;
+    let reader = executor.launched(1).await[0];
+    executor.failed(reader, fetch_failed(map)).await;
+    let work = executor.work().await;
+    let discarded: Vec<_> = work.discards.iter().map(|output| output.attempt).collect();
+    assert_eq!(discarded, [Some(map.into())]);
+    let again = match Executor::launches(&work).first() {
+        Some(attempt) => *attempt,
+        None => executor.launched(1).await[0],
+    };
+    assert_eq!((again.task, again.number), (map.task, map.number + 1));
+    executor.wrote(again, 1).await;
+    let work = executor.work().await;
+    let located = work.outputs[0].outputs[0].output.as_ref().unwrap();
+    assert_eq!(located.attempt, Some(again.into()));
+    executor.yielded(Executor::launches(&work)[0], &rows(4)).await;
+    assert_eq!(values(&job.await.unwrap().unwrap()), [4]);
+}
+
+#[tokio::test]
+async fn the_end_cancels_jobs_and_sends_executors_away() {
+    let rig = Rig::start(&[]).await;
+    let mut executor = rig.executor(0, 1).await;
+    let job = rig.run(result_only(1));
+    executor.launched(1).await;
+    rig.end(0).await;
+    assert!(executor.left().await.contains("the application has ended"));
+    let error = job.await.unwrap().unwrap_err();
+    assert!(error.message.contains("the application ends"), "{error}");
+}
+
+#[tokio::test]
+async fn status_names_executors_and_addresses() {
+    let rig = Rig::start(&[]).await;
+    rig.executor(3, 2).await;
+    let status = rig.until(|status| status.executors.iter().any(|one| !one.alive)).await;
+    assert_eq!(status.application_id, "app-1");
+    assert!(status.connect_url.starts_with("sc://localhost:"));
+    assert_eq!(ExecutorId(status.executors[0].executor), ExecutorId(3));
+    assert_eq!(status.executors[0].slots, 2);
+}

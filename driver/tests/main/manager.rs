@@ -1,0 +1,197 @@
+//! What the driver and its cluster manager tell each other.
+
+use crate::rig::{Rig, result_only, rows, values};
+use driver::WithoutManager;
+use proto::pb;
+use proto::pb::cluster_client::ClusterClient;
+use proto::pb::executor_fact::{Ended, Running, State};
+use proto::pb::to_manager::Fact;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A cluster manager that says what the test says.
+struct Manager {
+    to: mpsc::Sender<pb::FromManager>,
+    from: Streaming<pb::ToManager>,
+    epoch: u64,
+}
+
+impl Manager {
+    async fn attach(rig: &Rig) -> Self {
+        let (to, outgoing) = mpsc::channel(16);
+        let mut client = ClusterClient::with_interceptor(rig.channel().await, rig.token().sender());
+        let attached = timeout(DEADLINE, client.attach(ReceiverStream::new(outgoing))).await;
+        let from = attached.expect("the driver answers").expect("it accepts").into_inner();
+        Self { to, from, epoch: rig.epoch }
+    }
+
+    async fn say(&self, fact: pb::from_manager::Fact) {
+        let said = pb::FromManager { epoch: self.epoch, fact: Some(fact) };
+        self.to.send(said).await.expect("the stream is open");
+    }
+
+    async fn knows(&self, executors: &[(u64, State)]) {
+        let executors = executors
+            .iter()
+            .map(|(executor, state)| pb::ExecutorFact {
+                executor: *executor,
+                state: Some(state.clone()),
+            })
+            .collect();
+        self.say(pb::from_manager::Fact::Executors(pb::ExecutorFacts { executors })).await;
+    }
+
+    /// The next fact that is one of those sought.
+    async fn told<T>(&mut self, mut sought: impl FnMut(Fact) -> Option<T>) -> T {
+        let found = timeout(DEADLINE, async {
+            loop {
+                let told = self.from.next().await.expect("more comes").expect("the stream holds");
+                if let Some(found) = told.fact.and_then(&mut sought) {
+                    return found;
+                }
+            }
+        });
+        found.await.expect("the driver says it")
+    }
+
+    async fn wish(&mut self) -> pb::Wish {
+        self.told(|fact| match fact {
+            Fact::Wish(wish) => Some(wish),
+            _ => None,
+        })
+        .await
+    }
+}
+
+fn ended(app_caused: bool) -> State {
+    let (reason, message) = ("Error".to_owned(), "the last line of its log".to_owned());
+    State::Ended(Ended { exit_code: Some(3), reason, message, app_caused })
+}
+
+#[tokio::test]
+async fn the_wish_comes_first_and_names_executors_whose_end_was_seen() {
+    let rig = Rig::start(&[("spark.master", "local-cluster[2,3,512]")]).await;
+    let mut manager = Manager::attach(&rig).await;
+    let wish = manager.wish().await;
+    assert_eq!((wish.executors, wish.cores, wish.memory_bytes), (2, 3, 512 << 20));
+    assert!(wish.release.is_empty());
+    manager.knows(&[(0, ended(true)), (1, State::Running(Running {}))]).await;
+    assert_eq!(manager.wish().await.release, [0]);
+
+    let mut second = Manager::attach(&rig).await;
+    assert_eq!(second.wish().await.release, [0], "all that counts is told again");
+}
+
+#[tokio::test]
+async fn a_crash_that_the_manager_explains_counts_against_the_task() {
+    let rig = Rig::start(&[("spark.task.maxFailures", "2")]).await;
+    let manager = Manager::attach(&rig).await;
+    let job = rig.run(result_only(1));
+    for id in 0..2 {
+        let mut executor = rig.executor(id, 1).await;
+        executor.launched(1).await;
+        drop(executor);
+        manager.knows(&[(id, ended(true))]).await;
+    }
+    let error = job.await.unwrap().unwrap_err();
+    assert!(error.message.contains("Task 0 in stage 0.0 failed 2 times"), "{error}");
+    assert!(error.message.contains("Error, exit code 3: the last line of its log"), "{error}");
+}
+
+#[tokio::test]
+async fn a_loss_that_the_program_did_not_cause_does_not_count() {
+    let rig = Rig::start(&[("spark.task.maxFailures", "1")]).await;
+    let manager = Manager::attach(&rig).await;
+    let job = rig.run(result_only(1));
+    let mut first = rig.executor(0, 1).await;
+    first.launched(1).await;
+    manager.knows(&[(0, ended(false))]).await;
+    drop(first);
+    let mut second = rig.executor(1, 1).await;
+    let attempt = second.launched(1).await[0];
+    second.yielded(attempt, &rows(1)).await;
+    assert_eq!(values(&job.await.unwrap().unwrap()), [1]);
+}
+
+#[tokio::test]
+async fn progress_reaches_the_manager_and_so_does_the_end() {
+    let rig = Rig::start(&[]).await;
+    let mut manager = Manager::attach(&rig).await;
+    let mut executor = rig.executor(0, 1).await;
+    let job = rig.run(result_only(2));
+    for attempt in [executor.launched(1).await[0], {
+        let first = pb::Attempt { stage: 0, partition: 0, number: 0 };
+        executor.yielded(first.into(), &rows(1)).await;
+        executor.launched(1).await[0]
+    }]
+    .into_iter()
+    .skip(1)
+    {
+        executor.yielded(attempt, &rows(2)).await;
+    }
+    job.await.unwrap().unwrap();
+    let last = manager
+        .told(|fact| match fact {
+            Fact::Status(status) => {
+                status.jobs.into_iter().find(|job| job.state() == pb::JobState::Succeeded)
+            }
+            _ => None,
+        })
+        .await;
+    assert_eq!((last.stages[0].tasks, last.stages[0].done, last.stages[0].running), (2, 2, 0));
+    rig.end(5).await;
+    let code = manager
+        .told(|fact| match fact {
+            Fact::Ended(ended) => Some(ended.exit_code),
+            _ => None,
+        })
+        .await;
+    assert_eq!(code, 5);
+}
+
+#[tokio::test]
+async fn the_driver_wants_to_end_when_it_is_told_to() {
+    let rig = Rig::start(&[]).await;
+    let manager = Manager::attach(&rig).await;
+    manager.say(pb::from_manager::Fact::Stop(pb::Stop { reason: "killed".into() })).await;
+    let reason = timeout(DEADLINE, rig.driver.stopped()).await.expect("it is told");
+    assert_eq!(reason, "killed");
+}
+
+#[tokio::test]
+async fn a_driver_without_its_manager_wants_to_end() {
+    let rig = Rig::start_with(&[], |settings| {
+        settings.without_manager = WithoutManager::EndAfterMs(300);
+    })
+    .await;
+    let mut manager = Manager::attach(&rig).await;
+    manager.wish().await;
+    drop(manager);
+    let reason = timeout(DEADLINE, rig.driver.stopped()).await.expect("it notices");
+    assert_eq!(reason, "the cluster manager is gone");
+}
+
+#[tokio::test]
+async fn a_message_for_another_incarnation_is_not_heard() {
+    let rig = Rig::start(&[]).await;
+    let mut manager = Manager::attach(&rig).await;
+    manager.wish().await;
+    manager.epoch -= 1;
+    manager.say(pb::from_manager::Fact::Stop(pb::Stop { reason: "killed".into() })).await;
+    manager.epoch += 1;
+    // Its stream is over; the next one is heard.
+    let end = timeout(DEADLINE, async {
+        while manager.from.next().await.is_some_and(|told| told.is_ok()) {}
+    });
+    end.await.expect("the stream ends");
+    let manager = Manager::attach(&rig).await;
+    manager.say(pb::from_manager::Fact::Stop(pb::Stop { reason: "now".into() })).await;
+    let reason = timeout(DEADLINE, rig.driver.stopped()).await.expect("it is told");
+    assert_eq!(reason, "now");
+}

@@ -1,0 +1,168 @@
+//! Fetches blocks from peers. Connections are kept and used again; how many bytes may be on their way is bounded.
+
+use bytes::Bytes;
+use proto::Token;
+use shuffle::wire::{BlockAnswer, BlockRequest, frame_length};
+use shuffle::{BlockSum, OutputAttempt};
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+
+/// Bytes on their way at once, in units of `UNIT`; a larger block takes all.
+const IN_FLIGHT_UNITS: u32 = 1024;
+const UNIT: u64 = 64 << 10;
+/// Idle connections kept per peer.
+const KEPT: usize = 8;
+/// How long connecting may take, and how long nothing may come.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The peers of this executor.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    token: Token,
+    idle: Mutex<HashMap<String, Vec<TcpStream>>>,
+    in_flight: Arc<Semaphore>,
+}
+
+/// One block of a peer's.
+#[derive(Debug, Clone)]
+pub(crate) struct Remote {
+    /// What to ask for.
+    pub output: OutputAttempt,
+    /// On which volume.
+    pub volume: model::VolumeId,
+    /// Which block.
+    pub reader: u32,
+    /// Bytes that it should have.
+    pub bytes: u64,
+}
+
+/// What a peer answered.
+#[derive(Debug)]
+pub(crate) enum Fetched {
+    /// The block, checked.
+    Block(Bytes),
+    /// The peer cannot give it, or what came was not what was written.
+    Refused {
+        /// What is wrong.
+        problem: model::BlockProblem,
+        /// For people.
+        message: String,
+    },
+}
+
+impl Peers {
+    pub(crate) fn new(token: Token) -> Self {
+        Self {
+            token,
+            idle: Mutex::default(),
+            in_flight: Arc::new(Semaphore::new(IN_FLIGHT_UNITS as usize)),
+        }
+    }
+
+    /// Fetches a block from the peer at `address`. An error means that the peer could not be reached.
+    pub(crate) async fn fetch(&self, address: &str, wanted: &Remote) -> io::Result<Fetched> {
+        let units = u32::try_from(wanted.bytes / UNIT + 1).unwrap_or(u32::MAX).min(IN_FLIGHT_UNITS);
+        let _room =
+            self.in_flight.acquire_many(units).await.expect("the semaphore is never closed");
+        // A kept connection may have been closed by the peer meanwhile: then a new one is tried.
+        if let Some(stream) = self.take(address)
+            && let Ok(fetched) = self.ask(address, stream, wanted).await
+        {
+            return Ok(fetched);
+        }
+        let stream = within(TcpStream::connect(address)).await?;
+        stream.set_nodelay(true)?;
+        self.ask(address, stream, wanted).await
+    }
+
+    async fn ask(
+        &self,
+        address: &str,
+        mut stream: TcpStream,
+        wanted: &Remote,
+    ) -> io::Result<Fetched> {
+        let Remote { output, volume, reader, bytes } = wanted;
+        let request = BlockRequest {
+            token: self.token.secret().as_bytes().to_vec(),
+            volume: volume.clone(),
+            output: *output,
+            reader: *reader,
+        };
+        within(stream.write_all(&request.encode().map_err(io::Error::other)?)).await?;
+        let fetched = match within(head(&mut stream)).await? {
+            BlockAnswer::Found(sum) if sum.bytes == *bytes => {
+                let block = body(&mut stream, sum.bytes).await?;
+                if BlockSum::of(&block) == sum {
+                    Fetched::Block(block.into())
+                } else {
+                    damaged(format!(
+                        "block {reader} from {address} has another checksum than when it was written"
+                    ))
+                }
+            }
+            BlockAnswer::Found(sum) => {
+                return Ok(damaged(format!(
+                    "block {reader} has {} bytes instead of {bytes}",
+                    sum.bytes
+                )));
+            }
+            BlockAnswer::NotFound { problem, message } => Fetched::Refused { problem, message },
+            BlockAnswer::Denied => {
+                return Err(io::Error::new(
+                    io::ErrorKind::PermissionDenied,
+                    "the peer refused the token",
+                ));
+            }
+        };
+        self.keep(address, stream);
+        Ok(fetched)
+    }
+
+    fn take(&self, address: &str) -> Option<TcpStream> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).get_mut(address)?.pop()
+    }
+
+    fn keep(&self, address: &str, stream: TcpStream) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = idle.entry(address.to_owned()).or_default();
+        if kept.len() < KEPT {
+            kept.push(stream);
+        }
+    }
+}
+
+fn damaged(message: String) -> Fetched {
+    Fetched::Refused { problem: model::BlockProblem::Damaged, message }
+}
+
+async fn head(stream: &mut TcpStream) -> io::Result<BlockAnswer> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).await?;
+    let bad = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+    let mut frame = vec![0; frame_length(length).map_err(bad)?];
+    stream.read_exact(&mut frame).await?;
+    BlockAnswer::decode(&frame).map_err(bad)
+}
+
+/// The bytes of a block. Room is made as they come, so that a wrong length costs nothing.
+async fn body(stream: &mut TcpStream, length: u64) -> io::Result<Vec<u8>> {
+    let mut block = Vec::with_capacity(usize::try_from(length.min(8 << 20)).unwrap_or_default());
+    let mut part = stream.take(length);
+    while (block.len() as u64) < length {
+        if within(part.read_buf(&mut block)).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(block)
+}
+
+async fn within<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::time::timeout(PATIENCE, work)
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}

@@ -1,0 +1,9 @@
+//! Blocks of map outputs: served to peers, and fetched from wherever they lie.
+
+mod client;
+mod server;
+mod source;
+
+pub(crate) use client::Peers;
+pub(crate) use server::Server;
+pub(crate) use source::{Blocks, Locations};

@@ -1,0 +1,160 @@
+//! Serves the blocks of this executor's volumes to its peers, over plain TCP: a frame asks, a frame and the block's bytes answer.
+//!
+//! Who does not bring the application's token gets one refusal and is disconnected. Requests, connections and the time that a peer
+//! may take are bounded.
+
+use proto::Token;
+use shuffle::wire::{BlockAnswer, BlockRequest, frame_length};
+use shuffle::{BlockSum, Catalogue, MapOutputReader, ReadError};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+/// Connections served at once; more wait.
+const CONNECTIONS: usize = 256;
+/// How long a peer may say nothing, and how long it may take to take a piece.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Bytes read and sent at a time.
+const PIECE: usize = 1 << 20;
+
+/// Answers peers until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    /// Where peers reach it: `host:port`.
+    pub address: String,
+    _serving: JoinSet<()>,
+}
+
+impl Server {
+    /// Listens on a free port of `host`.
+    pub(crate) async fn start(
+        host: &str,
+        token: Token,
+        catalogue: Arc<Catalogue>,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind((host, 0)).await?;
+        let address = listener.local_addr()?.to_string();
+        let mut serving = JoinSet::new();
+        serving.spawn(accept(listener, token, catalogue));
+        Ok(Self { address, _serving: serving })
+    }
+}
+
+async fn accept(listener: TcpListener, token: Token, catalogue: Arc<Catalogue>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        let permit =
+            Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
+        while connections.try_join_next().is_some() {}
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let (token, catalogue) = (token.clone(), Arc::clone(&catalogue));
+                connections.spawn(async move {
+                    if let Err(error) = serve(stream, &token, &catalogue).await {
+                        tracing::debug!("peer {peer}: {error}");
+                    }
+                    drop(permit);
+                });
+            }
+            // Out of descriptors, most likely: some connection will end.
+            Err(error) => {
+                tracing::warn!("a peer could not be accepted: {error}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn serve(mut stream: TcpStream, token: &Token, catalogue: &Arc<Catalogue>) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    while let Some(request) = within(next_request(&mut stream)).await? {
+        if !std::str::from_utf8(&request.token).is_ok_and(|given| token.matches(given)) {
+            return stream.write_all(&BlockAnswer::Denied.encode()).await;
+        }
+        answer(&mut stream, request, catalogue).await?;
+    }
+    Ok(())
+}
+
+/// The next request; `None` if the peer has gone.
+async fn next_request(stream: &mut TcpStream) -> io::Result<Option<BlockRequest>> {
+    let mut length = [0; 4];
+    match stream.read_exact(&mut length).await {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        result => result?,
+    };
+    let bad = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+    let mut frame = vec![0; frame_length(length).map_err(bad)?];
+    stream.read_exact(&mut frame).await?;
+    BlockRequest::decode(&frame).map(Some).map_err(bad)
+}
+
+async fn answer(
+    stream: &mut TcpStream,
+    request: BlockRequest,
+    catalogue: &Arc<Catalogue>,
+) -> io::Result<()> {
+    let Some(volume) = catalogue.volume(&request.volume).map(Arc::clone) else {
+        let answer = BlockAnswer::NotFound {
+            problem: model::BlockProblem::Unreachable,
+            message: format!("volume {} is not mounted here", request.volume),
+        };
+        return within(stream.write_all(&answer.encode())).await;
+    };
+    let opened = blocking(move || {
+        let output = volume.open(&request.output)?;
+        let sum = output.block(request.reader)?;
+        Ok::<_, ReadError>((output, sum))
+    })
+    .await?;
+    match opened {
+        Err(error) => within(stream.write_all(&BlockAnswer::from(&error).encode())).await,
+        Ok((output, sum)) => {
+            within(stream.write_all(&BlockAnswer::Found(sum).encode())).await?;
+            send(stream, output, request.reader, sum).await
+        }
+    }
+}
+
+/// Sends a block piece by piece. Once its length is promised, an error can only end the connection.
+async fn send(
+    stream: &mut TcpStream,
+    output: Arc<MapOutputReader>,
+    reader: u32,
+    sum: BlockSum,
+) -> io::Result<()> {
+    let mut sent = 0;
+    while sent < sum.bytes {
+        let length = usize::try_from(sum.bytes - sent).unwrap_or(PIECE).min(PIECE);
+        let output = Arc::clone(&output);
+        let piece = blocking(move || {
+            let mut piece = vec![0; length];
+            let read = output.read_raw_at(reader, sent, &mut piece)?;
+            piece.truncate(read);
+            Ok::<_, ReadError>(piece)
+        })
+        .await?
+        .map_err(io::Error::other)?;
+        if piece.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        within(stream.write_all(&piece)).await?;
+        sent += piece.len() as u64;
+    }
+    Ok(())
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
+}
+
+async fn within<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::time::timeout(PATIENCE, work)
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}

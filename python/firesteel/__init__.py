@@ -1,0 +1,1 @@
+"""What Firesteel adds to stock PySpark, so that an ordinary program runs unchanged."""

@@ -1,0 +1,41 @@
+"""Loaded by Python before a program that Firesteel has started: patches PySpark when, and only if, the program imports it."""
+
+import importlib.abc
+import importlib.util
+import sys
+
+
+class _Patch(importlib.abc.MetaPathFinder):
+    """Finds `pyspark.sql.session` as usual, and patches it once it is loaded."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "pyspark.sql.session":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module):
+                execute(module)
+                from firesteel import session
+
+                session.patch(module)
+
+            spec.loader.exec_module = exec_module
+        return spec
+
+
+def _next_sitecustomize() -> None:
+    """Runs the `sitecustomize` that this one hides, if there is one."""
+    import os
+
+    here = os.path.dirname(os.path.abspath(__file__))
+    rest = [entry for entry in sys.path if os.path.abspath(entry or ".") != here]
+    spec = importlib.machinery.PathFinder.find_spec("sitecustomize", rest)
+    if spec is not None and spec.loader is not None:
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+sys.meta_path.insert(0, _Patch())
+_next_sitecustomize()

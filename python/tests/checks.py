@@ -1,0 +1,52 @@
+"""What the tests of answers share: small inputs, and the one place that compares a frame with what Spark gives."""
+
+import math
+
+import pytest
+
+
+def plain(value):
+    """Rows as tuples, so that they compare with literals; not-a-number as text, so that it equals itself."""
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(plain, value)) if type(value) is list else tuple(map(plain, value))
+    if isinstance(value, dict):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    return "NaN" if isinstance(value, float) and math.isnan(value) else value
+
+
+def schema_of(frame):
+    """`name: type` for every column, with `!` where nulls are impossible."""
+    return [f"{field.name}: {field.dataType.simpleString()}{'' if field.nullable else '!'}" for field in frame.schema]
+
+
+def check(frame, schema, rows, ordered=False):
+    """The frame has these columns, as a text separated by `; `, and these rows."""
+    assert schema_of(frame) == [column for column in schema.split("; ") if column]
+    found, wanted = ([plain(row) for row in side] for side in (frame.collect(), rows))
+    if not ordered:
+        found, wanted = sorted(found, key=repr), sorted(wanted, key=repr)
+    assert found == wanted
+
+
+def fails(call, kind, condition, sql_state=None, **parameters):
+    """The call raises PySpark's exception with Spark's error condition, SQL state and message parameters."""
+    with pytest.raises(kind) as raised:
+        call()
+    error = raised.value
+    assert error.getCondition() == condition, str(error)
+    assert sql_state is None or error.getSqlState() == sql_state
+    found = error.getMessageParameters()
+    assert {name: found.get(name) for name in parameters} == parameters
+    return error
+
+
+def people(spark):
+    return spark.createDataFrame([(2, "Alice"), (5, "Bob"), (None, "Tom")], ["age", "name"])
+
+
+def numbers(spark):
+    """Groups with repeats, nulls in keys and in values."""
+    rows = [("a", 1, 1.5), ("a", 2, None), ("b", 3, 2.5), ("b", None, 4.0), (None, 5, 0.5), ("a", 2, 3.0)]
+    return spark.createDataFrame(rows, "k string, n int, x double")

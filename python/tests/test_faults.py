@@ -1,0 +1,122 @@
+"""Right answers when things break: real processes are killed, real files are damaged, a real disk is full."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import threading
+
+import pytest
+from conftest import descendants, eventually, run, serving, session
+
+
+def executors(server):
+    return {pid: line for pid, line in descendants(server.pid).items() if line.startswith("firesteel executor")}
+
+
+def status(url):
+    """How the application at that address stands."""
+    everything = json.loads(run("status", "--json").stdout)
+    return next(application for application in everything if application["connect"].split("://")[1] in url)
+
+
+def tasks(application, field):
+    return sum(executor[field] for executor in application["executors"])
+
+
+def load(spark, data):
+    for table in data.iterdir():
+        if table.is_dir():
+            spark.read.parquet(str(table)).createOrReplaceTempView(table.name)
+
+
+def test_an_executor_killed_in_a_query_costs_only_what_it_ran(tpch):
+    data, _, queries = tpch
+    query = next(path for path in queries if path.stem == "q09").read_text()
+    conf = {"spark.sql.shuffle.partitions": "16", "spark.sql.autoBroadcastJoinThreshold": "-1"}
+    with serving("local-cluster[2,1,1024]", **conf) as (server, url), session(url) as spark:
+        load(spark, data)
+        expected = spark.sql(query).toArrow()
+    with serving("local-cluster[2,1,1024]", **conf) as (server, url), session(url) as spark:
+        load(spark, data)
+        answers = []
+        running = threading.Thread(target=lambda: answers.append(spark.sql(query).toArrow()))
+        running.start()
+        eventually(lambda: tasks(status(url), "finished") >= 10)
+        victim = next(iter(executors(server)))
+        os.kill(victim, signal.SIGKILL)
+        running.join(timeout=120)
+        assert answers and answers[0].equals(expected)
+        after = status(url)
+        # One slot was lost, so at most one task ran again: its volume still holds what it had written.
+        stages = [stage for job in after["jobs"] for stage in job["stages"]]
+        assert sum(stage["failed"] for stage in stages) <= 1
+        eventually(lambda: len(executors(server)) == 2)
+
+
+def test_a_damaged_shuffle_file_is_noticed_and_written_again():
+    with serving("local-cluster[2,1,512]", **{"spark.sql.shuffle.partitions": "4"}) as (server, url):
+        with session(url) as spark:
+            frame = spark.range(0, 100000, 1, 4).selectExpr("id % 100 as k", "id").groupBy("k").sum("id").orderBy("k")
+            expected = frame.collect()
+            before = status(url)
+            homes = pathlib.Path("/tmp").glob(f"firesteel-{os.getuid()}/*/owner")
+            home = next(owner.parent for owner in homes if owner.read_text().split()[0] == str(server.pid))
+            outputs = sorted((home / "shuffle").rglob("*.out"))
+            assert outputs
+            for output in outputs:
+                damaged = bytearray(output.read_bytes())
+                damaged[len(damaged) // 3] ^= 0xFF
+                output.write_bytes(bytes(damaged))
+            assert frame.collect() == expected
+            assert tasks(status(url), "finished") > tasks(before, "finished") + 1
+
+
+def test_an_intact_shuffle_is_used_again():
+    with serving("local-cluster[2,1,512]", **{"spark.sql.shuffle.partitions": "4"}) as (_, url), session(url) as spark:
+        frame = spark.range(0, 1000, 1, 4).selectExpr("id % 10 as k").groupBy("k").count()
+        first = frame.collect()
+        assert sorted(frame.collect()) == sorted(first)
+        states = [stage["state"] for stage in status(url)["jobs"][-1]["stages"]]
+        assert states.count("skipped") >= 1, states
+        assert states[-1] == "done"
+
+
+def test_a_task_that_raises_fails_the_job_with_its_cause(spark):
+    from pyspark.errors import ArithmeticException
+
+    with pytest.raises(ArithmeticException) as raised:
+        spark.range(0, 10, 1, 2).selectExpr("10 / (id - 5) as x").collect()
+    assert "DIVIDE_BY_ZERO" in str(raised.value)
+    # The next job works.
+    assert spark.range(10).count() == 10
+
+
+def test_an_unreadable_input_is_named(spark, tmp_path):
+    file = tmp_path / "broken" / "part-0.parquet"
+    file.parent.mkdir()
+    file.write_bytes(b"PAR1 this is no parquet file PAR1")
+    with pytest.raises(Exception) as raised:
+        spark.read.parquet(str(file.parent)).collect()
+    assert "part-0.parquet" in str(raised.value)
+    with pytest.raises(Exception) as raised:
+        spark.read.parquet(str(tmp_path / "nothing")).collect()
+    assert "PATH_NOT_FOUND" in str(raised.value)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a small disk")
+def test_a_full_disk_is_named(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], check=True)
+    try:
+        with serving("local-cluster[1,1,512]", **{"spark.local.dir": disk}) as (_, url), session(url) as spark:
+            with pytest.raises(Exception) as raised:
+                spark.range(0, 5000000, 1, 2).selectExpr("id", "uuid() as text").repartition(3).collect()
+            assert "full" in str(raised.value) or "No space left" in str(raised.value)
+            assert str(disk) in str(raised.value) or "volume" in str(raised.value)
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+        shutil.rmtree(disk, ignore_errors=True)

@@ -1,0 +1,136 @@
+"""`firesteel run`: whole programs, exit codes, errors of one line, and nothing left behind."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import textwrap
+
+import pytest
+from conftest import FIRESTEEL, ROOT, alive, descendants, eventually, run
+
+
+def program(directory, text):
+    path = directory / "program.py"
+    path.write_text(textwrap.dedent(text))
+    return path
+
+
+def test_the_manifest_of_chapter_15_prints_the_sum():
+    done = run("run", "examples/chapter15.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "2500000000000" in done.stdout
+
+
+def test_a_python_file_runs_with_spark_submit_s_flags_and_its_own_arguments(tmp_path):
+    file = program(
+        tmp_path,
+        """
+        import sys
+        from pyspark.sql import SparkSession
+        spark = SparkSession.builder.master("local[8]").getOrCreate()
+        print(sys.argv[1:], spark.range(10).count(), spark.conf.get("spark.sql.shuffle.partitions"))
+        """,
+    )
+    done = run("run", "--master", "local[2]", "--name", "n", "--conf", "spark.sql.shuffle.partitions=7", file, "--a", "b")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "['--a', 'b'] 10 7\n"
+
+
+def test_an_sql_file_runs_statement_by_statement(tmp_path):
+    file = tmp_path / "q.sql"
+    file.write_text("create temp view t as select id, id % 3 as k from range(9);\nselect k, sum(id) as s from t group by k order by k;\n")
+    done = run("run", "--master", "local[2]", file)
+    assert done.returncode == 0, done.stderr
+    for value in ["9", "12", "15"]:
+        assert value in done.stdout
+
+
+def test_an_error_in_an_sql_file_names_file_and_line(tmp_path):
+    file = tmp_path / "q.sql"
+    file.write_text("select 1;\n\nselect nothing from range(3);\n")
+    done = run("run", file)
+    assert done.returncode == 1
+    assert "q.sql" in done.stderr and "line 3" in done.stderr and "UNRESOLVED_COLUMN" in done.stderr
+
+
+@pytest.mark.parametrize("code", [0, 1, 3, 42])
+def test_the_exit_code_of_the_program_is_that_of_the_command(tmp_path, code):
+    file = program(tmp_path, f"import sys\nsys.exit({code})\n")
+    assert run("run", "--master", "local[1]", file).returncode == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["run", "--mster", "local", "a.py"], "did you mean --master?"),
+        (["run", "missing.py"], "missing.py: there is no such file"),
+        (["run", "--master", "yarn", "examples/chapter15.py"], "master `yarn` is not served"),
+        (["run", "--conf", "spark.sql.shuffle.partitions=many", "examples/chapter15.py"], "spark.sql.shuffle.partitions"),
+        (["run", "--conf", "spark.io.encryption.enabled=true", "examples/chapter15.py"], "spark.io.encryption.enabled"),
+        (["run", "--conf", "spark", "examples/chapter15.py"], "key=value"),
+    ],
+)
+def test_a_wrong_command_is_one_line_that_says_what(arguments, expected):
+    done = run(*arguments)
+    assert done.returncode in (1, 2)
+    assert expected in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+def test_a_wrong_manifest_is_one_line_that_names_the_field(tmp_path):
+    file = tmp_path / "a.yaml"
+    file.write_text((ROOT / "examples" / "chapter15.yaml").read_text().replace("instances", "instnaces"))
+    done = run("run", file)
+    assert done.returncode == 1
+    assert "spec.executor.instnaces: there is no such field; did you mean spec.executor.instances?" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+WAITING = """
+    import pathlib, sys, time
+    from pyspark.sql import SparkSession
+    spark = SparkSession.builder.getOrCreate()
+    assert spark.range(5).count() == 5
+    pathlib.Path(sys.argv[1]).write_text("ready")
+    time.sleep(300)
+"""
+
+
+def home_of(pid):
+    """The directories of applications that this process owns."""
+    base = pathlib.Path("/tmp") / f"firesteel-{os.getuid()}"
+    owners = [path for path in base.glob("*/owner") if path.read_text().split()[0] == str(pid)]
+    return [owner.parent for owner in owners]
+
+
+@pytest.mark.parametrize(
+    ("victim", "number"),
+    [
+        ("command", signal.SIGINT),
+        ("command", signal.SIGTERM),
+        ("command", signal.SIGKILL),
+        ("firesteel driver", signal.SIGKILL),
+    ],
+)
+def test_nothing_is_left_behind(tmp_path, victim, number):
+    ready = tmp_path / "ready"
+    file = program(tmp_path, WAITING)
+    command = subprocess.Popen([FIRESTEEL, "run", "--master", "local-cluster[2,1,512]", file, ready])
+    try:
+        eventually(ready.exists, 60)
+        family = descendants(command.pid)
+        commands = sorted(family.values())
+        assert sum(line.startswith("firesteel driver") for line in commands) == 1, commands
+        assert sum(line.startswith("firesteel executor") for line in commands) == 2, commands
+        homes = home_of(command.pid)
+        assert homes
+        target = command.pid if victim == "command" else next(p for p, line in family.items() if line.startswith(victim))
+        os.kill(target, number)
+        command.wait(timeout=60)
+        eventually(lambda: not any(map(alive, family)))
+        eventually(lambda: not any(home.exists() for home in homes))
+    finally:
+        command.kill()
+        command.wait()
+    assert command.returncode != 0

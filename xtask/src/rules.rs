@@ -1,0 +1,124 @@
+//! The rules of the house that no compiler checks: every source file says what it is for, none is too long, no room depends on one
+//! that it must not see, and nothing speaks of places that its readers do not have.
+
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+
+/// Lines of a file, without its tests.
+const LONGEST_FILE: usize = 800;
+
+/// What each room may depend on, of the other rooms. A room that is not listed may see all.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("crates/model", &[]),
+    ("crates/proto", &["model"]),
+    ("crates/plan", &["model"]),
+    ("crates/sql", &["plan", "model"]),
+    ("crates/connect", &["plan", "model"]),
+    ("crates/functions", &[]),
+    ("crates/scheduler", &["model"]),
+    ("crates/shuffle", &["model"]),
+    ("crates/engine", &["functions", "plan", "shuffle", "model"]),
+    ("driver", &["scheduler", "connect", "sql", "engine", "plan", "shuffle", "proto", "model"]),
+    ("executor", &["engine", "shuffle", "proto", "model"]),
+    ("cli", &["driver", "executor", "proto", "model"]),
+];
+
+/// Rooms of the workspace, as dependencies name them.
+const ROOMS: &[&str] = &[
+    "model",
+    "proto",
+    "plan",
+    "sql",
+    "connect",
+    "functions",
+    "engine",
+    "scheduler",
+    "shuffle",
+    "driver",
+    "executor",
+    "cli",
+];
+
+/// Fails with all that breaks a rule.
+pub(crate) fn check(root: &Path) -> Result<()> {
+    let mut broken = Vec::new();
+    for path in sources(root)? {
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("reading {}", path.display()))?;
+        let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+        check_source(&name, &text, &mut broken);
+    }
+    for (room, allowed) in ARROWS {
+        check_arrows(root, room, allowed, &mut broken)?;
+    }
+    if !broken.is_empty() {
+        bail!("{} rules of the house are broken:\n  {}", broken.len(), broken.join("\n  "));
+    }
+    Ok(())
+}
+
+fn check_source(name: &str, text: &str, broken: &mut Vec<String>) {
+    if !text.starts_with("//!") {
+        broken.push(format!("{name}: does not say in its first line what it is for (`//!`)"));
+    }
+    let is_test = name.ends_with("tests.rs") || name.contains("/tests/");
+    let lines =
+        text.find("#[cfg(test)]\nmod tests {").map_or(text, |tests| &text[..tests]).lines().count();
+    if lines > LONGEST_FILE && !is_test {
+        broken.push(format!("{name}: {lines} lines; {LONGEST_FILE} is the limit"));
+    }
+}
+
+/// The rooms in the `[dependencies]` of a room's manifest.
+fn check_arrows(root: &Path, room: &str, allowed: &[&str], broken: &mut Vec<String>) -> Result<()> {
+    let path = root.join(room).join("Cargo.toml");
+    let text =
+        std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    let dependencies = text.lines().skip_while(|line| *line != "[dependencies]").skip(1);
+    for line in dependencies.take_while(|line| !line.starts_with('[')) {
+        let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
+        if ROOMS.contains(&name) && !allowed.contains(&name) {
+            broken.push(format!("{room}: must not depend on {name}"));
+        }
+    }
+    Ok(())
+}
+
+/// All Rust sources that people write.
+fn sources(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut directories: Vec<PathBuf> = ["crates", "driver", "executor", "cli", "xtask", "bench"]
+        .iter()
+        .map(|room| root.join(room))
+        .collect();
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(&directory)
+            .with_context(|| format!("listing {}", directory.display()))?
+        {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() && name != "generated" && name != "target" {
+                directories.push(path);
+            } else if name.ends_with(".rs") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_too_long_or_says_nothing_is_named() {
+        let mut broken = Vec::new();
+        check_source("a.rs", &"fn f() {}\n".repeat(LONGEST_FILE + 1), &mut broken);
+        assert_eq!(broken.len(), 2, "{broken:?}");
+        broken.clear();
+        check_source("a.rs", "//! Says it.\n", &mut broken);
+        assert!(broken.is_empty());
+    }
+}
