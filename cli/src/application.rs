@@ -17,7 +17,6 @@ pub(crate) struct Application {
 
 /// A user's program: a Python or an SQL file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
 pub(crate) struct Program {
     pub file: PathBuf,
     pub arguments: Vec<String>,

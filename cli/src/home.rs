@@ -50,15 +50,6 @@ impl Home {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
-
-    /// Makes the driver findable.
-    pub(crate) fn announce(&self, contact: &Contact) -> Result<()> {
-        let path = applications().join(&contact.application_id).join(CONTACT);
-        let mut options = fs::OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
-        let file = file.with_context(|| format!("writing {}", path.display()))?;
-        Ok(serde_json::to_writer(file, contact)?)
-    }
 }
 
 impl Drop for Home {
@@ -71,6 +62,15 @@ impl Drop for Home {
             );
         }
     }
+}
+
+/// Makes the driver of an application, whose directory exists, findable.
+pub(crate) fn announce(contact: &Contact) -> Result<()> {
+    let path = applications().join(&contact.application_id).join(CONTACT);
+    let mut options = fs::OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
+    let file = file.with_context(|| format!("writing {}", path.display()))?;
+    Ok(serde_json::to_writer(file, contact)?)
 }
 
 /// The running applications of this user, in order of id.

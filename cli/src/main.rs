@@ -103,8 +103,12 @@ fn start(application: Application, service: manager::Service, verbose: bool) -> 
             writeln!(err, "firesteel: {key}={value}")?;
         }
     }
-    let code = runtime()?.block_on(manager::run(application, service))?;
+    let code = runtime()?.block_on(manager::run(application, service, log_level(verbose)))?;
     Ok(ExitCode::from(code))
+}
+
+fn log_level(verbose: bool) -> &'static str {
+    if verbose { "info" } else { "warn" }
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {
@@ -118,9 +122,11 @@ fn read_settings<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     serde_json::from_str(&text).context("reading settings")
 }
 
+/// What the processes log to standard error, as `tracing` filters are written.
+const LOG: &str = "FIRESTEEL_LOG";
+
 fn log(verbose: bool) {
-    let default = if verbose { "info" } else { "warn" };
-    let filter =
-        EnvFilter::try_from_env("FIRESTEEL_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let default = log_level(verbose);
+    let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }

@@ -2,7 +2,7 @@
 //! wishes for. When it returns, nothing of the application is left: no process, no file.
 
 use crate::application::{self, Application};
-use crate::home::{Contact, Home};
+use crate::home::{self, Contact, Home};
 use crate::processes::{self, ending, exit_code};
 use crate::progress::Progress;
 use crate::python;
@@ -48,7 +48,11 @@ pub(crate) enum Service {
 }
 
 /// Runs an application to its end and returns its exit code.
-pub(crate) async fn run(application: Application, service: Service) -> Result<u8> {
+pub(crate) async fn run(
+    application: Application,
+    service: Service,
+    log: &'static str,
+) -> Result<u8> {
     let conf = &application.conf;
     let master = application::master(&conf.get(&conf::MASTER)?).map_err(anyhow::Error::msg)?;
     let id = format!("firesteel-{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
@@ -57,9 +61,9 @@ pub(crate) async fn run(application: Application, service: Service) -> Result<u8
     let settings = driver_settings(&application, service, &id, &home)?;
     let token = settings.token.clone();
     let stop = Stop::listen()?;
-    let (child, addresses) = processes::driver(settings).await?;
+    let (child, addresses) = processes::driver(settings, log).await?;
     let cluster = addresses.cluster.clone();
-    home.announce(&Contact { application_id: id.clone(), cluster, token: token.clone() })?;
+    home::announce(&Contact { application_id: id.clone(), cluster, token: token.clone() })?;
     if let Service::Connect { .. } = service {
         say_address(&addresses)?;
     }
@@ -67,6 +71,7 @@ pub(crate) async fn run(application: Application, service: Service) -> Result<u8
         executor_template(conf, &id, &token, &addresses, &home)?,
         conf,
         master.executors,
+        log,
     )?;
     let progress =
         Progress::on_terminal(conf.get(&conf::UI_SHOW_PROGRESS)? && service == Service::Program);
@@ -222,7 +227,7 @@ impl Manager {
 
     /// The exit code, and a word to the user where it would not be understood.
     fn verdict(&mut self, status: ExitStatus) -> u8 {
-        let code = match (self.end.take(), status.code()) {
+        match (self.end.take(), status.code()) {
             (Some((code, message)), _) => {
                 say(&message);
                 code
@@ -232,8 +237,7 @@ impl Manager {
                 say(&format!("the driver ended: {}", ending(status)));
                 exit_code(status)
             }
-        };
-        code
+        }
     }
 
     async fn on_message(
@@ -313,6 +317,8 @@ fn say(message: &str) {
 #[derive(Debug)]
 struct Executors {
     template: executor::Settings,
+    /// What they log.
+    log: &'static str,
     own_volumes: bool,
     wanted: u32,
     next: u64,
@@ -327,7 +333,12 @@ struct Executors {
 }
 
 impl Executors {
-    fn new(template: executor::Settings, conf: &Conf, wanted: u32) -> Result<Self> {
+    fn new(
+        template: executor::Settings,
+        conf: &Conf,
+        wanted: u32,
+        log: &'static str,
+    ) -> Result<Self> {
         let own_volumes = match conf.get(&conf::SHUFFLE_VOLUME)?.as_str() {
             "shared" => false,
             "own" => true,
@@ -339,6 +350,7 @@ impl Executors {
             conf.find(&conf::EXECUTOR_MAX_FAILURES)?.unwrap_or_else(|| (2 * wanted).max(3));
         Ok(Self {
             template,
+            log,
             own_volumes,
             wanted: 0,
             next: 0,
@@ -371,7 +383,7 @@ impl Executors {
             let settings = self.settings(id);
             std::fs::create_dir_all(&settings.volume.path)?;
             std::fs::create_dir_all(&settings.scratch)?;
-            let child = processes::executor(&settings).await?;
+            let child = processes::executor(&settings, self.log).await?;
             let (leash, cut) = tokio::sync::oneshot::channel();
             self.leashes.insert(id, leash);
             self.facts.insert(id, State::Running(Running {}));
@@ -449,12 +461,11 @@ async fn watch(
         status = child.wait() => Some(status),
         _ = cut => None,
     };
-    let status = match ended {
-        Some(status) => status,
-        None => {
-            let _ = child.start_kill();
-            child.wait().await
-        }
+    let status = if let Some(status) = ended {
+        status
+    } else {
+        let _ = child.start_kill();
+        child.wait().await
     };
     (id, status.expect("a child that was started can be waited for"))
 }

@@ -12,12 +12,15 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
 /// Starts `firesteel driver` and returns it with the line by which it announces its addresses.
-pub(crate) async fn driver(mut settings: driver::Settings) -> Result<(Child, driver::Addresses)> {
+pub(crate) async fn driver(
+    mut settings: driver::Settings,
+    log: &str,
+) -> Result<(Child, driver::Addresses)> {
     // The driver's standard output is the program's, so its addresses come through a pipe of their own.
     let (read, write) = pipe()?;
     keep_from_children(&read)?;
     settings.announce = Some(inherited(&write));
-    let mut child = start("driver", &settings, Stdio::inherit()).await?;
+    let mut child = start("driver", &settings, Stdio::inherit(), log).await?;
     drop(write);
     let mut line = String::new();
     let answer = BufReader::new(reader(read)).read_line(&mut line).await;
@@ -30,12 +33,12 @@ pub(crate) async fn driver(mut settings: driver::Settings) -> Result<(Child, dri
 }
 
 /// Starts `firesteel executor`.
-pub(crate) async fn executor(settings: &executor::Settings) -> Result<Child> {
+pub(crate) async fn executor(settings: &executor::Settings, log: &str) -> Result<Child> {
     // Standard output belongs to the program.
-    start("executor", settings, Stdio::null()).await
+    start("executor", settings, Stdio::null(), log).await
 }
 
-async fn start(role: &str, settings: &impl Serialize, output: Stdio) -> Result<Child> {
+async fn start(role: &str, settings: &impl Serialize, output: Stdio, log: &str) -> Result<Child> {
     let program = std::env::current_exe().context("finding this program")?;
     // Settings go through a pipe of their own too: standard input is the program's.
     let (read, write) = pipe()?;
@@ -43,6 +46,9 @@ async fn start(role: &str, settings: &impl Serialize, output: Stdio) -> Result<C
     let input = if role == "driver" { Stdio::inherit() } else { Stdio::null() };
     let mut command = Command::new(program);
     command.arg0("firesteel").arg(role).arg(inherited(&read)).kill_on_drop(true);
+    if std::env::var_os(crate::LOG).is_none() {
+        command.env(crate::LOG, log);
+    }
     let spawned = command.stdin(input).stdout(output).spawn();
     drop(read);
     let child = spawned.with_context(|| format!("starting firesteel {role}"))?;

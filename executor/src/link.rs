@@ -18,7 +18,7 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
 /// How long the driver may be out of reach at the start.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Ends that travel in one message.
 const BATCH: usize = 1024;
 /// Exit code of an executor whose driver is gone.

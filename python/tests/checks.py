@@ -22,12 +22,14 @@ def schema_of(frame):
 
 
 def check(frame, schema, rows, ordered=False):
-    """The frame has these columns, as a text separated by `; `, and these rows."""
-    assert schema_of(frame) == [column for column in schema.split("; ") if column]
+    """The frame has these columns, as a text separated by `; `, and these rows. A `?` leaves open whether nulls are possible."""
+    columns = [column for column in schema.split("; ") if column]
+    nullable = [column.rstrip("!") + "?" if wanted.endswith("?") else column for column, wanted in zip(schema_of(frame), columns)]
+    assert (nullable, len(frame.schema)) == (columns, len(columns)), (schema_of(frame), columns)
     found, wanted = ([plain(row) for row in side] for side in (frame.collect(), rows))
     if not ordered:
         found, wanted = sorted(found, key=repr), sorted(wanted, key=repr)
-    assert found == wanted
+    assert found == wanted, (found, wanted)
 
 
 def fails(call, kind, condition, sql_state=None, **parameters):

@@ -57,15 +57,15 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     Ok(())
 }
 
-fn check_source(name: &str, text: &str, broken: &mut Vec<String>) {
+fn check_source(file: &str, text: &str, broken: &mut Vec<String>) {
     if !text.starts_with("//!") {
-        broken.push(format!("{name}: does not say in its first line what it is for (`//!`)"));
+        broken.push(format!("{file}: does not say in its first line what it is for (`//!`)"));
     }
-    let is_test = name.ends_with("tests.rs") || name.contains("/tests/");
+    let is_test = file.ends_with("tests.rs") || file.contains("/tests/");
     let lines =
-        text.find("#[cfg(test)]\nmod tests {").map_or(text, |tests| &text[..tests]).lines().count();
+        text.find("#[cfg(test)]\nmod tests {").map_or(text, |start| &text[..start]).lines().count();
     if lines > LONGEST_FILE && !is_test {
-        broken.push(format!("{name}: {lines} lines; {LONGEST_FILE} is the limit"));
+        broken.push(format!("{file}: {lines} lines; {LONGEST_FILE} is the limit"));
     }
 }
 
@@ -99,7 +99,7 @@ fn sources(root: &Path) -> Result<Vec<PathBuf>> {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if path.is_dir() && name != "generated" && name != "target" {
                 directories.push(path);
-            } else if name.ends_with(".rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
                 found.push(path);
             }
         }

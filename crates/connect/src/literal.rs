@@ -74,7 +74,8 @@ fn decimal(message: &lit::Decimal) -> Result<Literal, SparkError> {
     let mut unscaled: i128 = format!("{whole}{fraction}").parse().map_err(|_| bad())?;
     let mut scale =
         i32::try_from(fraction.len()).map_err(|_| bad())?.checked_sub(exponent).ok_or_else(bad)?;
-    let wanted = message.scale.unwrap_or(scale.max(0));
+    // A client's type is only a lower bound: PySpark sends `decimal(10,0)` with any value.
+    let wanted = message.scale.unwrap_or(0).max(scale).max(0);
     if unscaled == 0 {
         scale = wanted;
     }
@@ -83,12 +84,8 @@ fn decimal(message: &lit::Decimal) -> Result<Literal, SparkError> {
         unscaled = unscaled.checked_mul(10).ok_or_else(bad)?;
         scale += 1;
     }
-    while scale > wanted && unscaled % 10 == 0 {
-        unscaled /= 10;
-        scale -= 1;
-    }
     let needed = i32::try_from(unscaled.unsigned_abs().to_string().len()).map_err(|_| bad())?;
-    let precision = message.precision.unwrap_or(needed.max(scale));
+    let precision = message.precision.unwrap_or(0).max(needed).max(scale);
     if scale != wanted || needed > precision {
         return Err(bad());
     }

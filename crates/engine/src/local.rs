@@ -7,6 +7,7 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
+use datafusion::error::DataFusionError;
 use futures::{StreamExt, TryStreamExt, stream};
 use model::{
     ApplicationId, Attempt, BlockProblem, ByteSize, Epoch, MapOutput, ShuffleId, StageId,
@@ -145,9 +146,9 @@ impl RunJob for LocalRunner {
 /// What a failed job is told as.
 fn spark_failure(failure: &TaskFailure) -> SparkError {
     let text = failure.to_string();
-    match (failure, functions::parse_error(&text)) {
-        (TaskFailure::Raised { class: Some(class), .. }, Some((_, message))) => {
-            SparkError::new(ErrorKind::Spark, class, message, &[])
+    match failure {
+        TaskFailure::Raised { class: Some(_), .. } => {
+            crate::spark_error(&DataFusionError::Execution(text))
         }
         _ => SparkError::new(ErrorKind::Spark, "", text, &[]),
     }

@@ -6,4 +6,5 @@ mod exchange;
 mod failure;
 mod files;
 mod harness;
+mod session;
 mod tpch;

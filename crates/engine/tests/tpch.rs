@@ -13,11 +13,11 @@ use tpchgen_arrow as arrow_of;
 /// Small enough for a test, large enough that every query has rows.
 const SCALE: f64 = 0.01;
 
-const TABLES: [&str; 8] =
+pub(crate) const TABLES: [&str; 8] =
     ["customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier"];
 
 /// Writes each table as a few files, so that scans have several partitions.
-fn write_tables(directory: &Path) {
+pub(crate) fn write_tables(directory: &Path) {
     macro_rules! table {
         ($name:literal, $generator:ident, $arrow:ident, $parts:expr) => {
             for part in 1..=$parts {
@@ -46,7 +46,7 @@ fn write_file(directory: &Path, part: i32, batches: impl Iterator<Item = RecordB
     writer.close().expect("the file is finished");
 }
 
-async fn tables(context: &SessionContext, directory: &Path) {
+pub(crate) async fn tables(context: &SessionContext, directory: &Path) {
     for table in TABLES {
         let path = directory.join(table);
         context
@@ -57,7 +57,7 @@ async fn tables(context: &SessionContext, directory: &Path) {
 }
 
 /// The text that users are shown.
-fn query(number: u32) -> String {
+pub(crate) fn query(number: u32) -> String {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/tpch");
     let text = std::fs::read_to_string(examples.join(format!("q{number:02}.sql")));
     text.expect("the query is there")

@@ -50,6 +50,22 @@ pub fn sql_name(name: &str, args: &[String]) -> String {
         ("power" | "pow", args) => {
             format!("{}({})", if lower == "pow" { "pow" } else { "POWER" }, args.join(", "))
         }
+        ("round" | "bround", [value]) => format!("{lower}({value}, 0)"),
+        ("signum", [value]) => format!("SIGNUM({value})"),
+        ("regexp_replace", [text, pattern, with]) => {
+            format!("regexp_replace({text}, {pattern}, {with}, 1)")
+        }
+        // Whether nulls are skipped is no argument to Spark's eyes.
+        (
+            "first" | "first_value" | "last" | "last_value" | "any_value" | "mode",
+            [value, flag],
+        ) if flag == "true" || flag == "false" => format!("{lower}({value})"),
+        (
+            "boolean" | "tinyint" | "smallint" | "int" | "bigint" | "float" | "double" | "date"
+            | "binary" | "string",
+            [value],
+        ) => format!("CAST({value} AS {})", lower.to_uppercase()),
+        ("decimal", [value]) => format!("CAST({value} AS DECIMAL(10,0))"),
         ("trim", [text]) => format!("trim({text})"),
         ("ceil" | "ceiling", args) => format!("{}({})", lower.to_uppercase(), args.join(", ")),
         ("floor", args) => format!("FLOOR({})", args.join(", ")),
@@ -80,7 +96,6 @@ fn case(branches: &[String]) -> String {
 /// Spark writes the names of its unary mathematical functions in capitals.
 fn upper_where_spark_does(name: &str, args: &[String]) -> String {
     let name = match name {
-        "ln" | "log" if args.len() == 2 => name.to_owned(),
         "ln" => "ln".to_owned(),
         other => other.to_uppercase(),
     };

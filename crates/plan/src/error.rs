@@ -98,7 +98,7 @@ impl SparkError {
             "SCHEMA_NOT_FOUND" => "42704",
             "TABLE_OR_VIEW_ALREADY_EXISTS" | "TEMP_TABLE_OR_VIEW_ALREADY_EXISTS" => "42P07",
             "UNRESOLVED_ROUTINE" => "42883",
-            "PARSE_SYNTAX_ERROR" | "PARSE_EMPTY_STATEMENT" => "42601",
+            "PARSE_SYNTAX_ERROR" => "42601",
             "DATATYPE_MISMATCH" => "42K09",
             "WRONG_NUM_ARGS" => "42605",
             "DIVIDE_BY_ZERO" => "22012",
@@ -114,10 +114,53 @@ impl SparkError {
             "INVALID_CURSOR" => "HY109",
             "OPERATION_CANCELED" => "HY008",
             "SQL_CONF_NOT_FOUND" => "42K0I",
-            _ => return None,
+            other => return rarer_state(other),
         };
         Some(state)
     }
+}
+
+/// The states of classes that programs meet less often.
+fn rarer_state(class: &str) -> Option<&'static str> {
+    let state = match class {
+        "REMAINDER_BY_ZERO" => "22012",
+        "INVALID_ARRAY_INDEX"
+        | "INVALID_ARRAY_INDEX_IN_ELEMENT_AT"
+        | "BINARY_ARITHMETIC_OVERFLOW" => "22003",
+        "CANNOT_PARSE_TIMESTAMP" => "22007",
+        "DATETIME_OVERFLOW" => "22008",
+        "INVALID_CONF_VALUE" => "22022",
+        "INVALID_PARAMETER_VALUE" | "DATETIME_FIELD_OUT_OF_BOUNDS" => "22023",
+        "DUPLICATED_MAP_KEY" => "23505",
+        "SCALAR_SUBQUERY_TOO_MANY_ROWS" => "21000",
+        "SCHEMA_NOT_EMPTY" => "2BP01",
+        "INVALID_SQL_SYNTAX" | "INVALID_EXTRACT_BASE_FIELD_TYPE" => "42000",
+        "WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE" => "42601",
+        "NESTED_AGGREGATE_FUNCTION" => "42607",
+        "PARSE_EMPTY_STATEMENT" => "42617",
+        "AMBIGUOUS_COLUMN_REFERENCE" | "AMBIGUOUS_LATERAL_COLUMN_ALIAS" => "42702",
+        "UNRESOLVED_USING_COLUMN_FOR_JOIN" | "UNRESOLVED_MAP_KEY" => "42703",
+        "FIELD_NOT_FOUND" | "CANNOT_RESOLVE_DATAFRAME_COLUMN" | "CANNOT_RESOLVE_STAR_EXPAND" => {
+            "42704"
+        }
+        "COLUMN_ALREADY_EXISTS" => "42711",
+        "ASSIGNMENT_ARITY_MISMATCH" => "42802",
+        "GROUPING_COLUMN_MISMATCH" | "GROUPING_ID_COLUMN_MISMATCH" => "42803",
+        "GROUP_BY_POS_OUT_OF_RANGE" | "ORDER_BY_POS_OUT_OF_RANGE" => "42805",
+        "EXPECT_TABLE_NOT_VIEW" | "EXPECT_VIEW_NOT_TABLE" => "42809",
+        "INVALID_SUBQUERY_EXPRESSION" => "42823",
+        "INCOMPATIBLE_COLUMN_TYPE" => "42825",
+        "NUM_COLUMNS_MISMATCH" => "42826",
+        "INVALID_WHERE_CONDITION" => "42903",
+        "DATA_SOURCE_NOT_FOUND" => "42K02",
+        "UNSUPPORTED_GENERATOR" | "UNSUPPORTED_GROUPING_EXPRESSION" => "42K0E",
+        "UNABLE_TO_INFER_SCHEMA" => "42KD9",
+        "SCHEMA_ALREADY_EXISTS" => "42P06",
+        "CANNOT_MODIFY_CONFIG" | "CANNOT_MODIFY_STATIC_CONFIG" => "46110",
+        "USER_RAISED_EXCEPTION" => "P0001",
+        _ => return None,
+    };
+    Some(state)
 }
 
 impl fmt::Display for SparkError {

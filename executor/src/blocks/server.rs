@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 /// Connections served at once; more wait.
 const CONNECTIONS: usize = 256;
 /// How long a peer may say nothing, and how long it may take to take a piece.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// Bytes read and sent at a time.
 const PIECE: usize = 1 << 20;
 

@@ -61,7 +61,7 @@ fn expand(path: &str) -> Result<Vec<PathBuf>, SparkError> {
                 let text = error.to_string();
                 SparkError::analysis("", format!("Illegal file pattern: {text}"), &[])
             })?;
-            all.extend(matches.filter_map(Result::ok));
+            all.extend(matches.filter_map(Result::ok).filter(|path| !is_hidden(path)));
         }
         all.sort();
         all.dedup();
@@ -87,8 +87,7 @@ fn walk(
     entries.sort();
     for path in entries {
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        // `_col=1` is a partition, although it begins as a hidden name does.
-        if name.starts_with('.') || (name.starts_with('_') && !name.contains('=')) {
+        if is_hidden(&path) {
             continue;
         }
         let meta = fs::metadata(&path).map_err(|error| unreadable(&path, &error))?;
@@ -106,6 +105,12 @@ fn walk(
         partition.truncate(depth);
     }
     Ok(())
+}
+
+/// Whether a path is no data. `_col=1` is a partition, although it begins as a hidden name does.
+fn is_hidden(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.starts_with('.') || (name.starts_with('_') && !name.contains('='))
 }
 
 fn file(path: PathBuf, meta: &fs::Metadata, partition: &[(String, Option<String>)]) -> Found {

@@ -13,7 +13,7 @@ pub fn spark_error(error: &DataFusionError) -> SparkError {
     }
     let text = root.to_string();
     if let Some((class, message)) = functions::parse_error(&text) {
-        return SparkError::new(kind_of(&class), &class, message, &[]);
+        return SparkError::new(kind_of(&class, &message), &class, message, &[]);
     }
     match root {
         DataFusionError::NotImplemented(what) => SparkError::unsupported(what),
@@ -26,7 +26,7 @@ pub fn spark_error(error: &DataFusionError) -> SparkError {
 }
 
 /// The exception that a class of run-time errors is.
-fn kind_of(class: &str) -> ErrorKind {
+fn kind_of(class: &str, message: &str) -> ErrorKind {
     match class.split('.').next().unwrap_or(class) {
         "DIVIDE_BY_ZERO"
         | "REMAINDER_BY_ZERO"
@@ -34,6 +34,10 @@ fn kind_of(class: &str) -> ErrorKind {
         | "CAST_OVERFLOW"
         | "NUMERIC_VALUE_OUT_OF_RANGE"
         | "INTERVAL_ARITHMETIC_OVERFLOW" => ErrorKind::Arithmetic,
+        // Text that is no date; a number is not one either, but that is another exception.
+        "CAST_INVALID_INPUT" if [" to \"DATE", " to \"TIMESTAMP", " to \"TIME"].iter().any(|target| message.contains(target)) => {
+            ErrorKind::DateTime
+        }
         "CAST_INVALID_INPUT" => ErrorKind::NumberFormat,
         "INVALID_ARRAY_INDEX" | "INVALID_ARRAY_INDEX_IN_ELEMENT_AT" => ErrorKind::ArrayIndex,
         "CANNOT_PARSE_TIMESTAMP" | "DATETIME_OVERFLOW" | "DATETIME_FIELD_OUT_OF_BOUNDS" => {

@@ -103,7 +103,7 @@ mod tests {
             (r##"name: "#12", to: "sum(#7) + #12""##, r##"name: "#0", to: "sum(#1) + #0""##),
             (r##"Utf8Value("#12"), name: "#12""##, r##"Utf8Value("#12"), name: "#0""##),
             (r##"Utf8Value("a\"#3"), name: "#4""##, r##"Utf8Value("a\"#3"), name: "#0""##),
-            (r##"name: "a # b #", other: #5"##, r##"name: "a # b #", other: #5"##),
+            (r#"name: "a # b #", other: #5"#, r#"name: "a # b #", other: #5"#),
             ("no string", "no string"),
         ];
         for (text, expected) in cases {

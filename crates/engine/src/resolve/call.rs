@@ -229,7 +229,7 @@ impl Resolver<'_> {
         &mut self,
         (function, index): (&str, usize),
         (body, parameters): (&Expr, &[String]),
-        value_types: &[datafusion::arrow::datatypes::DataType],
+        value_types: &[arrow::datatypes::DataType],
         names: Names<'_>,
     ) -> Result<Typed> {
         let registry = &self.context.registry;
@@ -360,7 +360,7 @@ fn may_be_null(name: &str, args: &[Typed]) -> bool {
             no_else || args.iter().enumerate().any(of_values)
         }
         "greatest" | "least" => args.iter().all(|arg| arg.nullable),
-        "/" | "%" | "mod" | "div" | "pmod" | "nullif" | "element_at" | "get" | "getitem"
+        "/" | "%" | "mod" | "div" | "pmod" | "nullif" | "element_at" | "get" | "[]"
         | "get_json_object" | "from_json" | "to_date" | "to_timestamp" | "unix_timestamp"
         | "to_unix_timestamp" | "split_part" | "try_element_at" | "array_max" | "array_min"
         | "parse_url" | "str_to_map" | "make_date" | "try_cast" | "unhex" | "conv" | "ln"

@@ -49,7 +49,9 @@ impl Resolver<'_> {
         let case_sensitive = self.context.case_sensitive;
         for scope in [Some(names.scope), names.below].into_iter().flatten() {
             match scope.find(name, case_sensitive) {
-                Found::One(column, fields) => return self.fields(of_column(column), fields),
+                Found::One(column, fields) => {
+                    return self.written(of_column(column), name, fields);
+                }
                 Found::Many(found) => return Err(too_many(name, &found)),
                 Found::Nothing => {}
             }
@@ -109,7 +111,7 @@ impl Resolver<'_> {
                 let field = crate::types::field_to_arrow(&column.field()).with_name(&column.id);
                 let column = datafusion::common::Column::new_unqualified(&column.id);
                 typed.expr = DfExpr::OuterReferenceColumn(Arc::new(field), column);
-                self.fields(typed, fields).map(Some)
+                self.written(typed, name, fields).map(Some)
             }
             Found::Many(found) => Err(too_many(name, &found)),
             Found::Nothing => Ok(None),
@@ -146,7 +148,7 @@ impl Resolver<'_> {
                     let now = scope.all().find(|c| c.id == column.id);
                     let nullable = now.map_or(column.nullable, |now| now.nullable);
                     let column = Column { nullable, ..column.clone() };
-                    return self.fields(of_column(&column), &name[name.len() - fields..]);
+                    return self.written(of_column(&column), name, &name[name.len() - fields..]);
                 }
                 _ => return Err(error::ambiguous_frame(name)),
             }
@@ -259,6 +261,15 @@ impl Resolver<'_> {
         })?;
         let columns = self.star(&[], plan_id, names)?;
         Ok(columns.into_iter().filter(|column| regex.is_match(&column.name)).collect())
+    }
+
+    /// A column, or a field of it, under the name as the program wrote it.
+    fn written(&mut self, column: Typed, name: &[String], fields: &[String]) -> Result<Typed> {
+        let mut found = self.fields(column, fields)?;
+        if let Some(last) = name.last() {
+            found.name.clone_from(last);
+        }
+        Ok(found)
     }
 
     /// Fields within fields.

@@ -313,7 +313,7 @@ impl Resolver<'_> {
             }
             DataType::Map { .. } => {
                 let key = self.literal(&Literal::String(name.to_owned()))?;
-                let mut found = self.scalar("getitem", vec![value, key])?;
+                let mut found = self.scalar("[]", vec![value, key])?;
                 name.clone_into(&mut found.name);
                 Ok(found)
             }
@@ -341,8 +341,8 @@ impl Resolver<'_> {
         let key = self.expression(extraction, names)?;
         let text = format!("{}[{}]", value.name, key.name);
         let found = match &value.data_type {
-            DataType::Map { .. } => self.scalar("getitem", vec![value, key])?,
-            DataType::Array { .. } => self.scalar("getitem", vec![value, key])?,
+            DataType::Map { .. } => self.scalar("[]", vec![value, key])?,
+            DataType::Array { .. } => self.scalar("[]", vec![value, key])?,
             DataType::Struct(_) => {
                 let shown = format!("\"{}\"", key.name);
                 let message =

@@ -119,9 +119,7 @@ impl Resolver<'_> {
                 let (schema, batches) = (schema.clone(), batches.clone());
                 self.rows(&schema, &batches)
             }
-            Fact::Files(_) => {
-                Err(SparkError::internal("files where rows were asked for").into())
-            }
+            Fact::Files(_) => Err(SparkError::internal("files where rows were asked for").into()),
         }
     }
 

@@ -27,7 +27,7 @@ pub(super) fn constant(expr: DfExpr) -> Option<ScalarValue> {
         &PhysicalPlanningContext::default(),
     )
     .ok()?;
-    let schema = Arc::new(arrow::datatypes::Schema::empty());
+    let schema = Arc::new(Schema::empty());
     let options = RecordBatchOptions::new().with_row_count(Some(1));
     let row = RecordBatch::try_new_with_options(schema, Vec::new(), &options).ok()?;
     match physical.evaluate(&row).ok()? {

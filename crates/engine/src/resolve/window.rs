@@ -4,11 +4,12 @@ use super::call::{function_error, never_null_aggregate, plain_name};
 use super::column::Names;
 use super::expression::Typed;
 use super::{Resolver, Result, error, reference};
+use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::expr::{NullTreatment, Sort, WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::{
-    Expr as DfExpr, LogicalPlan, Window, WindowFrame, WindowFrameBound, WindowFrameUnits,
+    Expr as DfExpr, LogicalPlan, Window, WindowFrame, WindowFrameBound, WindowFrameUnits, cast,
 };
 use functions::AggregateCall;
 use plan::{Expr, FrameBound, FrameUnits, NullOrder, SortOrder, WindowSpec};
@@ -84,6 +85,9 @@ impl Resolver<'_> {
                 distinct: made.distinct,
             },
         }));
+        // Spark counts rows in an `int`.
+        let counts = matches!(name.as_str(), "row_number" | "rank" | "dense_rank" | "ntile");
+        let expr = if counts { cast(expr, DataType::Int32) } else { expr };
         self.typed(expr, nullable, text)
     }
 
@@ -172,7 +176,7 @@ impl Resolver<'_> {
             return Ok(WindowFrameBound::CurrentRow);
         }
         let magnitude = match units {
-            FrameUnits::Rows => magnitude.cast_to(&arrow::datatypes::DataType::UInt64)?,
+            FrameUnits::Rows => magnitude.cast_to(&DataType::UInt64)?,
             FrameUnits::Range => magnitude,
         };
         Ok(if negative {

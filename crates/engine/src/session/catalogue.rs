@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The one catalogue's name.
-pub const CATALOGUE: &str = "spark_catalog";
+pub(super) const CATALOGUE: &str = "spark_catalog";
 /// The database that is always there.
-pub const DEFAULT_DATABASE: &str = "default";
+pub(super) const DEFAULT_DATABASE: &str = "default";
 /// The database of views that all sessions see.
-pub const GLOBAL_TEMP: &str = "global_temp";
+pub(super) const GLOBAL_TEMP: &str = "global_temp";
 
 /// Temporary views by name.
 pub type ViewMap = Arc<BTreeMap<String, View>>;

@@ -282,6 +282,16 @@ impl Session {
             return Ok(format!("== Physical Plan ==\n{physical}"));
         }
         let optimized = crate::optimized_plan(state, &analyzed.plan, &conf)?;
+        if matches!(mode, ExplainMode::Cost) {
+            let optimized = optimized.display_indent();
+            return Ok(format!(
+                "== Optimized Logical Plan ==
+{optimized}
+
+== Physical Plan ==
+{physical}"
+            ));
+        }
         let names: Vec<_> = analyzed
             .schema
             .iter()
@@ -344,7 +354,7 @@ impl Session {
             match Resolver::new(&context, &facts, env.clone()).finish(relation) {
                 Ok((plan, schema)) => {
                     return Ok(Analyzed { schema, plan, files: facts.files() });
-                },
+                }
                 Err(Stop::Error(error)) => return Err(*error),
                 Err(Stop::Want(want)) => {
                     let fact = Box::pin(self.fetch(&want, &context.conf, run)).await?;

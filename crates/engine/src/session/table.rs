@@ -4,7 +4,7 @@ use super::catalogue::CATALOGUE;
 use super::command::{already_exists, database_not_found, named_table, wrong_command};
 use super::{Catalogue, Session, Table, TableKind};
 use crate::RunJob;
-use crate::resolve::table_not_found;
+use crate::resolve::{Purpose, table_not_found};
 use model::conf;
 use plan::{
     CreateTable, ErrorKind, Expr, Field, Literal, Relation, RelationKind, ReplaceMode, SaveMode,
@@ -284,9 +284,10 @@ impl Session {
 
     /// Writes rows as files.
     async fn write_files(&self, write: &Write, run: &dyn RunJob) -> Result<(), SparkError> {
-        let analyzed = self.resolve(&write.input, crate::resolve::Purpose::Run, None, run).await?;
-        let _ = analyzed;
-        Err(SparkError::unsupported("writing files"))
+        let analyzed = self.resolve(&write.input, Purpose::Run, None, run).await?;
+        let conf = self.state().conf.clone();
+        let rows = (&analyzed.plan, analyzed.schema.as_slice());
+        crate::files::write(&self.shared.state, &conf, run, rows, write).await
     }
 }
 

@@ -258,7 +258,9 @@ fn fractions(call: &mut Call<'_>) -> Result<(), FunctionError> {
     if call.args.len() > 2 {
         let what = format!("the third argument of {}", call.name);
         // An accuracy changes nothing where the answer is exact; a frequency would.
-        if call.name == "percentile" {
+        let is_one = matches!(&call.args[2], Expr::Literal(value, _)
+            if value.cast_to(&DataType::Int64).ok() == Some(ScalarValue::Int64(Some(1))));
+        if call.name == "percentile" && !is_one {
             return Err(FunctionError::Unsupported { what });
         }
         call.args.truncate(2);

@@ -51,7 +51,24 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     with("raise_error", "s", |call| Ok(call.apply(RAISE))),
     with("assert_true", "B?s", assert_true),
+    // Types that are functions as well: `double(x)`.
+    with("boolean", "a", |call| convert(call, DataType::Boolean)),
+    with("tinyint", "a", |call| convert(call, DataType::Int8)),
+    with("smallint", "a", |call| convert(call, DataType::Int16)),
+    with("int", "a", |call| convert(call, DataType::Int32)),
+    with("bigint", "a", |call| convert(call, DataType::Int64)),
+    with("float", "a", |call| convert(call, DataType::Float32)),
+    with("double", "a", |call| convert(call, DataType::Float64)),
+    with("decimal", "a", |call| convert(call, DataType::Decimal128(10, 0))),
+    with("date", "a", |call| convert(call, DataType::Date32)),
+    with("binary", "a", |call| convert(call, DataType::Binary)),
+    with("string", "a", |call| convert(call, DataType::Utf8)),
 ];
+
+fn convert(mut call: Call<'_>, to: DataType) -> Result<Expr, FunctionError> {
+    call.cast(0, &to)?;
+    Ok(call.only())
+}
 
 pub(super) const KERNELS: &[Kernel] = &[RAND, RANDN, INCREASING, RAISE];
 

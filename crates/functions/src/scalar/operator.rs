@@ -198,6 +198,12 @@ fn arithmetic(
                 call.cast(index, &target)?;
             }
             other if crate::types::is_numeric(other) => {}
+            _ if crate::types::is_numeric(&call.types[1 - index]) => {
+                return Err(FunctionError::DifferingTypes {
+                    name: sign(operator).to_owned(),
+                    types: call.types,
+                });
+            }
             _ => return Err(call.mismatch(index, "\"NUMERIC\"")),
         }
     }
@@ -252,14 +258,7 @@ fn decimal(
         };
         call.cast(index, &DataType::Decimal128(precision, scale))?;
     }
-    let symbol = match operator {
-        Operator::Add => "+",
-        Operator::Subtract => "-",
-        Operator::Multiply => "*",
-        Operator::Divide => "/",
-        Operator::Div => "div",
-        Operator::Remainder | Operator::Pmod => "%",
-    };
+    let symbol = sign(operator);
     let native = match operator {
         Operator::Add => Some(Native::Plus),
         Operator::Subtract => Some(Native::Minus),
@@ -302,6 +301,17 @@ fn pair(mut call: Call<'_>, operator: Native) -> Expr {
     let right = std::mem::take(&mut call.args[1]);
     let left = std::mem::take(&mut call.args[0]);
     Expr::BinaryExpr(BinaryExpr::new(Box::new(left), operator, Box::new(right)))
+}
+
+fn sign(operator: Operator) -> &'static str {
+    match operator {
+        Operator::Add => "+",
+        Operator::Subtract => "-",
+        Operator::Multiply => "*",
+        Operator::Divide => "/",
+        Operator::Div => "div",
+        Operator::Remainder | Operator::Pmod => "%",
+    }
 }
 
 fn numeric_or_interval(call: &mut Call<'_>) -> Result<(), FunctionError> {

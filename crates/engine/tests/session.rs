@@ -1,0 +1,206 @@
+//! Programs as a session sees them: Spark SQL and relations, resolved by Spark's rules, cut into stages and run.
+
+use crate::harness::rows;
+use crate::tpch::{query, tables, write_tables};
+use datafusion::prelude::SessionContext;
+use engine::{Answer, LocalRunner, Session, Shared, SqlOutcome};
+use model::ByteSize;
+use model::conf::Conf;
+use plan::{Expr, Relation, RelationKind, SparkError};
+use std::path::Path;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+/// A session, what runs its jobs, and the directory of both.
+struct World {
+    session: Session,
+    runner: LocalRunner,
+    directory: TempDir,
+}
+
+fn world(partitions: &str) -> World {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let conf: Conf = [
+        ("spark.sql.shuffle.partitions", partitions),
+        ("spark.sql.session.timeZone", "UTC"),
+        ("spark.default.parallelism", "4"),
+    ]
+    .into_iter()
+    .collect();
+    let state = engine::session_state(&conf).expect("a profile");
+    let functions = Arc::new(functions::Registry::new());
+    let shared = Shared::new(state, functions, directory.path().join("warehouse"));
+    let session = Session::new(Arc::new(shared), Arc::new(sql::SparkParser), conf);
+    let runner = LocalRunner::new(directory.path(), 4, ByteSize::mib(1024));
+    World { session, runner: runner.expect("a runner"), directory }
+}
+
+fn text(sql: &str) -> Relation {
+    RelationKind::Sql { text: sql.to_owned(), arguments: Vec::new() }.into()
+}
+
+impl World {
+    /// As `spark.sql(…).collect()`.
+    async fn sql(&self, sql: &str) -> Result<Answer, SparkError> {
+        let relation = text(sql);
+        match self.session.sql(&relation, &self.runner).await? {
+            SqlOutcome::Rows(answer) => Ok(answer),
+            SqlOutcome::Query => self.session.execute(&relation, &self.runner).await,
+        }
+    }
+
+    /// The rows as `a|b`, in order.
+    async fn rows(&self, sql: &str) -> Vec<String> {
+        match self.sql(sql).await {
+            Ok(answer) => rows(&answer.batches),
+            Err(error) => vec![error.to_string()],
+        }
+    }
+
+    async fn check(&self, cases: &[(&str, &[&str])]) {
+        for (sql, expected) in cases {
+            assert_eq!(self.rows(sql).await, *expected, "{sql}");
+        }
+    }
+}
+
+/// Whether two rows are the same, numbers up to the digits that the two type systems keep.
+fn alike(left: &str, right: &str) -> bool {
+    let (left, right): (Vec<_>, Vec<_>) = (left.split('|').collect(), right.split('|').collect());
+    left.len() == right.len()
+        && left.iter().zip(&right).all(|(l, r)| match (l.parse::<f64>(), r.parse::<f64>()) {
+            (Ok(l), Ok(r)) => (l - r).abs() <= 1e-3 + 1e-6 * l.abs(),
+            _ => l == r,
+        })
+}
+
+async fn check_tpch(partitions: &str) {
+    let world = world(partitions);
+    let data = world.directory.path().join("data");
+    write_tables(&data);
+    let single = SessionContext::new();
+    tables(&single, &data).await;
+    view_tables(&world, &data).await;
+    let mut wrong = Vec::new();
+    for number in 1..=22 {
+        let sql = query(number);
+        let expected = single.sql(&sql).await.expect("the query is valid");
+        let mut expected = rows(&expected.collect().await.expect("the query runs"));
+        let mut actual = world.rows(&sql).await;
+        if !sql.contains("order by") {
+            actual.sort();
+            expected.sort();
+        }
+        let same = actual.len() == expected.len()
+            && actual.iter().zip(&expected).all(|(a, e)| alike(a, e));
+        if !same {
+            let first = |rows: &[String]| rows.iter().take(2).cloned().collect::<Vec<_>>();
+            wrong.push(format!(
+                "query {number}: {:?} instead of {:?}",
+                first(&actual),
+                first(&expected)
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+async fn view_tables(world: &World, data: &Path) {
+    for table in crate::tpch::TABLES {
+        let path = data.join(table).display().to_string();
+        let sql = format!("CREATE TEMPORARY VIEW {table} AS SELECT * FROM parquet.`{path}`");
+        world.sql(&sql).await.expect("a view");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tpch_in_spark_sql_gives_the_answers_of_one_process() {
+    check_tpch("3").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_is_made_filled_read_and_dropped() {
+    let world = world("2");
+    world
+        .check(&[
+            ("CREATE TABLE pets (name STRING, age INT, kind STRING) USING parquet PARTITIONED BY (kind)", &[]),
+            ("INSERT INTO pets VALUES ('Tom', 3, 'cat'), ('Rex', 5, 'dog')", &[]),
+            ("INSERT INTO pets (kind, name) SELECT 'cat', 'Kit'", &[]),
+            ("SELECT * FROM pets ORDER BY name", &["Kit|NULL|cat", "Rex|5|dog", "Tom|3|cat"]),
+            ("SHOW TABLES", &["default|pets|false"]),
+            ("SELECT count(*) FROM default.pets WHERE kind = 'cat'", &["2"]),
+            ("CREATE TABLE old AS SELECT * FROM pets WHERE age > 3", &[]),
+            ("SELECT name FROM old", &["Rex"]),
+            ("DROP TABLE pets", &[]),
+        ])
+        .await;
+    let error = world.sql("SELECT * FROM pets").await.expect_err("the table is gone");
+    assert_eq!(error.class, "TABLE_OR_VIEW_NOT_FOUND");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shown_rows_and_statistics_are_spark_s() {
+    let world = world("2");
+    let input = text("SELECT id, id % 2 AS odd FROM range(30)");
+    let show =
+        RelationKind::ShowString { input: input.clone(), rows: 2, truncate: 20, vertical: false };
+    let answer = world.session.execute(&show.into(), &world.runner).await.expect("it is shown");
+    let expected = "+---+---+\n| id|odd|\n+---+---+\n|  0|  0|\n|  1|  1|\n+---+---+\nonly showing top 2 rows\n";
+    assert_eq!(rows(&answer.batches), [expected]);
+
+    let pivot = plan::Aggregate {
+        input: input.clone(),
+        grouping: plan::Grouping::By(vec![
+            Expr::call("%", vec![Expr::column("id"), Expr::integer(3)]).alias("m"),
+        ]),
+        expressions: vec![Expr::call("count", vec![Expr::integer(1)])],
+        with_keys: true,
+        having: None,
+        pivot: Some(plan::Pivot { column: Expr::column("odd"), values: Vec::new() }),
+    };
+    let order = vec![plan::SortOrder {
+        expr: Expr::column("m"),
+        ascending: true,
+        nulls: plan::NullOrder::Default,
+    }];
+    let sorted =
+        RelationKind::Sort { input: RelationKind::Aggregate(pivot).into(), order, global: true };
+    let answer = world.session.execute(&sorted.into(), &world.runner).await.expect("it is pivoted");
+    let names: Vec<_> = answer.schema.iter().map(|field| field.name.as_str()).collect();
+    assert_eq!(names, ["m", "0", "1"]);
+    assert_eq!(rows(&answer.batches), ["0|5|5", "1|5|5", "2|5|5"]);
+
+    let statistics = plan::Statistics::Describe { columns: vec!["id".to_owned()] };
+    let describe = RelationKind::Statistics { input, statistics };
+    let answer =
+        world.session.execute(&describe.into(), &world.runner).await.expect("it is described");
+    assert_eq!(rows(&answer.batches)[0], "count|30");
+    assert_eq!(rows(&answer.batches)[1], "mean|14.5000");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_views_and_databases_belong_where_spark_keeps_them() {
+    let world = world("2");
+    world
+        .check(&[
+            ("CREATE TEMPORARY VIEW v AS SELECT 1 AS x", &[]),
+            ("CREATE OR REPLACE TEMPORARY VIEW v AS SELECT x + 1 AS x FROM v", &[]),
+            ("SELECT * FROM v", &["2"]),
+            ("CREATE GLOBAL TEMPORARY VIEW g AS SELECT 7 AS x", &[]),
+            ("SELECT * FROM global_temp.g", &["7"]),
+            ("CREATE DATABASE d", &[]),
+            ("USE d", &[]),
+            ("SELECT current_database()", &["d"]),
+            ("SHOW DATABASES", &["d", "default"]),
+            ("SET spark.sql.shuffle.partitions = 5", &["spark.sql.shuffle.partitions|5"]),
+            ("DROP VIEW v", &[]),
+        ])
+        .await;
+    assert_eq!(world.session.setting("spark.sql.shuffle.partitions").as_deref(), Some("5"));
+    let other = world.session.fork();
+    other.set("spark.sql.shuffle.partitions", "6").expect("it may be set");
+    assert_eq!(world.session.setting("spark.sql.shuffle.partitions").as_deref(), Some("5"));
+    let error =
+        world.session.set("spark.executor.memory", "2g").expect_err("it is fixed at the start");
+    assert_eq!(error.class, "CANNOT_MODIFY_CONFIG");
+}
