@@ -57,7 +57,9 @@ enum Command {
 fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Data { scale, out } => data::write(scale, &out),
-        Command::Answers { data, out, queries } => runtime(2)?.block_on(write_answers(&data, &out, &queries)),
+        Command::Answers { data, out, queries } => {
+            runtime(2)?.block_on(write_answers(&data, &out, &queries))
+        }
         Command::Datafusion { data, cores } => runtime(cores)?.block_on(answer(&data, cores)),
     }
 }
@@ -95,8 +97,8 @@ async fn write_answers(data: &Path, out: &Path, queries: &[PathBuf]) -> Result<(
 
 /// The rows of the last statement of a file, in at least one batch.
 async fn run(context: &SessionContext, query: &Path) -> Result<Vec<RecordBatch>> {
-    let text = std::fs::read_to_string(query)
-        .with_context(|| format!("reading {}", query.display()))?;
+    let text =
+        std::fs::read_to_string(query).with_context(|| format!("reading {}", query.display()))?;
     let mut batches = Vec::new();
     for statement in text.split(';').filter(|statement| !statement.trim().is_empty()) {
         let frame = context.sql(statement).await?;

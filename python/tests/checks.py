@@ -38,9 +38,9 @@ def fails(call, kind, condition, sql_state=None, **parameters):
         call()
     error = raised.value
     assert error.getCondition() == condition, str(error)
-    assert sql_state is None or error.getSqlState() == sql_state
+    assert sql_state is None or error.getSqlState() == sql_state, (error.getSqlState(), sql_state)
     found = error.getMessageParameters()
-    assert {name: found.get(name) for name in parameters} == parameters
+    assert {name: found.get(name) for name in parameters} == parameters, found
     return error
 
 

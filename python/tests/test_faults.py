@@ -125,3 +125,19 @@ def test_a_full_disk_is_named(tmp_path):
     finally:
         subprocess.run(["umount", "-l", disk], check=True)
         shutil.rmtree(disk, ignore_errors=True)
+
+
+def test_executors_with_volumes_of_their_own_fetch_from_each_other_and_survive_a_loss(tpch):
+    data, _, queries = tpch
+    texts = [path.read_text() for path in queries if path.stem in ("q03", "q05", "q10")]
+    conf = {"spark.sql.shuffle.partitions": "5", "spark.sql.autoBroadcastJoinThreshold": "-1"}
+    with serving("local-cluster[2,1,1024]", **conf) as (_, url), session(url) as spark:
+        load(spark, data)
+        expected = [spark.sql(text).toArrow() for text in texts]
+    own = {**conf, "firesteel.shuffle.volume": "own"}
+    with serving("local-cluster[2,1,1024]", **own) as (server, url), session(url) as spark:
+        load(spark, data)
+        assert [spark.sql(text).toArrow() for text in texts] == expected
+        # With its executor the volume is gone: what it held is written again, the rest is used again.
+        os.kill(next(iter(executors(server))), signal.SIGKILL)
+        assert [spark.sql(text).toArrow() for text in texts] == expected

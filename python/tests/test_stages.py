@@ -60,3 +60,14 @@ def test_the_log_shows_the_same_numbers(tmp_path):
     finished = [int(number) for number in re.findall(r"stage.*?(\d+) tasks", done.stderr)]
     for wanted in (4, 3, 1):
         assert wanted in finished, done.stderr
+
+
+def test_reuse_can_be_turned_off():
+    with serving("local[2]", **{"spark.sql.shuffle.partitions": "2"}) as (_, url), session(url) as spark:
+        frame = spark.range(100).repartition(3).selectExpr("sum(id)")
+        frame.collect()
+        frame.collect()
+        assert "skipped" in [stage["state"] for stage in last_job(url)]
+        spark.conf.set("firesteel.shuffle.reuse", "false")
+        frame.collect()
+        assert "skipped" not in [stage["state"] for stage in last_job(url)]

@@ -17,8 +17,11 @@ pub use job::{JobPlan, RunJob, StageOutput, StagePlan};
 pub use local::{LocalBlocks, LocalRunner};
 pub use nodes::RangeTable;
 pub use physical::{optimized_plan, physical_plan, plan_job, session_state, spark_error};
-pub use task::{BlockSource, Launch, Stage, TaskMetrics, TaskOutcome, TaskRuntime, TaskSettings, Wanted};
 pub use resolve::LocalSort;
 pub use session::{
-    Analyzed, Answer, Catalogue, Database, Session, Shared, SqlOutcome, Table, TableKind, View, ViewMap,
+    Analyzed, Answer, Catalogue, Database, Session, Shared, SqlOutcome, Table, TableKind, View,
+    ViewMap,
+};
+pub use task::{
+    BlockSource, Launch, Stage, TaskMetrics, TaskOutcome, TaskRuntime, TaskSettings, Wanted,
 };

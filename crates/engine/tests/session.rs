@@ -204,3 +204,226 @@ async fn settings_views_and_databases_belong_where_spark_keeps_them() {
         world.session.set("spark.executor.memory", "2g").expect_err("it is fixed at the start");
     assert_eq!(error.class, "CANNOT_MODIFY_CONFIG");
 }
+
+fn literal(value: i32) -> plan::Literal {
+    plan::Literal::Integer(value)
+}
+
+fn names(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(ToString::to_string).collect()
+}
+
+/// Names of the columns, then the rows in order of their text.
+async fn outcome(world: &World, kind: RelationKind) -> Vec<String> {
+    match world.session.execute(&kind.into(), &world.runner).await {
+        Ok(answer) => {
+            let names: Vec<_> = answer.schema.iter().map(|field| field.name.clone()).collect();
+            let mut rows = rows(&answer.batches);
+            rows.sort();
+            std::iter::once(names.join("|")).chain(rows).collect()
+        }
+        Err(error) => vec![error.to_string()],
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
+async fn what_a_data_frame_does_to_its_columns_and_rows() {
+    let world = world("2");
+    let t = || {
+        text("SELECT * FROM VALUES (1, 'a', 1.5D), (2, 'b', NULL), (2, 'b', NULL) AS v(id, k, x)")
+    };
+    let id = || Expr::column("id");
+    let input = t;
+    let cases: Vec<(&str, RelationKind, &[&str])> = vec![
+        (
+            "drop",
+            RelationKind::Drop { input: t(), columns: vec![], names: names(&["x", "none"]) },
+            &["id|k", "1|a", "2|b", "2|b"],
+        ),
+        (
+            "with columns",
+            RelationKind::WithColumns {
+                input: t(),
+                columns: vec![Expr::string("z").alias("K"), id().alias("n")],
+            },
+            &["id|K|x|n", "1|z|1.5000|1", "2|z|NULL|2", "2|z|NULL|2"],
+        ),
+        (
+            "renamed",
+            RelationKind::WithColumnsRenamed {
+                input: t(),
+                renames: vec![("ID".into(), "i".into())],
+            },
+            &["i|k|x", "1|a|1.5000", "2|b|NULL", "2|b|NULL"],
+        ),
+        (
+            "fill",
+            RelationKind::NaFill(plan::NaFill {
+                input: t(),
+                columns: vec![],
+                values: vec![literal(0)],
+            }),
+            &["id|k|x", "1|a|1.5000", "2|b|0.0000", "2|b|0.0000"],
+        ),
+        (
+            "drop null",
+            RelationKind::NaDrop { input: t(), columns: vec![], min_non_nulls: None },
+            &["id|k|x", "1|a|1.5000"],
+        ),
+        (
+            "at least two",
+            RelationKind::NaDrop { input: t(), columns: vec![], min_non_nulls: Some(2) },
+            &["id|k|x", "1|a|1.5000", "2|b|NULL", "2|b|NULL"],
+        ),
+        (
+            "replace",
+            RelationKind::NaReplace {
+                input: t(),
+                columns: names(&["id"]),
+                replacements: vec![(literal(2), literal(9))],
+            },
+            &["id|k|x", "1|a|1.5000", "9|b|NULL", "9|b|NULL"],
+        ),
+        (
+            "distinct",
+            RelationKind::Deduplicate { input: t(), columns: vec![] },
+            &["id|k|x", "1|a|1.5000", "2|b|NULL"],
+        ),
+        (
+            "by key",
+            RelationKind::Deduplicate { input: t(), columns: names(&["k"]) },
+            &["id|k|x", "1|a|1.5000", "2|b|NULL"],
+        ),
+        (
+            "unpivot",
+            RelationKind::Unpivot(plan::Unpivot {
+                input: t(),
+                ids: vec![Expr::column("k")],
+                values: Some(vec![id(), Expr::column("x")]),
+                variable_name: "name".into(),
+                value_name: "value".into(),
+            }),
+            &[
+                "k|name|value",
+                "a|id|1.0000",
+                "a|x|1.5000",
+                "b|id|2.0000",
+                "b|id|2.0000",
+                "b|x|NULL",
+                "b|x|NULL",
+            ],
+        ),
+        (
+            "tail",
+            RelationKind::Tail { input: text("SELECT id FROM range(5) ORDER BY id"), limit: 2 },
+            &["id", "3", "4"],
+        ),
+        (
+            "sample",
+            RelationKind::Aggregate(plan::Aggregate {
+                input: RelationKind::Sample(plan::Sample {
+                    input: text("SELECT * FROM range(1000)"),
+                    lower: 0.0,
+                    upper: 1.0,
+                    with_replacement: false,
+                    seed: Some(3),
+                })
+                .into(),
+                grouping: plan::Grouping::By(vec![]),
+                expressions: vec![Expr::call(
+                    "count",
+                    vec![Expr::Star { target: vec![], except: vec![], plan_id: None }],
+                )],
+                with_keys: true,
+                having: None,
+                pivot: None,
+            }),
+            &["count(1)", "1000"],
+        ),
+        (
+            "local sort",
+            RelationKind::Sort {
+                input: RelationKind::Repartition { input: t(), partitions: 3, shuffle: true }
+                    .into(),
+                order: vec![plan::SortOrder {
+                    expr: id(),
+                    ascending: true,
+                    nulls: plan::NullOrder::Default,
+                }],
+                global: false,
+            },
+            &["id|k|x", "1|a|1.5000", "2|b|NULL", "2|b|NULL"],
+        ),
+        (
+            "by hash and by range",
+            RelationKind::RepartitionByExpression {
+                input: RelationKind::RepartitionByExpression {
+                    input: t(),
+                    expressions: vec![id()],
+                    partitions: Some(4),
+                }
+                .into(),
+                expressions: vec![Expr::SortOrder(Box::new(plan::SortOrder {
+                    expr: id(),
+                    ascending: false,
+                    nulls: plan::NullOrder::Default,
+                }))],
+                partitions: None,
+            },
+            &["id|k|x", "1|a|1.5000", "2|b|NULL", "2|b|NULL"],
+        ),
+        (
+            "crosstab",
+            RelationKind::Statistics {
+                input: t(),
+                statistics: plan::Statistics::Crosstab { left: "k".into(), right: "id".into() },
+            },
+            &["k_id|1|2", "a|1|0", "b|0|2"],
+        ),
+        (
+            "covariance",
+            RelationKind::Statistics {
+                input: input(),
+                statistics: plan::Statistics::Covariance { left: "id".into(), right: "id".into() },
+            },
+            &["cov", "0.3333"],
+        ),
+        (
+            "hint",
+            RelationKind::Hint { input: t(), name: "broadcast".into(), parameters: vec![] },
+            &["id|k|x", "1|a|1.5000", "2|b|NULL", "2|b|NULL"],
+        ),
+        (
+            "schema",
+            RelationKind::ToSchema {
+                input: t(),
+                schema: vec![
+                    plan::Field::new("K", plan::DataType::String, true),
+                    plan::Field::new("id", plan::DataType::Long, true),
+                ],
+            },
+            &["K|id", "a|1", "b|2", "b|2"],
+        ),
+        (
+            "by name",
+            RelationKind::SetOperation(plan::SetOperation {
+                left: text("SELECT 1 AS a, 2 AS b"),
+                right: text("SELECT 3 AS b, 4L AS c"),
+                operator: plan::SetOperator::Union,
+                all: true,
+                by_name: true,
+                allow_missing_columns: true,
+            }),
+            &["a|b|c", "1|2|NULL", "NULL|3|4"],
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (name, kind, expected) in cases {
+        let found = outcome(&world, kind).await;
+        if found != expected {
+            wrong.push(format!("{name}: {found:?} instead of {expected:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -56,10 +56,11 @@ pub fn sql_name(name: &str, args: &[String]) -> String {
             format!("regexp_replace({text}, {pattern}, {with}, 1)")
         }
         // Whether nulls are skipped is no argument to Spark's eyes.
-        (
-            "first" | "first_value" | "last" | "last_value" | "any_value" | "mode",
-            [value, flag],
-        ) if flag == "true" || flag == "false" => format!("{lower}({value})"),
+        ("first" | "first_value" | "last" | "last_value" | "any_value" | "mode", [value, flag])
+            if flag == "true" || flag == "false" =>
+        {
+            format!("{lower}({value})")
+        }
         (
             "boolean" | "tinyint" | "smallint" | "int" | "bigint" | "float" | "double" | "date"
             | "binary" | "string",

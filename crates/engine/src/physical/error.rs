@@ -35,7 +35,11 @@ fn kind_of(class: &str, message: &str) -> ErrorKind {
         | "NUMERIC_VALUE_OUT_OF_RANGE"
         | "INTERVAL_ARITHMETIC_OVERFLOW" => ErrorKind::Arithmetic,
         // Text that is no date; a number is not one either, but that is another exception.
-        "CAST_INVALID_INPUT" if [" to \"DATE", " to \"TIMESTAMP", " to \"TIME"].iter().any(|target| message.contains(target)) => {
+        "CAST_INVALID_INPUT"
+            if [" to \"DATE", " to \"TIMESTAMP", " to \"TIME"]
+                .iter()
+                .any(|target| message.contains(target)) =>
+        {
             ErrorKind::DateTime
         }
         "CAST_INVALID_INPUT" => ErrorKind::NumberFormat,

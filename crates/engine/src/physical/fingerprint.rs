@@ -17,6 +17,8 @@ pub(crate) struct Identity<'a> {
     pub(crate) readers: Option<u32>,
     /// Whether the same inputs give the same rows.
     pub(crate) deterministic: bool,
+    /// Set where nothing of another job may be used again: the job's own number.
+    pub(crate) job: Option<uuid::Uuid>,
 }
 
 impl Identity<'_> {
@@ -33,6 +35,9 @@ impl Identity<'_> {
         part(renumbered(&format!("{:?}", self.plan)).as_bytes());
         self.bindings.iter().for_each(|binding| part(binding));
         part(format!("{:?}", self.readers).as_bytes());
+        if let Some(job) = self.job {
+            part(job.as_bytes());
+        }
         if !self.deterministic {
             // Its output stands for itself: nothing else computes the same.
             part(uuid::Uuid::new_v4().as_bytes());

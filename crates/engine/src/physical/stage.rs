@@ -9,7 +9,7 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::ExecutionPlan;
-use model::conf::{Conf, IO_COMPRESSION, SHUFFLE_COMPRESS};
+use model::conf::{Conf, IO_COMPRESSION, SHUFFLE_COMPRESS, SHUFFLE_REUSE};
 use model::{Fingerprint, ShuffleId};
 use plan::{ErrorKind, SparkError};
 use std::collections::HashMap;
@@ -30,11 +30,15 @@ pub(crate) struct Stages {
     done: Vec<StagePlan>,
     known: HashMap<Fingerprint, usize>,
     compression: Compression,
+    /// A number of its own, if nothing of other jobs may be used again.
+    job: Option<uuid::Uuid>,
 }
 
 impl Stages {
     pub(crate) fn new(conf: &Conf) -> Result<Self, SparkError> {
-        Ok(Self { done: Vec::new(), known: HashMap::new(), compression: compression(conf)? })
+        let reuse = conf.get(&SHUFFLE_REUSE).map_err(bad_setting)?;
+        let job = (!reuse).then(uuid::Uuid::new_v4);
+        Ok(Self { done: Vec::new(), known: HashMap::new(), compression: compression(conf)?, job })
     }
 
     /// The shuffle that a stage writes.
@@ -58,7 +62,8 @@ impl Stages {
             .collect::<Result<_, _>>()
             .map_err(fail)?;
         let deterministic = is_deterministic(&plan).map_err(fail)?;
-        let identity = Identity { plan: &message, bindings: &bindings, readers, deterministic };
+        let identity =
+            Identity { plan: &message, bindings: &bindings, readers, deterministic, job: self.job };
         let fingerprint = identity.fingerprint();
         if let Some(stage) = self.known.get(&fingerprint).filter(|_| readers.is_some()) {
             return Ok(*stage);

@@ -178,7 +178,7 @@ impl Resolver<'_> {
         }
         let found = self.expression(key, Names::of(scope));
         let (Err(stop), Expr::Column { name, .. }) = (&found, key) else {
-            return self.checked_key(found?);
+            return Self::checked_key(found?);
         };
         let [name] = name.as_slice() else { return found };
         if !error::is_unresolved_column(stop) {
@@ -195,7 +195,7 @@ impl Resolver<'_> {
         match aliased {
             Some(expr) => {
                 let key = self.expression(expr, Names::of(scope))?;
-                self.checked_key(key)
+                Self::checked_key(key)
             }
             None => found,
         }
@@ -231,8 +231,7 @@ impl Resolver<'_> {
         Ok(Typed { aliased: false, ..item.clone() })
     }
 
-    #[expect(clippy::unused_self, reason = "it reads as the other steps do")]
-    fn checked_key(&self, key: Typed) -> Result<Typed> {
+    fn checked_key(key: Typed) -> Result<Typed> {
         if has_aggregate(&key.expr) {
             let shown = key.name.clone();
             return Err(error::analysis(
@@ -252,7 +251,7 @@ impl Resolver<'_> {
         sets: Option<Vec<Vec<usize>>>,
     ) -> Result<Aggregation> {
         let mut exprs = unique(input.scope.all());
-        let plain = exprs.len();
+        let before = exprs.len();
         let mut named: Vec<(DfExpr, Column)> = Vec::new();
         for key in keys {
             let known = named.iter().any(|(expr, _)| *expr == key.expr);
@@ -268,13 +267,11 @@ impl Resolver<'_> {
             named.push((key.expr.clone(), column));
         }
         let mut plan = input.plan.clone();
-        if exprs.len() > plain {
+        if exprs.len() > before {
             plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?);
         }
-        let grouping_id = match &sets {
-            Some(_) => Some(self.new_column("grouping_id", DataType::Long, false).id),
-            None => None,
-        };
+        let grouping_id =
+            sets.as_ref().map(|_| self.new_column("grouping_id", DataType::Long, false).id);
         Ok(Aggregation {
             input: plan,
             keys: named,

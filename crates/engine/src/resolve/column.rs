@@ -195,7 +195,7 @@ impl Resolver<'_> {
         names: Names<'_>,
     ) -> Result<Vec<Typed>> {
         if let Some(plan_id) = plan_id {
-            return self.star_of_frame(plan_id, names);
+            return Self::star_of_frame(plan_id, names);
         }
         if target.is_empty() {
             return Ok(names.scope.columns.iter().map(of_column).collect());
@@ -230,7 +230,7 @@ impl Resolver<'_> {
         fields.iter().map(|field| self.field(whole.clone(), &field.name)).collect()
     }
 
-    fn star_of_frame(&mut self, plan_id: i64, names: Names<'_>) -> Result<Vec<Typed>> {
+    fn star_of_frame(plan_id: i64, names: Names<'_>) -> Result<Vec<Typed>> {
         let frames = names.scope.nearest_frames(plan_id);
         let [frame] = frames.as_slice() else {
             let star = ["*".to_owned()];

@@ -210,7 +210,7 @@ impl Resolver<'_> {
     ) -> Result<Typed> {
         let inner = self.expression(child, names)?;
         let expr = self.cast_expr(&inner, to, mode)?;
-        let named = matches!(child, Expr::Column { .. } | Expr::Alias { .. });
+        let keeps_name = matches!(child, Expr::Column { .. } | Expr::Alias { .. });
         let function = if mode == CastMode::Try { "TRY_CAST" } else { "CAST" };
         let text = format!("{function}({} AS {})", inner.name, to.sql());
         let nullable =
@@ -221,7 +221,7 @@ impl Resolver<'_> {
         };
         let mut typed = self.typed(expr, nullable, text)?;
         typed.data_type = data_type;
-        if named && matches!(inner.expr, DfExpr::Column(_)) {
+        if keeps_name && matches!(inner.expr, DfExpr::Column(_)) {
             // As a select item, a cast of a column keeps the column's name.
             typed.metadata = inner.metadata;
             typed.qualifier = vec![CAST_OF.to_owned(), inner.name];

@@ -185,14 +185,12 @@ impl Resolver<'_> {
     /// `0, 1, …` for the elements of an array; null for null.
     fn positions(&mut self, list: &Typed) -> Result<Typed> {
         let size = self.scalar("array_size", vec![list.clone()])?;
-        let last = {
-            let one = self.literal(&Literal::Integer(1))?;
-            self.scalar("-", vec![size.clone(), one])?
-        };
+        let one = self.literal(&Literal::Integer(1))?;
+        let highest = self.scalar("-", vec![size.clone(), one])?;
         let zero = self.literal(&Literal::Integer(0))?;
         let step = self.literal(&Literal::Integer(1))?;
         // Without a condition, the sequence from 0 to -1 would count down.
-        let sequence = self.scalar("sequence", vec![zero.clone(), last, step])?;
+        let sequence = self.scalar("sequence", vec![zero.clone(), highest, step])?;
         let some = self.scalar(">", vec![size, zero])?;
         let none = DfExpr::Literal(
             datafusion::common::ScalarValue::try_from(&types::to_arrow(&sequence.data_type))?,

@@ -269,7 +269,7 @@ impl Resolver<'_> {
         Ok(resolved)
     }
 
-    /// `parquet.`/path``.
+    /// A format, then a path, as in ``parquet.`/data` ``.
     fn files_by_name(&mut self, name: &[String]) -> Result<Resolved> {
         let known = ["parquet", "csv", "json", "text"];
         match name {

@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType as Arrow, Field as ArrowField, IntervalMonthDayN
 use chrono::NaiveTime;
 use datafusion::common::ScalarValue;
 use plan::{DataType, Field, Literal};
+use std::fmt::Write;
 use std::sync::Arc;
 
 /// The value, its type, and its text.
@@ -188,7 +189,10 @@ pub(crate) fn text(literal: &Literal, context: &functions::Context) -> String {
         Literal::Decimal { unscaled, scale, .. } => decimal(*unscaled, *scale),
         Literal::String(v) | Literal::TimestampText(v) => v.clone(),
         Literal::Binary(v) => {
-            let digits: String = v.iter().map(|byte| format!("{byte:02X}")).collect();
+            let mut digits = String::new();
+            for byte in v {
+                let _ = write!(digits, "{byte:02X}");
+            }
             format!("X'{digits}'")
         }
         Literal::Date(v) => format!("DATE '{}'", shown(&ScalarValue::Date32(Some(*v)), "UTC")),

@@ -73,7 +73,7 @@ impl Resolver<'_> {
             RelationKind::RepartitionByExpression { input, expressions, partitions } => {
                 self.repartition(input, expressions, *partitions)
             }
-            RelationKind::ToDf { input, names } => self.to_df(input, names),
+            RelationKind::ToDf { input, names } => self.with_names(input, names),
             RelationKind::WithColumns { input, columns } => self.with_columns(input, columns),
             RelationKind::WithColumnsRenamed { input, renames } => {
                 self.with_columns_renamed(input, renames)
@@ -81,7 +81,7 @@ impl Resolver<'_> {
             RelationKind::Drop { input, columns, names } => {
                 self.drop_columns(input, columns, names)
             }
-            RelationKind::ToSchema { input, schema } => self.to_schema(input, schema),
+            RelationKind::ToSchema { input, schema } => self.with_schema(input, schema),
             RelationKind::Hint { input, name, parameters } => self.hint(input, name, parameters),
             RelationKind::Unpivot(unpivot) => self.unpivot(unpivot),
             RelationKind::LateralView { input, generator, outer, table, columns } => {
@@ -158,7 +158,7 @@ impl Resolver<'_> {
             below
         });
         let plan = filter(input.plan, condition.expr)?;
-        let narrow = self.exact_or_hidden(Resolved::new(plan, scope))?;
+        let narrow = Self::exact_or_hidden(Resolved::new(plan, scope))?;
         Ok(Resolved { below, ..narrow })
     }
 
@@ -269,7 +269,7 @@ impl Resolver<'_> {
         let number = || super::reference(&column.id);
         let wanted = number().gt_eq(lit(sample.lower)).and(number().lt(lit(sample.upper)));
         let plan = filter(plan, wanted)?;
-        self.exact_or_hidden(Resolved::new(plan, input.scope))
+        Self::exact_or_hidden(Resolved::new(plan, input.scope))
     }
 
     fn repartition(

@@ -9,7 +9,7 @@ use plan::{DataType, Expr, Field, Literal, Relation, Unpivot};
 use std::sync::Arc;
 
 impl Resolver<'_> {
-    pub(super) fn to_df(&mut self, input: &Relation, names: &[String]) -> Result<Resolved> {
+    pub(super) fn with_names(&mut self, input: &Relation, names: &[String]) -> Result<Resolved> {
         let input = self.relation(input)?;
         if names.len() != input.scope.columns.len() {
             let (expected, got) = (input.scope.columns.len().to_string(), names.len().to_string());
@@ -112,7 +112,7 @@ impl Resolver<'_> {
         self.select_typed(input, items)
     }
 
-    pub(super) fn to_schema(&mut self, input: &Relation, schema: &[Field]) -> Result<Resolved> {
+    pub(super) fn with_schema(&mut self, input: &Relation, schema: &[Field]) -> Result<Resolved> {
         let input = self.relation(input)?;
         let mut items = Vec::new();
         for field in schema {
@@ -174,18 +174,15 @@ impl Resolver<'_> {
         for id in self.parsed(&unpivot.ids)? {
             ids.extend(self.expand(&id, Names::of(&input.scope))?);
         }
-        let values = match &unpivot.values {
-            Some(values) => {
-                let mut typed = Vec::new();
-                for value in self.parsed(values)? {
-                    typed.extend(self.expand(&value, Names::of(&input.scope))?);
-                }
-                typed
+        let values = if let Some(values) = &unpivot.values {
+            let mut typed = Vec::new();
+            for value in self.parsed(values)? {
+                typed.extend(self.expand(&value, Names::of(&input.scope))?);
             }
-            None => {
-                let is_id = |column: &Column| ids.iter().any(|id| id.id() == Some(&column.id));
-                input.scope.columns.iter().filter(|c| !is_id(c)).map(of_column).collect()
-            }
+            typed
+        } else {
+            let is_id = |column: &Column| ids.iter().any(|id| id.id() == Some(&column.id));
+            input.scope.columns.iter().filter(|c| !is_id(c)).map(of_column).collect()
         };
         let types: Vec<DataType> = values.iter().map(|value| value.data_type.clone()).collect();
         let Some(common) = self.common_type(&types).filter(|_| !values.is_empty()) else {

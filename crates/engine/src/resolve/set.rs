@@ -59,7 +59,10 @@ impl Resolver<'_> {
                     let known: Vec<Vec<String>> =
                         right.scope.columns.iter().map(|c| vec![c.name.clone()]).collect();
                     let proposal = error::suggestion(&column.name, known.iter().map(Vec::as_slice));
-                    return Err(error::unresolved_column(&[column.name.clone()], proposal));
+                    return Err(error::unresolved_column(
+                        std::slice::from_ref(&column.name),
+                        proposal,
+                    ));
                 }
             }
         }

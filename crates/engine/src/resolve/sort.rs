@@ -54,7 +54,7 @@ impl Resolver<'_> {
             LogicalPlan::Extension(Extension { node: Arc::new(node) })
         };
         // Columns supplied for the order go away again.
-        self.exact_or_hidden(Resolved::new(plan, narrow))
+        Self::exact_or_hidden(Resolved::new(plan, narrow))
     }
 
     /// What a key sorts by: an expression, the number of a column, or all columns.
@@ -86,7 +86,7 @@ impl Resolver<'_> {
     }
 
     /// Drops what the scope does not know, unless it only hides columns.
-    pub(super) fn exact_or_hidden(&mut self, resolved: Resolved) -> Result<Resolved> {
+    pub(super) fn exact_or_hidden(resolved: Resolved) -> Result<Resolved> {
         let known = |name: &str| resolved.scope.has_id(name);
         if resolved.plan.schema().fields().iter().all(|field| known(field.name())) {
             return Ok(resolved);

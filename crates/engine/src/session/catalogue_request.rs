@@ -190,7 +190,7 @@ impl Session {
             }
         } else {
             let found = catalogue.database(&wanted);
-            let found = found.ok_or_else(|| database_not_found(&[wanted.clone()]))?;
+            let found = found.ok_or_else(|| database_not_found(std::slice::from_ref(&wanted)))?;
             out.extend(found.tables.values().map(of_table));
         }
         let views = Arc::clone(&self.state().views);

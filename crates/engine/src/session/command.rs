@@ -265,14 +265,12 @@ impl Session {
     }
 
     fn reset(&self, key: Option<&str>) -> Result<(), SparkError> {
-        match key {
-            Some(key) => self.unset(key),
-            None => {
-                let mut state = self.state();
-                state.conf = state.initial.clone();
-                Ok(())
-            }
+        if let Some(key) = key {
+            return self.unset(key);
         }
+        let mut state = self.state();
+        state.conf = state.initial.clone();
+        Ok(())
     }
 
     async fn explain_statement(

@@ -8,6 +8,7 @@ use crate::RunJob;
 use crate::resolve::table_not_found;
 use arrow::array::{ArrayRef, BooleanArray, StringArray};
 use plan::{Command, DataType, Field, SparkError};
+use std::fmt::Write;
 use std::sync::Arc;
 
 type Rows = Vec<Vec<Option<String>>>;
@@ -85,7 +86,7 @@ impl Session {
         database: Option<&[String]>,
         pattern: Option<&str>,
     ) -> Result<Answer, SparkError> {
-        let name = database.map(|parts| crate::resolve::quoted(parts));
+        let name = database.map(crate::resolve::quoted);
         let listed = self.listed(name.as_deref(), pattern)?;
         let schema = vec![
             Field::new("namespace", DataType::String, false),
@@ -107,7 +108,7 @@ impl Session {
         database: Option<&[String]>,
         pattern: Option<&str>,
     ) -> Result<Answer, SparkError> {
-        let name = database.map(|parts| crate::resolve::quoted(parts));
+        let name = database.map(crate::resolve::quoted);
         let mut listed = self.listed(name.as_deref(), pattern)?;
         listed.retain(|listed| listed.temporary || listed.kind == "VIEW");
         let schema = vec![
@@ -238,10 +239,10 @@ fn create_statement(table: &Table) -> Result<String, SparkError> {
         table.format
     );
     if !table.partition_by.is_empty() {
-        text.push_str(&format!("PARTITIONED BY ({})\n", table.partition_by.join(", ")));
+        let _ = writeln!(text, "PARTITIONED BY ({})", table.partition_by.join(", "));
     }
     if table.kind == TableKind::External {
-        text.push_str(&format!("LOCATION '{}'\n", table.location));
+        let _ = writeln!(text, "LOCATION '{}'", table.location);
     }
     Ok(text)
 }

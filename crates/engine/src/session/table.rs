@@ -1,7 +1,7 @@
 //! Tables and files: made, written, emptied, dropped, scanned.
 
 use super::catalogue::CATALOGUE;
-use super::command::{already_exists, database_not_found, named_table, wrong_command};
+use super::command::{already_exists, database_not_found, wrong_command};
 use super::{Catalogue, Session, Table, TableKind};
 use crate::RunJob;
 use crate::resolve::{Purpose, table_not_found};
@@ -68,17 +68,19 @@ impl Session {
             Some(query) => self.analyze(query, run).await?.schema,
             None => create.schema.clone(),
         };
-        if let Some(existing) = self.find_table(&create.name) {
-            match create.replace {
-                ReplaceMode::Keep => return Ok(()),
-                ReplaceMode::Fail => return Err(already_exists(&create.name)),
-                ReplaceMode::Replace => {
-                    remove_files(&existing)?;
-                    self.forget_table(&create.name);
-                }
-            }
+        let existing = self.find_table(&create.name);
+        match (&existing, create.replace) {
+            (Some(_), ReplaceMode::Keep) => return Ok(()),
+            (Some(_), ReplaceMode::Fail) => return Err(already_exists(&create.name)),
+            _ => {}
         }
         let table = self.new_table(create, schema)?;
+        // The query may read the table that it replaces: its files go when those of the query are there.
+        if let Some(old) = &existing
+            && create.query.is_none()
+        {
+            remove_files(old)?;
+        }
         let location = table.location.clone();
         let format = table.format.clone();
         if let Some(query) = &create.query {
@@ -93,6 +95,11 @@ impl Session {
                 sort_by: Vec::new(),
             };
             self.write_files(&write, run).await?;
+        }
+        if let Some(old) = existing
+            && old.location != table.location
+        {
+            remove_files(&old)?;
         }
         self.add_table(table);
         Ok(())
@@ -263,23 +270,9 @@ impl Session {
             partition_by: write.partition_by.clone(),
             comment: None,
             properties: Vec::new(),
-            query: Some(self.detached(name, &write.input, run).await?),
+            query: Some(write.input.clone()),
         };
         self.create_table(&create, run).await
-    }
-
-    /// The rows themselves, where a query reads the table that it is about to replace.
-    async fn detached(
-        &self,
-        name: &[String],
-        input: &Relation,
-        _run: &dyn RunJob,
-    ) -> Result<Relation, SparkError> {
-        let target = format!("{:?}", named_table(name).kind);
-        if self.find_table(name).is_some() && format!("{input:?}").contains(&target) {
-            return Err(SparkError::unsupported("overwriting a table that is also read from"));
-        }
-        Ok(input.clone())
     }
 
     /// Writes rows as files.

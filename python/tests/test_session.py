@@ -1,0 +1,158 @@
+"""Sessions: settings, isolation, tags and interrupts, large local data, reattached results, errors in detail."""
+
+import threading
+import time
+import uuid
+
+import pytest
+from checks import fails
+from conftest import eventually, session
+from pyspark.errors import AnalysisException, PySparkException, SparkNoSuchElementException
+from pyspark.sql import Row, SparkSession
+
+
+def test_the_version_is_that_of_spark_4(spark):
+    assert spark.version.startswith("4.")
+
+
+def test_settings_are_read_and_written(spark):
+    conf = spark.conf
+    assert conf.get("spark.sql.shuffle.partitions") == "200"
+    conf.set("spark.sql.shuffle.partitions", 5)
+    assert conf.get("spark.sql.shuffle.partitions") == "5"
+    conf.unset("spark.sql.shuffle.partitions")
+    assert conf.get("spark.sql.shuffle.partitions") == "200"
+    conf.set("my.own", "x")
+    assert conf.get("my.own") == "x" and conf.getAll["my.own"] == "x"
+    assert conf.get("no.such.key", "d") == "d" and conf.get("no.such.key", None) is None
+    assert conf.isModifiable("spark.sql.shuffle.partitions") and not conf.isModifiable("spark.sql.warehouse.dir")
+    fails(lambda: conf.get("no.such.key"), SparkNoSuchElementException, "SQL_CONF_NOT_FOUND")
+    with pytest.raises(AnalysisException, match="CANNOT_MODIFY"):
+        conf.set("spark.sql.warehouse.dir", "/x")
+
+
+def test_sessions_share_nothing_but_the_server(server):
+    with session(server) as one, session(server) as two:
+        one.conf.set("spark.sql.shuffle.partitions", "5")
+        one.range(1).createOrReplaceTempView("mine")
+        assert two.conf.get("spark.sql.shuffle.partitions") == "200"
+        assert not two.catalog.tableExists("mine")
+        assert one.session_id != two.session_id
+
+
+def test_a_clone_starts_with_what_the_session_has(spark):
+    spark.conf.set("my.own", "x")
+    spark.range(3).createOrReplaceTempView("v")
+    clone = spark.cloneSession()
+    try:
+        assert clone.conf.get("my.own") == "x" and clone.table("v").count() == 3
+        clone.sql("drop view v")
+        assert spark.table("v").count() == 3
+    finally:
+        clone.stop()
+
+
+def test_a_session_that_was_released_is_gone(server):
+    one = SparkSession.builder.remote(server).create()
+    one.range(1).collect()
+    one.client.release_session()
+    with pytest.raises(PySparkException, match="SESSION_CLOSED|SESSION_CHANGED"):
+        one.range(1).collect()
+    one.client.close()
+
+
+SLOW = "select count(*) from range(0, 100000000000, 1, 8) where hash(id) = 17 and hash(id + 1) = 18"
+
+
+def interrupted(spark, interrupt):
+    """Runs a long job, interrupts it when it has begun, and gives what it raised."""
+    seen, raised = threading.Event(), []
+
+    def run():
+        spark.addTag("slow")
+        try:
+            spark.sql(SLOW).collect()
+        except Exception as error:
+            raised.append(error)
+
+    spark.registerProgressHandler(lambda stages, **_: seen.set() if stages else None)
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert seen.wait(30)
+    begun = time.monotonic()
+    stopped = interrupt()
+    thread.join(30)
+    assert raised and not thread.is_alive() and time.monotonic() - begun < 20
+    return stopped, raised[0]
+
+
+def test_all_operations_are_interrupted(server):
+    with session(server) as spark:
+        stopped, error = interrupted(spark, spark.interruptAll)
+        assert len(stopped) == 1 and "OPERATION_CANCELED" in str(error)
+        assert spark.range(3).count() == 3
+
+
+def test_operations_are_interrupted_by_tag(server):
+    with session(server) as spark:
+        assert spark.interruptTag("other") == []
+        stopped, error = interrupted(spark, lambda: spark.interruptTag("slow"))
+        assert len(stopped) == 1 and "OPERATION_CANCELED" in str(error)
+
+
+def test_an_operation_is_interrupted_by_id(server):
+    with session(server) as spark:
+        assert spark.interruptOperation(str(uuid.uuid4())) == []
+
+
+def test_results_that_come_in_pieces_are_whole(server):
+    with session(server) as spark:
+        spark.conf.set("spark.connect.execute.reattachable.senderMaxStreamDuration", "1s")
+        spark.conf.set("spark.connect.execute.reattachable.senderMaxStreamSize", "123")
+        spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "100")
+        rows = spark.range(0, 5000, 1, 4).selectExpr("id", "repeat('x', 50) as t").collect()
+        assert [row.id for row in rows] == list(range(5000))
+
+
+def test_large_local_data_goes_as_artifacts(spark):
+    rows = [(number, "x" * 50) for number in range(40000)]
+    frame = spark.createDataFrame(rows, "n int, t string")
+    assert frame.selectExpr("count(*)", "sum(n)", "max(length(t))").first()[:] == (40000, sum(range(40000)), 50)
+
+
+def test_a_large_plan_is_compressed(spark):
+    spark.conf.set("spark.connect.session.planCompression.threshold", "1000")
+    values = ", ".join(f"({number})" for number in range(2000))
+    assert spark.sql(f"select sum(col1) from values {values}").first()[0] == sum(range(2000))
+
+
+def test_jobs_of_one_session_run_side_by_side(spark):
+    answers = {}
+
+    def run(number):
+        answers[number] = spark.range(1000).selectExpr(f"sum(id) + {number}").first()[0]
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert answers == {number: 499500 + number for number in range(8)}
+
+
+def test_an_error_tells_where_in_the_text_it_is(spark):
+    error = fails(lambda: spark.sql("select id,\n  nothing from range(3)").collect(), AnalysisException, "UNRESOLVED_COLUMN.WITH_SUGGESTION")
+    assert error.getErrorClass() == "UNRESOLVED_COLUMN.WITH_SUGGESTION"
+    assert "`nothing`" in error.getMessage()
+
+
+def test_progress_ends_with_all_tasks_done(spark):
+    seen = []
+    spark.registerProgressHandler(lambda stages, done, **_: seen.append((stages, done)))
+    assert spark.range(0, 1000000, 1, 4).selectExpr("sum(hash(id))").collect()
+    stages, _ = eventually(lambda: seen[-1] if seen else None)
+    assert all(stage.num_completed_tasks <= stage.num_tasks for stage in stages)
+
+
+def test_a_row_is_a_row(spark):
+    assert spark.createDataFrame([Row(a=1, b="x")]).first().asDict() == {"a": 1, "b": "x"}
