@@ -53,7 +53,7 @@ pub(crate) fn error(failed: &JobFailed) -> SparkError {
             failure: TaskFailure::Raised { class: Some(class), message },
             ..
         } => {
-            let mut error = SparkError::new(kind(class), class, bare(class, message), &[]);
+            let mut error = SparkError::new(kind(class, message), class, bare(class, message), &[]);
             error.causes.push(words);
             error
         }
@@ -93,7 +93,7 @@ fn bare(class: &str, message: &str) -> String {
 }
 
 /// Spark's exception of a class that data can raise.
-fn kind(class: &str) -> ErrorKind {
+fn kind(class: &str, message: &str) -> ErrorKind {
     match class.split('.').next().unwrap_or_default() {
         "DIVIDE_BY_ZERO"
         | "REMAINDER_BY_ZERO"
@@ -106,6 +106,11 @@ fn kind(class: &str) -> ErrorKind {
         | "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION" => ErrorKind::Arithmetic,
         "INVALID_ARRAY_INDEX" | "INVALID_ARRAY_INDEX_IN_ELEMENT_AT" | "INVALID_INDEX_OF_ZERO" => {
             ErrorKind::ArrayIndex
+        }
+        "CAST_INVALID_INPUT"
+            if [" to \"DATE", " to \"TIMESTAMP"].iter().any(|target| message.contains(target)) =>
+        {
+            ErrorKind::DateTime
         }
         "CAST_INVALID_INPUT" => ErrorKind::NumberFormat,
         "CANNOT_PARSE_TIMESTAMP" | "INVALID_DATETIME_PATTERN" | "DATETIME_FIELD_OUT_OF_BOUNDS" => {

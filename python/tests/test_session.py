@@ -49,7 +49,7 @@ def test_a_clone_starts_with_what_the_session_has(spark):
         clone.sql("drop view v")
         assert spark.table("v").count() == 3
     finally:
-        clone.stop()
+        clone.client.close()
 
 
 def test_a_session_that_was_released_is_gone(server):

@@ -70,15 +70,15 @@ fn check_source(file: &str, text: &str, broken: &mut Vec<String>) {
 }
 
 /// The rooms in the `[dependencies]` of a room's manifest.
-fn check_arrows(root: &Path, room: &str, allowed: &[&str], broken: &mut Vec<String>) -> Result<()> {
-    let path = root.join(room).join("Cargo.toml");
+fn check_arrows(root: &Path, name: &str, allowed: &[&str], broken: &mut Vec<String>) -> Result<()> {
+    let path = root.join(name).join("Cargo.toml");
     let text =
         std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     let dependencies = text.lines().skip_while(|line| *line != "[dependencies]").skip(1);
     for line in dependencies.take_while(|line| !line.starts_with('[')) {
-        let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
-        if ROOMS.contains(&name) && !allowed.contains(&name) {
-            broken.push(format!("{room}: must not depend on {name}"));
+        let other = line.split(['.', ' ', '=']).next().unwrap_or_default();
+        if ROOMS.contains(&other) && !allowed.contains(&other) {
+            broken.push(format!("{name}: must not depend on {other}"));
         }
     }
     Ok(())

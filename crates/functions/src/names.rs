@@ -18,7 +18,6 @@ pub fn sql_name(name: &str, args: &[String]) -> String {
         ("mod", [l, r]) => format!("({l} % {r})"),
         ("||", parts) => format!("concat({})", parts.join(", ")),
         ("not" | "!", [only]) => format!("(NOT {only})"),
-        ("negative", [only]) => format!("negative({only})"),
         ("-", [only]) => format!("(- {only})"),
         ("+" | "positive", [only]) => format!("(+ {only})"),
         ("~", [only]) => format!("~{only}"),
@@ -37,14 +36,6 @@ pub fn sql_name(name: &str, args: &[String]) -> String {
         ("if", [condition, then, otherwise]) => format!("(IF({condition}, {then}, {otherwise}))"),
         ("count", [star]) if star == "*" => "count(1)".to_owned(),
         ("mean", [only]) => format!("avg({only})"),
-        ("first_value" | "last_value" | "any_value", [only]) => format!("{lower}({only})"),
-        (
-            "stddev" | "stddev_samp" | "std" | "variance" | "var_samp" | "some" | "every" | "any",
-            [only],
-        ) => {
-            format!("{lower}({only})")
-        }
-        ("current_timestamp" | "current_date", []) => format!("{lower}()"),
         ("extract", [field, source]) => format!("extract({field} FROM {source})"),
         ("substr" | "substring", [text, from]) => format!("{lower}({text}, {from}, 2147483647)"),
         ("power" | "pow", args) => {
@@ -67,7 +58,6 @@ pub fn sql_name(name: &str, args: &[String]) -> String {
             [value],
         ) => format!("CAST({value} AS {})", lower.to_uppercase()),
         ("decimal", [value]) => format!("CAST({value} AS DECIMAL(10,0))"),
-        ("trim", [text]) => format!("trim({text})"),
         ("ceil" | "ceiling", args) => format!("{}({})", lower.to_uppercase(), args.join(", ")),
         ("floor", args) => format!("FLOOR({})", args.join(", ")),
         (

@@ -86,7 +86,10 @@ pub async fn write(
         partition_by: partition_columns(&write.partition_by, schema)?,
     };
     check_columns(&task, schema)?;
-    let dynamic = conf.get(&PARTITION_OVERWRITE_MODE).map_err(bad_setting)?;
+    let dynamic = match options.get(&["partitionOverwriteMode"]) {
+        Some(mode) => mode.to_owned(),
+        None => conf.get(&PARTITION_OVERWRITE_MODE).map_err(bad_setting)?,
+    };
     let replace = match write.mode {
         SaveMode::Overwrite
             if dynamic.eq_ignore_ascii_case("dynamic") && !task.partition_by.is_empty() =>
@@ -254,7 +257,7 @@ fn partition_columns(names: &[String], schema: &[Field]) -> Result<Vec<usize>, S
 fn check_columns(task: &WriteTask, schema: &[Field]) -> Result<(), SparkError> {
     let mut names = BTreeSet::new();
     if let Some(field) = schema.iter().find(|field| !names.insert(field.name.to_lowercase())) {
-        let name = plan::quote_name(&field.name);
+        let name = plan::quote_name(&field.name.to_lowercase());
         let message = format!(
             "The column {name} already exists. Choose another name or rename the existing column."
         );

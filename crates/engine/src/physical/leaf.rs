@@ -84,10 +84,14 @@ fn rows(plan: &Arc<dyn ExecutionPlan>, memory: &MemorySourceConfig) -> Result<Pi
     let schema = plan.schema();
     let task = |batches: &Vec<RecordBatch>| {
         let mut writer = StreamWriter::try_new(Vec::new(), &schema)?;
+        // A limit that the optimizer moved into the scan holds for each partition; the task would not know of it.
+        let mut left = plan.fetch().unwrap_or(usize::MAX);
         for batch in batches {
+            let batch = batch.slice(0, left.min(batch.num_rows()));
+            left -= batch.num_rows();
             let batch = match memory.projection() {
                 Some(columns) => batch.project(columns)?,
-                None => batch.clone(),
+                None => batch,
             };
             writer.write(&batch)?;
         }

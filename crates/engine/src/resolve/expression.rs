@@ -323,7 +323,7 @@ impl Resolver<'_> {
                 let message = format!(
                     "Can't extract a value from {shown}. Need a complex type [STRUCT, ARRAY, MAP] but got {found}."
                 );
-                let parameters = [("child", shown.as_str()), ("other", &found)];
+                let parameters = [("base", shown.as_str()), ("other", &found)];
                 Err(error::analysis("INVALID_EXTRACT_BASE_FIELD_TYPE", message, &parameters))
             }
         }

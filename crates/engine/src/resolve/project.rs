@@ -129,11 +129,15 @@ impl Resolver<'_> {
         items: &[Expr],
         position: usize,
     ) -> Result<Resolved> {
-        if items.iter().filter(|item| self.generator(item).is_some()).count() > 1 {
+        let count = items.iter().filter(|item| self.generator(item).is_some()).count();
+        if count > 1 {
+            let message = format!(
+                "The generator is not supported: only one generator allowed per SELECT clause but found {count}."
+            );
             return Err(error::analysis(
                 "UNSUPPORTED_GENERATOR.MULTI_GENERATOR",
-                "The generator is not supported: only one generator allowed per SELECT clause but found 2 or more.",
-                &[],
+                message,
+                &[("num", &count.to_string())],
             ));
         }
         let Some(generator) = self.generator(&items[position]) else {

@@ -16,7 +16,8 @@ impl Resolver<'_> {
             let message = format!(
                 "Number of column aliases does not match number of columns. Number of column aliases: {got}; number of columns: {expected}."
             );
-            return Err(error::analysis("ASSIGNMENT_ARITY_MISMATCH", message, &[]));
+            let parameters = [("numExpr", got.as_str()), ("numTarget", &expected)];
+            return Err(error::analysis("ASSIGNMENT_ARITY_MISMATCH", message, &parameters));
         }
         let items = input.scope.columns.iter().zip(names).map(|(column, name)| named(column, name));
         let items = items.collect();

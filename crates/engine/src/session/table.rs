@@ -208,6 +208,10 @@ impl Session {
         } else {
             insert.columns.to_vec()
         };
+        let unknown = |target: &&String| !table.schema.iter().any(|f| same(&f.name, target));
+        if let Some(target) = targets.iter().find(unknown) {
+            return Err(not_of_table(target, &table.schema));
+        }
         if targets.len() != analyzed.schema.len() {
             return Err(arity(table, &targets, &analyzed.schema));
         }
@@ -253,8 +257,12 @@ impl Session {
             (true, SaveMode::Ignore) => return Ok(()),
             (true, SaveMode::ErrorIfExists) => return Err(already_exists(name)),
             (true, SaveMode::Append) => {
-                let (columns, partition) = (&[][..], &[][..]);
+                // By name, other than `insertInto`, which goes by position.
                 let input = &write.input;
+                let analyzed = self.analyze(input, run).await?;
+                let columns: Vec<String> =
+                    analyzed.schema.iter().map(|field| field.name.clone()).collect();
+                let (columns, partition) = (columns.as_slice(), &[][..]);
                 let insert = Insert { table: name, columns, input, overwrite: false, partition };
                 return self.insert(insert, run).await;
             }
@@ -290,6 +298,17 @@ pub(super) fn option<'o>(options: &'o [(String, String)], key: &str) -> Option<&
         .iter()
         .find(|(known, _)| known.eq_ignore_ascii_case(key))
         .map(|(_, value)| value.as_str())
+}
+
+fn not_of_table(column: &str, schema: &[Field]) -> SparkError {
+    let object = plan::quote_name(column);
+    let names: Vec<_> = schema.iter().map(|field| plan::quote_name(&field.name)).collect();
+    let proposal = names.join(", ");
+    let message = format!(
+        "A column, variable, or function parameter with name {object} cannot be resolved. Did you mean one of the following? [{proposal}]."
+    );
+    let parameters = [("objectName", object.as_str()), ("proposal", &proposal)];
+    SparkError::analysis("UNRESOLVED_COLUMN.WITH_SUGGESTION", message, &parameters)
 }
 
 fn arity(table: &Table, targets: &[String], schema: &[Field]) -> SparkError {
