@@ -4,7 +4,7 @@ use crate::application::{Application, Program};
 use crate::manifest;
 use anyhow::{Context, Result, bail};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use model::conf::Conf;
 use std::path::{Path, PathBuf};
 
@@ -80,7 +80,7 @@ pub(crate) struct StatusArguments {
 /// `spark-submit`'s flags that become settings.
 #[derive(Debug, Args)]
 pub(crate) struct SettingArguments {
-    /// Where executors run: local, local[N], local[*], local-cluster[executors,cores,memoryMiB].
+    /// Where executors run: `local`, `local[N]`, `local[*]`, `local-cluster[executors,cores,memoryMiB]`.
     #[arg(long, value_name = "MASTER")]
     pub master: Option<String>,
     /// Name of the application.
@@ -210,6 +210,31 @@ fn extension(path: &Path) -> String {
     path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
 }
 
+/// Flags of `run` that take no value.
+const SWITCHES: &[&str] = &["-v", "--verbose", "-h", "--help", "-V", "--version"];
+
+/// Reads the command line. What follows the program's file is the program's, also if it looks like a flag of ours.
+pub(crate) fn read(mut words: Vec<String>) -> Result<Arguments, clap::Error> {
+    if matches!(words.get(1).map(String::as_str), Some("run" | "submit"))
+        && let Some(file) = position_of_file(&words)
+    {
+        words.insert(file + 1, "--".to_owned());
+    }
+    Arguments::try_parse_from(words)
+}
+
+/// The first word of `run` that is neither a flag nor a flag's value.
+fn position_of_file(words: &[String]) -> Option<usize> {
+    let mut at = 2;
+    while let Some(word) = words.get(at) {
+        if !word.starts_with('-') {
+            return Some(at);
+        }
+        at += if SWITCHES.contains(&word.as_str()) || word.contains('=') { 1 } else { 2 };
+    }
+    None
+}
+
 /// A wrong command line as one line: what is wrong, and the nearest thing that is right.
 pub(crate) fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
@@ -223,6 +248,10 @@ pub(crate) fn one_line(error: &clap::Error) -> String {
                 Some(ContextValue::Strings(near)) => near.first().cloned(),
                 _ => None,
             });
+    let near = near.or_else(|| match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(given)) => nearest_command(given),
+        _ => None,
+    });
     let missing = match (error.kind(), error.get(ContextKind::InvalidArg)) {
         (ErrorKind::MissingRequiredArgument, Some(ContextValue::Strings(names))) => {
             format!(" {}", names.join(", "))
@@ -235,9 +264,23 @@ pub(crate) fn one_line(error: &clap::Error) -> String {
     }
 }
 
+fn nearest_command(given: &str) -> Option<String> {
+    let commands = Arguments::command();
+    let names = commands
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set())
+        .map(clap::Command::get_name);
+    let near = names.map(|name| (strsim::damerau_levenshtein(name, given), name)).min()?;
+    (near.0 <= 2).then(|| near.1.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(words: &[&str]) -> Result<Arguments, clap::Error> {
+        read(words.iter().map(ToString::to_string).collect())
+    }
 
     fn conf(arguments: &[&str]) -> Conf {
         let all = ["firesteel", "server"].iter().chain(arguments);
@@ -270,8 +313,7 @@ mod tests {
 
     #[test]
     fn a_wrong_flag_is_one_line_with_the_nearest_right_one() {
-        let wrong =
-            |arguments: &[&str]| one_line(&Arguments::try_parse_from(arguments).unwrap_err());
+        let wrong = |words: &[&str]| one_line(&parse(words).unwrap_err());
         assert_eq!(
             wrong(&["firesteel", "server", "--mster", "local"]),
             "unexpected argument '--mster' found; did you mean --master?"
@@ -286,10 +328,10 @@ mod tests {
     #[test]
     fn a_program_s_own_flags_are_its_own() {
         let arguments =
-            Arguments::try_parse_from(["firesteel", "run", "--name", "n", "a.py", "--name", "x"])
+            parse(&["firesteel", "run", "--name", "n", "-v", "a.py", "--name", "x", "--", "y"])
                 .unwrap();
         let Command::Run(run) = arguments.command else { panic!() };
         assert_eq!(run.settings.name.as_deref(), Some("n"));
-        assert_eq!(run.arguments, ["--name", "x"]);
+        assert_eq!(run.arguments, ["--name", "x", "--", "y"]);
     }
 }

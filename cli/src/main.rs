@@ -14,14 +14,15 @@ mod status;
 use anyhow::{Context, Result};
 use application::Application;
 use arguments::{Arguments, Command};
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let arguments = match arguments::read(words) {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() => return fail(arguments::one_line(&error), 2),
         Err(help) => {

@@ -26,14 +26,20 @@ pub fn sql_name(name: &str, args: &[String]) -> String {
         ("like", [value, pattern, escape]) => format!("{value} LIKE {pattern} ESCAPE '{escape}'"),
         ("ilike", [value, pattern]) => format!("ilike({value}, {pattern})"),
         ("rlike" | "regexp" | "regexp_like", [value, pattern]) => {
-            let function = if lower == "regexp_like" { "REGEXP_LIKE" } else { "RLIKE" };
-            format!("{function}({value}, {pattern})")
+            format!("{}({value}, {pattern})", lower.to_uppercase())
         }
         ("between", [value, low, high]) => format!("between({value}, {low}, {high})"),
         ("isnull", [only]) => format!("({only} IS NULL)"),
         ("isnotnull", [only]) => format!("({only} IS NOT NULL)"),
         ("when", branches) => case(branches),
         ("if", [condition, then, otherwise]) => format!("(IF({condition}, {then}, {otherwise}))"),
+        _ => function_name(&lower, args),
+    }
+}
+
+/// The text of a call that is written as one: `name(arguments)`, with what Spark adds, leaves out or writes in capitals.
+fn function_name(lower: &str, args: &[String]) -> String {
+    match (lower, args) {
         ("count", [star]) if star == "*" => "count(1)".to_owned(),
         ("mean", [only]) => format!("avg({only})"),
         ("extract", [field, source]) => format!("extract({field} FROM {source})"),
@@ -58,14 +64,27 @@ pub fn sql_name(name: &str, args: &[String]) -> String {
             [value],
         ) => format!("CAST({value} AS {})", lower.to_uppercase()),
         ("decimal", [value]) => format!("CAST({value} AS DECIMAL(10,0))"),
-        ("ceil" | "ceiling", args) => format!("{}({})", lower.to_uppercase(), args.join(", ")),
-        ("floor", args) => format!("FLOOR({})", args.join(", ")),
+        ("ceil" | "ceiling" | "floor" | "hypot", args)
+            if (lower == "hypot") == (args.len() == 2) =>
+        {
+            format!("{}({})", lower.to_uppercase(), args.join(", "))
+        }
+        ("e" | "pi" | "spark_partition_id", []) => format!("{}()", lower.to_uppercase()),
+        ("current_database", []) => "current_schema()".to_owned(),
+        ("dateadd", args) => format!("date_add({})", args.join(", ")),
+        ("position", [part, text]) => format!("position({part}, {text}, 1)"),
+        ("regexp_extract_all", [text, pattern]) => format!("{lower}({text}, {pattern}, 1)"),
+        ("regexp_instr", [text, pattern]) => format!("{lower}({text}, {pattern}, 0)"),
+        ("listagg" | "string_agg", [value]) => format!("{lower}({value}, NULL)"),
+        ("trim", [what, text]) => format!("TRIM(BOTH {what} FROM {text})"),
+        ("ltrim", [what, text]) => format!("TRIM(LEADING {what} FROM {text})"),
+        ("rtrim", [what, text]) => format!("TRIM(TRAILING {what} FROM {text})"),
         (
             "ln" | "log10" | "log2" | "log1p" | "exp" | "sqrt" | "cbrt" | "sin" | "cos" | "tan"
             | "sinh" | "cosh" | "tanh" | "asin" | "acos" | "atan" | "asinh" | "acosh" | "atanh"
             | "expm1" | "cot" | "sec" | "csc" | "degrees" | "radians" | "atan2" | "log",
             args,
-        ) => upper_where_spark_does(&lower, args),
+        ) => upper_where_spark_does(lower, args),
         (name, args) => format!("{name}({})", args.join(", ")),
     }
 }

@@ -393,10 +393,8 @@ impl Call<'_> {
         let allowed = match (from, target) {
             (DataType::Null, _) => true,
             (DataType::List(_) | DataType::Map(..) | DataType::Struct(_), _) => false,
-            // A number is not made narrower behind the user's back; a constant that fits is no harm.
-            (from, to) if is_numeric(from) && is_numeric(to) => {
-                !self.ctx.ansi || self.integer(index).is_some() || widens(from, to)
-            }
+            // Also to a narrower type: a value that does not fit is an error then.
+            (from, to) if is_numeric(from) && is_numeric(to) => true,
             (from, DataType::Utf8) => *from != DataType::Binary || !self.ctx.ansi,
             (DataType::Utf8, _) => true,
             (DataType::Date32, DataType::Timestamp(..)) => true,
@@ -408,21 +406,6 @@ impl Call<'_> {
         }
         self.cast(index, target)
     }
-}
-
-fn widens(from: &DataType, to: &DataType) -> bool {
-    fn rank(data_type: &DataType) -> u8 {
-        match data_type {
-            DataType::Int8 => 0,
-            DataType::Int16 => 1,
-            DataType::Int32 => 2,
-            DataType::Int64 => 3,
-            DataType::Decimal128(..) => 4,
-            DataType::Float32 => 5,
-            _ => 6,
-        }
-    }
-    rank(from) <= rank(to)
 }
 
 fn shape(parameters: &str) -> (usize, Vec<u8>, bool) {

@@ -3,6 +3,8 @@
 mod client;
 mod server;
 mod source;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use client::Peers;
 pub(crate) use server::Server;

@@ -317,7 +317,8 @@ impl Resolver<'_> {
             }
         })?;
         if problem.is_some() {
-            return Err(error::missing_aggregation(&item.name));
+            let grouped = !aggregation.keys.is_empty() || aggregation.sets.is_some();
+            return Err(error::missing_aggregation(&item.name, grouped));
         }
         for function in found {
             if !aggregation.functions.iter().any(|(known, _)| *known == function) {

@@ -107,7 +107,12 @@ pub(crate) fn table_not_found(name: &[String]) -> SparkError {
     SparkError::analysis("TABLE_OR_VIEW_NOT_FOUND", message, &parameters)
 }
 
-pub(super) fn missing_aggregation(expression: &str) -> Stop {
+/// A column beside aggregates that is no key; `grouped` says whether there are keys at all.
+pub(super) fn missing_aggregation(expression: &str, grouped: bool) -> Stop {
+    if !grouped {
+        let message = "The query does not include a GROUP BY clause. Add GROUP BY or turn it into the window functions using OVER clauses.";
+        return SparkError::analysis("MISSING_GROUP_BY", message, &[]).into();
+    }
     let (quoted, any) = (format!("\"{expression}\""), format!("\"any_value({expression})\""));
     let message = format!(
         "The non-aggregating expression {quoted} is based on columns which are not participating in the GROUP BY clause.\nAdd the columns or the expression to the GROUP BY, aggregate the expression, or use {any} if you do not care which of the values within a group is returned."

@@ -39,7 +39,7 @@ impl Resolver<'_> {
         if let Some(wrong) =
             values.iter().find(|value| super::aggregate::has_aggregate(&value.expr))
         {
-            return Err(error::missing_aggregation(&wrong.name));
+            return Err(error::missing_aggregation(&wrong.name, true));
         }
         let mut items = values;
         let plan = self.extract_windows(input.plan, &mut items)?;

@@ -283,12 +283,15 @@ fn strings(values: impl Iterator<Item = Option<String>>) -> ArrayRef {
 }
 
 /// Lists of at most one text each.
-fn namespaces(values: impl Iterator<Item = Option<String>>) -> ArrayRef {
+/// Spark gives a temporary view a namespace of no parts, and a built-in function none at all.
+fn namespaces(values: impl Iterator<Item = Option<Vec<String>>>) -> ArrayRef {
     let mut builder = arrow::array::ListBuilder::new(arrow::array::StringBuilder::new());
     for value in values {
         match value {
-            Some(value) => {
-                builder.values().append_value(value);
+            Some(parts) => {
+                for part in parts {
+                    builder.values().append_value(part);
+                }
                 builder.append(true);
             }
             None => builder.append(false),
@@ -313,7 +316,7 @@ fn tables(listed: &[Listed]) -> Answer {
     let arrays = vec![
         strings(listed.iter().map(|t| Some(t.name.clone()))),
         strings(listed.iter().map(catalogue)),
-        namespaces(listed.iter().map(|t| t.database.clone())),
+        namespaces(listed.iter().map(|t| Some(t.database.iter().cloned().collect()))),
         strings(listed.iter().map(|t| t.description.clone())),
         strings(listed.iter().map(|t| Some(t.kind.to_owned()))),
         Arc::new(BooleanArray::from(listed.iter().map(|t| t.temporary).collect::<Vec<_>>()))

@@ -73,10 +73,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
     with("substr", "xi?i", substring),
     with("left", "xi", left),
     kernel("right", "si", RIGHT),
-    kernel("trim", "s?s", TRIM),
+    with("trim", "s?s", |call| Ok(trimmed(call, TRIM))),
     kernel("btrim", "s?s", TRIM),
-    kernel("ltrim", "s?s", LTRIM),
-    kernel("rtrim", "s?s", RTRIM),
+    with("ltrim", "s?s", |call| Ok(trimmed(call, LTRIM))),
+    with("rtrim", "s?s", |call| Ok(trimmed(call, RTRIM))),
     with("lpad", "xi?x", |call| pad(call, LPAD)),
     with("rpad", "xi?x", |call| pad(call, RPAD)),
     kernel(
@@ -189,7 +189,7 @@ const ELT: Kernel = Kernel::new(
 .nulls(Nulls::Possible);
 
 pub(super) const KERNELS: &[Kernel] =
-    &[LPAD, RPAD, CONCAT, CONCAT_WS, SUBSTRING, FORMAT, FORMAT_NUMBER, REVERSE, ELT];
+    &[LPAD, RPAD, CONCAT, CONCAT_WS, SUBSTRING, FORMAT, FORMAT_NUMBER, REVERSE, ELT, LTRIM, RTRIM];
 
 /// A count from a number that may be negative.
 fn size(count: i32) -> usize {
@@ -406,6 +406,13 @@ fn substrings(args: &Args<'_>) -> Result<ArrayRef> {
 }
 
 /// The second argument, if any, holds the characters to remove; otherwise spaces go.
+/// With two arguments Spark has the letters first and the text second; `btrim` has it the other way round.
+fn trimmed(mut call: Call<'_>, kernel: Kernel) -> Expr {
+    call.args.reverse();
+    call.types.reverse();
+    call.apply(kernel)
+}
+
 fn trim(args: &Args<'_>, (start, end): (bool, bool)) -> Result<ArrayRef> {
     let texts = args.strings(0)?;
     let sets = if args.len() > 1 { Some(args.strings(1)?) } else { None };

@@ -22,6 +22,8 @@ fn strings() {
     check("right", &[s("Spark SQL"), i(3)], "string SQL");
     check("trim", &[s("    SparkSQL   ")], "string SparkSQL");
     check("ltrim", &[s("  a ")], "string a ");
+    check("ltrim", &[s("x"), s("xxax")], "string ax");
+    check("btrim", &[s("xxax"), s("x")], "string a");
     check("lpad", &[s("hi"), i(5), s("??")], "string ???hi");
     check("rpad", &[s("hi"), i(1), s("??")], "string h");
     check("lpad", &[s("hi"), i(5)], "string    hi");

@@ -27,7 +27,7 @@ macro_rules! keys {
 
 keys! {
     APP_NAME: String = "spark.app.name", None, Static, Honoured, "Name of the application.";
-    MASTER: String = "spark.master", Some("local[*]"), Static, Honoured, "Where executors run: local, local[N], local[*], local-cluster[executors,cores,memoryMiB].";
+    MASTER: String = "spark.master", Some("local[*]"), Static, Honoured, "Where executors run: `local`, `local[N]`, `local[*]`, `local-cluster[executors,cores,memoryMiB]`.";
     DRIVER_MEMORY: ByteSize = "spark.driver.memory", Some("1g"), Static, Honoured, "Memory of the driver.";
     EXECUTOR_MEMORY: ByteSize = "spark.executor.memory", Some("1g"), Static, Honoured, "Memory of an executor, shared by its tasks.";
     EXECUTOR_CORES: u32 = "spark.executor.cores", Some("1"), Static, Honoured, "Task slots of an executor.";

@@ -1,0 +1,146 @@
+//! A server and its peers on loopback: what was written arrives, and nothing else does.
+
+use super::client::{Fetched, Remote};
+use super::{Blocks, Locations, Peers, Server};
+use engine::{BlockSource, Wanted};
+use model::{
+    ApplicationId, Attempt, BlockProblem, Epoch, Fingerprint, MapOutput, MapOutputId, ShuffleId,
+    StageId, TaskFailure, TaskId, VolumeId,
+};
+use proto::Token;
+use shuffle::{Catalogue, MapOutputWriter, OutputAttempt, Summary, Volume, WriterOptions};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Larger than one piece of a transfer.
+const LARGE: usize = (3 << 20) + 17;
+
+struct World {
+    directory: tempfile::TempDir,
+    output: Arc<MapOutput>,
+    server: Server,
+}
+
+/// An executor that serves one output: an empty block, a small one, a large one.
+async fn world() -> World {
+    let directory = tempfile::tempdir().unwrap();
+    let volume =
+        Volume::create(directory.path(), VolumeId("v".into()), ApplicationId("a".into())).unwrap();
+    let id = MapOutputId { shuffle: ShuffleId(Fingerprint([7; 32])), map: 0 };
+    let attempt = Attempt { task: TaskId { stage: StageId(0), partition: 0 }, number: 0 };
+    let named = OutputAttempt { id, attempt, epoch: Epoch(1) };
+    let mut writer = MapOutputWriter::new(&volume, named, 3, WriterOptions::default());
+    writer.append(1, b"small".to_vec()).unwrap();
+    writer.append(2, vec![42; LARGE]).unwrap();
+    let output = writer.commit(Summary::default()).unwrap().into_output();
+    let catalogue = Arc::new(Catalogue::new([volume]));
+    let server = Server::start("127.0.0.1", token("right"), catalogue).await.unwrap();
+    World { directory, output: Arc::new(output), server }
+}
+
+fn token(text: &str) -> Token {
+    Token::new(text).unwrap()
+}
+
+impl World {
+    /// An executor elsewhere, which mounts nothing.
+    fn elsewhere(&self) -> Blocks {
+        let locations = Locations::default();
+        locations.set(VolumeId("v".into()), vec![self.server.address.clone()]);
+        Blocks {
+            catalogue: Arc::new(Catalogue::new([])),
+            peers: Peers::new(token("right")),
+            locations: Arc::new(locations),
+        }
+    }
+
+    fn wanted(&self, reader: u32) -> Wanted {
+        Wanted { output: Arc::clone(&self.output), reader }
+    }
+
+    fn remote(&self, reader: u32) -> Remote {
+        let output = self.output.as_ref();
+        Remote {
+            output: output.into(),
+            volume: output.volume.clone(),
+            reader,
+            bytes: output.block_bytes[reader as usize],
+        }
+    }
+}
+
+fn problem(failure: &TaskFailure) -> BlockProblem {
+    match failure {
+        TaskFailure::FetchFailed { problem, .. } => *problem,
+        other => panic!("{other}"),
+    }
+}
+
+/// The one file of the output.
+fn file(root: &Path) -> std::path::PathBuf {
+    let shuffle = root.join(Fingerprint([7; 32]).to_string());
+    std::fs::read_dir(shuffle).unwrap().next().unwrap().unwrap().path()
+}
+
+#[tokio::test]
+async fn blocks_arrive_as_they_were_written_in_the_order_asked_for() {
+    let world = world().await;
+    let blocks = world.elsewhere();
+    let wanted = [world.wanted(2), world.wanted(0), world.wanted(1), world.wanted(1)];
+    let fetched = blocks.fetch(&wanted).await.unwrap();
+    assert_eq!(fetched[0], vec![42; LARGE]);
+    assert_eq!(fetched[1], "");
+    assert_eq!(fetched[2], "small");
+    assert_eq!(fetched[3], "small");
+}
+
+#[tokio::test]
+async fn who_has_another_token_gets_nothing() {
+    let world = world().await;
+    let peers = Peers::new(token("wrong"));
+    let refused = peers.fetch(&world.server.address, &world.remote(1)).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied);
+}
+
+#[tokio::test]
+async fn a_damaged_block_is_a_fetch_failure_that_says_so() {
+    let world = world().await;
+    let path = file(world.directory.path());
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[2] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let failure = world.elsewhere().fetch(&[world.wanted(1)]).await.unwrap_err();
+    assert_eq!(problem(&failure), BlockProblem::Damaged);
+}
+
+#[tokio::test]
+async fn an_output_of_another_attempt_is_missing() {
+    let world = world().await;
+    let mut other = world.remote(1);
+    other.output.attempt.number = 1;
+    let peers = Peers::new(token("right"));
+    match peers.fetch(&world.server.address, &other).await.unwrap() {
+        Fetched::Refused { problem, .. } => assert_eq!(problem, BlockProblem::Missing),
+        Fetched::Block(_) => panic!("the bytes of another attempt were served"),
+    }
+}
+
+#[tokio::test]
+async fn a_volume_that_nobody_serves_is_unreachable() {
+    let world = world().await;
+    let mut blocks = world.elsewhere();
+    blocks.locations = Arc::default();
+    let failure = blocks.fetch(&[world.wanted(1)]).await.unwrap_err();
+    assert_eq!(problem(&failure), BlockProblem::Unreachable);
+}
+
+#[tokio::test]
+async fn a_peer_that_is_gone_is_unreachable() {
+    let world = world().await;
+    let blocks = world.elsewhere();
+    assert!(blocks.fetch(&[world.wanted(1)]).await.is_ok());
+    let wanted = world.wanted(1);
+    drop(world);
+    let failure = blocks.fetch(&[wanted]).await.unwrap_err();
+    assert_eq!(problem(&failure), BlockProblem::Unreachable);
+}
