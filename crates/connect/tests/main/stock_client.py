@@ -1,6 +1,7 @@
 """What a PySpark program does first, against the fake backend of `fake.rs`; its address is the only argument."""
 
 import faulthandler
+import os
 import sys
 import threading
 import time
@@ -107,3 +108,7 @@ df.unpersist()
 df.createOrReplaceTempView("v")
 df.write.mode("overwrite").parquet("/nowhere")
 spark.stop()
+
+# The copies are left to the end of the process: the client's `__del__` can wait for a lock that grpc holds in the same thread.
+sys.stdout.flush()
+os._exit(0)
