@@ -67,12 +67,11 @@ pub(crate) async fn run(
     if let Service::Connect { .. } = service {
         say_address(&addresses)?;
     }
-    let pods = Executors::new(
-        executor_template(conf, &id, &token, &addresses, &home)?,
-        conf,
-        master.executors,
-        log,
-    )?;
+    let mut template = executor_template(conf, &id, &token, &addresses, &home)?;
+    if let Some(memory) = master.memory {
+        template.memory_bytes = memory.0;
+    }
+    let pods = Executors::new(template, conf, master.executors, log)?;
     let progress =
         Progress::on_terminal(conf.get(&conf::UI_SHOW_PROGRESS)? && service == Service::Program);
     let mut manager = Manager { executors: pods, progress, stop, end: None };
@@ -128,8 +127,6 @@ fn executor_template(
     addresses: &Addresses,
     home: &Home,
 ) -> Result<executor::Settings> {
-    let memory =
-        application::master(&conf.get(&conf::MASTER)?).ok().and_then(|master| master.memory);
     Ok(executor::Settings {
         application: ApplicationId(id.to_owned()),
         executor: ExecutorId(0),
@@ -137,7 +134,7 @@ fn executor_template(
         token: token.to_owned(),
         epoch: EPOCH,
         slots: 1,
-        memory_bytes: memory.unwrap_or(conf.get(&conf::EXECUTOR_MEMORY)?).0,
+        memory_bytes: conf.get(&conf::EXECUTOR_MEMORY)?.0,
         volume: executor::Mount {
             volume: VolumeId("shared".into()),
             path: home.path().join("shuffle"),

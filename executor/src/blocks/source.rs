@@ -70,27 +70,18 @@ impl Blocks {
         Ok(found.pop().unwrap_or_default())
     }
 
-    /// Reads blocks of volumes that are mounted here. One that is damaged is read again once: the disk may have been at fault.
+    /// Reads blocks of volumes that are mounted here. What is wrong has been read twice by then.
     async fn read(&self, blocks: Vec<Wanted>) -> Result<Vec<Bytes>, TaskFailure> {
         let catalogue = Arc::clone(&self.catalogue);
         let read = tokio::task::spawn_blocking(move || {
-            let one = |wanted: &Wanted| {
-                let read = || catalogue.read_block(&wanted.output, wanted.reader);
-                let block = match read() {
-                    Some(Err(_)) => read(),
-                    first => first,
-                };
-                match block {
-                    Some(Ok(block)) => Ok(block.into()),
-                    Some(Err(error)) => {
-                        Err(failure(&wanted.output, error.problem(), chain(&error)))
-                    }
-                    None => Err(failure(
-                        &wanted.output,
-                        BlockProblem::Unreachable,
-                        "its volume is not mounted".into(),
-                    )),
-                }
+            let one = |wanted: &Wanted| match catalogue.read_block(&wanted.output, wanted.reader) {
+                Some(Ok(block)) => Ok(block.into()),
+                Some(Err(error)) => Err(failure(&wanted.output, error.problem(), chain(&error))),
+                None => Err(failure(
+                    &wanted.output,
+                    BlockProblem::Unreachable,
+                    "its volume is not mounted".into(),
+                )),
             };
             blocks.iter().map(one).collect()
         });
