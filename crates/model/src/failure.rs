@@ -1,23 +1,17 @@
 //! Why a task ended without success. The scheduler decides by these, so they are data from where they happen to where they count.
 
-use crate::{Attempt, MapOutputId, VolumeId};
+use crate::{Attempt, MapOutput, MapOutputId, VolumeId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Why an attempt failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TaskFailure {
-    /// A map output could not be read: its writer must run again. Does not count against this task.
+    /// Map outputs could not be read: their writers must run again. Does not count against this task.
     FetchFailed {
-        /// The map output.
-        output: MapOutputId,
-        /// The attempt whose bytes were to be read.
-        written_by: Attempt,
-        /// Where they were to be read.
-        volume: VolumeId,
-        /// What was wrong.
-        problem: BlockProblem,
-        /// The same for people.
+        /// All that the reader found to be so, the one that it met first in front. Never empty.
+        unreadable: Vec<Unreadable>,
+        /// What was wrong with the first, for people.
         message: String,
     },
     /// The executor went away. `app_caused`: by something the program did (a crash, out of memory), so that it counts.
@@ -48,6 +42,27 @@ pub enum TaskFailure {
     },
 }
 
+/// A map output that a reader could not read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreadable {
+    /// The map output.
+    pub output: MapOutputId,
+    /// The attempt whose bytes were to be read.
+    pub written_by: Attempt,
+    /// Where they were to be read.
+    pub volume: VolumeId,
+    /// What was wrong.
+    pub problem: BlockProblem,
+}
+
+impl Unreadable {
+    /// What is wrong with an output.
+    pub fn new(output: &MapOutput, problem: BlockProblem) -> Self {
+        let MapOutput { id, attempt, volume, .. } = output;
+        Self { output: *id, written_by: *attempt, volume: volume.clone(), problem }
+    }
+}
+
 /// What was wrong with a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BlockProblem {
@@ -73,12 +88,16 @@ impl TaskFailure {
 impl fmt::Display for TaskFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::FetchFailed { output, written_by, volume, message, .. } => {
-                let map = output.map;
-                write!(
-                    f,
-                    "map output {map} of {written_by} on volume {volume} could not be read: {message}"
-                )
+            Self::FetchFailed { unreadable, message } => {
+                let more = unreadable.len().saturating_sub(1);
+                if let Some(Unreadable { output, written_by, volume, .. }) = unreadable.first() {
+                    let map = output.map;
+                    write!(f, "map output {map} of {written_by} on volume {volume}")?;
+                }
+                match more {
+                    0 => write!(f, " could not be read: {message}"),
+                    more => write!(f, " (and {more} more) could not be read: {message}"),
+                }
             }
             Self::ExecutorLost { reason, .. } => write!(f, "the executor was lost: {reason}"),
             Self::Raised { message, .. } | Self::Hopeless { message } => f.write_str(message),

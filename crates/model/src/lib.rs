@@ -7,7 +7,7 @@ mod size;
 
 pub mod conf;
 
-pub use failure::{BlockProblem, TaskFailure};
+pub use failure::{BlockProblem, TaskFailure, Unreadable};
 pub use id::{
     ApplicationId, Attempt, Epoch, ExecutorId, Fingerprint, JobId, ParseFingerprintError,
     ShuffleId, StageId, TaskId, VolumeId,

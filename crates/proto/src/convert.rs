@@ -4,7 +4,7 @@
 use crate::pb;
 use model::{
     Attempt, BlockProblem, Epoch, Fingerprint, MapOutput, MapOutputId, ShuffleId, StageId,
-    TaskFailure, TaskId, VolumeId,
+    TaskFailure, TaskId, Unreadable, VolumeId,
 };
 
 /// A field of a message that is missing or cannot be what it should.
@@ -98,7 +98,7 @@ impl From<(VolumeId, Vec<MapOutput>)> for pb::Inventory {
     }
 }
 
-impl From<BlockProblem> for pb::fetch_failed::Problem {
+impl From<BlockProblem> for pb::unreadable::Problem {
     fn from(problem: BlockProblem) -> Self {
         match problem {
             BlockProblem::Missing => Self::Missing,
@@ -108,15 +108,15 @@ impl From<BlockProblem> for pb::fetch_failed::Problem {
     }
 }
 
-impl TryFrom<pb::fetch_failed::Problem> for BlockProblem {
+impl TryFrom<pb::unreadable::Problem> for BlockProblem {
     type Error = BadField;
 
-    fn try_from(problem: pb::fetch_failed::Problem) -> Result<Self, BadField> {
+    fn try_from(problem: pb::unreadable::Problem) -> Result<Self, BadField> {
         match problem {
-            pb::fetch_failed::Problem::Missing => Ok(Self::Missing),
-            pb::fetch_failed::Problem::Damaged => Ok(Self::Damaged),
-            pb::fetch_failed::Problem::Unreachable => Ok(Self::Unreachable),
-            pb::fetch_failed::Problem::Unspecified => Err(BadField("FetchFailed.problem")),
+            pb::unreadable::Problem::Missing => Ok(Self::Missing),
+            pb::unreadable::Problem::Damaged => Ok(Self::Damaged),
+            pb::unreadable::Problem::Unreachable => Ok(Self::Unreachable),
+            pb::unreadable::Problem::Unspecified => Err(BadField("Unreadable.problem")),
         }
     }
 }
@@ -125,16 +125,9 @@ impl From<TaskFailure> for pb::Failure {
     fn from(failure: TaskFailure) -> Self {
         use pb::failure::Kind;
         let kind = match failure {
-            TaskFailure::FetchFailed { output, written_by, volume, problem, message } => {
-                let MapOutputId { shuffle, map } = output;
-                Kind::FetchFailed(pb::FetchFailed {
-                    shuffle: shuffle_bytes(shuffle),
-                    map,
-                    written_by: Some(written_by.into()),
-                    volume: volume.0,
-                    problem: pb::fetch_failed::Problem::from(problem).into(),
-                    message,
-                })
+            TaskFailure::FetchFailed { unreadable, message } => {
+                let unreadable = unreadable.into_iter().map(pb::Unreadable::from).collect();
+                Kind::FetchFailed(pb::FetchFailed { unreadable, message })
             }
             TaskFailure::ExecutorLost { app_caused, reason } => {
                 Kind::ExecutorLost(pb::failure::Lost { app_caused, reason })
@@ -169,16 +162,42 @@ impl TryFrom<pb::Failure> for TaskFailure {
 impl TryFrom<pb::FetchFailed> for TaskFailure {
     type Error = BadField;
 
-    fn try_from(failed: pb::FetchFailed) -> Result<Self, BadField> {
-        let pb::FetchFailed { shuffle, map, written_by, volume, problem, message } = failed;
-        let problem = pb::fetch_failed::Problem::try_from(problem)
-            .map_err(|_| BadField("FetchFailed.problem"))?;
-        Ok(Self::FetchFailed {
-            output: MapOutputId { shuffle: shuffle_id(&shuffle, "FetchFailed.shuffle")?, map },
-            written_by: written_by.ok_or(BadField("FetchFailed.written_by"))?.into(),
-            volume: volume_id(volume, "FetchFailed.volume")?,
+    fn try_from(
+        pb::FetchFailed { unreadable, message }: pb::FetchFailed,
+    ) -> Result<Self, BadField> {
+        if unreadable.is_empty() {
+            return Err(BadField("FetchFailed.unreadable"));
+        }
+        let unreadable = unreadable.into_iter().map(Unreadable::try_from).collect::<Result<_, _>>();
+        Ok(Self::FetchFailed { unreadable: unreadable?, message })
+    }
+}
+
+impl From<Unreadable> for pb::Unreadable {
+    fn from(Unreadable { output, written_by, volume, problem }: Unreadable) -> Self {
+        let MapOutputId { shuffle, map } = output;
+        Self {
+            shuffle: shuffle_bytes(shuffle),
+            map,
+            written_by: Some(written_by.into()),
+            volume: volume.0,
+            problem: pb::unreadable::Problem::from(problem).into(),
+        }
+    }
+}
+
+impl TryFrom<pb::Unreadable> for Unreadable {
+    type Error = BadField;
+
+    fn try_from(unreadable: pb::Unreadable) -> Result<Self, BadField> {
+        let pb::Unreadable { shuffle, map, written_by, volume, problem } = unreadable;
+        let problem = pb::unreadable::Problem::try_from(problem)
+            .map_err(|_| BadField("Unreadable.problem"))?;
+        Ok(Self {
+            output: MapOutputId { shuffle: shuffle_id(&shuffle, "Unreadable.shuffle")?, map },
+            written_by: written_by.ok_or(BadField("Unreadable.written_by"))?.into(),
+            volume: volume_id(volume, "Unreadable.volume")?,
             problem: problem.try_into()?,
-            message,
         })
     }
 }
@@ -212,17 +231,13 @@ mod tests {
 
     #[test]
     fn a_failure_survives_the_wire() {
-        let fetch = |problem| TaskFailure::FetchFailed {
-            output: output().id,
-            written_by: attempt(),
-            volume: VolumeId("v".into()),
-            problem,
+        let fetch = |problems: &[BlockProblem]| TaskFailure::FetchFailed {
+            unreadable: problems.iter().map(|is| Unreadable::new(&output(), *is)).collect(),
             message: "gone".into(),
         };
         let cases = [
-            fetch(BlockProblem::Missing),
-            fetch(BlockProblem::Damaged),
-            fetch(BlockProblem::Unreachable),
+            fetch(&[BlockProblem::Missing]),
+            fetch(&[BlockProblem::Damaged, BlockProblem::Unreachable, BlockProblem::Missing]),
             TaskFailure::ExecutorLost { app_caused: true, reason: "OOMKilled".into() },
             TaskFailure::Raised { class: Some("DIVIDE_BY_ZERO".into()), message: "x / 0".into() },
             TaskFailure::Raised { class: None, message: String::new() },
@@ -248,12 +263,21 @@ mod tests {
             TaskFailure::try_from(pb::Failure { kind: None }),
             Err(BadField("Failure.kind"))
         );
-        let unspecified = pb::FetchFailed {
-            shuffle: vec![1; 32].into(),
-            written_by: Some(attempt().into()),
-            volume: "v".into(),
-            ..Default::default()
+        let good = pb::Unreadable::from(Unreadable::new(&output(), BlockProblem::Damaged));
+        let check = |unreadable, field| {
+            let failed = pb::FetchFailed { unreadable, message: String::new() };
+            assert_eq!(TaskFailure::try_from(failed), Err(BadField(field)));
         };
-        assert_eq!(TaskFailure::try_from(unspecified), Err(BadField("FetchFailed.problem")));
+        check(vec![], "FetchFailed.unreadable");
+        // Whichever it is.
+        for (bad, field) in [
+            (pb::Unreadable { problem: 0, ..good.clone() }, "Unreadable.problem"),
+            (pb::Unreadable { problem: 9, ..good.clone() }, "Unreadable.problem"),
+            (pb::Unreadable { shuffle: vec![1; 33].into(), ..good.clone() }, "Unreadable.shuffle"),
+            (pb::Unreadable { written_by: None, ..good.clone() }, "Unreadable.written_by"),
+            (pb::Unreadable { volume: String::new(), ..good.clone() }, "Unreadable.volume"),
+        ] {
+            check(vec![good.clone(), bad], field);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::event::{Command, DiscardReason, JobFailure, JobShape, StageShape};
 use crate::job::Job;
+use crate::recover::each;
 use crate::scheduler::Scheduler;
 use crate::stage::{Kind, Phase, Rounds, Stage};
 use crate::tasks::{TaskState, Tasks};
@@ -57,14 +58,14 @@ impl Scheduler {
         let shuffle_of = |&parent: &StageId| self.stages.get(parent)?.shuffle();
         let reads: Vec<ShuffleId> = parents.iter().filter_map(shuffle_of).collect();
         let unsure = self.shuffles.declare(shuffle, shape, &reads, self.epoch);
-        self.lose(unsure, DiscardReason::RolledBack, None);
+        self.lose(each(unsure, DiscardReason::RolledBack), None);
         let beyond: Vec<MapOutputId> = self
             .shuffles
             .outputs(shuffle)
             .map(|output| output.id)
             .filter(|id| id.map >= shape.partitions)
             .collect();
-        self.lose(beyond, DiscardReason::OutOfRange, None);
+        self.lose(each(beyond, DiscardReason::OutOfRange), None);
         let state = |map| match self.shuffles.output(MapOutputId { shuffle, map }) {
             Some(_) => TaskState::Done,
             None => TaskState::Pending,

@@ -4,7 +4,8 @@ use crate::event::{Command, DiscardReason, JobFailure};
 use crate::scheduler::Scheduler;
 use crate::stage::{Kind, Phase, Stage};
 use model::{
-    Attempt, BlockProblem, ExecutorId, MapOutputId, StageId, TaskFailure, TaskId, VolumeId,
+    Attempt, BlockProblem, ExecutorId, MapOutputId, StageId, TaskFailure, TaskId, Unreadable,
+    VolumeId,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -27,11 +28,12 @@ impl Scheduler {
     pub(crate) fn on_volume_lost(&mut self, volume: &VolumeId) {
         self.executors.lose_volume(volume);
         let outputs = self.shuffles.on_volume(volume);
-        self.lose(outputs, DiscardReason::VolumeLost, None);
+        self.lose(each(outputs, DiscardReason::VolumeLost), None);
     }
 
-    /// A task of `reader` could not read a map output. If that output still counts it is lost; the stage's round failed if the
-    /// attempt is of the current one, that is, was launched with what counts now.
+    /// A task of `reader` could not read map outputs. Those of them that still count are lost, all at once: one by one they would use
+    /// up the rounds of the stage. The stage's round failed if the attempt is of the current one, that is, was launched with what
+    /// counts now.
     pub(crate) fn on_fetch_failed(
         &mut self,
         now: Duration,
@@ -39,29 +41,38 @@ impl Scheduler {
         round: u32,
         failure: TaskFailure,
     ) {
-        let TaskFailure::FetchFailed { output: id, written_by, volume, problem, .. } = &failure
-        else {
-            return;
-        };
+        let TaskFailure::FetchFailed { unreadable, .. } = &failure else { return };
         let until = now + self.limits.resubmit_wait;
-        let output = self.shuffles.output(*id);
-        let lost = if output.is_none_or(|o| (o.attempt, &o.volume) != (*written_by, volume)) {
-            Vec::new() // it was lost before, and has perhaps been written again
-        } else if *problem == BlockProblem::Unreachable && !self.executors.is_mounted(volume) {
-            // Nobody can serve the others on it either. One by one they would use up the rounds of the stage.
-            self.shuffles.on_volume(volume)
-        } else {
-            vec![*id]
-        };
-        let reason = DiscardReason::Unreadable(*problem);
+        let lost = self.lost_with(unreadable);
         self.count_failed_round(reader, round, failure);
-        self.lose(lost, reason, Some(until));
+        self.lose(lost, Some(until));
         let Some(stage) = self.stages.get_mut(reader) else { return };
         if stage.rounds.round == round && stage.phase == Phase::Active {
             // Nothing was lost by that: the executor read what had not counted when the attempt was launched.
             stage.rounds.round += 1;
             self.set_phase(reader, Phase::Held { until });
         }
+    }
+
+    /// The outputs that are lost if these cannot be read.
+    fn lost_with(&self, unreadable: &[Unreadable]) -> Vec<(MapOutputId, DiscardReason)> {
+        let mut lost = Vec::new();
+        let mut volumes = BTreeSet::new();
+        for Unreadable { output: id, written_by, volume, problem } in unreadable {
+            let output = self.shuffles.output(*id);
+            if output.is_none_or(|o| (o.attempt, &o.volume) != (*written_by, volume)) {
+                continue; // it was lost before, and has perhaps been written again
+            }
+            let reason = DiscardReason::Unreadable(*problem);
+            let gone = *problem == BlockProblem::Unreachable && !self.executors.is_mounted(volume);
+            if !gone {
+                lost.push((*id, reason));
+            } else if volumes.insert(volume) {
+                // Nobody can serve the others on it either.
+                lost.extend(each(self.shuffles.on_volume(volume), reason));
+            }
+        }
+        lost
     }
 
     fn count_failed_round(&mut self, id: StageId, round: u32, failure: TaskFailure) {
@@ -83,11 +94,10 @@ impl Scheduler {
     /// only they do if it had not been complete: then nobody has read any of it.
     pub(crate) fn lose(
         &mut self,
-        ids: Vec<MapOutputId>,
-        reason: DiscardReason,
+        outputs: Vec<(MapOutputId, DiscardReason)>,
         hold: Option<Duration>,
     ) {
-        for id in ids {
+        for (id, reason) in outputs {
             let Some(output) = self.shuffles.discard(id) else { continue };
             self.agenda.commands.push(Command::Discard { output, reason });
             let Some(writer) = self.stages.writer(id.shuffle) else { continue };
@@ -180,4 +190,12 @@ impl Scheduler {
             }
         }
     }
+}
+
+/// Outputs that are lost for the same reason.
+pub(crate) fn each(
+    outputs: Vec<MapOutputId>,
+    reason: DiscardReason,
+) -> Vec<(MapOutputId, DiscardReason)> {
+    outputs.into_iter().map(|id| (id, reason)).collect()
 }

@@ -724,7 +724,7 @@ pub struct TaskEnds {
     #[prost(message, repeated, tag = "1")]
     pub ends: ::prost::alloc::vec::Vec<TaskEnd>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TaskEnd {
     #[prost(message, optional, tag = "1")]
     pub attempt: ::core::option::Option<Attempt>,
@@ -735,7 +735,7 @@ pub struct TaskEnd {
 }
 /// Nested message and enum types in `TaskEnd`.
 pub mod task_end {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Outcome {
         #[prost(message, tag = "2")]
         MapOutput(super::MapOutput),
@@ -788,7 +788,7 @@ pub struct RowsPart {
     #[prost(bytes = "bytes", tag = "2")]
     pub bytes: ::prost::bytes::Bytes,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Failure {
     #[prost(oneof = "failure::Kind", tags = "1, 2, 3, 4, 5, 6")]
     pub kind: ::core::option::Option<failure::Kind>,
@@ -804,7 +804,7 @@ pub mod failure {
         #[prost(string, tag = "2")]
         pub reason: ::prost::alloc::string::String,
     }
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Kind {
         #[prost(message, tag = "1")]
         FetchFailed(super::FetchFailed),
@@ -820,8 +820,18 @@ pub mod failure {
         ExecutorLost(Lost),
     }
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+/// A reader could not read map outputs.
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct FetchFailed {
+    /// All that it found to be so, the one that it met first in front; one at least.
+    #[prost(message, repeated, tag = "1")]
+    pub unreadable: ::prost::alloc::vec::Vec<Unreadable>,
+    /// What was wrong with the first, for people.
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Unreadable {
     #[prost(bytes = "bytes", tag = "1")]
     pub shuffle: ::prost::bytes::Bytes,
     #[prost(uint32, tag = "2")]
@@ -830,13 +840,11 @@ pub struct FetchFailed {
     pub written_by: ::core::option::Option<Attempt>,
     #[prost(string, tag = "4")]
     pub volume: ::prost::alloc::string::String,
-    #[prost(enumeration = "fetch_failed::Problem", tag = "5")]
+    #[prost(enumeration = "unreadable::Problem", tag = "5")]
     pub problem: i32,
-    #[prost(string, tag = "6")]
-    pub message: ::prost::alloc::string::String,
 }
-/// Nested message and enum types in `FetchFailed`.
-pub mod fetch_failed {
+/// Nested message and enum types in `Unreadable`.
+pub mod unreadable {
     #[derive(
         Clone,
         Copy,

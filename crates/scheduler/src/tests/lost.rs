@@ -171,6 +171,72 @@ fn many_fetch_failures_at_once_are_one_round_also_those_that_come_late() {
 }
 
 #[test]
+fn all_outputs_that_a_reader_names_are_lost_at_once_and_are_one_round() {
+    let maps = 0..6;
+    let lost = |n| maps.clone().map(|map| output(1, at(0, map, n))).collect::<Vec<_>>();
+    let discards = |n| maps.clone().map(|map| discard_damaged(1, at(0, map, n))).collect();
+    let launches = |n| maps.clone().map(|map| launch(at(0, map, n), 0)).collect::<Vec<_>>();
+    let mut script =
+        vec![(up(0, 6), vec![]), (submit(0, vec![map(1, 6, &[]), result(1, &[0])]), launches(0))];
+    for n in 0..4 {
+        script.extend(maps.clone().map(|map| {
+            let last = map == 5;
+            (wrote(1, at(0, map, n)), if last { vec![launch(at(1, 0, n), 0)] } else { vec![] })
+        }));
+        if n < 3 {
+            let failure = unreadable(&lost(n), BlockProblem::Damaged);
+            script.push((fails(at(1, 0, n), failure), discards(n)));
+            script.push((Event::Tick, launches(n + 1)));
+        }
+    }
+    script.push((done(at(1, 0, 3)), vec![deliver(0, at(1, 0, 3)), finished(0)]));
+    assert!(check(script).is_idle());
+}
+
+#[test]
+fn of_the_outputs_that_a_reader_names_only_those_that_count_are_lost() {
+    let first = output(1, at(0, 0, 0));
+    let both = [first.clone(), output(1, at(0, 1, 0))];
+    let mut script = two_by_two();
+    script.extend([
+        (fails(at(1, 0, 0), damaged(&first)), vec![discard_damaged(1, at(0, 0, 0))]),
+        (Event::Tick, vec![launch(at(0, 0, 1), 0)]),
+        (wrote(1, at(0, 0, 1)), vec![launch(at(1, 0, 1), 0)]),
+        // Of the round before: one that it names has been written again, the other was not known to be lost.
+        (
+            fails(at(1, 1, 0), unreadable(&both, BlockProblem::Missing)),
+            vec![discard(both[1].clone(), DiscardReason::Unreadable(BlockProblem::Missing))],
+        ),
+        (Event::Tick, vec![launch(at(0, 1, 1), 0)]),
+        (done(at(1, 0, 1)), vec![deliver(0, at(1, 0, 1))]),
+        (wrote(1, at(0, 1, 1)), vec![launch(at(1, 1, 1), 0)]),
+    ]);
+    check(script);
+}
+
+#[test]
+fn a_reader_of_two_shuffles_can_lose_outputs_of_both_at_once() {
+    let (left, right) = (output(1, at(0, 0, 0)), output(2, at(1, 0, 0)));
+    check(vec![
+        (up(0, 2), vec![]),
+        (
+            submit(0, vec![map(1, 1, &[]), map(2, 1, &[]), result(1, &[0, 1])]),
+            vec![launch(at(0, 0, 0), 0), launch(at(1, 0, 0), 0)],
+        ),
+        (wrote(1, at(0, 0, 0)), vec![]),
+        (wrote(2, at(1, 0, 0)), vec![launch(at(2, 0, 0), 0)]),
+        (
+            fails(at(2, 0, 0), unreadable(&[left, right], BlockProblem::Damaged)),
+            vec![discard_damaged(1, at(0, 0, 0)), discard_damaged(2, at(1, 0, 0))],
+        ),
+        (Event::Tick, vec![launch(at(0, 0, 1), 0), launch(at(1, 0, 1), 0)]),
+        (wrote(2, at(1, 0, 1)), vec![]),
+        (wrote(1, at(0, 0, 1)), vec![launch(at(2, 0, 1), 0)]),
+        (done(at(2, 0, 1)), vec![deliver(0, at(2, 0, 1)), finished(0)]),
+    ]);
+}
+
+#[test]
 fn a_reader_that_keeps_asking_for_what_does_not_count_is_held_and_fails_at_last() {
     let stranger = damaged(&output(1, at(7, 0, 0)));
     let mut script = one_by_one();
@@ -247,10 +313,7 @@ fn what_was_written_to_a_volume_before_it_was_lost_is_not_registered() {
 
 #[test]
 fn outputs_on_a_volume_that_nobody_mounts_go_together_once_one_is_unreachable() {
-    let mut unreachable = damaged(&output(1, at(0, 0, 0)));
-    if let TaskFailure::FetchFailed { problem, .. } = &mut unreachable {
-        *problem = BlockProblem::Unreachable;
-    }
+    let unreachable = unreadable(&[output(1, at(0, 0, 0))], BlockProblem::Unreachable);
     let gone = DiscardReason::Unreadable(BlockProblem::Unreachable);
     // While somebody mounts it, it is that one output.
     let mut script = two_by_two();

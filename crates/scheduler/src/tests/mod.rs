@@ -11,7 +11,7 @@ use crate::{
 };
 use model::{
     Attempt, BlockProblem, Epoch, ExecutorId, Fingerprint, JobId, MapOutput, MapOutputId,
-    ShuffleId, StageId, TaskFailure, TaskId, VolumeId,
+    ShuffleId, StageId, TaskFailure, TaskId, Unreadable, VolumeId,
 };
 use std::time::Duration;
 
@@ -133,13 +133,12 @@ fn killed() -> TaskFailure {
 }
 
 fn damaged(output: &MapOutput) -> TaskFailure {
-    TaskFailure::FetchFailed {
-        output: output.id,
-        written_by: output.attempt,
-        volume: output.volume.clone(),
-        problem: BlockProblem::Damaged,
-        message: String::new(),
-    }
+    unreadable(std::slice::from_ref(output), BlockProblem::Damaged)
+}
+
+fn unreadable(outputs: &[MapOutput], problem: BlockProblem) -> TaskFailure {
+    let unreadable = outputs.iter().map(|output| Unreadable::new(output, problem)).collect();
+    TaskFailure::FetchFailed { unreadable, message: String::new() }
 }
 
 // Commands.

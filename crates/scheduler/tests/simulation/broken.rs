@@ -1,6 +1,8 @@
 //! The scheduler with one rule broken, by changing what goes in or what comes out. The simulation must notice.
 
-use model::{Attempt, Epoch, ExecutorId, MapOutput, ShuffleId, StageId, TaskFailure, TaskId};
+use model::{
+    Attempt, Epoch, ExecutorId, MapOutput, ShuffleId, StageId, TaskFailure, TaskId, Unreadable,
+};
 use scheduler::{Command, DiscardReason, Event, Limits, Scheduler};
 use std::time::Duration;
 
@@ -11,6 +13,8 @@ pub(crate) enum Bug {
     DiscardIsSkipped,
     /// Stale fetch failures are taken to be about the output that counts now.
     StaleFetchFailuresCount,
+    /// Of the outputs that a reader names only the first is lost.
+    OneOutputIsLostAtATime,
     /// A result stage is launched while what it reads is not complete.
     ParentsAreNotAwaited,
     /// Each result is delivered twice.
@@ -34,9 +38,10 @@ pub(crate) enum Bug {
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::DiscardIsSkipped,
         Self::StaleFetchFailuresCount,
+        Self::OneOutputIsLostAtATime,
         Self::ParentsAreNotAwaited,
         Self::ResultsAreDeliveredTwice,
         Self::AttemptsAreNotCompared,
@@ -81,16 +86,12 @@ impl Subject {
             (Bug::LostExecutorsAreForgotten, Event::ExecutorLost { .. }) => return None,
             (
                 Bug::StaleFetchFailuresCount,
-                Event::TaskFailed {
-                    failure: TaskFailure::FetchFailed { output, written_by, volume, .. },
-                    ..
-                },
-            ) => {
-                let mut outputs = self.scheduler.map_outputs(output.shuffle);
-                if let Some(current) = outputs.find(|current| current.id == *output) {
-                    (*written_by, *volume) = (current.attempt, current.volume.clone());
-                }
-            }
+                Event::TaskFailed { failure: TaskFailure::FetchFailed { unreadable, .. }, .. },
+            ) => unreadable.iter_mut().for_each(|named| self.make_registered(named)),
+            (
+                Bug::OneOutputIsLostAtATime,
+                Event::TaskFailed { failure: TaskFailure::FetchFailed { unreadable, .. }, .. },
+            ) => unreadable.truncate(1),
             (Bug::RandomStagesAreTrusted, Event::JobSubmitted { shape, .. }) => {
                 shape.stages.iter_mut().for_each(|stage| stage.deterministic = true);
             }
@@ -105,6 +106,14 @@ impl Subject {
             _ => {}
         }
         Some(event)
+    }
+
+    /// Passes an output off as the one that counts.
+    fn make_registered(&self, named: &mut Unreadable) {
+        let mut outputs = self.scheduler.map_outputs(named.output.shuffle);
+        if let Some(current) = outputs.find(|current| current.id == named.output) {
+            (named.written_by, named.volume) = (current.attempt, current.volume.clone());
+        }
     }
 
     /// Passes an attempt off as the one that runs.

@@ -7,6 +7,7 @@ use crate::world::{Job, Mail, World};
 use model::{Epoch, ExecutorId, JobId, VolumeId};
 use rand::Rng;
 use scheduler::{Event, JobShape, StageShape};
+use std::collections::BTreeMap;
 
 impl World {
     /// Perhaps something happens that nobody ordered, or the program submits or cancels a job.
@@ -107,6 +108,14 @@ impl World {
         }
     }
 
+    /// Bytes flip in all files.
+    fn rot(&mut self) {
+        for file in self.volumes.values_mut().flat_map(BTreeMap::values_mut) {
+            file.damaged = true;
+            self.tally.rotten += 1;
+        }
+    }
+
     /// The driver dies, and all executors with it. The next one finds what is on the volumes, once what was to be deleted is.
     /// A stage that is secretly random is not to be trusted after that: nobody knows its checksums any more.
     fn restart(&mut self) {
@@ -136,13 +145,25 @@ impl World {
         }
     }
 
-    /// Plays a whole life: a storm, then the calm, in which everything must come to its end.
+    /// Plays a whole life: a storm, then the calm, in which everything must come to its end, then a last stroke and calm again.
     pub(crate) fn play(&mut self) -> Result<(), String> {
         for _ in 0..300 {
             self.disturb();
             self.step()?;
         }
         self.calm_down();
+        self.come_to_rest()?;
+        // However much is damaged at once: a few rounds mend it.
+        self.rot();
+        let failed = self.tally.failed;
+        for _ in 0..3 {
+            self.submit();
+        }
+        self.come_to_rest()?;
+        if self.tally.failed == failed { Ok(()) } else { Err("damage fails a job".to_owned()) }
+    }
+
+    fn come_to_rest(&mut self) -> Result<(), String> {
         for _ in 0..20_000 {
             if !self.step()? {
                 return self.promises.check_rest(&self.subject.scheduler);

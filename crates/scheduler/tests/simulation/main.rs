@@ -41,6 +41,7 @@ fn every_promise_holds_whatever_happens() {
         sum.rolled_back += tally.rolled_back;
         sum.adopted += tally.adopted;
         sum.restarts += tally.restarts;
+        sum.rotten += tally.rotten;
         sum.events += tally.events;
     }
     println!("{sum:?}");
@@ -54,6 +55,7 @@ fn every_promise_holds_whatever_happens() {
             sum.rolled_back,
             sum.adopted,
             sum.restarts,
+            sum.rotten,
         ];
         assert!(happened.iter().all(|&times| times > 100), "{sum:?}");
     }

@@ -35,11 +35,9 @@ impl Promises {
             Event::VolumeLost { volume } => {
                 self.lost_volumes.insert(volume.clone());
             }
-            Event::TaskFailed {
-                failure: TaskFailure::FetchFailed { output, written_by, .. },
-                ..
-            } => {
-                self.reported.insert((*output, *written_by));
+            Event::TaskFailed { failure: TaskFailure::FetchFailed { unreadable, .. }, .. } => {
+                let named = unreadable.iter().map(|named| (named.output, named.written_by));
+                self.reported.extend(named);
             }
             _ => {}
         }

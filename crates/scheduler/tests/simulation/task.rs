@@ -2,7 +2,7 @@
 
 use crate::rows::{Nature, Rows};
 use crate::world::{File, Work, World};
-use model::{BlockProblem, MapOutput, MapOutputId, TaskFailure, VolumeId};
+use model::{BlockProblem, MapOutput, MapOutputId, TaskFailure, Unreadable, VolumeId};
 use rand::Rng;
 use scheduler::Event;
 use std::collections::BTreeSet;
@@ -13,10 +13,7 @@ impl World {
         if !self.calm && self.chance(0.05) {
             return Err(TaskFailure::Raised { class: None, message: "boom".to_owned() });
         }
-        let mut inputs = Vec::new();
-        for input in &work.inputs {
-            inputs.push(self.read(input)?);
-        }
+        let inputs = self.read_all(&work.inputs)?;
         let nature = work.map_stage.map_or(Nature::Sure, |index| self.stages[index].nature);
         let nonce = if nature == Nature::Sure { 0 } else { self.fresh() };
         let attempt = work.attempt;
@@ -63,24 +60,36 @@ impl World {
         Ok(volumes[index].clone())
     }
 
+    /// Reads everything, or names all that cannot be read. A hasty reader looks no further than the first.
+    fn read_all(&mut self, inputs: &[MapOutput]) -> Result<Vec<Rows>, TaskFailure> {
+        let hasty = !self.calm && self.chance(0.2);
+        let (mut rows, mut unreadable) = (Vec::new(), Vec::new());
+        for input in inputs {
+            match self.read(input) {
+                Ok(read) => rows.push(read),
+                Err(problem) => unreadable.push(Unreadable::new(input, problem)),
+            }
+            if hasty && !unreadable.is_empty() {
+                break;
+            }
+        }
+        if unreadable.is_empty() {
+            return Ok(rows);
+        }
+        Err(TaskFailure::FetchFailed { unreadable, message: String::new() })
+    }
+
     /// Reads exactly that attempt's bytes, or says why not.
-    fn read(&mut self, input: &MapOutput) -> Result<Rows, TaskFailure> {
-        let failed = |problem| TaskFailure::FetchFailed {
-            output: input.id,
-            written_by: input.attempt,
-            volume: input.volume.clone(),
-            problem,
-            message: String::new(),
-        };
+    fn read(&mut self, input: &MapOutput) -> Result<Rows, BlockProblem> {
         let mounted = self.executors.values().any(|e| e.volumes.contains(&input.volume));
         if !mounted || (!self.calm && self.chance(0.01)) {
-            return Err(failed(BlockProblem::Unreachable));
+            return Err(BlockProblem::Unreachable);
         }
         let file = self.volumes.get(&input.volume).and_then(|files| files.get(&input.id));
-        let file = file.ok_or_else(|| failed(BlockProblem::Missing))?;
+        let file = file.ok_or(BlockProblem::Missing)?;
         if (file.output.epoch, file.output.attempt) != (input.epoch, input.attempt) {
-            return Err(failed(BlockProblem::Missing));
+            return Err(BlockProblem::Missing);
         }
-        if file.damaged { Err(failed(BlockProblem::Damaged)) } else { Ok(file.rows.clone()) }
+        if file.damaged { Err(BlockProblem::Damaged) } else { Ok(file.rows.clone()) }
     }
 }

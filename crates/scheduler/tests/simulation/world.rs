@@ -75,6 +75,7 @@ pub(crate) struct Tally {
     pub(crate) rolled_back: u64,
     pub(crate) adopted: u64,
     pub(crate) restarts: u64,
+    pub(crate) rotten: u64,
     pub(crate) events: u64,
 }
 
