@@ -3,7 +3,7 @@
 use crate::home::{self, Contact};
 use anyhow::{Context, Result, bail};
 use proto::pb::cluster_client::ClusterClient;
-use proto::pb::{ApplicationStatus, JobState, JobStatus, StageState, StatusRequest};
+use proto::pb::{ApplicationStatus, JobState, JobStatus, StageState, StatusRequest, TaskMetrics};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -86,6 +86,7 @@ fn as_json(status: &ApplicationStatus) -> serde_json::Value {
             "stages": job.stages.iter().map(|stage| serde_json::json!({
                 "stage": stage.stage, "label": stage.label, "state": stage_state(stage.state()), "tasks": stage.tasks,
                 "done": stage.done, "running": stage.running, "failed": stage.failed,
+                "metrics": stage.metrics.as_ref().map(metrics_as_json),
             })).collect::<Vec<_>>(),
         })
     };
@@ -96,6 +97,15 @@ fn as_json(status: &ApplicationStatus) -> serde_json::Value {
             "executor": executor.executor, "host": executor.host, "slots": executor.slots, "alive": executor.alive,
             "running": executor.running_tasks, "finished": executor.finished_tasks, "failed": executor.failed_tasks,
         })).collect::<Vec<_>>(),
+    })
+}
+
+fn metrics_as_json(metrics: &TaskMetrics) -> serde_json::Value {
+    serde_json::json!({
+        "run_nanos": metrics.run_nanos, "input_bytes": metrics.input_bytes, "input_rows": metrics.input_rows,
+        "shuffle_read_bytes": metrics.shuffle_read_bytes, "shuffle_read_rows": metrics.shuffle_read_rows,
+        "shuffle_write_bytes": metrics.shuffle_write_bytes, "output_rows": metrics.output_rows,
+        "spilled_bytes": metrics.spilled_bytes,
     })
 }
 

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use engine::JobPlan;
-use model::{Attempt, ExecutorId, MapOutput, ShuffleId, StageId, TaskFailure, VolumeId};
+use model::{
+    Attempt, ExecutorId, MapOutput, ShuffleId, StageId, TaskFailure, TaskMetrics, VolumeId,
+};
 use scheduler::JobFailure;
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,7 +127,7 @@ pub(crate) enum Report {
 pub(crate) struct TaskEnd {
     pub attempt: Attempt,
     pub outcome: Outcome,
-    pub input_bytes: u64,
+    pub metrics: TaskMetrics,
 }
 
 /// How an attempt ended.
@@ -277,7 +279,8 @@ pub(crate) struct StageStatus {
     pub running: u32,
     pub failed: u32,
     pub state: StageState,
-    pub input_bytes: u64,
+    /// Of all attempts that ended.
+    pub metrics: TaskMetrics,
 }
 
 /// State of a stage.

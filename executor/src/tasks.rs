@@ -1,7 +1,7 @@
 //! The stages that this executor knows, and the attempts that it runs.
 
-use engine::{Launch, Stage, TaskMetrics, TaskOutcome, TaskRuntime};
-use model::{Attempt, Epoch, MapOutput, ShuffleId, StageId, TaskFailure, TaskId};
+use engine::{Launch, Stage, TaskOutcome, TaskRuntime};
+use model::{Attempt, Epoch, MapOutput, ShuffleId, StageId, TaskFailure, TaskId, TaskMetrics};
 use proto::{BadField, pb};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
@@ -203,13 +203,7 @@ pub(crate) fn messages(end: End) -> (Vec<pb::RowsPart>, pb::TaskEnd) {
     let end = pb::TaskEnd {
         attempt: Some(attempt.into()),
         outcome: Some(outcome),
-        metrics: Some(pb::TaskMetrics {
-            run_nanos,
-            shuffle_read_bytes: metrics.shuffle_read_bytes,
-            shuffle_write_bytes: metrics.shuffle_write_bytes,
-            output_rows: metrics.output_rows,
-            ..Default::default()
-        }),
+        metrics: Some(TaskMetrics { run_nanos, ..metrics }.into()),
     };
     (parts, end)
 }

@@ -62,21 +62,56 @@ def test_a_damaged_shuffle_file_is_noticed_and_written_again():
             frame = spark.range(0, 100000, 1, 4).selectExpr("id % 100 as k", "id").groupBy("k").sum("id").orderBy("k")
             expected = frame.collect()
             before = status(url)
-            homes = pathlib.Path("/tmp").glob(f"firesteel-{os.getuid()}/*/owner")
-            home = next(owner.parent for owner in homes if owner.read_text().split()[0] == str(server.pid))
-            outputs = [min(shuffle.glob("*.out")) for shuffle in (home / "shuffle").iterdir() if shuffle.is_dir()]
+            shuffles = [entry for entry in (home_of(server) / "shuffle").iterdir() if entry.is_dir()]
+            outputs = [min(shuffle.glob("*.out")) for shuffle in shuffles]
             assert len(outputs) >= 2
             for output in outputs:
                 damaged = bytearray(output.read_bytes())
                 damaged[16] ^= 0xFF
                 output.write_bytes(bytes(damaged))
-            # Executors keep small outputs in memory, so others have to read what is on the disk now.
-            for victim in executors(server):
-                os.kill(victim, signal.SIGKILL)
+            replace_executors(server, url)
             assert frame.collect() == expected
             after = status(url)
             assert tasks(after, "finished") > tasks(before, "finished") + 1
             assert sum(stage["failed"] for stage in after["jobs"][-1]["stages"]) >= 1
+
+
+def home_of(server):
+    """The directory of a server's application."""
+    homes = pathlib.Path("/tmp").glob(f"firesteel-{os.getuid()}/*/owner")
+    return next(owner.parent for owner in homes if owner.read_text().split()[0] == str(server.pid))
+
+
+def replace_executors(server, url):
+    """Executors keep small outputs in memory, so others have to read what is on the disk now."""
+    old = {executor["executor"] for executor in status(url)["executors"]}
+    for victim in executors(server):
+        os.kill(victim, signal.SIGKILL)
+    alive = lambda: {executor["executor"] for executor in status(url)["executors"] if executor["alive"]}
+    eventually(lambda: len(alive() - old) == 2 and not alive() & old)
+
+
+def test_a_shuffle_with_every_file_damaged_is_written_again_in_one_round():
+    with serving("local-cluster[2,1,512]", **{"spark.sql.shuffle.partitions": "4"}) as (server, url), session(url) as spark:
+        frame = spark.range(0, 1000000, 1, 12).selectExpr("id % 1000 as k", "id").groupBy("k").sum("id")
+        expected = sorted(frame.collect())
+        before = status(url)
+        (shuffle,) = [entry for entry in (home_of(server) / "shuffle").iterdir() if list(entry.glob("*.out"))]
+        files = sorted(shuffle.glob("*.out"), key=lambda path: int(path.stem))
+        assert len(files) == 12
+        # Each in another reader's block, so that no reader meets all of it by itself.
+        for number, file in enumerate(files):
+            damaged = bytearray(file.read_bytes())
+            damaged[100 + (len(damaged) - 1000) * number // 12] ^= 0xFF
+            file.write_bytes(bytes(damaged))
+        replace_executors(server, url)
+        assert sorted(frame.collect()) == expected
+        after = status(url)
+        maps, result = after["jobs"][-1]["stages"]
+        # The map stage started out as done: all its tasks ran again, each once; and of the readers only those that had failed.
+        ran = tasks(after, "finished") - tasks(before, "finished")
+        assert ran == 12 + 4, (ran, maps, result)
+        assert (maps["failed"], 1 <= result["failed"] <= 2) == (0, True), (maps, result)
 
 
 def test_an_intact_shuffle_is_used_again():

@@ -23,5 +23,5 @@ pub use session::{
     ViewMap,
 };
 pub use task::{
-    BlockSource, Launch, Stage, TaskMetrics, TaskOutcome, TaskRuntime, TaskSettings, Wanted,
+    BlockSource, Launch, Stage, Suspects, TaskOutcome, TaskRuntime, TaskSettings, Wanted,
 };

@@ -1,7 +1,7 @@
 //! Runs jobs in this process, with everything that executors do: encoded templates, shuffles on a volume, blocks read back. For tests,
 //! and for results so small that no executor is worth asking.
 
-use crate::task::{BlockSource, Launch, TaskOutcome, TaskRuntime, TaskSettings, Wanted};
+use crate::task::{BlockSource, Launch, Suspects, TaskOutcome, TaskRuntime, TaskSettings, Wanted};
 use crate::{JobPlan, RunJob, StagePlan};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
@@ -11,7 +11,7 @@ use datafusion::error::DataFusionError;
 use futures::{StreamExt, TryStreamExt, stream};
 use model::{
     ApplicationId, Attempt, BlockProblem, ByteSize, Epoch, MapOutput, ShuffleId, StageId,
-    TaskFailure, TaskId, VolumeId,
+    TaskFailure, TaskId, Unreadable, VolumeId,
 };
 use plan::{ErrorKind, SparkError};
 use shuffle::{Catalogue, ReadError, Volume, WriterOptions};
@@ -196,6 +196,20 @@ impl BlockSource for LocalBlocks {
         let stopped = |_| TaskFailure::Killed { reason: "the process is stopping".to_owned() };
         tokio::task::spawn_blocking(read).await.map_err(stopped)?
     }
+
+    async fn search(&self, suspects: Suspects) -> Vec<Unreadable> {
+        let catalogue = Arc::clone(&self.catalogue);
+        let search = move || {
+            let problem = |output: &MapOutput| match catalogue.verify(output) {
+                Some(read) => read.err().map(|error| error.problem()),
+                None => Some(BlockProblem::Unreachable),
+            };
+            let outputs = suspects.outputs.iter();
+            outputs.filter_map(|output| Some(Unreadable::new(output, problem(output)?))).collect()
+        };
+        // If it is torn down, nobody waits for the answer.
+        tokio::task::spawn_blocking(search).await.unwrap_or_default()
+    }
 }
 
 fn unread(output: &MapOutput, error: &ReadError) -> TaskFailure {
@@ -203,11 +217,5 @@ fn unread(output: &MapOutput, error: &ReadError) -> TaskFailure {
 }
 
 fn failed(output: &MapOutput, problem: BlockProblem, message: String) -> TaskFailure {
-    TaskFailure::FetchFailed {
-        output: output.id,
-        written_by: output.attempt,
-        volume: output.volume.clone(),
-        problem,
-        message,
-    }
+    TaskFailure::FetchFailed { unreadable: vec![Unreadable::new(output, problem)], message }
 }

@@ -4,7 +4,9 @@ use crate::harness::World;
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Extension, LogicalPlan, LogicalPlanBuilder, col, lit};
 use engine::{BlockSource, Exchange, LocalBlocks, RangeTable, Target, Wanted};
-use model::{Attempt, BlockProblem, Epoch, MapOutput, MapOutputId, StageId, TaskFailure, TaskId};
+use model::{
+    Attempt, BlockProblem, Epoch, MapOutput, MapOutputId, StageId, TaskFailure, TaskId, Unreadable,
+};
 use plan::ErrorKind;
 use shuffle::Catalogue;
 use std::sync::Arc;
@@ -47,9 +49,6 @@ async fn a_block_that_cannot_be_read_is_a_fetch_failure_of_its_writer() {
     let blocks = LocalBlocks::new(Catalogue::new([]));
     let wanted = [Wanted { output: Arc::new(output.clone()), reader: 0 }];
     let failure = blocks.fetch(&wanted).await.expect_err("nothing is there");
-    let TaskFailure::FetchFailed { output: id, written_by, problem, .. } = failure else {
-        panic!("{failure}")
-    };
-    assert_eq!((id, written_by), (output.id, output.attempt));
-    assert_eq!(problem, BlockProblem::Unreachable);
+    let TaskFailure::FetchFailed { unreadable, .. } = failure else { panic!("{failure}") };
+    assert_eq!(unreadable, [Unreadable::new(&output, BlockProblem::Unreachable)]);
 }

@@ -3,6 +3,7 @@
 mod failure;
 mod id;
 mod map_output;
+mod metrics;
 mod size;
 
 pub mod conf;
@@ -13,4 +14,5 @@ pub use id::{
     ShuffleId, StageId, TaskId, VolumeId,
 };
 pub use map_output::{MapOutput, MapOutputId};
+pub use metrics::TaskMetrics;
 pub use size::{ByteSize, ParseSizeError};

@@ -4,7 +4,7 @@
 use crate::pb;
 use model::{
     Attempt, BlockProblem, Epoch, Fingerprint, MapOutput, MapOutputId, ShuffleId, StageId,
-    TaskFailure, TaskId, Unreadable, VolumeId,
+    TaskFailure, TaskId, TaskMetrics, Unreadable, VolumeId,
 };
 
 /// A field of a message that is missing or cannot be what it should.
@@ -95,6 +95,56 @@ impl TryFrom<pb::Inventory> for (VolumeId, Vec<MapOutput>) {
 impl From<(VolumeId, Vec<MapOutput>)> for pb::Inventory {
     fn from((VolumeId(volume), outputs): (VolumeId, Vec<MapOutput>)) -> Self {
         Self { volume, outputs: outputs.into_iter().map(pb::MapOutput::from).collect() }
+    }
+}
+
+impl From<TaskMetrics> for pb::TaskMetrics {
+    fn from(metrics: TaskMetrics) -> Self {
+        let TaskMetrics {
+            run_nanos,
+            input_bytes,
+            input_rows,
+            shuffle_read_bytes,
+            shuffle_read_rows,
+            shuffle_write_bytes,
+            output_rows,
+            spilled_bytes,
+        } = metrics;
+        Self {
+            run_nanos,
+            input_bytes,
+            input_rows,
+            shuffle_read_bytes,
+            shuffle_read_rows,
+            shuffle_write_bytes,
+            output_rows,
+            spilled_bytes,
+        }
+    }
+}
+
+impl From<pb::TaskMetrics> for TaskMetrics {
+    fn from(metrics: pb::TaskMetrics) -> Self {
+        let pb::TaskMetrics {
+            run_nanos,
+            input_bytes,
+            input_rows,
+            shuffle_read_bytes,
+            shuffle_read_rows,
+            shuffle_write_bytes,
+            output_rows,
+            spilled_bytes,
+        } = metrics;
+        Self {
+            run_nanos,
+            input_bytes,
+            input_rows,
+            shuffle_read_bytes,
+            shuffle_read_rows,
+            shuffle_write_bytes,
+            output_rows,
+            spilled_bytes,
+        }
     }
 }
 
@@ -227,6 +277,23 @@ mod tests {
         assert_eq!(MapOutput::try_from(pb::MapOutput::from(output())), Ok(output()));
         let inventory = (VolumeId("v".into()), vec![output()]);
         assert_eq!(pb::Inventory::from(inventory.clone()).try_into(), Ok(inventory));
+    }
+
+    #[test]
+    fn metrics_survive_the_wire_and_add_up() {
+        let mut metrics = TaskMetrics {
+            run_nanos: 1,
+            input_bytes: 2,
+            input_rows: 3,
+            shuffle_read_bytes: 4,
+            shuffle_read_rows: 5,
+            shuffle_write_bytes: 6,
+            output_rows: 7,
+            spilled_bytes: u64::MAX,
+        };
+        assert_eq!(TaskMetrics::from(pb::TaskMetrics::from(metrics)), metrics);
+        metrics += metrics;
+        assert_eq!((metrics.shuffle_read_rows, metrics.spilled_bytes), (10, u64::MAX));
     }
 
     #[test]

@@ -52,6 +52,11 @@ impl Catalogue {
         Some(self.volume(&output.volume)?.read_block(&output.into(), reader))
     }
 
+    /// Whether an output can be read as a whole; `None` if its volume is not mounted here.
+    pub fn verify(&self, output: &MapOutput) -> Option<Result<(), ReadError>> {
+        Some(self.volume(&output.volume)?.verify(&output.into()))
+    }
+
     /// All that is there.
     pub fn inventory(&self) -> Result<Inventory, FileError> {
         let mut inventory = Inventory::default();

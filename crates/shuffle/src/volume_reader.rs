@@ -55,6 +55,17 @@ impl VolumeReader {
         }
     }
 
+    /// Whether every block of an attempt's output can be read. What is wrong is read again once, as a reader does.
+    pub fn verify(&self, wanted: &OutputAttempt) -> Result<(), ReadError> {
+        match self.open(wanted).and_then(|output| output.verify()) {
+            Err(ReadError::Damaged { .. } | ReadError::File(_)) => {
+                self.cache().remove(wanted);
+                self.open(wanted)?.verify()
+            }
+            result => result,
+        }
+    }
+
     /// Removes an output from the volume, if it is still that attempt's or cannot be read. Says whether it was there.
     pub fn remove(&self, output: &OutputAttempt) -> Result<bool, FileError> {
         self.cache().remove(output);

@@ -215,7 +215,8 @@ fn connect_progress(progress: &Progress) -> connect::Progress {
             stage_id: stage.stage.0,
             tasks: stage.tasks.into(),
             completed_tasks: stage.done.into(),
-            input_bytes: stage.input_bytes,
+            // As Spark counts them: what is read from shuffles is not part of it.
+            input_bytes: stage.metrics.input_bytes,
             done,
         }
     });

@@ -7,7 +7,7 @@ use crate::message::{
 };
 use bytes::Bytes;
 use engine::{JobPlan, StageOutput, StagePlan};
-use model::{JobId, StageId};
+use model::{JobId, StageId, TaskMetrics};
 use scheduler::{JobFailure, JobShape, Scheduler, Stage, StageProgress, StageShape};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ struct Job {
 #[derive(Debug)]
 struct Told {
     label: Arc<str>,
-    input_bytes: u64,
+    metrics: TaskMetrics,
     logged: bool,
 }
 
@@ -93,7 +93,7 @@ impl Jobs {
         }
         let told = |stage: &StagePlan| Told {
             label: stage.label.as_str().into(),
-            input_bytes: 0,
+            metrics: TaskMetrics::default(),
             logged: false,
         };
         let stages = plan.stages.iter().map(told).collect();
@@ -112,14 +112,11 @@ impl Jobs {
         Some((Arc::clone(&self.live.get(&job)?.plan), index))
     }
 
-    /// Bytes that a task read count for all jobs of its stage.
-    pub(crate) fn note_input(&mut self, stage: &Stage, bytes: u64) {
-        if bytes == 0 {
-            return;
-        }
+    /// What an attempt took counts for all jobs of its stage.
+    pub(crate) fn note_metrics(&mut self, stage: &Stage, metrics: TaskMetrics) {
         for (job, index) in stage.jobs() {
             if let Some(job) = self.live.get_mut(&job) {
-                job.stages[index].input_bytes += bytes;
+                job.stages[index].metrics += metrics;
             }
         }
     }
@@ -264,8 +261,8 @@ fn stage_status(progress: &StageProgress, told: &Told, ended: Option<JobState>) 
     };
     let running = if ended.is_some() { 0 } else { running };
     let label = Arc::clone(&told.label);
-    let input_bytes = told.input_bytes;
-    StageStatus { stage, label, tasks, done, running, failed, state, input_bytes }
+    let metrics = told.metrics;
+    StageStatus { stage, label, tasks, done, running, failed, state, metrics }
 }
 
 fn log(job: JobId, status: &StageStatus) {

@@ -195,12 +195,12 @@ impl Core {
     }
 
     fn on_task_end(&mut self, now: Instant, executor: ExecutorId, end: TaskEnd) {
-        let TaskEnd { attempt, outcome, input_bytes } = end;
+        let TaskEnd { attempt, outcome, metrics } = end;
         let parts = self.executors.take_parts(executor, attempt);
         let failed = matches!(&outcome, Outcome::Failed(failure) if !is_stopped(failure));
         self.executors.note_end(executor, attempt, failed);
         if let Some(stage) = self.scheduler.stage(attempt.task.stage) {
-            self.jobs.note_input(stage, input_bytes);
+            self.jobs.note_metrics(stage, metrics);
         }
         match outcome {
             Outcome::Wrote(output) => self.apply(now, Event::MapFinished { attempt, output }),
@@ -283,7 +283,7 @@ impl Core {
             }
             Command::Discard { output, reason } => {
                 let (map, shuffle) = (output.id.map, output.id.shuffle);
-                tracing::warn!("map output {map} of shuffle {shuffle} is discarded: {reason:?}");
+                tracing::debug!("map output {map} of shuffle {shuffle} is discarded: {reason:?}");
                 self.executors.discard(&output);
             }
             Command::DeliverResult { job, partition, attempt } => {

@@ -166,8 +166,7 @@ fn job_status(job: JobStatus) -> pb::JobStatus {
 }
 
 fn stage_status(stage: StageStatus) -> pb::StageStatus {
-    let StageStatus { stage: id, label, tasks, done, running, failed, state, input_bytes: _ } =
-        stage;
+    let StageStatus { stage: id, label, tasks, done, running, failed, state, metrics } = stage;
     let standing = match state {
         StageState::Waiting => pb::StageState::Waiting,
         StageState::Running => pb::StageState::Running,
@@ -183,6 +182,7 @@ fn stage_status(stage: StageStatus) -> pb::StageStatus {
         running,
         failed,
         state: standing.into(),
+        metrics: Some(metrics.into()),
     }
 }
 

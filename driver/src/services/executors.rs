@@ -121,7 +121,7 @@ impl TryFrom<pb::TaskEnd> for TaskEnd {
         Ok(Self {
             attempt: attempt.ok_or(BadField("TaskEnd.attempt"))?.into(),
             outcome,
-            input_bytes: metrics.map_or(0, |metrics| metrics.input_bytes),
+            metrics: metrics.unwrap_or_default().into(),
         })
     }
 }

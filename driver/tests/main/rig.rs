@@ -9,7 +9,7 @@ use driver::{Driver, Ending, Settings};
 use engine::{JobPlan, StageOutput, StagePlan};
 use model::{
     ApplicationId, Attempt, BlockProblem, Epoch, Fingerprint, MapOutput, MapOutputId, ShuffleId,
-    StageId, TaskFailure, TaskId, VolumeId,
+    StageId, TaskFailure, TaskId, Unreadable, VolumeId,
 };
 use plan::SparkError;
 use proto::pb::cluster_client::ClusterClient;
@@ -165,10 +165,7 @@ impl Rig {
 /// A reader met a damaged block of that attempt.
 pub(crate) fn fetch_failed(writer: Attempt) -> TaskFailure {
     TaskFailure::FetchFailed {
-        output: output(writer, 1).id,
-        written_by: writer,
-        volume: VolumeId(VOLUME.into()),
-        problem: BlockProblem::Damaged,
+        unreadable: vec![Unreadable::new(&output(writer, 1), BlockProblem::Damaged)],
         message: "checksum".into(),
     }
 }

@@ -3,17 +3,23 @@
 use crate::blocks::Peers;
 use crate::blocks::client::{Fetched, Remote};
 use bytes::Bytes;
-use engine::{BlockSource, Wanted};
-use futures::stream::{self, StreamExt, TryStreamExt};
-use model::{BlockProblem, MapOutput, TaskFailure, VolumeId};
+use engine::{BlockSource, Suspects, Wanted};
+use futures::future::ready;
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
+use model::{BlockProblem, MapOutput, MapOutputId, TaskFailure, Unreadable, VolumeId};
 use shuffle::Catalogue;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 /// Blocks of one call that are fetched from peers at once.
 const AT_ONCE: usize = 16;
 /// Times that a peer is asked for a block before it counts as unreachable or damaged.
 const TRIES: usize = 2;
+/// How long a task that has failed looks for what else it could not read.
+const SEARCH: Duration = Duration::from_secs(10);
+/// Outputs of volumes mounted here that are looked through at once in that time.
+const VERIFIED_AT_ONCE: usize = 2;
 
 /// Which executors serve a volume, as the driver last said.
 #[derive(Debug, Default)]
@@ -55,6 +61,31 @@ impl BlockSource for Blocks {
         let fetches: Vec<_> = blocks.iter().map(|wanted| self.one(wanted.clone())).collect();
         stream::iter(fetches).buffered(AT_ONCE).try_collect().await
     }
+
+    /// What is mounted here is looked through whole: other tasks will read the blocks that this one does not. Peers are asked only for
+    /// the blocks that it reads, and not for those of a volume of which something was out of reach: all of it is then.
+    async fn search(&self, Suspects { known, outputs, blocks }: Suspects) -> Vec<Unreadable> {
+        let named: BTreeSet<MapOutputId> = known.iter().map(|known| known.output).collect();
+        let mounted = |volume: &VolumeId| self.catalogue.volume(volume).is_some();
+        let mut here = outputs;
+        here.retain(|output| mounted(&output.volume) && !named.contains(&output.id));
+        let verified: Vec<_> = here.into_iter().map(|output| self.verify(output)).collect();
+        let verified = stream::iter(verified).buffer_unordered(VERIFIED_AT_ONCE).filter_map(ready);
+        let mut searches = vec![verified.boxed()];
+        let mut elsewhere: BTreeMap<VolumeId, Vec<Wanted>> = BTreeMap::new();
+        for wanted in blocks.into_iter().filter(|wanted| !named.contains(&wanted.output.id)) {
+            if !mounted(&wanted.output.volume) {
+                elsewhere.entry(wanted.output.volume.clone()).or_default().push(wanted);
+            }
+        }
+        for (volume, blocks) in elsewhere {
+            let out_of_reach = |known: &Unreadable| {
+                known.problem == BlockProblem::Unreachable && known.volume == volume
+            };
+            searches.push(self.ask_for(blocks, known.iter().any(out_of_reach)).boxed());
+        }
+        stream::select_all(searches).take_until(tokio::time::sleep(SEARCH)).collect().await
+    }
 }
 
 impl Blocks {
@@ -64,7 +95,8 @@ impl Blocks {
 
     async fn one(&self, wanted: Wanted) -> Result<Bytes, TaskFailure> {
         if !self.is_here(&wanted) {
-            return self.fetch_one(&wanted).await;
+            let fetched = self.fetch_one(&wanted).await;
+            return fetched.map_err(|(problem, message)| failure(&wanted.output, problem, message));
         }
         let mut found = self.read(vec![wanted]).await?;
         Ok(found.pop().unwrap_or_default())
@@ -89,8 +121,41 @@ impl Blocks {
         read.await.unwrap_or_else(|error| Err(TaskFailure::Killed { reason: error.to_string() }))
     }
 
+    /// Reads all of an output of a volume that is mounted here.
+    async fn verify(&self, output: Arc<MapOutput>) -> Option<Unreadable> {
+        let catalogue = Arc::clone(&self.catalogue);
+        let verify = move || {
+            let error = catalogue.verify(&output)?.err()?;
+            Some(Unreadable::new(&output, error.problem()))
+        };
+        tokio::task::spawn_blocking(verify).await.unwrap_or_default()
+    }
+
+    /// Asks for blocks of one volume, one after the other, until it is out of reach.
+    fn ask_for(
+        &self,
+        blocks: Vec<Wanted>,
+        out_of_reach: bool,
+    ) -> impl Stream<Item = Unreadable> + Send {
+        let next = async |(mut blocks, mut out_of_reach): (std::vec::IntoIter<Wanted>, bool)| loop {
+            let wanted = blocks.next()?;
+            let problem = if out_of_reach {
+                BlockProblem::Unreachable
+            } else {
+                match self.fetch_one(&wanted).await {
+                    Ok(_) => continue,
+                    Err((problem, _)) => problem,
+                }
+            };
+            out_of_reach = problem == BlockProblem::Unreachable;
+            let unreadable = Unreadable::new(&wanted.output, problem);
+            return Some((unreadable, (blocks, out_of_reach)));
+        };
+        stream::unfold((blocks.into_iter(), out_of_reach), next)
+    }
+
     /// Asks the peers that mount the volume, one after the other.
-    async fn fetch_one(&self, wanted: &Wanted) -> Result<Bytes, TaskFailure> {
+    async fn fetch_one(&self, wanted: &Wanted) -> Result<Bytes, (BlockProblem, String)> {
         let Wanted { output, reader } = wanted;
         if wanted.bytes() == 0 {
             return Ok(Bytes::new());
@@ -113,18 +178,12 @@ impl Blocks {
                 Err(error) => last = (BlockProblem::Unreachable, format!("{address}: {error}")),
             }
         }
-        Err(failure(output, last.0, last.1))
+        Err(last)
     }
 }
 
 fn failure(output: &MapOutput, problem: BlockProblem, message: String) -> TaskFailure {
-    TaskFailure::FetchFailed {
-        output: output.id,
-        written_by: output.attempt,
-        volume: output.volume.clone(),
-        problem,
-        message,
-    }
+    TaskFailure::FetchFailed { unreadable: vec![Unreadable::new(output, problem)], message }
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

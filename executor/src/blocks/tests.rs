@@ -2,15 +2,16 @@
 
 use super::client::{Fetched, Remote};
 use super::{Blocks, Locations, Peers, Server};
-use engine::{BlockSource, Wanted};
+use engine::{BlockSource, Suspects, Wanted};
 use model::{
     ApplicationId, Attempt, BlockProblem, Epoch, Fingerprint, MapOutput, MapOutputId, ShuffleId,
-    StageId, TaskFailure, TaskId, VolumeId,
+    StageId, TaskFailure, TaskId, Unreadable, VolumeId,
 };
 use proto::Token;
 use shuffle::{Catalogue, MapOutputWriter, OutputAttempt, Summary, Volume, WriterOptions};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Larger than one piece of a transfer.
 const LARGE: usize = (3 << 20) + 17;
@@ -36,6 +37,50 @@ async fn world() -> World {
     let catalogue = Arc::new(Catalogue::new([volume]));
     let server = Server::start("127.0.0.1", token("right"), catalogue).await.unwrap();
     World { directory, output: Arc::new(output), server }
+}
+
+/// Four outputs on one volume, each with a block for reader 0 and one for reader 1; and where their files are.
+fn four_outputs(directory: &Path) -> (Volume, Vec<Arc<MapOutput>>, Vec<PathBuf>) {
+    let volume =
+        Volume::create(directory, VolumeId("v".into()), ApplicationId("a".into())).unwrap();
+    let shuffle = ShuffleId(Fingerprint([7; 32]));
+    let write = |map| {
+        let id = MapOutputId { shuffle, map };
+        let attempt = Attempt { task: TaskId { stage: StageId(0), partition: map }, number: 0 };
+        let named = OutputAttempt { id, attempt, epoch: Epoch(1) };
+        let mut writer = MapOutputWriter::new(&volume, named, 2, WriterOptions::default());
+        // Larger than what a reader keeps in memory.
+        writer.append(0, vec![1; 100_000]).unwrap();
+        writer.append(1, vec![2; 100_000]).unwrap();
+        Arc::new(writer.commit(Summary::default()).unwrap().into_output())
+    };
+    let outputs = (0..4).map(write).collect();
+    let file = |map| directory.join(shuffle.0.to_string()).join(format!("{map}.out"));
+    let files = (0..4).map(file).collect();
+    (volume, outputs, files)
+}
+
+/// Flips a byte.
+fn damage(file: &Path, at: usize) {
+    let mut bytes = std::fs::read(file).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(file, bytes).unwrap();
+}
+
+/// Which maps of those are said to be unreadable, and why.
+async fn found(blocks: &Blocks, outputs: &[Arc<MapOutput>]) -> Vec<(u32, BlockProblem)> {
+    let wanted: Vec<Wanted> =
+        outputs.iter().map(|output| Wanted { output: Arc::clone(output), reader: 0 }).collect();
+    let TaskFailure::FetchFailed { unreadable: known, .. } =
+        blocks.fetch(&wanted).await.unwrap_err()
+    else {
+        panic!("it is a fetch failure")
+    };
+    let suspects = Suspects { known: known.clone(), outputs: outputs.to_vec(), blocks: wanted };
+    let all = known.into_iter().chain(blocks.search(suspects).await);
+    let mut all: Vec<_> = all.map(|found| (found.output.map, found.problem)).collect();
+    all.sort_by_key(|(map, _)| *map);
+    all
 }
 
 fn token(text: &str) -> Token {
@@ -71,13 +116,13 @@ impl World {
 
 fn problem(failure: &TaskFailure) -> BlockProblem {
     match failure {
-        TaskFailure::FetchFailed { problem, .. } => *problem,
+        TaskFailure::FetchFailed { unreadable, .. } => unreadable[0].problem,
         other => panic!("{other}"),
     }
 }
 
 /// The one file of the output.
-fn file(root: &Path) -> std::path::PathBuf {
+fn file(root: &Path) -> PathBuf {
     let shuffle = root.join(Fingerprint([7; 32]).to_string());
     std::fs::read_dir(shuffle).unwrap().next().unwrap().unwrap().path()
 }
@@ -143,4 +188,66 @@ async fn a_peer_that_is_gone_is_unreachable() {
     drop(world);
     let failure = blocks.fetch(&[wanted]).await.unwrap_err();
     assert_eq!(problem(&failure), BlockProblem::Unreachable);
+}
+
+#[tokio::test]
+async fn all_that_is_wrong_with_a_volume_mounted_here_is_found_also_in_blocks_of_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let (volume, outputs, files) = four_outputs(directory.path());
+    damage(&files[0], 50_000);
+    damage(&files[1], 150_000);
+    std::fs::remove_file(&files[3]).unwrap();
+    let blocks = Blocks {
+        catalogue: Arc::new(Catalogue::new([volume])),
+        peers: Peers::new(token("right")),
+        locations: Arc::default(),
+    };
+    let expected =
+        [(0, BlockProblem::Damaged), (1, BlockProblem::Damaged), (3, BlockProblem::Missing)];
+    assert_eq!(found(&blocks, &outputs).await, expected);
+}
+
+#[tokio::test]
+async fn all_that_a_peer_cannot_give_is_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let (volume, outputs, files) = four_outputs(directory.path());
+    let catalogue = Arc::new(Catalogue::new([volume]));
+    let server = Server::start("127.0.0.1", token("right"), catalogue).await.unwrap();
+    damage(&files[1], 50_000);
+    damage(&files[2], 150_000);
+    std::fs::remove_file(&files[3]).unwrap();
+    let locations = Locations::default();
+    locations.set(VolumeId("v".into()), vec![server.address.clone()]);
+    let blocks = Blocks {
+        catalogue: Arc::default(),
+        peers: Peers::new(token("right")),
+        locations: Arc::new(locations),
+    };
+    // The block of output 2 that is damaged is another reader's.
+    let expected = [(1, BlockProblem::Damaged), (3, BlockProblem::Missing)];
+    assert_eq!(found(&blocks, &outputs).await, expected);
+}
+
+#[tokio::test]
+async fn a_volume_out_of_reach_is_out_of_reach_with_all_that_is_on_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_, outputs, _) = four_outputs(directory.path());
+    // A peer that answers nothing: to ask it for each would take minutes.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let locations = Locations::default();
+    locations.set(VolumeId("v".into()), vec![silent.local_addr().unwrap().to_string()]);
+    let blocks = Blocks {
+        catalogue: Arc::default(),
+        peers: Peers::new(token("right")),
+        locations: Arc::new(locations),
+    };
+    let wanted = |output: &Arc<MapOutput>| Wanted { output: Arc::clone(output), reader: 1 };
+    let suspects = Suspects {
+        known: vec![Unreadable::new(&outputs[2], BlockProblem::Unreachable)],
+        outputs: outputs.clone(),
+        blocks: outputs.iter().map(wanted).collect(),
+    };
+    let search = tokio::time::timeout(Duration::from_secs(5), blocks.search(suspects));
+    let maps: Vec<u32> = search.await.unwrap().iter().map(|found| found.output.map).collect();
+    assert_eq!(maps, [0, 1, 3]);
 }

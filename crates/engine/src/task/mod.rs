@@ -8,9 +8,10 @@ mod reader;
 mod route;
 mod run;
 mod runtime;
+mod search;
 mod writer;
 
-pub use output::{TaskMetrics, TaskOutcome};
+pub use output::TaskOutcome;
 pub use run::Launch;
 pub use runtime::{TaskRuntime, TaskSettings};
 
@@ -22,7 +23,7 @@ use crate::codec::Template;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use datafusion::physical_plan::ExecutionPlan;
-use model::{MapOutput, ShuffleId, TaskFailure};
+use model::{MapOutput, ShuffleId, TaskFailure, Unreadable};
 use std::fmt;
 use std::sync::Arc;
 
@@ -32,6 +33,20 @@ pub trait BlockSource: fmt::Debug + Send + Sync + 'static {
     /// The wanted blocks, in that order. Each is checked against its checksum. A block that cannot be had is
     /// `TaskFailure::FetchFailed`. Dropping the future stops the work.
     async fn fetch(&self, blocks: &[Wanted]) -> Result<Vec<Bytes>, TaskFailure>;
+
+    /// What else a task whose fetch has failed would meet, as far as that shows in a short time. Dropping the future stops the work.
+    async fn search(&self, suspects: Suspects) -> Vec<Unreadable>;
+}
+
+/// Where to look when a fetch has failed.
+#[derive(Debug, Clone, Default)]
+pub struct Suspects {
+    /// What is known not to be readable.
+    pub known: Vec<Unreadable>,
+    /// All map outputs of the shuffles that the task reads.
+    pub outputs: Vec<Arc<MapOutput>>,
+    /// The blocks of them that it reads.
+    pub blocks: Vec<Wanted>,
 }
 
 /// One block.

@@ -1,7 +1,7 @@
 //! What a task leaves behind.
 
 use bytes::Bytes;
-use model::MapOutput;
+use model::{MapOutput, TaskMetrics};
 
 /// What a task that succeeded left behind.
 #[derive(Debug, Clone)]
@@ -22,17 +22,4 @@ pub enum TaskOutcome {
         /// What it took.
         metrics: TaskMetrics,
     },
-}
-
-/// What a task took. Flat, so that it can travel.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TaskMetrics {
-    /// Bytes of shuffle blocks read.
-    pub shuffle_read_bytes: u64,
-    /// Bytes of the map output written.
-    pub shuffle_write_bytes: u64,
-    /// Rows yielded.
-    pub output_rows: u64,
-    /// Bytes spilled to disk.
-    pub spilled_bytes: u64,
 }

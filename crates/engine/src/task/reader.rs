@@ -26,7 +26,7 @@ use datafusion::physical_plan::{
 };
 use futures::future::ready;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
-use model::{BlockProblem, ShuffleId, TaskFailure};
+use model::{BlockProblem, ShuffleId, TaskFailure, Unreadable};
 use std::fmt;
 use std::sync::Arc;
 
@@ -57,6 +57,11 @@ impl ShuffleReadExec {
         let partitioning = Partitioning::UnknownPartitioning(streams.len());
         let properties = unordered(schema, partitioning);
         Self { streams, source, shared: None, properties, metrics: Default::default() }
+    }
+
+    /// The blocks that it reads.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = &Wanted> {
+        self.streams.iter().flatten()
     }
 
     /// Keeps the rows for other tasks of this executor.
@@ -112,7 +117,10 @@ impl ExecutionPlan for ShuffleReadExec {
         let Some(blocks) = self.streams.get(partition) else {
             return internal_err!("a shuffle read has no partition {partition}");
         };
-        let read = MetricBuilder::new(&self.metrics).counter("bytes_read", partition);
+        let read = Read {
+            bytes: MetricBuilder::new(&self.metrics).counter("bytes_read", partition),
+            rows: MetricBuilder::new(&self.metrics).counter("rows_read", partition),
+        };
         let schema = self.schema();
         let rows = rows_of(Arc::clone(&self.source), blocks.clone(), read);
         let rows = match &self.shared {
@@ -143,6 +151,13 @@ impl ExecutionPlan for ShuffleReadExec {
     }
 }
 
+/// Counts what was read.
+#[derive(Debug, Clone)]
+struct Read {
+    bytes: Count,
+    rows: Count,
+}
+
 /// Cuts blocks into requests.
 fn requests(blocks: Vec<Wanted>) -> Vec<Vec<Wanted>> {
     let mut requests: Vec<Vec<Wanted>> = Vec::new();
@@ -167,8 +182,9 @@ fn requests(blocks: Vec<Wanted>) -> Vec<Vec<Wanted>> {
 fn rows_of(
     source: Arc<dyn BlockSource>,
     blocks: Vec<Wanted>,
-    read: Count,
+    read: Read,
 ) -> impl Stream<Item = Result<RecordBatch>> + Send + 'static {
+    let Read { bytes: read, rows } = read;
     stream::iter(requests(blocks))
         .map(move |request| {
             let (source, read) = (Arc::clone(&source), read.clone());
@@ -185,6 +201,7 @@ fn rows_of(
         })
         .try_flatten()
         .try_flatten()
+        .inspect_ok(move |batch: &RecordBatch| rows.add(batch.num_rows()))
 }
 
 /// The rows of one block.
@@ -203,12 +220,8 @@ fn decode(block: Wanted, bytes: Bytes) -> impl Stream<Item = Result<RecordBatch>
 
 /// The checksum was right and yet this is no Arrow: the writer's bytes are of no use.
 fn damaged(block: &Wanted, error: &ArrowError) -> FetchError {
-    let output = &block.output;
     FetchError(TaskFailure::FetchFailed {
-        output: output.id,
-        written_by: output.attempt,
-        volume: output.volume.clone(),
-        problem: BlockProblem::Damaged,
+        unreadable: vec![Unreadable::new(&block.output, BlockProblem::Damaged)],
         message: format!("block for reader {} does not decode: {error}", block.reader),
     })
 }

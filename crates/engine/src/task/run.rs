@@ -3,17 +3,21 @@
 use super::Stage;
 use super::bind::{Outputs, bind};
 use super::fetch;
-use super::output::{TaskMetrics, TaskOutcome};
+use super::output::TaskOutcome;
 use super::route::Router;
 use super::runtime::TaskRuntime;
+use super::search::all_unreadable;
 use super::writer::ShuffleWrite;
 use arrow::ipc::writer::StreamWriter;
 use bytes::Bytes;
+use datafusion::catalog::memory::DataSourceExec;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig};
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 use futures::{FutureExt, StreamExt};
-use model::{Attempt, Epoch, MapOutputId, ShuffleId, TaskFailure};
+use model::{Attempt, Epoch, MapOutputId, ShuffleId, TaskFailure, TaskMetrics};
 use shuffle::{MapOutputWriter, OutputAttempt};
 use std::any::Any;
 use std::future::{Future, poll_fn};
@@ -54,7 +58,6 @@ impl TaskRuntime {
         let plan = routing.map_or(&stage.plan, RepartitionExec::input);
         let plan = bind(plan, &launch.binding, &launch.inputs, self)
             .map_err(|error| TaskFailure::Hopeless { message: error.to_string() })?;
-        let rows = plan.execute(0, Arc::clone(self.context())).map_err(fail)?;
         let outcome = match (launch.shuffle, stage.template.readers) {
             (Some(shuffle), Some(readers)) => {
                 let map = launch.attempt.task.partition;
@@ -64,24 +67,42 @@ impl TaskRuntime {
                 };
                 let id = MapOutputId { shuffle, map };
                 let output = OutputAttempt { id, attempt: launch.attempt, epoch: launch.epoch };
-                self.write(stage, rows, router, (output, readers)).await?
+                self.write(stage, &plan, router, (output, readers)).await
             }
-            (None, None) => collect(rows).await?,
+            (None, None) => self.collect(&plan).await,
             _ => {
                 let message = "a map stage was launched as a result stage, or the reverse";
                 return Err(TaskFailure::Hopeless { message: message.to_owned() });
             }
         };
-        Ok(with_metrics(outcome, plan.as_ref()))
+        match outcome {
+            Ok(outcome) => Ok(with_metrics(outcome, plan.as_ref())),
+            Err(TaskFailure::FetchFailed { unreadable, message }) => {
+                let blocks = self.blocks().as_ref();
+                let unreadable =
+                    all_unreadable(blocks, unreadable, plan.as_ref(), &launch.inputs).await;
+                Err(TaskFailure::FetchFailed { unreadable, message })
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn start(
+        &self,
+        plan: &Arc<dyn ExecutionPlan>,
+    ) -> Result<SendableRecordBatchStream, TaskFailure> {
+        let rows = plan.execute(0, Arc::clone(self.context()));
+        rows.map_err(|error| fetch::failure(&error))
     }
 
     async fn write(
         &self,
         stage: &Stage,
-        mut rows: SendableRecordBatchStream,
+        plan: &Arc<dyn ExecutionPlan>,
         router: Router,
         (output, readers): (OutputAttempt, u32),
     ) -> Result<TaskOutcome, TaskFailure> {
+        let mut rows = self.start(plan)?;
         let options = self.writer_options().clone();
         let output = MapOutputWriter::new(self.volume(), output, readers, options);
         let compression = stage.template.compression;
@@ -94,23 +115,24 @@ impl TaskRuntime {
         let output = write.commit().await?.into_output();
         Ok(TaskOutcome::Committed { output, metrics: TaskMetrics::default() })
     }
-}
 
-/// Collects the rows of a result partition.
-async fn collect(mut rows: SendableRecordBatchStream) -> Result<TaskOutcome, TaskFailure> {
-    let fail = |error: DataFusionError| fetch::failure(&error);
-    let arrow = |error| fetch::failure(&DataFusionError::from(error));
-    let mut writer = StreamWriter::try_new(Vec::new(), &rows.schema()).map_err(arrow)?;
-    let mut count = 0;
-    while let Some(batch) = rows.next().await {
-        let batch = batch.map_err(fail)?;
-        if batch.num_rows() > 0 {
-            count += batch.num_rows() as u64;
-            writer.write(&batch).map_err(arrow)?;
+    /// Collects the rows of a result partition.
+    async fn collect(&self, plan: &Arc<dyn ExecutionPlan>) -> Result<TaskOutcome, TaskFailure> {
+        let mut rows = self.start(plan)?;
+        let fail = |error: DataFusionError| fetch::failure(&error);
+        let arrow = |error| fetch::failure(&DataFusionError::from(error));
+        let mut writer = StreamWriter::try_new(Vec::new(), &rows.schema()).map_err(arrow)?;
+        let mut count = 0;
+        while let Some(batch) = rows.next().await {
+            let batch = batch.map_err(fail)?;
+            if batch.num_rows() > 0 {
+                count += batch.num_rows() as u64;
+                writer.write(&batch).map_err(arrow)?;
+            }
         }
+        let ipc = writer.into_inner().map_err(arrow)?.into();
+        Ok(TaskOutcome::Rows { ipc, rows: count, metrics: TaskMetrics::default() })
     }
-    let ipc = writer.into_inner().map_err(arrow)?.into();
-    Ok(TaskOutcome::Rows { ipc, rows: count, metrics: TaskMetrics::default() })
 }
 
 fn with_metrics(outcome: TaskOutcome, plan: &dyn ExecutionPlan) -> TaskOutcome {
@@ -131,13 +153,27 @@ fn with_metrics(outcome: TaskOutcome, plan: &dyn ExecutionPlan) -> TaskOutcome {
 
 fn add_metrics(plan: &dyn ExecutionPlan, found: &mut TaskMetrics) {
     if let Some(metrics) = plan.metrics() {
+        let sum = |name| metrics.sum_by_name(name).map(|value| value.as_usize() as u64);
         found.spilled_bytes += metrics.spilled_bytes().unwrap_or(0) as u64;
         if plan.is::<super::ShuffleReadExec>() {
-            let read = metrics.sum_by_name("bytes_read").map_or(0, |value| value.as_usize());
-            found.shuffle_read_bytes += read as u64;
+            found.shuffle_read_bytes += sum("bytes_read").unwrap_or(0);
+            found.shuffle_read_rows += sum("rows_read").unwrap_or(0);
+        }
+        if let (Some(bytes), Some(rows)) = (bytes_of_files(plan), metrics.output_rows()) {
+            // Of columns only what was wanted is read, and counted; of lines everything.
+            found.input_bytes += sum("bytes_scanned").unwrap_or(bytes);
+            found.input_rows += rows as u64;
         }
     }
     plan.children().into_iter().for_each(|child| add_metrics(child.as_ref(), found));
+}
+
+/// Bytes of the files, or parts of files, that a scan reads; `None` if it is no scan of files.
+fn bytes_of_files(plan: &dyn ExecutionPlan) -> Option<u64> {
+    let scan =
+        plan.downcast_ref::<DataSourceExec>()?.data_source().downcast_ref::<FileScanConfig>()?;
+    let files = scan.file_groups.iter().flat_map(FileGroup::iter);
+    Some(files.map(PartitionedFile::effective_size).sum())
 }
 
 /// Tells functions which partition is computed, before each poll: a task moves between threads.

@@ -180,8 +180,8 @@ fn all_outputs_that_a_reader_names_are_lost_at_once_and_are_one_round() {
         vec![(up(0, 6), vec![]), (submit(0, vec![map(1, 6, &[]), result(1, &[0])]), launches(0))];
     for n in 0..4 {
         script.extend(maps.clone().map(|map| {
-            let last = map == 5;
-            (wrote(1, at(0, map, n)), if last { vec![launch(at(1, 0, n), 0)] } else { vec![] })
+            let reads = map == 5;
+            (wrote(1, at(0, map, n)), if reads { vec![launch(at(1, 0, n), 0)] } else { vec![] })
         }));
         if n < 3 {
             let failure = unreadable(&lost(n), BlockProblem::Damaged);

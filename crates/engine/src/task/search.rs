@@ -1,0 +1,34 @@
+//! After a block could not be read: what else this task could not read, so that one failure names it all. One at a time, each would
+//! cost the stage one of its few attempts.
+
+use super::bind::Outputs;
+use super::{BlockSource, ShuffleReadExec, Suspects, Wanted};
+use datafusion::physical_plan::ExecutionPlan;
+use model::{MapOutputId, Unreadable};
+use std::collections::BTreeSet;
+
+/// Map outputs that one failure names at most: it has to fit into a message.
+const NAMED: usize = 100_000;
+
+/// All that a task cannot read, those that are known in front. `plan` is what it ran, `outputs` are those of all shuffles that it reads.
+pub(crate) async fn all_unreadable(
+    source: &dyn BlockSource,
+    known: Vec<Unreadable>,
+    plan: &dyn ExecutionPlan,
+    outputs: &Outputs,
+) -> Vec<Unreadable> {
+    let mut blocks = Vec::new();
+    add_blocks(plan, &mut blocks);
+    let outputs = outputs.values().flat_map(|outputs| outputs.iter().cloned()).collect();
+    let found = source.search(Suspects { known: known.clone(), outputs, blocks }).await;
+    let mut named: BTreeSet<MapOutputId> = BTreeSet::new();
+    let all = known.into_iter().chain(found).filter(|found| named.insert(found.output));
+    all.take(NAMED).collect()
+}
+
+fn add_blocks(plan: &dyn ExecutionPlan, blocks: &mut Vec<Wanted>) {
+    if let Some(read) = plan.downcast_ref::<ShuffleReadExec>() {
+        blocks.extend(read.blocks().cloned());
+    }
+    plan.children().into_iter().for_each(|child| add_blocks(child.as_ref(), blocks));
+}
