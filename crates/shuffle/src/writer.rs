@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 /// How much is gathered before a write.
 const GATHER: usize = 1 << 20;
 
+/// Parts from this size on are written from where they are.
+const DIRECT: usize = 128 << 10;
+
 /// Tries to put a file in place while what was there comes and goes.
 const COMMIT_TRIES: u32 = 8;
 
@@ -273,10 +276,10 @@ impl Temporary {
 
     /// Adds bytes to the end.
     fn put(&mut self, bytes: Vec<u8>) -> Result<(), FileError> {
-        if self.gathered.len() + bytes.len() > GATHER {
+        if self.gathered.len() + bytes.len() > GATHER || bytes.len() >= DIRECT {
             self.flush()?;
         }
-        if bytes.len() > GATHER {
+        if bytes.len() >= DIRECT {
             return self.write(&bytes);
         }
         self.gathered.extend_from_slice(&bytes);

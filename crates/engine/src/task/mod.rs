@@ -3,6 +3,7 @@
 
 mod bind;
 mod fetch;
+mod narrow;
 mod output;
 mod reader;
 mod route;

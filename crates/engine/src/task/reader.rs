@@ -1,7 +1,9 @@
 //! The reader's side of a shuffle: blocks of map outputs become rows, in order of the map index, so that a task that is tried again
 //! sees its rows in the same order.
 
+use super::narrow::widen;
 use super::runtime::Broadcasts;
+use super::writer::END_OF_STREAM;
 use super::{BlockSource, FetchError, Wanted};
 use crate::nodes::{rename, unordered};
 use arrow::array::RecordBatch;
@@ -24,7 +26,6 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, SendableRecordBatchStream,
 };
-use futures::future::ready;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use model::{BlockProblem, ShuffleId, TaskFailure, Unreadable};
 use std::fmt;
@@ -122,15 +123,12 @@ impl ExecutionPlan for ShuffleReadExec {
             rows: MetricBuilder::new(&self.metrics).counter("rows_read", partition),
         };
         let schema = self.schema();
-        let rows = rows_of(Arc::clone(&self.source), blocks.clone(), read);
+        let rows = rows_of(Arc::clone(&self.source), blocks.clone(), read, Arc::clone(&schema));
         let rows = match &self.shared {
-            None if schema.fields().is_empty() => {
-                let named = Arc::clone(&schema);
-                rows.and_then(move |batch| ready(rename(batch, &named))).boxed()
-            }
+            None if schema.fields().is_empty() => rows.boxed(),
             None => {
                 let size = context.session_config().batch_size();
-                merge_small(rows, Arc::clone(&schema), size).boxed()
+                merge_small(rows, &schema, size).boxed()
             }
             Some((broadcasts, shuffle, readers)) => {
                 let entry = broadcasts.entry(*shuffle, *readers);
@@ -178,11 +176,12 @@ fn requests(blocks: Vec<Wanted>) -> Vec<Vec<Wanted>> {
     requests
 }
 
-/// The rows of blocks, in their order, under the names that their writer gave them.
+/// The rows of blocks, in their order, as `schema` has them.
 fn rows_of(
     source: Arc<dyn BlockSource>,
     blocks: Vec<Wanted>,
     read: Read,
+    schema: SchemaRef,
 ) -> impl Stream<Item = Result<RecordBatch>> + Send + 'static {
     let Read { bytes: read, rows } = read;
     stream::iter(requests(blocks))
@@ -195,25 +194,37 @@ fn rows_of(
             }
         })
         .buffered(REQUESTS)
-        .map_ok(|blocks| {
-            stream::iter(blocks)
-                .map(|(block, bytes)| Ok::<_, DataFusionError>(decode(block, bytes)))
+        .map_ok(move |blocks| {
+            let schema = Arc::clone(&schema);
+            stream::iter(blocks).map(move |(block, bytes)| {
+                Ok::<_, DataFusionError>(decode(block, bytes, Arc::clone(&schema)))
+            })
         })
         .try_flatten()
         .try_flatten()
         .inspect_ok(move |batch: &RecordBatch| rows.add(batch.num_rows()))
 }
 
-/// The rows of one block.
-fn decode(block: Wanted, bytes: Bytes) -> impl Stream<Item = Result<RecordBatch>> + Send {
+/// The rows of one block: one or more Arrow IPC streams, each with columns as narrow as its writer could make them.
+fn decode(
+    block: Wanted,
+    bytes: Bytes,
+    schema: SchemaRef,
+) -> impl Stream<Item = Result<RecordBatch>> + Send {
     let mut decoder = StreamDecoder::new();
     let mut buffer = Buffer::from(bytes);
-    stream::iter(std::iter::from_fn(move || match decoder.decode(&mut buffer) {
-        Ok(Some(batch)) => Some(Ok(batch)),
-        Ok(None) => None,
-        Err(error) => {
-            buffer = Buffer::default();
-            Some(Err(damaged(&block, &error).into()))
+    stream::iter(std::iter::from_fn(move || {
+        while buffer.starts_with(&END_OF_STREAM) {
+            buffer.advance(END_OF_STREAM.len());
+            decoder = StreamDecoder::new();
+        }
+        match decoder.decode(&mut buffer) {
+            Ok(Some(batch)) => Some(widen(batch, &schema)),
+            Ok(None) => None,
+            Err(error) => {
+                buffer = Buffer::default();
+                Some(Err(damaged(&block, &error).into()))
+            }
         }
     }))
 }
@@ -229,13 +240,12 @@ fn damaged(block: &Wanted, error: &ArrowError) -> FetchError {
 /// Puts small batches together: operators pay per batch.
 fn merge_small(
     rows: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
-    schema: SchemaRef,
+    schema: &SchemaRef,
     size: usize,
 ) -> impl Stream<Item = Result<RecordBatch>> + Send + 'static {
-    let merger = BatchCoalescer::new(Arc::clone(&schema), size)
+    let merger = BatchCoalescer::new(Arc::clone(schema), size)
         .with_biggest_coalesce_batch_size(Some(size / 2));
     stream::try_unfold((Box::pin(rows), merger, false), move |(mut rows, mut merger, mut ended)| {
-        let schema = Arc::clone(&schema);
         async move {
             loop {
                 if let Some(batch) = merger.next_completed_batch() {
@@ -245,7 +255,7 @@ fn merge_small(
                     return Ok(None);
                 }
                 if let Some(batch) = rows.try_next().await? {
-                    merger.push_batch(rename(batch, &schema)?)?;
+                    merger.push_batch(batch)?;
                 } else {
                     merger.finish_buffered_batch()?;
                     ended = true;

@@ -1,18 +1,20 @@
 //! The map side of a shuffle: rows are routed to readers, gathered, and written as one Arrow IPC stream per reader.
 //!
 //! Rows are gathered over many batches before they are taken apart: with 200 readers a batch of 8192 rows has 40 for each, and a
-//! message of 40 rows is mostly head.
+//! message of 40 rows is mostly head. Few readers need less, and what was just made is still in the processor's cache.
 
+use super::narrow::Narrowing;
 use super::route::Router;
 use super::runtime::TaskRuntime;
 use crate::codec::Compression;
-use arrow::array::{Array, RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::ipc::CompressionType;
 use arrow::ipc::writer::{
-    DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions, write_message,
+    DictionaryTracker, EncodedData, IpcDataGenerator, IpcWriteContext, IpcWriteOptions,
+    write_message,
 };
 use datafusion::common::Result;
 use datafusion::common::hash_utils::create_hashes;
@@ -21,8 +23,9 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::physical_plan::repartition::REPARTITION_RANDOM_STATE;
 use model::TaskFailure;
 use shuffle::{Committed, MapOutputWriter, RowChecksum, Summary, WriteError};
+use std::sync::Arc;
 
-/// Rows in one message of a block.
+/// Rows in one message of a block, at least, if there are enough; at most twice as many.
 const MESSAGE_ROWS: usize = 8192;
 
 /// Bytes gathered before they are taken apart.
@@ -35,12 +38,13 @@ const GATHER_ROWS: usize = 4 << 20;
 const COMPRESS_FROM: usize = 4096;
 
 /// The end of an Arrow IPC stream.
-const END_OF_STREAM: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
+pub(super) const END_OF_STREAM: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 
 /// Writes the map output of one attempt.
 pub(crate) struct ShuffleWrite {
     router: Router,
     schema: SchemaRef,
+    narrowing: Narrowing,
     encoder: Encoder,
     output: Option<MapOutputWriter>,
     buffer: usize,
@@ -48,7 +52,8 @@ pub(crate) struct ShuffleWrite {
     routes: Vec<u32>,
     gathered: usize,
     reservation: MemoryReservation,
-    started: Vec<bool>,
+    /// Of each reader, the number of the schema that its block has begun with or gone on with; 0 if it has not begun.
+    started: Vec<u32>,
     rows: u64,
     checksum: RowChecksum,
 }
@@ -63,9 +68,11 @@ impl ShuffleWrite {
         (output, readers): (MapOutputWriter, u32),
     ) -> Result<Self> {
         let reservation = MemoryConsumer::new("ShuffleWrite").register(runtime.memory_pool());
+        let narrowing = Narrowing::new(Arc::clone(&schema));
         Ok(Self {
             router,
-            encoder: Encoder::new(&schema, compression)?,
+            encoder: Encoder::new(narrowing.schema(), compression)?,
+            narrowing,
             schema,
             output: Some(output),
             buffer: usize::try_from(runtime.writer_options().buffer.0).unwrap_or(usize::MAX),
@@ -73,7 +80,7 @@ impl ShuffleWrite {
             routes: Vec::new(),
             gathered: 0,
             reservation,
-            started: vec![false; readers as usize],
+            started: vec![0; readers as usize],
             rows: 0,
             checksum: RowChecksum::default(),
         })
@@ -86,21 +93,27 @@ impl ShuffleWrite {
         }
         self.rows += batch.num_rows() as u64;
         self.add_to_checksum(&batch);
+        if self.narrowing.make_room(&batch) {
+            self.flush().await?;
+            self.encoder.begin(self.narrowing.schema())?;
+        }
         self.router.route(&batch, &mut self.routes)?;
+        let batch = self.narrowing.apply(&batch)?;
         let bytes = sliced_bytes(&batch);
         let fits = self.reservation.try_grow(bytes).is_ok();
         self.gathered += bytes;
         self.batches.push(batch);
-        let alone = matches!(self.router, Router::Single) && self.routes.len() >= MESSAGE_ROWS;
-        let enough = self.gathered >= GATHER_BYTES || self.routes.len() >= GATHER_ROWS;
-        if !fits || alone || enough { self.flush().await } else { Ok(()) }
+        let rows = self.routes.len();
+        let enough = self.gathered >= GATHER_BYTES
+            || rows >= GATHER_ROWS.min(self.started.len() * MESSAGE_ROWS);
+        if !fits || enough { self.flush().await } else { Ok(()) }
     }
 
     /// Puts the output in place.
     pub(crate) async fn commit(mut self) -> Result<Committed, WriteFailure> {
         self.flush().await?;
         let mut output = self.output.take().ok_or(WriteFailure::Stopped)?;
-        for (reader, _) in (0u32..).zip(&self.started).filter(|(_, started)| **started) {
+        for (reader, _) in (0u32..).zip(&self.started).filter(|(_, schema)| **schema > 0) {
             output.append(reader, END_OF_STREAM.to_vec())?;
         }
         let summary = Summary {
@@ -140,10 +153,10 @@ impl ShuffleWrite {
 
     /// The rows of each reader that has any, as messages.
     fn encode_parts(&mut self, all: &RecordBatch) -> Result<Vec<(u32, Vec<u8>)>> {
+        let mut parts = Vec::new();
         if let Router::Single = self.router {
-            let mut bytes = Vec::new();
-            self.encode_rows(0, all, &mut bytes)?;
-            return Ok(vec![(0, bytes)]);
+            self.encode_rows(0, all, &mut parts)?;
+            return Ok(parts);
         }
         let (order, ends) = by_reader(&self.routes, self.started.len());
         let sorted = match all.num_columns() {
@@ -151,26 +164,44 @@ impl ShuffleWrite {
             0 => all.clone(),
             _ => take_record_batch(all, &UInt32Array::from(order))?,
         };
-        let mut parts = Vec::new();
         let mut start = 0;
-        for (reader, end) in ends.into_iter().enumerate() {
+        for (reader, end) in (0u32..).zip(ends) {
             if end > start {
-                let mut bytes = Vec::new();
-                self.encode_rows(reader, &sorted.slice(start, end - start), &mut bytes)?;
-                parts.push((u32::try_from(reader).unwrap_or(u32::MAX), bytes));
+                self.encode_rows(reader, &sorted.slice(start, end - start), &mut parts)?;
             }
             start = end;
         }
         Ok(parts)
     }
 
-    fn encode_rows(&mut self, reader: usize, rows: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
-        if !std::mem::replace(&mut self.started[reader], true) {
-            out.extend_from_slice(&self.encoder.schema);
+    /// Appends the messages of one reader's rows, each in one or more parts.
+    fn encode_rows(
+        &mut self,
+        reader: u32,
+        rows: &RecordBatch,
+        out: &mut Vec<(u32, Vec<u8>)>,
+    ) -> Result<()> {
+        let (schema, started) = (self.encoder.number, &mut self.started[reader as usize]);
+        let mut head = Vec::new();
+        if *started != schema {
+            if *started > 0 {
+                head.extend_from_slice(&END_OF_STREAM);
+            }
+            *started = schema;
+            head.extend_from_slice(&self.encoder.schema);
         }
-        for start in (0..rows.num_rows()).step_by(MESSAGE_ROWS) {
-            let count = MESSAGE_ROWS.min(rows.num_rows() - start);
-            self.encoder.encode(&rows.slice(start, count), out)?;
+        let messages = (rows.num_rows() / MESSAGE_ROWS).max(1);
+        let length = rows.num_rows().div_ceil(messages);
+        for start in (0..rows.num_rows()).step_by(length) {
+            let count = length.min(rows.num_rows() - start);
+            for (message, options) in self.encoder.encode(&rows.slice(start, count))? {
+                let EncodedData { ipc_message, arrow_data } = message;
+                let before_data = EncodedData { ipc_message, arrow_data: Vec::new() };
+                write_message(&mut head, before_data, options)?;
+                // The data of a message is as long as its alignment wants it, and goes to the file from where it is.
+                out.push((reader, std::mem::take(&mut head)));
+                out.push((reader, arrow_data));
+            }
         }
         Ok(())
     }
@@ -210,14 +241,12 @@ fn by_reader(routes: &[u32], readers: usize) -> (Vec<u32>, Vec<usize>) {
 
 /// Bytes of the rows of a batch, not of the buffers that it shares with others.
 fn sliced_bytes(batch: &RecordBatch) -> usize {
-    batch
-        .columns()
-        .iter()
-        .map(|column| {
-            let data = column.to_data();
-            data.get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
-        })
-        .sum()
+    batch.columns().iter().map(column_bytes).sum()
+}
+
+fn column_bytes(column: &ArrayRef) -> usize {
+    let data = column.to_data();
+    data.get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
 }
 
 fn schema_hash(schema: &SchemaRef) -> u64 {
@@ -233,12 +262,16 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|_| WriteFailure::Stopped)
 }
 
-/// Makes messages of an Arrow IPC stream.
+/// Makes messages of Arrow IPC streams.
 struct Encoder {
+    /// The message of the schema, and its number: 1 for the first.
     schema: Vec<u8>,
+    number: u32,
     generator: IpcDataGenerator,
     plain: IpcWriteOptions,
     compressed: IpcWriteOptions,
+    /// Whether numbers are compressed too.
+    thorough: bool,
     context: IpcWriteContext,
 }
 
@@ -250,18 +283,35 @@ impl Encoder {
             Compression::Lz4 => Some(CompressionType::LZ4_FRAME),
             Compression::Zstd => Some(CompressionType::ZSTD),
         })?;
-        let generator = IpcDataGenerator::default();
-        let mut tracker = DictionaryTracker::new(false);
-        let message =
-            generator.schema_to_bytes_with_dictionary_tracker(schema, &mut tracker, &plain);
-        let mut bytes = Vec::new();
-        write_message(&mut bytes, message, &plain)?;
-        Ok(Self { schema: bytes, generator, plain, compressed, context: Default::default() })
+        let mut encoder = Self {
+            schema: Vec::new(),
+            number: 0,
+            generator: IpcDataGenerator::default(),
+            plain,
+            compressed,
+            thorough: matches!(compression, Compression::Zstd),
+            context: Default::default(),
+        };
+        encoder.begin(schema)?;
+        Ok(encoder)
     }
 
-    fn encode(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
-        let small = sliced_bytes(batch) < COMPRESS_FROM;
-        let options = if small { &self.plain } else { &self.compressed };
+    /// Goes on with rows of another schema.
+    fn begin(&mut self, schema: &SchemaRef) -> Result<()> {
+        let mut tracker = DictionaryTracker::new(false);
+        let message = self.generator.schema_to_bytes_with_dictionary_tracker(
+            schema,
+            &mut tracker,
+            &self.plain,
+        );
+        self.schema.clear();
+        write_message(&mut self.schema, message, &self.plain)?;
+        self.number += 1;
+        Ok(())
+    }
+
+    fn encode(&mut self, batch: &RecordBatch) -> Result<Vec<(EncodedData, &IpcWriteOptions)>> {
+        let options = if self.pays(batch) { &self.compressed } else { &self.plain };
         let mut tracker = DictionaryTracker::new(false);
         // The schema names the dictionaries; the tracker has to have given out the same numbers.
         self.generator.schema_to_bytes_with_dictionary_tracker(
@@ -271,10 +321,17 @@ impl Encoder {
         );
         let (dictionaries, rows) =
             self.generator.encode(batch, &mut tracker, options, &mut self.context)?;
-        for message in dictionaries.into_iter().chain([rows]) {
-            write_message(&mut *out, message, options)?;
+        Ok(dictionaries.into_iter().chain([rows]).map(|message| (message, options)).collect())
+    }
+
+    /// Whether compression of these rows is worth its time. Narrowed numbers have little left that a quick one would find.
+    fn pays(&self, batch: &RecordBatch) -> bool {
+        let (mut numbers, mut others) = (0, 0);
+        for column in batch.columns() {
+            let bytes = if column.data_type().is_primitive() { &mut numbers } else { &mut others };
+            *bytes += column_bytes(column);
         }
-        Ok(())
+        numbers + others >= COMPRESS_FROM && (self.thorough || others >= numbers)
     }
 }
 

@@ -4,7 +4,7 @@ use std::mem::size_of;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray};
-use datafusion::arrow::datatypes::{DataType, Decimal128Type, Int64Type};
+use datafusion::arrow::datatypes::{ArrowPrimitiveType, DataType, Decimal128Type, Int64Type};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
@@ -148,16 +148,24 @@ impl Accumulator for TrySum {
     }
 }
 
-/// The values that count: not null, and not filtered out.
-fn counted<'a, T: arrow::datatypes::ArrowPrimitiveType>(
-    values: &'a PrimitiveArray<T>,
-    groups: &'a [usize],
-    filter: Option<&'a BooleanArray>,
-) -> impl Iterator<Item = (usize, T::Native)> + 'a {
-    values.iter().zip(groups).enumerate().filter_map(move |(row, (value, group))| {
+/// Hands on the group and the value of each row that counts: not null, and not filtered out.
+fn counted<T: ArrowPrimitiveType>(
+    values: &PrimitiveArray<T>,
+    groups: &[usize],
+    filter: Option<&BooleanArray>,
+    mut each: impl FnMut(usize, T::Native) -> Result<()>,
+) -> Result<()> {
+    let mut rows = groups.iter().zip(values.values());
+    if filter.is_none() && values.null_count() == 0 {
+        return rows.try_for_each(|(group, value)| each(*group, *value));
+    }
+    for (row, (group, value)) in rows.enumerate() {
         let kept = filter.is_none_or(|f| f.is_valid(row) && f.value(row));
-        value.filter(|_| kept).map(|value| (*group, value))
-    })
+        if kept && values.is_valid(row) {
+            each(*group, *value)?;
+        }
+    }
+    Ok(())
 }
 
 #[derive(Debug, Default)]
@@ -177,11 +185,11 @@ impl GroupsAccumulator for Sums {
     ) -> Result<()> {
         self.values.resize(total, 0);
         self.seen.resize(total, false);
-        for (group, value) in counted(values[0].as_primitive::<Int64Type>(), groups, filter) {
+        counted(values[0].as_primitive::<Int64Type>(), groups, filter, |group, value| {
             self.values[group] = plus(self.values[group], value, self.checked)?;
             self.seen[group] = true;
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn merge_batch(&mut self, values: &[ArrayRef], groups: &[usize], total: usize) -> Result<()> {
@@ -358,23 +366,24 @@ impl GroupsAccumulator for Averages {
     ) -> Result<()> {
         self.sums.resize(total, 0);
         self.counts.resize(total, 0);
-        for (group, value) in counted(values[0].as_primitive::<Decimal128Type>(), groups, filter) {
+        counted(values[0].as_primitive::<Decimal128Type>(), groups, filter, |group, value| {
             self.sums[group] = self.sums[group].checked_add(value).ok_or_else(sum_overflow)?;
             self.counts[group] += 1;
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn merge_batch(&mut self, values: &[ArrayRef], groups: &[usize], total: usize) -> Result<()> {
         self.sums.resize(total, 0);
         self.counts.resize(total, 0);
-        for (group, sum) in counted(values[0].as_primitive::<Decimal128Type>(), groups, None) {
+        counted(values[0].as_primitive::<Decimal128Type>(), groups, None, |group, sum| {
             self.sums[group] = self.sums[group].checked_add(sum).ok_or_else(sum_overflow)?;
-        }
-        for (group, count) in counted(values[1].as_primitive::<Int64Type>(), groups, None) {
+            Ok(())
+        })?;
+        counted(values[1].as_primitive::<Int64Type>(), groups, None, |group, count| {
             self.counts[group] += count;
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, PrimitiveArray};
+use datafusion::arrow::compute::try_binary;
 use datafusion::arrow::datatypes::{ArrowNativeTypeOp, DataType, Decimal128Type, i256};
+use datafusion::arrow::error::ArrowError;
 use datafusion::common::{Result, not_impl_err};
 
 use super::arithmetic::{Operator, Overflow, zero};
@@ -23,28 +25,83 @@ pub(super) fn operate(args: &Args<'_>, operator: Operator, overflow: Overflow) -
     };
     let scales = (i32::from(*s1), i32::from(*s2), i32::from(*scale));
     let limit = power(i32::from(*precision));
-    let mut out = Vec::with_capacity(args.rows);
-    for pair in left.iter().zip(right) {
-        let (Some(l), Some(r)) = pair else {
-            out.push(None);
-            continue;
-        };
-        if r == 0 && !matches!(operator, Operator::Add | Operator::Subtract | Operator::Multiply) {
-            if overflow == Overflow::Fail {
-                return Err(zero(operator));
-            }
-            out.push(None);
-            continue;
+    let narrow = Narrow::new(operator, scales, *precision);
+    let divides = !matches!(operator, Operator::Add | Operator::Subtract | Operator::Multiply);
+    let of = |l: i128, r: i128| {
+        if r == 0 && divides {
+            return Err(ArrowError::DivideByZero);
+        }
+        if let Some(value) = narrow.and_then(|narrow| narrow.apply(l, r)) {
+            return Ok(value);
         }
         let value = exact(i256::from_i128(l), i256::from_i128(r), operator, scales);
-        match value.filter(|v| *v < limit && *v > limit.neg_wrapping()).and_then(i256::to_i128) {
-            Some(value) => out.push(Some(value)),
-            None if overflow == Overflow::Fail => return Err(too_large(*precision, *scale)),
-            None => out.push(None),
-        }
-    }
-    let array: PrimitiveArray<Decimal128Type> = out.into_iter().collect();
+        let value = value.filter(|v| *v < limit && *v > limit.neg_wrapping());
+        let large = || ArrowError::ArithmeticOverflow(String::new());
+        value.and_then(i256::to_i128).ok_or_else(large)
+    };
+    let array: PrimitiveArray<Decimal128Type> = if overflow == Overflow::Fail {
+        try_binary(left, right, of).map_err(|error| match error {
+            ArrowError::DivideByZero => zero(operator),
+            _ => too_large(*precision, *scale),
+        })?
+    } else {
+        left.iter().zip(right).map(|(l, r)| of(l?, r?).ok()).collect()
+    };
     Ok(Arc::new(array.with_data_type(args.returns.clone())))
+}
+
+/// The same in 128 bits, for the operators and values that fit: nearly all of them, and many times faster.
+#[derive(Debug, Clone, Copy)]
+struct Narrow {
+    operator: Operator,
+    /// What the left and the right value are multiplied by first.
+    factors: (i128, i128),
+    /// What the result is divided by, rounding half up.
+    divisor: i128,
+    /// The first magnitude with too many digits.
+    limit: i128,
+}
+
+impl Narrow {
+    fn new(operator: Operator, (s1, s2, scale): (i32, i32, i32), precision: u8) -> Option<Self> {
+        let power = |shift: i32| 10_i128.checked_pow(shift.try_into().ok()?);
+        let limit = power(precision.into())?;
+        let common = s1.max(s2);
+        let (factors, divisor) = match operator {
+            Operator::Add | Operator::Subtract => {
+                ((power(common - s1)?, power(common - s2)?), power(common - scale)?)
+            }
+            Operator::Multiply => ((1, 1), power(s1 + s2 - scale)?),
+            Operator::Divide => ((power(scale - s1 + s2)?, 1), 1),
+            Operator::Div | Operator::Remainder | Operator::Pmod => return None,
+        };
+        Some(Self { operator, factors, divisor, limit })
+    }
+
+    /// Nothing if the value does not fit, or an intermediate does not.
+    fn apply(&self, l: i128, r: i128) -> Option<i128> {
+        let l = if self.factors.0 == 1 { l } else { l.checked_mul(self.factors.0)? };
+        let r = if self.factors.1 == 1 { r } else { r.checked_mul(self.factors.1)? };
+        let value = match self.operator {
+            Operator::Add => l.checked_add(r)?,
+            Operator::Subtract => l.checked_sub(r)?,
+            Operator::Multiply => l.checked_mul(r)?,
+            _ => half_up(l, r)?,
+        };
+        let value = if self.divisor == 1 { value } else { half_up(value, self.divisor)? };
+        (-self.limit < value && value < self.limit).then_some(value)
+    }
+}
+
+/// A quotient rounded half up, away from zero.
+fn half_up(value: i128, divisor: i128) -> Option<i128> {
+    let quotient = value.checked_div(divisor)?;
+    let rest = value - quotient * divisor;
+    if rest.unsigned_abs() >= divisor.unsigned_abs() - rest.unsigned_abs() {
+        let down = (value < 0) != (divisor < 0);
+        return quotient.checked_add(if down { -1 } else { 1 });
+    }
+    Some(quotient)
 }
 
 fn too_large(precision: u8, scale: i8) -> datafusion::common::DataFusionError {
