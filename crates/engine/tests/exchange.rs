@@ -41,6 +41,28 @@ async fn rows_go_round_one_by_one() {
     assert!(found.iter().all(|rows| (12..=16).contains(&rows.len())), "{found:?}");
 }
 
+/// One map task whose numbers outgrow one, two and four bytes on the way: its blocks go on with wider columns.
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_that_grow_go_through_a_shuffle_unharmed() {
+    let world = World::new(&[]);
+    let count = 60_000;
+    let value = |id: i64| if id < 20_000 { id / 1_000 } else { -id * id * id };
+    let grown = LogicalPlanBuilder::from(range(count, 1))
+        .project([datafusion::prelude::when(
+            col("id").lt(lit(20_000_i64)),
+            col("id") / lit(1_000_i64),
+        )
+        .otherwise(lit(0_i64) - col("id") * col("id") * col("id"))
+        .expect("a case")])
+        .and_then(LogicalPlanBuilder::build)
+        .expect("a projection");
+    let found = partitions(&world, &exchange(grown, Target::RoundRobin(3))).await;
+    for (reader, numbers) in (0..).zip(found) {
+        let expected: Vec<i64> = (reader..count).step_by(3).map(value).collect();
+        assert!(numbers == expected, "reader {reader}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_range_partitioning_puts_rows_in_order_of_partitions() {
     let world = World::new(&[]);

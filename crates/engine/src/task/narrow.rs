@@ -151,9 +151,9 @@ fn of<T: ArrowPrimitiveType>(
         bits | (v ^ (v >> 63))
     });
     let width = match bits {
-        ..=0x7f => Width::One,
-        ..=0x7fff => Width::Two,
-        ..=0x7fff_ffff => Width::Four,
+        0..=0x7f => Width::One,
+        0x80..=0x7fff => Width::Two,
+        0x8000..=0x7fff_ffff => Width::Four,
         _ => Width::Eight,
     };
     if width >= own { Width::Full } else { width }

@@ -245,8 +245,9 @@ fn merge_small(
 ) -> impl Stream<Item = Result<RecordBatch>> + Send + 'static {
     let merger = BatchCoalescer::new(Arc::clone(schema), size)
         .with_biggest_coalesce_batch_size(Some(size / 2));
-    stream::try_unfold((Box::pin(rows), merger, false), move |(mut rows, mut merger, mut ended)| {
-        async move {
+    stream::try_unfold(
+        (Box::pin(rows), merger, false),
+        move |(mut rows, mut merger, mut ended)| async move {
             loop {
                 if let Some(batch) = merger.next_completed_batch() {
                     return Ok(Some((batch, (rows, merger, ended))));
@@ -261,6 +262,6 @@ fn merge_small(
                     ended = true;
                 }
             }
-        }
-    })
+        },
+    )
 }

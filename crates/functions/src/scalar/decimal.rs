@@ -179,3 +179,46 @@ fn exact(l: i256, r: i256, operator: Operator, (s1, s2, scale): (i32, i32, i32))
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Few bits and the exact way must agree wherever few bits suffice.
+    #[test]
+    fn the_quick_way_gives_what_the_exact_one_gives() {
+        let most = 10_i128.pow(38) - 1;
+        let values = [
+            0,
+            1,
+            -1,
+            5,
+            -5,
+            49,
+            50,
+            51,
+            149,
+            150,
+            -150,
+            999_999,
+            -123_456_789,
+            i128::from(i64::MAX),
+            most,
+            -most,
+        ];
+        let operators = [Operator::Add, Operator::Subtract, Operator::Multiply, Operator::Divide];
+        let scales =
+            [(0, 0, 0), (2, 2, 4), (2, 4, 6), (4, 2, 3), (10, 10, 6), (18, 18, 18), (0, 38, 6)];
+        let mut compared = 0;
+        for (operator, scales) in operators.iter().flat_map(|o| scales.map(|s| (*o, s))) {
+            let Some(narrow) = Narrow::new(operator, scales, 38) else { continue };
+            for (l, r) in values.iter().flat_map(|l| values.map(|r| (*l, r))) {
+                let Some(value) = narrow.apply(l, r) else { continue };
+                let exact = exact(i256::from_i128(l), i256::from_i128(r), operator, scales);
+                assert_eq!(Some(i256::from_i128(value)), exact, "{l} {operator:?} {r} {scales:?}");
+                compared += 1;
+            }
+        }
+        assert!(compared > 2000, "{compared}");
+    }
+}
