@@ -4,6 +4,8 @@ Such a program reaches its driver by `SPARK_REMOTE`, and stock PySpark refuses a
 the program was started, so what the program says is dropped, with a word if it says something else.
 """
 
+import atexit
+import contextlib
 import os
 import sys
 
@@ -22,6 +24,18 @@ def patch(module) -> None:
         validate(self)
 
     builder._validate_startup_urls = without_master
+    atexit.register(_stop_sessions)
+
+
+def _stop_sessions() -> None:
+    """Stops what the program left open, while its threads still run: the client would do so while Python takes itself apart, and can hang."""
+    connect = sys.modules.get("pyspark.sql.connect.session")
+    if connect is None:
+        return
+    with contextlib.suppress(Exception):
+        for session in (connect.SparkSession.getActiveSession(), connect.SparkSession._default_session):
+            if session is not None and not session.is_stopped:
+                session.stop()
 
 
 def _drop(master) -> None:
