@@ -8,9 +8,9 @@ use arrow::ipc::reader::StreamDecoder;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use engine::{JobPlan, RunJob};
-use plan::SparkError;
-use std::sync::Arc;
+use plan::{Literal, SparkError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
@@ -37,7 +37,7 @@ impl Runners {
         let id = self.numbers.fetch_add(1, Ordering::Relaxed);
         let operation =
             Operation { id, description: description.into(), progress: progress.map(Arc::new) };
-        Runner { runners: self.clone(), operation }
+        Runner { runners: self.clone(), operation, observed: Mutex::default() }
     }
 }
 
@@ -46,6 +46,18 @@ impl Runners {
 pub(crate) struct Runner {
     runners: Runners,
     operation: Operation,
+    /// Observed metrics, by the name of their observation.
+    observed: Mutex<Vec<Observed>>,
+}
+
+/// The name of an observation, and its metrics.
+pub(crate) type Observed = (String, Vec<(String, Literal)>);
+
+impl Runner {
+    /// What was observed since the last call.
+    pub(crate) fn take_observed(&self) -> Vec<Observed> {
+        std::mem::take(&mut self.observed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 #[async_trait::async_trait]
@@ -64,6 +76,13 @@ impl RunJob for Runner {
             Ok(Ok(rows)) => rows.into_iter().map(|ipc| decode(ipc).map_err(bad_rows)).collect(),
             Ok(Err(failed)) => Err(failure::error(&failed)),
             Err(_) => Err(ending()),
+        }
+    }
+
+    fn observed(&self, name: &str, values: Vec<(String, Literal)>) {
+        let mut observed = self.observed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !observed.iter().any(|(known, _)| known == name) {
+            observed.push((name.to_owned(), values));
         }
     }
 

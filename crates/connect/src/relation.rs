@@ -85,6 +85,10 @@ fn statistics_or_refused(message: RelType, reader: Reader<'_>) -> Result<Relatio
         RelType::ApproxQuantile(m) => return shape::approx_quantile(*m, reader),
         RelType::FreqItems(m) => return shape::freq_items(*m, reader),
         RelType::SampleBy(m) => return shape::sample_by(*m, reader),
+        RelType::Transpose(m) => return shape::transpose(*m, reader),
+        RelType::AsOfJoin(m) => return shape::as_of_join(*m, reader),
+        RelType::NearestByJoin(m) => return shape::nearest_by_join(*m, reader),
+        RelType::WithWatermark(m) => return with_watermark(*m, reader),
         RelType::MapPartitions(_) => "MapPartitions (mapInPandas, mapInArrow)".to_owned(),
         RelType::GroupMap(_) => "GroupMap (applyInPandas, applyInArrow)".to_owned(),
         RelType::CoGroupMap(_) => "CoGroupMap (cogroup)".to_owned(),
@@ -93,12 +97,8 @@ fn statistics_or_refused(message: RelType, reader: Reader<'_>) -> Result<Relatio
             format!("The user-defined table function {}", m.function_name)
         }
         RelType::CommonInlineUserDefinedDataSource(m) => format!("The data source {}", m.name),
-        RelType::WithWatermark(_) => "withWatermark".to_owned(),
         RelType::Parse(_) => "Reading CSV, JSON or XML from a DataFrame of text".to_owned(),
-        RelType::AsOfJoin(_) => "An as-of join".to_owned(),
-        RelType::NearestByJoin(_) => "A nearest-by join".to_owned(),
         RelType::Zip(_) => "zip".to_owned(),
-        RelType::Transpose(_) => "transpose".to_owned(),
         RelType::RelationChanges(m) => format!("The changes of {}", m.unparsed_identifier),
         RelType::MlRelation(_) => "Machine learning (MlRelation)".to_owned(),
         RelType::Extension(any) => format!("The relation extension {}", any.type_url),
@@ -177,6 +177,12 @@ fn collect_metrics(message: pb::CollectMetrics, reader: Reader<'_>) -> Result<Re
         name: message.name,
         metrics: expressions(message.metrics, reader)?,
     })
+}
+
+/// Without a stream there is no lateness: the column is only checked.
+fn with_watermark(message: pb::WithWatermark, reader: Reader<'_>) -> Result<RelationKind> {
+    let input = input(message.input, "with_watermark.input", reader)?;
+    Ok(RelationKind::Watermark { input, column: message.event_time })
 }
 
 fn table_function(

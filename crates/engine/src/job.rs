@@ -5,7 +5,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use model::{Fingerprint, ShuffleId};
-use plan::SparkError;
+use plan::{Literal, SparkError};
 
 /// One action, cut into stages. Parents come before the stages that read them; the last one is the result stage.
 #[derive(Debug, Clone)]
@@ -67,6 +67,9 @@ impl StagePlan {
 pub trait RunJob: Send + Sync {
     /// Runs a job to its end. Returns the rows of each wanted result partition, in their order. Dropping the future cancels it.
     async fn run(&self, job: JobPlan) -> Result<Vec<Vec<RecordBatch>>, SparkError>;
+
+    /// Is told the metrics of an observation.
+    fn observed(&self, _name: &str, _values: Vec<(String, Literal)>) {}
 
     /// Task slots of all executors: the default parallelism unless the session sets one.
     fn slots(&self) -> u32;

@@ -21,9 +21,9 @@ pub use expression::{
 };
 pub use name::{BadName, parse_name, quote_if_needed, quote_name};
 pub use relation::{
-    Aggregate, Grouping, HintArgument, Join, JoinCondition, JoinType, NaFill, Pivot, Relation,
-    RelationKind, Sample, ScanOptions, SchemaOrText, SetOperation, SetOperator, Statistics,
-    Unpivot,
+    Aggregate, AsOfDirection, AsOfJoin, Grouping, HintArgument, Join, JoinCondition, JoinType,
+    NaFill, NearestByJoin, Pivot, Relation, RelationKind, Sample, ScanOptions, SchemaOrText,
+    SetOperation, SetOperator, Statistics, Unpivot, UnpivotRow,
 };
 pub use types::{DataType, Field, IntervalUnit};
 

@@ -157,6 +157,18 @@ pub enum RelationKind {
         parameters: Vec<HintArgument>,
     },
     Unpivot(Unpivot),
+    /// Rows become columns, named after the index column (the first one if none is given).
+    Transpose {
+        input: Relation,
+        index: Option<Expr>,
+    },
+    /// `withWatermark`: says which column is the time of an event.
+    Watermark {
+        input: Relation,
+        column: String,
+    },
+    AsOfJoin(AsOfJoin),
+    NearestByJoin(NearestByJoin),
     /// `LATERAL VIEW [OUTER] generator table AS columns`.
     LateralView {
         input: Relation,
@@ -358,12 +370,60 @@ pub struct Sample {
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Unpivot {
     pub input: Relation,
-    /// Columns kept.
-    pub ids: Vec<Expr>,
-    /// Columns turned; `None` is all others.
-    pub values: Option<Vec<Expr>>,
+    /// Columns kept; `None` is all others.
+    pub ids: Option<Vec<Expr>>,
+    /// What becomes a row; `None` is each of the other columns.
+    pub values: Option<Vec<UnpivotRow>>,
     pub variable_name: String,
-    pub value_name: String,
+    pub value_names: Vec<String>,
+}
+
+/// Columns that become the values of one row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnpivotRow {
+    /// As many as there are value names.
+    pub columns: Vec<Expr>,
+    /// What the row is called; `None` is the names of the columns.
+    pub alias: Option<String>,
+}
+
+/// Each left row with the one right row whose key is nearest to its own.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the names are those of PySpark's method and its parameters")]
+pub struct AsOfJoin {
+    pub left: Relation,
+    pub right: Relation,
+    pub left_as_of: Expr,
+    pub right_as_of: Expr,
+    pub condition: JoinCondition,
+    pub kind: JoinType,
+    pub tolerance: Option<Expr>,
+    pub allow_exact_matches: bool,
+    pub direction: AsOfDirection,
+}
+
+/// Where the right key lies, seen from the left one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AsOfDirection {
+    /// At it or before it.
+    Backward,
+    /// At it or after it.
+    Forward,
+    /// Anywhere.
+    Nearest,
+}
+
+/// Each left row with the right rows that rank first.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the names are those of PySpark's method and its parameters")]
+pub struct NearestByJoin {
+    pub left: Relation,
+    pub right: Relation,
+    pub ranking: Expr,
+    pub results: u32,
+    pub kind: JoinType,
+    /// Whether the largest ranking is the nearest (a similarity), not the smallest (a distance).
+    pub largest_first: bool,
 }
 
 /// `fillna`.

@@ -92,6 +92,16 @@ pub(crate) fn invalid(message: impl Into<String>) -> ParseError {
     located("INVALID_SQL_SYNTAX", Vec::new(), message.into(), Location { line: 0, column: 0 })
 }
 
+/// A row of `UNPIVOT` with another number of columns than there are value names.
+pub(crate) fn unpivot_value_size_mismatch(names: &[String]) -> ParseError {
+    let message =
+        "All unpivot value columns must have the same size as there are value column names.";
+    let names = names.iter().map(|name| plan::quote_name(name)).collect::<Vec<_>>().join(", ");
+    let parameters = vec![("names".to_owned(), names)];
+    let start = Location { line: 0, column: 0 };
+    located("UNPIVOT_VALUE_SIZE_MISMATCH", parameters, message.to_owned(), start)
+}
+
 fn located(
     class: &'static str,
     parameters: Vec<(String, String)>,

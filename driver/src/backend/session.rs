@@ -106,6 +106,9 @@ impl connect::Session for Session {
             let last = connect_progress(&watched.borrow_and_update());
             let _ = responses.send(Response::Progress(last)).await;
         }
+        for (name, values) in runner.take_observed() {
+            let _ = responses.send(Response::Observed { name, values }).await;
+        }
         match yielded {
             Yield::Rows(answer) => self.send_rows(answer, &responses).await?,
             Yield::LazyQuery => drop(responses.send(Response::LazyQuery).await),

@@ -8,8 +8,8 @@ use crate::pb::join::JoinType as JoinMessage;
 use crate::pb::set_operation::SetOpType;
 use crate::reader::{Reader, Required, invalid};
 use plan::{
-    Aggregate, Grouping, Join, JoinCondition, JoinType, NaFill, Pivot, SetOperation, SetOperator,
-    SparkError, Statistics, Unpivot,
+    Aggregate, AsOfDirection, AsOfJoin, Grouping, Join, JoinCondition, JoinType, NaFill,
+    NearestByJoin, Pivot, SetOperation, SetOperator, SparkError, Statistics, Unpivot, UnpivotRow,
 };
 
 pub(super) fn join(message: pb::Join, reader: Reader<'_>) -> Result<RelationKind> {
@@ -111,11 +111,99 @@ fn pivot(message: pb::aggregate::Pivot, reader: Reader<'_>) -> Result<Pivot> {
 pub(super) fn unpivot(message: pb::Unpivot, reader: Reader<'_>) -> Result<RelationKind> {
     Ok(RelationKind::Unpivot(Unpivot {
         input: input(message.input, "unpivot.input", reader)?,
-        ids: expressions(message.ids, reader)?,
-        values: message.values.map(|v| expressions(v.values, reader)).transpose()?,
+        ids: Some(expressions(message.ids, reader)?),
+        values: message.values.map(|v| unpivot_rows(v.values, reader)).transpose()?,
         variable_name: message.variable_column_name,
-        value_name: message.value_column_name,
+        value_names: vec![message.value_column_name],
     }))
+}
+
+fn unpivot_rows(values: Vec<pb::Expression>, reader: Reader<'_>) -> Result<Vec<UnpivotRow>> {
+    let values = expressions(values, reader)?.into_iter();
+    Ok(values.map(|value| UnpivotRow { columns: vec![value], alias: None }).collect())
+}
+
+pub(super) fn transpose(message: pb::Transpose, reader: Reader<'_>) -> Result<RelationKind> {
+    let mut index = expressions(message.index_columns, reader)?;
+    if index.len() > 1 {
+        return Err(invalid("A transposition has at most one index column."));
+    }
+    let input = input(message.input, "transpose.input", reader)?;
+    Ok(RelationKind::Transpose { input, index: index.pop() })
+}
+
+pub(super) fn as_of_join(message: pb::AsOfJoin, reader: Reader<'_>) -> Result<RelationKind> {
+    let one = |message: Option<pb::Expression>, field| expression(message.required(field)?, reader);
+    let condition = match message.join_expr {
+        Some(condition) => JoinCondition::On(expression(condition, reader)?),
+        None if message.using_columns.is_empty() => JoinCondition::None,
+        None => JoinCondition::Using(message.using_columns),
+    };
+    let direction = match message.direction.as_str() {
+        "backward" => AsOfDirection::Backward,
+        "forward" => AsOfDirection::Forward,
+        "nearest" => AsOfDirection::Nearest,
+        other => {
+            let message = format!(
+                "Invalid as-of join. Unsupported as-of join direction '{other}'. Supported as-of join direction include: 'forward', 'backward', 'nearest'."
+            );
+            let class = "AS_OF_JOIN.UNSUPPORTED_DIRECTION";
+            let supported = "'forward', 'backward', 'nearest'";
+            let parameters = [("direction", other), ("supported", supported)];
+            return Err(SparkError::analysis(class, message, &parameters));
+        }
+    };
+    Ok(RelationKind::AsOfJoin(AsOfJoin {
+        left: input(message.left, "as_of_join.left", reader)?,
+        right: input(message.right, "as_of_join.right", reader)?,
+        left_as_of: one(message.left_as_of, "as_of_join.left_as_of")?,
+        right_as_of: one(message.right_as_of, "as_of_join.right_as_of")?,
+        condition,
+        kind: named_join_type(&message.join_type, "AS_OF_JOIN.UNSUPPORTED_JOIN_TYPE")?,
+        tolerance: message.tolerance.map(|t| expression(t, reader)).transpose()?,
+        allow_exact_matches: message.allow_exact_matches,
+        direction,
+    }))
+}
+
+pub(super) fn nearest_by_join(
+    message: pb::NearestByJoin,
+    reader: Reader<'_>,
+) -> Result<RelationKind> {
+    let ranking = message.ranking_expression.required("nearest_by_join.ranking_expression")?;
+    let largest_first = match message.direction.to_lowercase().as_str() {
+        "similarity" => true,
+        "distance" => false,
+        other => return Err(invalid(format!("`{other}` is not a direction of nearestByJoin."))),
+    };
+    if message.mode.eq_ignore_ascii_case("approx") {
+        // An exact answer is one that an approximate search may give.
+        tracing::debug!("an approximate nearest-by join is computed exactly");
+    }
+    Ok(RelationKind::NearestByJoin(NearestByJoin {
+        left: input(message.left, "nearest_by_join.left", reader)?,
+        right: input(message.right, "nearest_by_join.right", reader)?,
+        ranking: expression(ranking, reader)?,
+        results: count(message.num_results, "nearest_by_join.num_results")?,
+        kind: named_join_type(&message.join_type, "NEAREST_BY_JOIN.UNSUPPORTED_JOIN_TYPE")?,
+        largest_first,
+    }))
+}
+
+/// The join types of joins that keep the order of sides.
+fn named_join_type(name: &str, class: &str) -> Result<JoinType> {
+    match name.to_lowercase().replace('_', "").as_str() {
+        "inner" => Ok(JoinType::Inner),
+        "left" | "leftouter" => Ok(JoinType::LeftOuter),
+        _ => {
+            let supported = "'inner', 'left', 'leftouter', 'left_outer'";
+            let message = format!(
+                "Unsupported join type '{name}'. Supported join types include: {supported}."
+            );
+            let parameters = [("joinType", name), ("typ", name), ("supported", supported)];
+            Err(SparkError::analysis(class, message, &parameters))
+        }
+    }
 }
 
 pub(super) fn fill_na(message: pb::NaFill, reader: Reader<'_>) -> Result<RelationKind> {

@@ -18,6 +18,10 @@ impl Resolver<'_> {
         {
             return self.subquery(kind, query, names, true);
         }
+        self.conjunct = false;
+        if name == "distributed_sequence_id" && call.args.is_empty() {
+            return self.sequence_id(names);
+        }
         if registry.is_generator(&name) {
             let shown = format!("\"{name}\"");
             return Err(error::analysis(
@@ -57,6 +61,17 @@ impl Resolver<'_> {
             return self.struct_of(args);
         }
         self.scalar(&name, args)
+    }
+
+    /// The number of the row among all rows, from 0, in the order in which they come.
+    fn sequence_id(&mut self, names: Names<'_>) -> Result<Typed> {
+        let place = Expr::call("monotonically_increasing_id", Vec::new());
+        let place = self.expression(&place, names)?;
+        let key = Sort::new(place.expr, true, true);
+        let number = self.row_number(&[], vec![key])?;
+        let expr = number.expr - datafusion::logical_expr::lit(1_i64);
+        let text = "distributed_sequence_id()".to_owned();
+        self.typed(expr, false, text)
     }
 
     /// Arguments; `*` stands for all columns.

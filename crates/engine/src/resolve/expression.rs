@@ -109,10 +109,26 @@ impl Resolver<'_> {
     /// Resolves an expression that stands for one value per row.
     #[recursive::recursive]
     pub(super) fn expression(&mut self, expr: &Expr, names: Names<'_>) -> Result<Typed> {
+        // What is said of a condition holds for the parts of a conjunction, and of nothing below.
+        let conjunct = matches!(expr, Expr::Subquery { .. } | Expr::Function(_)) && self.conjunct;
+        self.conjunct = false;
         match expr {
             Expr::Literal(value) => self.literal(value),
             Expr::Column { name, plan_id } => self.column(name, *plan_id, names),
-            Expr::Function(call) => self.call(call, names),
+            Expr::Function(call) if conjunct && call.name == "and" => {
+                let mut args = Vec::with_capacity(call.args.len());
+                for arg in &call.args {
+                    self.conjunct = true;
+                    args.push(self.expression(arg, names)?);
+                }
+                self.scalar("and", args)
+            }
+            Expr::Function(call) => {
+                self.conjunct = conjunct && call.name == "not";
+                let typed = self.call(call, names);
+                self.conjunct = false;
+                typed
+            }
             Expr::Alias { expr, names: aliases, metadata } => {
                 let [alias] = aliases.as_slice() else {
                     return Err(error::analysis(
@@ -142,7 +158,10 @@ impl Resolver<'_> {
             Expr::NamedArgument { name, .. } => {
                 Err(error::unsupported(format!("the named argument `{name}` of this function")))
             }
-            Expr::Subquery { kind, query } => self.subquery(kind, query, names, false),
+            Expr::Subquery { kind, query } => {
+                self.conjunct = conjunct;
+                self.subquery(kind, query, names, false)
+            }
             Expr::Text(text) => {
                 let parsed = self.context.parser.expression(text).map_err(SparkError::from)?;
                 self.expression(&parsed, names)
@@ -166,6 +185,7 @@ impl Resolver<'_> {
 
     /// A condition.
     pub(super) fn condition(&mut self, expr: &Expr, names: Names<'_>) -> Result<Typed> {
+        self.conjunct = true;
         let condition = self.expression(expr, names)?;
         match condition.data_type {
             DataType::Boolean => Ok(condition),

@@ -41,31 +41,30 @@ impl Resolver<'_> {
         condition: Option<&plan::Expr>,
     ) -> Result<Resolved> {
         let both = beside(&left.scope, &right.scope);
-        let condition = match condition {
-            None => None,
-            Some(condition) => {
-                let parsed = self.parsed(std::slice::from_ref(condition))?;
-                let names = super::column::Names::of(&both);
-                let condition = self.expression(&parsed[0], names)?;
-                if condition.data_type != plan::DataType::Boolean {
-                    let (shown, found) =
-                        (format!("\"{}\"", condition.name), condition.data_type.sql());
-                    let message = format!(
-                        "The join condition {shown} has the invalid type \"{found}\", expected \"BOOLEAN\"."
-                    );
-                    let parameters = [("joinCondition", shown.as_str()), ("conditionType", &found)];
-                    return Err(error::analysis(
-                        "JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE",
-                        message,
-                        &parameters,
-                    ));
-                }
-                Some(condition.expr)
-            }
-        };
+        let condition = self.join_condition(condition, &both)?;
         let plan = joined((left.plan, &left.scope), (right.plan, &right.scope), kind, condition)?;
         let scope = self.join_scope(left.scope, right.scope, kind);
         Ok(Resolved::new(plan, scope))
+    }
+
+    /// The condition of a join, over the columns of both sides.
+    pub(super) fn join_condition(
+        &mut self,
+        condition: Option<&plan::Expr>,
+        both: &Scope,
+    ) -> Result<Option<DfExpr>> {
+        let Some(condition) = condition else { return Ok(None) };
+        let parsed = self.parsed(std::slice::from_ref(condition))?;
+        let condition = self.expression(&parsed[0], super::column::Names::of(both))?;
+        if condition.data_type == plan::DataType::Boolean {
+            return Ok(Some(condition.expr));
+        }
+        let (shown, found) = (format!("\"{}\"", condition.name), condition.data_type.sql());
+        let message = format!(
+            "The join condition {shown} has the invalid type \"{found}\", expected \"BOOLEAN\"."
+        );
+        let parameters = [("joinCondition", shown.as_str()), ("conditionType", &found)];
+        Err(error::analysis("JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE", message, &parameters))
     }
 
     fn join_using(
@@ -77,8 +76,7 @@ impl Resolver<'_> {
         let mut pairs: Vec<(Column, Column)> = Vec::new();
         let mut condition: Option<DfExpr> = None;
         for name in names {
-            let l = self.using_column(name, &left.scope, "left")?;
-            let r = self.using_column(name, &right.scope, "right")?;
+            let (l, r) = self.using_pair(name, &left.scope, &right.scope)?;
             let (lt, rt) = (super::column::of_column(&l), super::column::of_column(&r));
             let equal = self.scalar("=", vec![lt, rt])?;
             condition = Some(match condition {
@@ -149,6 +147,16 @@ impl Resolver<'_> {
         Ok(Resolved::new(plan, scope))
     }
 
+    /// The columns of a name on both sides.
+    pub(super) fn using_pair(
+        &self,
+        name: &str,
+        left: &Scope,
+        right: &Scope,
+    ) -> Result<(Column, Column)> {
+        Ok((self.using_column(name, left, "left")?, self.using_column(name, right, "right")?))
+    }
+
     fn using_column(&self, name: &str, scope: &Scope, side: &str) -> Result<Column> {
         let parts = [name.to_owned()];
         match scope.find(&parts, self.context.case_sensitive) {
@@ -174,7 +182,7 @@ impl Resolver<'_> {
     }
 
     /// The columns of a join, nullable where a side may be missing.
-    fn join_scope(&mut self, left: Scope, right: Scope, kind: JoinType) -> Scope {
+    pub(super) fn join_scope(&mut self, left: Scope, right: Scope, kind: JoinType) -> Scope {
         if matches!(kind, JoinType::LeftSemi | JoinType::LeftAnti) {
             return left;
         }
@@ -192,7 +200,8 @@ impl Resolver<'_> {
     }
 }
 
-fn beside(left: &Scope, right: &Scope) -> Scope {
+/// The columns of both sides.
+pub(super) fn beside(left: &Scope, right: &Scope) -> Scope {
     let chain = |a: &[Column], b: &[Column]| a.iter().chain(b).cloned().collect();
     Scope {
         columns: chain(&left.columns, &right.columns),

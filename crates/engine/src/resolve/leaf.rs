@@ -72,14 +72,21 @@ impl Resolver<'_> {
     /// Rows that are there already.
     pub(super) fn rows(&mut self, schema: &[Field], batches: &[RecordBatch]) -> Result<Resolved> {
         let columns: Vec<Column> = schema.iter().map(|field| self.column_of_field(field)).collect();
-        let arrow = arrow_schema(&columns);
+        // The table's own names: the optimizer confuses a column of a table with one of a plan that has the same name.
+        let held = |index: usize| format!("column{index}");
+        let fields = arrow_schema(&columns);
+        let fields = fields.fields().iter().enumerate();
+        let fields = fields.map(|(index, field)| field.as_ref().clone().with_name(held(index)));
+        let arrow = Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()));
         let mut renamed = Vec::new();
         for batch in batches {
             renamed.push(super::rows::fitted(batch, &arrow)?);
         }
         let table = MemTable::try_new(arrow, vec![renamed])?;
         let plan = scan("rows", Arc::new(table))?;
-        let exprs = columns.iter().map(|column| scanned("rows", &column.id, &column.id)).collect();
+        let columns_held = columns.iter().enumerate();
+        let exprs =
+            columns_held.map(|(at, column)| scanned("rows", &held(at), &column.id)).collect();
         let plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?);
         Ok(Resolved::new(plan, Scope::new(columns)))
     }

@@ -11,21 +11,27 @@ mod error;
 mod expression;
 mod generate;
 mod join;
+mod lateral;
 mod leaf;
 mod literal;
 mod local_sort;
 mod missing;
+mod nearest;
 mod nulls;
+mod observe;
 mod pivot;
 mod project;
 mod relation;
 mod reshape;
 mod rows;
+mod sample;
 mod scope;
 mod set;
 mod sort;
 mod statistics;
 mod subquery;
+mod transpose;
+mod unpivot;
 mod window;
 
 pub use local_sort::LocalSort;
@@ -187,6 +193,25 @@ impl Env {
     }
 }
 
+/// Metrics to be computed beside a relation.
+#[derive(Debug, Clone)]
+pub(crate) struct Observed {
+    /// Name of the observation.
+    pub(crate) name: String,
+    /// Yields one row, the metrics.
+    pub(crate) metrics: Relation,
+    /// Where it was met.
+    pub(crate) env: Env,
+}
+
+/// A relation with a meaning.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) plan: LogicalPlan,
+    pub(crate) schema: Vec<Field>,
+    pub(crate) observed: Vec<Observed>,
+}
+
 /// Resolves one relation.
 #[derive(Debug)]
 pub(crate) struct Resolver<'a> {
@@ -201,6 +226,10 @@ pub(crate) struct Resolver<'a> {
     lambdas: Vec<expression::LambdaScope>,
     /// Types of all columns named so far.
     types: expression::ColumnTypes,
+    /// Whether an unknown value of the next expression counts as false.
+    conjunct: bool,
+    /// Metrics asked for on the way.
+    observed: Vec<Observed>,
     /// What is worth telling the user.
     pub(crate) warnings: Vec<String>,
 }
@@ -216,19 +245,21 @@ impl<'a> Resolver<'a> {
             outer: Vec::new(),
             lambdas: Vec::new(),
             types: expression::ColumnTypes::default(),
+            conjunct: false,
+            observed: Vec::new(),
             warnings: Vec::new(),
         }
     }
 
     /// Resolves a relation; the plan has exactly the columns of the schema, in order.
-    pub(crate) fn finish(mut self, relation: &Relation) -> Result<(LogicalPlan, Vec<Field>)> {
+    pub(crate) fn finish(mut self, relation: &Relation) -> Result<Finished> {
         let resolved = self.relation(relation)?;
         for warning in self.warnings.drain(..) {
             tracing::warn!("{warning}");
         }
         let fields = resolved.scope.fields();
         let resolved = self.exact(resolved)?;
-        Ok((resolved.plan, fields))
+        Ok(Finished { plan: resolved.plan, schema: fields, observed: self.observed })
     }
 
     /// A name for a new column.

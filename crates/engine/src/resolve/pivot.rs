@@ -6,7 +6,6 @@ use super::expression::Typed;
 use super::scope::Scope;
 use super::{Fact, Resolved, Resolver, Result, Want, error};
 use datafusion::common::ScalarValue;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr as DfExpr, when};
 use plan::{
     Aggregate, Expr, Literal, NullOrder, Pivot, Relation, RelationKind, SortOrder, SparkError,
@@ -57,20 +56,9 @@ impl Resolver<'_> {
 
     /// The item with its functions over the rows of a condition; null if there are none, even for a count.
     fn only_where(&mut self, item: &Typed, condition: &DfExpr) -> Result<DfExpr> {
-        let filtered = item.expr.clone().transform_down(|node| {
-            let DfExpr::AggregateFunction(mut function) = node else {
-                return Ok(Transformed::no(node));
-            };
-            let before = function.params.filter.take();
-            let filter = match before {
-                Some(before) => before.and(condition.clone()),
-                None => condition.clone(),
-            };
-            function.params.filter = Some(Box::new(filter));
-            Ok(Transformed::new(DfExpr::AggregateFunction(function), true, TreeNodeRecursion::Jump))
-        })?;
+        let filtered = super::lateral::only_where(item.expr.clone(), condition)?;
         if item.nullable {
-            return Ok(filtered.data);
+            return Ok(filtered);
         }
         let one = self.literal(&Literal::Integer(1))?;
         let call = functions::AggregateCall {
@@ -86,7 +74,7 @@ impl Resolver<'_> {
         let count = count.map_err(|failure| super::call::function_error(&failure, "count", &[]))?;
         let some = count.gt(datafusion::logical_expr::lit(0_i64));
         let none = ScalarValue::try_from(&item.arrow())?;
-        Ok(when(some, filtered.data).otherwise(DfExpr::Literal(none, None))?)
+        Ok(when(some, filtered).otherwise(DfExpr::Literal(none, None))?)
     }
 
     fn pivot_values(

@@ -87,7 +87,9 @@ impl Resolver<'_> {
             RelationKind::LateralView { input, generator, outer, table, columns } => {
                 self.lateral_view(input, (generator, *outer), table.as_deref(), columns)
             }
-            RelationKind::LateralJoin { .. } => Err(error::unsupported("a LATERAL subquery")),
+            RelationKind::LateralJoin { left, right, kind, condition } => {
+                self.lateral_join(left, right, *kind, condition.as_ref())
+            }
             RelationKind::TableFunction(call) => self.table_function(call),
             RelationKind::NaFill(fill) => self.na_fill(fill),
             RelationKind::NaDrop { input, columns, min_non_nulls } => {
@@ -99,7 +101,13 @@ impl Resolver<'_> {
             RelationKind::Statistics { input, statistics } => {
                 self.statistics(relation, input, statistics)
             }
-            RelationKind::CollectMetrics { .. } => Err(error::unsupported("observed metrics")),
+            RelationKind::CollectMetrics { input, name, metrics } => {
+                self.collect_metrics(input, name, metrics)
+            }
+            RelationKind::Watermark { input, column } => self.watermark(input, column),
+            RelationKind::Transpose { input, index } => self.transpose(input, index.as_ref()),
+            RelationKind::AsOfJoin(join) => self.as_of_join(join),
+            RelationKind::NearestByJoin(join) => self.nearest_by_join(join),
             RelationKind::Statement(statement) => match statement.as_ref() {
                 Statement::Query(query) => self.relation(query),
                 Statement::Command(_) => self.computed(relation),
@@ -256,7 +264,7 @@ impl Resolver<'_> {
     /// Without replacement: each row is kept if its random number lies in the wanted range.
     fn sample(&mut self, sample: &Sample) -> Result<Resolved> {
         if sample.with_replacement {
-            return Err(error::unsupported("a sample with replacement"));
+            return self.sample_with_replacement(sample);
         }
         let input = self.relation(&sample.input)?;
         let seed = sample.seed.unwrap_or(self.context.functions.seed);

@@ -1,12 +1,10 @@
-//! Columns added, replaced, renamed, dropped, brought into a schema, or turned into rows.
+//! Columns added, replaced, renamed, dropped, or brought into a schema.
 
 use super::column::{Names, of_column};
 use super::expression::Typed;
 use super::scope::{Column, Found};
 use super::{Resolved, Resolver, Result, error, reference};
-use datafusion::logical_expr::{LogicalPlan, Projection, Union};
-use plan::{DataType, Expr, Field, Literal, Relation, Unpivot};
-use std::sync::Arc;
+use plan::{Expr, Field, Literal, Relation};
 
 impl Resolver<'_> {
     pub(super) fn with_names(&mut self, input: &Relation, names: &[String]) -> Result<Resolved> {
@@ -167,62 +165,6 @@ impl Resolver<'_> {
         let column = self.column(&parts, None, Names::of(&input.scope))?;
         let found = column.id().and_then(|id| input.scope.columns.iter().find(|c| c.id == id));
         Ok(found.cloned().into_iter().collect())
-    }
-
-    pub(super) fn unpivot(&mut self, unpivot: &Unpivot) -> Result<Resolved> {
-        let input = self.relation(&unpivot.input)?;
-        let mut ids = Vec::new();
-        for id in self.parsed(&unpivot.ids)? {
-            ids.extend(self.expand(&id, Names::of(&input.scope))?);
-        }
-        let values = if let Some(values) = &unpivot.values {
-            let mut typed = Vec::new();
-            for value in self.parsed(values)? {
-                typed.extend(self.expand(&value, Names::of(&input.scope))?);
-            }
-            typed
-        } else {
-            let is_id = |column: &Column| ids.iter().any(|id| id.id() == Some(&column.id));
-            input.scope.columns.iter().filter(|c| !is_id(c)).map(of_column).collect()
-        };
-        let types: Vec<DataType> = values.iter().map(|value| value.data_type.clone()).collect();
-        let Some(common) = self.common_type(&types).filter(|_| !values.is_empty()) else {
-            if values.is_empty() {
-                let message = "At least one value column needs to be specified for UNPIVOT, all columns specified as ids.";
-                return Err(error::analysis("UNPIVOT_REQUIRES_VALUE_COLUMNS", message, &[]));
-            }
-            let shown: Vec<_> = types.iter().map(|t| format!("\"{}\"", t.sql())).collect();
-            let list = shown.join(", ");
-            let message = format!(
-                "Unpivot value columns must share a least common type, some types do not: [{list}]."
-            );
-            return Err(error::analysis(
-                "UNPIVOT_VALUE_DATA_TYPE_MISMATCH",
-                message,
-                &[("types", &list)],
-            ));
-        };
-        let nullable = values.iter().any(|value| value.nullable);
-        let mut columns: Vec<Column> = Vec::new();
-        for id in &ids {
-            columns.push(self.new_column(id.column_name(), id.data_type.clone(), id.nullable));
-        }
-        columns.push(self.new_column(&unpivot.variable_name, DataType::String, false));
-        columns.push(self.new_column(&unpivot.value_name, common.clone(), nullable));
-        let mut inputs = Vec::new();
-        for value in values {
-            let name = self.literal(&Literal::String(value.column_name()))?;
-            let value = self.coerced(value, &common)?;
-            let row = ids.iter().cloned().chain([name, value]);
-            let exprs = row.zip(&columns).map(|(item, column)| item.expr.alias(&column.id));
-            let plan = Projection::try_new(exprs.collect(), Arc::new(input.plan.clone()))?;
-            inputs.push(Arc::new(LogicalPlan::Projection(plan)));
-        }
-        let plan = match inputs.as_slice() {
-            [single] => single.as_ref().clone(),
-            _ => LogicalPlan::Union(Union::try_new_with_loose_types(inputs)?),
-        };
-        Ok(Resolved::new(plan, input.scope.above(columns)))
     }
 }
 

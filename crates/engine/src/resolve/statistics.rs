@@ -2,8 +2,8 @@
 
 use super::{Resolved, Resolver, Result, error};
 use plan::{
-    Aggregate, CastMode, DataType, Expr, FunctionCall, Grouping, Literal, NaFill, Pivot, Relation,
-    RelationKind, Statistics,
+    Aggregate, CastMode, DataType, Expr, FunctionCall, Grouping, Join, JoinCondition, JoinType,
+    Literal, NaFill, Pivot, Relation, RelationKind, Statistics, WindowSpec,
 };
 
 /// What `summary()` shows.
@@ -52,7 +52,7 @@ impl Resolver<'_> {
                 let all = Expr::call("array", of.collect());
                 aggregated(input, vec![all.alias("approx_quantile")])
             }
-            Statistics::FreqItems { .. } => return Err(error::unsupported("freqItems")),
+            Statistics::FreqItems { columns, support } => freq_items(input, columns, *support)?,
             Statistics::SampleBy { column, fractions, seed } => {
                 let seed = seed.unwrap_or(self.context.functions.seed);
                 sample_by(input, column, fractions, seed)
@@ -185,6 +185,60 @@ fn crosstab(input: &Relation, left: &str, right: &str) -> Relation {
     });
     let (columns, values) = (Vec::new(), vec![Literal::Long(0)]);
     RelationKind::NaFill(NaFill { input: kind.into(), columns, values }).into()
+}
+
+/// The values of each column that make up more than a share of the rows; all of them, as in Spark, where there are so few that
+/// counting them exactly takes no more room than the share allows.
+fn freq_items(input: &Relation, columns: &[String], support: f64) -> Result<Relation> {
+    if !(1e-4..=1.0).contains(&support) {
+        let message =
+            format!("requirement failed: Support must be in [1e-4, 1], but got {support}.");
+        return Err(
+            plan::SparkError::new(plan::ErrorKind::IllegalArgument, "", message, &[]).into()
+        );
+    }
+    let call = Expr::call;
+    let over_all = |function: Expr| {
+        let spec = WindowSpec { partition_by: Vec::new(), order_by: Vec::new(), frame: None };
+        Expr::Window { function: Box::new(function), spec: Box::new(spec) }
+    };
+    let one = || Expr::integer(1);
+    let mut joined: Option<Relation> = None;
+    for name in columns {
+        let counted = RelationKind::Aggregate(Aggregate {
+            input: input.clone(),
+            grouping: Grouping::By(vec![named(name).alias("value")]),
+            expressions: vec![call("count", vec![one()]).alias("times")],
+            with_keys: true,
+            having: None,
+            pivot: None,
+        });
+        let times = || Expr::column("times");
+        let expressions = vec![
+            Expr::column("value"),
+            times(),
+            over_all(call("sum", vec![times()])).alias("rows"),
+            over_all(call("count", vec![one()])).alias("values"),
+        ];
+        let compared = RelationKind::Project { input: counted.into(), expressions };
+        let share = Expr::Literal(Literal::Double(support));
+        let share = call("*", vec![share, Expr::column("rows")]);
+        let room = Expr::Literal(Literal::Double((1.0 / support).floor()));
+        let frequent = call(">", vec![times(), share]);
+        let few = call("<=", vec![Expr::column("values"), room]);
+        let condition = call("or", vec![frequent, few]);
+        let kept: Relation = RelationKind::Filter { input: compared.into(), condition }.into();
+        let list = call("collect_list", vec![Expr::column("value")]);
+        let right = aggregated(&kept, vec![list.alias(format!("{name}_freqItems"))]);
+        joined = Some(match joined {
+            None => right,
+            Some(left) => {
+                let (kind, condition) = (JoinType::Cross, JoinCondition::None);
+                RelationKind::Join(Join { left, right, kind, condition }).into()
+            }
+        });
+    }
+    Ok(joined.unwrap_or_else(|| RelationKind::OneRow.into()))
 }
 
 fn sample_by(input: &Relation, column: &Expr, fractions: &[(Literal, f64)], seed: i64) -> Relation {

@@ -3,8 +3,8 @@
 use super::column::Names;
 use super::expression::Typed;
 use super::{Resolved, Resolver, Result, error};
-use datafusion::common::Spans;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{ExprSchema, Spans};
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, Projection, Subquery};
 use plan::{DataType, Expr, Relation, SubqueryKind};
@@ -18,6 +18,7 @@ impl Resolver<'_> {
         names: Names<'_>,
         negated: bool,
     ) -> Result<Typed> {
+        let conjunct = std::mem::replace(&mut self.conjunct, false);
         let mut outer = names.scope.clone();
         if let Some(below) = names.below {
             outer.hidden.extend(below.columns.iter().cloned());
@@ -36,7 +37,12 @@ impl Resolver<'_> {
                 Ok(Typed::boolean(expr, false, text.to_owned()))
             }
             SubqueryKind::Scalar => scalar(resolved),
-            SubqueryKind::In(values) => self.in_subquery(values, resolved, names, negated),
+            SubqueryKind::In(values) => {
+                self.conjunct = conjunct;
+                let typed = self.in_subquery(values, resolved, names, negated);
+                self.conjunct = false;
+                typed
+            }
         }
     }
 
@@ -61,22 +67,14 @@ impl Resolver<'_> {
             ));
         }
         let [value] = values else {
-            return Err(error::unsupported("IN with several values and a subquery"));
+            return self.in_tuples(values, resolved, names, negated);
         };
+        self.conjunct = false;
         let value = self.expression(value, names)?;
         let column = resolved.scope.columns[0].clone();
         let types = [value.data_type.clone(), column.data_type.clone()];
         let Some(common) = self.common_type(&types) else {
-            let (left, right) = (types[0].sql(), types[1].sql());
-            let message = format!(
-                "Cannot resolve \"({} IN (listquery()))\" due to data type mismatch: The data type of one or more elements in the left hand side of an IN subquery is not compatible with the data type of the output of the subquery. Mismatched columns: [], left side: [\"{left}\"], right side: [\"{right}\"].",
-                value.name
-            );
-            return Err(error::analysis(
-                "DATATYPE_MISMATCH.IN_SUBQUERY_DATA_TYPE_MISMATCH",
-                message,
-                &[],
-            ));
+            return Err(in_type_mismatch(&value.name, &types));
         };
         let mut plan = resolved.plan;
         if crate::types::to_arrow(&column.data_type) != crate::types::to_arrow(&common) {
@@ -92,6 +90,75 @@ impl Resolver<'_> {
         let expr = InSubquery::new(Box::new(value.expr), subquery(plan)?, negated);
         Ok(Typed::boolean(DfExpr::InSubquery(expr), nullable, text))
     }
+}
+
+impl Resolver<'_> {
+    /// `(a, b) IN (query)`: whether there is a row of which all columns are equal. With nulls it may be unknown whether a row is.
+    fn in_tuples(
+        &mut self,
+        values: &[Expr],
+        resolved: Resolved,
+        names: Names<'_>,
+        negated: bool,
+    ) -> Result<Typed> {
+        let unknown_is_false = std::mem::replace(&mut self.conjunct, false);
+        let mut same: Option<Typed> = None;
+        let mut texts = Vec::new();
+        for (value, column) in values.iter().zip(resolved.scope.columns.clone()) {
+            let value = self.expression(value, names)?;
+            texts.push(value.name.clone());
+            let types = [value.data_type.clone(), column.data_type.clone()];
+            let Some(common) = self.common_type(&types) else {
+                return Err(in_type_mismatch(&value.name, &types));
+            };
+            let value = self.coerced(value, &common)?;
+            let value = Typed { expr: self.outer_expr(value.expr)?, ..value };
+            let column = self.coerced(super::column::of_column(&column), &common)?;
+            let equal = self.scalar("=", vec![column, value])?;
+            same = Some(match same {
+                None => equal,
+                Some(before) => self.scalar("and", vec![before, equal])?,
+            });
+        }
+        let Some(same) = same else { return Err(error::unsupported("IN without values")) };
+        let text = format!("(({}) IN (listquery()))", texts.join(", "));
+        let text = if negated { format!("(NOT {text})") } else { text };
+        let nullable = same.nullable;
+        let truth = self.literal(&plan::Literal::Boolean(true))?;
+        let maybe = self.scalar("coalesce", vec![same.clone(), truth])?;
+        let exists = |condition: DfExpr, negated: bool| -> Result<DfExpr> {
+            let plan = super::relation::filter(resolved.plan.clone(), condition)?;
+            Ok(DfExpr::Exists(Exists::new(subquery(plan)?, negated)))
+        };
+        if !nullable || unknown_is_false {
+            let condition = if negated { maybe.expr } else { same.expr };
+            return Ok(Typed::boolean(exists(condition, negated)?, false, text));
+        }
+        let lit = datafusion::logical_expr::lit;
+        let unknown = DfExpr::Literal(datafusion::common::ScalarValue::Boolean(None), None);
+        let expr = datafusion::logical_expr::when(exists(same.expr, false)?, lit(!negated))
+            .when(exists(maybe.expr, false)?, unknown)
+            .otherwise(lit(negated))?;
+        Ok(Typed::boolean(expr, true, text))
+    }
+
+    /// An expression of a query as one that a subquery of it sees.
+    pub(super) fn outer_expr(&self, expr: DfExpr) -> Result<DfExpr> {
+        let outer = expr.transform_down(|node| {
+            let DfExpr::Column(column) = &node else { return Ok(Transformed::no(node)) };
+            let field = Arc::clone(self.types.field_from_column(column)?);
+            Ok(Transformed::yes(DfExpr::OuterReferenceColumn(field, column.clone())))
+        })?;
+        Ok(outer.data)
+    }
+}
+
+fn in_type_mismatch(value: &str, types: &[DataType; 2]) -> super::Stop {
+    let (left, right) = (types[0].sql(), types[1].sql());
+    let message = format!(
+        "Cannot resolve \"({value} IN (listquery()))\" due to data type mismatch: The data type of one or more elements in the left hand side of an IN subquery is not compatible with the data type of the output of the subquery. Mismatched columns: [], left side: [\"{left}\"], right side: [\"{right}\"]."
+    );
+    error::analysis("DATATYPE_MISMATCH.IN_SUBQUERY_DATA_TYPE_MISMATCH", message, &[])
 }
 
 fn scalar(resolved: Resolved) -> Result<Typed> {

@@ -91,6 +91,35 @@ impl Resolver<'_> {
         self.typed(expr, nullable, text)
     }
 
+    /// The number of each row among those with the same keys, from 1, as a long.
+    pub(super) fn row_number(&self, keys: &[String], order_by: Vec<Sort>) -> Result<Typed> {
+        let call = AggregateCall {
+            name: "row_number",
+            args: Vec::new(),
+            types: &[],
+            distinct: false,
+            filter: None,
+            order_by: Vec::new(),
+            ignore_nulls: false,
+        };
+        let made = self.context.registry.window(call, &self.context.functions);
+        let made = made.map_err(|failure| function_error(&failure, "row_number()", &[]))?;
+        let start = WindowFrameBound::Preceding(ScalarValue::Null);
+        let expr = DfExpr::WindowFunction(Box::new(WindowFunction {
+            fun: made.function,
+            params: WindowFunctionParams {
+                args: Vec::new(),
+                partition_by: keys.iter().map(|key| reference(key)).collect(),
+                order_by,
+                window_frame: rows(start, WindowFrameBound::CurrentRow),
+                filter: None,
+                null_treatment: None,
+                distinct: false,
+            },
+        }));
+        self.typed(cast(expr, DataType::Int64), false, "row_number()".to_owned())
+    }
+
     /// The frame, and how Spark writes it. Ranking functions see rows up to their own; others, without a frame, all rows of
     /// the partition, or with an order those up to the last one equal to their own.
     fn frame(

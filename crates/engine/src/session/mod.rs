@@ -6,6 +6,7 @@ mod catalogue;
 mod catalogue_request;
 mod command;
 mod describe;
+mod observe;
 mod rows;
 mod settings;
 mod show;
@@ -16,7 +17,9 @@ mod tests;
 pub use catalogue::{Catalogue, Database, Table, TableKind, View, ViewMap};
 
 use crate::RunJob;
-use crate::resolve::{Context, Env, Fact, Facts, Purpose, Resolver, Stop, Want};
+use crate::resolve::{
+    Context, Env, Fact, Facts, Finished, Observed, Purpose, Resolver, Stop, Want,
+};
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -69,6 +72,8 @@ pub struct Analyzed {
     pub plan: LogicalPlan,
     /// The files that it reads, as URIs.
     pub files: Vec<String>,
+    /// Metrics to be computed when it runs.
+    pub(crate) observed: Vec<Observed>,
 }
 
 impl Analyzed {
@@ -352,8 +357,8 @@ impl Session {
             // Every try numbers its calls alike, so that equal programs have equal plans.
             context.functions.call_sites.store(0, Ordering::Relaxed);
             match Resolver::new(&context, &facts, env.clone()).finish(relation) {
-                Ok((plan, schema)) => {
-                    return Ok(Analyzed { schema, plan, files: facts.files() });
+                Ok(Finished { plan, schema, observed }) => {
+                    return Ok(Analyzed { schema, plan, files: facts.files(), observed });
                 }
                 Err(Stop::Error(error)) => return Err(*error),
                 Err(Stop::Want(want)) => {

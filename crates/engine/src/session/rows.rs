@@ -61,11 +61,12 @@ impl Session {
             return Ok(answer);
         }
         let analyzed = self.resolve(relation, Purpose::Run, env, run).await?;
-        self.run_plan(analyzed, run).await
+        self.observe(&analyzed, run).await?;
+        self.compute(analyzed, run).await
     }
 
     /// Runs a plan as one job.
-    pub(super) async fn run_plan(
+    pub(super) async fn compute(
         &self,
         analyzed: Analyzed,
         run: &dyn RunJob,

@@ -36,6 +36,18 @@ pub(super) fn remove_files(table: &Table) -> Result<(), SparkError> {
     }
 }
 
+/// A table has a directory from its beginning, so that it can be read while it has no rows.
+fn make_directory(location: &str) -> Result<(), SparkError> {
+    let path = location.strip_prefix("file:").unwrap_or(location);
+    if path.contains("://") {
+        return Ok(());
+    }
+    std::fs::create_dir_all(path).map_err(|error| {
+        let message = format!("cannot make the directory {path}: {error}");
+        SparkError::new(ErrorKind::Spark, "", message, &[])
+    })
+}
+
 impl Session {
     pub(super) fn add_table(&self, table: Table) {
         self.shared.change_catalogue(|catalogue| {
@@ -95,6 +107,8 @@ impl Session {
                 sort_by: Vec::new(),
             };
             self.write_files(&write, run).await?;
+        } else {
+            make_directory(&location)?;
         }
         if let Some(old) = existing
             && old.location != table.location
@@ -158,7 +172,10 @@ impl Session {
 
     pub(super) fn truncate(&self, name: &[String]) -> Result<(), SparkError> {
         match self.find_table(name) {
-            Some(table) if table.kind == TableKind::Managed => remove_files(&table),
+            Some(table) if table.kind == TableKind::Managed => {
+                remove_files(&table)?;
+                make_directory(&table.location)
+            }
             Some(_) => Err(wrong_command(name, "TRUNCATE TABLE", "view", "a managed table")),
             None => Err(table_not_found(name)),
         }
@@ -286,6 +303,7 @@ impl Session {
     /// Writes rows as files.
     async fn write_files(&self, write: &Write, run: &dyn RunJob) -> Result<(), SparkError> {
         let analyzed = self.resolve(&write.input, Purpose::Run, None, run).await?;
+        self.observe(&analyzed, run).await?;
         let conf = self.state().conf.clone();
         let rows = (&analyzed.plan, analyzed.schema.as_slice());
         crate::files::write(&self.shared.state, &conf, run, rows, write).await

@@ -4,7 +4,7 @@ use super::{Lower, parts, single};
 use crate::error::{self, Parsed};
 use plan::{
     Aggregate, Expr, Grouping, Join, JoinCondition, JoinType, Literal, Pivot, Relation,
-    RelationKind, Sample,
+    RelationKind, Sample, Unpivot, UnpivotRow,
 };
 use sqlparser::ast::{
     self, JoinConstraint, JoinOperator, PivotValueSource, TableFactor, TableSampleKind,
@@ -114,7 +114,12 @@ impl Lower<'_> {
                 let pivot = self.pivot(value_column, value_source)?;
                 aliased(self.pivoted(input, aggregate_functions, pivot)?, alias)
             }
-            TableFactor::Unpivot { .. } => return Err(error::unsupported("UNPIVOT in SQL")),
+            TableFactor::Unpivot { table, value, name, columns, null_inclusion, alias } => {
+                let input = self.table(*table)?;
+                let with_nulls = null_inclusion == Some(ast::NullInclusion::IncludeNulls);
+                let unpivoted = self.unpivoted(input, (value, name.value, columns), with_nulls)?;
+                aliased(unpivoted, alias)
+            }
             _ => return Err(error::unsupported("this kind of table")),
         };
         Ok(Factor { relation, lateral: is_lateral })
@@ -145,18 +150,67 @@ impl Lower<'_> {
         }
     }
 
+    /// `UNPIVOT (value FOR name IN (…))`. Rows whose values are all null are left out unless they are asked for.
+    fn unpivoted(
+        &mut self,
+        input: Relation,
+        (value, variable_name, columns): (ast::Expr, String, Vec<ast::ExprWithAlias>),
+        with_nulls: bool,
+    ) -> Parsed<Relation> {
+        let name = |expr| match expr {
+            ast::Expr::Identifier(name) => Ok(name.value),
+            _ => Err(error::invalid("The value columns of UNPIVOT are given by name.")),
+        };
+        let value_names = members(value).into_iter().map(name).collect::<Parsed<Vec<_>>>()?;
+        let mut values = Vec::with_capacity(columns.len());
+        for ast::ExprWithAlias { expr, alias } in columns {
+            let columns = self.exprs(members(expr))?;
+            if columns.len() != value_names.len() {
+                return Err(error::unpivot_value_size_mismatch(&value_names));
+            }
+            values.push(UnpivotRow { columns, alias: alias.map(|alias| alias.value) });
+        }
+        let (ids, values, names) = (None, Some(values), value_names.clone());
+        let unpivot = Unpivot { input, ids, values, variable_name, value_names };
+        let relation: Relation = RelationKind::Unpivot(unpivot).into();
+        if with_nulls {
+            return Ok(relation);
+        }
+        let set = |name| Expr::call("isnotnull", vec![Expr::column(name)]);
+        let any = names.into_iter().map(set).reduce(|a, b| Expr::call("or", vec![a, b]));
+        Ok(match any {
+            Some(condition) => RelationKind::Filter { input: relation, condition }.into(),
+            None => relation,
+        })
+    }
+
     fn pivot(&mut self, columns: Vec<ast::Expr>, source: PivotValueSource) -> Parsed<Pivot> {
-        let column = match <[ast::Expr; 1]>::try_from(columns) {
-            Ok([column]) => self.expr(column)?,
-            Err(_) => return Err(error::unsupported("PIVOT over several columns")),
+        let width = columns.len();
+        let mut columns = self.exprs(columns)?;
+        let column = match columns.pop() {
+            Some(one) if columns.is_empty() => one,
+            last => Expr::call("struct", columns.into_iter().chain(last).collect()),
         };
         let PivotValueSource::List(list) = source else {
             return Err(error::unsupported("PIVOT without a list of values"));
         };
         let mut values = Vec::with_capacity(list.len());
         for ast::ExprWithAlias { expr, alias } in list {
-            let Expr::Literal(value) = self.expr(expr)? else {
-                return Err(error::unsupported("a PIVOT value that is not a literal"));
+            let mut parts = Vec::new();
+            for part in self.exprs(if width == 1 { vec![expr] } else { members(expr) })? {
+                let Expr::Literal(part) = part else {
+                    return Err(error::unsupported("a PIVOT value that is not a literal"));
+                };
+                parts.push((format!("col{}", parts.len() + 1), part));
+            }
+            if parts.len() != width {
+                return Err(error::invalid(
+                    "A PIVOT over several columns needs as many literals in each of its values.",
+                ));
+            }
+            let value = match parts.pop() {
+                Some((_, one)) if parts.is_empty() => one,
+                last => Literal::Struct(parts.into_iter().chain(last).collect()),
             };
             values.push((value, alias.map(|a| a.value)));
         }
@@ -236,6 +290,15 @@ impl Factor {
             }
         };
         Ok(RelationKind::LateralJoin { left, right, kind, condition }.into())
+    }
+}
+
+/// The members of a tuple, or the one expression.
+fn members(expr: ast::Expr) -> Vec<ast::Expr> {
+    match expr {
+        ast::Expr::Tuple(members) => members,
+        ast::Expr::Nested(inner) => vec![*inner],
+        one => vec![one],
     }
 }
 

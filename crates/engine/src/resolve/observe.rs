@@ -1,0 +1,64 @@
+//! What is only watched: observed metrics and watermarks leave the rows as they are.
+
+use super::column::Names;
+use super::{Observed, Resolved, Resolver, Result, error};
+use plan::{Aggregate, DataType, Expr, Grouping, Relation, RelationKind};
+
+impl Resolver<'_> {
+    /// The input. Its metrics are computed by a job of their own, so that they hold for all of its rows, whatever is done with these.
+    pub(super) fn collect_metrics(
+        &mut self,
+        input: &Relation,
+        name: &str,
+        metrics: &[Expr],
+    ) -> Result<Resolved> {
+        let resolved = self.relation(input)?;
+        for metric in metrics {
+            for typed in self.expand(metric, Names::of(&resolved.scope))? {
+                if !super::aggregate::has_aggregate(&typed.expr) && typed.id().is_some() {
+                    let shown = format!("\"{}\"", typed.name);
+                    let message = format!(
+                        "Invalid observed metrics. Attribute {shown} can only be used as an argument to an aggregate function."
+                    );
+                    return Err(error::analysis(
+                        "INVALID_OBSERVED_METRICS.NON_AGGREGATE_FUNC_ARG_IS_ATTRIBUTE",
+                        message,
+                        &[("expr", &shown)],
+                    ));
+                }
+            }
+        }
+        if !self.observed.iter().any(|known| known.name == name) {
+            let metrics = RelationKind::Aggregate(Aggregate {
+                input: input.clone(),
+                grouping: Grouping::By(Vec::new()),
+                expressions: metrics.to_vec(),
+                with_keys: true,
+                having: None,
+                pivot: None,
+            });
+            let (name, env) = (name.to_owned(), self.env.clone());
+            self.observed.push(Observed { name, metrics: metrics.into(), env });
+        }
+        Ok(resolved)
+    }
+
+    /// The input, if the column is a time.
+    pub(super) fn watermark(&mut self, input: &Relation, column: &str) -> Result<Resolved> {
+        let input = self.relation(input)?;
+        let found = self.columns_named(column, &input)?;
+        match found.first().map(|column| &column.data_type) {
+            Some(DataType::Timestamp | DataType::TimestampNtz) => Ok(input),
+            Some(other) => {
+                let (name, found) = (plan::quote_name(column), format!("\"{}\"", other.sql()));
+                let message = format!(
+                    "The event time {name} has the invalid type {found}, but expected \"TIMESTAMP\"."
+                );
+                let parameters = [("eventName", name.as_str()), ("eventType", &found)];
+                let class = "EVENT_TIME_IS_NOT_ON_TIMESTAMP_TYPE";
+                Err(error::analysis(class, message, &parameters))
+            }
+            None => Err(error::unresolved_column(&[column.to_owned()], None)),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Samples with replacement: how often a row comes is a random number of its own.
+
+use super::{Resolved, Resolver, Result, error, reference};
+use datafusion::common::{Column as DfColumn, NullHandling, UnnestOptions};
+use datafusion::logical_expr::{LogicalPlan, Projection, Unnest, cast, lit};
+use plan::{DataType, Literal, Sample};
+use std::sync::Arc;
+
+/// The largest mean that a row may be repeated by.
+const MOST: f64 = 100.0;
+/// What is left of the distribution where it is cut off.
+const TAIL: f64 = 1e-12;
+
+impl Resolver<'_> {
+    /// Each row comes as often as a Poisson-distributed number says that is made from the seed, the partition and the row's place.
+    pub(super) fn sample_with_replacement(&mut self, sample: &Sample) -> Result<Resolved> {
+        let mean = sample.upper - sample.lower;
+        if !(0.0..=MOST).contains(&mean) {
+            return Err(error::unsupported(format!(
+                "a sample with replacement whose fraction is not between 0 and {MOST}"
+            )));
+        }
+        let input = self.relation(&sample.input)?;
+        let seed = sample.seed.unwrap_or(self.context.functions.seed);
+        let seed = self.literal(&Literal::Long(seed))?;
+        let random = self.scalar("rand", vec![seed])?;
+        let number = self.new_column("random", DataType::Double, false);
+        let mut exprs = super::aggregate::unique(input.scope.all());
+        exprs.push(random.expr.alias(&number.id));
+        let plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(input.plan))?);
+
+        let mut times = lit(0_i32);
+        for bound in poisson(mean) {
+            let passed = reference(&number.id).gt_eq(lit(bound));
+            times = times + cast(passed, arrow::datatypes::DataType::Int32);
+        }
+        let times = self.typed(times, false, "times".to_owned())?;
+        let one = self.literal(&Literal::Boolean(true))?;
+        let copies = self.scalar("array_repeat", vec![one, times])?;
+        let copy = self.new_column("copy", DataType::Boolean, false);
+        let mut exprs = super::aggregate::unique(input.scope.all());
+        exprs.push(copies.expr.alias(&copy.id));
+        let plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?);
+        let options = UnnestOptions::new().with_null_handling(NullHandling::Drop);
+        let columns = vec![DfColumn::new_unqualified(&copy.id)];
+        let plan = LogicalPlan::Unnest(Unnest::try_new(Arc::new(plan), columns, options)?);
+        let exprs = super::aggregate::unique(input.scope.all());
+        let plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?);
+        Self::exact_or_hidden(Resolved::new(plan, input.scope))
+    }
+}
+
+/// Where the number of copies grows by one: the chances of at most 0, 1, 2 … copies.
+fn poisson(mean: f64) -> Vec<f64> {
+    let mut bounds = Vec::new();
+    let (mut chance, mut sum, mut count) = ((-mean).exp(), 0.0, 0.0);
+    loop {
+        sum += chance;
+        if count > mean && 1.0 - sum < TAIL || count > 10.0 * (mean + 10.0) {
+            return bounds;
+        }
+        bounds.push(sum);
+        count += 1.0;
+        chance *= mean / count;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bounds_are_those_of_the_distribution() {
+        assert!(poisson(0.0).iter().all(|bound| *bound >= 1.0));
+        let bounds = poisson(2.0);
+        let expected = [0.1353, 0.4060, 0.6767, 0.8571];
+        for (bound, expected) in bounds.iter().zip(expected) {
+            assert!((bound - expected).abs() < 1e-4, "{bound} {expected}");
+        }
+        assert!(bounds.windows(2).all(|pair| pair[0] < pair[1]));
+        // The mean of the distribution is the sum of the chances of more than n.
+        for mean in [0.1, 1.0, 30.0, 100.0] {
+            let sum: f64 = poisson(mean).iter().map(|bound| 1.0 - bound).sum();
+            assert!((sum - mean).abs() < 1e-6, "{sum} {mean}");
+        }
+    }
+}

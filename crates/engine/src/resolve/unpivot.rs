@@ -1,0 +1,116 @@
+//! Columns turned into rows.
+
+use super::column::{Names, of_column};
+use super::expression::Typed;
+use super::scope::Column;
+use super::{Resolved, Resolver, Result, error};
+use datafusion::logical_expr::{LogicalPlan, Projection, Union};
+use plan::{DataType, Expr, Literal, Unpivot};
+use std::sync::Arc;
+
+/// What becomes one row, and what it is called.
+struct Row {
+    name: String,
+    values: Vec<Typed>,
+}
+
+impl Resolver<'_> {
+    pub(super) fn unpivot(&mut self, unpivot: &Unpivot) -> Result<Resolved> {
+        let input = self.relation(&unpivot.input)?;
+        let given = match &unpivot.ids {
+            Some(ids) => Some(self.expanded(ids, &input)?),
+            None => None,
+        };
+        let rows = self.unpivot_rows(unpivot, given.as_deref().unwrap_or_default(), &input)?;
+        let ids = given.unwrap_or_else(|| {
+            let turned: Vec<&str> =
+                rows.iter().flat_map(|row| &row.values).filter_map(Typed::id).collect();
+            let others = input.scope.columns.iter().filter(|c| !turned.contains(&c.id.as_str()));
+            others.map(of_column).collect()
+        });
+        let mut columns: Vec<Column> = Vec::new();
+        for id in &ids {
+            columns.push(self.new_column(id.column_name(), id.data_type.clone(), id.nullable));
+        }
+        columns.push(self.new_column(&unpivot.variable_name, DataType::String, false));
+        for (index, name) in unpivot.value_names.iter().enumerate() {
+            let values = rows.iter().map(|row| &row.values[index]);
+            let common = self.unpivot_type(values.clone())?;
+            let nullable = values.clone().any(|value| value.nullable);
+            columns.push(self.new_column(name, common, nullable));
+        }
+        let mut inputs = Vec::new();
+        for Row { name, values } in rows {
+            let mut items = ids.clone();
+            items.push(self.literal(&Literal::String(name))?);
+            for (value, column) in values.into_iter().zip(&columns[items.len()..]) {
+                items.push(self.coerced(value, &column.data_type)?);
+            }
+            let exprs = items.into_iter().zip(&columns);
+            let exprs = exprs.map(|(item, column)| item.expr.alias(&column.id)).collect();
+            let plan = Projection::try_new(exprs, Arc::new(input.plan.clone()))?;
+            inputs.push(Arc::new(LogicalPlan::Projection(plan)));
+        }
+        let plan = match inputs.as_slice() {
+            [single] => single.as_ref().clone(),
+            _ => LogicalPlan::Union(Union::try_new_with_loose_types(inputs)?),
+        };
+        Ok(Resolved::new(plan, input.scope.above(columns)))
+    }
+
+    fn expanded(&mut self, exprs: &[Expr], input: &Resolved) -> Result<Vec<Typed>> {
+        let mut typed = Vec::new();
+        for expr in self.parsed(exprs)? {
+            typed.extend(self.expand(&expr, Names::of(&input.scope))?);
+        }
+        Ok(typed)
+    }
+
+    fn unpivot_rows(
+        &mut self,
+        unpivot: &Unpivot,
+        ids: &[Typed],
+        input: &Resolved,
+    ) -> Result<Vec<Row>> {
+        let single = |value: Typed| Row { name: value.column_name(), values: vec![value] };
+        let mut rows = Vec::new();
+        if let Some(given) = &unpivot.values {
+            for row in given {
+                let values = self.expanded(&row.columns, input)?;
+                if unpivot.value_names.len() == 1 && row.alias.is_none() {
+                    // A star stands for several rows.
+                    rows.extend(values.into_iter().map(single));
+                    continue;
+                }
+                if values.len() != unpivot.value_names.len() {
+                    let message = "All unpivot value columns must have the same size as there are value column names.";
+                    return Err(error::analysis("UNPIVOT_VALUE_SIZE_MISMATCH", message, &[]));
+                }
+                let names = values.iter().map(Typed::column_name).collect::<Vec<_>>().join("_");
+                rows.push(Row { name: row.alias.clone().unwrap_or(names), values });
+            }
+        } else {
+            let is_id = |column: &Column| ids.iter().any(|id| id.id() == Some(&column.id));
+            let others = input.scope.columns.iter().filter(|c| !is_id(c)).map(of_column);
+            rows.extend(others.map(single));
+        }
+        if rows.is_empty() {
+            let message = "At least one value column needs to be specified for UNPIVOT, all columns specified as ids.";
+            return Err(error::analysis("UNPIVOT_REQUIRES_VALUE_COLUMNS", message, &[]));
+        }
+        Ok(rows)
+    }
+
+    fn unpivot_type<'t>(&self, values: impl Iterator<Item = &'t Typed>) -> Result<DataType> {
+        let types: Vec<DataType> = values.map(|value| value.data_type.clone()).collect();
+        if let Some(common) = self.common_type(&types) {
+            return Ok(common);
+        }
+        let shown: Vec<_> = types.iter().map(|t| format!("\"{}\"", t.sql())).collect();
+        let list = shown.join(", ");
+        let message = format!(
+            "Unpivot value columns must share a least common type, some types do not: [{list}]."
+        );
+        Err(error::analysis("UNPIVOT_VALUE_DATA_TYPE_MISMATCH", message, &[("types", &list)]))
+    }
+}
