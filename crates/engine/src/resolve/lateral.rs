@@ -62,9 +62,8 @@ impl Resolver<'_> {
         let condition = self.join_condition(condition, &both)?;
         let scope = self.join_scope(left.scope.clone(), right.scope.clone(), kind);
         if inner && !outer.is_empty() && is_row_wise(&right.plan, &left.scope)? {
-            let carried: Vec<Column> = distinct_columns(&left.scope);
-            let mut carrier =
-                Carrier { resolver: self, domain: left.plan, outer: carried, own: true };
+            let outer = distinct_columns(&left.scope);
+            let mut carrier = Carrier { resolver: self, domain: left.plan, outer, own: true };
             let (mut plan, _) = carrier.carry(&right.plan)?;
             if let Some(condition) = condition {
                 plan = super::relation::filter(plan, condition)?;
@@ -354,6 +353,15 @@ impl Carrier<'_, '_> {
         Ok((LogicalPlan::Union(plan), first.unwrap_or_default()))
     }
 
+    /// A side of a join, which need not have the columns.
+    fn carry_if(&mut self, wanted: bool, side: &LogicalPlan) -> Result<(LogicalPlan, Option<Ids>)> {
+        if !wanted {
+            return Ok((side.clone(), None));
+        }
+        let (plan, ids) = self.carry(side)?;
+        Ok((plan, Some(ids)))
+    }
+
     fn join(&mut self, join: &Join) -> Result<(LogicalPlan, Ids)> {
         let (keeps_left, keeps_right) = match join.join_type {
             DfJoinType::Inner => (false, false),
@@ -363,14 +371,8 @@ impl Carrier<'_, '_> {
         };
         let with_right = keeps_right || self.uses(&join.right)?;
         let with_left = keeps_left || !with_right || self.uses(&join.left)?;
-        let (left, left_ids) = match with_left {
-            true => self.carry(&join.left).map(|(plan, ids)| (plan, Some(ids)))?,
-            false => (join.left.as_ref().clone(), None),
-        };
-        let (right, right_ids) = match with_right {
-            true => self.carry(&join.right).map(|(plan, ids)| (plan, Some(ids)))?,
-            false => (join.right.as_ref().clone(), None),
-        };
+        let (left, left_ids) = self.carry_if(with_left, &join.left)?;
+        let (right, right_ids) = self.carry_if(with_right, &join.right)?;
         let mut filters = Vec::new();
         if let (Some(left), Some(right)) = (&left_ids, &right_ids) {
             let same = |(a, b): (&String, &String)| {

@@ -61,10 +61,10 @@ impl Resolver<'_> {
 fn cells(input: &Relation, width: usize, index: usize, common: &DataType) -> Relation {
     let name = |at: usize| format!("c{at}");
     let names = (0..width).map(name).collect();
-    let named: Relation = RelationKind::ToDf { input: input.clone(), names }.into();
+    let numbered: Relation = RelationKind::ToDf { input: input.clone(), names }.into();
     let key = || Expr::column(name(index));
     let condition = Expr::call("isnotnull", vec![key()]);
-    let known: Relation = RelationKind::Filter { input: named, condition }.into();
+    let known: Relation = RelationKind::Filter { input: numbered, condition }.into();
     let order = vec![SortOrder { expr: key(), ascending: true, nulls: NullOrder::Default }];
     let sorted: Relation = RelationKind::Sort { input: known, order, global: true }.into();
     let most = i32::try_from(MOST + 1).unwrap_or(i32::MAX);

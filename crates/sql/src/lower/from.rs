@@ -189,7 +189,7 @@ impl Lower<'_> {
         let mut columns = self.exprs(columns)?;
         let column = match columns.pop() {
             Some(one) if columns.is_empty() => one,
-            last => Expr::call("struct", columns.into_iter().chain(last).collect()),
+            final_one => Expr::call("struct", columns.into_iter().chain(final_one).collect()),
         };
         let PivotValueSource::List(list) = source else {
             return Err(error::unsupported("PIVOT without a list of values"));
@@ -210,7 +210,7 @@ impl Lower<'_> {
             }
             let value = match parts.pop() {
                 Some((_, one)) if parts.is_empty() => one,
-                last => Literal::Struct(parts.into_iter().chain(last).collect()),
+                final_part => Literal::Struct(parts.into_iter().chain(final_part).collect()),
             };
             values.push((value, alias.map(|a| a.value)));
         }
