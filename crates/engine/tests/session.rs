@@ -234,6 +234,7 @@ async fn what_a_data_frame_does_to_its_columns_and_rows() {
         text("SELECT * FROM VALUES (1, 'a', 1.5D), (2, 'b', NULL), (2, 'b', NULL) AS v(id, k, x)")
     };
     let id = || Expr::column("id");
+    let turned = |column| plan::UnpivotRow { columns: vec![column], alias: None };
     let input = t;
     let cases: Vec<(&str, RelationKind, &[&str])> = vec![
         (
@@ -299,10 +300,10 @@ async fn what_a_data_frame_does_to_its_columns_and_rows() {
             "unpivot",
             RelationKind::Unpivot(plan::Unpivot {
                 input: t(),
-                ids: vec![Expr::column("k")],
-                values: Some(vec![id(), Expr::column("x")]),
+                ids: Some(vec![Expr::column("k")]),
+                values: Some([id(), Expr::column("x")].map(turned).into()),
                 variable_name: "name".into(),
-                value_name: "value".into(),
+                value_names: vec!["value".into()],
             }),
             &[
                 "k|name|value",

@@ -295,8 +295,9 @@ async fn what_is_missing_or_not_served_is_named() {
         (project(vec![expr(ExprType::Cast(Box::default()))]), bad, "cast.expr"),
         (rel(RelType::MapPartitions(Box::new(map))), unsupported, "mapInPandas"),
         (rel(RelType::Read(stream)), unsupported, "readStream"),
-        (rel(RelType::Transpose(Box::default())), unsupported, "transpose"),
-        (rel(RelType::AsOfJoin(Box::default())), unsupported, "as-of join"),
+        (rel(RelType::Zip(Box::default())), unsupported, "zip"),
+        (rel(RelType::Transpose(Box::default())), bad, "transpose.input"),
+        (rel(RelType::AsOfJoin(Box::default())), "AS_OF_JOIN.UNSUPPORTED_DIRECTION", "direction"),
         (
             project(vec![expr(ExprType::CommonInlineUserDefinedFunction(udf))]),
             unsupported,
