@@ -268,6 +268,7 @@ impl Manager {
         facts: &mpsc::Sender<pb::FromManager>,
     ) -> Result<()> {
         self.executors.ended(id, status);
+        self.executors.clear_after(id).await;
         if self.executors.failures > self.executors.max_failures {
             let message = format!(
                 "{} executors ended on their own; the last: {}",
@@ -393,12 +394,28 @@ impl Executors {
         let mut settings = self.template.clone();
         settings.executor = ExecutorId(id);
         settings.scratch = settings.scratch.join(id.to_string());
-        if self.own_volumes {
-            let base = settings.volume.path.parent().unwrap_or(Path::new("/")).to_owned();
-            settings.volume.volume = VolumeId(format!("executor-{id}"));
-            settings.volume.path = base.join(format!("shuffle-{id}"));
+        if let Some(volume) = self.own_volume(id) {
+            settings.volume = volume;
         }
         settings
+    }
+
+    /// The volume that only this executor mounts, if each has one.
+    fn own_volume(&self, id: u64) -> Option<executor::Mount> {
+        let base = self.template.volume.path.parent().unwrap_or(Path::new("/"));
+        self.own_volumes.then(|| executor::Mount {
+            volume: VolumeId(format!("executor-{id}")),
+            path: base.join(format!("shuffle-{id}")),
+        })
+    }
+
+    /// Removes what an executor that has ended leaves and nobody can use: what it spilled, and its own volume.
+    async fn clear_after(&self, id: u64) {
+        let scratch = self.template.scratch.join(id.to_string());
+        for path in self.own_volume(id).map(|volume| volume.path).into_iter().chain([scratch]) {
+            // What cannot be removed now goes with the directory of the application.
+            let _ = tokio::fs::remove_dir_all(path).await;
+        }
     }
 
     fn ended(&mut self, id: u64, status: ExitStatus) {
@@ -420,6 +437,11 @@ impl Executors {
                 message: ending(status),
                 // A process that somebody killed did not fail by what the program did; one that ended itself did.
                 app_caused: !expected && status.code().is_some(),
+                lost_volumes: self
+                    .own_volume(id)
+                    .map(|volume| volume.volume.0)
+                    .into_iter()
+                    .collect(),
             }),
         );
     }

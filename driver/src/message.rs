@@ -217,7 +217,7 @@ pub(crate) enum Fact {
     Starting,
     Running,
     Leaving { reason: String },
-    Ended { reason: String, app_caused: bool },
+    Ended { reason: String, app_caused: bool, lost_volumes: Vec<VolumeId> },
 }
 
 /// What the cluster manager is told.

@@ -362,3 +362,13 @@ def test_cached_frames_give_the_same_answer(spark):
     assert frame.count() == 10 and frame.count() == 10
     frame.unpersist()
     assert frame.count() == 10
+
+
+def test_coalesce_keeps_the_order_of_a_sort(spark):
+    frame = spark.range(0, 10000, 1, 4).selectExpr("id", "hash(id) as h")
+    found = [row.h for row in frame.sort("h").coalesce(1).collect()]
+    assert len(found) == 10000 and found == sorted(found)
+    one = frame.repartition(3).sortWithinPartitions("h").coalesce(3).selectExpr("h", "spark_partition_id() as p").collect()
+    for partition in range(3):
+        part = [row.h for row in one if row.p == partition]
+        assert part and part == sorted(part)

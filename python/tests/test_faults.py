@@ -174,5 +174,14 @@ def test_executors_with_volumes_of_their_own_fetch_from_each_other_and_survive_a
         load(spark, data)
         assert [spark.sql(text).toArrow() for text in texts] == expected
         # With its executor the volume is gone: what it held is written again, the rest is used again.
-        os.kill(next(iter(executors(server))), signal.SIGKILL)
+        before = status(url)
+        old, volumes = set(executors(server)), {path.name for path in home_of(server).glob("shuffle-*")}
+        os.kill(next(iter(old)), signal.SIGKILL)
+        eventually(lambda: len(set(executors(server)) - old) == 1 and len(list(home_of(server).glob("shuffle-*"))) == 2)
+        assert {path.name for path in home_of(server).glob("shuffle-*")} != volumes
+        eventually(lambda: sum(executor["alive"] for executor in status(url)["executors"]) == 2)
         assert [spark.sql(text).toArrow() for text in texts] == expected
+        # That is known at once: no reader had to find out.
+        jobs = status(url)["jobs"][len(before["jobs"]):]
+        assert sum(stage["failed"] for job in jobs for stage in job["stages"]) == 0
+        assert any(stage["state"] == "skipped" for job in jobs for stage in job["stages"])

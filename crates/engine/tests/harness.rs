@@ -19,10 +19,15 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(settings: &[(&str, &str)]) -> Self {
+        Self::with_memory(settings, 4, ByteSize::mib(1024))
+    }
+
+    /// That many tasks at once share that much memory.
+    pub(crate) fn with_memory(settings: &[(&str, &str)], slots: u32, memory: ByteSize) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let conf: Conf = settings.iter().copied().collect();
         Self {
-            runner: LocalRunner::new(directory.path(), 4, ByteSize::mib(1024)).expect("a runner"),
+            runner: LocalRunner::new(directory.path(), slots, memory).expect("a runner"),
             state: session_state(&conf).expect("a profile"),
             conf,
             _directory: directory,

@@ -6,5 +6,6 @@ mod exchange;
 mod failure;
 mod files;
 mod harness;
+mod memory;
 mod session;
 mod tpch;

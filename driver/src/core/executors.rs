@@ -27,6 +27,9 @@ pub(crate) struct Executors {
     /// Those that were there or failed to come, and may not come back: ids are never given out twice.
     gone: BTreeSet<ExecutorId>,
     gone_listed: Vec<ExecutorStatus>,
+    /// Those that will end soon, or have.
+    retired: BTreeSet<ExecutorId>,
+    lost_volumes: BTreeSet<VolumeId>,
     streams: u64,
     /// Changes when a volume may be served by others than before.
     mounts: u64,
@@ -346,6 +349,33 @@ impl Executors {
                 self.gone_listed.push(executor.status(id, false));
             }
         }
+    }
+
+    /// Notes that it will end soon. Returns whether that is new.
+    pub(crate) fn retire(&mut self, id: ExecutorId) -> bool {
+        self.retired.insert(id)
+    }
+
+    /// Whether it will end soon.
+    pub(crate) fn is_retired(&self, id: ExecutorId) -> bool {
+        self.retired.contains(&id)
+    }
+
+    /// The volumes that it mounts, if it is there.
+    pub(crate) fn volumes(&self, id: ExecutorId) -> Option<BTreeSet<VolumeId>> {
+        Some(self.live.get(&id)?.volumes.clone())
+    }
+
+    /// Notes that a volume is gone for ever. Returns whether that is new.
+    pub(crate) fn lose_volume(&mut self, volume: &VolumeId) -> bool {
+        if !self.lost_volumes.insert(volume.clone()) {
+            return false;
+        }
+        for executor in self.live.values_mut() {
+            executor.volumes.remove(volume);
+        }
+        self.mounts += 1;
+        true
     }
 
     /// It ended before it came.

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use executors::Executors;
 use jobs::Jobs;
 use manager::Manager;
-use model::{ApplicationId, Attempt, ExecutorId, JobId, MapOutput, TaskFailure};
+use model::{ApplicationId, Attempt, ExecutorId, JobId, MapOutput, TaskFailure, VolumeId};
 use scheduler::{Command, Event, JobFailure, Scheduler};
 use std::time::Duration;
 use throttle::Throttle;
@@ -155,7 +155,7 @@ impl Core {
             executor,
             ToExecutor::Welcome { heartbeat: self.rules.heartbeat, timeout: self.rules.timeout },
         );
-        let slots = registration.slots;
+        let slots = if self.executors.is_retired(executor) { 0 } else { registration.slots };
         let (volumes, found): (Vec<_>, Vec<_>) = registration.volumes.into_iter().unzip();
         let outputs: Vec<MapOutput> = found.into_iter().flatten().collect();
         if !outputs.is_empty() {
@@ -239,8 +239,12 @@ impl Core {
     fn on_fact(&mut self, now: Instant, executor: ExecutorId, fact: &Fact) {
         match fact {
             Fact::Starting | Fact::Running => {}
-            Fact::Leaving { reason } => tracing::info!("{executor} will leave: {reason}"),
-            Fact::Ended { reason, app_caused } => {
+            Fact::Leaving { reason } => self.retire(now, executor, reason),
+            Fact::Ended { reason, app_caused, lost_volumes } => {
+                // First, so that nothing is launched to read what was there.
+                for volume in lost_volumes {
+                    self.lose_volume(now, volume);
+                }
                 if self.executors.is_gone(executor) {
                     self.manager.wish_again();
                 } else if self.executors.is_unknown(executor) {
@@ -250,6 +254,26 @@ impl Core {
                     self.executors.ended(executor, now + REASON_WAIT, reason, *app_caused);
                 }
             }
+        }
+    }
+
+    /// It ends soon: what it runs may finish, new tasks go elsewhere.
+    fn retire(&mut self, now: Instant, executor: ExecutorId, reason: &str) {
+        if !self.executors.retire(executor) {
+            return;
+        }
+        tracing::info!("{executor} gets no new tasks, it will leave: {reason}");
+        if let Some(volumes) = self.executors.volumes(executor) {
+            self.apply(now, Event::ExecutorRegistered { executor, slots: 0, volumes });
+        }
+    }
+
+    /// A volume is gone with all that it held.
+    fn lose_volume(&mut self, now: Instant, volume: &VolumeId) {
+        // Facts are told again and again.
+        if self.executors.lose_volume(volume) {
+            tracing::warn!("volume {volume} is lost");
+            self.apply(now, Event::VolumeLost { volume: volume.clone() });
         }
     }
 

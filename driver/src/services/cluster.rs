@@ -7,7 +7,7 @@ use crate::message::{
 };
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
-use model::{Epoch, ExecutorId};
+use model::{Epoch, ExecutorId, VolumeId};
 use proto::{BadField, pb};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
@@ -104,15 +104,17 @@ fn executor_fact(fact: pb::ExecutorFact) -> Result<(ExecutorId, Fact), BadField>
         State::Leaving(Leaving { reason, grace_ms: _ }) => Fact::Leaving { reason },
         State::Ended(ended) => {
             let reason = ended_words(&ended);
-            let Ended { app_caused, .. } = ended;
-            Fact::Ended { reason, app_caused }
+            let Ended { app_caused, lost_volumes, .. } = ended;
+            let lost_volumes = lost_volumes.into_iter().map(VolumeId).collect();
+            Fact::Ended { reason, app_caused, lost_volumes }
         }
     };
     Ok((ExecutorId(executor), fact))
 }
 
 fn ended_words(ended: &pb::executor_fact::Ended) -> String {
-    let pb::executor_fact::Ended { exit_code, reason, message, app_caused: _ } = ended;
+    let pb::executor_fact::Ended { exit_code, reason, message, app_caused: _, lost_volumes: _ } =
+        ended;
     let reason = if reason.is_empty() { "ended" } else { reason };
     let code = exit_code.map(|code| format!(", exit code {code}")).unwrap_or_default();
     let colon = if message.is_empty() { "" } else { ": " };

@@ -1,10 +1,10 @@
 //! What the driver and its cluster manager tell each other.
 
-use crate::rig::{Rig, result_only, rows, values};
+use crate::rig::{Executor, Rig, VOLUME, map_and_result, result_only, rows, values};
 use driver::WithoutManager;
 use proto::pb;
 use proto::pb::cluster_client::ClusterClient;
-use proto::pb::executor_fact::{Ended, Running, State};
+use proto::pb::executor_fact::{Ended, Leaving, Running, State};
 use proto::pb::to_manager::Fact;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -71,7 +71,7 @@ impl Manager {
 
 fn ended(app_caused: bool) -> State {
     let (reason, message) = ("Error".to_owned(), "the last line of its log".to_owned());
-    State::Ended(Ended { exit_code: Some(3), reason, message, app_caused })
+    State::Ended(Ended { exit_code: Some(3), reason, message, app_caused, lost_volumes: vec![] })
 }
 
 #[tokio::test]
@@ -194,4 +194,58 @@ async fn a_message_for_another_incarnation_is_not_heard() {
     manager.say(pb::from_manager::Fact::Stop(pb::Stop { reason: "now".into() })).await;
     let reason = timeout(DEADLINE, rig.driver.stopped()).await.expect("it is told");
     assert_eq!(reason, "now");
+}
+
+#[tokio::test]
+async fn what_was_on_a_volume_that_went_with_its_executor_is_lost_at_once() {
+    let rig = Rig::start(&[]).await;
+    let mut manager = Manager::attach(&rig).await;
+    let mut first = rig.executor(0, 2).await;
+    let job = rig.run(map_and_result(2, 1));
+    let maps = first.launched(2).await;
+    first.wrote(maps[0], 1).await;
+    first.wrote(maps[1], 1).await;
+    first.launched(1).await;
+    drop(first);
+    let State::Ended(ended) = ended(false) else { unreachable!("it is an end") };
+    let ended = State::Ended(Ended { lost_volumes: vec![VOLUME.to_owned()], ..ended });
+    manager.knows(&[(0, ended.clone())]).await;
+    while manager.wish().await.release != [0] {}
+    let mut second = rig.executor(1, 2).await;
+    let again = second.launched(2).await;
+    assert_eq!(again.iter().map(|a| a.task).collect::<Vec<_>>(), [maps[0].task, maps[1].task]);
+    second.wrote(again[0], 1).await;
+    // Told again it is no news, and what was written since stays.
+    manager.knows(&[(0, ended)]).await;
+    while manager.wish().await.release != [0] {}
+    second.wrote(again[1], 1).await;
+    let work = second.work().await;
+    second.yielded(Executor::launches(&work)[0], &rows(4)).await;
+    assert_eq!(values(&job.await.unwrap().unwrap()), [4]);
+}
+
+#[tokio::test]
+async fn an_executor_that_will_leave_gets_no_new_tasks() {
+    let rig = Rig::start(&[]).await;
+    let mut manager = Manager::attach(&rig).await;
+    let mut leaving = rig.executor(0, 1).await;
+    let job = rig.run(result_only(3));
+    let first = leaving.launched(1).await[0];
+    let state = Leaving { reason: "decommissioned".to_owned(), grace_ms: 1000 };
+    let also = State::Leaving(state.clone());
+    // The end of another one shows when the driver has taken the facts in.
+    manager.knows(&[(0, State::Leaving(state)), (1, also), (7, ended(false))]).await;
+    while manager.wish().await.release != [7] {}
+    // What it runs may finish; one that was told to leave before it came gets nothing either.
+    leaving.yielded(first, &rows(1)).await;
+    let mut late = rig.executor(1, 1).await;
+    let mut staying = rig.executor(2, 1).await;
+    for value in 2..4 {
+        let attempt = staying.launched(1).await[0];
+        staying.yielded(attempt, &rows(value)).await;
+    }
+    assert_eq!(values(&job.await.unwrap().unwrap()), [1, 2, 3]);
+    rig.end(0).await;
+    // All that they hear after that is the end.
+    assert!(leaving.left_without_work().await && late.left_without_work().await);
 }

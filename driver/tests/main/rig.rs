@@ -30,7 +30,7 @@ use tonic::{Status, Streaming};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const EPOCH: u64 = 3;
-const VOLUME: &str = "v";
+pub(crate) const VOLUME: &str = "v";
 
 /// A driver, and who talks to it.
 pub(crate) struct Rig {
@@ -224,6 +224,18 @@ impl Executor {
         loop {
             match self.told().await {
                 Some(Told::Leave(leave)) => return leave.reason,
+                Some(_) => {}
+                None => panic!("the stream ended without a word"),
+            }
+        }
+    }
+
+    /// Whether it was sent away without having been launched anything on.
+    pub(crate) async fn left_without_work(&mut self) -> bool {
+        loop {
+            match self.told().await {
+                Some(Told::Leave(_)) => return true,
+                Some(Told::Work(work)) if !work.launches.is_empty() => return false,
                 Some(_) => {}
                 None => panic!("the stream ended without a word"),
             }

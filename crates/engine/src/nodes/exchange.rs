@@ -80,6 +80,11 @@ impl ExecutionPlan for ExchangeExec {
         vec![&self.input]
     }
 
+    fn maintains_input_order(&self) -> Vec<bool> {
+        // One after the other, each as it is: a sort below is not in vain.
+        vec![matches!(self.routing, Routing::Coalesce(_))]
+    }
+
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
         vec![false]
     }

@@ -34,7 +34,23 @@ pub(crate) fn failure(error: &DataFusionError) -> TaskFailure {
             _ => error.source(),
         };
     }
-    raised(&error.find_root().to_string())
+    match error.find_root() {
+        root @ DataFusionError::ResourcesExhausted(_) => out_of_memory(root),
+        root => raised(&root.to_string()),
+    }
+}
+
+/// Spark's class for it.
+const OUT_OF_MEMORY: &str = "UNABLE_TO_ACQUIRE_MEMORY";
+
+fn out_of_memory(error: &DataFusionError) -> TaskFailure {
+    let message = format!("[{OUT_OF_MEMORY}] {error} SQLSTATE: 53200");
+    TaskFailure::Raised { class: Some(OUT_OF_MEMORY.to_owned()), message }
+}
+
+/// Whether a task failed for want of memory.
+pub(crate) fn is_out_of_memory(failure: &TaskFailure) -> bool {
+    matches!(failure, TaskFailure::Raised { class: Some(class), .. } if class == OUT_OF_MEMORY)
 }
 
 fn is_fetch(failure: &TaskFailure) -> bool {
@@ -76,6 +92,16 @@ mod tests {
         for case in cases {
             assert_eq!(failure(&case), killed, "{case:?}");
         }
+    }
+
+    #[test]
+    fn want_of_memory_is_told_by_its_type() {
+        let error = DataFusionError::ResourcesExhausted("the pool is used up".to_owned());
+        let failed = failure(&DataFusionError::Shared(Arc::new(error.context("while sorting"))));
+        assert!(is_out_of_memory(&failed), "{failed}");
+        assert!(failed.to_string().contains("the pool is used up"), "{failed}");
+        let text = "Resources exhausted: says who";
+        assert!(!is_out_of_memory(&failure(&DataFusionError::Execution(text.to_owned()))));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod bind;
 mod fetch;
+mod joins;
 mod narrow;
 mod output;
 mod reader;

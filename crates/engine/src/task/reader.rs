@@ -6,7 +6,9 @@ use super::runtime::Broadcasts;
 use super::writer::END_OF_STREAM;
 use super::{BlockSource, FetchError, Wanted};
 use crate::nodes::{rename, unordered};
-use arrow::array::RecordBatch;
+use arrow::array::{
+    Array, ArrayRef, MutableArrayData, RecordBatch, RecordBatchOptions, make_array,
+};
 use arrow::buffer::Buffer;
 use arrow::compute::BatchCoalescer;
 use arrow::datatypes::SchemaRef;
@@ -34,6 +36,9 @@ use std::sync::Arc;
 /// Bytes and number of the blocks that one request asks for.
 const REQUEST_BYTES: u64 = 8 << 20;
 const REQUEST_BLOCKS: usize = 256;
+
+/// Bytes in vain that a column may keep in memory.
+const DETACH_FROM: usize = 256 << 10;
 
 /// Requests that are under way at once in one stream.
 const REQUESTS: usize = 2;
@@ -229,6 +234,24 @@ fn decode(
     }))
 }
 
+/// The same rows, without what keeps their whole block in memory: columns that were not worth compressing are parts of it. Whoever
+/// gathers rows would count the block once for each batch.
+fn detached(batch: RecordBatch) -> Result<RecordBatch> {
+    let detach = |column: &ArrayRef| {
+        let data = column.to_data();
+        let own = data.get_slice_memory_size().unwrap_or(usize::MAX);
+        if column.get_buffer_memory_size() / 2 <= own.saturating_add(DETACH_FROM) {
+            return Ok(Arc::clone(column));
+        }
+        let mut copy = MutableArrayData::new(vec![&data], false, data.len());
+        copy.try_extend(0, 0, data.len())?;
+        Ok(make_array(copy.freeze()))
+    };
+    let columns = batch.columns().iter().map(detach).collect::<Result<_>>()?;
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(batch.schema(), columns, &rows)?)
+}
+
 /// The checksum was right and yet this is no Arrow: the writer's bytes are of no use.
 fn damaged(block: &Wanted, error: &ArrowError) -> FetchError {
     FetchError(TaskFailure::FetchFailed {
@@ -256,7 +279,7 @@ fn merge_small(
                     return Ok(None);
                 }
                 if let Some(batch) = rows.try_next().await? {
-                    merger.push_batch(batch)?;
+                    merger.push_batch(detached(batch)?)?;
                 } else {
                     merger.finish_buffered_batch()?;
                     ended = true;

@@ -2,7 +2,8 @@
 
 use super::Stage;
 use super::bind::{Outputs, bind};
-use super::fetch;
+use super::fetch::{self, is_out_of_memory};
+use super::joins::with_merge_joins;
 use super::output::TaskOutcome;
 use super::route::Router;
 use super::runtime::TaskRuntime;
@@ -14,6 +15,7 @@ use datafusion::catalog::memory::DataSourceExec;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig};
 use datafusion::error::DataFusionError;
+use datafusion::physical_expr::Partitioning;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 use futures::{FutureExt, StreamExt};
@@ -51,13 +53,39 @@ impl TaskRuntime {
         }
     }
 
+    /// First with the joins that were planned. If these need more memory than there is, again with joins that can spill.
     async fn attempt(&self, stage: &Stage, launch: Launch) -> Result<TaskOutcome, TaskFailure> {
-        let fail = |error: DataFusionError| fetch::failure(&error);
         // The node on top of a map stage says where rows go; only what is below it runs.
         let routing = stage.plan.downcast_ref::<RepartitionExec>();
         let plan = routing.map_or(&stage.plan, RepartitionExec::input);
-        let plan = bind(plan, &launch.binding, &launch.inputs, self)
-            .map_err(|error| TaskFailure::Hopeless { message: error.to_string() })?;
+        let hopeless =
+            |error: DataFusionError| TaskFailure::Hopeless { message: error.to_string() };
+        let bound = || bind(plan, &launch.binding, &launch.inputs, self).map_err(hopeless);
+        let outcome = self.compute(stage, &launch, bound()?, routing).await;
+        // Rows that go to readers in turn have to come in the same order whenever they are made.
+        let in_turn = |node: &RepartitionExec| {
+            matches!(node.partitioning(), Partitioning::RoundRobinBatch(_))
+        };
+        match outcome {
+            Err(failure) if is_out_of_memory(&failure) && !routing.is_some_and(in_turn) => {
+                let Some(plan) = with_merge_joins(bound()?).map_err(hopeless)? else {
+                    return Err(failure);
+                };
+                tracing::info!("{}: its joins do not fit into memory, it sorts", launch.attempt);
+                self.compute(stage, &launch, plan, routing).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn compute(
+        &self,
+        stage: &Stage,
+        launch: &Launch,
+        plan: Arc<dyn ExecutionPlan>,
+        routing: Option<&RepartitionExec>,
+    ) -> Result<TaskOutcome, TaskFailure> {
+        let fail = |error: DataFusionError| fetch::failure(&error);
         let outcome = match (launch.shuffle, stage.template.readers) {
             (Some(shuffle), Some(readers)) => {
                 let map = launch.attempt.task.partition;

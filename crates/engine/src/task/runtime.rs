@@ -24,6 +24,9 @@ const BROADCASTS: usize = 16;
 /// Bytes of file footers kept.
 const FOOTERS: usize = 256 << 20;
 
+/// Memory that a sort keeps for merging what it has spilled, if that is no large part of all.
+const SORT_RESERVATION: usize = 10 << 20;
+
 /// Consumers named when memory runs out.
 const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::new(5).expect("not zero");
 
@@ -65,7 +68,10 @@ impl TaskRuntime {
             .with_metadata_cache_limit(FOOTERS.min(memory / 8))
             .build_arc()
             .map_err(|error| crate::physical::spark_error(&error))?;
-        let context = TaskContext::from(&session_state(&Conf::default())?).with_runtime(runtime);
+        let mut state = session_state(&Conf::default())?;
+        state.config_mut().options_mut().execution.sort_spill_reservation_bytes =
+            SORT_RESERVATION.min(memory / 32);
+        let context = TaskContext::from(&state).with_runtime(runtime);
         let broadcasts = Arc::new(Broadcasts::default());
         Ok(Self { context: Arc::new(context), settings, blocks, broadcasts })
     }

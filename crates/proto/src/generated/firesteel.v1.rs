@@ -731,6 +731,9 @@ pub mod executor_fact {
         /// Whether the program caused it.
         #[prost(bool, tag = "4")]
         pub app_caused: bool,
+        /// Volumes that went with it: nobody will mount them again.
+        #[prost(string, repeated, tag = "5")]
+        pub lost_volumes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     }
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct Leaving {

@@ -1,0 +1,97 @@
+"""Work that needs more memory than an executor has: it spills, the answers are right, and nothing is left."""
+
+import contextlib
+import threading
+import time
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from conftest import serving, session
+from test_faults import home_of, status
+
+ROWS = 2000000
+
+
+@contextlib.contextmanager
+def watching(directory):
+    """Sizes of the files that are seen in a directory meanwhile, by path."""
+    seen, done = {}, threading.Event()
+
+    def watch():
+        while not done.is_set():
+            for file in directory.rglob("*"):
+                with contextlib.suppress(OSError):
+                    if file.is_file():
+                        seen[file] = max(seen.get(file, 0), file.stat().st_size)
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def tight():
+    """A server whose executors have 48 MiB each, and a session."""
+    conf = {"spark.sql.shuffle.partitions": "2", "spark.sql.autoBroadcastJoinThreshold": "-1"}
+    with serving("local-cluster[2,1,48]", **conf) as (server, url), session(url) as spark:
+        home = home_of(server)
+        yield spark, url, home
+    assert not home.exists()
+
+
+def frame(spark, tasks=4):
+    return spark.range(0, ROWS, 1, tasks).selectExpr("id", "hash(id) as k", "concat('a text of some length ', id) as t")
+
+
+def spills(tight, action):
+    """Runs it; what it answers. It spilled, as told and as seen, and nothing is left of that."""
+    _, url, home = tight
+    with watching(home / "scratch") as seen:
+        answer = action()
+    job = status(url)["jobs"][-1]
+    told = sum(stage["metrics"]["spilled_bytes"] for stage in job["stages"])
+    assert told > 16 << 20, job
+    assert sum(seen.values()) > 16 << 20, seen
+    assert [path for path in (home / "scratch").rglob("*") if path.is_file()] == []
+    assert sum(stage["failed"] for stage in job["stages"]) == 0, job
+    return answer
+
+
+def test_a_sort(tight, tmp_path):
+    path = str(tmp_path / "sorted")
+    spills(tight, lambda: frame(tight[0], 2).sort("k").coalesce(1).write.parquet(path))
+    table = pq.read_table(path, columns=["id", "k", "t"])
+    k = table["k"].combine_chunks()
+    assert (len(k), pc.sum(table["id"]).as_py()) == (ROWS, ROWS * (ROWS - 1) // 2)
+    assert pc.all(pc.less_equal(k[:-1], k[1:])).as_py()
+    assert pc.all(pc.equal(table["t"], pc.binary_join_element_wise("a text of some length", pc.cast(table["id"], "string"), " "))).as_py()
+
+
+def test_an_aggregation_with_many_groups(tight):
+    groups = frame(tight[0]).groupBy("t").count()
+    (row,) = spills(tight, lambda: groups.selectExpr("count(*)", "sum(count)", "max(count)").collect())
+    assert tuple(row) == (ROWS, ROWS, 1)
+
+
+@pytest.mark.parametrize("kind", ["inner", "left", "full", "left_semi", "left_anti"])
+def test_a_join_of_two_large_sides(tight, kind):
+    spark, _, _ = tight
+    half = ROWS // 2
+    other = spark.range(half, ROWS + half, 1, 4).selectExpr("id", "concat('another text of some length ', id) as u")
+    joined = frame(spark).join(other, "id", kind)
+    (row,) = spills(tight, lambda: joined.selectExpr("count(*)", "sum(id)", "count(t)").collect())
+    total = lambda first, end: (end - first) * (first + end - 1) // 2
+    expected = {
+        "inner": (half, total(half, ROWS), half),
+        "left": (ROWS, total(0, ROWS), ROWS),
+        "full": (ROWS + half, total(0, ROWS + half), ROWS),
+        "left_semi": (half, total(half, ROWS), half),
+        "left_anti": (half, total(0, half), half),
+    }
+    assert tuple(row) == expected[kind]
