@@ -54,6 +54,34 @@ def test_an_error_in_an_sql_file_names_file_and_line(tmp_path):
     assert "q.sql" in done.stderr and "line 3" in done.stderr and "UNRESOLVED_COLUMN" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "text, printed",
+    [
+        ("select 'a;b' as x; select \"c;d\" as y -- not; here\n; select id as `e;f` from range(1) /* nor; /* here; */ */", ["a;b", "c;d", "e;f"]),
+        ("\ufeff/* ; */ ;; select 'bom' as x from range(1)", ["bom"]),
+        ("-- first\r\nselect 'one' as x;\r\n\r\nselect\r\n  'two' as y from range(1);\r\n", ["one", "two"]),
+        ("select 'it''s; so' as x; select 'a\\';b' as y from range(1)", ["it's; so", "a';b"]),
+    ],
+    ids=["semicolons", "byte order mark", "carriage returns", "quotes"],
+)
+def test_statements_are_told_apart(tmp_path, text, printed):
+    file = tmp_path / "q.sql"
+    file.write_bytes(text.encode())
+    done = run("run", "--master", "local[1]", file)
+    assert done.returncode == 0 and str(file) not in done.stderr, done.stderr
+    tables = [line for line in done.stdout.splitlines() if any(value in line for value in printed)]
+    assert len(tables) == len(printed), done.stdout
+
+
+def test_the_statements_before_an_error_ran_and_those_after_it_do_not(tmp_path):
+    file = tmp_path / "third.sql"
+    file.write_bytes(b"select 'first';\r\n/* two\r\nlines; */ select 'second' from range(1);\r\n\r\n-- here\r\nselect 1 / 0;\r\nselect 'fourth';\r\n")
+    done = run("run", "--master", "local[1]", file)
+    assert done.returncode == 1
+    assert f"{file}, line 6: [DIVIDE_BY_ZERO]" in done.stderr, done.stderr
+    assert "first" in done.stdout and "second" in done.stdout and "fourth" not in done.stdout
+
+
 @pytest.mark.parametrize("code", [0, 1, 3, 42])
 def test_the_exit_code_of_the_program_is_that_of_the_command(tmp_path, code):
     file = program(tmp_path, f"import sys\nsys.exit({code})\n")

@@ -11,8 +11,10 @@ use std::path::Path;
 pub(crate) async fn run_sql_file(file: &Path, sessions: &Sessions) -> Result<i32, Error> {
     let failed = |source| Error::Read { file: file.to_owned(), source };
     let text = tokio::fs::read_to_string(file).await.map_err(failed)?;
+    // Some editors put a byte order mark in front.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let session = sessions.open();
-    for statement in sql::split_statements(&text) {
+    for statement in sql::split_statements(text) {
         if let Err(error) = run(&session, statement.text).await {
             let place = format!("{}, line {}", file.display(), statement.line);
             tell(&place, &error);
