@@ -7,7 +7,7 @@ import pathlib
 import pyarrow.parquet
 import pytest
 from checks import check, fails, people
-from pyspark.errors import AnalysisException, UnsupportedOperationException
+from pyspark.errors import AnalysisException
 from pyspark.sql import functions as F
 
 PEOPLE = [(2, "Alice"), (5, "Bob"), (None, "Tom")]
@@ -122,9 +122,6 @@ def test_csv_that_does_not_fit_its_schema(spark, tmp_path):
     (tmp_path / "in.csv").write_text("1,a\nx,b\n3\n")
     reader = spark.read.schema("n int, s string")
     check(reader.csv(f"{tmp_path}/in.csv"), "n: int; s: string", [(1, "a"), (None, "b"), (3, None)])
-    for mode in ["DROPMALFORMED", "FAILFAST"]:
-        with pytest.raises(UnsupportedOperationException, match=mode):
-            reader.option("mode", mode).csv(f"{tmp_path}/in.csv").collect()
 
 
 def test_csv_is_written_by_its_options(spark, tmp_path):

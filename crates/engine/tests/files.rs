@@ -108,11 +108,12 @@ async fn what_cannot_be_read_is_told_in_sparks_words() {
     let data = tempfile::tempdir().expect("a directory");
     std::fs::create_dir(data.path().join("empty")).expect("a directory");
     write(&data.path().join("a.csv.gz"), "x");
+    write(&data.path().join("a.csv.bz2"), "x");
     let cases = [
         ("csv", "none", "PATH_NOT_FOUND"),
         ("parquet", "empty", "UNABLE_TO_INFER_SCHEMA"),
         ("csv", "empty", "UNABLE_TO_INFER_SCHEMA"),
-        ("csv", "a.csv.gz", "UNSUPPORTED_FEATURE"),
+        ("csv", "a.csv.bz2", "UNSUPPORTED_FEATURE"),
         ("parquet", "a.csv.gz", "FAILED_READ_FILE.NO_HINT"),
         ("orc", "empty", "UNSUPPORTED_FEATURE"),
     ];

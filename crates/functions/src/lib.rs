@@ -24,16 +24,20 @@ mod names;
 mod registry;
 #[expect(clippy::unnecessary_wraps, reason = "the functions of a table have one signature")]
 mod scalar;
+mod text_file;
 mod types;
 mod window;
 
 pub use cast::{CastMode, cast, show};
 pub use context::{Context, TaskState};
 pub use error::{Described, FunctionError, parse_error, run_time_error};
+/// The compression of files of text. This room holds it already, for the reason that its manifest tells.
+pub use flate2;
 pub use names::sql_name;
 pub use registry::{
     AggregateCall, Registry, WindowCall, all_higher_order, all_udafs, all_udfs, all_udwfs,
 };
+pub use text_file::{TimePatterns, TimeText, decimal_of_text};
 pub use types::{common_type, decimal_result, sql_type};
 
 #[cfg(test)]

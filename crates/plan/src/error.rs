@@ -130,7 +130,9 @@ fn rarer_state(class: &str) -> Option<&'static str> {
         "CANNOT_PARSE_TIMESTAMP" => "22007",
         "DATETIME_OVERFLOW" => "22008",
         "INVALID_CONF_VALUE" => "22022",
-        "INVALID_PARAMETER_VALUE" | "DATETIME_FIELD_OUT_OF_BOUNDS" => "22023",
+        "INVALID_PARAMETER_VALUE"
+        | "DATETIME_FIELD_OUT_OF_BOUNDS"
+        | "MALFORMED_RECORD_IN_PARSING" => "22023",
         "DUPLICATED_MAP_KEY" => "23505",
         "SCALAR_SUBQUERY_TOO_MANY_ROWS" => "21000",
         "SCHEMA_NOT_EMPTY" => "2BP01",
@@ -151,13 +153,15 @@ fn rarer_state(class: &str) -> Option<&'static str> {
         "INVALID_SUBQUERY_EXPRESSION" => "42823",
         "INCOMPATIBLE_COLUMN_TYPE" => "42825",
         "NUM_COLUMNS_MISMATCH" => "42826",
+        "UNSUPPORTED_OVERWRITE" => "42902",
         "INVALID_WHERE_CONDITION" => "42903",
         "DATA_SOURCE_NOT_FOUND" => "42K02",
         "UNSUPPORTED_GENERATOR" | "UNSUPPORTED_GROUPING_EXPRESSION" => "42K0E",
-        "UNABLE_TO_INFER_SCHEMA" => "42KD9",
+        "UNABLE_TO_INFER_SCHEMA" | "CANNOT_MERGE_SCHEMAS" => "42KD9",
         "UNBOUND_SQL_PARAMETER" => "42P02",
         "SCHEMA_ALREADY_EXISTS" => "42P06",
         "CANNOT_MODIFY_CONFIG" | "CANNOT_MODIFY_STATIC_CONFIG" => "46110",
+        "FAILED_READ_FILE" => "KD001",
         "USER_RAISED_EXCEPTION" => "P0001",
         _ => return None,
     };

@@ -1,4 +1,4 @@
-//! Types of values that are only text: of CSV columns and of directory names.
+//! Types of values that are only text in directory names.
 
 use chrono::{NaiveDate, NaiveDateTime};
 use plan::DataType;
@@ -48,11 +48,6 @@ impl Kind {
             (Date, Timestamp) | (Timestamp, Date) => Timestamp,
             _ => Text,
         }
-    }
-
-    /// Whether no further value can change it.
-    pub(crate) fn is_final(self) -> bool {
-        self == Self::Text
     }
 
     /// The type of the column.

@@ -1,6 +1,8 @@
 //! Finding files: paths, globs, directories, and the values that directory names give to partition columns.
 
+use super::options::{Options, bad};
 use chrono::{DateTime, Utc};
+use functions::{TimePatterns, TimeText};
 use plan::SparkError;
 use std::fmt::Write;
 use std::fs;
@@ -20,20 +22,91 @@ pub(crate) struct Found {
     pub(crate) partition: Vec<(String, Option<String>)>,
 }
 
+/// Which files a program wants, beside their paths.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wanted {
+    /// The directory below which names of directories are values.
+    base: Option<PathBuf>,
+    /// All files below a directory, whose names say nothing.
+    recursive: bool,
+    names: Vec<glob::Pattern>,
+    before: Option<DateTime<Utc>>,
+    after: Option<DateTime<Utc>>,
+}
+
+impl Wanted {
+    /// From the options of a read. `zone` is that of times without one.
+    pub(crate) fn new(options: &Options<'_>, zone: &str) -> Result<Self, SparkError> {
+        let name = options.get(&["pathGlobFilter"]).map_or_else(Vec::new, alternatives);
+        let pattern = |text: String| {
+            let bad = |_| bad("pathGlobFilter", &text, "is not a pattern of names");
+            glob::Pattern::new(&text).map_err(bad)
+        };
+        let times = TimeText::new(zone, TimePatterns::default())
+            .map_err(|zone| bad("timeZone", zone, "is not a time zone"))?;
+        let time = |key: &str| -> Result<Option<DateTime<Utc>>, SparkError> {
+            let Some(text) = options.get(&[key]) else { return Ok(None) };
+            let found = times.timestamp(text).and_then(DateTime::from_timestamp_micros);
+            found.map(Some).ok_or_else(|| bad(key, text, "is not a timestamp"))
+        };
+        Ok(Self {
+            base: options.get(&["basePath"]).map(local).transpose()?,
+            recursive: options.flag("recursiveFileLookup")?,
+            names: name.into_iter().map(pattern).collect::<Result<_, _>>()?,
+            before: time("modifiedBefore")?,
+            after: time("modifiedAfter")?,
+        })
+    }
+
+    fn takes(&self, file: &Found) -> bool {
+        let name = file.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        (self.names.is_empty() || self.names.iter().any(|pattern| pattern.matches(name)))
+            && self.before.is_none_or(|before| file.modified < before)
+            && self.after.is_none_or(|after| file.modified > after)
+    }
+
+    /// The values that the directories from the base to a path give.
+    fn values(&self, root: &Path) -> Result<Vec<(String, Option<String>)>, SparkError> {
+        let Some(base) = &self.base else { return Ok(Vec::new()) };
+        let Ok(between) = root.strip_prefix(base) else {
+            let (base, root) = (base.display(), root.display());
+            let message = format!("Wrong basePath {base} for the root path: {root}");
+            return Err(SparkError::new(plan::ErrorKind::IllegalArgument, "", message, &[]));
+        };
+        let directories = if root.is_dir() { Some(between) } else { between.parent() };
+        let names = directories.into_iter().flat_map(Path::iter).filter_map(|name| name.to_str());
+        Ok(names.filter_map(value_of).collect())
+    }
+}
+
 /// All data files under some paths, in order of path. Names that begin with `_` or `.` are hidden.
-pub(crate) fn list(paths: &[String]) -> Result<Vec<Found>, SparkError> {
+pub(crate) fn list(paths: &[String], wanted: &Wanted) -> Result<Vec<Found>, SparkError> {
     let mut found = Vec::new();
     for path in paths {
         for root in expand(path)? {
             let meta = fs::metadata(&root).map_err(|error| unreadable(&root, &error))?;
+            let mut values = wanted.values(&root)?;
             if meta.is_dir() {
-                walk(&root, &mut Vec::new(), &mut found)?;
+                walk(&root, &mut values, &mut found)?;
             } else {
-                found.push(file(root, &meta, &[]));
+                found.push(file(root, &meta, &values));
             }
         }
     }
+    found.retain(|file| wanted.takes(file));
+    if wanted.recursive {
+        for file in &mut found {
+            file.partition.clear();
+        }
+    }
     Ok(found)
+}
+
+/// The value that the name of a directory gives to a column.
+fn value_of(name: &str) -> Option<(String, Option<String>)> {
+    let (key, value) = name.split_once('=')?;
+    let value = unescaped(value);
+    Some((unescaped(key), (value != NULL_PARTITION).then_some(value)))
 }
 
 /// The directory or file that a path of Spark's names on this machine.
@@ -95,12 +168,8 @@ fn walk(
             found.push(file(path, &meta, partition));
             continue;
         }
-        let pair = name.split_once('=').map(|(key, value)| {
-            let value = unescaped(value);
-            (unescaped(key), (value != NULL_PARTITION).then_some(value))
-        });
         let depth = partition.len();
-        partition.extend(pair);
+        partition.extend(value_of(name));
         walk(&path, partition, found)?;
         partition.truncate(depth);
     }
@@ -181,7 +250,8 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "x").unwrap();
         }
-        let found = list(&[root.path().display().to_string()]).unwrap();
+        let list = |path: String| list(&[path], &Wanted::default());
+        let found = list(root.path().display().to_string()).unwrap();
         let pair = |key: &str, value: Option<&str>| (key.to_owned(), value.map(str::to_owned));
         let partitions: Vec<_> = found.into_iter().map(|file| file.partition).collect();
         assert_eq!(
@@ -192,10 +262,10 @@ mod tests {
             ]
         );
         let pattern = format!("file:{}/year={{2014,2015}}/*", root.path().display());
-        assert_eq!(list(&[pattern]).unwrap().len(), 2);
-        let missing = list(&[root.path().join("none").display().to_string()]).unwrap_err();
+        assert_eq!(list(pattern).unwrap().len(), 2);
+        let missing = list(root.path().join("none").display().to_string()).unwrap_err();
         assert_eq!(missing.class, "PATH_NOT_FOUND");
-        assert_eq!(list(&["s3a://bucket/x".to_owned()]).unwrap_err().class, "UNSUPPORTED_FEATURE");
+        assert_eq!(list("s3a://bucket/x".to_owned()).unwrap_err().class, "UNSUPPORTED_FEATURE");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Files: listing them, finding out their schema, planning which task reads what, and writing.
 
+mod any_case;
 mod infer;
 mod listing;
 mod options;
@@ -7,12 +8,16 @@ mod output;
 mod schema;
 mod split;
 mod table;
+mod text;
 mod write;
 mod write_exec;
 
 pub use write::write;
 
-pub(crate) use write::WriteTask;
+pub(crate) use any_case::AnyCase;
+pub(crate) use listing::local;
+pub(crate) use text::{TextScan, TextScanExec};
+pub(crate) use write::{WriteTask, overwrites_partitions};
 pub(crate) use write_exec::WriteExec;
 
 use crate::types;
@@ -21,13 +26,14 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::{ScalarValue, Statistics};
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use infer::Kind;
-use listing::Found;
-use model::conf::{Conf, DEFAULT_SOURCE, PARTITION_COLUMN_INFERENCE, TIME_ZONE};
-use options::{Csv, Format, Options};
+use listing::{Found, Wanted};
+use model::conf::{Conf, DEFAULT_SOURCE, MERGE_SCHEMA, PARTITION_COLUMN_INFERENCE, TIME_ZONE};
+use options::{Format, Options};
 use plan::{DataType, Field, ScanOptions, SchemaOrText, SparkError};
 use split::{Sizes, Splittable};
 use std::sync::Arc;
-use table::FileTable;
+use table::{FileTable, Reader};
+use text::{Csv, Json, Nested, Plain, TextFormat, readable};
 
 /// Footers read for statistics while planning; more files are judged by their bytes.
 const FOOTERS: usize = 64;
@@ -58,19 +64,19 @@ fn open_blocking(scan: &ScanOptions, conf: &Conf, slots: u32) -> Result<Source, 
     let format = Format::new(scan.format.as_deref().unwrap_or(&default))?;
     let options = Options(&scan.options);
     options::check_common(&options)?;
-    let csv = match format {
-        Format::Csv => Some(Csv::new(&options)?),
-        Format::Json => {
-            options::check_json(&options)?;
-            None
-        }
-        Format::Parquet | Format::Text => None,
+    let reader = match format {
+        Format::Parquet => Reader::Parquet,
+        Format::Csv => Reader::Text(TextFormat::Csv(Box::new(Csv::read(&options, conf)?))),
+        Format::Json => Reader::Text(TextFormat::Json(Box::new(Json::new(&options, conf)?))),
+        Format::Text => Reader::Text(TextFormat::Plain(Plain::new(&options)?)),
     };
     let paths = match (scan.paths.is_empty(), options.get(&["path"])) {
         (true, Some(path)) => vec![path.to_owned()],
         _ => scan.paths.clone(),
     };
-    let files = listing::list(&paths)?;
+    let zone = conf.find(&TIME_ZONE).map_err(bad)?.unwrap_or_else(|| "UTC".to_owned());
+    let wanted = Wanted::new(&options, options.get(&["timeZone"]).unwrap_or(&zone))?;
+    let files = listing::list(&paths, &wanted)?;
     refuse_compressed(format, &files)?;
     let given = match &scan.schema {
         Some(SchemaOrText::Schema(fields)) => Some(fields.as_slice()),
@@ -83,47 +89,88 @@ fn open_blocking(scan: &ScanOptions, conf: &Conf, slots: u32) -> Result<Source, 
         partition_columns(&files, given, conf.get(&PARTITION_COLUMN_INFERENCE).map_err(bad)?);
     let is_partition =
         |field: &Field| partition.iter().any(|p| p.name.eq_ignore_ascii_case(&field.name));
-    let columns = match given {
-        Some(given) => given.to_vec(),
-        None => schema::infer(format, &files, &options)?,
+    let columns = if let Some(given) = given {
+        // Files promise nothing.
+        given.iter().cloned().map(nullable).collect()
+    } else {
+        let merged = options.switch("mergeSchema", conf.get(&MERGE_SCHEMA).map_err(bad)?)?;
+        schema::infer(&reader, &files, merged)?
     };
     let mut all: Vec<Field> = columns.into_iter().filter(|field| !is_partition(field)).collect();
     let file_columns = all.len();
+    check_fields(&reader, &all)?;
+    // A file without bytes has no rows, whatever its format.
+    let files: Vec<Found> = files.into_iter().filter(|file| file.size > 0).collect();
     let values = files.iter().map(|file| partition_values(file, &partition)).collect::<Vec<_>>();
     all.extend(partition);
     let arrow = types::schema_to_arrow(&all);
-    let splittable = match (&csv, format) {
-        (Some(csv), _) if csv.multi_line => Splittable::No,
-        _ => Splittable::Yes,
+    let splittable = match &reader {
+        Reader::Parquet => Splittable::Yes,
+        Reader::Text(format) => format.splittable(),
     };
     let groups = split::partitions(&files, &values, Sizes::new(conf, slots)?, splittable)?;
     let table = FileTable {
-        format,
         statistics: statistics(format, &files, &arrow, file_columns)?,
-        csv,
+        reader,
         schema: arrow,
         file_columns,
         groups,
-        time_zone: conf.find(&TIME_ZONE).map_err(bad)?.unwrap_or_else(|| "UTC".to_owned()),
     };
     let uri = |file: &Found| format!("file://{}", file.path.display());
     Ok(Source { schema: all, provider: Arc::new(table), files: files.iter().map(uri).collect() })
 }
 
+/// Refuses compressed files that cannot be read.
 fn refuse_compressed(format: Format, files: &[Found]) -> Result<(), SparkError> {
-    if format == Format::Parquet {
-        return Ok(());
-    }
-    let compressed = |file: &&Found| {
-        let extension = file.path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-        ["gz", "bz2", "zst", "xz", "lz4", "snappy", "deflate"].contains(&extension)
+    let unknown = |file: &&Found| {
+        text::is_compressed(&file.path) && file.path.extension().is_none_or(|end| end != "gz")
     };
-    match files.iter().find(compressed) {
-        Some(file) => {
+    match files.iter().find(unknown) {
+        Some(file) if format != Format::Parquet => {
             let path = file.path.display();
             Err(SparkError::unsupported(format!("the compressed text file {path}")))
         }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the format has values of the types of the columns.
+fn check_fields(reader: &Reader, fields: &[Field]) -> Result<(), SparkError> {
+    let (name, nested) = match reader {
+        Reader::Parquet => return Ok(()),
+        Reader::Text(TextFormat::Plain(_)) => {
+            return match fields {
+                [] => Ok(()),
+                [one] if one.data_type == DataType::String => Ok(()),
+                [one] => Err(write::no_such_type("Text", one)),
+                many => Err(write::single_column(many.len())),
+            };
+        }
+        Reader::Text(TextFormat::Csv(_)) => ("CSV", Nested::No),
+        Reader::Text(TextFormat::Json(_)) => ("JSON", Nested::Yes),
+    };
+    let held = |field: &&Field| !readable(&types::to_arrow(&field.data_type), nested);
+    match fields.iter().find(held) {
+        Some(field) => Err(write::no_such_type(name, field)),
         None => Ok(()),
+    }
+}
+
+/// A column that may be null, as may all that is in it.
+fn nullable(field: Field) -> Field {
+    Field { data_type: nullable_inside(field.data_type), nullable: true, ..field }
+}
+
+fn nullable_inside(data_type: DataType) -> DataType {
+    match data_type {
+        DataType::Array { element, .. } => DataType::array(nullable_inside(*element)),
+        DataType::Map { key, value, .. } => DataType::Map {
+            key: Box::new(nullable_inside(*key)),
+            value: Box::new(nullable_inside(*value)),
+            value_contains_null: true,
+        },
+        DataType::Struct(fields) => DataType::Struct(fields.into_iter().map(nullable).collect()),
+        other => other,
     }
 }
 

@@ -61,20 +61,27 @@ impl Options<'_> {
         keys.iter().find_map(found).map(|(_, value)| value.as_str())
     }
 
-    /// A switch.
+    /// A switch that is off where nothing is said.
     pub(crate) fn flag(&self, key: &str) -> Result<bool, SparkError> {
+        self.switch(key, false)
+    }
+
+    /// A switch.
+    pub(crate) fn switch(&self, key: &str, default: bool) -> Result<bool, SparkError> {
         match self.get(&[key]).map(str::to_ascii_lowercase).as_deref() {
-            None | Some("false") => Ok(false),
+            None => Ok(default),
+            Some("false") => Ok(false),
             Some("true") => Ok(true),
             Some(other) => Err(bad(key, other, "is neither true nor false")),
         }
     }
 
-    /// One character.
+    /// One character; none is 0.
     pub(crate) fn byte(&self, keys: &[&str], default: u8) -> Result<u8, SparkError> {
         let key = keys.first().copied().unwrap_or_default();
         match self.get(keys) {
             None => Ok(default),
+            Some("") => Ok(0),
             Some("\\t") => Ok(b'\t'),
             Some("\\\\") => Ok(b'\\'),
             Some(text) => match text.as_bytes() {
@@ -98,104 +105,43 @@ impl Options<'_> {
 }
 
 /// An option with a value that it does not take.
-fn bad(key: &str, value: &str, problem: &str) -> SparkError {
+pub(crate) fn bad(key: &str, value: &str, problem: &str) -> SparkError {
     let message = format!("option {key}: `{value}` {problem}");
     SparkError::new(ErrorKind::IllegalArgument, "", message, &[])
 }
 
-/// How CSV is written down.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Csv {
-    pub(crate) header: bool,
-    pub(crate) delimiter: u8,
-    pub(crate) quote: u8,
-    pub(crate) escape: u8,
-    pub(crate) comment: Option<u8>,
-    pub(crate) multi_line: bool,
-    /// Text that stands for null.
-    pub(crate) null: String,
-}
-
-impl Csv {
-    pub(crate) fn new(options: &Options<'_>) -> Result<Self, SparkError> {
-        options.refuse(&[
-            ("mode", &["PERMISSIVE"]),
-            ("encoding", &["UTF-8", "utf8"]),
-            ("charset", &["UTF-8", "utf8"]),
-            ("lineSep", &["\n"]),
-            ("dateFormat", &["yyyy-MM-dd"]),
-            ("timestampFormat", &[]),
-            ("timestampNTZFormat", &[]),
-            ("ignoreLeadingWhiteSpace", &["false"]),
-            ("ignoreTrailingWhiteSpace", &["false"]),
-            ("columnNameOfCorruptRecord", &[]),
-            ("nanValue", &["NaN"]),
-            ("positiveInf", &["Inf"]),
-            ("negativeInf", &["-Inf"]),
-            ("compression", &["none", "uncompressed"]),
-        ])?;
-        let comment = options.get(&["comment"]).filter(|text| !text.is_empty());
-        Ok(Self {
-            header: options.flag("header")?,
-            delimiter: options.byte(&["sep", "delimiter"], b',')?,
-            quote: options.byte(&["quote"], b'"')?,
-            escape: options.byte(&["escape"], b'\\')?,
-            comment: comment.map(|_| options.byte(&["comment"], b'#')).transpose()?,
-            multi_line: options.flag("multiLine")?,
-            null: options.get(&["nullValue"]).unwrap_or_default().to_owned(),
-        })
-    }
-}
-
-/// Refuses the options of JSON that are not served.
-pub(crate) fn check_json(options: &Options<'_>) -> Result<(), SparkError> {
-    options.refuse(&[
-        ("mode", &["PERMISSIVE"]),
-        ("encoding", &["UTF-8", "utf8"]),
-        ("multiLine", &["false"]),
-        ("lineSep", &["\n"]),
-        ("primitivesAsString", &["false"]),
-        ("prefersDecimal", &["false"]),
-        ("dateFormat", &["yyyy-MM-dd"]),
-        ("timestampFormat", &[]),
-        ("columnNameOfCorruptRecord", &[]),
-        ("allowComments", &["false"]),
-        ("allowSingleQuotes", &["true"]),
-        ("allowUnquotedFieldNames", &["false"]),
-        ("dropFieldIfAllNull", &["false"]),
-        ("compression", &["none", "uncompressed"]),
-    ])
-}
-
 /// Refuses the options of all formats that are not served.
 pub(crate) fn check_common(options: &Options<'_>) -> Result<(), SparkError> {
-    options.refuse(&[
-        ("pathGlobFilter", &[]),
-        ("modifiedBefore", &[]),
-        ("modifiedAfter", &[]),
-        ("basePath", &[]),
-        ("mergeSchema", &["false"]),
-        ("ignoreCorruptFiles", &["false"]),
-        ("ignoreMissingFiles", &["false"]),
-        ("recursiveFileLookup", &["false"]),
-    ])
+    options.refuse(&[("ignoreCorruptFiles", &["false"]), ("ignoreMissingFiles", &["false"])])
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::text::Csv;
     use super::*;
+    use model::conf::Conf;
 
     #[test]
     fn options_are_read_without_case_and_what_is_not_served_is_refused() {
         let given = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
             pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
         };
+        let conf = Conf::default();
         let read = given(&[("HEADER", "True"), ("delimiter", "\\t"), ("mode", "permissive")]);
-        let csv = Csv::new(&Options(&read)).unwrap();
+        let csv = Csv::read(&Options(&read), &conf).unwrap();
         assert!(csv.header);
-        assert_eq!((csv.delimiter, csv.escape), (b'\t', b'\\'));
-        for refused in [("mode", "FAILFAST"), ("sep", "||"), ("header", "maybe")] {
-            assert!(Csv::new(&Options(&given(&[refused]))).is_err(), "{refused:?}");
+        assert_eq!((csv.delimiter.as_str(), csv.escape), ("\t", b'\\'));
+        let refused = [
+            ("header", "maybe"),
+            ("encoding", "UTF-16"),
+            ("lineSep", ""),
+            ("quote", "ab"),
+            ("maxColumns", "7"),
+            ("dateFormat", "{"),
+            ("samplingRatio", "0"),
+        ];
+        for refused in refused {
+            assert!(Csv::read(&Options(&given(&[refused])), &conf).is_err(), "{refused:?}");
         }
         assert_eq!(Format::new("orc").unwrap_err().class, "UNSUPPORTED_FEATURE");
         assert_eq!(Format::new("nothing").unwrap_err().class, "DATA_SOURCE_NOT_FOUND");

@@ -1,14 +1,14 @@
 //! Writing rows to files: one file for each combination of partition values that a task meets.
 
 use super::listing::{NULL_PARTITION, escaped};
-use super::options::Format;
+use super::text::{CsvWriter, JsonWriter, TextFormat};
 use super::write::WriteTask;
 use super::write_exec::Message;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::{cast, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use arrow::json::LineDelimitedWriter;
 use datafusion::common::{DataFusionError, Result, exec_err, internal_datafusion_err};
+use functions::flate2::write::GzEncoder;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -137,6 +137,19 @@ impl Outputs {
         if rows.num_rows() == 0 {
             return Ok(());
         }
+        if let Some(most) = self.task.max_records {
+            let full = self.open.get(&directory).is_some_and(|output| output.rows >= most);
+            if full && let Some(output) = self.open.remove(&directory) {
+                self.finish(directory.clone(), output)?;
+            }
+            // What one file does not take goes to the next.
+            let there = self.open.get(&directory).map_or(0, |output| output.rows);
+            let room = usize::try_from(most - there).unwrap_or(usize::MAX);
+            if room < rows.num_rows() {
+                self.push_to(directory.clone(), &rows.slice(0, room))?;
+                return self.push_to(directory, &rows.slice(room, rows.num_rows() - room));
+            }
+        }
         if !self.open.contains_key(&directory) {
             if self.open.len() >= OPEN_FILES
                 && let Some((other, output)) = self.open.pop_first()
@@ -182,10 +195,10 @@ impl Output {
             Writer::Parquet(writer) => writer.write(rows)?,
             Writer::Csv(writer) => writer.write(rows)?,
             Writer::Json(writer) => writer.write(rows)?,
-            Writer::Text(writer) => {
+            Writer::Text(writer, line_end) => {
                 for line in rows.column(0).as_string::<i32>() {
                     writer.write_all(line.unwrap_or_default().as_bytes())?;
-                    writer.write_all(b"\n")?;
+                    writer.write_all(line_end.as_bytes())?;
                 }
             }
         }
@@ -196,51 +209,88 @@ impl Output {
 #[derive(Debug)]
 enum Writer {
     Parquet(Box<ArrowWriter<File>>),
-    Csv(Box<arrow::csv::Writer<BufWriter<File>>>),
-    Json(LineDelimitedWriter<BufWriter<File>>),
-    Text(BufWriter<File>),
+    Csv(Box<CsvWriter<Target>>),
+    Json(Box<JsonWriter<Target>>),
+    Text(Box<Target>, String),
+}
+
+/// A file of text on its way out.
+#[derive(Debug)]
+enum Target {
+    Plain(BufWriter<File>),
+    Gzip(Box<GzEncoder<BufWriter<File>>>),
+}
+
+impl Target {
+    fn new(file: File, compression: &str) -> Self {
+        let file = BufWriter::new(file);
+        match compression {
+            "gzip" => {
+                let level = functions::flate2::Compression::default();
+                Self::Gzip(Box::new(GzEncoder::new(file, level)))
+            }
+            _ => Self::Plain(file),
+        }
+    }
+
+    fn finish(self) -> Result<()> {
+        match self {
+            Self::Plain(mut file) => file.flush()?,
+            Self::Gzip(file) => file.finish()?.flush()?,
+        }
+        Ok(())
+    }
+}
+
+impl Write for Target {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(file) => file.write(bytes),
+            Self::Gzip(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Plain(file) => file.flush(),
+            Self::Gzip(file) => file.flush(),
+        }
+    }
 }
 
 impl Writer {
     fn new(task: &WriteTask, file: File, schema: &SchemaRef) -> Result<Self> {
-        Ok(match task.format {
-            Format::Parquet => {
+        let target = |file| Target::new(file, &task.compression);
+        Ok(match &task.text {
+            None => {
                 let compression = parquet_compression(&task.compression)?;
                 let properties = WriterProperties::builder().set_compression(compression).build();
                 let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties))?;
                 Self::Parquet(Box::new(writer))
             }
-            Format::Csv => {
-                let csv = task.csv.as_ref();
-                let csv = csv.ok_or_else(|| internal_datafusion_err!("CSV without its options"))?;
-                let writer = arrow::csv::WriterBuilder::new()
-                    .with_header(csv.header)
-                    .with_delimiter(csv.delimiter)
-                    .with_quote(csv.quote)
-                    .with_double_quote(false)
-                    .with_escape(csv.escape)
-                    .with_null(csv.null.clone())
-                    .with_timestamp_tz_format("%Y-%m-%dT%H:%M:%S%.3fZ".to_owned())
-                    .with_timestamp_format("%Y-%m-%dT%H:%M:%S%.3f".to_owned())
-                    .build(BufWriter::new(file));
-                Self::Csv(Box::new(writer))
+            Some(TextFormat::Csv(csv)) => {
+                Self::Csv(Box::new(CsvWriter::new(csv, schema, target(file))?))
             }
-            Format::Json => Self::Json(LineDelimitedWriter::new(BufWriter::new(file))),
-            Format::Text => Self::Text(BufWriter::new(file)),
+            Some(TextFormat::Json(json)) => {
+                Self::Json(Box::new(JsonWriter::new(json, target(file))?))
+            }
+            Some(TextFormat::Plain(plain)) => {
+                let line_end = plain.line_sep.clone().unwrap_or_else(|| "\n".to_owned());
+                Self::Text(Box::new(target(file)), line_end)
+            }
         })
     }
 
     fn finish(self) -> Result<()> {
         match self {
-            Self::Parquet(writer) => drop(writer.close()?),
-            Self::Csv(writer) => writer.into_inner().flush()?,
-            Self::Json(mut writer) => {
-                writer.finish()?;
-                writer.into_inner().flush()?;
+            Self::Parquet(writer) => {
+                writer.close()?;
+                Ok(())
             }
-            Self::Text(mut writer) => writer.flush()?,
+            Self::Csv(writer) => writer.into_inner().finish(),
+            Self::Json(writer) => writer.into_inner().finish(),
+            Self::Text(writer, _) => writer.finish(),
         }
-        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which task reads which part of which file: as Spark does it, by bytes.
 
 use super::listing::Found;
+use super::text::is_compressed;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::FileGroup;
 use datafusion::object_store::ObjectMeta;
@@ -46,7 +47,8 @@ pub(crate) fn partitions(
     let mut parts: Vec<(u64, PartitionedFile)> = Vec::new();
     for (file, values) in files.iter().zip(values) {
         let whole = partitioned(file)?.with_partition_values(values.clone());
-        if splittable == Splittable::No || file.size <= most {
+        let compressed = splittable == Splittable::Yes && is_compressed(&file.path);
+        if compressed || splittable == Splittable::No || file.size <= most {
             parts.push((file.size, whole));
             continue;
         }

@@ -1,39 +1,38 @@
-//! Files as a table: its scan says which task reads what, and makes the types out of what the files hold.
+//! Files as a table: its scan says which task reads what.
 
-use super::options::{Csv, Format};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use super::text::{Origin, TextFormat, TextScan, TextScanExec};
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::memory::DataSourceExec;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::config::{CsvOptions, TableParquetOptions};
+use datafusion::common::config::TableParquetOptions;
 use datafusion::common::stats::Precision;
-use datafusion::common::{DFSchema, Result, Statistics, not_impl_err};
-use datafusion::datasource::physical_plan::{
-    CsvSource, FileGroup, FileScanConfigBuilder, FileSource, JsonSource, ParquetSource,
-};
+use datafusion::common::{Result, Statistics};
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{Expr, TableType, lit};
-use datafusion::physical_expr::create_physical_expr;
+use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
-use datafusion::physical_plan::projection::ProjectionExec;
+use plan::SparkError;
 use std::sync::Arc;
+
+/// What reads the files.
+#[derive(Debug, Clone)]
+pub(crate) enum Reader {
+    Parquet,
+    Text(TextFormat),
+}
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct FileTable {
-    pub(crate) format: Format,
-    /// How its lines are read, if it is CSV.
-    pub(crate) csv: Option<Csv>,
+    pub(crate) reader: Reader,
     /// Columns of the files, then those of the directory names.
     pub(crate) schema: SchemaRef,
     /// How many are of the files.
     pub(crate) file_columns: usize,
     pub(crate) groups: Vec<FileGroup>,
     pub(crate) statistics: Statistics,
-    /// The session's zone, in which text is read as a time.
-    pub(crate) time_zone: String,
 }
 
 #[async_trait::async_trait]
@@ -48,27 +47,19 @@ impl TableProvider for FileTable {
 
     async fn scan(
         &self,
-        state: &dyn Session,
+        _: &dyn Session,
         projection: Option<&Vec<usize>>,
         _: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let all: Vec<usize> = (0..self.schema.fields().len()).collect();
         let columns = projection.unwrap_or(&all);
-        if self.groups.is_empty() {
-            return Ok(Arc::new(EmptyExec::new(Arc::new(self.schema.project(columns)?))));
-        }
-        let source = self.source()?;
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
-            .with_file_groups(self.groups.clone())
-            .with_statistics(self.statistics.clone())
-            .with_limit(limit)
-            .with_projection_indices(Some(columns.clone()))?
-            .build();
-        let scan = DataSourceExec::from_data_source(config);
-        match &self.csv {
-            Some(csv) => self.typed(state, scan, csv, columns),
-            None => Ok(scan),
+        match &self.reader {
+            _ if self.groups.is_empty() => {
+                Ok(Arc::new(EmptyExec::new(Arc::new(self.schema.project(columns)?))))
+            }
+            Reader::Parquet => self.parquet(columns, limit),
+            Reader::Text(format) => self.text(format, columns, limit),
         }
     }
 
@@ -78,77 +69,61 @@ impl TableProvider for FileTable {
 }
 
 impl FileTable {
-    /// The types as the files hold them: in CSV all is text.
-    fn held(&self) -> TableSchema {
+    fn parquet(&self, columns: &[usize], limit: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
         let (file, partition) = self.schema.fields().split_at(self.file_columns);
-        let text = |field: &FieldRef| Arc::new(Field::new(field.name(), DataType::Utf8, true));
-        let file: Vec<FieldRef> = match self.csv {
-            Some(_) => file.iter().map(text).collect(),
-            None => file.to_vec(),
-        };
-        TableSchema::builder(Arc::new(Schema::new(file)))
+        let held = TableSchema::builder(Arc::new(Schema::new(file.to_vec())))
             .with_table_partition_cols(partition.to_vec())
-            .build()
+            .build();
+        let mut options = TableParquetOptions::default();
+        options.global.schema_force_view_types = false;
+        options.global.coerce_int96 = Some("us".to_owned());
+        let source = ParquetSource::new(held).with_table_parquet_options(options);
+        let config =
+            FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
+                .with_file_groups(self.groups.clone())
+                .with_statistics(self.statistics.clone())
+                .with_limit(limit)
+                .with_projection_indices(Some(columns.to_vec()))?
+                .build();
+        Ok(DataSourceExec::from_data_source(config))
     }
 
-    fn source(&self) -> Result<Arc<dyn FileSource>> {
-        Ok(match (self.format, &self.csv) {
-            (Format::Parquet, _) => {
-                let mut options = TableParquetOptions::default();
-                options.global.schema_force_view_types = false;
-                options.global.coerce_int96 = Some("us".to_owned());
-                Arc::new(ParquetSource::new(self.held()).with_table_parquet_options(options))
-            }
-            (Format::Csv, Some(csv)) => {
-                let options = CsvOptions {
-                    has_header: Some(csv.header),
-                    delimiter: csv.delimiter,
-                    quote: csv.quote,
-                    newlines_in_values: Some(csv.multi_line),
-                    truncated_rows: Some(true),
-                    ..CsvOptions::default()
-                };
-                let source = CsvSource::new(self.held()).with_csv_options(options);
-                Arc::new(source.with_escape(Some(csv.escape)).with_comment(csv.comment))
-            }
-            (Format::Json, _) => Arc::new(JsonSource::new(self.held())),
-            (Format::Csv | Format::Text, _) => return not_impl_err!("text as a data source"),
-        })
-    }
-
-    /// Text turned into values; what is none is null.
-    fn typed(
+    fn text(
         &self,
-        state: &dyn Session,
-        scan: Arc<dyn ExecutionPlan>,
-        csv: &Csv,
+        format: &TextFormat,
         columns: &[usize],
+        limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let context =
-            functions::Context { time_zone: self.time_zone.clone(), ..Default::default() };
-        let held = DFSchema::try_from(scan.schema().as_ref().clone())?;
-        let properties = state.execution_props();
-        let planning = PhysicalPlanningContext::default();
-        let value = |(at, column): (usize, &usize)| {
-            let field = self.schema.field(*column);
-            let mut expr =
-                Expr::Column(datafusion::common::Column::from_name(held.field(at).name()));
-            if *column < self.file_columns {
-                if !csv.null.is_empty() {
-                    expr =
-                        datafusion::functions::core::expr_fn::nullif(expr, lit(csv.null.clone()));
-                }
-                let mode = functions::CastMode::Try;
-                expr = functions::cast(expr, &DataType::Utf8, field.data_type(), mode, &context)
-                    .map_err(|error| {
-                        datafusion::error::DataFusionError::External(Box::new(error))
-                    })?;
-            }
-            Ok((create_physical_expr(&expr, &held, properties, &planning)?, field.name().clone()))
+        // The column for records that are not well formed is none of the fields of the files.
+        let corrupt = format.corrupt_column().and_then(|name| {
+            let held = &self.schema.fields()[..self.file_columns];
+            held.iter().position(|field| field.name() == name)
+        });
+        let origin = |column: &usize| match *column {
+            column if Some(column) == corrupt => Origin::Corrupt,
+            column if column >= self.file_columns => Origin::Partition(column - self.file_columns),
+            column => Origin::Field(column - usize::from(corrupt.is_some_and(|at| at < column))),
         };
-        let values = columns.iter().enumerate().map(value).collect::<Result<Vec<_>>>()?;
-        Ok(Arc::new(ProjectionExec::try_new(values, scan)?))
+        let origins: Vec<Origin> = columns.iter().map(origin).collect();
+        if origins == [Origin::Corrupt] {
+            return Err(datafusion::error::DataFusionError::External(Box::new(only_corrupt())));
+        }
+        let width = self.file_columns - usize::from(corrupt.is_some());
+        let schema = Arc::new(self.schema.project(columns)?);
+        let scan = TextScan { format: format.clone(), origins, width };
+        let statistics = self.statistics.clone().project(Some(&columns.to_vec()));
+        let scan = TextScanExec::new(scan, self.groups.clone(), schema);
+        Ok(Arc::new(scan.with_statistics(statistics).with_limit(limit)))
     }
+}
+
+/// Without another column Spark could not tell which records are not well formed.
+fn only_corrupt() -> SparkError {
+    SparkError::analysis(
+        "UNSUPPORTED_FEATURE.QUERY_ONLY_CORRUPT_RECORD_COLUMN",
+        "The feature is not supported: Queries from raw JSON/CSV/XML files are disallowed when the referenced columns only include the internal corrupt record column (named `_corrupt_record` by default). For example: `spark.read.schema(schema).json(file).filter($\"_corrupt_record\".isNotNull).count()` and `spark.read.schema(schema).json(file).select(\"_corrupt_record\").show()`. Instead, you can cache or save the parsed results and then send the same query.",
+        &[],
+    )
 }
 
 /// Statistics of which only the bytes are known.

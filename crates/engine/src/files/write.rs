@@ -2,8 +2,9 @@
 //! count their names. A write that fails leaves what was there before.
 
 use super::listing::{local, unreadable};
-use super::options::{Csv, Format, Options};
+use super::options::{Format, Options, bad};
 use super::output::{Outputs, Written, parquet_compression};
+use super::text::{Csv, Json, Plain, TextFormat};
 use super::write_exec::WriteExec;
 use crate::physical::{bad_setting, plan_physical_job, spark_error};
 use crate::{RunJob, physical_plan, plan_job, types};
@@ -12,7 +13,9 @@ use arrow::datatypes::UInt64Type;
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use model::conf::{Conf, DEFAULT_SOURCE, PARQUET_CODEC, PARTITION_OVERWRITE_MODE};
+use model::conf::{
+    Conf, DEFAULT_SOURCE, MAX_RECORDS_PER_FILE, PARQUET_CODEC, PARTITION_OVERWRITE_MODE,
+};
 use plan::{DataType, ErrorKind, Field, SaveMode, SparkError, Write, WriteTarget};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -28,9 +31,11 @@ const TEMPORARY: &str = "_temporary";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WriteTask {
     pub(crate) format: Format,
-    pub(crate) csv: Option<Csv>,
-    /// Compression of Parquet files.
+    /// How text is written, if the format is one of text.
+    pub(crate) text: Option<TextFormat>,
     pub(crate) compression: String,
+    /// Rows of a file, at most.
+    pub(crate) max_records: Option<u64>,
     /// Where temporary files go.
     pub(crate) directory: String,
     /// Names of the columns.
@@ -79,23 +84,21 @@ pub async fn write(
     let temporary = target.join(TEMPORARY).join(uuid::Uuid::new_v4().to_string());
     let task = WriteTask {
         format,
-        csv: (format == Format::Csv).then(|| Csv::new(&options)).transpose()?,
+        text: match format {
+            Format::Parquet => None,
+            Format::Csv => Some(TextFormat::Csv(Box::new(Csv::written(&options, conf)?))),
+            Format::Json => Some(TextFormat::Json(Box::new(Json::new(&options, conf)?))),
+            Format::Text => Some(TextFormat::Plain(Plain::new(&options)?)),
+        },
+        max_records: max_records(&options, conf)?,
         compression: compression(format, &options, conf)?,
         directory: temporary.display().to_string(),
         names: schema.iter().map(|field| field.name.clone()).collect(),
         partition_by: partition_columns(&write.partition_by, schema)?,
     };
     check_columns(&task, schema)?;
-    let dynamic = match options.get(&["partitionOverwriteMode"]) {
-        Some(mode) => mode.to_owned(),
-        None => conf.get(&PARTITION_OVERWRITE_MODE).map_err(bad_setting)?,
-    };
     let replace = match write.mode {
-        SaveMode::Overwrite
-            if dynamic.eq_ignore_ascii_case("dynamic") && !task.partition_by.is_empty() =>
-        {
-            Replace::Partitions
-        }
+        SaveMode::Overwrite if overwrites_partitions(write, conf)? => Replace::Partitions,
         SaveMode::Overwrite => Replace::All,
         _ => Replace::Nothing,
     };
@@ -114,6 +117,15 @@ pub async fn write(
     };
     let stopped = |_| SparkError::internal("the process is stopping");
     tokio::task::spawn_blocking(finish).await.map_err(stopped)?
+}
+
+/// Whether an overwrite replaces only the partitions that it has rows of.
+pub(crate) fn overwrites_partitions(write: &Write, conf: &Conf) -> Result<bool, SparkError> {
+    let mode = match Options(&write.options).get(&["partitionOverwriteMode"]) {
+        Some(mode) => mode.to_owned(),
+        None => conf.get(&PARTITION_OVERWRITE_MODE).map_err(bad_setting)?,
+    };
+    Ok(mode.eq_ignore_ascii_case("dynamic") && !write.partition_by.is_empty())
 }
 
 /// What a write takes away.
@@ -157,6 +169,7 @@ impl Commit {
             (Format::Parquet, "none" | "uncompressed") => "parquet".to_owned(),
             (Format::Parquet, "gzip") => "gz.parquet".to_owned(),
             (Format::Parquet, codec) => format!("{codec}.parquet"),
+            (format, "gzip") => format!("{}.gz", format.extension()),
             (format, _) => format.extension().to_owned(),
         };
         for (number, (part, file)) in files.iter().enumerate() {
@@ -224,10 +237,24 @@ fn files_of(batch: &RecordBatch) -> Vec<Written> {
     (0..batch.num_rows()).map(file).collect()
 }
 
+/// Rows of a file, at most; 0 and less mean no limit.
+fn max_records(options: &Options<'_>, conf: &Conf) -> Result<Option<u64>, SparkError> {
+    let key = "maxRecordsPerFile";
+    let most = match options.get(&[key]) {
+        Some(text) => text.parse::<i64>().map_err(|_| bad(key, text, "is not a whole number"))?,
+        None => conf.get(&MAX_RECORDS_PER_FILE).map_err(bad_setting)?,
+    };
+    Ok(u64::try_from(most).ok().filter(|most| *most > 0))
+}
+
 fn compression(format: Format, options: &Options<'_>, conf: &Conf) -> Result<String, SparkError> {
     if format != Format::Parquet {
-        options.refuse(&[("compression", &["none", "uncompressed"])])?;
-        return Ok("none".to_owned());
+        let name = options.get(&["compression", "codec"]).unwrap_or("none").to_ascii_lowercase();
+        return match name.as_str() {
+            "none" | "uncompressed" => Ok("none".to_owned()),
+            "gzip" => Ok(name),
+            _ => Err(SparkError::unsupported(format!("the compression `{name}` of text"))),
+        };
     }
     let default = conf.get(&PARQUET_CODEC).map_err(bad_setting)?;
     let name = options.get(&["compression"]).unwrap_or(&default).to_ascii_lowercase();
@@ -284,14 +311,7 @@ fn check_columns(task: &WriteTask, schema: &[Field]) -> Result<(), SparkError> {
             Some((_, field)) => Err(no_such_type("CSV", field)),
             None => Ok(()),
         },
-        Format::Text if in_files().count() != 1 => Err(SparkError::analysis(
-            "",
-            format!(
-                "Text data source supports only a single column, and you have {} columns.",
-                in_files().count()
-            ),
-            &[],
-        )),
+        Format::Text if in_files().count() != 1 => Err(single_column(in_files().count())),
         Format::Text => match in_files().find(|(_, field)| field.data_type != DataType::String) {
             Some((_, field)) => Err(no_such_type("Text", field)),
             None => Ok(()),
@@ -300,7 +320,15 @@ fn check_columns(task: &WriteTask, schema: &[Field]) -> Result<(), SparkError> {
     }
 }
 
-fn no_such_type(format: &str, field: &Field) -> SparkError {
+/// Text files have one column.
+pub(super) fn single_column(count: usize) -> SparkError {
+    let message =
+        format!("Text data source supports only a single column, and you have {count} columns.");
+    SparkError::analysis("", message, &[])
+}
+
+/// A column of a type that the format does not have.
+pub(super) fn no_such_type(format: &str, field: &Field) -> SparkError {
     let column = plan::quote_name(&field.name);
     let kind = format!("\"{}\"", field.data_type.sql());
     let message =

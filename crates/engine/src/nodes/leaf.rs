@@ -1,5 +1,6 @@
 //! A leaf of a template: the place where a task reads. What each task reads there is in its binding.
 
+use crate::files::TextScan;
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::TaskContext;
@@ -22,6 +23,8 @@ pub(crate) enum LeafKind {
     Range,
     /// Files: the child is the scan, without files.
     Files,
+    /// Files of text, and how many rows of a task are enough.
+    Text(Box<TextScan>, Option<usize>),
     /// Blocks of a shuffle.
     Blocks { shuffle: ShuffleId, mode: ReadMode },
 }
@@ -78,6 +81,7 @@ impl DisplayAs for LeafExec {
                 let id = shuffle.to_string();
                 write!(f, "LeafExec: {mode:?} of shuffle {}", &id[..8])
             }
+            LeafKind::Text(..) => write!(f, "LeafExec: Text"),
             other => write!(f, "LeafExec: {other:?}"),
         }
     }

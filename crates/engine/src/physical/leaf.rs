@@ -3,6 +3,7 @@
 use super::spark_error;
 use super::stage::Piece;
 use crate::codec::{self, Input};
+use crate::files::TextScanExec;
 use crate::nodes::{LeafExec, LeafKind, RangeExec};
 use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
@@ -22,6 +23,8 @@ pub(crate) fn leaf(plan: &Arc<dyn ExecutionPlan>) -> Result<Piece, SparkError> {
         Ok(piece(LeafKind::Range, shape(plan), tasks))
     } else if let Some(scan) = plan.downcast_ref::<DataSourceExec>() {
         source(plan, scan)
+    } else if let Some(scan) = plan.downcast_ref::<TextScanExec>() {
+        text(plan, scan)
     } else if plan.is::<EmptyExec>() {
         Ok(bare(shape(plan), plan))
     } else if plan.is::<PlaceholderRowExec>() {
@@ -57,18 +60,26 @@ fn source(plan: &Arc<dyn ExecutionPlan>, scan: &DataSourceExec) -> Result<Piece>
     exec_err!("a scan of an unknown source cannot be sent to executors: {scan:?}")
 }
 
+fn text(plan: &Arc<dyn ExecutionPlan>, scan: &TextScanExec) -> Result<Piece> {
+    let kind = LeafKind::Text(Box::new(scan.scan().clone()), scan.limit());
+    let tasks = scan.groups().iter().map(task).collect::<Result<_>>()?;
+    Ok(piece(kind, shape(plan), tasks))
+}
+
+/// The files of one task.
+fn task(group: &FileGroup) -> Result<Vec<Input>> {
+    // Statistics served the planner; an executor has no use for them.
+    let bare = group.files().iter().cloned().map(|mut file| {
+        file.statistics = None;
+        file
+    });
+    Ok(vec![Input::Files(codec::encode_files(&FileGroup::new(bare.collect()))?)])
+}
+
 fn files(plan: &Arc<dyn ExecutionPlan>, config: &FileScanConfig) -> Result<Piece> {
     if config.file_groups.is_empty() {
         return Ok(bare(shape(plan), plan));
     }
-    let task = |group: &FileGroup| {
-        // Statistics served the planner; an executor has no use for them.
-        let bare = group.files().iter().cloned().map(|mut file| {
-            file.statistics = None;
-            file
-        });
-        Ok(vec![Input::Files(codec::encode_files(&FileGroup::new(bare.collect()))?)])
-    };
     let tasks = config.file_groups.iter().map(task).collect::<Result<_>>()?;
     let schema = config.file_source().table_schema().table_schema();
     let statistics = Statistics::new_unknown(schema);

@@ -10,6 +10,7 @@ use plan::{
     CreateTable, ErrorKind, Expr, Field, Literal, Relation, RelationKind, ReplaceMode, SaveMode,
     SparkError, Write, WriteTarget,
 };
+use std::path::Path;
 
 /// What `INSERT` says.
 pub(super) struct Insert<'a> {
@@ -251,6 +252,9 @@ impl Session {
     }
 
     pub(super) async fn write(&self, write: &Write, run: &dyn RunJob) -> Result<(), SparkError> {
+        if write.bucket_by.is_some() || !write.sort_by.is_empty() {
+            return Err(SparkError::unsupported("bucketBy and sortBy of a write"));
+        }
         match &write.target {
             WriteTarget::Path(_) | WriteTarget::None => self.write_files(write, run).await,
             WriteTarget::InsertInto(name) => {
@@ -300,14 +304,57 @@ impl Session {
         self.create_table(&create, run).await
     }
 
+    /// Refuses to overwrite files that the rows are read from. Partitions overwritten one by one are written beside the old ones.
+    fn check_not_read(
+        &self,
+        write: &Write,
+        files: &[String],
+        conf: &conf::Conf,
+    ) -> Result<(), SparkError> {
+        let WriteTarget::Path(path) = &write.target else { return Ok(()) };
+        let dynamic = crate::files::overwrites_partitions(write, conf)?;
+        if write.mode != SaveMode::Overwrite || dynamic {
+            return Ok(());
+        }
+        let target = crate::files::local(path)?;
+        let is_read = |uri: &String| {
+            uri.strip_prefix("file://").is_some_and(|file| Path::new(file).starts_with(&target))
+        };
+        if !files.iter().any(is_read) {
+            return Ok(());
+        }
+        let catalogue = self.shared.catalogue();
+        let mut tables = catalogue.databases().flat_map(|database| database.tables.values());
+        let at_path =
+            |table: &&Table| crate::files::local(&table.location).is_ok_and(|at| at == target);
+        Err(match tables.find(at_path) {
+            Some(table) => {
+                let shown = crate::resolve::quoted(&table.qualified_name());
+                overwrites_its_input("TABLE", &shown)
+            }
+            None => overwrites_its_input("PATH", &format!("file:{}", target.display())),
+        })
+    }
+
     /// Writes rows as files.
     async fn write_files(&self, write: &Write, run: &dyn RunJob) -> Result<(), SparkError> {
         let analyzed = self.resolve(&write.input, Purpose::Run, None, run).await?;
         self.observe(&analyzed, run).await?;
         let conf = self.state().conf.clone();
+        self.check_not_read(write, &analyzed.files, &conf)?;
         let rows = (&analyzed.plan, analyzed.schema.as_slice());
         crate::files::write(&self.shared.state, &conf, run, rows, write).await
     }
+}
+
+/// A write that would take away what its rows are read from.
+fn overwrites_its_input(kind: &str, shown: &str) -> SparkError {
+    let what = kind.to_lowercase();
+    let message = format!(
+        "Can't overwrite the target that is also being read from. The target {what} is {shown}."
+    );
+    let class = format!("UNSUPPORTED_OVERWRITE.{kind}");
+    SparkError::analysis(&class, message, &[(what.as_str(), shown)])
 }
 
 /// The value of an option; keys have no case.

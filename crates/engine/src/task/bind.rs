@@ -4,6 +4,7 @@
 use super::runtime::TaskRuntime;
 use super::{ShuffleReadExec, Wanted};
 use crate::codec::{self, Input};
+use crate::files::{AnyCase, TextScanExec};
 use crate::nodes::{BranchExec, ConcatExec, LeafExec, LeafKind, RangeExec, ReadMode};
 use arrow::ipc::reader::StreamReader;
 use bytes::Bytes;
@@ -92,8 +93,14 @@ impl Binder<'_> {
                     scan.data_source().downcast_ref::<FileScanConfig>().ok_or_else(unfit)?;
                 let config = FileScanConfigBuilder::from(config.clone())
                     .with_file_groups(vec![group])
+                    .with_expr_adapter(Some(Arc::new(AnyCase)))
                     .build();
                 Ok(DataSourceExec::from_data_source(config))
+            }
+            (LeafKind::Text(scan, limit), Some(Input::Files(bytes))) => {
+                let groups = vec![codec::decode_files(&bytes)?];
+                let scan = TextScanExec::new(scan.as_ref().clone(), groups, schema);
+                Ok(Arc::new(scan.with_limit(*limit)))
             }
             (LeafKind::Blocks { shuffle, mode }, Some(Input::Blocks { from, to })) => {
                 let outputs = self.outputs.get(shuffle).ok_or_else(|| {

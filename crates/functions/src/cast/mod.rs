@@ -14,9 +14,7 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{Expr, ScalarUDF};
 
 pub(crate) use convert::{How, convert};
-pub(crate) use datetime::Clock;
-#[cfg(test)]
-pub(crate) use datetime::{parse_date, parse_timestamp};
+pub(crate) use datetime::{Clock, parse_date, parse_timestamp, write_date, write_timestamp};
 pub(crate) use number::{parse_decimal, rescale};
 pub(crate) use text::{Style, java_double, write_decimal, write_value};
 

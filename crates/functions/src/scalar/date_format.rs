@@ -35,18 +35,18 @@ enum Item {
 
 /// A pattern taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pattern(Vec<Item>);
+pub(crate) struct Pattern(Vec<Item>);
 
 impl Pattern {
     /// Takes a pattern apart; nothing if Spark does not allow it.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut chars = text.chars().peekable();
         let items = items(&mut chars, false)?;
         Some(Self(items))
     }
 
     /// Writes a time. `local` is what the clock shows; `zone` and `instant` are for the parts that name the zone.
-    pub(super) fn format(&self, local: i64, (zone, name): (Zone, &str), instant: i64) -> String {
+    pub(crate) fn format(&self, local: i64, (zone, name): (Zone, &str), instant: i64) -> String {
         let mut out = String::new();
         let moment =
             Moment { local, offset: zone.offset(instant.div_euclid(MICROS_PER_SECOND)), name };
@@ -55,7 +55,7 @@ impl Pattern {
     }
 
     /// Reads a time: what the clock shows, and the offset of a zone that the text names.
-    pub(super) fn read(&self, text: &str) -> Option<(i64, Option<Zone>)> {
+    pub(crate) fn read(&self, text: &str) -> Option<(i64, Option<Zone>)> {
         let mut parts = Parts::default();
         let rest = read_items(&self.0, text, &mut parts)?;
         if !rest.is_empty() {

@@ -20,6 +20,8 @@ mod sequence;
 mod string;
 mod temporal;
 
+pub(crate) use date_format::Pattern;
+
 use crate::kernel::Kernel;
 use crate::registry::Function;
 

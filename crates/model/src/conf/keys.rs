@@ -65,6 +65,9 @@ keys! {
     PARQUET_CODEC: String = "spark.sql.parquet.compression.codec", Some("snappy"), Session, Honoured, "Compression of Parquet files written.";
     WAREHOUSE_DIR: String = "spark.sql.warehouse.dir", Some("spark-warehouse"), Static, Honoured, "Directory of managed tables.";
     PARTITION_COLUMN_INFERENCE: bool = "spark.sql.sources.partitionColumnTypeInference.enabled", Some("true"), Session, Honoured, "Whether the types of partition columns are read from their values.";
+    MERGE_SCHEMA: bool = "spark.sql.parquet.mergeSchema", Some("false"), Session, Honoured, "Whether the columns of Parquet files are those of all files, not of one.";
+    MAX_RECORDS_PER_FILE: i64 = "spark.sql.files.maxRecordsPerFile", Some("0"), Session, Honoured, "Rows of a file that is written, at most; 0 is no limit.";
+    CORRUPT_COLUMN: String = "spark.sql.columnNameOfCorruptRecord", Some("_corrupt_record"), Session, Honoured, "Column that takes records of CSV and JSON that are not well formed.";
     MAX_TO_STRING_FIELDS: u32 = "spark.sql.debug.maxToStringFields", Some("25"), Session, Honoured, "Fields shown of a wide plan node.";
     CROSS_JOIN: bool = "spark.sql.crossJoin.enabled", Some("true"), Session, Honoured, "Whether a join without a condition is allowed.";
     PIVOT_MAX_VALUES: u32 = "spark.sql.pivotMaxValues", Some("10000"), Session, Honoured, "Values of a pivot column found in the data, at most.";
