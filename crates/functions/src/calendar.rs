@@ -90,6 +90,40 @@ pub(crate) fn add_months(day: i64, months: i64) -> i64 {
     days(year, month, date.day.min(days_in_month(year, month)))
 }
 
+/// Java's short names of zones that the IANA database does not have.
+const SHORT_NAMES: [(&str, &str); 25] = [
+    ("ACT", "Australia/Darwin"),
+    ("AET", "Australia/Sydney"),
+    ("AGT", "America/Argentina/Buenos_Aires"),
+    ("ART", "Africa/Cairo"),
+    ("AST", "America/Anchorage"),
+    ("BET", "America/Sao_Paulo"),
+    ("BST", "Asia/Dhaka"),
+    ("CAT", "Africa/Harare"),
+    ("CNT", "America/St_Johns"),
+    ("CST", "America/Chicago"),
+    ("CTT", "Asia/Shanghai"),
+    ("EAT", "Africa/Addis_Ababa"),
+    ("ECT", "Europe/Paris"),
+    ("IET", "America/Indiana/Indianapolis"),
+    ("IST", "Asia/Kolkata"),
+    ("JST", "Asia/Tokyo"),
+    ("MIT", "Pacific/Apia"),
+    ("NET", "Asia/Yerevan"),
+    ("NST", "Pacific/Auckland"),
+    ("PLT", "Asia/Karachi"),
+    ("PNT", "America/Phoenix"),
+    ("PRT", "America/Puerto_Rico"),
+    ("PST", "America/Los_Angeles"),
+    ("SST", "Pacific/Guadalcanal"),
+    ("VST", "Asia/Ho_Chi_Minh"),
+];
+
+/// Whether Spark knows a time zone of this name or offset.
+pub fn is_time_zone(text: &str) -> bool {
+    Zone::parse(text).is_some()
+}
+
 /// A time zone: a name of the IANA database or a fixed offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Zone {
@@ -109,7 +143,8 @@ impl Zone {
         if rest.starts_with(['+', '-']) {
             return parse_offset(rest).map(Self::Fixed);
         }
-        text.parse().ok().map(Self::Named)
+        let short = SHORT_NAMES.iter().find(|(short, _)| *short == text);
+        short.map_or(text, |(_, name)| *name).parse().ok().map(Self::Named)
     }
 
     /// Seconds east of Greenwich at an instant.
@@ -201,6 +236,9 @@ mod tests {
         assert_eq!(berlin.to_local(at(31, 1, 0)), at(31, 3, 0));
         assert_eq!(Zone::parse("+05:30"), Some(Zone::Fixed(19_800)));
         assert_eq!(Zone::parse("GMT-3"), Some(Zone::Fixed(-10_800)));
+        assert_eq!(Zone::parse("PST"), Zone::parse("America/Los_Angeles"));
+        assert_eq!(Zone::parse("UTC+01:00"), Some(Zone::Fixed(3600)));
+        assert!(SHORT_NAMES.iter().all(|(short, _)| is_time_zone(short)));
         assert_eq!(Zone::parse("Nowhere/Land"), None);
     }
 }

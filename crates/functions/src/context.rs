@@ -22,6 +22,8 @@ pub struct Context {
     pub catalog: String,
     /// `current_database()`.
     pub database: String,
+    /// `spark.sql.mapKeyDedupPolicy` is `LAST_WIN`: of equal keys of a map the last counts, where otherwise they are an error.
+    pub last_key_wins: bool,
     /// Numbers the calls of functions that keep state while a task runs.
     pub call_sites: Arc<AtomicI64>,
 }
@@ -36,6 +38,7 @@ impl Default for Context {
             user: String::new(),
             catalog: "spark_catalog".to_owned(),
             database: "default".to_owned(),
+            last_key_wins: false,
             call_sites: Arc::default(),
         }
     }

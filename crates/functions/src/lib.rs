@@ -28,6 +28,7 @@ mod text_file;
 mod types;
 mod window;
 
+pub use calendar::is_time_zone;
 pub use cast::{CastMode, cast, show};
 pub use context::{Context, TaskState};
 pub use error::{Described, FunctionError, parse_error, run_time_error};

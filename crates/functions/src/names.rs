@@ -64,10 +64,18 @@ fn function_name(lower: &str, args: &[String]) -> String {
             [value],
         ) => format!("CAST({value} AS {})", lower.to_uppercase()),
         ("decimal", [value]) => format!("CAST({value} AS DECIMAL(10,0))"),
-        ("ceil" | "ceiling" | "floor" | "hypot", args)
-            if (lower == "hypot") == (args.len() == 2) =>
-        {
+        ("ceil" | "floor" | "hypot", args) if (lower == "hypot") == (args.len() == 2) => {
             format!("{}({})", lower.to_uppercase(), args.join(", "))
+        }
+        ("to_unix_timestamp" | "unix_timestamp", [time]) => {
+            format!("{lower}({time}, yyyy-MM-dd HH:mm:ss)")
+        }
+        ("try_make_timestamp" | "try_make_timestamp_ltz", [parts @ .., _]) if parts.len() == 6 => {
+            format!("{lower}({})", parts.join(", "))
+        }
+        ("from_json" | "to_json", [value, ..]) => format!("{lower}({value})"),
+        ("assert_true", [condition]) => {
+            format!("assert_true({condition}, '{condition}' is not true!)")
         }
         ("e" | "pi" | "spark_partition_id", []) => format!("{}()", lower.to_uppercase()),
         ("current_database", []) => "current_schema()".to_owned(),

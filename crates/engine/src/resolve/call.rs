@@ -53,12 +53,17 @@ impl Resolver<'_> {
                 &[("prettyName", &shown), ("syntax", syntax)],
             ));
         }
-        if registry.is_higher_order(&name) {
+        let takes_lambda = call.args.iter().any(|arg| matches!(arg, Expr::Lambda { .. }));
+        if registry.is_higher_order(&name) && (takes_lambda || !registry.is_scalar(&name)) {
             return self.higher_order(&name, &call.args, names);
         }
         let args = self.arguments_of(&call.args, names)?;
         if name == "struct" {
             return self.struct_of(args);
+        }
+        if name == "from_json" {
+            let args = self.with_type_of_text(args)?;
+            return self.scalar(&name, args);
         }
         self.scalar(&name, args)
     }

@@ -25,6 +25,7 @@ mod relation;
 mod reshape;
 mod rows;
 mod sample;
+mod schema_text;
 mod scope;
 mod set;
 mod sort;

@@ -331,6 +331,10 @@ impl Session {
                 user: std::env::var("USER").unwrap_or_else(|_| "root".to_owned()),
                 catalog: catalogue::CATALOGUE.to_owned(),
                 database: state.database.clone(),
+                last_key_wins: conf
+                    .get(&conf::MAP_KEY_DEDUP_POLICY)
+                    .map_err(crate::resolve::bad_setting)?
+                    .eq_ignore_ascii_case("LAST_WIN"),
                 call_sites: Arc::default(),
             },
             catalogue: self.shared.catalogue(),

@@ -42,7 +42,7 @@ impl Session {
             if declared.effect == Effect::Refused {
                 return Err(SparkError::unsupported(format!("the setting {key}")));
             }
-            if key == conf::TIME_ZONE.name && !is_zone(value) {
+            if key == conf::TIME_ZONE.name && !functions::is_time_zone(value) {
                 let message = format!("Cannot resolve the given timezone: \"{value}\".");
                 let parameters = [("confName", key), ("confValue", value)];
                 let class = "INVALID_CONF_VALUE.TIME_ZONE";
@@ -76,10 +76,6 @@ impl Session {
     pub fn is_modifiable(&self, key: &str) -> bool {
         conf::declared(key).is_some_and(|declared| declared.scope == Scope::Session)
     }
-}
-
-fn is_zone(zone: &str) -> bool {
-    zone.parse::<arrow::array::timezone::Tz>().is_ok() || matches!(zone, "Z" | "UTC" | "GMT")
 }
 
 fn cannot_modify(key: &str) -> SparkError {

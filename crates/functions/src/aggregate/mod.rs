@@ -2,6 +2,7 @@
 
 mod collected;
 mod counted;
+mod decimal_sum;
 mod fold;
 mod moments;
 mod sum;
@@ -98,6 +99,8 @@ pub(crate) fn udafs() -> Vec<Arc<AggregateUDF>> {
         sum::SUM,
         sum::SUM_WRAP,
         sum::TRY_SUM,
+        decimal_sum::SUM,
+        decimal_sum::SUM_OR_NULL,
         sum::AVERAGE,
         collected::LIST,
         collected::SET,
@@ -204,6 +207,13 @@ fn number(call: &mut Call<'_>) -> Result<(), FunctionError> {
 fn sum(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
     number(call)?;
     Ok(match (&call.types[0], call.ctx.ansi) {
+        (DataType::Decimal128(..), ansi) if may_overflow(&call.types[0]) => {
+            if ansi {
+                decimal_sum::SUM.udaf()
+            } else {
+                decimal_sum::SUM_OR_NULL.udaf()
+            }
+        }
         (DataType::Int64, true) => sum::SUM.udaf(),
         (DataType::Int64, false) => sum::SUM_WRAP.udaf(),
         _ => native::sum::sum_udaf(),
@@ -212,7 +222,16 @@ fn sum(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
 
 fn try_sum(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
     number(call)?;
-    Ok(if call.types[0] == DataType::Int64 { sum::TRY_SUM.udaf() } else { native::sum::sum_udaf() })
+    Ok(match call.types[0] {
+        DataType::Int64 => sum::TRY_SUM.udaf(),
+        DataType::Decimal128(..) if may_overflow(&call.types[0]) => decimal_sum::SUM_OR_NULL.udaf(),
+        _ => native::sum::sum_udaf(),
+    })
+}
+
+/// Whether ten more digits than a decimal has are more than there can be.
+fn may_overflow(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Decimal128(precision, _) if *precision > 28)
 }
 
 fn average(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {

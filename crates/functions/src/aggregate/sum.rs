@@ -149,7 +149,7 @@ impl Accumulator for TrySum {
 }
 
 /// Hands on the group and the value of each row that counts: not null, and not filtered out.
-fn counted<T: ArrowPrimitiveType>(
+pub(super) fn counted<T: ArrowPrimitiveType>(
     values: &PrimitiveArray<T>,
     groups: &[usize],
     filter: Option<&BooleanArray>,
@@ -223,7 +223,7 @@ impl GroupsAccumulator for Sums {
     }
 }
 
-fn sum_type(types: &[DataType]) -> DataType {
+pub(super) fn sum_type(types: &[DataType]) -> DataType {
     match types.first() {
         Some(DataType::Decimal128(precision, scale)) => {
             DataType::Decimal128((precision + 10).min(38), *scale)
@@ -284,7 +284,7 @@ impl DecimalTypes {
     }
 }
 
-fn sum_overflow() -> DataFusionError {
+pub(super) fn sum_overflow() -> DataFusionError {
     run_time_error(
         "ARITHMETIC_OVERFLOW",
         "Overflow in sum of decimals. Use 'try_sum' to tolerate overflow and return NULL instead. If necessary set \"spark.sql.ansi.enabled\" to \"false\" to bypass this error.",

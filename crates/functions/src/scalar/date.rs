@@ -6,8 +6,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, PrimitiveArray};
 use datafusion::arrow::compute;
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type,
-    TimestampMicrosecondType,
+    DataType, Date32Type, Float64Type, Int32Type, TimestampMicrosecondType,
 };
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::Expr;
@@ -96,9 +95,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let kernel = if call.ctx.ansi { MAKE_DATE } else { TRY_MAKE_DATE };
         Ok(call.apply(kernel))
     }),
-    with("make_timestamp", "iiiiia?s", |call| make_timestamp(call, true)),
-    with("make_timestamp_ltz", "iiiiia?s", |call| make_timestamp(call, true)),
-    with("make_timestamp_ntz", "iiiiia", |call| make_timestamp(call, false)),
     with("date_format", "ts", date_format),
     with("to_date", "a?s", |call| to_date(call, false)),
     with("try_to_date", "a?s", |call| to_date(call, true)),
@@ -117,48 +113,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
     with("unix_timestamp", "?as", unix_timestamp),
     with("to_unix_timestamp", "a?s", unix_timestamp),
     with("from_unixtime", "l?s", from_unixtime),
-    with("timestamp_seconds", "n", timestamp_seconds),
-    kernel(
-        "timestamp_millis",
-        "l",
-        Kernel::new("spark_timestamp_millis", returns::timestamp, |args| scaled(args, 1000)),
-    ),
-    kernel(
-        "timestamp_micros",
-        "l",
-        Kernel::new("spark_timestamp_micros", returns::timestamp, |args| scaled(args, 1)),
-    ),
-    kernel(
-        "unix_seconds",
-        "T",
-        Kernel::new("spark_unix_seconds", returns::long, |args| unix(args, MICROS_PER_SECOND)),
-    ),
-    kernel(
-        "unix_millis",
-        "T",
-        Kernel::new("spark_unix_millis", returns::long, |args| unix(args, 1000)),
-    ),
-    kernel(
-        "unix_micros",
-        "T",
-        Kernel::new("spark_unix_micros", returns::long, |args| unix(args, 1)),
-    ),
-    kernel(
-        "unix_date",
-        "D",
-        Kernel::new("spark_unix_date", returns::int, |args| {
-            let dates = args.values::<Date32Type>(0)?;
-            Ok(Arc::new(dates.unary::<_, Int32Type>(|d| d)))
-        }),
-    ),
-    kernel(
-        "date_from_unix_date",
-        "i",
-        Kernel::new("spark_date_from_unix_date", returns::date, |args| {
-            let numbers = args.values::<Int32Type>(0)?;
-            Ok(Arc::new(numbers.unary::<_, Date32Type>(|d| d)))
-        }),
-    ),
     kernel(
         "from_utc_timestamp",
         "Ts",
@@ -183,17 +137,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
 ];
 
-pub(super) const KERNELS: &[Kernel] = &[
-    MONTHS_BETWEEN,
-    TRUNC,
-    TRUNC_TIME,
-    MAKE_DATE,
-    TRY_MAKE_DATE,
-    MAKE_TIMESTAMP,
-    FORMAT,
-    READ,
-    TRY_READ,
-];
+pub(super) const KERNELS: &[Kernel] =
+    &[MONTHS_BETWEEN, TRUNC, TRUNC_TIME, MAKE_DATE, TRY_MAKE_DATE, FORMAT, READ, TRY_READ];
 
 const DATE_DIFF: Kernel = Kernel::new("spark_datediff", returns::int, |args| {
     let (end, start) = (args.values::<Date32Type>(0)?, args.values::<Date32Type>(1)?);
@@ -209,9 +154,6 @@ const MAKE_DATE: Kernel =
     Kernel::new("spark_make_date", returns::date, |args| make_date(args, true));
 const TRY_MAKE_DATE: Kernel =
     Kernel::new("spark_try_make_date", returns::date, |args| make_date(args, false))
-        .nulls(Nulls::Possible);
-const MAKE_TIMESTAMP: Kernel =
-    Kernel::new("spark_make_timestamp", returns::timestamp, timestamp_of_parts)
         .nulls(Nulls::Possible);
 const FORMAT: Kernel = Kernel::new("spark_date_format", returns::string, formatted);
 const READ: Kernel = Kernel::new("spark_to_timestamp", returns::timestamp, |args| read(args, true));
@@ -352,7 +294,11 @@ fn make_date(args: &Args<'_>, fail: bool) -> Result<ArrayRef> {
     })
 }
 
-fn out_of_bounds(year: i32, month: i32, day: i32) -> datafusion::common::DataFusionError {
+pub(super) fn out_of_bounds(
+    year: i32,
+    month: i32,
+    day: i32,
+) -> datafusion::common::DataFusionError {
     let message = if !(1..=12).contains(&month) {
         format!("Invalid value for MonthOfYear (valid values 1 - 12): {month}.")
     } else if !(1..=31).contains(&day) {
@@ -368,48 +314,6 @@ fn out_of_bounds(year: i32, month: i32, day: i32) -> datafusion::common::DataFus
     )
 }
 
-/// Year, month, day, hour, minute, seconds with fraction, zone; whether an error or null follows from wrong ones.
-fn make_timestamp(mut call: Call<'_>, zoned: bool) -> Result<Expr, FunctionError> {
-    call.cast(5, &DataType::Decimal128(16, 6))?;
-    if call.args.len() == 6 {
-        if zoned { call.push_zone() } else { call.push(ScalarValue::from("UTC")) }
-    }
-    call.push(ScalarValue::from(call.ctx.ansi));
-    let ctx = call.ctx;
-    let result = call.apply(MAKE_TIMESTAMP);
-    if zoned {
-        return Ok(result);
-    }
-    let utc = crate::Context { time_zone: "UTC".to_owned(), ..ctx.clone() };
-    cast(result, &timestamp(), &TIMESTAMP_NTZ, CastMode::Ansi, &utc)
-}
-
-fn timestamp_of_parts(args: &Args<'_>) -> Result<ArrayRef> {
-    let parts = (0..5).map(|i| args.values::<Int32Type>(i)).collect::<Result<Vec<_>>>()?;
-    let (seconds, zones, fail) =
-        (args.values::<Decimal128Type>(5)?, args.strings(6)?, args.booleans(7)?);
-    args.number_rows::<TimestampMicrosecondType>(|row| {
-        let number = |index: usize| parts[index].value(row);
-        let unsigned = |index: usize| u32::try_from(number(index)).unwrap_or_default();
-        let days = checked_days(number(0).into(), unsigned(1), unsigned(2));
-        let micros = i64::try_from(seconds.value(row)).unwrap_or(-1);
-        let (hour, minute) = (i64::from(number(3)), i64::from(number(4)));
-        let fits = (0..24).contains(&hour)
-            && (0..60).contains(&minute)
-            && (0..=60 * MICROS_PER_SECOND).contains(&micros);
-        match days {
-            Some(days) if fits => {
-                let local = days * MICROS_PER_DAY
-                    + (hour * 3600 + minute * 60) * MICROS_PER_SECOND
-                    + micros;
-                Ok(Some(zone_of(zones.value(row))?.to_utc(local)))
-            }
-            _ if fail.value(row) => Err(out_of_bounds(number(0), number(1), number(2))),
-            _ => Ok(None),
-        }
-    })
-}
-
 /// Patterns of a batch: mostly one.
 #[derive(Default)]
 struct Patterns(HashMap<String, Pattern>);
@@ -417,16 +321,20 @@ struct Patterns(HashMap<String, Pattern>);
 impl Patterns {
     fn get(&mut self, text: &str) -> Result<&Pattern> {
         if !self.0.contains_key(text) {
-            let pattern = Pattern::parse(text).ok_or_else(|| {
-                run_time_error(
-                    "INVALID_DATETIME_PATTERN",
-                    format!("Unrecognized datetime pattern: {text}. Please, check that it is one of Spark's: 'https://spark.apache.org/docs/latest/sql-ref-datetime-pattern.html'."),
-                )
-            })?;
-            self.0.insert(text.to_owned(), pattern);
+            self.0.insert(text.to_owned(), pattern(text)?);
         }
         Ok(&self.0[text])
     }
+}
+
+/// A pattern, or Spark's complaint about it.
+pub(super) fn pattern(text: &str) -> Result<Pattern> {
+    Pattern::parse(text).ok_or_else(|| {
+        run_time_error(
+            "INVALID_DATETIME_PATTERN",
+            format!("Unrecognized datetime pattern: {text}. Please, check that it is one of Spark's: 'https://spark.apache.org/docs/latest/sql-ref-datetime-pattern.html'."),
+        )
+    })
 }
 
 fn date_format(mut call: Call<'_>) -> Result<Expr, FunctionError> {
@@ -521,24 +429,6 @@ fn from_unixtime(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     call.cast(0, &timestamp())?;
     call.push_zone();
     Ok(call.apply(FORMAT))
-}
-
-fn timestamp_seconds(mut call: Call<'_>) -> Result<Expr, FunctionError> {
-    call.cast(0, &timestamp())?;
-    Ok(call.only())
-}
-
-fn scaled(args: &Args<'_>, factor: i64) -> Result<ArrayRef> {
-    let values = args.values::<Int64Type>(0)?;
-    args.number_rows::<TimestampMicrosecondType>(|row| {
-        let micros = values.value(row).checked_mul(factor);
-        micros.map(Some).ok_or_else(|| super::arithmetic::overflowed("long overflow", ""))
-    })
-}
-
-fn unix(args: &Args<'_>, unit: i64) -> Result<ArrayRef> {
-    let values = args.values::<TimestampMicrosecondType>(0)?;
-    Ok(Arc::new(values.unary::<_, Int64Type>(|v| v.div_euclid(unit))))
 }
 
 fn shifted(args: &Args<'_>, of: fn(Zone, i64) -> i64) -> Result<ArrayRef> {

@@ -129,7 +129,7 @@ pub(super) fn base64(bytes: &[u8]) -> String {
     out
 }
 
-fn unbase64(text: &str) -> Option<Vec<u8>> {
+pub(super) fn unbase64(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let (mut bits, mut count) = (0_u32, 0);
     for byte in text.bytes().filter(|b| !b.is_ascii_whitespace()) {

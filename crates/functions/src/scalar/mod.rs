@@ -8,17 +8,26 @@ mod date_format;
 mod date_part;
 mod decimal;
 mod elements;
+mod epoch;
 mod format;
 mod hash;
 pub(crate) mod higher_order;
+mod interval;
 mod json;
+mod json_read;
+mod json_value;
+pub(crate) mod map;
+mod mask;
 mod math;
 mod misc;
 mod operator;
+mod options;
 mod regex;
 mod sequence;
 mod string;
 mod temporal;
+mod timestamp;
+mod url;
 
 pub(crate) use date_format::Pattern;
 
@@ -35,9 +44,16 @@ pub(crate) fn tables() -> Vec<&'static [Function]> {
         regex::FUNCTIONS,
         hash::FUNCTIONS,
         date::FUNCTIONS,
+        epoch::FUNCTIONS,
+        timestamp::FUNCTIONS,
+        interval::FUNCTIONS,
+        url::FUNCTIONS,
+        mask::FUNCTIONS,
         collection::FUNCTIONS,
+        map::FUNCTIONS,
         elements::FUNCTIONS,
         json::FUNCTIONS,
+        json_read::FUNCTIONS,
         misc::FUNCTIONS,
     ]
 }
@@ -51,11 +67,17 @@ pub(crate) fn hidden_kernels() -> Vec<Kernel> {
         math::KERNELS,
         string::KERNELS,
         date::KERNELS,
+        timestamp::KERNELS,
+        interval::KERNELS,
+        url::KERNELS,
+        mask::KERNELS,
         date_part::KERNELS,
         collection::KERNELS,
+        map::KERNELS,
         elements::KERNELS,
         hash::KERNELS,
         json::KERNELS,
+        json_read::KERNELS,
         misc::KERNELS,
         regex::KERNELS,
     ]

@@ -72,7 +72,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
     with("split", "ss?i", split),
 ];
 
-pub(super) const KERNELS: &[Kernel] = &[EXTRACT, EXTRACT_ALL, SPLIT];
+pub(super) const KERNELS: &[Kernel] = &[EXTRACT, EXTRACT_ALL, SPLIT, LIKE];
+
+/// Text, pattern, escape character, whether case counts not.
+const LIKE: Kernel = Kernel::new("spark_like", returns::boolean, like_rows);
 
 const RLIKE: Kernel = Kernel::new("spark_rlike", returns::boolean, |args| {
     let mut cache = Cache::new("rlike");
@@ -223,14 +226,22 @@ fn group(pattern: &Regex, group: i32, function: &str) -> Result<usize> {
 }
 
 fn like(mut call: Call<'_>, case_insensitive: bool) -> Result<Expr, FunctionError> {
+    let escape = match call.args.len() {
+        2 => "\\".to_owned(),
+        _ => call.string(2).map(str::to_owned).ok_or_else(|| escape_error(""))?,
+    };
+    let Some(pattern) = call.string(1).map(str::to_owned) else {
+        let mut chars = escape.chars();
+        if !(chars.next().is_some() && chars.next().is_none()) {
+            return Err(escape_error(&escape));
+        }
+        call.args.truncate(2);
+        call.types.truncate(2);
+        call.push(ScalarValue::from(escape));
+        call.push(ScalarValue::from(case_insensitive));
+        return Ok(call.apply(LIKE));
+    };
     if call.args.len() == 3 {
-        let escape = call.string(2).map(str::to_owned);
-        let pattern = call.string(1).map(str::to_owned);
-        let (Some(escape), Some(pattern)) = (escape, pattern) else {
-            return Err(FunctionError::Unsupported {
-                what: "LIKE with a pattern or escape that is no constant".into(),
-            });
-        };
         call.args.truncate(1);
         call.types.truncate(1);
         call.push(ScalarValue::from(with_backslash(&pattern, &escape)?));
@@ -240,17 +251,70 @@ fn like(mut call: Call<'_>, case_insensitive: bool) -> Result<Expr, FunctionErro
     Ok(Expr::Like(Like::new(false, next(), next(), None, case_insensitive)))
 }
 
+fn escape_error(escape: &str) -> FunctionError {
+    FunctionError::Invalid {
+        class: "INVALID_ESCAPE_CHAR",
+        message: format!(
+            "`EscapeChar` should be a string literal of length one, but got \"{escape}\"."
+        ),
+        parameters: vec![("sqlExpr", format!("\"{escape}\""))],
+    }
+}
+
+/// A pattern of `LIKE` as a regular expression.
+fn like_pattern(pattern: &str, escape: char, case_insensitive: bool) -> Result<Regex> {
+    let bad = || {
+        run_time_error(
+            "INVALID_FORMAT.ESC_IN_THE_MIDDLE",
+            format!(
+                "The format is invalid: '{pattern}'. The escape character is not allowed to precede what it precedes there."
+            ),
+        )
+    };
+    let mut out = String::from(if case_insensitive { "(?is)^" } else { "(?s)^" });
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        let literal = match c {
+            c if c == escape => chars
+                .next()
+                .filter(|next| *next == escape || matches!(next, '%' | '_'))
+                .ok_or_else(bad)?,
+            '%' => {
+                out.push_str(".*");
+                continue;
+            }
+            '_' => {
+                out.push('.');
+                continue;
+            }
+            c => c,
+        };
+        out.push_str(&regex::escape(literal.encode_utf8(&mut [0; 4])));
+    }
+    out.push('$');
+    Regex::new(&out).map_err(|_| bad())
+}
+
+fn like_rows(args: &Args<'_>) -> Result<ArrayRef> {
+    let (texts, patterns) = (args.strings(0)?, args.strings(1)?);
+    let escape = args.constant_string(2)?.chars().next().unwrap_or('\\');
+    let case_insensitive = args.booleans(3)?;
+    let mut known: HashMap<String, Regex> = HashMap::new();
+    args.boolean_rows(|row| {
+        let pattern = patterns.value(row);
+        if !known.contains_key(pattern) {
+            let compiled = like_pattern(pattern, escape, case_insensitive.value(row))?;
+            known.insert(pattern.to_owned(), compiled);
+        }
+        Ok(Some(known[pattern].is_match(texts.value(row))))
+    })
+}
+
 /// A pattern with another escape character, written with the backslash.
 fn with_backslash(pattern: &str, escape: &str) -> Result<String, FunctionError> {
     let mut chars = escape.chars();
     let (Some(escape), None) = (chars.next(), chars.next()) else {
-        return Err(FunctionError::Invalid {
-            class: "INVALID_ESCAPE_CHAR",
-            message: format!(
-                "`EscapeChar` should be a string literal of length one, but got \"{escape}\"."
-            ),
-            parameters: vec![("sqlExpr", format!("\"{escape}\""))],
-        });
+        return Err(escape_error(escape));
     };
     let mut out = String::new();
     let mut rest = pattern.chars();

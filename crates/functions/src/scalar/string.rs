@@ -122,17 +122,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
     kernel("split_part", "ssi", pure("spark_split_part", returns::string, split_part)),
     kernel("find_in_set", "ss", pure("spark_find_in_set", returns::int, find_in_set)),
     kernel("levenshtein", "ss?i", pure("spark_levenshtein", returns::int, levenshtein)),
-    kernel(
-        "startswith",
-        "ss",
-        pure("spark_startswith", returns::boolean, |args| compare(args, |a, b| a.starts_with(b))),
-    ),
-    kernel(
-        "endswith",
-        "ss",
-        pure("spark_endswith", returns::boolean, |args| compare(args, |a, b| a.ends_with(b))),
-    ),
-    native("contains", "ss", native_string::contains),
+    with("startswith", "xx", |call| compare(call, STARTS)),
+    with("endswith", "xx", |call| compare(call, ENDS)),
+    with("contains", "xx", |call| {
+        if call.types[..2] == [DataType::Utf8, DataType::Utf8] {
+            return Ok(crate::registry::apply(&native_string::contains(), call.args));
+        }
+        compare(call, CONTAINS)
+    }),
     with("elt", "ia*", elt),
     with("format_string", "sa*", format_string),
     with("printf", "sa*", format_string),
@@ -147,6 +144,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ),
 ];
 
+const STARTS: Kernel =
+    pure("spark_startswith", returns::boolean, |args| compared(args, <[u8]>::starts_with));
+const ENDS: Kernel =
+    pure("spark_endswith", returns::boolean, |args| compared(args, <[u8]>::ends_with));
+const CONTAINS: Kernel = pure("spark_contains", returns::boolean, |args| {
+    compared(args, |text, part| part.is_empty() || text.windows(part.len()).any(|at| at == part))
+});
 const LENGTH: Function = kernel("length", "x", pure("spark_length", returns::int, length));
 const CHR: Kernel = pure("spark_chr", returns::string, |args| {
     let codes = args.values::<Int64Type>(0)?;
@@ -177,7 +181,11 @@ const FORMAT: Kernel =
     Kernel::new("spark_format_string", returns::string, format::format_rows).nulls(Nulls::Possible);
 const FORMAT_NUMBER: Kernel =
     Kernel::new("spark_format_number", returns::string, grouped).nulls(Nulls::Possible);
-const REVERSE: Kernel = pure("spark_reverse", returns::string, |args| {
+const REVERSE: Kernel = pure("spark_reverse", returns::first, |args| {
+    if *args.returns == DataType::Binary {
+        let values = args.binaries(0)?;
+        return args.binary_rows(|row| Ok(Some(values.value(row).iter().rev().copied().collect())));
+    }
     let texts = args.strings(0)?;
     args.string_rows(|row| Ok(Some(texts.value(row).chars().rev().collect())))
 });
@@ -188,8 +196,22 @@ const ELT: Kernel = Kernel::new(
 )
 .nulls(Nulls::Possible);
 
-pub(super) const KERNELS: &[Kernel] =
-    &[LPAD, RPAD, CONCAT, CONCAT_WS, SUBSTRING, FORMAT, FORMAT_NUMBER, REVERSE, ELT, LTRIM, RTRIM];
+pub(super) const KERNELS: &[Kernel] = &[
+    LPAD,
+    RPAD,
+    CONCAT,
+    CONCAT_WS,
+    SUBSTRING,
+    FORMAT,
+    FORMAT_NUMBER,
+    REVERSE,
+    ELT,
+    LTRIM,
+    RTRIM,
+    STARTS,
+    ENDS,
+    CONTAINS,
+];
 
 /// A count from a number that may be negative.
 fn size(count: i32) -> usize {
@@ -254,7 +276,9 @@ fn reverse(mut call: Call<'_>) -> Result<Expr, FunctionError> {
             call.args,
         ));
     }
-    call.cast(0, &DataType::Utf8)?;
+    if call.types[0] != DataType::Binary {
+        call.cast(0, &DataType::Utf8)?;
+    }
     Ok(call.apply(REVERSE))
 }
 
@@ -280,9 +304,22 @@ fn bytes(args: &Args<'_>, factor: i32) -> Result<ArrayRef> {
     })
 }
 
-fn compare(args: &Args<'_>, of: fn(&str, &str) -> bool) -> Result<ArrayRef> {
+/// Two texts, or two binary values.
+fn compare(mut call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> {
+    if call.types[0] != call.types[1] {
+        call.cast(0, &DataType::Utf8)?;
+        call.cast(1, &DataType::Utf8)?;
+    }
+    Ok(call.apply(kernel))
+}
+
+fn compared(args: &Args<'_>, of: fn(&[u8], &[u8]) -> bool) -> Result<ArrayRef> {
+    if *args.array(0)?.data_type() == DataType::Binary {
+        let (left, right) = (args.binaries(0)?, args.binaries(1)?);
+        return args.boolean_rows(|row| Ok(Some(of(left.value(row), right.value(row)))));
+    }
     let (left, right) = (args.strings(0)?, args.strings(1)?);
-    args.boolean_rows(|row| Ok(Some(of(left.value(row), right.value(row)))))
+    args.boolean_rows(|row| Ok(Some(of(left.value(row).as_bytes(), right.value(row).as_bytes()))))
 }
 
 /// Strings, binaries or arrays one after the other.
@@ -292,8 +329,7 @@ fn concat(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     }
     if call.types.iter().any(|t| matches!(t, DataType::List(_))) {
         call.unify(0)?;
-        let null = call.args.iter().cloned().map(|a| Expr::IsNull(Box::new(a))).reduce(Expr::or);
-        return super::collection::concat(call, null);
+        return super::collection::concat(call);
     }
     let all_binary = call.types.iter().all(|t| *t == DataType::Binary);
     if !all_binary {
@@ -436,6 +472,11 @@ fn pad(mut call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> {
         _ => ScalarValue::from(" "),
     };
     call.default(3, filler);
+    // Text and bytes together are text.
+    if call.types[0] != call.types[2] {
+        call.cast(0, &DataType::Utf8)?;
+        call.cast(2, &DataType::Utf8)?;
+    }
     Ok(call.apply(kernel))
 }
 

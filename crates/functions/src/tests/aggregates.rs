@@ -86,6 +86,9 @@ async fn aggregates_give_spark_s_answers() {
     let decimals = [dec(100, 15, 2), dec(200, 15, 2), dec(200, 15, 2)];
     let spread = [i(-10), i(-20), i(100), i(1000)];
     let large = [l(i64::MAX), l(1), l(1)];
+    let nine = dec(10_i128.pow(38) - 1, 38, 0);
+    let wide = [nine.clone(), nine, dec(1, 38, 0)];
+    let back = [wide[0].clone(), dec(-1, 38, 0), dec(1, 38, 0)];
     let texts = [s("a"), s("b"), s("a")];
     let flags = [b(true), b(false), b(true)];
     let cases: Vec<(&str, &[ScalarValue], Vec<ScalarValue>, &str)> = vec![
@@ -113,6 +116,9 @@ async fn aggregates_give_spark_s_answers() {
         ("max_by", &texts, vec![i(1)], "string a"),
         ("sum", &large, vec![], "! ARITHMETIC_OVERFLOW"),
         ("try_sum", &large, vec![], "bigint NULL"),
+        ("sum", &wide, vec![], "! ARITHMETIC_OVERFLOW"),
+        ("try_sum", &wide, vec![], "decimal(38,0) NULL"),
+        ("sum", &back, vec![], "decimal(38,0) 99999999999999999999999999999999999999"),
         ("percentile", &numbers, vec![d(1.5)], "! DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE"),
     ];
     for (name, values, extra, expected) in cases {

@@ -91,30 +91,165 @@ fn maps_are_looked_up() {
     }
 }
 
+/// A call of a higher-order function over columns; a lambda is an operator on its first parameter and a constant or another parameter.
+struct Taken<'a> {
+    name: &'a str,
+    values: Vec<ScalarValue>,
+    /// Place among the arguments, number of parameters, operator, what stands on its right.
+    lambda: (usize, usize, &'a str, Right),
+}
+
+enum Right {
+    Constant(ScalarValue),
+    Parameter(usize),
+}
+
+impl Taken<'_> {
+    fn shown(&self, ctx: &Context) -> String {
+        let Self { name, values, lambda: (place, arity, operator, right) } = self;
+        let registry = Registry::new();
+        let types: Vec<_> = values.iter().map(ScalarValue::data_type).collect();
+        let parameters = match registry.lambda_parameters(name, &types, (*place, *arity)) {
+            Ok(parameters) => parameters,
+            Err(error) => return format!("! {}", error.describe(name, &[]).class),
+        };
+        let names: Vec<String> = (0..*arity).map(|at| format!("p{at}")).collect();
+        let variable = |at: usize| {
+            let field = Arc::new(Field::new(&names[at], parameters[at].clone(), true));
+            Expr::LambdaVariable(datafusion::logical_expr::expr::LambdaVariable::new(
+                names[at].clone(),
+                Some(field),
+            ))
+        };
+        let (right, right_type) = match right {
+            Right::Constant(value) => (Expr::Literal(value.clone(), None), value.data_type()),
+            Right::Parameter(at) => (variable(*at), parameters[*at].clone()),
+        };
+        let body_types = [parameters[0].clone(), right_type];
+        let body = registry.scalar(operator, vec![variable(0), right], &body_types, ctx).unwrap();
+        let result = body_type(&body);
+        let mut args: Vec<_> = (0..values.len()).map(|at| col(format!("c{at}"))).collect();
+        let mut types = types;
+        args.insert(*place, datafusion::logical_expr::lambda(names, body));
+        types.insert(*place, result);
+        match registry.higher_order(name, args, &types, ctx) {
+            Ok(expr) => shown(&expr, values, ctx),
+            Err(error) => format!("! {}", error.describe(name, &[]).class),
+        }
+    }
+}
+
+fn body_type(body: &Expr) -> DataType {
+    datafusion::logical_expr::ExprSchemable::get_type(body, &DFSchema::empty()).unwrap()
+}
+
 #[test]
 fn functions_take_functions() {
-    use datafusion::logical_expr::expr::LambdaVariable;
-    let ctx = Context::default();
-    let registry = Registry::new();
-    let array = ints(&[Some(1), None, Some(3)]);
+    let numbers = || ints(&[Some(1), None, Some(3)]);
+    let sums = || ints(&[Some(3), Some(1), Some(2)]);
+    let nothing = || ScalarValue::try_from(list(DataType::Int32)).unwrap();
+    let one = || Right::Constant(i(1));
+    let other = || Right::Parameter(1);
     let cases = [
-        ("transform", "+", DataType::Int32, "array<int> [2, NULL, 4]"),
-        ("filter", ">", DataType::Boolean, "array<int> [3]"),
-        ("exists", ">", DataType::Boolean, "boolean true"),
-        ("forall", "<", DataType::Boolean, "boolean false"),
+        ("transform", vec![numbers()], (1, 1, "+", one()), "array<int> [2, NULL, 4]"),
+        ("transform", vec![sums()], (1, 2, "*", other()), "array<int> [0, 1, 4]"),
+        ("transform", vec![nothing()], (1, 1, "+", one()), "array<int> NULL"),
+        ("filter", vec![numbers()], (1, 1, ">", one()), "array<int> [3]"),
+        ("filter", vec![sums()], (1, 2, ">", other()), "array<int> [3]"),
+        ("filter", vec![sums()], (1, 1, "+", one()), "! DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE"),
+        ("exists", vec![numbers()], (1, 1, ">", one()), "boolean true"),
+        ("exists", vec![numbers()], (1, 1, "<", one()), "boolean NULL"),
+        ("forall", vec![numbers()], (1, 1, "<", one()), "boolean false"),
+        ("forall", vec![numbers()], (1, 1, ">=", one()), "boolean NULL"),
+        ("aggregate", vec![sums(), i(10)], (2, 2, "+", other()), "int 16"),
+        ("reduce", vec![numbers(), i(10)], (2, 2, "+", other()), "int NULL"),
+        ("aggregate", vec![nothing(), i(10)], (2, 2, "+", other()), "int NULL"),
+        (
+            "aggregate",
+            vec![sums(), l(10)],
+            (2, 2, "==", other()),
+            "! DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE",
+        ),
+        (
+            "zip_with",
+            vec![numbers(), ints(&[Some(5)])],
+            (2, 2, "+", other()),
+            "array<int> [6, NULL, NULL]",
+        ),
+        ("array_sort", vec![sums()], (1, 2, "-", other()), "array<int> [1, 2, 3]"),
+        ("array_sort", vec![numbers()], (1, 2, "-", other()), "! COMPARATOR_RETURNS_NULL"),
+        ("transform", vec![i(1)], (1, 1, "+", one()), "! DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE"),
+        (
+            "transform",
+            vec![sums()],
+            (1, 3, "+", one()),
+            "! INVALID_LAMBDA_FUNCTION_CALL.NUM_ARGS_MISMATCH",
+        ),
     ];
-    for (name, operator, result, expected) in cases {
-        let types = registry.lambda_parameters(name, &[array.data_type()], (1, 1)).unwrap();
-        let field = Arc::new(Field::new("v", types[0].clone(), true));
-        let variable = Expr::LambdaVariable(LambdaVariable::new("v".to_owned(), Some(field)));
-        let one = Expr::Literal(i(1), None);
-        let body = registry
-            .scalar(operator, vec![variable, one], &[types[0].clone(), DataType::Int32], &ctx)
-            .unwrap();
-        let lambda = datafusion::logical_expr::lambda(["v"], body);
-        let expr = registry
-            .higher_order(name, vec![col("c0"), lambda], &[array.data_type(), result], &ctx)
-            .unwrap();
-        assert_eq!(shown(&expr, std::slice::from_ref(&array), &ctx), expected, "{name}");
+    for (name, values, lambda, expected) in cases {
+        let shown = Taken { name, values, lambda }.shown(&Context::default());
+        assert_eq!(shown, expected, "{name}");
     }
+}
+
+fn numbered(entries: &[(i32, i32)]) -> ScalarValue {
+    let side = |of: fn(&(i32, i32)) -> i32| {
+        let values: Vec<_> = entries.iter().map(|entry| Some(of(entry))).collect();
+        ints(&values)
+    };
+    let call = [side(|e| e.0), side(|e| e.1)];
+    let types: Vec<_> = call.iter().map(ScalarValue::data_type).collect();
+    let args = call.iter().map(|v| Expr::Literal(v.clone(), None)).collect();
+    let expr =
+        Registry::new().scalar("map_from_arrays", args, &types, &Context::default()).unwrap();
+    ScalarValue::try_from_array(&evaluate(&expr, &[]).unwrap(), 0).unwrap()
+}
+
+#[test]
+fn functions_of_maps_take_functions() {
+    let map = || numbered(&[(1, 10), (2, 20)]);
+    let other = || Right::Parameter(1);
+    let cases = [
+        ("map_filter", vec![map()], (1, 2, ">", Right::Constant(i(1))), "map<int,int> {2 -> 20}"),
+        ("transform_values", vec![map()], (1, 2, "+", other()), "map<int,int> {1 -> 11, 2 -> 22}"),
+        ("transform_keys", vec![map()], (1, 2, "+", other()), "map<int,int> {11 -> 10, 22 -> 20}"),
+        ("transform_keys", vec![map()], (1, 2, "-", Right::Parameter(0)), "! DUPLICATED_MAP_KEY"),
+        (
+            "map_zip_with",
+            vec![map(), numbered(&[(2, 5), (3, 7)])],
+            (2, 3, "+", Right::Parameter(2)),
+            "map<int,int> {1 -> NULL, 2 -> 7, 3 -> 10}",
+        ),
+    ];
+    for (name, values, lambda, expected) in cases {
+        let shown = Taken { name, values, lambda }.shown(&Context::default());
+        assert_eq!(shown, expected, "{name}");
+    }
+    let last_wins = Context { last_key_wins: true, ..Context::default() };
+    let lambda = (1, 2, "-", Right::Parameter(0));
+    let shown = Taken { name: "transform_keys", values: vec![map()], lambda }.shown(&last_wins);
+    assert_eq!(shown, "map<int,int> {0 -> 20}");
+}
+
+#[test]
+fn the_last_of_equal_keys_wins_where_the_session_says_so() {
+    let ctx = Context { last_key_wins: true, ..Context::default() };
+    let pairs = [s("a"), i(1), s("b"), i(2), s("a"), i(3)];
+    check_in("map", &pairs, "map<string,int> {a -> 3, b -> 2}", &ctx, true);
+    check_in("map", &[N, i(1)], "! NULL_MAP_KEY", &ctx, true);
+    check_in("str_to_map", &[s("a:1,a:2")], "map<string,string> {a -> 2}", &ctx, true);
+}
+
+#[test]
+fn a_null_inside_makes_a_flat_array_null() {
+    let nested = |inner: &[ScalarValue]| {
+        let data_type = list(DataType::Int32);
+        ScalarValue::List(ScalarValue::new_list_nullable(inner, &data_type))
+    };
+    let null = ScalarValue::try_from(list(DataType::Int32)).unwrap();
+    check("flatten", &[nested(&[ints(&[Some(1)]), ints(&[None])])], "array<int> [1, NULL]");
+    check("flatten", &[nested(&[ints(&[Some(1)]), null])], "array<int> NULL");
+    check("array_repeat", &[N, i(2)], "array<void> [NULL, NULL]");
+    check("array_repeat", &[s("a"), i(-1)], "array<string> []");
+    check("array_repeat", &[strs(&["a"]), i(1)], "array<array<string>> [[a]]");
 }

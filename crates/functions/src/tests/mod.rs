@@ -4,8 +4,10 @@ mod aggregates;
 mod casts;
 mod collections;
 mod dates;
+mod intervals;
 mod operators;
 mod strings;
+mod urls;
 
 use std::sync::Arc;
 

@@ -112,3 +112,77 @@ fn json() {
     check("json_object_keys", &[s("{\"b\":1,\"a\":2}")], "array<string> [b, a]");
     check("to_json", &[ints(&[Some(1), None])], "string [1,null]");
 }
+
+#[test]
+fn text_and_bytes_are_padded_compared_and_reversed() {
+    check("lpad", &[s("ab"), i(4), bin(b"x")], "string xxab");
+    check("rpad", &[bin(b"ab"), i(3)], "binary [61 62 00]");
+    check("reverse", &[bin(b"\xfe\xca")], "binary [CA FE]");
+    check("startswith", &[bin(b"\xfe\xca"), bin(b"\xfe")], "boolean true");
+    check("contains", &[bin(b"abc"), s("bc")], "boolean true");
+    check("endswith", &[s("abc"), s("bc")], "boolean true");
+}
+
+#[test]
+fn a_pattern_may_be_a_column() {
+    check("like", &[s("a%c"), s("a\\%_")], "boolean true");
+    check("like", &[s("abc"), s("a\\%_")], "boolean false");
+    let (text, pattern) = (s("A%c"), s("a/%_"));
+    let args = vec![col("c0"), col("c1"), Expr::Literal(s("/"), None)];
+    let types = [DataType::Utf8, DataType::Utf8, DataType::Utf8];
+    let ctx = Context::default();
+    let expr = Registry::new().scalar("ilike", args, &types, &ctx).unwrap();
+    assert_eq!(shown(&expr, &[text, pattern], &ctx), "boolean true");
+}
+
+#[test]
+fn json_is_looked_into_as_spark_does() {
+    let text = s(r#"{"a":{"b":[{"c":"x"},{"c":null},{"d":2}]},"s":"t"}"#);
+    let cases = [
+        ("$.s", "string t"),
+        ("$.a.b[0].c", "string x"),
+        ("$.a.b[*].c", r#"string "x""#),
+        ("$.a.b[*].d", "string 2"),
+        ("$.a.b.c", "string NULL"),
+        ("$.a.b[1].c", "string NULL"),
+        ("$.a.b[2]", r#"string {"d":2}"#),
+    ];
+    for (path, expected) in cases {
+        check("get_json_object", &[text.clone(), s(path)], expected);
+    }
+    check("get_json_object", &[s("{'k': 'a\\u00e9\\n'}"), s("$.k")], "string aé\n");
+}
+
+fn from_json(text: &str, data_type: DataType, expected: &str) {
+    let null = ScalarValue::try_from(&data_type).unwrap();
+    check_constant("from_json", &[s(text), null], expected);
+}
+
+#[test]
+fn json_becomes_values_of_a_type() {
+    let fields = vec![
+        Field::new("a", DataType::Int32, true),
+        Field::new("b", list(DataType::Utf8), true),
+        Field::new("c", DataType::Float64, true),
+    ];
+    let row = || DataType::Struct(fields.clone().into());
+    let prefix = "struct<a:int,b:array<string>,c:double>";
+    let cases = [
+        (r#"{"a":1,"b":["x",2,null],"c":1.5,"d":0}"#, "{1, [x, 2, NULL], 1.5}"),
+        (r#"{"a":"1","b":"x","c":"NaN"}"#, "{NULL, NULL, NaN}"),
+        (r#"{"a":1.5,"c":2}"#, "{NULL, NULL, 2.0}"),
+        (r#"{"a":1,"a":2}"#, "{2, NULL, NULL}"),
+        ("[{\"a\":7}]", "{7, NULL, NULL}"),
+        ("no json", "{NULL, NULL, NULL}"),
+        ("", "NULL"),
+        ("null", "NULL"),
+    ];
+    for (text, expected) in cases {
+        from_json(text, row(), &format!("{prefix} {expected}"));
+    }
+    from_json("[1,2]", list(DataType::Int64), "array<bigint> [1, 2]");
+    from_json("[1,\"x\"]", list(DataType::Int64), "array<bigint> NULL");
+    let map = crate::types::map(DataType::Utf8, DataType::Date32);
+    from_json(r#"{"k":"2024-02-29"}"#, map, "map<string,date> {k -> 2024-02-29}");
+    from_json("1", DataType::Int32, "! DATATYPE_MISMATCH.INVALID_JSON_SCHEMA");
+}

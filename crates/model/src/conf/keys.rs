@@ -56,6 +56,7 @@ keys! {
     AUTO_BROADCAST: ByteSizeOrOff = "spark.sql.autoBroadcastJoinThreshold", Some("10485760b"), Session, Honoured, "Size of a join side up to which it is sent whole to every task; -1 turns it off.";
     ADAPTIVE: bool = "spark.sql.adaptive.enabled", Some("true"), Session, Honoured, "Whether plans adapt to the sizes of finished stages.";
     ANSI: bool = "spark.sql.ansi.enabled", Some("true"), Session, Honoured, "Whether overflow, division by zero and bad casts are errors.";
+    MAP_KEY_DEDUP_POLICY: String = "spark.sql.mapKeyDedupPolicy", Some("EXCEPTION"), Session, Honoured, "What a key that comes twice in a new map is: `EXCEPTION`, or `LAST_WIN` for the last value.";
     TIME_ZONE: String = "spark.sql.session.timeZone", None, Session, Honoured, "Zone of timestamps; the machine's by default.";
     CASE_SENSITIVE: bool = "spark.sql.caseSensitive", Some("false"), Session, Honoured, "Whether names differ by case.";
     MAX_PARTITION_BYTES: ByteSize = "spark.sql.files.maxPartitionBytes", Some("128MB"), Session, Honoured, "Bytes of files that one task reads.";

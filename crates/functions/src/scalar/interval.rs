@@ -1,0 +1,105 @@
+//! Intervals made of their parts.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, PrimitiveArray};
+use datafusion::arrow::datatypes::{
+    DataType, Decimal128Type, DurationMicrosecondType, Int32Type, IntervalMonthDayNano,
+    IntervalMonthDayNanoType, IntervalYearMonthType,
+};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::Expr;
+
+use super::arithmetic::overflowed;
+use crate::FunctionError;
+use crate::calendar::{MICROS_PER_DAY, MICROS_PER_SECOND};
+use crate::kernel::{Args, Kernel, Nulls, returns};
+use crate::registry::{Call, Function, with};
+use crate::types::YEAR_MONTH;
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    with("make_interval", "?iiiiiia", |call| {
+        let kernel = if call.ctx.ansi { MAKE } else { TRY_MAKE };
+        of_parts(call, 6, kernel)
+    }),
+    with("try_make_interval", "?iiiiiia", |call| of_parts(call, 6, TRY_MAKE)),
+    with("make_dt_interval", "?iiia", |call| of_parts(call, 3, MAKE_DAY_TIME)),
+    with("make_ym_interval", "?ii", |mut call| {
+        call.default(1, ScalarValue::from(0_i32));
+        call.default(2, ScalarValue::from(0_i32));
+        Ok(call.apply(MAKE_YEAR_MONTH))
+    }),
+];
+
+pub(super) const KERNELS: &[Kernel] = &[MAKE, TRY_MAKE, MAKE_DAY_TIME, MAKE_YEAR_MONTH];
+
+const MAKE: Kernel =
+    Kernel::new("spark_make_interval", returns::calendar_interval, |args| made(args, true));
+const TRY_MAKE: Kernel =
+    Kernel::new("spark_try_make_interval", returns::calendar_interval, |args| made(args, false))
+        .nulls(Nulls::Possible);
+const MAKE_DAY_TIME: Kernel = Kernel::new("spark_make_dt_interval", returns::day_time, day_time);
+const MAKE_YEAR_MONTH: Kernel = Kernel::new(
+    "spark_make_ym_interval",
+    |_, _| Ok(YEAR_MONTH),
+    |args| {
+        let (years, months) = (args.values::<Int32Type>(0)?, args.values::<Int32Type>(1)?);
+        args.number_rows::<IntervalYearMonthType>(|row| {
+            let total = years.value(row).checked_mul(12);
+            let total = total.and_then(|total| total.checked_add(months.value(row)));
+            total.map(Some).ok_or_else(|| overflowed("integer overflow", ""))
+        })
+    },
+);
+
+/// Parts that are left out are zero; the last is seconds with their fraction.
+fn of_parts(mut call: Call<'_>, seconds: usize, kernel: Kernel) -> Result<Expr, FunctionError> {
+    for count in 1..=seconds {
+        call.default(count, ScalarValue::from(0_i32));
+    }
+    call.default(seconds + 1, ScalarValue::Decimal128(Some(0), 18, 6));
+    call.cast(seconds, &DataType::Decimal128(18, 6))?;
+    Ok(call.apply(kernel))
+}
+
+fn made(args: &Args<'_>, fail: bool) -> Result<ArrayRef> {
+    let parts = (0..6).map(|i| args.values::<Int32Type>(i)).collect::<Result<Vec<_>>>()?;
+    let seconds = args.values::<Decimal128Type>(6)?;
+    let mut out = Vec::with_capacity(args.rows);
+    for row in args.valid_rows() {
+        let Some(row) = row else {
+            out.push(None);
+            continue;
+        };
+        let of = |index: usize| parts[index].value(row);
+        let interval = || {
+            let months = of(0).checked_mul(12)?.checked_add(of(1))?;
+            let days = of(2).checked_mul(7)?.checked_add(of(3))?;
+            let micros = clock(of(4), of(5), seconds.value(row))?;
+            Some(IntervalMonthDayNano::new(months, days, micros.checked_mul(1000)?))
+        };
+        match interval() {
+            None if fail => return Err(overflowed("integer overflow", "")),
+            made => out.push(made),
+        }
+    }
+    Ok(Arc::new(PrimitiveArray::<IntervalMonthDayNanoType>::from(out)))
+}
+
+/// Hours, minutes and microseconds of seconds, in microseconds.
+fn clock(hours: i32, minutes: i32, seconds: i128) -> Option<i64> {
+    let whole = i64::from(hours).checked_mul(3600)?.checked_add(i64::from(minutes) * 60)?;
+    whole.checked_mul(MICROS_PER_SECOND)?.checked_add(i64::try_from(seconds).ok()?)
+}
+
+fn day_time(args: &Args<'_>) -> Result<ArrayRef> {
+    let parts = (0..3).map(|i| args.values::<Int32Type>(i)).collect::<Result<Vec<_>>>()?;
+    let seconds = args.values::<Decimal128Type>(3)?;
+    args.number_rows::<DurationMicrosecondType>(|row| {
+        let of = |index: usize| parts[index].value(row);
+        let days = i64::from(of(0)).checked_mul(MICROS_PER_DAY);
+        let micros = clock(of(1), of(2), seconds.value(row));
+        let total = days.zip(micros).and_then(|(days, micros)| days.checked_add(micros));
+        total.map(Some).ok_or_else(|| overflowed("long overflow", ""))
+    })
+}
