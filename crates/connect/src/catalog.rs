@@ -33,12 +33,11 @@ pub(crate) fn catalog(
         CatType::GetCreateTableString(_) => {
             return Err(SparkError::unsupported("getCreateTableString(asSerde=True)"));
         }
-        CatType::ListPartitions(_) => return Err(SparkError::unsupported("listPartitions")),
-        CatType::ListViews(_) => return Err(SparkError::unsupported("listViews")),
-        CatType::GetTableProperties(_) => {
-            return Err(SparkError::unsupported("getTableProperties"));
+        CatType::ListPartitions(m) => Command::ShowPartitions { name: name_parts(&m.table_name)? },
+        CatType::GetTableProperties(m) => {
+            Command::ShowProperties { name: name_parts(&m.table_name)?, key: None }
         }
-        CatType::AnalyzeTable(_) => return Err(SparkError::unsupported("analyzeTable")),
+        CatType::AnalyzeTable(m) => Command::AnalyzeTable { name: name_parts(&m.table_name)? },
         other => Command::Catalog(request(other, reader)?),
     };
     Ok(RelationKind::Statement(Box::new(Statement::Command(command))))
@@ -50,6 +49,7 @@ fn request(message: CatType, reader: Reader<'_>) -> Result<Request, SparkError> 
         CatType::SetCurrentDatabase(m) => Request::SetCurrentDatabase { name: m.db_name },
         CatType::ListDatabases(m) => Request::ListDatabases { pattern: m.pattern },
         CatType::ListTables(m) => Request::ListTables { database: m.db_name, pattern: m.pattern },
+        CatType::ListViews(m) => Request::ListViews { database: m.db_name, pattern: m.pattern },
         CatType::ListFunctions(m) => {
             Request::ListFunctions { database: m.db_name, pattern: m.pattern }
         }
@@ -85,7 +85,6 @@ fn request(message: CatType, reader: Reader<'_>) -> Result<Request, SparkError> 
         | CatType::CreateDatabase(_)
         | CatType::DropDatabase(_)
         | CatType::ListPartitions(_)
-        | CatType::ListViews(_)
         | CatType::GetTableProperties(_)
         | CatType::GetCreateTableString(_)
         | CatType::TruncateTable(_)

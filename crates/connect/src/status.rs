@@ -1,8 +1,11 @@
 //! How a failure travels: a gRPC status with `google.rpc.ErrorInfo`, from which PySpark picks its exception, and the whole
 //! story for `FetchErrorDetails`.
 
-use crate::pb::fetch_error_details_response::{Error as ErrorMessage, SparkThrowable};
-use plan::{ErrorKind, SparkError};
+use crate::pb::fetch_error_details_response::query_context::ContextType;
+use crate::pb::fetch_error_details_response::{
+    Error as ErrorMessage, QueryContext, SparkThrowable,
+};
+use plan::{ErrorKind, Place, Shown, SparkError};
 use prost::Message;
 use std::collections::HashMap;
 use tonic::{Code, Status};
@@ -72,7 +75,7 @@ pub(crate) fn details(error: &SparkError) -> Vec<ErrorMessage> {
     let throwable = SparkThrowable {
         error_class: (!error.class.is_empty()).then(|| error.class.clone()),
         message_parameters: parameters,
-        query_contexts: Vec::new(),
+        query_contexts: error.place.as_deref().and_then(query_context).into_iter().collect(),
         sql_state: error.sql_state().map(str::to_owned),
         breaking_change_info: None,
     };
@@ -96,6 +99,28 @@ pub(crate) fn details(error: &SparkError) -> Vec<ErrorMessage> {
         });
     }
     out
+}
+
+/// The piece of a SQL text that is wrong.
+fn query_context(place: &Place) -> Option<QueryContext> {
+    let Shown::Fragment { fragment, start } = &place.shows else { return None };
+    let length = fragment.chars().count().max(1);
+    let index = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
+    let (line, position) = (place.line, place.position);
+    Some(QueryContext {
+        context_type: ContextType::Sql.into(),
+        object_type: String::new(),
+        object_name: String::new(),
+        start_index: index(*start as usize),
+        stop_index: index(*start as usize + length - 1),
+        fragment: fragment.clone(),
+        call_site: String::new(),
+        summary: format!(
+            "== SQL (line {line}, position {}) ==\n{fragment}\n{}",
+            position + 1,
+            "^".repeat(length)
+        ),
+    })
 }
 
 /// Bytes of a message where nothing else limits it, and causes told, so that a response stays far below the message limit.

@@ -1,7 +1,7 @@
 //! Commands: what changes the session, the catalogue, or data.
 
 use crate::relation::SchemaOrText;
-use crate::{Expr, Field, Relation};
+use crate::{DataType, Expr, Field, Relation};
 
 /// One SQL statement.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,9 +27,23 @@ pub enum Command {
         columns: Vec<String>,
         input: Relation,
         overwrite: bool,
+        /// Columns of the query go to those of the same name, not by position.
+        by_name: bool,
         partition: Vec<(String, Option<Expr>)>,
     },
     CreateTable(CreateTable),
+    /// `CREATE TABLE … LIKE`: a table without rows with the columns of another.
+    CreateTableLike {
+        table: Box<CreateTable>,
+        source: Vec<String>,
+    },
+    /// `ALTER TABLE`, `ALTER VIEW`.
+    Alter {
+        name: Vec<String>,
+        /// Whether the statement speaks of a view.
+        view: bool,
+        change: Alteration,
+    },
     CreateDatabase {
         name: Vec<String>,
         if_not_exists: bool,
@@ -113,6 +127,42 @@ pub enum Command {
     ShowCreateTable {
         name: Vec<String>,
     },
+    /// `SHOW TBLPROPERTIES`; with a key only that one.
+    ShowProperties {
+        name: Vec<String>,
+        key: Option<String>,
+    },
+    ShowPartitions {
+        name: Vec<String>,
+    },
+    /// `ANALYZE TABLE`: what is known of a table is read from its files by every query.
+    AnalyzeTable {
+        name: Vec<String>,
+    },
+    /// `DECLARE VARIABLE`.
+    DeclareVariable {
+        name: Vec<String>,
+        data_type: Option<DataType>,
+        default: Option<Expr>,
+        replace: bool,
+    },
+    /// `SET VARIABLE`: as many names as the query has columns.
+    SetVariable {
+        names: Vec<Vec<String>>,
+        value: Relation,
+    },
+    DropVariable {
+        name: Vec<String>,
+        if_exists: bool,
+    },
+    /// `EXECUTE IMMEDIATE`: runs the text that an expression yields.
+    ExecuteImmediate {
+        text: Expr,
+        /// Variables that take the one row of the result.
+        into: Vec<Vec<String>>,
+        /// Arguments, with names where they are given by name.
+        using: Vec<(Option<String>, Expr)>,
+    },
     ShowCatalogs {
         pattern: Option<String>,
     },
@@ -132,6 +182,28 @@ pub enum Command {
     },
     /// A request of `spark.catalog`.
     Catalog(CatalogRequest),
+}
+
+/// What `ALTER` does.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Alteration {
+    Rename {
+        to: Vec<String>,
+    },
+    AddColumns(Vec<Field>),
+    /// Of columns that are there; tables of files cannot.
+    ChangeColumns {
+        operation: &'static str,
+    },
+    SetProperties(Vec<(String, String)>),
+    UnsetProperties {
+        keys: Vec<String>,
+        if_exists: bool,
+    },
+    SetLocation(String),
+    /// `ALTER VIEW … AS`.
+    Query(Relation),
 }
 
 /// A view to create.
@@ -313,6 +385,10 @@ pub enum CatalogRequest {
     CurrentCatalog,
     SetCurrentCatalog {
         name: String,
+    },
+    ListViews {
+        database: Option<String>,
+        pattern: Option<String>,
     },
     ListCatalogs {
         pattern: Option<String>,

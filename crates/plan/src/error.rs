@@ -1,7 +1,7 @@
 //! What a program is told when its request fails, in Spark's terms: a kind, an error class, its parameters.
 
 use crate::ParseError;
-use std::fmt::{self, Write};
+use std::fmt;
 
 /// A failure as Spark's clients expect it. PySpark picks its exception by `kind` and its users match on `class`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,69 @@ pub struct SparkError {
     pub message: String,
     /// What caused it, outermost first; each a message.
     pub causes: Vec<String>,
+    /// Where in a SQL text it is, if that is known.
+    pub place: Option<Box<Place>>,
+}
+
+/// A place in a SQL text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Line, from 1.
+    pub line: u32,
+    /// Position in the line, from 0.
+    pub position: u32,
+    /// What it shows of the text.
+    pub shows: Shown,
+}
+
+/// What a place shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// The whole text, in which a mark stands below the place: for text that cannot be parsed.
+    Text(String),
+    /// The piece that is wrong, and the index of its first character in the text.
+    Fragment {
+        /// The piece.
+        fragment: String,
+        /// Index of its first character.
+        start: u32,
+    },
+}
+
+impl Place {
+    /// The place of a piece of a text that starts at a byte of it; `None` if there is none.
+    pub fn of_fragment(text: &str, start: usize, fragment: &str) -> Option<Self> {
+        let before = text.get(..start)?;
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        Some(Self {
+            line: number(before.matches('\n').count() + 1),
+            position: number(before[line_start..].chars().count()),
+            shows: Shown::Fragment {
+                fragment: fragment.to_owned(),
+                start: number(before.chars().count()),
+            },
+        })
+    }
+}
+
+impl fmt::Display for Place {
+    /// As Spark puts it behind a message.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, position, shows } = self;
+        let text = match shows {
+            Shown::Fragment { .. } => return write!(f, "; line {line} pos {position}"),
+            Shown::Text(text) => text,
+        };
+        write!(f, " (line {line}, pos {position})\n\n== SQL ==")?;
+        for (number, content) in (1..).zip(text.lines()) {
+            write!(f, "\n{content}")?;
+            if number == *line {
+                write!(f, "\n{}^^^", "-".repeat(*position as usize))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Spark's exception classes that clients tell apart.
@@ -66,6 +129,7 @@ impl SparkError {
                 .collect(),
             message: message.into(),
             causes: Vec::new(),
+            place: None,
         }
     }
 
@@ -174,8 +238,11 @@ impl fmt::Display for SparkError {
             write!(f, "[{}] ", self.class)?;
         }
         f.write_str(&self.message)?;
-        match self.sql_state() {
-            Some(state) => write!(f, " SQLSTATE: {state}"),
+        if let Some(state) = self.sql_state() {
+            write!(f, " SQLSTATE: {state}")?;
+        }
+        match &self.place {
+            Some(place) => write!(f, "{place}"),
             None => Ok(()),
         }
     }
@@ -185,16 +252,44 @@ impl std::error::Error for SparkError {}
 
 impl From<ParseError> for SparkError {
     fn from(error: ParseError) -> Self {
-        let mut message = error.message;
-        if error.line > 0 {
-            let _ = write!(message, " (line {}, pos {})", error.line, error.position);
-        }
+        let ParseError { class, parameters, message, line, position, text } = error;
+        let place = Place { line, position, shows: Shown::Text(text) };
         Self {
             kind: ErrorKind::Parse,
-            class: error.class.to_owned(),
-            parameters: error.parameters,
+            class: class.to_owned(),
+            parameters,
             message,
             causes: Vec::new(),
+            place: (line > 0).then(|| Box::new(place)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parse_error_shows_the_text_with_a_mark() {
+        let error = SparkError::from(ParseError {
+            class: "PARSE_SYNTAX_ERROR",
+            parameters: Vec::new(),
+            message: "Syntax error at or near 'FORM'.".to_owned(),
+            line: 2,
+            position: 4,
+            text: "SELECT *\n    FORM t\nWHERE a".to_owned(),
+        });
+        let shown = "[PARSE_SYNTAX_ERROR] Syntax error at or near 'FORM'. SQLSTATE: 42601 (line 2, pos 4)\n\n== SQL ==\nSELECT *\n    FORM t\n----^^^\nWHERE a";
+        assert_eq!(error.to_string(), shown);
+    }
+
+    #[test]
+    fn a_fragment_has_a_line_a_position_and_an_index() {
+        let text = "SELECT ä,\n  idd FROM t";
+        let place = Place::of_fragment(text, text.find("idd").unwrap(), "idd").unwrap();
+        assert_eq!((place.line, place.position), (2, 2));
+        assert_eq!(place.shows, Shown::Fragment { fragment: "idd".to_owned(), start: 12 });
+        assert_eq!(place.to_string(), "; line 2 pos 2");
+        assert_eq!(Place::of_fragment(text, 8, "x"), None);
     }
 }

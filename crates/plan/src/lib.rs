@@ -11,10 +11,10 @@ mod relation;
 mod types;
 
 pub use command::{
-    CatalogRequest, Command, CreateTable, ExplainMode, ReplaceMode, SaveMode, Statement, View,
-    Write, WriteTarget,
+    Alteration, CatalogRequest, Command, CreateTable, ExplainMode, ReplaceMode, SaveMode,
+    Statement, View, Write, WriteTarget,
 };
-pub use error::{ErrorKind, SparkError};
+pub use error::{ErrorKind, Place, Shown, SparkError};
 pub use expression::{
     CastMode, Expr, FrameBound, FrameUnits, FunctionCall, Literal, NullOrder, SortOrder,
     SubqueryKind, WindowFrame, WindowSpec,
@@ -52,6 +52,8 @@ pub struct ParseError {
     pub line: u32,
     /// Position in the line, from 0.
     pub position: u32,
+    /// The text that was parsed.
+    pub text: String,
 }
 
 impl fmt::Display for ParseError {

@@ -111,5 +111,5 @@ fn located(
     let line = u32::try_from(start.line).unwrap_or(0);
     // Spark counts positions from 0.
     let position = u32::try_from(start.column.saturating_sub(1)).unwrap_or(0);
-    ParseError { class, parameters, message, line, position }
+    ParseError { class, parameters, message, line, position, text: String::new() }
 }

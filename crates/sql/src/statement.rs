@@ -1,5 +1,6 @@
 //! Statements: which one it is. Queries go to `sqlparser`; the parsers of the others are ours.
 
+mod alter;
 mod create;
 mod describe;
 mod drop;
@@ -7,6 +8,7 @@ mod insert;
 mod properties;
 mod session;
 mod show;
+mod variable;
 
 use crate::error::{self, Parsed};
 use crate::stream::{Cursor, Input};
@@ -14,10 +16,10 @@ use plan::{Command, ExplainMode, Relation, RelationKind, Statement};
 use sqlparser::tokenizer::Token;
 
 /// Statements of Spark that are refused by name.
-const NOT_SERVED: [&str; 28] = [
-    "ADD", "ALTER", "ANALYZE", "BEGIN", "CALL", "COMMENT", "COMMIT", "DECLARE", "DELETE", "DFS",
-    "EXECUTE", "EXPORT", "GRANT", "IMPORT", "LIST", "LOAD", "LOCK", "MAP", "MERGE", "MSCK",
-    "REDUCE", "REPAIR", "REVOKE", "ROLLBACK", "START", "UNLOCK", "UNSET", "UPDATE",
+const NOT_SERVED: [&str; 24] = [
+    "ADD", "BEGIN", "CALL", "COMMENT", "COMMIT", "DELETE", "DFS", "EXPORT", "GRANT", "IMPORT",
+    "LIST", "LOAD", "LOCK", "MAP", "MERGE", "MSCK", "REDUCE", "REPAIR", "REVOKE", "ROLLBACK",
+    "START", "UNLOCK", "UNSET", "UPDATE",
 ];
 
 /// One statement.
@@ -37,6 +39,10 @@ fn command(input: &mut Input<'_>) -> Parsed<Command> {
         _ => return Err(input.parser.wrong()),
     };
     match first.as_str() {
+        "ALTER" => alter::alter(input),
+        "ANALYZE" => alter::analyze(input),
+        "DECLARE" => variable::declare(input),
+        "EXECUTE" => variable::execute(input),
         "CREATE" | "REPLACE" => create::create(input),
         "DROP" => drop::drop(input),
         "TRUNCATE" => drop::truncate(input),

@@ -30,6 +30,10 @@ pub(crate) struct Input<'a> {
 
 /// Reads the whole text; what `read` leaves over is an error.
 pub(crate) fn parse<T: Send>(text: &str, read: fn(&mut Input<'_>) -> Parsed<T>) -> Parsed<T> {
+    read_whole(text, read).map_err(|error| ParseError { text: text.to_owned(), ..error })
+}
+
+fn read_whole<T: Send>(text: &str, read: fn(&mut Input<'_>) -> Parsed<T>) -> Parsed<T> {
     let tokens = tokens::tokenize(text)?;
     if tokens.len() <= SMALL {
         return run(text, tokens, read);

@@ -19,6 +19,10 @@ impl Resolver<'_> {
             return self.subquery(kind, query, names, true);
         }
         self.conjunct = false;
+        if name == "identifier" {
+            let name = self.identifier(&call.args)?;
+            return self.column(&name, None, names);
+        }
         if name == "distributed_sequence_id" && call.args.is_empty() {
             return self.sequence_id(names);
         }
@@ -65,6 +69,7 @@ impl Resolver<'_> {
             let args = self.with_type_of_text(args)?;
             return self.scalar(&name, args);
         }
+        let args = if name == "in" { self.same_fields(args)? } else { args };
         self.scalar(&name, args)
     }
 
@@ -106,6 +111,28 @@ impl Resolver<'_> {
             .scalar(name, exprs, &types, &self.context.functions)
             .map_err(|failure| function_error(&failure, &text, &texts))?;
         self.typed(expr, nullable, text)
+    }
+
+    /// Structs of as many fields as the first one, with its names and with types that they share: `(a, b) IN ((1, 2), …)`.
+    fn same_fields(&self, args: Vec<Typed>) -> Result<Vec<Typed>> {
+        let Some(DataType::Struct(first)) = args.first().map(|arg| arg.data_type.clone()) else {
+            return Ok(args);
+        };
+        let mut fields = first;
+        for arg in &args[1..] {
+            let DataType::Struct(others) = &arg.data_type else { return Ok(args) };
+            if others.len() != fields.len() {
+                return Ok(args);
+            }
+            for (field, other) in fields.iter_mut().zip(others) {
+                let types = [field.data_type.clone(), other.data_type.clone()];
+                let Some(common) = self.common_type(&types) else { return Ok(args) };
+                field.data_type = common;
+                field.nullable = true;
+            }
+        }
+        let common = DataType::Struct(fields);
+        args.into_iter().map(|arg| self.coerced(arg, &common)).collect()
     }
 
     fn struct_of(&mut self, args: Vec<Typed>) -> Result<Typed> {
@@ -331,6 +358,7 @@ pub(super) fn function_error(
         parameters: described.parameters,
         message: described.message,
         causes: Vec::new(),
+        place: None,
     }
 }
 

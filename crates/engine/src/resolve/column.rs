@@ -62,6 +62,9 @@ impl Resolver<'_> {
         if let Some(found) = self.outer_column(name)? {
             return Ok(found);
         }
+        if let Some(found) = self.variable(name)? {
+            return Ok(found);
+        }
         if name.len() == 1 && name[0].eq_ignore_ascii_case("_metadata") {
             return Err(error::unsupported("the column `_metadata`"));
         }
@@ -69,6 +72,17 @@ impl Resolver<'_> {
         let used = name.join(".");
         let proposal = error::suggestion(&used, known.iter().map(Vec::as_slice));
         Err(error::unresolved_column(name, proposal))
+    }
+
+    /// A variable of the session; a column of the same name comes first.
+    fn variable(&self, name: &[String]) -> Result<Option<Typed>> {
+        let Some(known) = crate::session::variable_name(name) else { return Ok(None) };
+        let Some((data_type, value)) = self.context.variables.get(&known) else {
+            return Ok(None);
+        };
+        let value = self.coerced(self.literal(value)?, data_type)?;
+        let name = name.last().cloned().unwrap_or(known);
+        Ok(Some(Typed { name, nullable: true, ..value }))
     }
 
     /// A select item before this one, by its name.

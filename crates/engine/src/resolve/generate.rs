@@ -237,6 +237,10 @@ impl Resolver<'_> {
     /// A generator or `range` in FROM.
     pub(super) fn table_function(&mut self, call: &FunctionCall) -> Result<Resolved> {
         let name = super::call::plain_name(&call.name);
+        if name == "identifier" {
+            let name = self.identifier(&call.args)?;
+            return self.table(&name, &[]);
+        }
         if name == "range" {
             return self.range_function(call);
         }
@@ -255,6 +259,27 @@ impl Resolver<'_> {
             ),
             &[("name", &shown)],
         ))
+    }
+
+    /// The name that the argument of `IDENTIFIER` says.
+    pub(super) fn identifier(&mut self, args: &[plan::Expr]) -> Result<Vec<String>> {
+        let scope = super::scope::Scope::default();
+        let mut args = self.arguments_of(args, Names::of(&scope))?;
+        let value = args.pop().filter(|_| args.is_empty());
+        let shown = value.as_ref().map(|value| value.name.clone()).unwrap_or_default();
+        let value = value.and_then(|value| super::rows::constant(value.expr));
+        let name = match value {
+            Some(datafusion::common::ScalarValue::Utf8(Some(name))) => plan::parse_name(&name).ok(),
+            _ => None,
+        };
+        name.ok_or_else(|| {
+            let shown = format!("\"{shown}\"");
+            let message = format!(
+                "The given expression {shown} cannot be used as an identifier: it must be a constant text that is a name."
+            );
+            let class = "NOT_A_CONSTANT_STRING.NOT_CONSTANT";
+            error::analysis(class, message, &[("name", "IDENTIFIER"), ("expr", &shown)])
+        })
     }
 
     fn range_function(&mut self, call: &FunctionCall) -> Result<Resolved> {

@@ -355,12 +355,20 @@ impl Resolver<'_> {
         named: &[(String, Relation)],
         recursive: bool,
     ) -> Result<Resolved> {
-        if recursive && named.iter().any(|(name, query)| mentions(query, name)) {
-            return Err(error::unsupported("a recursive WITH"));
-        }
         let before = self.env.queries.len();
         for (name, query) in named {
-            self.env.queries.push(NamedQuery { name: name.clone(), query: query.clone() });
+            let query = if recursive && mentions(query, name) {
+                match self.unrolled(name, query) {
+                    Ok(query) => query,
+                    Err(stop) => {
+                        self.env.queries.truncate(before);
+                        return Err(stop);
+                    }
+                }
+            } else {
+                query.clone()
+            };
+            self.env.queries.push(NamedQuery { name: name.clone(), query });
         }
         let resolved = self.relation(input);
         self.env.queries.truncate(before);
@@ -401,7 +409,7 @@ impl Resolver<'_> {
         let outer = std::mem::replace(&mut self.env.arguments, arguments);
         let resolved = self.relation(&query);
         self.env.arguments = outer;
-        resolved
+        resolved.map_err(|stop| super::place::told(stop, text))
     }
 }
 

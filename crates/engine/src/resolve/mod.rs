@@ -20,7 +20,9 @@ mod nearest;
 mod nulls;
 mod observe;
 mod pivot;
+mod place;
 mod project;
+mod recursive;
 mod relation;
 mod reshape;
 mod rows;
@@ -43,7 +45,7 @@ pub(crate) use rows::fitted;
 pub(crate) use scope::same_name;
 
 use crate::files::Source;
-use crate::session::{Catalogue, ViewMap};
+use crate::session::{Catalogue, Variables, ViewMap};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::Column as DfColumn;
 use datafusion::error::DataFusionError;
@@ -140,6 +142,7 @@ pub(crate) struct Context {
     pub(crate) functions: functions::Context,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) views: ViewMap,
+    pub(crate) variables: Variables,
     pub(crate) database: String,
     pub(crate) parser: Arc<dyn TextParser>,
     /// Task slots: the default parallelism.

@@ -56,6 +56,11 @@ impl Session {
                 let listed = self.listed(database.as_deref(), pattern.as_deref())?;
                 Ok(tables(&listed))
             }
+            CatalogRequest::ListViews { database, pattern } => {
+                let mut listed = self.listed(database.as_deref(), pattern.as_deref())?;
+                listed.retain(|listed| listed.temporary || listed.kind == "VIEW");
+                Ok(tables(&listed))
+            }
             CatalogRequest::GetTable { name, database } => {
                 let name = with_database(name, database.as_deref());
                 self.find_listed(&name).map(|t| tables(&[t])).ok_or_else(|| table_not_found(&name))

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 impl Session {
     /// Does what a command says; some yield rows.
+    #[expect(clippy::too_many_lines, reason = "a table of all commands reads best in one piece")]
     pub async fn command(
         &self,
         command: &Command,
@@ -20,7 +21,14 @@ impl Session {
         match command {
             Command::CreateView(view) => self.create_view(view, run).await.map(|()| None),
             Command::Write(write) => self.write(write, run).await.map(|()| None),
-            Command::Insert { table, columns, input, overwrite, partition } => {
+            Command::Insert { table, columns, input, overwrite, by_name, partition } => {
+                let named: Vec<String> = if *by_name {
+                    let analyzed = Box::pin(self.analyze(input, run)).await?;
+                    analyzed.schema.into_iter().map(|field| field.name).collect()
+                } else {
+                    columns.clone()
+                };
+                let columns = named.as_slice();
                 let insert = super::table::Insert {
                     table,
                     columns,
@@ -29,6 +37,19 @@ impl Session {
                     partition,
                 };
                 self.insert(insert, run).await.map(|()| None)
+            }
+            Command::CreateTableLike { table, source } => {
+                self.create_table_like(table, source, run).await.map(|()| None)
+            }
+            Command::Alter { name, view, change } => {
+                Box::pin(self.alter(name, *view, change, run)).await.map(|()| None)
+            }
+            Command::AnalyzeTable { name } => self.known_table(name, run).await.map(|()| None),
+            Command::DeclareVariable { .. }
+            | Command::SetVariable { .. }
+            | Command::DropVariable { .. }
+            | Command::ExecuteImmediate { .. } => {
+                Box::pin(self.variable_command(command, run)).await
             }
             Command::CreateTable(table) => self.create_table(table, run).await.map(|()| None),
             Command::CreateDatabase { name, if_not_exists, comment, location } => {
@@ -78,7 +99,11 @@ impl Session {
         }
     }
 
-    async fn create_view(&self, view: &plan::View, run: &dyn RunJob) -> Result<(), SparkError> {
+    pub(super) async fn create_view(
+        &self,
+        view: &plan::View,
+        run: &dyn RunJob,
+    ) -> Result<(), SparkError> {
         // Analysed now, so that a mistake in it is noticed now.
         let analyzed = self.analyze(&view.query, run).await?;
         if !view.columns.is_empty() && view.columns.len() != analyzed.schema.len() {

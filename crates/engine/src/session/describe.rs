@@ -51,6 +51,8 @@ impl Session {
                 let table = self.find_table(name).ok_or_else(|| table_not_found(name))?;
                 Ok(Answer::text("createtab_stmt", create_statement(&table)?))
             }
+            Command::ShowProperties { name, key } => self.show_properties(name, key.as_deref()),
+            Command::ShowPartitions { name } => self.show_partitions(name, run).await,
             Command::ShowCatalogs { pattern } => {
                 let shown = matches(pattern.as_deref(), CATALOGUE);
                 let rows = if shown { vec![vec![Some(CATALOGUE.to_owned())]] } else { Vec::new() };

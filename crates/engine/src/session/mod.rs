@@ -1,6 +1,7 @@
 //! One Spark session as the driver sees it: settings, views and the current database; it resolves what a program asks for, runs it
 //! as jobs, and performs commands. What a name or a function means is decided in `resolve`; how a plan becomes stages in `physical`.
 
+mod alter;
 mod application;
 mod catalogue;
 mod catalogue_request;
@@ -13,6 +14,9 @@ mod show;
 mod table;
 #[cfg(test)]
 mod tests;
+mod variable;
+
+pub(crate) use variable::{Variables, plain_name as variable_name};
 
 pub use catalogue::{Catalogue, Database, Table, TableKind, View, ViewMap};
 
@@ -120,6 +124,8 @@ struct State {
     database: String,
     /// Temporary views.
     views: ViewMap,
+    /// Variables.
+    variables: Variables,
     /// What is marked as cached.
     cached: Vec<Relation>,
 }
@@ -137,6 +143,7 @@ impl Session {
             conf,
             database: catalogue::DEFAULT_DATABASE.to_owned(),
             views: ViewMap::default(),
+            variables: Variables::default(),
             cached: Vec::new(),
         };
         Self { shared, parser, state: Mutex::new(state) }
@@ -198,7 +205,10 @@ impl Session {
     }
 
     /// The statement in a relation of SQL text.
-    fn statement_of(&self, relation: &Relation) -> Result<Option<Statement>, SparkError> {
+    pub(super) fn statement_of(
+        &self,
+        relation: &Relation,
+    ) -> Result<Option<Statement>, SparkError> {
         match relation.kind.as_ref() {
             RelationKind::Sql { text, arguments } => {
                 let statement = self.parser.statement(text)?;
@@ -339,6 +349,7 @@ impl Session {
             },
             catalogue: self.shared.catalogue(),
             views: state.views,
+            variables: state.variables,
             database: state.database,
             parser: Arc::clone(&self.parser),
             parallelism: parallelism.unwrap_or_else(|| run.slots()).max(1),

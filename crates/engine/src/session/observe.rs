@@ -33,7 +33,11 @@ impl Session {
 }
 
 /// One value of an array as a constant.
-fn value_at(array: &dyn Array, row: usize, kind: &DataType) -> Result<Literal, SparkError> {
+pub(super) fn value_at(
+    array: &dyn Array,
+    row: usize,
+    kind: &DataType,
+) -> Result<Literal, SparkError> {
     // An array of nothing but nulls has no bits that say so.
     if *kind == DataType::Null || array.is_null(row) {
         return Ok(Literal::Null(kind.clone()));

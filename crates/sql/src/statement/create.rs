@@ -136,8 +136,10 @@ fn table(input: &mut Input<'_>, replace: ReplaceMode) -> Parsed<Command> {
         properties: Vec::new(),
         query: None,
     };
-    if input.parser.sees(&["LIKE"]) {
-        return super::not_served(input, "CREATE TABLE …");
+    if input.parser.take(&["LIKE"]) {
+        let source = input.parser.name()?;
+        while table_clause(input, &mut table)? {}
+        return Ok(Command::CreateTableLike { table: Box::new(table), source });
     }
     if input.parser.at(0).token == Token::LParen && !begins_query_in_parentheses(input) {
         table.schema = fields(input)?;

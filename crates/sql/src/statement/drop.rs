@@ -16,6 +16,9 @@ pub(super) fn drop(input: &mut Input<'_>) -> Parsed<Command> {
         let if_exists = super::if_exists(input);
         return Ok(Command::DropView { name: input.parser.name()?, if_exists });
     }
+    if ["TEMPORARY", "TEMP", "VARIABLE"].iter().any(|word| input.parser.sees(&[word])) {
+        return super::variable::drop(input);
+    }
     if super::takes_database(input) {
         let if_exists = super::if_exists(input);
         let name = input.parser.name()?;

@@ -20,16 +20,20 @@ pub(super) fn insert(input: &mut Input<'_>) -> Parsed<Command> {
     let _ = input.parser.take(&["TABLE"]);
     let table = input.parser.name()?;
     let partition = if input.parser.take(&["PARTITION"]) { partition(input)? } else { Vec::new() };
-    if input.parser.sees(&["IF", "NOT", "EXISTS"]) || input.parser.sees(&["BY", "NAME"]) {
+    if input.parser.sees(&["IF", "NOT", "EXISTS"]) {
         return super::not_served(input, "INSERT …");
     }
+    let by_name = input.parser.take(&["BY", "NAME"]);
     if input.parser.sees(&["REPLACE", "WHERE"]) {
         return super::not_served(input, "INSERT INTO …");
     }
-    let columns =
-        if names_columns(input) { input.parser.listed(Cursor::ident)? } else { Vec::new() };
+    let columns = if !by_name && names_columns(input) {
+        input.parser.listed(Cursor::ident)?
+    } else {
+        Vec::new()
+    };
     let query = super::query(input)?;
-    Ok(Command::Insert { table, columns, input: query, overwrite, partition })
+    Ok(Command::Insert { table, columns, input: query, overwrite, by_name, partition })
 }
 
 /// Whether `(a, b)` comes next, and not a query in parentheses.

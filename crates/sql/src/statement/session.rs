@@ -35,10 +35,13 @@ pub(super) fn set(input: &mut Input<'_>) -> Parsed<Command> {
     if input.parser.take(&["CATALOG"]) {
         return Ok(Command::UseCatalog { name: catalog_name(input)? });
     }
-    if ["ROLE", "VAR", "VARIABLE", "PATH"].iter().any(|w| input.parser.sees(&[w]))
-        && !matches!(input.parser.at(1).token, Token::Eq | Token::Period)
-    {
-        return super::not_served(input, "SET");
+    if !matches!(input.parser.at(1).token, Token::Eq | Token::Period) {
+        if input.parser.take(&["VAR"]) || input.parser.take(&["VARIABLE"]) {
+            return super::variable::set(input);
+        }
+        if ["ROLE", "PATH"].iter().any(|w| input.parser.sees(&[w])) {
+            return super::not_served(input, "SET");
+        }
     }
     let text = rest_of(input, "SET");
     // `SET -v` shows all settings too.

@@ -1,5 +1,6 @@
 //! `SHOW`.
 
+use super::properties::properties;
 use crate::error::Parsed;
 use crate::stream::{Cursor, Input};
 use plan::Command;
@@ -30,6 +31,23 @@ pub(super) fn show(input: &mut Input<'_>) -> Parsed<Command> {
             return super::not_served(input, "SHOW CREATE TABLE …");
         }
         return Ok(Command::ShowCreateTable { name });
+    }
+    if input.parser.take(&["TBLPROPERTIES"]) {
+        let name = input.parser.name()?;
+        let key = if input.parser.at(0).token == Token::LParen {
+            let mut keys = properties(&mut input.parser)?;
+            keys.pop().map(|(key, _)| key)
+        } else {
+            None
+        };
+        return Ok(Command::ShowProperties { name, key });
+    }
+    if input.parser.take(&["PARTITIONS"]) {
+        let name = input.parser.name()?;
+        if input.parser.sees(&["PARTITION"]) {
+            return super::not_served(input, "SHOW PARTITIONS …");
+        }
+        return Ok(Command::ShowPartitions { name });
     }
     if input.parser.take(&["CATALOGS"]) {
         return Ok(Command::ShowCatalogs { pattern: pattern(input)? });

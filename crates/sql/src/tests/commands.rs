@@ -3,7 +3,7 @@
 use super::short;
 use crate::SparkParser;
 use plan::{
-    CatalogRequest, Command, CreateTable, DataType, ExplainMode, Expr, Field, Relation,
+    Alteration, CatalogRequest, Command, CreateTable, DataType, ExplainMode, Expr, Field, Relation,
     RelationKind, ReplaceMode, SaveMode, ScanOptions, SchemaOrText, Statement, TextParser, View,
     Write, WriteTarget,
 };
@@ -156,6 +156,7 @@ fn rows_are_inserted() {
         columns: columns.iter().map(|c| (*c).to_owned()).collect(),
         input: one(),
         overwrite,
+        by_name: false,
         partition,
     };
     let values =
@@ -174,6 +175,18 @@ fn rows_are_inserted() {
                 columns: Vec::new(),
                 input: values.into(),
                 overwrite: false,
+                by_name: false,
+                partition: Vec::new(),
+            },
+        ),
+        (
+            "insert into t by name select 1",
+            Command::Insert {
+                table: names("t"),
+                columns: Vec::new(),
+                input: one(),
+                overwrite: false,
+                by_name: true,
                 partition: Vec::new(),
             },
         ),
@@ -305,4 +318,85 @@ fn statements_are_explained() {
     short::check(&[("explain from t", "Explain(Simple, Table(t))")], |text| {
         Ok(short::statement(&SparkParser.statement(text)?))
     });
+}
+
+#[test]
+fn tables_and_views_are_altered() {
+    let alter = |view, change| Command::Alter { name: names("d.t"), view, change };
+    let field = Field::new("x", DataType::Integer, true);
+    let unset = |if_exists| Alteration::UnsetProperties { keys: vec!["a".into()], if_exists };
+    check(vec![
+        ("alter table d.t rename to u", alter(false, Alteration::Rename { to: names("u") })),
+        ("alter view d.t rename to u", alter(true, Alteration::Rename { to: names("u") })),
+        (
+            "alter table d.t add columns (x int)",
+            alter(false, Alteration::AddColumns(vec![field.clone()])),
+        ),
+        ("alter table d.t add column x int", alter(false, Alteration::AddColumns(vec![field]))),
+        (
+            "alter table d.t set tblproperties ('a' = 'b')",
+            alter(false, Alteration::SetProperties(pairs(&[("a", "b")]))),
+        ),
+        ("alter table d.t unset tblproperties ('a')", alter(false, unset(false))),
+        ("alter table d.t unset tblproperties if exists ('a')", alter(false, unset(true))),
+        ("alter table d.t set location '/x'", alter(false, Alteration::SetLocation("/x".into()))),
+        ("alter view d.t as select 1", alter(true, Alteration::Query(one()))),
+        (
+            "alter table d.t drop column x",
+            alter(false, Alteration::ChangeColumns { operation: "DROP COLUMN" }),
+        ),
+        ("show tblproperties t", Command::ShowProperties { name: names("t"), key: None }),
+        (
+            "show tblproperties t ('a.b')",
+            Command::ShowProperties { name: names("t"), key: some("a.b") },
+        ),
+        ("show partitions t", Command::ShowPartitions { name: names("t") }),
+        (
+            "analyze table t compute statistics for columns a, b",
+            Command::AnalyzeTable { name: names("t") },
+        ),
+    ]);
+}
+
+#[test]
+fn variables_are_declared_set_and_dropped() {
+    let declared = |data_type, default, replace| Command::DeclareVariable {
+        name: names("x"),
+        data_type,
+        default,
+        replace,
+    };
+    let one_as =
+        |expressions| RelationKind::Project { input: RelationKind::OneRow.into(), expressions };
+    check(vec![
+        ("declare x int", declared(Some(DataType::Integer), None, false)),
+        ("declare variable x default 1", declared(None, Some(Expr::integer(1)), false)),
+        (
+            "declare or replace variable x int = 1",
+            declared(Some(DataType::Integer), Some(Expr::integer(1)), true),
+        ),
+        (
+            "set var x = 1, session.y = 2",
+            Command::SetVariable {
+                names: vec![names("x"), names("session.y")],
+                value: one_as(vec![Expr::integer(1), Expr::integer(2)]).into(),
+            },
+        ),
+        (
+            "set variable (x, y) = (select 1)",
+            Command::SetVariable { names: vec![names("x"), names("y")], value: one() },
+        ),
+        (
+            "drop temporary variable if exists x",
+            Command::DropVariable { name: names("x"), if_exists: true },
+        ),
+        (
+            "execute immediate 'select :a' into x using 1 as a",
+            Command::ExecuteImmediate {
+                text: Expr::string("select :a"),
+                into: vec![names("x")],
+                using: vec![(some("a"), Expr::integer(1))],
+            },
+        ),
+    ]);
 }

@@ -65,10 +65,10 @@ fn a_statement_that_is_not_served_is_named() {
         format!("[UNSUPPORTED_FEATURE] The feature is not supported: {what} is not served yet.")
     };
     let cases = [
-        ("alter table t add column x int", named("ALTER TABLE")),
+        ("alter table t recover partitions", named("ALTER TABLE … RECOVER")),
         ("merge into t using s on a when matched then delete", named("MERGE INTO")),
         ("create function f as 'x'", named("CREATE FUNCTION")),
-        ("show partitions t", named("SHOW PARTITIONS")),
+        ("show partitions t partition (a = 1)", named("SHOW PARTITIONS … PARTITION")),
         ("delete from t", named("DELETE FROM")),
         ("select * from t pivot (sum(a) for b in (any))", named("PIVOT without a list of values")),
     ];

@@ -1,0 +1,102 @@
+//! Where in a SQL text a mistake is. A resolved name has no place of its own; but if what an error speaks of stands in the text only
+//! once, that is the place. Otherwise none is told.
+
+use super::Stop;
+use plan::{Place, SparkError};
+
+/// Parameters of error classes that name what is wrong.
+const NAMES: [(&str, &str); 5] = [
+    ("UNRESOLVED_COLUMN", "objectName"),
+    ("TABLE_OR_VIEW_NOT_FOUND", "relationName"),
+    ("UNRESOLVED_ROUTINE", "routineName"),
+    ("AMBIGUOUS_REFERENCE", "name"),
+    ("UNRESOLVABLE_TABLE_VALUED_FUNCTION", "name"),
+];
+
+/// The error with its place in the text.
+pub(super) fn told(stop: Stop, text: &str) -> Stop {
+    match stop {
+        Stop::Error(mut error) if error.place.is_none() => {
+            error.place = place(&error, text).map(Box::new);
+            Stop::Error(error)
+        }
+        other => other,
+    }
+}
+
+fn place(error: &SparkError, text: &str) -> Option<Place> {
+    let class = error.class.split('.').next()?;
+    let (_, parameter) = NAMES.iter().find(|(known, _)| *known == class)?;
+    let (_, name) = error.parameters.iter().find(|(known, _)| known == parameter)?;
+    let parts = plan::parse_name(name).ok()?;
+    let quoted = name.as_str();
+    let plain = parts.join(".");
+    let mut found = occurrences(text, quoted);
+    if plain != quoted {
+        found.extend(occurrences(text, &plain));
+    }
+    let [(start, length)] = found[..] else { return None };
+    let call = matches!(class, "UNRESOLVED_ROUTINE" | "UNRESOLVABLE_TABLE_VALUED_FUNCTION");
+    let end = if call { end_of_call(text, start + length)? } else { start + length };
+    Place::of_fragment(text, start, &text[start..end])
+}
+
+/// Where a name stands in a text as a name of its own, and how long it is; without regard to case.
+fn occurrences(text: &str, name: &str) -> Vec<(usize, usize)> {
+    let part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '`');
+    let starts = text.char_indices().map(|(at, _)| at);
+    let matches = starts.filter(|at| {
+        let Some(piece) = text.get(*at..at + name.len()) else { return false };
+        let before = text[..*at].chars().next_back().is_none_or(|c| !part(c));
+        let after = text[at + name.len()..].chars().next().is_none_or(|c| !part(c));
+        before && after && piece.eq_ignore_ascii_case(name)
+    });
+    matches.map(|at| (at, name.len())).collect()
+}
+
+/// The end of the parenthesis that opens after a function's name.
+fn end_of_call(text: &str, after_name: usize) -> Option<usize> {
+    let mut depth = 0;
+    let mut quote = None;
+    for (at, c) in text[after_name..].char_indices() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '(') => depth += 1,
+            (None, ')') if depth == 1 => return Some(after_name + at + 1),
+            (None, ')') => depth -= 1,
+            (None, c) if depth == 0 && !c.is_whitespace() => return None,
+            (None, _) => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_told_if_there_is_only_one() {
+        let column = |name: &str| {
+            SparkError::analysis("UNRESOLVED_COLUMN.WITH_SUGGESTION", "", &[("objectName", name)])
+        };
+        let routine = SparkError::analysis("UNRESOLVED_ROUTINE", "", &[("routineName", "`f`")]);
+        let cases = [
+            (column("`idd`"), "SELECT IDD FROM t", Some((7, "IDD"))),
+            (column("`idd`"), "SELECT `idd` FROM t", Some((7, "`idd`"))),
+            (column("`t`.`idd`"), "SELECT t.idd, idd2 FROM t", Some((7, "t.idd"))),
+            (column("`idd`"), "SELECT idd FROM t WHERE idd > 1", None),
+            (column("`idd`"), "SELECT t.idd FROM t", None),
+            (routine.clone(), "SELECT 1 + f(g(')'), 2) AS f2", Some((11, "f(g(')'), 2)"))),
+            (routine, "SELECT f + 1", None),
+            (SparkError::internal("x"), "SELECT x", None),
+        ];
+        for (error, text, expected) in cases {
+            let found = place(&error, text);
+            let expected = expected.and_then(|(at, piece)| Place::of_fragment(text, at, piece));
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! `ALTER`, properties and partitions of tables and views, and tables made like others.
+
+use super::command::{already_exists, named_table, wrong_command};
+use super::{Answer, Catalogue, Session, Table, TableKind};
+use crate::RunJob;
+use crate::resolve::{quoted, table_not_found};
+use plan::{
+    Alteration, CastMode, CreateTable, DataType, Expr, Field, NullOrder, Relation, RelationKind,
+    ReplaceMode, SortOrder, SparkError, View,
+};
+use std::sync::Arc;
+
+/// How a path names a partition whose value is null.
+const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
+
+impl Session {
+    pub(super) async fn alter(
+        &self,
+        name: &[String],
+        view: bool,
+        change: &Alteration,
+        run: &dyn RunJob,
+    ) -> Result<(), SparkError> {
+        if let [single] = name
+            && view
+            && self.state().views.contains_key(&single.to_lowercase())
+        {
+            return self.alter_temporary_view(single, change, run).await;
+        }
+        let table = self.find_table(name).ok_or_else(|| table_not_found(name))?;
+        match (&table.kind, view) {
+            (TableKind::View { .. }, false) => {
+                return Err(wrong_command(name, "ALTER TABLE", "view", "ALTER VIEW"));
+            }
+            (TableKind::Managed | TableKind::External, true) => {
+                return Err(wrong_command(name, "ALTER VIEW", "table", "ALTER TABLE"));
+            }
+            _ => {}
+        }
+        match change {
+            Alteration::Rename { to } => self.rename_table(table, to),
+            Alteration::Query(query) => self.create_view(&view_of(name, query, false), run).await,
+            change => {
+                self.add_table(changed(table, change)?);
+                Ok(())
+            }
+        }
+    }
+
+    async fn alter_temporary_view(
+        &self,
+        name: &str,
+        change: &Alteration,
+        run: &dyn RunJob,
+    ) -> Result<(), SparkError> {
+        match change {
+            Alteration::Query(query) => {
+                self.create_view(&view_of(&[name.to_owned()], query, true), run).await
+            }
+            Alteration::Rename { to } => {
+                let [to_name] = to.as_slice() else {
+                    let message =
+                        "A temporary view cannot be renamed to a name with several parts.";
+                    return Err(SparkError::analysis("INVALID_SQL_SYNTAX", message, &[]));
+                };
+                let mut state = self.state();
+                if state.views.contains_key(&to_name.to_lowercase()) {
+                    return Err(already_exists(to));
+                }
+                let views = Arc::make_mut(&mut state.views);
+                if let Some(view) = views.remove(&name.to_lowercase()) {
+                    views.insert(to_name.to_lowercase(), view);
+                }
+                Ok(())
+            }
+            _ => Err(SparkError::unsupported("ALTER VIEW … TBLPROPERTIES of a temporary view")),
+        }
+    }
+
+    fn rename_table(&self, mut table: Table, to: &[String]) -> Result<(), SparkError> {
+        let old = table.qualified_name();
+        let (database, name) =
+            Catalogue::locate(to, &table.database).ok_or_else(|| table_not_found(to))?;
+        if database != table.database {
+            let message = format!(
+                "RENAME TABLE source and destination databases do not match: '{}' != '{database}'.",
+                table.database
+            );
+            return Err(SparkError::analysis("_LEGACY_ERROR_TEMP_1073", message, &[]));
+        }
+        let new = [database, name.clone()];
+        if self.find_table(&new).is_some() {
+            return Err(already_exists(&new));
+        }
+        let home = self.shared.catalogue().database(&table.database).map(|d| d.location.clone());
+        let home = home.unwrap_or_default();
+        let location = format!("{home}/{name}");
+        if table.kind == TableKind::Managed {
+            let local = |path: &str| path.strip_prefix("file:").unwrap_or(path).to_owned();
+            let (from, into) = (local(&table.location), local(&location));
+            std::fs::rename(&from, &into).map_err(|error| {
+                let message = format!("cannot rename the directory {from} to {into}: {error}");
+                SparkError::new(plan::ErrorKind::Spark, "", message, &[])
+            })?;
+            table.location = location;
+        }
+        self.forget_table(&old);
+        table.name = name;
+        self.add_table(table);
+        Ok(())
+    }
+
+    pub(super) async fn create_table_like(
+        &self,
+        table: &CreateTable,
+        source: &[String],
+        run: &dyn RunJob,
+    ) -> Result<(), SparkError> {
+        let analyzed = Box::pin(self.analyze(&named_table(source), run)).await?;
+        let known = self.find_table(source).filter(|t| !matches!(t.kind, TableKind::View { .. }));
+        let (format, partition_by) = match &known {
+            Some(known) => (Some(known.format.clone()), known.partition_by.clone()),
+            None => (None, Vec::new()),
+        };
+        let create = CreateTable {
+            schema: analyzed.schema,
+            format: table.format.clone().or(format),
+            partition_by,
+            ..table.clone()
+        };
+        Box::pin(self.create_table(&create, run)).await
+    }
+
+    /// `SHOW TBLPROPERTIES`.
+    pub(super) fn show_properties(
+        &self,
+        name: &[String],
+        key: Option<&str>,
+    ) -> Result<Answer, SparkError> {
+        let columns = [("key", false), ("value", false)];
+        let temporary =
+            matches!(name, [single] if self.state().views.contains_key(&single.to_lowercase()));
+        if temporary {
+            return Ok(Answer::strings(&columns, Vec::new()));
+        }
+        let table = self.find_table(name).ok_or_else(|| table_not_found(name))?;
+        let mut properties = table.properties.clone();
+        properties.sort();
+        if let Some(key) = key {
+            let found = properties.into_iter().find(|(known, _)| known == key);
+            let missing = || {
+                let table = table.qualified_name().join(".");
+                format!("Table {table} does not have property: {key}")
+            };
+            let value = found.map_or_else(missing, |(_, value)| value);
+            let row = vec![Some(key.to_owned()), Some(value)];
+            return Ok(Answer::strings(&columns, vec![row]));
+        }
+        let rows = properties.into_iter().map(|(key, value)| vec![Some(key), Some(value)]);
+        Ok(Answer::strings(&columns, rows.collect()))
+    }
+
+    /// `SHOW PARTITIONS`: those that have rows.
+    pub(super) async fn show_partitions(
+        &self,
+        name: &[String],
+        run: &dyn RunJob,
+    ) -> Result<Answer, SparkError> {
+        let table = self.find_table(name).ok_or_else(|| table_not_found(name))?;
+        if matches!(table.kind, TableKind::View { .. }) {
+            return Err(wrong_command(name, "SHOW PARTITIONS", "view", "a table"));
+        }
+        if table.partition_by.is_empty() {
+            let shown = quoted(&table.qualified_name());
+            let message =
+                format!("The partition command is invalid. Table {shown} is not partitioned.");
+            let class = "INVALID_PARTITION_OPERATION.PARTITION_SCHEMA_IS_EMPTY";
+            return Err(SparkError::analysis(class, message, &[("name", &shown)]));
+        }
+        let mut parts = Vec::new();
+        for column in &table.partition_by {
+            let value = Expr::Cast {
+                expr: Box::new(Expr::column(column.clone())),
+                to: DataType::String,
+                mode: CastMode::Session,
+            };
+            let separator = if parts.is_empty() { "" } else { "/" };
+            parts.push(Expr::string(format!("{separator}{column}=")));
+            parts.push(Expr::call("coalesce", vec![value, Expr::string(NULL_PARTITION)]));
+        }
+        let path = Expr::call("concat", parts).alias("partition");
+        let all = RelationKind::Project { input: named_table(name), expressions: vec![path] };
+        let each = RelationKind::Deduplicate { input: all.into(), columns: Vec::new() };
+        let key = Expr::column("partition");
+        let order = vec![SortOrder { expr: key, ascending: true, nulls: NullOrder::Default }];
+        let sorted: Relation =
+            RelationKind::Sort { input: each.into(), order, global: true }.into();
+        Box::pin(self.execute(&sorted, run)).await
+    }
+}
+
+/// A table with another description.
+fn changed(mut table: Table, change: &Alteration) -> Result<Table, SparkError> {
+    match change {
+        Alteration::AddColumns(fields) => {
+            for field in fields {
+                if table.schema.iter().any(|known| known.name.eq_ignore_ascii_case(&field.name)) {
+                    let shown = plan::quote_name(&field.name);
+                    let message = format!(
+                        "The column {shown} already exists. Choose another name or rename the existing column."
+                    );
+                    let parameters = [("columnName", shown.as_str())];
+                    return Err(SparkError::analysis(
+                        "COLUMN_ALREADY_EXISTS",
+                        message,
+                        &parameters,
+                    ));
+                }
+                // Columns that the table is partitioned by stay last.
+                let at = table.schema.len() - table.partition_by.len();
+                table.schema.insert(at, Field { nullable: true, ..field.clone() });
+            }
+        }
+        Alteration::SetProperties(properties) => {
+            for (key, value) in properties {
+                table.properties.retain(|(known, _)| known != key);
+                table.properties.push((key.clone(), value.clone()));
+            }
+        }
+        Alteration::UnsetProperties { keys, if_exists } => {
+            let known = |key: &&String| table.properties.iter().any(|(known, _)| known == *key);
+            let missing: Vec<String> =
+                keys.iter().filter(|key| !known(key)).map(|key| plan::quote_name(key)).collect();
+            if !missing.is_empty() && !if_exists {
+                let (list, shown) = (missing.join(", "), quoted(&table.qualified_name()));
+                let message = format!(
+                    "Attempted to unset non-existent properties [{list}] in table {shown}."
+                );
+                let parameters = [("properties", list.as_str()), ("table", &shown)];
+                let class = "UNSET_NONEXISTENT_PROPERTIES";
+                return Err(SparkError::analysis(class, message, &parameters));
+            }
+            table.properties.retain(|(known, _)| !keys.contains(known));
+        }
+        Alteration::SetLocation(location) => table.location.clone_from(location),
+        Alteration::ChangeColumns { operation } => {
+            let shown = quoted(&table.qualified_name());
+            let message = format!(
+                "The feature is not supported: Table {shown} does not support {operation}. Please check the current catalog and namespace to make sure the qualified table name is expected, and also check the catalog implementation which is configured by \"spark.sql.catalog\"."
+            );
+            let parameters = [("tableName", shown.as_str()), ("operation", *operation)];
+            let class = "UNSUPPORTED_FEATURE.TABLE_OPERATION";
+            return Err(SparkError::analysis(class, message, &parameters));
+        }
+        Alteration::Rename { .. } | Alteration::Query(_) => {}
+    }
+    Ok(table)
+}
+
+fn view_of(name: &[String], query: &Relation, temporary: bool) -> View {
+    View {
+        name: name.to_vec(),
+        query: query.clone(),
+        columns: Vec::new(),
+        replace: ReplaceMode::Replace,
+        temporary,
+        global: false,
+    }
+}
