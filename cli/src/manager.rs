@@ -28,6 +28,8 @@ use tokio_stream::wrappers::ReceiverStream;
 
 /// How long the driver may take to end after it said so or was told to.
 const GRACE: Duration = Duration::from_secs(20);
+/// How long a driver that cannot be reached may take to end.
+const REFUSED: Duration = Duration::from_secs(2);
 /// How long a driver goes on when this command is gone.
 const ORPHAN: WithoutManager = WithoutManager::EndAfterMs(1000);
 /// The only incarnation: on one machine a driver that dies is not replaced.
@@ -187,14 +189,14 @@ impl Manager {
         token: &str,
     ) -> Result<u8> {
         let (facts, outgoing) = mpsc::channel(16);
-        let endpoint =
-            tonic::transport::Endpoint::from_shared(format!("http://{}", addresses.cluster))?;
-        let channel = endpoint.connect().await.context("connecting to the driver")?;
-        let mut client =
-            ClusterClient::with_interceptor(channel, proto::Token::new(token)?.sender())
-                .max_decoding_message_size(proto::MESSAGE_LIMIT);
-        let mut wishes =
-            client.attach(ReceiverStream::new(outgoing)).await.context("attaching")?.into_inner();
+        let mut wishes = match attach(addresses, token, outgoing).await {
+            Ok(wishes) => wishes,
+            // A driver that has ended says more by its exit code than the connection that it refused.
+            Err(error) => match tokio::time::timeout(REFUSED, driver.wait()).await {
+                Ok(status) => return Ok(self.verdict(status?)),
+                Err(_) => return Err(error),
+            },
+        };
         self.executors.report(&facts).await;
         let status = loop {
             tokio::select! {
@@ -285,6 +287,20 @@ impl Manager {
         self.executors.report(facts).await;
         Ok(())
     }
+}
+
+/// The stream to the driver, and from it.
+async fn attach(
+    addresses: &Addresses,
+    token: &str,
+    facts: mpsc::Receiver<pb::FromManager>,
+) -> Result<tonic::Streaming<pb::ToManager>> {
+    let endpoint =
+        tonic::transport::Endpoint::from_shared(format!("http://{}", addresses.cluster))?;
+    let channel = endpoint.connect().await.context("connecting to the driver")?;
+    let mut client = ClusterClient::with_interceptor(channel, proto::Token::new(token)?.sender())
+        .max_decoding_message_size(proto::MESSAGE_LIMIT);
+    Ok(client.attach(ReceiverStream::new(facts)).await.context("attaching")?.into_inner())
 }
 
 async fn within(patience: Duration, driver: &mut Child) -> Result<ExitStatus> {

@@ -46,6 +46,16 @@ def test_an_sql_file_runs_statement_by_statement(tmp_path):
         assert value in done.stdout
 
 
+@pytest.mark.parametrize("content, code", [(b"", 0), (b"-- nothing\n;\n", 0), (b"SELECT '\xff'", 1)], ids=["empty", "comment", "not utf-8"])
+def test_a_program_that_is_over_at_once_ends_in_good_order(tmp_path, content, code):
+    file = tmp_path / "short.sql"
+    file.write_bytes(content)
+    for _ in range(4):
+        done = run("run", file)
+        assert done.returncode == code, done.stderr
+        assert "attaching" not in done.stderr and ("short.sql" in done.stderr) == (code == 1), done.stderr
+
+
 def test_an_error_in_an_sql_file_names_file_and_line(tmp_path):
     file = tmp_path / "q.sql"
     file.write_text("select 1;\n\nselect nothing from range(3);\n")

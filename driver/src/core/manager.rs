@@ -13,6 +13,8 @@ use tokio::time::Instant;
 pub(crate) struct Manager {
     rule: WithoutManager,
     stream: Stream,
+    /// Whether there ever was one.
+    came: bool,
     /// Executors in its last facts.
     known: BTreeSet<ExecutorId>,
 }
@@ -26,11 +28,12 @@ enum Stream {
 impl Manager {
     pub(crate) fn new(rule: WithoutManager, now: Instant) -> Self {
         let stream = Stream::Absent { since: now };
-        Self { rule, stream, known: BTreeSet::new() }
+        Self { rule, stream, came: false, known: BTreeSet::new() }
     }
 
     /// A new stream takes the place of the one before.
     pub(crate) fn attach(&mut self, serial: u64, outbox: mpsc::Sender<ToManager>) {
+        self.came = true;
         let newer = match &self.stream {
             Stream::Absent { .. } => true,
             Stream::Attached { serial: present, .. } => *present < serial,
@@ -46,6 +49,11 @@ impl Manager {
 
     pub(crate) fn is_attached(&self) -> bool {
         matches!(self.stream, Stream::Attached { .. })
+    }
+
+    /// Whether one is about to attach for the first time: whoever started this driver, and would end it.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.came && self.deadline().is_some()
     }
 
     /// Whether this stream is the one that counts.

@@ -23,7 +23,7 @@ use model::{ApplicationId, Attempt, ExecutorId, JobId, MapOutput, TaskFailure, V
 use scheduler::{Command, Event, JobFailure, Scheduler};
 use std::time::Duration;
 use throttle::Throttle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 /// Messages taken from the inbox in one turn.
@@ -63,6 +63,8 @@ pub(crate) struct Core {
     arrived: Option<(Attempt, Bytes)>,
     /// Why the driver should end, once it should.
     stop: watch::Sender<Option<String>>,
+    /// How it ends, once it does, and who waits for that.
+    ending: Option<(Ending, oneshot::Sender<()>)>,
 }
 
 impl Core {
@@ -82,6 +84,7 @@ impl Core {
             shown: Throttle::default(),
             arrived: None,
             stop,
+            ending: None,
         }
     }
 
@@ -96,15 +99,16 @@ impl Core {
                 () = until(deadline) => self.excuse_silence(deadline),
             }
             for message in turn.drain(..) {
-                if let Message::End { ending, done } = message {
-                    self.end(ending);
-                    // Whoever wanted the end may have stopped waiting for it.
-                    let _ = done.send(());
-                    return;
-                }
                 self.handle(Instant::now(), message);
             }
             self.settle(Instant::now());
+            // A program can be over before its manager has attached, which is to learn how it ended.
+            if let Some((ending, done)) = self.ending.take_if(|_| !self.manager.is_awaited()) {
+                self.end(ending);
+                // Whoever wanted the end may have stopped waiting for it.
+                let _ = done.send(());
+                return;
+            }
         }
     }
 
@@ -140,7 +144,7 @@ impl Core {
                 // Whoever asked may have gone.
                 let _ = answer.send(self.status());
             }
-            Message::End { .. } => unreachable!("the loop takes it itself"),
+            Message::End { ending, done } => self.ending = Some((ending, done)),
         }
     }
 
