@@ -32,8 +32,6 @@ pub use calendar::is_time_zone;
 pub use cast::{CastMode, cast, show};
 pub use context::{Context, TaskState};
 pub use error::{Described, FunctionError, parse_error, run_time_error};
-/// The compression of files of text. This room holds it already, for the reason that its manifest tells.
-pub use flate2;
 pub use names::sql_name;
 pub use registry::{
     AggregateCall, Registry, WindowCall, all_higher_order, all_udafs, all_udfs, all_udwfs,

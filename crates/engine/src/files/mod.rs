@@ -122,9 +122,7 @@ fn open_blocking(scan: &ScanOptions, conf: &Conf, slots: u32) -> Result<Source, 
 
 /// Refuses compressed files that cannot be read.
 fn refuse_compressed(format: Format, files: &[Found]) -> Result<(), SparkError> {
-    let unknown = |file: &&Found| {
-        text::is_compressed(&file.path) && file.path.extension().is_none_or(|end| end != "gz")
-    };
+    let unknown = |file: &&Found| text::is_compressed(&file.path) && !text::is_known(&file.path);
     match files.iter().find(unknown) {
         Some(file) if format != Format::Parquet => {
             let path = file.path.display();

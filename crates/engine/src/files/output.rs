@@ -8,7 +8,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UI
 use arrow::compute::{cast, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{DataFusionError, Result, exec_err, internal_datafusion_err};
-use functions::flate2::write::GzEncoder;
+use flate2::write::GzEncoder;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -215,28 +215,43 @@ enum Writer {
 }
 
 /// A file of text on its way out.
-#[derive(Debug)]
 enum Target {
     Plain(BufWriter<File>),
     Gzip(Box<GzEncoder<BufWriter<File>>>),
+    Zstd(Box<zstd::Encoder<'static, BufWriter<File>>>),
+}
+
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Plain(_) => "Plain",
+            Self::Gzip(_) => "Gzip",
+            Self::Zstd(_) => "Zstd",
+        })
+    }
 }
 
 impl Target {
-    fn new(file: File, compression: &str) -> Self {
+    fn new(file: File, compression: &str) -> Result<Self> {
         let file = BufWriter::new(file);
-        match compression {
+        Ok(match compression {
             "gzip" => {
-                let level = functions::flate2::Compression::default();
+                let level = flate2::Compression::default();
                 Self::Gzip(Box::new(GzEncoder::new(file, level)))
             }
+            "zstd" => {
+                let level = zstd::DEFAULT_COMPRESSION_LEVEL;
+                Self::Zstd(Box::new(zstd::Encoder::new(file, level)?))
+            }
             _ => Self::Plain(file),
-        }
+        })
     }
 
     fn finish(self) -> Result<()> {
         match self {
             Self::Plain(mut file) => file.flush()?,
             Self::Gzip(file) => file.finish()?.flush()?,
+            Self::Zstd(file) => file.finish()?.flush()?,
         }
         Ok(())
     }
@@ -247,6 +262,7 @@ impl Write for Target {
         match self {
             Self::Plain(file) => file.write(bytes),
             Self::Gzip(file) => file.write(bytes),
+            Self::Zstd(file) => file.write(bytes),
         }
     }
 
@@ -254,6 +270,7 @@ impl Write for Target {
         match self {
             Self::Plain(file) => file.flush(),
             Self::Gzip(file) => file.flush(),
+            Self::Zstd(file) => file.flush(),
         }
     }
 }
@@ -269,14 +286,14 @@ impl Writer {
                 Self::Parquet(Box::new(writer))
             }
             Some(TextFormat::Csv(csv)) => {
-                Self::Csv(Box::new(CsvWriter::new(csv, schema, target(file))?))
+                Self::Csv(Box::new(CsvWriter::new(csv, schema, target(file)?)?))
             }
             Some(TextFormat::Json(json)) => {
-                Self::Json(Box::new(JsonWriter::new(json, target(file))?))
+                Self::Json(Box::new(JsonWriter::new(json, target(file)?)?))
             }
             Some(TextFormat::Plain(plain)) => {
                 let line_end = plain.line_sep.clone().unwrap_or_else(|| "\n".to_owned());
-                Self::Text(Box::new(target(file)), line_end)
+                Self::Text(Box::new(target(file)?), line_end)
             }
         })
     }

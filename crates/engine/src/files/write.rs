@@ -170,6 +170,7 @@ impl Commit {
             (Format::Parquet, "gzip") => "gz.parquet".to_owned(),
             (Format::Parquet, codec) => format!("{codec}.parquet"),
             (format, "gzip") => format!("{}.gz", format.extension()),
+            (format, "zstd") => format!("{}.zst", format.extension()),
             (format, _) => format.extension().to_owned(),
         };
         for (number, (part, file)) in files.iter().enumerate() {
@@ -252,7 +253,7 @@ fn compression(format: Format, options: &Options<'_>, conf: &Conf) -> Result<Str
         let name = options.get(&["compression", "codec"]).unwrap_or("none").to_ascii_lowercase();
         return match name.as_str() {
             "none" | "uncompressed" => Ok("none".to_owned()),
-            "gzip" => Ok(name),
+            "gzip" | "zstd" => Ok(name),
             _ => Err(SparkError::unsupported(format!("the compression `{name}` of text"))),
         };
     }

@@ -1,7 +1,6 @@
 //! The bytes of a file of text, line by line, without holding more of it than a line and a buffer.
 
-use flate::MultiGzDecoder;
-use functions::flate2::read as flate;
+use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -17,6 +16,11 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 pub(crate) fn is_compressed(path: &Path) -> bool {
     extension(path)
         .is_some_and(|end| ["gz", "bz2", "zst", "xz", "lz4", "snappy", "deflate"].contains(&end))
+}
+
+/// Whether a file that is compressed can be read.
+pub(crate) fn is_known(path: &Path) -> bool {
+    matches!(extension(path), Some("gz" | "zst"))
 }
 
 fn extension(path: &Path) -> Option<&str> {
@@ -50,11 +54,13 @@ impl Lines {
         // A line that begins where the part begins is found by the separator before it.
         let back = separator.as_ref().map_or(1, Vec::len) as u64;
         let at = start.saturating_sub(back);
-        let input: Box<dyn Read + Send> = if extension(path) == Some("gz") {
-            Box::new(MultiGzDecoder::new(io::BufReader::new(file)))
-        } else {
-            file.seek(SeekFrom::Start(at))?;
-            Box::new(file)
+        let input: Box<dyn Read + Send> = match extension(path) {
+            Some("gz") => Box::new(MultiGzDecoder::new(io::BufReader::new(file))),
+            Some("zst") => Box::new(zstd::Decoder::new(file)?),
+            _ => {
+                file.seek(SeekFrom::Start(at))?;
+                Box::new(file)
+            }
         };
         let (buffer, ended) = (vec![0; CHUNK], false);
         let mut lines = Self { input, separator, buffer, from: 0, to: 0, at, stop, ended };
@@ -221,8 +227,8 @@ mod tests {
         let text = format!("{long}\r\n{long}\nend");
         let path = directory.path().join("a.txt.gz");
         let file = File::create(&path).unwrap();
-        let level = functions::flate2::Compression::fast();
-        let mut writer = functions::flate2::write::GzEncoder::new(file, level);
+        let level = flate2::Compression::fast();
+        let mut writer = flate2::write::GzEncoder::new(file, level);
         writer.write_all(text.as_bytes()).unwrap();
         writer.finish().unwrap();
         assert_eq!(lines(&path, None, None), [long.as_str(), &long, "end"]);

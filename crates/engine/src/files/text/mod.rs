@@ -22,7 +22,7 @@ pub(crate) use csv_write::CsvWriter;
 pub(crate) use dialect::{Csv, Json, Plain};
 pub(crate) use json_infer::infer as infer_json;
 pub(crate) use json_write::JsonWriter;
-pub(crate) use lines::is_compressed;
+pub(crate) use lines::{is_compressed, is_known};
 pub(crate) use scan::TextScanExec;
 pub(crate) use values::{Nested, readable};
 
