@@ -338,6 +338,12 @@ def test_now_is_the_same_for_all_rows_of_an_action(spark):
     assert schema_of(now) == ["t: timestamp!", "d: date!"]
 
 
+def test_a_limit_takes_rows_that_were_numbered_where_they_lay(spark):
+    numbered = spark.range(0, 100, 1, 4).select(F.monotonically_increasing_id().alias("i"), F.spark_partition_id().alias("p"), "id").where("id > 40")
+    assert sorted(numbered.limit(50).collect())[0] == ((1 << 33) + 16, 1, 41)
+    assert numbered.where("p = 3").limit(1).collect()[0].i >> 33 == 3
+
+
 def test_generated_values_are_what_they_say(spark):
     frame = spark.range(0, 100, 1, 4).select(F.rand(1).alias("r"), F.randn(1).alias("g"), F.expr("uuid()").alias("u"), F.monotonically_increasing_id().alias("i"))
     assert schema_of(frame) == ["r: double!", "g: double!", "u: string!", "i: bigint!"]

@@ -75,6 +75,11 @@ def test_a_lateral_join_of_frames_binds_outer_columns(spark):
         ("(id, n) NOT IN (SELECT id, CAST(NULL AS INT) FROM u)", [2]),
         ("id > 100 OR (id, n) IN (SELECT 1, 10)", [1]),
         ("NOT (id > 100 OR (id, n) IN (SELECT 3, 5))", [1, 2]),
+        ("id > 100 OR n IN (SELECT 10)", [1]),
+        ("NOT (id > 100 OR n IN (SELECT 10))", [2]),
+        ("NOT (id > 100 OR n IN (SELECT CAST(NULL AS INT)))", []),
+        ("NOT (id > 100 OR n IN (SELECT 1 WHERE false))", [1, 2, 3]),
+        ("id > 100 OR n NOT IN (SELECT 10 UNION ALL SELECT NULL)", []),
     ],
 )
 def test_several_values_may_be_looked_for_in_a_subquery(tables, condition, expected):

@@ -11,6 +11,7 @@ mod planner;
 mod profile;
 mod ranges;
 mod rules;
+mod settled;
 mod stage;
 
 pub use error::spark_error;

@@ -1,5 +1,6 @@
 //! DataFusion's physical planner, extended by our logical nodes.
 
+use super::settled::SettledPlanner;
 use crate::nodes::{ExchangeExec, Routing};
 use crate::{Exchange, Target};
 use arrow::compute::SortOptions;
@@ -27,6 +28,7 @@ impl QueryPlanner for Planner {
         DefaultPhysicalPlanner::with_extension_planners(vec![
             Arc::new(ExchangePlanner),
             Arc::new(crate::resolve::LocalSortPlanner),
+            Arc::new(SettledPlanner),
         ])
         .create_physical_plan(plan, session)
         .await

@@ -3,6 +3,7 @@
 
 use super::planner::Planner;
 use super::rules::SafeBuildSides;
+use super::settled::Settle;
 use datafusion::config::ConfigOptions;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -27,6 +28,7 @@ pub fn session_state(conf: &Conf) -> Result<SessionState, SparkError> {
         .with_aggregate_functions(functions::all_udafs())
         .with_window_functions(functions::all_udwfs())
         .with_query_planner(Arc::new(Planner))
+        .with_analyzer_rule(Arc::new(Settle))
         .with_physical_optimizer_rules(physical_rules());
     Ok(builder.build())
 }

@@ -66,7 +66,9 @@ impl Resolver<'_> {
                 &parameters,
             ));
         }
-        let [value] = values else {
+        // Under OR or NOT it counts whether the answer is "no" or "unknown", which a join that marks rows does not tell.
+        let conjunct = self.conjunct;
+        let ([value], true) = (values, conjunct) else {
             return self.in_tuples(values, resolved, names, negated);
         };
         self.conjunct = false;
@@ -93,7 +95,7 @@ impl Resolver<'_> {
 }
 
 impl Resolver<'_> {
-    /// `(a, b) IN (query)`: whether there is a row of which all columns are equal. With nulls it may be unknown whether a row is.
+    /// `(a, b) IN (query)`, or one value: whether there is a row of which all columns are equal. With nulls it may be unknown whether a row is.
     fn in_tuples(
         &mut self,
         values: &[Expr],
@@ -121,7 +123,11 @@ impl Resolver<'_> {
             });
         }
         let Some(same) = same else { return Err(error::unsupported("IN without values")) };
-        let text = format!("(({}) IN (listquery()))", texts.join(", "));
+        let values = match texts.as_slice() {
+            [one] => one.clone(),
+            _ => format!("({})", texts.join(", ")),
+        };
+        let text = format!("({values} IN (listquery()))");
         let text = if negated { format!("(NOT {text})") } else { text };
         let nullable = same.nullable;
         let truth = self.literal(&plan::Literal::Boolean(true))?;

@@ -9,6 +9,7 @@ use super::route::Router;
 use super::runtime::TaskRuntime;
 use super::search::all_unreadable;
 use super::writer::ShuffleWrite;
+use crate::files::TextScanExec;
 use arrow::ipc::writer::StreamWriter;
 use bytes::Bytes;
 use datafusion::catalog::memory::DataSourceExec;
@@ -198,9 +199,13 @@ fn add_metrics(plan: &dyn ExecutionPlan, found: &mut TaskMetrics) {
 
 /// Bytes of the files, or parts of files, that a scan reads; `None` if it is no scan of files.
 fn bytes_of_files(plan: &dyn ExecutionPlan) -> Option<u64> {
-    let scan =
-        plan.downcast_ref::<DataSourceExec>()?.data_source().downcast_ref::<FileScanConfig>()?;
-    let files = scan.file_groups.iter().flat_map(FileGroup::iter);
+    let groups = if let Some(scan) = plan.downcast_ref::<TextScanExec>() {
+        scan.groups()
+    } else {
+        let source = plan.downcast_ref::<DataSourceExec>()?.data_source();
+        &source.downcast_ref::<FileScanConfig>()?.file_groups
+    };
+    let files = groups.iter().flat_map(FileGroup::iter);
     Some(files.map(PartitionedFile::effective_size).sum())
 }
 

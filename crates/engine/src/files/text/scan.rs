@@ -18,6 +18,7 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_expr::{Partitioning, PhysicalExpr};
 use datafusion::physical_plan::coop::cooperative;
 use datafusion::physical_plan::execution_plan::PlanProperties;
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -42,6 +43,7 @@ pub(crate) struct TextScanExec {
     /// Rows that one task has to yield, at most.
     limit: Option<usize>,
     properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
 }
 
 impl TextScanExec {
@@ -50,7 +52,8 @@ impl TextScanExec {
         let partitioning = Partitioning::UnknownPartitioning(groups.len());
         let statistics = Statistics::new_unknown(&schema);
         let properties = unordered(schema, partitioning);
-        Self { scan, groups, statistics, limit: None, properties }
+        let metrics = ExecutionPlanMetricsSet::new();
+        Self { scan, groups, statistics, limit: None, properties, metrics }
     }
 
     pub(crate) fn with_statistics(self, statistics: Statistics) -> Self {
@@ -115,6 +118,10 @@ impl ExecutionPlan for TextScanExec {
         Ok(self)
     }
 
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
     fn execute(
         &self,
         partition: usize,
@@ -125,6 +132,7 @@ impl ExecutionPlan for TextScanExec {
         };
         let batch = context.session_config().batch_size();
         let (schema, scan, limit) = (self.schema(), self.scan.clone(), self.limit);
+        let counted = MetricBuilder::new(&self.metrics).output_rows(partition);
         let (sender, receiver) = mpsc::channel(AHEAD);
         let reader = SpawnedTask::spawn_blocking({
             let schema = Arc::clone(&schema);
@@ -133,6 +141,7 @@ impl ExecutionPlan for TextScanExec {
                 let emit = |rows: RecordBatch| {
                     let rows = rows.slice(0, left.min(rows.num_rows()));
                     left -= rows.num_rows();
+                    counted.add(rows.num_rows());
                     sender.blocking_send(Ok(rows)).is_ok() && left > 0
                 };
                 if let Err(error) = read(&scan, &group, schema, batch, emit) {
