@@ -1,4 +1,4 @@
-//! Generated files: Rust code of the wire formats, and the table of settings. They are committed, so that a build needs neither
+//! Generated files: Rust code of the wire formats, the table of settings, the definitions of the custom resources. They are committed, so that a build needs neither
 //! `protoc` nor this program; `--check` fails if one is not fresh.
 
 use anyhow::{Context, Result, bail};
@@ -41,6 +41,7 @@ fn generate(root: &Path) -> Result<BTreeMap<PathBuf, String>> {
     let codec = "crate::codec::Codec";
     files.extend(messages(&connect.join("proto"), &base, codec, &connect.join("src/generated"))?);
     files.insert(root.join("docs/configuration.md"), settings());
+    files.extend(definitions(root)?);
     Ok(files)
 }
 
@@ -73,6 +74,24 @@ fn messages(
     }
     std::fs::remove_dir_all(&scratch)?;
     Ok(files)
+}
+
+/// The definitions of the custom resources. A program of their room writes them, so that whoever only checks rules does not have to build
+/// the types of Kubernetes.
+fn definitions(root: &Path) -> Result<BTreeMap<PathBuf, String>> {
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "-p", "crd", "--example", "definitions"])
+        .current_dir(root)
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .context("running the program that writes the custom resources")?;
+    if !output.status.success() {
+        bail!("the program that writes the custom resources failed ({})", output.status);
+    }
+    let files: BTreeMap<String, String> = serde_json::from_slice(&output.stdout)
+        .context("reading what the program that writes the custom resources wrote")?;
+    let folder = root.join("crds");
+    Ok(files.into_iter().map(|(name, text)| (folder.join(name), text)).collect())
 }
 
 fn settings() -> String {

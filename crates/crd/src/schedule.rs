@@ -1,0 +1,255 @@
+//! When a scheduled application is due: five cron fields, descriptors and `@every`, in a time zone.
+//!
+//! The meaning is that of `robfig/cron`, which `CronJob` and `sparkoperator.k8s.io` use: if both days of the month and days of the week are
+//! restricted, one of them is enough; what lies in an hour that a clock change leaves out does not happen, and what lies in an hour that
+//! it repeats happens twice. No crate has just this meaning together with `@every` and zones in the text, so it is written out here.
+
+mod fields;
+
+use chrono::{DateTime, Days, Duration, NaiveDate, TimeZone as _, Timelike as _, Utc};
+use chrono_tz::Tz;
+use fields::Fields;
+
+/// Text that is not a schedule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadSchedule {
+    /// It has another form.
+    #[error(
+        "`{0}` is not a schedule; write five cron fields, `@daily` or the like, or `@every 3m`"
+    )]
+    Form(String),
+    /// One of the five fields is wrong.
+    #[error("`{text}` is not {field} of a schedule: {problem}")]
+    Field {
+        /// Which field.
+        field: &'static str,
+        /// What was written.
+        text: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// There is no such descriptor.
+    #[error("there is no `{0}`; there are @yearly, @monthly, @weekly, @daily, @hourly and @every")]
+    Descriptor(String),
+    /// It is not a time between two runs.
+    #[error(
+        "`{0}` is not a time between two runs; write at least one second, such as 90s, 3m or 1h30m"
+    )]
+    Every(String),
+    /// There is no such time zone.
+    #[error("there is no time zone `{name}`{}", meant(*nearest))]
+    Zone {
+        /// What was written.
+        name: String,
+        /// What was probably meant.
+        nearest: Option<&'static str>,
+    },
+    /// There are two time zones.
+    #[error("the schedule names the time zone {0}, and the field timeZone another one")]
+    TwoZones(String),
+    /// It is never due.
+    #[error("`{0}` is never due")]
+    Never(String),
+}
+
+fn meant(nearest: Option<&'static str>) -> String {
+    nearest.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+}
+
+/// Days that are looked at for the next run: a 29th of February may be eight years away.
+const HORIZON_DAYS: u64 = 9 * 366;
+
+/// A schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    when: When,
+    zone: Tz,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum When {
+    Fields(Fields),
+    Every(Duration),
+}
+
+impl Schedule {
+    /// Reads a schedule and the time zone that is given beside it. Without any zone it is UTC.
+    ///
+    /// # Errors
+    /// If one of them is not what it should be, or the schedule is never due.
+    pub fn parse(text: &str, zone: Option<&str>) -> Result<Self, BadSchedule> {
+        let text = text.trim();
+        let (prefix, text) = split_zone(text)?;
+        let zone = match (prefix, zone.filter(|zone| !zone.is_empty())) {
+            (Some(prefix), Some(_)) => return Err(BadSchedule::TwoZones(prefix.to_owned())),
+            (Some(zone), None) | (None, Some(zone)) => read_zone(zone)?,
+            (None, None) => Tz::UTC,
+        };
+        let when = match text.strip_prefix('@') {
+            Some(descriptor) => read_descriptor(descriptor)?,
+            None => When::Fields(Fields::parse(text)?),
+        };
+        let schedule = Self { when, zone };
+        if schedule.next_after(DateTime::UNIX_EPOCH).is_none() {
+            return Err(BadSchedule::Never(text.to_owned()));
+        }
+        Ok(schedule)
+    }
+
+    /// The first time after `instant` at which it is due; `None` if there is none within nine years.
+    pub fn next_after(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match &self.when {
+            When::Every(period) => {
+                instant.with_nanosecond(0).unwrap_or(instant).checked_add_signed(*period)
+            }
+            When::Fields(fields) => {
+                // A clock that is set back over midnight shows the day before again.
+                let today = instant.with_timezone(&self.zone).date_naive();
+                let first = today.checked_sub_days(Days::new(1))?;
+                (0..HORIZON_DAYS).find_map(|offset| {
+                    let day = first.checked_add_days(Days::new(offset))?;
+                    let here = self.first_on(fields, day, instant)?;
+                    let beside = self.first_on(fields, day.succ_opt()?, instant);
+                    Some(beside.map_or(here, |beside| beside.min(here)))
+                })
+            }
+        }
+    }
+
+    /// The last time after `since` and not after `now` at which it was due: of runs that were missed only this one is still made. `None`
+    /// if it was not due since.
+    pub fn last_due(&self, since: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        if let When::Every(period) = &self.when {
+            let since = since.with_nanosecond(0).unwrap_or(since);
+            let periods = (now - since).num_seconds().max(0) / period.num_seconds().max(1);
+            let passed = Duration::seconds(periods.checked_mul(period.num_seconds())?);
+            return (periods > 0).then(|| since.checked_add_signed(passed)).flatten();
+        }
+        // Backwards in growing steps, so that a month without an operator is not gone through minute by minute.
+        let mut back = Duration::hours(1);
+        loop {
+            let start = now.checked_sub_signed(back).map_or(since, |start| start.max(since));
+            let mut last = self.next_after(start).filter(|due| *due <= now);
+            while let Some(next) = last.and_then(|due| self.next_after(due)) {
+                if next > now {
+                    return last;
+                }
+                last = Some(next);
+            }
+            if last.is_some() || start <= since {
+                return last;
+            }
+            back = back * 2;
+        }
+    }
+
+    /// The first time after `instant` that the clocks of the zone show on a day.
+    fn first_on(
+        &self,
+        fields: &Fields,
+        day: NaiveDate,
+        instant: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        if !fields.is_on(day) {
+            return None;
+        }
+        fields
+            .times()
+            .filter_map(|(hour, minute)| day.and_hms_opt(hour, minute, 0))
+            .flat_map(|local| {
+                let found = self.zone.from_local_datetime(&local);
+                [found.earliest(), found.latest()]
+            })
+            .flatten()
+            .map(|found| found.with_timezone(&Utc))
+            .filter(|found| *found > instant)
+            .min()
+    }
+}
+
+/// The name of the run that is due at an instant: the same whoever computes it, so that a run cannot start twice.
+pub fn run_name(schedule: &str, due: DateTime<Utc>) -> String {
+    format!("{schedule}-{}", due.timestamp())
+}
+
+fn split_zone(text: &str) -> Result<(Option<&str>, &str), BadSchedule> {
+    let Some(rest) = text.strip_prefix("CRON_TZ=").or_else(|| text.strip_prefix("TZ=")) else {
+        return Ok((None, text));
+    };
+    let (zone, rest) =
+        rest.split_once(char::is_whitespace).ok_or_else(|| BadSchedule::Form(text.to_owned()))?;
+    Ok((Some(zone), rest.trim()))
+}
+
+fn read_zone(name: &str) -> Result<Tz, BadSchedule> {
+    name.parse().map_err(|_| BadSchedule::Zone {
+        name: name.to_owned(),
+        nearest: chrono_tz::TZ_VARIANTS
+            .iter()
+            .map(|zone| (strsim::jaro_winkler(zone.name(), name), zone.name()))
+            .filter(|(likeness, _)| *likeness > 0.8)
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, name)| name),
+    })
+}
+
+fn read_descriptor(text: &str) -> Result<When, BadSchedule> {
+    let fields = match text {
+        "yearly" | "annually" => "0 0 1 1 *",
+        "monthly" => "0 0 1 * *",
+        "weekly" => "0 0 * * 0",
+        "daily" | "midnight" => "0 0 * * *",
+        "hourly" => "0 * * * *",
+        _ => {
+            let period = text
+                .strip_prefix("every")
+                .filter(|rest| rest.starts_with(char::is_whitespace))
+                .ok_or_else(|| BadSchedule::Descriptor(format!("@{text}")))?
+                .trim();
+            return read_period(period)
+                .map(When::Every)
+                .ok_or_else(|| BadSchedule::Every(period.to_owned()));
+        }
+    };
+    Fields::parse(fields).map(When::Fields)
+}
+
+/// A duration as Go writes it: `1h30m`, `90s`, `1.5h`. Whole seconds, at least one.
+fn read_period(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut nanos: i128 = 0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, after) = rest.split_at(digits);
+        let letters = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let (unit, after) = after.split_at(letters);
+        let unit: i128 = match unit {
+            "h" => 3_600_000_000_000,
+            "m" => 60_000_000_000,
+            "s" => 1_000_000_000,
+            "ms" => 1_000_000,
+            "us" | "µs" => 1_000,
+            "ns" => 1,
+            _ => return None,
+        };
+        nanos = nanos.checked_add(scaled(number, unit)?)?;
+        rest = after;
+    }
+    let seconds = i64::try_from(nanos / 1_000_000_000).ok()?;
+    // Longer than a century is a slip of the pen, and would leave the calendar.
+    (1..=3_155_760_000).contains(&seconds).then(|| Duration::seconds(seconds))
+}
+
+/// A decimal number times a unit.
+fn scaled(number: &str, unit: i128) -> Option<i128> {
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    if (whole.is_empty() && part.is_empty()) || whole.len() > 18 || part.len() > 15 {
+        return None;
+    }
+    let digits = |text: &str| if text.is_empty() { Some(0) } else { text.parse::<i128>().ok() };
+    let power = 10_i128.checked_pow(u32::try_from(part.len()).ok()?)?;
+    digits(whole)?.checked_mul(unit)?.checked_add(digits(part)?.checked_mul(unit)? / power)
+}
+
+#[cfg(test)]
+mod tests;

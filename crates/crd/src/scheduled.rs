@@ -1,0 +1,107 @@
+//! `ScheduledSparkApplication`: applications that start by the clock.
+
+use crate::application::SparkApplicationSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What runs, and when.
+#[derive(CustomResource, JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[kube(
+    group = "firesteel.dev",
+    version = "v1beta2",
+    kind = "ScheduledSparkApplication",
+    plural = "scheduledsparkapplications",
+    shortname = "scheduledsparkapp",
+    namespaced,
+    status = "ScheduledSparkApplicationStatus",
+    derive = "PartialEq",
+    doc = "Starts a SparkApplication by a schedule.",
+    printcolumn = r#"{"name":"Schedule","type":"string","jsonPath":".spec.schedule"}"#,
+    printcolumn = r#"{"name":"TimeZone","type":"string","jsonPath":".spec.timeZone"}"#,
+    printcolumn = r#"{"name":"Suspend","type":"boolean","jsonPath":".spec.suspend"}"#,
+    printcolumn = r#"{"name":"State","type":"string","jsonPath":".status.scheduleState"}"#,
+    printcolumn = r#"{"name":"LastRun","type":"date","jsonPath":".status.lastRun"}"#,
+    printcolumn = r#"{"name":"LastRunName","type":"string","jsonPath":".status.lastRunName"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ScheduledSparkApplicationSpec {
+    /// When it runs: five cron fields, `@daily` and the like, or `@every 3m`.
+    pub schedule: String,
+    /// Time zone of the schedule, such as `Europe/Berlin`; by default UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// What runs.
+    pub template: SparkApplicationSpec,
+    /// No new runs while this is true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+    /// What happens if the last run has not ended when the next is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency_policy: Option<ConcurrencyPolicy>,
+    /// Successful runs that are kept; 1 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub successful_run_history_limit: Option<i32>,
+    /// Failed runs that are kept; 1 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_run_history_limit: Option<i32>,
+}
+
+/// What happens if the last run has not ended when the next is due.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ConcurrencyPolicy {
+    /// Both run.
+    #[default]
+    Allow,
+    /// The next one does not start.
+    Forbid,
+    /// The last one is stopped.
+    Replace,
+}
+
+/// What a schedule has done.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ScheduledSparkApplicationStatus {
+    /// Generation of the specification that this status is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// When the last run was due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<Time>,
+    /// When the next run is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_run: Option<Time>,
+    /// Name of the last run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_run_name: Option<String>,
+    /// Successful runs that are kept, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past_successful_run_names: Vec<String>,
+    /// Failed runs that are kept, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past_failed_run_names: Vec<String>,
+    /// What the schedule is doing.
+    #[serde(default)]
+    pub schedule_state: ScheduleState,
+    /// Why it does not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What a schedule is doing.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ScheduleState {
+    /// Nobody looked at it yet.
+    #[default]
+    #[serde(rename = "")]
+    New,
+    /// It is being looked at.
+    Validating,
+    /// It runs.
+    Scheduled,
+    /// It cannot.
+    FailedValidation,
+}

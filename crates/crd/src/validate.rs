@@ -1,0 +1,312 @@
+//! What a specification means: parsed values with all defaults, or everything that is wrong with it.
+//!
+//! The API server has refused most of what is wrong before; this finds the rest (the inside of embedded objects, keys of `sparkConf`, sums),
+//! and trusts nothing, as a resource may be older than the rules. What is returned can be made into pods without further questions.
+
+mod keys;
+mod program;
+mod resources;
+mod restart;
+mod scheduled;
+mod shape;
+mod volumes;
+
+pub(crate) use keys::{Keys, RoleKeys};
+pub use program::{Language, Program};
+pub use resources::{Cpu, Memory};
+pub use restart::{Restart, Retry};
+pub use scheduled::{ValidSchedule, validate_scheduled};
+pub use shape::Shape;
+pub use volumes::{Claim, ClaimName, RoleVolume, Source};
+
+use crate::embedded::Embedded;
+use crate::problem::{FieldPath, Problem};
+use crate::{DriverSpec, ExecutorSpec, Gpu, Port, SparkApplicationSpec, SparkPodSpec};
+use k8s_openapi::api::core::v1::Lifecycle;
+use model::conf::Conf;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// A specification whose fields are all what they should be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Validated {
+    /// Whether the driver has to wait.
+    pub suspended: bool,
+    /// What runs.
+    pub program: Program,
+    /// Settings of the driver, those that follow from fields among them. Keys that shape pods are in the roles.
+    pub settings: Conf,
+    /// The driver's pod.
+    pub driver: Role,
+    /// Name of that pod, if it was given.
+    pub driver_pod_name: Option<String>,
+    /// An executor's pod.
+    pub executor: Role,
+    /// How many executors there are.
+    pub executors: Executors,
+    /// Whether pods of executors that ended are deleted.
+    pub delete_ended_executors: bool,
+    /// Whether and when the program runs again.
+    pub restart: Restart,
+    /// How long the application stays after its end; for ever if this is `None`.
+    pub time_to_live: Option<Duration>,
+}
+
+/// How many executors there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Executors {
+    /// At first.
+    pub initial: u32,
+    /// At least.
+    pub min: u32,
+    /// At most.
+    pub max: u32,
+}
+
+/// One of the two kinds of pods.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Role {
+    /// Its image, if one is given.
+    pub image: Option<String>,
+    /// When the image is pulled.
+    pub pull_policy: Option<String>,
+    /// Secrets for that.
+    pub pull_secrets: Vec<String>,
+    /// Its CPUs.
+    pub cpu: Cpu,
+    /// Its memory.
+    pub memory: Memory,
+    /// Its GPUs.
+    pub gpu: Option<Gpu>,
+    /// Everything else that its pod has.
+    pub shape: Shape,
+    /// Its volumes.
+    pub volumes: Vec<RoleVolume>,
+}
+
+impl Role {
+    /// Where it may keep shuffles, in order; an `emptyDir` of the operator's if there are none.
+    pub fn local_dirs(&self) -> impl Iterator<Item = &str> {
+        self.volumes
+            .iter()
+            .filter(|volume| volume.holds_shuffles())
+            .flat_map(|volume| &volume.mounts)
+            .map(|mount| mount.mount_path.as_str())
+    }
+}
+
+/// Which of the two kinds of pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Driver,
+    Executor,
+}
+
+impl Kind {
+    /// As `sparkConf` and the specification write it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Driver => "driver",
+            Self::Executor => "executor",
+        }
+    }
+}
+
+/// What the two roles have, with the same names for both.
+pub(crate) struct Given<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) pod: &'a SparkPodSpec,
+    pub(crate) core_request: Option<&'a str>,
+    pub(crate) lifecycle: Option<&'a Embedded<Lifecycle>>,
+    pub(crate) ports: &'a [Port],
+    pub(crate) priority_class_name: Option<&'a str>,
+}
+
+impl<'a> Given<'a> {
+    fn driver(spec: &'a DriverSpec) -> Self {
+        Self {
+            kind: Kind::Driver,
+            pod: &spec.pod,
+            core_request: spec.core_request.as_deref(),
+            lifecycle: spec.lifecycle.as_ref(),
+            ports: &spec.ports,
+            priority_class_name: spec.priority_class_name.as_deref(),
+        }
+    }
+
+    fn executor(spec: &'a ExecutorSpec) -> Self {
+        Self {
+            kind: Kind::Executor,
+            pod: &spec.pod,
+            core_request: spec.core_request.as_deref(),
+            lifecycle: spec.lifecycle.as_ref(),
+            ports: &spec.ports,
+            priority_class_name: spec.priority_class_name.as_deref(),
+        }
+    }
+
+    pub(crate) fn at(&self) -> FieldPath {
+        FieldPath::new("spec").field(self.kind.name())
+    }
+}
+
+/// What is found wrong on the way.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(pub(crate) Vec<Problem>);
+
+impl Problems {
+    /// Writes a problem down.
+    pub(crate) fn add(&mut self, at: FieldPath, problem: impl Into<String>) {
+        self.0.push(Problem::new(at, problem));
+    }
+
+    /// All problems, each once: what both roles share is looked at twice.
+    fn told_once(mut self) -> Vec<Problem> {
+        let mut told = BTreeSet::new();
+        self.0.retain(|problem| told.insert(problem.to_string()));
+        self.0
+    }
+
+    /// The value, or nothing and a problem more.
+    pub(crate) fn take<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                self.0.push(problem);
+                None
+            }
+        }
+    }
+}
+
+/// What a specification means; `namespace` is where it stands.
+///
+/// # Errors
+/// With everything that is wrong.
+pub fn validate(spec: &SparkApplicationSpec, namespace: &str) -> Result<Validated, Vec<Problem>> {
+    let mut problems = Problems::default();
+    let conf_at = FieldPath::new("spec.sparkConf");
+    let keys = Keys::read(&spec.spark_conf, &conf_at, namespace, &mut problems);
+    let program = program::read(spec, &mut problems);
+    let driver = read_role(spec, &Given::driver(&spec.driver), &keys, &mut problems);
+    let executor = read_role(spec, &Given::executor(&spec.executor), &keys, &mut problems);
+    let executors = read_executors(spec, &keys, &mut problems);
+    let restart = restart::read(spec.restart_policy.as_ref(), &mut problems);
+    let time_to_live = spec.time_to_live_seconds.and_then(|seconds| {
+        let seconds = u64::try_from(seconds).ok();
+        if seconds.is_none() {
+            problems.add(FieldPath::new("spec.timeToLiveSeconds"), "must not be negative");
+        }
+        seconds.map(Duration::from_secs)
+    });
+    check_selectors(spec, &mut problems);
+    let (Some(program), Some(driver), Some(executor), true) =
+        (program, driver, executor, problems.0.is_empty())
+    else {
+        return Err(problems.told_once());
+    };
+    let settings = settings(spec, keys, (&driver, &executor), executors);
+    Ok(Validated {
+        suspended: spec.suspend.unwrap_or(false),
+        program,
+        settings,
+        driver,
+        driver_pod_name: spec.driver.pod_name.clone(),
+        executor,
+        executors,
+        delete_ended_executors: spec.executor.delete_on_termination.unwrap_or(true),
+        restart,
+        time_to_live,
+    })
+}
+
+fn read_role(
+    spec: &SparkApplicationSpec,
+    given: &Given<'_>,
+    keys: &Keys,
+    problems: &mut Problems,
+) -> Option<Role> {
+    let of_role = keys.role(given.kind);
+    let cpu = resources::cpu(given, keys, problems);
+    let memory = resources::memory(spec, given, keys, problems);
+    let shape = shape::read(spec, given, of_role, problems);
+    let volumes = volumes::read(spec, given, of_role, &shape, problems);
+    Some(Role {
+        image: given.pod.image.clone().or_else(|| spec.image.clone()),
+        pull_policy: spec.image_pull_policy.clone().or_else(|| keys.pull_policy.clone()),
+        pull_secrets: if spec.image_pull_secrets.is_empty() {
+            keys.pull_secrets.clone()
+        } else {
+            spec.image_pull_secrets.clone()
+        },
+        cpu: cpu?,
+        memory: memory?,
+        gpu: given.pod.gpu.clone(),
+        shape,
+        volumes,
+    })
+}
+
+/// Numbers of executors. With dynamic allocation there are at first as many as the greater of the two numbers says, as in Spark.
+fn read_executors(spec: &SparkApplicationSpec, keys: &Keys, problems: &mut Problems) -> Executors {
+    let at = FieldPath::new("spec.executor.instances");
+    let mut positive = |number: Option<i32>, at: FieldPath| {
+        let number = number?;
+        let read = u32::try_from(number).ok();
+        if read.is_none() {
+            problems.add(at, "must not be negative");
+        }
+        read
+    };
+    let instances = positive(spec.executor.instances, at.clone());
+    let dynamic = spec.dynamic_allocation.as_ref().filter(|dynamic| dynamic.enabled);
+    let Some(dynamic) = dynamic else {
+        let number = instances.or(keys.instances).unwrap_or(1);
+        if number == 0 {
+            problems.add(at, "must be at least 1");
+        }
+        return Executors { initial: number, min: number, max: number };
+    };
+    let of = |name| FieldPath::new("spec.dynamicAllocation").field(name);
+    let min = positive(dynamic.min_executors, of("minExecutors")).unwrap_or(0);
+    let max = positive(dynamic.max_executors, of("maxExecutors")).unwrap_or(u32::MAX);
+    let initial = positive(dynamic.initial_executors, of("initialExecutors")).unwrap_or(min);
+    let initial = initial.max(instances.or(keys.instances).unwrap_or(0));
+    if min > max {
+        problems.add(of("minExecutors"), "must not be greater than maxExecutors");
+    } else if !(min..=max).contains(&initial) {
+        let problem = format!("{initial} is not between {min} and {max}");
+        problems.add(of("initialExecutors"), problem);
+    }
+    Executors { initial, min, max }
+}
+
+fn check_selectors(spec: &SparkApplicationSpec, problems: &mut Problems) {
+    let of_roles =
+        !spec.driver.pod.node_selector.is_empty() || !spec.executor.pod.node_selector.is_empty();
+    if of_roles && !spec.node_selector.is_empty() {
+        let problem = "must be given for the application or for driver and executor, not for both";
+        problems.add(FieldPath::new("spec.nodeSelector"), problem);
+    }
+}
+
+/// What the driver is told: the keys that were given, and what the fields say.
+fn settings(
+    spec: &SparkApplicationSpec,
+    keys: Keys,
+    (driver, executor): (&Role, &Role),
+    executors: Executors,
+) -> Conf {
+    let mut settings = keys.settings;
+    for (key, value) in &spec.hadoop_conf {
+        settings.set(format!("spark.hadoop.{key}"), value);
+    }
+    settings.set("spark.driver.memory", driver.memory.program.to_string());
+    settings.set("spark.executor.memory", executor.memory.program.to_string());
+    settings.set("spark.executor.cores", executor.cpu.slots.to_string());
+    settings.set("spark.executor.instances", executors.initial.to_string());
+    settings
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! CPUs and memory of a pod, by Spark's rules.
+
+use super::{Given, Keys, Kind, Problems};
+use crate::problem::{FieldPath, Problem};
+use crate::quantity::{Amount, spark_size};
+use crate::{ProgramType, SparkApplicationSpec};
+use model::ByteSize;
+
+/// CPUs of a pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cpu {
+    /// Tasks that run at the same time.
+    pub slots: u32,
+    /// What the pod asks for.
+    pub request: Amount,
+    /// What it may use at most.
+    pub limit: Option<Amount>,
+}
+
+/// Memory of a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// What Spark calls the memory of the role.
+    pub program: ByteSize,
+    /// What comes on top.
+    pub overhead: ByteSize,
+    /// What is asked for besides, for Python workers and outside of the heap.
+    pub besides: ByteSize,
+    /// What the pod may use at most.
+    pub limit: ByteSize,
+}
+
+impl Memory {
+    /// What the pod asks for.
+    pub fn request(&self) -> ByteSize {
+        ByteSize(self.program.0.saturating_add(self.overhead.0).saturating_add(self.besides.0))
+    }
+}
+
+/// The least that comes on top.
+const MIN_OVERHEAD: ByteSize = ByteSize::mib(384);
+
+/// Share that comes on top of the memory of a program in Python.
+const PYTHON_FACTOR: f64 = 0.4;
+
+/// The same for other programs.
+const OTHER_FACTOR: f64 = 0.1;
+
+/// A value and where it stands: in a field of the specification, which goes first, or in a key.
+fn either<'a>(
+    field: Option<&'a str>,
+    at: FieldPath,
+    given: &Given<'_>,
+    keys: &'a Keys,
+    (prefix, name): (&str, &str),
+) -> Option<(&'a str, FieldPath)> {
+    if let Some(text) = field {
+        return Some((text, at));
+    }
+    let text = keys.role(given.kind).values.get(name)?;
+    let name = name.strip_prefix("shared.").unwrap_or(name);
+    Some((text, FieldPath::new("spec.sparkConf").key(&format!("{prefix}.{name}"))))
+}
+
+/// CPUs of a pod.
+pub(super) fn cpu(given: &Given<'_>, keys: &Keys, problems: &mut Problems) -> Option<Cpu> {
+    let role = given.kind.name();
+    let slots = match given.pod.cores {
+        Some(cores) => u32::try_from(cores).ok().filter(|cores| *cores > 0).or_else(|| {
+            problems.add(given.at().field("cores"), "must be at least 1");
+            None
+        })?,
+        None => match keys.role(given.kind).values.get("cores") {
+            Some(text) => text.trim().parse().ok().filter(|cores| *cores > 0).or_else(|| {
+                let at = FieldPath::new("spec.sparkConf").key(&format!("spark.{role}.cores"));
+                problems.add(at, format!("`{text}` is not a number of cores"));
+                None
+            })?,
+            None => 1,
+        },
+    };
+    let prefix = format!("spark.kubernetes.{role}");
+    let mut read = |field, name, key| {
+        let (text, at) = either(field, given.at().field(name), given, keys, (&prefix, key))?;
+        let amount = Amount::parse(text)
+            .map_err(|error| error.to_string())
+            .and_then(|amount| {
+                if amount.is_zero() { Err("must be more than 0".to_owned()) } else { Ok(amount) }
+            })
+            .map_err(|problem| Problem::new(at.clone(), problem));
+        Some((problems.take(amount)?, at))
+    };
+    let request = read(given.core_request, "coreRequest", "request.cores");
+    let limit = read(given.pod.core_limit.as_deref(), "coreLimit", "limit.cores");
+    let request = request.map_or_else(|| Amount::cpus(slots), |(request, _)| request);
+    let limit = match limit {
+        Some((limit, at)) if limit.is_less_than(&request) => {
+            problems.add(at, format!("{limit} is less than the {request} that the pod asks for"));
+            None
+        }
+        limit => limit.map(|(limit, _)| limit),
+    };
+    Some(Cpu { slots, request, limit })
+}
+
+/// Memory of a pod.
+pub(super) fn memory(
+    spec: &SparkApplicationSpec,
+    given: &Given<'_>,
+    keys: &Keys,
+    problems: &mut Problems,
+) -> Option<Memory> {
+    let prefix = format!("spark.{}", given.kind.name());
+    let mut size = |field, name: &str, key| {
+        let (text, at) = either(field, given.at().field(name), given, keys, (&prefix, key))?;
+        let size = spark_size(text).and_then(|size| {
+            // Spark counts in mebibytes, and drops what is left over.
+            let whole = ByteSize::mib(size.0 >> 20);
+            if whole.0 == 0 && size.0 > 0 {
+                Err(format!("`{text}` is less than 1m"))
+            } else {
+                Ok(whole)
+            }
+        });
+        Some((problems.take(size.map_err(|problem| Problem::new(at.clone(), problem)))?, at))
+    };
+    let program = size(given.pod.memory.as_deref(), "memory", "memory");
+    let overhead = size(given.pod.memory_overhead.as_deref(), "memoryOverhead", "memoryOverhead");
+    let least = size(None, "", "minMemoryOverhead");
+    let limit = size(given.pod.memory_limit.as_deref(), "memoryLimit", "memoryLimit");
+    let python = size(None, "", "pyspark.memory");
+    let program = program.map_or(ByteSize::mib(1024), |(size, _)| size);
+    if program.0 == 0 {
+        problems.add(given.at().field("memory"), "must be more than 0");
+        return None;
+    }
+    let overhead = if let Some((overhead, _)) = overhead {
+        overhead
+    } else {
+        let factor = factor(spec, given, keys, problems)?;
+        share(program, factor).max(least.map_or(MIN_OVERHEAD, |(least, _)| least))
+    };
+    let outside = off_heap(given, keys, problems);
+    let besides = ByteSize(python.map_or(0, |(size, _)| size.0).saturating_add(outside.0));
+    let mut memory = Memory { program, overhead, besides, limit: program };
+    let request = memory.request();
+    memory.limit = match limit {
+        Some((limit, at)) if limit < request => {
+            let problem = format!("{limit} is less than the {request} that the pod asks for");
+            problems.add(at, problem);
+            return None;
+        }
+        Some((limit, _)) => limit,
+        None => request,
+    };
+    Some(memory)
+}
+
+/// The share that comes on top: the key of the role, the field, the key of both roles, or what suits the language.
+fn factor(
+    spec: &SparkApplicationSpec,
+    given: &Given<'_>,
+    keys: &Keys,
+    problems: &mut Problems,
+) -> Option<f64> {
+    let conf = FieldPath::new("spec.sparkConf");
+    let values = &keys.role(given.kind).values;
+    let of_role = values.get("memoryOverheadFactor").map(|text| {
+        let key = format!("spark.{}.memoryOverheadFactor", given.kind.name());
+        (text.as_str(), conf.key(&key))
+    });
+    let field = spec.memory_overhead_factor.as_deref();
+    let field = field.map(|text| (text, FieldPath::new("spec.memoryOverheadFactor")));
+    let of_both = values
+        .get("shared.memoryOverheadFactor")
+        .map(|text| (text.as_str(), conf.key("spark.kubernetes.memoryOverheadFactor")));
+    let Some((text, at)) = of_role.or(field).or(of_both) else {
+        return Some(match spec.type_ {
+            ProgramType::Python | ProgramType::R => PYTHON_FACTOR,
+            ProgramType::Java | ProgramType::Scala | ProgramType::Sql => OTHER_FACTOR,
+        });
+    };
+    let factor = text.trim().parse().ok().filter(|factor: &f64| (0.0..=100.0).contains(factor));
+    if factor.is_none() {
+        problems.add(at, format!("`{text}` is not a share, such as 0.4"));
+    }
+    factor
+}
+
+/// A share of a size, in whole mebibytes.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "Spark multiplies as floating point numbers, too; the factor is between 0 and 100"
+)]
+fn share(size: ByteSize, factor: f64) -> ByteSize {
+    let mib = ((size.0 >> 20) as f64 * factor) as u64;
+    ByteSize(mib.saturating_mul(1 << 20))
+}
+
+/// Memory outside of the heap, which only executors ask for.
+fn off_heap(given: &Given<'_>, keys: &Keys, problems: &mut Problems) -> ByteSize {
+    let values = &keys.role(given.kind).values;
+    let is_on = given.kind == Kind::Executor
+        && values.get("offHeap.enabled").is_some_and(|text| text.trim() == "true");
+    let Some(text) = values.get("offHeap.size").filter(|_| is_on) else { return ByteSize(0) };
+    // This one key counts bytes when it has no unit.
+    let size: Result<ByteSize, _> = text.parse();
+    let at = FieldPath::new("spec.sparkConf").key("spark.memory.offHeap.size");
+    problems
+        .take(size.map_err(|error| Problem::new(at, error.to_string())))
+        .map_or(ByteSize(0), |size| ByteSize::mib(size.0 >> 20))
+}

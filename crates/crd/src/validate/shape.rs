@@ -1,0 +1,214 @@
+//! What a pod has besides CPUs, memory and volumes: the embedded objects read, labels and the like from fields and keys together.
+
+use super::keys::{OWN_LABELS, RoleKeys};
+use super::{Given, Problems};
+use crate::embedded::Embedded;
+use crate::problem::{FieldPath, Problem};
+use crate::{Port, SecretType, SparkApplicationSpec};
+use k8s_openapi::api::core::v1::{
+    Affinity, Container, EnvFromSource, EnvVar, EnvVarSource, HostAlias, Lifecycle, PodDNSConfig,
+    PodSecurityContext, PodTemplateSpec, SecretKeySelector, SecurityContext, Toleration,
+};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+
+/// What a pod has besides CPUs, memory and volumes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Shape {
+    /// The pod from which it is made.
+    pub template: Option<PodTemplateSpec>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Labels of its nodes.
+    pub node_selector: BTreeMap<String, String>,
+    /// Environment variables, each name once.
+    pub env: Vec<EnvVar>,
+    /// Sources of environment variables.
+    pub env_from: Vec<EnvFromSource>,
+    /// What it wants to be near to or far from.
+    pub affinity: Option<Affinity>,
+    /// Taints that it bears.
+    pub tolerations: Vec<Toleration>,
+    /// Rights of the pod.
+    pub pod_security_context: Option<PodSecurityContext>,
+    /// Rights of the Spark container.
+    pub security_context: Option<SecurityContext>,
+    /// Its scheduler.
+    pub scheduler_name: Option<String>,
+    /// Containers beside the Spark container.
+    pub sidecars: Vec<Container>,
+    /// Containers that run before it.
+    pub init_containers: Vec<Container>,
+    /// Whether it uses the node's network.
+    pub host_network: bool,
+    /// Name resolution.
+    pub dns_config: Option<PodDNSConfig>,
+    /// Seconds that it has to stop.
+    pub termination_grace_period_seconds: Option<i64>,
+    /// Its service account.
+    pub service_account: Option<String>,
+    /// Names of other hosts.
+    pub host_aliases: Vec<HostAlias>,
+    /// Whether its containers see each other's processes.
+    pub share_process_namespace: bool,
+    /// Its runtime class.
+    pub runtime_class_name: Option<String>,
+    /// Ports of the Spark container.
+    pub ports: Vec<Port>,
+    /// Its priority class.
+    pub priority_class_name: Option<String>,
+    /// What is run when the Spark container starts and stops.
+    pub lifecycle: Option<Lifecycle>,
+}
+
+/// Reads it.
+pub(super) fn read(
+    spec: &SparkApplicationSpec,
+    given: &Given<'_>,
+    keys: &RoleKeys,
+    problems: &mut Problems,
+) -> Shape {
+    let at = given.at();
+    let pod = given.pod;
+    let mut node_selector = keys.node_selector.clone();
+    node_selector.extend(spec.node_selector.clone());
+    node_selector.extend(pod.node_selector.clone());
+    Shape {
+        template: one(pod.template.as_ref(), &at.field("template"), problems),
+        labels: labels(given, keys, problems),
+        annotations: over(&keys.annotations, &pod.annotations),
+        node_selector,
+        env: env(given, keys, problems),
+        env_from: all(&pod.env_from, &at.field("envFrom"), problems),
+        affinity: one(pod.affinity.as_ref(), &at.field("affinity"), problems),
+        tolerations: all(&pod.tolerations, &at.field("tolerations"), problems),
+        pod_security_context: one(
+            pod.pod_security_context.as_ref(),
+            &at.field("podSecurityContext"),
+            problems,
+        ),
+        security_context: one(
+            pod.security_context.as_ref(),
+            &at.field("securityContext"),
+            problems,
+        ),
+        scheduler_name: pod
+            .scheduler_name
+            .clone()
+            .or_else(|| keys.values.get("scheduler.name").cloned()),
+        sidecars: containers(&pod.sidecars, &at.field("sidecars"), problems),
+        init_containers: containers(&pod.init_containers, &at.field("initContainers"), problems),
+        host_network: pod.host_network.unwrap_or(false),
+        dns_config: one(pod.dns_config.as_ref(), &at.field("dnsConfig"), problems),
+        termination_grace_period_seconds: pod.termination_grace_period_seconds,
+        service_account: pod.service_account.clone(),
+        host_aliases: all(&pod.host_aliases, &at.field("hostAliases"), problems),
+        share_process_namespace: pod.share_process_namespace.unwrap_or(false),
+        runtime_class_name: pod.runtime_class_name.clone(),
+        ports: given.ports.to_vec(),
+        priority_class_name: given.priority_class_name.map(str::to_owned),
+        lifecycle: one(given.lifecycle, &at.field("lifecycle"), problems),
+    }
+}
+
+fn one<T: DeserializeOwned>(
+    object: Option<&Embedded<T>>,
+    at: &FieldPath,
+    problems: &mut Problems,
+) -> Option<T> {
+    problems.take(object?.read(at))
+}
+
+/// Reads the objects of a list.
+pub(super) fn all<T: DeserializeOwned>(
+    objects: &[Embedded<T>],
+    at: &FieldPath,
+    problems: &mut Problems,
+) -> Vec<T> {
+    let objects = objects.iter().enumerate();
+    objects.filter_map(|(index, object)| problems.take(object.read(&at.index(index)))).collect()
+}
+
+/// Both maps; the second one goes first where they differ.
+fn over(
+    low: &BTreeMap<String, String>,
+    high: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let mut both = low.clone();
+    both.extend(high.clone());
+    both
+}
+
+fn labels(given: &Given<'_>, keys: &RoleKeys, problems: &mut Problems) -> BTreeMap<String, String> {
+    for name in given.pod.labels.keys() {
+        if OWN_LABELS.contains(&name.as_str()) || name.starts_with("firesteel.dev/") {
+            let at = given.at().field("labels").key(name);
+            problems.add(at, "is a label that the operator sets");
+        }
+    }
+    over(&keys.labels, &given.pod.labels)
+}
+
+/// Names of containers that the operator makes.
+const OWN_CONTAINERS: &[&str] = &["spark-kubernetes-driver", "spark-kubernetes-executor"];
+
+fn containers(
+    objects: &[Embedded<Container>],
+    at: &FieldPath,
+    problems: &mut Problems,
+) -> Vec<Container> {
+    let containers = all(objects, at, problems);
+    for (index, container) in containers.iter().enumerate() {
+        let at = at.index(index).field("name");
+        if container.name.is_empty() {
+            problems.add(at, "is missing");
+        } else if OWN_CONTAINERS.contains(&container.name.as_str()) {
+            problems.add(at, format!("{} is the Spark container", container.name));
+        }
+    }
+    containers
+}
+
+/// Environment variables from everywhere. Of two with one name the later one here holds.
+fn env(given: &Given<'_>, keys: &RoleKeys, problems: &mut Problems) -> Vec<EnvVar> {
+    let at = given.at().field("env");
+    let pod = given.pod;
+    let mut found: Vec<EnvVar> = Vec::new();
+    found.extend(keys.env.iter().map(|(name, value)| plain(name, value)));
+    let of_keys = keys.secret_env.iter();
+    found.extend(of_keys.map(|(name, (secret, key))| from_secret(name, secret, key)));
+    found.extend(pod.env_vars.iter().map(|(name, value)| plain(name, value)));
+    let refs = pod.env_secret_key_refs.iter();
+    found.extend(refs.map(|(name, secret)| from_secret(name, &secret.name, &secret.key)));
+    for secret in &pod.secrets {
+        if secret.secret_type == SecretType::GcpServiceAccount {
+            let file = format!("{}/key.json", secret.path.trim_end_matches('/'));
+            found.push(plain("GOOGLE_APPLICATION_CREDENTIALS", &file));
+        }
+    }
+    for (index, variable) in all(&pod.env, &at, problems).into_iter().enumerate() {
+        if variable.name.is_empty() {
+            problems.0.push(Problem::new(at.index(index).field("name"), "is missing"));
+        }
+        found.push(variable);
+    }
+    let mut kept: Vec<EnvVar> = Vec::new();
+    for variable in found {
+        kept.retain(|other| other.name != variable.name);
+        kept.push(variable);
+    }
+    kept
+}
+
+fn plain(name: &str, value: &str) -> EnvVar {
+    EnvVar { name: name.to_owned(), value: Some(value.to_owned()), value_from: None }
+}
+
+fn from_secret(name: &str, secret: &str, key: &str) -> EnvVar {
+    let selector =
+        SecretKeySelector { name: secret.to_owned(), key: key.to_owned(), optional: None };
+    let source = EnvVarSource { secret_key_ref: Some(selector), ..EnvVarSource::default() };
+    EnvVar { name: name.to_owned(), value: None, value_from: Some(source) }
+}
