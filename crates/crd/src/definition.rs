@@ -1,4 +1,5 @@
-//! The definitions that an API server is given: the schema of the types, with the bounds and rules of `rules`.
+//! The definitions that an API server is given: the schema of the types, with the bounds and rules of `rules`. What the derived
+//! `SparkApplication::crd()` returns has none of these, and is not for an API server.
 
 use crate::rules::{self, Bounds, Rule};
 use crate::{ScheduledSparkApplication, SparkApplication};

@@ -55,6 +55,23 @@ fn a_manifest_for_another_operator_is_accepted_and_what_has_no_effect_is_named()
 }
 
 #[test]
+fn the_examples_of_this_repository_are_accepted_and_all_of_them_has_an_effect() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+    let mut tried = 0;
+    for entry in std::fs::read_dir(folder).expect("there are examples") {
+        let path = entry.expect("an example").path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            let text = std::fs::read_to_string(&path).expect("it can be read");
+            for manifest in manifests(&text) {
+                assert_eq!(read(&manifest), (Vec::new(), Vec::new()), "{}", path.display());
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 0);
+}
+
+#[test]
 fn a_wrong_manifest_is_refused_with_the_name_of_the_field() {
     for manifest in manifests(REFUSED) {
         let name = &manifest["metadata"]["name"];

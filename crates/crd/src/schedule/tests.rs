@@ -119,6 +119,19 @@ fn a_schedule_follows_the_clocks_of_its_zone() {
             "2026-04-04T00:00:00Z",
             &["2026-04-04T14:45:00Z", "2026-04-04T15:15:00Z"],
         ),
+        // The clocks go back one minute after midnight: yesterday comes again.
+        (
+            "30 23 * * *",
+            "America/St_Johns",
+            "2010-11-07T02:30:30Z",
+            &["2010-11-07T03:00:00Z", "2010-11-08T03:00:00Z"],
+        ),
+        (
+            "0,30 * * * *",
+            "America/St_Johns",
+            "2010-11-07T02:00:00Z",
+            &["2010-11-07T02:30:00Z", "2010-11-07T03:00:00Z", "2010-11-07T03:30:00Z"],
+        ),
         // Midnight does not exist on this day.
         ("0 0 * * *", "Asia/Beirut", "2026-03-28T12:00:00Z", &["2026-03-29T21:00:00Z"]),
         // Nor does a whole day.
