@@ -21,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/engine", &["functions", "plan", "shuffle", "model"]),
     ("driver", &["scheduler", "connect", "sql", "engine", "plan", "shuffle", "proto", "model"]),
     ("executor", &["engine", "shuffle", "proto", "model"]),
+    ("operator", &["crd", "model"]),
     ("cli", &["driver", "executor", "proto", "model"]),
 ];
 
@@ -36,6 +37,7 @@ const ROOMS: &[&str] = &[
     "scheduler",
     "shuffle",
     "crd",
+    "operator",
     "driver",
     "executor",
     "cli",
@@ -89,10 +91,11 @@ fn check_arrows(root: &Path, name: &str, allowed: &[&str], broken: &mut Vec<Stri
 /// All Rust sources that people write.
 fn sources(root: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    let mut directories: Vec<PathBuf> = ["crates", "driver", "executor", "cli", "xtask", "bench"]
-        .iter()
-        .map(|room| root.join(room))
-        .collect();
+    let mut directories: Vec<PathBuf> =
+        ["crates", "operator", "driver", "executor", "cli", "xtask", "bench"]
+            .iter()
+            .map(|room| root.join(room))
+            .collect();
     while let Some(directory) = directories.pop() {
         for entry in std::fs::read_dir(&directory)
             .with_context(|| format!("listing {}", directory.display()))?

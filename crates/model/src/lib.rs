@@ -7,6 +7,7 @@ mod metrics;
 mod size;
 
 pub mod conf;
+pub mod launch;
 
 pub use failure::{BlockProblem, TaskFailure, Unreadable};
 pub use id::{

@@ -1,0 +1,62 @@
+//! Names and labels of an application's children. They follow from the application alone, so that a pass that is repeated finds what an
+//! earlier one made.
+
+/// Label: name of the application. The watch on pods selects by its presence.
+pub const APP_NAME: &str = "firesteel.dev/app-name";
+/// Label: the submission that a pod belongs to.
+pub const SUBMISSION_ID: &str = "firesteel.dev/submission-id";
+/// Label: who made the pod.
+pub const LAUNCHED_BY: &str = "firesteel.dev/launched-by-spark-operator";
+/// Label: which of the claims of executors a pod may mount.
+pub const SLOT: &str = "firesteel.dev/slot";
+/// Label: `driver` or `executor`.
+pub const ROLE: &str = "spark-role";
+/// Label: id of the application, as its driver knows it.
+pub const APP_SELECTOR: &str = "spark-app-selector";
+/// Label: number of the executor.
+pub const EXECUTOR_ID: &str = "spark-exec-id";
+/// Label: version of Spark that the program was written for.
+pub const SPARK_VERSION: &str = "spark-version";
+/// Label: an executor that ended, was written down, and is kept.
+pub const INACTIVE: &str = "spark-exec-inactive";
+
+/// Field manager of all that the operator writes.
+pub const FIELD_MANAGER: &str = "firesteel-operator";
+
+/// Name of the Spark container of a driver.
+pub const DRIVER_CONTAINER: &str = "spark-kubernetes-driver";
+/// Name of the Spark container of an executor.
+pub const EXECUTOR_CONTAINER: &str = "spark-kubernetes-executor";
+
+/// Key of the token in its secret.
+pub const TOKEN_KEY: &str = "token";
+
+/// Name of the secret that holds the token.
+pub fn token_secret(app: &str) -> String {
+    format!("{app}-token")
+}
+
+/// Name of the driver's pod, unless the specification gives one.
+pub fn driver_pod(app: &str) -> String {
+    format!("{app}-driver")
+}
+
+/// Name of an executor's pod.
+pub fn executor_pod(app: &str, id: u64) -> String {
+    format!("{app}-exec-{id}")
+}
+
+/// Name of the driver's own claim for a volume.
+pub fn driver_claim(app: &str, volume: &str) -> String {
+    format!("{app}-driver-{volume}")
+}
+
+/// Name of a claim of executors for a volume. It belongs to a slot, not to an executor: whoever comes next mounts it again.
+pub fn executor_claim(app: &str, slot: u32, volume: &str) -> String {
+    format!("{app}-exec-slot-{slot}-{volume}")
+}
+
+/// Id of the application, as driver and executors know it. It outlives submissions, so that shuffles do, too.
+pub fn application_id(uid: &str) -> String {
+    format!("spark-{}", uid.replace('-', ""))
+}

@@ -1,0 +1,112 @@
+//! Building an application's children. It is pure and cannot fail: what could make it fail is refused when the application is read.
+
+mod pod;
+mod processes;
+mod security;
+mod volumes;
+
+pub use pod::{driver_pod, executor_pod};
+pub use processes::{driver_settings, executor_settings};
+pub use volumes::{driver_claims, executor_claims, lost_volume};
+
+use crate::names;
+use crate::plan::Application;
+use crate::settings::Settings;
+use crate::submission::SubmissionId;
+use crd::{FieldPath, Problem, Validated};
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::Resource;
+use std::collections::BTreeMap;
+
+/// All that objects are made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Making<'a> {
+    /// The application.
+    pub app: &'a Application,
+    /// What its specification means.
+    pub valid: &'a Validated,
+    /// Settings of the operator.
+    pub settings: &'a Settings,
+    /// What the objects belong to.
+    pub submission: &'a SubmissionId,
+}
+
+/// An executor to make.
+#[derive(Debug, Clone, Copy)]
+pub struct NewExecutor<'a> {
+    /// Its number.
+    pub id: u64,
+    /// Which claims it mounts.
+    pub slot: u32,
+    /// Address of the driver's pod.
+    pub driver: &'a str,
+}
+
+/// Bytes that a variable of the environment may have: the kernel refuses to start a process with a longer one.
+const LONGEST_VARIABLE: usize = 128 << 10;
+
+/// What keeps objects from being made from a specification that is right in itself.
+pub fn problems(app: &Application, valid: &Validated, settings: &Settings) -> Vec<Problem> {
+    let mut found = Vec::new();
+    for (role, name) in [(&valid.driver, "driver"), (&valid.executor, "executor")] {
+        if role.image.is_none() && settings.image.is_none() {
+            let problem = format!(
+                "is missing, and so is spec.{name}.image; the operator has no image of its own"
+            );
+            found.push(Problem::new(FieldPath::new("spec.image"), problem));
+            break;
+        }
+    }
+    let submission = SubmissionId::first(String::new());
+    let making = Making { app, valid, settings, submission: &submission };
+    let bytes = processes::driver_variable(&making).len();
+    // The variable's own name and a greater epoch need some, too.
+    if bytes + 100 > LONGEST_VARIABLE {
+        let problem = format!(
+            "is too large: the driver's settings have {bytes} bytes, and {LONGEST_VARIABLE} is the limit"
+        );
+        found.push(Problem::new(FieldPath::new("spec.sparkConf"), problem));
+    }
+    found
+}
+
+/// The secret that holds the application's token.
+pub fn token_secret(app: &Application, token: &str) -> Secret {
+    Secret {
+        metadata: child_metadata(app, names::token_secret(&app.name)),
+        string_data: Some(BTreeMap::from([(names::TOKEN_KEY.to_owned(), token.to_owned())])),
+        type_: Some("Opaque".to_owned()),
+        immutable: Some(true),
+        ..Secret::default()
+    }
+}
+
+/// Metadata of a child: its name, what it belongs to, and its one owner.
+fn child_metadata(app: &Application, name: String) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        namespace: Some(app.namespace.clone()),
+        labels: Some(BTreeMap::from([
+            (names::APP_NAME.to_owned(), app.name.clone()),
+            (names::APP_SELECTOR.to_owned(), names::application_id(&app.uid)),
+        ])),
+        owner_references: Some(vec![owner(app)]),
+        ..ObjectMeta::default()
+    }
+}
+
+fn owner(app: &Application) -> OwnerReference {
+    OwnerReference {
+        api_version: crd::SparkApplication::api_version(&()).into_owned(),
+        kind: crd::SparkApplication::kind(&()).into_owned(),
+        name: app.name.clone(),
+        uid: app.uid.clone(),
+        controller: Some(true),
+        // Blocking would need a right on finalizers of applications, and nothing is gained by it.
+        block_owner_deletion: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

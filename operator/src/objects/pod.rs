@@ -1,0 +1,247 @@
+//! Pods. A pod begins as the manifest's template; the manifest's fields are laid over it, and over them what only the operator decides.
+
+use super::volumes::{self, Whose};
+use super::{Making, NewExecutor, child_metadata, processes, security};
+use crate::names;
+use crd::Role;
+use k8s_openapi::DeepMerge;
+use k8s_openapi::api::core::v1::{
+    Container, ContainerPort, EnvVar, LocalObjectReference, Pod, PodSpec, ResourceRequirements,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use model::launch::FROM_ENVIRONMENT;
+use std::collections::BTreeMap;
+
+/// Name of the port on which a driver is reached.
+const DRIVER_PORT: &str = "driver-rpc";
+
+/// The driver's pod.
+pub fn driver_pod(making: &Making<'_>) -> Pod {
+    let Making { app, valid, settings, .. } = making;
+    let role = &valid.driver;
+    let spark = Spark {
+        container: names::DRIVER_CONTAINER,
+        process: "driver",
+        environment: processes::driver_environment(making),
+        port: Some((DRIVER_PORT, settings.driver_port)),
+    };
+    let labels = BTreeMap::from([(names::ROLE.to_owned(), "driver".to_owned())]);
+    let metadata = metadata(making, role, app.driver_name(), labels);
+    pod(making, role, Whose::Driver, spark, metadata)
+}
+
+/// An executor's pod.
+pub fn executor_pod(making: &Making<'_>, executor: &NewExecutor<'_>) -> Pod {
+    let role = &making.valid.executor;
+    let spark = Spark {
+        container: names::EXECUTOR_CONTAINER,
+        process: "executor",
+        environment: processes::executor_environment(making, executor),
+        port: None,
+    };
+    let labels = BTreeMap::from([
+        (names::ROLE.to_owned(), "executor".to_owned()),
+        (names::EXECUTOR_ID.to_owned(), executor.id.to_string()),
+        (names::SLOT.to_owned(), executor.slot.to_string()),
+    ]);
+    let name = names::executor_pod(&making.app.name, executor.id);
+    let metadata = metadata(making, role, name, labels);
+    pod(making, role, Whose::Executor { slot: executor.slot }, spark, metadata)
+}
+
+/// What the Spark container of a role is.
+struct Spark {
+    container: &'static str,
+    process: &'static str,
+    environment: Vec<EnvVar>,
+    port: Option<(&'static str, u16)>,
+}
+
+/// Labels and annotations of the template, over them those of the manifest, over them ours.
+fn metadata(
+    making: &Making<'_>,
+    role: &Role,
+    name: String,
+    own: BTreeMap<String, String>,
+) -> ObjectMeta {
+    let mut metadata = child_metadata(making.app, name);
+    let template = role.shape.template.as_ref().and_then(|template| template.metadata.as_ref());
+    let mut labels = template.and_then(|given| given.labels.clone()).unwrap_or_default();
+    labels.extend(role.shape.labels.clone());
+    labels.extend(metadata.labels.take().unwrap_or_default());
+    labels.extend(own);
+    labels.extend([
+        (names::SUBMISSION_ID.to_owned(), making.submission.to_string()),
+        (names::LAUNCHED_BY.to_owned(), "true".to_owned()),
+        (names::SPARK_VERSION.to_owned(), making.app.spark_version.clone()),
+    ]);
+    // A version that is no value of a label must not keep the pod from being made.
+    labels.retain(|name, value| name != names::SPARK_VERSION || is_label_value(value));
+    metadata.labels = Some(labels);
+    let mut annotations = template.and_then(|given| given.annotations.clone()).unwrap_or_default();
+    annotations.extend(role.shape.annotations.clone());
+    metadata.annotations = Some(annotations).filter(|annotations| !annotations.is_empty());
+    metadata
+}
+
+fn is_label_value(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let ends = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = text.as_bytes();
+    bytes.len() <= 63
+        && bytes.iter().all(|b| inner(*b))
+        && ends(bytes.first())
+        && ends(bytes.last())
+}
+
+fn pod(making: &Making<'_>, role: &Role, whose: Whose, spark: Spark, metadata: ObjectMeta) -> Pod {
+    let template = role.shape.template.as_ref().and_then(|template| template.spec.clone());
+    let mut base = template.unwrap_or_default();
+    let of_template = take_spark_container(&mut base, spark.container);
+    let (volumes, mounts) = volumes::of_pod(making.app, role, whose);
+    let mut container =
+        Container { volume_mounts: Some(mounts), ..container(making, role, spark, &of_template) };
+    let security = security::of_container([
+        of_template.security_context.clone(),
+        role.shape.security_context.clone(),
+    ]);
+    container.security_context = Some(security);
+    let mut merged = of_template;
+    // These are ours alone, and not to be mixed with what a template says.
+    merged.command = None;
+    merged.args = None;
+    merged.env = None;
+    merged.merge_from(container);
+    base.containers.insert(0, merged);
+    base.containers.extend(role.shape.sidecars.iter().cloned());
+    base.volumes.get_or_insert_default().extend(volumes);
+    lay_over(&mut base, role);
+    Pod { metadata, spec: Some(base), status: None }
+}
+
+/// Takes the template's Spark container: the one with its name, else the first one, as Spark does.
+fn take_spark_container(template: &mut PodSpec, name: &str) -> Container {
+    let position = template.containers.iter().position(|container| container.name == name);
+    if template.containers.is_empty() {
+        return Container::default();
+    }
+    template.containers.remove(position.unwrap_or(0))
+}
+
+fn container(making: &Making<'_>, role: &Role, spark: Spark, template: &Container) -> Container {
+    let shape = &role.shape;
+    let mut env: Vec<EnvVar> = template.env.clone().unwrap_or_default();
+    let home = EnvVar { name: "HOME".to_owned(), value: Some("/tmp".to_owned()), value_from: None };
+    if !env.iter().chain(&shape.env).any(|variable| variable.name == "HOME") {
+        env.push(home);
+    }
+    for variable in shape.env.iter().chain(&spark.environment) {
+        // A later one takes the place of an earlier one, and stands where it may refer to others.
+        env.retain(|earlier| earlier.name != variable.name);
+        env.push(variable.clone());
+    }
+    let mut ports: Vec<ContainerPort> = shape
+        .ports
+        .iter()
+        .map(|port| ContainerPort {
+            name: Some(port.name.clone()),
+            container_port: port.container_port,
+            protocol: Some(port.protocol.clone()),
+            ..ContainerPort::default()
+        })
+        .collect();
+    if let Some((name, number)) = spark.port {
+        ports.push(ContainerPort {
+            name: Some(name.to_owned()),
+            container_port: number.into(),
+            protocol: Some("TCP".to_owned()),
+            ..ContainerPort::default()
+        });
+    }
+    Container {
+        name: spark.container.to_owned(),
+        image: role.image.clone().or_else(|| making.settings.image.clone()),
+        image_pull_policy: role.pull_policy.clone(),
+        // What the image runs at its start is the `firesteel` command.
+        args: Some(vec![spark.process.to_owned(), FROM_ENVIRONMENT.to_owned()]),
+        env: Some(env),
+        env_from: Some(shape.env_from.clone()).filter(|from| !from.is_empty()),
+        ports: Some(ports).filter(|ports| !ports.is_empty()),
+        resources: Some(resources(role)),
+        lifecycle: shape.lifecycle.clone(),
+        // What a process that failed said last is then in the pod's status.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        ..Container::default()
+    }
+}
+
+fn resources(role: &Role) -> ResourceRequirements {
+    let bytes = |size: model::ByteSize| Quantity(crd::Amount::bytes(size).to_string());
+    let mut requests = BTreeMap::from([
+        ("cpu".to_owned(), Quantity(role.cpu.request.to_string())),
+        ("memory".to_owned(), bytes(role.memory.request())),
+    ]);
+    let mut limits = BTreeMap::from([("memory".to_owned(), bytes(role.memory.limit))]);
+    if let Some(limit) = &role.cpu.limit {
+        limits.insert("cpu".to_owned(), Quantity(limit.to_string()));
+    }
+    if let Some(gpu) = &role.gpu {
+        requests.insert(gpu.name.clone(), Quantity(gpu.quantity.to_string()));
+        limits.insert(gpu.name.clone(), Quantity(gpu.quantity.to_string()));
+    }
+    ResourceRequirements { claims: None, limits: Some(limits), requests: Some(requests) }
+}
+
+/// Lays the manifest's fields about the pod over the template, and over both what only the operator decides.
+fn lay_over(spec: &mut PodSpec, role: &Role) {
+    let shape = &role.shape;
+    let given = [spec.security_context.take(), shape.pod_security_context.clone()];
+    spec.security_context = Some(security::of_pod(given));
+    spec.init_containers.get_or_insert_default().extend(shape.init_containers.iter().cloned());
+    spec.node_selector.get_or_insert_default().extend(shape.node_selector.clone());
+    spec.tolerations.get_or_insert_default().extend(shape.tolerations.iter().cloned());
+    spec.host_aliases.get_or_insert_default().extend(shape.host_aliases.iter().cloned());
+    let secrets = role.pull_secrets.iter();
+    let secrets = secrets.map(|name| LocalObjectReference { name: name.clone() });
+    spec.image_pull_secrets.get_or_insert_default().extend(secrets);
+    over(&mut spec.affinity, shape.affinity.as_ref());
+    over(&mut spec.scheduler_name, shape.scheduler_name.as_ref());
+    over(&mut spec.dns_config, shape.dns_config.as_ref());
+    over(&mut spec.runtime_class_name, shape.runtime_class_name.as_ref());
+    over(&mut spec.priority_class_name, shape.priority_class_name.as_ref());
+    over(&mut spec.service_account_name, shape.service_account.as_ref());
+    let grace = shape.termination_grace_period_seconds;
+    over(&mut spec.termination_grace_period_seconds, grace.as_ref());
+    if shape.share_process_namespace {
+        spec.share_process_namespace = Some(true);
+    }
+    if shape.host_network {
+        spec.host_network = Some(true);
+        spec.dns_policy = Some("ClusterFirstWithHostNet".to_owned());
+    }
+    spec.restart_policy = Some("Never".to_owned());
+    // User code runs here: it gets no credentials of Kubernetes.
+    spec.automount_service_account_token = Some(false);
+    // A variable for each service of the namespace would make the environment too large where there are thousands.
+    spec.enable_service_links = Some(false);
+    drop_empty(&mut spec.init_containers);
+    drop_empty(&mut spec.tolerations);
+    drop_empty(&mut spec.host_aliases);
+    drop_empty(&mut spec.image_pull_secrets);
+    if spec.node_selector.as_ref().is_some_and(BTreeMap::is_empty) {
+        spec.node_selector = None;
+    }
+}
+
+fn over<T: Clone>(place: &mut Option<T>, given: Option<&T>) {
+    if let Some(given) = given {
+        *place = Some(given.clone());
+    }
+}
+
+fn drop_empty<T>(list: &mut Option<Vec<T>>) {
+    if list.as_ref().is_some_and(Vec::is_empty) {
+        *list = None;
+    }
+}

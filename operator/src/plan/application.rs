@@ -1,0 +1,78 @@
+//! The resource, read once: its specification with all defaults or with all that is wrong, and its last status.
+
+use crate::names;
+use crate::objects;
+use crate::settings::Settings;
+use crate::submission::specification_hash;
+use crd::{FieldPath, Problem, SparkApplication, SparkApplicationStatus, Validated};
+use kube::ResourceExt;
+
+/// An application.
+#[derive(Debug, Clone)]
+pub struct Application {
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its uid.
+    pub uid: String,
+    /// Generation of its specification.
+    pub generation: i64,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// Whether it is to wait.
+    pub suspended: bool,
+    /// Version of Spark that its program was written for.
+    pub spark_version: String,
+    /// Hash of its specification.
+    pub specification: String,
+    /// What the specification means, or what is wrong with it.
+    pub valid: Result<Box<Validated>, Vec<Problem>>,
+    /// Fields that have no effect.
+    pub unsupported: Vec<FieldPath>,
+    /// What was known of it.
+    pub status: SparkApplicationStatus,
+}
+
+impl Application {
+    /// Reads a resource.
+    pub fn read(resource: &SparkApplication, settings: &Settings) -> Self {
+        let namespace = resource.namespace().unwrap_or_default();
+        let valid = crd::validate(&resource.spec, &namespace).map(Box::new);
+        let mut app = Self {
+            name: resource.name_any(),
+            uid: resource.uid().unwrap_or_default(),
+            generation: resource.metadata.generation.unwrap_or_default(),
+            deleting: resource.metadata.deletion_timestamp.is_some(),
+            suspended: resource.spec.suspend.unwrap_or(false),
+            spark_version: resource.spec.spark_version.clone(),
+            specification: specification_hash(&resource.spec),
+            valid: Err(Vec::new()),
+            unsupported: crd::unsupported(&resource.spec),
+            status: resource.status.clone().unwrap_or_default(),
+            namespace,
+        };
+        app.valid = valid.and_then(|valid| {
+            let problems = objects::problems(&app, &valid, settings);
+            if problems.is_empty() { Ok(valid) } else { Err(problems) }
+        });
+        app
+    }
+
+    /// What the specification means, if it is right.
+    pub fn validated(&self) -> Option<&Validated> {
+        self.valid.as_ref().ok().map(Box::as_ref)
+    }
+
+    /// Name of its driver's pod.
+    pub fn driver_name(&self) -> String {
+        let given = self.validated().and_then(|valid| valid.driver_pod_name.clone());
+        given.unwrap_or_else(|| names::driver_pod(&self.name))
+    }
+
+    /// What is wrong with it, in one line.
+    pub(super) fn problems(&self) -> Option<String> {
+        let problems = self.valid.as_ref().err()?;
+        Some(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    }
+}

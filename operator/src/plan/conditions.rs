@@ -1,0 +1,151 @@
+//! What holds of an application, as conditions: for `kubectl wait`, and for people who ask why.
+
+use super::Passing;
+use crate::observe::PodState;
+use crd::{ConditionType, State};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+/// Bytes that the message of a condition may have.
+const LONGEST_MESSAGE: usize = 32_768;
+
+impl Passing<'_> {
+    /// Brings the conditions to what the status says.
+    pub(super) fn conditions(&mut self) {
+        self.accepted();
+        self.driver_ready();
+        self.executors_ready();
+        let state = self.state();
+        let error = self.status.application_state.error_message.clone().unwrap_or_default();
+        let name = name_of(state);
+        self.set(ConditionType::Succeeded, state == State::Completed, name, "");
+        self.set(ConditionType::Failed, state == State::Failed, name, &error);
+        self.set(ConditionType::Suspended, state == State::Suspended, name, "");
+    }
+
+    fn accepted(&mut self) {
+        match self.app.problems() {
+            Some(problems) => self.set(ConditionType::Accepted, false, "Invalid", &problems),
+            None => self.set(ConditionType::Accepted, true, "Valid", ""),
+        }
+        let unsupported: Vec<_> = self.app.unsupported.iter().map(ToString::to_string).collect();
+        let type_ = ConditionType::UnsupportedField;
+        if unsupported.is_empty() {
+            self.status.conditions.retain(|condition| condition.type_ != type_.as_str());
+        } else {
+            let message = format!("without effect: {}", unsupported.join(", "));
+            self.set(type_, true, "NotServed", &message);
+        }
+    }
+
+    fn driver_ready(&mut self) {
+        let (ready, reason, message) = match self.driver().map(|driver| &driver.state) {
+            _ if self.seen.name_taken && self.status.driver_info.is_none() => {
+                let message = "a pod that is not of this application has the driver's name";
+                (false, "NameTaken".to_owned(), message.to_owned())
+            }
+            Some(PodState::Running) if self.is_live() => {
+                (true, "Running".to_owned(), String::new())
+            }
+            Some(PodState::Pending { trouble: Some(trouble) }) => {
+                (false, trouble.reason.clone(), trouble.message.clone())
+            }
+            Some(PodState::Pending { trouble: None }) => {
+                (false, "Pending".to_owned(), String::new())
+            }
+            Some(PodState::Unknown) => (false, "Unknown".to_owned(), String::new()),
+            Some(PodState::Ended(end)) => (false, end.reason.clone(), String::new()),
+            Some(PodState::Running) | None => (false, "NotThere".to_owned(), String::new()),
+        };
+        let troubled = matches!(
+            self.driver().map(|driver| &driver.state),
+            Some(PodState::Pending { trouble: Some(_) })
+        );
+        if troubled && !self.has(ConditionType::DriverReady, &reason) {
+            self.event(true, "SparkDriverPending", format!("{reason}: {message}"));
+        }
+        self.set(ConditionType::DriverReady, ready, &reason, &message);
+    }
+
+    fn executors_ready(&mut self) {
+        let counts = self.status.executors;
+        let trouble = self.seen.executors.values().find_map(|executor| match &executor.pod.state {
+            PodState::Pending { trouble: Some(trouble) } if self.is_current(&executor.pod) => {
+                Some((executor.pod.name.clone(), trouble.clone()))
+            }
+            _ => None,
+        });
+        let ready = counts.desired > 0 && counts.running >= counts.desired;
+        match trouble {
+            Some((pod, trouble)) => {
+                let message = format!("{pod}: {}", trouble.message);
+                if !self.has(ConditionType::ExecutorsReady, &trouble.reason) {
+                    let message = format!("{pod}: {}: {}", trouble.reason, trouble.message);
+                    self.event(true, "SparkExecutorPending", message);
+                }
+                self.set(ConditionType::ExecutorsReady, ready, &trouble.reason, &message);
+            }
+            None if counts.desired == 0 => {
+                self.set(ConditionType::ExecutorsReady, false, "NoneWanted", "");
+            }
+            None => {
+                let message = format!("{} of {} run", counts.running, counts.desired);
+                let reason = if ready { "AllRunning" } else { "Missing" };
+                self.set(ConditionType::ExecutorsReady, ready, reason, &message);
+            }
+        }
+    }
+
+    fn has(&self, type_: ConditionType, reason: &str) -> bool {
+        let conditions = self.status.conditions.iter();
+        conditions
+            .filter(|known| known.type_ == type_.as_str())
+            .any(|known| known.reason == word(reason))
+    }
+
+    /// Sets a condition.
+    fn set(&mut self, type_: ConditionType, holds: bool, reason: &str, message: &str) {
+        let status = if holds { "True" } else { "False" };
+        let mut cut = message.len().min(LONGEST_MESSAGE);
+        while !message.is_char_boundary(cut) {
+            cut -= 1;
+        }
+        let condition = Condition {
+            type_: type_.as_str().to_owned(),
+            status: status.to_owned(),
+            reason: word(reason),
+            message: message[..cut].to_owned(),
+            observed_generation: Some(self.app.generation),
+            last_transition_time: Time(self.with.now),
+        };
+        self.status.set_condition(condition);
+    }
+}
+
+/// A reason as conditions may have it: letters and digits, a letter in front.
+fn word(reason: &str) -> String {
+    let kept: String = reason.chars().filter(char::is_ascii_alphanumeric).collect();
+    if kept.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        kept
+    } else {
+        format!("Reason{kept}")
+    }
+}
+
+fn name_of(state: State) -> &'static str {
+    match state {
+        State::New => "New",
+        State::Submitted => "Submitted",
+        State::Running => "Running",
+        State::Completed => "Completed",
+        State::Failed => "Failed",
+        State::SubmissionFailed => "SubmissionFailed",
+        State::PendingRerun => "PendingRerun",
+        State::Invalidating => "Invalidating",
+        State::Succeeding => "Succeeding",
+        State::Failing => "Failing",
+        State::Suspending => "Suspending",
+        State::Suspended => "Suspended",
+        State::Resuming => "Resuming",
+        State::Unknown => "Unknown",
+    }
+}

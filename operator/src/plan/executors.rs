@@ -1,0 +1,248 @@
+//! Executors: as many as the driver wishes within the manifest's bounds, each number once, and the end of each told to the driver and
+//! written down before its pod goes.
+
+use super::{Change, Object, Passing};
+use crate::objects::{self, Making, NewExecutor};
+use crate::observe::{Attached, End, ExecutorFacts, PodState, View};
+use crd::Failure;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// What a driver is told of an executor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// Its pod is being made.
+    Starting,
+    /// It runs.
+    Running,
+    /// It will end soon.
+    Leaving {
+        /// Why.
+        reason: String,
+    },
+    /// It ended.
+    Ended {
+        /// How.
+        end: End,
+        /// Volumes that nobody mounts again.
+        lost_volumes: Vec<String>,
+    },
+}
+
+impl Passing<'_> {
+    /// Brings the executors to what the driver wishes.
+    pub(super) fn executors(&mut self) {
+        let live = self.is_live();
+        let attached = self.seen.attached.clone().filter(|attached| {
+            live && Some(&attached.submission) == self.status.submission_id.as_ref()
+        });
+        let is_over = !live || attached.as_ref().is_some_and(|attached| attached.ended.is_some());
+        let released = attached.as_ref().and_then(|attached| attached.wish.as_ref());
+        let released = released.map(|wish| wish.release.clone()).unwrap_or_default();
+        let mut facts = BTreeMap::new();
+        for (id, executor) in &self.seen.executors {
+            if executor.inactive {
+                continue;
+            }
+            let of_run = live && self.is_current(&executor.pod);
+            let wanted = of_run && !is_over && !released.contains(id);
+            if of_run && let Some(fact) = self.fact(*id, executor, &released) {
+                facts.insert(*id, fact);
+            }
+            match executor.pod.end() {
+                Some(end) if wanted => self.write_down(&executor.pod.name, end),
+                Some(_) => self.retire(executor),
+                None if wanted && !executor.pod.is_ending() => {}
+                None => {
+                    if !executor.pod.is_ending() {
+                        self.status.executors.completed += 1;
+                    }
+                    self.remove(&executor.pod);
+                }
+            }
+        }
+        if let Some(attached) = &attached {
+            if !is_over {
+                self.vanished(attached, &released, &mut facts);
+                self.grant(attached, &released, &facts);
+            }
+            self.pass.tell = Some(facts);
+        }
+        self.count();
+    }
+
+    /// What the driver is told of it. Of one whose end it has seen it is told no more.
+    fn fact(&self, id: u64, executor: &ExecutorFacts, released: &BTreeSet<u64>) -> Option<Fact> {
+        Some(match &executor.pod.state {
+            PodState::Ended(_) if released.contains(&id) => return None,
+            PodState::Ended(end) => {
+                Fact::Ended { end: end.clone(), lost_volumes: self.lost_volumes(id, executor.slot) }
+            }
+            PodState::Pending { .. } | PodState::Running | PodState::Unknown
+                if executor.pod.is_ending() =>
+            {
+                Fact::Leaving { reason: "its pod is being deleted".to_owned() }
+            }
+            PodState::Pending { .. } => Fact::Starting,
+            PodState::Running | PodState::Unknown => Fact::Running,
+        })
+    }
+
+    fn lost_volumes(&self, id: u64, slot: u32) -> Vec<String> {
+        let valid = self.app.validated();
+        valid
+            .and_then(|valid| objects::lost_volume(self.app, &valid.executor, id, slot))
+            .into_iter()
+            .collect()
+    }
+
+    /// Writes an end down, once. Those that ended well are counted when they are retired.
+    fn write_down(&mut self, name: &str, end: &End) {
+        if end.is_success() || self.is_written_down(name) {
+            return;
+        }
+        self.status.executors.failed += 1;
+        self.event(true, "SparkExecutorFailed", format!("executor {name}: {}", end.reason));
+        self.status.record(Failure {
+            name: name.to_owned(),
+            attempt: self.status.execution_attempts,
+            exit_code: end.exit_code,
+            reason: end.reason.clone(),
+            message: end.message.clone(),
+            time: Some(Time(self.with.now)),
+        });
+    }
+
+    fn is_written_down(&self, name: &str) -> bool {
+        let attempt = self.status.execution_attempts;
+        self.status.failures.iter().any(|known| known.name == name && known.attempt == attempt)
+    }
+
+    /// Its end is known to all who need to know: the pod goes, or is kept for people to look at.
+    fn retire(&mut self, executor: &ExecutorFacts) {
+        let pod = &executor.pod;
+        if !self.is_written_down(&pod.name) {
+            self.status.executors.completed += 1;
+        }
+        let keep = self.app.validated().is_some_and(|valid| !valid.delete_ended_executors);
+        if keep && !pod.is_ending() {
+            let (name, uid) = (pod.name.clone(), pod.uid.clone());
+            self.pass.changes.push(Change::Retire { name, uid });
+        } else {
+            self.remove(pod);
+        }
+    }
+
+    /// Executors that the driver knows and that have no pod: somebody deleted it.
+    fn vanished(
+        &mut self,
+        attached: &Attached,
+        released: &BTreeSet<u64>,
+        facts: &mut BTreeMap<u64, Fact>,
+    ) {
+        let alive = attached.executors.iter().filter(|(_, alive)| **alive).map(|(id, _)| *id);
+        let missing: BTreeSet<u64> = attached
+            .told
+            .iter()
+            .copied()
+            .chain(alive)
+            .filter(|id| !released.contains(id) && !self.seen.executors.contains_key(id))
+            .collect();
+        if !missing.is_empty() && self.seen.view == View::Cached {
+            // A watch may be late with a pod that was just made. Until it is sure, they are as they were.
+            self.pass.look = true;
+            facts.extend(missing.into_iter().map(|id| (id, Fact::Starting)));
+            return;
+        }
+        for id in missing {
+            let end = End::deleted();
+            self.write_down(&crate::names::executor_pod(&self.app.name, id), &end);
+            // Without its pod its slot is not known; what it had for itself alone does not depend on it.
+            let lost_volumes = self.lost_volumes(id, 0);
+            facts.insert(id, Fact::Ended { end, lost_volumes });
+        }
+    }
+
+    /// Makes the executors that are missing.
+    fn grant(
+        &mut self,
+        attached: &Attached,
+        released: &BTreeSet<u64>,
+        facts: &BTreeMap<u64, Fact>,
+    ) {
+        let (Some(wish), Some(valid)) = (&attached.wish, self.app.validated()) else { return };
+        let desired = wish.executors.clamp(valid.executors.min, valid.executors.max);
+        self.status.executors.desired = i32::try_from(desired).unwrap_or(i32::MAX);
+        let driver = self.driver().filter(|driver| !driver.is_ending());
+        let Some(address) = driver.and_then(|driver| driver.address.clone()) else { return };
+        let Some(submission) = self.submission() else { return };
+        if submission.specification != self.app.specification {
+            return;
+        }
+        let staying = facts
+            .iter()
+            .filter(|(id, fact)| {
+                matches!(fact, Fact::Starting | Fact::Running) && !released.contains(id)
+            })
+            .count();
+        let missing = usize::try_from(desired).unwrap_or(usize::MAX).saturating_sub(staying);
+        let batch = missing.min(self.with.settings.executors_per_pass);
+        if batch < missing {
+            self.again(Duration::from_millis(100));
+        }
+        let first = self.next_number(attached);
+        let mut slots = self.free_slots();
+        let settings = self.with.settings;
+        let making = Making { app: self.app, valid, settings, submission: &submission };
+        let mut claims = BTreeSet::new();
+        for id in (first..).take(batch) {
+            let slot = slots.next().unwrap_or_default();
+            for claim in objects::executor_claims(&making, slot) {
+                let name = claim.name_any();
+                if !self.seen.claims.contains(&name) && claims.insert(name) {
+                    self.create(Object::Claim(Box::new(claim)));
+                }
+            }
+            let executor = NewExecutor { id, slot, driver: &address };
+            let pod = objects::executor_pod(&making, &executor);
+            self.create(Object::Pod(Box::new(pod)));
+        }
+    }
+
+    /// A number that no executor had. The counts in the status are a bound for pods that are deleted and forgotten: each was counted.
+    fn next_number(&self, attached: &Attached) -> u64 {
+        let seen = self.seen.executors.keys().chain(attached.executors.keys());
+        let seen = seen.chain(&attached.told).max().map_or(0, |id| id + 1);
+        let counts = &self.status.executors;
+        let counted = i64::from(counts.completed) + i64::from(counts.failed);
+        seen.max(u64::try_from(counted).unwrap_or(0))
+    }
+
+    /// Slots whose claims no pod mounts or may still mount, the lowest first.
+    fn free_slots(&self) -> impl Iterator<Item = u32> + use<> {
+        let pods = self.seen.executors.values();
+        let mounted = pods.filter(|executor| executor.pod.end().is_none());
+        let taken: BTreeSet<u32> = mounted.map(|executor| executor.slot).collect();
+        (0..).filter(move |slot| !taken.contains(slot))
+    }
+
+    /// Counts those of this run by what they do.
+    fn count(&mut self) {
+        let living: Vec<_> = self
+            .seen
+            .executors
+            .values()
+            .filter(|executor| self.is_current(&executor.pod) && executor.is_living())
+            .collect();
+        let running = living.iter().filter(|one| one.pod.state == PodState::Running).count();
+        let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+        let pending = number(living.len() - running);
+        let counts = &mut self.status.executors;
+        (counts.pending, counts.running) = (pending, number(running));
+        if !self.is_live() {
+            self.status.executors.desired = 0;
+        }
+    }
+}

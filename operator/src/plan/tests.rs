@@ -1,0 +1,649 @@
+//! What follows from what is seen: a script of passes, each over what the one before wrote.
+
+use super::*;
+use crate::names;
+use crate::observe::{Attached, End, ExecutorFacts, PodState, Refused, Trouble, View, Wish};
+use crd::SparkApplication;
+use serde_json::{Value, json};
+
+/// An application, its children as they are seen, and the time.
+struct Scene {
+    resource: SparkApplication,
+    seen: Observed,
+    seconds: i64,
+    settings: Settings,
+}
+
+fn scene(spec: Value) -> Scene {
+    let mut whole = json!({
+        "type": "Python", "sparkVersion": "4.2.0", "mainApplicationFile": "local:///a.py", "image": "i",
+        "driver": {}, "executor": { "instances": 2 },
+    });
+    for (name, value) in spec.as_object().unwrap() {
+        whole[name] = value.clone();
+    }
+    let resource = serde_json::from_value(json!({
+        "apiVersion": "firesteel.dev/v1beta2", "kind": "SparkApplication",
+        "metadata": { "name": "pi", "namespace": "jobs", "uid": "12-34", "generation": 1 },
+        "spec": whole,
+    }))
+    .unwrap();
+    Scene { resource, seen: Observed::default(), seconds: 1_000_000, settings: Settings::default() }
+}
+
+fn end(exit_code: i32, reason: &str) -> End {
+    End { exit_code: Some(exit_code), reason: reason.into(), message: "last line".into() }
+}
+
+impl Scene {
+    /// Takes a pass, live if it asks for that, and keeps the status.
+    fn pass(&mut self) -> Pass {
+        self.seen.view = View::Cached;
+        let mut pass = self.try_pass();
+        if pass.look {
+            self.seen.view = View::Live;
+            pass = self.try_pass();
+        }
+        self.resource.status = Some(pass.status.clone());
+        pass
+    }
+
+    fn try_pass(&self) -> Pass {
+        let app = Application::read(&self.resource, &self.settings);
+        let now = Timestamp::from_second(self.seconds).unwrap();
+        let with = Circumstances { settings: &self.settings, now, fresh_token: "fresh" };
+        pass(&app, &self.seen, with)
+    }
+
+    fn status(&self) -> SparkApplicationStatus {
+        self.resource.status.clone().unwrap_or_default()
+    }
+
+    fn state(&self) -> State {
+        self.status().application_state.state
+    }
+
+    fn submission(&self) -> String {
+        self.status().submission_id.unwrap()
+    }
+
+    fn pod(&self, name: &str, state: PodState) -> PodFacts {
+        PodFacts {
+            name: name.into(),
+            uid: format!("uid-{name}"),
+            submission: self.submission(),
+            address: Some("10.0.0.9".into()),
+            ends_by: None,
+            state,
+        }
+    }
+
+    fn driver(&mut self, state: PodState) {
+        self.seen.drivers = vec![self.pod("pi-driver", state)];
+    }
+
+    fn executor(&mut self, id: u64, state: PodState) {
+        let pod = self.pod(&names::executor_pod("pi", id), state);
+        let slot = u32::try_from(id).unwrap();
+        self.seen.executors.insert(id, ExecutorFacts { pod, slot, inactive: false });
+    }
+
+    fn wish(&mut self, executors: u32, release: &[u64]) {
+        let wish = Wish { executors, release: release.iter().copied().collect() };
+        let submission = self.submission();
+        let attached = self.seen.attached.get_or_insert_with(Attached::default);
+        attached.submission = submission;
+        attached.wish = Some(wish);
+    }
+
+    fn gone(&mut self) {
+        self.seen.drivers.clear();
+        self.seen.executors.clear();
+        self.seen.attached = None;
+    }
+
+    fn edit(&mut self, change: impl FnOnce(&mut crd::SparkApplicationSpec)) {
+        change(&mut self.resource.spec);
+        *self.resource.metadata.generation.as_mut().unwrap() += 1;
+    }
+
+    /// To a driver that runs.
+    fn running(spec: Value) -> Self {
+        let mut scene = scene(spec);
+        scene.pass();
+        scene.seen.token = true;
+        scene.driver(PodState::Running);
+        scene.pass();
+        assert_eq!(scene.state(), State::Running);
+        scene
+    }
+}
+
+/// Changes in few words.
+fn short(pass: &Pass) -> Vec<String> {
+    let words = |change: &Change| match change {
+        Change::Create(object) => match object {
+            Object::Secret(secret) => format!("+secret {}", secret.metadata.name.clone().unwrap()),
+            Object::Claim(claim) => format!("+claim {}", claim.metadata.name.clone().unwrap()),
+            Object::Pod(pod) => format!("+{}", pod.metadata.name.clone().unwrap()),
+        },
+        Change::DeletePod { name, how: Ending::Graceful, .. } => format!("-{name}"),
+        Change::DeletePod { name, how: Ending::Forced, .. } => format!("!{name}"),
+        Change::Retire { name, .. } => format!("~{name}"),
+        Change::DeleteApplication => "-application".into(),
+    };
+    pass.changes.iter().map(words).collect()
+}
+
+fn condition(status: &SparkApplicationStatus, type_: &str) -> (String, String) {
+    let found = status.conditions.iter().find(|known| known.type_ == type_).unwrap();
+    (found.status.clone(), found.reason.clone())
+}
+
+#[test]
+fn a_program_that_ends_well_goes_from_new_to_completed() {
+    let mut scene = scene(json!({}));
+    let pass = scene.pass();
+    assert_eq!(short(&pass), ["+secret pi-token", "+pi-driver"]);
+    assert_eq!(scene.state(), State::Submitted);
+    let status = scene.status();
+    assert!(status.submission_id.as_ref().unwrap().ends_with("-1"));
+    assert_eq!((status.submission_attempts, status.execution_attempts), (1, 0));
+    // Stopped before the driver was made, the next operator makes it, of the same submission.
+    let again = scene.pass();
+    assert_eq!(short(&again), short(&pass));
+    assert_eq!(again.status, pass.status);
+
+    scene.seen.token = true;
+    scene.driver(PodState::Pending { trouble: None });
+    assert!(short(&scene.pass()).is_empty());
+    assert_eq!((scene.state(), scene.status().execution_attempts), (State::Submitted, 1));
+    scene.driver(PodState::Running);
+    scene.pass();
+    assert_eq!((scene.state(), scene.status().execution_attempts), (State::Running, 1));
+    assert_eq!(condition(&scene.status(), "DriverReady"), ("True".into(), "Running".into()));
+
+    scene.driver(PodState::Ended(end(0, "Completed")));
+    let pass = scene.pass();
+    assert_eq!(scene.state(), State::Completed);
+    // The pod stays, for its log.
+    assert!(short(&pass).is_empty());
+    assert_eq!(condition(&scene.status(), "Succeeded"), ("True".into(), "Completed".into()));
+    let reasons: Vec<_> = pass.events.iter().map(|event| event.reason.as_str()).collect();
+    assert_eq!(reasons, ["SparkDriverCompleted", "SparkApplicationCompleted"]);
+    // And so it stays, whatever becomes of the pod.
+    scene.gone();
+    assert!(short(&scene.pass()).is_empty());
+    assert_eq!(scene.state(), State::Completed);
+}
+
+#[test]
+fn a_program_that_fails_runs_again_as_often_as_the_policy_says() {
+    let mut scene = scene(json!({ "restartPolicy": {
+        "type": "OnFailure", "onFailureRetries": 2, "onFailureRetryInterval": 10,
+    } }));
+    for run in 1..=3 {
+        scene.pass();
+        assert_eq!(scene.state(), State::Submitted, "{run}");
+        assert!(scene.submission().ends_with(&format!("-{run}")));
+        scene.driver(PodState::Running);
+        scene.pass();
+        scene.driver(PodState::Ended(end(3, "Error")));
+        let pass = scene.pass();
+        let status = scene.status();
+        assert_eq!(status.execution_attempts, run);
+        assert_eq!(status.submission_attempts, 1);
+        let failure = status.failures.back().unwrap();
+        assert_eq!(
+            (failure.exit_code, failure.attempt, failure.message.as_str()),
+            (Some(3), run, "last line")
+        );
+        let error = status.application_state.error_message.unwrap();
+        assert_eq!(error, "the driver ended with exit code 3 (Error): last line");
+        if run == 3 {
+            assert_eq!(scene.state(), State::Failed);
+            assert_eq!(condition(&scene.status(), "Failed"), ("True".into(), "Failed".into()));
+            continue;
+        }
+        // It waits longer every time, and the driver that failed stays until then, for its log.
+        let wait = 10 * u64::try_from(run).unwrap();
+        assert_eq!((scene.state(), pass.again), (State::Failing, Some(Duration::from_secs(wait))));
+        assert!(short(&pass).is_empty());
+        scene.seconds += i64::try_from(wait).unwrap();
+        let pass = scene.pass();
+        assert_eq!(
+            (scene.state(), short(&pass)),
+            (State::PendingRerun, vec!["-pi-driver".to_owned()])
+        );
+        scene.gone();
+    }
+}
+
+#[test]
+fn a_program_is_run_again_only_when_nothing_is_left_and_that_is_certain() {
+    let mut scene = Scene::running(json!({ "restartPolicy": { "type": "Always" } }));
+    scene.executor(0, PodState::Running);
+    scene.driver(PodState::Ended(end(0, "Completed")));
+    scene.pass();
+    assert_eq!(scene.state(), State::PendingRerun);
+    scene.seen.drivers.clear();
+    scene.pass();
+    assert_eq!(scene.state(), State::PendingRerun, "an executor is left");
+    scene.seen.executors.clear();
+    // A watch that shows nothing is not enough.
+    scene.seen.view = View::Cached;
+    let hasty = scene.try_pass();
+    assert!(hasty.look && hasty.changes.is_empty());
+    scene.pass();
+    assert_eq!(scene.state(), State::Submitted);
+    assert!(scene.submission().ends_with("-2"));
+}
+
+#[test]
+fn a_lost_driver_is_believed_only_after_a_look() {
+    let mut scene = Scene::running(json!({}));
+    scene.seen.drivers.clear();
+    scene.seen.view = View::Cached;
+    let pass = scene.try_pass();
+    assert!(
+        pass.look
+            && pass.changes.is_empty()
+            && pass.status.application_state.state == State::Running
+    );
+    scene.pass();
+    assert_eq!(scene.state(), State::Failed);
+    let failure = scene.status().failures.back().cloned().unwrap();
+    assert_eq!((failure.name.as_str(), failure.reason.as_str()), ("pi-driver", "Deleted"));
+}
+
+#[test]
+fn the_last_word_of_a_driver_counts_if_its_pod_is_gone() {
+    let mut scene = Scene::running(json!({}));
+    scene.wish(0, &[]);
+    scene.seen.attached.as_mut().unwrap().ended = Some(end(0, "Completed"));
+    scene.seen.drivers.clear();
+    scene.pass();
+    assert_eq!(scene.state(), State::Completed);
+}
+
+#[test]
+fn a_driver_that_cannot_start_is_reported_and_not_failed() {
+    let mut scene = scene(json!({}));
+    scene.pass();
+    let trouble = Trouble { reason: "ErrImagePull".into(), message: "no such image".into() };
+    scene.driver(PodState::Pending { trouble: Some(trouble) });
+    let pass = scene.pass();
+    assert_eq!(scene.state(), State::Submitted);
+    assert_eq!(condition(&scene.status(), "DriverReady"), ("False".into(), "ErrImagePull".into()));
+    assert_eq!(pass.events[0].reason, "SparkDriverPending");
+    // Said once.
+    assert!(scene.pass().events.is_empty());
+}
+
+#[test]
+fn a_driver_that_cannot_be_made_is_a_failed_submission() {
+    let mut scene = scene(json!({ "restartPolicy": {
+        "type": "OnFailure", "onSubmissionFailureRetries": 1, "onSubmissionFailureRetryInterval": 5,
+    } }));
+    scene.pass();
+    let refuse = |scene: &mut Scene| {
+        let submission = scene.submission();
+        scene.seen.refused = Some(Refused { submission, message: "no service account".into() });
+        scene.pass()
+    };
+    let pass = refuse(&mut scene);
+    assert_eq!(
+        (scene.state(), pass.again),
+        (State::SubmissionFailed, Some(Duration::from_secs(5)))
+    );
+    assert_eq!(
+        scene.status().application_state.error_message.as_deref(),
+        Some("no service account")
+    );
+    scene.seconds += 5;
+    scene.pass();
+    let status = scene.status();
+    assert_eq!(
+        (scene.state(), status.submission_attempts, status.execution_attempts),
+        (State::Submitted, 2, 0)
+    );
+    refuse(&mut scene);
+    assert_eq!(scene.state(), State::Failed);
+}
+
+#[test]
+fn what_is_wrong_is_said_and_runs_once_it_is_right() {
+    let mut scene = scene(json!({ "mainApplicationFile": "s3://bucket/a.py" }));
+    assert!(short(&scene.pass()).is_empty());
+    assert_eq!(scene.state(), State::Failed);
+    assert_eq!(condition(&scene.status(), "Accepted"), ("False".into(), "Invalid".into()));
+    let error = scene.status().application_state.error_message.unwrap();
+    assert!(error.starts_with("spec.mainApplicationFile: "), "{error}");
+    scene.edit(|spec| spec.main_application_file = Some("local:///a.py".into()));
+    scene.pass();
+    assert_eq!(scene.state(), State::Submitted);
+    assert_eq!(condition(&scene.status(), "Accepted"), ("True".into(), "Valid".into()));
+    assert_eq!(scene.status().observed_generation, Some(2));
+}
+
+#[test]
+fn a_changed_specification_runs_anew() {
+    let mut scene = Scene::running(json!({}));
+    scene.executor(0, PodState::Running);
+    // These two are about the application as a whole.
+    scene.edit(|spec| spec.time_to_live_seconds = Some(60));
+    assert!(short(&scene.pass()).is_empty());
+    assert_eq!((scene.state(), scene.status().observed_generation), (State::Running, Some(2)));
+
+    scene.edit(|spec| spec.arguments = vec!["other".into()]);
+    let pass = scene.pass();
+    assert_eq!(scene.state(), State::Invalidating);
+    assert_eq!(short(&pass), ["-pi-driver", "-pi-exec-0"]);
+    scene.gone();
+    let pass = scene.pass();
+    assert_eq!((scene.state(), short(&pass)), (State::Submitted, vec!["+pi-driver".to_owned()]));
+    assert_eq!(scene.status().execution_attempts, 0);
+
+    // An operator that reads specifications differently starts nothing again.
+    let mut scene = Scene::running(json!({}));
+    let status = scene.resource.status.as_mut().unwrap();
+    status.submission_id = Some("ffffffffffffffff-1".into());
+    scene.seen.drivers[0].submission = "ffffffffffffffff-1".into();
+    scene.pass();
+    assert_eq!(scene.state(), State::Running);
+}
+
+#[test]
+fn an_ended_application_runs_again_only_if_it_is_changed() {
+    for exit_code in [0, 1] {
+        let mut scene = Scene::running(json!({}));
+        scene.driver(PodState::Ended(end(exit_code, "x")));
+        scene.pass();
+        assert!(scene.state().is_final());
+        scene.edit(|spec| spec.suspend = Some(true));
+        scene.edit(|spec| spec.suspend = None);
+        scene.pass();
+        assert!(scene.state().is_final());
+        scene.edit(|spec| spec.arguments = vec!["other".into()]);
+        assert_eq!(short(&scene.pass()), ["-pi-driver"]);
+        assert_eq!(scene.state(), State::Invalidating);
+    }
+}
+
+#[test]
+fn an_application_is_suspended_and_resumed() {
+    let mut scene = Scene::running(json!({}));
+    scene.executor(0, PodState::Running);
+    scene.edit(|spec| spec.suspend = Some(true));
+    assert_eq!(short(&scene.pass()), ["-pi-driver", "-pi-exec-0"]);
+    assert_eq!(scene.state(), State::Suspending);
+    scene.gone();
+    scene.pass();
+    assert_eq!(scene.state(), State::Suspended);
+    assert_eq!(condition(&scene.status(), "Suspended"), ("True".into(), "Suspended".into()));
+    scene.edit(|spec| spec.suspend = Some(false));
+    assert_eq!(short(&scene.pass()), ["+pi-driver"]);
+    let status = scene.status();
+    assert_eq!((scene.state(), status.execution_attempts), (State::Submitted, 0));
+    assert!(scene.submission().ends_with("-2"));
+
+    // One that ended before it could be suspended has ended.
+    let mut scene = Scene::running(json!({}));
+    scene.edit(|spec| spec.suspend = Some(true));
+    scene.driver(PodState::Ended(end(0, "Completed")));
+    scene.pass();
+    assert_eq!(scene.state(), State::Completed);
+
+    let mut scene = self::scene(json!({ "suspend": true }));
+    assert!(short(&scene.pass()).is_empty());
+    assert_eq!(scene.state(), State::Suspended);
+}
+
+#[test]
+fn an_application_is_deleted_when_its_time_is_over() {
+    let mut scene = Scene::running(json!({ "timeToLiveSeconds": 30 }));
+    scene.driver(PodState::Ended(end(0, "Completed")));
+    let pass = scene.pass();
+    assert_eq!(pass.again, Some(Duration::from_secs(30)));
+    scene.seconds += 30;
+    assert_eq!(short(&scene.pass()), ["-application"]);
+}
+
+#[test]
+fn of_an_application_that_is_deleted_nothing_is_made() {
+    for mut scene in [scene(json!({})), Scene::running(json!({}))] {
+        let now = Timestamp::from_second(scene.seconds).unwrap();
+        scene.resource.metadata.deletion_timestamp =
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now));
+        scene.gone();
+        let before = scene.status();
+        let pass = scene.pass();
+        assert!(pass.changes.is_empty() && pass.events.is_empty() && pass.status == before);
+    }
+}
+
+#[test]
+fn a_pod_of_somebody_else_is_left_alone() {
+    let mut scene = scene(json!({}));
+    scene.seen.name_taken = true;
+    assert!(short(&scene.pass()).is_empty());
+    assert_eq!(scene.state(), State::New);
+    assert_eq!(condition(&scene.status(), "DriverReady"), ("False".into(), "NameTaken".into()));
+}
+
+#[test]
+fn a_driver_of_another_submission_is_removed_before_the_next_is_made() {
+    let mut scene = scene(json!({}));
+    scene.pass();
+    scene.driver(PodState::Running);
+    scene.seen.drivers[0].submission = "ffffffffffffffff-9".into();
+    assert_eq!(short(&scene.pass()), ["-pi-driver"]);
+    assert_eq!(scene.state(), State::Submitted);
+    scene.seen.drivers.clear();
+    assert_eq!(short(&scene.pass()), ["+secret pi-token", "+pi-driver"]);
+}
+
+#[test]
+fn executors_are_as_many_as_the_driver_wishes_within_the_bounds() {
+    let dynamic = json!({ "dynamicAllocation": { "enabled": true, "minExecutors": 1, "maxExecutors": 3 }, "executor": {} });
+    let cases = [
+        // specification, wished, there already, changes
+        (json!({}), 2, vec![], vec!["+pi-exec-0", "+pi-exec-1"]),
+        (json!({}), 2, vec![0, 1], vec![]),
+        (json!({}), 9, vec![0], vec!["+pi-exec-1"]),
+        (dynamic.clone(), 0, vec![], vec!["+pi-exec-0"]),
+        (dynamic.clone(), 9, vec![4], vec!["+pi-exec-5", "+pi-exec-6"]),
+        // Which of those that are too many should go is for the driver to say.
+        (dynamic, 1, vec![0, 1, 2], vec![]),
+    ];
+    for (spec, wished, there, expected) in cases {
+        let mut scene = Scene::running(spec.clone());
+        for id in there {
+            scene.executor(id, PodState::Running);
+        }
+        assert!(short(&scene.pass()).is_empty(), "nothing before the driver says so");
+        scene.wish(wished, &[]);
+        assert_eq!(short(&scene.pass()), expected, "{spec} {wished}");
+    }
+}
+
+#[test]
+fn an_executor_that_ended_is_told_written_down_and_replaced() {
+    let mut scene = Scene::running(json!({}));
+    scene.executor(0, PodState::Running);
+    scene.executor(1, PodState::Ended(end(137, "OOMKilled")));
+    scene.wish(2, &[]);
+    let pass = scene.pass();
+    assert_eq!(short(&pass), ["+pi-exec-2"]);
+    let facts = pass.tell.unwrap();
+    assert_eq!(facts[&0], Fact::Running);
+    let lost_volumes = vec!["executor-1".to_owned()];
+    assert_eq!(facts[&1], Fact::Ended { end: end(137, "OOMKilled"), lost_volumes });
+    let status = scene.status();
+    assert_eq!((status.executors.failed, status.failures.len()), (1, 1));
+    assert_eq!(status.failures[0].reason, "OOMKilled");
+    scene.executor(2, PodState::Pending { trouble: None });
+    // Written down once, and its pod goes when the driver has seen its end.
+    assert!(short(&scene.pass()).is_empty());
+    assert_eq!(scene.status().executors.failed, 1);
+    scene.wish(2, &[1]);
+    let pass = scene.pass();
+    assert_eq!(short(&pass), ["-pi-exec-1"]);
+    assert!(!pass.tell.unwrap().contains_key(&1));
+    assert_eq!((scene.status().executors.running, scene.status().executors.pending), (1, 1));
+}
+
+#[test]
+fn an_ended_executor_is_kept_if_the_manifest_says_so() {
+    let mut scene =
+        Scene::running(json!({ "executor": { "instances": 1, "deleteOnTermination": false } }));
+    scene.executor(0, PodState::Ended(end(1, "Error")));
+    scene.wish(1, &[0]);
+    assert_eq!(short(&scene.pass()), ["~pi-exec-0", "+pi-exec-1"]);
+    scene.seen.executors.get_mut(&0).unwrap().inactive = true;
+    scene.executor(1, PodState::Running);
+    assert!(short(&scene.pass()).is_empty());
+    // It does not keep the program from running again.
+    scene.driver(PodState::Ended(end(0, "Completed")));
+    assert_eq!(short(&scene.pass()), ["-pi-exec-1"]);
+}
+
+#[test]
+fn an_executor_that_the_driver_lets_go_is_removed() {
+    let mut scene = Scene::running(json!({}));
+    scene.executor(0, PodState::Running);
+    scene.executor(1, PodState::Running);
+    scene.wish(2, &[1]);
+    let pass = scene.pass();
+    assert_eq!(short(&pass), ["-pi-exec-1", "+pi-exec-2"]);
+    scene.seen.executors.get_mut(&1).unwrap().pod.ends_by =
+        Timestamp::from_second(scene.seconds + 30).ok();
+    scene.executor(2, PodState::Running);
+    let pass = scene.pass();
+    assert!(short(&pass).is_empty());
+    assert!(matches!(pass.tell.unwrap()[&1], Fact::Leaving { .. }));
+}
+
+#[test]
+fn an_executor_whose_pod_was_deleted_is_told_and_replaced() {
+    let mut scene = Scene::running(json!({}));
+    scene.executor(0, PodState::Running);
+    scene.wish(2, &[]);
+    scene.seen.attached.as_mut().unwrap().told = [0, 1].into();
+    scene.seen.view = View::Cached;
+    let hasty = scene.try_pass();
+    assert!(hasty.look, "a watch may be late");
+    let pass = scene.pass();
+    assert_eq!(short(&pass), ["+pi-exec-2"]);
+    assert!(matches!(&pass.tell.unwrap()[&1], Fact::Ended { end, .. } if end.reason == "Deleted"));
+    assert_eq!(scene.status().failures[0].name, "pi-exec-1");
+}
+
+#[test]
+fn numbers_of_executors_are_never_given_twice() {
+    let mut scene = Scene::running(json!({ "executor": { "instances": 1 } }));
+    let mut given = std::collections::BTreeSet::new();
+    for _ in 0..20 {
+        scene.seen.attached = None;
+        scene.wish(1, &[]);
+        let made = short(&scene.pass());
+        assert_eq!(made.len(), 1);
+        assert!(given.insert(made[0].clone()), "{made:?} of {given:?}");
+        let id = made[0].rsplit('-').next().unwrap().parse().unwrap();
+        scene.executor(id, PodState::Ended(end(0, "Completed")));
+        scene.wish(0, &[id]);
+        assert_eq!(short(&scene.pass()).first(), Some(&format!("-pi-exec-{id}")));
+        // Nobody remembers it: the pod is gone, and the operator begins anew.
+        scene.seen.executors.clear();
+    }
+}
+
+#[test]
+fn too_many_failed_executors_fail_the_application() {
+    let mut scene = Scene::running(
+        json!({ "sparkConf": { "spark.executor.maxNumFailures": "2" }, "executor": { "instances": 1 } }),
+    );
+    for id in 0..3 {
+        scene.executor(id, PodState::Ended(end(1, "Error")));
+        scene.wish(1, &[]);
+        scene.pass();
+    }
+    let pass = scene.pass();
+    assert_eq!(scene.state(), State::Failed);
+    assert!(short(&pass).contains(&"-pi-driver".to_owned()));
+    let error = scene.status().application_state.error_message.unwrap();
+    assert!(error.contains("3 executors ended on their own"), "{error}");
+}
+
+#[test]
+fn claims_go_from_one_executor_to_the_next() {
+    let key = |end: &str| {
+        format!("spark.kubernetes.executor.volumes.persistentVolumeClaim.spark-local-dir-1.{end}")
+    };
+    let mut scene = Scene::running(json!({ "sparkConf": {
+        key("mount.path"): "/data", key("options.claimName"): "OnDemand", key("options.sizeLimit"): "5Gi",
+    } }));
+    scene.wish(2, &[]);
+    let claim = |slot: u32| format!("pi-exec-slot-{slot}-spark-local-dir-1");
+    assert_eq!(
+        short(&scene.pass()),
+        [
+            format!("+claim {}", claim(0)),
+            "+pi-exec-0".into(),
+            format!("+claim {}", claim(1)),
+            "+pi-exec-1".into()
+        ]
+    );
+    scene.seen.claims = [claim(0), claim(1)].into();
+    scene.executor(0, PodState::Ended(end(1, "Error")));
+    scene.executor(1, PodState::Running);
+    let pass = scene.pass();
+    assert_eq!(short(&pass), ["+pi-exec-2"]);
+    let Change::Create(object) = &pass.changes[0] else { panic!("{pass:?}") };
+    let Object::Pod(pod) = object else { panic!("{pass:?}") };
+    assert_eq!(pod.metadata.labels.as_ref().unwrap()[names::SLOT], "0");
+    // What is on it is not lost.
+    assert!(
+        matches!(&pass.tell.unwrap()[&0], Fact::Ended { lost_volumes, .. } if lost_volumes.is_empty())
+    );
+}
+
+#[test]
+fn a_pod_on_a_lost_node_is_removed_by_force_after_a_while() {
+    let mut scene = Scene::running(json!({}));
+    scene.seen.drivers[0].ends_by = Timestamp::from_second(scene.seconds).ok();
+    let pass = scene.pass();
+    assert!(short(&pass).is_empty());
+    assert_eq!(pass.again, Some(Duration::from_mins(1)));
+    scene.seconds += 60;
+    assert_eq!(short(&scene.pass()), ["!pi-driver"]);
+    scene.gone();
+    scene.pass();
+    assert_eq!(scene.state(), State::Failed);
+}
+
+#[test]
+fn a_driver_whose_node_does_not_answer_is_unknown_until_it_does() {
+    let mut scene = Scene::running(json!({}));
+    scene.driver(PodState::Unknown);
+    scene.pass();
+    assert_eq!(scene.state(), State::Unknown);
+    scene.driver(PodState::Running);
+    scene.pass();
+    assert_eq!(scene.state(), State::Running);
+}
+
+#[test]
+fn a_pass_over_the_same_changes_nothing() {
+    let mut scene = Scene::running(json!({ "proxyUser": "x" }));
+    scene.executor(0, PodState::Running);
+    scene.executor(1, PodState::Running);
+    scene.wish(2, &[]);
+    let first = scene.pass();
+    assert_eq!(condition(&first.status, "UnsupportedField"), ("True".into(), "NotServed".into()));
+    assert_eq!(condition(&first.status, "ExecutorsReady"), ("True".into(), "AllRunning".into()));
+    scene.seconds += 100;
+    let second = scene.pass();
+    assert_eq!(first.status, second.status);
+    assert!(second.events.is_empty() && second.changes.is_empty());
+}

@@ -1,0 +1,371 @@
+//! States and what follows from them. They are those of `sparkoperator.k8s.io`; each is left because of what is there, never because of
+//! what was heard.
+
+use super::{Change, Passing, after};
+use crate::observe::{End, PodFacts, PodState, View};
+use crate::submission::SubmissionId;
+use crd::{DriverInfo, FAILURES_KEPT, Failure, State};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use model::conf;
+use std::time::Duration;
+
+/// Transitions of one pass. More than this is a circle.
+const MOST_TRANSITIONS: usize = 16;
+
+/// How soon to look again for pods that have to go.
+const GONE_AGAIN: Duration = Duration::from_secs(2);
+
+impl Passing<'_> {
+    /// Goes from state to state until nothing follows any more.
+    pub(super) fn advance(&mut self) {
+        for _ in 0..MOST_TRANSITIONS {
+            let Some(next) = self.next() else { break };
+            self.go(next);
+        }
+        self.observe_generation();
+    }
+
+    /// The state that follows.
+    fn next(&mut self) -> Option<State> {
+        match self.state() {
+            State::New => self.leave_new(),
+            State::Submitted | State::Running | State::Unknown => self.leave_live(),
+            State::SubmissionFailed => self.leave_submission_failed(),
+            State::Succeeding => Some(self.leave_succeeding()),
+            State::Failing => self.leave_failing(),
+            State::PendingRerun | State::Resuming => self.leave_waiting(),
+            State::Invalidating => self.leave_invalidating(),
+            State::Suspending => self.is_all_gone().then_some(State::Suspended),
+            State::Suspended => (!self.app.suspended).then(|| {
+                self.count_anew();
+                State::Resuming
+            }),
+            State::Completed | State::Failed => self.leave_final(),
+        }
+    }
+
+    fn go(&mut self, next: State) {
+        self.status.application_state.state = next;
+        let error = self.status.application_state.error_message.clone().unwrap_or_default();
+        let name = self.app.name.clone();
+        let (warning, reason, message) = match next {
+            State::Submitted => (false, "SparkApplicationSubmitted", "was submitted"),
+            State::Running => (false, "SparkDriverRunning", "runs"),
+            State::Completed => (false, "SparkApplicationCompleted", "completed"),
+            State::Failed => (true, "SparkApplicationFailed", "failed"),
+            State::SubmissionFailed => {
+                (true, "SparkApplicationSubmissionFailed", "could not be submitted")
+            }
+            State::PendingRerun => (true, "SparkApplicationPendingRerun", "will run again"),
+            State::Invalidating => {
+                (false, "SparkApplicationInvalidating", "was changed and will run again")
+            }
+            State::Suspending => (false, "SparkApplicationSuspending", "is being suspended"),
+            State::Suspended => (false, "SparkApplicationSuspended", "is suspended"),
+            State::Resuming => (false, "SparkApplicationResuming", "is suspended no more"),
+            State::Unknown => {
+                (true, "SparkDriverUnknown", "has a driver whose node does not answer")
+            }
+            State::Failing => (true, "SparkDriverFailed", "has a driver that failed"),
+            State::Succeeding => (false, "SparkDriverCompleted", "has a driver that completed"),
+            State::New => return,
+        };
+        let failed = matches!(next, State::Failed | State::Failing | State::SubmissionFailed);
+        let why = if failed && !error.is_empty() { format!(": {error}") } else { String::new() };
+        self.event(warning, reason, format!("SparkApplication {name} {message}{why}"));
+    }
+
+    fn leave_new(&mut self) -> Option<State> {
+        if let Some(problems) = self.app.problems() {
+            return Some(self.refuse(problems));
+        }
+        if self.app.suspended {
+            return Some(State::Suspended);
+        }
+        self.submit()
+    }
+
+    /// The specification cannot be run.
+    fn refuse(&mut self, problems: String) -> State {
+        self.status.application_state.error_message = Some(problems);
+        self.status.termination_time = Some(Time(self.with.now));
+        State::Failed
+    }
+
+    /// Decides on a submission. Its driver is made only after this is written down.
+    fn submit(&mut self) -> Option<State> {
+        if self.seen.name_taken {
+            self.again(GONE_AGAIN);
+            return None;
+        }
+        let specification = self.app.specification.clone();
+        let id = match self.submission() {
+            Some(last) => last.next(specification),
+            None => SubmissionId::first(specification),
+        };
+        let status = &mut self.status;
+        status.submission_id = Some(id.to_string());
+        status.last_submission_attempt_time = Some(Time(self.with.now));
+        status.submission_attempts += 1;
+        status.termination_time = None;
+        status.driver_info = None;
+        status.progress = None;
+        status.spark_application_id = None;
+        status.application_state.error_message = None;
+        status.observed_generation = Some(self.app.generation);
+        Some(State::Submitted)
+    }
+
+    /// From a submission that should have a driver.
+    fn leave_live(&mut self) -> Option<State> {
+        match self.driver().cloned() {
+            Some(driver) => {
+                self.confirm(&driver);
+                if let Some(end) = driver.end() {
+                    return Some(self.driver_ended(&driver.name, end.clone()));
+                }
+                if let Some(end) = self.executors_failed() {
+                    return Some(self.driver_ended(&driver.name, end));
+                }
+                self.told_to_stop().or_else(|| self.as_the_driver_is(&driver))
+            }
+            None => match self.status.driver_info.clone().and_then(|info| info.pod_name) {
+                Some(name) => self.without_driver(&name),
+                None => self.before_driver(),
+            },
+        }
+    }
+
+    fn as_the_driver_is(&self, driver: &PodFacts) -> Option<State> {
+        let state = match driver.state {
+            PodState::Pending { .. } => return None,
+            PodState::Running => State::Running,
+            PodState::Unknown => State::Unknown,
+            PodState::Ended(_) => return None,
+        };
+        (state != self.state()).then_some(state)
+    }
+
+    /// Writes down that the driver's pod was made: from now on its absence is a loss.
+    fn confirm(&mut self, driver: &PodFacts) {
+        if self.status.driver_info.is_none() {
+            self.status.execution_attempts += 1;
+        }
+        let info = self.status.driver_info.get_or_insert_with(DriverInfo::default);
+        info.pod_name = Some(driver.name.clone());
+        let attached = self.seen.attached.as_ref();
+        let attached = attached.filter(|attached| attached.submission == driver.submission);
+        self.status.spark_application_id = Some(crate::names::application_id(&self.app.uid));
+        if let Some(progress) = attached.and_then(|attached| attached.progress.clone()) {
+            self.status.progress = Some(progress);
+        }
+    }
+
+    /// No pod yet, or none that was seen: it is being made.
+    fn before_driver(&mut self) -> Option<State> {
+        let refused = self.seen.refused.as_ref();
+        let refused = refused
+            .filter(|refused| Some(&refused.submission) == self.status.submission_id.as_ref());
+        if let Some(refused) = refused {
+            self.status.application_state.error_message = Some(refused.message.clone());
+            self.status.termination_time = Some(Time(self.with.now));
+            return Some(State::SubmissionFailed);
+        }
+        self.told_to_stop()
+    }
+
+    /// The pod was there and is there no more, as far as is seen.
+    fn without_driver(&mut self, name: &str) -> Option<State> {
+        if self.seen.view == View::Cached {
+            self.pass.look = true;
+            return None;
+        }
+        let said =
+            self.seen.attached.as_ref().filter(|attached| {
+                Some(&attached.submission) == self.status.submission_id.as_ref()
+            });
+        let end = said.and_then(|said| said.ended.clone()).unwrap_or_else(End::deleted);
+        Some(self.driver_ended(name, end))
+    }
+
+    fn driver_ended(&mut self, name: &str, end: End) -> State {
+        self.status.termination_time = Some(Time(self.with.now));
+        if end.is_success() {
+            return State::Succeeding;
+        }
+        self.status.application_state.error_message = Some(words(&end));
+        self.status.record(Failure {
+            name: name.to_owned(),
+            attempt: self.status.execution_attempts,
+            exit_code: end.exit_code,
+            reason: end.reason,
+            message: end.message,
+            time: Some(Time(self.with.now)),
+        });
+        State::Failing
+    }
+
+    /// That too many executors ended on their own in this run, if they did.
+    fn executors_failed(&self) -> Option<End> {
+        let valid = self.app.validated()?;
+        let given = valid.settings.find(&conf::EXECUTOR_MAX_FAILURES).ok().flatten();
+        let limit = given.unwrap_or_else(|| valid.executors.initial.saturating_mul(2).max(3));
+        let attempt = self.status.execution_attempts;
+        let driver = self.status.driver_info.as_ref().and_then(|info| info.pod_name.as_ref());
+        let ring = self.status.failures.iter();
+        let of_run = ring
+            .filter(|failure| failure.attempt == attempt && Some(&failure.name) != driver)
+            .collect::<Vec<_>>();
+        let count = if of_run.len() < FAILURES_KEPT {
+            of_run.len()
+        } else {
+            usize::try_from(self.status.executors.failed).unwrap_or(0)
+        };
+        if count <= usize::try_from(limit).unwrap_or(usize::MAX) {
+            return None;
+        }
+        let last = of_run.last()?;
+        let message = format!(
+            "{count} executors ended on their own; the last, {}: {} {}",
+            last.name, last.reason, last.message
+        );
+        let reason = "MaxNumExecutorFailures".to_owned();
+        Some(End { exit_code: None, reason, message: message.trim_end().to_owned() })
+    }
+
+    /// Somebody wants it to stop, or to run as something else.
+    fn told_to_stop(&mut self) -> Option<State> {
+        if self.app.suspended {
+            return Some(State::Suspending);
+        }
+        self.is_changed().then(|| self.invalidate())
+    }
+
+    fn invalidate(&mut self) -> State {
+        self.status.observed_generation = Some(self.app.generation);
+        self.count_anew();
+        State::Invalidating
+    }
+
+    fn count_anew(&mut self) {
+        self.status.execution_attempts = 0;
+        self.status.submission_attempts = 0;
+    }
+
+    /// Whether what was submitted is not what is wanted now. An edit is needed besides another hash, so that an operator that reads a
+    /// specification differently starts nothing again.
+    fn is_changed(&self) -> bool {
+        let edited = self.status.observed_generation.is_some_and(|seen| seen < self.app.generation);
+        let submitted = self.submission().map(|id| id.specification);
+        edited && self.app.valid.is_ok() && submitted.as_ref() != Some(&self.app.specification)
+    }
+
+    /// The status is about the newest generation, unless that one is not acted upon yet.
+    fn observe_generation(&mut self) {
+        let waits = self.is_live()
+            || matches!(self.state(), State::Succeeding | State::Failing)
+            || self.state().is_final();
+        if !(waits && self.is_changed()) {
+            self.status.observed_generation = Some(self.app.generation);
+        }
+    }
+
+    fn leave_submission_failed(&mut self) -> Option<State> {
+        if let Some(state) = self.told_to_stop() {
+            return Some(state);
+        }
+        let attempts = u32::try_from(self.status.submission_attempts).unwrap_or(u32::MAX);
+        let wait =
+            self.app.validated().and_then(|valid| valid.restart.wait_after_submission(attempts));
+        let Some(wait) = wait else { return Some(State::Failed) };
+        if self.is_due_after_submission(wait) && self.is_all_gone() { self.submit() } else { None }
+    }
+
+    /// The wait counts from the last submission, as in `sparkoperator.k8s.io`.
+    fn is_due_after_submission(&mut self, wait: Duration) -> bool {
+        let submitted = self.status.last_submission_attempt_time.as_ref();
+        let submitted = submitted.map_or(Timestamp::UNIX_EPOCH, |time| time.0);
+        self.is_due(after(submitted, wait))
+    }
+
+    fn leave_succeeding(&mut self) -> State {
+        let again = self.app.validated().is_some_and(|valid| valid.restart.again_after_success());
+        if again {
+            self.status.submission_attempts = 0;
+            return State::PendingRerun;
+        }
+        State::Completed
+    }
+
+    fn leave_failing(&mut self) -> Option<State> {
+        let runs = u32::try_from(self.status.execution_attempts).unwrap_or(u32::MAX);
+        let wait = self.app.validated().and_then(|valid| valid.restart.wait_after_failure(runs));
+        let Some(wait) = wait else { return Some(State::Failed) };
+        self.is_due_after_submission(wait).then(|| {
+            self.status.submission_attempts = 0;
+            State::PendingRerun
+        })
+    }
+
+    /// It will run again as soon as nothing of its last run is left.
+    fn leave_waiting(&mut self) -> Option<State> {
+        if self.app.suspended {
+            return Some(State::Suspending);
+        }
+        if let Some(problems) = self.app.problems() {
+            return Some(self.refuse(problems));
+        }
+        if self.is_all_gone() { self.submit() } else { None }
+    }
+
+    fn leave_invalidating(&mut self) -> Option<State> {
+        if self.app.suspended {
+            return Some(State::Suspending);
+        }
+        self.is_all_gone().then_some(State::PendingRerun)
+    }
+
+    fn leave_final(&mut self) -> Option<State> {
+        if self.is_changed() {
+            let never_ran = self.status.submission_id.is_none();
+            let invalidated = self.invalidate();
+            self.status.termination_time = None;
+            return Some(if never_ran { State::New } else { invalidated });
+        }
+        let lives = self.app.validated().and_then(|valid| valid.time_to_live)?;
+        let ended = self.status.termination_time.as_ref()?.0;
+        if self.is_due(after(ended, lives)) {
+            self.pass.changes.push(Change::DeleteApplication);
+        }
+        None
+    }
+
+    /// Whether no driver and no executor of any submission is there. A watch that is late must not make two drivers.
+    fn is_all_gone(&mut self) -> bool {
+        let executors = self.seen.executors.values();
+        let left = executors.filter(|executor| executor.pod.end().is_none()).count();
+        if left > 0 || !self.seen.drivers.is_empty() {
+            self.again(GONE_AGAIN);
+            return false;
+        }
+        if self.seen.view == View::Cached {
+            self.pass.look = true;
+            return false;
+        }
+        true
+    }
+}
+
+/// How a driver ended, for people.
+fn words(end: &End) -> String {
+    let code = end.exit_code.map(|code| format!(" with exit code {code}")).unwrap_or_default();
+    let message = end.message.trim();
+    let colon = if message.is_empty() { "" } else { ": " };
+    let text = format!("the driver ended{code} ({}){colon}{message}", end.reason);
+    let mut cut = text.len().min(crd::MESSAGE_BYTES);
+    while !text.is_char_boundary(cut) {
+        cut -= 1;
+    }
+    text[..cut].to_owned()
+}

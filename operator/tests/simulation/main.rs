@@ -1,0 +1,80 @@
+//! Seeded simulation of passes: the API server keeps old versions and a watch shows them late, twice or not at all, and the operator is
+//! killed between any two writes. Never are there two drivers at once, no submission runs twice, what ended stays ended, of an
+//! application that is deleted nothing is left, and runs are counted right.
+//!
+//! A simulation is as good as its world: the last test breaks rules and sees it fail.
+
+mod cluster;
+mod world;
+
+use crd::State;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use world::{Flaw, Plot, World};
+
+const STEPS: u32 = 300;
+
+fn run(seed: u64, flaw: Flaw, plot: Plot) -> World {
+    let mut world = World::new(seed, flaw, plot);
+    for _ in 0..STEPS {
+        world.step();
+    }
+    world.finish();
+    world
+}
+
+fn plot(seed: u64, is_hostile: bool) -> Plot {
+    let retries = u32::try_from(seed % 4).expect("less than 4");
+    Plot { fails: seed.is_multiple_of(2), retries, is_hostile }
+}
+
+#[test]
+fn whatever_happens_it_runs_to_one_end_and_leaves_nothing() {
+    for seed in 0..400 {
+        println!("seed {seed}");
+        run(seed, Flaw::None, plot(seed, true));
+    }
+}
+
+#[test]
+fn kills_and_late_watches_alone_change_no_count() {
+    for seed in 0..200 {
+        println!("seed {seed}");
+        let plot = plot(seed, false);
+        let mut world = World::new(seed, Flaw::None, plot);
+        for _ in 0..20_000 {
+            world.step();
+            if world.state().is_final() {
+                break;
+            }
+        }
+        let (expected, runs) = if plot.fails {
+            (State::Failed, plot.retries as usize + 1)
+        } else {
+            (State::Completed, 1)
+        };
+        assert_eq!((world.state(), world.cluster.runs.len()), (expected, runs));
+        world.finish();
+        assert_eq!(world.cluster.runs.len(), runs);
+    }
+}
+
+#[test]
+fn broken_rules_are_noticed() {
+    let flaws = [
+        Flaw::BelievesTheWatch,
+        Flaw::ActsFirst,
+        Flaw::SkipsSameStatus,
+        Flaw::Overwrites,
+        Flaw::ForgetsTheDriver,
+        Flaw::KeepsExecutors,
+    ];
+    let unnoticed: Vec<_> = flaws
+        .into_iter()
+        .filter(|flaw| {
+            (0..400).all(|seed| {
+                catch_unwind(AssertUnwindSafe(|| run(seed, *flaw, plot(seed, true)))).is_ok()
+            })
+        })
+        .collect();
+    assert!(unnoticed.is_empty(), "{unnoticed:?}");
+}

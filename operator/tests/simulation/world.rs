@@ -1,0 +1,478 @@
+//! The world around passes: an operator with a late watch that is killed between any two writes, a driver with wishes, pods that start, end
+//! and get stuck, and people who change their minds. What must hold is in `observe` and `finish`.
+
+use crate::cluster::{Cluster, Rejected};
+use crd::{SparkApplication, State};
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use operator::observe::{Attached, Observed, Refused, View, Wish};
+use operator::plan::{Application, Change, Circumstances, Ending, Fact, Object, Pass, pass};
+use operator::{Settings, names};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// A rule that is broken on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    None,
+    /// What a watch shows is held for true.
+    BelievesTheWatch,
+    /// Changes come before the status.
+    ActsFirst,
+    /// A status that is the same is not written, whatever follows.
+    SkipsSameStatus,
+    /// A status is written over any version.
+    Overwrites,
+    /// That the driver was made is not written down.
+    ForgetsTheDriver,
+    /// Executors outlive their run.
+    KeepsExecutors,
+}
+
+/// What the program of a seed does, and how often it may run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plot {
+    pub(crate) fails: bool,
+    pub(crate) retries: u32,
+    /// Whether people and nodes interfere.
+    pub(crate) is_hostile: bool,
+}
+
+/// Something that an operator is about to do.
+#[derive(Debug, Clone)]
+enum Write {
+    Status { over: Option<String>, status: Box<crd::SparkApplicationStatus> },
+    Change(Change),
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    writes: VecDeque<Write>,
+    refused: Option<Refused>,
+    told: BTreeSet<u64>,
+    /// Whether the stream to the driver is open, and whose it is.
+    stream: Option<String>,
+}
+
+/// The driver's side of its stream, by submission.
+#[derive(Debug, Default, Clone)]
+struct Driver {
+    alive: BTreeMap<u64, bool>,
+    release: BTreeSet<u64>,
+}
+
+pub(crate) struct World {
+    pub(crate) random: StdRng,
+    pub(crate) cluster: Cluster,
+    flaw: Flaw,
+    pub(crate) plot: Plot,
+    settings: Settings,
+    memory: Memory,
+    drivers: BTreeMap<String, Driver>,
+    /// Up to which version the watches have come, by object.
+    app_seen: u64,
+    pods_seen: BTreeMap<String, u64>,
+    /// Specification that has reached its end, and how many drivers there were then.
+    ended: Option<(i64, usize)>,
+    kills: u32,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, flaw: Flaw, plot: Plot) -> Self {
+        let mut world = Self {
+            random: StdRng::seed_from_u64(seed),
+            cluster: Cluster::default(),
+            flaw,
+            plot,
+            settings: Settings::default(),
+            memory: Memory::default(),
+            drivers: BTreeMap::new(),
+            app_seen: 0,
+            pods_seen: BTreeMap::new(),
+            ended: None,
+            kills: 0,
+        };
+        let app: SparkApplication = serde_json::from_value(json!({
+            "apiVersion": "firesteel.dev/v1beta2", "kind": "SparkApplication",
+            "metadata": { "name": "pi", "namespace": "jobs", "uid": "app-1", "generation": 1 },
+            "spec": {
+                "type": "SQL", "sparkVersion": "4.2.0", "mainApplicationFile": "/a.sql", "image": "i",
+                "driver": {}, "executor": { "instances": 2 }, "sparkConf": { "spark.executor.maxNumFailures": "15" },
+                "restartPolicy": { "type": "OnFailure", "onFailureRetries": plot.retries, "onFailureRetryInterval": 1,
+                    "onSubmissionFailureRetries": 50, "onSubmissionFailureRetryInterval": 1 },
+            },
+        }))
+        .expect("an application");
+        world.cluster.put_app(app);
+        world
+    }
+
+    pub(crate) fn state(&self) -> State {
+        let status = self.cluster.app().and_then(|app| app.status.as_ref());
+        status.map_or(State::New, |status| status.application_state.state)
+    }
+
+    fn chance(&mut self, one_in: u32) -> bool {
+        self.random.random_range(0..one_in) == 0
+    }
+
+    /// One thing happens.
+    pub(crate) fn step(&mut self) {
+        self.cluster.seconds += i64::from(self.random.random_range(0..2u8));
+        match self.random.random_range(0..12u8) {
+            0..=3 => self.operate(),
+            4..=5 => self.watch(),
+            6..=8 => self.kubelet(),
+            9 => self.cluster.collect_garbage(),
+            10 if self.chance(4) => self.kill(),
+            _ if self.plot.is_hostile && self.chance(4) => self.interfere(),
+            _ => self.watch(),
+        }
+        self.observe();
+    }
+
+    /// The operator does the next of its writes, or takes a pass if it has none.
+    fn operate(&mut self) {
+        if let Some(write) = self.memory.writes.pop_front() {
+            self.perform(write);
+            return;
+        }
+        let Some(resource) = self.cached_app() else { return };
+        let app = Application::read(&resource, &self.settings);
+        let mut pass = self.pass(&app, View::Cached);
+        if pass.look {
+            pass = self.pass(&app, View::Live);
+        }
+        self.plan_writes(&resource, pass);
+    }
+
+    fn pass(&mut self, app: &Application, view: View) -> Pass {
+        let pods = match view {
+            View::Cached => self.cached_pods(),
+            View::Live => self.cluster.living(),
+        };
+        let mut seen = Observed::of_pods(&app.uid, &app.driver_name(), &pods);
+        seen.view = if self.flaw == Flaw::BelievesTheWatch { View::Live } else { view };
+        seen.token = self.cluster.secrets.contains_key("pi-token");
+        seen.refused = self.memory.refused.clone();
+        seen.attached = self.attach(&seen);
+        let with = Circumstances {
+            settings: &self.settings,
+            now: self.cluster.now(),
+            fresh_token: "token",
+        };
+        let mut pass = pass(app, &seen, with);
+        match self.flaw {
+            Flaw::ForgetsTheDriver => pass.status.driver_info = None,
+            Flaw::KeepsExecutors => pass.changes.retain(|change| {
+                !matches!(change, Change::DeletePod { name, .. } if name.contains("-exec-"))
+            }),
+            _ => {}
+        }
+        pass
+    }
+
+    fn plan_writes(&mut self, resource: &SparkApplication, pass: Pass) {
+        if let Some(facts) = &pass.tell {
+            self.hear(facts);
+        }
+        let is_same = resource.status.as_ref() == Some(&pass.status);
+        let over = resource.metadata.resource_version.clone();
+        let over = if self.flaw == Flaw::Overwrites { None } else { over };
+        let status = Write::Status { over, status: Box::new(pass.status) };
+        let mut writes: VecDeque<Write> = pass.changes.into_iter().map(Write::Change).collect();
+        let is_needed = !is_same || (!writes.is_empty() && self.flaw != Flaw::SkipsSameStatus);
+        if is_needed && self.flaw == Flaw::ActsFirst {
+            writes.push_back(status);
+        } else if is_needed {
+            writes.push_front(status);
+        }
+        self.memory.writes = writes;
+    }
+
+    fn perform(&mut self, write: Write) {
+        match write {
+            Write::Status { over, status } => {
+                if self.cluster.write_status(over.as_deref(), &status).is_err() {
+                    self.memory.writes.clear();
+                }
+            }
+            Write::Change(Change::Create(object)) => {
+                let created = self.cluster.create(&object);
+                if let (Err(Rejected::Forbidden), Object::Pod(pod)) = (created, &object)
+                    && pod.labels()[names::ROLE] == "driver"
+                {
+                    let submission = pod.labels()[names::SUBMISSION_ID].clone();
+                    self.memory.refused = Some(Refused { submission, message: "quota".into() });
+                }
+            }
+            Write::Change(Change::DeletePod { name, uid, how }) => {
+                self.cluster.delete_pod(&name, Some(&uid), how == Ending::Forced);
+            }
+            Write::Change(Change::Retire { name, uid }) => self.cluster.retire(&name, &uid),
+            Write::Change(Change::DeleteApplication) => self.cluster.remove_app(),
+        }
+    }
+
+    /// The operator forgets everything; the next one begins with a list that may be old.
+    fn kill(&mut self) {
+        self.kills += 1;
+        self.memory = Memory::default();
+        let back = self.random.random_range(0..30);
+        let version = self.cluster.version.saturating_sub(back);
+        self.app_seen = version;
+        for seen in self.pods_seen.values_mut() {
+            *seen = version;
+        }
+    }
+
+    /// A watch delivers something: one object's newest version, or all after a new list. What it passes over is lost.
+    fn watch(&mut self) {
+        let version = self.cluster.version;
+        match self.random.random_range(0..4u8) {
+            0 => self.app_seen = version,
+            1 => self.see_all(),
+            2 => {
+                // Repeated: an older list is read again.
+                let back = self.random.random_range(0..10);
+                self.app_seen = self.app_seen.saturating_sub(back);
+            }
+            _ => {
+                let names: Vec<_> = self.cluster.pods.keys().cloned().collect();
+                if !names.is_empty() {
+                    let name = names[self.random.random_range(0..names.len())].clone();
+                    self.pods_seen.insert(name, version);
+                }
+            }
+        }
+    }
+
+    fn see_all(&mut self) {
+        self.app_seen = self.cluster.version;
+        for name in self.cluster.pods.keys() {
+            self.pods_seen.insert(name.clone(), self.cluster.version);
+        }
+    }
+
+    fn cached_app(&self) -> Option<SparkApplication> {
+        let versions = self.cluster.app.iter().rev();
+        let mut versions = versions.skip_while(|(version, _)| *version > self.app_seen);
+        versions.next().and_then(|(_, app)| app.clone())
+    }
+
+    fn cached_pods(&self) -> Vec<Pod> {
+        let pods = self.cluster.pods.iter();
+        pods.filter_map(|(name, versions)| {
+            let seen = self.pods_seen.get(name).copied().unwrap_or(0);
+            versions.iter().rev().find(|(version, _)| *version <= seen)?.1.clone()
+        })
+        .collect()
+    }
+
+    /// The stream to the driver that is seen, if it runs. A new stream begins with what the driver knows.
+    fn attach(&mut self, seen: &Observed) -> Option<Attached> {
+        let running = self.cluster.of_role("driver").into_iter().find(Cluster::is_running)?;
+        let driver =
+            seen.drivers.iter().find(|driver| Some(&driver.uid) == running.uid().as_ref())?;
+        let submission = driver.submission.clone();
+        if self.memory.stream.as_ref() != Some(&submission) {
+            self.memory.stream = Some(submission.clone());
+            self.memory.told.clear();
+        }
+        let known = self.drivers.entry(submission.clone()).or_default();
+        Some(Attached {
+            submission,
+            wish: Some(Wish { executors: 2, release: known.release.clone() }),
+            progress: None,
+            executors: known.alive.clone(),
+            told: self.memory.told.clone(),
+            ended: None,
+        })
+    }
+
+    /// The driver hears facts, and lets those go whose end it has seen.
+    fn hear(&mut self, facts: &BTreeMap<u64, Fact>) {
+        let Some(submission) = self.memory.stream.clone() else { return };
+        self.memory.told = facts.keys().copied().collect();
+        let driver = self.drivers.entry(submission).or_default();
+        for (id, fact) in facts {
+            if matches!(fact, Fact::Ended { .. }) {
+                driver.alive.insert(*id, false);
+                driver.release.insert(*id);
+            }
+        }
+    }
+
+    /// Nodes bring one pod further.
+    fn kubelet(&mut self) {
+        let pods = self.cluster.living();
+        if pods.is_empty() {
+            return;
+        }
+        let pod = pods[self.random.random_range(0..pods.len())].clone();
+        let name = pod.name_any();
+        if self.cluster.stuck.contains(&name) {
+            return;
+        }
+        let is_driver = pod.labels()[names::ROLE] == "driver";
+        if pod.metadata.deletion_timestamp.is_some() {
+            self.cluster.remove_pod(&name);
+        } else if Cluster::phase(&pod) == "Pending" {
+            self.cluster.say(&name, None);
+            if let (false, Some(id)) = (is_driver, pod.labels().get(names::EXECUTOR_ID)) {
+                let submission = pod.labels()[names::SUBMISSION_ID].clone();
+                let id = id.parse().expect("a number");
+                self.drivers.entry(submission).or_default().alive.entry(id).or_insert(true);
+            }
+        } else if Cluster::is_running(&pod) && is_driver && self.chance(6) {
+            self.cluster.say(&name, Some(i32::from(self.plot.fails)));
+        } else if Cluster::is_running(&pod) && !is_driver && self.chance(10) {
+            self.cluster.say(&name, Some(1));
+        }
+    }
+
+    /// People and nodes do what they do.
+    fn interfere(&mut self) {
+        let pods = self.cluster.living();
+        let pick = if pods.is_empty() { 0 } else { self.random.random_range(0..pods.len()) };
+        match self.random.random_range(0..7u8) {
+            0 => {
+                // Before it is written down that the driver was there, nobody could tell that it is missing.
+                let is_known = self
+                    .cluster
+                    .app()
+                    .and_then(|app| app.status.as_ref())
+                    .is_some_and(|status| status.driver_info.is_some());
+                if let Some(pod) = pods.get(pick).filter(|_| is_known) {
+                    self.cluster.delete_pod(&pod.name_any(), None, false);
+                }
+            }
+            1 => {
+                if let Some(pod) = pods.get(pick) {
+                    self.cluster.stuck.insert(pod.name_any());
+                    self.cluster.delete_pod(&pod.name_any(), None, false);
+                }
+            }
+            2 => self.edit(|spec| spec.suspend = Some(!spec.suspend.unwrap_or(false))),
+            3 => {
+                // The driver gets another name: nothing but passes keeps two from being there at once.
+                let number = self.random.random_range(0..3u8);
+                self.edit(|spec| spec.driver.pod_name = Some(format!("driver-{number}")));
+            }
+            4 => self.cluster.forbids = true,
+            5 if self.chance(4) => self.cluster.remove_app(),
+            _ => self.edit(|spec| spec.time_to_live_seconds = Some(100_000)),
+        }
+    }
+
+    pub(crate) fn edit(&mut self, change: impl FnOnce(&mut crd::SparkApplicationSpec)) {
+        let Some(mut app) = self.cluster.app().cloned() else { return };
+        let before = app.spec.clone();
+        change(&mut app.spec);
+        if app.spec != before {
+            *app.metadata.generation.as_mut().expect("it has one") += 1;
+            self.cluster.put_app(app);
+        }
+    }
+
+    /// What must hold at every moment.
+    fn observe(&mut self) {
+        let drivers = self.cluster.of_role("driver");
+        let alive: Vec<_> = drivers
+            .iter()
+            .filter(|pod| !Cluster::has_ended(pod))
+            .map(ResourceExt::name_any)
+            .collect();
+        assert!(alive.len() <= 1, "two drivers at once: {alive:?}");
+        let mut submissions = BTreeSet::new();
+        for run in &self.cluster.runs {
+            assert!(submissions.insert(run), "{run} was run twice: {:?}", self.cluster.runs);
+        }
+        let Some(app) = self.cluster.app() else { return };
+        let generation = app.metadata.generation.unwrap_or_default();
+        let runs = self.cluster.runs.len();
+        // A change that came before the end is acted upon after it.
+        let is_seen =
+            app.status.as_ref().and_then(|status| status.observed_generation) == Some(generation);
+        match (self.state().is_final() && is_seen, self.ended) {
+            (true, None) => self.ended = Some((generation, runs)),
+            (_, Some((at, before))) if at == generation => {
+                assert_eq!(runs, before, "it had ended, and was started again");
+            }
+            (is_final, Some(_)) => self.ended = is_final.then_some((generation, runs)),
+            (false, None) => {}
+        }
+        if let Some(status) = &app.status {
+            assert!(status.failures.len() <= crd::FAILURES_KEPT);
+            let most = i32::try_from(self.plot.retries).expect("few") + 1;
+            assert!(
+                status.execution_attempts <= most,
+                "{} runs of {most}",
+                status.execution_attempts
+            );
+        }
+    }
+
+    /// Nothing interferes any more: the application comes to its end, and what must hold then is looked at.
+    pub(crate) fn finish(&mut self) {
+        self.plot.is_hostile = false;
+        self.cluster.forbids = false;
+        self.edit(|spec| spec.suspend = None);
+        for _ in 0..4000 {
+            self.cluster.seconds += 1;
+            self.see_all();
+            self.step();
+            if self.cluster.app().is_none() {
+                // Nobody looks after these any more but their node, which comes back.
+                self.cluster.stuck.clear();
+            }
+            let is_quiet = self.memory.writes.is_empty();
+            let rest = self.cluster.of_role("executor");
+            let over = self.cluster.app().is_none() || self.state().is_final();
+            if over && is_quiet && rest.iter().all(Cluster::has_ended) {
+                self.cluster.collect_garbage();
+                if self.is_settled() {
+                    break;
+                }
+            }
+        }
+        if self.cluster.app().is_some() {
+            assert!(self.state().is_final(), "it never ended: {:?}", self.cluster.app());
+        }
+        let left: Vec<_> =
+            self.cluster.of_role("executor").iter().map(ResourceExt::name_any).collect();
+        assert!(left.is_empty(), "executors are left: {left:?}");
+        self.delete();
+    }
+
+    fn is_settled(&self) -> bool {
+        let none_left = self.cluster.of_role("executor").is_empty();
+        none_left && (self.cluster.app().is_some() || self.cluster.living().is_empty())
+    }
+
+    /// Of an application that is deleted nothing is left.
+    fn delete(&mut self) {
+        if self.cluster.app().is_some() {
+            self.cluster.remove_app();
+        }
+        // The operator may be in the middle of something.
+        for _ in 0..400 {
+            self.cluster.seconds += 1;
+            self.cluster.collect_garbage();
+            self.kubelet();
+            self.operate();
+            self.watch();
+            self.cluster.stuck.clear();
+        }
+        self.see_all();
+        for _ in 0..50 {
+            self.operate();
+            self.cluster.collect_garbage();
+            self.kubelet();
+        }
+        let left: Vec<_> = self.cluster.living().iter().map(ResourceExt::name_any).collect();
+        assert!(left.is_empty() && self.cluster.secrets.is_empty(), "left: {left:?}");
+    }
+}
