@@ -1,0 +1,104 @@
+"""What a person types: `python -m lab …` in e2e/, or `./dev e2e …`.
+
+    up                           a cluster of two nodes with our images, until `down`
+    up-api                       an API server with its controllers, until `down`
+    down                         ends both
+    load                         builds our images again and gives them to the cluster
+    kubectl …                    kubectl, as the cluster's administrator
+    node NAME COMMAND…           runs a command in a node's namespaces, as in: node node1 ctr -n k8s.io images ls
+    with-api COMMAND…            runs a command with KUBECONFIG of an API server that is there for it alone
+    image-context DIR            lays out the context of executor/Dockerfile
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+from lab import ApiServer, Cluster, LabError, images, machine, record
+
+
+def main(arguments):
+    if not arguments or arguments[0] not in COMMANDS:
+        print(__doc__.strip(), file=sys.stderr)
+        return 2
+    try:
+        return COMMANDS[arguments[0]](arguments[1:]) or 0
+    except LabError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def firesteel():
+    """The command that images are made with."""
+    return os.environ.get("FIRESTEEL") or machine.cache() / "target" / "debug" / "firesteel"
+
+
+def up(_):
+    machine.require_cluster()
+    cluster = Cluster.up([images.executor(firesteel())], kept=True)
+    _tell(cluster.kubeconfig)
+
+
+def up_api(_):
+    _tell(ApiServer.up(kept=True).kubeconfig)
+
+
+def down(_):
+    record.end_kept()
+
+
+def load(_):
+    Cluster.found().load(images.executor(firesteel()))
+
+
+def kubectl(arguments):
+    cluster = Cluster.found()
+    program = str(cluster.kubectl.program)
+    os.execv(program, [program, f"--kubeconfig={cluster.kubeconfig}", *arguments])
+
+
+def node(arguments):
+    if len(arguments) < 2:
+        raise LabError("a node and a command are wanted, as in: node node1 ctr -n k8s.io images ls")
+    found = next((each for each in Cluster.found().nodes if each.name == arguments[0]), None)
+    if found is None:
+        raise LabError(f"there is no node {arguments[0]}")
+    argv = found.namespace.argv(arguments[1:])
+    os.execvp(argv[0], argv)
+
+
+def with_api(arguments):
+    if not arguments or not shutil.which(arguments[0]):
+        raise LabError("a command is wanted, as in: with-api cargo test -p operator")
+    with ApiServer.running() as server:
+        environment = {**os.environ, "KUBECONFIG": str(server.kubeconfig)}
+        return subprocess.run(arguments, env=environment, check=False).returncode
+
+
+def image_context(arguments):
+    if len(arguments) != 1:
+        raise LabError("one directory is wanted")
+    images.executor_context(pathlib.Path(arguments[0]), firesteel())
+
+
+def _tell(kubeconfig):
+    print(f"export KUBECONFIG={kubeconfig}")
+
+
+COMMANDS = {
+    "up": up,
+    "up-api": up_api,
+    "down": down,
+    "load": load,
+    "kubectl": kubectl,
+    "node": node,
+    "with-api": with_api,
+    "image-context": image_context,
+}
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

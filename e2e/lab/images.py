@@ -1,0 +1,169 @@
+"""Images for clusters that reach no registry: built by our Dockerfiles on a base of Debian's packages, kept by what they are made of.
+
+An image is an archive in the cache, named by a hash over everything that went into it; so it is built once. Layers are kept by
+buildah in a store of its own, so that a change of the command does not install Python again.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+
+from lab import machine
+from lab.errors import LabError
+from lab.processes import command
+
+RECIPES = machine.ROOT / "e2e" / "images"
+SUITE = "bookworm"
+PAUSE = "localhost/firesteel/pause:1"
+BASE = "localhost/firesteel/base"
+EXECUTOR = "localhost/firesteel/executor:e2e"
+# Archives of an image that are kept when a newer one is made.
+KEPT = 2
+
+
+def pause():
+    """The image that holds a pod's network, as an archive."""
+    busybox = pathlib.Path(shutil.which("busybox") or "busybox")
+    if "INTERP" in command("readelf", "--program-headers", "--wide", busybox):
+        raise LabError(f"{busybox} needs libraries; the Debian package busybox-static has one that does not")
+
+    def fill(context):
+        shutil.copy(busybox, context / "busybox")
+
+    return _archive(PAUSE, RECIPES / "pause.Dockerfile", fill)
+
+
+def executor(firesteel):
+    """The image of drivers and executors with this `firesteel` command, as an archive."""
+    machine.require_cluster()
+    base = _base()
+    certificates = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
+    arguments = [f"--build-arg=BASE={base}"]
+    if certificates:
+        # An index behind a proxy with an authority of its own, as on this machine.
+        inside = "/run/certificates.crt"
+        arguments += [f"--volume={certificates}:{inside}:ro", f"--build-arg=PIP_CERT={inside}"]
+    return _archive(
+        EXECUTOR,
+        machine.ROOT / "executor" / "Dockerfile",
+        lambda context: executor_context(context, firesteel),
+        arguments,
+        made_of=base,
+    )
+
+
+def executor_context(directory, firesteel):
+    """Lays out what `executor/Dockerfile` copies."""
+    top = directory / "firesteel"
+    top.mkdir(parents=True, exist_ok=True)
+    shutil.copy(machine.ROOT / "python" / "requirements.txt", directory)
+    shutil.copytree(machine.ROOT / "examples", top / "examples", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    target = top / "bin" / "firesteel"
+    target.parent.mkdir(exist_ok=True)
+    shutil.copy(_stripped(pathlib.Path(firesteel)), target)
+    target.chmod(0o755)
+
+
+def _base():
+    """The name of an image of Debian's packages in buildah's store; made when it is not there."""
+    recipe = ["mmdebstrap", "--variant=minbase", "--mode=root", SUITE]
+    key = hashlib.sha256((" ".join(recipe) + (RECIPES / "base.Dockerfile").read_text()).encode()).hexdigest()[:12]
+    name = f"{BASE}:{key}"
+    with _locked(), tempfile.TemporaryDirectory(dir=_home()) as directory:
+        if not _buildah("images", "--quiet", f"--filter=reference={name}").strip():
+            with _told("a base of Debian's packages"):
+                command(*recipe, pathlib.Path(directory) / "base.tar", seconds=600)
+                _buildah("build", f"--file={RECIPES / 'base.Dockerfile'}", f"--tag={name}", directory)
+    return name
+
+
+def _archive(name, recipe, fill, arguments=(), made_of=""):
+    """The archive of image `name`, built if there is none of the same context, recipe and `made_of`."""
+    with _locked(), tempfile.TemporaryDirectory(dir=_home()) as directory:
+        context = pathlib.Path(directory) / "context"
+        context.mkdir()
+        fill(context)
+        key = _hash(context, recipe.read_text() + made_of)
+        short = name.rsplit("/", 1)[1].replace(":", "-")
+        archive = _home() / f"{short}-{key}.tar"
+        if archive.exists():
+            archive.touch()
+            return archive
+        with _told(f"image {name}"):
+            _buildah("build", "--layers", "--pull-never", "--format=docker", f"--file={recipe}", f"--tag={name}", *arguments, context)
+            part = archive.with_suffix(".part")
+            part.unlink(missing_ok=True)
+            _buildah("push", name, f"docker-archive:{part}:{name}")
+            part.rename(archive)
+            _forget_old(short)
+            # Of what this one replaces; every layer of buildah's store is a whole tree.
+            _buildah("rmi", "--prune")
+        return archive
+
+
+def _buildah(*arguments):
+    store = _home() / "store"
+    environment = {**os.environ, "BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "vfs"}
+    return command("buildah", f"--root={store}", f"--runroot={store / 'run'}", *arguments, seconds=1200, env=environment)
+
+
+def _stripped(firesteel):
+    """The command without what only a debugger reads: a tenth of the size."""
+    if not firesteel.is_file():
+        raise LabError(f"{firesteel}: there is no such command; `./dev build` makes it, and FIRESTEEL can name another")
+    found = firesteel.stat()
+    stamp = hashlib.sha256(f"{firesteel.resolve()} {found.st_size} {found.st_mtime_ns}".encode()).hexdigest()[:12]
+    target = _home() / f"firesteel-{stamp}"
+    if not target.exists():
+        for old in _home().glob("firesteel-*"):
+            old.unlink()
+        part = target.with_name(f"part-{stamp}")
+        command("strip", "--strip-all", "-o", part, firesteel)
+        part.rename(target)
+    return target
+
+
+def _hash(directory, more):
+    """A hash over names, modes and bytes of all files below a directory."""
+    seen = hashlib.sha256(more.encode())
+    for path in sorted(directory.rglob("*")):
+        if path.is_file():
+            seen.update(f"{path.relative_to(directory)} {path.stat().st_mode:o} {path.stat().st_size}\n".encode())
+            with open(path, "rb") as file:
+                while block := file.read(1 << 20):
+                    seen.update(block)
+    return seen.hexdigest()[:16]
+
+
+def _forget_old(short):
+    """Keeps the newest archives of an image."""
+    archives = sorted(_home().glob(f"{short}-*.tar"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for archive in archives[KEPT:]:
+        archive.unlink()
+
+
+def _home():
+    path = machine.cache() / "e2e" / "images"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@contextlib.contextmanager
+def _locked():
+    with open(_home() / "lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _told(what):
+    print(f"== building {what}", file=sys.stderr, flush=True)
+    started = time.monotonic()
+    yield
+    print(f"   {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)

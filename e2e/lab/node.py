@@ -1,0 +1,232 @@
+"""A node: containerd, kubelet and kube-proxy in namespaces of their own, joined to the others by a virtual cable.
+
+It has its own view of /run, /var/lib and /var/log, so that the paths which these programs have built in are the node's and not the machine's.
+When its holder ends, everything on it ends at once: a node that loses its power.
+"""
+
+import json
+import resource
+
+from lab import machine
+from lab.errors import LabError
+from lab.namespace import Namespace
+from lab.processes import last_lines
+from lab.waiting import eventually
+
+PATIENCE = 60
+SOCKET = "/run/containerd/containerd.sock"
+PAUSE_IMAGE = "localhost/firesteel/pause:1"
+
+
+class Node:
+    """Node `number` (from 1) of a site: a part of the namespaces `outer`, which belongs to the control plane `control`."""
+
+    def __init__(self, record, site, outer, control, number):
+        self.record, self.site, self.outer, self.control, self.number = record, site, outer, control, number
+        self.name = f"node{number}"
+        self.address = site.node_address(number)
+        self.directory = record.directory / self.name
+        self.namespace = None
+
+    @staticmethod
+    def found(record, site, outer, control, number):
+        """A node that another process has brought up."""
+        node = Node(record, site, outer, control, number)
+        node.namespace = Namespace(record.processes[node.name])
+        return node
+
+    def plug(self):
+        """Makes the node's namespaces, with a cable to the bridge and routes to the world."""
+        outer = self.outer
+        self.directory.mkdir(exist_ok=True)
+        self.record.processes.pop(self.name, None)
+        self.namespace = inner = Namespace.make(self.record, self.name, outer, self.record.detached)
+        cable = ["ip", "link", "add", self.name, "type", "veth", "peer", "name", "eth0", "netns", str(inner.holder.pid)]
+        outer.in_network(*cable)
+        outer.in_network("ip", "link", "set", self.name, "master", self.site.BRIDGE, "up")
+        inner.run("ip", "address", "add", f"{self.address}/24", "dev", "eth0")
+        inner.run("ip", "link", "set", "eth0", "up")
+        inner.run("ip", "route", "add", "default", "via", self.site.gateway)
+        outer.in_network("ip", "route", "replace", self.site.pods_of(self.number), "via", self.address)
+        inner.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        inner.run("mount", "-t", "tmpfs", "tmpfs", "/run")
+        inner.own("/var/lib", "/run/var-lib")
+        inner.own("/var/log", "/run/var-log")
+
+    def unplug(self):
+        """Ends all that runs on the node, at once; what is on its disk stays."""
+        self.namespace.end()
+        # The kernel takes the cable away a little later.
+        eventually(lambda: self.name not in self.outer.in_network("ip", "-brief", "link"), 20, f"the end of the cable of {self.name}")
+
+    def start_containerd(self):
+        """Starts containerd and returns when it answers."""
+        cni = self.directory / "cni"
+        cni.mkdir(exist_ok=True)
+        (cni / "10-e2e.conflist").write_text(json.dumps(self._network(), indent=1))
+        config = self.directory / "containerd.toml"
+        config.write_text(CONTAINERD.format(root=self.directory / "containerd", pause=PAUSE_IMAGE, plugins=machine.plugins(), cni=cni))
+        self._start("containerd", ["containerd", "--config", config])
+        self._wait("containerd", lambda: self._answers("version"))
+
+    def start_kubelet(self):
+        """Starts the kubelet; the node is ready some seconds later."""
+        certificates = self.control.certificates
+        user = f"system:node:{self.name}"
+        kubeconfig = certificates.kubeconfig(self.control.url, user, "system:nodes")
+        certificate, key = certificates.client(f"{user}:server", "system:nodes", hosts=[self.address, self.name])
+        config = self.directory / "kubelet.json"
+        config.write_text(json.dumps(self._kubelet(certificate, key), indent=1))
+        self._start(
+            "kubelet",
+            [
+                self.control.binaries / "kubelet",
+                f"--config={config}",
+                f"--kubeconfig={kubeconfig}",
+                f"--hostname-override={self.name}",
+                f"--node-ip={self.address}",
+                f"--root-dir={self.directory / 'kubelet'}",
+            ],
+        )
+
+    def start_proxy(self):
+        """Starts kube-proxy, which makes the addresses of services work."""
+        config = self.directory / "proxy.json"
+        config.write_text(json.dumps(self._proxy(), indent=1))
+        self._start("kube-proxy", [self.control.binaries / "kube-proxy", f"--config={config}"])
+
+    def stop(self, program):
+        """Ends one of the node's programs; the containers stay."""
+        self.record.processes[f"{self.name}/{program}"].end()
+
+    def runs(self, program):
+        process = self.record.processes.get(f"{self.name}/{program}")
+        return process is not None and process.alive()
+
+    def import_image(self, archive):
+        """Makes an image archive known to containerd under the names that it carries."""
+        self.namespace.run("ctr", "--address", SOCKET, "--namespace=k8s.io", "images", "import", "--no-unpack", archive, seconds=300)
+
+    def wait_ready(self):
+        """Waits until Kubernetes would place a pod here."""
+        kubectl, log = self.control.kubectl, self.directory / "kubelet.log"
+
+        def ready():
+            if not self.runs("kubelet"):
+                raise LabError(f"the kubelet of {self.name} has ended; its log ends with{last_lines(log)}")
+            node = kubectl.get("node", self.name)
+            return node is not None and is_ready(node) and not node["spec"].get("taints")
+
+        eventually(ready, PATIENCE, lambda: f"{self.name} ready; the kubelet's log ends with{last_lines(log)}\n ")
+
+    def _start(self, program, argv):
+        process = self.namespace.start(argv, self.directory / f"{program}.log")
+        self.record.add_process(f"{self.name}/{program}", process)
+
+    def _answers(self, *words):
+        try:
+            self.namespace.run("ctr", "--address", SOCKET, *words, seconds=10)
+        except LabError:
+            return False
+        return True
+
+    def _wait(self, program, ready):
+        log = self.directory / f"{program}.log"
+
+        def done():
+            if not self.runs(program):
+                raise LabError(f"{program} of {self.name} has ended; its log ends with{last_lines(log)}")
+            return ready()
+
+        eventually(done, PATIENCE, lambda: f"{program} of {self.name}; its log ends with{last_lines(log)}\n ")
+
+    def _network(self):
+        ranges = [[{"subnet": self.site.pods_of(self.number)}]]
+        addresses = {"type": "host-local", "ranges": ranges, "routes": [{"dst": "0.0.0.0/0"}], "dataDir": "/run/cni"}
+        return {
+            "cniVersion": "0.4.0",
+            "name": "e2e",
+            "plugins": [{"type": "ptp", "ipMasq": False, "ipam": addresses}, {"type": "portmap", "capabilities": {"portMappings": True}}],
+        }
+
+    def _kubelet(self, certificate, key):
+        return {
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "kind": "KubeletConfiguration",
+            "address": self.address,
+            "authentication": {
+                "anonymous": {"enabled": False},
+                "webhook": {"enabled": True},
+                "x509": {"clientCAFile": str(self.control.certificates.authority)},
+            },
+            "authorization": {"mode": "Webhook"},
+            "tlsCertFile": str(certificate),
+            "tlsPrivateKeyFile": str(key),
+            "containerRuntimeEndpoint": f"unix://{SOCKET}",
+            "cgroupDriver": "cgroupfs",
+            "cgroupRoot": f"/{self.site.cgroup}/{self.name}",
+            "cgroupsPerQOS": True,
+            "enforceNodeAllocatable": ["pods"],
+            "failSwapOn": False,
+            "resolvConf": "",
+            "podLogsDir": str(self.directory / "pods"),
+            # Images come from no registry: what is collected as garbage cannot be had again.
+            "imageGCHighThresholdPercent": 100,
+            "evictionHard": {
+                "nodefs.available": "0%",
+                "nodefs.inodesFree": "0%",
+                "imagefs.available": "0%",
+                "memory.available": "100Mi",
+            },
+            "maxOpenFiles": min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 1_000_000),
+            "oomScoreAdj": 0,
+            "maxPods": 200,
+            # The control plane takes a node for lost that says nothing for 12 seconds.
+            "nodeStatusUpdateFrequency": "2s",
+            "nodeLeaseDurationSeconds": 8,
+        }
+
+    def _proxy(self):
+        return {
+            "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+            "kind": "KubeProxyConfiguration",
+            "clientConnection": {"kubeconfig": str(self.control.certificates.kubeconfig(self.control.url, "system:kube-proxy"))},
+            "mode": "iptables",
+            "clusterCIDR": self.site.nodes,
+            "hostnameOverride": self.name,
+            "oomScoreAdj": 0,
+            "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+        }
+
+
+def is_ready(node):
+    """Whether the node's own word, or the control plane's about it, is that it is ready."""
+    conditions = node.get("status", {}).get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+# Without `restrict_oom_score_adj` no container starts on a machine that holds back CAP_SYS_RESOURCE.
+CONTAINERD = """\
+version = 2
+root = "{root}"
+state = "/run/containerd"
+disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs"]
+
+[grpc]
+  address = "/run/containerd/containerd.sock"
+
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "{pause}"
+  restrict_oom_score_adj = true
+  tolerate_missing_hugetlb_controller = true
+
+[plugins."io.containerd.grpc.v1.cri".cni]
+  bin_dir = "{plugins}"
+  conf_dir = "{cni}"
+
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+  runtime_type = "io.containerd.runc.v2"
+
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+  SystemdCgroup = false
+"""

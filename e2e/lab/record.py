@@ -1,0 +1,159 @@
+"""What a run has made on this machine, in a file that is written before the thing is made.
+
+A run that ends takes its things away itself. One that is killed leaves its record, and the next run starts by taking away what the
+records of dead runs name: processes by id and start time, network links, cgroups and one directory.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import shutil
+from dataclasses import dataclass, field
+
+from lab import machine
+from lab.errors import LabError
+from lab.processes import Process, command
+from lab.waiting import eventually
+
+FILE = "record.json"
+
+
+@dataclass
+class Record:
+    """One run. Its directory holds the record itself and all files of the run.
+
+    What a `detached` run makes does not end with its owner; once it is `kept`, it stays until somebody ends it.
+    """
+
+    directory: pathlib.Path
+    owner: Process
+    detached: bool = False
+    kept: bool = False
+    processes: dict = field(default_factory=dict)
+    links: list = field(default_factory=list)
+    cgroups: list = field(default_factory=list)
+
+    @staticmethod
+    def begin(name, detached):
+        """A record in a directory of its own. A name can be taken once at a time."""
+        with _locked():
+            sweep(locked=True)
+            directory = machine.runs() / name
+            if directory.exists():
+                raise LabError(f"{name} is up already ({directory}); `./dev e2e down` ends one that was brought up to stay")
+            directory.mkdir(parents=True)
+            record = Record(directory, Process.of(os.getpid()), detached)
+            record.write()
+            return record
+
+    @staticmethod
+    def read(directory):
+        with open(directory / FILE) as file:
+            found = json.load(file)
+        processes = {name: Process(*pair) for name, pair in found["processes"].items()}
+        owner = Process(*found["owner"])
+        return Record(directory, owner, found["detached"], found["kept"], processes, found["links"], found["cgroups"])
+
+    def write(self):
+        text = json.dumps(
+            {
+                "owner": [self.owner.pid, self.owner.start],
+                "detached": self.detached,
+                "kept": self.kept,
+                "processes": {name: [made.pid, made.start] for name, made in self.processes.items()},
+                "links": self.links,
+                "cgroups": self.cgroups,
+            }
+        )
+        part = self.directory / (FILE + ".part")
+        part.write_text(text)
+        part.replace(self.directory / FILE)
+
+    def lives(self):
+        """Whether somebody still wants what is here."""
+        if self.kept:
+            return any(process.alive() for process in self.processes.values())
+        return self.owner.alive()
+
+    def keep(self):
+        """From now on it lives without its owner."""
+        self.kept = True
+        self.write()
+
+    def add_process(self, name, process):
+        self.processes[name] = process
+        self.write()
+
+    def add_link(self, name):
+        self.links.append(name)
+        self.write()
+
+    def add_cgroup(self, name):
+        self.cgroups.append(name)
+        self.write()
+
+    def undo(self):
+        """Takes everything away, the last made first. Can be repeated."""
+        for process in reversed(list(self.processes.values())):
+            process.end()
+        for link in self.links:
+            if pathlib.Path("/sys/class/net", link).exists():
+                command("ip", "link", "delete", link)
+        for cgroup in self.cgroups:
+            for path in machine.cgroup_directories(cgroup):
+                _remove_cgroup(path)
+        eventually(lambda: _removed(self.directory), 20, f"the removal of {self.directory}")
+
+
+def end_kept():
+    """Takes away what is kept, and what dead runs left."""
+    with _locked():
+        sweep(locked=True)
+        for directory in sorted(machine.runs().iterdir()):
+            record = Record.read(directory)
+            if record.kept:
+                record.undo()
+
+
+def sweep(locked=False):
+    """Takes away what dead runs left."""
+    with contextlib.nullcontext() if locked else _locked():
+        for directory in sorted(machine.runs().iterdir()):
+            try:
+                record = Record.read(directory)
+            except (OSError, ValueError, KeyError, TypeError):
+                # It was killed before its first word; so there is nothing but the directory.
+                shutil.rmtree(directory, ignore_errors=True)
+                continue
+            if not record.lives():
+                record.undo()
+
+
+@contextlib.contextmanager
+def _locked():
+    with open(machine.runs().with_name("lock"), "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _remove_cgroup(top):
+    """Groups go from the leaves up, and only when the last process in them is really gone."""
+
+    def removed():
+        for path, _, _ in os.walk(top, topdown=False):
+            try:
+                os.rmdir(path)
+            except FileNotFoundError:
+                pass
+            except OSError:
+                return False
+        return not top.exists()
+
+    eventually(removed, 20, f"the end of all processes in {top}")
+
+
+def _removed(directory):
+    shutil.rmtree(directory, ignore_errors=True)
+    return not directory.exists()

@@ -1,0 +1,62 @@
+"""One API server and one cluster for all tests of a run; each test has a namespace of its own.
+
+E2E_CLUSTER=up     use the cluster that `./dev e2e up` has brought up, and leave it up
+E2E_KUBECONFIG=F   use another cluster, by its kubeconfig; the image E2E_EXECUTOR must be there
+"""
+
+import itertools
+import os
+import pathlib
+import shutil
+
+import pytest
+from lab import ApiServer, Cluster, Kubectl, images
+from lab.__main__ import firesteel
+
+_number = itertools.count(1)
+
+
+class Other:
+    """A cluster that somebody else has brought up."""
+
+    def __init__(self, kubeconfig):
+        program = os.environ.get("E2E_KUBECTL") or shutil.which("kubectl")
+        assert program, "there is no kubectl on the PATH; E2E_KUBECTL can name one"
+        self.kubeconfig, self.kubectl = pathlib.Path(kubeconfig), Kubectl(program, kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def api():
+    """An API server with its controllers."""
+    with ApiServer.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A cluster with two nodes that know our images."""
+    if kubeconfig := os.environ.get("E2E_KUBECONFIG"):
+        yield Other(kubeconfig)
+    elif os.environ.get("E2E_CLUSTER") == "up":
+        yield Cluster.found()
+    else:
+        with Cluster.running([images.executor(firesteel())]) as made:
+            yield made
+
+
+@pytest.fixture
+def kubectl(cluster):
+    """kubectl in a new namespace of the cluster, which admits only restricted pods; gone after the test."""
+    name = f"test-{os.getpid()}-{next(_number)}"
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    cluster.kubectl.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    kubectl = cluster.kubectl.within(name)
+    kubectl.eventually("serviceaccount", "default", bool)
+    yield kubectl
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(autouse=True)
+def _only_on_this_machine(request):
+    if request.node.get_closest_marker("machine") and os.environ.get("E2E_KUBECONFIG"):
+        pytest.skip("needs a cluster that this machine runs itself")

@@ -1,0 +1,127 @@
+"""Nothing is left on the machine, however a run ends."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+from lab import ApiServer, Cluster, LabError, eventually, machine
+from lab.cluster import Site
+from lab.processes import Process, command
+from lab.record import Record, sweep
+
+E2E = pathlib.Path(__file__).resolve().parents[1]
+OTHER = 7
+
+
+def run(program):
+    """A process that runs a program of the laboratory, and says when it is where the test wants it."""
+    return subprocess.Popen([sys.executable, "-c", program], cwd=E2E, stdout=subprocess.PIPE, text=True)
+
+
+def state():
+    """What a cluster could leave: links, routes, mounts, firewall, kernel settings, control groups."""
+    forward = pathlib.Path("/proc/sys/net/ipv4/ip_forward").read_text()
+    groups = sorted(str(path) for path in machine.cgroup_directories(Site(OTHER).cgroup))
+    mounts = sorted(line.split()[1] for line in pathlib.Path("/proc/mounts").read_text().splitlines())
+    rules = command("iptables-save", "-t", "nat") if os.geteuid() == 0 else ""
+    rules = [line for line in rules.splitlines() if "KUBE" in line or "CNI" in line]
+    links = sorted(path.name for path in pathlib.Path("/sys/class/net").iterdir() if not path.name.startswith(Site(0).link))
+    return links, mounts, rules, forward, groups
+
+
+def test_an_api_server_ends_with_the_process_that_wanted_it_even_if_that_is_killed():
+    owner = run("from lab import ApiServer; import time; s = ApiServer.up(); print(s.kubeconfig, flush=True); time.sleep(600)")
+    try:
+        directory = pathlib.Path(owner.stdout.readline().strip()).parent.parent
+        processes = Record.read(directory).processes
+        assert len(processes) == 3
+    finally:
+        owner.kill()
+        owner.wait()
+    eventually(lambda: not any(each.alive() for each in processes.values()), 20, "the end of its processes")
+    assert directory.exists()
+    sweep()
+    assert not directory.exists()
+
+
+def test_an_api_server_that_does_not_come_up_says_what_its_log_said_and_leaves_nothing(monkeypatch):
+    monkeypatch.setattr("lab.control_plane.ControlPlane._api_server", lambda self: [self.binaries / "kube-apiserver", "--no-such-flag"])
+    before = set(machine.runs().iterdir())
+    with pytest.raises(LabError, match="kube-apiserver has ended.*\n.*unknown flag: --no-such-flag"):
+        ApiServer.up()
+    assert set(machine.runs().iterdir()) == before
+
+
+@pytest.mark.machine
+@pytest.mark.parametrize(
+    ("step", "number"),
+    [
+        ("lab.cluster.Cluster._populate", signal.SIGKILL),
+        ("lab.cluster.ControlPlane.up", signal.SIGINT),
+        ("lab.cluster.Node.start_proxy", signal.SIGKILL),
+        ("lab.cluster.Node.wait_ready", signal.SIGINT),
+    ],
+)
+def test_a_cluster_whose_run_ends_while_it_comes_up_leaves_nothing(step, number):
+    before = state()
+    where, name = step.rsplit(".", 1)
+    owner = run(
+        f"""
+import pkgutil, time
+from lab import Cluster
+owner = pkgutil.resolve_name({where!r})
+def stop(*_): print("here", flush=True); time.sleep(600)
+setattr(owner, {name!r}, stop)
+Cluster.up(number={OTHER})
+"""
+    )
+    try:
+        assert owner.stdout.readline() == "here\n"
+        record = Record.read(machine.runs() / Site(OTHER).name)
+        assert all(each.alive() for each in record.processes.values())
+        assert state() != before
+    finally:
+        owner.send_signal(number)
+        owner.wait(timeout=60)
+    eventually(lambda: not any(each.alive() for each in record.processes.values()), 20, "the end of its processes")
+    sweep()
+    assert state() == before
+    assert not record.directory.exists()
+
+
+@pytest.mark.machine
+def test_a_cluster_is_up_only_once():
+    owner = run(f"from lab.record import Record; import time; Record.begin({Site(OTHER).name!r}, False); print('here', flush=True); time.sleep(600)")
+    try:
+        assert owner.stdout.readline() == "here\n"
+        with pytest.raises(LabError, match="is up already"):
+            Cluster.up(number=OTHER)
+    finally:
+        owner.kill()
+        owner.wait()
+    sweep()
+
+
+def test_another_process_with_the_id_of_one_of_ours_is_not_ended():
+    other = subprocess.Popen(["sleep", "600"])
+    try:
+        real = Process.of(other.pid)
+        Process(real.pid, real.start - 1).signal(signal.SIGKILL)
+        assert other.poll() is None and real.alive()
+    finally:
+        other.kill()
+        other.wait()
+    assert not real.alive()
+
+
+@pytest.mark.machine
+def test_a_network_that_the_machine_uses_is_refused(monkeypatch):
+    used = next(iter(command("ip", "-4", "-brief", "address", "show", "scope", "global").split()[2:3]), None)
+    if used is None:
+        pytest.skip("this machine has no address but its own")
+    monkeypatch.setenv("FIRESTEEL_E2E_NETWORK", ".".join(used.split(".")[:2]))
+    with pytest.raises(LabError, match="is used by this machine already"):
+        Cluster.up(number=OTHER)
