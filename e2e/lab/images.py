@@ -102,15 +102,16 @@ def _archive(name, recipe, fill, arguments=(), made_of=""):
             _buildah("push", name, f"docker-archive:{part}:{name}")
             part.rename(archive)
             _forget_old(short)
-            # Of what this one replaces; every layer of buildah's store is a whole tree.
+            # What this one replaces.
             _buildah("rmi", "--prune")
         return archive
 
 
 def _buildah(*arguments):
     store = _home() / "store"
-    environment = {**os.environ, "BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "vfs"}
-    return command("buildah", f"--root={store}", f"--runroot={store / 'run'}", *arguments, seconds=1200, env=environment)
+    where = [f"--root={store}", f"--runroot={store / 'run'}", "--storage-driver=overlay"]
+    environment = {**os.environ, "BUILDAH_ISOLATION": "chroot"}
+    return command("buildah", *where, *arguments, seconds=1200, env=environment)
 
 
 def _stripped(firesteel):
