@@ -85,7 +85,7 @@ def free_ports(count):
 
 def load_modules():
     """Kernel modules that nodes need; where they are built in, or loaded, there is nothing to do."""
-    for module in ["overlay", "br_netfilter"]:
+    for module in ["overlay", "br_netfilter"] if shutil.which("modprobe") else []:
         subprocess.run(["modprobe", "-q", module], capture_output=True, check=False)
     if "overlay" not in pathlib.Path("/proc/filesystems").read_text():
         raise LabError("the kernel has no overlayfs")
