@@ -105,8 +105,8 @@ def require_free_network(network):
 
 
 def cgroup_directories(name):
-    """The directories of control group `name`: one in each hierarchy of version 1, or one in version 2's."""
-    return [path for path in [CGROUPS / name, *(top / name for top in _hierarchies())] if path.exists()]
+    """The directories of control group `name`: one in each hierarchy. Beside those of version 1 there may be an idle one of version 2."""
+    return [top / name for top in _hierarchies("cgroup", "cgroup2") if (top / name).exists()]
 
 
 def make_cgroup(name):
@@ -124,7 +124,7 @@ def make_cgroup(name):
             path = path / part
             path.mkdir(exist_ok=True)
         return
-    for top in _hierarchies():
+    for top in _hierarchies("cgroup"):
         path = top
         for part in pathlib.PurePath(name).parts:
             parent, path = path, path / part
@@ -135,7 +135,7 @@ def make_cgroup(name):
                     (path / file).write_text((parent / file).read_text())
 
 
-def _hierarchies():
-    """Where hierarchies of version 1 are mounted."""
+def _hierarchies(*kinds):
+    """Where hierarchies of control groups are mounted: `cgroup` is version 1, `cgroup2` version 2."""
     mounts = [line.split() for line in pathlib.Path("/proc/mounts").read_text().splitlines()]
-    return [pathlib.Path(fields[1]) for fields in mounts if fields[2] == "cgroup"]
+    return [pathlib.Path(fields[1]) for fields in mounts if fields[2] in kinds]
