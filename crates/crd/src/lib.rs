@@ -1,5 +1,5 @@
 //! The custom resources, and everything about them that needs no cluster: their types, their definitions for an API server, what a
-//! specification means, what of it is not served, when a schedule is due, how one state follows from another.
+//! specification means, what of it is not served, when a schedule is due.
 //!
 //! Nothing here talks to an API server or reads a clock. A specification that `validate` accepts can be made into pods without further
 //! questions; one that it refuses is refused with the names of the fields.
@@ -7,7 +7,6 @@
 mod application;
 mod definition;
 mod embedded;
-mod lifecycle;
 mod options;
 mod pod;
 mod problem;
@@ -22,7 +21,6 @@ mod validate;
 pub use application::*;
 pub use definition::{Definition, definitions};
 pub use embedded::Embedded;
-pub use lifecycle::{Act, Driver, Observed, Step, Wanted, advance, confirm};
 pub use options::*;
 pub use pod::*;
 pub use problem::{FieldPath, Problem};
