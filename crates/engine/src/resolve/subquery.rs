@@ -67,8 +67,7 @@ impl Resolver<'_> {
             ));
         }
         // Under OR or NOT it counts whether the answer is "no" or "unknown", which a join that marks rows does not tell.
-        let conjunct = self.conjunct;
-        let ([value], true) = (values, conjunct) else {
+        let ([value], true) = (values, self.conjunct) else {
             return self.in_tuples(values, resolved, names, negated);
         };
         self.conjunct = false;

@@ -66,17 +66,12 @@ impl Narrowing {
 
     /// The rows of a batch for which there is room.
     pub(super) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let fields = self.schema.fields().iter();
-        let columns = batch.columns().iter().zip(fields);
-        let columns = columns.map(|(column, field)| shrink(column, field.data_type()));
-        let columns = columns.collect::<Result<Vec<_>>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+        resized(batch, &self.schema, shrink)
     }
 }
 
 /// The rows of a narrowed batch with the types of `schema`. Types that are no wider forms of what came are an error.
-pub(super) fn widen(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+pub(super) fn widen(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     if batch.num_columns() != schema.fields().len() {
         return internal_err!(
             "{} columns came where {} are read",
@@ -84,12 +79,19 @@ pub(super) fn widen(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatc
             schema.fields().len()
         );
     }
-    let rows = batch.num_rows();
-    let (_, columns, _) = batch.into_parts();
-    let columns = columns.iter().zip(schema.fields());
-    let columns = columns.map(|(column, field)| grow(column, field.data_type()));
+    resized(batch, schema, grow)
+}
+
+/// The rows with each column in the type that `schema` has for it.
+fn resized(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+    resize: fn(&ArrayRef, &DataType) -> Result<ArrayRef>,
+) -> Result<RecordBatch> {
+    let columns = batch.columns().iter().zip(schema.fields());
+    let columns = columns.map(|(column, field)| resize(column, field.data_type()));
     let columns = columns.collect::<Result<Vec<_>>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
 }
 
@@ -289,7 +291,7 @@ mod tests {
             let types =
                 narrow.schema().fields().iter().map(|f| f.data_type().clone()).collect::<Vec<_>>();
             assert_eq!(types, [id_type, price_type, DataType::Utf8, Int32], "{id} {price}");
-            assert_eq!(widen(narrow, &schema).unwrap(), rows);
+            assert_eq!(widen(&narrow, &schema).unwrap(), rows);
         }
     }
 
@@ -298,8 +300,8 @@ mod tests {
         let schema = schema();
         let other = Arc::new(Schema::new(vec![Field::new("id", DataType::Utf8, true)]));
         let rows = batch(&schema, vec![Some(1)], 1);
-        let error = widen(rows.project(&[0]).unwrap(), &other).unwrap_err();
+        let error = widen(&rows.project(&[0]).unwrap(), &other).unwrap_err();
         assert!(error.to_string().contains("a column of Int64 is read as Utf8"), "{error}");
-        assert!(widen(rows, &other).is_err());
+        assert!(widen(&rows, &other).is_err());
     }
 }

@@ -224,7 +224,7 @@ fn decode(
             decoder = StreamDecoder::new();
         }
         match decoder.decode(&mut buffer) {
-            Ok(Some(batch)) => Some(widen(batch, &schema)),
+            Ok(Some(batch)) => Some(widen(&batch, &schema)),
             Ok(None) => None,
             Err(error) => {
                 buffer = Buffer::default();

@@ -3,13 +3,13 @@
 use std::mem::size_of;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray};
+use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, PrimitiveArray};
 use datafusion::arrow::datatypes::{DataType, Decimal128Type};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 
 use super::fold::Fold;
-use super::sum::{counted, sum_overflow, sum_type};
+use super::sum::{counted, counted_or_null, sum_overflow, sum_type};
 
 /// `sum` of decimals in ANSI mode: what does not fit is an error.
 pub(super) const SUM: Fold = Fold {
@@ -191,9 +191,7 @@ impl GroupsAccumulator for Sums {
         filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
         let values = values[0].as_primitive::<Decimal128Type>();
-        let kept = |row: usize| filter.is_none_or(|f| f.is_valid(row) && f.value(row));
-        let sums = values.iter().enumerate().map(|(row, v)| v.filter(|_| kept(row)));
-        let sums: PrimitiveArray<Decimal128Type> = sums.collect();
+        let sums = counted_or_null(values, filter);
         let overflows = BooleanArray::from(vec![false; values.len()]);
         Ok(vec![Arc::new(sums.with_data_type(self.of.clone())), Arc::new(overflows)])
     }

@@ -168,6 +168,15 @@ pub(super) fn counted<T: ArrowPrimitiveType>(
     Ok(())
 }
 
+/// The values that count, and null for the other rows: what a row of its own is to a later sum.
+pub(super) fn counted_or_null<T: ArrowPrimitiveType>(
+    values: &PrimitiveArray<T>,
+    filter: Option<&BooleanArray>,
+) -> PrimitiveArray<T> {
+    let kept = |row: usize| filter.is_none_or(|f| f.is_valid(row) && f.value(row));
+    values.iter().enumerate().map(|(row, value)| value.filter(|_| kept(row))).collect()
+}
+
 #[derive(Debug, Default)]
 struct Sums {
     values: Vec<i64>,
@@ -213,9 +222,7 @@ impl GroupsAccumulator for Sums {
         filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
         let values = values[0].as_primitive::<Int64Type>();
-        let kept = |row: usize| filter.is_none_or(|f| f.is_valid(row) && f.value(row));
-        let state = values.iter().enumerate().map(|(row, v)| v.filter(|_| kept(row)));
-        Ok(vec![Arc::new(state.collect::<PrimitiveArray<Int64Type>>())])
+        Ok(vec![Arc::new(counted_or_null(values, filter))])
     }
 
     fn size(&self) -> usize {
