@@ -15,6 +15,7 @@ use anyhow::{Context, Result};
 use application::Application;
 use arguments::{Arguments, Command};
 use clap::CommandFactory;
+use model::launch;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -116,10 +117,15 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
-/// The settings of a process come through a pipe, so that no token stands in a list of processes.
+/// The settings of a process come through a pipe, so that no token stands in a list of processes; or, in a pod, through its environment.
 fn read_settings<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("reading settings from {}", path.display()))?;
+    let text = if path == Path::new(launch::FROM_ENVIRONMENT) {
+        std::env::var(launch::SETTINGS_VARIABLE)
+            .with_context(|| format!("reading settings from {}", launch::SETTINGS_VARIABLE))?
+    } else {
+        std::fs::read_to_string(path)
+            .with_context(|| format!("reading settings from {}", path.display()))?
+    };
     serde_json::from_str(&text).context("reading settings")
 }
 

@@ -4,6 +4,7 @@
 //! `KeyboardInterrupt`. It dies with the driver, however that dies.
 
 use crate::settings::{Addresses, Program};
+use model::launch;
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsString;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -33,6 +34,10 @@ impl Python {
         command.env("SPARK_REMOTE", &addresses.connect);
         command.env("PYSPARK_PYTHON", &program.python);
         command.env("PYSPARK_DRIVER_PYTHON", &program.python);
+        // They hold more than the program is to know.
+        for variable in [launch::SETTINGS_VARIABLE, launch::TOKEN_VARIABLE] {
+            command.env_remove(variable);
+        }
         match token {
             Some(token) => command.env("SPARK_CONNECT_AUTHENTICATE_TOKEN", token),
             None => command.env_remove("SPARK_CONNECT_AUTHENTICATE_TOKEN"),
