@@ -118,13 +118,13 @@ class Cluster:
         for node in self.nodes:
             machine.make_cgroup(f"{self.site.cgroup}/{node.name}")
             node.plug()
-            node.start_containerd()
         with ThreadPoolExecutor(NODES) as pool:
-            imports = [pool.submit(_import_all, node, archives) for node in self.nodes]
+            filled = [pool.submit(node.fill, archives) for node in self.nodes]
             self.control.up()
-            for done in imports:
+            for done in filled:
                 done.result()
         for node in self.nodes:
+            node.start_containerd()
             node.start_kubelet()
             node.start_proxy()
         self._provide_volumes()
@@ -202,7 +202,3 @@ def _control(record, site, binaries, outer):
 
     return ControlPlane(record.directory, binaries, addresses, start)
 
-
-def _import_all(node, archives):
-    for archive in archives:
-        node.import_image(archive)

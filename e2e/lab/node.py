@@ -6,8 +6,10 @@ When its holder ends, everything on it ends at once: a node that loses its power
 
 import json
 import resource
+import sys
 
 from lab import machine
+from lab.disk import Disk
 from lab.errors import LabError
 from lab.namespace import Namespace
 from lab.processes import last_lines
@@ -26,6 +28,7 @@ class Node:
         self.name = f"node{number}"
         self.address = site.node_address(number)
         self.directory = record.directory / self.name
+        self.disk = Disk(site.name, self.name)
         self.namespace = None
 
     @staticmethod
@@ -59,13 +62,40 @@ class Node:
         # The kernel takes the cable away a little later.
         eventually(lambda: self.name not in self.outer.in_network("ip", "-brief", "link"), 20, f"the end of the cable of {self.name}")
 
+    def fill(self, archives):
+        """Brings the disk that an earlier run has left to the state of a new node that has these images."""
+        try:
+            self._fill(archives)
+        except LabError as error:
+            print(f"== {self.name} gets a new disk: {error}", file=sys.stderr, flush=True)
+            if self.runs("containerd"):
+                self.stop("containerd")
+            self.disk.wipe()
+            self._fill(archives)
+
+    def _fill(self, archives):
+        # Without the part that the kubelet talks to, which remembers the containers that it finds at its start.
+        self._start_containerd(pods="")
+        containers = self._ctr("containers", "list", "--quiet").split()
+        if containers:
+            self._ctr("containers", "delete", *containers)
+        for lease in self._ctr("leases", "list", "--quiet").split():
+            self._ctr("leases", "delete", lease)
+        for archive in archives:
+            if not self.disk.has(archive):
+                self.import_image(archive)
+        self.stop("containerd")
+
     def start_containerd(self):
         """Starts containerd and returns when it answers."""
         cni = self.directory / "cni"
         cni.mkdir(exist_ok=True)
         (cni / "10-e2e.conflist").write_text(json.dumps(self._network(), indent=1))
+        self._start_containerd(PODS.format(pause=PAUSE_IMAGE, plugins=machine.plugins(), cni=cni))
+
+    def _start_containerd(self, pods):
         config = self.directory / "containerd.toml"
-        config.write_text(CONTAINERD.format(root=self.directory / "containerd", pause=PAUSE_IMAGE, plugins=machine.plugins(), cni=cni))
+        config.write_text(STORE.format(root=self.disk.root, disabled=json.dumps(UNUSED if pods else [*UNUSED, PODS_PLUGIN])) + pods)
         self._start("containerd", ["containerd", "--config", config])
         self._wait("containerd", lambda: self._answers("version"))
 
@@ -97,15 +127,16 @@ class Node:
 
     def stop(self, program):
         """Ends one of the node's programs; the containers stay."""
-        self.record.processes[f"{self.name}/{program}"].end()
+        self.record.end_process(f"{self.name}/{program}")
 
     def runs(self, program):
         process = self.record.processes.get(f"{self.name}/{program}")
         return process is not None and process.alive()
 
     def import_image(self, archive):
-        """Makes an image archive known to containerd under the names that it carries."""
-        self.namespace.run("ctr", "--address", SOCKET, "--namespace=k8s.io", "images", "import", "--no-unpack", archive, seconds=300)
+        """Makes an image archive known to containerd under the names that it carries, and unpacks what is not yet there."""
+        self._ctr("images", "import", archive, seconds=300)
+        self.disk.note(archive)
 
     def wait_ready(self):
         """Waits until Kubernetes would place a pod here."""
@@ -123,9 +154,12 @@ class Node:
         process = self.namespace.start(argv, self.directory / f"{program}.log")
         self.record.add_process(f"{self.name}/{program}", process)
 
+    def _ctr(self, *words, seconds=60):
+        return self.namespace.run("ctr", "--address", SOCKET, "--namespace=k8s.io", *words, seconds=seconds)
+
     def _answers(self, *words):
         try:
-            self.namespace.run("ctr", "--address", SOCKET, *words, seconds=10)
+            self._ctr(*words, seconds=10)
         except LabError:
             return False
         return True
@@ -205,16 +239,21 @@ def is_ready(node):
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
-# Without `restrict_oom_score_adj` no container starts on a machine that holds back CAP_SYS_RESOURCE.
-CONTAINERD = """\
+PODS_PLUGIN = "io.containerd.grpc.v1.cri"
+UNUSED = [f"io.containerd.snapshotter.v1.{name}" for name in ("btrfs", "devmapper", "zfs")]
+
+STORE = """\
 version = 2
 root = "{root}"
 state = "/run/containerd"
-disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs"]
+disabled_plugins = {disabled}
 
 [grpc]
   address = "/run/containerd/containerd.sock"
+"""
 
+# Without `restrict_oom_score_adj` no container starts on a machine that holds back CAP_SYS_RESOURCE.
+PODS = """
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{pause}"
   restrict_oom_score_adj = true

@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import shutil
+import threading
 from dataclasses import dataclass, field
 
 from lab import machine
@@ -34,6 +35,8 @@ class Record:
     processes: dict = field(default_factory=dict)
     links: list = field(default_factory=list)
     cgroups: list = field(default_factory=list)
+    # Several threads add to it while a cluster comes up.
+    _adding: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @staticmethod
     def begin(name, detached):
@@ -83,16 +86,26 @@ class Record:
         self.write()
 
     def add_process(self, name, process):
-        self.processes[name] = process
-        self.write()
+        with self._adding:
+            self.processes[name] = process
+            self.write()
+
+    def end_process(self, name):
+        """Ends a process and forgets it."""
+        self.processes[name].end()
+        with self._adding:
+            del self.processes[name]
+            self.write()
 
     def add_link(self, name):
-        self.links.append(name)
-        self.write()
+        with self._adding:
+            self.links.append(name)
+            self.write()
 
     def add_cgroup(self, name):
-        self.cgroups.append(name)
-        self.write()
+        with self._adding:
+            self.cgroups.append(name)
+            self.write()
 
     def undo(self):
         """Takes everything away, the last made first. Can be repeated."""

@@ -1,5 +1,6 @@
 """Nothing is left on the machine, however a run ends."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -7,8 +8,9 @@ import subprocess
 import sys
 
 import pytest
-from lab import ApiServer, Cluster, LabError, eventually, machine
+from lab import ApiServer, Cluster, LabError, eventually, images, machine
 from lab.cluster import Site
+from lab.node import PAUSE_IMAGE, SOCKET, Node
 from lab.processes import Process, command
 from lab.record import Record, sweep
 
@@ -18,6 +20,8 @@ OTHER = 7
 
 def run(program):
     """A process that runs a program of the laboratory, and says when it is where the test wants it."""
+    # A shell that starts something in the background has it ignore Ctrl-C.
+    program = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n{program}"
     return subprocess.Popen([sys.executable, "-c", program], cwd=E2E, stdout=subprocess.PIPE, text=True)
 
 
@@ -125,3 +129,47 @@ def test_a_network_that_the_machine_uses_is_refused(monkeypatch):
     monkeypatch.setenv("FIRESTEEL_E2E_NETWORK", ".".join(used.split(".")[:2]))
     with pytest.raises(LabError, match="is used by this machine already"):
         Cluster.up(number=OTHER)
+
+
+@contextlib.contextmanager
+def node_alone():
+    """One node without a control plane, as a run begins with it."""
+    record = Record.begin(Site(OTHER).name, False)
+    try:
+        site = Site(OTHER)
+        cluster = Cluster._switched_on(record, site, machine.built("kubernetes"))
+        node = Node(record, site, cluster.outer, cluster.control, 1)
+        node.plug()
+        node.fill([images.pause()])
+        node.start_containerd()
+        yield node
+    finally:
+        record.undo()
+
+
+def ctr(node, *words):
+    return node.namespace.run("ctr", "--address", SOCKET, "--namespace=k8s.io", *words).split()
+
+
+@pytest.mark.machine
+def test_a_disk_keeps_its_images_and_nothing_else_of_a_run():
+    with node_alone() as node:
+        ctr(node, "containers", "create", PAUSE_IMAGE, "left")
+        assert ctr(node, "containers", "list", "--quiet") == ["left"]
+        inode = node.disk.root.stat().st_ino
+    assert not node.directory.exists()
+    with node_alone() as node:
+        assert ctr(node, "containers", "list", "--quiet") == []
+        assert PAUSE_IMAGE in ctr(node, "images", "list", "--quiet")
+        assert node.disk.root.stat().st_ino == inode
+
+
+@pytest.mark.machine
+def test_a_disk_that_is_damaged_is_made_anew(capsys):
+    with node_alone() as node:
+        pass
+    metadata = node.disk.root / "io.containerd.metadata.v1.bolt" / "meta.db"
+    metadata.write_bytes(b"damaged" * 10000)
+    with node_alone() as node:
+        assert PAUSE_IMAGE in ctr(node, "images", "list", "--quiet")
+    assert "node1 gets a new disk" in capsys.readouterr().err
