@@ -7,7 +7,8 @@ managers. Everything they make on the machine is written down first, so that the
 from lab.api_server import ApiServer
 from lab.cluster import Cluster
 from lab.errors import LabError
+from lab.helm import Helm
 from lab.kubectl import Kubectl
 from lab.waiting import eventually
 
-__all__ = ["ApiServer", "Cluster", "Kubectl", "LabError", "eventually"]
+__all__ = ["ApiServer", "Cluster", "Helm", "Kubectl", "LabError", "eventually"]

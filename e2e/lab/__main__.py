@@ -8,6 +8,7 @@
     node NAME COMMAND…           runs a command in a node's namespaces, as in: node node1 ctr -n k8s.io images ls
     with-api COMMAND…            runs a command with KUBECONFIG of an API server that is there for it alone
     image-context DIR            lays out the context of executor/Dockerfile
+    manifests                    writes deploy/operator.yaml
 """
 
 import os
@@ -16,7 +17,7 @@ import shutil
 import subprocess
 import sys
 
-from lab import ApiServer, Cluster, LabError, images, machine, record
+from lab import ApiServer, Cluster, LabError, helm, images, machine, record
 
 
 def main(arguments):
@@ -85,6 +86,10 @@ def image_context(arguments):
     images.executor_context(pathlib.Path(arguments[0]), firesteel())
 
 
+def manifests(_):
+    helm.write_manifests()
+
+
 def _tell(kubeconfig):
     print(f"export KUBECONFIG={kubeconfig}")
 
@@ -98,6 +103,7 @@ COMMANDS = {
     "node": node,
     "with-api": with_api,
     "image-context": image_context,
+    "manifests": manifests,
 }
 
 if __name__ == "__main__":

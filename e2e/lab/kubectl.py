@@ -49,6 +49,10 @@ class Kubectl:
             raise LabError(f"kubectl get {' '.join(arguments)}: {done.stderr.strip()}")
         return json.loads(done.stdout) if done.stdout.strip() else None
 
+    def all(self, *arguments):
+        """The objects of a kind, or of several, as a list."""
+        return (self.get(*arguments) or {"items": []})["items"]
+
     def create(self, *objects):
         """Creates objects, given as dictionaries."""
         given = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})

@@ -90,8 +90,12 @@ fn definitions(root: &Path) -> Result<BTreeMap<PathBuf, String>> {
     }
     let files: BTreeMap<String, String> = serde_json::from_slice(&output.stdout)
         .context("reading what the program that writes the custom resources wrote")?;
-    let folder = root.join("crds");
-    Ok(files.into_iter().map(|(name, text)| (folder.join(name), text)).collect())
+    // A chart can contain only what lies in its own directory.
+    let folders = [root.join("crds"), root.join("charts/firesteel/files/crds")];
+    let copies = |(name, text): (String, String)| {
+        folders.each_ref().map(|folder| (folder.join(&name), text.clone()))
+    };
+    Ok(files.into_iter().flat_map(copies).collect())
 }
 
 fn settings() -> String {
