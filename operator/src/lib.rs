@@ -13,6 +13,7 @@ pub mod names;
 pub mod objects;
 pub mod observe;
 pub mod plan;
+pub mod run;
 
 pub use settings::Settings;
 pub use submission::{BadSubmissionId, SubmissionId, specification_hash};

@@ -60,3 +60,8 @@ pub fn executor_claim(app: &str, slot: u32, volume: &str) -> String {
 pub fn application_id(uid: &str) -> String {
     format!("spark-{}", uid.replace('-', ""))
 }
+
+/// An address and a port, as one dials them.
+pub fn dialled(address: &str, port: u16) -> String {
+    if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
+}

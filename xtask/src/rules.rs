@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/engine", &["functions", "plan", "shuffle", "model"]),
     ("driver", &["scheduler", "connect", "sql", "engine", "plan", "shuffle", "proto", "model"]),
     ("executor", &["engine", "shuffle", "proto", "model"]),
-    ("operator", &["crd", "model"]),
+    ("operator", &["crd", "model", "proto"]),
     ("cli", &["driver", "executor", "proto", "model"]),
 ];
 

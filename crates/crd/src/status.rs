@@ -219,6 +219,9 @@ pub struct ExecutorCounts {
     /// How many run.
     #[serde(default)]
     pub running: i32,
+    /// How many there were, in all attempts.
+    #[serde(default)]
+    pub made: i32,
     /// How many ended when they were told to, in all attempts.
     #[serde(default)]
     pub completed: i32,

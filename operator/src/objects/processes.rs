@@ -68,7 +68,7 @@ pub fn executor_settings(making: &Making<'_>, executor: &NewExecutor<'_>) -> Exe
     ExecutorSettings {
         application: ApplicationId(names::application_id(&app.uid)),
         executor: ExecutorId(executor.id),
-        driver: format!("{}:{}", bracketed(executor.driver), settings.driver_port),
+        driver: names::dialled(executor.driver, settings.driver_port),
         token: String::new(),
         epoch: submission.epoch,
         slots: valid.executor.cpu.slots,
@@ -78,11 +78,6 @@ pub fn executor_settings(making: &Making<'_>, executor: &NewExecutor<'_>) -> Exe
         host: String::new(),
         sync: valid.settings.get(&conf::SHUFFLE_SYNC).unwrap_or(false),
     }
-}
-
-/// An address as it stands in front of a port.
-fn bracketed(address: &str) -> String {
-    if address.contains(':') { format!("[{address}]") } else { address.to_owned() }
 }
 
 /// The environment of the driver's container, in the order in which variables may refer to earlier ones.

@@ -55,18 +55,13 @@ impl Passing<'_> {
                 Some(end) if wanted => self.write_down(&executor.pod.name, end),
                 Some(_) => self.retire(executor),
                 None if wanted && !executor.pod.is_ending() => {}
-                None => {
-                    if !executor.pod.is_ending() {
-                        self.status.executors.completed += 1;
-                    }
-                    self.remove(&executor.pod);
-                }
+                None => self.remove(&executor.pod),
             }
         }
         if let Some(attached) = &attached {
             if !is_over {
                 self.vanished(attached, &released, &mut facts);
-                self.grant(attached, &released, &facts);
+                self.grant(attached, &released, &mut facts);
             }
             self.pass.tell = Some(facts);
         }
@@ -98,7 +93,7 @@ impl Passing<'_> {
             .collect()
     }
 
-    /// Writes an end down, once. Those that ended well are counted when they are retired.
+    /// Writes an end down, once.
     fn write_down(&mut self, name: &str, end: &End) {
         if end.is_success() || self.is_written_down(name) {
             return;
@@ -123,9 +118,6 @@ impl Passing<'_> {
     /// Its end is known to all who need to know: the pod goes, or is kept for people to look at.
     fn retire(&mut self, executor: &ExecutorFacts) {
         let pod = &executor.pod;
-        if !self.is_written_down(&pod.name) {
-            self.status.executors.completed += 1;
-        }
         let keep = self.app.validated().is_some_and(|valid| !valid.delete_ended_executors);
         if keep && !pod.is_ending() {
             let (name, uid) = (pod.name.clone(), pod.uid.clone());
@@ -165,12 +157,13 @@ impl Passing<'_> {
         }
     }
 
-    /// Makes the executors that are missing.
+    /// Makes the executors that are missing. The driver is told of them at once; so the next pass knows that they were made even if no
+    /// watch has shown them.
     fn grant(
         &mut self,
         attached: &Attached,
         released: &BTreeSet<u64>,
-        facts: &BTreeMap<u64, Fact>,
+        facts: &mut BTreeMap<u64, Fact>,
     ) {
         let (Some(wish), Some(valid)) = (&attached.wish, self.app.validated()) else { return };
         let desired = wish.executors.clamp(valid.executors.min, valid.executors.max);
@@ -208,16 +201,15 @@ impl Passing<'_> {
             let executor = NewExecutor { id, slot, driver: &address };
             let pod = objects::executor_pod(&making, &executor);
             self.create(Object::Pod(Box::new(pod)));
+            facts.insert(id, Fact::Starting);
         }
     }
 
-    /// A number that no executor had. The counts in the status are a bound for pods that are deleted and forgotten: each was counted.
+    /// A number that no executor had: the status knows of pods that are deleted and forgotten, the driver of those it was told of.
     fn next_number(&self, attached: &Attached) -> u64 {
         let seen = self.seen.executors.keys().chain(attached.executors.keys());
         let seen = seen.chain(&attached.told).max().map_or(0, |id| id + 1);
-        let counts = &self.status.executors;
-        let counted = i64::from(counts.completed) + i64::from(counts.failed);
-        seen.max(u64::try_from(counted).unwrap_or(0))
+        seen.max(u64::try_from(self.status.executors.made).unwrap_or(0))
     }
 
     /// Slots whose claims no pod mounts or may still mount, the lowest first.
@@ -239,8 +231,13 @@ impl Passing<'_> {
         let running = living.iter().filter(|one| one.pod.state == PodState::Running).count();
         let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
         let pending = number(living.len() - running);
+        let made = self.seen.executors.keys().next_back().map_or(0, |id| id + 1);
+        let present = self.seen.executors.values().filter(|one| one.pod.end().is_none()).count();
         let counts = &mut self.status.executors;
         (counts.pending, counts.running) = (pending, number(running));
+        // A count is what is left of all, not one more each time: a pass over old observations would count twice.
+        counts.made = counts.made.max(i32::try_from(made).unwrap_or(i32::MAX));
+        counts.completed = (counts.made - counts.failed - number(present)).max(0);
         if !self.is_live() {
             self.status.executors.desired = 0;
         }

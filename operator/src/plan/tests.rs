@@ -444,6 +444,43 @@ fn a_driver_of_another_submission_is_removed_before_the_next_is_made() {
 }
 
 #[test]
+fn an_executor_that_was_made_is_not_made_again_under_another_number_while_no_watch_shows_it() {
+    let mut scene = Scene::running(json!({}));
+    scene.wish(2, &[]);
+    let pass = scene.pass();
+    assert_eq!(short(&pass), ["+pi-exec-0", "+pi-exec-1"]);
+    let told = pass.tell.expect("facts");
+    assert_eq!(told, BTreeMap::from([(0, Fact::Starting), (1, Fact::Starting)]));
+    // The second one is seen first.
+    scene.seen.attached.as_mut().unwrap().told = told.into_keys().collect();
+    scene.executor(1, PodState::Running);
+    scene.seen.view = View::Cached;
+    let pass = scene.try_pass();
+    assert!(pass.look && short(&pass).is_empty(), "{pass:?}");
+}
+
+#[test]
+fn executors_are_counted_once_however_often_they_are_seen_to_go() {
+    let bounds = json!({ "enabled": true, "minExecutors": 0, "maxExecutors": 3 });
+    let mut scene = Scene::running(json!({ "dynamicAllocation": bounds, "executor": {} }));
+    for id in [0, 1] {
+        scene.executor(id, PodState::Running);
+    }
+    scene.wish(2, &[]);
+    scene.pass();
+    scene.wish(1, &[1]);
+    for _ in 0..3 {
+        // The watch is late: the pod that was deleted seems to run.
+        assert_eq!(short(&scene.pass()), ["-pi-exec-1"]);
+    }
+    assert_eq!(scene.status().executors.completed, 0);
+    scene.seen.executors.remove(&1);
+    scene.pass();
+    let counts = scene.status().executors;
+    assert_eq!((counts.made, counts.completed, counts.failed), (2, 1, 0));
+}
+
+#[test]
 fn executors_are_as_many_as_the_driver_wishes_within_the_bounds() {
     let dynamic = json!({ "dynamicAllocation": { "enabled": true, "minExecutors": 1, "maxExecutors": 3 }, "executor": {} });
     let cases = [

@@ -1,0 +1,101 @@
+//! The operator's process.
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use operator::Settings;
+use operator::run::{self, Lease, Options};
+use std::net::SocketAddr;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// Runs Spark applications on Kubernetes: watches `SparkApplication` resources, and makes and removes their pods.
+#[derive(Debug, Parser)]
+#[command(name = "firesteel-operator", version)]
+struct Arguments {
+    /// Namespaces to work in, separated by commas; all, if none is given.
+    #[arg(long, env = "FIRESTEEL_NAMESPACES", value_delimiter = ',')]
+    namespaces: Vec<String>,
+    /// Image of applications that name none.
+    #[arg(long, env = "FIRESTEEL_IMAGE")]
+    image: Option<String>,
+    /// Passes over applications that are made at once.
+    #[arg(long, env = "FIRESTEEL_CONCURRENCY", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    concurrency: u16,
+    /// Where `/healthz`, `/readyz` and `/metrics` are served.
+    #[arg(long, env = "FIRESTEEL_LISTEN", default_value = "0.0.0.0:8080")]
+    listen: SocketAddr,
+    /// Work only while holding a lease, so that several operators can run and one works.
+    #[arg(long, env = "FIRESTEEL_LEADER_ELECT", requires = "lease_namespace")]
+    leader_elect: bool,
+    /// Name of the lease.
+    #[arg(long, env = "FIRESTEEL_LEASE_NAME", default_value = "firesteel-operator")]
+    lease_name: String,
+    /// Namespace of the lease.
+    #[arg(long, env = "FIRESTEEL_LEASE_NAMESPACE")]
+    lease_namespace: Option<String>,
+    /// Seconds after which a lease is free if its holder says nothing.
+    #[arg(long, env = "FIRESTEEL_LEASE_SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(3..))]
+    lease_seconds: u64,
+    /// Which of several operators this is.
+    #[arg(long, env = "POD_NAME", hide = true)]
+    identity: Option<String>,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("info,kube_lease_manager=warn"));
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(arguments))
+}
+
+async fn serve(arguments: Arguments) -> Result<()> {
+    let client = kube::Client::try_default().await.context("finding the API server")?;
+    let stop = CancellationToken::new();
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let told = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        tracing::info!("stops");
+        told.cancel();
+    });
+    run::run(client, options(arguments), stop).await.context("the operator ended")
+}
+
+fn options(arguments: Arguments) -> Options {
+    let Arguments {
+        namespaces,
+        image,
+        concurrency,
+        listen,
+        leader_elect,
+        lease_name,
+        lease_namespace,
+        lease_seconds,
+        identity,
+    } = arguments;
+    let namespaces =
+        namespaces.into_iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+    let lease = lease_namespace.filter(|_| leader_elect);
+    let lease =
+        lease.map(|namespace| Lease { name: lease_name, namespace, seconds: lease_seconds });
+    Options {
+        settings: Settings {
+            image: image.filter(|image| !image.is_empty()),
+            ..Settings::default()
+        },
+        namespaces: namespaces.collect(),
+        concurrency,
+        listen,
+        identity: identity.unwrap_or_else(|| format!("firesteel-operator-{}", std::process::id())),
+        lease,
+    }
+}

@@ -1,0 +1,180 @@
+//! What the operator asks of the API server and writes to it, and what the answers mean.
+
+use crate::names;
+use crate::plan::{Application, Change, Ending, Object};
+use crd::{SparkApplication, SparkApplicationStatus};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::response::Status;
+use kube::{Client, Resource, ResourceExt};
+use serde_json::json;
+use std::fmt::Debug;
+
+/// The API server, as the operator uses it.
+#[derive(Clone)]
+pub(super) struct Server {
+    client: Client,
+}
+
+impl Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Server")
+    }
+}
+
+/// What came of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It is as it was to be.
+    Done,
+    /// Something of this name is there that belongs to somebody else.
+    Foreign,
+    /// It will never be accepted; what the server said.
+    Refused(String),
+}
+
+impl Server {
+    pub(super) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn api<K>(&self, namespace: &str) -> Api<K>
+    where
+        K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    fn applications(&self, namespace: &str) -> Api<SparkApplication> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// The application's pods as they are now, and the pod that has its driver's name, whoever's it is.
+    pub(super) async fn pods(&self, app: &Application) -> kube::Result<Vec<Pod>> {
+        let api = self.api::<Pod>(&app.namespace);
+        let labelled = ListParams::default().labels(&format!("{}={}", names::APP_NAME, app.name));
+        let mut pods = api.list(&labelled).await?.items;
+        if let Some(named) = api.get_opt(&app.driver_name()).await?
+            && !pods.iter().any(|pod| pod.uid() == named.uid())
+        {
+            pods.push(named);
+        }
+        Ok(pods)
+    }
+
+    /// The application's token, if it has one of its own.
+    pub(super) async fn token(&self, app: &Application) -> kube::Result<Option<proto::Token>> {
+        let secret =
+            self.api::<Secret>(&app.namespace).get_opt(&names::token_secret(&app.name)).await?;
+        Ok(secret.filter(|secret| is_owned_by(secret, &app.uid)).and_then(|secret| {
+            let bytes = secret.data?.remove(names::TOKEN_KEY)?.0;
+            proto::Token::new(String::from_utf8(bytes).ok()?).ok()
+        }))
+    }
+
+    /// Writes the status over this version and no other.
+    pub(super) async fn write_status(
+        &self,
+        app: &Application,
+        version: &str,
+        status: &SparkApplicationStatus,
+    ) -> kube::Result<()> {
+        let body = json!({
+            "apiVersion": SparkApplication::api_version(&()),
+            "kind": SparkApplication::kind(&()),
+            "metadata": { "name": app.name, "uid": app.uid, "resourceVersion": version },
+            "status": status,
+        });
+        let how = PatchParams::apply(names::FIELD_MANAGER).force();
+        self.applications(&app.namespace)
+            .patch_status(&app.name, &how, &Patch::Apply(body))
+            .await?;
+        Ok(())
+    }
+
+    /// Makes a change.
+    pub(super) async fn change(&self, app: &Application, change: Change) -> kube::Result<Written> {
+        match change {
+            Change::Create(Object::Secret(secret)) => self.create(app, *secret).await,
+            Change::Create(Object::Claim(claim)) => {
+                self.create::<PersistentVolumeClaim>(app, *claim).await
+            }
+            Change::Create(Object::Pod(pod)) => self.create(app, *pod).await,
+            Change::DeletePod { name, uid, how } => {
+                let mut delete = DeleteParams::default().preconditions(only(uid));
+                if how == Ending::Forced {
+                    delete = delete.grace_period(0);
+                }
+                gone_is_done(self.api::<Pod>(&app.namespace).delete(&name, &delete).await)
+            }
+            Change::Retire { name, uid } => {
+                let body =
+                    json!({ "metadata": { "uid": uid, "labels": { names::INACTIVE: "true" } } });
+                let how = PatchParams {
+                    field_manager: Some(names::FIELD_MANAGER.to_owned()),
+                    ..PatchParams::default()
+                };
+                let api = self.api::<Pod>(&app.namespace);
+                gone_is_done(api.patch_metadata(&name, &how, &Patch::Merge(body)).await)
+            }
+            Change::DeleteApplication => {
+                let delete = DeleteParams::background().preconditions(only(app.uid.clone()));
+                gone_is_done(self.applications(&app.namespace).delete(&app.name, &delete).await)
+            }
+        }
+    }
+
+    async fn create<K>(&self, app: &Application, object: K) -> kube::Result<Written>
+    where
+        K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+        K: Clone + Debug + serde::Serialize + serde::de::DeserializeOwned,
+    {
+        let api = self.api::<K>(&app.namespace);
+        let how = PostParams {
+            field_manager: Some(names::FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        match api.create(&how, &object).await {
+            Ok(_) => Ok(Written::Done),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => {
+                let present = api.get_metadata_opt(&object.name_any()).await?;
+                // One that has gone since will be made by the next pass, one of ours is what was wanted.
+                let is_ours = present.is_none_or(|present| is_owned_by(&present, &app.uid));
+                Ok(if is_ours { Written::Done } else { Written::Foreign })
+            }
+            Err(kube::Error::Api(status)) if is_final(&status) => {
+                Ok(Written::Refused(status.message.clone()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn only(uid: String) -> Preconditions {
+    Preconditions { uid: Some(uid), resource_version: None }
+}
+
+fn is_owned_by<K: Resource>(object: &K, uid: &str) -> bool {
+    object.owner_references().iter().any(|owner| owner.uid == uid)
+}
+
+/// Whether the server will say the same again: what it was given is wrong or not allowed. It is not about a moment when there was too
+/// much to do, or a namespace that is not there.
+fn is_final(status: &Status) -> bool {
+    matches!(status.code, 400 | 403 | 405 | 413 | 422)
+}
+
+/// What was to be deleted or marked is gone, or something else has its name: all is as it should be.
+fn gone_is_done<T>(answer: kube::Result<T>) -> kube::Result<Written> {
+    match answer {
+        Ok(_) => Ok(Written::Done),
+        Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {
+            Ok(Written::Done)
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,156 @@
+//! What the operator keeps of an application between passes. All of it can be lost: a new operator learns it again.
+
+use super::attach::{Attachment, Peer};
+use crate::observe::{Attached, Refused};
+use crate::plan::Fact;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// After the first failure of a pass; doubled by each further one.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+
+#[derive(Debug, Default)]
+struct Memory {
+    refused: Option<Refused>,
+    look: bool,
+    failures: u32,
+    token: Option<proto::Token>,
+    attachment: Option<Attachment>,
+}
+
+/// What is kept of all applications, by uid.
+#[derive(Debug, Default)]
+pub(super) struct Memories(Mutex<HashMap<String, Memory>>);
+
+impl Memories {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Memory>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T>(&self, uid: &str, act: impl FnOnce(&mut Memory) -> T) -> T {
+        let mut memories = self.lock();
+        if !memories.contains_key(uid) {
+            memories.insert(uid.to_owned(), Memory::default());
+        }
+        act(memories.get_mut(uid).expect("it was just put there"))
+    }
+
+    /// Forgets an application; its stream closes.
+    pub(super) fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    /// Forgets all but these.
+    pub(super) fn keep(&self, is_there: impl Fn(&str) -> bool) {
+        self.lock().retain(|uid, _| is_there(uid));
+    }
+
+    /// How many streams to drivers are open.
+    pub(super) fn attached(&self) -> usize {
+        let memories = self.lock();
+        let heard = memories.values().filter_map(|memory| memory.attachment.as_ref()?.heard());
+        heard.filter(|heard| heard.ended.is_none()).count()
+    }
+
+    /// What its driver said and what the API server refused.
+    pub(super) fn heard(&self, uid: &str) -> (Option<Attached>, Option<Refused>) {
+        let memories = self.lock();
+        memories.get(uid).map_or((None, None), |memory| {
+            let attachment = memory.attachment.as_ref();
+            (attachment.and_then(Attachment::heard), memory.refused.clone())
+        })
+    }
+
+    /// The API server would not make the driver of a submission.
+    pub(super) fn refused(&self, uid: &str, refused: Refused) {
+        self.with(uid, |memory| memory.refused = Some(refused));
+    }
+
+    /// The next pass asks the API server, whatever the watch shows.
+    pub(super) fn look(&self, uid: &str) {
+        self.with(uid, |memory| memory.look = true);
+    }
+
+    /// Whether this pass is to ask the API server. Said once.
+    pub(super) fn is_to_look(&self, uid: &str) -> bool {
+        self.lock().get_mut(uid).is_some_and(|memory| std::mem::take(&mut memory.look))
+    }
+
+    /// A pass failed: how long to wait for the next.
+    pub(super) fn failed(&self, uid: &str) -> Duration {
+        let failures = self.with(uid, |memory| {
+            memory.failures = memory.failures.saturating_add(1);
+            memory.failures
+        });
+        FIRST_WAIT.saturating_mul(1 << (failures - 1).min(20)).min(LONGEST_WAIT)
+    }
+
+    /// A pass was carried out.
+    pub(super) fn succeeded(&self, uid: &str) {
+        if let Some(memory) = self.lock().get_mut(uid) {
+            memory.failures = 0;
+        }
+    }
+
+    pub(super) fn token(&self, uid: &str) -> Option<proto::Token> {
+        self.lock().get(uid)?.token.clone()
+    }
+
+    pub(super) fn keep_token(&self, uid: &str, token: proto::Token) {
+        self.with(uid, |memory| memory.token = Some(token));
+    }
+
+    /// Whether there is a stream to this driver.
+    pub(super) fn is_attached_to(&self, uid: &str, peer: &Peer) -> bool {
+        let memories = self.lock();
+        let attachment = memories.get(uid).and_then(|memory| memory.attachment.as_ref());
+        attachment.is_some_and(|attachment| attachment.is_to(peer))
+    }
+
+    pub(super) fn attach(&self, uid: &str, attachment: Attachment) {
+        self.with(uid, |memory| memory.attachment = Some(attachment));
+    }
+
+    pub(super) fn detach(&self, uid: &str) {
+        if let Some(memory) = self.lock().get_mut(uid) {
+            memory.attachment = None;
+        }
+    }
+
+    /// Tells the driver what holds now, if there is a stream to it.
+    pub(super) fn tell(&self, uid: &str, facts: BTreeMap<u64, Fact>) {
+        if let Some(attachment) = self.lock().get(uid).and_then(|memory| memory.attachment.as_ref())
+        {
+            attachment.tell(facts);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_a_limit_and_begin_anew_after_a_success() {
+        let memories = Memories::default();
+        assert_eq!(memories.failed("a"), FIRST_WAIT);
+        assert_eq!(memories.failed("a"), FIRST_WAIT * 2);
+        for _ in 0..100 {
+            memories.failed("a");
+        }
+        assert_eq!(memories.failed("a"), LONGEST_WAIT);
+        assert_eq!(memories.failed("b"), FIRST_WAIT);
+        memories.succeeded("a");
+        assert_eq!(memories.failed("a"), FIRST_WAIT);
+    }
+
+    #[test]
+    fn a_look_is_asked_for_once() {
+        let memories = Memories::default();
+        assert!(!memories.is_to_look("a"));
+        memories.look("a");
+        assert!(memories.is_to_look("a") && !memories.is_to_look("a"));
+    }
+}

@@ -1,0 +1,167 @@
+//! What the watch on pods has shown, by application. A pass looks here, and not through all pods of a cluster.
+
+use crate::names;
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::watcher::Event;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::watch;
+
+/// An application by its namespace and its name: pods of one that was deleted count until they are gone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    namespace: String,
+    name: String,
+}
+
+impl Key {
+    /// The application of this name.
+    pub(super) fn new(namespace: &str, name: &str) -> Self {
+        Self { namespace: namespace.to_owned(), name: name.to_owned() }
+    }
+
+    /// The application that a pod's label names.
+    fn of_pod(pod: &Pod) -> Option<Self> {
+        let name = pod.labels().get(names::APP_NAME)?;
+        Some(Self::new(&pod.namespace().unwrap_or_default(), name))
+    }
+
+    /// It as a controller names it.
+    pub(super) fn reference<K: kube::Resource<DynamicType = ()>>(&self) -> ObjectRef<K> {
+        ObjectRef::new(&self.name).within(&self.namespace)
+    }
+}
+
+type Known = HashMap<Key, BTreeMap<String, Arc<Pod>>>;
+
+/// The pods of one watch.
+#[derive(Debug)]
+pub(super) struct Pods {
+    known: RwLock<Known>,
+    /// Those of a list that is not complete yet.
+    listed: RwLock<Known>,
+    complete: watch::Sender<bool>,
+}
+
+impl Pods {
+    pub(super) fn new() -> Self {
+        let complete = watch::Sender::new(false);
+        Self { known: RwLock::default(), listed: RwLock::default(), complete }
+    }
+
+    /// Waits for the first complete list: before it, pods that are not known may be there.
+    pub(super) async fn complete(&self) {
+        // The sender is here, so waiting cannot fail.
+        let _ = self.complete.subscribe().wait_for(|complete| *complete).await;
+    }
+
+    /// Whether there was a complete list.
+    pub(super) fn is_complete(&self) -> bool {
+        *self.complete.borrow()
+    }
+
+    /// The pods of an application.
+    pub(super) fn of(&self, app: &Key) -> Vec<Arc<Pod>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(app).into_iter().flat_map(BTreeMap::values).cloned().collect()
+    }
+
+    /// Takes what the watch shows, and says which applications it touches. A list that begins anew touches those, too, whose pods were
+    /// deleted unseen.
+    pub(super) fn take(&self, event: Event<Pod>) -> Vec<Key> {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut listed = self.listed.write().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Apply(pod) => insert(&mut known, pod).into_iter().collect(),
+            Event::Delete(pod) => remove(&mut known, &pod).into_iter().collect(),
+            Event::Init => {
+                listed.clear();
+                Vec::new()
+            }
+            Event::InitApply(pod) => {
+                insert(&mut listed, pod);
+                Vec::new()
+            }
+            Event::InitDone => {
+                let before = std::mem::replace(&mut *known, std::mem::take(&mut listed));
+                let touched: HashSet<Key> =
+                    before.into_keys().chain(known.keys().cloned()).collect();
+                self.complete.send_replace(true);
+                touched.into_iter().collect()
+            }
+        }
+    }
+}
+
+fn insert(pods: &mut Known, pod: Pod) -> Option<Key> {
+    let key = Key::of_pod(&pod)?;
+    pods.entry(key.clone()).or_default().insert(pod.name_any(), Arc::new(pod));
+    Some(key)
+}
+
+fn remove(pods: &mut Known, pod: &Pod) -> Option<Key> {
+    let key = Key::of_pod(pod)?;
+    if let Some(of_app) = pods.get_mut(&key) {
+        of_app.remove(&pod.name_any());
+        if of_app.is_empty() {
+            pods.remove(&key);
+        }
+    }
+    Some(key)
+}
+
+/// Leaves only what passes read, so that the pods of thousands of applications need little memory.
+pub(super) fn prune(pod: &mut Pod) {
+    pod.spec = None;
+    pod.metadata.managed_fields = None;
+    pod.metadata.annotations = None;
+    if let Some(status) = pod.status.take() {
+        pod.status = Some(PodStatus {
+            phase: status.phase,
+            reason: status.reason,
+            message: status.message,
+            pod_ip: status.pod_ip,
+            conditions: status.conditions,
+            container_statuses: status.container_statuses,
+            init_container_statuses: status.init_container_statuses,
+            ..PodStatus::default()
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(app: &str, name: &str) -> Pod {
+        let mut pod = Pod::default();
+        pod.metadata.name = Some(name.to_owned());
+        pod.metadata.namespace = Some("space".to_owned());
+        pod.metadata.labels = Some([(names::APP_NAME.to_owned(), app.to_owned())].into());
+        pod
+    }
+
+    fn names_of(pods: &Pods, app: &str) -> Vec<String> {
+        pods.of(&Key::new("space", app)).iter().map(|pod| pod.name_any()).collect()
+    }
+
+    #[test]
+    fn a_new_list_takes_the_place_of_the_old_one_at_its_end_and_touches_what_is_gone() {
+        let pods = Pods::new();
+        assert_eq!(pods.take(Event::Apply(pod("a", "a-driver"))), [Key::new("space", "a")]);
+        pods.take(Event::Apply(pod("a", "a-exec-0")));
+        pods.take(Event::Delete(pod("a", "a-exec-0")));
+        assert_eq!(names_of(&pods, "a"), ["a-driver"]);
+
+        assert!(pods.take(Event::Init).is_empty());
+        assert!(pods.take(Event::InitApply(pod("b", "b-driver"))).is_empty());
+        assert_eq!(names_of(&pods, "a"), ["a-driver"], "a list that is not complete shows nothing");
+        let mut touched = pods.take(Event::InitDone);
+        touched.sort_by(|a, b| a.name.cmp(&b.name));
+        assert_eq!(touched, [Key::new("space", "a"), Key::new("space", "b")]);
+        assert!(names_of(&pods, "a").is_empty());
+        assert_eq!(names_of(&pods, "b"), ["b-driver"]);
+    }
+}
