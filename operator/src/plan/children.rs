@@ -1,5 +1,6 @@
 //! Which of the driver's objects are missing, and which pods are there too many.
 
+use super::transitions::GONE_AGAIN;
 use super::{Change, Ending, Object, Passing, after};
 use crate::objects::{self, Making};
 use crate::observe::PodFacts;
@@ -14,11 +15,12 @@ impl Passing<'_> {
                 self.remove(driver);
             }
         }
-        if self.state() == State::Submitted
+        let is_missing = self.state() == State::Submitted
             && self.seen.drivers.is_empty()
-            && self.status.driver_info.is_none()
-            && !self.seen.name_taken
-        {
+            && self.status.driver_info.is_none();
+        if is_missing && self.seen.name_taken {
+            self.again(GONE_AGAIN);
+        } else if is_missing {
             self.make_driver();
         }
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 const MOST_TRANSITIONS: usize = 16;
 
 /// How soon to look again for pods that have to go.
-const GONE_AGAIN: Duration = Duration::from_secs(2);
+pub(super) const GONE_AGAIN: Duration = Duration::from_secs(2);
 
 impl Passing<'_> {
     /// Goes from state to state until nothing follows any more.

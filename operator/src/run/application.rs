@@ -111,6 +111,10 @@ impl Scope {
         let is_submission = status.driver_info.is_none();
         let submission = status.submission_id.clone().unwrap_or_default();
         let refused = self.make(app, changes, is_submission.then_some(&submission)).await?;
+        if seen.name_taken {
+            // The watch does not show whose pods are not ours.
+            self.memories.look(&app.uid);
+        }
         if let Some(facts) = tell {
             self.memories.tell(&app.uid, facts);
         }

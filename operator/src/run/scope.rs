@@ -24,6 +24,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 /// A resource as the watch shows it: one that cannot be read does not keep the others from being read.
 pub(super) type Guarded = DeserializeGuard<SparkApplication>;
@@ -157,8 +158,8 @@ impl Work {
     /// Works until it is told to stop; passes that are on their way are carried out to their end.
     pub(super) async fn run(self, concurrency: u16, recorder: Recorder, stop: CancellationToken) {
         let Self { scope, applications, writer, touched, events } = self;
-        let publishing = tokio::spawn(publish(events, recorder));
-        let watching = tokio::spawn(Arc::clone(&scope).watch_pods());
+        let _publishing = AbortOnDropHandle::new(tokio::spawn(publish(events, recorder)));
+        let _watching = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&scope).watch_pods()));
         let stream = scope.watch_applications(writer, applications.clone());
         let touched = UnboundedReceiverStream::new(touched).map(|key| key.reference::<Guarded>());
         Controller::for_stream(stream, applications)
@@ -172,8 +173,6 @@ impl Work {
                 }
             })
             .await;
-        watching.abort();
-        publishing.abort();
     }
 }
 
