@@ -1,19 +1,38 @@
 //! Spark's types and Arrow's: how each is held in memory. The mapping loses the length of `char(n)` and the units of an interval;
-//! whoever needs those keeps the Spark type.
+//! whoever needs those keeps the Spark type. So does whoever needs to know where nulls cannot be inside of a value: in plans every
+//! part of a value may be null, so that a type is held in one way only. Schemas of what leaves say it exactly.
 
 use arrow::datatypes::{
     DataType as Arrow, Field as ArrowField, Fields, IntervalUnit as ArrowInterval, Schema,
     SchemaRef, TimeUnit,
 };
-use plan::{DataType, Field, SparkError};
+use plan::{DataType, Field, IntervalUnit, SparkError};
 use std::sync::Arc;
 
 /// Zone of the timestamps in memory. The session's zone matters only where text is made or read.
 pub const TIMESTAMP_ZONE: &str = "UTC";
 
-/// How values of a Spark type are held.
+/// How values of a Spark type are held in plans.
 pub fn to_arrow(data_type: &DataType) -> Arrow {
+    held(data_type, Parts::Nullable)
+}
+
+/// What is said of the parts of arrays, maps and structs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Parts {
+    /// All of them may be null.
+    Nullable,
+    /// As the Spark type says, under the names that Spark gives them.
+    Exact,
+}
+
+fn held(data_type: &DataType, parts: Parts) -> Arrow {
+    let exact = parts == Parts::Exact;
     match data_type {
+        DataType::Array { element, .. } if !exact => functions::list(held(element, parts)),
+        DataType::Map { key, value, .. } if !exact => {
+            functions::map(held(key, parts), held(value, parts))
+        }
         DataType::Null => Arrow::Null,
         DataType::Boolean => Arrow::Boolean,
         DataType::Byte => Arrow::Int8,
@@ -33,26 +52,65 @@ pub fn to_arrow(data_type: &DataType) -> Arrow {
         DataType::DayTimeInterval { .. } => Arrow::Duration(TimeUnit::Microsecond),
         DataType::CalendarInterval => Arrow::Interval(ArrowInterval::MonthDayNano),
         DataType::Array { element, contains_null } => {
-            Arrow::List(Arc::new(ArrowField::new("element", to_arrow(element), *contains_null)))
+            let element = ArrowField::new("element", held(element, parts), *contains_null);
+            Arrow::List(Arc::new(element))
         }
         DataType::Map { key, value, value_contains_null } => {
-            let key = ArrowField::new("key", to_arrow(key), false);
-            let value = ArrowField::new("value", to_arrow(value), *value_contains_null);
+            let key = ArrowField::new("key", held(key, parts), false);
+            let value = ArrowField::new("value", held(value, parts), *value_contains_null);
             let entries = Arrow::Struct(Fields::from(vec![key, value]));
             Arrow::Map(Arc::new(ArrowField::new("entries", entries, false)), false)
         }
-        DataType::Struct(fields) => Arrow::Struct(fields.iter().map(field_to_arrow).collect()),
+        DataType::Struct(fields) => {
+            let field = |field: &Field| {
+                let nullable = !exact || field.nullable;
+                ArrowField::new(&field.name, held(&field.data_type, parts), nullable)
+            };
+            Arrow::Struct(fields.iter().map(field).collect())
+        }
     }
 }
 
-/// How a column is held.
+/// How a column is held in plans.
 pub fn field_to_arrow(field: &Field) -> ArrowField {
     ArrowField::new(&field.name, to_arrow(&field.data_type), field.nullable)
 }
 
-/// How rows of a schema are held.
-pub fn schema_to_arrow(fields: &[Field]) -> SchemaRef {
+/// How rows of a schema are held in plans.
+pub(crate) fn schema_in_plans(fields: &[Field]) -> SchemaRef {
     Arc::new(Schema::new(fields.iter().map(field_to_arrow).collect::<Fields>()))
+}
+
+/// How rows of a schema are held where they leave: on their way to a client, and in files.
+pub fn schema_to_arrow(fields: &[Field]) -> SchemaRef {
+    let field = |field: &Field| {
+        ArrowField::new(&field.name, held(&field.data_type, Parts::Exact), field.nullable)
+    };
+    Arc::new(Schema::new(fields.iter().map(field).collect::<Fields>()))
+}
+
+/// How values that are held like this in plans are held where they leave.
+pub(crate) fn leaving(data_type: &Arrow) -> Result<Arrow, SparkError> {
+    if !data_type.is_nested() {
+        return Ok(data_type.clone());
+    }
+    Ok(held(&from_arrow(data_type)?, Parts::Exact))
+}
+
+/// The first and the last field of an interval, counted from the largest that there is: years or days.
+pub(crate) fn interval_fields(data_type: &DataType) -> Option<(usize, usize)> {
+    let place = |unit: IntervalUnit| match unit {
+        IntervalUnit::Year | IntervalUnit::Day => 0,
+        IntervalUnit::Month | IntervalUnit::Hour => 1,
+        IntervalUnit::Minute => 2,
+        IntervalUnit::Second => 3,
+    };
+    match data_type {
+        DataType::YearMonthInterval { start, end } | DataType::DayTimeInterval { start, end } => {
+            Some((place(*start), place(*end)))
+        }
+        _ => None,
+    }
 }
 
 /// The Spark type of values held like this.
@@ -140,10 +198,20 @@ mod tests {
                 value: Box::new(DataType::Date),
                 value_contains_null: true,
             },
-            DataType::Struct(vec![Field::new("a", DataType::Double, false)]),
+            DataType::Struct(vec![Field::new("a", DataType::Double, true)]),
         ];
         for case in cases {
             assert_eq!(from_arrow(&to_arrow(&case)).unwrap(), case);
         }
+    }
+
+    #[test]
+    fn what_leaves_says_where_nulls_cannot_be() {
+        let inner = DataType::Struct(vec![Field::new("a", DataType::Long, false)]);
+        let exact = DataType::Array { element: Box::new(inner), contains_null: false };
+        let columns = [Field::new("c", exact.clone(), false)];
+        assert_eq!(schema_from_arrow(&schema_to_arrow(&columns)).unwrap(), columns);
+        let loose = DataType::array(DataType::Struct(vec![Field::new("a", DataType::Long, true)]));
+        assert_eq!(from_arrow(&to_arrow(&exact)).unwrap(), loose);
     }
 }

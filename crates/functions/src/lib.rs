@@ -36,8 +36,9 @@ pub use names::sql_name;
 pub use registry::{
     AggregateCall, Registry, WindowCall, all_higher_order, all_udafs, all_udfs, all_udwfs,
 };
+pub use scalar::{fields_text, interval_cut, interval_text, time_of_window};
 pub use text_file::{TimePatterns, TimeText, decimal_of_text};
-pub use types::{common_type, decimal_result, sql_type};
+pub use types::{common_type, decimal_result, list, map, sql_type};
 
 #[cfg(test)]
 mod tests;

@@ -83,6 +83,11 @@ fn function_name(lower: &str, args: &[String]) -> String {
         ("position", [part, text]) => format!("position({part}, {text}, 1)"),
         ("regexp_extract_all", [text, pattern]) => format!("{lower}({text}, {pattern}, 1)"),
         ("regexp_instr", [text, pattern]) => format!("{lower}({text}, {pattern}, 0)"),
+        ("to_csv" | "from_csv" | "schema_of_json" | "schema_of_csv", [value, ..]) => {
+            format!("{lower}({value})")
+        }
+        ("window" | "session_window", _) => lower.to_owned(),
+        ("shuffle", [array, ..]) => format!("shuffle({array})"),
         ("listagg" | "string_agg", [value]) => format!("{lower}({value}, NULL)"),
         ("trim", [what, text]) => format!("TRIM(BOTH {what} FROM {text})"),
         ("ltrim", [what, text]) => format!("TRIM(LEADING {what} FROM {text})"),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
 
 use crate::Context;
 
@@ -20,13 +20,18 @@ pub(crate) const YEAR_MONTH: DataType = DataType::Interval(IntervalUnit::YearMon
 /// The type of Spark's calendar interval.
 pub(crate) const CALENDAR_INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
-/// An array type as this room makes it.
-pub(crate) fn list(element: DataType) -> DataType {
-    DataType::List(Arc::new(Field::new_list_field(element, true)))
+/// The elements of an array. In plans they have this one name, and any of them may be null.
+pub(crate) fn element(data_type: DataType) -> FieldRef {
+    Arc::new(Field::new_list_field(data_type, true))
 }
 
-/// A map type as this room makes it.
-pub(crate) fn map(key: DataType, value: DataType) -> DataType {
+/// The type of arrays in plans.
+pub fn list(of: DataType) -> DataType {
+    DataType::List(element(of))
+}
+
+/// The type of maps in plans.
+pub fn map(key: DataType, value: DataType) -> DataType {
     let fields = vec![Field::new("key", key, false), Field::new("value", value, true)];
     DataType::Map(Arc::new(Field::new("entries", DataType::Struct(fields.into()), false)), false)
 }

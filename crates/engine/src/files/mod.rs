@@ -103,7 +103,7 @@ fn open_blocking(scan: &ScanOptions, conf: &Conf, slots: u32) -> Result<Source, 
     let files: Vec<Found> = files.into_iter().filter(|file| file.size > 0).collect();
     let values = files.iter().map(|file| partition_values(file, &partition)).collect::<Vec<_>>();
     all.extend(partition);
-    let arrow = types::schema_to_arrow(&all);
+    let arrow = types::schema_in_plans(&all);
     let splittable = match &reader {
         Reader::Parquet => Splittable::Yes,
         Reader::Text(format) => format.splittable(),

@@ -4,6 +4,7 @@ use super::listing::{NULL_PARTITION, escaped};
 use super::text::{CsvWriter, JsonWriter, TextFormat};
 use super::write::WriteTask;
 use super::write_exec::Message;
+use crate::types;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::{cast, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -53,8 +54,13 @@ impl Outputs {
         }
         let is_file = |i: &usize| !task.partition_by.contains(i);
         let columns: Vec<usize> = (0..task.names.len()).filter(is_file).collect();
-        let field = |i: &usize| schema.field(*i).clone().with_name(&task.names[*i]);
-        let fields: Vec<Field> = columns.iter().map(field).collect();
+        let field = |i: &usize| {
+            let field = schema.field(*i).clone().with_name(&task.names[*i]);
+            let leaving = types::leaving(field.data_type())
+                .map_err(|error| DataFusionError::External(Box::new(error)))?;
+            Ok(field.with_data_type(leaving))
+        };
+        let fields = columns.iter().map(field).collect::<Result<Vec<Field>>>()?;
         let directory = PathBuf::from(&task.directory).join(uuid::Uuid::new_v4().to_string());
         Ok(Self {
             schema: Arc::new(Schema::new(fields)),
@@ -101,7 +107,12 @@ impl Outputs {
 
     fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         let rows = batch.project(&self.columns)?;
-        let (_, columns, _) = rows.into_parts();
+        let (_, mut columns, _) = rows.into_parts();
+        for (column, field) in columns.iter_mut().zip(self.schema.fields()) {
+            if column.data_type() != field.data_type() {
+                *column = cast(column, field.data_type())?;
+            }
+        }
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         let rows = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
         if self.task.partition_by.is_empty() {

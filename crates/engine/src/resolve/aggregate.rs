@@ -49,12 +49,13 @@ pub(super) fn has_aggregate(expr: &DfExpr) -> bool {
 
 impl Resolver<'_> {
     pub(super) fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Resolved> {
-        let input = self.relation(&aggregate.input)?;
+        let mut input = self.relation(&aggregate.input)?;
         let (keys, sets) = self.keys(aggregate, &input.scope)?;
         let mut typed_keys = Vec::new();
         for key in &keys {
             typed_keys.push(self.group_key(key, aggregate, &input.scope)?);
         }
+        input.plan = super::time_window::with_time(input.plan, &typed_keys)?;
         let mut aggregation = self.grouped(&input, &typed_keys, sets)?;
         if let Some(pivot) = &aggregate.pivot {
             return self.pivot(aggregate, pivot, (input.scope, aggregation), &typed_keys);

@@ -2,7 +2,7 @@
 
 use super::column::Names;
 use super::expression::{LambdaScope, Typed};
-use super::{Resolver, Result, error};
+use super::{Resolver, Result, error, nullability};
 use crate::types;
 use datafusion::logical_expr::expr::{Lambda, Sort};
 use datafusion::logical_expr::{Expr as DfExpr, ExprSchemable};
@@ -65,7 +65,7 @@ impl Resolver<'_> {
         if name == "struct" {
             return self.struct_of(args);
         }
-        if name == "from_json" {
+        if name == "from_json" || name == "from_csv" {
             let args = self.with_type_of_text(args)?;
             return self.scalar(&name, args);
         }
@@ -87,7 +87,7 @@ impl Resolver<'_> {
     /// Arguments; `*` stands for all columns.
     pub(super) fn arguments_of(&mut self, args: &[Expr], names: Names<'_>) -> Result<Vec<Typed>> {
         let mut out = Vec::with_capacity(args.len());
-        for arg in args {
+        for arg in &self.parsed(args)? {
             match arg {
                 Expr::Star { .. } | Expr::ColumnRegex { .. } => {
                     out.extend(self.expand(arg, names)?);
@@ -104,13 +104,15 @@ impl Resolver<'_> {
         let types: Vec<_> = args.iter().map(Typed::arrow).collect();
         let nullable = may_be_null(name, &args);
         let text = functions::sql_name(name, &texts);
-        let exprs = args.into_iter().map(|arg| arg.expr).collect();
+        let (declared, exprs) = parted(args);
         let expr = self
             .context
             .registry
             .scalar(name, exprs, &types, &self.context.functions)
             .map_err(|failure| function_error(&failure, &text, &texts))?;
-        self.typed(expr, nullable, text)
+        let mut made = self.typed(expr, nullable, text)?;
+        made.data_type = nullability::declared(name, &declared, made.data_type);
+        Ok(made)
     }
 
     /// Structs of as many fields as the first one, with its names and with types that they share: `(a, b) IN ((1, 2), …)`.
@@ -172,13 +174,14 @@ impl Resolver<'_> {
                 &[("expression", &shown)],
             ));
         }
+        let (declared, exprs) = parted(args);
         let expr = self
             .context
             .registry
             .aggregate(
                 AggregateCall {
                     name,
-                    args: args.into_iter().map(|arg| arg.expr).collect(),
+                    args: exprs,
                     types: &types,
                     distinct: call.distinct,
                     filter,
@@ -188,7 +191,9 @@ impl Resolver<'_> {
                 &self.context.functions,
             )
             .map_err(|failure| function_error(&failure, &text, &texts))?;
-        self.typed(expr, !never_null_aggregate(name), text)
+        let mut made = self.typed(expr, !never_null_aggregate(name), text)?;
+        made.data_type = nullability::declared(name, &declared, made.data_type);
+        Ok(made)
     }
 
     /// Arguments of an aggregate; `count(*)` counts ones.
@@ -198,12 +203,13 @@ impl Resolver<'_> {
         call: &FunctionCall,
         names: Names<'_>,
     ) -> Result<(Vec<Typed>, Vec<String>)> {
+        let given = self.parsed(&call.args)?;
         let plain_star =
-            matches!(call.args.as_slice(), [Expr::Star { target, .. }] if target.is_empty());
+            matches!(given.as_slice(), [Expr::Star { target, .. }] if target.is_empty());
         let args = if name == "count" && plain_star && !call.distinct {
             vec![self.literal(&Literal::Integer(1))?]
         } else {
-            self.arguments_of(&call.args, names)?
+            self.arguments_of(&given, names)?
         };
         let texts = args.iter().map(|arg| arg.name.clone()).collect();
         Ok((args, texts))
@@ -248,7 +254,8 @@ impl Resolver<'_> {
                 arg => Some(self.expression(arg, names)?),
             });
         }
-        let value_types: Vec<_> = values.iter().flatten().map(Typed::arrow).collect();
+        let value_types: Vec<_> =
+            values.iter().flatten().map(|value| value.data_type.clone()).collect();
         let mut done: Vec<Typed> = Vec::new();
         for (index, (arg, value)) in args.iter().zip(values).enumerate() {
             done.push(match (arg, value) {
@@ -259,9 +266,12 @@ impl Resolver<'_> {
                 _ => return Err(error::unsupported("this argument of a higher-order function")),
             });
         }
+        let lambda = args.iter().position(|arg| matches!(arg, Expr::Lambda { .. }));
+        let result =
+            lambda.and_then(|at| done.get(at)).map(|of| (of.data_type.clone(), of.nullable));
         let texts: Vec<String> = done.iter().map(|arg| arg.name.clone()).collect();
         let types: Vec<_> = done.iter().map(Typed::arrow).collect();
-        let nullable = done.first().is_none_or(|arg| arg.nullable);
+        let nullable = nullable_result(name, &done);
         let text = functions::sql_name(name, &texts);
         let exprs = done.into_iter().map(|arg| arg.expr).collect();
         let expr = self
@@ -269,19 +279,24 @@ impl Resolver<'_> {
             .registry
             .higher_order(name, exprs, &types, &self.context.functions)
             .map_err(|failure| function_error(&failure, &text, &texts))?;
-        self.typed(expr, nullable, text)
+        let mut made = self.typed(expr, nullable, text)?;
+        if let Some(result) = result {
+            made.data_type = nullability::of_lambda(name, &value_types, &result, made.data_type);
+        }
+        Ok(made)
     }
 
     fn lambda(
         &mut self,
         (function, index): (&str, usize),
         (body, parameters): (&Expr, &[String]),
-        value_types: &[arrow::datatypes::DataType],
+        value_types: &[DataType],
         names: Names<'_>,
     ) -> Result<Typed> {
         let registry = &self.context.registry;
+        let held: Vec<_> = value_types.iter().map(types::to_arrow).collect();
         let found = registry
-            .lambda_parameters(function, value_types, (index, parameters.len()))
+            .lambda_parameters(function, &held, (index, parameters.len()))
             .map_err(|failure| function_error(&failure, function, &[]))?;
         if found.len() < parameters.len() {
             return Err(error::analysis(
@@ -296,6 +311,7 @@ impl Resolver<'_> {
         }
         let types =
             found.iter().map(types::from_arrow).collect::<std::result::Result<Vec<_>, _>>()?;
+        let types = nullability::parameters((function, index), value_types, types);
         let parameters_typed = parameters.iter().cloned().zip(types).collect();
         self.lambdas.push(LambdaScope { parameters: parameters_typed });
         let body = self.expression(body, names);
@@ -308,10 +324,8 @@ impl Resolver<'_> {
 
     /// The type that values of these types become; `what` is the expression, for the error.
     pub(super) fn common_type(&self, types: &[DataType]) -> Option<DataType> {
-        if let Some(first) = types.first()
-            && types.iter().all(|data_type| data_type == first)
-        {
-            return Some(first.clone());
+        if let Some(common) = nullability::common(types) {
+            return Some(common);
         }
         let arrow: Vec<_> = types.iter().map(types::to_arrow).collect();
         let common = functions::common_type(&arrow, &self.context.functions)?;
@@ -321,6 +335,22 @@ impl Resolver<'_> {
     /// The type of an expression made here.
     pub(super) fn type_of(&self, expr: &DfExpr) -> Result<DataType> {
         Ok(types::from_arrow(&expr.get_type(&self.types)?)?)
+    }
+}
+
+/// Types for Spark's declaration, and what the function is given.
+fn parted(args: Vec<Typed>) -> (Vec<nullability::Argument>, Vec<DfExpr>) {
+    args.into_iter().map(|arg| ((arg.data_type, arg.nullable), arg.expr)).unzip()
+}
+
+/// Whether a higher-order function may give null: where it takes an array or a map that is, or cannot tell.
+fn nullable_result(name: &str, args: &[Typed]) -> bool {
+    let first = args.first().is_none_or(|arg| arg.nullable);
+    match name {
+        "zip_with" | "map_zip_with" => first || args.get(1).is_none_or(|arg| arg.nullable),
+        "aggregate" | "reduce" => first || args.last().is_none_or(|arg| arg.nullable),
+        "exists" | "forall" => first || args.get(1).is_none_or(|arg| arg.nullable),
+        _ => first,
     }
 }
 
@@ -335,7 +365,11 @@ pub(super) fn plain_name(name: &str) -> String {
 
 pub(super) fn aggregate_text(name: &str, call: &FunctionCall, texts: &[String]) -> String {
     if call.distinct {
-        return format!("{name}(DISTINCT {})", texts.join(", "));
+        let text = functions::sql_name(name, texts);
+        return match text.split_once('(') {
+            Some((function, rest)) => format!("{function}(DISTINCT {rest}"),
+            None => text,
+        };
     }
     let text = functions::sql_name(name, texts);
     if call.ignore_nulls { format!("{text} ignore nulls") } else { text }
@@ -397,6 +431,8 @@ fn may_be_null(name: &str, args: &[Typed]) -> bool {
         | "version"
         | "input_file_name"
         | "current_timezone"
+        | "randstr"
+        | "window"
         | "equal_null" => false,
         "coalesce" | "ifnull" | "nvl" => args.iter().all(|arg| arg.nullable),
         "nvl2" => args.iter().skip(1).any(|arg| arg.nullable),
@@ -409,11 +445,11 @@ fn may_be_null(name: &str, args: &[Typed]) -> bool {
         }
         "greatest" | "least" => args.iter().all(|arg| arg.nullable),
         "/" | "%" | "mod" | "div" | "pmod" | "nullif" | "element_at" | "get" | "[]"
-        | "get_json_object" | "from_json" | "to_date" | "to_timestamp" | "unix_timestamp"
-        | "to_unix_timestamp" | "split_part" | "try_element_at" | "array_max" | "array_min"
-        | "parse_url" | "str_to_map" | "make_date" | "try_cast" | "unhex" | "conv" | "ln"
-        | "log" | "log10" | "log2" | "log1p" | "date_trunc" | "trunc" | "next_day"
-        | "try_to_number" | "raise_error" => true,
+        | "get_json_object" | "from_json" | "from_csv" | "to_date" | "to_timestamp"
+        | "unix_timestamp" | "to_unix_timestamp" | "split_part" | "try_element_at"
+        | "array_max" | "array_min" | "parse_url" | "str_to_map" | "make_date" | "try_cast"
+        | "unhex" | "conv" | "ln" | "log" | "log10" | "log2" | "log1p" | "date_trunc" | "trunc"
+        | "next_day" | "try_to_number" | "raise_error" => true,
         name if name.starts_with("try_") => true,
         _ => any,
     }
@@ -429,6 +465,9 @@ pub(super) fn never_null_aggregate(name: &str) -> bool {
             | "approx_count_distinct"
             | "array_agg"
             | "regr_count"
+            | "bitmap_construct_agg"
+            | "bitmap_or_agg"
+            | "bitmap_and_agg"
             | "count_min_sketch"
     )
 }

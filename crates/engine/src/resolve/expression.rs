@@ -57,7 +57,7 @@ impl Typed {
 /// The parameters of a lambda, and what they are called in the plan.
 #[derive(Debug, Clone)]
 pub(super) struct LambdaScope {
-    pub(super) parameters: Vec<(String, DataType)>,
+    pub(super) parameters: Vec<(String, (DataType, bool))>,
 }
 
 /// The types of all columns named so far.
@@ -77,6 +77,12 @@ impl ColumnTypes {
         let field = types::field_to_arrow(&column.field()).with_name(&column.id);
         self.0.insert(column.id.clone(), Arc::new(field));
     }
+}
+
+/// The first and the last field of an interval, counted from the largest that there is.
+fn interval_fields(data_type: &DataType) -> Option<(i32, i32)> {
+    let (start, end) = types::interval_fields(data_type)?;
+    Some((i32::try_from(start).ok()?, i32::try_from(end).ok()?))
 }
 
 impl Resolver<'_> {
@@ -252,6 +258,15 @@ impl Resolver<'_> {
     /// The value cast, or as it is if it already has the type.
     pub(super) fn cast_expr(&self, value: &Typed, to: &DataType, mode: CastMode) -> Result<DfExpr> {
         let (from, target) = (value.arrow(), types::to_arrow(to));
+        if let (Some(from), Some(to)) = (interval_fields(&value.data_type), interval_fields(to))
+            && to.1 < from.1
+            && value.arrow() == target
+        {
+            return Ok(functions::interval_cut(value.expr.clone(), to.1));
+        }
+        if let (Some(fields), DataType::String) = (interval_fields(&value.data_type), to) {
+            return Ok(functions::interval_text(value.expr.clone(), fields));
+        }
         if from == target {
             return Ok(value.expr.clone());
         }
@@ -278,7 +293,7 @@ impl Resolver<'_> {
         let found = self.lambdas.iter().rev().find_map(|scope| {
             scope.parameters.iter().find(|(known, _)| self.context.same(known, name))
         });
-        let Some((known, data_type)) = found.cloned() else {
+        let Some((known, (data_type, nullable))) = found.cloned() else {
             return Err(error::unresolved_column(&[name.to_owned()], None));
         };
         let field = types::field_to_arrow(&Field::new(&known, data_type.clone(), true));
@@ -286,7 +301,7 @@ impl Resolver<'_> {
         Ok(Typed {
             expr,
             data_type,
-            nullable: true,
+            nullable,
             name: name.to_owned(),
             metadata: None,
             qualifier: Vec::new(),

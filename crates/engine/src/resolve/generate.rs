@@ -173,6 +173,7 @@ impl Resolver<'_> {
                     inline: true,
                 })
             }
+            ("json_tuple", Some(json), _) if args.len() > 1 => self.json_tuple(&json, &args[1..]),
             ("stack", Some(count), _) => self.stack(&count, &args[1..]),
             ("explode" | "posexplode", Some(arg), _) => {
                 Err(wrong_input(name, &arg, "(\"ARRAY\" or \"MAP\")"))
@@ -199,6 +200,20 @@ impl Resolver<'_> {
         let expr =
             datafusion::logical_expr::when(some.expr, sequence.expr.clone()).otherwise(none)?;
         Ok(Typed { expr, nullable: true, ..sequence })
+    }
+
+    /// `json_tuple(text, name, …)`: one row of the fields with these names.
+    fn json_tuple(&mut self, json: &Typed, names: &[Typed]) -> Result<Lists> {
+        let text = |text: &str| Literal::String(text.to_owned());
+        let mut columns = Vec::new();
+        for name in names {
+            let (open, close) = (self.literal(&text("$['"))?, self.literal(&text("']"))?);
+            let path = self.scalar("concat", vec![open, name.clone(), close])?;
+            let value = self.scalar("get_json_object", vec![json.clone(), path])?;
+            columns.push((self.scalar("array", vec![value])?, DataType::String, true));
+        }
+        let names = (0..columns.len()).map(|index| format!("c{index}")).collect();
+        Ok(Lists { columns, names, outer: false, inline: false })
     }
 
     /// `stack(n, v1, …)`: the values in `n` rows.

@@ -78,10 +78,7 @@ impl Resolver<'_> {
         let fields = fields.fields().iter().enumerate();
         let fields = fields.map(|(index, field)| field.as_ref().clone().with_name(held(index)));
         let arrow = Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()));
-        let mut renamed = Vec::new();
-        for batch in batches {
-            renamed.push(super::rows::fitted(batch, &arrow)?);
-        }
+        let renamed = super::fitted(batches, &arrow)?;
         let table = MemTable::try_new(arrow, vec![renamed])?;
         let plan = scan("rows", Arc::new(table))?;
         let columns_held = columns.iter().enumerate();

@@ -4,7 +4,7 @@ use super::{Result, error};
 use crate::types;
 use arrow::array::{ArrayRef, ListArray, MapArray, StructArray};
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType as Arrow, Field as ArrowField, IntervalMonthDayNano};
+use arrow::datatypes::{DataType as Arrow, IntervalMonthDayNano};
 use chrono::NaiveTime;
 use datafusion::common::ScalarValue;
 use plan::{DataType, Field, Literal};
@@ -167,8 +167,7 @@ fn array<'l>(
         return Ok(arrow::array::new_empty_array(data_type));
     }
     let array = ScalarValue::iter_to_array(scalars)?;
-    let field = ArrowField::new("element", data_type.clone(), true);
-    if array.data_type() == field.data_type() {
+    if array.data_type() == data_type {
         return Ok(array);
     }
     Ok(arrow::compute::cast(&array, data_type).map_err(datafusion::error::DataFusionError::from)?)

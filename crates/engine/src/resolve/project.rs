@@ -53,7 +53,8 @@ impl Resolver<'_> {
         let outputs: Vec<_> = items.into_iter().map(|item| (self.output(&item).0, item)).collect();
         let columns = outputs.iter().map(|(column, _)| column.clone()).collect();
         let scope = input.scope.above(columns);
-        let source = Source::Plan(input.plan);
+        let items = outputs.iter().map(|(_, item)| item);
+        let source = Source::Plan(super::time_window::with_time(input.plan, items)?);
         let below = Below { scope: input.scope, source, outputs, above: Vec::new() };
         let plan = self.rebuild(&below, &[])?;
         Ok(Resolved { plan, scope, below: Some(Box::new(below)) })

@@ -104,10 +104,10 @@ fn local(batches: &[RecordBatch], schema: &[Field]) -> Result<Relation> {
     let failed = |error: arrow::error::ArrowError| {
         SparkError::internal(format!("rows of a recursive query: {error}"))
     };
-    let fields = crate::types::schema_to_arrow(schema);
-    let mut writer = StreamWriter::try_new(Vec::new(), &fields).map_err(failed)?;
-    for batch in batches {
-        writer.write(&super::fitted(batch, &fields)?).map_err(failed)?;
+    let rows = super::fitted(batches, &crate::types::schema_in_plans(schema))?;
+    let mut writer = StreamWriter::try_new(Vec::new(), &rows[0].schema()).map_err(failed)?;
+    for batch in &rows {
+        writer.write(batch).map_err(failed)?;
     }
     let data = writer.into_inner().map_err(failed)?;
     Ok(RelationKind::Local { data, schema: Some(SchemaOrText::Schema(schema.to_vec())) }.into())

@@ -1,8 +1,10 @@
 //! Small things about rows that are already here: constants, and data sent by a client.
 
 use super::{Result, error};
-use arrow::array::ArrayRef;
-use arrow::datatypes::{Schema, SchemaRef};
+use crate::types;
+use arrow::array::{Array, ArrayRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::{DFSchema, ScalarValue};
@@ -10,6 +12,7 @@ use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{ColumnarValue, Expr as DfExpr};
 use datafusion::physical_expr::create_physical_expr;
+use plan::SparkError;
 use std::sync::Arc;
 
 /// The value of an expression that uses no column, if it has one.
@@ -38,7 +41,7 @@ pub(super) fn constant(expr: DfExpr) -> Option<ScalarValue> {
 
 /// An Arrow IPC stream.
 pub(super) fn decode(data: &[u8]) -> Result<(SchemaRef, Vec<RecordBatch>)> {
-    let bad = |problem: arrow::error::ArrowError| {
+    let bad = |problem: ArrowError| {
         error::analysis(
             "INVALID_LOCAL_RELATION",
             format!("The local relation is not a valid Arrow IPC stream: {problem}"),
@@ -51,33 +54,96 @@ pub(super) fn decode(data: &[u8]) -> Result<(SchemaRef, Vec<RecordBatch>)> {
     Ok((schema, batches))
 }
 
-/// A batch with the columns of a schema, by position, cast where they are held differently.
+/// Batches with the columns of a schema, by position, cast where they are held differently. All of them get one schema: Spark declares
+/// some columns, and some parts of values, free of nulls more boldly than rows keep to, and those may be null there.
 pub(crate) fn fitted(
-    batch: &RecordBatch,
+    batches: &[RecordBatch],
     schema: &SchemaRef,
-) -> std::result::Result<RecordBatch, plan::SparkError> {
-    let bad = |error: arrow::error::ArrowError| {
-        plan::SparkError::internal(format!("rows do not fit their schema: {error}"))
+) -> std::result::Result<Vec<RecordBatch>, SparkError> {
+    let bad =
+        |error: ArrowError| SparkError::internal(format!("rows do not fit their schema: {error}"));
+    if batches.iter().any(|batch| batch.num_columns() != schema.fields().len()) {
+        return Err(SparkError::internal("rows have other columns than their schema"));
+    }
+    let mut fields = Vec::with_capacity(schema.fields().len());
+    let mut columns = vec![Vec::new(); batches.len()];
+    for (at, field) in schema.fields().iter().enumerate() {
+        let given: Vec<_> = batches.iter().map(|batch| batch.column(at)).collect();
+        let arrays = of_one_type(&given, field.data_type()).map_err(bad)?;
+        let nullable = field.is_nullable() || arrays.iter().any(|array| array.null_count() > 0);
+        let held = arrays.first().map_or(field.data_type(), |array| array.data_type()).clone();
+        fields.push(field.as_ref().clone().with_nullable(nullable).with_data_type(held));
+        columns.iter_mut().zip(arrays).for_each(|(columns, array)| columns.push(array));
+    }
+    let schema = Arc::new(Schema::new(fields));
+    let rows = batches.iter().map(RecordBatch::num_rows);
+    let batch = |(columns, rows): (Vec<ArrayRef>, usize)| {
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options).map_err(bad)
     };
-    let columns = batch
-        .columns()
-        .iter()
-        .zip(schema.fields())
-        .map(|(column, field)| {
-            if column.data_type() == field.data_type() {
-                Ok(Arc::clone(column))
-            } else {
-                arrow::compute::cast(column, field.data_type())
-            }
-        })
-        .collect::<std::result::Result<Vec<ArrayRef>, _>>()
-        .map_err(bad)?;
-    // Spark declares some columns free of nulls more boldly than their rows keep to.
-    let fields = schema.fields().iter().zip(&columns).map(|(field, column)| {
-        let nullable = field.is_nullable() || column.null_count() > 0;
-        field.as_ref().clone().with_nullable(nullable)
-    });
-    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(schema, columns, &options).map_err(bad)
+    columns.into_iter().zip(rows).map(batch).collect()
+}
+
+/// Arrays cast to a type; if it denies nulls inside that are there, to the type as it is in plans.
+fn of_one_type(
+    arrays: &[&ArrayRef],
+    wanted: &DataType,
+) -> std::result::Result<Vec<ArrayRef>, ArrowError> {
+    let cast = |to: &DataType| {
+        let array = |array: &&ArrayRef| match array.data_type() {
+            held if held == to => Ok(Arc::clone(array)),
+            _ => arrow::compute::cast(array, to),
+        };
+        arrays.iter().map(array).collect::<std::result::Result<Vec<_>, _>>()
+    };
+    cast(wanted).or_else(|error| match types::from_arrow(wanted) {
+        Ok(loose) => cast(&types::to_arrow(&loose)),
+        Err(_) => Err(error),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{Int32Array, ListArray};
+    use arrow::datatypes::Int32Type;
+    use plan::Field;
+
+    fn lists(rows: &[&[Option<i32>]]) -> RecordBatch {
+        let rows = rows.iter().map(|row| Some(row.iter().copied()));
+        let array: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(rows));
+        RecordBatch::try_from_iter([("c", array)]).unwrap()
+    }
+
+    #[test]
+    fn rows_that_leave_have_one_schema_whatever_is_declared() {
+        let element = Box::new(plan::DataType::Integer);
+        let never = plan::DataType::Array { element, contains_null: false };
+        let schema = types::schema_to_arrow(&[Field::new("c", never, false)]);
+        let cases = [
+            // elements of two batches, whether they may be null
+            (lists(&[&[Some(1)]]), lists(&[&[Some(2)], &[]]), false),
+            (lists(&[&[Some(1)]]), lists(&[&[None]]), true),
+        ];
+        for (one, other, nullable) in cases {
+            let found = fitted(&[one.clone(), other], &schema).unwrap();
+            assert_eq!(found[0].schema(), found[1].schema());
+            assert_eq!(found[0].num_rows(), one.num_rows());
+            let held = types::schema_from_arrow(&found[0].schema()).unwrap();
+            let expected = plan::DataType::Array {
+                element: Box::new(plan::DataType::Integer),
+                contains_null: nullable,
+            };
+            assert_eq!(held, [Field::new("c", expected, false)]);
+        }
+    }
+
+    #[test]
+    fn rows_that_cannot_fit_are_an_error() {
+        let schema = types::schema_to_arrow(&[Field::new("c", plan::DataType::Integer, false)]);
+        assert!(fitted(&[lists(&[&[]])], &schema).is_err());
+        let number: ArrayRef = Arc::new(Int32Array::from(vec![1]));
+        let two = RecordBatch::try_from_iter([("c", Arc::clone(&number)), ("d", number)]).unwrap();
+        assert!(fitted(&[two], &schema).is_err());
+    }
 }

@@ -118,8 +118,13 @@ impl Resolver<'_> {
     }
 
     /// Columns cast where they must be.
-    fn widened(&mut self, input: Resolved, types: &[DataType]) -> Result<Resolved> {
+    fn widened(&mut self, mut input: Resolved, types: &[DataType]) -> Result<Resolved> {
         let as_arrow = |data_type: &DataType| crate::types::to_arrow(data_type);
+        for (column, data_type) in input.scope.columns.iter_mut().zip(types) {
+            if as_arrow(&column.data_type) == as_arrow(data_type) {
+                data_type.clone_into(&mut column.data_type);
+            }
+        }
         if input.scope.columns.iter().zip(types).all(|(c, t)| as_arrow(&c.data_type) == as_arrow(t))
         {
             return Ok(input);

@@ -3,7 +3,8 @@
 use super::column::{Names, of_column};
 use super::{Fact, Resolved, Resolver, Result, Want, error};
 use arrow::array::{ArrayRef, StringArray};
-use arrow::compute::{concat, concat_batches};
+use arrow::compute::{cast, concat, concat_batches};
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use plan::{
     CastMode, DataType, Expr, Field, Literal, NullOrder, Relation, RelationKind, SortOrder,
@@ -88,8 +89,7 @@ fn turned(
 ) -> Result<(Vec<Field>, Option<RecordBatch>)> {
     let mut schema = vec![Field::new("key", DataType::String, false)];
     let whole = match batches.first() {
-        Some(first) => concat_batches(&first.schema(), batches)
-            .map_err(|error| SparkError::internal(format!("rows of a transposition: {error}")))?,
+        Some(first) => concat_batches(&first.schema(), batches).map_err(failed)?,
         None => return Ok((schema, keys_only(others))),
     };
     if whole.num_rows() > MOST {
@@ -102,21 +102,24 @@ fn turned(
     }
     let mut arrays: Vec<ArrayRef> = vec![key_column(others)];
     let names = functions::show(whole.column(0), "UTC")?;
+    let held = crate::types::to_arrow(common);
+    let columns = whole.columns()[1..].iter().map(|column| cast(column, &held));
+    let columns = columns.collect::<std::result::Result<Vec<_>, _>>().map_err(failed)?;
     for row in 0..whole.num_rows() {
         schema.push(Field::new(names.value(row), common.clone(), true));
-        let values: Vec<ArrayRef> =
-            whole.columns()[1..].iter().map(|column| column.slice(row, 1)).collect();
+        let values: Vec<ArrayRef> = columns.iter().map(|column| column.slice(row, 1)).collect();
         let values: Vec<_> = values.iter().map(AsRef::as_ref).collect();
-        if values.is_empty() {
-            let none = crate::types::to_arrow(common);
-            arrays.push(arrow::array::new_empty_array(&none));
-        } else {
-            let whole = concat(&values).map_err(datafusion::error::DataFusionError::from)?;
-            arrays.push(whole);
-        }
+        arrays.push(match values.as_slice() {
+            [] => arrow::array::new_empty_array(&held),
+            values => concat(values).map_err(failed)?,
+        });
     }
-    let batch = RecordBatch::try_new(crate::types::schema_to_arrow(&schema), arrays);
-    Ok((schema, Some(batch.map_err(datafusion::error::DataFusionError::from)?)))
+    let batch = RecordBatch::try_new(crate::types::schema_in_plans(&schema), arrays);
+    Ok((schema, Some(batch.map_err(failed)?)))
+}
+
+fn failed(error: ArrowError) -> SparkError {
+    SparkError::internal(format!("rows of a transposition: {error}"))
 }
 
 fn key_column(others: &[Field]) -> ArrayRef {
@@ -125,7 +128,7 @@ fn key_column(others: &[Field]) -> ArrayRef {
 
 fn keys_only(others: &[Field]) -> Option<RecordBatch> {
     let schema = [Field::new("key", DataType::String, false)];
-    RecordBatch::try_new(crate::types::schema_to_arrow(&schema), vec![key_column(others)]).ok()
+    RecordBatch::try_new(crate::types::schema_in_plans(&schema), vec![key_column(others)]).ok()
 }
 
 fn invalid_index(reason: &str) -> super::Stop {

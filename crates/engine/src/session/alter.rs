@@ -141,7 +141,7 @@ impl Session {
         let temporary =
             matches!(name, [single] if self.state().views.contains_key(&single.to_lowercase()));
         if temporary {
-            return Ok(Answer::strings(&columns, Vec::new()));
+            return Answer::strings(&columns, Vec::new());
         }
         let table = self.find_table(name).ok_or_else(|| table_not_found(name))?;
         let mut properties = table.properties.clone();
@@ -154,10 +154,10 @@ impl Session {
             };
             let value = found.map_or_else(missing, |(_, value)| value);
             let row = vec![Some(key.to_owned()), Some(value)];
-            return Ok(Answer::strings(&columns, vec![row]));
+            return Answer::strings(&columns, vec![row]);
         }
         let rows = properties.into_iter().map(|(key, value)| vec![Some(key), Some(value)]);
-        Ok(Answer::strings(&columns, rows.collect()))
+        Answer::strings(&columns, rows.collect())
     }
 
     /// `SHOW PARTITIONS`: those that have rows.

@@ -5,7 +5,7 @@ use super::command::{database_not_found, named_table, use_catalogue};
 use super::{Answer, Database, Session, Table, TableKind};
 use crate::RunJob;
 use crate::resolve::table_not_found;
-use arrow::array::{ArrayRef, BooleanArray, ListArray, StringArray};
+use arrow::array::{ArrayRef, BooleanArray, StringArray};
 use plan::{CatalogRequest, CreateTable, DataType, Field, ReplaceMode, SchemaOrText, SparkError};
 use std::sync::Arc;
 
@@ -28,9 +28,7 @@ impl Session {
         run: &dyn RunJob,
     ) -> Result<Answer, SparkError> {
         match request {
-            CatalogRequest::CurrentDatabase => {
-                Ok(Answer::text("current_database", self.database()))
-            }
+            CatalogRequest::CurrentDatabase => Answer::text("current_database", self.database()),
             CatalogRequest::SetCurrentDatabase { name } => {
                 self.use_database(&parts(name))?;
                 Ok(Answer::nothing())
@@ -39,44 +37,44 @@ impl Session {
                 let catalogue = self.shared.catalogue();
                 let matching =
                     catalogue.databases().filter(|d| matches(pattern.as_deref(), &d.name));
-                Ok(databases(&matching.collect::<Vec<_>>()))
+                databases(&matching.collect::<Vec<_>>())
             }
             CatalogRequest::GetDatabase { name } => {
                 let catalogue = self.shared.catalogue();
                 let name = parts(name);
                 let found = name.last().and_then(|last| catalogue.database(last));
-                found.map(|d| databases(&[d])).ok_or_else(|| database_not_found(&name))
+                databases(&[found.ok_or_else(|| database_not_found(&name))?])
             }
             CatalogRequest::DatabaseExists { name } => {
                 let catalogue = self.shared.catalogue();
                 let name = parts(name);
-                Ok(yes(name.last().is_some_and(|last| catalogue.database(last).is_some())))
+                yes(name.last().is_some_and(|last| catalogue.database(last).is_some()))
             }
             CatalogRequest::ListTables { database, pattern } => {
                 let listed = self.listed(database.as_deref(), pattern.as_deref())?;
-                Ok(tables(&listed))
+                tables(&listed)
             }
             CatalogRequest::ListViews { database, pattern } => {
                 let mut listed = self.listed(database.as_deref(), pattern.as_deref())?;
                 listed.retain(|listed| listed.temporary || listed.kind == "VIEW");
-                Ok(tables(&listed))
+                tables(&listed)
             }
             CatalogRequest::GetTable { name, database } => {
                 let name = with_database(name, database.as_deref());
-                self.find_listed(&name).map(|t| tables(&[t])).ok_or_else(|| table_not_found(&name))
+                tables(&[self.find_listed(&name).ok_or_else(|| table_not_found(&name))?])
             }
             CatalogRequest::TableExists { name, database } => {
                 let name = with_database(name, database.as_deref());
-                Ok(yes(self.find_listed(&name).is_some()))
+                yes(self.find_listed(&name).is_some())
             }
             CatalogRequest::ListFunctions { pattern, .. } => {
                 let names = self.shared.functions.names();
                 let names = names.into_iter().filter(|name| matches(pattern.as_deref(), name));
-                Ok(functions(names.map(str::to_owned).collect()))
+                functions(names.map(str::to_owned).collect())
             }
             CatalogRequest::GetFunction { name, .. } => {
                 if self.function_exists(name) {
-                    return Ok(functions(vec![name.to_lowercase()]));
+                    return functions(vec![name.to_lowercase()]);
                 }
                 let shown = plan::quote_name(name);
                 let message = format!(
@@ -84,12 +82,12 @@ impl Session {
                 );
                 Err(SparkError::analysis("UNRESOLVED_ROUTINE", message, &[("routineName", &shown)]))
             }
-            CatalogRequest::FunctionExists { name, .. } => Ok(yes(self.function_exists(name))),
+            CatalogRequest::FunctionExists { name, .. } => yes(self.function_exists(name)),
             CatalogRequest::ListColumns { table, database } => {
                 let name = with_database(table, database.as_deref());
                 let analyzed = Box::pin(self.analyze(&named_table(&name), run)).await?;
                 let partitions = self.find_table(&name).map(|t| t.partition_by).unwrap_or_default();
-                Ok(columns(&analyzed.schema, &partitions))
+                columns(&analyzed.schema, &partitions)
             }
             CatalogRequest::CreateTable {
                 name,
@@ -125,10 +123,10 @@ impl Session {
                 Box::pin(self.execute(&relation, run)).await
             }
             CatalogRequest::DropTempView { name } => {
-                Ok(yes(self.drop_temporary_view(std::slice::from_ref(name))))
+                yes(self.drop_temporary_view(std::slice::from_ref(name)))
             }
             CatalogRequest::DropGlobalTempView { name } => {
-                Ok(yes(self.drop_temporary_view(&[GLOBAL_TEMP.to_owned(), name.clone()])))
+                yes(self.drop_temporary_view(&[GLOBAL_TEMP.to_owned(), name.clone()]))
             }
             CatalogRequest::RecoverPartitions { name } => {
                 self.known_table(&parts(name), run).await?;
@@ -136,7 +134,7 @@ impl Session {
             }
             CatalogRequest::IsCached { name } => {
                 self.known_table(&parts(name), run).await?;
-                Ok(yes(self.is_cached(&named_table(&parts(name)))))
+                yes(self.is_cached(&named_table(&parts(name))))
             }
             CatalogRequest::CacheTable { name } => {
                 self.known_table(&parts(name), run).await?;
@@ -157,9 +155,7 @@ impl Session {
             }
             // Files are listed anew by every query: there is nothing to refresh.
             CatalogRequest::RefreshByPath { .. } => Ok(Answer::nothing()),
-            CatalogRequest::CurrentCatalog => {
-                Ok(Answer::text("current_catalog", CATALOGUE.to_owned()))
-            }
+            CatalogRequest::CurrentCatalog => Answer::text("current_catalog", CATALOGUE.to_owned()),
             CatalogRequest::SetCurrentCatalog { name } => {
                 use_catalogue(name)?;
                 Ok(Answer::nothing())
@@ -168,7 +164,7 @@ impl Session {
                 let shown = matches(pattern.as_deref(), CATALOGUE);
                 let row = vec![Some(CATALOGUE.to_owned()), None];
                 let rows = if shown { vec![row] } else { Vec::new() };
-                Ok(Answer::strings(&[("name", false), ("description", true)], rows))
+                Answer::strings(&[("name", false), ("description", true)], rows)
             }
         }
     }
@@ -264,12 +260,12 @@ pub(super) fn matches(pattern: Option<&str>, name: &str) -> bool {
     })
 }
 
-fn yes(value: bool) -> Answer {
+fn yes(value: bool) -> Result<Answer, SparkError> {
     let field = Field::new("value", DataType::Boolean, false);
     Answer::columns(vec![field], vec![Arc::new(BooleanArray::from(vec![value]))])
 }
 
-fn databases(databases: &[&Database]) -> Answer {
+fn databases(databases: &[&Database]) -> Result<Answer, SparkError> {
     let rows = databases.iter().map(|database| {
         vec![
             Some(database.name.clone()),
@@ -287,8 +283,7 @@ fn strings(values: impl Iterator<Item = Option<String>>) -> ArrayRef {
     Arc::new(values.collect::<StringArray>())
 }
 
-/// Lists of at most one text each.
-/// Spark gives a temporary view a namespace of no parts, and a built-in function none at all.
+/// Lists of at most one text each: Spark gives a temporary view a namespace of no parts, and a built-in function none at all.
 fn namespaces(values: impl Iterator<Item = Option<Vec<String>>>) -> ArrayRef {
     let mut builder = arrow::array::ListBuilder::new(arrow::array::StringBuilder::new());
     for value in values {
@@ -302,12 +297,10 @@ fn namespaces(values: impl Iterator<Item = Option<Vec<String>>>) -> ArrayRef {
             None => builder.append(false),
         }
     }
-    let list: ListArray = builder.finish();
-    let target = crate::types::to_arrow(&DataType::array(DataType::String));
-    arrow::compute::cast(&list, &target).unwrap_or_else(|_| Arc::new(list))
+    Arc::new(builder.finish())
 }
 
-fn tables(listed: &[Listed]) -> Answer {
+fn tables(listed: &[Listed]) -> Result<Answer, SparkError> {
     let text = |name: &str, nullable| Field::new(name, DataType::String, nullable);
     let schema = vec![
         text("name", false),
@@ -330,7 +323,7 @@ fn tables(listed: &[Listed]) -> Answer {
     Answer::columns(schema, arrays)
 }
 
-fn functions(names: Vec<String>) -> Answer {
+fn functions(names: Vec<String>) -> Result<Answer, SparkError> {
     let text = |name: &str, nullable| Field::new(name, DataType::String, nullable);
     let schema = vec![
         text("name", false),
@@ -353,7 +346,7 @@ fn functions(names: Vec<String>) -> Answer {
     Answer::columns(schema, arrays)
 }
 
-fn columns(schema: &[Field], partitions: &[String]) -> Answer {
+fn columns(schema: &[Field], partitions: &[String]) -> Result<Answer, SparkError> {
     let text = |name: &str, nullable| Field::new(name, DataType::String, nullable);
     let flag = |name: &str| Field::new(name, DataType::Boolean, false);
     let fields = vec![

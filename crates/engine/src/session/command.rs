@@ -275,16 +275,16 @@ impl Session {
         match (key, value) {
             (Some(key), Some(value)) => {
                 self.set(key, value)?;
-                Ok(Answer::strings(&columns, vec![vec![Some(key.into()), Some(value.into())]]))
+                Answer::strings(&columns, vec![vec![Some(key.into()), Some(value.into())]])
             }
             (Some(key), None) => {
                 let value = self.setting(key).unwrap_or_else(|| "<undefined>".to_owned());
-                Ok(Answer::strings(&columns, vec![vec![Some(key.into()), Some(value)]]))
+                Answer::strings(&columns, vec![vec![Some(key.into()), Some(value)]])
             }
             (None, _) => {
                 let settings = self.settings().into_iter();
                 let rows = settings.map(|(key, value)| vec![Some(key), Some(value)]).collect();
-                Ok(Answer::strings(&columns, rows))
+                Answer::strings(&columns, rows)
             }
         }
     }
@@ -308,7 +308,7 @@ impl Session {
             Statement::Query(query) => Box::pin(self.explain(query, mode, run)).await?,
             Statement::Command(command) => format!("== Physical Plan ==\n{command:?}\n"),
         };
-        Ok(Answer::text("plan", text))
+        Answer::text("plan", text)
     }
 
     async fn cache_table(

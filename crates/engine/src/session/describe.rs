@@ -33,41 +33,41 @@ impl Session {
                 let catalogue = self.shared.catalogue();
                 let names = catalogue.databases().map(|database| database.name.clone());
                 let names = names.filter(|name| matches(pattern.as_deref(), name));
-                Ok(Answer::strings(&[("namespace", false)], names.map(|n| vec![Some(n)]).collect()))
+                Answer::strings(&[("namespace", false)], names.map(|n| vec![Some(n)]).collect())
             }
             Command::ShowColumns { table } => {
                 let analyzed = Box::pin(self.analyze(&named_table(table), run)).await?;
                 let rows =
                     analyzed.schema.into_iter().map(|field| vec![Some(field.name)]).collect();
-                Ok(Answer::strings(&[("col_name", false)], rows))
+                Answer::strings(&[("col_name", false)], rows)
             }
             Command::ShowFunctions { pattern } => {
                 let names = self.shared.functions.names().into_iter();
                 let names = names.filter(|name| matches(pattern.as_deref(), name));
                 let rows = names.map(|name| vec![Some(name.to_owned())]).collect();
-                Ok(Answer::strings(&[("function", false)], rows))
+                Answer::strings(&[("function", false)], rows)
             }
             Command::ShowCreateTable { name } => {
                 let table = self.find_table(name).ok_or_else(|| table_not_found(name))?;
-                Ok(Answer::text("createtab_stmt", create_statement(&table)?))
+                Answer::text("createtab_stmt", create_statement(&table)?)
             }
             Command::ShowProperties { name, key } => self.show_properties(name, key.as_deref()),
             Command::ShowPartitions { name } => self.show_partitions(name, run).await,
             Command::ShowCatalogs { pattern } => {
                 let shown = matches(pattern.as_deref(), CATALOGUE);
                 let rows = if shown { vec![vec![Some(CATALOGUE.to_owned())]] } else { Vec::new() };
-                Ok(Answer::strings(&[("catalog", false)], rows))
+                Answer::strings(&[("catalog", false)], rows)
             }
             Command::ShowCurrentNamespace => {
                 let row = vec![Some(CATALOGUE.to_owned()), Some(self.database())];
-                Ok(Answer::strings(&[("catalog", false), ("namespace", false)], vec![row]))
+                Answer::strings(&[("catalog", false), ("namespace", false)], vec![row])
             }
             Command::DescribeTable { name, extended, column } => {
                 self.describe_table(name, *extended, column.as_deref(), run).await
             }
             Command::DescribeQuery { query } => {
                 let analyzed = Box::pin(self.analyze(query, run)).await?;
-                Ok(Answer::strings(&DESCRIBED, described(&analyzed.schema)))
+                Answer::strings(&DESCRIBED, described(&analyzed.schema))
             }
             Command::DescribeFunction { name, .. } => {
                 let known = self.shared.functions.names().contains(&name.to_lowercase().as_str());
@@ -76,7 +76,7 @@ impl Session {
                 } else {
                     format!("Function: {name} not found.")
                 };
-                Ok(Answer::text("function_desc", text))
+                Answer::text("function_desc", text)
             }
             Command::DescribeDatabase { name, .. } => self.describe_database(name),
             _ => Err(SparkError::unsupported("this command")),
@@ -102,7 +102,7 @@ impl Session {
             text(listed.iter().map(|t| t.name.clone()).collect()),
             Arc::new(BooleanArray::from(listed.iter().map(|t| t.temporary).collect::<Vec<_>>())),
         ];
-        Ok(Answer::columns(schema, arrays))
+        Answer::columns(schema, arrays)
     }
 
     fn show_views(
@@ -125,7 +125,7 @@ impl Session {
             text(listed.iter().map(|t| t.name.clone()).collect()),
             Arc::new(BooleanArray::from(listed.iter().map(|t| t.temporary).collect::<Vec<_>>())),
         ];
-        Ok(Answer::columns(schema, arrays))
+        Answer::columns(schema, arrays)
     }
 
     async fn describe_table(
@@ -156,7 +156,7 @@ impl Session {
                 row("data_type", field.data_type.to_string()),
                 row("comment", "NULL".to_owned()),
             ];
-            return Ok(Answer::strings(&columns, rows));
+            return Answer::strings(&columns, rows);
         }
         let mut rows = described(&analyzed.schema);
         if let Some(table) = self.find_table(name) {
@@ -165,7 +165,7 @@ impl Session {
                 details(&table, &mut rows);
             }
         }
-        Ok(Answer::strings(&DESCRIBED, rows))
+        Answer::strings(&DESCRIBED, rows)
     }
 
     fn describe_database(&self, name: &[String]) -> Result<Answer, SparkError> {
@@ -179,7 +179,7 @@ impl Session {
             row("Comment", &database.comment),
             row("Location", &database.location),
         ];
-        Ok(Answer::strings(&[("info_name", false), ("info_value", true)], rows))
+        Answer::strings(&[("info_name", false), ("info_value", true)], rows)
     }
 }
 

@@ -4,7 +4,8 @@ use super::{Analyzed, Answer, Session, show};
 use crate::RunJob;
 use crate::resolve::{Env, Purpose, fitted};
 use crate::types;
-use arrow::array::{ArrayRef, StringArray};
+use arrow::array::{Array, ArrayRef, StringArray};
+use arrow::datatypes::{Field as ArrowField, Fields, Schema};
 use arrow::record_batch::RecordBatch;
 use model::conf;
 use plan::{DataType, Expr, Field, Literal, Relation, RelationKind, SparkError, Statement};
@@ -17,12 +18,15 @@ impl Answer {
     }
 
     /// One row of one text.
-    pub(super) fn text(column: &str, text: String) -> Self {
+    pub(super) fn text(column: &str, text: String) -> Result<Self, SparkError> {
         Self::strings(&[(column, false)], vec![vec![Some(text)]])
     }
 
     /// Rows of texts; each column has a name and may be nullable.
-    pub(super) fn strings(columns: &[(&str, bool)], rows: Vec<Vec<Option<String>>>) -> Self {
+    pub(super) fn strings(
+        columns: &[(&str, bool)],
+        rows: Vec<Vec<Option<String>>>,
+    ) -> Result<Self, SparkError> {
         let schema: Vec<Field> = columns
             .iter()
             .map(|(name, nullable)| Field::new(*name, DataType::String, *nullable))
@@ -36,11 +40,18 @@ impl Answer {
         Self::columns(schema, arrays)
     }
 
-    /// Rows of arrays; every array fits its field.
-    pub(super) fn columns(schema: Vec<Field>, arrays: Vec<ArrayRef>) -> Self {
-        let batch = RecordBatch::try_new(types::schema_to_arrow(&schema), arrays);
-        let batches = batch.into_iter().collect();
-        Self { schema, batches }
+    /// Rows of arrays, one for each field.
+    pub(super) fn columns(schema: Vec<Field>, arrays: Vec<ArrayRef>) -> Result<Self, SparkError> {
+        let held = |(field, array): (&Field, &ArrayRef)| {
+            ArrowField::new(&field.name, array.data_type().clone(), true)
+        };
+        let fields: Fields = schema.iter().zip(&arrays).map(held).collect();
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays);
+        let batch = batch.map_err(|error| {
+            SparkError::internal(format!("the rows of an answer are no rows: {error}"))
+        })?;
+        let batches = fitted(&[batch], &types::schema_to_arrow(&schema))?;
+        Ok(Self { schema, batches })
     }
 
     /// How many rows there are.
@@ -75,11 +86,9 @@ impl Session {
         let job = crate::plan_job(&self.shared.state, &analyzed.plan, &conf, run).await?;
         let partitions = run.run(job).await?;
         let arrow = types::schema_to_arrow(&analyzed.schema);
-        let mut batches = Vec::new();
-        for batch in partitions.into_iter().flatten().filter(|batch| batch.num_rows() > 0) {
-            batches.push(fitted(&batch, &arrow)?);
-        }
-        Ok(Answer { schema: analyzed.schema, batches })
+        let mut batches: Vec<RecordBatch> = partitions.into_iter().flatten().collect();
+        batches.retain(|batch| batch.num_rows() > 0);
+        Ok(Answer { batches: fitted(&batches, &arrow)?, schema: analyzed.schema })
     }
 
     /// The rows of relations that are computed on the driver from other rows.
@@ -100,7 +109,7 @@ impl Session {
                 let answer = self.first_rows(input, *rows, env, run).await?;
                 let print = if *vertical { show::vertical } else { show::table };
                 let text = print(&answer.schema, &answer.batches, style)?;
-                Ok(Some(Answer::text("show_string", text)))
+                Answer::text("show_string", text).map(Some)
             }
             RelationKind::HtmlString { input, rows, truncate } => {
                 let zone = self.time_zone()?;
@@ -111,7 +120,7 @@ impl Session {
                 };
                 let answer = self.first_rows(input, *rows, env, run).await?;
                 let text = show::html(&answer.schema, &answer.batches, style)?;
-                Ok(Some(Answer::text("html_string", text)))
+                Answer::text("html_string", text).map(Some)
             }
             RelationKind::Tail { input, limit } => {
                 let answer = Box::pin(self.rows_of(input, env.cloned(), run)).await?;

@@ -1,5 +1,6 @@
 //! Rows as `show()` prints them and as a notebook does.
 
+use arrow::array::{Array, StringArray};
 use arrow::record_batch::RecordBatch;
 use plan::{Field, SparkError};
 use std::fmt::Write;
@@ -30,8 +31,16 @@ fn cells(schema: &[Field], batches: &[RecordBatch], style: Style<'_>) -> Result<
         let columns = batch
             .columns()
             .iter()
-            .map(|column| functions::show(column, style.time_zone))
-            .collect::<Result<Vec<_>, _>>()
+            .zip(schema)
+            .map(|(column, field)| match crate::types::interval_fields(&field.data_type) {
+                Some(fields) => {
+                    let text = |row| functions::fields_text(column, row, fields);
+                    let rows = 0..column.len();
+                    Ok(rows.map(|row| Some(text(row).unwrap_or_else(|| "NULL".into()))).collect())
+                }
+                None => functions::show(column, style.time_zone),
+            })
+            .collect::<Result<Vec<StringArray>, _>>()
             .map_err(|error| crate::spark_error(&error))?;
         for row in 0..batch.num_rows() {
             rows.push(

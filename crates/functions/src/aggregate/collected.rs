@@ -11,7 +11,7 @@ use datafusion::logical_expr::Accumulator;
 use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::physical_expr::expressions::Literal;
 
-use super::fold::{Fold, empty_list};
+use super::fold::{Fold, empty_list, list_of};
 use crate::types::list;
 
 fn first(types: &[DataType]) -> DataType {
@@ -159,16 +159,6 @@ impl Accumulator for Collected {
     fn size(&self) -> usize {
         size_of_val(self) + self.values.iter().map(Array::get_array_memory_size).sum::<usize>()
     }
-}
-
-fn list_of(values: &ArrayRef) -> Result<ScalarValue> {
-    let field = std::sync::Arc::new(arrow::datatypes::Field::new_list_field(
-        values.data_type().clone(),
-        true,
-    ));
-    let offsets = arrow::buffer::OffsetBuffer::from_lengths([values.len()]);
-    let list = arrow::array::ListArray::try_new(field, offsets, ArrayRef::clone(values), None)?;
-    Ok(ScalarValue::List(std::sync::Arc::new(list)))
 }
 
 /// How often each value occurs, and where first.

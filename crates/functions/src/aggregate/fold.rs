@@ -4,15 +4,18 @@ use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, UInt64Array};
+use datafusion::arrow::buffer::OffsetBuffer;
+use datafusion::arrow::compute;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility,
 };
 
-use crate::types::list;
+use crate::types::{element, list};
 
 /// An aggregate function of ours, found by its name alone.
 #[derive(Clone, Copy)]
@@ -141,6 +144,18 @@ pub(super) fn empty_list(element: &DataType) -> ScalarValue {
     ScalarValue::List(ScalarValue::new_list_nullable(&[], element))
 }
 
+/// An array value of these elements.
+pub(super) fn list_of(values: &ArrayRef) -> Result<ScalarValue> {
+    let offsets = OffsetBuffer::from_lengths([values.len()]);
+    let list = ListArray::try_new(
+        element(values.data_type().clone()),
+        offsets,
+        ArrayRef::clone(values),
+        None,
+    )?;
+    Ok(ScalarValue::List(Arc::new(list)))
+}
+
 /// Gives each row to an accumulator only once.
 #[derive(Debug)]
 struct Distinct {
@@ -160,6 +175,19 @@ impl Distinct {
             self.values.insert(value);
         }
         Ok(())
+    }
+
+    /// The rows as columns, in an order that does not change from one run to the next.
+    fn sorted(&self) -> Result<Vec<ArrayRef>> {
+        let column =
+            |at: usize| ScalarValue::iter_to_array(self.values.iter().map(|v| v[at].clone()));
+        let columns = (0..self.columns).map(column).collect::<Result<Vec<_>>>()?;
+        let fields = columns.iter().map(|column| SortField::new(column.data_type().clone()));
+        let rows = RowConverter::new(fields.collect())?.convert_columns(&columns)?;
+        let mut order: Vec<usize> = (0..rows.num_rows()).collect();
+        order.sort_by_key(|row| rows.row(*row));
+        let order = UInt64Array::from_iter_values(order.into_iter().map(|row| row as u64));
+        columns.iter().map(|column| Ok(compute::take(column, &order, None)?)).collect()
     }
 }
 
@@ -182,24 +210,16 @@ impl Accumulator for Distinct {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let rows: Vec<_> = self.values.iter().collect();
-        (0..self.columns)
-            .map(|column| {
-                let values: Vec<_> = rows.iter().map(|row| row[column].clone()).collect();
-                let data_type = values.first().map_or(DataType::Null, ScalarValue::data_type);
-                Ok(ScalarValue::List(ScalarValue::new_list_nullable(&values, &data_type)))
-            })
-            .collect()
+        if self.values.is_empty() {
+            return Ok(vec![empty_list(&DataType::Null); self.columns]);
+        }
+        self.sorted()?.iter().map(list_of).collect()
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let rows: Vec<_> = self.values.drain().collect();
-        if !rows.is_empty() {
-            let columns = (0..self.columns)
-                .map(|column| {
-                    ScalarValue::iter_to_array(rows.iter().map(|row| row[column].clone()))
-                })
-                .collect::<Result<Vec<_>>>()?;
+        if !self.values.is_empty() {
+            let columns = self.sorted()?;
+            self.values.clear();
             self.inner.update_batch(&columns)?;
         }
         self.inner.evaluate()

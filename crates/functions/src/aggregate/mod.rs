@@ -1,10 +1,14 @@
 //! Aggregate functions: Spark's argument casts and result types, over `DataFusion`'s functions where they mean the same and ours elsewhere.
 
+mod bitmap;
 mod collected;
 mod counted;
 mod decimal_sum;
+mod extreme;
 mod fold;
+mod histogram;
 mod moments;
+mod product;
 mod sum;
 
 use std::sync::Arc;
@@ -77,8 +81,13 @@ const FUNCTIONS: &[Entry] = &[
     ("bit_and", "z", |_| Ok(native::bit_and_or_xor::bit_and_udaf())),
     ("bit_or", "z", |_| Ok(native::bit_and_or_xor::bit_or_udaf())),
     ("bit_xor", "z", |_| Ok(native::bit_and_or_xor::bit_xor_udaf())),
-    ("max_by", "aa", |_| Ok(moments::MAX_BY.udaf())),
-    ("min_by", "aa", |_| Ok(moments::MIN_BY.udaf())),
+    ("max_by", "aa?i", |call| at_extreme(call, extreme::MAX_BY, extreme::SEVERAL_MAX_BY)),
+    ("min_by", "aa?i", |call| at_extreme(call, extreme::MIN_BY, extreme::SEVERAL_MIN_BY)),
+    ("product", "d", |_| Ok(product::PRODUCT.udaf())),
+    ("histogram_numeric", "ni", histogram),
+    ("bitmap_construct_agg", "l", |_| Ok(bitmap::CONSTRUCT.udaf())),
+    ("bitmap_or_agg", "b", |_| Ok(bitmap::OR.udaf())),
+    ("bitmap_and_agg", "b", |_| Ok(bitmap::AND.udaf())),
     ("listagg", "s?s", |_| Ok(collected::JOINED.udaf())),
     ("string_agg", "s?s", |_| Ok(collected::JOINED.udaf())),
 ];
@@ -110,8 +119,15 @@ pub(crate) fn udafs() -> Vec<Arc<AggregateUDF>> {
         collected::JOINED,
         moments::SKEWNESS,
         moments::KURTOSIS,
-        moments::MAX_BY,
-        moments::MIN_BY,
+        extreme::MAX_BY,
+        extreme::MIN_BY,
+        extreme::SEVERAL_MAX_BY,
+        extreme::SEVERAL_MIN_BY,
+        product::PRODUCT,
+        histogram::HISTOGRAM,
+        bitmap::CONSTRUCT,
+        bitmap::OR,
+        bitmap::AND,
     ];
     folds.iter().map(|fold| fold.udaf()).chain([approx_distinct(), regr_count()]).collect()
 }
@@ -356,6 +372,56 @@ fn percentile_approx(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionE
     }
     fractions(call)?;
     Ok(collected::PERCENTILE_APPROX.udaf())
+}
+
+/// The value at the largest key, or an array of those at the largest few.
+fn at_extreme(
+    call: &mut Call<'_>,
+    one: fold::Fold,
+    several: fold::Fold,
+) -> Result<Arc<AggregateUDF>, FunctionError> {
+    if call.args.len() < 3 {
+        return Ok(one.udaf());
+    }
+    constant_count(call, 2, (1, 100_000))?;
+    Ok(several.udaf())
+}
+
+fn histogram(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
+    constant_count(call, 1, (2, i64::from(i32::MAX)))?;
+    Ok(histogram::HISTOGRAM.udaf())
+}
+
+/// Makes an argument a constant `int` within limits.
+fn constant_count(
+    call: &mut Call<'_>,
+    index: usize,
+    (least, most): (i64, i64),
+) -> Result<(), FunctionError> {
+    let value = folded(&call.args[index]);
+    let value = value.and_then(|value| value.cast_to(&DataType::Int32).ok());
+    match value {
+        Some(ScalarValue::Int32(Some(count))) if (least..=most).contains(&i64::from(count)) => {
+            call.args[index] = literal(count);
+            Ok(())
+        }
+        Some(_) => Err(FunctionError::Invalid {
+            class: "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE",
+            message: format!(
+                "Cannot resolve \"{}\" due to data type mismatch: The number must be between [{least}, {most}].",
+                call.name
+            ),
+            parameters: vec![("valueRange", format!("[{least}, {most}]"))],
+        }),
+        None => Err(FunctionError::Invalid {
+            class: "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT",
+            message: format!(
+                "Cannot resolve \"{}\" due to data type mismatch: the input should be a foldable \"INT\" expression.",
+                call.name
+            ),
+            parameters: vec![("inputType", "\"INT\"".into())],
+        }),
+    }
 }
 
 fn mode(_: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {

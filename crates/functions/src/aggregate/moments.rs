@@ -1,4 +1,4 @@
-//! Skewness and kurtosis, and the values at the largest or smallest of another column.
+//! Skewness and kurtosis.
 
 use std::mem::size_of;
 
@@ -90,72 +90,5 @@ impl Accumulator for Moments {
 
     fn size(&self) -> usize {
         size_of::<Self>()
-    }
-}
-
-/// `max_by(value, key)`.
-pub(super) const MAX_BY: Fold = Fold {
-    name: "spark_max_by",
-    returns: |types| types.first().cloned().unwrap_or(DataType::Null),
-    state: <[DataType]>::to_vec,
-    make: |args| by(args, true),
-    groups: None,
-    empty_is_list: false,
-};
-/// `min_by(value, key)`.
-pub(super) const MIN_BY: Fold =
-    Fold { name: "spark_min_by", make: |args| by(args, false), ..MAX_BY };
-
-fn by(
-    args: &datafusion::logical_expr::function::AccumulatorArgs<'_>,
-    largest: bool,
-) -> Result<Box<dyn Accumulator>> {
-    let null = |index: usize| match args.expr_fields.get(index) {
-        Some(field) => ScalarValue::try_from(field.data_type()),
-        None => Ok(ScalarValue::Null),
-    };
-    Ok(Box::new(By { value: null(0)?, key: null(1)?, largest }))
-}
-
-#[derive(Debug)]
-struct By {
-    value: ScalarValue,
-    key: ScalarValue,
-    largest: bool,
-}
-
-impl Accumulator for By {
-    fn update_batch(&mut self, columns: &[ArrayRef]) -> Result<()> {
-        for row in 0..columns[1].len() {
-            let key = ScalarValue::try_from_array(&columns[1], row)?;
-            if key.is_null() {
-                continue;
-            }
-            let order = key.partial_cmp(&self.key);
-            let better = self.key.is_null()
-                || order
-                    .is_some_and(|order| if self.largest { order.is_gt() } else { order.is_lt() });
-            if better {
-                self.value = ScalarValue::try_from_array(&columns[0], row)?;
-                self.key = key;
-            }
-        }
-        Ok(())
-    }
-
-    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        self.update_batch(states)
-    }
-
-    fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        Ok(vec![self.value.clone(), self.key.clone()])
-    }
-
-    fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(self.value.clone())
-    }
-
-    fn size(&self) -> usize {
-        size_of::<Self>() + self.value.size() + self.key.size()
     }
 }

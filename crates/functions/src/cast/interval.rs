@@ -16,27 +16,64 @@ use crate::calendar::{MICROS_PER_DAY, MICROS_PER_SECOND};
 
 /// `INTERVAL '1 02:03:04.5' DAY TO SECOND`.
 pub(super) fn write_day_time(micros: i64, out: &mut String) {
-    let sign = if micros < 0 { "-" } else { "" };
-    let micros = micros.unsigned_abs();
-    let (per_day, per_second) = (MICROS_PER_DAY.unsigned_abs(), MICROS_PER_SECOND.unsigned_abs());
-    let seconds = micros % per_day / per_second;
-    let fraction = microseconds_text(i64::try_from(micros % per_second).unwrap_or_default());
-    let _ = write!(
-        out,
-        "INTERVAL '{sign}{} {:02}:{:02}:{:02}{fraction}' DAY TO SECOND",
-        micros / per_day,
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60,
-    );
+    write_fields(Span::DayTime(micros), (0, 3), out);
 }
 
 /// `INTERVAL '1-2' YEAR TO MONTH`.
 pub(super) fn write_year_month(months: i32, out: &mut String) {
-    let sign = if months < 0 { "-" } else { "" };
-    let months = months.unsigned_abs();
-    let _ = write!(out, "INTERVAL '{sign}{}-{}' YEAR TO MONTH", months / 12, months % 12);
+    write_fields(Span::YearMonth(months), (0, 1), out);
 }
+
+/// An interval that has fields.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Span {
+    /// Microseconds.
+    DayTime(i64),
+    /// Months.
+    YearMonth(i32),
+}
+
+/// Writes an interval with its fields from one to another, both counted from the largest that there is.
+pub(crate) fn write_fields(span: Span, (first, last): (usize, usize), out: &mut String) {
+    const DAY_TIME: [&str; 4] = ["DAY", "HOUR", "MINUTE", "SECOND"];
+    const YEAR_MONTH: [&str; 2] = ["YEAR", "MONTH"];
+    let (negative, mut rest, names): (bool, u64, &[&str]) = match span {
+        Span::DayTime(micros) => (micros < 0, micros.unsigned_abs(), &DAY_TIME),
+        Span::YearMonth(months) => (months < 0, months.unsigned_abs().into(), &YEAR_MONTH),
+    };
+    let size = |at: usize| match span {
+        Span::DayTime(_) => MICROS_OF_FIELDS[at].unsigned_abs(),
+        Span::YearMonth(_) => MONTHS_OF_FIELDS[at].unsigned_abs().into(),
+    };
+    let last = last.min(names.len() - 1);
+    let first = first.min(last);
+    out.push_str(if negative { "INTERVAL '-" } else { "INTERVAL '" });
+    for (at, name) in names.iter().enumerate().take(last + 1).skip(first) {
+        if at > first {
+            out.push(match *name {
+                "HOUR" => ' ',
+                "MONTH" => '-',
+                _ => ':',
+            });
+        }
+        let width = if matches!(*name, "HOUR" | "MINUTE" | "SECOND") { 2 } else { 1 };
+        let _ = write!(out, "{:0width$}", rest / size(at));
+        rest %= size(at);
+        if *name == "SECOND" {
+            out.push_str(&microseconds_text(i64::try_from(rest).unwrap_or_default()));
+        }
+    }
+    let _ = write!(out, "' {}", names[first]);
+    if last > first {
+        let _ = write!(out, " TO {}", names[last]);
+    }
+}
+
+/// Months of a year and a month.
+pub(crate) const MONTHS_OF_FIELDS: [i32; 2] = [12, 1];
+/// Microseconds of a day, an hour, a minute and a second.
+pub(crate) const MICROS_OF_FIELDS: [i64; 4] =
+    [MICROS_PER_DAY, 3600 * MICROS_PER_SECOND, 60 * MICROS_PER_SECOND, MICROS_PER_SECOND];
 
 /// `1 years 2 months 3 days 4 hours 5 minutes 6.7 seconds`.
 pub(super) fn write_calendar(interval: IntervalMonthDayNano, out: &mut String) {

@@ -15,6 +15,7 @@ use datafusion::logical_expr::{Expr, ScalarUDF};
 
 pub(crate) use convert::{How, convert};
 pub(crate) use datetime::{Clock, parse_date, parse_timestamp, write_date, write_timestamp};
+pub(crate) use interval::{MICROS_OF_FIELDS, MONTHS_OF_FIELDS, Span, parse_interval, write_fields};
 pub(crate) use number::{parse_decimal, rescale};
 pub(crate) use text::{Style, java_double, write_decimal, write_value};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, PrimitiveArray, UInt64Array};
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
 use datafusion::arrow::compute;
-use datafusion::arrow::datatypes::{DataType, Field, Int32Type};
+use datafusion::arrow::datatypes::{DataType, Int32Type};
 use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::common::{Result, ScalarValue, not_impl_err};
 use datafusion::functions_nested as nested;
@@ -13,7 +13,7 @@ use datafusion::logical_expr::Expr;
 
 use crate::kernel::{Args, Kernel, Nulls, returns};
 use crate::registry::{Call, Function, apply, kernel, with};
-use crate::types::{entry_types, list};
+use crate::types::{element, entry_types, list};
 use crate::{FunctionError, run_time_error};
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -244,7 +244,7 @@ pub(super) fn taken(values: &ArrayRef, rows: Vec<Option<Vec<u64>>>) -> Result<Ar
     let offsets = OffsetBuffer::from_lengths(rows.iter().map(|r| r.as_ref().map_or(0, Vec::len)));
     let picks = UInt64Array::from_iter_values(rows.into_iter().flatten().flatten());
     let values = compute::take(values, &picks, None)?;
-    let field = Arc::new(Field::new_list_field(values.data_type().clone(), true));
+    let field = element(values.data_type().clone());
     Ok(Arc::new(ListArray::try_new(field, offsets, values, Some(nulls))?))
 }
 

@@ -3,24 +3,27 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, ListArray, UInt64Array};
+use datafusion::arrow::array::{
+    Array, ArrayRef, BooleanArray, ListArray, UInt64Array, new_null_array,
+};
 use datafusion::arrow::compute::{self, SortOptions};
-use datafusion::arrow::datatypes::{DataType, Int64Type};
+use datafusion::arrow::datatypes::{DataType, Int32Type, Int64Type};
 use datafusion::arrow::row::{Row, RowConverter, Rows, SortField};
 use datafusion::common::{Result, ScalarValue, not_impl_err};
 use datafusion::logical_expr::Expr;
 
 use super::collection::taken;
-use crate::FunctionError;
 use crate::kernel::{Args, Kernel, Nulls, returns};
 use crate::registry::{Call, Function, kernel, with};
 use crate::types::list;
+use crate::{FunctionError, run_time_error};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     with("array_contains", "Aa", |call| with_element(call, CONTAINS)),
     with("array_position", "Aa", |call| with_element(call, POSITION)),
     with("array_remove", "Aa", |call| with_element(call, REMOVE)),
     with("array_append", "Aa", |call| with_element(call, APPEND)),
+    with("array_insert", "Aia", array_insert),
     with("array_prepend", "Aa", |call| with_element(call, PREPEND)),
     kernel(
         "array_distinct",
@@ -70,6 +73,7 @@ pub(super) const KERNELS: &[Kernel] = &[
     REMOVE,
     APPEND,
     PREPEND,
+    INSERT,
     UNION,
     INTERSECT,
     EXCEPT,
@@ -107,6 +111,8 @@ const APPEND: Kernel =
 const PREPEND: Kernel =
     Kernel::new("spark_array_prepend", returns::first, |args| extended(args, true))
         .nulls(Nulls::Possible);
+const INSERT: Kernel =
+    Kernel::new("spark_array_insert", returns::first, inserted).nulls(Nulls::Possible);
 const UNION: Kernel = Kernel::new("spark_array_union", returns::first, |args| {
     sets(args, Sources::Both, |seen, row, _| seen.insert(row))
 });
@@ -197,6 +203,69 @@ fn extended(args: &Args<'_>, before: bool) -> Result<ArrayRef> {
         })
     });
     renamed(taken(&values, rows.collect())?, args)
+}
+
+/// Brings the array's elements and the new one to their common type.
+fn array_insert(mut call: Call<'_>) -> Result<Expr, FunctionError> {
+    let DataType::List(field) = &call.types[0] else { return Err(call.mismatch(0, "\"ARRAY\"")) };
+    let pair = [field.data_type().clone(), call.types[2].clone()];
+    let common = crate::common_type(&pair, call.ctx).ok_or_else(|| {
+        FunctionError::DifferingTypes { name: call.name.to_owned(), types: call.types.clone() }
+    })?;
+    call.cast(0, &list(common.clone()))?;
+    call.cast(2, &common)?;
+    Ok(call.apply(INSERT))
+}
+
+/// The array with an element at a place, counted from one or from the end; what is missing up to there is null.
+fn inserted(args: &Args<'_>) -> Result<ArrayRef> {
+    const LIMIT: usize = i32::MAX as usize - 15;
+    let (lists, places, elements) = (args.lists(0)?, args.values::<Int32Type>(1)?, args.array(2)?);
+    let new = lists.values().len();
+    let mut rows: Vec<Option<Vec<usize>>> = Vec::with_capacity(args.rows);
+    for row in 0..args.rows {
+        if lists.is_null(row) || places.is_null(row) {
+            rows.push(None);
+            continue;
+        }
+        let place = places.value(row);
+        let missing = new + args.rows;
+        let mut own: Vec<usize> = span(lists, row).collect();
+        let distance = usize::try_from(place.unsigned_abs()).unwrap_or(usize::MAX);
+        if distance.max(own.len() + 1) > LIMIT {
+            return Err(run_time_error(
+                "COLLECTION_SIZE_LIMIT_EXCEEDED.PARAMETER",
+                format!(
+                    "Can't create array with {distance} elements which exceeding the array size limit {LIMIT}."
+                ),
+            ));
+        }
+        match place {
+            0 => {
+                return Err(run_time_error(
+                    "INVALID_INDEX_OF_ZERO",
+                    "The index 0 is invalid. An index shall be either < 0 or > 0 (the first element has index 1).",
+                ));
+            }
+            1.. => {
+                own.resize(own.len().max(distance - 1), missing);
+                own.insert(distance - 1, new + row);
+            }
+            _ if distance <= own.len() + 1 => own.insert(own.len() + 1 - distance, new + row),
+            _ => {
+                let gap = distance - own.len() - 1;
+                own.splice(
+                    0..0,
+                    std::iter::once(new + row).chain(std::iter::repeat_n(missing, gap)),
+                );
+            }
+        }
+        rows.push(Some(own));
+    }
+    let null = new_null_array(elements.data_type(), 1);
+    let values = compute::concat(&[lists.values().as_ref(), elements.as_ref(), null.as_ref()])?;
+    let picks = rows.into_iter().map(|row| Some(row?.into_iter().map(|i| i as u64).collect()));
+    renamed(taken(&values, picks.collect())?, args)
 }
 
 type Keeps = for<'a> fn(&mut HashSet<Row<'a>>, Row<'a>, Option<&HashSet<Row<'a>>>) -> bool;
@@ -305,7 +374,7 @@ fn extreme(args: &Args<'_>, largest: bool) -> Result<ArrayRef> {
 pub(super) fn limit(length: i128, function: &str) -> Result<usize> {
     const LIMIT: i128 = i32::MAX as i128 - 15;
     usize::try_from(length).ok().filter(|_| length <= LIMIT).ok_or_else(|| {
-        crate::run_time_error(
+        run_time_error(
             "COLLECTION_SIZE_LIMIT_EXCEEDED.PARAMETER",
             format!("Can't create array with {length} elements which exceeding the array size limit {LIMIT}, the value returned by the function `{function}` is too big."),
         )

@@ -107,7 +107,7 @@ fn hex(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     Ok(call.apply(HEX))
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
     let even = if text.len() % 2 == 1 { format!("0{text}") } else { text.to_owned() };
     let digits: Option<Vec<u32>> = even.chars().map(|c| c.to_digit(16)).collect();
     digits?.chunks(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).ok()).collect()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, PrimitiveArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use datafusion::arrow::datatypes::{
     DataType, Decimal128Type, DurationMicrosecondType, Int32Type, IntervalMonthDayNano,
     IntervalMonthDayNanoType, IntervalYearMonthType,
@@ -13,8 +13,9 @@ use datafusion::logical_expr::Expr;
 use super::arithmetic::overflowed;
 use crate::FunctionError;
 use crate::calendar::{MICROS_PER_DAY, MICROS_PER_SECOND};
+use crate::cast::{MICROS_OF_FIELDS, MONTHS_OF_FIELDS, Span, write_fields};
 use crate::kernel::{Args, Kernel, Nulls, returns};
-use crate::registry::{Call, Function, with};
+use crate::registry::{Call, Function, apply, with};
 use crate::types::YEAR_MONTH;
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -31,7 +32,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
 ];
 
-pub(super) const KERNELS: &[Kernel] = &[MAKE, TRY_MAKE, MAKE_DAY_TIME, MAKE_YEAR_MONTH];
+pub(super) const KERNELS: &[Kernel] =
+    &[MAKE, TRY_MAKE, MAKE_DAY_TIME, MAKE_YEAR_MONTH, FIELDS, CUT];
 
 const MAKE: Kernel =
     Kernel::new("spark_make_interval", returns::calendar_interval, |args| made(args, true));
@@ -51,6 +53,58 @@ const MAKE_YEAR_MONTH: Kernel = Kernel::new(
         })
     },
 );
+
+/// Interval, first and last field.
+const FIELDS: Kernel = Kernel::new("spark_interval_text", returns::string, |args| {
+    let (first, last) = (args.values::<Int32Type>(1)?, args.values::<Int32Type>(2)?);
+    let field = |number: i32| usize::try_from(number).unwrap_or_default();
+    args.string_rows(|row| {
+        let fields = (field(first.value(row)), field(last.value(row)));
+        Ok(fields_text(args.array(0)?, row, fields))
+    })
+});
+/// Interval, last field: what is smaller than that is cut off.
+const CUT: Kernel = Kernel::new("spark_interval_cut", returns::first, |args| {
+    let last = args.values::<Int32Type>(1)?;
+    let field = |row: usize| usize::try_from(last.value(row)).unwrap_or_default();
+    if *args.array(0)?.data_type() == YEAR_MONTH {
+        let months = args.values::<IntervalYearMonthType>(0)?;
+        return args.number_rows::<IntervalYearMonthType>(|row| {
+            let size = MONTHS_OF_FIELDS.get(field(row)).copied().unwrap_or(1);
+            Ok(Some(months.value(row) / size * size))
+        });
+    }
+    let micros = args.values::<DurationMicrosecondType>(0)?;
+    args.number_rows::<DurationMicrosecondType>(|row| {
+        let size = MICROS_OF_FIELDS.get(field(row)).copied().unwrap_or(1);
+        Ok(Some(micros.value(row) / size * size))
+    })
+});
+
+/// An interval as text with the fields that its type has, counted from the largest.
+pub fn interval_text(interval: Expr, (first, last): (i32, i32)) -> Expr {
+    let field = |number: i32| Expr::Literal(ScalarValue::from(number), None);
+    apply(&FIELDS.udf(), vec![interval, field(first), field(last)])
+}
+
+/// An interval without what is smaller than its last field, counted from the largest.
+pub fn interval_cut(interval: Expr, last: i32) -> Expr {
+    apply(&CUT.udf(), vec![interval, Expr::Literal(ScalarValue::from(last), None)])
+}
+
+/// The text of one interval; nothing for what is none.
+pub fn fields_text(array: &dyn Array, row: usize, fields: (usize, usize)) -> Option<String> {
+    let span = match array.data_type() {
+        _ if array.is_null(row) => return None,
+        DataType::Duration(_) => {
+            Span::DayTime(array.as_primitive_opt::<DurationMicrosecondType>()?.value(row))
+        }
+        _ => Span::YearMonth(array.as_primitive_opt::<IntervalYearMonthType>()?.value(row)),
+    };
+    let mut out = String::new();
+    write_fields(span, fields, &mut out);
+    Some(out)
+}
 
 /// Parts that are left out are zero; the last is seconds with their fraction.
 fn of_parts(mut call: Call<'_>, seconds: usize, kernel: Kernel) -> Result<Expr, FunctionError> {

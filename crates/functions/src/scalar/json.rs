@@ -113,11 +113,17 @@ fn steps(path: &str) -> Option<Vec<Step>> {
             out.push(if name == "*" { Step::Every } else { Step::Field(name.to_owned()) });
             rest = &after[end..];
         } else {
-            let (inner, after) = rest.strip_prefix('[')?.split_once(']')?;
-            out.push(match inner.strip_prefix('\'').and_then(|i| i.strip_suffix('\'')) {
-                Some(name) => Step::Field(name.to_owned()),
-                None if inner == "*" => Step::Every,
-                None => Step::Index(inner.parse().ok()?),
+            let inside = rest.strip_prefix('[')?;
+            if let Some(named) = inside.strip_prefix('\'') {
+                let (name, after) = named.split_once("']")?;
+                out.push(Step::Field(name.to_owned()));
+                rest = after;
+                continue;
+            }
+            let (inner, after) = inside.split_once(']')?;
+            out.push(match inner {
+                "*" => Step::Every,
+                index => Step::Index(index.parse().ok()?),
             });
             rest = after;
         }
@@ -289,8 +295,13 @@ impl Writing<'_> {
             }
             DataType::Timestamp(_, zone) => {
                 let mut text = text.replacen(' ', "T", 1);
-                if !text.contains('.') {
-                    text.push_str(".000");
+                // Three digits behind the point, whatever there are.
+                match text.find('.') {
+                    Some(point) => {
+                        text.push_str("00");
+                        text.truncate(point + 4);
+                    }
+                    None => text.push_str(".000"),
                 }
                 if zone.is_some() {
                     let instant = array.as_primitive::<TimestampMicrosecondType>().value(row);

@@ -87,7 +87,26 @@ struct Column {
     wrong: Vec<bool>,
 }
 
+/// What a text is, before its values are looked at.
+pub(super) enum Read {
+    Value(Json),
+    /// Fields that are too few or too many.
+    Odd(Json),
+    /// Blank: the value is null.
+    Nothing,
+    Malformed,
+}
+
 fn run(args: &Args<'_>) -> Result<ArrayRef> {
+    values_of(args, |text| match root(text, args.returns) {
+        Some(value) => Read::Value(value),
+        None if text.trim().is_empty() => Read::Nothing,
+        None => Read::Malformed,
+    })
+}
+
+/// The values of texts; the arguments are those of [`FROM_JSON`].
+pub(super) fn values_of(args: &Args<'_>, read: impl Fn(&str) -> Read) -> Result<ArrayRef> {
     let texts = args.strings(0)?;
     let pattern = |index: usize| -> Result<Option<Pattern>> {
         let text = args.constant_string(index)?;
@@ -100,13 +119,18 @@ fn run(args: &Args<'_>) -> Result<ArrayRef> {
     };
     let fails = args.constant_string(3)? == "FAILFAST";
     let corrupt = args.constant_string(4)?;
-    let parsed: Vec<Option<Json>> = (0..args.rows)
-        .map(|row| if texts.is_null(row) { None } else { root(texts.value(row), args.returns) })
+    let parsed: Vec<Read> = (0..args.rows)
+        .map(|row| if texts.is_null(row) { Read::Nothing } else { read(texts.value(row)) })
         .collect();
-    let blank = |row: usize| texts.is_null(row) || texts.value(row).trim().is_empty();
-    let values: Vec<Option<&Json>> = parsed.iter().map(Option::as_ref).collect();
+    let blank = |row: usize| matches!(parsed[row], Read::Nothing);
+    let value = |read| match read {
+        &(Read::Value(ref value) | Read::Odd(ref value)) => Some(value),
+        Read::Nothing | Read::Malformed => None,
+    };
+    let values: Vec<Option<&Json>> = parsed.iter().map(value).collect();
     let column = reading.column(&values, args.returns)?;
-    let malformed = |row: usize| !blank(row) && (parsed[row].is_none() || column.wrong[row]);
+    let malformed =
+        |row: usize| column.wrong[row] || matches!(parsed[row], Read::Odd(_) | Read::Malformed);
     if fails && let Some(row) = (0..args.rows).find(|row| malformed(*row)) {
         return Err(run_time_error(
             "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION",

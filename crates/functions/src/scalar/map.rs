@@ -15,7 +15,7 @@ use datafusion::logical_expr::Expr;
 
 use crate::kernel::{Args, Kernel, Nulls, returns};
 use crate::registry::{Call, Function, kernel, with};
-use crate::types::{entry_types, list, map};
+use crate::types::{element, entry_types, list, map};
 use crate::{FunctionError, run_time_error};
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -310,7 +310,7 @@ fn entry_type(types: &[DataType], index: usize) -> DataType {
 fn column(args: &Args<'_>, index: usize) -> Result<ArrayRef> {
     let maps = args.maps(0)?;
     let values = Arc::clone(maps.entries().column(index));
-    let field = Arc::new(Field::new_list_field(values.data_type().clone(), true));
+    let field = element(values.data_type().clone());
     Ok(Arc::new(ListArray::try_new(field, maps.offsets().clone(), values, maps.nulls().cloned())?))
 }
 

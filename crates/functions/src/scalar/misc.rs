@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, PrimitiveArray, StringArray, new_null_array};
+use datafusion::arrow::array::{
+    Array, ArrayRef, PrimitiveArray, StringArray, new_empty_array, new_null_array,
+};
+use datafusion::arrow::compute;
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::Expr;
@@ -24,6 +27,24 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "?l",
         Kernel::new("spark_uuid", returns::string, uuid).volatile().nulls(Nulls::Never),
     ),
+    with("randstr", "i?l", |mut call| {
+        if call.integer(0).is_none_or(|length| length < 0) {
+            return Err(FunctionError::Invalid {
+                class: "INVALID_PARAMETER_VALUE.LENGTH",
+                message: "The value of parameter(s) `length` in `randstr` is invalid: Expects a constant `length` greater than or equal to 0.".to_owned(),
+                parameters: vec![("parameter", "`length`".to_owned())],
+            });
+        }
+        call.default(2, ScalarValue::from(call.ctx.seed));
+        call.push(ScalarValue::from(call.ctx.call_site()));
+        Ok(call.apply(RANDOM_TEXT))
+    }),
+    with("uniform", "nn?l", uniform),
+    with("shuffle", "A?l", |mut call| {
+        call.default(2, ScalarValue::from(call.ctx.seed));
+        call.push(ScalarValue::from(call.ctx.call_site()));
+        Ok(call.apply(SHUFFLE))
+    }),
     with("monotonically_increasing_id", "", |mut call| {
         call.push(ScalarValue::from(call.ctx.call_site()));
         Ok(call.apply(INCREASING))
@@ -70,7 +91,7 @@ fn convert(mut call: Call<'_>, to: DataType) -> Result<Expr, FunctionError> {
     Ok(call.only())
 }
 
-pub(super) const KERNELS: &[Kernel] = &[RAND, RANDN, INCREASING, RAISE];
+pub(super) const KERNELS: &[Kernel] = &[RAND, RANDN, RANDOM_TEXT, SHUFFLE, INCREASING, RAISE];
 
 const RAND: Kernel =
     Kernel::new("spark_rand", returns::double, |args| generate(args, Generator::next_double))
@@ -80,6 +101,40 @@ const RANDN: Kernel =
     Kernel::new("spark_randn", returns::double, |args| generate(args, Generator::next_gaussian))
         .volatile()
         .nulls(Nulls::Never);
+/// Length, seed, call site.
+const RANDOM_TEXT: Kernel = Kernel::new("spark_randstr", returns::string, |args| {
+    let lengths = args.values::<Int32Type>(0)?;
+    drawn(args, 1, |generator| {
+        let rows = (0..args.rows).map(|row| {
+            let length = lengths.value(row).max(0);
+            Some((0..length).map(|_| generator.next_letter()).collect::<String>())
+        });
+        Ok(Arc::new(rows.collect::<StringArray>()))
+    })
+})
+.volatile()
+.nulls(Nulls::Never);
+/// Array, seed, call site.
+const SHUFFLE: Kernel = Kernel::new("spark_shuffle", returns::first, |args| {
+    let lists = args.lists(0)?;
+    drawn(args, 1, |generator| {
+        let rows = (0..args.rows).map(|row| {
+            let (start, end) = (lists.value_offsets()[row], lists.value_offsets()[row + 1]);
+            let mut places: Vec<u64> = (start..end).filter_map(|i| u64::try_from(i).ok()).collect();
+            for last in (1..places.len()).rev() {
+                places.swap(last, generator.below(last + 1));
+            }
+            lists.is_valid(row).then_some(places)
+        });
+        let shuffled = super::collection::taken(lists.values(), rows.collect())?;
+        if shuffled.data_type() == args.returns {
+            return Ok(shuffled);
+        }
+        Ok(compute::cast(&shuffled, args.returns)?)
+    })
+})
+.volatile()
+.nulls(Nulls::Possible);
 const INCREASING: Kernel =
     Kernel::new("spark_monotonically_increasing_id", returns::long, increasing)
         .volatile()
@@ -133,6 +188,21 @@ impl Generator {
         (high + self.next(27)) as f64 / (1_i64 << 53) as f64
     }
 
+    /// A digit or a letter.
+    fn next_letter(&mut self) -> char {
+        const LETTERS: &[u8; 62] =
+            b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        // The bits are those of an `int`, whose remainder has its sign.
+        let bits = u32::try_from(self.next(32)).unwrap_or_default().cast_signed();
+        char::from(LETTERS[(bits % 62).unsigned_abs() as usize])
+    }
+
+    /// A number below another one.
+    fn below(&mut self, count: usize) -> usize {
+        let bits = u64::try_from(self.next(31)).unwrap_or_default();
+        usize::try_from((bits * count as u64) >> 31).unwrap_or_default()
+    }
+
     /// Marsaglia's polar method, as in Java's `Random`.
     fn next_gaussian(&mut self) -> f64 {
         if let Some(kept) = self.state.1.take() {
@@ -151,20 +221,46 @@ impl Generator {
 }
 
 fn generate(args: &Args<'_>, next: fn(&mut Generator) -> f64) -> Result<ArrayRef> {
-    let (seeds, sites) = (args.values::<Int64Type>(0)?, args.values::<Int64Type>(1)?);
+    drawn(args, 0, |generator| {
+        let values: Vec<f64> = (0..args.rows).map(|_| next(generator)).collect();
+        Ok(Arc::new(PrimitiveArray::<Float64Type>::from(values)))
+    })
+}
+
+/// Draws from the generator whose seed is argument `index` and whose call site is the one after.
+fn drawn(
+    args: &Args<'_>,
+    index: usize,
+    draw: impl FnOnce(&mut Generator) -> Result<ArrayRef>,
+) -> Result<ArrayRef> {
+    let (seeds, sites) = (args.values::<Int64Type>(index)?, args.values::<Int64Type>(index + 1)?);
     if args.rows == 0 {
-        return Ok(Arc::new(PrimitiveArray::<Float64Type>::from(Vec::<f64>::new())));
+        return Ok(new_empty_array(args.returns));
     }
     let task = TaskState::current();
     let seed = if seeds.is_null(0) { 0 } else { seeds.value(0) };
     let start = || spread(seed.wrapping_add(task.partition().into()));
-    let values: Vec<f64> = task.with_generator(sites.value(0), start, |state| {
+    task.with_generator(sites.value(0), start, |state| {
         let mut generator = Generator { state: *state };
-        let values = (0..args.rows).map(|_| next(&mut generator)).collect();
+        let values = draw(&mut generator);
         *state = generator.state;
         values
-    });
-    Ok(Arc::new(PrimitiveArray::<Float64Type>::from(values)))
+    })
+}
+
+/// `min + (max - min) * rand(seed)`, as the wider type of both.
+fn uniform(mut call: Call<'_>) -> Result<Expr, FunctionError> {
+    let common = crate::common_type(&call.types[..2], call.ctx).unwrap_or(DataType::Float64);
+    call.cast(0, &DataType::Float64)?;
+    call.cast(1, &DataType::Float64)?;
+    let seed = call.args.split_off(2);
+    let types = vec![DataType::Int64; seed.len()];
+    let draw = Call { name: "rand", args: seed, types, ctx: call.ctx };
+    let draw = random(draw, RAND)?;
+    let most = call.args.swap_remove(1);
+    let least = call.args.swap_remove(0);
+    let value = least.clone() + (most - least) * draw;
+    crate::cast(value, &DataType::Float64, &common, crate::CastMode::session(call.ctx), call.ctx)
 }
 
 /// The seed's bits, spread by two hashes.

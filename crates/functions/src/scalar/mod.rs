@@ -1,8 +1,11 @@
 //! Scalar functions and operators, one table per subject.
 
 mod arithmetic;
+mod binary_text;
+mod bitmap;
 mod collection;
 mod condition;
+mod csv;
 mod date;
 mod date_format;
 mod date_part;
@@ -20,16 +23,21 @@ pub(crate) mod map;
 mod mask;
 mod math;
 mod misc;
+mod number_text;
 mod operator;
 mod options;
 mod regex;
+mod schema_of;
 mod sequence;
 mod string;
 mod temporal;
+mod time_window;
 mod timestamp;
 mod url;
 
 pub(crate) use date_format::Pattern;
+pub use interval::{fields_text, interval_cut, interval_text};
+pub use time_window::time_of_window;
 
 use crate::kernel::Kernel;
 use crate::registry::Function;
@@ -55,6 +63,12 @@ pub(crate) fn tables() -> Vec<&'static [Function]> {
         json::FUNCTIONS,
         json_read::FUNCTIONS,
         misc::FUNCTIONS,
+        number_text::FUNCTIONS,
+        binary_text::FUNCTIONS,
+        bitmap::FUNCTIONS,
+        csv::FUNCTIONS,
+        schema_of::FUNCTIONS,
+        time_window::FUNCTIONS,
     ]
 }
 
@@ -79,6 +93,10 @@ pub(crate) fn hidden_kernels() -> Vec<Kernel> {
         json::KERNELS,
         json_read::KERNELS,
         misc::KERNELS,
+        number_text::KERNELS,
+        binary_text::KERNELS,
+        csv::KERNELS,
+        time_window::KERNELS,
         regex::KERNELS,
     ]
     .concat()

@@ -6,8 +6,8 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, PrimitiveArr
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
 use datafusion::arrow::compute;
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, DurationMicrosecondType, Field, Int32Type, Int64Type,
-    IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType,
+    DataType, Date32Type, DurationMicrosecondType, Int32Type, Int64Type, IntervalMonthDayNanoType,
+    IntervalUnit, IntervalYearMonthType,
 };
 use datafusion::common::{Result, ScalarValue, not_impl_err};
 use datafusion::logical_expr::Expr;
@@ -17,7 +17,7 @@ use crate::calendar::{MICROS_PER_DAY, Zone, add_months};
 use crate::cast::zone_of;
 use crate::kernel::{Args, Kernel};
 use crate::registry::Call;
-use crate::types::{is_integral, list};
+use crate::types::{element, is_integral, list};
 use crate::{FunctionError, run_time_error};
 
 /// Start, stop, step, zone.
@@ -127,9 +127,13 @@ fn sequence(args: &Args<'_>) -> Result<ArrayRef> {
     } else {
         compute::cast(&values, &data_type)?
     };
-    let field = Arc::new(Field::new_list_field(data_type, true));
     let offsets = OffsetBuffer::from_lengths(lengths);
-    Ok(Arc::new(ListArray::try_new(field, offsets, values, Some(NullBuffer::from(valid)))?))
+    Ok(Arc::new(ListArray::try_new(
+        element(data_type),
+        offsets,
+        values,
+        Some(NullBuffer::from(valid)),
+    )?))
 }
 
 fn numbers(start: i64, stop: i64, by: i64, out: &mut Vec<i64>) -> Result<()> {

@@ -7,6 +7,7 @@ mod dates;
 mod intervals;
 mod operators;
 mod strings;
+mod text;
 mod urls;
 
 use std::sync::Arc;

@@ -111,6 +111,11 @@ fn json() {
     check("json_array_length", &[s("[1,2,3]")], "int 3");
     check("json_object_keys", &[s("{\"b\":1,\"a\":2}")], "array<string> [b, a]");
     check("to_json", &[ints(&[Some(1), None])], "string [1,null]");
+    let instant = ts("2015-08-26 10:00:00.123456");
+    let instants =
+        ScalarValue::new_list_nullable(std::slice::from_ref(&instant), &instant.data_type());
+    let expected = "string [\"2015-08-26T10:00:00.123Z\"]";
+    check("to_json", &[ScalarValue::List(instants)], expected);
 }
 
 #[test]
