@@ -1,19 +1,47 @@
-//! Java's format strings: `%s`, `%05d`, `%,.2f`, `%x`.
+//! Java's format strings (`%s`, `%05d`, `%,.2f`, `%x`), and numbers with their thousands set apart.
 
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
 use datafusion::arrow::compute;
-use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
-use datafusion::common::{DataFusionError, Result};
+use datafusion::arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int32Type, Int64Type};
+use datafusion::common::{DataFusionError, Result, not_impl_err};
+use datafusion::logical_expr::Expr;
 
 use crate::cast::{Style, parse_decimal, rescale, write_decimal, write_value};
-use crate::kernel::Args;
-use crate::run_time_error;
+use crate::kernel::{Args, Kernel, Nulls, returns};
+use crate::registry::{Call, Function, kernel, with};
 use crate::types::{is_integral, is_numeric};
+use crate::{FunctionError, run_time_error};
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    kernel("format_string", "sa*", FORMAT),
+    kernel("printf", "sa*", FORMAT),
+    with("format_number", "na", format_number),
+];
+
+const FORMAT: Kernel =
+    Kernel::new("spark_format_string", returns::string, format_rows).nulls(Nulls::Possible);
+const FORMAT_NUMBER: Kernel =
+    Kernel::new("spark_format_number", returns::string, grouped).nulls(Nulls::Possible);
+
+pub(super) const KERNELS: &[Kernel] = &[FORMAT_NUMBER];
+
+/// `format_number(x, digits)`; a format as text is refused.
+fn format_number(mut call: Call<'_>) -> Result<Expr, FunctionError> {
+    if call.types[1] == DataType::Utf8 {
+        return Err(FunctionError::Unsupported { what: "format_number with a pattern".into() });
+    }
+    call.cast(1, &DataType::Int32)?;
+    if !matches!(call.types[0], DataType::Decimal128(..)) {
+        let is_whole = is_integral(&call.types[0]);
+        call.cast(0, &if is_whole { DataType::Decimal128(20, 0) } else { DataType::Float64 })?;
+    }
+    Ok(call.apply(FORMAT_NUMBER))
+}
 
 /// One format per row, then its arguments.
-pub(super) fn format_rows(args: &Args<'_>) -> Result<ArrayRef> {
+fn format_rows(args: &Args<'_>) -> Result<ArrayRef> {
     let formats = args.strings(0)?;
     let mut out = StringBuilder::new();
     for row in 0..args.rows {
@@ -233,7 +261,7 @@ fn signed(text: String, directive: &Directive) -> String {
 }
 
 /// `1234567.8` becomes `1,234,567.8`.
-pub(super) fn with_commas(text: &str) -> String {
+fn with_commas(text: &str) -> String {
     let (sign, rest) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
     let (whole, fraction) = rest.split_once('.').map_or((rest, None), |(w, f)| (w, Some(f)));
     let mut out = String::from(sign);
@@ -248,6 +276,48 @@ pub(super) fn with_commas(text: &str) -> String {
         out.push_str(fraction);
     }
     out
+}
+
+/// Thousands are set apart by commas.
+fn grouped(args: &Args<'_>) -> Result<ArrayRef> {
+    let digits = args.values::<Int32Type>(1)?;
+    let numbers = args.array(0)?;
+    args.string_rows(|row| {
+        let Ok(places) = usize::try_from(digits.value(row)) else { return Ok(None) };
+        let text = match numbers.data_type() {
+            DataType::Float64 => {
+                let value = numbers.as_primitive::<Float64Type>().value(row);
+                if !value.is_finite() {
+                    return Ok(Some(if value.is_nan() {
+                        "NaN".into()
+                    } else {
+                        format!("{}∞", if value < 0.0 { "-" } else { "" })
+                    }));
+                }
+                format!("{value:.places$}")
+            }
+            DataType::Decimal128(_, scale) => {
+                let value = numbers.as_primitive::<Decimal128Type>().value(row);
+                let target = i8::try_from(places.min(30)).unwrap_or_default();
+                let rounded = half_even(value, *scale, target);
+                let mut text = String::new();
+                write_decimal(rounded, target, &mut text);
+                text
+            }
+            other => return not_impl_err!("format_number of {other}"),
+        };
+        Ok(Some(with_commas(&text)))
+    })
+}
+
+/// Another scale, a half going to the even neighbour.
+fn half_even(value: i128, from: i8, to: i8) -> i128 {
+    if to >= from {
+        return value.saturating_mul(10_i128.saturating_pow((to - from).unsigned_abs().into()));
+    }
+    let unit = 10_i128.pow((from - to).unsigned_abs().into());
+    let (quotient, rest) = (value.div_euclid(unit), value.rem_euclid(unit));
+    quotient + i128::from(rest * 2 > unit || (rest * 2 == unit && quotient % 2 != 0))
 }
 
 fn filled(text: String, directive: &Directive) -> String {

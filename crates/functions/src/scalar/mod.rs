@@ -30,6 +30,8 @@ mod regex;
 mod schema_of;
 mod sequence;
 mod string;
+mod string_part;
+mod string_search;
 mod temporal;
 mod time_window;
 mod timestamp;
@@ -49,6 +51,9 @@ pub(crate) fn tables() -> Vec<&'static [Function]> {
         condition::FUNCTIONS,
         math::FUNCTIONS,
         string::FUNCTIONS,
+        string_part::FUNCTIONS,
+        string_search::FUNCTIONS,
+        format::FUNCTIONS,
         regex::FUNCTIONS,
         hash::FUNCTIONS,
         date::FUNCTIONS,
@@ -80,6 +85,9 @@ pub(crate) fn hidden_kernels() -> Vec<Kernel> {
         condition::KERNELS,
         math::KERNELS,
         string::KERNELS,
+        string_part::KERNELS,
+        string_search::KERNELS,
+        format::KERNELS,
         date::KERNELS,
         timestamp::KERNELS,
         interval::KERNELS,

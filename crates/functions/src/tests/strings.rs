@@ -39,6 +39,9 @@ fn strings() {
     check("substring_index", &[s("www.apache.org"), s("."), i(2)], "string www.apache");
     check("substring_index", &[s("www.apache.org"), s("."), i(-1)], "string org");
     check("split_part", &[s("11.12.13"), s("."), i(-1)], "string 13");
+    check("split_part", &[s("11.12.13"), s("."), i(i32::MIN)], "string ");
+    check("substring_index", &[s("www.apache.org"), s("."), i(i32::MIN)], "string www.apache.org");
+    check("elt", &[i(i32::MIN), s("a")], "! INVALID_ARRAY_INDEX");
     check("find_in_set", &[s("ab"), s("abc,b,ab,c,def")], "int 3");
     check("levenshtein", &[s("kitten"), s("sitting")], "int 3");
     check("soundex", &[s("Miller")], "string M460");
