@@ -13,7 +13,7 @@ pub use settings::{Mount, Settings};
 use anyhow::{Context, Result};
 use blocks::{Blocks, Locations, Peers, Server};
 use engine::{TaskRuntime, TaskSettings};
-use link::Link;
+use link::{Link, Signals};
 use model::ByteSize;
 use shuffle::{Catalogue, Durability, Volume, WriterOptions};
 use std::sync::Arc;
@@ -29,6 +29,8 @@ const STACK_BYTES: usize = 8 << 20;
 pub fn run(settings: Settings) -> Result<u8> {
     // The cluster manager of this machine is the parent process: nothing outlives it, however it ends.
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    let control = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let signals = control.block_on(async { Signals::listen() })?;
     let volume = match open_volume(&settings) {
         Ok(volume) => volume,
         Err(error) => {
@@ -42,8 +44,7 @@ pub fn run(settings: Settings) -> Result<u8> {
         .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build()?;
-    let control = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let code = control.block_on(work(settings, volume, tasks.handle().clone()));
+    let code = control.block_on(work(settings, volume, tasks.handle().clone(), signals));
     // Tasks that still run are of no use to anybody.
     tasks.shutdown_background();
     code
@@ -60,7 +61,12 @@ fn open_volume(settings: &Settings) -> Result<Volume> {
     Ok(opened)
 }
 
-async fn work(settings: Settings, volume: Volume, tasks: tokio::runtime::Handle) -> Result<u8> {
+async fn work(
+    settings: Settings,
+    volume: Volume,
+    tasks: tokio::runtime::Handle,
+    signals: Signals,
+) -> Result<u8> {
     let token = proto::Token::new(settings.token.as_str())?;
     let catalogue = Arc::new(Catalogue::new([volume.clone()]));
     let server = Server::start(&settings.host, token.clone(), Arc::clone(&catalogue)).await?;
@@ -82,5 +88,5 @@ async fn work(settings: Settings, volume: Volume, tasks: tokio::runtime::Handle)
     let (tasks, ends) = Tasks::new(Arc::new(runtime), tasks, settings.epoch);
     let link =
         Link { settings, token, block_address: server.address.clone(), catalogue, locations };
-    link.serve(tasks, ends).await
+    link.serve(tasks, ends, signals).await
 }

@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const BATCH: usize = 1024;
 /// Exit code of an executor whose driver is gone.
 const DRIVER_GONE: u8 = 56;
+/// Exit code of an executor that was told to end.
+const TERMINATED: u8 = 143;
 
 /// This executor's side of the stream.
 #[derive(Debug)]
@@ -47,13 +49,15 @@ impl Link {
         self,
         mut tasks: Tasks,
         mut ends: mpsc::UnboundedReceiver<End>,
+        mut signals: Signals,
     ) -> Result<u8> {
         let (out, outgoing) = mpsc::channel(64);
-        self.say(&out, Said::Register(self.registration().await?)).await;
-        let mut inbox = self.attach(outgoing).await?;
+        let mut inbox = tokio::select! {
+            joined = self.join(&out, outgoing) => joined?,
+            () = signals.terminate() => return Ok(TERMINATED),
+        };
         let mut heartbeat = interval(Duration::from_secs(10));
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut signals = Signals::listen()?;
         loop {
             tokio::select! {
                 told = inbox.next() => match told {
@@ -80,9 +84,19 @@ impl Link {
                     let running_tasks = u32::try_from(tasks.running()).unwrap_or(u32::MAX);
                     self.say(&out, Said::Heartbeat(pb::Heartbeat { running_tasks, memory_used_bytes: 0 })).await;
                 }
-                () = signals.terminate() => return Ok(143),
+                () = signals.terminate() => return Ok(TERMINATED),
             }
         }
+    }
+
+    /// Registers with the driver; the answer is what it says from then on.
+    async fn join(
+        &self,
+        out: &mpsc::Sender<pb::FromExecutor>,
+        outgoing: mpsc::Receiver<pb::FromExecutor>,
+    ) -> Result<tonic::Streaming<pb::ToExecutor>> {
+        self.say(out, Said::Register(self.registration().await?)).await;
+        self.attach(outgoing).await
     }
 
     async fn registration(&self) -> Result<pb::Register> {
@@ -233,13 +247,14 @@ fn refused(status: &tonic::Status) -> bool {
 
 /// The signals that an executor minds. An interrupt goes to all processes of a terminal and is the program's to answer.
 #[derive(Debug)]
-struct Signals {
+pub(crate) struct Signals {
     _interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 impl Signals {
-    fn listen() -> Result<Self> {
+    /// Must be called in a runtime. A signal that comes before is lost where this process is the first of a container.
+    pub(crate) fn listen() -> Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
             _interrupt: signal(SignalKind::interrupt())?,
