@@ -201,6 +201,10 @@ def test_distinct_structs_keep_their_nulls(spark):
     frame = spark.createDataFrame(rows * 20, "a int, b int").select(F.struct("a", "b").alias("s"))
     found = frame.select(F.sort_array(F.expr("collect_list(distinct s)"))).collect()[0][0]
     assert found == [Row(a=a, b=b) for a, b in [(None, None), (None, 2), (1, None), (1, 2), (2, None)]]
+    order = "array(struct(1 as a, cast(null as int) as b), null, struct(1 as a, 2 as b))"
+    asc = spark.sql(f"select array_sort({order}) o, sort_array({order}) f, sort_array({order}, false) d").collect()[0]
+    one, two = Row(a=1, b=None), Row(a=1, b=2)
+    assert asc == Row(o=[one, two, None], f=[None, one, two], d=[two, one, None])
     keys = frame.selectExpr("max_by(s.b, s) top", "min_by(s.a, s, 2) low", "max_by(s.a, s, 2) high")
     assert keys.collect() == [Row(top=None, low=[None, None], high=[2, 2])]
 

@@ -336,21 +336,25 @@ fn sorted(args: &Args<'_>) -> Result<ArrayRef> {
             SortOptions { descending: !ascending.value(row), nulls_first: nulls_first.value(row) };
         let start = span(lists, row).start as u64;
         let values = lists.value(row);
-        let order = match compute::sort_to_indices(&values, Some(options), None) {
-            Ok(order) => order,
-            Err(_) => order_of_rows(&values, options)?,
+        let order = if values.data_type().is_nested() {
+            order_of_rows(&values, options)?
+        } else {
+            compute::sort_to_indices(&values, Some(options), None)?
         };
         Ok(order.values().iter().map(|i| start + u64::from(*i)).collect())
     })
 }
 
-/// The order of values of a type that has no kernel for it.
+/// The order of arrays and structs. Where a null is one of them the options say it; inside of them a null is the smallest value.
 fn order_of_rows(values: &ArrayRef, options: SortOptions) -> Result<arrow::array::UInt32Array> {
-    let converter =
-        RowConverter::new(vec![SortField::new_with_options(values.data_type().clone(), options)])?;
-    let rows = converter.convert_columns(&[Arc::clone(values)])?;
+    let inside = SortOptions { nulls_first: !options.descending, ..options };
+    let field = SortField::new_with_options(values.data_type().clone(), inside);
+    let rows = RowConverter::new(vec![field])?.convert_columns(&[Arc::clone(values)])?;
     let mut order: Vec<u32> = (0..u32::try_from(values.len()).unwrap_or(u32::MAX)).collect();
-    order.sort_by(|a, b| rows.row(*a as usize).cmp(&rows.row(*b as usize)));
+    order.sort_by_key(|at| {
+        let at = *at as usize;
+        (values.is_null(at) != options.nulls_first, rows.row(at))
+    });
     Ok(order.into())
 }
 
