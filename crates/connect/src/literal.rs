@@ -202,43 +202,10 @@ fn specialized(array: lit::SpecializedArray) -> Result<Literal, SparkError> {
     Ok(Literal::Array { element, values })
 }
 
-/// The type of the first value that is not null.
+/// The type of the first value that is not null; inside of the others nulls may be where it has none.
 fn common_type(values: &[Literal]) -> DataType {
-    values.iter().map(type_of).find(|t| *t != DataType::Null).unwrap_or(DataType::Null)
-}
-
-fn type_of(of: &Literal) -> DataType {
-    match of {
-        Literal::Null(data_type) => data_type.clone(),
-        Literal::Boolean(_) => DataType::Boolean,
-        Literal::Byte(_) => DataType::Byte,
-        Literal::Short(_) => DataType::Short,
-        Literal::Integer(_) => DataType::Integer,
-        Literal::Long(_) => DataType::Long,
-        Literal::Float(_) => DataType::Float,
-        Literal::Double(_) => DataType::Double,
-        Literal::Decimal { precision, scale, .. } => {
-            DataType::Decimal { precision: *precision, scale: *scale }
-        }
-        Literal::String(_) => DataType::String,
-        Literal::Binary(_) => DataType::Binary,
-        Literal::Date(_) => DataType::Date,
-        Literal::Timestamp(_) | Literal::TimestampText(_) => DataType::Timestamp,
-        Literal::TimestampNtz(_) => DataType::TimestampNtz,
-        Literal::Time(_) => DataType::Time(6),
-        Literal::YearMonthInterval(_) => DataType::YEAR_MONTH,
-        Literal::DayTimeInterval(_) => DataType::DAY_TIME,
-        Literal::CalendarInterval { .. } => DataType::CalendarInterval,
-        Literal::Array { element, .. } => DataType::array(element.clone()),
-        Literal::Map { key, value, .. } => DataType::Map {
-            key: Box::new(key.clone()),
-            value: Box::new(value.clone()),
-            value_contains_null: true,
-        },
-        Literal::Struct(fields) => DataType::Struct(
-            fields.iter().map(|(name, v)| plan::Field::new(name, type_of(v), true)).collect(),
-        ),
-    }
+    let known = values.iter().map(Literal::data_type).find(|of| *of != DataType::Null);
+    known.map_or(DataType::Null, DataType::nullable_inside)
 }
 
 /// The message that says a constant.
@@ -275,7 +242,7 @@ pub(crate) fn literal_message(of: &Literal) -> Message {
         Literal::Array { .. } | Literal::Map { .. } | Literal::Struct(_) => nested_message(of),
     };
     let nested = matches!(of, Literal::Array { .. } | Literal::Map { .. } | Literal::Struct(_));
-    let data_type = nested.then(|| data_type_message(&type_of(of)));
+    let data_type = nested.then(|| data_type_message(&of.data_type()));
     Message { data_type, literal_type: Some(value) }
 }
 
@@ -293,7 +260,7 @@ fn nested_message(of: &Literal) -> LiteralType {
             values: entries.iter().map(|(_, v)| literal_message(v)).collect(),
         }),
         Literal::Struct(fields) => LiteralType::Struct(lit::Struct {
-            struct_type: Some(data_type_message(&type_of(of))),
+            struct_type: Some(data_type_message(&of.data_type())),
             elements: fields.iter().map(|(_, v)| literal_message(v)).collect(),
         }),
         _ => LiteralType::Null(data_type_message(&DataType::Null)),

@@ -1,6 +1,6 @@
 //! Expressions as the user wrote them: names, not columns; function names, not functions.
 
-use crate::{DataType, Relation};
+use crate::{DataType, Field, Relation};
 
 /// An unresolved expression.
 #[derive(Debug, Clone, PartialEq)]
@@ -175,6 +175,50 @@ pub enum Literal {
     Struct(Vec<(String, Literal)>),
 }
 
+impl Literal {
+    /// The type of the constant, which may be null inside only where it is.
+    pub fn data_type(&self) -> DataType {
+        let is_null = |value: &Self| matches!(value, Self::Null(_));
+        match self {
+            Self::Null(data_type) => data_type.clone(),
+            Self::Boolean(_) => DataType::Boolean,
+            Self::Byte(_) => DataType::Byte,
+            Self::Short(_) => DataType::Short,
+            Self::Integer(_) => DataType::Integer,
+            Self::Long(_) => DataType::Long,
+            Self::Float(_) => DataType::Float,
+            Self::Double(_) => DataType::Double,
+            Self::Decimal { precision, scale, .. } => {
+                DataType::Decimal { precision: *precision, scale: *scale }
+            }
+            Self::String(_) => DataType::String,
+            Self::Binary(_) => DataType::Binary,
+            Self::Date(_) => DataType::Date,
+            Self::Timestamp(_) | Self::TimestampText(_) => DataType::Timestamp,
+            Self::TimestampNtz(_) => DataType::TimestampNtz,
+            Self::Time(_) => DataType::Time(6),
+            Self::YearMonthInterval(_) => DataType::YEAR_MONTH,
+            Self::DayTimeInterval(_) => DataType::DAY_TIME,
+            Self::CalendarInterval { .. } => DataType::CalendarInterval,
+            Self::Array { element, values } => DataType::Array {
+                element: Box::new(element.clone()),
+                contains_null: values.iter().any(is_null),
+            },
+            Self::Map { key, value, entries } => DataType::Map {
+                key: Box::new(key.clone()),
+                value: Box::new(value.clone()),
+                value_contains_null: entries.iter().any(|(_, value)| is_null(value)),
+            },
+            Self::Struct(fields) => DataType::Struct(
+                fields
+                    .iter()
+                    .map(|(name, value)| Field::new(name, value.data_type(), is_null(value)))
+                    .collect(),
+            ),
+        }
+    }
+}
+
 /// What a cast does with a value that does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CastMode {
@@ -293,5 +337,39 @@ impl Expr {
     /// An `int` constant.
     pub fn integer(value: i32) -> Self {
         Self::Literal(Literal::Integer(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_constant_may_be_null_inside_only_where_it_is() {
+        let array = |values: &[Option<i64>]| Literal::Array {
+            element: DataType::Long,
+            values: values
+                .iter()
+                .map(|value| value.map_or(Literal::Null(DataType::Long), Literal::Long))
+                .collect(),
+        };
+        let typed =
+            |contains_null| DataType::Array { element: Box::new(DataType::Long), contains_null };
+        assert_eq!(array(&[Some(1)]).data_type(), typed(false));
+        assert_eq!(array(&[Some(1), None]).data_type(), typed(true));
+        let pair = Literal::Struct(vec![
+            ("a".to_owned(), array(&[])),
+            ("b".to_owned(), Literal::Null(DataType::Date)),
+        ]);
+        let fields =
+            vec![Field::new("a", typed(false), false), Field::new("b", DataType::Date, true)];
+        assert_eq!(pair.data_type(), DataType::Struct(fields.clone()));
+        let everywhere = fields.into_iter().map(|field| Field {
+            data_type: field.data_type.nullable_inside(),
+            nullable: true,
+            ..field
+        });
+        let everywhere = DataType::Struct(everywhere.collect());
+        assert_eq!(pair.data_type().nullable_inside(), everywhere);
     }
 }

@@ -108,6 +108,28 @@ impl DataType {
         Self::Array { element: Box::new(element), contains_null: true }
     }
 
+    /// The type whose values may be null everywhere inside.
+    #[must_use]
+    pub fn nullable_inside(self) -> Self {
+        let all = |of: Box<Self>| Box::new(of.nullable_inside());
+        match self {
+            Self::Array { element, .. } => {
+                Self::Array { element: all(element), contains_null: true }
+            }
+            Self::Map { key, value, .. } => {
+                Self::Map { key: all(key), value: all(value), value_contains_null: true }
+            }
+            Self::Struct(fields) => {
+                let field = |field: Field| {
+                    let data_type = field.data_type.nullable_inside();
+                    Field { data_type, nullable: true, ..field }
+                };
+                Self::Struct(fields.into_iter().map(field).collect())
+            }
+            other => other,
+        }
+    }
+
     /// Whether values are numbers.
     pub fn is_numeric(&self) -> bool {
         self.is_integral() || matches!(self, Self::Float | Self::Double | Self::Decimal { .. })

@@ -156,20 +156,7 @@ fn check_fields(reader: &Reader, fields: &[Field]) -> Result<(), SparkError> {
 
 /// A column that may be null, as may all that is in it.
 fn nullable(field: Field) -> Field {
-    Field { data_type: nullable_inside(field.data_type), nullable: true, ..field }
-}
-
-fn nullable_inside(data_type: DataType) -> DataType {
-    match data_type {
-        DataType::Array { element, .. } => DataType::array(nullable_inside(*element)),
-        DataType::Map { key, value, .. } => DataType::Map {
-            key: Box::new(nullable_inside(*key)),
-            value: Box::new(nullable_inside(*value)),
-            value_contains_null: true,
-        },
-        DataType::Struct(fields) => DataType::Struct(fields.into_iter().map(nullable).collect()),
-        other => other,
-    }
+    Field { data_type: field.data_type.nullable_inside(), nullable: true, ..field }
 }
 
 /// The columns that directory names give: those that all files have.

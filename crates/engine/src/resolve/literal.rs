@@ -7,7 +7,7 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType as Arrow, IntervalMonthDayNano};
 use chrono::NaiveTime;
 use datafusion::common::ScalarValue;
-use plan::{DataType, Field, Literal};
+use plan::{DataType, Literal};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub(super) fn scalar(
     literal: &Literal,
     context: &functions::Context,
 ) -> Result<(ScalarValue, DataType, String)> {
-    let data_type = type_of(literal);
+    let data_type = literal.data_type();
     let text = text(literal, context);
     let value = match literal {
         Literal::Null(data_type) => ScalarValue::try_from(&types::to_arrow(data_type))?,
@@ -72,49 +72,6 @@ fn timestamp(text: &str, context: &functions::Context) -> Result<(ScalarValue, D
             Ok((value, DataType::Timestamp, format!("TIMESTAMP '{text}'")))
         }
         _ => Err(invalid()),
-    }
-}
-
-/// The Spark type of a constant.
-pub(crate) fn type_of(literal: &Literal) -> DataType {
-    match literal {
-        Literal::Null(data_type) => data_type.clone(),
-        Literal::Boolean(_) => DataType::Boolean,
-        Literal::Byte(_) => DataType::Byte,
-        Literal::Short(_) => DataType::Short,
-        Literal::Integer(_) => DataType::Integer,
-        Literal::Long(_) => DataType::Long,
-        Literal::Float(_) => DataType::Float,
-        Literal::Double(_) => DataType::Double,
-        Literal::Decimal { precision, scale, .. } => {
-            DataType::Decimal { precision: *precision, scale: *scale }
-        }
-        Literal::String(_) => DataType::String,
-        Literal::Binary(_) => DataType::Binary,
-        Literal::Date(_) => DataType::Date,
-        Literal::Timestamp(_) | Literal::TimestampText(_) => DataType::Timestamp,
-        Literal::TimestampNtz(_) => DataType::TimestampNtz,
-        Literal::Time(_) => DataType::Time(6),
-        Literal::YearMonthInterval(_) => DataType::YEAR_MONTH,
-        Literal::DayTimeInterval(_) => DataType::DAY_TIME,
-        Literal::CalendarInterval { .. } => DataType::CalendarInterval,
-        Literal::Array { element, values } => DataType::Array {
-            element: Box::new(element.clone()),
-            contains_null: values.iter().any(|value| matches!(value, Literal::Null(_))),
-        },
-        Literal::Map { key, value, entries } => DataType::Map {
-            key: Box::new(key.clone()),
-            value: Box::new(value.clone()),
-            value_contains_null: entries.iter().any(|(_, v)| matches!(v, Literal::Null(_))),
-        },
-        Literal::Struct(fields) => DataType::Struct(
-            fields
-                .iter()
-                .map(|(name, value)| {
-                    Field::new(name, type_of(value), matches!(value, Literal::Null(_)))
-                })
-                .collect(),
-        ),
     }
 }
 

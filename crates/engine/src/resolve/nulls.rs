@@ -150,7 +150,7 @@ impl Resolver<'_> {
 
 /// Whether a value fills columns of a type: numbers fill numbers, strings strings, booleans booleans.
 fn fills(value: &Literal, data_type: &DataType) -> bool {
-    let of = super::literal::type_of(value);
+    let of = value.data_type();
     (of.is_numeric() && data_type.is_numeric())
         || (of == DataType::String
             && matches!(data_type, DataType::String | DataType::Char(_) | DataType::Varchar(_)))
