@@ -14,6 +14,7 @@ pub mod objects;
 pub mod observe;
 pub mod plan;
 pub mod run;
+pub mod schedule;
 
 pub use settings::Settings;
 pub use submission::{BadSubmissionId, SubmissionId, specification_hash};

@@ -20,6 +20,13 @@ pub const SPARK_VERSION: &str = "spark-version";
 /// Label: an executor that ended, was written down, and is kept.
 pub const INACTIVE: &str = "spark-exec-inactive";
 
+/// Label: a claim that outlives its application.
+pub const RETAINED: &str = "firesteel.dev/retained";
+/// Label: name of the schedule that started an application.
+pub const SCHEDULED_APP_NAME: &str = "firesteel.dev/scheduled-app-name";
+/// Annotation: the time for which a schedule started an application.
+pub const SCHEDULED_FOR: &str = "firesteel.dev/scheduled-for";
+
 /// Field manager of all that the operator writes.
 pub const FIELD_MANAGER: &str = "firesteel-operator";
 
@@ -54,6 +61,11 @@ pub fn driver_claim(app: &str, volume: &str) -> String {
 /// Name of a claim of executors for a volume. It belongs to a slot, not to an executor: whoever comes next mounts it again.
 pub fn executor_claim(app: &str, slot: u32, volume: &str) -> String {
     format!("{app}-exec-slot-{slot}-{volume}")
+}
+
+/// Labels of an application's executors.
+pub fn executor_selector(app: &str) -> String {
+    format!("{APP_NAME}={app},{ROLE}=executor")
 }
 
 /// Id of the application, as driver and executors know it. It outlives submissions, so that shuffles do, too.

@@ -23,6 +23,8 @@ pub struct Observed {
     pub attached: Option<Attached>,
     /// That the API server would not make the driver of a submission.
     pub refused: Option<Refused>,
+    /// That it would not make an executor.
+    pub refused_executor: Option<RefusedExecutor>,
     /// How old this may be.
     pub view: View,
 }
@@ -108,6 +110,21 @@ impl End {
         Self { exit_code: None, reason: "Deleted".to_owned(), message }
     }
 
+    /// A pod that its node did not end when it was told to.
+    pub fn node_lost() -> Self {
+        let message = "its node did not end it in time; it is removed without its word".to_owned();
+        Self { exit_code: None, reason: "NodeLost".to_owned(), message }
+    }
+
+    /// Whether it ended before it ran, for a reason that the next one on another node may not have.
+    pub fn never_ran(&self) -> bool {
+        let elsewhere = matches!(
+            self.reason.as_str(),
+            "Deleted" | "NodeLost" | "Preempted" | "NodeShutdown" | "Terminated"
+        );
+        self.exit_code.is_none() && !elsewhere
+    }
+
     /// Whether it ended as it should.
     pub fn is_success(&self) -> bool {
         self.exit_code == Some(0)
@@ -117,7 +134,7 @@ impl End {
     /// took too much memory, too, but that was its own doing.
     pub fn is_own_doing(&self) -> bool {
         match (self.reason.as_str(), self.exit_code) {
-            ("OOMKilled", _) => true,
+            ("OOMKilled" | "InitContainerFailed", _) => true,
             ("Error" | "ContainerCannotRun" | "StartError", Some(code)) => code != 0 && code <= 128,
             _ => false,
         }
@@ -157,6 +174,15 @@ pub struct Refused {
     pub submission: String,
     /// What it said.
     pub message: String,
+}
+
+/// The API server would not make an executor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedExecutor {
+    /// What it said.
+    pub message: String,
+    /// When.
+    pub at: Timestamp,
 }
 
 impl Observed {

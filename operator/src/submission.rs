@@ -61,12 +61,18 @@ impl FromStr for SubmissionId {
     }
 }
 
-/// A hash of what a driver and its executors are made from. Two fields are about the application as a whole and change nothing that
-/// runs: they are left out.
+/// A hash of what a driver and its executors are made from. Fields about the application as a whole change nothing that runs, and numbers
+/// of executors are followed while it runs: they are left out.
 pub fn specification_hash(spec: &SparkApplicationSpec) -> String {
     let mut spec = spec.clone();
     spec.suspend = None;
     spec.time_to_live_seconds = None;
+    spec.executor.instances = None;
+    if let Some(dynamic) = &mut spec.dynamic_allocation {
+        dynamic.initial_executors = None;
+        dynamic.min_executors = None;
+        dynamic.max_executors = None;
+    }
     let text = serde_json::to_vec(&spec).expect("a specification was JSON before");
     blake3::hash(&text).to_hex()[..HASH_LENGTH].to_owned()
 }

@@ -22,6 +22,14 @@ def test_the_manifest_of_chapter_15_prints_the_sum():
     assert "2500000000000" in done.stdout
 
 
+@pytest.mark.parametrize("manifest, expected", [("spark-pi", ["Pi is roughly 3.1"]), ("sql", ["306", "310", "308", "303"])])
+def test_the_other_manifests_run_too(manifest, expected):
+    done = run("run", f"examples/{manifest}.yaml")
+    assert done.returncode == 0, done.stderr
+    for text in expected:
+        assert text in done.stdout, done.stdout
+
+
 def test_a_python_file_runs_with_spark_submit_s_flags_and_its_own_arguments(tmp_path):
     file = program(
         tmp_path,

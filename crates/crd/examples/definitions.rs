@@ -1,5 +1,6 @@
-//! Writes the definitions of the custom resources to its output, as one JSON object from file names to texts. `cargo xtask generate` runs
-//! it, and so needs none of the types of Kubernetes itself.
+//! Writes what is generated from this room to its output, as one JSON object from names to texts: the files with the definitions of the
+//! custom resources, and `settings`, a table for the documentation. `cargo xtask generate` runs it, and so needs none of the types of
+//! Kubernetes itself.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -9,6 +10,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for definition in crd::definitions() {
         files.insert(definition.file, definition.yaml()?);
     }
+    let rows = crd::POD_KEYS.iter().map(|key| {
+        let default =
+            if key.default == "-" { "-".to_owned() } else { format!("`{}`", key.default) };
+        format!("| `{}` | {default} | {} |\n", key.name, key.doc)
+    });
+    files.insert("settings", rows.collect());
     let text = serde_json::to_string(&files)?;
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(())

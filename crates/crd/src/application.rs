@@ -28,10 +28,19 @@ use std::collections::BTreeMap;
     derive = "PartialEq",
     doc = "One run of a Spark program: a driver and its executors.",
     printcolumn = r#"{"name":"State","type":"string","jsonPath":".status.applicationState.state"}"#,
+    printcolumn = r#"{"name":"Driver","type":"string","jsonPath":".status.conditions[?(@.type==\"DriverReady\")].reason"}"#,
     printcolumn = r#"{"name":"Progress","type":"string","jsonPath":".status.progress.summary"}"#,
     printcolumn = r#"{"name":"Executors","type":"integer","jsonPath":".status.executors.running"}"#,
     printcolumn = r#"{"name":"Attempts","type":"integer","jsonPath":".status.executionAttempts"}"#,
-    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"Error","type":"string","jsonPath":".status.applicationState.errorMessage","priority":1}"#,
+    printcolumn = r#"{"name":"DriverMessage","type":"string","jsonPath":".status.conditions[?(@.type==\"DriverReady\")].message","priority":1}"#,
+    printcolumn = r#"{"name":"ExecutorsMessage","type":"string","jsonPath":".status.conditions[?(@.type==\"ExecutorsReady\")].message","priority":1}"#,
+    scale(
+        spec_replicas_path = ".spec.executor.instances",
+        status_replicas_path = ".status.executors.running",
+        label_selector_path = ".status.selector"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct SparkApplicationSpec {

@@ -6,7 +6,10 @@
 
 mod fields;
 
-use chrono::{DateTime, Days, Duration, NaiveDate, TimeZone as _, Timelike as _, Utc};
+use chrono::{
+    DateTime, Days, Duration, FixedOffset, NaiveDate, NaiveTime, Offset as _, TimeZone as _,
+    Timelike as _, Utc,
+};
 use chrono_tz::Tz;
 use fields::Fields;
 
@@ -153,6 +156,14 @@ impl Schedule {
         if !fields.is_on(day) {
             return None;
         }
+        if let Some(offset) = self.offset_around(day) {
+            // The times of the day come in their order, and each comes once.
+            let passed = instant.with_timezone(&offset).naive_local();
+            let times = fields.times();
+            let mut times = times.filter_map(|(hour, minute)| day.and_hms_opt(hour, minute, 0));
+            let first = times.find(|local| *local > passed)?;
+            return Some(offset.from_local_datetime(&first).single()?.with_timezone(&Utc));
+        }
         fields
             .times()
             .filter_map(|(hour, minute)| day.and_hms_opt(hour, minute, 0))
@@ -164,6 +175,20 @@ impl Schedule {
             .map(|found| found.with_timezone(&Utc))
             .filter(|found| *found > instant)
             .min()
+    }
+}
+
+impl Schedule {
+    /// The offset of the zone's clocks, if they do not change near a day.
+    fn offset_around(&self, day: NaiveDate) -> Option<FixedOffset> {
+        let at = |day: NaiveDate| {
+            self.zone.offset_from_utc_datetime(&day.and_time(NaiveTime::MIN)).fix()
+        };
+        let first = day.checked_sub_days(Days::new(1))?;
+        let offset = at(first);
+        let same =
+            |days| first.checked_add_days(Days::new(days)).is_some_and(|day| at(day) == offset);
+        (1..=3).all(same).then_some(offset)
     }
 }
 

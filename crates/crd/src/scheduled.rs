@@ -23,6 +23,8 @@ use serde::{Deserialize, Serialize};
     printcolumn = r#"{"name":"Suspend","type":"boolean","jsonPath":".spec.suspend"}"#,
     printcolumn = r#"{"name":"State","type":"string","jsonPath":".status.scheduleState"}"#,
     printcolumn = r#"{"name":"LastRun","type":"date","jsonPath":".status.lastRun"}"#,
+    printcolumn = r#"{"name":"NextRun","type":"string","jsonPath":".status.nextRun","priority":1}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.reason","priority":1}"#,
     printcolumn = r#"{"name":"LastRunName","type":"string","jsonPath":".status.lastRunName"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
@@ -77,6 +79,12 @@ pub struct ScheduledSparkApplicationStatus {
     /// Name of the last run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_run_name: Option<String>,
+    /// Whether the last run was seen. Until then it is being made; from then on its absence means that it was deleted.
+    #[serde(default)]
+    pub last_run_seen: bool,
+    /// The schedule that the next run follows from, with its time zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
     /// Successful runs that are kept, the newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub past_successful_run_names: Vec<String>,

@@ -46,6 +46,12 @@ pub struct SparkApplicationStatus {
     /// Executors by phase.
     #[serde(default)]
     pub executors: ExecutorCounts,
+    /// Numbers of executors that count as failed already or were let go, in order, until nobody speaks of them any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settled_executors: Vec<i64>,
+    /// Labels of the executors' pods, for whoever scales them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
     /// What the driver has done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
@@ -228,6 +234,12 @@ pub struct ExecutorCounts {
     /// How many ended otherwise, in all attempts.
     #[serde(default)]
     pub failed: i32,
+    /// How many there were at most at a time, in all attempts: each of these places has its claims.
+    #[serde(default)]
+    pub slots: i32,
+    /// How many of those that failed ended by their own doing in this attempt: too many end it.
+    #[serde(default)]
+    pub failed_on_their_own: i32,
 }
 
 /// What the driver has done.

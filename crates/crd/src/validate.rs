@@ -3,6 +3,7 @@
 //! The API server has refused most of what is wrong before; this finds the rest (the inside of embedded objects, keys of `sparkConf`, sums),
 //! and trusts nothing, as a resource may be older than the rules. What is returned can be made into pods without further questions.
 
+mod documented;
 mod keys;
 mod program;
 mod resources;
@@ -11,13 +12,14 @@ mod scheduled;
 mod shape;
 mod volumes;
 
+pub use documented::{POD_KEYS, PodKey};
 pub(crate) use keys::{Keys, RoleKeys};
 pub use program::{Language, Program};
 pub use resources::{Cpu, Memory};
 pub use restart::{Restart, Retry};
 pub use scheduled::{ValidSchedule, validate_scheduled};
 pub use shape::Shape;
-pub use volumes::{Claim, ClaimName, RoleVolume, Source};
+pub use volumes::{Claim, ClaimName, Retention, RoleVolume, Source};
 
 use crate::embedded::Embedded;
 use crate::problem::{FieldPath, Problem};

@@ -2,12 +2,14 @@
 
 mod pod;
 mod processes;
+mod run;
 mod security;
 mod volumes;
 
 pub use pod::{driver_pod, executor_pod};
 pub use processes::{driver_settings, executor_settings};
-pub use volumes::{driver_claims, executor_claims, lost_volume};
+pub use run::run;
+pub use volumes::{driver_claims, executor_claims, lost_volume, remaining};
 
 use crate::names;
 use crate::plan::Application;

@@ -3,14 +3,16 @@
 use super::{Making, child_metadata};
 use crate::names;
 use crate::plan::Application;
-use crd::{Claim, ClaimName, Role, RoleVolume, Source};
+use crd::{Claim, ClaimName, Retention, Role, RoleVolume, Source, Validated};
 use k8s_openapi::api::core::v1::{
-    EmptyDirVolumeSource, PersistentVolumeClaim, PersistentVolumeClaimSpec,
-    PersistentVolumeClaimVolumeSource, Volume, VolumeMount, VolumeResourceRequirements,
+    EmptyDirVolumeSource, EphemeralVolumeSource, PersistentVolumeClaim, PersistentVolumeClaimSpec,
+    PersistentVolumeClaimTemplate, PersistentVolumeClaimVolumeSource, Volume, VolumeMount,
+    VolumeResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use model::VolumeId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Volume for shuffles where the manifest gives none.
@@ -53,10 +55,45 @@ pub fn lost_volume(app: &Application, executor: &Role, id: u64, slot: u32) -> Op
     volume.goes_with_pod.then_some(volume.id.0)
 }
 
+/// Where data stays when the application is gone, for people: claims that are kept, of a driver and of this many places for executors, and
+/// what is not the application's own.
+pub fn remaining(app: &Application, valid: &Validated, slots: u32) -> Vec<String> {
+    let slots = (0..slots).map(|slot| Whose::Executor { slot });
+    let roles = [(&valid.driver, vec![Whose::Driver]), (&valid.executor, slots.collect())];
+    let mut found = Vec::new();
+    for (role, all) in roles {
+        for volume in &role.volumes {
+            match &volume.source {
+                Source::Claim(claim) if claim.retention == Retention::Forever => {
+                    let names = all.iter().map(|whose| claim_name(app, claim, volume, *whose));
+                    found.extend(names.map(|name| format!("claim {name}")));
+                }
+                Source::Volume(source) if volume.holds_shuffles() && !all.is_empty() => {
+                    found.extend(foreign(source));
+                }
+                Source::Claim(_) | Source::Volume(_) => {}
+            }
+        }
+    }
+    let mut told = BTreeSet::new();
+    found.retain(|name| told.insert(name.clone()));
+    found
+}
+
+/// A volume that was there before the application, in a few words.
+fn foreign(volume: &Volume) -> Option<String> {
+    let claim = volume.persistent_volume_claim.as_ref();
+    let claim = claim.map(|claim| format!("claim {}", claim.claim_name));
+    let nfs = volume.nfs.as_ref().map(|nfs| format!("NFS {}:{}", nfs.server, nfs.path));
+    let host = volume.host_path.as_ref().map(|host| format!("directory {} of nodes", host.path));
+    claim.or(nfs).or(host)
+}
+
 fn claims(making: &Making<'_>, role: &Role, whose: Whose) -> Vec<PersistentVolumeClaim> {
     let volumes = role.volumes.iter().filter_map(|volume| match &volume.source {
-        Source::Claim(claim) => Some((volume, claim)),
-        Source::Volume(_) => None,
+        // One that goes with its pod is made with it, by Kubernetes.
+        Source::Claim(claim) if claim.retention != Retention::Pod => Some((volume, claim)),
+        Source::Claim(_) | Source::Volume(_) => None,
     });
     volumes
         .map(|(volume, wanted)| {
@@ -64,23 +101,46 @@ fn claims(making: &Making<'_>, role: &Role, whose: Whose) -> Vec<PersistentVolum
             let mut metadata = child_metadata(making.app, name);
             let mut labels = wanted.labels.clone();
             labels.extend(metadata.labels.take().unwrap_or_default());
+            if wanted.retention == Retention::Forever {
+                // What has an owner goes with it.
+                metadata.owner_references = None;
+                labels.insert(names::RETAINED.to_owned(), "true".to_owned());
+            }
             metadata.labels = Some(labels);
-            metadata.annotations =
-                Some(wanted.annotations.clone()).filter(|given| !given.is_empty());
-            let requests =
-                BTreeMap::from([("storage".to_owned(), Quantity(wanted.size.to_string()))]);
-            let spec = PersistentVolumeClaimSpec {
-                access_modes: Some(vec![wanted.access_mode.to_owned()]),
-                storage_class_name: wanted.storage_class.clone(),
-                resources: Some(VolumeResourceRequirements {
-                    requests: Some(requests),
-                    limits: None,
-                }),
-                ..PersistentVolumeClaimSpec::default()
-            };
-            PersistentVolumeClaim { metadata, spec: Some(spec), status: None }
+            metadata.annotations = annotations(wanted);
+            let spec = Some(claim_spec(wanted));
+            PersistentVolumeClaim { metadata, spec, status: None }
         })
         .collect()
+}
+
+fn annotations(claim: &Claim) -> Option<BTreeMap<String, String>> {
+    Some(claim.annotations.clone()).filter(|given| !given.is_empty())
+}
+
+fn claim_spec(claim: &Claim) -> PersistentVolumeClaimSpec {
+    let requests = BTreeMap::from([("storage".to_owned(), Quantity(claim.size.to_string()))]);
+    PersistentVolumeClaimSpec {
+        access_modes: Some(vec![claim.access_mode.to_owned()]),
+        storage_class_name: claim.storage_class.clone(),
+        resources: Some(VolumeResourceRequirements { requests: Some(requests), limits: None }),
+        ..PersistentVolumeClaimSpec::default()
+    }
+}
+
+/// A claim that Kubernetes makes with the pod and deletes with it.
+fn ephemeral(app: &Application, volume: &RoleVolume, claim: &Claim) -> Volume {
+    let mut labels = claim.labels.clone();
+    labels.extend(child_metadata(app, String::new()).labels.unwrap_or_default());
+    let metadata = ObjectMeta {
+        labels: Some(labels),
+        annotations: annotations(claim),
+        ..ObjectMeta::default()
+    };
+    let template =
+        PersistentVolumeClaimTemplate { metadata: Some(metadata), spec: claim_spec(claim) };
+    let source = EphemeralVolumeSource { volume_claim_template: Some(template) };
+    Volume { name: volume.name.clone(), ephemeral: Some(source), ..Volume::default() }
 }
 
 fn claim_name(app: &Application, claim: &Claim, volume: &RoleVolume, whose: Whose) -> String {
@@ -109,6 +169,9 @@ pub(super) fn of_pod(
         match &volume.source {
             Source::Volume(source) if declared(&source.name) => {}
             Source::Volume(source) => volumes.push(source.as_ref().clone()),
+            Source::Claim(claim) if claim.retention == Retention::Pod => {
+                volumes.push(ephemeral(app, volume, claim));
+            }
             Source::Claim(claim) => {
                 let source = PersistentVolumeClaimVolumeSource {
                     claim_name: claim_name(app, claim, volume, whose),
@@ -175,7 +238,15 @@ pub(super) fn shuffle_volume(app: &Application, role: &Role, id: u64, slot: u32)
         scratch: scratch.clone(),
         goes_with_pod: false,
     };
+    // A directory of the node's is seen by all pods of that node, and which node that is, is not known yet.
+    let own_directory = || ShuffleVolume {
+        id: own.clone(),
+        path: mount.join(&of_app).join(format!("shuffle-{id}")),
+        scratch: scratch.clone(),
+        goes_with_pod: true,
+    };
     match &volume.source {
+        Source::Claim(claim) if claim.retention == Retention::Pod => own_directory(),
         Source::Claim(claim) => {
             let name = claim_name(app, claim, volume, Whose::Executor { slot });
             shared(&name)
@@ -187,9 +258,7 @@ pub(super) fn shuffle_volume(app: &Application, role: &Role, id: u64, slot: u32)
             if source.nfs.is_some() {
                 return shared(&volume.name);
             }
-            // A directory of the node's is seen by all pods of that node, and which node that is, is not known yet.
-            let own_directory = mount.join(&of_app).join(format!("shuffle-{id}"));
-            ShuffleVolume { id: own, path: own_directory, scratch, goes_with_pod: true }
+            own_directory()
         }
     }
 }

@@ -1,12 +1,16 @@
 //! What holds of an application, as conditions: for `kubectl wait`, and for people who ask why.
 
 use super::Passing;
-use crate::observe::PodState;
+use crate::objects;
+use crate::observe::{PodState, Trouble};
 use crd::{ConditionType, State};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 /// Bytes that the message of a condition may have.
 const LONGEST_MESSAGE: usize = 32_768;
+
+/// Claims that are named at most.
+const MOST_NAMED: usize = 100;
 
 impl Passing<'_> {
     /// Brings the conditions to what the status says.
@@ -20,6 +24,48 @@ impl Passing<'_> {
         self.set(ConditionType::Succeeded, state == State::Completed, name, "");
         self.set(ConditionType::Failed, state == State::Failed, name, &error);
         self.set(ConditionType::Suspended, state == State::Suspended, name, "");
+        self.progressing();
+        self.shuffle_retained();
+    }
+
+    /// Whether it goes on by itself: not if it is over or suspended, nor while its driver cannot start.
+    fn progressing(&mut self) {
+        let state = self.state();
+        let trouble = self.driver().and_then(|driver| match &driver.state {
+            PodState::Pending { trouble } => trouble.clone(),
+            PodState::Running | PodState::Ended(_) | PodState::Unknown => None,
+        });
+        match trouble.filter(|_| self.is_live()) {
+            _ if self.seen.name_taken && self.status.driver_info.is_none() && !state.is_final() => {
+                self.set(ConditionType::Progressing, false, "NameTaken", "");
+            }
+            Some(trouble) => {
+                self.set(ConditionType::Progressing, false, &trouble.reason, &trouble.message);
+            }
+            None => {
+                let goes_on = !state.is_final() && state != State::Suspended;
+                self.set(ConditionType::Progressing, goes_on, name_of(state), "");
+            }
+        }
+    }
+
+    /// Where data stays when the application is gone.
+    fn shuffle_retained(&mut self) {
+        let valid = self.app.validated().filter(|_| self.status.submission_id.is_some());
+        let slots = u32::try_from(self.status.executors.slots).unwrap_or(0);
+        let names = valid.map(|valid| objects::remaining(self.app, valid, slots));
+        let names = names.unwrap_or_default();
+        if names.is_empty() {
+            self.unset(ConditionType::ShuffleRetained);
+            return;
+        }
+        let more = match names.len().checked_sub(MOST_NAMED) {
+            Some(more) if more > 0 => format!(" and {more} more"),
+            _ => String::new(),
+        };
+        let first = &names[..names.len().min(MOST_NAMED)];
+        let message = format!("data stays on {}{more}", first.join(", "));
+        self.set(ConditionType::ShuffleRetained, true, "Retained", &message);
     }
 
     fn accepted(&mut self) {
@@ -30,7 +76,7 @@ impl Passing<'_> {
         let unsupported: Vec<_> = self.app.unsupported.iter().map(ToString::to_string).collect();
         let type_ = ConditionType::UnsupportedField;
         if unsupported.is_empty() {
-            self.status.conditions.retain(|condition| condition.type_ != type_.as_str());
+            self.unset(type_);
         } else {
             let message = format!("without effect: {}", unsupported.join(", "));
             self.set(type_, true, "NotServed", &message);
@@ -74,6 +120,14 @@ impl Passing<'_> {
             }
             _ => None,
         });
+        let refused =
+            self.seen.refused_executor.as_ref().filter(|_| counts.running < counts.desired);
+        let refused = refused.map(|refused| {
+            let trouble =
+                Trouble { reason: "FailedCreate".to_owned(), message: refused.message.clone() };
+            ("an executor".to_owned(), trouble)
+        });
+        let trouble = refused.or(trouble);
         let ready = counts.desired > 0 && counts.running >= counts.desired;
         match trouble {
             Some((pod, trouble)) => {
@@ -95,11 +149,18 @@ impl Passing<'_> {
         }
     }
 
+    /// Whether a condition has this reason already. An image that cannot be pulled has two in turn.
     fn has(&self, type_: ConditionType, reason: &str) -> bool {
-        let conditions = self.status.conditions.iter();
-        conditions
-            .filter(|known| known.type_ == type_.as_str())
-            .any(|known| known.reason == word(reason))
+        let same = |known: &str| match (known, reason) {
+            ("ErrImagePull", "ImagePullBackOff") | ("ImagePullBackOff", "ErrImagePull") => true,
+            _ => known == word(reason),
+        };
+        let mut conditions = self.status.conditions.iter();
+        conditions.any(|known| known.type_ == type_.as_str() && same(&known.reason))
+    }
+
+    fn unset(&mut self, type_: ConditionType) {
+        self.status.conditions.retain(|condition| condition.type_ != type_.as_str());
     }
 
     /// Sets a condition.

@@ -1,14 +1,18 @@
 //! Executors: as many as the driver wishes within the manifest's bounds, each number once, and the end of each told to the driver and
 //! written down before its pod goes.
 
-use super::{Change, Object, Passing};
+use super::{Change, Object, Passing, after};
 use crate::objects::{self, Making, NewExecutor};
 use crate::observe::{Attached, End, ExecutorFacts, PodState, View};
 use crd::Failure;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+/// How long the place stays empty of an executor that ended before it ran, or that the API server would not make.
+const AFTER_NO_START: Duration = Duration::from_secs(10);
 
 /// What a driver is told of an executor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +45,10 @@ impl Passing<'_> {
         let is_over = !live || attached.as_ref().is_some_and(|attached| attached.ended.is_some());
         let released = attached.as_ref().and_then(|attached| attached.wish.as_ref());
         let released = released.map(|wish| wish.release.clone()).unwrap_or_default();
+        self.forget(attached.as_ref(), &released);
+        if attached.is_some() && !is_over {
+            self.dismiss(&released);
+        }
         let mut facts = BTreeMap::new();
         for (id, executor) in &self.seen.executors {
             if executor.inactive {
@@ -52,9 +60,16 @@ impl Passing<'_> {
                 facts.insert(*id, fact);
             }
             match executor.pod.end() {
-                Some(end) if wanted => self.write_down(&executor.pod.name, end),
+                Some(end) if wanted => self.write_down(*id, end),
                 Some(_) => self.retire(executor),
-                None if wanted && !executor.pod.is_ending() => {}
+                None if wanted && !self.is_settled(*id) => {
+                    if self.is_stuck(&executor.pod) {
+                        self.write_down(*id, &End::node_lost());
+                    }
+                    if executor.pod.is_ending() {
+                        self.remove(&executor.pod);
+                    }
+                }
                 None => self.remove(&executor.pod),
             }
         }
@@ -68,6 +83,66 @@ impl Passing<'_> {
         self.count();
     }
 
+    /// Lets executors go that are more than the manifest allows now: those first that do not run yet, then the newest.
+    fn dismiss(&mut self, released: &BTreeSet<u64>) {
+        let Some(valid) = self.app.validated().filter(|_| self.is_as_submitted()) else { return };
+        let most = usize::try_from(valid.executors.max).unwrap_or(usize::MAX);
+        let staying = self.seen.executors.iter().filter(|(id, executor)| {
+            let stays = !executor.inactive && executor.is_living() && !released.contains(id);
+            stays && self.is_current(&executor.pod) && !self.is_settled(**id)
+        });
+        let mut staying: Vec<_> = staying
+            .map(|(id, executor)| (executor.pod.state == PodState::Running, Reverse(*id)))
+            .collect();
+        let surplus = staying.len().saturating_sub(most);
+        if surplus > 0 && self.seen.view == View::Cached {
+            // Some may be gone already.
+            self.pass.look = true;
+            return;
+        }
+        if surplus > 0 {
+            let message = format!("{surplus} executors are let go: {most} are allowed");
+            self.event(false, "SparkExecutorsScaledDown", message);
+        }
+        staying.sort_unstable();
+        for (_, Reverse(id)) in staying.into_iter().take(surplus) {
+            self.settle(id);
+        }
+    }
+
+    /// Whether the driver runs what the specification says now.
+    fn is_as_submitted(&self) -> bool {
+        self.submission().is_some_and(|id| id.specification == self.app.specification)
+    }
+
+    /// Whether it counts as failed already or was let go. One that runs nevertheless has to go.
+    fn is_settled(&self, id: u64) -> bool {
+        self.status.settled_executors.binary_search(&number(id)).is_ok()
+    }
+
+    /// Writes that down; says whether it was not before.
+    fn settle(&mut self, id: u64) -> bool {
+        let known = &mut self.status.settled_executors;
+        let id = number(id);
+        known.binary_search(&id).map_err(|place| known.insert(place, id)).is_err()
+    }
+
+    /// Those that nobody speaks of any more need not be known any more.
+    fn forget(&mut self, attached: Option<&Attached>, released: &BTreeSet<u64>) {
+        let seen = &self.seen.executors;
+        let is_seen = |id: &u64| seen.get(id).is_some_and(|executor| !executor.inactive);
+        let is_told = |id: &u64| {
+            attached.is_none_or(|attached| {
+                let alive = attached.executors.get(id).is_some_and(|alive| *alive);
+                (alive || attached.told.contains(id)) && !released.contains(id)
+            })
+        };
+        let live = self.is_live();
+        let is_known = |id: &u64| is_seen(id) || (live && is_told(id));
+        let known = &mut self.status.settled_executors;
+        known.retain(|id| u64::try_from(*id).is_ok_and(|id| is_known(&id)));
+    }
+
     /// What the driver is told of it. Of one whose end it has seen it is told no more.
     fn fact(&self, id: u64, executor: &ExecutorFacts, released: &BTreeSet<u64>) -> Option<Fact> {
         Some(match &executor.pod.state {
@@ -79,6 +154,11 @@ impl Passing<'_> {
                 if executor.pod.is_ending() =>
             {
                 Fact::Leaving { reason: "its pod is being deleted".to_owned() }
+            }
+            PodState::Pending { .. } | PodState::Running | PodState::Unknown
+                if self.is_settled(id) =>
+            {
+                Fact::Leaving { reason: "it is one too many".to_owned() }
             }
             PodState::Pending { .. } => Fact::Starting,
             PodState::Running | PodState::Unknown => Fact::Running,
@@ -94,25 +174,26 @@ impl Passing<'_> {
     }
 
     /// Writes an end down, once.
-    fn write_down(&mut self, name: &str, end: &End) {
-        if end.is_success() || self.is_written_down(name) {
+    fn write_down(&mut self, id: u64, end: &End) {
+        if end.is_success() || !self.settle(id) {
             return;
         }
+        let name = crate::names::executor_pod(&self.app.name, id);
         self.status.executors.failed += 1;
-        self.event(true, "SparkExecutorFailed", format!("executor {name}: {}", end.reason));
+        if end.is_own_doing() {
+            self.status.executors.failed_on_their_own += 1;
+        }
+        let code = end.exit_code.map(|code| format!(", exit code {code}")).unwrap_or_default();
+        let message = format!("executor {name}: {}{code}", end.reason);
+        self.event(true, "SparkExecutorFailed", message);
         self.status.record(Failure {
-            name: name.to_owned(),
+            name,
             attempt: self.status.execution_attempts,
             exit_code: end.exit_code,
             reason: end.reason.clone(),
             message: end.message.clone(),
             time: Some(Time(self.with.now)),
         });
-    }
-
-    fn is_written_down(&self, name: &str) -> bool {
-        let attempt = self.status.execution_attempts;
-        self.status.failures.iter().any(|known| known.name == name && known.attempt == attempt)
     }
 
     /// Its end is known to all who need to know: the pod goes, or is kept for people to look at.
@@ -150,7 +231,10 @@ impl Passing<'_> {
         }
         for id in missing {
             let end = End::deleted();
-            self.write_down(&crate::names::executor_pod(&self.app.name, id), &end);
+            // Nothing was lost with one that the driver never saw; perhaps it could not even be made.
+            if attached.executors.contains_key(&id) {
+                self.write_down(id, &end);
+            }
             // Without its pod its slot is not known; what it had for itself alone does not depend on it.
             let lost_volumes = self.lost_volumes(id, 0);
             facts.insert(id, Fact::Ended { end, lost_volumes });
@@ -170,10 +254,7 @@ impl Passing<'_> {
         self.status.executors.desired = i32::try_from(desired).unwrap_or(i32::MAX);
         let driver = self.driver().filter(|driver| !driver.is_ending());
         let Some(address) = driver.and_then(|driver| driver.address.clone()) else { return };
-        let Some(submission) = self.submission() else { return };
-        if submission.specification != self.app.specification {
-            return;
-        }
+        let Some(submission) = self.submission().filter(|_| self.is_as_submitted()) else { return };
         let staying = facts
             .iter()
             .filter(|(id, fact)| {
@@ -181,6 +262,9 @@ impl Passing<'_> {
             })
             .count();
         let missing = usize::try_from(desired).unwrap_or(usize::MAX).saturating_sub(staying);
+        if missing > 0 && self.is_too_early() {
+            return;
+        }
         let batch = missing.min(self.with.settings.executors_per_pass);
         if batch < missing {
             self.again(Duration::from_millis(100));
@@ -192,6 +276,8 @@ impl Passing<'_> {
         let mut claims = BTreeSet::new();
         for id in (first..).take(batch) {
             let slot = slots.next().unwrap_or_default();
+            let slots = i32::try_from(slot).unwrap_or(i32::MAX).saturating_add(1);
+            self.status.executors.slots = self.status.executors.slots.max(slots);
             for claim in objects::executor_claims(&making, slot) {
                 let name = claim.name_any();
                 if !self.seen.claims.contains(&name) && claims.insert(name) {
@@ -203,6 +289,22 @@ impl Passing<'_> {
             self.create(Object::Pod(Box::new(pod)));
             facts.insert(id, Fact::Starting);
         }
+    }
+
+    /// Whether executors were made in vain a moment ago: each pass would make the next ones.
+    fn is_too_early(&mut self) -> bool {
+        let attempt = self.status.execution_attempts;
+        let driver = self.status.driver_info.as_ref().and_then(|info| info.pod_name.clone());
+        let failures = self.status.failures.iter().rev();
+        let last = failures.filter(|failure| failure.attempt == attempt).find(|failure| {
+            let Failure { exit_code, reason, .. } = failure;
+            let end = End { exit_code: *exit_code, reason: reason.clone(), message: String::new() };
+            end.never_ran() && Some(&failure.name) != driver.as_ref()
+        });
+        let last = last.and_then(|failure| failure.time.as_ref()).map(|time| time.0);
+        let refused = self.seen.refused_executor.as_ref().map(|refused| refused.at);
+        let last = last.max(refused);
+        last.is_some_and(|last| !self.is_due(after(last, AFTER_NO_START)))
     }
 
     /// A number that no executor had: the status knows of pods that are deleted and forgotten, the driver of those it was told of.
@@ -242,4 +344,9 @@ impl Passing<'_> {
             self.status.executors.desired = 0;
         }
     }
+}
+
+/// A number as the status has it.
+fn number(id: u64) -> i64 {
+    i64::try_from(id).unwrap_or(i64::MAX)
 }

@@ -172,6 +172,12 @@ impl Passing<'_> {
         }
     }
 
+    /// Whether a pod should be gone for long, and its node does not say anything.
+    fn is_stuck(&mut self, pod: &PodFacts) -> bool {
+        let wait = self.with.settings.removed_by_force_after;
+        pod.end().is_none() && pod.ends_by.is_some_and(|by| self.is_due(after(by, wait)))
+    }
+
     fn event(&mut self, warning: bool, reason: &str, message: impl Into<String>) {
         let event = Event { warning, reason: reason.to_owned(), message: message.into() };
         self.pass.events.push(event);

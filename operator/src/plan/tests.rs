@@ -6,6 +6,10 @@ use crate::observe::{Attached, End, ExecutorFacts, PodState, Refused, Trouble, V
 use crd::SparkApplication;
 use serde_json::{Value, json};
 
+mod claims;
+mod ends;
+mod scaling;
+
 /// An application, its children as they are seen, and the time.
 struct Scene {
     resource: SparkApplication,
@@ -80,6 +84,11 @@ impl Scene {
 
     fn driver(&mut self, state: PodState) {
         self.seen.drivers = vec![self.pod("pi-driver", state)];
+    }
+
+    /// The driver's pod, which is there, does something else.
+    fn driver_is(&mut self, state: PodState) {
+        self.seen.drivers[0].state = state;
     }
 
     fn executor(&mut self, id: u64, state: PodState) {
@@ -566,7 +575,8 @@ fn an_executor_whose_pod_was_deleted_is_told_and_replaced() {
     let mut scene = Scene::running(json!({}));
     scene.executor(0, PodState::Running);
     scene.wish(2, &[]);
-    scene.seen.attached.as_mut().unwrap().told = [0, 1].into();
+    let attached = scene.seen.attached.as_mut().unwrap();
+    (attached.told, attached.executors) = ([0, 1].into(), [(0, true), (1, true)].into());
     scene.seen.view = View::Cached;
     let hasty = scene.try_pass();
     assert!(hasty.look, "a watch may be late");
@@ -574,6 +584,14 @@ fn an_executor_whose_pod_was_deleted_is_told_and_replaced() {
     assert_eq!(short(&pass), ["+pi-exec-2"]);
     assert!(matches!(&pass.tell.unwrap()[&1], Fact::Ended { end, .. } if end.reason == "Deleted"));
     assert_eq!(scene.status().failures[0].name, "pi-exec-1");
+    // One that never came to the driver is replaced, and nothing has failed.
+    scene.executor(2, PodState::Running);
+    scene.wish(2, &[1]);
+    scene.seen.attached.as_mut().unwrap().told = [0, 2, 3].into();
+    scene.executor(0, PodState::Ended(end(0, "Completed")));
+    let pass = scene.pass();
+    assert_eq!((short(&pass), scene.status().failures.len()), (vec!["+pi-exec-4".to_owned()], 1));
+    assert!(matches!(pass.tell.unwrap()[&3], Fact::Ended { .. }));
 }
 
 #[test]

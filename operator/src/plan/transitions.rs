@@ -2,9 +2,10 @@
 //! what was heard.
 
 use super::{Change, Passing, after};
+use crate::names;
 use crate::observe::{End, PodFacts, PodState, View};
 use crate::submission::SubmissionId;
-use crd::{DriverInfo, FAILURES_KEPT, Failure, State};
+use crd::{DriverInfo, Failure, State};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use model::conf;
@@ -112,6 +113,7 @@ impl Passing<'_> {
         status.driver_info = None;
         status.progress = None;
         status.spark_application_id = None;
+        status.executors.failed_on_their_own = 0;
         status.application_state.error_message = None;
         status.observed_generation = Some(self.app.generation);
         Some(State::Submitted)
@@ -122,8 +124,9 @@ impl Passing<'_> {
         match self.driver().cloned() {
             Some(driver) => {
                 self.confirm(&driver);
-                if let Some(end) = driver.end() {
-                    return Some(self.driver_ended(&driver.name, end.clone()));
+                let lost = self.is_stuck(&driver).then(End::node_lost);
+                if let Some(end) = driver.end().cloned().or(lost) {
+                    return Some(self.driver_ended(&driver.name, end));
                 }
                 if let Some(end) = self.executors_failed() {
                     return Some(self.driver_ended(&driver.name, end));
@@ -156,7 +159,7 @@ impl Passing<'_> {
         info.pod_name = Some(driver.name.clone());
         let attached = self.seen.attached.as_ref();
         let attached = attached.filter(|attached| attached.submission == driver.submission);
-        self.status.spark_application_id = Some(crate::names::application_id(&self.app.uid));
+        self.status.spark_application_id = Some(names::application_id(&self.app.uid));
         if let Some(progress) = attached.and_then(|attached| attached.progress.clone()) {
             self.status.progress = Some(progress);
         }
@@ -211,25 +214,17 @@ impl Passing<'_> {
         let valid = self.app.validated()?;
         let given = valid.settings.find(&conf::EXECUTOR_MAX_FAILURES).ok().flatten();
         let limit = given.unwrap_or_else(|| valid.executors.initial.saturating_mul(2).max(3));
-        let attempt = self.status.execution_attempts;
-        let driver = self.status.driver_info.as_ref().and_then(|info| info.pod_name.as_ref());
-        let ring = self.status.failures.iter();
-        let of_run = ring
-            .filter(|failure| failure.attempt == attempt && Some(&failure.name) != driver)
-            .collect::<Vec<_>>();
-        let count = if of_run.len() < FAILURES_KEPT {
-            of_run.len()
-        } else {
-            usize::try_from(self.status.executors.failed).unwrap_or(0)
-        };
-        if count <= usize::try_from(limit).unwrap_or(usize::MAX) {
+        // Those that somebody else ended, or that nobody knows the end of, are no reason to give up.
+        let count = self.status.executors.failed_on_their_own;
+        if u32::try_from(count).unwrap_or(0) <= limit {
             return None;
         }
-        let last = of_run.last()?;
-        let message = format!(
-            "{count} executors ended on their own; the last, {}: {} {}",
-            last.name, last.reason, last.message
-        );
+        let driver = self.status.driver_info.as_ref().and_then(|info| info.pod_name.as_ref());
+        let mut failures = self.status.failures.iter().rev();
+        let last = failures.find(|failure| Some(&failure.name) != driver);
+        let last =
+            last.map(|last| format!("; the last, {}: {} {}", last.name, last.reason, last.message));
+        let message = format!("{count} executors ended on their own{}", last.unwrap_or_default());
         let reason = "MaxNumExecutorFailures".to_owned();
         Some(End { exit_code: None, reason, message: message.trim_end().to_owned() })
     }
@@ -263,6 +258,7 @@ impl Passing<'_> {
 
     /// The status is about the newest generation, unless that one is not acted upon yet.
     fn observe_generation(&mut self) {
+        self.status.selector = Some(names::executor_selector(&self.app.name));
         let waits = self.is_live()
             || matches!(self.state(), State::Succeeding | State::Failing)
             || self.state().is_final();
@@ -357,15 +353,18 @@ impl Passing<'_> {
     }
 }
 
-/// How a driver ended, for people.
+/// How a driver ended, for people. Of a long message the end is kept: there the reason is.
 fn words(end: &End) -> String {
     let code = end.exit_code.map(|code| format!(" with exit code {code}")).unwrap_or_default();
+    let what = format!("the driver ended{code} ({})", end.reason);
     let message = end.message.trim();
-    let colon = if message.is_empty() { "" } else { ": " };
-    let text = format!("the driver ended{code} ({}){colon}{message}", end.reason);
-    let mut cut = text.len().min(crd::MESSAGE_BYTES);
-    while !text.is_char_boundary(cut) {
-        cut -= 1;
+    if message.is_empty() {
+        return what;
     }
-    text[..cut].to_owned()
+    let mut start = message.len().saturating_sub(crd::MESSAGE_BYTES);
+    while !message.is_char_boundary(start) {
+        start += 1;
+    }
+    let cut = if start == 0 { "" } else { "… " };
+    format!("{what}: {cut}{}", &message[start..])
 }

@@ -101,7 +101,9 @@ impl Server {
         match change {
             Change::Create(Object::Secret(secret)) => self.create(app, *secret).await,
             Change::Create(Object::Claim(claim)) => {
-                self.create::<PersistentVolumeClaim>(app, *claim).await
+                // One that is there is mounted, whoever made it: that is what a name in a manifest means, and one that is kept has no owner.
+                let written = self.create::<PersistentVolumeClaim>(app, *claim).await?;
+                Ok(if written == Written::Foreign { Written::Done } else { written })
             }
             Change::Create(Object::Pod(pod)) => self.create(app, *pod).await,
             Change::DeletePod { name, uid, how } => {

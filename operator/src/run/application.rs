@@ -5,7 +5,7 @@ use super::attach::{Attachment, Peer};
 use super::pods::Key;
 use super::scope::Scope;
 use crate::names;
-use crate::observe::{Observed, Refused, View};
+use crate::observe::{Observed, Refused, RefusedExecutor, View};
 use crate::plan::{self, Application, Change, Circumstances, Object, Pass};
 use crate::submission::SubmissionId;
 use crd::{SparkApplication, State};
@@ -79,7 +79,8 @@ impl Scope {
 
     fn with_words(&self, app: &Application, seen: Observed) -> Observed {
         let (attached, refused) = self.memories.heard(&app.uid);
-        Observed { attached, refused, ..seen }
+        let refused_executor = self.memories.refused_executor(&app.uid);
+        Observed { attached, refused, refused_executor, ..seen }
     }
 
     async fn carry_out(
@@ -146,12 +147,24 @@ impl Scope {
                 stream::iter(group).map(|change| self.change(app, change)).buffer_unordered(WRITES);
             let mut answers: Vec<(String, Written)> = writes.try_collect().await?;
             answers.retain(|(_, written)| *written != Written::Done);
-            let Some((name, problem)) = answers.pop() else { continue };
+            let Some((name, problem)) = answers.pop() else {
+                if kind == "create pod" {
+                    self.memories.set_refused_executor(&app.uid, None);
+                }
+                continue;
+            };
             let Written::Refused(message) = problem else {
                 self.memories.look(&app.uid);
                 return Err(Error::Foreign(name));
             };
-            let Some(submission) = submission else { return Err(Error::Refused(name, message)) };
+            let Some(submission) = submission else {
+                if !kind.starts_with("create") {
+                    return Err(Error::Refused(name, message));
+                }
+                let refused = RefusedExecutor { message, at: Timestamp::now() };
+                self.memories.set_refused_executor(&app.uid, Some(refused));
+                return Ok(true);
+            };
             self.memories.refused(&app.uid, Refused { submission: submission.clone(), message });
             return Ok(true);
         }

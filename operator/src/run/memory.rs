@@ -1,7 +1,7 @@
 //! What the operator keeps of an application between passes. All of it can be lost: a new operator learns it again.
 
 use super::attach::{Attachment, Peer};
-use crate::observe::{Attached, Refused};
+use crate::observe::{Attached, Refused, RefusedExecutor};
 use crate::plan::Fact;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,7 @@ const LONGEST_WAIT: Duration = Duration::from_mins(1);
 #[derive(Debug, Default)]
 struct Memory {
     refused: Option<Refused>,
+    refused_executor: Option<RefusedExecutor>,
     look: bool,
     failures: u32,
     token: Option<proto::Token>,
@@ -66,6 +67,16 @@ impl Memories {
     /// The API server would not make the driver of a submission.
     pub(super) fn refused(&self, uid: &str, refused: Refused) {
         self.with(uid, |memory| memory.refused = Some(refused));
+    }
+
+    /// What the API server refused of executors, if it refuses them now.
+    pub(super) fn refused_executor(&self, uid: &str) -> Option<RefusedExecutor> {
+        self.lock().get(uid)?.refused_executor.clone()
+    }
+
+    /// The API server would not make an executor, or made one again.
+    pub(super) fn set_refused_executor(&self, uid: &str, refused: Option<RefusedExecutor>) {
+        self.with(uid, |memory| memory.refused_executor = refused);
     }
 
     /// The next pass asks the API server, whatever the watch shows.

@@ -24,7 +24,25 @@ fn run(seed: u64, flaw: Flaw, plot: Plot) -> World {
 
 fn plot(seed: u64, is_hostile: bool) -> Plot {
     let retries = u32::try_from(seed % 4).expect("less than 4");
-    Plot { fails: seed.is_multiple_of(2), retries, is_hostile }
+    Plot { fails: seed.is_multiple_of(2), retries, is_hostile, is_endless: false }
+}
+
+/// The number of executors is changed again and again.
+fn scale(seed: u64, flaw: Flaw) {
+    let plot = Plot { is_endless: true, ..plot(seed, false) };
+    let mut world = World::new(seed, flaw, plot);
+    for _ in 0..STEPS {
+        world.step();
+    }
+    world.settle();
+}
+
+#[test]
+fn as_many_executors_run_as_the_manifest_says_and_nothing_is_started_again() {
+    for seed in 0..60 {
+        println!("seed {seed}");
+        scale(seed, Flaw::None);
+    }
 }
 
 #[test]
@@ -77,4 +95,9 @@ fn broken_rules_are_noticed() {
         })
         .collect();
     assert!(unnoticed.is_empty(), "{unnoticed:?}");
+    let is_noticed = |seed| {
+        let scale = || scale(seed, Flaw::ForgetsWhomItLetGo);
+        catch_unwind(AssertUnwindSafe(scale)).is_err()
+    };
+    assert!((0..100).any(is_noticed));
 }

@@ -29,6 +29,8 @@ pub(crate) enum Flaw {
     ForgetsTheDriver,
     /// Executors outlive their run.
     KeepsExecutors,
+    /// Which executors were let go is not written down.
+    ForgetsWhomItLetGo,
 }
 
 /// What the program of a seed does, and how often it may run.
@@ -38,6 +40,8 @@ pub(crate) struct Plot {
     pub(crate) retries: u32,
     /// Whether people and nodes interfere.
     pub(crate) is_hostile: bool,
+    /// Whether nothing ends by itself, and people only change the number of executors.
+    pub(crate) is_endless: bool,
 }
 
 /// Something that an operator is about to do.
@@ -127,6 +131,7 @@ impl World {
             6..=8 => self.kubelet(),
             9 => self.cluster.collect_garbage(),
             10 if self.chance(4) => self.kill(),
+            _ if self.plot.is_endless && self.chance(6) => self.scale(),
             _ if self.plot.is_hostile && self.chance(4) => self.interfere(),
             _ => self.watch(),
         }
@@ -166,6 +171,7 @@ impl World {
         let mut pass = pass(app, &seen, with);
         match self.flaw {
             Flaw::ForgetsTheDriver => pass.status.driver_info = None,
+            Flaw::ForgetsWhomItLetGo => pass.status.settled_executors.clear(),
             Flaw::KeepsExecutors => pass.changes.retain(|change| {
                 !matches!(change, Change::DeletePod { name, .. } if name.contains("-exec-"))
             }),
@@ -326,6 +332,8 @@ impl World {
                 let id = id.parse().expect("a number");
                 self.drivers.entry(submission).or_default().alive.entry(id).or_insert(true);
             }
+        } else if self.plot.is_endless {
+            // It runs on.
         } else if Cluster::is_running(&pod) && is_driver && self.chance(6) {
             self.cluster.say(&name, Some(i32::from(self.plot.fails)));
         } else if Cluster::is_running(&pod) && !is_driver && self.chance(10) {
@@ -337,7 +345,8 @@ impl World {
     fn interfere(&mut self) {
         let pods = self.cluster.living();
         let pick = if pods.is_empty() { 0 } else { self.random.random_range(0..pods.len()) };
-        match self.random.random_range(0..7u8) {
+        match self.random.random_range(0..8u8) {
+            6 => self.scale(),
             0 => {
                 // Before it is written down that the driver was there, nobody could tell that it is missing.
                 let is_known = self
@@ -365,6 +374,32 @@ impl World {
             5 if self.chance(4) => self.cluster.remove_app(),
             _ => self.edit(|spec| spec.time_to_live_seconds = Some(100_000)),
         }
+    }
+
+    fn scale(&mut self) {
+        let number = self.random.random_range(1..6);
+        self.edit(|spec| spec.executor.instances = Some(number));
+    }
+
+    /// The number of executors is changed no more: as many run as it says, none of those that were let go counts as failed, and nothing
+    /// was started again.
+    pub(crate) fn settle(&mut self) {
+        let wanted = self.cluster.app().and_then(|app| app.spec.executor.instances).unwrap_or(2);
+        for _ in 0..1000 {
+            self.see_all();
+            match self.random.random_range(0..3u8) {
+                0 => self.watch(),
+                1 => self.kubelet(),
+                _ => self.operate(),
+            }
+        }
+        let running =
+            self.cluster.of_role("executor").iter().filter(|pod| Cluster::is_running(pod)).count();
+        assert_eq!(i32::try_from(running).expect("few"), wanted, "executors that run");
+        let status = self.cluster.app().and_then(|app| app.status.clone()).expect("it has one");
+        assert_eq!((status.executors.running, status.executors.failed), (wanted, 0));
+        assert_eq!((self.state(), self.cluster.runs.len()), (State::Running, 1));
+        assert!(status.settled_executors.is_empty(), "{:?}", status.settled_executors);
     }
 
     pub(crate) fn edit(&mut self, change: impl FnOnce(&mut crd::SparkApplicationSpec)) {

@@ -61,6 +61,9 @@ const SIZES: &[&str] =
 /// Keys of a role after `spark.kubernetes.driver.` or `spark.kubernetes.executor.`.
 const ROLE_VALUES: &[&str] = &["request.cores", "limit.cores", "scheduler.name"];
 
+/// Key that says whether claims that were made outlive their application.
+pub(crate) const RETAIN_CLAIMS: &str = "firesteel.kubernetes.claims.retain";
+
 /// Labels that the operator sets.
 pub(crate) const OWN_LABELS: &[&str] =
     &["spark-role", "spark-app-selector", "spark-exec-id", "spark-version"];
@@ -130,6 +133,12 @@ impl Keys {
             "spark.memory.offHeap.size" => {
                 self.executor.values.insert("offHeap.size", value.to_owned());
             }
+            // Read where claims are made.
+            RETAIN_CLAIMS => {
+                if !matches!(value.trim(), "never" | "always") {
+                    problems.add(at, format!("`{value}` is neither never nor always"));
+                }
+            }
             _ => self.setting(key, value, at, problems),
         }
     }
@@ -162,6 +171,19 @@ impl Keys {
         (at, namespace): (FieldPath, &str),
         problems: &mut Problems,
     ) {
+        // Read where claims are made.
+        let is_flag = matches!(
+            rest,
+            "driver.ownPersistentVolumeClaim"
+                | "driver.reusePersistentVolumeClaim"
+                | "legacy.useReadWriteOnceAccessMode"
+        );
+        if is_flag {
+            if !matches!(value.trim(), "true" | "false") {
+                problems.add(at, format!("`{value}` is neither true nor false"));
+            }
+            return;
+        }
         for kind in [Kind::Driver, Kind::Executor] {
             let end = rest.strip_prefix(kind.name()).and_then(|end| end.strip_prefix('.'));
             if let Some(end) = end {
@@ -205,12 +227,6 @@ impl Keys {
                 "memoryOverheadFactor" => both(self, &|role| {
                     role.values.insert("shared.memoryOverheadFactor", value.to_owned());
                 }),
-                // Read where claims are made.
-                "legacy.useReadWriteOnceAccessMode" => {
-                    if !matches!(value.trim(), "true" | "false") {
-                        problems.add(at, format!("`{value}` is neither true nor false"));
-                    }
-                }
                 _ => self.unserved.push(key.to_owned()),
             }
         }

@@ -1,8 +1,9 @@
 //! The volumes of a pod: those of the specification that it mounts, those of `sparkConf`, config maps and secrets. Volumes named
 //! `spark-local-dir-…` hold shuffles, wherever they come from.
 
+use super::keys::RETAIN_CLAIMS;
 use super::shape::{Shape, all};
-use super::{Given, Problems, RoleKeys};
+use super::{Given, Kind, Problems, RoleKeys};
 use crate::SparkApplicationSpec;
 use crate::problem::{FieldPath, Problem};
 use crate::quantity::Amount;
@@ -18,6 +19,12 @@ const LOCAL_DIR: &str = "spark-local-dir-";
 
 /// Key that asks for claims which several pods of one node may mount.
 const LEGACY_ACCESS_MODE: &str = "spark.kubernetes.legacy.useReadWriteOnceAccessMode";
+
+/// Key that gives executors' claims to their pods if it is false.
+const OWNED_BY_DRIVER: &str = "spark.kubernetes.driver.ownPersistentVolumeClaim";
+
+/// Key that keeps executors from mounting the claims of earlier ones if it is false.
+const REUSED: &str = "spark.kubernetes.driver.reusePersistentVolumeClaim";
 
 /// A volume of a pod, and where its Spark container sees it.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +70,20 @@ pub struct Claim {
     pub annotations: BTreeMap<String, String>,
     /// Whether pods only read it.
     pub read_only: bool,
+    /// How long it stays.
+    pub retention: Retention,
+}
+
+/// How long a claim stays that is made for an application.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Retention {
+    /// As long as the one pod that mounts it.
+    Pod,
+    /// As long as the application: from one executor it goes to the next.
+    #[default]
+    Application,
+    /// Until somebody deletes it.
+    Forever,
 }
 
 /// The name of a claim.
@@ -101,8 +122,9 @@ pub(super) fn read(
     let mut volumes = of_fields(spec, given, shape, problems);
     let legacy = spec.spark_conf.get(LEGACY_ACCESS_MODE).is_some_and(|text| text.trim() == "true");
     let access_mode = if legacy { "ReadWriteOnce" } else { "ReadWriteOncePod" };
+    let retention = retention(spec, given.kind, problems);
     for ((kind, name), properties) in &keys.volumes {
-        let reader = Reader { given, kind, name, properties, access_mode };
+        let reader = Reader { given, kind, name, properties, access_mode, retention };
         let at = reader.at("");
         if volumes.iter().any(|volume| volume.name == *name) {
             problems.add(at, format!("there are two volumes named `{name}`"));
@@ -113,6 +135,27 @@ pub(super) fn read(
     mounted_objects(given, keys, &mut volumes);
     check_paths(given, &volumes, problems);
     volumes
+}
+
+/// How long the claims of a role stay that are made.
+fn retention(spec: &SparkApplicationSpec, kind: Kind, problems: &mut Problems) -> Retention {
+    let is = |key: &str, wanted: &str| {
+        spec.spark_conf.get(key).is_some_and(|value| value.trim() == wanted)
+    };
+    let with_pod = [OWNED_BY_DRIVER, REUSED].into_iter().find(|key| is(key, "false"));
+    match (is(RETAIN_CLAIMS, "always"), with_pod) {
+        (true, Some(key)) => {
+            let at = FieldPath::new("spec.sparkConf").key(RETAIN_CLAIMS);
+            problems.add(
+                at,
+                format!("is always, and {key} is false: a claim goes with its pod or stays"),
+            );
+            Retention::Forever
+        }
+        (true, None) => Retention::Forever,
+        (false, Some(_)) if kind == Kind::Executor => Retention::Pod,
+        (false, _) => Retention::Application,
+    }
 }
 
 /// The volumes of the specification that this role mounts, in any of its containers.
@@ -208,6 +251,7 @@ struct Reader<'a> {
     name: &'a str,
     properties: &'a BTreeMap<String, String>,
     access_mode: &'static str,
+    retention: Retention,
 }
 
 impl Reader<'_> {
@@ -336,6 +380,11 @@ impl Reader<'_> {
             labels: family("label."),
             annotations: family("annotation."),
             read_only,
+            // What all pods share belongs to none of them.
+            retention: match self.retention {
+                Retention::Pod if !per_pod => Retention::Application,
+                retention => retention,
+            },
         }))
     }
 }

@@ -1,0 +1,199 @@
+//! Claims, and what becomes of them.
+
+use super::*;
+use crate::objects;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+
+const VOLUME: &str = "spark.kubernetes.executor.volumes.persistentVolumeClaim.spark-local-dir-1";
+
+/// A manifest whose executors have claims, with more settings.
+fn manifest(claim: &str, size: Option<&str>, more: Value) -> Value {
+    let mut conf = json!({
+        format!("{VOLUME}.mount.path"): "/data", format!("{VOLUME}.options.claimName"): claim,
+        format!("{VOLUME}.label.team"): "a",
+    });
+    if let Some(size) = size {
+        conf[format!("{VOLUME}.options.sizeLimit")] = json!(size);
+    }
+    for (name, value) in more.as_object().unwrap() {
+        conf[name] = value.clone();
+    }
+    json!({ "sparkConf": conf, "executor": { "instances": 1 } })
+}
+
+fn made(pass: &Pass) -> (Vec<PersistentVolumeClaim>, Option<Pod>) {
+    let mut claims = Vec::new();
+    let mut pod = None;
+    for change in &pass.changes {
+        match change {
+            Change::Create(Object::Claim(claim)) => claims.push((**claim).clone()),
+            Change::Create(Object::Pod(made)) => pod = Some((**made).clone()),
+            _ => {}
+        }
+    }
+    (claims, pod)
+}
+
+fn retained(status: &SparkApplicationStatus) -> Option<String> {
+    let found = status.conditions.iter().find(|known| known.type_ == "ShuffleRetained");
+    found.map(|found| found.message.clone())
+}
+
+#[test]
+fn a_claim_goes_with_its_pod_or_with_the_application_or_stays() {
+    let own = "pi-exec-slot-0-spark-local-dir-1";
+    let cases = [
+        // settings, name of the claim that is made, whether it has an owner
+        (manifest("OnDemand", Some("1Gi"), json!({})), Some((own, true))),
+        (
+            manifest(
+                "OnDemand",
+                Some("1Gi"),
+                json!({ "firesteel.kubernetes.claims.retain": "never" }),
+            ),
+            Some((own, true)),
+        ),
+        (
+            manifest(
+                "OnDemand",
+                Some("1Gi"),
+                json!({ "firesteel.kubernetes.claims.retain": "always" }),
+            ),
+            Some((own, false)),
+        ),
+        (
+            manifest(
+                "OnDemand",
+                Some("1Gi"),
+                json!({ "spark.kubernetes.driver.ownPersistentVolumeClaim": "false" }),
+            ),
+            None,
+        ),
+        (
+            manifest(
+                "OnDemand",
+                Some("1Gi"),
+                json!({ "spark.kubernetes.driver.reusePersistentVolumeClaim": "false" }),
+            ),
+            None,
+        ),
+        // What all share is none of theirs alone.
+        (
+            manifest(
+                "ours",
+                Some("1Gi"),
+                json!({ "spark.kubernetes.driver.ownPersistentVolumeClaim": "false" }),
+            ),
+            Some(("ours", true)),
+        ),
+        // A claim that exists is neither made nor deleted.
+        (manifest("theirs", None, json!({ "firesteel.kubernetes.claims.retain": "always" })), None),
+    ];
+    for (spec, expected) in cases {
+        let mut scene = Scene::running(spec.clone());
+        scene.wish(1, &[]);
+        let (claims, pod) = made(&scene.pass());
+        let found = claims.first().map(|claim| {
+            let labels = claim.metadata.labels.clone().unwrap();
+            let has_owner = claim.metadata.owner_references.is_some();
+            assert_eq!(
+                (labels["team"].as_str(), labels.contains_key("firesteel.dev/retained")),
+                ("a", !has_owner)
+            );
+            (claim.metadata.name.clone().unwrap(), has_owner)
+        });
+        let expected = expected.map(|(name, has_owner)| (name.to_owned(), has_owner));
+        assert_eq!((claims.len(), found), (usize::from(expected.is_some()), expected), "{spec}");
+        assert!(pod.is_some());
+    }
+}
+
+#[test]
+fn a_claim_that_goes_with_its_pod_is_made_by_kubernetes_and_lost_with_it() {
+    let own = json!({ "spark.kubernetes.driver.ownPersistentVolumeClaim": "false" });
+    let mut scene = Scene::running(manifest("OnDemand", Some("1Gi"), own));
+    scene.wish(1, &[]);
+    let (_, pod) = made(&scene.pass());
+    let volumes = serde_json::to_value(&pod.unwrap().spec.unwrap().volumes).unwrap();
+    let template = &volumes[0]["ephemeral"]["volumeClaimTemplate"];
+    assert_eq!(template["spec"]["resources"]["requests"]["storage"], "1Gi");
+    assert_eq!(template["metadata"]["labels"]["firesteel.dev/app-name"], "pi");
+    scene.executor(0, PodState::Ended(end(1, "Error")));
+    let facts = scene.pass().tell.unwrap();
+    assert!(
+        matches!(&facts[&0], Fact::Ended { lost_volumes, .. } if *lost_volumes == ["executor-0"])
+    );
+}
+
+#[test]
+fn where_data_stays_is_said_with_the_names() {
+    let always = || json!({ "firesteel.kubernetes.claims.retain": "always" });
+    let mut spec = manifest("OnDemand", Some("1Gi"), always());
+    spec["executor"] = json!({ "instances": 2 });
+    let mut scene = Scene::running(spec);
+    assert_eq!(retained(&scene.status()), None, "there are none yet");
+    scene.wish(2, &[]);
+    scene.pass();
+    let expected = "data stays on claim pi-exec-slot-0-spark-local-dir-1, claim pi-exec-slot-1-spark-local-dir-1";
+    assert_eq!(retained(&scene.status()).as_deref(), Some(expected));
+    // Known to the status alone: also when the executors are gone.
+    scene.driver(PodState::Ended(end(0, "Completed")));
+    scene.pass();
+    scene.gone();
+    scene.pass();
+    assert_eq!(
+        (scene.state(), retained(&scene.status()).as_deref()),
+        (State::Completed, Some(expected))
+    );
+    let cases = [
+        (manifest("OnDemand", Some("1Gi"), json!({})), None),
+        (manifest("theirs", None, json!({})), Some("data stays on claim theirs")),
+        (
+            json!({
+                "volumes": [{ "name": "spark-local-dir-1", "hostPath": { "path": "/mnt" } }],
+                "executor": { "volumeMounts": [{ "name": "spark-local-dir-1", "mountPath": "/data" }] },
+            }),
+            Some("data stays on directory /mnt of nodes"),
+        ),
+    ];
+    for (spec, expected) in cases {
+        let mut scene = Scene::running(spec.clone());
+        scene.wish(1, &[]);
+        scene.pass();
+        assert_eq!(retained(&scene.status()).as_deref(), expected, "{spec}");
+    }
+}
+
+#[test]
+fn what_excludes_each_other_is_refused() {
+    let cases = [
+        (
+            json!({ "firesteel.kubernetes.claims.retain": "always", "spark.kubernetes.driver.ownPersistentVolumeClaim": "false" }),
+            "spec.sparkConf[firesteel.kubernetes.claims.retain]: is always, and spark.kubernetes.driver.ownPersistentVolumeClaim is false",
+        ),
+        (
+            json!({ "firesteel.kubernetes.claims.retain": "sometimes" }),
+            "spec.sparkConf[firesteel.kubernetes.claims.retain]: `sometimes` is neither never nor always",
+        ),
+        (
+            json!({ "spark.kubernetes.driver.reusePersistentVolumeClaim": "maybe" }),
+            "spec.sparkConf[spark.kubernetes.driver.reusePersistentVolumeClaim]: `maybe` is neither true nor false",
+        ),
+    ];
+    for (more, expected) in cases {
+        let scene = scene(manifest("OnDemand", Some("1Gi"), more));
+        let app = Application::read(&scene.resource, &scene.settings);
+        assert!(app.unsupported.is_empty());
+        let problems = app.valid.unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].to_string().starts_with(expected), "{problems:?}");
+    }
+    // It is the claims that are made for somebody that it is about.
+    let app = scene(manifest(
+        "OnDemand",
+        Some("1Gi"),
+        json!({ "firesteel.kubernetes.claims.retain": "always" }),
+    ));
+    let app = Application::read(&app.resource, &app.settings);
+    assert_eq!(objects::remaining(&app, app.validated().unwrap(), 0), [""; 0]);
+}

@@ -1,0 +1,117 @@
+//! Numbers of executors that are changed while the application runs.
+
+use super::*;
+
+/// To two executors that run, and a driver that wants two.
+fn two(spec: Value) -> Scene {
+    let mut scene = Scene::running(spec);
+    scene.executor(0, PodState::Running);
+    scene.executor(1, PodState::Running);
+    scene.wish(2, &[]);
+    assert_eq!(short(&scene.pass()), [""; 0]);
+    scene
+}
+
+fn leaving(pass: &Pass) -> Vec<u64> {
+    let facts = pass.tell.iter().flatten();
+    facts.filter(|(_, fact)| matches!(fact, Fact::Leaving { .. })).map(|(id, _)| *id).collect()
+}
+
+#[test]
+fn more_executors_are_made_without_a_restart() {
+    let mut scene = two(json!({}));
+    scene.edit(|spec| spec.executor.instances = Some(4));
+    let pass = scene.pass();
+    assert_eq!(short(&pass), ["+pi-exec-2", "+pi-exec-3"]);
+    let status = scene.status();
+    assert_eq!((scene.state(), status.observed_generation), (State::Running, Some(2)));
+    assert_eq!((status.executors.desired, status.execution_attempts), (4, 1));
+    assert_eq!(status.selector.as_deref(), Some("firesteel.dev/app-name=pi,spark-role=executor"));
+    // If it runs again, it is with the number of then.
+    assert!(scene.submission().ends_with("-1"));
+}
+
+#[test]
+fn executors_that_are_too_many_are_let_go_and_are_no_failures() {
+    let mut scene = Scene::running(json!({ "executor": { "instances": 4 } }));
+    for id in [0, 1, 3] {
+        scene.executor(id, PodState::Running);
+    }
+    scene.executor(2, PodState::Pending { trouble: None });
+    scene.wish(2, &[]);
+    assert_eq!(short(&scene.pass()), [""; 0]);
+    scene.edit(|spec| spec.executor.instances = Some(2));
+    scene.seen.view = View::Cached;
+    let hasty = scene.try_pass();
+    assert!(hasty.look, "a watch may be late");
+    let pass = scene.pass();
+    // The one that does not run yet, and the newest.
+    assert_eq!(
+        (short(&pass), leaving(&pass)),
+        (vec!["-pi-exec-2".into(), "-pi-exec-3".into()], vec![2, 3])
+    );
+    assert_eq!(pass.events[0].reason, "SparkExecutorsScaledDown");
+    assert_eq!((scene.status().executors.desired, scene.status().executors.failed), (2, 0));
+    // A pass that sees the same again lets no more go.
+    let pass = scene.pass();
+    assert_eq!((short(&pass).len(), scene.status().settled_executors), (2, vec![2, 3]));
+
+    // One is seen to end, one is gone at once; the driver has not noticed either.
+    let ends_by = Timestamp::from_second(scene.seconds + 30).ok();
+    scene.executor(3, PodState::Ended(end(143, "Error")));
+    scene.seen.executors.get_mut(&3).unwrap().pod.ends_by = ends_by;
+    scene.seen.executors.remove(&2);
+    scene.seen.attached.as_mut().unwrap().told = [0, 1, 2, 3].into();
+    let pass = scene.pass();
+    assert_eq!(short(&pass), [""; 0]);
+    let facts = pass.tell.unwrap();
+    assert!(matches!(facts[&2], Fact::Ended { .. }) && matches!(facts[&3], Fact::Ended { .. }));
+    scene.seen.executors.remove(&3);
+    scene.wish(2, &[2, 3]);
+    assert_eq!(short(&scene.pass()), [""; 0]);
+    let status = scene.status();
+    assert_eq!((status.executors.completed, status.executors.failed), (2, 0));
+    assert!(status.failures.is_empty() && status.settled_executors.is_empty(), "{status:?}");
+}
+
+#[test]
+fn the_bounds_of_dynamic_allocation_are_followed_too() {
+    let dynamic =
+        |min: u32, max: u32| json!({ "enabled": true, "minExecutors": min, "maxExecutors": max });
+    let mut scene = two(json!({ "dynamicAllocation": dynamic(1, 3), "executor": {} }));
+    let mut bounds = |min, max| {
+        scene.edit(|spec| {
+            spec.dynamic_allocation = serde_json::from_value(dynamic(min, max)).unwrap();
+        });
+        let changes = short(&scene.pass());
+        assert_eq!(scene.state(), State::Running);
+        changes
+    };
+    assert_eq!(bounds(3, 3), ["+pi-exec-2"]);
+    assert_eq!(bounds(0, 1), ["-pi-exec-1"]);
+    // Whether there are executors by the work is another matter.
+    scene.edit(|spec| spec.dynamic_allocation = None);
+    scene.pass();
+    assert_eq!(scene.state(), State::Invalidating);
+}
+
+#[test]
+fn a_number_that_is_wrong_changes_nothing_that_runs() {
+    let dynamic = json!({ "enabled": true, "maxExecutors": 3 });
+    let mut scene = two(json!({ "dynamicAllocation": dynamic, "executor": {} }));
+    scene.edit(|spec| spec.executor.instances = Some(9));
+    assert_eq!(short(&scene.pass()), [""; 0]);
+    assert_eq!(scene.state(), State::Running);
+    assert_eq!(condition(&scene.status(), "Accepted"), ("False".into(), "Invalid".into()));
+}
+
+#[test]
+fn the_number_in_the_settings_is_the_drivers_own() {
+    let mut scene =
+        two(json!({ "executor": {}, "sparkConf": { "spark.executor.instances": "2" } }));
+    scene.edit(|spec| {
+        spec.spark_conf.insert("spark.executor.instances".into(), "3".into());
+    });
+    scene.pass();
+    assert_eq!(scene.state(), State::Invalidating);
+}

@@ -1,0 +1,203 @@
+//! A schedule and its runs, each read once.
+
+use crate::names;
+use crate::objects;
+use crate::plan::Application;
+use crate::settings::Settings;
+use chrono::{DateTime, Utc};
+use crd::{
+    FieldPath, Problem, ScheduledSparkApplication, ScheduledSparkApplicationStatus,
+    SparkApplication, SparkApplicationSpec, State, ValidSchedule,
+};
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Letters that the name of a schedule may have: with the time of a run behind it, it is the name of an application.
+const LONGEST_NAME: usize = 52;
+
+/// A schedule.
+#[derive(Debug, Clone)]
+pub struct ScheduledApplication {
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its uid.
+    pub uid: String,
+    /// Generation of its specification.
+    pub generation: i64,
+    /// When it was created.
+    pub created: Option<Timestamp>,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// Its labels, which its runs have, too.
+    pub labels: BTreeMap<String, String>,
+    /// Its annotations, likewise.
+    pub annotations: BTreeMap<String, String>,
+    /// When it is due, as text, with its time zone.
+    pub when: String,
+    /// What runs.
+    pub template: SparkApplicationSpec,
+    /// What its specification means, or what is wrong with it.
+    pub valid: Result<Box<ValidSchedule>, Vec<Problem>>,
+    /// What was known of it.
+    pub status: ScheduledSparkApplicationStatus,
+}
+
+impl ScheduledApplication {
+    /// Reads a resource.
+    pub fn read(resource: &ScheduledSparkApplication, settings: &Settings) -> Self {
+        let namespace = resource.namespace().unwrap_or_default();
+        let spec = &resource.spec;
+        let valid = crd::validate_scheduled(spec, &namespace).map(Box::new);
+        let zone = spec.time_zone.as_ref().filter(|zone| !zone.is_empty());
+        let zone = zone.map(|zone| format!("TZ={zone} ")).unwrap_or_default();
+        let mut schedule = Self {
+            name: resource.name_any(),
+            uid: resource.uid().unwrap_or_default(),
+            generation: resource.metadata.generation.unwrap_or_default(),
+            created: resource.metadata.creation_timestamp.as_ref().map(|time| time.0),
+            deleting: resource.metadata.deletion_timestamp.is_some(),
+            labels: resource.labels().clone(),
+            annotations: resource.annotations().clone(),
+            when: format!("{zone}{}", spec.schedule.trim()),
+            template: spec.template.clone(),
+            valid: Err(Vec::new()),
+            status: resource.status.clone().unwrap_or_default(),
+            namespace,
+        };
+        schedule.valid = valid.and_then(|valid| {
+            let problems = schedule.problems_of_runs(settings);
+            if problems.is_empty() { Ok(valid) } else { Err(problems) }
+        });
+        schedule
+    }
+
+    /// What would keep every run from being made.
+    fn problems_of_runs(&self, settings: &Settings) -> Vec<Problem> {
+        if self.name.len() > LONGEST_NAME {
+            let problem =
+                format!("must have at most {LONGEST_NAME} letters; those of runs are longer by 11");
+            return vec![Problem::new(FieldPath::new("metadata.name"), problem)];
+        }
+        let run = objects::run(self, DateTime::UNIX_EPOCH);
+        let problems = Application::read(&run, settings).valid.err().unwrap_or_default();
+        let inside = |problem: Problem| Problem { field: problem.field.in_template(), ..problem };
+        problems.into_iter().map(inside).collect()
+    }
+
+    /// What is wrong with it, in one line.
+    pub(super) fn problems(&self) -> Option<String> {
+        let problems = self.valid.as_ref().err()?;
+        Some(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    }
+}
+
+/// All that is seen of a schedule's runs.
+#[derive(Debug, Clone, Default)]
+pub struct Runs {
+    /// The applications that it started.
+    pub runs: Vec<Run>,
+    /// Names of applications that it did not start.
+    pub others: BTreeSet<String>,
+    /// Names of those of its runs, perhaps deleted ones, that have a driver which has not ended.
+    pub driven: BTreeSet<String>,
+    /// That the API server would not make a run.
+    pub refused: Option<RefusedRun>,
+    /// How old this may be.
+    pub view: crate::observe::View,
+}
+
+/// A run of a schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// Version of the resource that was seen.
+    pub version: Option<String>,
+    /// When it was due.
+    pub due: Timestamp,
+    /// What it does.
+    pub state: State,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+}
+
+/// The API server would not make a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedRun {
+    /// Its name.
+    pub name: String,
+    /// What it said.
+    pub message: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Runs {
+    /// Sorts the applications and pods of a schedule's namespace. Those that have nothing to do with it do no harm.
+    pub fn of<'a>(
+        schedule: &ScheduledApplication,
+        applications: impl IntoIterator<Item = &'a SparkApplication>,
+        pods: impl IntoIterator<Item = &'a Pod>,
+    ) -> Self {
+        let mut seen = Self::default();
+        for application in applications {
+            let mut owners = application.owner_references().iter();
+            if owners.any(|owner| owner.uid == schedule.uid) {
+                seen.runs.push(Run::read(application));
+            } else {
+                seen.others.insert(application.name_any());
+            }
+        }
+        for pod in pods {
+            let labels = pod.labels();
+            let is_driver = labels.get(names::ROLE).is_some_and(|role| role == "driver");
+            let Some(name) = labels.get(names::APP_NAME).filter(|_| is_driver) else { continue };
+            let ended =
+                crate::observe::PodFacts::read(pod, names::DRIVER_CONTAINER).end().is_some();
+            if !ended && is_run_of(&schedule.name, name) && !seen.others.contains(name) {
+                seen.driven.insert(name.clone());
+            }
+        }
+        seen
+    }
+}
+
+/// Whether an application, of which perhaps only pods are left, has the name of a run.
+fn is_run_of(schedule: &str, name: &str) -> bool {
+    let time = name.strip_prefix(schedule).and_then(|rest| rest.strip_prefix('-'));
+    time.is_some_and(|time| !time.is_empty() && time.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+impl Run {
+    /// Reads an application.
+    pub fn read(application: &SparkApplication) -> Self {
+        let due = application.annotations().get(names::SCHEDULED_FOR);
+        let due = due.and_then(|text| text.parse().ok());
+        let created = application.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        let status = application.status.as_ref();
+        Self {
+            name: application.name_any(),
+            uid: application.uid().unwrap_or_default(),
+            version: application.resource_version(),
+            due: due.or(created).unwrap_or_default(),
+            state: status.map(|status| status.application_state.state).unwrap_or_default(),
+            deleting: application.metadata.deletion_timestamp.is_some(),
+        }
+    }
+}
+
+/// A time as schedules know it: whole seconds.
+pub(super) fn instant(time: Timestamp) -> DateTime<Utc> {
+    DateTime::from_timestamp(time.as_second(), 0).unwrap_or(DateTime::UNIX_EPOCH)
+}
+
+/// The same as everything else knows it.
+pub(crate) fn timestamp(time: DateTime<Utc>) -> Timestamp {
+    Timestamp::from_second(time.timestamp()).unwrap_or(Timestamp::MAX)
+}
