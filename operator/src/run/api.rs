@@ -2,9 +2,14 @@
 
 use crate::names;
 use crate::plan::{Application, Change, Ending, Object};
-use crd::{SparkApplication, SparkApplicationStatus};
+use crate::schedule::ScheduledApplication;
+use crd::{
+    ScheduledSparkApplication, ScheduledSparkApplicationStatus, SparkApplication,
+    SparkApplicationStatus,
+};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::DeserializeGuard;
 use kube::core::response::Status;
 use kube::{Client, Resource, ResourceExt};
 use serde_json::json;
@@ -50,7 +55,7 @@ impl Server {
     }
 
     fn applications(&self, namespace: &str) -> Api<SparkApplication> {
-        Api::namespaced(self.client.clone(), namespace)
+        self.api(namespace)
     }
 
     /// The application's pods as they are now, and the pod that has its driver's name, whoever's it is.
@@ -83,17 +88,65 @@ impl Server {
         version: &str,
         status: &SparkApplicationStatus,
     ) -> kube::Result<()> {
-        let body = json!({
-            "apiVersion": SparkApplication::api_version(&()),
-            "kind": SparkApplication::kind(&()),
-            "metadata": { "name": app.name, "uid": app.uid, "resourceVersion": version },
-            "status": status,
-        });
+        let body = over::<SparkApplication>(&app.name, &app.uid, version, status);
         let how = PatchParams::apply(names::FIELD_MANAGER).force();
-        self.applications(&app.namespace)
-            .patch_status(&app.name, &how, &Patch::Apply(body))
-            .await?;
+        let api = self.applications(&app.namespace);
+        api.patch_status(&app.name, &how, &Patch::Apply(body)).await?;
         Ok(())
+    }
+
+    /// Writes a schedule's status, likewise.
+    pub(super) async fn write_schedule_status(
+        &self,
+        schedule: &ScheduledApplication,
+        version: &str,
+        status: &ScheduledSparkApplicationStatus,
+    ) -> kube::Result<()> {
+        let ScheduledApplication { name, namespace, uid, .. } = schedule;
+        let body = over::<ScheduledSparkApplication>(name, uid, version, status);
+        let how = PatchParams::apply(names::FIELD_MANAGER).force();
+        let api = self.api::<ScheduledSparkApplication>(namespace);
+        api.patch_status(name, &how, &Patch::Apply(body)).await?;
+        Ok(())
+    }
+
+    /// All applications of a namespace as they are now.
+    pub(super) async fn applications_in(
+        &self,
+        namespace: &str,
+    ) -> kube::Result<Vec<SparkApplication>> {
+        let api = self.api::<DeserializeGuard<SparkApplication>>(namespace);
+        let listed = api.list(&ListParams::default()).await?;
+        // One that cannot be read was not made by a schedule.
+        Ok(listed.items.into_iter().filter_map(|app| app.0.ok()).collect())
+    }
+
+    /// All drivers' pods of a namespace as they are now.
+    pub(super) async fn drivers_in(&self, namespace: &str) -> kube::Result<Vec<Pod>> {
+        let drivers = ListParams::default().labels(&format!("{}=driver", names::ROLE));
+        Ok(self.api::<Pod>(namespace).list(&drivers).await?.items)
+    }
+
+    /// Makes a run of a schedule.
+    pub(super) async fn create_run(
+        &self,
+        schedule: &ScheduledApplication,
+        run: &SparkApplication,
+    ) -> kube::Result<Written> {
+        self.create_child(&schedule.namespace, &schedule.uid, run).await
+    }
+
+    /// Removes a run of a schedule, if it is still this one, and as it was seen if that matters.
+    pub(super) async fn delete_run(
+        &self,
+        namespace: &str,
+        name: &str,
+        uid: String,
+        version: Option<String>,
+    ) -> kube::Result<Written> {
+        let only = Preconditions { uid: Some(uid), resource_version: version };
+        let delete = DeleteParams::background().preconditions(only);
+        gone_is_done(self.applications(namespace).delete(name, &delete).await)
     }
 
     /// Makes a change.
@@ -135,17 +188,30 @@ impl Server {
         K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
         K: Clone + Debug + serde::Serialize + serde::de::DeserializeOwned,
     {
-        let api = self.api::<K>(&app.namespace);
+        self.create_child(&app.namespace, &app.uid, &object).await
+    }
+
+    async fn create_child<K>(
+        &self,
+        namespace: &str,
+        owner: &str,
+        object: &K,
+    ) -> kube::Result<Written>
+    where
+        K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+        K: Clone + Debug + serde::Serialize + serde::de::DeserializeOwned,
+    {
+        let api = self.api::<K>(namespace);
         let how = PostParams {
             field_manager: Some(names::FIELD_MANAGER.to_owned()),
             ..PostParams::default()
         };
-        match api.create(&how, &object).await {
+        match api.create(&how, object).await {
             Ok(_) => Ok(Written::Done),
             Err(kube::Error::Api(status)) if status.is_already_exists() => {
                 let present = api.get_metadata_opt(&object.name_any()).await?;
                 // One that has gone since will be made by the next pass, one of ours is what was wanted.
-                let is_ours = present.is_none_or(|present| is_owned_by(&present, &app.uid));
+                let is_ours = present.is_none_or(|present| is_owned_by(&present, owner));
                 Ok(if is_ours { Written::Done } else { Written::Foreign })
             }
             Err(kube::Error::Api(status)) if is_final(&status) => {
@@ -154,6 +220,21 @@ impl Server {
             Err(error) => Err(error),
         }
     }
+}
+
+/// A status over a version, as it is applied.
+fn over<K: Resource<DynamicType = ()>>(
+    name: &str,
+    uid: &str,
+    version: &str,
+    status: &impl serde::Serialize,
+) -> serde_json::Value {
+    json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        "metadata": { "name": name, "uid": uid, "resourceVersion": version },
+        "status": status,
+    })
 }
 
 fn only(uid: String) -> Preconditions {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// After a write over an old version: the watch will show the new one any moment.
-const CONFLICT_WAIT: Duration = Duration::from_millis(100);
+pub(super) const CONFLICT_WAIT: Duration = Duration::from_millis(100);
 /// Writes of one pass that are on their way at once.
 const WRITES: usize = 16;
 
@@ -40,7 +40,7 @@ impl Scope {
     ) -> Result<Action, Error> {
         let started = Instant::now();
         let outcome = self.pass_inner(resource).await;
-        self.metrics.passed(started.elapsed(), outcome.is_ok());
+        self.metrics.passed("application", started.elapsed(), outcome.is_ok());
         outcome
     }
 

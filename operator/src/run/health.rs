@@ -1,14 +1,13 @@
 //! The port for whoever watches the operator: `/healthz` (it lives), `/readyz` (it knows the cluster, or waits for its turn), `/metrics`.
 
 use super::metrics::{Metrics, Standing};
-use super::scope::{Guarded, Scope};
+use super::scope::Scope;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use kube::runtime::reflector::Store;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +24,7 @@ pub(super) struct Health {
 enum Phase {
     Starting,
     Waiting,
-    Working(Vec<(Arc<Scope>, Store<Guarded>)>),
+    Working(Vec<Arc<Scope>>),
 }
 
 impl Health {
@@ -44,7 +43,7 @@ impl Health {
     }
 
     /// It works in these.
-    pub(super) fn works(&self, scopes: Vec<(Arc<Scope>, Store<Guarded>)>) {
+    pub(super) fn works(&self, scopes: Vec<Arc<Scope>>) {
         self.metrics.leads(true);
         *self.phase() = Phase::Working(scopes);
     }
@@ -53,16 +52,16 @@ impl Health {
         match &*self.phase() {
             Phase::Starting => false,
             Phase::Waiting => true,
-            Phase::Working(scopes) => scopes.iter().all(|(scope, _)| scope.pods.is_complete()),
+            Phase::Working(scopes) => scopes.iter().all(|scope| scope.pods.is_complete()),
         }
     }
 
     fn standing(&self) -> Standing {
         let mut standing = Standing::default();
         if let Phase::Working(scopes) = &*self.phase() {
-            for (scope, applications) in scopes {
+            for scope in scopes {
                 standing.attached += scope.memories.attached();
-                for app in applications.state() {
+                for app in scope.applications.state() {
                     let Ok(app) = &app.0 else { continue };
                     let status = app.status.clone().unwrap_or_default();
                     standing.executors.0 += i64::from(status.executors.pending);

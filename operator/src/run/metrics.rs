@@ -25,6 +25,7 @@ pub(super) struct Metrics {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
+    kind: &'static str,
     outcome: &'static str,
 }
 
@@ -63,7 +64,11 @@ impl Metrics {
             attached: Gauge::default(),
             leads: Gauge::default(),
         };
-        registry.register("passes", "Passes over applications", metrics.passes.clone());
+        registry.register(
+            "passes",
+            "Passes over applications and schedules",
+            metrics.passes.clone(),
+        );
         registry.register(
             "pass_seconds",
             "Time of a pass over an application",
@@ -91,10 +96,10 @@ impl Metrics {
         metrics
     }
 
-    /// A pass was made.
-    pub(super) fn passed(&self, time: Duration, well: bool) {
+    /// A pass was made over a resource of this kind.
+    pub(super) fn passed(&self, kind: &'static str, time: Duration, well: bool) {
         let outcome = if well { "done" } else { "failed" };
-        self.passes.get_or_create(&Outcome { outcome }).inc();
+        self.passes.get_or_create(&Outcome { kind, outcome }).inc();
         self.pass_seconds.observe(time.as_secs_f64());
     }
 
@@ -136,14 +141,14 @@ mod tests {
     #[test]
     fn what_was_counted_is_in_the_text() {
         let metrics = Metrics::new();
-        metrics.passed(Duration::from_millis(3), true);
+        metrics.passed("application", Duration::from_millis(3), true);
         metrics.happened("SparkDriverRunning", Some(Duration::from_millis(70)));
         metrics.leads(true);
         let applications = vec!["RUNNING".to_owned(), "RUNNING".to_owned(), "FAILED".to_owned()];
         let text =
             metrics.text(&Standing { applications, executors: (1, 4), attached: 2 }).expect("text");
         for line in [
-            r#"firesteel_operator_passes_total{outcome="done"} 1"#,
+            r#"firesteel_operator_passes_total{kind="application",outcome="done"} 1"#,
             r#"firesteel_operator_events_total{reason="SparkDriverRunning"} 1"#,
             "firesteel_operator_application_start_seconds_count 1",
             r#"firesteel_operator_applications{state="RUNNING"} 2"#,

@@ -8,7 +8,9 @@ mod health;
 mod memory;
 mod metrics;
 mod pods;
+mod schedule;
 mod scope;
+mod work;
 
 use crate::names;
 use crate::settings::Settings;
@@ -20,12 +22,12 @@ use kube::api::ListParams;
 use kube::runtime::events::{Recorder, Reporter};
 use kube_lease_manager::{LeaseManagerBuilder, LeaseManagerError};
 use metrics::Metrics;
-use scope::Scope;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use work::Work;
 
 /// How the operator is run.
 #[derive(Debug, Clone)]
@@ -170,12 +172,10 @@ async fn work(
         .into_iter()
         .map(|namespace| {
             let server = Server::new(client.clone());
-            Scope::prepare(server, namespace, Arc::clone(&settings), Arc::clone(&metrics))
+            Work::new(server, namespace, Arc::clone(&settings), Arc::clone(&metrics))
         })
         .collect();
-    health.works(
-        works.iter().map(|work| (Arc::clone(&work.scope), work.applications.clone())).collect(),
-    );
+    health.works(works.iter().map(|work| Arc::clone(&work.scope)).collect());
     let mut running = JoinSet::new();
     for work in works {
         running.spawn(work.run(options.concurrency, recorder.clone(), stop.clone()));

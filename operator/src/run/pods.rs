@@ -68,6 +68,15 @@ impl Pods {
         known.get(app).into_iter().flat_map(BTreeMap::values).cloned().collect()
     }
 
+    /// The pods of all applications of a namespace whose names begin so.
+    pub(super) fn of_names_that_begin(&self, namespace: &str, prefix: &str) -> Vec<Arc<Pod>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let apps = known
+            .iter()
+            .filter(|(app, _)| app.namespace == namespace && app.name.starts_with(prefix));
+        apps.flat_map(|(_, pods)| pods.values()).cloned().collect()
+    }
+
     /// Takes what the watch shows, and says which applications it touches. A list that begins anew touches those, too, whose pods were
     /// deleted unseen.
     pub(super) fn take(&self, event: Event<Pod>) -> Vec<Key> {

@@ -7,12 +7,12 @@ mod drivers;
 mod kills;
 mod place;
 
-use crd::{SparkApplication, State};
+use crd::{ScheduledSparkApplication, SparkApplication, State};
 use drivers::Script;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kills::{Kill, Mode};
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, ListParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use place::{Place, application, eventually, state};
 use serde_json::json;
 
@@ -169,4 +169,47 @@ async fn twenty_applications_at_once_all_end() {
     assert_eq!((names.len(), drivers.runs().len()), (20, 20), "{NEEDS}");
     let pods = place.pods("spark-role=driver").await;
     assert!(pods.iter().all(|pod| pod.owner_references().len() == 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs an API server of its own: ./dev e2e with-api"]
+async fn a_schedule_starts_programs_keeps_the_last_ones_and_takes_them_along() {
+    let place = Place::new("schedule").await;
+    let drivers = place.play(Script { executors: 0, exits: vec![0] });
+    let _operator = place.operator(None);
+    let schedules: Api<ScheduledSparkApplication> =
+        Api::namespaced(place.admin.clone(), &place.namespace);
+    let template = application("unused", json!({})).spec;
+    let schedule = serde_json::from_value(json!({
+        "apiVersion": "firesteel.dev/v1beta2", "kind": "ScheduledSparkApplication", "metadata": { "name": "often" },
+        "spec": { "schedule": "@every 1s", "successfulRunHistoryLimit": 2, "concurrencyPolicy": "Forbid", "template": template },
+    }))
+    .expect("a schedule");
+    schedules.create(&PostParams::default(), &schedule).await.expect("created");
+    eventually("it runs again and again", async || drivers.runs().len() >= 4).await;
+    let suspend = Patch::Merge(json!({ "spec": { "suspend": true } }));
+    schedules.patch("often", &PatchParams::default(), &suspend).await.expect("suspended");
+    let listed = || async {
+        let all = place.applications().list(&ListParams::default()).await.expect("a list").items;
+        all.into_iter().filter(|app| app.metadata.deletion_timestamp.is_none()).collect::<Vec<_>>()
+    };
+    eventually("the last two stay", async || {
+        let all = listed().await;
+        all.len() == 2 && all.iter().all(|app| state(app) == State::Completed)
+    })
+    .await;
+    let status = schedules.get("often").await.expect("the schedule").status.expect("a status");
+    let mut names: Vec<_> = listed().await.iter().map(ResourceExt::name_any).collect();
+    names.sort();
+    names.reverse();
+    assert_eq!(status.past_successful_run_names, names);
+    let runs = drivers.runs().into_iter().map(|run| run.application);
+    let distinct: std::collections::BTreeSet<_> = runs.collect();
+    assert_eq!(distinct.len(), drivers.runs().len(), "no run was made twice");
+
+    schedules.delete("often", &DeleteParams::default()).await.expect("deleted");
+    eventually("nothing is left", async || {
+        listed().await.is_empty() && place.pods("").await.is_empty()
+    })
+    .await;
 }

@@ -1,0 +1,142 @@
+//! One pass over one schedule, carried out as a pass over an application is: observed, decided by `schedule::pass`, written in its order.
+
+use super::application::{CONFLICT_WAIT, Error};
+use super::scope::Scope;
+use crate::observe::View;
+use crate::plan::Circumstances;
+use crate::schedule::{self, RefusedRun, Runs, ScheduleChange, SchedulePass, ScheduledApplication};
+use crd::{ScheduledSparkApplication, SparkApplication};
+use k8s_openapi::jiff::Timestamp;
+use kube::runtime::controller::Action;
+use kube::{Resource, ResourceExt};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::api::Written;
+
+impl Scope {
+    /// Carries out a pass over a schedule.
+    pub(super) async fn schedule_pass(
+        self: &Arc<Self>,
+        resource: &ScheduledSparkApplication,
+    ) -> Result<Action, Error> {
+        let started = Instant::now();
+        let outcome = self.schedule_pass_inner(resource).await;
+        self.metrics.passed("schedule", started.elapsed(), outcome.is_ok());
+        outcome
+    }
+
+    async fn schedule_pass_inner(
+        self: &Arc<Self>,
+        resource: &ScheduledSparkApplication,
+    ) -> Result<Action, Error> {
+        let schedule = ScheduledApplication::read(resource, &self.settings);
+        let with = || Circumstances {
+            settings: &self.settings,
+            now: Timestamp::now(),
+            // A schedule has no token; its runs have theirs.
+            fresh_token: "",
+        };
+        let mut pass = schedule::pass(&schedule, &self.runs(&schedule), with());
+        if pass.look {
+            let seen = self.look_at_runs(&schedule).await?;
+            pass = schedule::pass(&schedule, &seen, with());
+        }
+        self.carry_out_schedule(resource, &schedule, pass).await
+    }
+
+    /// What the watches have shown.
+    fn runs(&self, schedule: &ScheduledApplication) -> Runs {
+        let applications = self.applications.state();
+        let applications = applications.iter().filter_map(|app| app.0.as_ref().ok());
+        let applications =
+            applications.filter(|app| app.namespace().as_ref() == Some(&schedule.namespace));
+        let pods = self.pods.of_names_that_begin(&schedule.namespace, &schedule.name);
+        let seen = Runs::of(schedule, applications, pods.iter().map(Arc::as_ref));
+        Runs { refused: self.refused_run(&schedule.uid), ..seen }
+    }
+
+    /// What the API server says now.
+    async fn look_at_runs(&self, schedule: &ScheduledApplication) -> Result<Runs, Error> {
+        let applications: Vec<SparkApplication> =
+            self.server.applications_in(&schedule.namespace).await?;
+        let pods = self.server.drivers_in(&schedule.namespace).await?;
+        let seen = Runs::of(schedule, &applications, &pods);
+        Ok(Runs { refused: self.refused_run(&schedule.uid), view: View::Live, ..seen })
+    }
+
+    async fn carry_out_schedule(
+        &self,
+        resource: &ScheduledSparkApplication,
+        schedule: &ScheduledApplication,
+        pass: SchedulePass,
+    ) -> Result<Action, Error> {
+        let SchedulePass { status, changes, events, again, look: _ } = pass;
+        if status != schedule.status || !changes.is_empty() {
+            let version = resource.resource_version().unwrap_or_default();
+            match self.server.write_schedule_status(schedule, &version, &status).await {
+                Ok(()) => {}
+                Err(kube::Error::Api(said)) if said.is_conflict() => {
+                    return Ok(Action::requeue(CONFLICT_WAIT));
+                }
+                Err(kube::Error::Api(said)) if said.is_not_found() => {
+                    return Ok(Action::await_change());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        for event in events {
+            self.metrics.happened(&event.reason, None);
+            self.publish(resource.object_ref(&()), event);
+        }
+        let mut refused = false;
+        for change in changes {
+            refused |= self.change_run(schedule, change).await?;
+        }
+        self.memories.succeeded(&schedule.uid);
+        Ok(match again {
+            _ if refused => Action::requeue(Duration::ZERO),
+            Some(wait) => Action::requeue(wait),
+            None => Action::await_change(),
+        })
+    }
+
+    /// Makes a change; true if the API server will not make a run.
+    async fn change_run(
+        &self,
+        schedule: &ScheduledApplication,
+        change: ScheduleChange,
+    ) -> Result<bool, Error> {
+        match change {
+            ScheduleChange::Create(run) => {
+                let name = run.name_any();
+                tracing::info!(
+                    namespace = schedule.namespace,
+                    schedule = schedule.name,
+                    what = "create run",
+                    name
+                );
+                let refused = match self.server.create_run(schedule, &run).await? {
+                    // An application of that name that is somebody else's is seen by the next pass.
+                    Written::Done | Written::Foreign => None,
+                    Written::Refused(message) => {
+                        Some(RefusedRun { name, message, at: Timestamp::now() })
+                    }
+                };
+                let is_refused = refused.is_some();
+                self.set_refused_run(&schedule.uid, refused);
+                Ok(is_refused)
+            }
+            ScheduleChange::Delete { name, uid, version } => {
+                tracing::info!(
+                    namespace = schedule.namespace,
+                    schedule = schedule.name,
+                    what = "delete run",
+                    name
+                );
+                self.server.delete_run(&schedule.namespace, &name, uid, version).await?;
+                Ok(false)
+            }
+        }
+    }
+}

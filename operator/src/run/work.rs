@@ -1,0 +1,223 @@
+//! The operator's work in one namespace, or in all: three watches, and the two queues of applications and of schedules to look at.
+
+use super::api::Server;
+use super::application::Error;
+use super::metrics::Metrics;
+use super::pods::{self, Key};
+use super::scope::{Guarded, GuardedSchedule, Outbox, Scope};
+use crate::names;
+use crate::plan;
+use crate::settings::Settings;
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::core::v1::{ObjectReference, Pod};
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::{self, Action, Controller};
+use kube::runtime::events::{self, EventType, Recorder};
+use kube::runtime::reflector::store;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::{PredicateConfig, WatchStreamExt};
+use kube::{Resource, ResourceExt};
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Events that wait to be published; more are dropped, because people can do without.
+const EVENTS: usize = 1024;
+/// Events that are on their way at once.
+const PUBLISHED: usize = 8;
+/// Bytes of an event's text that an API server takes.
+const NOTE: usize = 1024;
+/// Passes over schedules that are made at once: they are few and short.
+const SCHEDULES: u16 = 8;
+
+/// A scope that is to be worked in.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) scope: Arc<Scope>,
+    writer: Writer<Guarded>,
+    inbox: Inbox,
+}
+
+#[derive(Debug)]
+struct Inbox {
+    applications: mpsc::UnboundedReceiver<Key>,
+    schedules: mpsc::UnboundedReceiver<Key>,
+    events: mpsc::Receiver<(ObjectReference, plan::Event)>,
+}
+
+impl Work {
+    /// In a namespace, or in all.
+    pub(super) fn new(
+        server: Server,
+        namespace: Option<String>,
+        settings: Arc<Settings>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let (applications, of_applications) = mpsc::unbounded_channel();
+        let (schedules, of_schedules) = mpsc::unbounded_channel();
+        let (events, said) = mpsc::channel(EVENTS);
+        let (seen, writer) = store();
+        let outbox = Outbox { applications, schedules, events };
+        let scope = Scope::new(server, namespace, (settings, metrics), seen, outbox);
+        let inbox = Inbox { applications: of_applications, schedules: of_schedules, events: said };
+        Self { scope: Arc::new(scope), writer, inbox }
+    }
+
+    /// Works until it is told to stop; passes that are on their way are carried out to their end.
+    pub(super) async fn run(self, concurrency: u16, recorder: Recorder, stop: CancellationToken) {
+        let Self { scope, writer, inbox } = self;
+        let _publishing = AbortOnDropHandle::new(tokio::spawn(publish(inbox.events, recorder)));
+        let _watching = AbortOnDropHandle::new(tokio::spawn(watch_pods(Arc::clone(&scope))));
+        let stream = watch_applications(&scope, writer);
+        let touched = UnboundedReceiverStream::new(inbox.applications);
+        let applications = Controller::for_stream(stream, scope.applications.clone())
+            .with_config(controller::Config::default().concurrency(concurrency))
+            .reconcile_on(touched.map(|key| key.reference::<Guarded>()))
+            .graceful_shutdown_on(stop.clone().cancelled_owned())
+            .run(pass, again_after, Arc::clone(&scope))
+            .for_each(note);
+        let touched = UnboundedReceiverStream::new(inbox.schedules);
+        let schedules = Controller::new(scope.api::<GuardedSchedule>(), watcher::Config::default())
+            .with_config(controller::Config::default().concurrency(SCHEDULES))
+            .reconcile_on(touched.map(|key| key.reference::<GuardedSchedule>()))
+            .graceful_shutdown_on(stop.cancelled_owned())
+            .run(schedule_pass, again_after, Arc::clone(&scope))
+            .for_each(note);
+        tokio::join!(applications, schedules);
+    }
+}
+
+/// Follows the pods until the operator ends.
+async fn watch_pods(scope: Arc<Scope>) {
+    let config = watcher::Config::default().labels(names::APP_NAME);
+    let events = watcher(scope.api::<Pod>(), config).default_backoff().modify(pods::prune);
+    let mut events = std::pin::pin!(events);
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => scope.pods.take(event).into_iter().for_each(|key| scope.touch(key)),
+            Err(error) => tracing::warn!(%error, "watching pods"),
+        }
+    }
+}
+
+/// Follows the applications. What the stream yields is worth a pass: an application that is new, was edited or is being deleted, and not
+/// one whose status the last pass wrote.
+fn watch_applications(
+    scope: &Arc<Scope>,
+    writer: Writer<Guarded>,
+) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<> {
+    let seeing = Arc::clone(scope);
+    watcher(scope.api::<Guarded>(), watcher::Config::default())
+        .default_backoff()
+        .modify(|app| app.managed_fields_mut().clear())
+        .reflect(writer)
+        .inspect(move |event| match event {
+            Ok(event) => see(&seeing, event),
+            Err(error) => tracing::warn!(%error, "watching applications"),
+        })
+        .applied_objects()
+        .predicate_filter(worth_a_pass, PredicateConfig::default())
+}
+
+/// What is gone is forgotten, and the schedule of a run hears of it.
+fn see(scope: &Scope, event: &Event<Guarded>) {
+    if let Event::Delete(app) = event {
+        app.uid().iter().for_each(|uid| scope.memories.forget(uid));
+    }
+    match event {
+        Event::Apply(app) | Event::InitApply(app) | Event::Delete(app) => {
+            if let Some(schedule) = app.labels().get(names::SCHEDULED_APP_NAME) {
+                scope.touch_schedule(Key::new(&app.namespace().unwrap_or_default(), schedule));
+            }
+        }
+        Event::Init => {}
+        Event::InitDone => {
+            let there = scope.applications.state();
+            let there: HashSet<_> = there.iter().filter_map(|app| app.uid()).collect();
+            scope.memories.keep(|uid| there.contains(uid));
+        }
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "what a filter is")]
+fn worth_a_pass(app: &Guarded) -> Option<u64> {
+    let meta = app.meta();
+    let mut hasher = DefaultHasher::new();
+    (&meta.uid, meta.generation, meta.deletion_timestamp.is_some()).hash(&mut hasher);
+    Some(hasher.finish())
+}
+
+async fn pass(app: Arc<Guarded>, scope: Arc<Scope>) -> Result<Action, Error> {
+    let Some(resource) = readable(&app) else { return Ok(Action::await_change()) };
+    scope.pods.complete().await;
+    scope.pass(resource).await
+}
+
+async fn schedule_pass(schedule: Arc<GuardedSchedule>, scope: Arc<Scope>) -> Result<Action, Error> {
+    let Some(resource) = readable(&schedule) else { return Ok(Action::await_change()) };
+    scope.pods.complete().await;
+    // The writer of the store ends only with the operator.
+    let _ = scope.applications.wait_until_ready().await;
+    scope.schedule_pass(resource).await
+}
+
+/// The resource, if it can be read. A definition that is not ours let another in; it is looked at again when it is edited.
+fn readable<K: Resource<DynamicType = ()>>(resource: &DeserializeGuard<K>) -> Option<&K> {
+    match &resource.0 {
+        Ok(resource) => Some(resource),
+        Err(invalid) => {
+            let (namespace, name) = (&invalid.metadata.namespace, &invalid.metadata.name);
+            tracing::error!(namespace, name, kind = %K::kind(&()), error = invalid.error, "cannot be read");
+            None
+        }
+    }
+}
+
+fn again_after<K>(resource: Arc<K>, error: &Error, scope: Arc<Scope>) -> Action
+where
+    K: Resource<DynamicType = ()>,
+{
+    let wait = scope.memories.failed(&resource.uid().unwrap_or_default());
+    let (namespace, name) = (resource.namespace(), resource.name_any());
+    tracing::warn!(namespace, name, kind = %K::kind(&()), %error, again_in = ?wait, "a pass failed");
+    Action::requeue(wait)
+}
+
+async fn note<T>(outcome: Result<T, controller::Error<Error, watcher::Error>>) {
+    if let Err(controller::Error::QueueError(error)) = outcome {
+        tracing::warn!(%error, "a queue of resources");
+    }
+}
+
+async fn publish(events: mpsc::Receiver<(ObjectReference, plan::Event)>, recorder: Recorder) {
+    let recorder = &recorder;
+    ReceiverStream::new(events)
+        .for_each_concurrent(PUBLISHED, |(resource, event)| async move {
+            let plan::Event { warning, reason, message } = event;
+            let event = events::Event {
+                type_: if warning { EventType::Warning } else { EventType::Normal },
+                action: reason.clone(),
+                reason,
+                note: Some(cut(message)),
+                secondary: None,
+            };
+            if let Err(error) = recorder.publish(&event, &resource).await {
+                tracing::debug!(%error, "an event was not published");
+            }
+        })
+        .await;
+}
+
+fn cut(mut note: String) -> String {
+    let mut end = note.len().min(NOTE);
+    while !note.is_char_boundary(end) {
+        end -= 1;
+    }
+    note.truncate(end);
+    note
+}
