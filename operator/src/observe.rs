@@ -116,6 +116,17 @@ impl End {
         Self { exit_code: None, reason: "NodeLost".to_owned(), message }
     }
 
+    /// Its pod was told to end. If it ended by a signal, and nothing else is known, that is why.
+    fn was_told(&mut self) {
+        if self.reason == "Error" && matches!(self.exit_code, Some(137 | 143)) {
+            let Self { reason, message, .. } = Self::deleted();
+            self.reason = reason;
+            if self.message.is_empty() {
+                self.message = message;
+            }
+        }
+    }
+
     /// Whether it ended before it ran, for a reason that the next one on another node may not have.
     pub fn never_ran(&self) -> bool {
         let elsewhere = matches!(
@@ -213,13 +224,19 @@ impl PodFacts {
     /// Reads a pod. `container`: the name of its Spark container.
     pub fn read(pod: &Pod, container: &str) -> Self {
         let status = pod.status.clone().unwrap_or_default();
+        let mut state = state(&status, container);
+        if let PodState::Ended(end) = &mut state
+            && pod.metadata.deletion_timestamp.is_some()
+        {
+            end.was_told();
+        }
         Self {
             name: pod.name_any(),
             uid: pod.uid().unwrap_or_default(),
             submission: pod.labels().get(names::SUBMISSION_ID).cloned().unwrap_or_default(),
             address: status.pod_ip.clone().filter(|ip| !ip.is_empty()),
             ends_by: pod.metadata.deletion_timestamp.as_ref().map(|time| time.0),
-            state: state(&status, container),
+            state,
         }
     }
 

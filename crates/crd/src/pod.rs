@@ -154,7 +154,7 @@ pub struct ExecutorSpec {
     /// What they have in common with the driver.
     #[serde(flatten)]
     pub pod: SparkPodSpec,
-    /// How many there are.
+    /// How many there are. It may be changed while they run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instances: Option<i32>,
     /// CPUs that a pod asks for; by default `cores`.

@@ -128,6 +128,26 @@ fn a_pod_is_what_its_spark_container_is() {
 }
 
 #[test]
+fn a_pod_that_was_told_to_end_did_not_fail_by_itself() {
+    let read = |state: Value, is_told: bool| {
+        let container = json!({ "name": "spark-kubernetes-driver", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": { "terminated": state } });
+        let mut pod = pod(json!({ "phase": "Failed", "containerStatuses": [container] }));
+        let time = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::UNIX_EPOCH);
+        pod.metadata.deletion_timestamp = is_told.then_some(time);
+        PodFacts::read(&pod, names::DRIVER_CONTAINER).state
+    };
+    let killed = json!({ "exitCode": 143, "reason": "Error" });
+    assert_eq!(read(killed.clone(), true), ended(Some(143), "Deleted", "the pod was deleted"));
+    assert_eq!(read(killed, false), ended(Some(143), "Error", ""));
+    let said = json!({ "exitCode": 137, "reason": "Error", "message": "last line" });
+    assert_eq!(read(said, true), ended(Some(137), "Deleted", "last line"));
+    for (code, reason) in [(1, "Error"), (137, "OOMKilled"), (0, "Completed")] {
+        let state = json!({ "exitCode": code, "reason": reason });
+        assert_eq!(read(state, true), ended(Some(code), reason, ""));
+    }
+}
+
+#[test]
 fn who_caused_an_end_is_told_apart() {
     let end =
         |exit_code, reason: &str| End { exit_code, reason: reason.into(), message: String::new() };

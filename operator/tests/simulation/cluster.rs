@@ -27,6 +27,8 @@ pub(crate) struct Cluster {
     pub(crate) app: Versions<SparkApplication>,
     pub(crate) pods: BTreeMap<String, Versions<Pod>>,
     pub(crate) secrets: BTreeMap<String, String>,
+    /// Claims, and who owns them.
+    pub(crate) claims: BTreeMap<String, Option<String>>,
     uids: u64,
     /// Pods on a node that does not answer.
     pub(crate) stuck: BTreeSet<String>,
@@ -113,7 +115,11 @@ impl Cluster {
                 self.secrets.entry(secret.name_any()).or_insert(owner);
                 Ok(())
             }
-            Object::Claim(_) => Ok(()),
+            Object::Claim(claim) => {
+                let owner = claim.owner_references().first().map(|owner| owner.uid.clone());
+                self.claims.entry(claim.name_any()).or_insert(owner);
+                Ok(())
+            }
             Object::Pod(pod) if self.pod(&pod.name_any()).is_some() => Err(Rejected::Exists),
             Object::Pod(_) if std::mem::take(&mut self.forbids) => Err(Rejected::Forbidden),
             Object::Pod(pod) => {
@@ -196,5 +202,6 @@ impl Cluster {
             }
         }
         self.secrets.retain(|_, owner| Some(&*owner) == uid.as_ref());
+        self.claims.retain(|_, owner| owner.is_none() || *owner == uid);
     }
 }

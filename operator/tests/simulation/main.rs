@@ -9,7 +9,7 @@ mod world;
 
 use crd::State;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use world::{Flaw, Plot, World};
+use world::{Flaw, Others, Plot, World};
 
 const STEPS: u32 = 300;
 
@@ -22,14 +22,14 @@ fn run(seed: u64, flaw: Flaw, plot: Plot) -> World {
     world
 }
 
-fn plot(seed: u64, is_hostile: bool) -> Plot {
+fn plot(seed: u64, others: Others) -> Plot {
     let retries = u32::try_from(seed % 4).expect("less than 4");
-    Plot { fails: seed.is_multiple_of(2), retries, is_hostile, is_endless: false }
+    Plot { fails: seed.is_multiple_of(2), retries, others, retains: seed.is_multiple_of(3) }
 }
 
 /// The number of executors is changed again and again.
 fn scale(seed: u64, flaw: Flaw) {
-    let plot = Plot { is_endless: true, ..plot(seed, false) };
+    let plot = plot(seed, Others::Scaling);
     let mut world = World::new(seed, flaw, plot);
     for _ in 0..STEPS {
         world.step();
@@ -49,7 +49,7 @@ fn as_many_executors_run_as_the_manifest_says_and_nothing_is_started_again() {
 fn whatever_happens_it_runs_to_one_end_and_leaves_nothing() {
     for seed in 0..400 {
         println!("seed {seed}");
-        run(seed, Flaw::None, plot(seed, true));
+        run(seed, Flaw::None, plot(seed, Others::Hostile));
     }
 }
 
@@ -57,7 +57,7 @@ fn whatever_happens_it_runs_to_one_end_and_leaves_nothing() {
 fn kills_and_late_watches_alone_change_no_count() {
     for seed in 0..200 {
         println!("seed {seed}");
-        let plot = plot(seed, false);
+        let plot = plot(seed, Others::Quiet);
         let mut world = World::new(seed, Flaw::None, plot);
         for _ in 0..20_000 {
             world.step();
@@ -85,12 +85,14 @@ fn broken_rules_are_noticed() {
         Flaw::Overwrites,
         Flaw::ForgetsTheDriver,
         Flaw::KeepsExecutors,
+        Flaw::ForgetsOwners,
     ];
     let unnoticed: Vec<_> = flaws
         .into_iter()
         .filter(|flaw| {
             (0..400).all(|seed| {
-                catch_unwind(AssertUnwindSafe(|| run(seed, *flaw, plot(seed, true)))).is_ok()
+                catch_unwind(AssertUnwindSafe(|| run(seed, *flaw, plot(seed, Others::Hostile))))
+                    .is_ok()
             })
         })
         .collect();

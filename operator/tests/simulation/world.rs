@@ -29,8 +29,21 @@ pub(crate) enum Flaw {
     ForgetsTheDriver,
     /// Executors outlive their run.
     KeepsExecutors,
+    /// Claims have no owner, whatever the manifest says.
+    ForgetsOwners,
     /// Which executors were let go is not written down.
     ForgetsWhomItLetGo,
+}
+
+/// What people and nodes do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// Nothing.
+    Quiet,
+    /// They interfere.
+    Hostile,
+    /// Nothing ends by itself, and people only change the number of executors.
+    Scaling,
 }
 
 /// What the program of a seed does, and how often it may run.
@@ -38,10 +51,9 @@ pub(crate) enum Flaw {
 pub(crate) struct Plot {
     pub(crate) fails: bool,
     pub(crate) retries: u32,
-    /// Whether people and nodes interfere.
-    pub(crate) is_hostile: bool,
-    /// Whether nothing ends by itself, and people only change the number of executors.
-    pub(crate) is_endless: bool,
+    pub(crate) others: Others,
+    /// Whether claims outlive the application.
+    pub(crate) retains: bool,
 }
 
 /// Something that an operator is about to do.
@@ -81,6 +93,8 @@ pub(crate) struct World {
     /// Specification that has reached its end, and how many drivers there were then.
     ended: Option<(i64, usize)>,
     kills: u32,
+    /// What the status says that stays behind.
+    remaining: String,
 }
 
 impl World {
@@ -97,13 +111,21 @@ impl World {
             pods_seen: BTreeMap::new(),
             ended: None,
             kills: 0,
+            remaining: String::new(),
         };
+        let volume = "spark.kubernetes.executor.volumes.persistentVolumeClaim.spark-local-dir-1";
         let app: SparkApplication = serde_json::from_value(json!({
             "apiVersion": "firesteel.dev/v1beta2", "kind": "SparkApplication",
             "metadata": { "name": "pi", "namespace": "jobs", "uid": "app-1", "generation": 1 },
             "spec": {
                 "type": "SQL", "sparkVersion": "4.2.0", "mainApplicationFile": "/a.sql", "image": "i",
-                "driver": {}, "executor": { "instances": 2 }, "sparkConf": { "spark.executor.maxNumFailures": "15" },
+                "driver": {}, "executor": { "instances": 2 }, "sparkConf": {
+                    "spark.executor.maxNumFailures": "15",
+                    "firesteel.kubernetes.claims.retain": if plot.retains { "always" } else { "never" },
+                    format!("{volume}.options.claimName"): "OnDemand",
+                    format!("{volume}.options.sizeLimit"): "1Gi",
+                    format!("{volume}.mount.path"): "/data",
+                },
                 "restartPolicy": { "type": "OnFailure", "onFailureRetries": plot.retries, "onFailureRetryInterval": 1,
                     "onSubmissionFailureRetries": 50, "onSubmissionFailureRetryInterval": 1 },
             },
@@ -131,8 +153,8 @@ impl World {
             6..=8 => self.kubelet(),
             9 => self.cluster.collect_garbage(),
             10 if self.chance(4) => self.kill(),
-            _ if self.plot.is_endless && self.chance(6) => self.scale(),
-            _ if self.plot.is_hostile && self.chance(4) => self.interfere(),
+            _ if self.plot.others == Others::Scaling && self.chance(6) => self.scale(),
+            _ if self.plot.others == Others::Hostile && self.chance(4) => self.interfere(),
             _ => self.watch(),
         }
         self.observe();
@@ -205,7 +227,10 @@ impl World {
                     self.memory.writes.clear();
                 }
             }
-            Write::Change(Change::Create(object)) => {
+            Write::Change(Change::Create(mut object)) => {
+                if let (Flaw::ForgetsOwners, Object::Claim(claim)) = (self.flaw, &mut object) {
+                    claim.metadata.owner_references = None;
+                }
                 let created = self.cluster.create(&object);
                 if let (Err(Rejected::Forbidden), Object::Pod(pod)) = (created, &object)
                     && pod.labels()[names::ROLE] == "driver"
@@ -332,7 +357,7 @@ impl World {
                 let id = id.parse().expect("a number");
                 self.drivers.entry(submission).or_default().alive.entry(id).or_insert(true);
             }
-        } else if self.plot.is_endless {
+        } else if self.plot.others == Others::Scaling {
             // It runs on.
         } else if Cluster::is_running(&pod) && is_driver && self.chance(6) {
             self.cluster.say(&name, Some(i32::from(self.plot.fails)));
@@ -440,6 +465,9 @@ impl World {
             (false, None) => {}
         }
         if let Some(status) = &app.status {
+            let mut conditions = status.conditions.iter();
+            let retained = conditions.find(|known| known.type_ == "ShuffleRetained");
+            self.remaining = retained.map(|known| known.message.clone()).unwrap_or_default();
             assert!(status.failures.len() <= crd::FAILURES_KEPT);
             let most = i32::try_from(self.plot.retries).expect("few") + 1;
             assert!(
@@ -452,7 +480,7 @@ impl World {
 
     /// Nothing interferes any more: the application comes to its end, and what must hold then is looked at.
     pub(crate) fn finish(&mut self) {
-        self.plot.is_hostile = false;
+        self.plot.others = Others::Quiet;
         self.cluster.forbids = false;
         self.edit(|spec| spec.suspend = None);
         for _ in 0..4000 {
@@ -509,5 +537,13 @@ impl World {
         }
         let left: Vec<_> = self.cluster.living().iter().map(ResourceExt::name_any).collect();
         assert!(left.is_empty() && self.cluster.secrets.is_empty(), "left: {left:?}");
+        for name in self.cluster.claims.keys() {
+            let is_said = self.remaining.contains(name.as_str());
+            assert!(
+                self.plot.retains && is_said,
+                "{name} is left, and was said: {}",
+                self.remaining
+            );
+        }
     }
 }
