@@ -7,7 +7,7 @@
     kubectl …                    kubectl, as the cluster's administrator
     node NAME COMMAND…           runs a command in a node's namespaces, as in: node node1 ctr -n k8s.io images ls
     with-api COMMAND…            runs a command with KUBECONFIG of an API server that is there for it alone
-    image-context DIR            lays out the context of executor/Dockerfile
+    image-context DIR            lays out what executor/Dockerfile and operator/Dockerfile copy
     manifests                    writes deploy/operator.yaml
 """
 
@@ -18,6 +18,7 @@ import subprocess
 import sys
 
 from lab import ApiServer, Cluster, LabError, helm, images, machine, record
+from lab.cluster import Site
 
 
 def main(arguments):
@@ -34,13 +35,23 @@ def main(arguments):
 
 
 def firesteel():
-    """The command that images are made with."""
+    """The command that the image of drivers and executors is made with."""
     return os.environ.get("FIRESTEEL") or machine.cache() / "target" / "debug" / "firesteel"
+
+
+def operator():
+    """The program that the image of the operator is made with."""
+    return os.environ.get("FIRESTEEL_OPERATOR") or machine.cache() / "target" / "debug" / "firesteel-operator"
+
+
+def archives():
+    """Our images."""
+    return [images.executor(firesteel()), images.operator(operator())]
 
 
 def up(_):
     machine.require_cluster()
-    cluster = Cluster.up([images.executor(firesteel())], kept=True)
+    cluster = Cluster.up(archives(), kept=True)
     _tell(cluster.kubeconfig)
 
 
@@ -49,11 +60,13 @@ def up_api(_):
 
 
 def down(_):
-    record.end_kept()
+    record.end_kept("api", Site().name)
 
 
 def load(_):
-    Cluster.found().load(images.executor(firesteel()))
+    cluster = Cluster.found()
+    for archive in archives():
+        cluster.load(archive)
 
 
 def kubectl(arguments):
@@ -84,6 +97,7 @@ def image_context(arguments):
     if len(arguments) != 1:
         raise LabError("one directory is wanted")
     images.executor_context(pathlib.Path(arguments[0]), firesteel())
+    images.operator_context(pathlib.Path(arguments[0]), operator())
 
 
 def manifests(_):

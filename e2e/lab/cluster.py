@@ -32,9 +32,11 @@ class Site:
 
     BRIDGE = "nodes"
 
-    def __init__(self, number):
-        if not 0 <= number <= 9:
-            raise LabError("the number of a cluster is one digit")
+    def __init__(self, number=None):
+        given = os.environ.get("FIRESTEEL_E2E_NUMBER", "0") if number is None else str(number)
+        if len(given) != 1 or not given.isdigit():
+            raise LabError(f"FIRESTEEL_E2E_NUMBER is {given!r}; the number of a cluster is one digit")
+        number = int(given)
         self.number = number
         first = os.environ.get("FIRESTEEL_E2E_NETWORK", f"10.{231 + number}")
         self.name = f"cluster{number}"
@@ -66,7 +68,7 @@ class Cluster:
 
     @staticmethod
     @contextlib.contextmanager
-    def running(archives=(), number=0):
+    def running(archives=(), number=None):
         """Up within the block, with these images; gone after it."""
         made = Cluster.up(archives, number)
         try:
@@ -75,7 +77,7 @@ class Cluster:
             made.down()
 
     @staticmethod
-    def up(archives=(), number=0, kept=False):
+    def up(archives=(), number=None, kept=False):
         """Brings one up. With `kept` it outlives this process."""
         machine.require_cluster()
         binaries = machine.built("kubernetes")
@@ -148,7 +150,7 @@ class Cluster:
         self.record.undo()
 
     @staticmethod
-    def found(number=0):
+    def found(number=None):
         """The cluster that `up` has brought up and kept."""
         site = Site(number)
         try:

@@ -23,6 +23,7 @@ SUITE = "bookworm"
 PAUSE = "localhost/firesteel/pause:1"
 BASE = "localhost/firesteel/base"
 EXECUTOR = "localhost/firesteel/executor:e2e"
+OPERATOR = "localhost/firesteel/operator:e2e"
 # Archives of an image that are kept when a newer one is made.
 KEPT = 2
 
@@ -64,9 +65,26 @@ def executor_context(directory, firesteel):
     top.mkdir(parents=True, exist_ok=True)
     shutil.copy(machine.ROOT / "python" / "requirements.txt", directory)
     shutil.copytree(machine.ROOT / "examples", top / "examples", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-    target = top / "bin" / "firesteel"
-    target.parent.mkdir(exist_ok=True)
-    shutil.copy(_stripped(pathlib.Path(firesteel)), target)
+    (top / "bin").mkdir(exist_ok=True)
+    _copy_program(firesteel, top / "bin" / "firesteel")
+
+
+def operator(program):
+    """The image of the operator with this program, as an archive."""
+    return _archive(OPERATOR, machine.ROOT / "operator" / "Dockerfile", lambda context: operator_context(context, program))
+
+
+def operator_context(directory, program):
+    """Lays out what `operator/Dockerfile` copies."""
+    program = pathlib.Path(program)
+    if program.is_file() and "INTERP" in command("readelf", "--program-headers", "--wide", program):
+        raise LabError(f"{program} needs libraries, which its image does not have; `./dev operator` makes one that does not")
+    directory.mkdir(parents=True, exist_ok=True)
+    _copy_program(program, directory / "firesteel-operator")
+
+
+def _copy_program(program, target):
+    shutil.copy(_stripped(pathlib.Path(program)), target)
     target.chmod(0o755)
 
 
@@ -114,18 +132,18 @@ def _buildah(*arguments):
     return command("buildah", *where, *arguments, seconds=1200, env=environment)
 
 
-def _stripped(firesteel):
-    """The command without what only a debugger reads: a tenth of the size."""
-    if not firesteel.is_file():
-        raise LabError(f"{firesteel}: there is no such command; `./dev build` makes it, and FIRESTEEL can name another")
-    found = firesteel.stat()
-    stamp = hashlib.sha256(f"{firesteel.resolve()} {found.st_size} {found.st_mtime_ns}".encode()).hexdigest()[:12]
-    target = _home() / f"firesteel-{stamp}"
+def _stripped(program):
+    """The program without what only a debugger reads: a tenth of the size."""
+    if not program.is_file():
+        raise LabError(f"{program}: there is no such program; `./dev build` or `./dev operator` makes it")
+    found = program.stat()
+    stamp = hashlib.sha256(f"{program.resolve()} {found.st_size} {found.st_mtime_ns}".encode()).hexdigest()[:12]
+    target = _home() / f"{program.name}-{stamp}"
     if not target.exists():
-        for old in _home().glob("firesteel-*"):
+        for old in _home().glob(f"{program.name}-" + "?" * len(stamp)):
             old.unlink()
         part = target.with_name(f"part-{stamp}")
-        command("strip", "--strip-all", "-o", part, firesteel)
+        command("strip", "--strip-all", "-o", part, program)
         part.rename(target)
     return target
 

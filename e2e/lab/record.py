@@ -120,14 +120,13 @@ class Record:
         eventually(lambda: _removed(self.directory), 20, f"the removal of {self.directory}")
 
 
-def end_kept():
-    """Takes away what is kept, and what dead runs left."""
+def end_kept(*names):
+    """Takes away what is kept under these names, and what dead runs left."""
     with _locked():
         sweep(locked=True)
         for directory in sorted(machine.runs().iterdir()):
-            record = Record.read(directory)
-            if record.kept:
-                record.undo()
+            if directory.name in names and Record.read(directory).kept:
+                Record.read(directory).undo()
 
 
 def sweep(locked=False):

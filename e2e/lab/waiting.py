@@ -4,7 +4,7 @@ import time
 
 from lab.errors import LabError
 
-PAUSE = 0.1
+PAUSE = 0.2
 
 
 def eventually(what, seconds=30, name=None):

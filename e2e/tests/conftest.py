@@ -1,7 +1,7 @@
 """One API server and one cluster for all tests of a run; each test has a namespace of its own.
 
 E2E_CLUSTER=up     use the cluster that `./dev e2e up` has brought up, and leave it up
-E2E_KUBECONFIG=F   use another cluster, by its kubeconfig; the image E2E_EXECUTOR must be there
+E2E_KUBECONFIG=F   use another cluster, by its kubeconfig; the images E2E_EXECUTOR and E2E_OPERATOR must be there
 """
 
 import itertools
@@ -10,8 +10,9 @@ import pathlib
 import shutil
 
 import pytest
-from lab import ApiServer, Cluster, Kubectl, images
-from lab.__main__ import firesteel
+from lab import ApiServer, Cluster, Kubectl
+from lab.__main__ import archives
+from operator_release import Operator
 
 _number = itertools.count(1)
 
@@ -40,8 +41,16 @@ def cluster():
     elif os.environ.get("E2E_CLUSTER") == "up":
         yield Cluster.found()
     else:
-        with Cluster.running([images.executor(firesteel())]) as made:
+        with Cluster.running(archives()) as made:
             yield made
+
+
+@pytest.fixture(scope="session")
+def operator(cluster):
+    """The operator for all namespaces, installed by the chart."""
+    release = Operator(cluster, "firesteel-system")
+    release.install()
+    return release
 
 
 @pytest.fixture
@@ -54,6 +63,14 @@ def kubectl(cluster):
     kubectl.eventually("serviceaccount", "default", bool)
     yield kubectl
     cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def pytest_collection_modifyitems(items):
+    """Tests that need no cluster first, so that what is wrong without one is seen early; what wants a cluster is marked."""
+    for item in items:
+        if "cluster" in item.fixturenames:
+            item.add_marker("cluster")
+    items.sort(key=lambda item: "cluster" in item.fixturenames)
 
 
 @pytest.fixture(autouse=True)

@@ -32,7 +32,8 @@ def state():
     mounts = sorted(line.split()[1] for line in pathlib.Path("/proc/mounts").read_text().splitlines())
     rules = command("iptables-save", "-t", "nat") if os.geteuid() == 0 else ""
     rules = [line for line in rules.splitlines() if "KUBE" in line or "CNI" in line]
-    links = sorted(path.name for path in pathlib.Path("/sys/class/net").iterdir() if not path.name.startswith(Site(0).link))
+    # Those of another cluster may come and go.
+    links = sorted(path.name for path in pathlib.Path("/sys/class/net").iterdir() if path.name == Site(OTHER).link or "firesteel" not in path.name)
     return links, mounts, rules, forward, groups
 
 

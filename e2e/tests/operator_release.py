@@ -1,0 +1,75 @@
+"""The operator as a release of the chart."""
+
+import json
+import os
+
+from lab import Helm, eventually
+from lab.helm import CHART
+from lab.images import EXECUTOR, OPERATOR
+
+
+class Operator:
+    """A release in a namespace of its own, which admits only restricted pods."""
+
+    def __init__(self, cluster, namespace, **values):
+        self.namespace, self.name = namespace, "firesteel"
+        self.helm, self.kubectl = Helm(cluster.kubeconfig), cluster.kubectl.within(namespace)
+        repository, tag = os.environ.get("E2E_OPERATOR", OPERATOR).rsplit(":", 1)
+        self.values = {
+            "image": {"repository": repository, "tag": tag},
+            "application": {"image": os.environ.get("E2E_EXECUTOR", EXECUTOR)},
+            "log": "info,kube_lease_manager=warn,kube_client=warn",
+            **values,
+        }
+
+    def install(self):
+        """Installs it, or brings it to these values, and returns when it is ready."""
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        self.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace, "labels": labels}})
+        is_there = self.kubectl.get("deployment", self.name)
+        self.helm("upgrade", "--install", self.name, CHART, f"--namespace={self.namespace}", values=self.values)
+        if is_there:
+            # It may have the image of an earlier build, of the same name.
+            self.kubectl("rollout", "restart", f"deployment/{self.name}")
+        self.ready()
+
+    def uninstall(self):
+        self.helm("uninstall", self.name, f"--namespace={self.namespace}", "--wait")
+
+    def scale(self, replicas):
+        self.kubectl("scale", f"deployment/{self.name}", f"--replicas={replicas}")
+
+    def ready(self, replicas=1):
+        """Waits until so many operators are ready, having started them if there were none."""
+        self.scale(replicas)
+        try:
+            self.kubectl("rollout", "status", f"deployment/{self.name}", "--timeout=90s", seconds=100)
+        except Exception as error:
+            error.add_note(self.log())
+            raise
+
+    def kill(self):
+        """Ends every operator at once, and starts none."""
+        self.scale(0)
+        self.kubectl("delete", "pods", "--selector=app.kubernetes.io/component=operator", "--grace-period=0", "--force")
+        eventually(lambda: not self.pods(), 30, "the end of the operator")
+
+    def pods(self):
+        return self.kubectl.all("pods", "--selector=app.kubernetes.io/component=operator")
+
+    def log(self):
+        return self.kubectl.try_("logs", "--selector=app.kubernetes.io/component=operator", "--tail=50", "--prefix").stdout
+
+    def leader(self):
+        """The name of the pod that works."""
+        lease = self.kubectl.get("lease", self.name)
+        return lease and lease["spec"].get("holderIdentity")
+
+    def metrics(self, pod):
+        return self.kubectl("get", "--raw", f"/api/v1/namespaces/{self.namespace}/pods/{pod}:8080/proxy/metrics")
+
+
+def says(log, **fields):
+    """Lines of a log in JSON that have these fields."""
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    return [line for line in lines if fields.items() <= line.items()]

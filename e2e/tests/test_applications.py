@@ -1,0 +1,124 @@
+"""Applications through the operator: what runs and what it answers, and what cannot run and how that is said."""
+
+import pytest
+import yaml
+from applications import application, completed, condition, error, pods, programs, state, until
+from lab import LabError, machine
+
+pytestmark = pytest.mark.usefixtures("operator")
+
+
+def test_the_example_runs_and_prints_the_answer(kubectl):
+    (example,) = yaml.safe_load_all((machine.ROOT / "examples" / "chapter15.yaml").read_text())
+    # Two executors and a driver, each of which wants a processor of its own, are much for two small nodes.
+    for role in ["driver", "executor"]:
+        example["spec"][role]["coreRequest"] = "100m"
+    kubectl.create(example)
+    found, printed = completed(kubectl, "chapter15", 180)
+    assert "[Row(sum(id)=2500000000000)]" in printed
+    status = found["status"]
+    assert status["executionAttempts"] == 1 and not status.get("failures")
+    assert status["progress"]["tasks"]["done"] == status["progress"]["tasks"]["total"] > 11
+    assert condition(found, "Succeeded")["status"] == "True"
+    assert condition(found, "Succeeded")["observedGeneration"] == found["metadata"]["generation"]
+    # The driver stays as evidence, executors do not.
+    assert list(pods(kubectl, "chapter15", "driver")) == ["chapter15-driver"]
+    assert status["executors"]["running"] == 0
+    row = kubectl("get", "sparkapp", "chapter15").splitlines()[1].split()
+    assert row[:2] == ["chapter15", "COMPLETED"]
+    events = [event["reason"] for event in kubectl.all("events", "--field-selector=involvedObject.name=chapter15")]
+    assert {"SparkApplicationSubmitted", "SparkDriverRunning", "SparkApplicationCompleted"} <= set(events)
+
+
+def test_an_sql_file_runs_statement_by_statement(kubectl):
+    text = """
+        create temporary view numbers as select id, id % 3 as kind from range(1000);
+        select kind, count(*) as many, sum(id) as total from numbers group by kind order by kind;
+    """
+    kubectl.create(programs(count_sql=text), application("sql", "count.sql"))
+    _, printed = completed(kubectl, "sql")
+    rows = [[part.strip() for part in line.strip("|").split("|")] for line in printed.splitlines() if line.startswith("|")]
+    assert rows == [["kind", "many", "total"], ["0", "334", "166833"], ["1", "333", "166167"], ["2", "333", "166500"]], printed
+
+
+def test_a_failing_program_is_told_by_its_exit_code_and_its_last_words(kubectl):
+    kubectl.create(programs(fails_py="import sys\nprint('begins')\nsys.exit('the input is wrong')\n"), application("fails", "fails.py"))
+    found = until(kubectl, "fails", "FAILED")
+    assert "exit code 1" in error(found) and "the input is wrong" in error(found)
+    (failure,) = found["status"]["failures"]
+    assert failure["name"] == "fails-driver" and failure["exitCode"] == 1
+    assert "the input is wrong" in failure["message"]
+    assert found["status"]["executionAttempts"] == 1
+    assert condition(found, "Failed")["status"] == "True"
+    assert "begins" in kubectl("logs", "fails-driver")
+
+
+def test_a_failing_program_runs_again_as_often_as_it_may(kubectl):
+    retries = {"type": "OnFailure", "onFailureRetries": 2, "onFailureRetryInterval": 1}
+    kubectl.create(programs(fails_py="raise SystemExit(7)\n"), application("fails", "fails.py", restartPolicy=retries))
+    found = until(kubectl, "fails", "FAILED", 180)
+    assert found["status"]["executionAttempts"] == 3
+    assert [(each["attempt"], each["exitCode"]) for each in found["status"]["failures"]] == [(1, 7), (2, 7), (3, 7)]
+
+
+TYPOS = [
+    ({"executor": {"instnaces": 2}}, "instnaces"),
+    ({"executor": {"instances": "two"}}, "spec.executor.instances"),
+    ({"executor": {"memory": "lots"}}, "spec.executor.memory"),
+    ({"mode": "clustre"}, "spec.mode"),
+    ({"type": "Scala", "mainClass": "com.example.Main"}, "spec.type.*there is no JVM"),
+    ({"restartPolicy": {"type": "Sometimes"}}, "spec.restartPolicy.type"),
+    ({"timeToLiveSeconds": -1}, "spec.timeToLiveSeconds"),
+]
+
+
+@pytest.mark.parametrize(("change", "name"), TYPOS, ids=[name for _, name in TYPOS])
+def test_a_typo_is_refused_by_its_name(kubectl, change, name):
+    wrong = application("typo", "/opt/firesteel/examples/chapter15.py")
+    for field, value in change.items():
+        wrong["spec"][field] = {**wrong["spec"][field], **value} if isinstance(wrong["spec"].get(field), dict) else value
+    with pytest.raises(LabError, match=name):
+        kubectl.create(wrong)
+
+
+def test_what_only_the_operator_can_refuse_is_said_in_the_status(kubectl):
+    kubectl.create(application("odd", "/opt/app.py", driver={"affinity": {"nodeAffinity": "near"}}))
+    found = until(kubectl, "odd", "FAILED")
+    assert "spec.driver.affinity" in error(found)
+    assert condition(found, "Accepted")["status"] == "False" and "spec.driver.affinity" in condition(found, "Accepted")["message"]
+    assert pods(kubectl, "odd") == {}
+
+
+def test_an_image_that_does_not_exist_is_told_and_a_right_one_takes_its_place(kubectl):
+    kubectl.create(programs(one_py="print(1)\n"), application("image", "one.py", image="localhost/firesteel/no-such:1"))
+    pulls = {"ErrImagePull", "ImagePullBackOff"}
+    found = kubectl.eventually("sparkapp", "image", lambda found: condition(found, "DriverReady").get("reason") in pulls)
+    assert state(found) == "SUBMITTED" and "no-such:1" in condition(found, "DriverReady")["message"]
+    right = application("image", "one.py")["spec"]["image"]
+    kubectl("patch", "sparkapp", "image", "--type=merge", f'--patch={{"spec": {{"image": "{right}"}}}}')
+    found, printed = completed(kubectl, "image")
+    assert printed.strip().splitlines()[-1] == "1"
+    assert condition(found, "Succeeded")["observedGeneration"] == 2
+
+
+def test_an_executor_for_which_there_is_no_room_is_told(kubectl):
+    text = "from pyspark.sql import SparkSession\nprint(SparkSession.builder.getOrCreate().range(10).count())\n"
+    kubectl.create(programs(count_py=text), application("large", "count.py", executor={"coreRequest": "500"}))
+    found = kubectl.eventually("sparkapp", "large", lambda found: condition(found, "ExecutorsReady").get("reason") == "Unschedulable")
+    assert state(found) == "RUNNING"
+    assert "large-exec-" in condition(found, "ExecutorsReady")["message"] and "Insufficient cpu" in condition(found, "ExecutorsReady")["message"]
+    assert found["status"]["executors"]["pending"] == 1
+
+
+def test_arguments_variables_and_labels_reach_the_pods(kubectl):
+    text = """
+        import os, sys
+        print(sys.argv[1:], os.environ["MINE"])
+    """
+    env = [{"name": "MINE", "value": "$(yes) $HOME"}]
+    wanted = application("told", "args.py", "a b", "$(c)", driver={"env": env, "labels": {"team": "data"}, "annotations": {"note": "x"}})
+    kubectl.create(programs(args_py=text), wanted)
+    _, printed = completed(kubectl, "told")
+    assert printed.strip().splitlines()[-1] == "['a b', '$(c)'] $(yes) $HOME"
+    (pod,) = pods(kubectl, "told", "driver").values()
+    assert pod["metadata"]["labels"]["team"] == "data" and pod["metadata"]["annotations"]["note"] == "x"

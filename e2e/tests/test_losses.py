@@ -1,0 +1,191 @@
+"""What is lost while applications run, and what becomes of them."""
+
+import pytest
+from applications import (
+    TWICE,
+    TWICE_ANSWER,
+    WAITS,
+    application,
+    completed,
+    error,
+    go,
+    once,
+    pods,
+    programs,
+    running_executors,
+    state,
+    twice,
+    until,
+    waits,
+)
+from lab import eventually
+from lab.node import is_ready
+
+pytestmark = pytest.mark.usefixtures("operator")
+
+ROWS = 4_000_000
+# Enough work that there is time to lose something in the middle, and an answer that is known.
+LONG = f"""
+    from pyspark.sql import SparkSession
+    spark = SparkSession.builder.getOrCreate()
+    rows = spark.range(0, {ROWS}, 1, 24).selectExpr("id", "length(sha2(cast(id as string), 512)) as size")
+    groups = rows.groupBy((rows.id % 100).alias("key")).sum("id", "size").collect()
+    print("answer", len(groups), sum(row[1] for row in groups), sum(row[2] for row in groups))
+"""
+LONG_ANSWER = f"answer 100 {ROWS * (ROWS - 1) // 2} {ROWS * 128}"
+
+
+def tasks_done(found):
+    return found.get("status", {}).get("progress", {}).get("tasks", {}).get("done", 0)
+
+
+def test_an_executor_deleted_in_a_query_costs_only_what_it_had_done(kubectl):
+    kubectl.create(programs(long_py=LONG), application("loses", "long.py", executors=2))
+    kubectl.eventually("sparkapp", "loses", lambda found: tasks_done(found) >= 4, 120)
+    before = running_executors(kubectl, "loses", 2)
+    victim = min(before)
+    kubectl("delete", "pod", victim, "--grace-period=1", "--wait=false")
+    after = running_executors(kubectl, "loses", 2)
+    assert set(after) & set(before) == set(before) - {victim}, "one was replaced, by one with another name"
+    found, printed = completed(kubectl, "loses", 180)
+    assert LONG_ANSWER in printed
+    assert found["status"]["executionAttempts"] == 1
+    assert [each["name"] for each in found["status"]["failures"]] == [victim]
+
+
+def outputs(kubectl, executors):
+    """How many map outputs executors have on their volumes."""
+    found = [kubectl("exec", name, "--", "sh", "-c", "find / -path '*shuffle*' -name '*.out' 2>/dev/null; true") for name in executors]
+    return [len(each.split()) for each in found]
+
+
+def test_what_an_executor_wrote_is_written_again_when_it_is_lost_and_the_rest_is_used_again(kubectl):
+    kubectl.create(programs(twice_py=TWICE), application("loses", "twice.py", executors=2))
+    before = once(kubectl, "loses", 2)
+    written = outputs(kubectl, before)
+    assert sum(written) == 12 and min(written) > 0
+    kubectl("delete", "pod", min(before), "--grace-period=1", "--wait=true", "--timeout=60s")
+    after = running_executors(kubectl, "loses", 2)
+    go(kubectl, "loses", 2)
+    waits(kubectl, "loses", 3)
+    assert TWICE_ANSWER in kubectl("logs", "loses-driver")
+    # Had all twelve been written once more, there were more of them now.
+    assert sum(outputs(kubectl, after)) == 12
+    go(kubectl, "loses", 3)
+    completed(kubectl, "loses")
+
+
+def test_a_driver_that_is_deleted_runs_again_if_it_may(kubectl):
+    retries = {"type": "OnFailure", "onFailureRetries": 1, "onFailureRetryInterval": 1}
+    kubectl.create(programs(waits_py=WAITS), application("again", "waits.py", restartPolicy=retries))
+    waits(kubectl, "again")
+    old = running_executors(kubectl, "again", 1)
+    first = kubectl.get("pod", "again-driver")["metadata"]["uid"]
+    kubectl("delete", "pod", "again-driver", "--grace-period=1", "--wait=false")
+    eventually(lambda: (kubectl.get("pod", "again-driver") or {"metadata": {"uid": first}})["metadata"]["uid"] != first, 90, "another driver")
+    waits(kubectl, "again")
+    assert not set(running_executors(kubectl, "again", 1)) & set(old), "executors of the first run are gone"
+    go(kubectl, "again")
+    found, _ = completed(kubectl, "again")
+    assert found["status"]["executionAttempts"] == 2
+    assert [(each["name"], each["attempt"]) for each in found["status"]["failures"]] == [("again-driver", 1)]
+
+
+def test_a_driver_that_is_deleted_fails_the_application_if_it_may_not_run_again(kubectl):
+    kubectl.create(programs(waits_py=WAITS), application("once", "waits.py"))
+    waits(kubectl, "once")
+    kubectl("delete", "pod", "once-driver", "--grace-period=1", "--wait=false")
+    found = until(kubectl, "once", "FAILED")
+    assert "exit code 143" in error(found) and "told to end" in error(found)
+    eventually(lambda: not pods(kubectl, "once"), 60, "the end of its pods")
+
+
+def test_executors_killed_for_their_memory_are_told_and_replaced_until_it_is_enough(kubectl):
+    # One value that is larger than the container may be.
+    text = """
+        from pyspark.sql import SparkSession
+        rows = SparkSession.builder.getOrCreate().range(1)
+        print(rows.selectExpr("length(repeat('x', cast(id + 400000000 as int)))").collect())
+    """
+    small = {"memory": "128m", "memoryOverhead": "32m"}
+    kubectl.create(programs(large_py=text), application("greedy", "large.py", executor=small))
+    found = until(kubectl, "greedy", "FAILED", 180)
+    executors = [each for each in found["status"]["failures"] if each["name"] != "greedy-driver"]
+    assert len(executors) > 1 and len({each["name"] for each in executors}) == len(executors)
+    assert {(each["reason"], each["exitCode"]) for each in executors} == {("OOMKilled", 137)}
+    assert "executors ended on their own" in error(found) and "OOMKilled" in error(found)
+
+
+@pytest.mark.machine
+def test_a_node_that_is_drained_gives_its_executors_to_the_other(kubectl, cluster):
+    first, second = (node.name for node in cluster.nodes)
+    stays = {"nodeSelector": {"kubernetes.io/hostname": first}}
+    kubectl.create(programs(twice_py=TWICE), application("drained", "twice.py", executors=2, driver=stays))
+    before = once(kubectl, "drained", 2)
+    moved = {name for name, pod in before.items() if pod["spec"]["nodeName"] == second}
+    drain = ["drain", second, "--force", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=90s", "--pod-selector=firesteel.dev/app-name"]
+    try:
+        cluster.kubectl(*drain, seconds=120)
+        after = running_executors(kubectl, "drained", 2)
+        assert {pod["spec"]["nodeName"] for pod in after.values()} == {first}
+        assert not moved & set(after)
+        twice(kubectl, "drained")
+    finally:
+        cluster.kubectl("uncordon", second)
+
+
+@pytest.mark.machine
+def test_a_node_that_is_lost_takes_an_executor_with_it_and_the_query_is_answered(kubectl, cluster):
+    stays, lost = cluster.nodes
+    driver = {"nodeSelector": {"kubernetes.io/hostname": stays.name}}
+    spread = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"spark-role": "executor"}}}
+    apart = {"affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": spread}]}}}
+    kubectl.create(programs(twice_py=TWICE), application("lost", "twice.py", executors=2, driver=driver, executor=apart))
+    before = once(kubectl, "lost", 2)
+    assert {pod["spec"]["nodeName"] for pod in before.values()} == {stays.name, lost.name}
+    lost.unplug()
+    try:
+        cluster.kubectl.eventually("node", lost.name, lambda node: not is_ready(node))
+        twice(kubectl, "lost", 180)
+    finally:
+        cluster.start_node(lost)
+
+
+def test_an_operator_that_is_killed_while_a_program_runs_takes_it_up_again(kubectl, operator):
+    kubectl.create(programs(twice_py=TWICE), application("goes-on", "twice.py", executors=2))
+    before = once(kubectl, "goes-on", 2)
+    operator.kill()
+    # Nobody replaces an executor now, and nobody has to.
+    assert state(kubectl.get("sparkapp", "goes-on")) == "RUNNING"
+    operator.ready()
+    victim = min(before)
+    kubectl("delete", "pod", victim, "--grace-period=1", "--wait=true", "--timeout=60s")
+    running_executors(kubectl, "goes-on", 2)
+    assert twice(kubectl, "goes-on")["status"]["executionAttempts"] == 1
+
+
+MOMENTS = {
+    "before it is seen": lambda kubectl: None,
+    "when it was submitted": lambda kubectl: kubectl.eventually("sparkapp", "killed", lambda found: state(found) != ""),
+    "when the driver is there": lambda kubectl: eventually(lambda: kubectl.get("pod", "killed-driver"), 60, "the driver"),
+    "when executors start": lambda kubectl: eventually(lambda: pods(kubectl, "killed", "executor"), 90, "an executor"),
+    "when the driver has ended": lambda kubectl: kubectl.eventually(
+        "pod", "killed-driver", lambda pod: pod["status"].get("phase") in {"Succeeded", "Failed"}, 120
+    ),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_an_operator_that_is_killed_at_any_moment_runs_a_program_once(kubectl, operator, moment):
+    kubectl.create(programs(long_py=LONG.replace(str(ROWS), "100000")))
+    if moment == "before it is seen":
+        operator.kill()
+    kubectl.create(application("killed", "long.py"))
+    MOMENTS[moment](kubectl)
+    if moment != "before it is seen":
+        operator.kill()
+    operator.ready()
+    found, printed = completed(kubectl, "killed")
+    assert printed.count("answer 100 4999950000") == 1
+    assert found["status"]["executionAttempts"] == 1 and not found["status"].get("failures")
+    eventually(lambda: set(pods(kubectl, "killed")) == {"killed-driver"}, 60, "the end of its executors")
