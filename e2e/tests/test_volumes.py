@@ -1,4 +1,4 @@
-"""Shuffles on a volume that executors share."""
+"""Shuffles on volumes: one that executors share, one for each, and what stays when an application goes."""
 
 import decimal
 import math
@@ -8,7 +8,7 @@ import subprocess
 
 import pyarrow.parquet
 import pytest
-from applications import TWICE, application, completed, once, programs, running_executors, twice
+from applications import TWICE, application, completed, nothing_left, once, pods, programs, running_executors, twice
 from lab import eventually, machine
 from lab.__main__ import firesteel
 
@@ -155,3 +155,33 @@ def test_what_a_lost_executor_wrote_to_a_shared_volume_is_used_by_the_next_one(k
     found = twice(kubectl, "shares")
     # Nothing of the first stage ran again.
     assert found["status"]["progress"]["skippedTasks"] == 12
+
+
+def claimed(policy=None):
+    """Settings by which each executor gets a claim of its own, as Spark names them."""
+    prefix = "spark.kubernetes.executor.volumes.persistentVolumeClaim.spark-local-dir-1"
+    conf = {
+        f"{prefix}.mount.path": "/shuffles",
+        f"{prefix}.options.claimName": "OnDemand",
+        f"{prefix}.options.storageClass": "local",
+        f"{prefix}.options.sizeLimit": "1Gi",
+        # Otherwise a claim is for one pod alone, which local volumes cannot be.
+        "spark.kubernetes.legacy.useReadWriteOnceAccessMode": "true",
+    }
+    return {**conf, **(policy or {})}
+
+
+def test_an_executor_that_takes_the_place_of_a_lost_one_takes_its_claim(kubectl):
+    kubectl.create(programs(twice_py=TWICE), application("claims", "twice.py", executors=1, sparkConf=claimed()))
+    (old,) = once(kubectl, "claims", 1)
+    (claim,) = kubectl.all("pvc")
+    # Gone at once: while it is ending it has its claim, and whoever is started then gets another.
+    kubectl("delete", "pod", old, "--grace-period=0", "--force")
+    (new,) = running_executors(kubectl, "claims", 1)
+    assert new != old
+    found = twice(kubectl, "claims")
+    assert found["status"]["progress"]["skippedTasks"] == 12, kubectl("logs", "claims-driver")
+    assert [each["metadata"]["uid"] for each in kubectl.all("pvc")] in ([claim["metadata"]["uid"]], [])
+    kubectl("delete", "sparkapp", "claims", "--wait=true", "--timeout=60s", seconds=90)
+    nothing_left(kubectl)
+    assert pods(kubectl, "claims") == {}
