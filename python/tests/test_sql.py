@@ -157,3 +157,8 @@ def test_frames_and_text_mix(spark):
     frame = spark.sql("select k, n from mixed").where("n is not null").groupBy("k").agg(F.max("n").alias("m"))
     frame.createOrReplaceTempView("grouped")
     check(spark.sql("select m from grouped where k = 'a'"), "m: int", [(2,)])
+
+
+def test_calls_of_rand_without_a_seed_draw_different_numbers(spark):
+    text = "select count_if(rand() = rand()), count_if(randn() = randn()), count_if(rand(7) = rand(7)) from range(50)"
+    assert spark.sql(text).collect() == [(0, 0, 50)]

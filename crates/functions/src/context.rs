@@ -14,7 +14,7 @@ pub struct Context {
     pub time_zone: String,
     /// When the statement began, in microseconds since 1970: what `current_timestamp()` gives, once per statement.
     pub now_micros: i64,
-    /// What `rand()` and its like start from when the call names no seed.
+    /// What the seeds of `rand()` and its like follow from when calls name none.
     pub seed: i64,
     /// `current_user()`.
     pub user: String,
@@ -48,6 +48,12 @@ impl Context {
     /// A number that no other call of the statement has.
     pub(crate) fn call_site(&self) -> i64 {
         self.call_sites.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The seed of a call that names none: another one for each call of the statement, as Spark draws one for each.
+    pub(crate) fn next_seed(&self) -> i64 {
+        const FAR_APART: i64 = 0x1E37_79B9_7F4A_7C15;
+        self.seed.wrapping_add(self.call_site().wrapping_mul(FAR_APART))
     }
 }
 

@@ -35,13 +35,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
                 parameters: vec![("parameter", "`length`".to_owned())],
             });
         }
-        call.default(2, ScalarValue::from(call.ctx.seed));
+        call.default(2, ScalarValue::from(call.ctx.next_seed()));
         call.push(ScalarValue::from(call.ctx.call_site()));
         Ok(call.apply(RANDOM_TEXT))
     }),
     with("uniform", "nn?l", uniform),
     with("shuffle", "A?l", |mut call| {
-        call.default(2, ScalarValue::from(call.ctx.seed));
+        call.default(2, ScalarValue::from(call.ctx.next_seed()));
         call.push(ScalarValue::from(call.ctx.call_site()));
         Ok(call.apply(SHUFFLE))
     }),
@@ -161,7 +161,7 @@ fn text(value: &str) -> Expr {
 /// Seed and call site go along.
 fn random(mut call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> {
     if call.args.is_empty() {
-        call.push(ScalarValue::from(call.ctx.seed));
+        call.push(ScalarValue::from(call.ctx.next_seed()));
     }
     call.push(ScalarValue::from(call.ctx.call_site()));
     Ok(call.apply(kernel))
