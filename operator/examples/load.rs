@@ -15,7 +15,7 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, ResourceExt};
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -150,21 +150,27 @@ async fn measure(client: &Client, operator: &mut Operator, count: u32) -> Result
     seen.made.extend(made);
     seen.driver =
         tokio::time::timeout(PATIENCE, playing).await.context("not all drivers were made")???;
-    let mut left = 0;
-    within(PATIENCE, async || {
-        let Ok(all) = applications.list(&ListParams::default()).await else { return false };
-        left = all.iter().filter(|app| state(app) != State::Completed).count();
-        left == 0
-    })
-    .await
-    .with_context(|| format!("{left} of {count} applications did not complete"))?;
+    let ended = tokio::time::timeout(PATIENCE, completed(applications, count)).await;
+    ended.context("not all applications completed")??;
     let took = began.elapsed();
     operator.still_runs()?;
     report(&seen, took, count, operator).await
 }
 
-fn state(app: &SparkApplication) -> State {
-    app.status.as_ref().map(|status| status.application_state.state).unwrap_or_default()
+/// Waits until so many applications have completed.
+async fn completed(applications: Api<SparkApplication>, count: u32) -> Result<()> {
+    let events = watcher(applications, watcher::Config::default()).default_backoff();
+    let mut events = std::pin::pin!(events);
+    let mut ended = HashSet::new();
+    while ended.len() < count as usize {
+        let Some(event) = events.next().await else { bail!("the watch on applications ended") };
+        let (Event::Apply(app) | Event::InitApply(app)) = event? else { continue };
+        let state = app.status.as_ref().map(|status| status.application_state.state);
+        if state == Some(State::Completed) {
+            ended.insert(app.name_any());
+        }
+    }
+    Ok(())
 }
 
 async fn report(seen: &Seen, took: Duration, count: u32, operator: &Operator) -> Result<()> {
@@ -220,7 +226,7 @@ async fn play_nodes(
         let (Event::Apply(pod) | Event::InitApply(pod)) = event? else { continue };
         let name = pod.name_any();
         let app = name.trim_end_matches("-driver").to_owned();
-        if seen.contains_key(&app) {
+        if seen.contains_key(&app) || !app.starts_with("load-") {
             continue;
         }
         seen.insert(app, began.elapsed());
