@@ -16,7 +16,7 @@ use kube::core::DeserializeGuard;
 use kube::runtime::reflector::Store;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// An application as the watch shows it: one that cannot be read does not keep the others from being read.
 pub(super) type Guarded = DeserializeGuard<SparkApplication>;
@@ -31,6 +31,7 @@ pub(super) struct Scope {
     pub(super) server: Server,
     pub(super) settings: Arc<Settings>,
     pub(super) applications: Store<Guarded>,
+    listed: watch::Sender<bool>,
     pub(super) pods: Pods,
     pub(super) memories: Memories,
     pub(super) metrics: Arc<Metrics>,
@@ -62,12 +63,25 @@ impl Scope {
             server,
             settings,
             applications,
+            listed: watch::Sender::new(false),
             pods: Pods::new(),
             memories: Memories::default(),
             metrics,
             refused_runs: Mutex::default(),
             outbox,
         }
+    }
+
+    /// All applications that there are were seen.
+    pub(super) fn list_is_complete(&self) {
+        self.listed.send_replace(true);
+    }
+
+    /// Waits for the first complete list of applications. The store's own waiting wakes only the last of several that wait, and the
+    /// controller of applications is one of them.
+    pub(super) async fn complete_list(&self) {
+        // The sender is here, so waiting cannot fail.
+        let _ = self.listed.subscribe().wait_for(|listed| *listed).await;
     }
 
     /// Asks for a pass over an application.

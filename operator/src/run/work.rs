@@ -140,6 +140,7 @@ fn see(scope: &Scope, event: &Event<Guarded>) {
             let there = scope.applications.state();
             let there: HashSet<_> = there.iter().filter_map(|app| app.uid()).collect();
             scope.memories.keep(|uid| there.contains(uid));
+            scope.list_is_complete();
         }
     }
 }
@@ -161,8 +162,7 @@ async fn pass(app: Arc<Guarded>, scope: Arc<Scope>) -> Result<Action, Error> {
 async fn schedule_pass(schedule: Arc<GuardedSchedule>, scope: Arc<Scope>) -> Result<Action, Error> {
     let Some(resource) = readable(&schedule) else { return Ok(Action::await_change()) };
     scope.pods.complete().await;
-    // The writer of the store ends only with the operator.
-    let _ = scope.applications.wait_until_ready().await;
+    scope.complete_list().await;
     scope.schedule_pass(resource).await
 }
 
