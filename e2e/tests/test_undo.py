@@ -25,6 +25,16 @@ def run(program):
     return subprocess.Popen([sys.executable, "-c", program], cwd=E2E, stdout=subprocess.PIPE, text=True)
 
 
+def end(owner, number):
+    """Sends a signal until the process has ended. An interrupt that Python loses, a person would send again, too."""
+    for _ in range(12):
+        owner.send_signal(number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            owner.wait(timeout=5)
+            return
+    raise AssertionError(f"{number} does not end the run")
+
+
 def state():
     """What a cluster could leave: links, routes, mounts, firewall, kernel settings, control groups."""
     forward = pathlib.Path("/proc/sys/net/ipv4/ip_forward").read_text()
@@ -89,8 +99,7 @@ Cluster.up(number={OTHER})
         assert all(each.alive() for each in record.processes.values())
         assert state() != before
     finally:
-        owner.send_signal(number)
-        owner.wait(timeout=60)
+        end(owner, number)
     eventually(lambda: not any(each.alive() for each in record.processes.values()), 20, "the end of its processes")
     sweep()
     assert state() == before

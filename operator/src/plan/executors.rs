@@ -261,6 +261,15 @@ impl Passing<'_> {
                 matches!(fact, Fact::Starting | Fact::Running) && !released.contains(id)
             })
             .count();
+        let settings = self.with.settings;
+        let making = Making { app: self.app, valid, settings, submission: &submission };
+        // What is on the claims of one that is leaving is served by whoever mounts them next: that one waits until they are free.
+        let leaves_claims = !objects::executor_claims(&making, 0).is_empty();
+        let leaving = facts
+            .iter()
+            .filter(|(id, fact)| matches!(fact, Fact::Leaving { .. }) && !released.contains(id))
+            .count();
+        let staying = if leaves_claims { staying + leaving } else { staying };
         let missing = usize::try_from(desired).unwrap_or(usize::MAX).saturating_sub(staying);
         if missing > 0 && self.is_too_early() {
             return;
@@ -271,8 +280,6 @@ impl Passing<'_> {
         }
         let first = self.next_number(attached);
         let mut slots = self.free_slots();
-        let settings = self.with.settings;
-        let making = Making { app: self.app, valid, settings, submission: &submission };
         let mut claims = BTreeSet::new();
         for id in (first..).take(batch) {
             let slot = slots.next().unwrap_or_default();

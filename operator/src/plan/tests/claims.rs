@@ -197,3 +197,26 @@ fn what_excludes_each_other_is_refused() {
     let app = Application::read(&app.resource, &app.settings);
     assert_eq!(objects::remaining(&app, app.validated().unwrap(), 0), [""; 0]);
 }
+
+#[test]
+fn an_executor_waits_for_the_claims_of_the_one_that_it_replaces() {
+    let with_claims = manifest("OnDemand", Some("1Gi"), json!({}));
+    let without = json!({ "executor": { "instances": 1 } });
+    for (spec, waits) in [(with_claims, true), (without, false)] {
+        let mut scene = Scene::running(spec);
+        scene.executor(0, PodState::Running);
+        scene.wish(1, &[]);
+        scene.pass();
+        scene.seen.executors.get_mut(&0).unwrap().pod.ends_by =
+            Some(Timestamp::from_second(scene.seconds + 30).unwrap());
+        let (_, pod) = made(&scene.pass());
+        assert_eq!(pod.is_none(), waits);
+        scene.seen.executors.clear();
+        scene.seen.attached.as_mut().unwrap().told = [0].into();
+        let (_, pod) = made(&scene.pass());
+        if waits {
+            let labels = pod.expect("the next one").metadata.labels.expect("labels");
+            assert_eq!(labels[names::SLOT], "0");
+        }
+    }
+}
