@@ -1,8 +1,8 @@
 //! Names and labels of an application's children. They follow from the application alone, so that a pass that is repeated finds what an
 //! earlier one made.
 
-/// Label: name of the application. The watch on pods selects by its presence.
-pub const APP_NAME: &str = "firesteel.dev/app-name";
+pub use crd::names::{APP_NAME, DRIVER_CONTAINER, EXECUTOR_CONTAINER, EXECUTOR_ID};
+
 /// Label: the submission that a pod belongs to.
 pub const SUBMISSION_ID: &str = "firesteel.dev/submission-id";
 /// Label: who made the pod.
@@ -13,8 +13,6 @@ pub const SLOT: &str = "firesteel.dev/slot";
 pub const ROLE: &str = "spark-role";
 /// Label: id of the application, as its driver knows it.
 pub const APP_SELECTOR: &str = "spark-app-selector";
-/// Label: number of the executor.
-pub const EXECUTOR_ID: &str = "spark-exec-id";
 /// Label: version of Spark that the program was written for.
 pub const SPARK_VERSION: &str = "spark-version";
 /// Label: an executor that ended, was written down, and is kept.
@@ -29,11 +27,6 @@ pub const SCHEDULED_FOR: &str = "firesteel.dev/scheduled-for";
 
 /// Field manager of all that the operator writes.
 pub const FIELD_MANAGER: &str = "firesteel-operator";
-
-/// Name of the Spark container of a driver.
-pub const DRIVER_CONTAINER: &str = "spark-kubernetes-driver";
-/// Name of the Spark container of an executor.
-pub const EXECUTOR_CONTAINER: &str = "spark-kubernetes-executor";
 
 /// Key of the token in its secret.
 pub const TOKEN_KEY: &str = "token";

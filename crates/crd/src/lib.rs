@@ -7,6 +7,7 @@
 mod application;
 mod definition;
 mod embedded;
+pub mod names;
 mod options;
 mod pod;
 mod problem;
