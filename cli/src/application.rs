@@ -28,7 +28,7 @@ pub(crate) fn master(text: &str) -> Result<Master, String> {
     Master::parse(text).ok_or_else(|| {
         format!(
             "master `{text}` is not served; on one machine it is local, local[N], local[*], local[N,F] or \
-             local-cluster[executors,cores,memoryMiB]"
+             local-cluster[executors,cores,memoryMiB]; `firesteel submit` is for a cluster"
         )
     })
 }

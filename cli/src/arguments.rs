@@ -1,6 +1,9 @@
 //! The command line: our own commands with `spark-submit`'s flags.
 
 use crate::application::{Application, Program};
+use crate::cluster::{
+    ClusterArguments, KillArguments, ListArguments, LogsArguments, SubmitArguments, Unserved,
+};
 use crate::manifest;
 use anyhow::{Context, Result, bail};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -9,6 +12,9 @@ use model::conf::Conf;
 use std::path::{Path, PathBuf};
 
 /// Runs Apache Spark programs without the JVM.
+///
+/// `run`, `server` and `status` are for this machine; `submit`, `list`, `logs`, `kill` and `status` with a cluster's application are for a
+/// Kubernetes cluster.
 #[derive(Debug, Parser)]
 #[command(name = "firesteel", version, propagate_version = true, disable_help_subcommand = true)]
 pub(crate) struct Arguments {
@@ -18,13 +24,20 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run a program on this machine: a Python file, an SQL file or a `SparkApplication` manifest.
-    #[command(visible_alias = "submit")]
-    Run(RunArguments),
-    /// Serve Spark Connect until stopped.
+    /// On this machine: run a program (a Python file, an SQL file or a `SparkApplication` manifest).
+    Run(Box<RunArguments>),
+    /// On this machine: serve Spark Connect until stopped.
     Server(ServerArguments),
-    /// Show the applications on this machine: jobs, stages, tasks, executors.
+    /// On a cluster: create an application from a program or a manifest, and follow it to its end.
+    Submit(Box<SubmitArguments>),
+    /// Show how applications stand, those of this machine or one of a cluster.
     Status(StatusArguments),
+    /// On a cluster: list applications.
+    List(ListArguments),
+    /// On a cluster: print what an application's driver, or one of its executors, says.
+    Logs(LogsArguments),
+    /// On a cluster: delete applications, with all that is theirs.
+    Kill(KillArguments),
     /// Write the completions of a shell to standard output.
     Completions {
         /// Which shell.
@@ -48,6 +61,8 @@ pub(crate) enum Command {
 pub(crate) struct RunArguments {
     #[command(flatten)]
     pub settings: SettingArguments,
+    #[command(flatten)]
+    pub unserved: Unserved,
     /// Python files, directories or zip files for the Python path, separated by commas.
     #[arg(long, value_delimiter = ',', value_name = "FILES")]
     pub py_files: Vec<PathBuf>,
@@ -70,8 +85,11 @@ pub(crate) struct ServerArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArguments {
-    /// The application's id, or its beginning; all running ones by default.
+    /// An application of this machine by its id or the beginning of it, or one of a cluster by its name. By default all that run on
+    /// this machine; all of a cluster, if one is named by a flag.
     pub application: Option<String>,
+    #[command(flatten)]
+    pub cluster: ClusterArguments,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -92,7 +110,7 @@ pub(crate) struct SettingArguments {
     /// A file of settings: a key and a value per line, `#` begins a comment.
     #[arg(long, value_name = "FILE")]
     pub properties_file: Option<PathBuf>,
-    /// Only `client` has a meaning on one machine.
+    /// Where the driver runs; on one machine only `client`.
     #[arg(long, value_name = "MODE")]
     pub deploy_mode: Option<String>,
     /// Memory of the driver, such as 1g.
@@ -115,7 +133,9 @@ pub(crate) struct SettingArguments {
 impl RunArguments {
     /// What to run.
     pub(crate) fn application(self) -> Result<Application> {
+        self.unserved.refuse()?;
         let given = self.settings.conf()?;
+        check_deploy_mode(&given)?;
         if !self.file.exists() {
             bail!("{}: there is no such file", self.file.display());
         }
@@ -176,10 +196,43 @@ impl SettingArguments {
                 conf.set(key, value);
             }
         }
-        if let Some(mode) = self.deploy_mode.as_deref().filter(|mode| *mode != "client") {
-            bail!("--deploy-mode `{mode}` is not served on one machine; it must be client");
-        }
         Ok(conf)
+    }
+}
+
+impl SubmitArguments {
+    /// Settings, and whether they are for this machine: then a submission is a run.
+    pub(crate) fn conf(&self) -> Result<(Conf, bool)> {
+        self.unserved.refuse()?;
+        let mut conf = self.settings.conf()?;
+        if let Some(cores) = &self.driver_cores {
+            conf.set("spark.driver.cores", cores);
+        }
+        let master = conf.given(model::conf::MASTER.name);
+        let is_here = master.is_some_and(|master| master.starts_with("local"));
+        Ok((conf, is_here))
+    }
+
+    /// The same on this machine.
+    pub(crate) fn run(self) -> Result<RunArguments> {
+        let file = self.file.context("there is no file to submit")?;
+        Ok(RunArguments {
+            settings: self.settings,
+            unserved: self.unserved,
+            py_files: self.py_files.into_iter().map(PathBuf::from).collect(),
+            file: file.into(),
+            arguments: self.arguments,
+        })
+    }
+}
+
+/// On one machine the driver is a child of this command.
+pub(crate) fn check_deploy_mode(conf: &Conf) -> Result<()> {
+    match conf.given(model::conf::DEPLOY_MODE.name) {
+        None | Some("client") => Ok(()),
+        Some(mode) => {
+            bail!("--deploy-mode `{mode}` is not served on one machine; it must be client")
+        }
     }
 }
 
@@ -210,29 +263,65 @@ fn extension(path: &Path) -> String {
     path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
 }
 
-/// Flags of `run` that take no value.
-const SWITCHES: &[&str] = &["-v", "--verbose", "-h", "--help", "-V", "--version"];
+/// What a shell has to know to complete our commands and flags.
+pub(crate) fn completions(shell: clap_complete::Shell) -> Vec<u8> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut visible(&Arguments::command()), "firesteel", &mut text);
+    text
+}
+
+/// A command without what is hidden, which would be completed otherwise.
+fn visible(command: &clap::Command) -> clap::Command {
+    // Names have to live as long as the program, which is over soon.
+    clap::Command::new(&*command.get_name().to_owned().leak())
+        .about(command.get_about().cloned().unwrap_or_default())
+        .version(env!("CARGO_PKG_VERSION"))
+        .disable_help_subcommand(true)
+        .args(command.get_arguments().filter(|argument| !argument.is_hide_set()).cloned())
+        .subcommands(command.get_subcommands().filter(|c| !c.is_hide_set()).map(visible))
+}
 
 /// Reads the command line. What follows the program's file is the program's, also if it looks like a flag of ours.
 pub(crate) fn read(mut words: Vec<String>) -> Result<Arguments, clap::Error> {
-    if matches!(words.get(1).map(String::as_str), Some("run" | "submit"))
-        && let Some(file) = position_of_file(&words)
+    let commands = Arguments::command();
+    let command = words.get(1).filter(|name| matches!(name.as_str(), "run" | "submit"));
+    if let Some(command) = command.and_then(|name| commands.find_subcommand(name))
+        && let Some(file) = position_of_file(&words, command)
     {
         words.insert(file + 1, "--".to_owned());
     }
     Arguments::try_parse_from(words)
 }
 
-/// The first word of `run` that is neither a flag nor a flag's value.
-fn position_of_file(words: &[String]) -> Option<usize> {
+/// The first word after a command that is neither a flag nor a flag's value.
+fn position_of_file(words: &[String], command: &clap::Command) -> Option<usize> {
     let mut at = 2;
     while let Some(word) = words.get(at) {
         if !word.starts_with('-') {
             return Some(at);
         }
-        at += if SWITCHES.contains(&word.as_str()) || word.contains('=') { 1 } else { 2 };
+        at += if takes_next_word(word, command) { 2 } else { 1 };
     }
     None
+}
+
+/// Whether a flag's value is the next word. Of a flag that does not exist it is thought, so that the error is about the flag.
+fn takes_next_word(flag: &str, command: &clap::Command) -> bool {
+    if matches!(flag, "-h" | "--help" | "-V" | "--version") || flag.contains('=') {
+        return false;
+    }
+    let long = flag.strip_prefix("--");
+    let mut letters = flag.chars().skip(1);
+    let short = letters.next().filter(|_| long.is_none());
+    let known = command.get_arguments().find(|argument| match (long, short) {
+        (Some(long), _) => argument.get_long() == Some(long),
+        (None, short) => short.is_some() && argument.get_short() == short,
+    });
+    // `-ckey=value` has its value already.
+    let has_value = short.is_some() && letters.next().is_some();
+    known.is_none_or(|argument| {
+        argument.get_action().takes_values() && !argument.is_require_equals_set() && !has_value
+    })
 }
 
 /// A wrong command line as one line: what is wrong, and the nearest thing that is right.
@@ -323,6 +412,67 @@ mod tests {
             "unrecognized subcommand 'rnu'; did you mean run?"
         );
         assert!(wrong(&["firesteel", "run"]).contains("<FILE>"));
+    }
+
+    #[test]
+    fn a_cluster_s_flags_are_told_from_the_program_and_its_own() {
+        let arguments = parse(&[
+            "firesteel",
+            "submit",
+            "--no-wait",
+            "--dry-run",
+            "-n",
+            "jobs",
+            "-cspark.x=1",
+            "--driver-cores",
+            "2",
+            "a.py",
+            "--wait",
+            "-n",
+            "x",
+        ])
+        .unwrap();
+        let Command::Submit(submit) = arguments.command else { panic!() };
+        assert_eq!(
+            (submit.file.as_deref(), submit.no_wait, submit.wait),
+            (Some("a.py"), true, false)
+        );
+        assert_eq!(submit.arguments, ["--wait", "-n", "x"]);
+        let (conf, is_here) = submit.conf().unwrap();
+        let all: Vec<_> = conf.iter().collect();
+        assert_eq!((all, is_here), (vec![("spark.driver.cores", "2"), ("spark.x", "1")], false));
+        for (words, file) in [
+            (["--kill", "jobs:pi", "--master", "k8s"], None),
+            (["--master", "local[2]", "a.py", "b"], Some("a.py")),
+            (["--dry-run=server", "-v", "a.yaml", "--x"], Some("a.yaml")),
+        ] {
+            let words: Vec<&str> = ["firesteel", "submit"].into_iter().chain(words).collect();
+            let Command::Submit(submit) = parse(&words).unwrap().command else { panic!() };
+            assert_eq!(submit.file.as_deref(), file);
+            assert_eq!(submit.conf().unwrap().1, words.contains(&"local[2]"));
+        }
+        assert!(parse(&["firesteel", "submit", "--name", "x"]).is_err());
+        assert!(parse(&["firesteel", "submit", "--kill", "x", "a.py"]).is_err());
+        let Command::Submit(jars) =
+            parse(&["firesteel", "submit", "--jars", "x.jar", "a.py"]).unwrap().command
+        else {
+            panic!()
+        };
+        assert_eq!(jars.conf().unwrap_err().to_string(), "--jars is not served: there is no JVM");
+    }
+
+    #[test]
+    fn shells_complete_what_is_shown_and_nothing_else() {
+        use clap_complete::Shell;
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let text = String::from_utf8(completions(shell)).unwrap();
+            for shown in ["submit", "kill", "num-executors", "dry-run", "kubeconfig"] {
+                assert!(text.contains(shown), "{shell}: {shown}");
+            }
+            for hidden in ["driver-java-options", "keytab", "driver process"] {
+                assert!(!text.contains(hidden), "{shell}: {hidden}");
+            }
+        }
     }
 
     #[test]

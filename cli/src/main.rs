@@ -3,6 +3,7 @@
 
 mod application;
 mod arguments;
+mod cluster;
 mod home;
 mod manager;
 mod manifest;
@@ -10,11 +11,12 @@ mod processes;
 mod progress;
 mod python;
 mod status;
+mod stop;
 
 use anyhow::{Context, Result};
 use application::Application;
-use arguments::{Arguments, Command};
-use clap::CommandFactory;
+use arguments::{Command, StatusArguments};
+use cluster::{KillArguments, SubmitArguments};
 use model::launch;
 use std::io::Write;
 use std::path::Path;
@@ -53,6 +55,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Server(server) => {
             log(server.settings.verbose);
             let mut conf = server.settings.conf()?;
+            arguments::check_deploy_mode(&conf)?;
             if conf.given("spark.app.name").is_none() {
                 conf.set("spark.app.name", "Spark Connect server");
             }
@@ -63,19 +66,19 @@ fn dispatch(command: Command) -> Result<ExitCode> {
                 server.settings.verbose,
             )
         }
-        Command::Status(status) => {
-            let text =
-                runtime()?.block_on(status::show(status.application.as_deref(), status.json))?;
-            std::io::stdout().lock().write_all(text.as_bytes())?;
+        Command::Submit(given) => submit(*given),
+        Command::Status(given) => print(&runtime()?.block_on(status(given))?),
+        Command::List(given) => print(&runtime()?.block_on(cluster::list(&given))?),
+        Command::Logs(given) => {
+            log(false);
+            Ok(ExitCode::from(runtime()?.block_on(cluster::logs(&given))?))
+        }
+        Command::Kill(given) => {
+            runtime()?.block_on(cluster::kill(&given))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Arguments::command(),
-                "firesteel",
-                &mut std::io::stdout(),
-            );
+            std::io::stdout().lock().write_all(&arguments::completions(shell))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Driver { settings } => {
@@ -88,6 +91,54 @@ fn dispatch(command: Command) -> Result<ExitCode> {
             let settings = read_settings(&settings)?;
             Ok(ExitCode::from(executor::run(settings)?))
         }
+    }
+}
+
+fn submit(given: SubmitArguments) -> Result<ExitCode> {
+    let verbose = given.settings.verbose;
+    log(verbose);
+    let (conf, is_here) = given.conf()?;
+    if is_here {
+        return start(given.run()?.application()?, manager::Service::Program, verbose);
+    }
+    let runtime = runtime()?;
+    let cluster = given.cluster();
+    if let Some(name) = &given.kill {
+        runtime.block_on(cluster::kill(&KillArguments { names: vec![name.clone()], cluster }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(name) = &given.status {
+        return print(&runtime.block_on(cluster::status(&cluster, Some(name), false))?);
+    }
+    Ok(ExitCode::from(runtime.block_on(cluster::submit(&given, conf))?))
+}
+
+/// Of this machine, unless a cluster is named, or an application that is not of this machine.
+async fn status(given: StatusArguments) -> Result<String> {
+    let StatusArguments { application, cluster, json } = given;
+    let wanted = application.as_deref();
+    let is_here = wanted.is_none_or(status::is_here);
+    if is_here && !cluster.is_given() {
+        return status::show(wanted, json).await;
+    }
+    let shown = cluster::status(&cluster, wanted, json).await;
+    match wanted {
+        Some(name) if !cluster.is_given() => shown.with_context(|| {
+            format!("no running application of this machine has an id that begins with `{name}`")
+        }),
+        _ => shown,
+    }
+}
+
+fn print(text: &str) -> Result<ExitCode> {
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says something to the person who typed the command.
+fn say(message: &str) {
+    if !message.is_empty() {
+        let _ = writeln!(std::io::stderr(), "firesteel: {message}");
     }
 }
 

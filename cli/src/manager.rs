@@ -6,6 +6,8 @@ use crate::home::{self, Contact, Home};
 use crate::processes::{self, ending, exit_code};
 use crate::progress::Progress;
 use crate::python;
+use crate::say;
+use crate::stop::Stop;
 use anyhow::{Context, Result, bail};
 use driver::{Access, Addresses, WithoutManager};
 use model::conf::{self, Conf};
@@ -20,7 +22,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 use tokio::process::Child;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_stream::StreamExt;
@@ -145,31 +146,6 @@ fn executor_template(
         host: "127.0.0.1".to_owned(),
         sync: conf.get(&conf::SHUFFLE_SYNC)?,
     })
-}
-
-/// The signals that end the application.
-#[derive(Debug)]
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Stop {
-    fn listen() -> Result<Self> {
-        let listen = |kind| signal(kind).context("listening for signals");
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-        })
-    }
-
-    /// The next one, with its exit code.
-    async fn next(&mut self) -> (&'static str, u8) {
-        tokio::select! {
-            _ = self.interrupt.recv() => ("interrupted", 130),
-            _ = self.terminate.recv() => ("terminated", 143),
-        }
-    }
 }
 
 struct Manager {
@@ -319,12 +295,6 @@ async fn tell_stop(facts: &mpsc::Sender<pb::FromManager>, reason: &str) {
     let stop = pb::from_manager::Fact::Stop(pb::Stop { reason: reason.to_owned() });
     // A driver that is gone needs not be told.
     let _ = facts.send(pb::FromManager { epoch: EPOCH.0, fact: Some(stop) }).await;
-}
-
-fn say(message: &str) {
-    if !message.is_empty() {
-        let _ = writeln!(std::io::stderr(), "firesteel: {message}");
-    }
 }
 
 /// The executors of the application.

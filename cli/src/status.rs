@@ -36,6 +36,11 @@ pub(crate) async fn show(wanted: Option<&str>, json: bool) -> Result<String> {
     Ok(all.iter().map(as_text).collect())
 }
 
+/// Whether an id, or the beginning of one, is that of an application that runs on this machine.
+pub(crate) fn is_here(wanted: &str) -> bool {
+    home::contacts().iter().any(|contact| contact.application_id.starts_with(wanted))
+}
+
 async fn ask(contact: &Contact) -> Result<ApplicationStatus> {
     let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", contact.cluster))?
         .connect()

@@ -115,6 +115,9 @@ def test_the_exit_code_of_the_program_is_that_of_the_command(tmp_path, code):
         (["run", "--conf", "spark.sql.shuffle.partitions=many", "examples/chapter15.py"], "spark.sql.shuffle.partitions"),
         (["run", "--conf", "spark.io.encryption.enabled=true", "examples/chapter15.py"], "spark.io.encryption.enabled"),
         (["run", "--conf", "spark", "examples/chapter15.py"], "key=value"),
+        (["run", "--deploy-mode", "cluster", "examples/chapter15.py"], "it must be client"),
+        (["run", "--jars", "a.jar", "examples/chapter15.py"], "--jars is not served: there is no JVM"),
+        (["run", "--master", "k8s://https://c", "examples/chapter15.py"], "`firesteel submit` is for a cluster"),
     ],
 )
 def test_a_wrong_command_is_one_line_that_says_what(arguments, expected):
@@ -131,6 +134,29 @@ def test_a_wrong_manifest_is_one_line_that_names_the_field(tmp_path):
     assert done.returncode == 1
     assert "spec.executor.instnaces: there is no such field; did you mean spec.executor.instances?" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+def test_submitting_to_a_local_master_is_running(tmp_path):
+    file = program(tmp_path, "import sys\nprint(sys.argv[1:])\nsys.exit(5)\n")
+    done = run("submit", "--master", "local[1]", "--deploy-mode", "client", file, "--wait")
+    assert (done.returncode, done.stdout) == (5, "['--wait']\n"), done.stderr
+
+
+def test_an_application_that_is_nowhere_is_said_to_be_nowhere(tmp_path, monkeypatch):
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    done = run("status", "nowhere")
+    assert done.returncode == 1
+    assert "no running application of this machine has an id that begins with `nowhere`" in done.stderr and "no cluster is known" in done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_bash_completes_commands_and_flags(tmp_path):
+    script = tmp_path / "completions"
+    script.write_text(run("completions", "bash").stdout)
+    asks = 'source "$1"; COMP_WORDS=("${@:2}"); COMP_CWORD=$(($# - 2)); _firesteel firesteel "${@: -1}" "${@: -2:1}"; echo "${COMPREPLY[@]}"'
+    for words, expected in [(["firesteel", "lo"], "logs"), (["firesteel", "logs", "--e"], "--executor"), (["firesteel", "submit", "--dry"], "--dry-run")]:
+        done = subprocess.run(["bash", "-c", asks, "bash", script, *words], capture_output=True, text=True, timeout=30)
+        assert done.stdout.split() == [expected], done.stderr
 
 
 WAITING = """

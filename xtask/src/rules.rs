@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("driver", &["scheduler", "connect", "sql", "engine", "plan", "shuffle", "proto", "model"]),
     ("executor", &["engine", "shuffle", "proto", "model"]),
     ("operator", &["crd", "model", "proto"]),
-    ("cli", &["driver", "executor", "proto", "model"]),
+    ("cli", &["driver", "executor", "crd", "proto", "model"]),
 ];
 
 /// Rooms of the workspace, as dependencies name them.

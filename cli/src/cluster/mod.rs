@@ -1,0 +1,284 @@
+//! Applications in a cluster: what `submit`, `status`, `list`, `logs` and `kill` do there. They use nothing but the API server and the
+//! rights of the person who types them.
+
+mod arguments;
+mod connect;
+mod failure;
+mod files;
+mod follow;
+mod logs;
+mod manifest;
+mod resource;
+mod story;
+mod text;
+
+pub(crate) use arguments::{
+    ClusterArguments, KillArguments, ListArguments, LogsArguments, SubmitArguments, Unserved,
+};
+
+use crate::say;
+use anyhow::{Context, Result, bail};
+use arguments::DryRun;
+use connect::Cluster;
+use crd::SparkApplication;
+use crd::names::{APP_NAME, DRIVER_CONTAINER, EXECUTOR_CONTAINER, EXECUTOR_ID};
+use follow::Shown;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::{Api, Resource, ResourceExt};
+use logs::{Copied, Extent, Source};
+use model::conf::Conf;
+use resource::{Asked, Submission};
+use std::io::Write;
+
+/// Who writes, for an API server.
+const FIELD_MANAGER: &str = "firesteel-submit";
+
+/// Creates an application, follows it to its end, and returns its exit code.
+pub(crate) async fn submit(given: &SubmitArguments, conf: Conf) -> Result<u8> {
+    let file = given.file.as_deref().context("there is no file to submit")?;
+    let random = uuid::Uuid::new_v4().simple().to_string();
+    let submission = resource::submission(Asked {
+        conf,
+        place: &given.place,
+        file,
+        arguments: &given.arguments,
+        py_files: &given.py_files,
+        class: given.class.as_deref(),
+        suffix: random[..6].to_owned(),
+    })?;
+    let spec = &submission.application.spec;
+    for field in crd::unsupported(spec) {
+        say(&format!("{field} has no effect"));
+    }
+    if given.dry_run == Some(DryRun::Client) {
+        let namespace = submission.place.namespace.as_deref().unwrap_or("default");
+        check(&submission, namespace)?;
+        print(&yaml(&submission)?)?;
+        return Ok(0);
+    }
+    let cluster = Cluster::find(&submission.place).await?;
+    check(&submission, &cluster.namespace)?;
+    let created = create(&cluster, &submission, given.dry_run.is_some()).await?;
+    let name = created.name_any();
+    if given.dry_run.is_some() {
+        say(&format!("the cluster would take {name}"));
+        return Ok(0);
+    }
+    say(&format!("{name}: created in namespace {}", cluster.namespace));
+    let waits = if given.no_wait { false } else { given.wait || submission.wait };
+    if waits { Box::pin(follow::follow(&cluster, &name, Shown::All)).await } else { Ok(0) }
+}
+
+/// What the operator would refuse later is refused now.
+fn check(submission: &Submission, namespace: &str) -> Result<()> {
+    let checked = crd::validate(&submission.application.spec, namespace);
+    if let Err(problems) = checked {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        bail!("{}", problems.join("; "));
+    }
+    Ok(())
+}
+
+fn yaml(submission: &Submission) -> Result<String> {
+    let mut text = serde_saphyr::to_string(&serde_json::to_value(&submission.application)?)?;
+    if let Some(files) = submission.files.object(None) {
+        text = format!("{text}---\n{}", serde_saphyr::to_string(&serde_json::to_value(files)?)?);
+    }
+    Ok(text)
+}
+
+/// Creates the application, then what belongs to it: its driver waits for the files, and without an owner they would stay for ever.
+async fn create(
+    cluster: &Cluster,
+    submission: &Submission,
+    is_dry: bool,
+) -> Result<SparkApplication> {
+    let params = PostParams { dry_run: is_dry, field_manager: Some(FIELD_MANAGER.to_owned()) };
+    let applications: Api<SparkApplication> = cluster.api();
+    let created = applications.create(&params, &submission.application).await;
+    let created = created.map_err(|error| cluster.explain(error, "submitting the application"))?;
+    let owner = created.controller_owner_ref(&()).filter(|_| !is_dry);
+    if let Some(files) = submission.files.object(owner) {
+        let maps: Api<ConfigMap> = cluster.api();
+        if let Err(error) = maps.create(&params, &files).await {
+            // Without its files it would wait for ever.
+            let _ = applications.delete(&created.name_any(), &DeleteParams::default()).await;
+            return Err(cluster.explain(error, "sending the program's files"));
+        }
+    }
+    Ok(created)
+}
+
+/// The text to print about one application, or about all of a namespace.
+pub(crate) async fn status(
+    given: &ClusterArguments,
+    name: Option<&str>,
+    json: bool,
+) -> Result<String> {
+    let Some(name) = name else {
+        return list_of(&Cluster::find(&given.place()?).await?, json).await;
+    };
+    let cluster = named_cluster(given, name).await?;
+    let application = find(&cluster, bare(name)).await?;
+    if json {
+        return Ok(serde_json::to_string_pretty(&application)? + "\n");
+    }
+    Ok(text::one(&application, Timestamp::now()))
+}
+
+/// The text to print about all applications.
+pub(crate) async fn list(given: &ListArguments) -> Result<String> {
+    let cluster = Cluster::find(&given.cluster.place()?).await?;
+    if !given.all_namespaces {
+        return list_of(&cluster, given.json).await;
+    }
+    let all = cluster.everywhere::<SparkApplication>().list(&ListParams::default()).await;
+    let all = all.map_err(|error| cluster.explain(error, "listing applications"))?.items;
+    if given.json {
+        return Ok(serde_json::to_string_pretty(&all)? + "\n");
+    }
+    Ok(text::list(&all, Timestamp::now(), true))
+}
+
+async fn list_of(cluster: &Cluster, json: bool) -> Result<String> {
+    let all = cluster.api::<SparkApplication>().list(&ListParams::default()).await;
+    let all = all.map_err(|error| cluster.explain(error, "listing applications"))?.items;
+    if json {
+        return Ok(serde_json::to_string_pretty(&all)? + "\n");
+    }
+    Ok(text::list(&all, Timestamp::now(), false))
+}
+
+/// Prints what the driver or an executor says.
+pub(crate) async fn logs(given: &LogsArguments) -> Result<u8> {
+    let cluster = Cluster::find(&given.cluster.place()?).await?;
+    let application = find(&cluster, &given.name).await?;
+    if given.follow && given.executor.is_none() {
+        let following = follow::follow(&cluster, &given.name, Shown::Output(given.tail));
+        return Box::pin(following).await;
+    }
+    let source = match given.executor {
+        Some(executor) => executor_source(&cluster, &given.name, executor).await?,
+        None => driver_source(&application)?,
+    };
+    let extent =
+        if given.follow { Extent::ToTheEnd(given.tail) } else { Extent::SoFar(given.tail) };
+    let copied = logs::copy(&cluster, &source, extent).await;
+    match copied.map_err(|error| cluster.explain(error, "reading the output"))? {
+        Copied::Done | Copied::Unread => Ok(0),
+        Copied::Missing => bail!("the pod {} is gone, and what it said with it", source.pod),
+    }
+}
+
+fn driver_source(application: &SparkApplication) -> Result<Source> {
+    let status = application.status.clone().unwrap_or_default();
+    let Some((pod, _)) = story::driver(&status) else {
+        let state = text::state_name(status.application_state.state);
+        bail!("{} has no driver: its state is {state}; -f waits for one", application.name_any());
+    };
+    Ok(Source { pod: pod.to_owned(), container: DRIVER_CONTAINER })
+}
+
+async fn executor_source(cluster: &Cluster, name: &str, executor: u64) -> Result<Source> {
+    let pods: Api<Pod> = cluster.api();
+    let params = ListParams::default().labels(&format!("{APP_NAME}={name},{EXECUTOR_ID}"));
+    let all = pods.list(&params).await;
+    let all = all.map_err(|error| cluster.explain(error, "listing executors"))?.items;
+    let number = executor.to_string();
+    let found = all.iter().find(|pod| pod.labels().get(EXECUTOR_ID) == Some(&number));
+    if let Some(pod) = found {
+        return Ok(Source { pod: pod.name_any(), container: EXECUTOR_CONTAINER });
+    }
+    let mut there: Vec<u64> =
+        all.iter().filter_map(|pod| pod.labels().get(EXECUTOR_ID)?.parse().ok()).collect();
+    there.sort_unstable();
+    let there: Vec<String> = there.iter().map(ToString::to_string).collect();
+    match there.as_slice() {
+        [] => bail!("{name} has no executor {executor}, and no other one"),
+        there => bail!("{name} has no executor {executor}; it has {}", there.join(", ")),
+    }
+}
+
+/// Deletes applications, and with them all that is theirs.
+pub(crate) async fn kill(given: &KillArguments) -> Result<()> {
+    for name in &given.names {
+        let cluster = named_cluster(&given.cluster, name).await?;
+        let application = find(&cluster, bare(name)).await?;
+        let name = application.name_any();
+        let applications: Api<SparkApplication> = cluster.api();
+        let deleted = applications.delete(&name, &DeleteParams::default()).await;
+        deleted.map_err(|error| cluster.explain(error, &format!("deleting {name}")))?;
+        say(&format!("{name}: deleted from namespace {}", cluster.namespace));
+    }
+    Ok(())
+}
+
+/// `spark-submit` writes `NAMESPACE:NAME`.
+async fn named_cluster(given: &ClusterArguments, name: &str) -> Result<Cluster> {
+    let mut place = given.place()?;
+    if let Some((namespace, _)) = name.split_once(':') {
+        place.namespace = Some(namespace.to_owned());
+    }
+    Cluster::find(&place).await
+}
+
+fn bare(name: &str) -> &str {
+    name.split_once(':').map_or(name, |(_, name)| name)
+}
+
+/// An application, or an error that names the one that was probably meant.
+async fn find(cluster: &Cluster, name: &str) -> Result<SparkApplication> {
+    let applications: Api<SparkApplication> = cluster.api();
+    let doing = format!("asking for {name}");
+    match applications.get(name).await {
+        Ok(found) => Ok(found),
+        Err(error) if failure::is_missing(&error) => {
+            // Who may see one may perhaps not see all; then there is no hint.
+            let all = applications.list(&ListParams::default()).await.map(|all| all.items);
+            let names: Vec<String> =
+                all.unwrap_or_default().iter().map(ResourceExt::name_any).collect();
+            bail!("{}", missing(name, &cluster.namespace, &names))
+        }
+        Err(error) => Err(cluster.explain(error, &doing)),
+    }
+}
+
+fn missing(name: &str, namespace: &str, names: &[String]) -> String {
+    let near = names
+        .iter()
+        .map(|known| (strsim::jaro_winkler(name, known), known))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    let hint = match near {
+        Some((_, near)) => format!("; did you mean {near}?"),
+        None => "; `firesteel list -A` shows those of all namespaces".to_owned(),
+    };
+    format!("there is no application `{name}` in namespace {namespace}{hint}")
+}
+
+fn print(text: &str) -> Result<()> {
+    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_not_there_brings_the_nearest_one() {
+        let names = ["chapter15-0a1b2c".to_owned(), "pi".to_owned()];
+        let check = |name: &str, expected: &str| {
+            let text = missing(name, "jobs", &names);
+            assert!(
+                text.starts_with(&format!("there is no application `{name}` in namespace jobs"))
+            );
+            assert!(text.ends_with(expected), "{text}");
+        };
+        check("chapter15", "did you mean chapter15-0a1b2c?");
+        check("pj", "of all namespaces");
+        check("qqqq", "of all namespaces");
+        assert_eq!((bare("a:b"), bare("b")), ("b", "b"));
+    }
+}
