@@ -17,6 +17,9 @@ pub(crate) struct Contact {
     pub cluster: String,
     /// The application's token.
     pub token: String,
+    /// Its TLS identity, if its connections are encrypted.
+    #[serde(default)]
+    pub identity: Option<String>,
 }
 
 /// The directory. Dropping it removes it.

@@ -4,6 +4,7 @@
 mod application;
 mod arguments;
 mod cluster;
+mod executors;
 mod home;
 mod manager;
 mod manifest;
@@ -18,7 +19,7 @@ use application::Application;
 use arguments::{Command, StatusArguments};
 use cluster::{KillArguments, SubmitArguments};
 use model::launch;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -186,5 +187,11 @@ const LOG: &str = "FIRESTEEL_LOG";
 fn log(verbose: bool) {
     let default = log_level(verbose);
     let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Colours are for people, and NO_COLOR says who does not want them.
+    let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal() && !is_plain)
+        .with_writer(std::io::stderr)
+        .init();
 }

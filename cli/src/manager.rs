@@ -2,28 +2,26 @@
 //! wishes for. When it returns, nothing of the application is left: no process, no file.
 
 use crate::application::{self, Application};
+use crate::executors::{Executors, Gone};
 use crate::home::{self, Contact, Home};
 use crate::processes::{self, ending, exit_code};
 use crate::progress::Progress;
 use crate::python;
 use crate::say;
 use crate::stop::Stop;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use driver::{Access, Addresses, WithoutManager};
-use model::conf::{self, Conf};
+use model::conf;
 use model::{ApplicationId, Epoch, ExecutorId, VolumeId};
-use proto::pb;
 use proto::pb::cluster_client::ClusterClient;
-use proto::pb::executor_fact::{Ended, Running, State};
 use proto::pb::to_manager::Fact;
-use std::collections::BTreeMap;
+use proto::{Credentials, Identity, pb};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 use tokio::process::Child;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -62,15 +60,20 @@ pub(crate) async fn run(
     let base = conf.find(&conf::LOCAL_DIR)?.map(PathBuf::from);
     let home = Home::create(&id, base.as_deref())?;
     let settings = driver_settings(&application, service, &id, &home)?;
-    let token = settings.token.clone();
+    let mut template = executor_template(&settings, &home)?;
+    let credentials = Credentials::read(&settings.token, settings.identity.as_deref())?;
     let stop = Stop::listen()?;
     let (child, addresses) = processes::driver(settings, log).await?;
-    let cluster = addresses.cluster.clone();
-    home::announce(&Contact { application_id: id.clone(), cluster, token: token.clone() })?;
+    template.driver.clone_from(&addresses.cluster);
+    home::announce(&Contact {
+        application_id: id,
+        cluster: addresses.cluster.clone(),
+        token: template.token.clone(),
+        identity: template.identity.clone(),
+    })?;
     if let Service::Connect { .. } = service {
         say_address(&addresses)?;
     }
-    let mut template = executor_template(conf, &id, &token, &addresses, &home)?;
     if let Some(memory) = master.memory {
         template.memory_bytes = memory.0;
     }
@@ -78,7 +81,7 @@ pub(crate) async fn run(
     let progress =
         Progress::on_terminal(conf.get(&conf::UI_SHOW_PROGRESS)? && service == Service::Program);
     let mut manager = Manager { executors: pods, progress, stop, end: None };
-    manager.until_the_end(child, &addresses, &token).await
+    manager.until_the_end(child, &addresses, &credentials).await
 }
 
 fn say_address(addresses: &Addresses) -> Result<()> {
@@ -99,6 +102,9 @@ fn driver_settings(
         uuid::Uuid::new_v4().simple().to_string() + &uuid::Uuid::new_v4().simple().to_string();
     let mut settings = driver::Settings::new(ApplicationId(id.to_owned()), name, token);
     settings.epoch = EPOCH;
+    if conf.get(&conf::SSL_RPC)? {
+        settings.identity = Some(Identity::generate()?.secret());
+    }
     settings.conf = conf.clone();
     settings.without_manager = ORPHAN;
     settings.remove = vec![home.path().to_owned()];
@@ -123,28 +129,24 @@ fn driver_settings(
     Ok(settings)
 }
 
-fn executor_template(
-    conf: &Conf,
-    id: &str,
-    token: &str,
-    addresses: &Addresses,
-    home: &Home,
-) -> Result<executor::Settings> {
+/// What all executors are told. Where the driver is reached is not known yet.
+fn executor_template(told: &driver::Settings, home: &Home) -> Result<executor::Settings> {
     Ok(executor::Settings {
-        application: ApplicationId(id.to_owned()),
+        application: told.application.clone(),
         executor: ExecutorId(0),
-        driver: addresses.cluster.clone(),
-        token: token.to_owned(),
-        epoch: EPOCH,
+        driver: String::new(),
+        token: told.token.clone(),
+        identity: told.identity.clone(),
+        epoch: told.epoch,
         slots: 1,
-        memory_bytes: conf.get(&conf::EXECUTOR_MEMORY)?.0,
+        memory_bytes: told.conf.get(&conf::EXECUTOR_MEMORY)?.0,
         volume: executor::Mount {
             volume: VolumeId("shared".into()),
             path: home.path().join("shuffle"),
         },
         scratch: home.path().join("scratch"),
         host: "127.0.0.1".to_owned(),
-        sync: conf.get(&conf::SHUFFLE_SYNC)?,
+        sync: told.conf.get(&conf::SHUFFLE_SYNC)?,
     })
 }
 
@@ -162,10 +164,10 @@ impl Manager {
         &mut self,
         mut driver: Child,
         addresses: &Addresses,
-        token: &str,
+        credentials: &Credentials,
     ) -> Result<u8> {
         let (facts, outgoing) = mpsc::channel(16);
-        let mut wishes = match attach(addresses, token, outgoing).await {
+        let mut wishes = match attach(addresses, credentials, outgoing).await {
             Ok(wishes) => wishes,
             // A driver that has ended says more by its exit code than the connection that it refused.
             Err(error) => match tokio::time::timeout(REFUSED, driver.wait()).await {
@@ -181,7 +183,7 @@ impl Manager {
                     Some(Ok(message)) => self.on_message(message, &facts).await?,
                     Some(Err(_)) | None => break within(GRACE, &mut driver).await?,
                 },
-                Some(ended) = self.executors.watch.join_next() => self.on_executor_end(ended?, &facts).await?,
+                gone = self.executors.next_end() => self.on_executor_end(&gone?, &facts).await?,
                 (what, code) = self.stop.next() => {
                     self.end.get_or_insert((code, String::new()));
                     tell_stop(&facts, what).await;
@@ -233,7 +235,7 @@ impl Manager {
             Some(Fact::Ended(pb::ProgramEnded { exit_code, message })) => {
                 let code = u8::try_from(exit_code & 0xff).unwrap_or(1);
                 self.end.get_or_insert((code, message));
-                self.executors.ending = true;
+                self.executors.expect_the_end();
             }
             None => {}
         }
@@ -242,17 +244,11 @@ impl Manager {
 
     async fn on_executor_end(
         &mut self,
-        (id, status): (u64, ExitStatus),
+        gone: &Gone,
         facts: &mpsc::Sender<pb::FromManager>,
     ) -> Result<()> {
-        self.executors.ended(id, status);
-        self.executors.clear_after(id).await;
-        if self.executors.failures > self.executors.max_failures {
-            let message = format!(
-                "{} executors ended on their own; the last: {}",
-                self.executors.failures,
-                ending(status)
-            );
+        self.executors.ended(gone).await;
+        if let Some(message) = self.executors.too_many_ended(gone) {
             self.end.get_or_insert((TOO_MANY_EXECUTOR_FAILURES, message.clone()));
             tell_stop(facts, &message).await;
             return Ok(());
@@ -268,13 +264,12 @@ impl Manager {
 /// The stream to the driver, and from it.
 async fn attach(
     addresses: &Addresses,
-    token: &str,
+    credentials: &Credentials,
     facts: mpsc::Receiver<pb::FromManager>,
 ) -> Result<tonic::Streaming<pb::ToManager>> {
-    let endpoint =
-        tonic::transport::Endpoint::from_shared(format!("http://{}", addresses.cluster))?;
+    let endpoint = credentials.endpoint(&addresses.cluster)?;
     let channel = endpoint.connect().await.context("connecting to the driver")?;
-    let mut client = ClusterClient::with_interceptor(channel, proto::Token::new(token)?.sender())
+    let mut client = ClusterClient::with_interceptor(channel, credentials.token.sender())
         .max_decoding_message_size(proto::MESSAGE_LIMIT);
     Ok(client.attach(ReceiverStream::new(facts)).await.context("attaching")?.into_inner())
 }
@@ -295,182 +290,4 @@ async fn tell_stop(facts: &mpsc::Sender<pb::FromManager>, reason: &str) {
     let stop = pb::from_manager::Fact::Stop(pb::Stop { reason: reason.to_owned() });
     // A driver that is gone needs not be told.
     let _ = facts.send(pb::FromManager { epoch: EPOCH.0, fact: Some(stop) }).await;
-}
-
-/// The executors of the application.
-#[derive(Debug)]
-struct Executors {
-    template: executor::Settings,
-    /// What they log.
-    log: &'static str,
-    own_volumes: bool,
-    wanted: u32,
-    next: u64,
-    /// Facts of all of them, the ended ones until the driver has seen their end.
-    facts: BTreeMap<u64, State>,
-    watch: JoinSet<(u64, ExitStatus)>,
-    /// Dropping a sender ends its executor.
-    leashes: BTreeMap<u64, tokio::sync::oneshot::Sender<()>>,
-    failures: u32,
-    max_failures: u32,
-    ending: bool,
-}
-
-impl Executors {
-    fn new(
-        template: executor::Settings,
-        conf: &Conf,
-        wanted: u32,
-        log: &'static str,
-    ) -> Result<Self> {
-        let own_volumes = match conf.get(&conf::SHUFFLE_VOLUME)?.as_str() {
-            "shared" => false,
-            "own" => true,
-            other => {
-                bail!("setting {}: `{other}` is neither shared nor own", conf::SHUFFLE_VOLUME.name)
-            }
-        };
-        let max_failures =
-            conf.find(&conf::EXECUTOR_MAX_FAILURES)?.unwrap_or_else(|| (2 * wanted).max(3));
-        Ok(Self {
-            template,
-            log,
-            own_volumes,
-            wanted: 0,
-            next: 0,
-            facts: BTreeMap::new(),
-            watch: JoinSet::new(),
-            leashes: BTreeMap::new(),
-            failures: 0,
-            max_failures,
-            ending: false,
-        })
-    }
-
-    async fn grant(&mut self, wish: &pb::Wish) -> Result<()> {
-        for id in &wish.release {
-            match self.facts.get(id) {
-                Some(State::Ended(_)) => drop(self.facts.remove(id)),
-                _ => drop(self.leashes.remove(id)),
-            }
-        }
-        self.wanted = wish.executors;
-        self.template.slots = wish.cores;
-        self.fill().await
-    }
-
-    /// Starts what is missing.
-    async fn fill(&mut self) -> Result<()> {
-        while !self.ending && self.leashes.len() < self.wanted as usize {
-            let id = self.next;
-            self.next += 1;
-            let settings = self.settings(id);
-            std::fs::create_dir_all(&settings.volume.path)?;
-            std::fs::create_dir_all(&settings.scratch)?;
-            let child = processes::executor(&settings, self.log).await?;
-            let (leash, cut) = tokio::sync::oneshot::channel();
-            self.leashes.insert(id, leash);
-            self.facts.insert(id, State::Running(Running {}));
-            self.watch.spawn(watch(id, child, cut));
-        }
-        Ok(())
-    }
-
-    fn settings(&self, id: u64) -> executor::Settings {
-        let mut settings = self.template.clone();
-        settings.executor = ExecutorId(id);
-        settings.scratch = settings.scratch.join(id.to_string());
-        if let Some(volume) = self.own_volume(id) {
-            settings.volume = volume;
-        }
-        settings
-    }
-
-    /// The volume that only this executor mounts, if each has one.
-    fn own_volume(&self, id: u64) -> Option<executor::Mount> {
-        let base = self.template.volume.path.parent().unwrap_or(Path::new("/"));
-        self.own_volumes.then(|| executor::Mount {
-            volume: VolumeId(format!("executor-{id}")),
-            path: base.join(format!("shuffle-{id}")),
-        })
-    }
-
-    /// Removes what an executor that has ended leaves and nobody can use: what it spilled, and its own volume.
-    async fn clear_after(&self, id: u64) {
-        let scratch = self.template.scratch.join(id.to_string());
-        for path in self.own_volume(id).map(|volume| volume.path).into_iter().chain([scratch]) {
-            // What cannot be removed now goes with the directory of the application.
-            let _ = tokio::fs::remove_dir_all(path).await;
-        }
-    }
-
-    fn ended(&mut self, id: u64, status: ExitStatus) {
-        let expected = self.leashes.remove(&id).is_none() || self.ending;
-        if !expected {
-            self.failures += 1;
-            tracing::warn!("executor {id} ended: {}", ending(status));
-        }
-        let reason = match status.code() {
-            Some(0) => "Completed",
-            Some(_) => "Error",
-            None => "Killed",
-        };
-        self.facts.insert(
-            id,
-            State::Ended(Ended {
-                exit_code: status.code(),
-                reason: reason.to_owned(),
-                message: ending(status),
-                // A process that somebody killed did not fail by what the program did; one that ended itself did.
-                app_caused: !expected && status.code().is_some(),
-                lost_volumes: self
-                    .own_volume(id)
-                    .map(|volume| volume.volume.0)
-                    .into_iter()
-                    .collect(),
-            }),
-        );
-    }
-
-    async fn report(&self, facts: &mpsc::Sender<pb::FromManager>) {
-        let executors = self
-            .facts
-            .iter()
-            .map(|(id, state)| pb::ExecutorFact { executor: *id, state: Some(state.clone()) })
-            .collect();
-        let fact = pb::from_manager::Fact::Executors(pb::ExecutorFacts { executors });
-        // A driver that is gone needs not be told.
-        let _ = facts.send(pb::FromManager { epoch: EPOCH.0, fact: Some(fact) }).await;
-    }
-
-    /// Ends all that still run and waits for them.
-    async fn end_all(&mut self) {
-        self.ending = true;
-        let patient = tokio::time::timeout(Duration::from_secs(2), async {
-            while self.watch.join_next().await.is_some() {}
-        });
-        if patient.await.is_err() {
-            self.leashes.clear();
-            while self.watch.join_next().await.is_some() {}
-        }
-    }
-}
-
-/// Waits for the end of an executor, or ends it when its leash is cut.
-async fn watch(
-    id: u64,
-    mut child: Child,
-    cut: tokio::sync::oneshot::Receiver<()>,
-) -> (u64, ExitStatus) {
-    let ended = tokio::select! {
-        status = child.wait() => Some(status),
-        _ = cut => None,
-    };
-    let status = if let Some(status) = ended {
-        status
-    } else {
-        let _ = child.start_kill();
-        child.wait().await
-    };
-    (id, status.expect("a child that was started can be waited for"))
 }

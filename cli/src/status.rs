@@ -2,6 +2,7 @@
 
 use crate::home::{self, Contact};
 use anyhow::{Context, Result, bail};
+use proto::Credentials;
 use proto::pb::cluster_client::ClusterClient;
 use proto::pb::{ApplicationStatus, JobState, JobStatus, StageState, StatusRequest, TaskMetrics};
 use std::fmt::Write as _;
@@ -42,11 +43,9 @@ pub(crate) fn is_here(wanted: &str) -> bool {
 }
 
 async fn ask(contact: &Contact) -> Result<ApplicationStatus> {
-    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", contact.cluster))?
-        .connect()
-        .await?;
-    let token = proto::Token::new(contact.token.as_str())?;
-    let mut client = ClusterClient::with_interceptor(channel, token.sender());
+    let credentials = Credentials::read(&contact.token, contact.identity.as_deref())?;
+    let channel = credentials.endpoint(&contact.cluster)?.connect().await?;
+    let mut client = ClusterClient::with_interceptor(channel, credentials.token.sender());
     Ok(client.status(StatusRequest {}).await?.into_inner())
 }
 

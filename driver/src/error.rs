@@ -10,9 +10,17 @@ pub enum Error {
     /// A `spark.*` setting has a wrong value.
     #[error(transparent)]
     Conf(#[from] model::conf::BadSetting),
-    /// The application's token cannot be one.
+    /// The application's token or its identity cannot be one.
     #[error(transparent)]
-    Token(#[from] proto::BadToken),
+    Credentials(#[from] proto::BadCredentials),
+    /// It is to encrypt and was not told with what.
+    #[error(
+        "spark.ssl.rpc.enabled is true, but whoever started this driver gave it no TLS identity"
+    )]
+    NoIdentity,
+    /// It cannot serve TLS.
+    #[error("setting up TLS")]
+    Tls(#[source] tonic::transport::Error),
     /// It could not listen.
     #[error("listening on {address}")]
     Listen {

@@ -116,6 +116,10 @@ pub(crate) enum Report {
         attempt: Attempt,
         bytes: Bytes,
     },
+    /// It was told to end, and will when what it runs has ended.
+    Decommission {
+        reason: String,
+    },
     /// Its stream ended.
     Closed {
         reason: String,

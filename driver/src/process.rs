@@ -14,7 +14,7 @@ use engine::RunJob;
 use model::conf::{self, BadSetting, Conf};
 use proto::pb::cluster_server::ClusterServer;
 use proto::pb::executors_server::ExecutorsServer;
-use proto::{MESSAGE_LIMIT, Token};
+use proto::{Credentials, MESSAGE_LIMIT, Token};
 use scheduler::{Limits, Scheduler};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -85,7 +85,7 @@ async fn run_to_the_end(settings: Settings) -> Result<i32, Error> {
 impl Driver {
     /// Starts the event loop and the servers. The program is not started.
     pub async fn start(settings: &Settings) -> Result<Self, Error> {
-        let token = Token::new(&*settings.token)?;
+        let Credentials { token, identity } = credentials(settings)?;
         let conf = &settings.conf;
         for warning in conf.check()? {
             tracing::warn!("{warning}");
@@ -111,11 +111,13 @@ impl Driver {
         let sessions = Sessions::new(&session_conf, runners.clone()).map_err(Error::Engine)?;
         let door = Door { inbox: inbox.clone(), epoch: settings.epoch };
         let servers = vec![
-            serve::serve(cluster_listener, cluster_routes(door, &token)),
+            serve::serve(cluster_listener, cluster_routes(door, &token), identity.as_ref())?,
+            // It listens where only programs of this machine, or of this pod, reach it.
             serve::serve(
                 connect_listener,
                 connect_routes(&sessions, settings.connect_access, &token),
-            ),
+                None,
+            )?,
         ];
         Ok(Self { addresses, inbox, runners, sessions, stopped, servers })
     }
@@ -189,6 +191,15 @@ impl Driver {
 
 /// Exit code of a program that was stopped by SIGTERM.
 const STOPPED: i32 = 143;
+
+/// A driver that is to encrypt and has nothing to do it with does not start.
+fn credentials(settings: &Settings) -> Result<Credentials, Error> {
+    let credentials = Credentials::read(&settings.token, settings.identity.as_deref())?;
+    if settings.conf.get(&conf::SSL_RPC)? && credentials.identity.is_none() {
+        return Err(Error::NoIdentity);
+    }
+    Ok(credentials)
+}
 
 fn rules(settings: &Settings, wanted: Wanted, addresses: &Addresses) -> Result<Rules, BadSetting> {
     let conf = &settings.conf;

@@ -1,6 +1,7 @@
 //! The listeners: one for executors and the cluster manager, one for Spark Connect.
 
 use crate::error::Error;
+use proto::Identity;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -34,10 +35,18 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAd
     Ok((listener, taken))
 }
 
-/// Serves on a listener.
-pub(crate) fn serve(listener: TcpListener, routes: Routes) -> Serving {
+/// Serves on a listener; with an identity, only who shows it, too.
+pub(crate) fn serve(
+    listener: TcpListener,
+    routes: Routes,
+    identity: Option<&Identity>,
+) -> Result<Serving, Error> {
     let (close, mut closing) = watch::channel(false);
-    let server = Server::builder()
+    let mut server = Server::builder();
+    if let Some(identity) = identity {
+        server = server.tls_config(identity.server()).map_err(Error::Tls)?;
+    }
+    let server = server
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keepalive_interval(Some(PING_INTERVAL))
@@ -52,7 +61,7 @@ pub(crate) fn serve(listener: TcpListener, routes: Routes) -> Serving {
             tracing::error!("a server has failed: {error}");
         }
     });
-    Serving { close, task }
+    Ok(Serving { close, task })
 }
 
 impl Serving {

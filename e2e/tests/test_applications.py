@@ -41,6 +41,27 @@ def test_an_sql_file_runs_statement_by_statement(kubectl):
     assert rows == [["kind", "many", "total"], ["0", "334", "166833"], ["1", "333", "166167"], ["2", "333", "166500"]], printed
 
 
+@pytest.mark.parametrize(
+    "where, wrong, told",
+    [
+        (["spec", "driver"], {"cores": "two"}, "spec.driver.cores"),
+        (["spec"], {"mainAplicationFile": "local:///a.py"}, 'unknown field "spec.mainAplicationFile"'),
+        (["spec", "restartPolicy"], {"type": "Sometimes"}, "spec.restartPolicy.type"),
+        (["spec"], {"mainApplicationFile": None}, "mainApplicationFile"),
+    ],
+)
+def test_a_typo_is_refused_at_once_and_the_field_is_named(kubectl, where, wrong, told):
+    manifest = application("typo", "/opt/firesteel/examples/pi.py")
+    place = manifest
+    for name in where:
+        place = place.setdefault(name, {})
+    place.update(wrong)
+    with pytest.raises(LabError) as refused:
+        kubectl.create(manifest)
+    assert told in str(refused.value)
+    assert not kubectl.all("sparkapp")
+
+
 def test_a_failing_program_is_told_by_its_exit_code_and_its_last_words(kubectl):
     kubectl.create(programs(fails_py="import sys\nprint('begins')\nsys.exit('the input is wrong')\n"), application("fails", "fails.py"))
     found = until(kubectl, "fails", "FAILED")

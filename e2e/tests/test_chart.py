@@ -173,7 +173,7 @@ def test_values_of_the_pod_come_to_it(render):
     assert container["image"] == "registry.example/operator@sha256:" + "0" * 64
     assert container["imagePullPolicy"] == "Always"
     assert {"--image=registry.example/executor:7", "--concurrency=1000000", "--more"} <= set(container["args"])
-    assert {"name": "RUST_LOG", "value": "info,kube=debug"} in container["env"]
+    assert {"name": "FIRESTEEL_LOG", "value": "info,kube=debug"} in container["env"]
     assert {"name": "MORE", "value": "yes"} in container["env"]
     assert container["resources"]["limits"] == {"memory": "1Gi", "cpu": 2}
     assert pod["imagePullSecrets"] == [{"name": "pull"}]

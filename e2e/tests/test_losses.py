@@ -1,5 +1,7 @@
 """What is lost while applications run, and what becomes of them."""
 
+import re
+
 import pytest
 from applications import (
     TWICE,
@@ -51,6 +53,19 @@ def test_an_executor_deleted_in_a_query_costs_only_what_it_had_done(kubectl):
     assert LONG_ANSWER in printed
     assert found["status"]["executionAttempts"] == 1
     assert [each["name"] for each in found["status"]["failures"]] == [victim]
+
+
+def test_an_executor_that_is_told_to_end_says_so_and_finishes_what_it_runs(kubectl):
+    kubectl.create(programs(long_py=LONG), application("leaves", "long.py", executors=2))
+    kubectl.eventually("sparkapp", "leaves", lambda found: tasks_done(found) >= 2, 120)
+    victim = min(running_executors(kubectl, "leaves", 2))
+    kubectl("delete", "pod", victim, "--wait=false")
+    found, _ = completed(kubectl, "leaves", 180)
+    log = kubectl("logs", "leaves-driver")
+    assert LONG_ANSWER in log
+    number = victim.rpartition("-")[2]
+    assert re.search(rf"executor-{number} gets no new tasks, it will leave: ", log), log
+    assert "failed" not in found["status"]["progress"]["tasks"], found["status"]
 
 
 def outputs(kubectl, executors):

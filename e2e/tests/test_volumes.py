@@ -8,7 +8,20 @@ import subprocess
 
 import pyarrow.parquet
 import pytest
-from applications import TWICE, application, completed, nothing_left, once, pods, programs, running_executors, twice
+from applications import (
+    TWICE,
+    application,
+    completed,
+    condition,
+    error,
+    nothing_left,
+    once,
+    pods,
+    programs,
+    running_executors,
+    twice,
+    until,
+)
 from lab import eventually, machine
 from lab.__main__ import firesteel
 
@@ -185,3 +198,55 @@ def test_an_executor_that_takes_the_place_of_a_lost_one_takes_its_claim(kubectl)
     kubectl("delete", "sparkapp", "claims", "--wait=true", "--timeout=60s", seconds=90)
     nothing_left(kubectl)
     assert pods(kubectl, "claims") == {}
+
+
+def test_claims_that_are_to_stay_stay_and_nothing_else(kubectl):
+    kept = claimed({"firesteel.kubernetes.claims.retain": "always"})
+    kubectl.create(programs(twice_py=TWICE), application("keeps", "twice.py", executors=2, sparkConf=kept))
+    once(kubectl, "keeps", 2)
+    found = twice(kubectl, "keeps")
+    names = {claim["metadata"]["name"] for claim in kubectl.all("pvc")}
+    assert len(names) == 2
+    told = condition(found, "ShuffleRetained")["message"]
+    assert all(name in told for name in names), told
+    kubectl("delete", "sparkapp", "keeps", "--wait=true", "--timeout=60s", seconds=90)
+    kinds = "sparkapplications,pods,secrets,services,persistentvolumeclaims"
+    left = lambda: {each["metadata"]["name"] for each in kubectl.all(kinds)}
+    eventually(lambda: left() == names, 60, lambda: f"that only {names} are left of {left()}")
+    kubectl("delete", "pvc", "--selector=firesteel.dev/app-name=keeps", "--wait=false")
+    nothing_left(kubectl)
+
+
+def on_host(path):
+    """Settings by which executors shuffle in a directory of their node."""
+    prefix = "spark.kubernetes.executor.volumes.hostPath.spark-local-dir-1"
+    return {f"{prefix}.mount.path": "/shuffles", f"{prefix}.options.path": str(path), f"{prefix}.options.type": "Directory"}
+
+
+@pytest.fixture
+def host_directory(cluster, kubectl):
+    """A directory of the nodes that every user may write to, as an administrator prepares it."""
+    path = cluster.record.directory / "shared" / f"{kubectl.namespace}-host"
+    path.mkdir(parents=True)
+    path.chmod(0o777)
+    return path
+
+
+def test_executors_shuffle_in_a_directory_of_their_node_where_that_is_allowed(cluster, kubectl, host_directory):
+    enforce = "pod-security.kubernetes.io/enforce=privileged"
+    cluster.kubectl("label", "namespace", kubectl.namespace, enforce, "--overwrite")
+    kubectl.create(programs(twice_py=TWICE), application("host", "twice.py", executors=2, sparkConf=on_host(host_directory)))
+    once(kubectl, "host", 2)
+    assert len(list(host_directory.rglob("*.out"))) == 12
+    found = twice(kubectl, "host")
+    assert found["status"]["progress"]["skippedTasks"] == 12
+    assert str(host_directory) in condition(found, "ShuffleRetained")["message"]
+    kubectl("delete", "sparkapp", "host", "--wait=true", "--timeout=60s", seconds=90)
+    nothing_left(kubectl)
+    assert len(list(host_directory.rglob("*.out"))) == 12, "what is on a node stays there"
+
+
+def test_a_directory_of_the_node_is_refused_where_it_is_not_allowed_and_it_is_said(kubectl, host_directory):
+    kubectl.create(programs(twice_py=TWICE), application("host", "twice.py", sparkConf=on_host(host_directory)))
+    found = until(kubectl, "host", "FAILED")
+    assert "hostPath" in error(found), error(found)

@@ -15,6 +15,7 @@ use blocks::{Blocks, Locations, Peers, Server};
 use engine::{TaskRuntime, TaskSettings};
 use link::{Link, Signals};
 use model::ByteSize;
+use proto::Credentials;
 use shuffle::{Catalogue, Durability, Volume, WriterOptions};
 use std::sync::Arc;
 use tasks::Tasks;
@@ -67,13 +68,13 @@ async fn work(
     tasks: tokio::runtime::Handle,
     signals: Signals,
 ) -> Result<u8> {
-    let token = proto::Token::new(settings.token.as_str())?;
+    let credentials = Credentials::read(&settings.token, settings.identity.as_deref())?;
     let catalogue = Arc::new(Catalogue::new([volume.clone()]));
-    let server = Server::start(&settings.host, token.clone(), Arc::clone(&catalogue)).await?;
+    let server = Server::start(&settings.host, &credentials, Arc::clone(&catalogue)).await?;
     let locations = Arc::new(Locations::default());
     let blocks = Blocks {
         catalogue: Arc::clone(&catalogue),
-        peers: Peers::new(token.clone()),
+        peers: Peers::new(&credentials)?,
         locations: Arc::clone(&locations),
     };
     let durability = if settings.sync { Durability::Machine } else { Durability::Process };
@@ -87,6 +88,6 @@ async fn work(
     let runtime = TaskRuntime::new(task_settings, Arc::new(blocks))?;
     let (tasks, ends) = Tasks::new(Arc::new(runtime), tasks, settings.epoch);
     let link =
-        Link { settings, token, block_address: server.address.clone(), catalogue, locations };
+        Link { settings, credentials, block_address: server.address.clone(), catalogue, locations };
     link.serve(tasks, ends, signals).await
 }

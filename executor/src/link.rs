@@ -8,7 +8,7 @@ use model::{MapOutput, StageId};
 use proto::pb::executors_client::ExecutorsClient;
 use proto::pb::from_executor::Message as Said;
 use proto::pb::to_executor::Message as Told;
-use proto::{BadField, Token, VERSION, pb};
+use proto::{BadField, Credentials, VERSION, pb};
 use shuffle::Catalogue;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ const TERMINATED: u8 = 143;
 #[derive(Debug)]
 pub(crate) struct Link {
     pub settings: Settings,
-    pub token: Token,
+    pub credentials: Credentials,
     /// Where peers fetch blocks: `host:port`.
     pub block_address: String,
     pub catalogue: Arc<Catalogue>,
@@ -38,13 +38,16 @@ pub(crate) struct Link {
 }
 
 /// What the loop does next.
+#[derive(Debug, PartialEq, Eq)]
 enum Next {
     GoOn,
-    Leave(u8),
+    Leave,
 }
 
 impl Link {
     /// Serves the driver until it lets this executor go. Returns the process's exit code.
+    ///
+    /// Who is told to end by a signal asks to be let go, so that what runs here is not lost; a second signal ends it at once.
     pub(crate) async fn serve(
         self,
         mut tasks: Tasks,
@@ -58,6 +61,7 @@ impl Link {
         };
         let mut heartbeat = interval(Duration::from_secs(10));
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut terminated = false;
         loop {
             tokio::select! {
                 told = inbox.next() => match told {
@@ -68,8 +72,8 @@ impl Link {
                         if let Some(Told::Welcome(welcome)) = &message {
                             heartbeat = interval(Duration::from_millis(welcome.heartbeat_ms.max(100)));
                         }
-                        if let Next::Leave(code) = self.take(message, &mut tasks)? {
-                            return Ok(code);
+                        if self.take(message, &mut tasks)? == Next::Leave {
+                            return Ok(if terminated { TERMINATED } else { 0 });
                         }
                     }
                     Some(Err(status)) if refused(&status) => bail!("the driver refused: {}", status.message()),
@@ -84,7 +88,14 @@ impl Link {
                     let running_tasks = u32::try_from(tasks.running()).unwrap_or(u32::MAX);
                     self.say(&out, Said::Heartbeat(pb::Heartbeat { running_tasks, memory_used_bytes: 0 })).await;
                 }
-                () = signals.terminate() => return Ok(TERMINATED),
+                () = signals.terminate() => {
+                    if std::mem::replace(&mut terminated, true) {
+                        return Ok(TERMINATED);
+                    }
+                    tracing::info!("told to end: {} tasks are on their way", tasks.running());
+                    let reason = "it was told to end".to_owned();
+                    self.say(&out, Said::Decommission(pb::Decommission { reason })).await;
+                }
             }
         }
     }
@@ -122,10 +133,11 @@ impl Link {
         &self,
         outgoing: mpsc::Receiver<pb::FromExecutor>,
     ) -> Result<tonic::Streaming<pb::ToExecutor>> {
-        let endpoint =
-            tonic::transport::Endpoint::from_shared(format!("http://{}", self.settings.driver))?
-                .tcp_nodelay(true)
-                .connect_timeout(Duration::from_secs(5));
+        let endpoint = self
+            .credentials
+            .endpoint(&self.settings.driver)?
+            .tcp_nodelay(true)
+            .connect_timeout(Duration::from_secs(5));
         let deadline = Instant::now() + PATIENCE;
         let mut wait = Duration::from_millis(20);
         let channel = loop {
@@ -141,8 +153,9 @@ impl Link {
                 }
             }
         };
-        let mut client = ExecutorsClient::with_interceptor(channel, self.token.sender())
-            .max_decoding_message_size(proto::MESSAGE_LIMIT);
+        let mut client =
+            ExecutorsClient::with_interceptor(channel, self.credentials.token.sender())
+                .max_decoding_message_size(proto::MESSAGE_LIMIT);
         let stream = client.attach(ReceiverStream::new(outgoing)).await;
         Ok(stream
             .map_err(|status| anyhow::anyhow!("the driver refused: {}", status.message()))?
@@ -189,7 +202,7 @@ impl Link {
             }
             Some(Told::Leave(leave)) => {
                 tracing::info!("leaving: {}", leave.reason);
-                Ok(Next::Leave(0))
+                Ok(Next::Leave)
             }
             Some(Told::Welcome(_)) | None => Ok(Next::GoOn),
         }

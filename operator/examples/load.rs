@@ -273,7 +273,7 @@ impl Operator {
         let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
         let child = Command::new(program)
             .args(["--listen", &address, "--namespaces", NAMESPACE])
-            .env("RUST_LOG", "warn")
+            .env("FIRESTEEL_LOG", "warn")
             .spawn()
             .with_context(|| format!("starting {program}"))?;
         Ok(Self { child, address })

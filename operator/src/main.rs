@@ -44,7 +44,7 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let filter = EnvFilter::try_from_default_env()
+    let filter = EnvFilter::try_from_env("FIRESTEEL_LOG")
         .unwrap_or_else(|_| EnvFilter::new("info,kube_lease_manager=warn"));
     tracing_subscriber::fmt()
         .json()

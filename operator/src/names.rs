@@ -30,6 +30,8 @@ pub const FIELD_MANAGER: &str = "firesteel-operator";
 
 /// Key of the token in its secret.
 pub const TOKEN_KEY: &str = "token";
+/// Key of the TLS identity in the same secret.
+pub const IDENTITY_KEY: &str = "identity";
 
 /// Name of the secret that holds the token.
 pub fn token_secret(app: &str) -> String {

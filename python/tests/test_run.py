@@ -45,6 +45,25 @@ def test_a_python_file_runs_with_spark_submit_s_flags_and_its_own_arguments(tmp_
     assert done.stdout == "['--a', 'b'] 10 7\n"
 
 
+@pytest.mark.parametrize("volume", ["shared", "own"])
+def test_an_encrypted_application_gives_the_same_answer_and_its_status(tmp_path, volume):
+    file = program(
+        tmp_path,
+        """
+        import os, subprocess
+        from pyspark.sql import SparkSession
+        spark = SparkSession.builder.getOrCreate()
+        frame = spark.range(0, 100000, 1, 12).selectExpr("id % 100 as key", "id").groupBy("key").sum("id")
+        print(sum(row[1] for row in frame.collect()))
+        print(subprocess.run([os.environ["COMMAND"], "status"], capture_output=True, text=True, check=True).stdout)
+        """,
+    )
+    conf = ["--conf", "spark.ssl.rpc.enabled=true", "--conf", f"firesteel.shuffle.volume={volume}"]
+    done = run("run", "--master", "local-cluster[2,1,512]", *conf, file, env={**os.environ, "COMMAND": str(FIRESTEEL)})
+    assert done.returncode == 0, done.stderr
+    assert "4999950000" in done.stdout and "2 executors" in done.stdout, done.stdout
+
+
 def test_an_sql_file_runs_statement_by_statement(tmp_path):
     file = tmp_path / "q.sql"
     file.write_text("create temp view t as select id, id % 3 as k from range(9);\nselect k, sum(id) as s from t group by k order by k;\n")

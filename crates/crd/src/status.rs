@@ -67,11 +67,8 @@ impl SparkApplicationStatus {
     /// Writes a failure down; the oldest is forgotten when there are too many, and its message is cut to its end, where the reason is.
     pub fn record(&mut self, mut failure: Failure) {
         if failure.message.len() > MESSAGE_BYTES {
-            let mut start = failure.message.len() - MESSAGE_BYTES;
-            while !failure.message.is_char_boundary(start) {
-                start += 1;
-            }
-            failure.message.drain(..start);
+            let start = failure.message.len() - MESSAGE_BYTES;
+            failure.message.drain(..failure.message.ceil_char_boundary(start));
         }
         self.failures.push_back(failure);
         while self.failures.len() > FAILURES_KEPT {
@@ -182,6 +179,11 @@ pub enum State {
 }
 
 impl State {
+    /// Whether there should be a driver.
+    pub fn is_live(self) -> bool {
+        matches!(self, Self::Submitted | Self::Running | Self::Unknown)
+    }
+
     /// Whether the application does nothing any more.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Failed)

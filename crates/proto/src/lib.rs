@@ -1,10 +1,14 @@
 //! Our wire format: the generated code, its conversions to and from `model`, and what every connection carries: the application's
-//! token and the version of its sender.
+//! credentials and the version of its sender.
 
 mod convert;
+mod credentials;
+mod identity;
 mod token;
 
 pub use convert::{BadField, shuffle_bytes, shuffle_id};
+pub use credentials::{BadCredentials, Credentials};
+pub use identity::{BadIdentity, Identity};
 pub use token::{BadToken, Token};
 
 /// The messages and services, as generated from `proto/firesteel/v1`.

@@ -60,6 +60,8 @@ struct Executor {
     work: Work,
     tasks: Tasks,
     heard: Instant,
+    /// It waits for being let go when it is idle.
+    waits_to_leave: bool,
     going: Option<Going>,
 }
 
@@ -117,6 +119,7 @@ impl Executors {
             work: Work::default(),
             tasks: Tasks::default(),
             heard: now,
+            waits_to_leave: false,
             going: None,
         };
         self.live.insert(*executor, entry);
@@ -281,6 +284,25 @@ impl Executors {
     pub(crate) fn tell(&self, id: ExecutorId, told: ToExecutor) {
         if let Some(executor) = self.live.get(&id) {
             let _ = executor.outbox.try_send(told);
+        }
+    }
+
+    /// It is told to leave once it runs nothing.
+    pub(crate) fn let_go_when_idle(&mut self, id: ExecutorId) {
+        if let Some(executor) = self.live.get_mut(&id) {
+            executor.waits_to_leave = true;
+        }
+    }
+
+    /// Tells those to leave that wait for it and run nothing.
+    pub(crate) fn let_go_the_idle(&mut self) {
+        for executor in self.live.values_mut() {
+            if executor.waits_to_leave && executor.tasks.running.is_empty() {
+                let reason = "it was told to end, and is idle".to_owned();
+                // If there is no room, the next turn tries again.
+                executor.waits_to_leave =
+                    executor.outbox.try_send(ToExecutor::Leave { reason }).is_err();
+            }
         }
     }
 

@@ -191,6 +191,10 @@ impl Core {
                 }
                 self.shown.touch();
             }
+            Report::Decommission { reason } => {
+                self.retire(now, executor, &reason);
+                self.executors.let_go_when_idle(executor);
+            }
             Report::Closed { reason } => {
                 let wait = if self.manager.is_attached() { REASON_WAIT } else { Duration::ZERO };
                 self.executors.stream_ended(executor, now + wait, reason);
@@ -377,6 +381,7 @@ impl Core {
             let reason = "it does not read its stream".to_owned();
             self.lose(now, executor, false, reason);
         }
+        self.executors.let_go_the_idle();
         if let Some(reason) = self.manager.overdue(now) {
             self.want_end(reason);
         }

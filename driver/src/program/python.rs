@@ -35,7 +35,8 @@ impl Python {
         command.env("PYSPARK_PYTHON", &program.python);
         command.env("PYSPARK_DRIVER_PYTHON", &program.python);
         // They hold more than the program is to know.
-        for variable in [launch::SETTINGS_VARIABLE, launch::TOKEN_VARIABLE] {
+        let hidden = [launch::SETTINGS_VARIABLE, launch::TOKEN_VARIABLE, launch::IDENTITY_VARIABLE];
+        for variable in hidden {
             command.env_remove(variable);
         }
         match token {

@@ -94,6 +94,9 @@ fn report(door: &Door, said: pb::FromExecutor) -> Result<Report, Status> {
     match said.message.ok_or(BadField("FromExecutor.message"))? {
         pb::from_executor::Message::Register(_) => Err(BadField("register").into()),
         pb::from_executor::Message::Heartbeat(_) => Ok(Report::Heartbeat),
+        pb::from_executor::Message::Decommission(pb::Decommission { reason }) => {
+            Ok(Report::Decommission { reason })
+        }
         pb::from_executor::Message::Part(pb::RowsPart { attempt, bytes }) => {
             let attempt = attempt.ok_or(BadField("RowsPart.attempt"))?.into();
             Ok(Report::Part { attempt, bytes })

@@ -4,8 +4,9 @@ mod manager;
 mod program;
 mod rig;
 
-use model::{ExecutorId, TaskFailure};
-use proto::pb;
+use driver::{Driver, Settings};
+use model::{ApplicationId, ExecutorId, TaskFailure};
+use proto::{Identity, pb};
 use rig::{Executor, Rig, fetch_failed, map_and_result, result_only, rows, values};
 use tonic::Code;
 
@@ -121,6 +122,33 @@ async fn an_executor_that_falls_silent_is_lost() {
     let attempt = second.launched(1).await[0];
     second.yielded(attempt, &rows(7)).await;
     assert_eq!(values(&job.await.unwrap().unwrap()), [7]);
+}
+
+#[tokio::test]
+async fn an_encrypted_driver_hears_only_who_shows_its_identity_and_the_token() {
+    let identity = Identity::generate().unwrap();
+    let text = identity.secret();
+    let rig = Rig::start_with(&[("spark.ssl.rpc.enabled", "true")], |settings| {
+        settings.identity = Some(text);
+    })
+    .await;
+    assert!(rig.is_heard().await);
+    assert!(!rig.with_token("wrong").is_heard().await);
+    assert!(!rig.with_identity(None).is_heard().await);
+    assert!(!rig.with_identity(Some(Identity::generate().unwrap())).is_heard().await);
+    let mut executor = rig.executor(0, 1).await;
+    let job = rig.run(result_only(1));
+    let attempt = executor.launched(1).await[0];
+    executor.yielded(attempt, &rows(7)).await;
+    assert_eq!(values(&job.await.unwrap().unwrap()), [7]);
+}
+
+#[tokio::test]
+async fn a_driver_that_is_to_encrypt_without_an_identity_does_not_start() {
+    let mut settings = Settings::new(ApplicationId("app-1".into()), "test", "s3cret");
+    settings.conf.set("spark.ssl.rpc.enabled", "true");
+    let error = Driver::start(&settings).await.unwrap_err().to_string();
+    assert!(error.contains("spark.ssl.rpc.enabled"), "{error}");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use driver::WithoutManager;
 use proto::pb;
 use proto::pb::cluster_client::ClusterClient;
 use proto::pb::executor_fact::{Ended, Leaving, Running, State};
+use proto::pb::from_executor::Message as Said;
 use proto::pb::to_manager::Fact;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -248,4 +249,28 @@ async fn an_executor_that_will_leave_gets_no_new_tasks() {
     rig.end(0).await;
     // All that they hear after that is the end.
     assert!(leaving.left_without_work().await && late.left_without_work().await);
+}
+
+#[tokio::test]
+async fn an_executor_that_is_told_to_end_is_let_go_when_it_is_idle() {
+    let rig = Rig::start(&[]).await;
+    let mut ending = rig.executor(0, 2).await;
+    let job = rig.run(result_only(4));
+    let first = ending.launched(2).await;
+    let reason = "it was told to end".to_owned();
+    ending.say(Said::Decommission(pb::Decommission { reason })).await;
+    ending.yielded(first[0], &rows(1)).await;
+    // What it still runs is awaited; what is left goes elsewhere.
+    let mut staying = rig.executor(1, 1).await;
+    for value in 3..5 {
+        let attempt = staying.launched(1).await[0];
+        staying.yielded(attempt, &rows(value)).await;
+    }
+    ending.yielded(first[1], &rows(2)).await;
+    assert!(ending.left_without_work().await);
+    assert_eq!(values(&job.await.unwrap().unwrap()), [1, 2, 3, 4]);
+    // One that runs nothing is let go at once.
+    let mut idle = rig.executor(2, 1).await;
+    idle.say(Said::Decommission(pb::Decommission { reason: String::new() })).await;
+    assert!(idle.left_without_work().await);
 }

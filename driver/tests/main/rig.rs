@@ -17,7 +17,7 @@ use proto::pb::executors_client::ExecutorsClient;
 use proto::pb::from_executor::Message as Said;
 use proto::pb::task_end::Outcome;
 use proto::pb::to_executor::Message as Told;
-use proto::{Token, VERSION, pb};
+use proto::{Credentials, Identity, Token, VERSION, pb};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -36,7 +36,7 @@ pub(crate) const VOLUME: &str = "v";
 pub(crate) struct Rig {
     pub(crate) driver: Arc<Driver>,
     pub(crate) epoch: u64,
-    token: Token,
+    credentials: Credentials,
 }
 
 impl Rig {
@@ -53,23 +53,41 @@ impl Rig {
         settings.conf = conf.iter().copied().collect();
         change(&mut settings);
         let driver = Arc::new(Driver::start(&settings).await.expect("the driver starts"));
-        Self { driver, epoch: EPOCH, token: Token::new("s3cret").expect("a token") }
+        let credentials = Credentials::read(&settings.token, settings.identity.as_deref());
+        Self { driver, epoch: EPOCH, credentials: credentials.expect("credentials") }
     }
 
     /// The same driver, met with another token.
     pub(crate) fn with_token(&self, token: &str) -> Self {
         let token = Token::new(token).expect("a token");
-        Self { driver: Arc::clone(&self.driver), epoch: self.epoch, token }
+        let credentials = Credentials { token, ..self.credentials.clone() };
+        Self { driver: Arc::clone(&self.driver), epoch: self.epoch, credentials }
+    }
+
+    /// The same driver, met with another TLS identity, or with none.
+    pub(crate) fn with_identity(&self, identity: Option<Identity>) -> Self {
+        let credentials = Credentials { identity, ..self.credentials.clone() };
+        Self { driver: Arc::clone(&self.driver), epoch: self.epoch, credentials }
     }
 
     pub(crate) async fn channel(&self) -> Channel {
-        let address = format!("http://{}", self.driver.addresses().cluster);
-        let endpoint = Endpoint::from_shared(address).expect("an address");
-        endpoint.connect().await.expect("the driver listens")
+        self.try_channel().await.expect("the driver listens")
+    }
+
+    pub(crate) async fn try_channel(&self) -> Result<Channel, tonic::transport::Error> {
+        let endpoint = self.credentials.endpoint(&self.driver.addresses().cluster)?;
+        endpoint.connect().await
+    }
+
+    /// Whether the driver answers.
+    pub(crate) async fn is_heard(&self) -> bool {
+        let Ok(channel) = self.try_channel().await else { return false };
+        let mut client = ClusterClient::with_interceptor(channel, self.token().sender());
+        timeout(DEADLINE, client.status(pb::StatusRequest {})).await.expect("an answer").is_ok()
     }
 
     pub(crate) fn token(&self) -> &Token {
-        &self.token
+        &self.credentials.token
     }
 
     pub(crate) fn register(&self, executor: u64, slots: u32) -> pb::FromExecutor {
@@ -92,7 +110,7 @@ impl Rig {
         let (to, outgoing) = mpsc::channel(1024);
         to.send(register).await.expect("there is room");
         let mut client =
-            ExecutorsClient::with_interceptor(self.channel().await, self.token.sender());
+            ExecutorsClient::with_interceptor(self.channel().await, self.token().sender());
         let attached = timeout(DEADLINE, client.attach(ReceiverStream::new(outgoing))).await;
         let from = attached.expect("the driver answers")?.into_inner();
         Ok(Executor { to, from, epoch: self.epoch })
@@ -129,7 +147,8 @@ impl Rig {
     }
 
     pub(crate) async fn status(&self) -> pb::ApplicationStatus {
-        let mut client = ClusterClient::with_interceptor(self.channel().await, self.token.sender());
+        let mut client =
+            ClusterClient::with_interceptor(self.channel().await, self.token().sender());
         client.status(pb::StatusRequest {}).await.expect("the driver answers").into_inner()
     }
 

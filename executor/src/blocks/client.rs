@@ -1,7 +1,8 @@
 //! Fetches blocks from peers. Connections are kept and used again; how many bytes may be on their way is bounded.
 
+use super::connection::{Connection, Dialler};
 use bytes::Bytes;
-use proto::Token;
+use proto::{BadIdentity, Credentials, Token};
 use shuffle::wire::{BlockAnswer, BlockRequest, frame_length};
 use shuffle::{BlockSum, OutputAttempt};
 use std::collections::HashMap;
@@ -9,7 +10,6 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 /// Bytes on their way at once, in units of `UNIT`; a larger block takes all.
@@ -24,7 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Peers {
     token: Token,
-    idle: Mutex<HashMap<String, Vec<TcpStream>>>,
+    dialler: Dialler,
+    idle: Mutex<HashMap<String, Vec<Connection>>>,
     in_flight: Arc<Semaphore>,
 }
 
@@ -56,12 +57,13 @@ pub(crate) enum Fetched {
 }
 
 impl Peers {
-    pub(crate) fn new(token: Token) -> Self {
-        Self {
-            token,
+    pub(crate) fn new(credentials: &Credentials) -> Result<Self, BadIdentity> {
+        Ok(Self {
+            token: credentials.token.clone(),
+            dialler: Dialler::new(credentials.identity.as_ref())?,
             idle: Mutex::default(),
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT_UNITS as usize)),
-        }
+        })
     }
 
     /// Fetches a block from the peer at `address`. An error means that the peer could not be reached.
@@ -75,15 +77,14 @@ impl Peers {
         {
             return Ok(fetched);
         }
-        let stream = within(TcpStream::connect(address)).await?;
-        stream.set_nodelay(true)?;
+        let stream = within(self.dialler.connect(address)).await?;
         self.ask(address, stream, wanted).await
     }
 
     async fn ask(
         &self,
         address: &str,
-        mut stream: TcpStream,
+        mut stream: Connection,
         wanted: &Remote,
     ) -> io::Result<Fetched> {
         let Remote { output, volume, reader, bytes } = wanted;
@@ -94,6 +95,7 @@ impl Peers {
             reader: *reader,
         };
         within(stream.write_all(&request.encode().map_err(io::Error::other)?)).await?;
+        within(stream.flush()).await?;
         let fetched = match within(head(&mut stream)).await? {
             BlockAnswer::Found(sum) if sum.bytes == *bytes => {
                 let block = body(&mut stream, sum.bytes).await?;
@@ -123,11 +125,11 @@ impl Peers {
         Ok(fetched)
     }
 
-    fn take(&self, address: &str) -> Option<TcpStream> {
+    fn take(&self, address: &str) -> Option<Connection> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).get_mut(address)?.pop()
     }
 
-    fn keep(&self, address: &str, stream: TcpStream) {
+    fn keep(&self, address: &str, stream: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = idle.entry(address.to_owned()).or_default();
         if kept.len() < KEPT {
@@ -140,7 +142,7 @@ fn damaged(message: String) -> Fetched {
     Fetched::Refused { problem: model::BlockProblem::Damaged, message }
 }
 
-async fn head(stream: &mut TcpStream) -> io::Result<BlockAnswer> {
+async fn head(stream: &mut Connection) -> io::Result<BlockAnswer> {
     let mut length = [0; 4];
     stream.read_exact(&mut length).await?;
     let bad = |error| io::Error::new(io::ErrorKind::InvalidData, error);
@@ -150,7 +152,7 @@ async fn head(stream: &mut TcpStream) -> io::Result<BlockAnswer> {
 }
 
 /// The bytes of a block. Room is made as they come, so that a wrong length costs nothing.
-async fn body(stream: &mut TcpStream, length: u64) -> io::Result<Vec<u8>> {
+async fn body(stream: &mut Connection, length: u64) -> io::Result<Vec<u8>> {
     let mut block = Vec::with_capacity(usize::try_from(length.min(8 << 20)).unwrap_or_default());
     let mut part = stream.take(length);
     while (block.len() as u64) < length {

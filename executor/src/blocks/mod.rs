@@ -1,6 +1,7 @@
 //! Blocks of map outputs: served to peers, and fetched from wherever they lie.
 
 mod client;
+mod connection;
 mod server;
 mod source;
 #[cfg(test)]

@@ -1,16 +1,18 @@
-//! Serves the blocks of this executor's volumes to its peers, over plain TCP: a frame asks, a frame and the block's bytes answer.
+//! Serves the blocks of this executor's volumes to its peers: a frame asks, a frame and the block's bytes answer.
 //!
 //! Who does not bring the application's token gets one refusal and is disconnected. Requests, connections and the time that a peer
 //! may take are bounded.
 
-use proto::Token;
+use super::connection::{Acceptor, Connection};
+use anyhow::Context;
+use proto::{Credentials, Token};
 use shuffle::wire::{BlockAnswer, BlockRequest, frame_length};
 use shuffle::{BlockSum, Catalogue, MapOutputReader, ReadError};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -33,18 +35,26 @@ impl Server {
     /// Listens on a free port of `host`.
     pub(crate) async fn start(
         host: &str,
-        token: Token,
+        credentials: &Credentials,
         catalogue: Arc<Catalogue>,
-    ) -> io::Result<Self> {
-        let listener = TcpListener::bind((host, 0)).await?;
+    ) -> anyhow::Result<Self> {
+        let acceptor = Acceptor::new(credentials.identity.as_ref())?;
+        let listener = TcpListener::bind((host, 0))
+            .await
+            .with_context(|| format!("listening on {host} for peers"))?;
         let address = listener.local_addr()?.to_string();
         let mut serving = JoinSet::new();
-        serving.spawn(accept(listener, token, catalogue));
+        serving.spawn(accept(listener, acceptor, credentials.token.clone(), catalogue));
         Ok(Self { address, _serving: serving })
     }
 }
 
-async fn accept(listener: TcpListener, token: Token, catalogue: Arc<Catalogue>) {
+async fn accept(
+    listener: TcpListener,
+    acceptor: Acceptor,
+    token: Token,
+    catalogue: Arc<Catalogue>,
+) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
@@ -53,9 +63,14 @@ async fn accept(listener: TcpListener, token: Token, catalogue: Arc<Catalogue>) 
         while connections.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let (token, catalogue) = (token.clone(), Arc::clone(&catalogue));
+                let (acceptor, token) = (acceptor.clone(), token.clone());
+                let catalogue = Arc::clone(&catalogue);
                 connections.spawn(async move {
-                    if let Err(error) = serve(stream, &token, &catalogue).await {
+                    let served = async {
+                        let stream = within(acceptor.accept(stream)).await?;
+                        serve(stream, &token, &catalogue).await
+                    };
+                    if let Err(error) = served.await {
                         tracing::debug!("peer {peer}: {error}");
                     }
                     drop(permit);
@@ -70,19 +85,24 @@ async fn accept(listener: TcpListener, token: Token, catalogue: Arc<Catalogue>) 
     }
 }
 
-async fn serve(mut stream: TcpStream, token: &Token, catalogue: &Arc<Catalogue>) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+async fn serve(
+    mut stream: Connection,
+    token: &Token,
+    catalogue: &Arc<Catalogue>,
+) -> io::Result<()> {
     while let Some(request) = within(next_request(&mut stream)).await? {
         if !std::str::from_utf8(&request.token).is_ok_and(|given| token.matches(given)) {
-            return stream.write_all(&BlockAnswer::Denied.encode()).await;
+            within(stream.write_all(&BlockAnswer::Denied.encode())).await?;
+            return within(stream.flush()).await;
         }
         answer(&mut stream, request, catalogue).await?;
+        within(stream.flush()).await?;
     }
     Ok(())
 }
 
 /// The next request; `None` if the peer has gone.
-async fn next_request(stream: &mut TcpStream) -> io::Result<Option<BlockRequest>> {
+async fn next_request(stream: &mut Connection) -> io::Result<Option<BlockRequest>> {
     let mut length = [0; 4];
     match stream.read_exact(&mut length).await {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
@@ -95,7 +115,7 @@ async fn next_request(stream: &mut TcpStream) -> io::Result<Option<BlockRequest>
 }
 
 async fn answer(
-    stream: &mut TcpStream,
+    stream: &mut Connection,
     request: BlockRequest,
     catalogue: &Arc<Catalogue>,
 ) -> io::Result<()> {
@@ -123,7 +143,7 @@ async fn answer(
 
 /// Sends a block piece by piece. Once its length is promised, an error can only end the connection.
 async fn send(
-    stream: &mut TcpStream,
+    stream: &mut Connection,
     output: Arc<MapOutputReader>,
     reader: u32,
     sum: BlockSum,

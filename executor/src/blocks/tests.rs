@@ -7,7 +7,7 @@ use model::{
     ApplicationId, Attempt, BlockProblem, Epoch, Fingerprint, MapOutput, MapOutputId, ShuffleId,
     StageId, TaskFailure, TaskId, Unreadable, VolumeId,
 };
-use proto::Token;
+use proto::{Credentials, Identity, Token};
 use shuffle::{Catalogue, MapOutputWriter, OutputAttempt, Summary, Volume, WriterOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,8 +22,12 @@ struct World {
     server: Server,
 }
 
-/// An executor that serves one output: an empty block, a small one, a large one.
 async fn world() -> World {
+    world_of(&plain("right")).await
+}
+
+/// An executor that serves one output: an empty block, a small one, a large one.
+async fn world_of(credentials: &Credentials) -> World {
     let directory = tempfile::tempdir().unwrap();
     let volume =
         Volume::create(directory.path(), VolumeId("v".into()), ApplicationId("a".into())).unwrap();
@@ -35,7 +39,7 @@ async fn world() -> World {
     writer.append(2, vec![42; LARGE]).unwrap();
     let output = writer.commit(Summary::default()).unwrap().into_output();
     let catalogue = Arc::new(Catalogue::new([volume]));
-    let server = Server::start("127.0.0.1", token("right"), catalogue).await.unwrap();
+    let server = Server::start("127.0.0.1", credentials, catalogue).await.unwrap();
     World { directory, output: Arc::new(output), server }
 }
 
@@ -83,8 +87,9 @@ async fn found(blocks: &Blocks, outputs: &[Arc<MapOutput>]) -> Vec<(u32, BlockPr
     all
 }
 
-fn token(text: &str) -> Token {
-    Token::new(text).unwrap()
+/// Who has this token and shows no certificate.
+fn plain(token: &str) -> Credentials {
+    Credentials { token: Token::new(token).unwrap(), identity: None }
 }
 
 impl World {
@@ -94,7 +99,7 @@ impl World {
         locations.set(VolumeId("v".into()), vec![self.server.address.clone()]);
         Blocks {
             catalogue: Arc::new(Catalogue::new([])),
-            peers: Peers::new(token("right")),
+            peers: Peers::new(&plain("right")).unwrap(),
             locations: Arc::new(locations),
         }
     }
@@ -142,9 +147,39 @@ async fn blocks_arrive_as_they_were_written_in_the_order_asked_for() {
 #[tokio::test]
 async fn who_has_another_token_gets_nothing() {
     let world = world().await;
-    let peers = Peers::new(token("wrong"));
+    let peers = Peers::new(&plain("wrong")).unwrap();
     let refused = peers.fetch(&world.server.address, &world.remote(1)).await.unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied);
+}
+
+#[tokio::test]
+async fn with_an_identity_blocks_travel_encrypted_and_only_to_who_shows_it() {
+    let ours = Identity::generate().unwrap();
+    let with = |token, identity| Credentials { identity, ..plain(token) };
+    let world = world_of(&with("right", Some(ours.clone()))).await;
+    let fetch = async |credentials: &Credentials| {
+        let peers = Peers::new(credentials).unwrap();
+        let wanted = [world.remote(2), world.remote(0), world.remote(2)];
+        let mut lengths = Vec::new();
+        for wanted in &wanted {
+            match peers.fetch(&world.server.address, wanted).await? {
+                Fetched::Block(block) => lengths.push(block.len()),
+                Fetched::Refused { message, .. } => panic!("{message}"),
+            }
+        }
+        std::io::Result::Ok(lengths)
+    };
+    let right = fetch(&with("right", Some(ours.clone()))).await;
+    assert_eq!(right.unwrap(), [LARGE, 0, LARGE]);
+    let refused = fetch(&with("wrong", Some(ours))).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied);
+    let foreign = with("right", Some(Identity::generate().unwrap()));
+    assert!(fetch(&foreign).await.is_err());
+    // Neither side falls back to plain text.
+    assert!(fetch(&plain("right")).await.is_err());
+    let open = world_of(&plain("right")).await;
+    let peers = Peers::new(&foreign).unwrap();
+    assert!(peers.fetch(&open.server.address, &open.remote(1)).await.is_err());
 }
 
 #[tokio::test]
@@ -163,7 +198,7 @@ async fn an_output_of_another_attempt_is_missing() {
     let world = world().await;
     let mut other = world.remote(1);
     other.output.attempt.number = 1;
-    let peers = Peers::new(token("right"));
+    let peers = Peers::new(&plain("right")).unwrap();
     match peers.fetch(&world.server.address, &other).await.unwrap() {
         Fetched::Refused { problem, .. } => assert_eq!(problem, BlockProblem::Missing),
         Fetched::Block(_) => panic!("the bytes of another attempt were served"),
@@ -199,7 +234,7 @@ async fn all_that_is_wrong_with_a_volume_mounted_here_is_found_also_in_blocks_of
     std::fs::remove_file(&files[3]).unwrap();
     let blocks = Blocks {
         catalogue: Arc::new(Catalogue::new([volume])),
-        peers: Peers::new(token("right")),
+        peers: Peers::new(&plain("right")).unwrap(),
         locations: Arc::default(),
     };
     let expected =
@@ -212,7 +247,7 @@ async fn all_that_a_peer_cannot_give_is_found() {
     let directory = tempfile::tempdir().unwrap();
     let (volume, outputs, files) = four_outputs(directory.path());
     let catalogue = Arc::new(Catalogue::new([volume]));
-    let server = Server::start("127.0.0.1", token("right"), catalogue).await.unwrap();
+    let server = Server::start("127.0.0.1", &plain("right"), catalogue).await.unwrap();
     damage(&files[1], 50_000);
     damage(&files[2], 150_000);
     std::fs::remove_file(&files[3]).unwrap();
@@ -220,7 +255,7 @@ async fn all_that_a_peer_cannot_give_is_found() {
     locations.set(VolumeId("v".into()), vec![server.address.clone()]);
     let blocks = Blocks {
         catalogue: Arc::default(),
-        peers: Peers::new(token("right")),
+        peers: Peers::new(&plain("right")).unwrap(),
         locations: Arc::new(locations),
     };
     // The block of output 2 that is damaged is another reader's.
@@ -238,7 +273,7 @@ async fn a_volume_out_of_reach_is_out_of_reach_with_all_that_is_on_it() {
     locations.set(VolumeId("v".into()), vec![silent.local_addr().unwrap().to_string()]);
     let blocks = Blocks {
         catalogue: Arc::default(),
-        peers: Peers::new(token("right")),
+        peers: Peers::new(&plain("right")).unwrap(),
         locations: Arc::new(locations),
     };
     let wanted = |output: &Arc<MapOutput>| Wanted { output: Arc::clone(output), reader: 1 };

@@ -12,7 +12,7 @@ pub use run::run;
 pub use volumes::{driver_claims, executor_claims, lost_volume, remaining};
 
 use crate::names;
-use crate::plan::Application;
+use crate::plan::{Application, Secrets};
 use crate::settings::Settings;
 use crate::submission::SubmissionId;
 use crd::{FieldPath, Problem, Validated};
@@ -73,11 +73,13 @@ pub fn problems(app: &Application, valid: &Validated, settings: &Settings) -> Ve
     found
 }
 
-/// The secret that holds the application's token.
-pub fn token_secret(app: &Application, token: &str) -> Secret {
+/// The secret that holds what only the application's processes know. It has an identity even where nothing is encrypted: it cannot be
+/// changed, and the next specification may ask for encryption.
+pub fn token_secret(app: &Application, secrets: Secrets) -> Secret {
+    let data = [(names::TOKEN_KEY, secrets.token), (names::IDENTITY_KEY, secrets.identity)];
     Secret {
         metadata: child_metadata(app, names::token_secret(&app.name)),
-        string_data: Some(BTreeMap::from([(names::TOKEN_KEY.to_owned(), token.to_owned())])),
+        string_data: Some(data.map(|(key, text)| (key.to_owned(), text)).into()),
         type_: Some("Opaque".to_owned()),
         immutable: Some(true),
         ..Secret::default()

@@ -9,8 +9,8 @@ use crd::Language;
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector, SecretKeySelector};
 use model::conf::{self};
 use model::launch::{
-    Access, DriverSettings, ExecutorSettings, Mount, Program, SETTINGS_VARIABLE, TOKEN_VARIABLE,
-    WithoutManager,
+    Access, DriverSettings, ExecutorSettings, IDENTITY_VARIABLE, Mount, Program, SETTINGS_VARIABLE,
+    TOKEN_VARIABLE, WithoutManager,
 };
 use model::{ApplicationId, ExecutorId};
 use serde_json::Value;
@@ -70,6 +70,7 @@ pub fn executor_settings(making: &Making<'_>, executor: &NewExecutor<'_>) -> Exe
         executor: ExecutorId(executor.id),
         driver: names::dialled(executor.driver, settings.driver_port),
         token: String::new(),
+        identity: None,
         epoch: submission.epoch,
         slots: valid.executor.cpu.slots,
         memory_bytes: valid.executor.memory.program.0,
@@ -82,23 +83,32 @@ pub fn executor_settings(making: &Making<'_>, executor: &NewExecutor<'_>) -> Exe
 
 /// The environment of the driver's container, in the order in which variables may refer to earlier ones.
 pub(super) fn driver_environment(making: &Making<'_>) -> Vec<EnvVar> {
-    vec![token(making), address(), variable(SETTINGS_VARIABLE, driver_variable(making))]
+    let mut all = secrets(making);
+    all.extend([address(), variable(SETTINGS_VARIABLE, driver_variable(making))]);
+    all
 }
 
 /// The same of an executor's.
 pub(super) fn executor_environment(making: &Making<'_>, executor: &NewExecutor<'_>) -> Vec<EnvVar> {
     let told = serde_json::to_string(&executor_settings(making, executor));
-    let told = with_references(
-        &told.expect("settings are JSON"),
-        &[("token", TOKEN_VARIABLE), ("host", ADDRESS_VARIABLE)],
-    );
-    vec![token(making), address(), variable(SETTINGS_VARIABLE, told)]
+    let mut references = secret_references(making).to_vec();
+    references.push(("host", ADDRESS_VARIABLE));
+    let told = with_references(&told.expect("settings are JSON"), &references);
+    let mut all = secrets(making);
+    all.extend([address(), variable(SETTINGS_VARIABLE, told)]);
+    all
 }
 
 /// The driver's settings as its environment has them.
 pub(super) fn driver_variable(making: &Making<'_>) -> String {
     let told = serde_json::to_string(&driver_settings(making)).expect("settings are JSON");
-    with_references(&told, &[("token", TOKEN_VARIABLE)])
+    with_references(&told, secret_references(making))
+}
+
+/// Fields of the settings that are secrets, and the variables that have them.
+fn secret_references(making: &Making<'_>) -> &'static [(&'static str, &'static str)] {
+    const ALL: &[(&str, &str)] = &[("token", TOKEN_VARIABLE), ("identity", IDENTITY_VARIABLE)];
+    if making.app.is_encrypted() { ALL } else { &ALL[..1] }
 }
 
 /// The settings with the fields replaced by references to variables. A dollar sign of the user's own is doubled, so that Kubernetes takes
@@ -113,20 +123,18 @@ fn with_references(settings: &str, references: &[(&str, &str)]) -> String {
     value.to_string()
 }
 
-fn token(making: &Making<'_>) -> EnvVar {
-    let selector = SecretKeySelector {
-        name: names::token_secret(&making.app.name),
-        key: names::TOKEN_KEY.to_owned(),
-        optional: None,
+/// The variables that come from the application's secret; its keys are named as the fields.
+fn secrets(making: &Making<'_>) -> Vec<EnvVar> {
+    let variable = |(key, variable): &(&str, &str)| {
+        let selector = SecretKeySelector {
+            name: names::token_secret(&making.app.name),
+            key: (*key).to_owned(),
+            optional: None,
+        };
+        let source = EnvVarSource { secret_key_ref: Some(selector), ..EnvVarSource::default() };
+        EnvVar { name: (*variable).to_owned(), value: None, value_from: Some(source) }
     };
-    EnvVar {
-        name: TOKEN_VARIABLE.to_owned(),
-        value: None,
-        value_from: Some(EnvVarSource {
-            secret_key_ref: Some(selector),
-            ..EnvVarSource::default()
-        }),
-    }
+    secret_references(making).iter().map(variable).collect()
 }
 
 fn address() -> EnvVar {

@@ -123,6 +123,22 @@ fn a_driver_of_the_least_manifest_is_this() {
 }
 
 #[test]
+fn where_connections_are_encrypted_both_are_told_with_what() {
+    let manifest = json!({ "sparkConf": { "spark.ssl.rpc.enabled": "true" } });
+    for pod in [driver(manifest.clone()), executor(manifest)] {
+        let variables = serde_json::to_value(&spark(&pod).env).unwrap();
+        let mut variables = variables.as_array().unwrap().iter();
+        let identity = variables.find(|one| one["name"] == "FIRESTEEL_IDENTITY").unwrap();
+        let expected = json!({ "secretKeyRef": { "name": "pi-token", "key": "identity" } });
+        assert_eq!(identity["valueFrom"], expected);
+        // Kubernetes puts it only into variables that come after it.
+        assert!(variables.any(|one| one["name"] == "FIRESTEEL_SETTINGS"));
+        assert_eq!(told(&pod)["identity"], "$(FIRESTEEL_IDENTITY)");
+    }
+    assert_eq!(told(&driver(json!({})))["identity"], Value::Null);
+}
+
+#[test]
 fn driver_and_executor_are_told_what_they_need() {
     let manifest = json!({
         "arguments": ["costs $5", "$(FIRESTEEL_TOKEN)"],
@@ -392,10 +408,12 @@ fn what_cannot_be_made_is_refused_with_the_field() {
 }
 
 #[test]
-fn a_token_is_a_secret_that_never_changes() {
-    let secret = token_secret(&app(json!({})), "t0ken");
+fn secrets_never_change() {
+    let secrets = Secrets { token: "t0ken".to_owned(), identity: "1dentity".to_owned() };
+    let secret = token_secret(&app(json!({})), secrets);
     assert_eq!(secret.metadata.name.as_deref(), Some("pi-token"));
-    assert_eq!(secret.string_data.unwrap()["token"], "t0ken");
+    let data = secret.string_data.unwrap();
+    assert_eq!((&*data["token"], &*data["identity"]), ("t0ken", "1dentity"));
     assert_eq!(secret.immutable, Some(true));
     assert_eq!(secret.metadata.owner_references.unwrap().len(), 1);
 }

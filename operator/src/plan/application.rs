@@ -6,6 +6,7 @@ use crate::settings::Settings;
 use crate::submission::specification_hash;
 use crd::{FieldPath, Problem, SparkApplication, SparkApplicationStatus, Validated};
 use kube::ResourceExt;
+use model::conf;
 
 /// An application.
 #[derive(Debug, Clone)]
@@ -62,6 +63,11 @@ impl Application {
     /// What the specification means, if it is right.
     pub fn validated(&self) -> Option<&Validated> {
         self.valid.as_ref().ok().map(Box::as_ref)
+    }
+
+    /// Whether connections between its processes are encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.validated().is_some_and(|valid| valid.settings.get(&conf::SSL_RPC).unwrap_or(false))
     }
 
     /// Name of its driver's pod.

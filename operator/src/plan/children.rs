@@ -67,7 +67,7 @@ impl Passing<'_> {
         let settings = self.with.settings;
         let making = Making { app: self.app, valid, settings, submission: &submission };
         if !self.seen.token {
-            let secret = objects::token_secret(self.app, self.with.fresh_token);
+            let secret = objects::token_secret(self.app, (self.with.fresh)());
             self.create(Object::Secret(Box::new(secret)));
         }
         for claim in objects::driver_claims(&making) {

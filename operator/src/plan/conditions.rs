@@ -166,15 +166,11 @@ impl Passing<'_> {
     /// Sets a condition.
     fn set(&mut self, type_: ConditionType, holds: bool, reason: &str, message: &str) {
         let status = if holds { "True" } else { "False" };
-        let mut cut = message.len().min(LONGEST_MESSAGE);
-        while !message.is_char_boundary(cut) {
-            cut -= 1;
-        }
         let condition = Condition {
             type_: type_.as_str().to_owned(),
             status: status.to_owned(),
             reason: word(reason),
-            message: message[..cut].to_owned(),
+            message: message[..message.floor_char_boundary(LONGEST_MESSAGE)].to_owned(),
             observed_generation: Some(self.app.generation),
             last_transition_time: Time(self.with.now),
         };

@@ -30,8 +30,17 @@ pub struct Circumstances<'a> {
     pub settings: &'a Settings,
     /// The time.
     pub now: Timestamp,
-    /// A token that nobody else has, should one be needed.
-    pub fresh_token: &'a str,
+    /// Makes secrets that nobody else has, should they be needed.
+    pub fresh: fn() -> Secrets,
+}
+
+/// What an application's processes are given and nobody else has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secrets {
+    /// The token, as its text.
+    pub token: String,
+    /// The TLS identity, as its text; it is used if the application asks for encryption.
+    pub identity: String,
 }
 
 /// What is to be done.
@@ -150,7 +159,7 @@ impl Passing<'_> {
 
     /// Whether the submission that counts should have a driver.
     fn is_live(&self) -> bool {
-        matches!(self.state(), State::Submitted | State::Running | State::Unknown)
+        self.state().is_live()
     }
 
     /// Comes again after this time, or earlier.

@@ -361,10 +361,7 @@ fn words(end: &End) -> String {
     if message.is_empty() {
         return what;
     }
-    let mut start = message.len().saturating_sub(crd::MESSAGE_BYTES);
-    while !message.is_char_boundary(start) {
-        start += 1;
-    }
+    let start = message.ceil_char_boundary(message.len().saturating_sub(crd::MESSAGE_BYTES));
     let cut = if start == 0 { "" } else { "… " };
     format!("{what}: {cut}{}", &message[start..])
 }

@@ -3,15 +3,13 @@
 use crate::names;
 use crate::plan::{Application, Change, Ending, Object};
 use crate::schedule::ScheduledApplication;
-use crd::{
-    ScheduledSparkApplication, ScheduledSparkApplicationStatus, SparkApplication,
-    SparkApplicationStatus,
-};
+use crd::SparkApplication;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::DeserializeGuard;
 use kube::core::response::Status;
 use kube::{Client, Resource, ResourceExt};
+use proto::Credentials;
 use serde_json::json;
 use std::fmt::Debug;
 
@@ -36,6 +34,17 @@ pub(super) enum Written {
     Foreign,
     /// It will never be accepted; what the server said.
     Refused(String),
+}
+
+/// What came of writing a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StatusWritten {
+    /// It is written.
+    Done,
+    /// What was read is not the newest version.
+    Stale,
+    /// The resource was deleted.
+    Gone,
 }
 
 impl Server {
@@ -71,43 +80,43 @@ impl Server {
         Ok(pods)
     }
 
-    /// The application's token, if it has one of its own.
-    pub(super) async fn token(&self, app: &Application) -> kube::Result<Option<proto::Token>> {
+    /// What the application's driver asks for, if the secret is its own.
+    pub(super) async fn credentials(&self, app: &Application) -> kube::Result<Option<Credentials>> {
         let secret =
             self.api::<Secret>(&app.namespace).get_opt(&names::token_secret(&app.name)).await?;
         Ok(secret.filter(|secret| is_owned_by(secret, &app.uid)).and_then(|secret| {
-            let bytes = secret.data?.remove(names::TOKEN_KEY)?.0;
-            proto::Token::new(String::from_utf8(bytes).ok()?).ok()
+            let mut data = secret.data?;
+            let mut text = |key| String::from_utf8(data.remove(key)?.0).ok();
+            let token = text(names::TOKEN_KEY)?;
+            Credentials::read(&token, text(names::IDENTITY_KEY).as_deref()).ok()
         }))
     }
 
-    /// Writes the status over this version and no other.
-    pub(super) async fn write_status(
+    /// Writes the status over the version that was read and no other.
+    pub(super) async fn write_status<K>(
         &self,
-        app: &Application,
-        version: &str,
-        status: &SparkApplicationStatus,
-    ) -> kube::Result<()> {
-        let body = over::<SparkApplication>(&app.name, &app.uid, version, status);
+        resource: &K,
+        status: &impl serde::Serialize,
+    ) -> kube::Result<StatusWritten>
+    where
+        K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+        K: serde::de::DeserializeOwned,
+    {
+        let name = resource.name_any();
+        let body = json!({
+            "apiVersion": K::api_version(&()),
+            "kind": K::kind(&()),
+            "metadata": { "name": name, "uid": resource.uid(), "resourceVersion": resource.resource_version() },
+            "status": status,
+        });
         let how = PatchParams::apply(names::FIELD_MANAGER).force();
-        let api = self.applications(&app.namespace);
-        api.patch_status(&app.name, &how, &Patch::Apply(body)).await?;
-        Ok(())
-    }
-
-    /// Writes a schedule's status, likewise.
-    pub(super) async fn write_schedule_status(
-        &self,
-        schedule: &ScheduledApplication,
-        version: &str,
-        status: &ScheduledSparkApplicationStatus,
-    ) -> kube::Result<()> {
-        let ScheduledApplication { name, namespace, uid, .. } = schedule;
-        let body = over::<ScheduledSparkApplication>(name, uid, version, status);
-        let how = PatchParams::apply(names::FIELD_MANAGER).force();
-        let api = self.api::<ScheduledSparkApplication>(namespace);
-        api.patch_status(name, &how, &Patch::Apply(body)).await?;
-        Ok(())
+        let api = self.api::<K>(&resource.namespace().unwrap_or_default());
+        match api.patch_status(&name, &how, &Patch::Apply(body)).await {
+            Ok(_) => Ok(StatusWritten::Done),
+            Err(kube::Error::Api(said)) if said.is_conflict() => Ok(StatusWritten::Stale),
+            Err(kube::Error::Api(said)) if said.is_not_found() => Ok(StatusWritten::Gone),
+            Err(error) => Err(error),
+        }
     }
 
     /// All applications of a namespace as they are now.
@@ -220,21 +229,6 @@ impl Server {
             Err(error) => Err(error),
         }
     }
-}
-
-/// A status over a version, as it is applied.
-fn over<K: Resource<DynamicType = ()>>(
-    name: &str,
-    uid: &str,
-    version: &str,
-    status: &impl serde::Serialize,
-) -> serde_json::Value {
-    json!({
-        "apiVersion": K::api_version(&()),
-        "kind": K::kind(&()),
-        "metadata": { "name": name, "uid": uid, "resourceVersion": version },
-        "status": status,
-    })
 }
 
 fn only(uid: String) -> Preconditions {

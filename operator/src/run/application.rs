@@ -3,21 +3,19 @@
 use super::api::Written;
 use super::attach::{Attachment, Peer};
 use super::pods::Key;
-use super::scope::Scope;
+use super::scope::{Scope, come_again};
 use crate::names;
 use crate::observe::{Observed, Refused, RefusedExecutor, View};
-use crate::plan::{self, Application, Change, Circumstances, Object, Pass};
+use crate::plan::{self, Application, Change, Circumstances, Object, Pass, Secrets};
 use crate::submission::SubmissionId;
 use crd::{SparkApplication, State};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
 use kube::runtime::controller::Action;
-use kube::{Resource, ResourceExt};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// After a write over an old version: the watch will show the new one any moment.
-pub(super) const CONFLICT_WAIT: Duration = Duration::from_millis(100);
 /// Writes of one pass that are on their way at once.
 const WRITES: usize = 16;
 
@@ -46,8 +44,7 @@ impl Scope {
 
     async fn pass_inner(self: &Arc<Self>, resource: &SparkApplication) -> Result<Action, Error> {
         let app = Application::read(resource, &self.settings);
-        let token = fresh_token();
-        let with = |now| Circumstances { settings: &self.settings, now, fresh_token: &token };
+        let with = |now| Circumstances { settings: &self.settings, now, fresh };
         let mut seen = if self.memories.is_to_look(&app.uid) {
             self.look(&app).await?
         } else {
@@ -91,24 +88,11 @@ impl Scope {
         pass: Pass,
     ) -> Result<Action, Error> {
         let Pass { status, changes, tell, events, again, look: _ } = pass;
-        if status != app.status || !changes.is_empty() {
-            let version = resource.resource_version().unwrap_or_default();
-            match self.server.write_status(app, &version, &status).await {
-                Ok(()) => {}
-                Err(kube::Error::Api(said)) if said.is_conflict() => {
-                    return Ok(Action::requeue(CONFLICT_WAIT));
-                }
-                // It was deleted in the meantime; what belongs to it goes with it.
-                Err(kube::Error::Api(said)) if said.is_not_found() => {
-                    return Ok(Action::await_change());
-                }
-                Err(error) => return Err(error.into()),
-            }
+        let is_needed = status != app.status || !changes.is_empty();
+        if is_needed && let Some(instead) = self.write_first(resource, &status).await? {
+            return Ok(instead);
         }
-        for event in events {
-            self.metrics.happened(&event.reason, age_of(resource));
-            self.publish(resource.object_ref(&()), event);
-        }
+        self.say(resource, events);
         let is_submission = status.driver_info.is_none();
         let submission = status.submission_id.clone().unwrap_or_default();
         let refused = self.make(app, changes, is_submission.then_some(&submission)).await?;
@@ -121,11 +105,7 @@ impl Scope {
         }
         self.attach(app, seen, status.application_state.state, &submission).await?;
         self.memories.succeeded(&app.uid);
-        Ok(match again {
-            _ if refused => Action::requeue(Duration::ZERO),
-            Some(wait) => Action::requeue(wait),
-            None => Action::await_change(),
-        })
+        Ok(come_again(refused, again))
     }
 
     /// Makes the changes. Those of one kind, side by side, are on their way at once; kinds keep their order. True if the API server
@@ -139,6 +119,8 @@ impl Scope {
         let mut changes = changes.into_iter().peekable();
         while let Some(first) = changes.next() {
             let kind = kind_of(&first);
+            let makes = matches!(first, Change::Create(_));
+            let makes_pods = matches!(first, Change::Create(Object::Pod(_)));
             let mut group = vec![first];
             while let Some(next) = changes.next_if(|next| kind_of(next) == kind) {
                 group.push(next);
@@ -148,7 +130,7 @@ impl Scope {
             let mut answers: Vec<(String, Written)> = writes.try_collect().await?;
             answers.retain(|(_, written)| *written != Written::Done);
             let Some((name, problem)) = answers.pop() else {
-                if kind == "create pod" {
+                if makes_pods {
                     self.memories.set_refused_executor(&app.uid, None);
                 }
                 continue;
@@ -158,7 +140,7 @@ impl Scope {
                 return Err(Error::Foreign(name));
             };
             let Some(submission) = submission else {
-                if !kind.starts_with("create") {
+                if !makes {
                     return Err(Error::Refused(name, message));
                 }
                 let refused = RefusedExecutor { message, at: Timestamp::now() };
@@ -197,10 +179,9 @@ impl Scope {
         state: State,
         submission: &str,
     ) -> Result<(), Error> {
-        let live = matches!(state, State::Submitted | State::Running | State::Unknown);
         let driver = seen.drivers.iter().find(|driver| driver.submission == submission);
         let address = driver
-            .filter(|driver| live && driver.end().is_none())
+            .filter(|driver| state.is_live() && driver.end().is_none())
             .and_then(|driver| driver.address.as_ref());
         let (Some(address), Ok(submission)) = (address, submission.parse::<SubmissionId>()) else {
             self.memories.detach(&app.uid);
@@ -210,23 +191,26 @@ impl Scope {
         if self.memories.is_attached_to(&app.uid, &peer) {
             return Ok(());
         }
-        let token = match self.memories.token(&app.uid) {
-            Some(token) => token,
-            None => match self.server.token(app).await? {
-                Some(token) => {
-                    self.memories.keep_token(&app.uid, token.clone());
-                    token
+        let mut credentials = match self.memories.credentials(&app.uid) {
+            Some(credentials) => credentials,
+            None => match self.server.credentials(app).await? {
+                Some(credentials) => {
+                    self.memories.keep_credentials(&app.uid, credentials.clone());
+                    credentials
                 }
                 None => return Err(Error::Foreign(names::token_secret(&app.name))),
             },
         };
+        if !app.is_encrypted() {
+            credentials.identity = None;
+        }
         let (scope, key) = (Arc::downgrade(self), Key::new(&app.namespace, &app.name));
         let news = move || {
             if let Some(scope) = scope.upgrade() {
                 scope.touch(key.clone());
             }
         };
-        self.memories.attach(&app.uid, Attachment::open(peer, token, news));
+        self.memories.attach(&app.uid, Attachment::open(peer, credentials, news));
         Ok(())
     }
 }
@@ -242,13 +226,9 @@ fn kind_of(change: &Change) -> &'static str {
     }
 }
 
-fn age_of(resource: &SparkApplication) -> Option<Duration> {
-    let created = resource.creation_timestamp()?.0;
-    Duration::try_from(Timestamp::now().duration_since(created)).ok()
-}
-
-/// A token that nobody else has: 244 bits of chance.
-fn fresh_token() -> String {
+/// Secrets of a new application; its token is of 244 bits of chance.
+fn fresh() -> Secrets {
     let half = || uuid::Uuid::new_v4().simple().to_string();
-    half() + &half()
+    let identity = proto::Identity::generate().expect("the machine gives random numbers");
+    Secrets { token: half() + &half(), identity: identity.secret() }
 }

@@ -5,9 +5,9 @@ use crate::observe::{Attached, End, Wish};
 use crate::plan::Fact;
 use crate::submission::SubmissionId;
 use crd::{Count, Progress};
-use proto::pb;
 use proto::pb::cluster_client::ClusterClient;
 use proto::pb::executor_fact::{Ended, Leaving, Running, Starting, State};
+use proto::{Credentials, pb};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,7 +16,6 @@ use tokio::time::Instant;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
-use tonic::transport::Endpoint;
 
 /// Waits between tries: a driver takes a moment to listen.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -48,10 +47,15 @@ pub(super) struct Attachment {
 
 impl Attachment {
     /// Opens a stream and keeps it open. `news` is called whenever a pass should look at what was heard.
-    pub(super) fn open(peer: Peer, token: proto::Token, news: impl Fn() + Send + 'static) -> Self {
+    pub(super) fn open(
+        peer: Peer,
+        credentials: Credentials,
+        news: impl Fn() + Send + 'static,
+    ) -> Self {
         let heard = Arc::new(Mutex::new(None));
         let (facts, told) = watch::channel(None);
-        let stream = Stream { peer: peer.clone(), token, heard: Arc::clone(&heard), told, news };
+        let stream =
+            Stream { peer: peer.clone(), credentials, heard: Arc::clone(&heard), told, news };
         let task = AbortOnDropHandle::new(tokio::spawn(stream.keep_open()));
         Self { peer, heard, facts, _task: task }
     }
@@ -85,7 +89,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 struct Stream<N> {
     peer: Peer,
-    token: proto::Token,
+    credentials: Credentials,
     heard: Arc<Mutex<Option<Attached>>>,
     told: watch::Receiver<Option<Facts>>,
     news: N,
@@ -122,13 +126,15 @@ impl<N: Fn()> Stream<N> {
 
     /// Opens the stream and serves it until it ends.
     async fn once(&mut self) -> Result<(), Broken> {
-        let endpoint = Endpoint::from_shared(format!("http://{}", self.peer.address))?
+        let endpoint = self
+            .credentials
+            .endpoint(&self.peer.address)?
             .connect_timeout(PATIENCE)
             .http2_keep_alive_interval(PATIENCE)
             .keep_alive_timeout(PATIENCE)
             .keep_alive_while_idle(true);
         let channel = endpoint.connect().await?;
-        let mut client = ClusterClient::with_interceptor(channel, self.token.sender())
+        let mut client = ClusterClient::with_interceptor(channel, self.credentials.token.sender())
             .max_decoding_message_size(proto::MESSAGE_LIMIT);
         let (sender, outgoing) = mpsc::channel(1);
         let answer = client.attach(ReceiverStream::new(outgoing));

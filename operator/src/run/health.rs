@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 /// What the port speaks of.
 #[derive(Debug)]
 pub(super) struct Health {
-    metrics: Arc<Metrics>,
+    /// What is counted.
+    pub(super) metrics: Arc<Metrics>,
     phase: Mutex<Phase>,
 }
 
@@ -28,8 +29,8 @@ enum Phase {
 }
 
 impl Health {
-    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { metrics, phase: Mutex::new(Phase::Starting) }
+    pub(super) fn new() -> Self {
+        Self { metrics: Arc::new(Metrics::new()), phase: Mutex::new(Phase::Starting) }
     }
 
     fn phase(&self) -> std::sync::MutexGuard<'_, Phase> {

@@ -3,6 +3,7 @@
 use super::attach::{Attachment, Peer};
 use crate::observe::{Attached, Refused, RefusedExecutor};
 use crate::plan::Fact;
+use proto::Credentials;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,7 +18,7 @@ struct Memory {
     refused_executor: Option<RefusedExecutor>,
     look: bool,
     failures: u32,
-    token: Option<proto::Token>,
+    credentials: Option<Credentials>,
     attachment: Option<Attachment>,
 }
 
@@ -31,11 +32,7 @@ impl Memories {
     }
 
     fn with<T>(&self, uid: &str, act: impl FnOnce(&mut Memory) -> T) -> T {
-        let mut memories = self.lock();
-        if !memories.contains_key(uid) {
-            memories.insert(uid.to_owned(), Memory::default());
-        }
-        act(memories.get_mut(uid).expect("it was just put there"))
+        act(self.lock().entry(uid.to_owned()).or_default())
     }
 
     /// Forgets an application; its stream closes.
@@ -105,12 +102,12 @@ impl Memories {
         }
     }
 
-    pub(super) fn token(&self, uid: &str) -> Option<proto::Token> {
-        self.lock().get(uid)?.token.clone()
+    pub(super) fn credentials(&self, uid: &str) -> Option<Credentials> {
+        self.lock().get(uid)?.credentials.clone()
     }
 
-    pub(super) fn keep_token(&self, uid: &str, token: proto::Token) {
-        self.with(uid, |memory| memory.token = Some(token));
+    pub(super) fn keep_credentials(&self, uid: &str, credentials: Credentials) {
+        self.with(uid, |memory| memory.credentials = Some(credentials));
     }
 
     /// Whether there is a stream to this driver.

@@ -6,13 +6,12 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
-use std::sync::Mutex;
 use std::time::Duration;
 
 /// What is counted.
 #[derive(Debug)]
 pub(super) struct Metrics {
-    registry: Mutex<Registry>,
+    registry: Registry,
     passes: Family<Outcome, Counter>,
     pass_seconds: Histogram,
     events: Family<Reason, Counter>,
@@ -52,9 +51,8 @@ pub(super) struct Standing {
 
 impl Metrics {
     pub(super) fn new() -> Self {
-        let mut registry = Registry::with_prefix("firesteel_operator");
-        let metrics = Self {
-            registry: Mutex::default(),
+        let mut metrics = Self {
+            registry: Registry::with_prefix("firesteel_operator"),
             passes: Family::default(),
             pass_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 16)),
             events: Family::default(),
@@ -64,6 +62,7 @@ impl Metrics {
             attached: Gauge::default(),
             leads: Gauge::default(),
         };
+        let registry = &mut metrics.registry;
         registry.register(
             "passes",
             "Passes over applications and schedules",
@@ -92,7 +91,6 @@ impl Metrics {
             "1 if this operator is the one that works",
             metrics.leads.clone(),
         );
-        *metrics.registry.lock().expect("nobody has it yet") = registry;
         metrics
     }
 
@@ -128,8 +126,7 @@ impl Metrics {
         }
         self.attached.set(i64::try_from(standing.attached).unwrap_or(i64::MAX));
         let mut text = String::new();
-        let registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        prometheus_client::encoding::text::encode(&mut text, &registry)?;
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
         Ok(text)
     }
 }

@@ -21,7 +21,6 @@ use kube::Client;
 use kube::api::ListParams;
 use kube::runtime::events::{Recorder, Reporter};
 use kube_lease_manager::{LeaseManagerBuilder, LeaseManagerError};
-use metrics::Metrics;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -81,13 +80,12 @@ pub enum Error {
 /// # Errors
 /// If it cannot begin, or has lost its lease: then another operator works already, and this process should end.
 pub async fn run(client: Client, options: Options, stop: CancellationToken) -> Result<(), Error> {
-    let metrics = Arc::new(Metrics::new());
-    let health = Arc::new(Health::new(Arc::clone(&metrics)));
+    let health = Arc::new(Health::new());
     let address = options.listen;
     let listener =
         TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
     let serving = tokio::spawn(health::serve(listener, Arc::clone(&health), stop.clone()));
-    let ended = lead(client, options, &health, metrics, &stop).await;
+    let ended = lead(client, options, &health, &stop).await;
     stop.cancel();
     // Its clients may keep their connections open; nobody waits for them.
     serving.abort();
@@ -99,12 +97,11 @@ async fn lead(
     client: Client,
     options: Options,
     health: &Health,
-    metrics: Arc<Metrics>,
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     check(&client, &options.namespaces).await?;
     let Some(lease) = &options.lease else {
-        return work(client, options, health, metrics, stop).await;
+        return work(client, options, health, stop).await;
     };
     health.waits();
     let manager = LeaseManagerBuilder::new(client.clone(), &lease.name)
@@ -123,7 +120,7 @@ async fn lead(
     let ended = if is_first {
         tracing::info!(lease = lease.name, "holds the lease");
         let own = stop.child_token();
-        let working = work(client, options, health, metrics, &own);
+        let working = work(client, options, health, &own);
         let mut working = std::pin::pin!(working);
         tokio::select! {
             ended = &mut working => ended,
@@ -157,7 +154,6 @@ async fn work(
     client: Client,
     options: Options,
     health: &Health,
-    metrics: Arc<Metrics>,
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     let settings = Arc::new(options.settings);
@@ -172,7 +168,7 @@ async fn work(
         .into_iter()
         .map(|namespace| {
             let server = Server::new(client.clone());
-            Work::new(server, namespace, Arc::clone(&settings), Arc::clone(&metrics))
+            Work::new(server, namespace, Arc::clone(&settings), Arc::clone(&health.metrics))
         })
         .collect();
     health.works(works.iter().map(|work| Arc::clone(&work.scope)).collect());

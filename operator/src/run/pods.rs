@@ -7,7 +7,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::Event;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
-use tokio::sync::watch;
+use tokio::sync::SetOnce;
 
 /// An application by its namespace and its name: pods of one that was deleted count until they are gone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -42,24 +42,22 @@ pub(super) struct Pods {
     known: RwLock<Known>,
     /// Those of a list that is not complete yet.
     listed: RwLock<Known>,
-    complete: watch::Sender<bool>,
+    complete: SetOnce<()>,
 }
 
 impl Pods {
     pub(super) fn new() -> Self {
-        let complete = watch::Sender::new(false);
-        Self { known: RwLock::default(), listed: RwLock::default(), complete }
+        Self { known: RwLock::default(), listed: RwLock::default(), complete: SetOnce::new() }
     }
 
     /// Waits for the first complete list: before it, pods that are not known may be there.
     pub(super) async fn complete(&self) {
-        // The sender is here, so waiting cannot fail.
-        let _ = self.complete.subscribe().wait_for(|complete| *complete).await;
+        self.complete.wait().await;
     }
 
     /// Whether there was a complete list.
     pub(super) fn is_complete(&self) -> bool {
-        *self.complete.borrow()
+        self.complete.initialized()
     }
 
     /// The pods of an application.
@@ -97,7 +95,8 @@ impl Pods {
                 let before = std::mem::replace(&mut *known, std::mem::take(&mut listed));
                 let touched: HashSet<Key> =
                     before.into_keys().chain(known.keys().cloned()).collect();
-                self.complete.send_replace(true);
+                // Later lists say nothing new.
+                let _ = self.complete.set(());
                 touched.into_iter().collect()
             }
         }

@@ -1,18 +1,16 @@
 //! One pass over one schedule, carried out as a pass over an application is: observed, decided by `schedule::pass`, written in its order.
 
-use super::application::{CONFLICT_WAIT, Error};
-use super::scope::Scope;
+use super::api::Written;
+use super::application::Error;
+use super::scope::{Scope, come_again};
 use crate::observe::View;
-use crate::plan::Circumstances;
 use crate::schedule::{self, RefusedRun, Runs, ScheduleChange, SchedulePass, ScheduledApplication};
 use crd::{ScheduledSparkApplication, SparkApplication};
 use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
 use kube::runtime::controller::Action;
-use kube::{Resource, ResourceExt};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use super::api::Written;
+use std::time::Instant;
 
 impl Scope {
     /// Carries out a pass over a schedule.
@@ -31,16 +29,12 @@ impl Scope {
         resource: &ScheduledSparkApplication,
     ) -> Result<Action, Error> {
         let schedule = ScheduledApplication::read(resource, &self.settings);
-        let with = || Circumstances {
-            settings: &self.settings,
-            now: Timestamp::now(),
-            // A schedule has no token; its runs have theirs.
-            fresh_token: "",
-        };
-        let mut pass = schedule::pass(&schedule, &self.runs(&schedule), with());
+        let pass_over =
+            |seen: &Runs| schedule::pass(&schedule, seen, &self.settings, Timestamp::now());
+        let mut pass = pass_over(&self.runs(&schedule));
         if pass.look {
             let seen = self.look_at_runs(&schedule).await?;
-            pass = schedule::pass(&schedule, &seen, with());
+            pass = pass_over(&seen);
         }
         self.carry_out_schedule(resource, &schedule, pass).await
     }
@@ -72,33 +66,17 @@ impl Scope {
         pass: SchedulePass,
     ) -> Result<Action, Error> {
         let SchedulePass { status, changes, events, again, look: _ } = pass;
-        if status != schedule.status || !changes.is_empty() {
-            let version = resource.resource_version().unwrap_or_default();
-            match self.server.write_schedule_status(schedule, &version, &status).await {
-                Ok(()) => {}
-                Err(kube::Error::Api(said)) if said.is_conflict() => {
-                    return Ok(Action::requeue(CONFLICT_WAIT));
-                }
-                Err(kube::Error::Api(said)) if said.is_not_found() => {
-                    return Ok(Action::await_change());
-                }
-                Err(error) => return Err(error.into()),
-            }
+        let is_needed = status != schedule.status || !changes.is_empty();
+        if is_needed && let Some(instead) = self.write_first(resource, &status).await? {
+            return Ok(instead);
         }
-        for event in events {
-            self.metrics.happened(&event.reason, None);
-            self.publish(resource.object_ref(&()), event);
-        }
+        self.say(resource, events);
         let mut refused = false;
         for change in changes {
             refused |= self.change_run(schedule, change).await?;
         }
         self.memories.succeeded(&schedule.uid);
-        Ok(match again {
-            _ if refused => Action::requeue(Duration::ZERO),
-            Some(wait) => Action::requeue(wait),
-            None => Action::await_change(),
-        })
+        Ok(come_again(refused, again))
     }
 
     /// Makes a change; true if the API server will not make a run.

@@ -198,12 +198,13 @@ async fn publish(events: mpsc::Receiver<(ObjectReference, plan::Event)>, recorde
     let recorder = &recorder;
     ReceiverStream::new(events)
         .for_each_concurrent(PUBLISHED, |(resource, event)| async move {
-            let plan::Event { warning, reason, message } = event;
+            let plan::Event { warning, reason, mut message } = event;
+            message.truncate(message.floor_char_boundary(NOTE));
             let event = events::Event {
                 type_: if warning { EventType::Warning } else { EventType::Normal },
                 action: reason.clone(),
                 reason,
-                note: Some(cut(message)),
+                note: Some(message),
                 secondary: None,
             };
             if let Err(error) = recorder.publish(&event, &resource).await {
@@ -211,13 +212,4 @@ async fn publish(events: mpsc::Receiver<(ObjectReference, plan::Event)>, recorde
             }
         })
         .await;
-}
-
-fn cut(mut note: String) -> String {
-    let mut end = note.len().min(NOTE);
-    while !note.is_char_boundary(end) {
-        end -= 1;
-    }
-    note.truncate(end);
-    note
 }

@@ -13,7 +13,8 @@ pub(crate) use resource::timestamp;
 
 use crate::objects;
 use crate::observe::View;
-use crate::plan::{Circumstances, Event};
+use crate::plan::Event;
+use crate::settings::Settings;
 use crd::{
     ConcurrencyPolicy, ScheduleState, ScheduledSparkApplicationStatus, SparkApplication, State,
     ValidSchedule,
@@ -70,7 +71,8 @@ pub enum ScheduleChange {
 pub fn pass(
     schedule: &ScheduledApplication,
     seen: &Runs,
-    circumstances: Circumstances<'_>,
+    settings: &Settings,
+    now: Timestamp,
 ) -> SchedulePass {
     let status = schedule.status.clone();
     if schedule.deleting {
@@ -78,7 +80,7 @@ pub fn pass(
         return SchedulePass { status, ..SchedulePass::default() };
     }
     let pass = SchedulePass::default();
-    let mut passing = Scheduling { schedule, seen, with: circumstances, status, pass };
+    let mut passing = Scheduling { schedule, seen, settings, now, status, pass };
     passing.confirm();
     match &schedule.valid {
         Ok(valid) => {
@@ -94,7 +96,8 @@ pub fn pass(
 struct Scheduling<'a> {
     schedule: &'a ScheduledApplication,
     seen: &'a Runs,
-    with: Circumstances<'a>,
+    settings: &'a Settings,
+    now: Timestamp,
     status: ScheduledSparkApplicationStatus,
     pass: SchedulePass,
 }
@@ -119,7 +122,7 @@ impl Scheduling<'_> {
         self.find_next(valid);
         self.status.schedule_state = ScheduleState::Scheduled;
         let Some(next) = self.status.next_run.as_ref().map(|time| time.0) else { return };
-        let wait = Duration::try_from(next.duration_since(self.with.now)).unwrap_or_default();
+        let wait = Duration::try_from(next.duration_since(self.now)).unwrap_or_default();
         if valid.suspended {
             self.because("Suspended", "it is suspended".to_owned());
         } else if wait.is_zero() {
@@ -132,7 +135,7 @@ impl Scheduling<'_> {
 
     /// When the next run is due. It is found once and written down; only another schedule changes it.
     fn find_next(&mut self, valid: &ValidSchedule) {
-        let now = self.with.now;
+        let now = self.now;
         let last = self.status.last_run.as_ref().map(|time| time.0);
         let is_known = self.status.schedule.as_ref() == Some(&self.schedule.when);
         let after = |time: Timestamp| valid.schedule.next_after(instant(time)).map(timestamp);
@@ -165,7 +168,7 @@ impl Scheduling<'_> {
             self.pass.look = true;
             return;
         }
-        let due = valid.schedule.last_due(instant(next), instant(self.with.now));
+        let due = valid.schedule.last_due(instant(next), instant(self.now));
         let due = due.unwrap_or(instant(next));
         if due > instant(next) {
             let message =
@@ -179,9 +182,7 @@ impl Scheduling<'_> {
         self.status.last_run_seen = false;
         self.status.next_run = valid.schedule.next_after(due).map(timestamp).map(Time);
         if let Some(next) = &self.status.next_run {
-            self.again(
-                Duration::try_from(next.0.duration_since(self.with.now)).unwrap_or_default(),
-            );
+            self.again(Duration::try_from(next.0.duration_since(self.now)).unwrap_or_default());
         }
         self.make_last();
     }
@@ -235,7 +236,7 @@ impl Scheduling<'_> {
         }
         let refused = self.seen.refused.as_ref().filter(|refused| refused.name == name);
         if let Some(refused) = refused.cloned() {
-            let passed = Duration::try_from(self.with.now.duration_since(refused.at));
+            let passed = Duration::try_from(self.now.duration_since(refused.at));
             let wait = REFUSED_AGAIN.saturating_sub(passed.unwrap_or_default());
             self.because("FailedCreate", format!("SparkApplication {name}: {}", refused.message));
             if !wait.is_zero() {
@@ -292,7 +293,7 @@ impl Scheduling<'_> {
     }
 
     fn finish(mut self) -> SchedulePass {
-        self.again(self.with.settings.resync);
+        self.again(self.settings.resync);
         self.status.observed_generation = Some(self.schedule.generation);
         self.pass.status = self.status;
         self.pass

@@ -69,7 +69,7 @@ impl Scene {
         let settings = Settings::default();
         let schedule = ScheduledApplication::read(&self.resource, &settings);
         let now = Timestamp::from_second(self.now).unwrap();
-        pass(&schedule, &self.seen, Circumstances { settings: &settings, now, fresh_token: "" })
+        pass(&schedule, &self.seen, &settings, now)
     }
 
     fn status(&self) -> ScheduledSparkApplicationStatus {

@@ -8,7 +8,6 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use operator::observe::View;
-use operator::plan::Circumstances;
 use operator::schedule::{
     RefusedRun, Runs, ScheduleChange, SchedulePass, ScheduledApplication, pass,
 };
@@ -233,8 +232,7 @@ impl World {
             seen.driven.clear();
         }
         let now = self.now();
-        let mut pass =
-            pass(&schedule, &seen, Circumstances { settings: &settings, now, fresh_token: "" });
+        let mut pass = pass(&schedule, &seen, &settings, now);
         if self.flaw == Flaw::ForgetsTheRun {
             pass.status.last_run_seen = false;
         }

@@ -8,8 +8,8 @@ use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, ResourceExt};
-use proto::pb;
 use proto::pb::cluster_server::{Cluster, ClusterServer};
+use proto::{Credentials, pb};
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -141,10 +141,15 @@ impl Nodes {
             .expect("an address of its own");
         let ended = CancellationToken::new();
         let driver = Driver { nodes: self.clone(), number, epoch, exit, ended: ended.clone() };
-        let token = self.token(&application).await;
+        let Credentials { token, identity } = self.credentials(&application).await;
         let service = ClusterServer::with_interceptor(driver, token.guard());
-        let server = tonic::transport::Server::builder().add_service(service);
-        let serving = tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+        let mut server = tonic::transport::Server::builder();
+        if is_told(pod, "FIRESTEEL_IDENTITY") {
+            let identity = identity.expect("the secret has an identity");
+            server = server.tls_config(identity.server()).expect("an identity that can be served");
+        }
+        let serving = server.add_service(service);
+        let serving = tokio::spawn(serving.serve_with_incoming(TcpListenerStream::new(listener)));
         self.say(pod, "Running", json!({ "running": {} }), Some(address.to_string())).await;
         if self.script.executors > 0 {
             ended.cancelled().await;
@@ -156,15 +161,22 @@ impl Nodes {
             .await;
     }
 
-    async fn token(&self, application: &str) -> proto::Token {
+    async fn credentials(&self, application: &str) -> Credentials {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
         let secret = secrets
             .get(&format!("{application}-token"))
             .await
-            .expect("the token is there before the driver");
-        let bytes = secret.data.expect("data").remove("token").expect("a token").0;
-        proto::Token::new(String::from_utf8(bytes).expect("text")).expect("a token")
+            .expect("the secret is there before the driver");
+        let mut data = secret.data.expect("data");
+        let mut text = |key| String::from_utf8(data.remove(key).expect(key).0).expect("text");
+        Credentials::read(&text("token"), Some(&text("identity"))).expect("credentials")
     }
+}
+
+/// Whether the pod's program gets that variable.
+fn is_told(pod: &Pod, variable: &str) -> bool {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    containers.flat_map(|container| container.env.iter().flatten()).any(|one| one.name == variable)
 }
 
 struct Driver {

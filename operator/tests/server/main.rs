@@ -16,8 +16,6 @@ use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use place::{Place, application, eventually, state};
 use serde_json::json;
 
-const NEEDS: &str = "an API server of its own, by ./dev e2e with-api";
-
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs an API server of its own: ./dev e2e with-api"]
 async fn a_program_runs_with_its_executors_and_leaves_nothing() {
@@ -108,6 +106,19 @@ async fn of_two_operators_one_works_and_the_other_takes_its_place() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs an API server of its own: ./dev e2e with-api"]
+async fn drivers_are_dialled_with_the_application_s_identity_where_it_asks_for_encryption() {
+    let place = Place::new("tls").await;
+    let drivers = place.play(Script { executors: 2, exits: vec![0] });
+    let _operator = place.operator(None);
+    let encrypted = json!({ "sparkConf": { "spark.ssl.rpc.enabled": "true" } });
+    place.create(&application("secret", encrypted)).await;
+    place.until("secret", State::Completed).await;
+    // The driver ends only when it was told of two executors over its stream.
+    assert_eq!(drivers.runs().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs an API server of its own: ./dev e2e with-api"]
 async fn a_program_that_fails_runs_again_as_often_as_it_may() {
     let place = Place::new("again").await;
     let drivers = place.play(Script { executors: 1, exits: vec![3, 4, 0] });
@@ -166,7 +177,7 @@ async fn twenty_applications_at_once_all_end() {
     let mut names: Vec<_> = drivers.runs().into_iter().map(|run| run.application).collect();
     names.sort();
     names.dedup();
-    assert_eq!((names.len(), drivers.runs().len()), (20, 20), "{NEEDS}");
+    assert_eq!((names.len(), drivers.runs().len()), (20, 20));
     let pods = place.pods("spark-role=driver").await;
     assert!(pods.iter().all(|pod| pod.owner_references().len() == 1));
 }

@@ -6,7 +6,9 @@ use crd::{SparkApplication, State};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use operator::observe::{Attached, Observed, Refused, View, Wish};
-use operator::plan::{Application, Change, Circumstances, Ending, Fact, Object, Pass, pass};
+use operator::plan::{
+    Application, Change, Circumstances, Ending, Fact, Object, Pass, Secrets, pass,
+};
 use operator::{Settings, names};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -188,7 +190,7 @@ impl World {
         let with = Circumstances {
             settings: &self.settings,
             now: self.cluster.now(),
-            fresh_token: "token",
+            fresh: || Secrets { token: "token".into(), identity: "identity".into() },
         };
         let mut pass = pass(app, &seen, with);
         match self.flaw {

@@ -104,11 +104,12 @@ keys! {
     SENDER_MAX_STREAM_DURATION: Duration = "spark.connect.execute.reattachable.senderMaxStreamDuration", Some("2m"), Session, Honoured, "Time after which a response stream ends and the client reattaches.";
     SENDER_MAX_STREAM_SIZE: ByteSize = "spark.connect.execute.reattachable.senderMaxStreamSize", Some("1g"), Session, Honoured, "Bytes after which a response stream ends and the client reattaches.";
 
+    SSL_RPC: bool = "spark.ssl.rpc.enabled", Some("false"), Static, Honoured, "Whether connections between the application's processes are encrypted, by TLS with certificates made for this application alone.";
     SERIALIZER: String = "spark.serializer", None, Static, NoEffect, "JVM only.";
     EXTENSIONS: String = "spark.sql.extensions", None, Static, Refused, "JVM only: classes that change how SQL is understood.";
     IO_ENCRYPTION: bool = "spark.io.encryption.enabled", Some("false"), Static, Refused, "Encryption of local files.";
     AUTHENTICATE: bool = "spark.authenticate", Some("false"), Static, Refused, "Spark's own shared secret; every connection here has a token anyway.";
-    NETWORK_ENCRYPTION: bool = "spark.network.crypto.enabled", Some("false"), Static, Refused, "Encryption between processes.";
+    NETWORK_ENCRYPTION: bool = "spark.network.crypto.enabled", Some("false"), Static, Refused, "Encryption between processes as Spark had it before TLS; spark.ssl.rpc.enabled turns TLS on.";
 }
 
 /// A size, or a negative number for "off".

@@ -19,6 +19,9 @@ pub struct DriverSettings {
     pub epoch: Epoch,
     /// The application's token.
     pub token: String,
+    /// The application's TLS identity, if connections between its processes are encrypted.
+    #[serde(default)]
+    pub identity: Option<String>,
     /// The application's settings.
     #[serde(default, serialize_with = "write_conf", deserialize_with = "read_conf")]
     pub conf: Conf,
@@ -96,6 +99,7 @@ impl DriverSettings {
             name: name.into(),
             epoch: Epoch(1),
             token: token.into(),
+            identity: None,
             conf: Conf::default(),
             program: None,
             listen: any_port(),

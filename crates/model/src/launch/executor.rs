@@ -16,6 +16,9 @@ pub struct ExecutorSettings {
     pub driver: String,
     /// The application's token.
     pub token: String,
+    /// The application's TLS identity, if connections between its processes are encrypted.
+    #[serde(default)]
+    pub identity: Option<String>,
     /// The incarnation of the driver that it serves.
     pub epoch: Epoch,
     /// Tasks that it runs at once.

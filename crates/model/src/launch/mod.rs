@@ -15,3 +15,6 @@ pub const SETTINGS_VARIABLE: &str = "FIRESTEEL_SETTINGS";
 
 /// Variable of the environment from which a pod's settings take the application's token.
 pub const TOKEN_VARIABLE: &str = "FIRESTEEL_TOKEN";
+
+/// Variable of the environment from which a pod's settings take the application's TLS identity.
+pub const IDENTITY_VARIABLE: &str = "FIRESTEEL_IDENTITY";

@@ -4,7 +4,7 @@ pub struct FromExecutor {
     /// Epoch of the driver that the executor serves. A driver with another epoch refuses the message.
     #[prost(uint64, tag = "1")]
     pub epoch: u64,
-    #[prost(oneof = "from_executor::Message", tags = "2, 3, 4, 5")]
+    #[prost(oneof = "from_executor::Message", tags = "2, 3, 4, 5, 6")]
     pub message: ::core::option::Option<from_executor::Message>,
 }
 /// Nested message and enum types in `FromExecutor`.
@@ -20,7 +20,16 @@ pub mod from_executor {
         Ends(super::TaskEnds),
         #[prost(message, tag = "5")]
         Part(super::RowsPart),
+        #[prost(message, tag = "6")]
+        Decommission(super::Decommission),
     }
+}
+/// The executor was told to end. It gets no more tasks, and is told to leave when those that it runs have ended.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Decommission {
+    /// For people.
+    #[prost(string, tag = "1")]
+    pub reason: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Register {

@@ -220,3 +220,36 @@ fn an_executor_waits_for_the_claims_of_the_one_that_it_replaces() {
         }
     }
 }
+
+#[test]
+fn claims_go_from_one_executor_to_the_next() {
+    let key = |end: &str| {
+        format!("spark.kubernetes.executor.volumes.persistentVolumeClaim.spark-local-dir-1.{end}")
+    };
+    let mut scene = Scene::running(json!({ "sparkConf": {
+        key("mount.path"): "/data", key("options.claimName"): "OnDemand", key("options.sizeLimit"): "5Gi",
+    } }));
+    scene.wish(2, &[]);
+    let claim = |slot: u32| format!("pi-exec-slot-{slot}-spark-local-dir-1");
+    assert_eq!(
+        short(&scene.pass()),
+        [
+            format!("+claim {}", claim(0)),
+            "+pi-exec-0".into(),
+            format!("+claim {}", claim(1)),
+            "+pi-exec-1".into()
+        ]
+    );
+    scene.seen.claims = [claim(0), claim(1)].into();
+    scene.executor(0, PodState::Ended(end(1, "Error")));
+    scene.executor(1, PodState::Running);
+    let pass = scene.pass();
+    assert_eq!(short(&pass), ["+pi-exec-2"]);
+    let Change::Create(object) = &pass.changes[0] else { panic!("{pass:?}") };
+    let Object::Pod(pod) = object else { panic!("{pass:?}") };
+    assert_eq!(pod.metadata.labels.as_ref().unwrap()[names::SLOT], "0");
+    // What is on it is not lost.
+    assert!(
+        matches!(&pass.tell.unwrap()[&0], Fact::Ended { lost_volumes, .. } if lost_volumes.is_empty())
+    );
+}

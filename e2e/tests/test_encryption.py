@@ -1,0 +1,50 @@
+"""TLS between the processes of an application, by one switch."""
+
+import pytest
+from applications import TWICE, application, once, programs, twice
+
+pytestmark = pytest.mark.usefixtures("operator")
+
+# What a stranger in the same network gets of a port: the error, or how many bytes.
+STRANGER = """
+import socket, ssl, sys
+address, how = sys.argv[1:]
+stream = socket.create_connection((address, 7078), 30)
+stream.settimeout(30)
+try:
+    if how == "tls":
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.set_alpn_protocols(["h2"])
+        stream = context.wrap_socket(stream)
+    stream.sendall(b"PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+    print("answered", len(stream.recv(100)))
+except OSError as error:
+    print("refused", error)
+"""
+
+
+def answer(kubectl, executor, driver, how):
+    """What somebody in an executor's pod who has no certificate hears of the driver."""
+    return kubectl("exec", executor, "--", "python3", "-c", STRANGER, driver["status"]["podIP"], how)
+
+
+def test_an_encrypted_application_runs_and_who_shows_no_certificate_is_not_heard(kubectl):
+    conf = {"spark.ssl.rpc.enabled": "true"}
+    kubectl.create(programs(twice_py=TWICE), application("secret", "twice.py", executors=2, sparkConf=conf))
+    executors = once(kubectl, "secret", 2)
+    driver = kubectl.get("pod", "secret-driver")
+    # A server that speaks TLS alone answers plain text with an alert of seven bytes at most, and never with a frame of HTTP/2.
+    plain = answer(kubectl, min(executors), driver, "plain")
+    assert plain.startswith("refused") or int(plain.split()[1]) < 9, plain
+    encrypted = answer(kubectl, min(executors), driver, "tls")
+    assert encrypted.startswith("refused") or encrypted.split() == ["answered", "0"], encrypted
+    assert twice(kubectl, "secret")["status"]["executionAttempts"] == 1
+
+
+def test_without_the_switch_the_same_stranger_is_answered(kubectl):
+    kubectl.create(programs(twice_py=TWICE), application("open", "twice.py"))
+    executors = once(kubectl, "open", 1)
+    # Answered by HTTP/2 itself: calls ask for the token.
+    assert int(answer(kubectl, min(executors), kubectl.get("pod", "open-driver"), "plain").split()[1]) >= 9
+    twice(kubectl, "open")
