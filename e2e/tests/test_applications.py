@@ -45,7 +45,7 @@ def test_an_sql_file_runs_statement_by_statement(kubectl):
     "where, wrong, told",
     [
         (["spec", "driver"], {"cores": "two"}, "spec.driver.cores"),
-        (["spec"], {"mainAplicationFile": "local:///a.py"}, 'unknown field "spec.mainAplicationFile"'),
+        (["spec"], {"mainAplicationFile": "local:///a.py"}, 'unknown field "mainAplicationFile"'),
         (["spec", "restartPolicy"], {"type": "Sometimes"}, "spec.restartPolicy.type"),
         (["spec"], {"mainApplicationFile": None}, "mainApplicationFile"),
     ],

@@ -13,14 +13,12 @@ from applications import (
     application,
     completed,
     condition,
-    error,
     nothing_left,
     once,
     pods,
     programs,
     running_executors,
     twice,
-    until,
 )
 from lab import eventually, machine
 from lab.__main__ import firesteel
@@ -248,5 +246,7 @@ def test_executors_shuffle_in_a_directory_of_their_node_where_that_is_allowed(cl
 
 def test_a_directory_of_the_node_is_refused_where_it_is_not_allowed_and_it_is_said(kubectl, host_directory):
     kubectl.create(programs(twice_py=TWICE), application("host", "twice.py", sparkConf=on_host(host_directory)))
-    found = until(kubectl, "host", "FAILED")
-    assert "hostPath" in error(found), error(found)
+    refused = kubectl.eventually("sparkapp", "host", lambda found: condition(found, "ExecutorsReady").get("reason") == "FailedCreate", 90)
+    assert "hostPath" in condition(refused, "ExecutorsReady")["message"]
+    events = kubectl.all("events", "--field-selector=involvedObject.name=host")
+    assert any("hostPath" in event["message"] for event in events)
