@@ -118,11 +118,12 @@ pub(crate) async fn status(
     json: bool,
 ) -> Result<String> {
     let Some(name) = name else {
-        return list_of(&Cluster::find(&given.place()?).await?, json).await;
+        return list_of(&Cluster::find(&given.place()?).await?, false, json).await;
     };
     let cluster = named_cluster(given, name).await?;
-    let application = find(&cluster, bare(name)).await?;
+    let mut application = find(&cluster, bare(name)).await?;
     if json {
+        forget_writers(&mut application);
         return Ok(serde_json::to_string_pretty(&application)? + "\n");
     }
     Ok(text::one(&application, Timestamp::now()))
@@ -131,24 +132,23 @@ pub(crate) async fn status(
 /// The text to print about all applications.
 pub(crate) async fn list(given: &ListArguments) -> Result<String> {
     let cluster = Cluster::find(&given.cluster.place()?).await?;
-    if !given.all_namespaces {
-        return list_of(&cluster, given.json).await;
-    }
-    let all = cluster.everywhere::<SparkApplication>().list(&ListParams::default()).await;
-    let all = all.map_err(|error| cluster.explain(error, "listing applications"))?.items;
-    if given.json {
-        return Ok(serde_json::to_string_pretty(&all)? + "\n");
-    }
-    Ok(text::list(&all, Timestamp::now(), true))
+    list_of(&cluster, given.all_namespaces, given.json).await
 }
 
-async fn list_of(cluster: &Cluster, json: bool) -> Result<String> {
-    let all = cluster.api::<SparkApplication>().list(&ListParams::default()).await;
-    let all = all.map_err(|error| cluster.explain(error, "listing applications"))?.items;
-    if json {
-        return Ok(serde_json::to_string_pretty(&all)? + "\n");
+async fn list_of(cluster: &Cluster, all_namespaces: bool, json: bool) -> Result<String> {
+    let api = if all_namespaces { cluster.everywhere() } else { cluster.api::<SparkApplication>() };
+    let all = api.list(&ListParams::default()).await;
+    let mut all = all.map_err(|error| cluster.explain(error, "listing applications"))?.items;
+    if !json {
+        return Ok(text::list(&all, Timestamp::now(), all_namespaces));
     }
-    Ok(text::list(&all, Timestamp::now(), false))
+    all.iter_mut().for_each(forget_writers);
+    Ok(serde_json::to_string_pretty(&all)? + "\n")
+}
+
+/// Who wrote which field is of use to the API server alone.
+fn forget_writers(application: &mut SparkApplication) {
+    application.metadata.managed_fields = None;
 }
 
 /// Prints what the driver or an executor says.

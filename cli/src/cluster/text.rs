@@ -63,7 +63,8 @@ pub(crate) fn one(application: &SparkApplication, now: Timestamp) -> String {
         status.progress.as_ref().map(|progress| progress.summary.as_str()).unwrap_or_default();
     let mut text = format!("{name}  {state}  {progress}").trim_end().to_owned() + "\n";
     let mut line = |what: &str, value: &str| {
-        if !value.is_empty() {
+        let names = std::iter::once(what).chain(std::iter::repeat(""));
+        for (what, value) in names.zip(value.lines()) {
             let _ = writeln!(text, "  {what:<11} {value}");
         }
     };
@@ -100,9 +101,7 @@ pub(crate) fn one(application: &SparkApplication, now: Timestamp) -> String {
         let of_attempt =
             format!("{} in attempt {}: {}{code}", failure.name, failure.attempt, failure.reason);
         line("failure", &of_attempt);
-        for said in failure.message.trim().lines() {
-            line("", said);
-        }
+        line("", failure.message.trim());
     }
     text
 }
@@ -179,7 +178,7 @@ mod tests {
     fn one_application_is_shown_with_what_went_wrong() {
         let condition = |type_: &str, status: &str, reason: &str, message: &str| json!({ "type": type_, "status": status, "reason": reason, "message": message, "lastTransitionTime": "2026-01-01T00:00:00Z" });
         let failed = json!({
-            "applicationState": { "state": "RUNNING" }, "executionAttempts": 1,
+            "applicationState": { "state": "RUNNING", "errorMessage": "one\ntwo" }, "executionAttempts": 1,
             "driverInfo": { "podName": "pi-driver" },
             "executors": { "desired": 2, "running": 1, "failed": 1 },
             "lastSubmissionAttemptTime": "2026-01-01T00:00:01Z",
@@ -195,6 +194,8 @@ mod tests {
             one(&application("pi", failed), at(61)),
             "pi  RUNNING\n\
              \u{20} namespace   jobs\n\
+             \u{20} error       one\n\
+             \u{20}             two\n\
              \u{20} driver      pi-driver\n\
              \u{20} executors   1 of 2 running, 0 pending, 0 completed, 1 failed\n\
              \u{20} attempts    1\n\
