@@ -3,6 +3,7 @@
 //! It lies in a directory of the user's own and is removed at the end. What a killed command left is removed by the next one.
 
 use anyhow::{Context, Result};
+use model::launch::Secret;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -16,10 +17,10 @@ pub(crate) struct Contact {
     /// Where its driver serves the cluster manager: host:port.
     pub cluster: String,
     /// The application's token.
-    pub token: String,
+    pub token: Secret,
     /// Its TLS identity, if its connections are encrypted.
     #[serde(default)]
-    pub identity: Option<String>,
+    pub identity: Option<Secret>,
 }
 
 /// The directory. Dropping it removes it.

@@ -103,7 +103,7 @@ fn driver_settings(
     let mut settings = driver::Settings::new(ApplicationId(id.to_owned()), name, token);
     settings.epoch = EPOCH;
     if conf.get(&conf::SSL_RPC)? {
-        settings.identity = Some(Identity::generate()?.secret());
+        settings.identity = Some(Identity::generate()?.secret().into());
     }
     settings.conf = conf.clone();
     settings.without_manager = ORPHAN;

@@ -171,7 +171,7 @@ impl Driver {
             };
         }
         let token = match settings.connect_access {
-            Access::Token => Some(settings.token.as_str()),
+            Access::Token => Some(&*settings.token),
             Access::Open => None,
         };
         let mut python = Python::start(program, &self.addresses, token)

@@ -19,6 +19,9 @@ use tokio_stream::wrappers::ReceiverStream;
 
 /// How long the driver may be out of reach at the start.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// Time between the pings by which a driver is noticed that is gone without a word, and how long it may take to answer one.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_PATIENCE: Duration = Duration::from_mins(2);
 /// Ends that travel in one message.
 const BATCH: usize = 1024;
 /// Exit code of an executor whose driver is gone.
@@ -76,8 +79,8 @@ impl Link {
                             return Ok(if terminated { TERMINATED } else { 0 });
                         }
                     }
-                    Some(Err(status)) if refused(&status) => bail!("the driver refused: {}", status.message()),
-                    Some(Err(_)) | None => return Ok(DRIVER_GONE),
+                    Some(Err(status)) if !terminated && refused(&status) => bail!("the driver refused: {}", status.message()),
+                    Some(Err(_)) | None => return Ok(if terminated { TERMINATED } else { DRIVER_GONE }),
                 },
                 Some(end) = ends.recv() => {
                     if let Some(end) = tasks.ended(end) {
@@ -137,7 +140,9 @@ impl Link {
             .credentials
             .endpoint(&self.settings.driver)?
             .tcp_nodelay(true)
-            .connect_timeout(Duration::from_secs(5));
+            .connect_timeout(Duration::from_secs(5))
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_PATIENCE);
         let deadline = Instant::now() + PATIENCE;
         let mut wait = Duration::from_millis(20);
         let channel = loop {

@@ -7,6 +7,8 @@ pub use crd::names::{APP_NAME, DRIVER_CONTAINER, EXECUTOR_CONTAINER, EXECUTOR_ID
 pub const SUBMISSION_ID: &str = "firesteel.dev/submission-id";
 /// Label: who made the pod.
 pub const LAUNCHED_BY: &str = "firesteel.dev/launched-by-spark-operator";
+/// Label: whether a driver's connections are encrypted; the specification may have changed since it was made.
+pub const ENCRYPTED: &str = "firesteel.dev/encrypted";
 /// Label: which of the claims of executors a pod may mount.
 pub const SLOT: &str = "firesteel.dev/slot";
 /// Label: `driver` or `executor`.

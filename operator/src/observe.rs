@@ -50,6 +50,8 @@ pub struct PodFacts {
     pub submission: String,
     /// Its address, once it has one.
     pub address: Option<String>,
+    /// Whether it was made to encrypt its connections.
+    pub encrypted: bool,
     /// When its grace period ends or has ended, if it was told to end.
     pub ends_by: Option<Timestamp>,
     /// What its Spark container does.
@@ -235,6 +237,7 @@ impl PodFacts {
             uid: pod.uid().unwrap_or_default(),
             submission: pod.labels().get(names::SUBMISSION_ID).cloned().unwrap_or_default(),
             address: status.pod_ip.clone().filter(|ip| !ip.is_empty()),
+            encrypted: pod.labels().get(names::ENCRYPTED).is_some_and(|value| value == "true"),
             ends_by: pod.metadata.deletion_timestamp.as_ref().map(|time| time.0),
             state,
         }

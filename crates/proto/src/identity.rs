@@ -9,6 +9,7 @@ use rcgen::{
 };
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -20,6 +21,8 @@ use tonic::transport::{Certificate, ClientTlsConfig, ServerTlsConfig};
 
 /// The name in every certificate. Addresses of pods are not known when it is made, and the authority vouches for nobody else.
 const NAME: &str = "application.firesteel";
+/// How long a peer may take to show who it is, on every connection.
+pub const HANDSHAKE: Duration = Duration::from_secs(10);
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 
 /// A certificate, its private key, and the authority that peers must be of. Kept out of logs.
@@ -75,6 +78,7 @@ impl Identity {
     /// What a gRPC server serves with.
     pub fn server(&self) -> ServerTlsConfig {
         ServerTlsConfig::new()
+            .timeout(HANDSHAKE)
             .identity(self.to_tonic())
             .client_ca_root(Certificate::from_pem(&self.authority))
     }
@@ -82,6 +86,7 @@ impl Identity {
     /// What a gRPC client connects with.
     pub fn client(&self) -> ClientTlsConfig {
         ClientTlsConfig::new()
+            .timeout(HANDSHAKE)
             .identity(self.to_tonic())
             .ca_certificate(Certificate::from_pem(&self.authority))
             .domain_name(NAME)

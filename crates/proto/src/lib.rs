@@ -8,7 +8,7 @@ mod token;
 
 pub use convert::{BadField, shuffle_bytes, shuffle_id};
 pub use credentials::{BadCredentials, Credentials};
-pub use identity::{BadIdentity, Identity};
+pub use identity::{BadIdentity, HANDSHAKE, Identity};
 pub use token::{BadToken, Token};
 
 /// The messages and services, as generated from `proto/firesteel/v1`.

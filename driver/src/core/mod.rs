@@ -159,7 +159,11 @@ impl Core {
             executor,
             ToExecutor::Welcome { heartbeat: self.rules.heartbeat, timeout: self.rules.timeout },
         );
-        let slots = if self.executors.is_retired(executor) { 0 } else { registration.slots };
+        let retired = self.executors.is_retired(executor);
+        if retired {
+            self.executors.let_go_when_idle(executor);
+        }
+        let slots = if retired { 0 } else { registration.slots };
         let (volumes, found): (Vec<_>, Vec<_>) = registration.volumes.into_iter().unzip();
         let outputs: Vec<MapOutput> = found.into_iter().flatten().collect();
         if !outputs.is_empty() {

@@ -129,7 +129,7 @@ async fn an_encrypted_driver_hears_only_who_shows_its_identity_and_the_token() {
     let identity = Identity::generate().unwrap();
     let text = identity.secret();
     let rig = Rig::start_with(&[("spark.ssl.rpc.enabled", "true")], |settings| {
-        settings.identity = Some(text);
+        settings.identity = Some(text.into());
     })
     .await;
     assert!(rig.is_heard().await);

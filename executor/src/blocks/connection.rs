@@ -1,8 +1,9 @@
 //! A connection between two executors: plain, or encrypted between those that show the application's identity.
 
-use proto::{BadIdentity, Identity};
+use proto::{BadIdentity, HANDSHAKE, Identity};
 use std::io;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 use tokio_util::either::Either;
@@ -49,7 +50,9 @@ impl Acceptor {
         stream.set_nodelay(true)?;
         Ok(match &self.0 {
             None => Either::Left(stream),
-            Some(acceptor) => Either::Right(acceptor.accept(stream).await?.into()),
+            Some(acceptor) => {
+                Either::Right(timeout(HANDSHAKE, acceptor.accept(stream)).await??.into())
+            }
         })
     }
 }

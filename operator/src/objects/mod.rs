@@ -79,7 +79,7 @@ pub fn token_secret(app: &Application, secrets: Secrets) -> Secret {
     let data = [(names::TOKEN_KEY, secrets.token), (names::IDENTITY_KEY, secrets.identity)];
     Secret {
         metadata: child_metadata(app, names::token_secret(&app.name)),
-        string_data: Some(data.map(|(key, text)| (key.to_owned(), text)).into()),
+        string_data: Some(data.map(|(key, text)| (key.to_owned(), text.to_string())).into()),
         type_: Some("Opaque".to_owned()),
         immutable: Some(true),
         ..Secret::default()

@@ -26,7 +26,10 @@ pub fn driver_pod(making: &Making<'_>) -> Pod {
         environment: processes::driver_environment(making),
         port: Some((DRIVER_PORT, settings.driver_port)),
     };
-    let labels = BTreeMap::from([(names::ROLE.to_owned(), "driver".to_owned())]);
+    let labels = BTreeMap::from([
+        (names::ROLE.to_owned(), "driver".to_owned()),
+        (names::ENCRYPTED.to_owned(), app.is_encrypted().to_string()),
+    ]);
     let metadata = metadata(making, role, app.driver_name(), labels);
     pod(making, role, Whose::Driver, spark, metadata)
 }

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector, Secr
 use model::conf::{self};
 use model::launch::{
     Access, DriverSettings, ExecutorSettings, IDENTITY_VARIABLE, Mount, Program, SETTINGS_VARIABLE,
-    TOKEN_VARIABLE, WithoutManager,
+    Secret, TOKEN_VARIABLE, WithoutManager,
 };
 use model::{ApplicationId, ExecutorId};
 use serde_json::Value;
@@ -69,7 +69,7 @@ pub fn executor_settings(making: &Making<'_>, executor: &NewExecutor<'_>) -> Exe
         application: ApplicationId(names::application_id(&app.uid)),
         executor: ExecutorId(executor.id),
         driver: names::dialled(executor.driver, settings.driver_port),
-        token: String::new(),
+        token: Secret::default(),
         identity: None,
         epoch: submission.epoch,
         slots: valid.executor.cpu.slots,

@@ -69,7 +69,7 @@ fn a_driver_of_the_least_manifest_is_this() {
             "name": "pi-driver", "namespace": "jobs",
             "labels": {
                 "firesteel.dev/app-name": "pi",
-                "firesteel.dev/launched-by-spark-operator": "true",
+                "firesteel.dev/encrypted": "false", "firesteel.dev/launched-by-spark-operator": "true",
                 "firesteel.dev/submission-id": "0123456789abcdef-3",
                 "spark-app-selector": "spark-1234", "spark-role": "driver", "spark-version": "4.2.0",
             },
@@ -125,7 +125,9 @@ fn a_driver_of_the_least_manifest_is_this() {
 #[test]
 fn where_connections_are_encrypted_both_are_told_with_what() {
     let manifest = json!({ "sparkConf": { "spark.ssl.rpc.enabled": "true" } });
-    for pod in [driver(manifest.clone()), executor(manifest)] {
+    let encrypted =
+        |pod: &Pod| pod.metadata.labels.clone().unwrap().remove("firesteel.dev/encrypted");
+    for pod in [driver(manifest.clone()), executor(manifest.clone())] {
         let variables = serde_json::to_value(&spark(&pod).env).unwrap();
         let mut variables = variables.as_array().unwrap().iter();
         let identity = variables.find(|one| one["name"] == "FIRESTEEL_IDENTITY").unwrap();
@@ -135,6 +137,7 @@ fn where_connections_are_encrypted_both_are_told_with_what() {
         assert!(variables.any(|one| one["name"] == "FIRESTEEL_SETTINGS"));
         assert_eq!(told(&pod)["identity"], "$(FIRESTEEL_IDENTITY)");
     }
+    assert_eq!(encrypted(&driver(manifest)).as_deref(), Some("true"));
     assert_eq!(told(&driver(json!({})))["identity"], Value::Null);
 }
 
@@ -166,7 +169,7 @@ fn driver_and_executor_are_told_what_they_need() {
         .replace("$$", "$");
     let read: model::launch::DriverSettings =
         serde_json::from_str(&as_the_process_sees_it).unwrap();
-    assert_eq!(read.token, "secret");
+    assert_eq!(&*read.token, "secret");
     assert_eq!(read.program.unwrap().arguments, ["costs $5", "$(FIRESTEEL_TOKEN)"]);
 
     let settings = told(&executor(manifest));
@@ -409,7 +412,7 @@ fn what_cannot_be_made_is_refused_with_the_field() {
 
 #[test]
 fn secrets_never_change() {
-    let secrets = Secrets { token: "t0ken".to_owned(), identity: "1dentity".to_owned() };
+    let secrets = Secrets { token: "t0ken".into(), identity: "1dentity".into() };
     let secret = token_secret(&app(json!({})), secrets);
     assert_eq!(secret.metadata.name.as_deref(), Some("pi-token"));
     let data = secret.string_data.unwrap();

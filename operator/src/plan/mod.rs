@@ -20,6 +20,7 @@ use crate::submission::SubmissionId;
 use crd::{SparkApplicationStatus, State};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use k8s_openapi::jiff::Timestamp;
+use model::launch;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -38,9 +39,9 @@ pub struct Circumstances<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secrets {
     /// The token, as its text.
-    pub token: String,
+    pub token: launch::Secret,
     /// The TLS identity, as its text; it is used if the application asks for encryption.
-    pub identity: String,
+    pub identity: launch::Secret,
 }
 
 /// What is to be done.

@@ -37,7 +37,7 @@ fn scene(spec: Value) -> Scene {
 }
 
 fn fresh() -> Secrets {
-    Secrets { token: "token".to_owned(), identity: "identity".to_owned() }
+    Secrets { token: "token".into(), identity: "identity".into() }
 }
 
 fn end(exit_code: i32, reason: &str) -> End {
@@ -82,6 +82,7 @@ impl Scene {
             uid: format!("uid-{name}"),
             submission: self.submission(),
             address: Some("10.0.0.9".into()),
+            encrypted: false,
             ends_by: None,
             state,
         }

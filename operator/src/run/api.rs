@@ -88,7 +88,8 @@ impl Server {
             let mut data = secret.data?;
             let mut text = |key| String::from_utf8(data.remove(key)?.0).ok();
             let token = text(names::TOKEN_KEY)?;
-            Credentials::read(&token, text(names::IDENTITY_KEY).as_deref()).ok()
+            let identity = text(names::IDENTITY_KEY);
+            Credentials::read(&token, identity.as_deref()).ok()
         }))
     }
 

@@ -26,6 +26,8 @@ pub(super) enum Error {
     Server(#[from] kube::Error),
     #[error("{0} is there already and belongs to something else")]
     Foreign(String),
+    #[error("secret {0} has no TLS identity, and the driver is encrypted")]
+    NoIdentity(String),
     #[error("the API server refuses {0}: {1}")]
     Refused(String, String),
 }
@@ -180,10 +182,12 @@ impl Scope {
         submission: &str,
     ) -> Result<(), Error> {
         let driver = seen.drivers.iter().find(|driver| driver.submission == submission);
-        let address = driver
+        let reached = driver
             .filter(|driver| state.is_live() && driver.end().is_none())
-            .and_then(|driver| driver.address.as_ref());
-        let (Some(address), Ok(submission)) = (address, submission.parse::<SubmissionId>()) else {
+            .and_then(|driver| Some((driver.address.as_ref()?, driver.encrypted)));
+        let (Some((address, encrypted)), Ok(submission)) =
+            (reached, submission.parse::<SubmissionId>())
+        else {
             self.memories.detach(&app.uid);
             return Ok(());
         };
@@ -201,8 +205,10 @@ impl Scope {
                 None => return Err(Error::Foreign(names::token_secret(&app.name))),
             },
         };
-        if !app.is_encrypted() {
-            credentials.identity = None;
+        match &credentials.identity {
+            Some(_) if !encrypted => credentials.identity = None,
+            None if encrypted => return Err(Error::NoIdentity(names::token_secret(&app.name))),
+            Some(_) | None => {}
         }
         let (scope, key) = (Arc::downgrade(self), Key::new(&app.namespace, &app.name));
         let news = move || {
@@ -230,5 +236,5 @@ fn kind_of(change: &Change) -> &'static str {
 fn fresh() -> Secrets {
     let half = || uuid::Uuid::new_v4().simple().to_string();
     let identity = proto::Identity::generate().expect("the machine gives random numbers");
-    Secrets { token: half() + &half(), identity: identity.secret() }
+    Secrets { token: (half() + &half()).into(), identity: identity.secret().into() }
 }

@@ -1,5 +1,6 @@
 //! What a driver is told.
 
+use super::Secret;
 use crate::conf::Conf;
 use crate::{ApplicationId, Epoch};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -18,10 +19,10 @@ pub struct DriverSettings {
     /// Which incarnation of the driver this is.
     pub epoch: Epoch,
     /// The application's token.
-    pub token: String,
+    pub token: Secret,
     /// The application's TLS identity, if connections between its processes are encrypted.
     #[serde(default)]
-    pub identity: Option<String>,
+    pub identity: Option<Secret>,
     /// The application's settings.
     #[serde(default, serialize_with = "write_conf", deserialize_with = "read_conf")]
     pub conf: Conf,
@@ -92,7 +93,7 @@ impl DriverSettings {
     pub fn new(
         application: ApplicationId,
         name: impl Into<String>,
-        token: impl Into<String>,
+        token: impl Into<Secret>,
     ) -> Self {
         Self {
             application,

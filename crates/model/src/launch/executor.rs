@@ -1,5 +1,6 @@
 //! What an executor is told.
 
+use super::Secret;
 use crate::{ApplicationId, Epoch, ExecutorId, VolumeId};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -15,10 +16,10 @@ pub struct ExecutorSettings {
     /// The driver: `host:port`.
     pub driver: String,
     /// The application's token.
-    pub token: String,
+    pub token: Secret,
     /// The application's TLS identity, if connections between its processes are encrypted.
     #[serde(default)]
-    pub identity: Option<String>,
+    pub identity: Option<Secret>,
     /// The incarnation of the driver that it serves.
     pub epoch: Epoch,
     /// Tasks that it runs at once.

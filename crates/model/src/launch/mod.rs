@@ -3,9 +3,11 @@
 
 mod driver;
 mod executor;
+mod secret;
 
 pub use driver::{Access, Addresses, DriverSettings, Program, WithoutManager};
 pub use executor::{ExecutorSettings, Mount};
+pub use secret::Secret;
 
 /// Stands where a process expects the path of its settings, and says that they are in the environment.
 pub const FROM_ENVIRONMENT: &str = "env";
