@@ -453,12 +453,23 @@ mod tests {
         }
         assert!(parse(&["firesteel", "submit", "--name", "x"]).is_err());
         assert!(parse(&["firesteel", "submit", "--kill", "x", "a.py"]).is_err());
-        let Command::Submit(jars) =
-            parse(&["firesteel", "submit", "--jars", "x.jar", "a.py"]).unwrap().command
-        else {
-            panic!()
-        };
-        assert_eq!(jars.conf().unwrap_err().to_string(), "--jars is not served: there is no JVM");
+        for dry in ["--dry-run", "--dry-run=server"] {
+            assert!(parse(&["firesteel", "submit", dry, "--kill", "x"]).is_err());
+        }
+        for (words, expected) in [
+            (["--jars", "x.jar"].as_slice(), "--jars is not served: there is no JVM"),
+            (
+                &["--driver-java-options", "-Xmx1g"],
+                "--driver-java-options is not served: there is no JVM",
+            ),
+            (&["--supervise"], "--supervise is not served: "),
+        ] {
+            let words = ["firesteel", "submit"].iter().chain(words).chain(&["a.py", "-Xmx2g"]);
+            let words: Vec<&str> = words.copied().collect();
+            let Command::Submit(submit) = parse(&words).unwrap().command else { panic!() };
+            let problem = submit.conf().unwrap_err().to_string();
+            assert!(problem.starts_with(expected), "{problem}");
+        }
     }
 
     #[test]

@@ -14,10 +14,10 @@ mod python;
 mod status;
 mod stop;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use application::Application;
 use arguments::{Command, StatusArguments};
-use cluster::{KillArguments, SubmitArguments};
+use cluster::SubmitArguments;
 use model::launch;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -71,12 +71,12 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Status(given) => print(&runtime()?.block_on(status(given))?),
         Command::List(given) => print(&runtime()?.block_on(cluster::list(&given))?),
         Command::Logs(given) => {
-            log(false);
+            log_as(ON_A_CLUSTER);
             Ok(ExitCode::from(runtime()?.block_on(cluster::logs(&given))?))
         }
         Command::Kill(given) => {
-            runtime()?.block_on(cluster::kill(&given))?;
-            Ok(ExitCode::SUCCESS)
+            let place = given.cluster.place()?;
+            Ok(ExitCode::from(runtime()?.block_on(cluster::kill(&place, &given.names))))
         }
         Command::Completions { shell } => {
             std::io::stdout().lock().write_all(&arguments::completions(shell))?;
@@ -97,19 +97,28 @@ fn dispatch(command: Command) -> Result<ExitCode> {
 
 fn submit(given: SubmitArguments) -> Result<ExitCode> {
     let verbose = given.settings.verbose;
-    log(verbose);
     let (conf, is_here) = given.conf()?;
+    let is_about_another = given.kill.is_some() || given.status.is_some();
+    if is_here && is_about_another {
+        bail!(
+            "--kill and --status are about applications of a cluster, and the master is this machine; \
+             `firesteel status` shows what runs here"
+        );
+    }
     if is_here {
+        log(verbose);
         return start(given.run()?.application()?, manager::Service::Program, verbose);
     }
+    log_as(if verbose { log_level(verbose) } else { ON_A_CLUSTER });
     let runtime = runtime()?;
-    let cluster = given.cluster();
     if let Some(name) = &given.kill {
-        runtime.block_on(cluster::kill(&KillArguments { names: vec![name.clone()], cluster }))?;
-        return Ok(ExitCode::SUCCESS);
+        let place = cluster::place(&given, conf)?;
+        let names = std::slice::from_ref(name);
+        return Ok(ExitCode::from(runtime.block_on(cluster::kill(&place, names))));
     }
     if let Some(name) = &given.status {
-        return print(&runtime.block_on(cluster::status(&cluster, Some(name), false))?);
+        let place = cluster::place(&given, conf)?;
+        return print(&runtime.block_on(cluster::status(place, Some(name), false))?);
     }
     Ok(ExitCode::from(runtime.block_on(cluster::submit(&given, conf))?))
 }
@@ -122,7 +131,7 @@ async fn status(given: StatusArguments) -> Result<String> {
     if is_here && !cluster.is_given() {
         return status::show(wanted, json).await;
     }
-    let shown = cluster::status(&cluster, wanted, json).await;
+    let shown = cluster::status(cluster.place()?, wanted, json).await;
     match wanted {
         Some(name) if !cluster.is_given() => shown.with_context(|| {
             format!("no running application of this machine has an id that begins with `{name}`")
@@ -184,8 +193,14 @@ fn read_settings<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
 /// What the processes log to standard error, as `tracing` filters are written.
 const LOG: &str = "FIRESTEEL_LOG";
 
+/// The same where a cluster's answers are told in our own words, once.
+const ON_A_CLUSTER: &str = "warn,kube_client=off,kube_runtime=off";
+
 fn log(verbose: bool) {
-    let default = log_level(verbose);
+    log_as(log_level(verbose));
+}
+
+fn log_as(default: &str) {
     let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new(default));
     // Colours are for people, and NO_COLOR says who does not want them.
     let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

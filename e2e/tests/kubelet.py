@@ -18,7 +18,7 @@ class Kubelet:
     def __init__(self, name, port):
         self.name, self.port = name, port
         self.changed = threading.Condition()
-        self.lines, self.ended, self.breaks, self.requests = [], False, [], []
+        self.lines, self.ended, self.breaks, self.requests, self.failures = [], False, [], [], 0
 
     def say(self, *lines):
         with self.changed:
@@ -34,6 +34,10 @@ class Kubelet:
         """The next connection that has sent this many lines is cut."""
         self.breaks.append(number)
 
+    def fail(self, times):
+        """The next requests are answered by an error."""
+        self.failures = times
+
     def node(self):
         status = {
             "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
@@ -45,6 +49,10 @@ class Kubelet:
         asked = urllib.parse.urlsplit(handler.path)
         options = {key: values[0] for key, values in urllib.parse.parse_qs(asked.query).items()}
         self.requests.append((asked.path, options))
+        if self.failures:
+            self.failures -= 1
+            handler.send_error(500, "not now")
+            return
         handler.send_response(200)
         handler.send_header("Content-Type", "text/plain")
         handler.send_header("Transfer-Encoding", "chunked")
@@ -52,16 +60,18 @@ class Kubelet:
         # As the real one does, "since" knows no less than a second.
         since = datetime.fromisoformat(options["sinceTime"].replace("Z", "+00:00")).replace(microsecond=0) if "sinceTime" in options else BEGAN
         limit = self.breaks.pop(0) if self.breaks else None
-        at = max(0, len(self.lines) - int(options["tailLines"])) if "tailLines" in options else 0
+        # A connection is to one container: what a later one says, `lines` that are new, is not its.
+        lines = self.lines
+        at = max(0, len(lines) - int(options["tailLines"])) if "tailLines" in options else 0
         sent = 0
         while True:
             with self.changed:
-                while at == len(self.lines) and not self.ended and options.get("follow") == "true":
+                while at == len(lines) and not self.ended and options.get("follow") == "true":
                     self.changed.wait(timeout=60)
-                if at == len(self.lines):
+                if at == len(lines):
                     break
-                new, first = self.lines[at:], at
-                at = len(self.lines)
+                new, first = lines[at:], at
+                at = len(lines)
             for number, line in enumerate(new, first):
                 time = BEGAN + timedelta(milliseconds=number)
                 if time < since:

@@ -4,6 +4,7 @@ they write the status and make the pods."""
 import json
 import os
 import pathlib
+import signal
 import subprocess
 
 import pytest
@@ -23,11 +24,12 @@ class Cli:
 
     def __init__(self, kubectl):
         self.kubectl = kubectl
+        self.flags = ["-n", kubectl.namespace]
 
     def _start(self, *arguments, kubeconfig=None):
         environment = {**os.environ, "KUBECONFIG": str(kubeconfig or self.kubectl.kubeconfig)}
         command, *rest = map(str, arguments)
-        where = [] if command == "completions" else ["-n", self.kubectl.namespace]
+        where = [] if command == "completions" else self.flags
         argv = [str(firesteel()), command, *where, *rest]
         return subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -112,6 +114,7 @@ def test_dry_runs_create_nothing_and_what_they_print_can_be_applied(cli, tmp_pat
     program.write_text("print(1)\n")
     code, out, err = cli("submit", "--dry-run=client", "--name", "dry", program)
     assert code == 0, err
+    assert [line.strip() for line in out.splitlines()].count(f"namespace: {cli.kubectl.namespace}") == 2, out
     code, _, err = cli("submit", "--dry-run=server", "--name", "dry", program)
     assert code == 0 and "would take dry" in err
     assert cli.applications() == {} and "submitted-" not in cli.kubectl("get", "configmaps", "-oname")
@@ -157,6 +160,44 @@ def test_a_deleted_application_ends_who_waits_for_it(cli):
     assert cli("submit", "--kill", f"{cli.kubectl.namespace}:pi")[0] == 0
     code, _, err = finished(command)
     assert code == 1 and "pi was deleted" in err
+
+
+def test_each_of_several_is_killed_although_one_is_not_there(cli):
+    for name in ["pi", "tau"]:
+        assert cli("submit", "--name", name, "--no-wait", PI)[0] == 0
+    code, _, err = cli("kill", "pi", "none", "tau")
+    assert code == 1 and "pi: deleted" in err and "tau: deleted" in err and "there is no application `none`" in err, err
+    eventually(lambda: not cli.applications(), 30)
+
+
+def test_an_application_is_killed_and_shown_where_settings_say(cli, tmp_path):
+    assert cli("submit", "--name", "pi", "--no-wait", PI)[0] == 0
+    properties = tmp_path / "p.conf"
+    properties.write_text(f"spark.kubernetes.namespace {cli.kubectl.namespace}\nspark.submit.deployMode client\n")
+    cli.flags = []
+    elsewhere = ["submit", "--conf", "spark.kubernetes.namespace=default"]
+    assert "in namespace default" in cli(*elsewhere, "--kill", "pi")[2]
+    assert "in namespace default" in cli(*elsewhere, "--status", "pi")[2]
+    code, out, err = cli("submit", "--properties-file", properties, "--status", "pi")
+    assert code == 0 and out.startswith("pi  NEW"), err
+    code, _, err = cli("submit", "--master", "local[2]", "--kill", "pi")
+    assert code == 1 and "--kill and --status are about applications of a cluster" in err
+    code, _, err = cli("submit", "--properties-file", properties, "--kill", "pi")
+    assert code == 0 and "pi: deleted" in err, err
+
+
+def test_who_may_not_send_files_creates_nothing(cli, defined, tmp_path):
+    kubectl = cli.kubectl
+    kubectl("create", "serviceaccount", "guest")
+    kubectl("create", "role", "submits", "--verb=create", "--resource=sparkapplications.firesteel.dev")
+    kubectl("create", "rolebinding", "guest-submits", "--role=submits", f"--serviceaccount={kubectl.namespace}:guest")
+    guest = Cli(defined.account(kubectl.namespace, "guest").within(kubectl.namespace))
+    eventually(lambda: guest("submit", "--dry-run=server", PI)[0] == 0, 30)
+    program = tmp_path / "count.py"
+    program.write_text("print(1)\n")
+    code, _, err = guest("submit", program)
+    assert code == 1 and "sending the program's files" in err and "ask for a role" in err and len(err.splitlines()) == 1, err
+    assert cli.applications() == {}
 
 
 def test_one_who_waits_may_go_and_the_application_stays(cli):
@@ -216,11 +257,18 @@ def test_who_may_not_is_told_what(cli, defined):
     eventually(lambda: guest("submit", "--name", "pi", "--no-wait", PI)[0] == 0, 30)
     code, _, err = guest("submit", "--name", "tau", PI)
     assert code == 1 and "watching tau" in err and "ask for a role" in err, err
+    kubectl("create", "role", "lists", "--verb=list", "--resource=sparkapplications.firesteel.dev")
+    kubectl("create", "rolebinding", "guest-lists", "--role=lists", f"--serviceaccount={kubectl.namespace}:guest")
+    eventually(lambda: guest("list")[0] == 0, 30)
+    code, _, err = guest("logs", "-f", "pi")
+    assert code == 1 and "watching pi" in err and "cannot watch" in err and len(err.splitlines()) == 1, err
 
 
 def test_a_cluster_that_is_not_there_or_not_ours_is_told_in_one_line(cli, tmp_path):
     empty = tmp_path / "empty"
     empty.write_text("apiVersion: v1\nkind: Config\n")
+    broken = tmp_path / "broken"
+    broken.write_text("a: [\n")
     cases = [
         (["list", "--kubeconfig", tmp_path / "none"], "reading the kubeconfig"),
         (["list", "--context", "none"], "none"),
@@ -234,6 +282,11 @@ def test_a_cluster_that_is_not_there_or_not_ours_is_told_in_one_line(cli, tmp_pa
         assert code == 1 and expected in err and len(err.splitlines()) == 1, err
     code, _, err = cli("status", "pi", kubeconfig=empty)
     assert code == 1 and len(err.splitlines()) == 1, err
+    for url in [[], ["--master", "k8s://http://127.0.0.1:1"]]:
+        code, _, err = cli("list", *url, kubeconfig=broken)
+        assert code == 1 and "reading the kubeconfig" in err and len(err.splitlines()) == 1, err
+    code, _, err = cli("list", "--master", "k8s://http://127.0.0.1:1", kubeconfig=tmp_path / "none")
+    assert code == 1 and "no cluster answers at http://127.0.0.1:1" in err, err
 
 
 def test_a_cluster_without_our_definitions_is_told():
@@ -299,6 +352,49 @@ def test_the_driver_s_output_is_followed_to_its_last_line_over_broken_connection
     assert (code, followed) == (3, out)
 
 
+def test_a_node_that_fails_for_a_while_is_said_once_and_outlasted(cli, kubelet):
+    kubelet.say("first")
+    kubelet.fail(2)
+    command = cli.started("submit", "--name", "pi", PI)
+    eventually(lambda: "pi" in cli.applications(), 30)
+    runs(cli, kubelet, "pi-driver", "spark-kubernetes-driver")
+    cli.patch("pi", "RUNNING", executionAttempts=1, submissionID="0123456789abcdef-1", driverInfo={"podName": "pi-driver"})
+    eventually(lambda: len(kubelet.requests) == 3, 60)
+    is_in(cli, "pi-driver", "spark-kubernetes-driver", "Succeeded", {"terminated": {"exitCode": 0}})
+    kubelet.end()
+    cli.patch("pi", "COMPLETED", executionAttempts=1, submissionID="0123456789abcdef-1", driverInfo={"podName": "pi-driver"})
+    code, out, err = finished(command)
+    assert (code, out) == (0, "first\n"), err
+    assert err.count("reading what pi-driver says") == 1 and err.count("trying again") == 1 and "kube_client" not in err, err
+
+
+def test_a_reader_that_is_slow_or_gone_does_not_keep_who_follows(cli, kubelet):
+    kubelet.say(*(f"line {number} {'x' * 100}" for number in range(20000)))
+    assert cli("submit", "--name", "pi", "--no-wait", PI)[0] == 0
+    runs(cli, kubelet, "pi-driver", "spark-kubernetes-driver")
+    cli.patch("pi", "RUNNING", executionAttempts=1, submissionID="0123456789abcdef-1", driverInfo={"podName": "pi-driver"})
+    # It reads a line and then nothing: the pipe is full.
+    slow = cli.started("logs", "-f", "pi")
+    assert slow.stdout.readline().startswith("line 0 ")
+    gone = cli.started("logs", "-f", "pi")
+    assert gone.stdout.readline().startswith("line 0 ")
+    gone.stdout.close()
+    assert gone.wait(timeout=30) == 141
+    gone.stderr.close()
+    slow.send_signal(signal.SIGINT)
+    assert slow.wait(timeout=30) == 130
+    assert "pi goes on" in slow.stderr.read()
+    slow.stdout.close()
+    slow.stderr.close()
+
+
+def test_an_output_that_is_gone_is_said(cli):
+    assert cli("submit", "--name", "pi", "--no-wait", PI)[0] == 0
+    cli.patch("pi", "COMPLETED", executionAttempts=1, submissionID="0123456789abcdef-1", driverInfo={"podName": "pi-driver"})
+    code, out, err = cli("logs", "-f", "pi")
+    assert (code, out) == (0, "") and "the pod pi-driver is gone, and what it said with it" in err, err
+
+
 def test_a_next_driver_s_output_comes_after_the_last_one_s(cli, kubelet):
     kubelet.say("first")
     command = cli.started("submit", "--name", "pi", PI)
@@ -321,6 +417,25 @@ def test_a_next_driver_s_output_comes_after_the_last_one_s(cli, kubelet):
     assert "pi: COMPLETED (attempt 2)" in err
 
 
+def test_a_driver_is_not_taken_for_the_next_one_that_has_its_name(cli, kubelet):
+    kubelet.say("first")
+    command = cli.started("submit", "--name", "pi", PI)
+    eventually(lambda: "pi" in cli.applications(), 30)
+    runs(cli, kubelet, "pi-driver", "spark-kubernetes-driver")
+    pod = {"podName": "pi-driver"}
+    cli.patch("pi", "RUNNING", executionAttempts=1, submissionID="0123456789abcdef-1", driverInfo=pod)
+    eventually(lambda: len(kubelet.requests) == 1, 60)
+    cli.kubectl("delete", "pod", "pi-driver", "--force", "--grace-period=0")
+    runs(cli, kubelet, "pi-driver", "spark-kubernetes-driver")
+    kubelet.lines = ["second", "third"]
+    # The connection to the first one ends only now, when the second one is there and says what is new by its time.
+    kubelet.end()
+    is_in(cli, "pi-driver", "spark-kubernetes-driver", "Succeeded", {"terminated": {"exitCode": 0}})
+    cli.patch("pi", "COMPLETED", executionAttempts=2, submissionID="0123456789abcdef-2", driverInfo=pod)
+    code, out, err = finished(command)
+    assert (code, out) == (0, "first\nsecond\nthird\n"), err
+
+
 def test_an_executor_s_output_is_found_by_its_number(cli, kubelet):
     assert cli("submit", "--name", "pi", "--no-wait", PI)[0] == 0
     code, _, err = cli("logs", "--executor", "4", "pi")
@@ -330,3 +445,8 @@ def test_an_executor_s_output_is_found_by_its_number(cli, kubelet):
     assert cli("logs", "--executor", "4", "pi") == (0, "here\n", "")
     code, _, err = cli("logs", "--executor", "7", "pi")
     assert code == 1 and "has no executor 7; it has 4" in err
+    command = cli.started("logs", "-f", "--executor", "4", "pi")
+    eventually(lambda: len(kubelet.requests) == 2, 60)
+    cli.kubectl("delete", "pod", "pi-exec-4", "--force", "--grace-period=0")
+    kubelet.end()
+    assert finished(command) == (0, "here\n", "")

@@ -115,7 +115,7 @@ pub(crate) struct SubmitArguments {
     #[arg(long)]
     pub no_wait: bool,
     /// Delete an application instead, as `firesteel kill` does.
-    #[arg(long, value_name = "[NAMESPACE:]NAME", conflicts_with_all = ["file", "status"])]
+    #[arg(long, value_name = "[NAMESPACE:]NAME", conflicts_with_all = ["file", "status", "dry_run"])]
     pub kill: Option<String>,
     /// Show an application instead, as `firesteel status` does.
     #[arg(long, value_name = "[NAMESPACE:]NAME", conflicts_with = "file")]
@@ -128,13 +128,6 @@ pub(crate) struct SubmitArguments {
     pub arguments: Vec<String>,
     #[command(flatten)]
     pub place: PlaceArguments,
-}
-
-impl SubmitArguments {
-    /// The cluster that is meant, as the other commands are told it.
-    pub(crate) fn cluster(&self) -> ClusterArguments {
-        ClusterArguments { master: self.settings.master.clone(), place: self.place.clone() }
-    }
 }
 
 /// Where a dry run ends.
@@ -198,7 +191,8 @@ pub(crate) struct Unserved {
     exclude_packages: Option<String>,
     #[arg(long, hide = true)]
     repositories: Option<String>,
-    #[arg(long, hide = true)]
+    // Its value begins with a hyphen, always.
+    #[arg(long, hide = true, allow_hyphen_values = true)]
     driver_java_options: Option<String>,
     #[arg(long, hide = true)]
     driver_class_path: Option<String>,
@@ -218,6 +212,8 @@ pub(crate) struct Unserved {
     queue: Option<String>,
     #[arg(long, hide = true)]
     total_executor_cores: Option<String>,
+    #[arg(long, hide = true)]
+    supervise: bool,
 }
 
 impl Unserved {
@@ -248,6 +244,9 @@ impl Unserved {
         ];
         match flags.iter().find(|(_, value, _)| value.is_some()) {
             Some((flag, _, why)) => bail!("{flag} is not served: {why}"),
+            None if self.supervise => bail!(
+                "--supervise is not served: a manifest's field spec.restartPolicy says whether a driver runs again"
+            ),
             None => Ok(()),
         }
     }

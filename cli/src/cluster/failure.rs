@@ -43,6 +43,7 @@ fn answered(status: &Status, doing: &str, url: &str) -> String {
     let said = status.message.trim();
     let details = status.details.as_ref();
     let name = details.map(|details| details.name.as_str()).unwrap_or_default();
+    let kind = details.map(|details| details.kind.as_str()).unwrap_or_default();
     match status.code {
         401 => format!(
             "{doing}: the cluster at {url} does not know you; log in again, or choose another context (--context)"
@@ -58,7 +59,7 @@ fn answered(status: &Status, doing: &str, url: &str) -> String {
         404 if is_namespace(status) => {
             format!("{doing}: there is no namespace `{name}`; --namespace names another")
         }
-        409 if status.reason == "AlreadyExists" => format!(
+        409 if status.reason == "AlreadyExists" && kind == "sparkapplications" => format!(
             "{doing}: there is an application `{name}` already; see `firesteel status {name}`, remove it by \
              `firesteel kill {name}`, or take another --name"
         ),
@@ -127,6 +128,10 @@ mod tests {
         check(
             json!({ "code": 409, "reason": "AlreadyExists", "details": { "name": "pi", "kind": "sparkapplications" } }),
             "`firesteel kill pi`",
+        );
+        check(
+            json!({ "code": 409, "reason": "AlreadyExists", "message": "configmaps \"s\" already exists", "details": { "name": "s", "kind": "configmaps" } }),
+            "creating it: configmaps \"s\" already exists",
         );
         check(
             json!({ "code": 422, "reason": "Invalid", "message": "long", "details": { "name": "pi", "causes": [

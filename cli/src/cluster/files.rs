@@ -13,7 +13,7 @@ use std::path::Path;
 /// Where the driver finds them.
 const MOUNT: &str = "/opt/firesteel/submitted";
 /// Bytes of all of them. An API server takes objects of a mebibyte, and in its text bytes are a third longer.
-const LIMIT: usize = 700 << 10;
+const LIMIT: u64 = 700 << 10;
 
 /// The files, by name.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,16 +28,15 @@ impl Files {
         Self { name: format!("submitted-{suffix}"), files: BTreeMap::new() }
     }
 
-    /// Where a file will be in the driver's pod: one with a scheme is there already, another one is read here.
+    /// Where a file will be in the driver's pod: one of the image is there already, one of this machine is read here.
     pub(crate) fn carry(&mut self, file: &str) -> Result<String> {
-        if let Some((scheme, _)) = file.split_once("://") {
-            ensure!(
-                matches!(scheme, "local" | "file"),
+        let path = match place(file) {
+            Some(Lies::InTheImage(path)) => return Ok(format!("local://{path}")),
+            Some(Lies::Here(path)) => Path::new(path),
+            None => bail!(
                 "{file}: nothing is fetched from elsewhere; give a file of this machine, or local:///path for one of the image"
-            );
-            return Ok(file.to_owned());
-        }
-        let path = Path::new(file);
+            ),
+        };
         ensure!(
             path.exists(),
             "{file}: there is no such file; local://{} would be one of the image",
@@ -51,16 +50,25 @@ impl Files {
             name.chars().all(right) && name.len() <= 253,
             "{file}: the name of a file that is sent may have only letters, digits, `-`, `_` and `.`"
         );
-        let bytes = std::fs::read(path).with_context(|| format!("reading {file}"))?;
+        let reading = || format!("reading {file}");
+        // Asked before it is read: it may be larger than this machine's memory.
+        self.check(file, std::fs::metadata(path).with_context(reading)?.len())?;
+        let bytes = std::fs::read(path).with_context(reading)?;
+        self.check(file, bytes.len() as u64)?;
         if self.files.insert(name.clone(), bytes).is_some() {
             bail!("{file}: two files that are sent have this name");
         }
-        let all: usize = self.files.values().map(Vec::len).sum();
+        Ok(format!("local://{MOUNT}/{name}"))
+    }
+
+    /// Whether so many bytes more can be sent.
+    fn check(&self, file: &str, more: u64) -> Result<()> {
+        let all = self.files.values().map(|bytes| bytes.len() as u64).sum::<u64>() + more;
         ensure!(
             all <= LIMIT,
             "{file}: with it {all} bytes would be sent, and {LIMIT} is the limit; put it into the image"
         );
-        Ok(format!("local://{MOUNT}/{name}"))
+        Ok(())
     }
 
     /// What the driver mounts, if there are any.
@@ -88,6 +96,35 @@ impl Files {
     }
 }
 
+/// Where a file is.
+enum Lies<'a> {
+    Here(&'a str),
+    InTheImage(&'a str),
+}
+
+/// Reads the scheme of a file, as `spark-submit` does: `file` is this machine's, `local` is the image's. Nothing else is served.
+fn place(file: &str) -> Option<Lies<'_>> {
+    // After a scheme stands a path, with or without an empty host.
+    let after = |scheme: &str| {
+        let rest = file.strip_prefix(scheme)?.strip_prefix(':')?;
+        Some(rest.strip_prefix("//").unwrap_or(rest)).filter(|rest| rest.starts_with('/'))
+    };
+    match (after("file"), after("local")) {
+        (Some(path), _) => Some(Lies::Here(path)),
+        (None, Some(path)) => Some(Lies::InTheImage(path)),
+        (None, None) if file.contains("://") => None,
+        (None, None) => Some(Lies::Here(file)),
+    }
+}
+
+/// A file of this machine as a path, whatever way it is written.
+pub(crate) fn here(file: &str) -> &str {
+    match place(file) {
+        Some(Lies::Here(path)) => path,
+        Some(Lies::InTheImage(_)) | None => file,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,17 +133,21 @@ mod tests {
     fn files_of_this_machine_go_along_and_those_of_the_image_do_not() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
-        for (name, bytes) in [("a.py", b"x".as_slice()), ("b.zip", b"\xff\0"), ("a b.py", b"")] {
+        for (name, bytes) in
+            [("a.py", b"x".as_slice()), ("b.zip", b"\xff\0"), ("c.py", b""), ("a b.py", b"")]
+        {
             std::fs::write(path(name), bytes).unwrap();
         }
         std::fs::create_dir(path("more")).unwrap();
         std::fs::write(path("more/a.py"), "").unwrap();
-        std::fs::write(path("large.py"), vec![0; LIMIT]).unwrap();
+        std::fs::write(path("large.py"), vec![0; 700 << 10]).unwrap();
         let mut files = Files::new("1");
         assert_eq!(files.carry("local:///opt/x.py").unwrap(), "local:///opt/x.py");
+        assert_eq!(files.carry("local:/opt/x.py").unwrap(), "local:///opt/x.py");
         assert_eq!((files.mount(), files.object(None)), (None, None));
         assert_eq!(files.carry(&path("a.py")).unwrap(), "local:///opt/firesteel/submitted/a.py");
-        files.carry(&path("b.zip")).unwrap();
+        files.carry(&format!("file://{}", path("b.zip"))).unwrap();
+        files.carry(&format!("file:{}", path("c.py"))).unwrap();
         for (wrong, why) in [
             (path("none.py"), "there is no such file; local:///"),
             (path("more"), "a directory cannot be sent"),
@@ -114,6 +155,7 @@ mod tests {
             (path("a b.py"), "may have only letters"),
             (path("large.py"), "is the limit"),
             ("s3://bucket/a.py".to_owned(), "nothing is fetched"),
+            ("file://host/a.py".to_owned(), "nothing is fetched"),
         ] {
             let problem = files.carry(&wrong).unwrap_err().to_string();
             assert!(problem.contains(why) && problem.starts_with(&wrong), "{problem}");

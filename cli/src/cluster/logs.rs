@@ -1,17 +1,23 @@
 //! What a container said, copied to standard output line by line. A connection that breaks is made again where it broke: every line
 //! has a time, by which it is known.
 
-use super::connect::Cluster;
+use super::connect::{Cluster, bounded};
+use super::failure;
+use super::output::Output;
+use crate::say;
 use futures::AsyncBufReadExt;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::LogParams;
 use kube::{Api, Error};
-use std::io::Write;
 use std::time::Duration;
 
 /// Time between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
+/// The same after many failures.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How long a connection may say nothing before it is made again: one that is lost says nothing either.
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// Which container.
 #[derive(Debug, Clone)]
@@ -30,7 +36,7 @@ pub(super) enum Extent {
 }
 
 /// How copying ended.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Copied {
     /// All is there.
     Done,
@@ -40,43 +46,43 @@ pub(super) enum Copied {
     Unread,
 }
 
-/// Copies it.
+/// Copies it. Who follows outlasts every failure but a refusal.
 pub(super) async fn copy(
     cluster: &Cluster,
     source: &Source,
     extent: Extent,
+    out: &Output,
 ) -> Result<Copied, Error> {
-    let pods: Api<Pod> = cluster.api();
-    let (follow, mut tail) = match extent {
+    let (follow, tail) = match extent {
         Extent::SoFar(tail) => (false, tail),
         Extent::ToTheEnd(tail) => (true, tail),
     };
-    let mut copy = Copy { seen: None };
+    let pods = cluster.api();
+    let mut copy = Copy { pods, source, out, follow, tail, uid: None, began: false, seen: None };
+    let mut pause = PAUSE;
+    let mut is_told = false;
     loop {
-        // Looked at first: what has ended says nothing after that, so one reading is enough.
-        let Some(pod) = pods.get_opt(&source.pod).await? else { return Ok(Copied::Missing) };
-        let ended = has_ended(&pod, source.container);
-        let params = LogParams {
-            container: Some(source.container.to_owned()),
-            follow: follow && !ended,
-            // In whole seconds, and none too many: it would be rounded otherwise.
-            since_time: copy.seen.and_then(|at| Timestamp::from_second(at.as_second()).ok()),
-            tail_lines: tail.map(i64::from),
-            timestamps: true,
-            ..LogParams::default()
-        };
-        match copy.read(&pods, &source.pod, &params).await {
-            Ok(Read::Unread) => return Ok(Copied::Unread),
-            Ok(Read::All) if ended || !follow => return Ok(Copied::Done),
-            Ok(Read::All | Read::Broken) => tail = tail.filter(|_| copy.seen.is_none()),
-            // A container that has not started says so by "bad request"; one that never will has ended.
-            Err(Error::Api(status)) if status.code == 400 && follow && !ended => {}
-            Err(Error::Api(status)) if status.code == 400 && ended => return Ok(Copied::Done),
-            Err(Error::Api(status)) if status.code == 404 => return Ok(Copied::Missing),
+        match copy.once().await {
+            Ok(Once::End(copied)) => return Ok(copied),
+            Ok(Once::Again) => (pause, is_told) = (PAUSE, false),
+            Err(error) if follow && !failure::is_final(&error) => {
+                if !std::mem::replace(&mut is_told, true) {
+                    let doing = format!("reading what {} says", source.pod);
+                    say(&format!("{:#}; trying again", cluster.explain(error, &doing)));
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
             Err(error) => return Err(error),
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause).await;
     }
+}
+
+/// How one connection ended.
+enum Once {
+    End(Copied),
+    /// There may be more.
+    Again,
 }
 
 /// How a reading ended.
@@ -86,27 +92,85 @@ enum Read {
     Unread,
 }
 
-struct Copy {
+struct Copy<'a> {
+    pods: Api<Pod>,
+    source: &'a Source,
+    out: &'a Output,
+    follow: bool,
+    tail: Option<u32>,
+    /// Of the pod that is read: a later one may have its name.
+    uid: Option<String>,
+    /// Whether it was ever heard.
+    began: bool,
     /// Time of the last line.
     seen: Option<Timestamp>,
 }
 
-impl Copy {
-    async fn read(
-        &mut self,
-        pods: &Api<Pod>,
-        pod: &str,
-        params: &LogParams,
-    ) -> Result<Read, Error> {
-        let mut stream = std::pin::pin!(pods.log_stream(pod, params).await?);
+impl Copy<'_> {
+    /// Reads until the connection ends.
+    async fn once(&mut self) -> Result<Once, Error> {
+        // Looked at first: what has ended says nothing after that, so one reading is enough.
+        let pod = bounded(self.pods.get_opt(&self.source.pod)).await?;
+        let Some(pod) = pod else { return Ok(Once::End(self.gone().await)) };
+        if self.uid.is_some() && self.uid != pod.metadata.uid {
+            return Ok(Once::End(self.gone().await));
+        }
+        self.uid.clone_from(&pod.metadata.uid);
+        let ended = has_ended(&pod, self.source.container);
+        let params = LogParams {
+            container: Some(self.source.container.to_owned()),
+            follow: self.follow && !ended,
+            // In whole seconds, and none too many: it would be rounded otherwise.
+            since_time: self.seen.and_then(|at| Timestamp::from_second(at.as_second()).ok()),
+            tail_lines: self.tail.map(i64::from),
+            timestamps: true,
+            ..LogParams::default()
+        };
+        match self.read(&params).await {
+            Ok(Read::Unread) => Ok(Once::End(Copied::Unread)),
+            Ok(Read::All) if ended || !self.follow => Ok(Once::End(self.done().await)),
+            Ok(Read::All | Read::Broken) => {
+                self.tail = self.tail.filter(|_| self.seen.is_none());
+                Ok(Once::Again)
+            }
+            // A container that has not started says so by "bad request"; one that never will has ended.
+            Err(Error::Api(status)) if status.code == 400 && ended => {
+                Ok(Once::End(self.done().await))
+            }
+            Err(Error::Api(status)) if status.code == 400 && self.follow => Ok(Once::Again),
+            Err(Error::Api(status)) if status.code == 404 => Ok(Once::End(self.gone().await)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The pod is no more. Who heard it has heard all that will be.
+    async fn gone(&self) -> Copied {
+        if self.began { self.done().await } else { Copied::Missing }
+    }
+
+    async fn done(&self) -> Copied {
+        match self.out.flush().await {
+            Ok(()) => Copied::Done,
+            Err(_) => Copied::Unread,
+        }
+    }
+
+    async fn read(&mut self, params: &LogParams) -> Result<Read, Error> {
+        let asked = self.pods.log_stream(&self.source.pod, params);
+        let Ok(stream) = tokio::time::timeout(SILENCE, asked).await else {
+            return silent(params);
+        };
+        let mut stream = std::pin::pin!(stream?);
+        self.began = true;
         let before = self.seen;
         let mut line = Vec::new();
         loop {
             line.clear();
-            match stream.read_until(b'\n', &mut line).await {
-                Ok(0) => return Ok(Read::All),
-                Ok(_) => {}
-                Err(_) => return Ok(Read::Broken),
+            match tokio::time::timeout(SILENCE, stream.read_until(b'\n', &mut line)).await {
+                Ok(Ok(0)) => return Ok(Read::All),
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) => return Ok(Read::Broken),
+                Err(_) => return silent(params),
             }
             // The API server ends its answer in good order, too, where it lost the node: half a line comes again as a whole.
             if params.follow && !line.ends_with(b"\n") {
@@ -118,12 +182,19 @@ impl Copy {
                 continue;
             }
             self.seen = time.or(self.seen);
-            let mut out = std::io::stdout().lock();
-            if out.write_all(text).and_then(|()| out.flush()).is_err() {
+            if self.out.line(text).await.is_err() {
                 return Ok(Read::Unread);
             }
         }
     }
+}
+
+/// A container that runs may say nothing for long; of one that has ended everything is there.
+fn silent(params: &LogParams) -> Result<Read, Error> {
+    if params.follow {
+        return Ok(Read::Broken);
+    }
+    Err(Error::Service(format!("nothing came for {} s", SILENCE.as_secs()).into()))
 }
 
 /// A line and the time in front of it.

@@ -8,27 +8,30 @@ mod files;
 mod follow;
 mod logs;
 mod manifest;
+mod output;
+mod proxy;
 mod resource;
 mod story;
 mod text;
 
 pub(crate) use arguments::{
-    ClusterArguments, KillArguments, ListArguments, LogsArguments, SubmitArguments, Unserved,
+    ClusterArguments, KillArguments, ListArguments, LogsArguments, Place, SubmitArguments, Unserved,
 };
 
 use crate::say;
 use anyhow::{Context, Result, bail};
 use arguments::DryRun;
-use connect::Cluster;
+use connect::{Cluster, bounded};
 use crd::SparkApplication;
 use crd::names::{APP_NAME, DRIVER_CONTAINER, EXECUTOR_CONTAINER, EXECUTOR_ID};
 use follow::Shown;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
 use kube::{Api, Resource, ResourceExt};
 use logs::{Copied, Extent, Source};
 use model::conf::Conf;
+use output::Output;
 use resource::{Asked, Submission};
 use std::io::Write;
 
@@ -71,6 +74,11 @@ pub(crate) async fn submit(given: &SubmitArguments, conf: Conf) -> Result<u8> {
     if waits { Box::pin(follow::follow(&cluster, &name, Shown::All)).await } else { Ok(0) }
 }
 
+/// The place that a submission's flags and settings mean, for what is there already.
+pub(crate) fn place(given: &SubmitArguments, mut conf: Conf) -> Result<Place> {
+    resource::place_of(&mut conf, &given.place)
+}
+
 /// What the operator would refuse later is refused now.
 fn check(submission: &Submission, namespace: &str) -> Result<()> {
     let checked = crd::validate(&submission.application.spec, namespace);
@@ -83,7 +91,8 @@ fn check(submission: &Submission, namespace: &str) -> Result<()> {
 
 fn yaml(submission: &Submission) -> Result<String> {
     let mut text = serde_saphyr::to_string(&serde_json::to_value(&submission.application)?)?;
-    if let Some(files) = submission.files.object(None) {
+    if let Some(mut files) = submission.files.object(None) {
+        files.metadata.namespace.clone_from(&submission.application.metadata.namespace);
         text = format!("{text}---\n{}", serde_saphyr::to_string(&serde_json::to_value(files)?)?);
     }
     Ok(text)
@@ -95,32 +104,46 @@ async fn create(
     submission: &Submission,
     is_dry: bool,
 ) -> Result<SparkApplication> {
-    let params = PostParams { dry_run: is_dry, field_manager: Some(FIELD_MANAGER.to_owned()) };
+    let params = |dry_run| PostParams { dry_run, field_manager: Some(FIELD_MANAGER.to_owned()) };
     let applications: Api<SparkApplication> = cluster.api();
-    let created = applications.create(&params, &submission.application).await;
+    let maps: Api<ConfigMap> = cluster.api();
+    let sending = |error| cluster.explain(error, "sending the program's files");
+    // Tried first: who may not send files should not have an application without them.
+    if let Some(files) = submission.files.object(None) {
+        bounded(maps.create(&params(true), &files)).await.map_err(sending)?;
+    }
+    let created = bounded(applications.create(&params(is_dry), &submission.application)).await;
     let created = created.map_err(|error| cluster.explain(error, "submitting the application"))?;
     let owner = created.controller_owner_ref(&()).filter(|_| !is_dry);
-    if let Some(files) = submission.files.object(owner) {
-        let maps: Api<ConfigMap> = cluster.api();
-        if let Err(error) = maps.create(&params, &files).await {
-            // Without its files it would wait for ever.
-            let _ = applications.delete(&created.name_any(), &DeleteParams::default()).await;
-            return Err(cluster.explain(error, "sending the program's files"));
-        }
+    if let Some(files) = owner.and_then(|owner| submission.files.object(Some(owner)))
+        && let Err(error) = bounded(maps.create(&params(false), &files)).await
+    {
+        let problem = sending(error);
+        // Without its files it would wait for ever.
+        let Err(error) = delete(cluster, &created).await else { return Err(problem) };
+        let name = created.name_any();
+        bail!("{problem}; {error}; `{name}` is left; remove it by `firesteel kill {name}`");
     }
     Ok(created)
 }
 
+/// Deletes this application, and no later one of its name.
+async fn delete(cluster: &Cluster, application: &SparkApplication) -> Result<()> {
+    let name = application.name_any();
+    let only = Preconditions { uid: application.uid(), resource_version: None };
+    let applications: Api<SparkApplication> = cluster.api();
+    let params = DeleteParams::default().preconditions(only);
+    let deleted = bounded(applications.delete(&name, &params)).await;
+    deleted.map_err(|error| cluster.explain(error, &format!("deleting {name}")))?;
+    Ok(())
+}
+
 /// The text to print about one application, or about all of a namespace.
-pub(crate) async fn status(
-    given: &ClusterArguments,
-    name: Option<&str>,
-    json: bool,
-) -> Result<String> {
+pub(crate) async fn status(place: Place, name: Option<&str>, json: bool) -> Result<String> {
     let Some(name) = name else {
-        return list_of(&Cluster::find(&given.place()?).await?, false, json).await;
+        return list_of(&Cluster::find(&place).await?, false, json).await;
     };
-    let cluster = named_cluster(given, name).await?;
+    let cluster = named_cluster(place, name).await?;
     let mut application = find(&cluster, bare(name)).await?;
     if json {
         forget_writers(&mut application);
@@ -137,7 +160,7 @@ pub(crate) async fn list(given: &ListArguments) -> Result<String> {
 
 async fn list_of(cluster: &Cluster, all_namespaces: bool, json: bool) -> Result<String> {
     let api = if all_namespaces { cluster.everywhere() } else { cluster.api::<SparkApplication>() };
-    let all = api.list(&ListParams::default()).await;
+    let all = bounded(api.list(&ListParams::default())).await;
     let mut all = all.map_err(|error| cluster.explain(error, "listing applications"))?.items;
     if !json {
         return Ok(text::list(&all, Timestamp::now(), all_namespaces));
@@ -165,7 +188,8 @@ pub(crate) async fn logs(given: &LogsArguments) -> Result<u8> {
     };
     let extent =
         if given.follow { Extent::ToTheEnd(given.tail) } else { Extent::SoFar(given.tail) };
-    let copied = logs::copy(&cluster, &source, extent).await;
+    let out = Output::begin()?;
+    let copied = logs::copy(&cluster, &source, extent, &out).await;
     match copied.map_err(|error| cluster.explain(error, "reading the output"))? {
         Copied::Done | Copied::Unread => Ok(0),
         Copied::Missing => bail!("the pod {} is gone, and what it said with it", source.pod),
@@ -184,7 +208,7 @@ fn driver_source(application: &SparkApplication) -> Result<Source> {
 async fn executor_source(cluster: &Cluster, name: &str, executor: u64) -> Result<Source> {
     let pods: Api<Pod> = cluster.api();
     let params = ListParams::default().labels(&format!("{APP_NAME}={name},{EXECUTOR_ID}"));
-    let all = pods.list(&params).await;
+    let all = bounded(pods.list(&params)).await;
     let all = all.map_err(|error| cluster.explain(error, "listing executors"))?.items;
     let number = executor.to_string();
     let found = all.iter().find(|pod| pod.labels().get(EXECUTOR_ID) == Some(&number));
@@ -201,23 +225,30 @@ async fn executor_source(cluster: &Cluster, name: &str, executor: u64) -> Result
     }
 }
 
-/// Deletes applications, and with them all that is theirs.
-pub(crate) async fn kill(given: &KillArguments) -> Result<()> {
-    for name in &given.names {
-        let cluster = named_cluster(&given.cluster, name).await?;
-        let application = find(&cluster, bare(name)).await?;
-        let name = application.name_any();
-        let applications: Api<SparkApplication> = cluster.api();
-        let deleted = applications.delete(&name, &DeleteParams::default()).await;
-        deleted.map_err(|error| cluster.explain(error, &format!("deleting {name}")))?;
-        say(&format!("{name}: deleted from namespace {}", cluster.namespace));
+/// Deletes applications, and with them all that is theirs. One that is not there keeps no other one; it shows in the exit code.
+pub(crate) async fn kill(place: &Place, names: &[String]) -> u8 {
+    let mut code = 0;
+    for name in names {
+        match kill_one(place, name).await {
+            Ok(said) => say(&said),
+            Err(error) => {
+                say(&format!("{error:#}"));
+                code = 1;
+            }
+        }
     }
-    Ok(())
+    code
+}
+
+async fn kill_one(place: &Place, name: &str) -> Result<String> {
+    let cluster = named_cluster(place.clone(), name).await?;
+    let application = find(&cluster, bare(name)).await?;
+    delete(&cluster, &application).await?;
+    Ok(format!("{}: deleted from namespace {}", application.name_any(), cluster.namespace))
 }
 
 /// `spark-submit` writes `NAMESPACE:NAME`.
-async fn named_cluster(given: &ClusterArguments, name: &str) -> Result<Cluster> {
-    let mut place = given.place()?;
+async fn named_cluster(mut place: Place, name: &str) -> Result<Cluster> {
     if let Some((namespace, _)) = name.split_once(':') {
         place.namespace = Some(namespace.to_owned());
     }
@@ -232,13 +263,13 @@ fn bare(name: &str) -> &str {
 async fn find(cluster: &Cluster, name: &str) -> Result<SparkApplication> {
     let applications: Api<SparkApplication> = cluster.api();
     let doing = format!("asking for {name}");
-    match applications.get(name).await {
+    match bounded(applications.get(name)).await {
         Ok(found) => Ok(found),
         Err(error) if failure::is_missing(&error) => {
             // Who may see one may perhaps not see all; then there is no hint.
-            let all = applications.list(&ListParams::default()).await.map(|all| all.items);
-            let names: Vec<String> =
-                all.unwrap_or_default().iter().map(ResourceExt::name_any).collect();
+            let all = bounded(applications.list(&ListParams::default())).await;
+            let all = all.map(|all| all.items).unwrap_or_default();
+            let names: Vec<String> = all.iter().map(ResourceExt::name_any).collect();
             bail!("{}", missing(name, &cluster.namespace, &names))
         }
         Err(error) => Err(cluster.explain(error, &doing)),

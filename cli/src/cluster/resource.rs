@@ -2,7 +2,7 @@
 //! field stays among its settings. Nothing here talks to a cluster.
 
 use super::arguments::{self, Place, PlaceArguments};
-use super::files::Files;
+use super::files::{Files, here};
 use super::manifest;
 use anyhow::{Context, Result, bail};
 use crd::{ProgramType, SparkApplication, SparkApplicationSpec};
@@ -49,6 +49,11 @@ const WAIT: &str = "spark.kubernetes.submission.waitAppCompletion";
 pub(crate) fn submission(asked: Asked<'_>) -> Result<Submission> {
     let Asked { mut conf, place, file, arguments, py_files, class, suffix } = asked;
     let mut place = place_of(&mut conf, place)?;
+    if let Some(mode) = taken(&mut conf, conf::DEPLOY_MODE.name).filter(|mode| mode != "cluster") {
+        bail!(
+            "--deploy-mode `{mode}` is not served in a cluster: the driver runs there, in a pod; it must be cluster"
+        );
+    }
     let wait = match taken(&mut conf, WAIT).as_deref() {
         None | Some("true") => true,
         Some("false") => false,
@@ -104,18 +109,14 @@ fn taken(conf: &mut Conf, key: &str) -> Option<String> {
     value
 }
 
-fn place_of(conf: &mut Conf, given: &PlaceArguments) -> Result<Place> {
+/// Takes what says where, flags before settings.
+pub(super) fn place_of(conf: &mut Conf, given: &PlaceArguments) -> Result<Place> {
     let master = taken(conf, conf::MASTER.name);
     let mut place = Place::new(master.as_deref().unwrap_or(arguments::MASTER), given)?;
     let (namespace, context) = (taken(conf, NAMESPACE), taken(conf, CONTEXT));
     place.namespace = place.namespace.or(namespace);
     place.context = place.context.or(context);
-    match taken(conf, conf::DEPLOY_MODE.name).as_deref() {
-        None | Some("cluster") => Ok(place),
-        Some(mode) => bail!(
-            "--deploy-mode `{mode}` is not served in a cluster: the driver runs there, in a pod; it must be cluster"
-        ),
-    }
+    Ok(place)
 }
 
 fn is_manifest(file: &str) -> bool {
@@ -138,7 +139,7 @@ fn from_manifest(
     if class.is_some() {
         bail!("the class of a manifest's program belongs in its field spec.mainClass");
     }
-    let mut application = manifest::read(Path::new(file))?;
+    let mut application = manifest::read(Path::new(here(file)))?;
     if let Some(name) = conf.given(conf::APP_NAME.name) {
         application.metadata.name = Some(resource_name(name, LONGEST_NAME));
         application.metadata.generate_name = None;
