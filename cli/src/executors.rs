@@ -118,6 +118,7 @@ impl Executors {
         self.own_volumes.then(|| executor::Mount {
             volume: VolumeId(format!("executor-{id}")),
             path: base.join(format!("shuffle-{id}")),
+            last: false,
         })
     }
 

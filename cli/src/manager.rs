@@ -143,6 +143,7 @@ fn executor_template(told: &driver::Settings, home: &Home) -> Result<executor::S
         volume: executor::Mount {
             volume: VolumeId("shared".into()),
             path: home.path().join("shuffle"),
+            last: false,
         },
         scratch: home.path().join("scratch"),
         host: "127.0.0.1".to_owned(),

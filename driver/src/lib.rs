@@ -20,4 +20,4 @@ pub use error::Error;
 pub use master::Master;
 pub use message::Ending;
 pub use process::{Driver, run};
-pub use settings::{Access, Addresses, Program, Settings, WithoutManager};
+pub use settings::{Access, Addresses, Forget, Program, Settings, WithoutManager};

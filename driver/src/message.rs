@@ -1,5 +1,6 @@
 //! What the event loop is told, and what it tells, in our own words: the services translate them to and from messages.
 
+use crate::settings::Forget;
 use bytes::Bytes;
 use engine::JobPlan;
 use model::{
@@ -148,7 +149,7 @@ pub(crate) enum Outcome {
 pub(crate) enum ToExecutor {
     Welcome { heartbeat: Duration, timeout: Duration },
     Work(Work),
-    Leave { reason: String },
+    Leave { reason: String, forget: bool },
 }
 
 /// What an executor is to do, to be taken in the order of the fields.
@@ -239,6 +240,20 @@ pub struct Ending {
     pub exit_code: i32,
     /// Why, if the driver itself ended it.
     pub message: String,
+    /// Whether executors remove what is on the application's volumes.
+    pub forget: bool,
+}
+
+impl Ending {
+    /// The program came to its end.
+    pub fn of_itself(exit_code: i32, forget: Forget) -> Self {
+        Self { exit_code, message: String::new(), forget: forget.after(exit_code) }
+    }
+
+    /// The driver ended it.
+    pub fn stopped(exit_code: i32, message: String) -> Self {
+        Self { exit_code, message, forget: false }
+    }
 }
 
 /// How the application stands.

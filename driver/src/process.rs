@@ -75,7 +75,7 @@ async fn run_to_the_end(settings: Settings) -> Result<i32, Error> {
     };
     let ending = match &ended {
         Ok(ending) => ending.clone(),
-        Err(error) => Ending { exit_code: 1, message: error.to_string() },
+        Err(error) => Ending::stopped(1, error.to_string()),
     };
     driver.end(ending).await;
     remove(&settings.remove).await;
@@ -156,7 +156,7 @@ impl Driver {
         stopped: impl Future<Output = String>,
     ) -> Result<Ending, Error> {
         let Some(program) = &settings.program else {
-            return Ok(Ending { exit_code: 0, message: stopped.await });
+            return Ok(Ending::stopped(0, stopped.await));
         };
         if program.file.extension().is_some_and(|extension| extension == "sql") {
             let (file, sessions) = (program.file.clone(), self.sessions.clone());
@@ -165,9 +165,9 @@ impl Driver {
             return tokio::select! {
                 ended = AbortOnDropHandle::new(run) => {
                     let exit_code = ended.map_err(Error::Panicked)??;
-                    Ok(Ending { exit_code, message: String::new() })
+                    Ok(Ending::of_itself(exit_code, settings.forget))
                 }
-                message = stopped => Ok(Ending { exit_code: STOPPED, message }),
+                message = stopped => Ok(Ending::stopped(STOPPED, message)),
             };
         }
         let token = match settings.connect_access {
@@ -179,11 +179,11 @@ impl Driver {
             .map_err(|source| Error::Program { program: program.python.clone(), source })?;
         tokio::select! {
             exit_code = python.exit_code() => {
-                Ok(Ending { exit_code, message: String::new() })
+                Ok(Ending::of_itself(exit_code, settings.forget))
             }
             message = stopped => {
                 tracing::warn!("the program is stopped: {message}");
-                Ok(Ending { exit_code: python.stop().await, message })
+                Ok(Ending::stopped(python.stop().await, message))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What a driver is told at its start, once, as one JSON document. Its types are words of the domain, because cluster managers write it.
 
 pub use model::launch::DriverSettings as Settings;
-pub use model::launch::{Access, Addresses, Program, WithoutManager};
+pub use model::launch::{Access, Addresses, Forget, Program, WithoutManager};
 
 #[cfg(test)]
 mod tests {

@@ -151,7 +151,7 @@ def test_all_queries_of_tpch_are_answered_by_two_executors_that_share_a_volume(k
 
 
 def test_what_a_lost_executor_wrote_to_a_shared_volume_is_used_by_the_next_one(kubectl, shared):
-    shared("shuffles")
+    shuffles = shared("shuffles")
     wanted = application(
         "shares",
         "twice.py",
@@ -166,6 +166,7 @@ def test_what_a_lost_executor_wrote_to_a_shared_volume_is_used_by_the_next_one(k
     found = twice(kubectl, "shares")
     # Nothing of the first stage ran again.
     assert found["status"]["progress"]["skippedTasks"] == 12
+    eventually(lambda: not any(shuffles.iterdir()), 60, "that executors take away what the application wrote")
 
 
 def claimed(policy=None):
@@ -236,12 +237,11 @@ def test_executors_shuffle_in_a_directory_of_their_node_where_that_is_allowed(cl
     kubectl.create(programs(twice_py=TWICE), application("host", "twice.py", executors=2, sparkConf=on_host(host_directory)))
     once(kubectl, "host", 2)
     assert len(list(host_directory.rglob("*.out"))) == 12
+    assert str(host_directory) in condition(kubectl.get("sparkapp", "host"), "ShuffleRetained")["message"]
     found = twice(kubectl, "host")
     assert found["status"]["progress"]["skippedTasks"] == 12
-    assert str(host_directory) in condition(found, "ShuffleRetained")["message"]
-    kubectl("delete", "sparkapp", "host", "--wait=true", "--timeout=60s", seconds=90)
-    nothing_left(kubectl)
-    assert len(list(host_directory.rglob("*.out"))) == 12, "what is on a node stays there"
+    eventually(lambda: not any(host_directory.iterdir()), 60, "that executors take away what they wrote")
+    assert not condition(kubectl.get("sparkapp", "host"), "ShuffleRetained")
 
 
 def test_a_directory_of_the_node_is_refused_where_it_is_not_allowed_and_it_is_said(kubectl, host_directory):

@@ -13,15 +13,20 @@ pub use settings::{Mount, Settings};
 use anyhow::{Context, Result};
 use blocks::{Blocks, Locations, Peers, Server};
 use engine::{TaskRuntime, TaskSettings};
-use link::{Link, Signals};
+use link::{Left, Link, Signals};
 use model::ByteSize;
 use proto::Credentials;
 use shuffle::{Catalogue, Durability, Volume, WriterOptions};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tasks::Tasks;
 
 /// Exit code of an executor that could not make its directories; Spark's own.
 const NO_LOCAL_DIRECTORY: u8 = 53;
+
+/// How long tasks may take to notice that the executor ends.
+const TASKS_WAIT: Duration = Duration::from_secs(1);
 
 /// Stack of a thread that runs tasks: deep expressions recurse.
 const STACK_BYTES: usize = 8 << 20;
@@ -45,14 +50,34 @@ pub fn run(settings: Settings) -> Result<u8> {
         .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build()?;
-    let code = control.block_on(work(settings, volume, tasks.handle().clone(), signals));
-    // Tasks that still run are of no use to anybody.
-    tasks.shutdown_background();
-    code
+    let (mount, scratch) = (settings.volume.clone(), settings.scratch.clone());
+    let left = control.block_on(work(settings, volume.clone(), tasks.handle().clone(), signals));
+    let forget = mount.last || left.as_ref().is_ok_and(|left| left.forget);
+    // Tasks that still run are of no use to anybody, but what they write would stay.
+    tasks.shutdown_timeout(if forget { TASKS_WAIT } else { Duration::ZERO });
+    clear(forget.then_some(volume), &scratch);
+    left.map(|left| left.code)
+}
+
+/// Removes what nobody needs any more.
+fn clear(volume: Option<Volume>, scratch: &Path) {
+    let mut directories = vec![scratch.to_owned()];
+    if let Some(volume) = volume {
+        directories.push(volume.root().to_owned());
+        if let Err(error) = volume.destroy() {
+            tracing::warn!("{error}");
+        }
+    }
+    // Others of the application may have removed it already, as its manager on one machine does.
+    let _ = std::fs::remove_dir_all(scratch);
+    // The application's own directory goes with the last of what was in it.
+    for parent in directories.iter().filter_map(|directory| directory.parent()) {
+        let _ = std::fs::remove_dir(parent);
+    }
 }
 
 fn open_volume(settings: &Settings) -> Result<Volume> {
-    let Mount { volume, path } = &settings.volume;
+    let Mount { volume, path, last: _ } = &settings.volume;
     std::fs::create_dir_all(&settings.scratch)
         .with_context(|| format!("creating {}", settings.scratch.display()))?;
     let opened = Volume::create(path, volume.clone(), settings.application.clone())
@@ -67,7 +92,7 @@ async fn work(
     volume: Volume,
     tasks: tokio::runtime::Handle,
     signals: Signals,
-) -> Result<u8> {
+) -> Result<Left> {
     let credentials = Credentials::read(&settings.token, settings.identity.as_deref())?;
     let catalogue = Arc::new(Catalogue::new([volume.clone()]));
     let server = Server::start(&settings.host, &credentials, Arc::clone(&catalogue)).await?;
@@ -90,4 +115,27 @@ async fn work(
     let link =
         Link { settings, credentials, block_address: server.address.clone(), catalogue, locations };
     link.serve(tasks, ends, signals).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{ApplicationId, VolumeId};
+
+    #[test]
+    fn an_end_clears_its_own_and_takes_the_application_s_directory_with_the_last() {
+        let base = tempfile::tempdir().unwrap();
+        let of_app = base.path().join("firesteel-1");
+        let (first, second) = (of_app.join("scratch-0"), of_app.join("scratch-1"));
+        for scratch in [&first, &second] {
+            std::fs::create_dir_all(scratch.join("spilled")).unwrap();
+        }
+        let root = of_app.join("shuffle");
+        let volume = Volume::create(&root, VolumeId("v".into()), ApplicationId("a".into()));
+        let volume = volume.unwrap();
+        clear(None, &first);
+        assert!(!first.exists() && root.exists() && second.exists());
+        clear(Some(volume), &second);
+        assert!(!of_app.exists() && base.path().exists());
+    }
 }

@@ -40,15 +40,30 @@ pub(crate) struct Link {
     pub locations: Arc<Locations>,
 }
 
+/// How an executor left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// Exit code of the process.
+    pub code: u8,
+    /// Whether what is on its volume is of no more use to anybody.
+    pub forget: bool,
+}
+
+impl Left {
+    fn with(code: u8) -> Self {
+        Self { code, forget: false }
+    }
+}
+
 /// What the loop does next.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
     GoOn,
-    Leave,
+    Leave { forget: bool },
 }
 
 impl Link {
-    /// Serves the driver until it lets this executor go. Returns the process's exit code.
+    /// Serves the driver until it lets this executor go. Returns how it left.
     ///
     /// Who is told to end by a signal asks to be let go, so that what runs here is not lost; a second signal ends it at once.
     pub(crate) async fn serve(
@@ -56,11 +71,11 @@ impl Link {
         mut tasks: Tasks,
         mut ends: mpsc::UnboundedReceiver<End>,
         mut signals: Signals,
-    ) -> Result<u8> {
+    ) -> Result<Left> {
         let (out, outgoing) = mpsc::channel(64);
         let mut inbox = tokio::select! {
             joined = self.join(&out, outgoing) => joined?,
-            () = signals.terminate() => return Ok(TERMINATED),
+            () = signals.terminate() => return Ok(Left::with(TERMINATED)),
         };
         let mut heartbeat = interval(Duration::from_secs(10));
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -75,12 +90,12 @@ impl Link {
                         if let Some(Told::Welcome(welcome)) = &message {
                             heartbeat = interval(Duration::from_millis(welcome.heartbeat_ms.max(100)));
                         }
-                        if self.take(message, &mut tasks)? == Next::Leave {
-                            return Ok(if terminated { TERMINATED } else { 0 });
+                        if let Next::Leave { forget } = self.take(message, &mut tasks)? {
+                            return Ok(Left { code: if terminated { TERMINATED } else { 0 }, forget });
                         }
                     }
                     Some(Err(status)) if !terminated && refused(&status) => bail!("the driver refused: {}", status.message()),
-                    Some(Err(_)) | None => return Ok(if terminated { TERMINATED } else { DRIVER_GONE }),
+                    Some(Err(_)) | None => return Ok(Left::with(if terminated { TERMINATED } else { DRIVER_GONE })),
                 },
                 Some(end) = ends.recv() => {
                     if let Some(end) = tasks.ended(end) {
@@ -93,7 +108,7 @@ impl Link {
                 }
                 () = signals.terminate() => {
                     if std::mem::replace(&mut terminated, true) {
-                        return Ok(TERMINATED);
+                        return Ok(Left::with(TERMINATED));
                     }
                     tracing::info!("told to end: {} tasks are on their way", tasks.running());
                     let reason = "it was told to end".to_owned();
@@ -207,7 +222,7 @@ impl Link {
             }
             Some(Told::Leave(leave)) => {
                 tracing::info!("leaving: {}", leave.reason);
-                Ok(Next::Leave)
+                Ok(Next::Leave { forget: leave.forget })
             }
             Some(Told::Welcome(_)) | None => Ok(Next::GoOn),
         }

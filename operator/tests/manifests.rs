@@ -37,7 +37,8 @@ fn application(name: &str) -> Application {
 fn pods(app: &Application) -> [Pod; 2] {
     let valid = app.validated().expect("it is right");
     let submission = SubmissionId::first(app.specification.clone());
-    let making = Making { app, valid, settings: &Settings::default(), submission: &submission };
+    let making =
+        Making { app, valid, settings: &Settings::default(), submission: &submission, run: 1 };
     let executor = NewExecutor { id: 0, slot: 0, driver: "10.0.0.9" };
     [objects::driver_pod(&making), objects::executor_pod(&making, &executor)]
 }

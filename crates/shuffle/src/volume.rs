@@ -167,6 +167,16 @@ impl Volume {
         self.shuffle_dir(id.shuffle).join(name)
     }
 
+    /// Removes it with all that is on it. No error if it is gone already.
+    ///
+    /// Nobody may use it any more: this is for the end of the application, or of the only one who mounts it.
+    pub fn destroy(self) -> Result<(), FileError> {
+        match self.disk.remove_dir(&self.root) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => self.at("remove", &self.root, Err(e)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// Whoever holds it may remove outputs in place; nobody else may. Released on drop, and when the process ends.
     pub(crate) fn lock(&self) -> Result<File, FileError> {
         let path = self.root.join(LOCK);

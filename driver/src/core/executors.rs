@@ -301,15 +301,15 @@ impl Executors {
                 let reason = "it was told to end, and is idle".to_owned();
                 // If there is no room, the next turn tries again.
                 executor.waits_to_leave =
-                    executor.outbox.try_send(ToExecutor::Leave { reason }).is_err();
+                    executor.outbox.try_send(ToExecutor::Leave { reason, forget: false }).is_err();
             }
         }
     }
 
     /// Sends all away.
-    pub(crate) fn leave(&mut self, reason: &str) {
+    pub(crate) fn leave(&mut self, reason: &str, forget: bool) {
         for id in self.live.keys() {
-            self.tell(*id, ToExecutor::Leave { reason: reason.to_owned() });
+            self.tell(*id, ToExecutor::Leave { reason: reason.to_owned(), forget });
         }
     }
 

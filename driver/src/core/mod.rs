@@ -375,7 +375,8 @@ impl Core {
         for executor in self.executors.silent(now, self.rules.timeout) {
             let seconds = self.rules.timeout.as_secs_f64();
             let reason = format!("nothing was heard of it for {seconds} seconds");
-            self.executors.tell(executor, ToExecutor::Leave { reason: reason.clone() });
+            self.executors
+                .tell(executor, ToExecutor::Leave { reason: reason.clone(), forget: false });
             self.lose(now, executor, false, reason);
         }
         for (executor, app_caused, reason) in self.executors.lost(now) {
@@ -438,7 +439,7 @@ impl Core {
             self.apply(now, Event::JobCancelled { job, reason });
         }
         self.executors.flush();
-        self.executors.leave("the application has ended");
+        self.executors.leave("the application has ended", ending.forget);
         self.show();
         self.manager.tell(ToManager::Ended(ending));
     }

@@ -130,7 +130,7 @@ fn to_manager(told: ToManager, epoch: Epoch) -> pb::ToManager {
         ToManager::Status(standing) => {
             pb::to_manager::Fact::Status(application_status(standing, epoch))
         }
-        ToManager::Ended(Ending { exit_code, message }) => {
+        ToManager::Ended(Ending { exit_code, message, forget: _ }) => {
             pb::to_manager::Fact::Ended(pb::ProgramEnded { exit_code, message })
         }
     };

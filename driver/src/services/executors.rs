@@ -141,7 +141,7 @@ impl From<ToExecutor> for pb::to_executor::Message {
                 })
             }
             ToExecutor::Work(work) => Self::Work(work.into()),
-            ToExecutor::Leave { reason } => Self::Leave(pb::Leave { reason }),
+            ToExecutor::Leave { reason, forget } => Self::Leave(pb::Leave { reason, forget }),
         }
     }
 }

@@ -309,3 +309,13 @@ async fn status_names_executors_and_addresses() {
     assert_eq!(ExecutorId(status.executors[0].executor), ExecutorId(3));
     assert_eq!(status.executors[0].slots, 2);
 }
+
+#[tokio::test]
+async fn executors_remove_what_is_on_volumes_after_the_end_for_which_it_was_said() {
+    for (exit_code, forget) in [(0, true), (1, false)] {
+        let rig = Rig::start(&[]).await;
+        let mut executor = rig.executor(0, 1).await;
+        rig.end(exit_code).await;
+        assert_eq!(executor.leave().await.forget, forget, "exit code {exit_code}");
+    }
+}

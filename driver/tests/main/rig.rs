@@ -5,7 +5,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use driver::{Driver, Ending, Settings};
+use driver::{Driver, Ending, Forget, Settings};
 use engine::{JobPlan, StageOutput, StagePlan};
 use model::{
     ApplicationId, Attempt, BlockProblem, Epoch, Fingerprint, MapOutput, MapOutputId, ShuffleId,
@@ -171,7 +171,7 @@ impl Rig {
 
     pub(crate) async fn end(self, exit_code: i32) {
         let driver = Arc::into_inner(self.driver).expect("nobody else has the driver");
-        driver.end(Ending { exit_code, message: String::new() }).await;
+        driver.end(Ending::of_itself(exit_code, Forget::AfterSuccess)).await;
     }
 
     /// A map output of `map_and_result` that an earlier incarnation wrote.
@@ -240,9 +240,14 @@ impl Executor {
 
     /// Why it was sent away.
     pub(crate) async fn left(&mut self) -> String {
+        self.leave().await.reason
+    }
+
+    /// What it was told when it was sent away.
+    pub(crate) async fn leave(&mut self) -> pb::Leave {
         loop {
             match self.told().await {
-                Some(Told::Leave(leave)) => return leave.reason,
+                Some(Told::Leave(leave)) => return leave,
                 Some(_) => {}
                 None => panic!("the stream ended without a word"),
             }

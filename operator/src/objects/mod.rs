@@ -32,6 +32,8 @@ pub struct Making<'a> {
     pub settings: &'a Settings,
     /// What the objects belong to.
     pub submission: &'a SubmissionId,
+    /// Which run of the specification this is; the first has the number 1.
+    pub run: u32,
 }
 
 /// An executor to make.
@@ -61,7 +63,7 @@ pub fn problems(app: &Application, valid: &Validated, settings: &Settings) -> Ve
         }
     }
     let submission = SubmissionId::first(String::new());
-    let making = Making { app, valid, settings, submission: &submission };
+    let making = Making { app, valid, settings, submission: &submission, run: 1 };
     let bytes = processes::driver_variable(&making).len();
     // The variable's own name and a greater epoch need some, too.
     if bytes + 100 > LONGEST_VARIABLE {

@@ -2,15 +2,15 @@
 //! Kubernetes puts the token from its secret and the pod's own address. So a pod is made by one write, and cannot meet settings that are
 //! not its own.
 
-use super::volumes::{local_dir, shuffle_volume};
+use super::volumes::{keeps_shuffles, local_dir, shuffle_volume};
 use super::{Making, NewExecutor};
 use crate::names;
 use crd::Language;
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector, SecretKeySelector};
 use model::conf::{self};
 use model::launch::{
-    Access, DriverSettings, ExecutorSettings, IDENTITY_VARIABLE, Mount, Program, SETTINGS_VARIABLE,
-    Secret, TOKEN_VARIABLE, WithoutManager,
+    Access, DriverSettings, ExecutorSettings, Forget, IDENTITY_VARIABLE, Mount, Program,
+    SETTINGS_VARIABLE, Secret, TOKEN_VARIABLE, WithoutManager,
 };
 use model::{ApplicationId, ExecutorId};
 use serde_json::Value;
@@ -28,7 +28,7 @@ const ANNOUNCE: &str = "/tmp/firesteel-driver.json";
 
 /// What the driver is told. Its token is not among it.
 pub fn driver_settings(making: &Making<'_>) -> DriverSettings {
-    let Making { app, valid, settings, submission } = making;
+    let Making { app, valid, settings, submission, .. } = making;
     let id = ApplicationId(names::application_id(&app.uid));
     let mut told = DriverSettings::new(id, app.name.clone(), String::new());
     told.epoch = submission.epoch;
@@ -56,14 +56,27 @@ pub fn driver_settings(making: &Making<'_>) -> DriverSettings {
     told.listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, settings.driver_port));
     told.connect = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.connect_port));
     told.connect_access = Access::Token;
+    told.forget = forget(making);
     told.without_manager = WithoutManager::Continue;
     told.announce = Some(PathBuf::from(ANNOUNCE));
     told
 }
 
+/// After which end of this run nobody uses the shuffles again: not if the program runs again, or if they are to stay.
+fn forget(making: &Making<'_>) -> Forget {
+    let restart = &making.valid.restart;
+    if restart.again_after_success() || keeps_shuffles(&making.valid.executor) {
+        Forget::Never
+    } else if restart.wait_after_failure(making.run).is_some() {
+        Forget::AfterSuccess
+    } else {
+        Forget::AfterEachEnd
+    }
+}
+
 /// What an executor is told. Its token and its address are not among it.
 pub fn executor_settings(making: &Making<'_>, executor: &NewExecutor<'_>) -> ExecutorSettings {
-    let Making { app, valid, settings, submission } = making;
+    let Making { app, valid, settings, submission, .. } = making;
     let volume = shuffle_volume(app, &valid.executor, executor.id, executor.slot);
     ExecutorSettings {
         application: ApplicationId(names::application_id(&app.uid)),
@@ -74,7 +87,7 @@ pub fn executor_settings(making: &Making<'_>, executor: &NewExecutor<'_>) -> Exe
         epoch: submission.epoch,
         slots: valid.executor.cpu.slots,
         memory_bytes: valid.executor.memory.program.0,
-        volume: Mount { volume: volume.id, path: volume.path },
+        volume: Mount { volume: volume.id, path: volume.path, last: volume.stays_behind },
         scratch: volume.scratch,
         host: String::new(),
         sync: valid.settings.get(&conf::SHUFFLE_SYNC).unwrap_or(false),

@@ -30,7 +30,7 @@ fn app(spec: Value) -> Application {
 fn with_making<T>(app: &Application, look: impl FnOnce(&Making<'_>) -> T) -> T {
     let submission = "0123456789abcdef-3".parse().unwrap();
     let valid = app.validated().unwrap();
-    look(&Making { app, valid, settings: &settings(), submission: &submission })
+    look(&Making { app, valid, settings: &settings(), submission: &submission, run: 1 })
 }
 
 fn driver(spec: Value) -> Pod {
@@ -139,6 +139,31 @@ fn where_connections_are_encrypted_both_are_told_with_what() {
     }
     assert_eq!(encrypted(&driver(manifest)).as_deref(), Some("true"));
     assert_eq!(told(&driver(json!({})))["identity"], Value::Null);
+}
+
+#[test]
+fn shuffles_are_removed_after_the_last_run_unless_they_are_to_stay() {
+    let claim = |retain: &str| {
+        let prefix = "spark.kubernetes.executor.volumes.persistentVolumeClaim.spark-local-dir-1";
+        json!({ "sparkConf": {
+            format!("{prefix}.mount.path"): "/data", format!("{prefix}.options.claimName"): "OnDemand",
+            format!("{prefix}.options.sizeLimit"): "1Gi", "firesteel.kubernetes.claims.retain": retain,
+        } })
+    };
+    let policy = |type_: &str| json!({ "restartPolicy": { "type": type_, "onFailureRetries": 1 } });
+    for (manifest, run, expected) in [
+        (json!({}), 1, "after-each-end"),
+        (policy("Never"), 1, "after-each-end"),
+        (policy("OnFailure"), 1, "after-success"),
+        (policy("OnFailure"), 2, "after-each-end"),
+        (policy("Always"), 1, "never"),
+        (claim("never"), 1, "after-each-end"),
+        (claim("always"), 1, "never"),
+    ] {
+        let pod =
+            with_making(&app(manifest.clone()), |making| driver_pod(&Making { run, ..*making }));
+        assert_eq!(told(&pod)["forget"], expected, "{manifest} {run}");
+    }
 }
 
 #[test]
@@ -366,7 +391,10 @@ fn shuffles_live_on_the_volume_that_the_manifest_says() {
     ];
     for (manifest, id, path, goes) in cases {
         let settings = told(&executor(manifest.clone()));
-        assert_eq!(settings["volume"], json!({ "volume": id, "path": path }), "{manifest}");
+        // Only what lies in a directory of a node stays although nobody mounts it again: the executor removes it.
+        let stays_behind = manifest.to_string().contains("hostPath");
+        let expected = json!({ "volume": id, "path": path, "last": stays_behind });
+        assert_eq!(settings["volume"], expected, "{manifest}");
         let app = app(manifest.clone());
         let lost = lost_volume(&app, &app.validated().unwrap().executor, 7, 2);
         assert_eq!(lost, goes.then(|| id.to_owned()), "{manifest}");

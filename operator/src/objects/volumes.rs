@@ -37,6 +37,8 @@ pub(super) struct ShuffleVolume {
     pub(super) scratch: PathBuf,
     /// Whether nobody mounts it again once the pod is gone.
     pub(super) goes_with_pod: bool,
+    /// Whether it stays where it is nevertheless, unless somebody removes it.
+    pub(super) stays_behind: bool,
 }
 
 /// The claims that the driver's pod needs.
@@ -56,8 +58,8 @@ pub fn lost_volume(app: &Application, executor: &Role, id: u64, slot: u32) -> Op
 }
 
 /// Where data stays when the application is gone, for people: claims that are kept, of a driver and of this many places for executors, and
-/// what is not the application's own.
-pub fn remaining(app: &Application, valid: &Validated, slots: u32) -> Vec<String> {
+/// what is not the application's own, unless executors have `cleared` that.
+pub fn remaining(app: &Application, valid: &Validated, slots: u32, cleared: bool) -> Vec<String> {
     let slots = (0..slots).map(|slot| Whose::Executor { slot });
     let roles = [(&valid.driver, vec![Whose::Driver]), (&valid.executor, slots.collect())];
     let mut found = Vec::new();
@@ -68,7 +70,9 @@ pub fn remaining(app: &Application, valid: &Validated, slots: u32) -> Vec<String
                     let names = all.iter().map(|whose| claim_name(app, claim, volume, *whose));
                     found.extend(names.map(|name| format!("claim {name}")));
                 }
-                Source::Volume(source) if volume.holds_shuffles() && !all.is_empty() => {
+                Source::Volume(source)
+                    if volume.holds_shuffles() && !all.is_empty() && !cleared =>
+                {
                     found.extend(foreign(source));
                 }
                 Source::Claim(_) | Source::Volume(_) => {}
@@ -214,6 +218,12 @@ pub(super) fn local_dir(role: &Role) -> &str {
     role.local_dirs().next().unwrap_or(OWN_LOCAL_PATH)
 }
 
+/// Whether the shuffles are to stay when the application is gone.
+pub(super) fn keeps_shuffles(role: &Role) -> bool {
+    let kept = |source: &Source| matches!(source, Source::Claim(claim) if claim.retention == Retention::Forever);
+    role.volumes.iter().any(|volume| volume.holds_shuffles() && kept(&volume.source))
+}
+
 /// Where an executor keeps its shuffles: on the first volume for them. What several pods mount at once is shared by all; what only the
 /// pods of one slot mount is handed on from one to the next; the rest goes with the pod.
 pub(super) fn shuffle_volume(app: &Application, role: &Role, id: u64, slot: u32) -> ShuffleVolume {
@@ -228,6 +238,7 @@ pub(super) fn shuffle_volume(app: &Application, role: &Role, id: u64, slot: u32)
             path: base.join("shuffle"),
             scratch: base.join("scratch"),
             goes_with_pod: true,
+            stays_behind: false,
         };
     };
     let mount = PathBuf::from(&volume.mounts[0].mount_path);
@@ -237,6 +248,7 @@ pub(super) fn shuffle_volume(app: &Application, role: &Role, id: u64, slot: u32)
         path: mount.join(&of_app).join("shuffle"),
         scratch: scratch.clone(),
         goes_with_pod: false,
+        stays_behind: false,
     };
     // A directory of the node's is seen by all pods of that node, and which node that is, is not known yet.
     let own_directory = || ShuffleVolume {
@@ -244,6 +256,7 @@ pub(super) fn shuffle_volume(app: &Application, role: &Role, id: u64, slot: u32)
         path: mount.join(&of_app).join(format!("shuffle-{id}")),
         scratch: scratch.clone(),
         goes_with_pod: true,
+        stays_behind: false,
     };
     match &volume.source {
         Source::Claim(claim) if claim.retention == Retention::Pod => own_directory(),
@@ -258,7 +271,7 @@ pub(super) fn shuffle_volume(app: &Application, role: &Role, id: u64, slot: u32)
             if source.nfs.is_some() {
                 return shared(&volume.name);
             }
-            own_directory()
+            ShuffleVolume { stays_behind: source.host_path.is_some(), ..own_directory() }
         }
     }
 }

@@ -65,7 +65,13 @@ impl Passing<'_> {
             return;
         }
         let settings = self.with.settings;
-        let making = Making { app: self.app, valid, settings, submission: &submission };
+        let making = Making {
+            app: self.app,
+            valid,
+            settings,
+            submission: &submission,
+            run: self.runs() + 1,
+        };
         if !self.seen.token {
             let secret = objects::token_secret(self.app, (self.with.fresh)());
             self.create(Object::Secret(Box::new(secret)));

@@ -53,7 +53,9 @@ impl Passing<'_> {
     fn shuffle_retained(&mut self) {
         let valid = self.app.validated().filter(|_| self.status.submission_id.is_some());
         let slots = u32::try_from(self.status.executors.slots).unwrap_or(0);
-        let names = valid.map(|valid| objects::remaining(self.app, valid, slots));
+        // What a program that ended well had on volumes of others was removed by its executors.
+        let cleared = self.state() == State::Completed;
+        let names = valid.map(|valid| objects::remaining(self.app, valid, slots, cleared));
         let names = names.unwrap_or_default();
         if names.is_empty() {
             self.unset(ConditionType::ShuffleRetained);

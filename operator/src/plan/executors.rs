@@ -262,7 +262,8 @@ impl Passing<'_> {
             })
             .count();
         let settings = self.with.settings;
-        let making = Making { app: self.app, valid, settings, submission: &submission };
+        let making =
+            Making { app: self.app, valid, settings, submission: &submission, run: self.runs() };
         // What is on the claims of one that is leaving is served by whoever mounts them next: that one waits until they are free.
         let leaves_claims = !objects::executor_claims(&making, 0).is_empty();
         let leaving = facts

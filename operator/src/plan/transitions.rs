@@ -294,8 +294,13 @@ impl Passing<'_> {
         State::Completed
     }
 
+    /// How often the program has run.
+    pub(super) fn runs(&self) -> u32 {
+        u32::try_from(self.status.execution_attempts).unwrap_or(u32::MAX)
+    }
+
     fn leave_failing(&mut self) -> Option<State> {
-        let runs = u32::try_from(self.status.execution_attempts).unwrap_or(u32::MAX);
+        let runs = self.runs();
         let wait = self.app.validated().and_then(|valid| valid.restart.wait_after_failure(runs));
         let Some(wait) = wait else { return Some(State::Failed) };
         self.is_due_after_submission(wait).then(|| {

@@ -41,6 +41,9 @@ pub struct DriverSettings {
     /// Directories that it removes at its end: volumes that are this application's alone.
     #[serde(default)]
     pub remove: Vec<PathBuf>,
+    /// After which end of the program executors remove what is on its volumes.
+    #[serde(default)]
+    pub forget: Forget,
     /// What it does while no cluster manager is attached.
     #[serde(default)]
     pub without_manager: WithoutManager,
@@ -58,6 +61,30 @@ pub enum Access {
     Token,
     /// Everybody who reaches the address.
     Open,
+}
+
+/// After which end of the program its shuffles are removed from volumes. A driver that is told to end removes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Forget {
+    /// After none: another run of the program may use them, or the volumes go anyway.
+    #[default]
+    Never,
+    /// If it ends well; a run that is to repair a failure uses them.
+    AfterSuccess,
+    /// However it ends.
+    AfterEachEnd,
+}
+
+impl Forget {
+    /// Whether they are removed after this exit code.
+    pub fn after(self, exit_code: i32) -> bool {
+        match self {
+            Self::Never => false,
+            Self::AfterSuccess => exit_code == 0,
+            Self::AfterEachEnd => true,
+        }
+    }
 }
 
 /// What a driver does while no cluster manager is attached.
@@ -107,6 +134,7 @@ impl DriverSettings {
             connect: any_port(),
             connect_access: Access::default(),
             remove: Vec::new(),
+            forget: Forget::default(),
             without_manager: WithoutManager::default(),
             announce: None,
         }

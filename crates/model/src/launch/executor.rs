@@ -46,6 +46,9 @@ pub struct Mount {
     pub volume: VolumeId,
     /// Where it is mounted; it is made a volume if it is empty.
     pub path: PathBuf,
+    /// Whether nobody mounts it after this executor, which therefore removes it at its end.
+    #[serde(default)]
+    pub last: bool,
 }
 
 fn loopback() -> String {

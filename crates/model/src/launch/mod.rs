@@ -5,7 +5,7 @@ mod driver;
 mod executor;
 mod secret;
 
-pub use driver::{Access, Addresses, DriverSettings, Program, WithoutManager};
+pub use driver::{Access, Addresses, DriverSettings, Forget, Program, WithoutManager};
 pub use executor::{ExecutorSettings, Mount};
 pub use secret::Secret;
 

@@ -393,6 +393,9 @@ pub struct Cancel {
 pub struct Leave {
     #[prost(string, tag = "1")]
     pub reason: ::prost::alloc::string::String,
+    /// The application is over for good: what is on its volumes is of no use any more, and the executor removes it.
+    #[prost(bool, tag = "2")]
+    pub forget: bool,
 }
 /// Generated client implementations.
 pub mod executors_client {

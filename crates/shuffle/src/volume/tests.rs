@@ -82,3 +82,16 @@ fn the_fence_only_rises() {
     let error = volume.fence().unwrap_err();
     assert!(error.to_string().contains("volume v1: could not read"), "{error}");
 }
+
+#[test]
+fn a_volume_that_is_destroyed_leaves_nothing_however_often_that_is_done() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("shuffle");
+    let make = || Volume::create(&root, id("v"), ApplicationId("a".into())).unwrap();
+    let (one, other) = (make(), make());
+    fs::create_dir(root.join("more")).unwrap();
+    one.destroy().unwrap();
+    assert!(!root.exists());
+    other.destroy().unwrap();
+    assert!(make().root().exists());
+}

@@ -195,7 +195,7 @@ fn what_excludes_each_other_is_refused() {
         json!({ "firesteel.kubernetes.claims.retain": "always" }),
     ));
     let app = Application::read(&app.resource, &app.settings);
-    assert_eq!(objects::remaining(&app, app.validated().unwrap(), 0), [""; 0]);
+    assert_eq!(objects::remaining(&app, app.validated().unwrap(), 0, false), [""; 0]);
 }
 
 #[test]
