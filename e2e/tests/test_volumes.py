@@ -169,6 +169,43 @@ def test_what_a_lost_executor_wrote_to_a_shared_volume_is_used_by_the_next_one(k
     eventually(lambda: not any(shuffles.iterdir()), 60, "that executors take away what the application wrote")
 
 
+# Fails the first time, after its one query.
+AGAIN = """
+    import pathlib, sys
+    from pyspark.sql import SparkSession
+    spark = SparkSession.builder.getOrCreate()
+    frame = spark.range(0, 100000, 1, 12).selectExpr("id % 100 as key", "id").groupBy("key").sum("id")
+    print("answer", sum(row[1] for row in frame.collect()), flush=True)
+    mark = pathlib.Path("/shuffles/first")
+    if not mark.exists():
+        mark.touch()
+        sys.exit(3)
+"""
+
+
+def test_what_a_run_that_failed_wrote_to_a_shared_volume_is_used_by_the_next_run(kubectl, shared):
+    shuffles = shared("shuffles")
+    paths = mounts(programs="/programs", spark_local_dir_shared="/shuffles")
+    wanted = application(
+        "again",
+        "again.py",
+        executors=2,
+        driver={"volumeMounts": paths},
+        executor={"volumeMounts": paths},
+        volumes=[{"name": "programs", "configMap": {"name": "programs"}}, volume("spark-local-dir-shared", "shuffles")],
+        restartPolicy={"type": "OnFailure", "onFailureRetries": 1, "onFailureRetryInterval": 1},
+    )
+    kubectl.create(programs(again_py=AGAIN), wanted)
+    found, printed = completed(kubectl, "again")
+    assert f"answer {100000 * 99999 // 2}" in printed
+    status = found["status"]
+    assert status["executionAttempts"] == 2
+    assert [(each["name"], each["exitCode"]) for each in status["failures"]] == [("again-driver", 3)]
+    # The second run did not run a task of the first stage.
+    assert status["progress"]["skippedTasks"] == 12, status["progress"]
+    eventually(lambda: [path.name for path in shuffles.iterdir()] == ["first"], 60, "that executors take away what the runs wrote")
+
+
 def claimed(policy=None):
     """Settings by which each executor gets a claim of its own, as Spark names them."""
     prefix = "spark.kubernetes.executor.volumes.persistentVolumeClaim.spark-local-dir-1"

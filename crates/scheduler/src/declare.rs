@@ -35,10 +35,12 @@ impl Scheduler {
             self.agenda.changed.insert(id);
             stages.push(id);
         }
-        let requested = |&id: &StageId| self.stages.get(id).is_some_and(Stage::is_requested);
-        let skipped = stages.iter().map(|id| !requested(id)).collect();
+        let before = |id: &StageId| {
+            self.stages.get(*id).filter(|stage| stage.running() == 0).map(Stage::launches)
+        };
+        let before = stages.iter().map(before).collect();
         let result = *stages.last().expect("a checked shape has a result stage");
-        self.jobs.live.insert(job, Job { stages, skipped, result_bytes: 0 });
+        self.jobs.live.insert(job, Job { stages, before, result_bytes: 0 });
         if self.stages.is_complete(result) {
             self.end_job(job, None);
         } else {
@@ -109,15 +111,7 @@ impl Scheduler {
         if self.stages.is_complete(id) || !self.stages.is_needed(id) {
             return;
         }
-        let Some(stage) = self.stages.get(id) else { return };
-        for (job, index) in stage.jobs() {
-            if let Some(job) = self.jobs.live.get_mut(&job) {
-                job.skipped[index] = false;
-            }
-        }
-        if stage.is_requested() {
-            return;
-        }
+        let Some(stage) = self.stages.get(id).filter(|stage| !stage.is_requested()) else { return };
         if let (true, Some(shuffle)) = (stage.is_unrepeatable(), stage.shuffle()) {
             // What is left of it, or was made of it, would not match what it is going to make.
             self.roll_back(shuffle);

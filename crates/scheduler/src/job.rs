@@ -7,8 +7,8 @@ use model::StageId;
 pub(crate) struct Job {
     /// The stage of each entry of `JobShape::stages`.
     pub(crate) stages: Vec<StageId>,
-    /// For each of them, whether it never had to run for this job.
-    pub(crate) skipped: Vec<bool>,
+    /// For each of them, the launches before this job; `None` if some of these still ran.
+    pub(crate) before: Vec<Option<u64>>,
     /// Bytes of the results so far.
     pub(crate) result_bytes: u64,
 }

@@ -10,17 +10,19 @@ impl Scheduler {
         let Some(live) = self.jobs.live.get(&job) else {
             return self.jobs.ended.get(&job).cloned().unwrap_or_default();
         };
-        let stages = live.stages.iter().zip(&live.skipped);
+        let stages = live.stages.iter().zip(&live.before);
         stages
-            .filter_map(|(&id, &skipped)| {
+            .filter_map(|(&id, &before)| {
                 let stage = self.stages.get(id)?;
+                let untouched = before == Some(stage.launches());
                 Some(StageProgress {
                     stage: id,
                     tasks: stage.tasks(),
                     done: stage.done(),
                     running: stage.running(),
                     failed: stage.failed(),
-                    skipped,
+                    // Outputs may have been found after the stage was asked to run.
+                    skipped: untouched && (stage.is_complete() || !stage.is_requested()),
                 })
             })
             .collect()

@@ -94,6 +94,11 @@ impl Stage {
         self.tasks.done()
     }
 
+    /// Attempts that were launched.
+    pub(crate) fn launches(&self) -> u64 {
+        self.tasks.launches()
+    }
+
     /// Attempts that failed.
     pub fn failed(&self) -> u32 {
         self.tasks.failed()

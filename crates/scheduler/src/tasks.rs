@@ -36,6 +36,7 @@ pub(crate) struct Tasks {
     running: u32,
     done: u32,
     failed: u32,
+    launches: u64,
 }
 
 impl Tasks {
@@ -51,7 +52,15 @@ impl Tasks {
         let wanted = all.iter().filter(|task| task.state != TaskState::NotWanted).count();
         let done = all.iter().filter(|task| task.state == TaskState::Done).count();
         let count = |n: usize| u32::try_from(n).expect("a stage has fewer than 2^32 tasks");
-        Self { pending, wanted: count(wanted), running: 0, done: count(done), failed: 0, all }
+        Self {
+            pending,
+            wanted: count(wanted),
+            running: 0,
+            done: count(done),
+            failed: 0,
+            launches: 0,
+            all,
+        }
     }
 
     pub(crate) fn len(&self) -> u32 {
@@ -68,6 +77,11 @@ impl Tasks {
 
     pub(crate) fn done(&self) -> u32 {
         self.done
+    }
+
+    /// Attempts that were launched.
+    pub(crate) fn launches(&self) -> u64 {
+        self.launches
     }
 
     /// Attempts that failed, whether or not they counted.
@@ -103,6 +117,7 @@ impl Tasks {
         let task = &mut self.all[partition as usize];
         let number = task.next_number;
         task.next_number += 1;
+        self.launches += 1;
         self.set(partition, TaskState::Running { number });
         number
     }

@@ -101,6 +101,33 @@ fn what_a_skipped_stage_reads_does_not_run_either() {
 }
 
 #[test]
+fn a_stage_whose_outputs_are_found_before_it_was_launched_is_skipped() {
+    // As after a restart of the driver: the job is there before the executors, who know what there is on their volumes.
+    let outputs = vec![output(2, at(1, 0, 0)), output(2, at(1, 1, 0))];
+    let scheduler = check(vec![
+        (submit(0, vec![map(1, 3, &[]), map(2, 2, &[0]), result(1, &[1])]), vec![]),
+        (Event::MapOutputsFound { outputs }, vec![]),
+        (up(0, 1), vec![launch(at(2, 0, 0), 0)]),
+    ]);
+    assert_eq!(progress(&scheduler, 0), [(0, 3, true), (2, 2, true), (0, 1, false)]);
+}
+
+#[test]
+fn a_stage_that_runs_or_waits_is_not_skipped() {
+    let shape = || vec![map(1, 1, &[]), map(2, 1, &[0]), result(1, &[1])];
+    let scheduler = check(vec![
+        (submit(0, shape()), vec![]),
+        (up(0, 1), vec![launch(at(0, 0, 0), 0)]),
+        // It joins while the only task of the first stage runs.
+        (submit(1, shape()), vec![]),
+        (wrote(1, at(0, 0, 0)), vec![launch(at(1, 0, 0), 0)]),
+    ]);
+    for job in 0..2 {
+        assert_eq!(progress(&scheduler, job), [(1, 1, false), (0, 1, false), (0, 1, false)]);
+    }
+}
+
+#[test]
 fn outputs_found_while_their_tasks_run_end_them() {
     let outputs = vec![output(1, at(0, 0, 0)), output(1, at(0, 9, 0))];
     let old = outputs.into_iter().map(|o| MapOutput { epoch: Epoch(0), ..o }).collect();
