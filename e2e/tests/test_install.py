@@ -42,7 +42,7 @@ def test_pods_of_applications_are_restricted_and_have_no_credentials(operator, k
         assert (owner["kind"], owner["name"], owner["controller"]) == ("SparkApplication", "bare", True)
         assert name.startswith("bare-")
     secret = kubectl.get("secret", "bare-token")
-    assert secret["immutable"] is True and list(secret["data"]) == ["token"]
+    assert secret["immutable"] is True and sorted(secret["data"]) == ["identity", "token"]
     go(kubectl, "bare")
     completed(kubectl, "bare")
 
