@@ -395,7 +395,8 @@ def test_an_output_that_is_gone_is_said(cli):
     assert (code, out) == (0, "") and "the pod pi-driver is gone, and what it said with it" in err, err
 
 
-def test_a_next_driver_s_output_comes_after_the_last_one_s(cli, kubelet):
+def followed(cli, kubelet):
+    """A submission that follows its driver, which says `first`; and what the status says of that driver."""
     kubelet.say("first")
     command = cli.started("submit", "--name", "pi", PI)
     eventually(lambda: "pi" in cli.applications(), 30)
@@ -403,6 +404,11 @@ def test_a_next_driver_s_output_comes_after_the_last_one_s(cli, kubelet):
     pod = {"podName": "pi-driver"}
     cli.patch("pi", "RUNNING", executionAttempts=1, submissionID="0123456789abcdef-1", driverInfo=pod)
     eventually(lambda: len(kubelet.requests) == 1, 60)
+    return command, pod
+
+
+def test_a_next_driver_s_output_comes_after_the_last_one_s(cli, kubelet):
+    command, pod = followed(cli, kubelet)
     is_in(cli, "pi-driver", "spark-kubernetes-driver", "Failed", {"terminated": {"exitCode": 1}})
     cli.patch("pi", "FAILING", error="the driver ended")
     kubelet.end()
@@ -418,13 +424,7 @@ def test_a_next_driver_s_output_comes_after_the_last_one_s(cli, kubelet):
 
 
 def test_a_driver_is_not_taken_for_the_next_one_that_has_its_name(cli, kubelet):
-    kubelet.say("first")
-    command = cli.started("submit", "--name", "pi", PI)
-    eventually(lambda: "pi" in cli.applications(), 30)
-    runs(cli, kubelet, "pi-driver", "spark-kubernetes-driver")
-    pod = {"podName": "pi-driver"}
-    cli.patch("pi", "RUNNING", executionAttempts=1, submissionID="0123456789abcdef-1", driverInfo=pod)
-    eventually(lambda: len(kubelet.requests) == 1, 60)
+    command, pod = followed(cli, kubelet)
     cli.kubectl("delete", "pod", "pi-driver", "--force", "--grace-period=0")
     runs(cli, kubelet, "pi-driver", "spark-kubernetes-driver")
     kubelet.lines = ["second", "third"]
