@@ -1,8 +1,8 @@
 //! The executors of an application on this machine: child processes, started as the driver wishes for them and watched.
 
 use crate::processes::{self, ending};
-use anyhow::{Result, bail};
-use model::conf::{self, Conf};
+use anyhow::Result;
+use model::conf::{self, Conf, VolumeLayout};
 use model::{ExecutorId, VolumeId};
 use proto::pb;
 use proto::pb::executor_fact::{Ended, Running, State};
@@ -48,13 +48,7 @@ impl Executors {
         wanted: u32,
         log: &'static str,
     ) -> Result<Self> {
-        let own_volumes = match conf.get(&conf::SHUFFLE_VOLUME)?.as_str() {
-            "shared" => false,
-            "own" => true,
-            other => {
-                bail!("setting {}: `{other}` is neither shared nor own", conf::SHUFFLE_VOLUME.name)
-            }
-        };
+        let own_volumes = conf.get(&conf::SHUFFLE_VOLUME)? == VolumeLayout::Own;
         let max_failures =
             conf.find(&conf::EXECUTOR_MAX_FAILURES)?.unwrap_or_else(|| (2 * wanted).max(3));
         Ok(Self {

@@ -1,8 +1,9 @@
 //! Why a job failed, in Spark's words.
 
 use crate::message::JobFailed;
+use errors::{Exception, condition};
 use model::TaskFailure;
-use plan::{ErrorKind, SparkError};
+use plan::SparkError;
 use scheduler::JobFailure;
 
 /// The words for people: what Spark's driver says of a failed job.
@@ -49,22 +50,21 @@ pub(crate) fn words(JobFailed { failure, host }: &JobFailed) -> String {
 pub(crate) fn error(failed: &JobFailed) -> SparkError {
     let words = words(failed);
     match &failed.failure {
-        JobFailure::TaskFailed {
-            failure: TaskFailure::Raised { class: Some(class), message },
-            ..
-        } => {
-            let mut error = SparkError::new(kind(class, message), class, bare(class, message), &[]);
+        JobFailure::TaskFailed { failure: TaskFailure::Raised(raised), .. }
+            if raised.class.is_some() =>
+        {
+            let mut error = SparkError::from(raised.clone());
             error.causes.push(words);
             error
         }
         JobFailure::Cancelled { .. } => {
-            SparkError::new(ErrorKind::Spark, "OPERATION_CANCELED", words, &[])
+            SparkError::new(condition::OPERATION_CANCELED, words, &[]).raised_as(Exception::Spark)
         }
         JobFailure::Malformed { .. } => SparkError::internal(words),
         JobFailure::TaskFailed { .. }
         | JobFailure::StageAborted { .. }
         | JobFailure::NotRepeatable { .. }
-        | JobFailure::ResultTooLarge { .. } => SparkError::new(ErrorKind::Spark, "", words, &[]),
+        | JobFailure::ResultTooLarge { .. } => SparkError::plain(Exception::Spark, words),
     }
 }
 
@@ -74,51 +74,11 @@ fn task_words(failure: &TaskFailure) -> String {
             "ExecutorLostFailure (executor exited {}by one of the running tasks) Reason: {reason}",
             if *app_caused { "caused " } else { "not caused " }
         ),
+        TaskFailure::Raised(raised) => SparkError::from(raised.clone()).to_string(),
         TaskFailure::FetchFailed { .. }
-        | TaskFailure::Raised { .. }
         | TaskFailure::Killed { .. }
         | TaskFailure::CommitDenied
         | TaskFailure::Hopeless { .. } => failure.to_string(),
-    }
-}
-
-/// The message without the class and the state that `SparkError` writes around it.
-fn bare(class: &str, message: &str) -> String {
-    let tag = format!("[{class}] ");
-    let message = message.strip_prefix(&tag).unwrap_or(message);
-    match message.rsplit_once(" SQLSTATE: ") {
-        Some((rest, state)) if state.len() == 5 => rest.to_owned(),
-        _ => message.to_owned(),
-    }
-}
-
-/// Spark's exception of a class that data can raise.
-fn kind(class: &str, message: &str) -> ErrorKind {
-    match class.split('.').next().unwrap_or_default() {
-        "DIVIDE_BY_ZERO"
-        | "REMAINDER_BY_ZERO"
-        | "ARITHMETIC_OVERFLOW"
-        | "BINARY_ARITHMETIC_OVERFLOW"
-        | "INTERVAL_ARITHMETIC_OVERFLOW"
-        | "INTERVAL_DIVIDED_BY_ZERO"
-        | "CAST_OVERFLOW"
-        | "NUMERIC_VALUE_OUT_OF_RANGE"
-        | "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION" => ErrorKind::Arithmetic,
-        "INVALID_ARRAY_INDEX" | "INVALID_ARRAY_INDEX_IN_ELEMENT_AT" | "INVALID_INDEX_OF_ZERO" => {
-            ErrorKind::ArrayIndex
-        }
-        "CAST_INVALID_INPUT"
-            if [" to \"DATE", " to \"TIMESTAMP"].iter().any(|target| message.contains(target)) =>
-        {
-            ErrorKind::DateTime
-        }
-        "CAST_INVALID_INPUT" => ErrorKind::NumberFormat,
-        "CANNOT_PARSE_TIMESTAMP" | "INVALID_DATETIME_PATTERN" | "DATETIME_FIELD_OUT_OF_BOUNDS" => {
-            ErrorKind::DateTime
-        }
-        "INVALID_PARAMETER_VALUE" => ErrorKind::Runtime,
-        "UNSUPPORTED_FEATURE" => ErrorKind::UnsupportedFeature,
-        _ => ErrorKind::Spark,
     }
 }
 
@@ -136,23 +96,23 @@ mod tests {
 
     #[test]
     fn a_failed_task_is_worded_as_spark_words_it() {
-        let raised = TaskFailure::Raised { class: None, message: "boom".into() };
+        let raised = TaskFailure::raised("boom");
         let error = error(&failed(raised));
         assert_eq!(
             error.to_string(),
             "Job aborted due to stage failure: Task 3 in stage 1.0 failed 4 times, most recent failure: \
              Lost task 3.5 in stage 1.0 (h executor 2): boom"
         );
-        assert_eq!(error.kind, ErrorKind::Spark);
+        assert_eq!(error.exception, Exception::Spark);
     }
 
     #[test]
     fn what_data_raised_keeps_its_class() {
-        let message = "[DIVIDE_BY_ZERO] Division by zero. SQLSTATE: 22012".to_owned();
-        let raised = TaskFailure::Raised { class: Some("DIVIDE_BY_ZERO".into()), message };
+        let raised = SparkError::new(condition::DIVIDE_BY_ZERO, "Division by zero.", &[]);
+        let raised = TaskFailure::Raised(raised.into());
         let error = error(&failed(raised));
         assert_eq!(error.to_string(), "[DIVIDE_BY_ZERO] Division by zero. SQLSTATE: 22012");
-        assert_eq!(error.kind, ErrorKind::Arithmetic);
+        assert_eq!(error.exception, Exception::Arithmetic);
         assert!(error.causes[0].starts_with("Job aborted due to stage failure: Task 3"));
     }
 

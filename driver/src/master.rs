@@ -1,7 +1,8 @@
 //! `spark.master`, and the executors that an application wants.
 
 use model::ByteSize;
-use model::conf::{self, BadSetting, Conf};
+use model::conf::{self, BadSetting, Conf, Problem};
+use std::num::NonZeroU32;
 
 /// Where executors run on one machine: the value of `spark.master`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,32 +54,54 @@ fn machine_cores() -> u32 {
 pub(crate) struct Wanted {
     pub executors: u32,
     pub cores: u32,
+    /// Cores that one task takes; never more than `cores`.
+    pub task_cpus: NonZeroU32,
     pub memory: ByteSize,
 }
 
 impl Wanted {
     /// From `spark.master` if it names this machine, else from `spark.executor.*`.
     pub(crate) fn from_conf(conf: &Conf) -> Result<Self, BadSetting> {
+        let wanted = Self::executors(conf)?;
+        let Self { cores, task_cpus, .. } = wanted;
+        if cores < task_cpus.get() {
+            let words = format!(
+                "The number of cores per executor (={cores}) has to be >= the number of cpus per task = {task_cpus}."
+            );
+            let (key, value) = (conf::TASK_CPUS.name.to_owned(), task_cpus.to_string());
+            return Err(BadSetting { key, value, problem: Problem::Requirement(words) });
+        }
+        Ok(wanted)
+    }
+
+    fn executors(conf: &Conf) -> Result<Self, BadSetting> {
+        let task_cpus = conf.get(&conf::TASK_CPUS)?;
         let memory = conf.get(&conf::EXECUTOR_MEMORY)?;
         let master = conf.get(&conf::MASTER)?;
         if let Some(master) = Master::parse(&master) {
             let Master { executors, cores, memory: own, max_failures: _ } = master;
-            return Ok(Self { executors, cores, memory: own.unwrap_or(memory) });
+            let memory = own.unwrap_or(memory);
+            return Ok(Self { executors, cores, task_cpus, memory });
         }
         if master.starts_with("local") {
-            let problem =
-                "is not a master; on one machine it is local, local[N], local[*], local[N,F] or \
-                           local-cluster[executors,cores,memoryMiB]"
-                    .to_owned();
+            let words = "On one machine a master is local, local[N], local[*], local[N,F] or \
+                         local-cluster[executors,cores,memoryMiB].";
+            let problem = Problem::Requirement(words.to_owned());
             return Err(BadSetting { key: conf::MASTER.name.to_owned(), value: master, problem });
         }
         let executors = conf.get(&conf::EXECUTOR_INSTANCES)?;
-        Ok(Self { executors, cores: conf.get(&conf::EXECUTOR_CORES)?.max(1), memory })
+        let cores = conf.get(&conf::EXECUTOR_CORES)?.max(1);
+        Ok(Self { executors, cores, task_cpus, memory })
     }
 
     /// Task slots of all of them.
     pub(crate) fn slots(self) -> u32 {
-        self.executors.saturating_mul(self.cores)
+        self.executors.saturating_mul(self.slots_of(self.cores))
+    }
+
+    /// Task slots of an executor with so many cores.
+    pub(crate) fn slots_of(self, cores: u32) -> u32 {
+        cores / self.task_cpus
     }
 }
 
@@ -112,11 +135,19 @@ mod tests {
         let wanted = |pairs: &[(&str, &str)]| Wanted::from_conf(&pairs.iter().copied().collect());
         let check = |pairs: &[(&str, &str)], executors, cores, mib| {
             let memory = ByteSize::mib(mib);
-            assert_eq!(wanted(pairs), Ok(Wanted { executors, cores, memory }), "{pairs:?}");
+            let task_cpus = NonZeroU32::MIN;
+            let expected = Wanted { executors, cores, task_cpus, memory };
+            assert_eq!(wanted(pairs), Ok(expected), "{pairs:?}");
         };
         check(&[("spark.master", "local[3]"), ("spark.executor.memory", "2g")], 1, 3, 2048);
         check(&[("spark.master", "local-cluster[2,1,512]")], 2, 1, 512);
         check(&[("spark.master", "k8s://x"), ("spark.executor.cores", "4")], 2, 4, 1024);
         assert_eq!(wanted(&[("spark.master", "local[x]")]).unwrap_err().key, "spark.master");
+
+        let two_each =
+            wanted(&[("spark.master", "local-cluster[3,5,512]"), ("spark.task.cpus", "2")]);
+        assert_eq!(two_each.map(Wanted::slots), Ok(6));
+        let too_many = wanted(&[("spark.master", "local[1]"), ("spark.task.cpus", "2")]);
+        assert_eq!(too_many.unwrap_err().key, "spark.task.cpus");
     }
 }

@@ -8,6 +8,7 @@ use arrow::ipc::reader::StreamDecoder;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use engine::{JobPlan, RunJob};
+use errors::Exception;
 use plan::{Literal, SparkError};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -123,5 +124,5 @@ fn bad_rows(error: ArrowError) -> SparkError {
 }
 
 fn ending() -> SparkError {
-    SparkError::new(plan::ErrorKind::Spark, "", "Job cancelled: the application ends", &[])
+    SparkError::plain(Exception::Spark, "Job cancelled: the application ends")
 }

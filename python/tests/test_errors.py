@@ -12,6 +12,7 @@ from pyspark.errors import (
     ParseException,
     PySparkException,
     SparkNoSuchElementException,
+    SparkRuntimeException,
     UnsupportedOperationException,
 )
 from pyspark.sql import functions as F
@@ -54,6 +55,14 @@ VALUES = [
     ("cast(99999.9 as decimal(4,1))", ArithmeticException, "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", "22003"),
     ("cast('x' as int)", NumberFormatException, "CAST_INVALID_INPUT", "22018"),
     ("cast('x' as date)", DateTimeException, "CAST_INVALID_INPUT", "22018"),
+    ("cast('x' as boolean)", SparkRuntimeException, "CAST_INVALID_INPUT", "22018"),
+    ("element_at(array(1), 0)", SparkRuntimeException, "INVALID_INDEX_OF_ZERO", "22003"),
+    ("make_date(2020, 13, 1)", DateTimeException, "DATETIME_FIELD_OUT_OF_BOUNDS.WITH_SUGGESTION", "22023"),
+    ("url_decode('%%')", IllegalArgumentException, "CANNOT_DECODE_URL", "22546"),
+    ("map(1, 2, 1, 3)", SparkRuntimeException, "DUPLICATED_MAP_KEY", "23505"),
+    ("raise_error('it is [DIVIDE_BY_ZERO] or so SQLSTATE: 22012')", SparkRuntimeException, "USER_RAISED_EXCEPTION", "P0001"),
+    ("to_binary('GG', 'hex')", IllegalArgumentException, "CONVERSION_INVALID_INPUT", "22018"),
+    ("next_day('2020-01-01', 'xx')", IllegalArgumentException, "ILLEGAL_DAY_OF_WEEK", "22009"),
     ("array(1, 2)[5]", ArrayIndexOutOfBoundsException, "INVALID_ARRAY_INDEX", "22003"),
     ("element_at(array(1), 3)", ArrayIndexOutOfBoundsException, "INVALID_ARRAY_INDEX_IN_ELEMENT_AT", "22003"),
 ]
@@ -84,10 +93,27 @@ def test_text_that_is_not_sql(spark, text, condition, state):
     fails(lambda: spark.sql(text), ParseException, condition, state)
 
 
-def test_a_bad_value_or_name_of_a_setting(spark):
+def test_a_name_of_a_setting_that_is_not_there(spark):
     fails(lambda: spark.conf.get("no.such.key"), SparkNoSuchElementException, "SQL_CONF_NOT_FOUND", "42K0I", sqlConf='"no.such.key"')
-    with pytest.raises(IllegalArgumentException, match="spark.sql.shuffle.partitions"):
-        spark.conf.set("spark.sql.shuffle.partitions", "many")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "subclass", "more"),
+    [
+        ("spark.sql.shuffle.partitions", "many", "TYPE_MISMATCH", {"confType": "int"}),
+        ("spark.sql.shuffle.partitions", "-1", "REQUIREMENT", {}),
+        ("spark.sql.ansi.enabled", "maybe", "TYPE_MISMATCH", {"confType": "boolean"}),
+        ("spark.sql.mapKeyDedupPolicy", "x", "OUT_OF_RANGE_OF_OPTIONS", {"confOptions": "EXCEPTION, LAST_WIN"}),
+        ("spark.sql.session.timeZone", "Mars", "TIME_ZONE", {}),
+        # Spark takes these; they would change answers, and are not served.
+        ("spark.sql.crossJoin.enabled", "false", "OUT_OF_RANGE_OF_OPTIONS", {"confOptions": "true"}),
+        ("spark.sql.timestampType", "TIMESTAMP_NTZ", "OUT_OF_RANGE_OF_OPTIONS", {"confOptions": "TIMESTAMP_LTZ"}),
+    ],
+)
+def test_a_bad_value_of_a_setting(spark, key, value, subclass, more):
+    before = spark.conf.get(key)
+    fails(lambda: spark.conf.set(key, value), IllegalArgumentException, f"INVALID_CONF_VALUE.{subclass}", "22022", confName=key, confValue=value, **more)
+    assert spark.conf.get(key) == before
 
 
 def test_a_format_that_is_not_there(spark):

@@ -21,7 +21,7 @@ pub(crate) fn write(root: &Path) -> Result<()> {
 pub(crate) fn check(root: &Path) -> Result<()> {
     let stale: Vec<String> = generate(root)?
         .into_iter()
-        .filter(|(path, text)| std::fs::read_to_string(path).ok().as_ref() != Some(text))
+        .filter(|(path, text)| std::fs::read(path).ok().as_ref() != Some(text))
         .map(|(path, _)| path.display().to_string())
         .collect();
     if !stale.is_empty() {
@@ -30,7 +30,15 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     Ok(())
 }
 
-fn generate(root: &Path) -> Result<BTreeMap<PathBuf, String>> {
+fn generate(root: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let mut files: BTreeMap<_, _> =
+        texts(root)?.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
+    let plans = root.join("crates/engine/src/generated/datafusion.binpb");
+    files.insert(plans, crate::descriptors::of_plans(root)?);
+    Ok(files)
+}
+
+fn texts(root: &Path) -> Result<BTreeMap<PathBuf, String>> {
     let mut files = BTreeMap::new();
     let own = root.join("crates/proto");
     let own_files = ["firesteel/v1/cluster.proto", "firesteel/v1/executor.proto"];
@@ -40,6 +48,7 @@ fn generate(root: &Path) -> Result<BTreeMap<PathBuf, String>> {
     let base = ["spark/connect/base.proto"];
     let codec = "crate::codec::Codec";
     files.extend(messages(&connect.join("proto"), &base, codec, &connect.join("src/generated"))?);
+    files.insert(root.join("crates/errors/src/catalogue.rs"), crate::conditions::constants(root)?);
     let mut of_resources = of_custom_resources(root)?;
     let of_pods = of_resources.remove("settings").context("there is no table of keys for pods")?;
     files.insert(root.join("docs/configuration.md"), settings(&of_pods));
@@ -110,6 +119,7 @@ fn settings(of_pods: &str) -> String {
         };
         let effect = match key.effect {
             model::conf::Effect::Honoured => "",
+            model::conf::Effect::ForClients => " Clients act by it.",
             model::conf::Effect::None => " **No effect.**",
             model::conf::Effect::Refused => " **Refused** if set to anything but the default.",
         };

@@ -1,5 +1,7 @@
 //! Generates what is generated, and checks what the compiler cannot.
 
+mod conditions;
+mod descriptors;
 mod generate;
 mod rules;
 
@@ -13,6 +15,7 @@ fn main() -> Result<()> {
         ["generate"] => generate::write(root),
         ["generate", "--check"] => generate::check(root),
         ["check"] => rules::check(root),
-        _ => bail!("usage: cargo xtask generate [--check] | check"),
+        ["conditions", published] => conditions::compare(root, Path::new(published)),
+        _ => bail!("usage: cargo xtask generate [--check] | check | conditions FILE"),
     }
 }

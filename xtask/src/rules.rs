@@ -11,15 +11,19 @@ const LONGEST_FILE: usize = 800;
 const ARROWS: &[(&str, &[&str])] = &[
     ("crates/model", &[]),
     ("crates/proto", &["model"]),
-    ("crates/plan", &["model"]),
-    ("crates/sql", &["plan", "model"]),
-    ("crates/connect", &["plan", "model"]),
-    ("crates/functions", &[]),
+    ("crates/errors", &["model"]),
+    ("crates/plan", &["errors", "model"]),
+    ("crates/sql", &["errors", "plan", "model"]),
+    ("crates/connect", &["errors", "plan", "model"]),
+    ("crates/functions", &["errors"]),
     ("crates/scheduler", &["model"]),
     ("crates/shuffle", &["model"]),
     ("crates/crd", &["model"]),
-    ("crates/engine", &["functions", "plan", "shuffle", "model"]),
-    ("driver", &["scheduler", "connect", "sql", "engine", "plan", "shuffle", "proto", "model"]),
+    ("crates/engine", &["errors", "functions", "plan", "shuffle", "model"]),
+    (
+        "driver",
+        &["errors", "scheduler", "connect", "sql", "engine", "plan", "shuffle", "proto", "model"],
+    ),
     ("executor", &["engine", "shuffle", "proto", "model"]),
     ("operator", &["crd", "model", "proto"]),
     ("cli", &["driver", "executor", "crd", "proto", "model"]),
@@ -28,6 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Rooms of the workspace, as dependencies name them.
 const ROOMS: &[&str] = &[
     "model",
+    "errors",
     "proto",
     "plan",
     "sql",
@@ -52,6 +57,9 @@ pub(crate) fn check(root: &Path) -> Result<()> {
         let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
         check_source(&name, &text, &mut broken);
     }
+    let code = code(root)?;
+    broken.extend(crate::conditions::unraised(root, &code)?);
+    broken.extend(unread_keys(root, &code)?);
     for (room, allowed) in ARROWS {
         check_arrows(root, room, allowed, &mut broken)?;
     }
@@ -86,6 +94,54 @@ fn check_arrows(root: &Path, name: &str, allowed: &[&str], broken: &mut Vec<Stri
         }
     }
     Ok(())
+}
+
+/// Where keys are declared.
+const KEYS: &str = "crates/model/src/conf/keys.rs";
+
+/// Everything that runs: the sources without tests, and without the two tables whose entries must be used by others.
+fn code(root: &Path) -> Result<String> {
+    let mut all = String::new();
+    for path in sources(root)? {
+        let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+        let is_test = name.contains("/tests/") || name.ends_with("tests.rs");
+        if is_test
+            || name == KEYS
+            || name == "crates/errors/src/catalogue.rs"
+            || name.starts_with("xtask")
+        {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path)?;
+        all.push_str(text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default());
+    }
+    Ok(all)
+}
+
+/// Keys that are declared as honoured and that no code names, neither by constant nor as text.
+fn unread_keys(root: &Path, code: &str) -> Result<Vec<String>> {
+    let keys =
+        std::fs::read_to_string(root.join(KEYS)).with_context(|| format!("reading {KEYS}"))?;
+    let honoured = |name: &str| {
+        model::conf::declared(name).is_some_and(|key| key.effect == model::conf::Effect::Honoured)
+    };
+    let mut broken = Vec::new();
+    for line in keys.lines() {
+        // `    CONSTANT: Type = "spark.key", …`
+        let Some((constant, rest)) = line.trim_start().split_once(": ") else { continue };
+        let Some(name) = rest.split('"').nth(1).filter(|name| honoured(name)) else { continue };
+        if !names(code, constant) && !code.contains(&format!("\"{name}\"")) {
+            broken.push(format!("{KEYS}: {name} is declared as honoured, and no code reads it"));
+        }
+    }
+    Ok(broken)
+}
+
+/// Whether a word stands in a text as a word of its own.
+fn names(text: &str, word: &str) -> bool {
+    let part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.match_indices(word)
+        .any(|(at, _)| !text[..at].ends_with(part) && !text[at + word.len()..].starts_with(part))
 }
 
 /// All Rust sources that people write.

@@ -4,6 +4,7 @@ use crate::pb;
 use crate::pb::add_artifacts_request::{ArtifactChunk, BeginChunkedArtifact, Payload};
 use crate::reader::{invalid, missing};
 use bytes::Bytes;
+use errors::Exception;
 use plan::SparkError;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -51,11 +52,9 @@ impl Artifacts {
 }
 
 fn too_large() -> SparkError {
-    SparkError::new(
-        plan::ErrorKind::Spark,
-        "",
+    SparkError::plain(
+        Exception::Spark,
         format!("The artifacts of a session must not be larger than {MAX_SESSION_BYTES} bytes."),
-        &[],
     )
 }
 

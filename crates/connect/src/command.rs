@@ -11,6 +11,7 @@ use crate::pb::write_operation::{SaveMode as ModeMessage, SaveType};
 use crate::pb::write_operation_v2::Mode as ModeV2;
 use crate::reader::{Reader, Required, count, invalid, missing, name_parts, sorted};
 use crate::relation::relation;
+use errors::condition;
 use plan::{
     Command, CreateTable, Relation, ReplaceMode, SaveMode, SparkError, View, Write, WriteTarget,
 };
@@ -49,8 +50,7 @@ fn decompress(message: &pb::plan::CompressedOperation) -> Result<OpType> {
     }
     if u64::try_from(plain.len()).unwrap_or(u64::MAX) > MAX_PLAN_BYTES {
         return Err(SparkError::new(
-            plan::ErrorKind::InvalidPlan,
-            "CONNECT_INVALID_PLAN.PLAN_SIZE_LARGER_THAN_MAX",
+            condition::CONNECT_INVALID_PLAN_PLAN_SIZE_LARGER_THAN_MAX,
             format!("The plan size is larger than max ({MAX_PLAN_BYTES} bytes)."),
             &[("planSize", "unknown"), ("maxPlanSize", &MAX_PLAN_BYTES.to_string())],
         ));
@@ -67,8 +67,7 @@ fn decompress(message: &pb::plan::CompressedOperation) -> Result<OpType> {
 /// The client turns its compression off when it sees this class.
 fn cannot_parse(why: &str) -> SparkError {
     SparkError::new(
-        plan::ErrorKind::InvalidPlan,
-        "CONNECT_INVALID_PLAN.CANNOT_PARSE",
+        condition::CONNECT_INVALID_PLAN_CANNOT_PARSE,
         format!("Cannot decompress or parse the input plan ({why})"),
         &[("errorMsg", why)],
     )

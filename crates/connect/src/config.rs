@@ -4,8 +4,9 @@ use crate::backend::Session;
 use crate::pb;
 use crate::pb::config_request::operation::OpType;
 use crate::reader::Required;
+use errors::condition;
 use model::conf;
-use plan::{ErrorKind, SparkError};
+use plan::SparkError;
 
 type Result<T> = std::result::Result<T, SparkError>;
 type Pairs = Vec<pb::KeyValue>;
@@ -60,8 +61,7 @@ fn set(message: pb::config_request::Set, session: &dyn Session) -> Result<Pairs>
 fn get(key: String, session: &dyn Session) -> Result<pb::KeyValue> {
     let value = setting(&key, session).ok_or_else(|| {
         SparkError::new(
-            ErrorKind::NoSuchElement,
-            "SQL_CONF_NOT_FOUND",
+            condition::SQL_CONF_NOT_FOUND,
             format!(
                 "The SQL config \"{key}\" cannot be found. Please verify that the config exists."
             ),

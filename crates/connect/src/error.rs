@@ -1,12 +1,12 @@
 //! The failures that this room itself speaks of: sessions, operations and cursors that are not there.
 
-use plan::{ErrorKind, SparkError};
+use errors::{Condition, condition};
+use plan::SparkError;
 
-/// A handle of a session or operation that cannot be used; `why` is the subclass.
-pub(crate) fn invalid_handle(why: &str, handle: &str, message: &str) -> SparkError {
+/// A handle of a session or operation that cannot be used; `why` is one of its conditions.
+pub(crate) fn invalid_handle(why: &'static Condition, handle: &str, message: &str) -> SparkError {
     SparkError::new(
-        ErrorKind::Sql,
-        &format!("INVALID_HANDLE.{why}"),
+        why,
         format!("The handle {handle} is invalid. {message}"),
         &[("handle", handle)],
     )
@@ -15,7 +15,7 @@ pub(crate) fn invalid_handle(why: &str, handle: &str, message: &str) -> SparkErr
 /// The text is not a UUID.
 pub(crate) fn bad_handle(handle: &str) -> SparkError {
     invalid_handle(
-        "FORMAT",
+        condition::INVALID_HANDLE_FORMAT,
         handle,
         "Handle must be an UUID string of the format '00112233-4455-6677-8899-aabbccddeeff'",
     )
@@ -23,18 +23,18 @@ pub(crate) fn bad_handle(handle: &str) -> SparkError {
 
 /// The session is not open here.
 pub(crate) fn session_not_found(id: &str) -> SparkError {
-    invalid_handle("SESSION_NOT_FOUND", id, "Session not found.")
+    invalid_handle(condition::INVALID_HANDLE_SESSION_NOT_FOUND, id, "Session not found.")
 }
 
 /// The session was released.
 pub(crate) fn session_closed(id: &str) -> SparkError {
-    invalid_handle("SESSION_CLOSED", id, "Session was closed.")
+    invalid_handle(condition::INVALID_HANDLE_SESSION_CLOSED, id, "Session was closed.")
 }
 
 /// The client has seen another session under this id: its server was started anew.
 pub(crate) fn session_changed(id: &str) -> SparkError {
     invalid_handle(
-        "SESSION_CHANGED",
+        condition::INVALID_HANDLE_SESSION_CHANGED,
         id,
         "The existing Spark server driver instance has restarted. Please reconnect.",
     )
@@ -42,23 +42,31 @@ pub(crate) fn session_changed(id: &str) -> SparkError {
 
 /// A session of that id is there already.
 pub(crate) fn session_exists(id: &str) -> SparkError {
-    invalid_handle("SESSION_ALREADY_EXISTS", id, "Session already exists.")
+    let message = format!(
+        "Invalid session clone request. Cannot clone session to target session ID {id} because a session with this ID already exists."
+    );
+    let exists = condition::INVALID_CLONE_SESSION_REQUEST_TARGET_SESSION_ID_ALREADY_EXISTS;
+    SparkError::new(exists, message, &[("targetSessionId", id)])
 }
 
 /// The operation is not known here.
 pub(crate) fn operation_not_found(id: &str) -> SparkError {
-    invalid_handle("OPERATION_NOT_FOUND", id, "Operation not found.")
+    invalid_handle(condition::INVALID_HANDLE_OPERATION_NOT_FOUND, id, "Operation not found.")
 }
 
 /// Another operation has that id.
 pub(crate) fn operation_exists(id: &str) -> SparkError {
-    invalid_handle("OPERATION_ALREADY_EXISTS", id, "Operation already exists.")
+    invalid_handle(
+        condition::INVALID_HANDLE_OPERATION_ALREADY_EXISTS,
+        id,
+        "Operation already exists.",
+    )
 }
 
 /// The operation ended and was released, or its client was away for too long.
 pub(crate) fn operation_abandoned(id: &str) -> SparkError {
     invalid_handle(
-        "OPERATION_ABANDONED",
+        condition::INVALID_HANDLE_OPERATION_ABANDONED,
         id,
         "Operation was considered abandoned because of inactivity and removed.",
     )
@@ -66,20 +74,19 @@ pub(crate) fn operation_abandoned(id: &str) -> SparkError {
 
 /// The operation was interrupted.
 pub(crate) fn canceled() -> SparkError {
-    SparkError::new(ErrorKind::Sql, "OPERATION_CANCELED", "Operation has been canceled.", &[])
+    SparkError::new(condition::OPERATION_CANCELED, "Operation has been canceled.", &[])
 }
 
 /// Another stream of the same operation took over.
 pub(crate) fn disconnected() -> SparkError {
     let message = "The cursor is invalid. The cursor has been disconnected by the server.";
-    SparkError::new(ErrorKind::Sql, "INVALID_CURSOR.DISCONNECTED", message, &[])
+    SparkError::new(condition::INVALID_CURSOR_DISCONNECTED, message, &[])
 }
 
 /// A response that was asked for is no longer kept.
 pub(crate) fn position_gone(response: &str) -> SparkError {
     SparkError::new(
-        ErrorKind::Sql,
-        "INVALID_CURSOR.POSITION_NOT_AVAILABLE",
+        condition::INVALID_CURSOR_POSITION_NOT_AVAILABLE,
         format!(
             "The cursor is invalid. The cursor position after response id {response} is no longer available."
         ),
@@ -90,8 +97,7 @@ pub(crate) fn position_gone(response: &str) -> SparkError {
 /// A response of that id was never sent.
 pub(crate) fn position_unknown(response: &str) -> SparkError {
     SparkError::new(
-        ErrorKind::Sql,
-        "INVALID_CURSOR.POSITION_NOT_FOUND",
+        condition::INVALID_CURSOR_POSITION_NOT_FOUND,
         format!("The cursor is invalid. The cursor position id {response} is not found."),
         &[("responseId", response)],
     )
@@ -100,5 +106,5 @@ pub(crate) fn position_unknown(response: &str) -> SparkError {
 /// The operation was not started so that a client may come back to it.
 pub(crate) fn not_reattachable() -> SparkError {
     let message = "The cursor is invalid. The cursor is not reattachable.";
-    SparkError::new(ErrorKind::Sql, "INVALID_CURSOR.NOT_REATTACHABLE", message, &[])
+    SparkError::new(condition::INVALID_CURSOR_NOT_REATTACHABLE, message, &[])
 }

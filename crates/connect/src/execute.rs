@@ -13,6 +13,7 @@ use crate::session::Open;
 use crate::status::status;
 use crate::types::data_type_message;
 use bytes::Bytes;
+use errors::Exception;
 use futures::FutureExt;
 use futures::stream::BoxStream;
 use model::conf::{SENDER_MAX_STREAM_DURATION, SENDER_MAX_STREAM_SIZE, Value};
@@ -153,14 +154,12 @@ impl Writer<'_> {
     async fn batch(&mut self, ipc: Bytes, rows: u64) -> Result<(), SparkError> {
         let limit = self.chunk_bytes.unwrap_or(MAX_BATCH_BYTES);
         if self.chunk_bytes.is_none() && ipc.len() > limit {
-            return Err(SparkError::new(
-                plan::ErrorKind::Spark,
-                "",
+            return Err(SparkError::plain(
+                Exception::Spark,
                 format!(
                     "A batch of the result has {} bytes, more than the {limit} that a message to a client without result chunking can hold.",
                     ipc.len()
                 ),
-                &[],
             ));
         }
         let row_count = i64::try_from(rows).unwrap_or(i64::MAX);

@@ -2,7 +2,8 @@
 
 use crate::artifacts::Artifacts;
 use crate::backend::Session;
-use plan::{DataType, ErrorKind, Field, SparkError};
+use errors::condition;
+use plan::{DataType, Field, SparkError};
 
 /// Levels of nested relations and expressions together that a plan may have.
 pub(crate) const MAX_DEPTH: u32 = 2_000;
@@ -44,7 +45,7 @@ impl<'a> Reader<'a> {
 
 /// A request that is not well formed.
 pub(crate) fn invalid(message: impl Into<String>) -> SparkError {
-    SparkError::new(ErrorKind::InvalidPlan, "CONNECT_INVALID_PLAN", message, &[])
+    SparkError::new(condition::CONNECT_INVALID_PLAN, message, &[])
 }
 
 /// A required field that was not sent.
@@ -72,7 +73,7 @@ pub(crate) fn count(value: i32, field: &str) -> Result<u32, SparkError> {
 pub(crate) fn name_parts(text: &str) -> Result<Vec<String>, SparkError> {
     plan::parse_name(text).map_err(|_| {
         SparkError::analysis(
-            "INVALID_ATTRIBUTE_NAME_SYNTAX",
+            condition::INVALID_ATTRIBUTE_NAME_SYNTAX,
             format!("Syntax error in the attribute name: {text}. Check that backticks appear in pairs, a quoted string is a complete name part and use a backtick only inside quoted name parts."),
             &[("name", text)],
         )

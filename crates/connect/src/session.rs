@@ -8,7 +8,8 @@ use crate::pb;
 use crate::pb::get_status_response::operation_status::OperationState;
 use crate::reader::Reader;
 use crate::status::status;
-use plan::{ErrorKind, SparkError};
+use errors::Exception;
+use plan::SparkError;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -325,7 +326,7 @@ impl Open {
 }
 
 fn too_many(what: &str, limit: usize) -> SparkError {
-    SparkError::new(ErrorKind::Spark, "", format!("There are more than {limit} {what}."), &[])
+    SparkError::plain(Exception::Spark, format!("There are more than {limit} {what}."))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

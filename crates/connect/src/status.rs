@@ -5,7 +5,8 @@ use crate::pb::fetch_error_details_response::query_context::ContextType;
 use crate::pb::fetch_error_details_response::{
     Error as ErrorMessage, QueryContext, SparkThrowable,
 };
-use plan::{ErrorKind, Place, Shown, SparkError};
+use errors::Exception;
+use plan::{Place, Shown, SparkError};
 use prost::Message;
 use std::collections::HashMap;
 use tonic::{Code, Status};
@@ -40,10 +41,10 @@ struct ErrorInfo {
 /// The status of a failure. With an id the client can ask for the rest of it.
 pub(crate) fn status(error: &SparkError, error_id: Option<&str>) -> Status {
     let message = shorten(&error.to_string(), MESSAGE_LIMIT);
-    let classes = class_names(error.kind);
+    let classes = error.exception.java_classes();
     let mut metadata = HashMap::from([("classes".to_owned(), json_list(&classes))]);
-    if !error.class.is_empty() {
-        metadata.insert("errorClass".to_owned(), error.class.clone());
+    if let Some(condition) = error.condition {
+        metadata.insert("errorClass".to_owned(), condition.class.to_owned());
         let parameters = json_object(&error.parameters);
         if parameters.len() <= PARAMETERS_LIMIT {
             metadata.insert("messageParameters".to_owned(), parameters);
@@ -73,7 +74,7 @@ pub(crate) fn status(error: &SparkError, error_id: Option<&str>) -> Status {
 pub(crate) fn details(error: &SparkError) -> Vec<ErrorMessage> {
     let parameters = error.parameters.iter().cloned().collect();
     let throwable = SparkThrowable {
-        error_class: (!error.class.is_empty()).then(|| error.class.clone()),
+        error_class: error.condition.map(|condition| condition.class.to_owned()),
         message_parameters: parameters,
         query_contexts: error.place.as_deref().and_then(query_context).into_iter().collect(),
         sql_state: error.sql_state().map(str::to_owned),
@@ -83,7 +84,7 @@ pub(crate) fn details(error: &SparkError) -> Vec<ErrorMessage> {
         (index < error.causes.len()).then(|| i32::try_from(index + 1).unwrap_or(i32::MAX))
     };
     let mut out = vec![ErrorMessage {
-        error_type_hierarchy: class_list(error.kind),
+        error_type_hierarchy: class_list(error.exception),
         message: shorten(&error.to_string(), FULL_MESSAGE_LIMIT),
         stack_trace: Vec::new(),
         cause_idx: next(0),
@@ -91,7 +92,7 @@ pub(crate) fn details(error: &SparkError) -> Vec<ErrorMessage> {
     }];
     for (index, cause) in error.causes.iter().enumerate().take(MAX_CAUSES) {
         out.push(ErrorMessage {
-            error_type_hierarchy: class_list(ErrorKind::Spark),
+            error_type_hierarchy: class_list(Exception::Spark),
             message: shorten(cause, FULL_MESSAGE_LIMIT),
             stack_trace: Vec::new(),
             cause_idx: next(index + 1).filter(|_| index + 1 < MAX_CAUSES),
@@ -127,60 +128,8 @@ fn query_context(place: &Place) -> Option<QueryContext> {
 const FULL_MESSAGE_LIMIT: usize = 1 << 20;
 const MAX_CAUSES: usize = 16;
 
-fn class_list(kind: ErrorKind) -> Vec<String> {
-    class_names(kind).into_iter().map(str::to_owned).collect()
-}
-
-/// Java's names of the exception and its ancestors, the exception first. PySpark takes the first that it knows.
-fn class_names(kind: ErrorKind) -> Vec<&'static str> {
-    const ANALYSIS: &str = "org.apache.spark.sql.AnalysisException";
-    const RUNTIME: &str = "java.lang.RuntimeException";
-    const ILLEGAL: &str = "java.lang.IllegalArgumentException";
-    const UNSUPPORTED: &str = "java.lang.UnsupportedOperationException";
-    const NO_TABLE: &str = "org.apache.spark.sql.catalyst.analysis.NoSuchTableException";
-    const NO_DATABASE: &str = "org.apache.spark.sql.catalyst.analysis.NoSuchDatabaseException";
-    const TABLE_EXISTS: &str = "org.apache.spark.sql.catalyst.analysis.TableAlreadyExistsException";
-    const TEMP_EXISTS: &str =
-        "org.apache.spark.sql.catalyst.analysis.TempTableAlreadyExistsException";
-    let (own, ancestors): (&str, &[&str]) = match kind {
-        ErrorKind::Analysis => (ANALYSIS, &[]),
-        ErrorKind::Parse => ("org.apache.spark.sql.catalyst.parser.ParseException", &[ANALYSIS]),
-        ErrorKind::NoSuchTable => (NO_TABLE, &[ANALYSIS]),
-        ErrorKind::NoSuchDatabase => (NO_DATABASE, &[ANALYSIS]),
-        ErrorKind::TableExists => (TABLE_EXISTS, &[ANALYSIS]),
-        ErrorKind::TempTableExists => (TEMP_EXISTS, &[ANALYSIS]),
-        ErrorKind::IllegalArgument => {
-            ("org.apache.spark.SparkIllegalArgumentException", &[ILLEGAL, RUNTIME])
-        }
-        ErrorKind::NumberFormat => (
-            "org.apache.spark.SparkNumberFormatException",
-            &["java.lang.NumberFormatException", ILLEGAL, RUNTIME],
-        ),
-        ErrorKind::Arithmetic => (
-            "org.apache.spark.SparkArithmeticException",
-            &["java.lang.ArithmeticException", RUNTIME],
-        ),
-        ErrorKind::ArrayIndex => (
-            "org.apache.spark.SparkArrayIndexOutOfBoundsException",
-            &["java.lang.ArrayIndexOutOfBoundsException", RUNTIME],
-        ),
-        ErrorKind::DateTime => {
-            ("org.apache.spark.SparkDateTimeException", &["java.time.DateTimeException", RUNTIME])
-        }
-        ErrorKind::Unsupported | ErrorKind::UnsupportedFeature => {
-            ("org.apache.spark.SparkUnsupportedOperationException", &[UNSUPPORTED, RUNTIME])
-        }
-        ErrorKind::Python => ("org.apache.spark.api.python.PythonException", &[RUNTIME]),
-        ErrorKind::Runtime => ("org.apache.spark.SparkRuntimeException", &[RUNTIME]),
-        ErrorKind::NoSuchElement => {
-            ("org.apache.spark.SparkNoSuchElementException", &["java.util.NoSuchElementException"])
-        }
-        ErrorKind::InvalidPlan => ("org.apache.spark.sql.connect.common.InvalidPlanInput", &[]),
-        ErrorKind::Sql => ("org.apache.spark.SparkSQLException", &["java.sql.SQLException"]),
-        ErrorKind::Spark | ErrorKind::Internal => ("org.apache.spark.SparkException", &[]),
-    };
-    let rest = ["java.lang.Exception", "java.lang.Throwable", "java.lang.Object"];
-    std::iter::once(own).chain(ancestors.iter().copied()).chain(rest).collect()
+fn class_list(exception: Exception) -> Vec<String> {
+    exception.java_classes().into_iter().map(str::to_owned).collect()
 }
 
 fn json_list(items: &[&str]) -> String {

@@ -7,13 +7,13 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use datafusion::error::DataFusionError;
+use errors::Exception;
 use futures::{StreamExt, TryStreamExt, stream};
 use model::{
     ApplicationId, Attempt, BlockProblem, ByteSize, Epoch, MapOutput, ShuffleId, StageId,
     TaskFailure, TaskId, Unreadable, VolumeId,
 };
-use plan::{ErrorKind, SparkError};
+use plan::SparkError;
 use shuffle::{Catalogue, ReadError, Volume, WriterOptions};
 use std::collections::HashMap;
 use std::path::Path;
@@ -145,12 +145,9 @@ impl RunJob for LocalRunner {
 
 /// What a failed job is told as.
 fn spark_failure(failure: &TaskFailure) -> SparkError {
-    let text = failure.to_string();
     match failure {
-        TaskFailure::Raised { class: Some(_), .. } => {
-            crate::spark_error(&DataFusionError::Execution(text))
-        }
-        _ => SparkError::new(ErrorKind::Spark, "", text, &[]),
+        TaskFailure::Raised(error) => error.clone().into(),
+        other => SparkError::plain(Exception::Spark, other.to_string()),
     }
 }
 
@@ -158,7 +155,7 @@ fn batches(done: &TaskOutcome) -> Result<Vec<RecordBatch>, TaskFailure> {
     let TaskOutcome::Rows { ipc, .. } = done else { return Ok(Vec::new()) };
     let read = StreamReader::try_new(&ipc[..], None)
         .and_then(Iterator::collect::<Result<Vec<_>, ArrowError>>);
-    read.map_err(|error| TaskFailure::Raised { class: None, message: error.to_string() })
+    read.map_err(|error| TaskFailure::raised(error.to_string()))
 }
 
 /// Blocks on volumes that this process mounts.

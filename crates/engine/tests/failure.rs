@@ -4,10 +4,10 @@ use crate::harness::World;
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Extension, LogicalPlan, LogicalPlanBuilder, col, lit};
 use engine::{BlockSource, Exchange, LocalBlocks, RangeTable, Target, Wanted};
+use errors::Exception;
 use model::{
     Attempt, BlockProblem, Epoch, MapOutput, MapOutputId, StageId, TaskFailure, TaskId, Unreadable,
 };
-use plan::ErrorKind;
 use shuffle::Catalogue;
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ async fn what_the_data_raises_comes_out_with_its_message() {
         .expect("a plan");
     let job = world.plan(&plan).await;
     let error = engine::RunJob::run(&world.runner, job).await.expect_err("a division by zero");
-    assert_eq!((error.kind, error.class.as_str()), (ErrorKind::Arithmetic, "DIVIDE_BY_ZERO"));
+    assert_eq!((error.exception, error.class()), (Exception::Arithmetic, "DIVIDE_BY_ZERO"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -120,7 +120,7 @@ async fn what_cannot_be_read_is_told_in_sparks_words() {
     for (format, name, class) in cases {
         let options = scan(format, &data.path().join(name), &[]);
         let error = open(&options, &world.conf, 4).await.expect_err(name);
-        assert_eq!(error.class, class, "{format} {name}");
+        assert_eq!(error.class(), class, "{format} {name}");
     }
 }
 
@@ -201,7 +201,7 @@ async fn what_is_written_is_read_again_in_every_mode() {
         assert_eq!(target.read(format).await, once, "{format}");
     }
     let exists = target.write("json", ErrorIfExists, &[]).await.expect_err("it is there");
-    assert_eq!(exists.class, "PATH_ALREADY_EXISTS");
+    assert_eq!(exists.class(), "PATH_ALREADY_EXISTS");
     target.write("json", Ignore, &[]).await.expect("nothing to do");
     assert_eq!(target.read("json").await, once);
     target.write("json", Append, &[]).await.expect("more rows");
@@ -228,5 +228,5 @@ async fn what_is_written_is_read_again_in_every_mode() {
     assert!(target.path.join("year=2013/land=US/x.parquet").exists());
     assert_eq!(names(&target.path).len(), 5);
     let all = target.write("parquet", Overwrite, &["id", "land", "year"]).await;
-    assert_eq!(all.expect_err("no column is left").class, "ALL_PARTITION_COLUMNS_NOT_ALLOWED");
+    assert_eq!(all.expect_err("no column is left").class(), "ALL_PARTITION_COLUMNS_NOT_ALLOWED");
 }

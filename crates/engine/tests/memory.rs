@@ -75,5 +75,5 @@ async fn a_join_whose_rows_go_to_readers_in_turn_keeps_its_order_and_fails() {
     large.run(&plan).await;
     let job = small.plan(&plan).await;
     let error = small.runner.run(job).await.expect_err("it does not fit");
-    assert_eq!(error.class, "UNABLE_TO_ACQUIRE_MEMORY", "{error}");
+    assert_eq!(error.class(), "UNABLE_TO_ACQUIRE_MEMORY", "{error}");
 }

@@ -135,7 +135,7 @@ async fn a_table_is_made_filled_read_and_dropped() {
         ])
         .await;
     let error = world.sql("SELECT * FROM pets").await.expect_err("the table is gone");
-    assert_eq!(error.class, "TABLE_OR_VIEW_NOT_FOUND");
+    assert_eq!(error.class(), "TABLE_OR_VIEW_NOT_FOUND");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -202,7 +202,7 @@ async fn settings_views_and_databases_belong_where_spark_keeps_them() {
     assert_eq!(world.session.setting("spark.sql.shuffle.partitions").as_deref(), Some("5"));
     let error =
         world.session.set("spark.executor.memory", "2g").expect_err("it is fixed at the start");
-    assert_eq!(error.class, "CANNOT_MODIFY_CONFIG");
+    assert_eq!(error.class(), "CANNOT_MODIFY_CONFIG");
 }
 
 fn literal(value: i32) -> plan::Literal {

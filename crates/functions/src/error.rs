@@ -1,7 +1,10 @@
-//! What can be wrong with a call, and how a failure at run time carries Spark's error class.
+//! What can be wrong with a call, and how a failure at run time travels through DataFusion.
 
 use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
+use errors::{Condition, SparkError, condition};
+use std::error::Error;
 
 use crate::types::sql_type;
 
@@ -61,8 +64,8 @@ pub enum FunctionError {
     /// Any other class that Spark reports for a call.
     #[error("{message}")]
     Invalid {
-        /// Spark's error class.
-        class: &'static str,
+        /// Spark's condition.
+        condition: &'static Condition,
         /// The message as a sentence.
         message: String,
         /// Its parameters by name.
@@ -73,8 +76,8 @@ pub enum FunctionError {
 /// An error in Spark's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Described {
-    /// Spark's error class.
-    pub class: String,
+    /// Spark's condition.
+    pub condition: &'static Condition,
     /// The message as a sentence, without class and state.
     pub message: String,
     /// Parameters of the message by name.
@@ -86,7 +89,7 @@ impl FunctionError {
     pub fn describe(&self, sql: &str, texts: &[String]) -> Described {
         match self {
             Self::Unknown { name } => described(
-                "UNRESOLVED_ROUTINE",
+                condition::UNRESOLVED_ROUTINE,
                 format!(
                     "Cannot resolve routine `{name}` on search path [`system`.`builtin`, `system`.`session`, `spark_catalog`.`default`]."
                 ),
@@ -100,12 +103,12 @@ impl FunctionError {
                 ],
             ),
             Self::Unsupported { what } => described(
-                "UNSUPPORTED_FEATURE",
+                condition::UNSUPPORTED_FEATURE,
                 format!("The feature is not supported: {what} is not served yet."),
                 &[],
             ),
             Self::WrongNumArgs { name, expected, actual } => described(
-                "WRONG_NUM_ARGS.WITHOUT_SUGGESTION",
+                condition::WRONG_NUM_ARGS_WITHOUT_SUGGESTION,
                 format!(
                     "The `{name}` requires {expected} parameters but the actual number is {actual}. Please, refer to 'https://spark.apache.org/docs/latest/sql-ref-functions.html' for a fix."
                 ),
@@ -123,7 +126,7 @@ impl FunctionError {
             Self::Cast { from, to } => {
                 let (from, to) = (sql_type(from), sql_type(to));
                 described(
-                    "DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION",
+                    condition::DATATYPE_MISMATCH_CAST_WITHOUT_SUGGESTION,
                     format!(
                         "Cannot resolve \"{sql}\" due to data type mismatch: cannot cast \"{from}\" to \"{to}\"."
                     ),
@@ -134,16 +137,20 @@ impl FunctionError {
                     ],
                 )
             }
-            Self::Invalid { class, message, parameters } => {
-                described(class, message.clone(), parameters)
+            Self::Invalid { condition, message, parameters } => {
+                described(condition, message.clone(), parameters)
             }
         }
     }
 }
 
-fn described(class: &str, message: String, parameters: &[(&str, String)]) -> Described {
+fn described(
+    condition: &'static Condition,
+    message: String,
+    parameters: &[(&str, String)],
+) -> Described {
     let parameters = parameters.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
-    Described { class: class.to_owned(), message, parameters }
+    Described { condition, message, parameters }
 }
 
 fn input_type(sql: &str, text: &str, index: usize, (required, actual): (&str, &str)) -> Described {
@@ -154,7 +161,7 @@ fn input_type(sql: &str, text: &str, index: usize, (required, actual): (&str, &s
     let ordinal =
         ORDINALS.get(index).map_or_else(|| format!("{}th", index + 1), |o| (*o).to_owned());
     described(
-        "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE",
+        condition::DATATYPE_MISMATCH_UNEXPECTED_INPUT_TYPE,
         format!(
             "Cannot resolve \"{sql}\" due to data type mismatch: The {ordinal} parameter requires the {required} type, however \"{text}\" has the type \"{actual}\"."
         ),
@@ -173,7 +180,7 @@ fn differing(sql: &str, name: &str, types: &[DataType]) -> Described {
     let is_operator = !name.starts_with(|c: char| c.is_alphabetic());
     if let ([left, right], true) = (names.as_slice(), is_operator) {
         return described(
-            "DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES",
+            condition::DATATYPE_MISMATCH_BINARY_OP_DIFF_TYPES,
             format!(
                 "Cannot resolve \"{sql}\" due to data type mismatch: the left and right operands of the binary operator have incompatible types ({left} and {right})."
             ),
@@ -182,7 +189,7 @@ fn differing(sql: &str, name: &str, types: &[DataType]) -> Described {
     }
     let list = names.join(" or ");
     described(
-        "DATATYPE_MISMATCH.DATA_DIFF_TYPES",
+        condition::DATATYPE_MISMATCH_DATA_DIFF_TYPES,
         format!(
             "Cannot resolve \"{sql}\" due to data type mismatch: Input to `{name}` should all be the same type, but it's [{}].",
             names.join(", ")
@@ -195,82 +202,88 @@ fn differing(sql: &str, name: &str, types: &[DataType]) -> Described {
     )
 }
 
-/// The states of the classes that are raised while a job runs.
-fn state(class: &str) -> &'static str {
-    match class.split('.').next().unwrap_or_default() {
-        "DIVIDE_BY_ZERO" | "REMAINDER_BY_ZERO" => "22012",
-        "ARITHMETIC_OVERFLOW"
-        | "CAST_OVERFLOW"
-        | "NUMERIC_VALUE_OUT_OF_RANGE"
-        | "BINARY_ARITHMETIC_OVERFLOW" => "22003",
-        "CAST_INVALID_INPUT" | "CONVERSION_INVALID_INPUT" => "22018",
-        "INVALID_ARRAY_INDEX" | "INVALID_ARRAY_INDEX_IN_ELEMENT_AT" => "22003",
-        "DATETIME_OVERFLOW" => "22008",
-        "DATETIME_FIELD_OUT_OF_BOUNDS" | "CANNOT_PARSE_TIMESTAMP" => "22007",
-        "INVALID_PARAMETER_VALUE" | "INVALID_REGEXP_REPLACE" | "MALFORMED_RECORD_IN_PARSING" => {
-            "22023"
-        }
-        "FAILED_READ_FILE" => "KD001",
-        "DUPLICATED_MAP_KEY" => "23505",
-        "NULL_MAP_KEY" => "2200E",
-        "CANNOT_DECODE_URL" => "22546",
-        "INVALID_URL" => "22P02",
-        "INVALID_UTF8_STRING" => "22029",
-        "COMPARATOR_RETURNS_NULL" => "22004",
-        "USER_RAISED_EXCEPTION" => "P0001",
-        "COLLECTION_SIZE_LIMIT_EXCEEDED" => "54000",
-        _ => "XX000",
+/// A failure while data is computed. It is an error of Spark from here to the program, whatever is put around it on the way.
+pub fn run_time_error(
+    condition: &'static Condition,
+    message: impl Into<String>,
+) -> DataFusionError {
+    SparkError::new(condition, message, &[]).into_external()
+}
+
+/// Makes an error of Spark one of DataFusion's.
+pub trait IntoExternal {
+    /// The error as DataFusion carries it.
+    fn into_external(self) -> DataFusionError;
+}
+
+impl IntoExternal for SparkError {
+    fn into_external(self) -> DataFusionError {
+        DataFusionError::External(Box::new(self))
     }
 }
 
-/// A failure while data is computed: `[CLASS] message SQLSTATE: state`, which [`parse_error`] takes apart again after it has travelled.
-pub fn run_time_error(class: &str, message: impl AsRef<str>) -> DataFusionError {
-    DataFusionError::Execution(format!("[{class}] {} SQLSTATE: {}", message.as_ref(), state(class)))
+/// The error of Spark that a failure of DataFusion or Arrow is: one that was put in, whatever was put around it, or what Spark
+/// raises where a kernel of Arrow failed. `None` if it is something else.
+pub fn raised(error: &DataFusionError) -> Option<SparkError> {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<SparkError>() {
+            return Some(error.clone());
+        }
+        if let Some(error) = error.downcast_ref::<ArrowError>().and_then(of_kernel) {
+            return Some(error);
+        }
+        // An `Arc` around an error is no error of its own to `source`; look inside.
+        cause = match error.downcast_ref::<DataFusionError>() {
+            Some(DataFusionError::Shared(inner)) => Some(inner.as_ref()),
+            Some(DataFusionError::Collection(errors)) => return errors.iter().find_map(raised),
+            _ => error.source(),
+        };
+    }
+    None
 }
 
-/// Finds Spark's class and message in the text of an error that [`run_time_error`] made, whatever was put around it.
-pub fn parse_error(text: &str) -> Option<(String, String)> {
-    let mut rest = text;
-    while let Some(start) = rest.find('[') {
-        rest = &rest[start + 1..];
-        let Some(end) = rest.find("] ") else { break };
-        let class = &rest[..end];
-        let is_class = class.starts_with(|c: char| c.is_ascii_uppercase())
-            && class
-                .chars()
-                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_' || c == '.');
-        if is_class {
-            let message = &rest[end + 2..];
-            let message = message.find(" SQLSTATE: ").map_or(message, |at| &message[..at]);
-            return Some((class.to_owned(), message.to_owned()));
-        }
-    }
-    // Kernels of Arrow that serve decimals have words of their own.
-    let own = [
-        ("Arithmetic overflow: ", "ARITHMETIC_OVERFLOW", "Overflow."),
-        ("Divide by zero error", "DIVIDE_BY_ZERO", "Division by zero."),
-    ];
-    let (_, class, message) = own.into_iter().find(|(words, ..)| text.contains(words))?;
-    Some((
-        class.to_owned(),
-        format!(
-            "{message} If necessary set \"spark.sql.ansi.enabled\" to \"false\" to bypass this error."
-        ),
-    ))
+/// Kernels of Arrow that serve decimals have errors of their own.
+fn of_kernel(error: &ArrowError) -> Option<SparkError> {
+    let (condition, what) = match error {
+        ArrowError::ArithmeticOverflow(_) => (condition::ARITHMETIC_OVERFLOW, "Overflow."),
+        ArrowError::DivideByZero => (condition::DIVIDE_BY_ZERO, "Division by zero."),
+        _ => return None,
+    };
+    let message = format!(
+        "{what} If necessary set \"spark.sql.ansi.enabled\" to \"false\" to bypass this error."
+    );
+    Some(SparkError::new(condition, message, &[("config", "\"spark.sql.ansi.enabled\"")]))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     #[test]
-    fn a_failure_at_run_time_is_found_again_in_its_text() {
-        let error = run_time_error("DIVIDE_BY_ZERO", "Division by zero.");
-        let text = format!("task failed: [x] {error}\ncaused by nothing");
-        assert_eq!(
-            parse_error(&text),
-            Some(("DIVIDE_BY_ZERO".to_owned(), "Division by zero.".to_owned()))
-        );
-        assert_eq!(parse_error("no [class here"), None);
+    fn a_failure_at_run_time_is_found_however_it_was_wrapped() {
+        let raise = || run_time_error(condition::DIVIDE_BY_ZERO, "Division by zero.");
+        let wrapped = [
+            raise(),
+            raise().context("while joining"),
+            DataFusionError::Shared(Arc::new(raise().context("while building"))),
+            DataFusionError::ArrowError(
+                Box::new(ArrowError::ExternalError(Box::new(raise()))),
+                None,
+            ),
+            DataFusionError::Collection(vec![DataFusionError::Internal("x".into()), raise()]),
+            DataFusionError::ArrowError(Box::new(ArrowError::DivideByZero), None),
+        ];
+        for error in wrapped {
+            let found = raised(&error).expect("it is inside");
+            assert_eq!(found.condition, Some(condition::DIVIDE_BY_ZERO), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn text_that_looks_like_an_error_is_not_believed() {
+        let error = DataFusionError::Execution("[DIVIDE_BY_ZERO] says the user's file".to_owned());
+        assert_eq!(raised(&error), None);
     }
 }

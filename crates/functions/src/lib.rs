@@ -31,7 +31,7 @@ mod window;
 pub use calendar::is_time_zone;
 pub use cast::{CastMode, cast, show};
 pub use context::{Context, TaskState};
-pub use error::{Described, FunctionError, parse_error, run_time_error};
+pub use error::{Described, FunctionError, IntoExternal, raised, run_time_error};
 pub use names::sql_name;
 pub use registry::{
     AggregateCall, Registry, WindowCall, all_higher_order, all_udafs, all_udfs, all_udwfs,

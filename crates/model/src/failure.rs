@@ -22,12 +22,7 @@ pub enum TaskFailure {
         reason: String,
     },
     /// The program's code or data raised an error. Counts.
-    Raised {
-        /// Spark's error class (`DIVIDE_BY_ZERO`), if it has one.
-        class: Option<String>,
-        /// The whole message.
-        message: String,
-    },
+    Raised(RaisedError),
     /// The attempt was told to stop. Does not count.
     Killed {
         /// Why.
@@ -40,6 +35,36 @@ pub enum TaskFailure {
         /// What is wrong.
         message: String,
     },
+}
+
+/// An error that the program's code or data raised, as it travels from the task to the program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RaisedError {
+    /// Spark's error class (`DIVIDE_BY_ZERO`), if it has one.
+    pub class: Option<String>,
+    /// Name of the exception that it becomes, if it has a class.
+    pub exception: Option<String>,
+    /// The message as a sentence, without class and state.
+    pub message: String,
+    /// Parameters of the class's message, by name.
+    pub parameters: Vec<(String, String)>,
+}
+
+impl RaisedError {
+    /// An error that has a message only.
+    pub fn plain(message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { class: None, exception: None, message, parameters: Vec::new() }
+    }
+}
+
+impl fmt::Display for RaisedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(class) = &self.class {
+            write!(f, "[{class}] ")?;
+        }
+        f.write_str(&self.message)
+    }
 }
 
 /// A map output that a reader could not read.
@@ -75,10 +100,15 @@ pub enum BlockProblem {
 }
 
 impl TaskFailure {
+    /// An error of the program's code or data that has a message only.
+    pub fn raised(message: impl Into<String>) -> Self {
+        Self::Raised(RaisedError::plain(message))
+    }
+
     /// Whether it counts towards `spark.task.maxFailures`.
     pub fn counts(&self) -> bool {
         match self {
-            Self::Raised { .. } | Self::Hopeless { .. } => true,
+            Self::Raised(_) | Self::Hopeless { .. } => true,
             Self::ExecutorLost { app_caused, .. } => *app_caused,
             Self::FetchFailed { .. } | Self::Killed { .. } | Self::CommitDenied => false,
         }
@@ -100,7 +130,8 @@ impl fmt::Display for TaskFailure {
                 }
             }
             Self::ExecutorLost { reason, .. } => write!(f, "the executor was lost: {reason}"),
-            Self::Raised { message, .. } | Self::Hopeless { message } => f.write_str(message),
+            Self::Raised(error) => write!(f, "{error}"),
+            Self::Hopeless { message } => f.write_str(message),
             Self::Killed { reason } => write!(f, "killed: {reason}"),
             Self::CommitDenied => f.write_str("another attempt had committed"),
         }

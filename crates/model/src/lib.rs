@@ -9,7 +9,7 @@ mod size;
 pub mod conf;
 pub mod launch;
 
-pub use failure::{BlockProblem, TaskFailure, Unreadable};
+pub use failure::{BlockProblem, RaisedError, TaskFailure, Unreadable};
 pub use id::{
     ApplicationId, Attempt, Epoch, ExecutorId, Fingerprint, JobId, ParseFingerprintError,
     ShuffleId, StageId, TaskId, VolumeId,

@@ -4,7 +4,6 @@
 //! names, types and functions a meaning. Nothing here is resolved: a column is a name, a function is a name.
 
 mod command;
-mod error;
 mod expression;
 mod name;
 mod relation;
@@ -14,7 +13,7 @@ pub use command::{
     Alteration, CatalogRequest, Command, CreateTable, ExplainMode, ReplaceMode, SaveMode,
     Statement, View, Write, WriteTarget,
 };
-pub use error::{ErrorKind, Place, Shown, SparkError};
+pub use errors::{Place, Shown, SparkError};
 pub use expression::{
     CastMode, Expr, FrameBound, FrameUnits, FunctionCall, Literal, NullOrder, SortOrder,
     SubqueryKind, WindowFrame, WindowSpec,
@@ -27,6 +26,7 @@ pub use relation::{
 };
 pub use types::{DataType, Field, IntervalUnit};
 
+use errors::{Condition, Exception};
 use std::fmt;
 
 /// Turns text into plans. Implemented by `sql`, used by `engine`, which must not know the SQL grammar.
@@ -42,8 +42,8 @@ pub trait TextParser: fmt::Debug + Send + Sync {
 /// Text that is not valid Spark SQL. `Display` is the whole message, with line and position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseError {
-    /// Spark's error class, such as `PARSE_SYNTAX_ERROR`.
-    pub class: &'static str,
+    /// Spark's condition, such as `PARSE_SYNTAX_ERROR`.
+    pub condition: &'static Condition,
     /// Spark's message parameters of that class, in order of name.
     pub parameters: Vec<(String, String)>,
     /// What is wrong, as a sentence, without the class.
@@ -58,7 +58,7 @@ pub struct ParseError {
 
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[{}] {}", self.class, self.message)?;
+        write!(f, "[{}] {}", self.condition.class, self.message)?;
         if self.line > 0 {
             write!(f, " (line {}, pos {})", self.line, self.position)
         } else {
@@ -68,3 +68,18 @@ impl fmt::Display for ParseError {
 }
 
 impl std::error::Error for ParseError {}
+
+impl From<ParseError> for SparkError {
+    fn from(error: ParseError) -> Self {
+        let ParseError { condition, parameters, message, line, position, text } = error;
+        let place = Place { line, position, shows: Shown::Text(text) };
+        Self {
+            exception: Exception::Parse,
+            condition: Some(condition),
+            parameters,
+            message,
+            causes: Vec::new(),
+            place: (line > 0).then(|| Box::new(place)),
+        }
+    }
+}

@@ -3,8 +3,8 @@
 
 use crate::pb;
 use model::{
-    Attempt, BlockProblem, Epoch, Fingerprint, MapOutput, MapOutputId, ShuffleId, StageId,
-    TaskFailure, TaskId, TaskMetrics, Unreadable, VolumeId,
+    Attempt, BlockProblem, Epoch, Fingerprint, MapOutput, MapOutputId, RaisedError, ShuffleId,
+    StageId, TaskFailure, TaskId, TaskMetrics, Unreadable, VolumeId,
 };
 
 /// A field of a message that is missing or cannot be what it should.
@@ -182,7 +182,7 @@ impl From<TaskFailure> for pb::Failure {
             TaskFailure::ExecutorLost { app_caused, reason } => {
                 Kind::ExecutorLost(pb::failure::Lost { app_caused, reason })
             }
-            TaskFailure::Raised { class, message } => Kind::Raised(pb::Raised { class, message }),
+            TaskFailure::Raised(error) => Kind::Raised(error.into()),
             TaskFailure::Killed { reason } => Kind::Killed(reason),
             TaskFailure::CommitDenied => Kind::CommitDenied(pb::failure::Denied {}),
             TaskFailure::Hopeless { message } => Kind::Hopeless(message),
@@ -198,7 +198,7 @@ impl TryFrom<pb::Failure> for TaskFailure {
         use pb::failure::Kind;
         Ok(match kind.ok_or(BadField("Failure.kind"))? {
             Kind::FetchFailed(failed) => failed.try_into()?,
-            Kind::Raised(pb::Raised { class, message }) => Self::Raised { class, message },
+            Kind::Raised(raised) => Self::Raised(raised.into()),
             Kind::Killed(reason) => Self::Killed { reason },
             Kind::CommitDenied(pb::failure::Denied {}) => Self::CommitDenied,
             Kind::Hopeless(message) => Self::Hopeless { message },
@@ -206,6 +206,22 @@ impl TryFrom<pb::Failure> for TaskFailure {
                 Self::ExecutorLost { app_caused, reason }
             }
         })
+    }
+}
+
+impl From<RaisedError> for pb::Raised {
+    fn from(RaisedError { class, exception, message, parameters }: RaisedError) -> Self {
+        let parameter = |(name, value)| pb::raised::Parameter { name, value };
+        let parameters = parameters.into_iter().map(parameter).collect();
+        Self { class, message, exception, parameters }
+    }
+}
+
+impl From<pb::Raised> for RaisedError {
+    fn from(pb::Raised { class, message, exception, parameters }: pb::Raised) -> Self {
+        let parameter = |pb::raised::Parameter { name, value }| (name, value);
+        let parameters = parameters.into_iter().map(parameter).collect();
+        Self { class, exception, message, parameters }
     }
 }
 
@@ -306,8 +322,13 @@ mod tests {
             fetch(&[BlockProblem::Missing]),
             fetch(&[BlockProblem::Damaged, BlockProblem::Unreachable, BlockProblem::Missing]),
             TaskFailure::ExecutorLost { app_caused: true, reason: "OOMKilled".into() },
-            TaskFailure::Raised { class: Some("DIVIDE_BY_ZERO".into()), message: "x / 0".into() },
-            TaskFailure::Raised { class: None, message: String::new() },
+            TaskFailure::Raised(RaisedError {
+                class: Some("DIVIDE_BY_ZERO".into()),
+                exception: Some("Arithmetic".into()),
+                message: "x / 0".into(),
+                parameters: vec![("config".into(), "ansi".into())],
+            }),
+            TaskFailure::raised(String::new()),
             TaskFailure::Killed { reason: "cancelled".into() },
             TaskFailure::CommitDenied,
             TaskFailure::Hopeless { message: "no such plan".into() },

@@ -138,7 +138,7 @@ impl Scheduler {
             TaskFailure::FetchFailed { .. } => {
                 self.on_fetch_failed(now, attempt.task.stage, flight.round, failure);
             }
-            TaskFailure::Raised { .. }
+            TaskFailure::Raised(_)
             | TaskFailure::Hopeless { .. }
             | TaskFailure::ExecutorLost { .. } => {
                 if failure.counts() {

@@ -1,5 +1,6 @@
 //! What can be wrong with a text, with Spark's error classes.
 
+use errors::{Condition, condition};
 use plan::ParseError;
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
@@ -21,19 +22,19 @@ pub(crate) fn syntax(at: &TokenWithSpan) -> ParseError {
 pub(crate) fn syntax_near(near: String, start: Location) -> ParseError {
     let message = format!("Syntax error at or near {near}.");
     let parameters = vec![("error".to_owned(), near), ("hint".to_owned(), String::new())];
-    located("PARSE_SYNTAX_ERROR", parameters, message, start)
+    located(condition::PARSE_SYNTAX_ERROR, parameters, message, start)
 }
 
 /// A text without a statement.
 pub(crate) fn empty() -> ParseError {
     let message = "Syntax error, unexpected empty statement.".to_owned();
-    located("PARSE_EMPTY_STATEMENT", Vec::new(), message, Location { line: 1, column: 1 })
+    located(condition::PARSE_EMPTY_STATEMENT, Vec::new(), message, Location { line: 1, column: 1 })
 }
 
 /// Something of Spark SQL that is not served, by its name.
 pub(crate) fn unsupported(what: impl std::fmt::Display) -> ParseError {
     let message = format!("The feature is not supported: {what} is not served yet.");
-    located("UNSUPPORTED_FEATURE", Vec::new(), message, Location { line: 0, column: 0 })
+    located(condition::UNSUPPORTED_FEATURE, Vec::new(), message, Location { line: 0, column: 0 })
 }
 
 /// A text nested too deep.
@@ -41,7 +42,12 @@ pub(crate) fn too_complex() -> ParseError {
     let message = "The statement, including potential SQL functions and referenced views, was too complex \
                    to parse. To mitigate this error divide the statement into multiple, less complex chunks."
         .to_owned();
-    located("FAILED_TO_PARSE_TOO_COMPLEX", Vec::new(), message, Location { line: 0, column: 0 })
+    located(
+        condition::FAILED_TO_PARSE_TOO_COMPLEX,
+        Vec::new(),
+        message,
+        Location { line: 0, column: 0 },
+    )
 }
 
 /// A comment without end.
@@ -49,7 +55,7 @@ pub(crate) fn unclosed_comment(start: Location) -> ParseError {
     let message =
         "Found an unclosed bracketed comment. Please, append */ at the end of the comment."
             .to_owned();
-    located("UNCLOSED_BRACKETED_COMMENT", Vec::new(), message, start)
+    located(condition::UNCLOSED_BRACKETED_COMMENT, Vec::new(), message, start)
 }
 
 /// An interval that cannot be read.
@@ -57,7 +63,12 @@ pub(crate) fn bad_interval(text: &str, why: &str) -> ParseError {
     let message = format!("Error parsing '{text}' to interval. {why}");
     let parameters =
         vec![("input".to_owned(), text.to_owned()), ("message".to_owned(), why.to_owned())];
-    located("INVALID_INTERVAL_FORMAT", parameters, message, Location { line: 0, column: 0 })
+    located(
+        condition::INVALID_INTERVAL_FORMAT,
+        parameters,
+        message,
+        Location { line: 0, column: 0 },
+    )
 }
 
 /// A typed literal whose text is not of its type: `DATE 'x'`.
@@ -67,7 +78,7 @@ pub(crate) fn bad_literal(value_type: &str, value: &str) -> ParseError {
         ("value".to_owned(), format!("'{value}'")),
         ("valueType".to_owned(), format!("\"{value_type}\"")),
     ];
-    located("INVALID_TYPED_LITERAL", parameters, message, Location { line: 0, column: 0 })
+    located(condition::INVALID_TYPED_LITERAL, parameters, message, Location { line: 0, column: 0 })
 }
 
 /// A number that its type cannot hold.
@@ -77,19 +88,29 @@ pub(crate) fn number_out_of_range(text: &str, type_name: &str) -> ParseError {
         ("rawStrippedQualifier".to_owned(), text.to_owned()),
         ("typeName".to_owned(), type_name.to_owned()),
     ];
-    located("INVALID_NUMERIC_LITERAL_RANGE", parameters, message, Location { line: 0, column: 0 })
+    located(
+        condition::INVALID_NUMERIC_LITERAL_RANGE,
+        parameters,
+        message,
+        Location { line: 0, column: 0 },
+    )
 }
 
 /// A type name that Spark does not have.
 pub(crate) fn unknown_type(name: &str, start: Location) -> ParseError {
     let message = format!("Unsupported data type \"{}\".", name.to_uppercase());
     let parameters = vec![("typeName".to_owned(), format!("\"{}\"", name.to_uppercase()))];
-    located("UNSUPPORTED_DATATYPE", parameters, message, start)
+    located(condition::UNSUPPORTED_DATATYPE, parameters, message, start)
 }
 
 /// A statement that the grammar has but whose parts contradict each other.
 pub(crate) fn invalid(message: impl Into<String>) -> ParseError {
-    located("INVALID_SQL_SYNTAX", Vec::new(), message.into(), Location { line: 0, column: 0 })
+    located(
+        condition::INVALID_SQL_SYNTAX,
+        Vec::new(),
+        message.into(),
+        Location { line: 0, column: 0 },
+    )
 }
 
 /// A row of `UNPIVOT` with another number of columns than there are value names.
@@ -99,11 +120,11 @@ pub(crate) fn unpivot_value_size_mismatch(names: &[String]) -> ParseError {
     let names = names.iter().map(|name| plan::quote_name(name)).collect::<Vec<_>>().join(", ");
     let parameters = vec![("names".to_owned(), names)];
     let start = Location { line: 0, column: 0 };
-    located("UNPIVOT_VALUE_SIZE_MISMATCH", parameters, message.to_owned(), start)
+    located(condition::UNPIVOT_VALUE_SIZE_MISMATCH, parameters, message.to_owned(), start)
 }
 
 fn located(
-    class: &'static str,
+    condition: &'static Condition,
     parameters: Vec<(String, String)>,
     message: String,
     start: Location,
@@ -111,5 +132,5 @@ fn located(
     let line = u32::try_from(start.line).unwrap_or(0);
     // Spark counts positions from 0.
     let position = u32::try_from(start.column.saturating_sub(1)).unwrap_or(0);
-    ParseError { class, parameters, message, line, position, text: String::new() }
+    ParseError { condition, parameters, message, line, position, text: String::new() }
 }

@@ -9,7 +9,7 @@ pub(crate) use session::Session;
 use crate::run_job::Runners;
 use crate::settings::Access;
 use engine::Shared;
-use model::conf::{self, Conf};
+use model::conf::Conf;
 use plan::{SparkError, TextParser};
 use proto::Token;
 use sql::SparkParser;
@@ -53,9 +53,4 @@ pub(crate) fn connect_routes(sessions: &Sessions, access: Access, token: &Token)
         Access::Open => None,
     };
     connect::routes(Arc::new(sessions.clone()), token)
-}
-
-fn bad_setting(bad: &conf::BadSetting) -> SparkError {
-    let message = bad.to_string();
-    SparkError::new(plan::ErrorKind::IllegalArgument, "INVALID_CONF_VALUE", message, &[])
 }

@@ -1,6 +1,6 @@
 //! One session: requests of Spark Connect become calls of the engine, and its answers become responses.
 
-use super::{bad_setting, rows};
+use super::rows;
 use crate::message::{Progress, StageState};
 use crate::run_job::{Runner, Runners};
 use connect::{Operation, Response, Responses, SessionKey, StageProgress, StorageLevel, Work};
@@ -83,7 +83,7 @@ impl Session {
     fn value<T: Value>(&self, key: &conf::Key<T>) -> Result<T, SparkError> {
         let given = self.engine.setting(key.name);
         let conf: Conf = given.into_iter().map(|value| (key.name, value)).collect();
-        conf.get(key).map_err(|bad| bad_setting(&bad))
+        conf.get(key).map_err(SparkError::from)
     }
 
     /// For requests that are about a relation and yield no rows.

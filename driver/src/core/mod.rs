@@ -126,7 +126,9 @@ impl Core {
                     self.apply(now, Event::JobCancelled { job, reason });
                 }
             }
-            Message::ExecutorAttached { registration, outbox, answer } => {
+            Message::ExecutorAttached { mut registration, outbox, answer } => {
+                // It tells its cores; a task may take several.
+                registration.slots = self.rules.wanted.slots_of(registration.slots);
                 let accepted = self.executors.attach(now, &registration, outbox);
                 if accepted.is_ok() {
                     self.on_executor_attached(now, registration);
@@ -404,7 +406,7 @@ impl Core {
     }
 
     fn tell_manager(&mut self) {
-        let Wanted { executors, cores, memory } = self.rules.wanted;
+        let Wanted { executors, cores, memory, task_cpus: _ } = self.rules.wanted;
         let release = self.manager.known().filter(|id| self.executors.is_gone(*id)).collect();
         let memory_bytes = memory.0;
         self.manager.wish(ToManager::Wish { executors, cores, memory_bytes, release });

@@ -213,7 +213,7 @@ async fn a_task_that_fails_too_often_fails_its_job_in_spark_s_words() {
     let job = rig.run(result_only(1));
     for _ in 0..2 {
         let attempt = executor.launched(1).await[0];
-        let failure = TaskFailure::Raised { class: None, message: "ValueError: boom".into() };
+        let failure = TaskFailure::raised("ValueError: boom");
         executor.failed(attempt, failure).await;
     }
     let error = job.await.unwrap().unwrap_err();
@@ -234,7 +234,7 @@ async fn a_late_end_of_an_older_attempt_does_not_count() {
     let mut executor = rig.executor(0, 1).await;
     let job = rig.run(result_only(1));
     let first = executor.launched(1).await[0];
-    let raised = TaskFailure::Raised { class: None, message: "once".into() };
+    let raised = TaskFailure::raised("once");
     executor.failed(first, raised).await;
     let second = executor.launched(1).await[0];
     executor.yielded(first, &rows(1)).await;

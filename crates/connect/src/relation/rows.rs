@@ -4,6 +4,7 @@ use super::{Expr, RelationKind, Result, count, expressions, input, sort_order};
 use crate::expression::whole_number;
 use crate::pb;
 use crate::reader::{Reader, invalid};
+use errors::Exception;
 use plan::{HintArgument, Sample, SparkError};
 
 pub(super) fn sort(message: pb::Sort, reader: Reader<'_>) -> Result<RelationKind> {
@@ -77,11 +78,9 @@ pub(super) fn repartition_by(
 fn partitions(number: i32) -> Result<u32> {
     match u32::try_from(number) {
         Ok(number) if number > 0 => Ok(number),
-        _ => Err(SparkError::new(
-            plan::ErrorKind::IllegalArgument,
-            "",
+        _ => Err(SparkError::plain(
+            Exception::IllegalArgument,
             format!("requirement failed: Number of partitions ({number}) must be positive."),
-            &[],
         )),
     }
 }

@@ -7,6 +7,7 @@ use crate::pb::aggregate::GroupType;
 use crate::pb::join::JoinType as JoinMessage;
 use crate::pb::set_operation::SetOpType;
 use crate::reader::{Reader, Required, invalid};
+use errors::{Condition, condition};
 use plan::{
     Aggregate, AsOfDirection, AsOfJoin, Grouping, Join, JoinCondition, JoinType, NaFill,
     NearestByJoin, Pivot, SetOperation, SetOperator, SparkError, Statistics, Unpivot, UnpivotRow,
@@ -147,7 +148,7 @@ pub(super) fn as_of_join(message: pb::AsOfJoin, reader: Reader<'_>) -> Result<Re
             let message = format!(
                 "Invalid as-of join. Unsupported as-of join direction '{other}'. Supported as-of join direction include: 'forward', 'backward', 'nearest'."
             );
-            let class = "AS_OF_JOIN.UNSUPPORTED_DIRECTION";
+            let class = condition::AS_OF_JOIN_UNSUPPORTED_DIRECTION;
             let supported = "'forward', 'backward', 'nearest'";
             let parameters = [("direction", other), ("supported", supported)];
             return Err(SparkError::analysis(class, message, &parameters));
@@ -159,7 +160,7 @@ pub(super) fn as_of_join(message: pb::AsOfJoin, reader: Reader<'_>) -> Result<Re
         left_as_of: one(message.left_as_of, "as_of_join.left_as_of")?,
         right_as_of: one(message.right_as_of, "as_of_join.right_as_of")?,
         condition,
-        kind: named_join_type(&message.join_type, "AS_OF_JOIN.UNSUPPORTED_JOIN_TYPE")?,
+        kind: named_join_type(&message.join_type, condition::UNSUPPORTED_JOIN_TYPE)?,
         tolerance: message.tolerance.map(|t| expression(t, reader)).transpose()?,
         allow_exact_matches: message.allow_exact_matches,
         direction,
@@ -185,13 +186,16 @@ pub(super) fn nearest_by_join(
         right: input(message.right, "nearest_by_join.right", reader)?,
         ranking: expression(ranking, reader)?,
         results: count(message.num_results, "nearest_by_join.num_results")?,
-        kind: named_join_type(&message.join_type, "NEAREST_BY_JOIN.UNSUPPORTED_JOIN_TYPE")?,
+        kind: named_join_type(
+            &message.join_type,
+            condition::NEAREST_BY_JOIN_UNSUPPORTED_JOIN_TYPE,
+        )?,
         largest_first,
     }))
 }
 
 /// The join types of joins that keep the order of sides.
-fn named_join_type(name: &str, class: &str) -> Result<JoinType> {
+fn named_join_type(name: &str, unsupported: &'static Condition) -> Result<JoinType> {
     match name.to_lowercase().replace('_', "").as_str() {
         "inner" => Ok(JoinType::Inner),
         "left" | "leftouter" => Ok(JoinType::LeftOuter),
@@ -201,7 +205,7 @@ fn named_join_type(name: &str, class: &str) -> Result<JoinType> {
                 "Unsupported join type '{name}'. Supported join types include: {supported}."
             );
             let parameters = [("joinType", name), ("typ", name), ("supported", supported)];
-            Err(SparkError::analysis(class, message, &parameters))
+            Err(SparkError::analysis(unsupported, message, &parameters))
         }
     }
 }

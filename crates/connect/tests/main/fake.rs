@@ -7,8 +7,9 @@ use connect::{
     Backend, Operation, Progress, Response, Responses, Session, SessionKey, StageProgress,
     StorageLevel, Work, routes,
 };
+use errors::{Condition, condition};
 use model::conf::Conf;
-use plan::{DataType, ErrorKind, ExplainMode, Field, Literal, Relation, RelationKind, SparkError};
+use plan::{DataType, ExplainMode, Field, Literal, Relation, RelationKind, SparkError};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -109,7 +110,8 @@ fn progress() -> Progress {
 fn failure() -> SparkError {
     let message = "A column, variable, or function parameter with name `b` cannot be resolved. Did you mean one of the following? [`a`].";
     let parameters = [("objectName", "`b`"), ("proposal", "`a`")];
-    let mut error = SparkError::analysis("UNRESOLVED_COLUMN.WITH_SUGGESTION", message, &parameters);
+    let mut error =
+        SparkError::analysis(condition::UNRESOLVED_COLUMN_WITH_SUGGESTION, message, &parameters);
     error.causes = vec!["first cause".into(), "second cause".into()];
     error
 }
@@ -177,7 +179,7 @@ impl Session for FakeSession {
         match text {
             "int" => Ok(DataType::Integer),
             "id bigint" => Ok(DataType::Struct(vec![Field::new("id", DataType::Long, true)])),
-            _ => Err(SparkError::new(ErrorKind::Parse, "PARSE_SYNTAX_ERROR", "no such type", &[])),
+            _ => Err(SparkError::new(condition::PARSE_SYNTAX_ERROR, "no such type", &[])),
         }
     }
 
@@ -191,8 +193,12 @@ impl Session for FakeSession {
     }
 
     fn set(&self, key: &str, value: &str) -> Result<(), SparkError> {
+        if key == RAISED {
+            let known = Condition::find(value).expect("a condition of the catalogue");
+            return Err(SparkError::new(known, "raised", &[]));
+        }
         if !self.is_modifiable(key) {
-            return Err(SparkError::analysis("CANNOT_MODIFY_CONFIG", "it is static", &[]));
+            return Err(SparkError::analysis(condition::CANNOT_MODIFY_CONFIG, "it is static", &[]));
         }
         self.conf.lock().expect("no panic").set(key, value);
         Ok(())
@@ -216,6 +222,9 @@ impl Session for FakeSession {
         self.seen.closed.fetch_add(1, SeqCst);
     }
 }
+
+/// Setting this key fails with the condition whose class is the value.
+pub(crate) const RAISED: &str = "test.raised";
 
 /// A server on a free port of loopback.
 pub(crate) async fn serve(fake: Fake, token: Option<&str>) -> String {

@@ -159,7 +159,10 @@ async fn a_clone_goes_its_own_way() {
     let reply = client.config(config(&copy, get)).await.unwrap().into_inner();
     assert_eq!(reply.pairs, [pair("spark.a", Some("1"))]);
     let status = client.clone_session(request.clone()).await.unwrap_err();
-    assert_eq!(error_class(&status), "INVALID_HANDLE.SESSION_ALREADY_EXISTS");
+    assert_eq!(
+        error_class(&status),
+        "INVALID_CLONE_SESSION_REQUEST.TARGET_SESSION_ID_ALREADY_EXISTS"
+    );
     let nowhere = pb::CloneSessionRequest { session_id: uuid(), ..request };
     let status = client.clone_session(nowhere).await.unwrap_err();
     assert_eq!(error_class(&status), "INVALID_HANDLE.SESSION_NOT_FOUND");

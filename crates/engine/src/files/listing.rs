@@ -2,6 +2,7 @@
 
 use super::options::{Options, bad};
 use chrono::{DateTime, Utc};
+use errors::{Exception, condition};
 use functions::{TimePatterns, TimeText};
 use plan::SparkError;
 use std::fmt::Write;
@@ -71,7 +72,7 @@ impl Wanted {
         let Ok(between) = root.strip_prefix(base) else {
             let (base, root) = (base.display(), root.display());
             let message = format!("Wrong basePath {base} for the root path: {root}");
-            return Err(SparkError::new(plan::ErrorKind::IllegalArgument, "", message, &[]));
+            return Err(SparkError::plain(Exception::IllegalArgument, message));
         };
         let directories = if root.is_dir() { Some(between) } else { between.parent() };
         let names = directories.into_iter().flat_map(Path::iter).filter_map(|name| name.to_str());
@@ -132,7 +133,7 @@ fn expand(path: &str) -> Result<Vec<PathBuf>, SparkError> {
         for pattern in alternatives(&text) {
             let matches = glob::glob(&pattern).map_err(|error| {
                 let text = error.to_string();
-                SparkError::analysis("", format!("Illegal file pattern: {text}"), &[])
+                SparkError::plain(Exception::Analysis, format!("Illegal file pattern: {text}"))
             })?;
             all.extend(matches.filter_map(Result::ok).filter(|path| !is_hidden(path)));
         }
@@ -222,7 +223,7 @@ fn unescaped(text: &str) -> String {
 pub(crate) fn path_not_found(path: &Path) -> SparkError {
     let shown = format!("file:{}", path.display());
     SparkError::analysis(
-        "PATH_NOT_FOUND",
+        condition::PATH_NOT_FOUND,
         format!("Path does not exist: {shown}."),
         &[("path", shown.as_str())],
     )
@@ -234,7 +235,7 @@ pub(crate) fn unreadable(path: &Path, error: &io::Error) -> SparkError {
         return path_not_found(path);
     }
     let message = format!("file:{}: {error}", path.display());
-    SparkError::new(plan::ErrorKind::Spark, "", message, &[])
+    SparkError::plain(Exception::Spark, message)
 }
 
 #[cfg(test)]
@@ -264,8 +265,8 @@ mod tests {
         let pattern = format!("file:{}/year={{2014,2015}}/*", root.path().display());
         assert_eq!(list(pattern).unwrap().len(), 2);
         let missing = list(root.path().join("none").display().to_string()).unwrap_err();
-        assert_eq!(missing.class, "PATH_NOT_FOUND");
-        assert_eq!(list("s3a://bucket/x".to_owned()).unwrap_err().class, "UNSUPPORTED_FEATURE");
+        assert_eq!(missing.class(), "PATH_NOT_FOUND");
+        assert_eq!(list("s3a://bucket/x".to_owned()).unwrap_err().class(), "UNSUPPORTED_FEATURE");
     }
 
     #[test]

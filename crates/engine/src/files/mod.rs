@@ -59,8 +59,7 @@ pub async fn open(scan: &ScanOptions, conf: &Conf, slots: u32) -> Result<Source,
 }
 
 fn open_blocking(scan: &ScanOptions, conf: &Conf, slots: u32) -> Result<Source, SparkError> {
-    let bad = crate::physical::bad_setting;
-    let default = conf.get(&DEFAULT_SOURCE).map_err(bad)?;
+    let default = conf.get(&DEFAULT_SOURCE)?;
     let format = Format::new(scan.format.as_deref().unwrap_or(&default))?;
     let options = Options(&scan.options);
     options::check_common(&options)?;
@@ -74,7 +73,7 @@ fn open_blocking(scan: &ScanOptions, conf: &Conf, slots: u32) -> Result<Source, 
         (true, Some(path)) => vec![path.to_owned()],
         _ => scan.paths.clone(),
     };
-    let zone = conf.find(&TIME_ZONE).map_err(bad)?.unwrap_or_else(|| "UTC".to_owned());
+    let zone = conf.find(&TIME_ZONE)?.unwrap_or_else(|| "UTC".to_owned());
     let wanted = Wanted::new(&options, options.get(&["timeZone"]).unwrap_or(&zone))?;
     let files = listing::list(&paths, &wanted)?;
     refuse_compressed(format, &files)?;
@@ -85,15 +84,14 @@ fn open_blocking(scan: &ScanOptions, conf: &Conf, slots: u32) -> Result<Source, 
         }
         None => None,
     };
-    let partition =
-        partition_columns(&files, given, conf.get(&PARTITION_COLUMN_INFERENCE).map_err(bad)?);
+    let partition = partition_columns(&files, given, conf.get(&PARTITION_COLUMN_INFERENCE)?);
     let is_partition =
         |field: &Field| partition.iter().any(|p| p.name.eq_ignore_ascii_case(&field.name));
     let columns = if let Some(given) = given {
         // Files promise nothing.
         given.iter().cloned().map(nullable).collect()
     } else {
-        let merged = options.switch("mergeSchema", conf.get(&MERGE_SCHEMA).map_err(bad)?)?;
+        let merged = options.switch("mergeSchema", conf.get(&MERGE_SCHEMA)?)?;
         schema::infer(&reader, &files, merged)?
     };
     let mut all: Vec<Field> = columns.into_iter().filter(|field| !is_partition(field)).collect();

@@ -1,7 +1,8 @@
 //! What a program says about files beside their paths. Keys have no case. What would change the result and is not served is refused
 //! by name; what only makes Spark faster, or says what holds anyway, is taken.
 
-use plan::{ErrorKind, SparkError};
+use errors::{Exception, condition};
+use plan::SparkError;
 
 /// A file format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -29,9 +30,8 @@ impl Format {
                 let message = format!(
                     "Failed to find the data source: {name}. Make sure the provider name is correct and the package is properly registered and compatible with your Spark version."
                 );
-                return Err(SparkError::new(
-                    ErrorKind::Spark,
-                    "DATA_SOURCE_NOT_FOUND",
+                return Err(/*AS Spark*/ SparkError::new(
+                    condition::DATA_SOURCE_NOT_FOUND,
                     message,
                     &[("provider", name)],
                 ));
@@ -107,7 +107,7 @@ impl Options<'_> {
 /// An option with a value that it does not take.
 pub(crate) fn bad(key: &str, value: &str, problem: &str) -> SparkError {
     let message = format!("option {key}: `{value}` {problem}");
-    SparkError::new(ErrorKind::IllegalArgument, "", message, &[])
+    SparkError::plain(Exception::IllegalArgument, message)
 }
 
 /// Refuses the options of all formats that are not served.
@@ -143,7 +143,7 @@ mod tests {
         for refused in refused {
             assert!(Csv::read(&Options(&given(&[refused])), &conf).is_err(), "{refused:?}");
         }
-        assert_eq!(Format::new("orc").unwrap_err().class, "UNSUPPORTED_FEATURE");
-        assert_eq!(Format::new("nothing").unwrap_err().class, "DATA_SOURCE_NOT_FOUND");
+        assert_eq!(Format::new("orc").unwrap_err().class(), "UNSUPPORTED_FEATURE");
+        assert_eq!(Format::new("nothing").unwrap_err().class(), "DATA_SOURCE_NOT_FOUND");
     }
 }

@@ -5,6 +5,7 @@ use super::options::Format;
 use super::table::Reader;
 use super::text::{TextFormat, infer_csv, infer_json};
 use crate::types;
+use errors::condition;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use plan::{DataType, Field, SparkError};
 use std::fs::File;
@@ -36,18 +37,13 @@ fn unable(format: Format) -> SparkError {
         Format::Text => "Text",
     };
     let message = format!("Unable to infer schema for {name}. It must be specified manually.");
-    SparkError::analysis("UNABLE_TO_INFER_SCHEMA", message, &[("format", name)])
+    SparkError::analysis(condition::UNABLE_TO_INFER_SCHEMA, message, &[("format", name)])
 }
 
 fn broken(file: &Found, error: &dyn std::fmt::Display) -> SparkError {
     let path = format!("file:{}", file.path.display());
     let message = format!("Encountered error while reading file {path}: {error}");
-    SparkError::new(
-        plan::ErrorKind::Spark,
-        "FAILED_READ_FILE.NO_HINT",
-        message,
-        &[("path", path.as_str())],
-    )
+    SparkError::new(condition::FAILED_READ_FILE_NO_HINT, message, &[("path", path.as_str())])
 }
 
 fn open(file: &Found) -> Result<File, SparkError> {
@@ -109,8 +105,7 @@ fn merge(known: &mut Field, other: Field) -> Result<(), SparkError> {
                 plan::quote_name(&known.name)
             );
             Err(SparkError::new(
-                plan::ErrorKind::Spark,
-                "CANNOT_MERGE_SCHEMAS",
+                condition::CANNOT_MERGE_SCHEMAS,
                 message,
                 &[("left", left.as_str()), ("right", right.as_str())],
             ))

@@ -20,11 +20,10 @@ pub(crate) struct Sizes {
 
 impl Sizes {
     pub(crate) fn new(conf: &Conf, slots: u32) -> Result<Self, SparkError> {
-        let bad = crate::physical::bad_setting;
-        let parallelism = conf.find(&DEFAULT_PARALLELISM).map_err(bad)?.unwrap_or(slots);
+        let parallelism = conf.find(&DEFAULT_PARALLELISM)?.unwrap_or(slots);
         Ok(Self {
-            max_bytes: conf.get(&MAX_PARTITION_BYTES).map_err(bad)?.0.max(1),
-            open_cost: conf.get(&OPEN_COST).map_err(bad)?.0,
+            max_bytes: conf.get(&MAX_PARTITION_BYTES)?.0.max(1),
+            open_cost: conf.get(&OPEN_COST)?.0,
             parallelism: u64::from(parallelism.max(1)),
         })
     }

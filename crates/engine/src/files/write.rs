@@ -6,17 +6,19 @@ use super::options::{Format, Options, bad};
 use super::output::{Outputs, Written, parquet_compression};
 use super::text::{Csv, Json, Plain, TextFormat};
 use super::write_exec::WriteExec;
-use crate::physical::{bad_setting, plan_physical_job, spark_error};
+use crate::physical::{plan_physical_job, spark_error};
 use crate::{RunJob, physical_plan, plan_job, types};
 use arrow::array::AsArray;
 use arrow::datatypes::UInt64Type;
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use errors::{Exception, condition};
 use model::conf::{
-    Conf, DEFAULT_SOURCE, MAX_RECORDS_PER_FILE, PARQUET_CODEC, PARTITION_OVERWRITE_MODE,
+    BadSetting, Conf, DEFAULT_SOURCE, MAX_RECORDS_PER_FILE, PARQUET_CODEC,
+    PARTITION_OVERWRITE_MODE, PartitionOverwriteMode, Value,
 };
-use plan::{DataType, ErrorKind, Field, SaveMode, SparkError, Write, WriteTarget};
+use plan::{DataType, Field, SaveMode, SparkError, Write, WriteTarget};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -58,7 +60,7 @@ pub async fn write(
     (rows, schema): (&LogicalPlan, &[Field]),
     write: &Write,
 ) -> Result<(), SparkError> {
-    let default = conf.get(&DEFAULT_SOURCE).map_err(bad_setting)?;
+    let default = conf.get(&DEFAULT_SOURCE)?;
     let format = write.format.as_deref().unwrap_or(&default);
     if format.eq_ignore_ascii_case("noop") {
         let job = plan_job(state, rows, conf, jobs).await?;
@@ -121,11 +123,15 @@ pub async fn write(
 
 /// Whether an overwrite replaces only the partitions that it has rows of.
 pub(crate) fn overwrites_partitions(write: &Write, conf: &Conf) -> Result<bool, SparkError> {
-    let mode = match Options(&write.options).get(&["partitionOverwriteMode"]) {
-        Some(mode) => mode.to_owned(),
-        None => conf.get(&PARTITION_OVERWRITE_MODE).map_err(bad_setting)?,
+    let option = "partitionOverwriteMode";
+    let mode = match Options(&write.options).get(&[option]) {
+        Some(mode) => PartitionOverwriteMode::parse(mode).map_err(|problem| {
+            let (key, value) = (option.to_owned(), mode.to_owned());
+            BadSetting { key, value, problem }
+        })?,
+        None => conf.get(&PARTITION_OVERWRITE_MODE)?,
     };
-    Ok(mode.eq_ignore_ascii_case("dynamic") && !write.partition_by.is_empty())
+    Ok(mode == PartitionOverwriteMode::Dynamic && !write.partition_by.is_empty())
 }
 
 /// What a write takes away.
@@ -243,7 +249,7 @@ fn max_records(options: &Options<'_>, conf: &Conf) -> Result<Option<u64>, SparkE
     let key = "maxRecordsPerFile";
     let most = match options.get(&[key]) {
         Some(text) => text.parse::<i64>().map_err(|_| bad(key, text, "is not a whole number"))?,
-        None => conf.get(&MAX_RECORDS_PER_FILE).map_err(bad_setting)?,
+        None => conf.get(&MAX_RECORDS_PER_FILE)?,
     };
     Ok(u64::try_from(most).ok().filter(|most| *most > 0))
 }
@@ -257,7 +263,7 @@ fn compression(format: Format, options: &Options<'_>, conf: &Conf) -> Result<Str
             _ => Err(SparkError::unsupported(format!("the compression `{name}` of text"))),
         };
     }
-    let default = conf.get(&PARQUET_CODEC).map_err(bad_setting)?;
+    let default = conf.get(&PARQUET_CODEC)?;
     let name = options.get(&["compression"]).unwrap_or(&default).to_ascii_lowercase();
     match parquet_compression(&name) {
         Ok(_) => Ok(name),
@@ -270,13 +276,17 @@ fn partition_columns(names: &[String], schema: &[Field]) -> Result<Vec<usize>, S
         let at = schema.iter().position(|field| field.name.eq_ignore_ascii_case(name));
         at.ok_or_else(|| {
             let message = format!("Partition column `{name}` not found in schema.");
-            SparkError::analysis("", message, &[])
+            SparkError::plain(Exception::Analysis, message)
         })
     };
     let columns: Vec<usize> = names.iter().map(column).collect::<Result<_, _>>()?;
     if !schema.is_empty() && columns.len() == schema.len() {
         let message = "Cannot use all columns for partition columns.";
-        return Err(SparkError::analysis("ALL_PARTITION_COLUMNS_NOT_ALLOWED", message, &[]));
+        return Err(SparkError::analysis(
+            condition::ALL_PARTITION_COLUMNS_NOT_ALLOWED,
+            message,
+            &[],
+        ));
     }
     Ok(columns)
 }
@@ -290,7 +300,7 @@ fn check_columns(task: &WriteTask, schema: &[Field]) -> Result<(), SparkError> {
             "The column {name} already exists. Choose another name or rename the existing column."
         );
         return Err(SparkError::analysis(
-            "COLUMN_ALREADY_EXISTS",
+            condition::COLUMN_ALREADY_EXISTS,
             message,
             &[("columnName", name.as_str())],
         ));
@@ -325,7 +335,7 @@ fn check_columns(task: &WriteTask, schema: &[Field]) -> Result<(), SparkError> {
 pub(super) fn single_column(count: usize) -> SparkError {
     let message =
         format!("Text data source supports only a single column, and you have {count} columns.");
-    SparkError::analysis("", message, &[])
+    SparkError::plain(Exception::Analysis, message)
 }
 
 /// A column of a type that the format does not have.
@@ -335,7 +345,7 @@ pub(super) fn no_such_type(format: &str, field: &Field) -> SparkError {
     let message =
         format!("The {format} datasource doesn't support the column {column} of the type {kind}.");
     let parameters = [("columnName", column.as_str()), ("columnType", &kind), ("format", format)];
-    SparkError::analysis("UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE", message, &parameters)
+    SparkError::analysis(condition::UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE, message, &parameters)
 }
 
 fn path_exists(path: &Path) -> SparkError {
@@ -343,10 +353,5 @@ fn path_exists(path: &Path) -> SparkError {
     let message = format!(
         "Path {shown} already exists. Set mode as \"overwrite\" to overwrite the existing path."
     );
-    SparkError::new(
-        ErrorKind::Analysis,
-        "PATH_ALREADY_EXISTS",
-        message,
-        &[("outputPath", shown.as_str())],
-    )
+    SparkError::new(condition::PATH_ALREADY_EXISTS, message, &[("outputPath", shown.as_str())])
 }

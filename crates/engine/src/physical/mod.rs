@@ -15,7 +15,6 @@ mod settled;
 mod stage;
 
 pub use error::spark_error;
-pub(crate) use profile::bad_setting;
 pub use profile::session_state;
 
 use crate::{JobPlan, RunJob};

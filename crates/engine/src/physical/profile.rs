@@ -9,8 +9,8 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
-use model::conf::{AUTO_BROADCAST, BadSetting, ByteSizeOrOff, Conf, SHUFFLE_PARTITIONS};
-use plan::{ErrorKind, SparkError};
+use model::conf::{AUTO_BROADCAST, ByteSizeOrOff, Conf, SHUFFLE_PARTITIONS};
+use plan::SparkError;
 use std::sync::Arc;
 
 /// What a row counts for where only the number of rows is known.
@@ -49,8 +49,8 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
 }
 
 fn apply(options: &mut ConfigOptions, conf: &Conf) -> Result<(), SparkError> {
-    let partitions = conf.get(&SHUFFLE_PARTITIONS).map_err(bad_setting)?;
-    let broadcast = match conf.get(&AUTO_BROADCAST).map_err(bad_setting)? {
+    let partitions = conf.get(&SHUFFLE_PARTITIONS)?.get();
+    let broadcast = match conf.get(&AUTO_BROADCAST)? {
         ByteSizeOrOff::Off => 0,
         ByteSizeOrOff::UpTo(size) => usize::try_from(size.0).unwrap_or(usize::MAX),
     };
@@ -81,15 +81,4 @@ fn apply(options: &mut ConfigOptions, conf: &Conf) -> Result<(), SparkError> {
     optimizer.hash_join_single_partition_threshold = broadcast;
     optimizer.hash_join_single_partition_threshold_rows = broadcast / BYTES_PER_ROW;
     Ok(())
-}
-
-/// A setting that does not hold what its key takes.
-pub(crate) fn bad_setting(error: BadSetting) -> SparkError {
-    let parameters = [("confName", error.key.as_str()), ("confValue", error.value.as_str())];
-    SparkError::new(
-        ErrorKind::IllegalArgument,
-        "INVALID_CONF_VALUE",
-        error.to_string(),
-        &parameters,
-    )
 }

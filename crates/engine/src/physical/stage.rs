@@ -1,7 +1,6 @@
 //! A finished stage: its plan is encoded, its tasks are bound, and it has an identity.
 
 use super::fingerprint::Identity;
-use super::profile::bad_setting;
 use super::spark_error;
 use crate::codec::{self, Compression, Input, Template};
 use crate::{StageOutput, StagePlan};
@@ -9,9 +8,9 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::ExecutionPlan;
-use model::conf::{Conf, IO_COMPRESSION, SHUFFLE_COMPRESS, SHUFFLE_REUSE};
+use model::conf::{BlockCompression, Conf, IO_COMPRESSION, SHUFFLE_COMPRESS, SHUFFLE_REUSE};
 use model::{Fingerprint, ShuffleId};
-use plan::{ErrorKind, SparkError};
+use plan::SparkError;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -36,7 +35,7 @@ pub(crate) struct Stages {
 
 impl Stages {
     pub(crate) fn new(conf: &Conf) -> Result<Self, SparkError> {
-        let reuse = conf.get(&SHUFFLE_REUSE).map_err(bad_setting)?;
+        let reuse = conf.get(&SHUFFLE_REUSE)?;
         let job = (!reuse).then(uuid::Uuid::new_v4);
         Ok(Self { done: Vec::new(), known: HashMap::new(), compression: compression(conf)?, job })
     }
@@ -93,28 +92,14 @@ impl Stages {
 }
 
 fn compression(conf: &Conf) -> Result<Compression, SparkError> {
-    if !conf.get(&SHUFFLE_COMPRESS).map_err(bad_setting)? {
+    if !conf.get(&SHUFFLE_COMPRESS)? {
         return Ok(Compression::None);
     }
-    let codec = conf.get(&IO_COMPRESSION).map_err(bad_setting)?;
-    match codec.to_ascii_lowercase().as_str() {
-        "lz4" => Ok(Compression::Lz4),
-        "zstd" => Ok(Compression::Zstd),
-        "none" => Ok(Compression::None),
-        _ => {
-            let message = format!(
-                "setting {}: `{codec}` is not a compression; write lz4, zstd or none",
-                IO_COMPRESSION.name
-            );
-            let parameters = [("confName", IO_COMPRESSION.name), ("confValue", codec.as_str())];
-            Err(SparkError::new(
-                ErrorKind::IllegalArgument,
-                "INVALID_CONF_VALUE",
-                message,
-                &parameters,
-            ))
-        }
-    }
+    Ok(match conf.get(&IO_COMPRESSION)? {
+        BlockCompression::Lz4 => Compression::Lz4,
+        BlockCompression::Zstd => Compression::Zstd,
+        BlockCompression::None => Compression::None,
+    })
 }
 
 /// A plan that cannot travel: the name of the node that has no encoding is what a user can act on.

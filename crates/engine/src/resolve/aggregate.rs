@@ -10,6 +10,7 @@ use datafusion::logical_expr::{
     Aggregate as DfAggregate, Expr as DfExpr, Filter, GroupingSet, LogicalPlan, Operator,
     Projection, binary_expr, lit,
 };
+use errors::condition;
 use plan::{Aggregate, DataType, Expr, Grouping, Literal};
 use std::sync::Arc;
 
@@ -222,7 +223,7 @@ impl Resolver<'_> {
         if has_aggregate(&item.expr) {
             let (index, shown) = (position.to_string(), item.name.clone());
             return Err(error::analysis(
-                "GROUP_BY_POS_AGGREGATE",
+                condition::GROUP_BY_POS_AGGREGATE,
                 format!(
                     "GROUP BY {index} refers to an expression {shown} that contains an aggregate function. Aggregate functions are not allowed in GROUP BY."
                 ),
@@ -236,7 +237,7 @@ impl Resolver<'_> {
         if has_aggregate(&key.expr) {
             let shown = key.name.clone();
             return Err(error::analysis(
-                "GROUP_BY_AGGREGATE",
+                condition::GROUP_BY_AGGREGATE,
                 format!("Aggregate functions are not allowed in GROUP BY, but found {shown}."),
                 &[("sqlExpr", &shown)],
             ));
@@ -350,7 +351,7 @@ impl Resolver<'_> {
         let Some(ids) = names.grouping else {
             let message =
                 "grouping()/grouping_id() can only be used with GroupingSets/Cube/Rollup.";
-            return Err(error::analysis("UNSUPPORTED_GROUPING_EXPRESSION", message, &[]));
+            return Err(error::analysis(condition::UNSUPPORTED_GROUPING_EXPRESSION, message, &[]));
         };
         let args = self.arguments_of(args, names)?;
         let texts: Vec<String> = args.iter().map(|arg| arg.name.clone()).collect();
@@ -362,7 +363,7 @@ impl Resolver<'_> {
                     "Column of grouping ({column}) can't be found in grouping columns {list}."
                 );
                 return Err(error::analysis(
-                    "GROUPING_COLUMN_MISMATCH",
+                    condition::GROUPING_COLUMN_MISMATCH,
                     message,
                     &[("grouping", &column)],
                 ));

@@ -6,8 +6,9 @@ use super::{Resolver, Result, error, nullability};
 use crate::types;
 use datafusion::logical_expr::expr::{Lambda, Sort};
 use datafusion::logical_expr::{Expr as DfExpr, ExprSchemable};
+use errors::{Exception, condition};
 use functions::{AggregateCall, FunctionError};
-use plan::{DataType, ErrorKind, Expr, FunctionCall, Literal, SparkError, SubqueryKind};
+use plan::{DataType, Expr, FunctionCall, Literal, SparkError, SubqueryKind};
 
 impl Resolver<'_> {
     pub(super) fn call(&mut self, call: &FunctionCall, names: Names<'_>) -> Result<Typed> {
@@ -29,7 +30,7 @@ impl Resolver<'_> {
         if registry.is_generator(&name) {
             let shown = format!("\"{name}\"");
             return Err(error::analysis(
-                "UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS",
+                condition::UNSUPPORTED_GENERATOR_NESTED_IN_EXPRESSIONS,
                 format!("The generator is not supported: nested in expressions {shown}."),
                 &[("expression", &shown)],
             ));
@@ -43,7 +44,7 @@ impl Resolver<'_> {
         if registry.is_window(&name) {
             let shown = format!("\"{name}()\"");
             return Err(error::analysis(
-                "WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE",
+                condition::WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE,
                 format!("Window function {shown} requires an OVER clause."),
                 &[("funcName", &shown)],
             ));
@@ -52,7 +53,7 @@ impl Resolver<'_> {
             let shown = plan::quote_name(&name);
             let syntax = if call.distinct { "DISTINCT" } else { "FILTER CLAUSE" };
             return Err(error::analysis(
-                "INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX",
+                condition::INVALID_SQL_SYNTAX_FUNCTION_WITH_UNSUPPORTED_SYNTAX,
                 format!("Invalid SQL syntax: The function {shown} does not support {syntax}."),
                 &[("prettyName", &shown), ("syntax", syntax)],
             ));
@@ -169,7 +170,7 @@ impl Resolver<'_> {
             let message = "It is not allowed to use an aggregate function in the argument of another aggregate function. Please use the inner aggregate function in a sub-query.";
             let shown = format!("\"{}\"", arg.name);
             return Err(error::analysis(
-                "NESTED_AGGREGATE_FUNCTION",
+                condition::NESTED_AGGREGATE_FUNCTION,
                 message,
                 &[("expression", &shown)],
             ));
@@ -300,7 +301,7 @@ impl Resolver<'_> {
             .map_err(|failure| function_error(&failure, function, &[]))?;
         if found.len() < parameters.len() {
             return Err(error::analysis(
-                "INVALID_LAMBDA_FUNCTION_CALL.NUM_ARGS_MISMATCH",
+                condition::INVALID_LAMBDA_FUNCTION_CALL_NUM_ARGS_MISMATCH,
                 format!(
                     "Invalid lambda function call. A higher order function expects {} arguments, but got {}.",
                     found.len(),
@@ -383,12 +384,12 @@ pub(super) fn function_error(
 ) -> SparkError {
     let described = failure.describe(text, arguments);
     let kind = match failure {
-        FunctionError::Unsupported { .. } => ErrorKind::UnsupportedFeature,
-        _ => ErrorKind::Analysis,
+        FunctionError::Unsupported { .. } => Exception::Unsupported,
+        _ => Exception::Analysis,
     };
     SparkError {
-        kind,
-        class: described.class,
+        exception: kind,
+        condition: Some(described.condition),
         parameters: described.parameters,
         message: described.message,
         causes: Vec::new(),

@@ -5,6 +5,7 @@ use super::expression::Typed;
 use super::scope::{Column, Found, Scope};
 use super::{Resolver, Result, reference};
 use datafusion::logical_expr::Expr as DfExpr;
+use errors::condition;
 use plan::{DataType, SparkError};
 use std::sync::Arc;
 
@@ -111,7 +112,11 @@ impl Resolver<'_> {
                 );
                 let count = several.len().to_string();
                 let parameters = [("name", shown.as_str()), ("n", &count)];
-                Err(error::analysis("AMBIGUOUS_LATERAL_COLUMN_ALIAS", message, &parameters))
+                Err(error::analysis(
+                    condition::AMBIGUOUS_LATERAL_COLUMN_ALIAS,
+                    message,
+                    &parameters,
+                ))
             }
         }
     }
@@ -226,14 +231,14 @@ impl Resolver<'_> {
             let columns: Vec<_> = names.scope.columns.iter().map(|c| plan::quote_name(&c.name)).collect();
             let columns = columns.join(", ");
             error::analysis(
-                "CANNOT_RESOLVE_STAR_EXPAND",
+                condition::CANNOT_RESOLVE_STAR_EXPAND,
                 format!("Cannot resolve {shown}.* given input columns {columns}. Please check that the specified table or struct exists and is accessible in the input columns."),
                 &[("targetString", &shown), ("columns", &columns)],
             )
         })?;
         let DataType::Struct(fields) = whole.data_type.clone() else {
             return Err(error::analysis(
-                "_LEGACY_ERROR_TEMP_1050",
+                condition::LEGACY_ERROR_TEMP_1050,
                 format!(
                     "Can only star expand struct data types. Attribute: `{}`.",
                     target.join(".")
@@ -268,7 +273,7 @@ impl Resolver<'_> {
         let case = if self.context.case_sensitive { "" } else { "(?i)" };
         let regex = regex::Regex::new(&format!("{case}^(?:{pattern})$")).map_err(|_| {
             SparkError::analysis(
-                "INVALID_PARAMETER_VALUE.PATTERN",
+                condition::INVALID_PARAMETER_VALUE_PATTERN,
                 format!("The pattern `{pattern}` is not a valid regular expression."),
                 &[("value", pattern)],
             )

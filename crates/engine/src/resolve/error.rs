@@ -1,7 +1,8 @@
 //! What can be wrong with a program, in Spark's words.
 
 use super::Stop;
-use plan::{DataType, ErrorKind, SparkError, quote_name};
+use errors::{Condition, condition};
+use plan::{DataType, SparkError, quote_name};
 
 /// At most that many names are proposed.
 const PROPOSALS: usize = 5;
@@ -9,11 +10,6 @@ const PROPOSALS: usize = 5;
 /// A name of several parts in backticks.
 pub(crate) fn quoted(parts: &[String]) -> String {
     parts.iter().map(|part| quote_name(part)).collect::<Vec<_>>().join(".")
-}
-
-pub(crate) fn setting(error: model::conf::BadSetting) -> SparkError {
-    let message = error.to_string();
-    SparkError::new(ErrorKind::IllegalArgument, "INVALID_CONF_VALUE", message, &[])
 }
 
 /// Up to five of the names that are nearest to the one used, in backticks, separated by commas.
@@ -51,14 +47,14 @@ pub(super) fn unresolved_column(name: &[String], proposal: Option<String>) -> St
     let object = quoted(name);
     match proposal {
         Some(proposal) => SparkError::analysis(
-            "UNRESOLVED_COLUMN.WITH_SUGGESTION",
+            condition::UNRESOLVED_COLUMN_WITH_SUGGESTION,
             format!(
                 "A column, variable, or function parameter with name {object} cannot be resolved. Did you mean one of the following? [{proposal}]."
             ),
             &[("objectName", &object), ("proposal", &proposal)],
         ),
         None => SparkError::analysis(
-            "UNRESOLVED_COLUMN.WITHOUT_SUGGESTION",
+            condition::UNRESOLVED_COLUMN_WITHOUT_SUGGESTION,
             format!("A column, variable, or function parameter with name {object} cannot be resolved."),
             &[("objectName", &object)],
         ),
@@ -68,14 +64,16 @@ pub(super) fn unresolved_column(name: &[String], proposal: Option<String>) -> St
 
 /// Whether resolving failed only because a name is not there.
 pub(super) fn is_unresolved_column(stop: &Stop) -> bool {
-    matches!(stop, Stop::Error(error) if error.class.starts_with("UNRESOLVED_COLUMN")
-        || error.class == "CANNOT_RESOLVE_DATAFRAME_COLUMN")
+    let Stop::Error(error) = stop else { return false };
+    let Some(known) = error.condition else { return false };
+    known.main_class() == condition::UNRESOLVED_COLUMN_WITH_SUGGESTION.main_class()
+        || known == condition::CANNOT_RESOLVE_DATAFRAME_COLUMN
 }
 
 pub(super) fn ambiguous(name: &[String], candidates: &[String]) -> Stop {
     let (name, list) = (quoted(name), format!("[{}]", candidates.join(", ")));
     SparkError::analysis(
-        "AMBIGUOUS_REFERENCE",
+        condition::AMBIGUOUS_REFERENCE,
         format!("Reference {name} is ambiguous, could be: {list}."),
         &[("name", &name), ("referenceNames", &list)],
     )
@@ -87,7 +85,8 @@ pub(super) fn not_of_frame(name: &[String]) -> Stop {
     let message = format!(
         "Cannot resolve dataframe column {name}. It's probably because of illegal references like `df1.select(df2.col(\"a\"))`."
     );
-    SparkError::analysis("CANNOT_RESOLVE_DATAFRAME_COLUMN", message, &[("name", &name)]).into()
+    SparkError::analysis(condition::CANNOT_RESOLVE_DATAFRAME_COLUMN, message, &[("name", &name)])
+        .into()
 }
 
 pub(super) fn ambiguous_frame(name: &[String]) -> Stop {
@@ -95,7 +94,7 @@ pub(super) fn ambiguous_frame(name: &[String]) -> Stop {
     let message = format!(
         "Column {name} is ambiguous. It's because you joined several DataFrame together, and some of these DataFrames are the same.\nThis column points to one of the DataFrames but Spark is unable to figure out which one.\nPlease alias the DataFrames with different names via `DataFrame.alias` before joining them,\nand specify the column using qualified name, e.g. `df.alias(\"a\").join(df.alias(\"b\"), col(\"a.id\") > col(\"b.id\"))`."
     );
-    SparkError::analysis("AMBIGUOUS_COLUMN_REFERENCE", message, &[("name", &name)]).into()
+    SparkError::analysis(condition::AMBIGUOUS_COLUMN_REFERENCE, message, &[("name", &name)]).into()
 }
 
 pub(crate) fn table_not_found(name: &[String]) -> SparkError {
@@ -104,30 +103,34 @@ pub(crate) fn table_not_found(name: &[String]) -> SparkError {
         "The table or view {relation} cannot be found. Verify the spelling and correctness of the schema and catalog.\nIf you did not qualify the name with a schema, verify the current_schema() output, or qualify the name with the correct schema and catalog.\nTo tolerate the error on drop use DROP VIEW IF EXISTS or DROP TABLE IF EXISTS."
     );
     let parameters = [("relationName", relation.as_str())];
-    SparkError::analysis("TABLE_OR_VIEW_NOT_FOUND", message, &parameters)
+    SparkError::analysis(condition::TABLE_OR_VIEW_NOT_FOUND, message, &parameters)
 }
 
 /// A column beside aggregates that is no key; `grouped` says whether there are keys at all.
 pub(super) fn missing_aggregation(expression: &str, grouped: bool) -> Stop {
     if !grouped {
         let message = "The query does not include a GROUP BY clause. Add GROUP BY or turn it into the window functions using OVER clauses.";
-        return SparkError::analysis("MISSING_GROUP_BY", message, &[]).into();
+        return SparkError::analysis(condition::MISSING_GROUP_BY, message, &[]).into();
     }
     let (quoted, any) = (format!("\"{expression}\""), format!("\"any_value({expression})\""));
     let message = format!(
         "The non-aggregating expression {quoted} is based on columns which are not participating in the GROUP BY clause.\nAdd the columns or the expression to the GROUP BY, aggregate the expression, or use {any} if you do not care which of the values within a group is returned."
     );
     let parameters = [("expression", quoted.as_str()), ("expressionAnyValue", &any)];
-    SparkError::analysis("MISSING_AGGREGATION", message, &parameters).into()
+    SparkError::analysis(condition::MISSING_AGGREGATION, message, &parameters).into()
 }
 
 /// A number in GROUP BY or ORDER BY that is not that of a select item.
 pub(super) fn position_out_of_range(clause: &str, index: i64, size: usize) -> Stop {
-    let class = format!("{clause}_BY_POS_OUT_OF_RANGE");
+    let condition = if clause == "GROUP" {
+        condition::GROUP_BY_POS_OUT_OF_RANGE
+    } else {
+        condition::ORDER_BY_POS_OUT_OF_RANGE
+    };
     let (index, size) = (index.to_string(), size.to_string());
     let message =
         format!("{clause} BY position {index} is not in select list (valid range is [1, {size}]).");
-    SparkError::analysis(&class, message, &[("index", &index), ("size", &size)]).into()
+    SparkError::analysis(condition, message, &[("index", &index), ("size", &size)]).into()
 }
 
 /// An expression of the wrong type where a condition is expected.
@@ -137,7 +140,8 @@ pub(super) fn not_boolean(sql: &str, found: &DataType) -> Stop {
         "Cannot resolve {sql} due to data type mismatch: Filter expression {sql} of type {found} is not a boolean."
     );
     let parameters = [("sqlExpr", sql.as_str()), ("filter", &sql), ("type", &found)];
-    SparkError::analysis("DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN", message, &parameters).into()
+    SparkError::analysis(condition::DATATYPE_MISMATCH_FILTER_NOT_BOOLEAN, message, &parameters)
+        .into()
 }
 
 pub(super) fn column_count_mismatch(operator: &str, first: usize, second: usize) -> Stop {
@@ -151,7 +155,7 @@ pub(super) fn column_count_mismatch(operator: &str, first: usize, second: usize)
         ("invalidOrdinalNum", "second"),
         ("invalidNumColumns", &second),
     ];
-    SparkError::analysis("NUM_COLUMNS_MISMATCH", message, &parameters).into()
+    SparkError::analysis(condition::NUM_COLUMNS_MISMATCH, message, &parameters).into()
 }
 
 /// Columns of a set operation whose types have nothing in common.
@@ -173,7 +177,7 @@ pub(super) fn incompatible_column(
         ("dataType2", &first),
         ("hint", ""),
     ];
-    SparkError::analysis("INCOMPATIBLE_COLUMN_TYPE", message, &parameters).into()
+    SparkError::analysis(condition::INCOMPATIBLE_COLUMN_TYPE, message, &parameters).into()
 }
 
 /// A position in words, counted from 0.
@@ -187,11 +191,11 @@ pub(crate) fn ordinal(index: usize) -> String {
 
 /// A simple failed analysis.
 pub(super) fn analysis(
-    class: &str,
+    condition: &'static Condition,
     message: impl Into<String>,
     parameters: &[(&str, &str)],
 ) -> Stop {
-    SparkError::analysis(class, message, parameters).into()
+    SparkError::analysis(condition, message, parameters).into()
 }
 
 /// Something not served.

@@ -8,6 +8,7 @@ use datafusion::arrow::datatypes::{DataType as Arrow, FieldRef};
 use datafusion::common::{Column as DfColumn, DataFusionError, ExprSchema};
 use datafusion::logical_expr::expr::LambdaVariable;
 use datafusion::logical_expr::{Expr as DfExpr, ExprSchemable};
+use errors::condition;
 use plan::{CastMode, DataType, Expr, Field, Literal, SparkError};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -138,7 +139,7 @@ impl Resolver<'_> {
             Expr::Alias { expr, names: aliases, metadata } => {
                 let [alias] = aliases.as_slice() else {
                     return Err(error::analysis(
-                        "INVALID_USAGE_OF_STAR_OR_REGEX",
+                        condition::INVALID_USAGE_OF_STAR_OR_REGEX,
                         "Several names are given to an expression that yields one column.",
                         &[],
                     ));
@@ -179,10 +180,14 @@ impl Resolver<'_> {
             Expr::Star { .. } | Expr::ColumnRegex { .. } => {
                 let message = "Invalid usage of '*' in expression.";
                 let parameters = [("elem", "'*'"), ("prettyName", "expression")];
-                Err(error::analysis("INVALID_USAGE_OF_STAR_OR_REGEX", message, &parameters))
+                Err(error::analysis(
+                    condition::INVALID_USAGE_OF_STAR_OR_REGEX,
+                    message,
+                    &parameters,
+                ))
             }
             Expr::Lambda { .. } => Err(error::analysis(
-                "INVALID_LAMBDA_FUNCTION_CALL.NON_HIGHER_ORDER_FUNCTION",
+                condition::INVALID_LAMBDA_FUNCTION_CALL_NON_HIGHER_ORDER_FUNCTION,
                 "Invalid lambda function call. A lambda function should only be used in a higher order function.",
                 &[],
             )),
@@ -220,7 +225,7 @@ impl Resolver<'_> {
         let found = self.env.arguments.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.clone()).ok_or_else(|| {
             error::analysis(
-                "UNBOUND_SQL_PARAMETER",
+                condition::UNBOUND_SQL_PARAMETER,
                 format!("Found the unbound parameter: {name}. Please, fix `args` and provide a mapping of the parameter to either a SQL literal or collection constructor functions such as `map()`, `array()`, `struct()`."),
                 &[("name", name)],
             )
@@ -327,7 +332,7 @@ impl Resolver<'_> {
                         let shown = plan::quote_name(name);
                         let parameters = [("field", shown.as_str()), ("count", &count)];
                         return Err(error::analysis(
-                            "AMBIGUOUS_REFERENCE_TO_FIELDS",
+                            condition::AMBIGUOUS_REFERENCE_TO_FIELDS,
                             message,
                             &parameters,
                         ));
@@ -359,7 +364,11 @@ impl Resolver<'_> {
                     "Can't extract a value from {shown}. Need a complex type [STRUCT, ARRAY, MAP] but got {found}."
                 );
                 let parameters = [("base", shown.as_str()), ("other", &found)];
-                Err(error::analysis("INVALID_EXTRACT_BASE_FIELD_TYPE", message, &parameters))
+                Err(error::analysis(
+                    condition::INVALID_EXTRACT_BASE_FIELD_TYPE,
+                    message,
+                    &parameters,
+                ))
             }
         }
     }
@@ -383,7 +392,11 @@ impl Resolver<'_> {
                 let message =
                     format!("Field name should be a non-null string literal, but it's {shown}.");
                 let parameters = [("extraction", shown.as_str())];
-                return Err(error::analysis("INVALID_EXTRACT_FIELD_TYPE", message, &parameters));
+                return Err(error::analysis(
+                    condition::INVALID_EXTRACT_FIELD_TYPE,
+                    message,
+                    &parameters,
+                ));
             }
             _ => return self.field(value, &key.name),
         };
@@ -508,7 +521,7 @@ fn no_such_field(name: &str, fields: &[Field]) -> super::Stop {
     let names: Vec<_> = fields.iter().map(|field| plan::quote_name(&field.name)).collect();
     let (name, list) = (plan::quote_name(name), names.join(", "));
     error::analysis(
-        "FIELD_NOT_FOUND",
+        condition::FIELD_NOT_FOUND,
         format!("No such struct field {name} in {list}."),
         &[("fieldName", &name), ("fields", &list)],
     )

@@ -8,6 +8,7 @@ use super::{Resolved, Resolver, Result, aggregate, error};
 use crate::types;
 use datafusion::common::{Column as DfColumn, NullHandling, UnnestOptions};
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, Projection, Unnest};
+use errors::condition;
 use plan::{DataType, FunctionCall, Literal, Relation};
 use std::sync::Arc;
 
@@ -84,7 +85,11 @@ impl Resolver<'_> {
                 list.join(",")
             );
             let parameters = [("aliasesSize", expected.as_str()), ("aliasesNames", &got)];
-            return Err(error::analysis("UDTF_ALIAS_NUMBER_MISMATCH", message, &parameters));
+            return Err(error::analysis(
+                condition::UDTF_ALIAS_NUMBER_MISMATCH,
+                message,
+                &parameters,
+            ));
         }
         let mut scope = input.scope;
         for (mut column, name) in unnested.into_iter().zip(names) {
@@ -268,7 +273,7 @@ impl Resolver<'_> {
         }
         let shown = plan::quote_name(&call.name);
         Err(error::analysis(
-            "UNRESOLVABLE_TABLE_VALUED_FUNCTION",
+            condition::UNRESOLVABLE_TABLE_VALUED_FUNCTION,
             format!(
                 "Could not resolve {shown} to a table-valued function.\nPlease make sure that {shown} is defined as a table-valued function and that all required parameters are provided correctly.\nIf {shown} is not defined, please create the table-valued function before using it.\nFor more information about defining table-valued functions, please refer to the Apache Spark documentation."
             ),
@@ -292,7 +297,7 @@ impl Resolver<'_> {
             let message = format!(
                 "The given expression {shown} cannot be used as an identifier: it must be a constant text that is a name."
             );
-            let class = "NOT_A_CONSTANT_STRING.NOT_CONSTANT";
+            let class = condition::NOT_A_CONSTANT_STRING_NOT_CONSTANT;
             error::analysis(class, message, &[("name", "IDENTIFIER"), ("expr", &shown)])
         })
     }
@@ -333,5 +338,5 @@ fn wrong_input(name: &str, arg: &Typed, required: &str) -> super::Stop {
         ("inputType", &found),
         ("requiredType", required),
     ];
-    error::analysis("DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", message, &parameters)
+    error::analysis(condition::DATATYPE_MISMATCH_UNEXPECTED_INPUT_TYPE, message, &parameters)
 }

@@ -8,6 +8,7 @@ use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{
     Expr as DfExpr, Join as DfJoin, JoinType as DfJoinType, LogicalPlan, Operator, Projection,
 };
+use errors::condition;
 use plan::{Join, JoinCondition, JoinType};
 use std::sync::Arc;
 
@@ -64,7 +65,7 @@ impl Resolver<'_> {
             "The join condition {shown} has the invalid type \"{found}\", expected \"BOOLEAN\"."
         );
         let parameters = [("joinCondition", shown.as_str()), ("conditionType", &found)];
-        Err(error::analysis("JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE", message, &parameters))
+        Err(error::analysis(condition::JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE, message, &parameters))
     }
 
     fn join_using(
@@ -171,7 +172,7 @@ impl Resolver<'_> {
                     scope.columns.iter().map(|c| plan::quote_name(&c.name)).collect();
                 let list = format!("[{}]", columns.join(", "));
                 Err(error::analysis(
-                    "UNRESOLVED_USING_COLUMN_FOR_JOIN",
+                    condition::UNRESOLVED_USING_COLUMN_FOR_JOIN,
                     format!(
                         "USING column {shown} cannot be resolved on the {side} side of the join. The {side}-side columns: {list}."
                     ),

@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
     Aggregate, Distinct, Expr as DfExpr, Filter, Join, JoinType as DfJoinType, Limit, LogicalPlan,
     Operator, Projection, Sort, Union, Unnest, Window, binary_expr, cast, lit,
 };
+use errors::condition;
 use plan::{DataType, JoinType, Relation};
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ impl Resolver<'_> {
         if !matches!(kind, JoinType::Inner | JoinType::Cross | JoinType::LeftOuter) {
             let shown = format!("{kind:?}");
             return Err(error::analysis(
-                "UNSUPPORTED_JOIN_TYPE",
+                condition::UNSUPPORTED_JOIN_TYPE,
                 format!(
                     "Unsupported join type '{shown}'. Supported join types include: 'inner', 'leftouter', 'cross'."
                 ),

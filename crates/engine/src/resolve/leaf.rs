@@ -12,6 +12,7 @@ use datafusion::datasource::{MemTable, TableProvider, provider_as_source};
 use datafusion::logical_expr::{
     EmptyRelation, Expr as DfExpr, LogicalPlan, LogicalPlanBuilder, Projection,
 };
+use errors::{Exception, condition};
 use plan::{
     DataType, Expr, Field, Relation, RelationKind, ScanOptions, SchemaOrText, SparkError, Statement,
 };
@@ -52,11 +53,9 @@ impl Resolver<'_> {
         partitions: Option<u32>,
     ) -> Result<Resolved> {
         if step == 0 {
-            return Err(SparkError::new(
-                plan::ErrorKind::IllegalArgument,
-                "",
+            return Err(SparkError::plain(
+                Exception::IllegalArgument,
                 "requirement failed: step (0) cannot be 0",
-                &[],
             )
             .into());
         }
@@ -135,7 +134,11 @@ impl Resolver<'_> {
         let width = typed.first().map_or(0, Vec::len);
         if typed.iter().any(|row| row.len() != width) {
             let message = "Invalid inline table. Number of columns in an inline table must be the same in every row.";
-            return Err(error::analysis("INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH", message, &[]));
+            return Err(error::analysis(
+                condition::INVALID_INLINE_TABLE_NUM_COLUMNS_MISMATCH,
+                message,
+                &[],
+            ));
         }
         let mut columns = Vec::new();
         for index in 0..width {
@@ -148,7 +151,7 @@ impl Resolver<'_> {
                 );
                 let parameters = [("colName", name.as_str())];
                 return Err(error::analysis(
-                    "INVALID_INLINE_TABLE.INCOMPATIBLE_TYPES_IN_INLINE_TABLE",
+                    condition::INVALID_INLINE_TABLE_INCOMPATIBLE_TYPES_IN_INLINE_TABLE,
                     message,
                     &parameters,
                 ));
@@ -177,7 +180,7 @@ impl Resolver<'_> {
         let mut options = options.clone();
         if options.format.is_none() {
             let default = self.context.conf.get(&model::conf::DEFAULT_SOURCE);
-            options.format = Some(default.map_err(error::setting)?);
+            options.format = Some(default?);
         }
         if let Some(schema) = &options.schema {
             options.schema = Some(SchemaOrText::Schema(self.schema_of(schema)?));
@@ -294,7 +297,7 @@ impl Resolver<'_> {
         if self.env.inside.iter().any(|around| around == name) && self.env.inside.len() > 100 {
             let shown = plan::quote_name(name);
             return Err(error::analysis(
-                "RECURSIVE_VIEW",
+                condition::RECURSIVE_VIEW,
                 format!("Recursive view {shown} detected (cycle: {shown} -> {shown})."),
                 &[("viewIdent", &shown)],
             ));
@@ -324,7 +327,11 @@ impl Resolver<'_> {
                 "Number of column aliases does not match number of columns. Number of column aliases: {got}; number of columns: {expected}."
             );
             let parameters = [("numColumns", expected.as_str()), ("numAliases", &got)];
-            return Err(error::analysis("ASSIGNMENT_ARITY_MISMATCH", message, &parameters));
+            return Err(error::analysis(
+                condition::ASSIGNMENT_ARITY_MISMATCH,
+                message,
+                &parameters,
+            ));
         }
         for (index, column) in resolved.scope.columns.iter_mut().enumerate() {
             column.qualifier = vec![alias.to_owned()];

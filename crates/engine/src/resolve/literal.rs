@@ -7,6 +7,7 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType as Arrow, IntervalMonthDayNano};
 use chrono::NaiveTime;
 use datafusion::common::ScalarValue;
+use errors::condition;
 use plan::{DataType, Literal};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -61,7 +62,7 @@ fn timestamp(text: &str, context: &functions::Context) -> Result<(ScalarValue, D
     let invalid = || {
         let shown = format!("'{text}'");
         error::analysis(
-            "INVALID_TYPED_LITERAL",
+            condition::INVALID_TYPED_LITERAL,
             format!("The value of the typed literal \"TIMESTAMP\" is invalid: {shown}."),
             &[("valueType", "\"TIMESTAMP\""), ("value", &shown)],
         )

@@ -41,7 +41,7 @@ mod window;
 
 pub use local_sort::LocalSort;
 
-pub(crate) use error::{quoted, setting as bad_setting, table_not_found};
+pub(crate) use error::{quoted, table_not_found};
 pub(crate) use local_sort::LocalSortPlanner;
 pub(crate) use rows::fitted;
 pub(crate) use scope::same_name;
@@ -52,7 +52,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::common::Column as DfColumn;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan};
-use model::conf::{self, Conf};
+use model::conf::{self, BadSetting, Conf};
 use plan::{Expr, Field, Relation, ScanOptions, SparkError, TextParser};
 use scope::Scope;
 use std::collections::BTreeMap;
@@ -72,6 +72,12 @@ pub(crate) type Result<T> = std::result::Result<T, Stop>;
 impl From<SparkError> for Stop {
     fn from(error: SparkError) -> Self {
         Self::Error(Box::new(error))
+    }
+}
+
+impl From<BadSetting> for Stop {
+    fn from(error: BadSetting) -> Self {
+        SparkError::from(error).into()
     }
 }
 
@@ -159,7 +165,7 @@ impl Context {
     }
 
     fn flag(&self, key: &conf::Key<bool>) -> Result<bool> {
-        Ok(self.conf.get(key).map_err(error::setting)?)
+        Ok(self.conf.get(key)?)
     }
 }
 

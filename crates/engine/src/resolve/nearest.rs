@@ -5,6 +5,7 @@ use super::expression::Typed;
 use super::{Resolved, Resolver, Result, error};
 use datafusion::logical_expr::expr::Sort as SortKey;
 use datafusion::logical_expr::{Expr as DfExpr, Limit, LogicalPlan, Sort, lit};
+use errors::condition;
 use plan::{AsOfDirection, AsOfJoin, DataType, Expr, JoinCondition, NearestByJoin};
 use std::sync::Arc;
 
@@ -94,7 +95,7 @@ impl Resolver<'_> {
                 return stop;
             }
             let message = "Invalid as-of join. The input argument `tolerance` must be a constant.";
-            error::analysis("AS_OF_JOIN.TOLERANCE_IS_UNFOLDABLE", message, &[])
+            error::analysis(condition::AS_OF_JOIN_TOLERANCE_IS_UNFOLDABLE, message, &[])
         })?;
         let value = super::rows::constant(tolerance.expr.clone());
         let zero = value
@@ -105,7 +106,11 @@ impl Resolver<'_> {
         {
             let message =
                 "Invalid as-of join. The input argument `tolerance` must be non-negative.";
-            return Err(error::analysis("AS_OF_JOIN.TOLERANCE_IS_NON_NEGATIVE", message, &[]));
+            return Err(error::analysis(
+                condition::AS_OF_JOIN_TOLERANCE_IS_NON_NEGATIVE,
+                message,
+                &[],
+            ));
         }
         let mut conditions = Vec::new();
         if direction != AsOfDirection::Forward {
@@ -130,7 +135,7 @@ impl Resolver<'_> {
             let message = format!(
                 "Invalid nearest-by join. The ranking expression has the type {shown}, which cannot be ordered."
             );
-            let class = "NEAREST_BY_JOIN.NON_ORDERABLE_RANKING_EXPRESSION";
+            let class = condition::NEAREST_BY_JOIN_NON_ORDERABLE_RANKING_EXPRESSION;
             return Err(error::analysis(class, message, &[("type", &shown)]));
         }
         let ranking = self.left_outer(ranking.expr, &left)?;

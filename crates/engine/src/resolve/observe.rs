@@ -2,6 +2,7 @@
 
 use super::column::Names;
 use super::{Observed, Resolved, Resolver, Result, error};
+use errors::condition;
 use plan::{Aggregate, DataType, Expr, Grouping, Relation, RelationKind};
 
 impl Resolver<'_> {
@@ -21,7 +22,7 @@ impl Resolver<'_> {
                         "Invalid observed metrics. Attribute {shown} can only be used as an argument to an aggregate function."
                     );
                     return Err(error::analysis(
-                        "INVALID_OBSERVED_METRICS.NON_AGGREGATE_FUNC_ARG_IS_ATTRIBUTE",
+                        condition::INVALID_OBSERVED_METRICS_NON_AGGREGATE_FUNC_ARG_IS_ATTRIBUTE,
                         message,
                         &[("expr", &shown)],
                     ));
@@ -55,7 +56,7 @@ impl Resolver<'_> {
                     "The event time {name} has the invalid type {found}, but expected \"TIMESTAMP\"."
                 );
                 let parameters = [("eventName", name.as_str()), ("eventType", &found)];
-                let class = "EVENT_TIME_IS_NOT_ON_TIMESTAMP_TYPE";
+                let class = condition::EVENT_TIME_IS_NOT_ON_TIMESTAMP_TYPE;
                 Err(error::analysis(class, message, &parameters))
             }
             None => Err(error::unresolved_column(&[column.to_owned()], None)),

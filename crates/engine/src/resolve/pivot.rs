@@ -7,6 +7,7 @@ use super::scope::Scope;
 use super::{Fact, Resolved, Resolver, Result, Want, error};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Expr as DfExpr, when};
+use errors::condition;
 use plan::{
     Aggregate, Expr, Literal, NullOrder, Pivot, Relation, RelationKind, SortOrder, SparkError,
 };
@@ -33,7 +34,11 @@ impl Resolver<'_> {
                         "Aggregate expression required for pivot, but '{shown}' did not appear in any aggregate function."
                     );
                     let parameters = [("sql", shown.as_str())];
-                    return Err(error::analysis("_LEGACY_ERROR_TEMP_1006", message, &parameters));
+                    return Err(error::analysis(
+                        condition::LEGACY_ERROR_TEMP_1006,
+                        message,
+                        &parameters,
+                    ));
                 }
                 functions.push(item);
             }
@@ -96,7 +101,7 @@ impl Resolver<'_> {
         if !values.is_empty() {
             return Ok(values);
         }
-        let most = self.context.conf.get(&model::conf::PIVOT_MAX_VALUES).map_err(error::setting)?;
+        let most = self.context.conf.get(&model::conf::PIVOT_MAX_VALUES)?;
         let relation = distinct_values(aggregate, pivot, most);
         let found = self.facts.get(Want::Rows(relation, self.env.clone()))?;
         let Fact::Rows { batches, .. } = found else {
@@ -120,7 +125,7 @@ impl Resolver<'_> {
                 "The pivot column {column} has more than {most} distinct values, this could indicate an error. If this was intended, set \"spark.sql.pivotMaxValues\" to at least the number of distinct values of the pivot column."
             );
             return Err(error::analysis(
-                "_LEGACY_ERROR_TEMP_1324",
+                condition::LEGACY_ERROR_TEMP_1324,
                 message,
                 &[("pivotColumn", &column)],
             ));

@@ -2,15 +2,16 @@
 //! once, that is the place. Otherwise none is told.
 
 use super::Stop;
+use errors::{Condition, condition};
 use plan::{Place, SparkError};
 
-/// Parameters of error classes that name what is wrong.
-const NAMES: [(&str, &str); 5] = [
-    ("UNRESOLVED_COLUMN", "objectName"),
-    ("TABLE_OR_VIEW_NOT_FOUND", "relationName"),
-    ("UNRESOLVED_ROUTINE", "routineName"),
-    ("AMBIGUOUS_REFERENCE", "name"),
-    ("UNRESOLVABLE_TABLE_VALUED_FUNCTION", "name"),
+/// Parameters of conditions that name what is wrong; subclasses have the same ones.
+const NAMES: [(&Condition, &str); 5] = [
+    (condition::UNRESOLVED_COLUMN_WITH_SUGGESTION, "objectName"),
+    (condition::TABLE_OR_VIEW_NOT_FOUND, "relationName"),
+    (condition::UNRESOLVED_ROUTINE, "routineName"),
+    (condition::AMBIGUOUS_REFERENCE, "name"),
+    (condition::UNRESOLVABLE_TABLE_VALUED_FUNCTION, "name"),
 ];
 
 /// The error with its place in the text.
@@ -25,8 +26,8 @@ pub(super) fn told(stop: Stop, text: &str) -> Stop {
 }
 
 fn place(error: &SparkError, text: &str) -> Option<Place> {
-    let class = error.class.split('.').next()?;
-    let (_, parameter) = NAMES.iter().find(|(known, _)| *known == class)?;
+    let class = error.condition?.main_class();
+    let (_, parameter) = NAMES.iter().find(|(known, _)| known.main_class() == class)?;
     let (_, name) = error.parameters.iter().find(|(known, _)| known == parameter)?;
     let parts = plan::parse_name(name).ok()?;
     let quoted = name.as_str();
@@ -36,7 +37,8 @@ fn place(error: &SparkError, text: &str) -> Option<Place> {
         found.extend(occurrences(text, &plain));
     }
     let [(start, length)] = found[..] else { return None };
-    let call = matches!(class, "UNRESOLVED_ROUTINE" | "UNRESOLVABLE_TABLE_VALUED_FUNCTION");
+    let calls = [condition::UNRESOLVED_ROUTINE, condition::UNRESOLVABLE_TABLE_VALUED_FUNCTION];
+    let call = calls.iter().any(|condition| condition.class == class);
     let end = if call { end_of_call(text, start + length)? } else { start + length };
     Place::of_fragment(text, start, &text[start..end])
 }
@@ -80,9 +82,13 @@ mod tests {
     #[test]
     fn a_place_is_told_if_there_is_only_one() {
         let column = |name: &str| {
-            SparkError::analysis("UNRESOLVED_COLUMN.WITH_SUGGESTION", "", &[("objectName", name)])
+            SparkError::new(
+                condition::UNRESOLVED_COLUMN_WITH_SUGGESTION,
+                "",
+                &[("objectName", name)],
+            )
         };
-        let routine = SparkError::analysis("UNRESOLVED_ROUTINE", "", &[("routineName", "`f`")]);
+        let routine = SparkError::new(condition::UNRESOLVED_ROUTINE, "", &[("routineName", "`f`")]);
         let cases = [
             (column("`idd`"), "SELECT IDD FROM t", Some((7, "IDD"))),
             (column("`idd`"), "SELECT `idd` FROM t", Some((7, "`idd`"))),

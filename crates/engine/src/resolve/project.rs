@@ -5,6 +5,7 @@ use super::expression::Typed;
 use super::missing::{Below, Source};
 use super::scope::Scope;
 use super::{Resolved, Resolver, Result, aggregate, error};
+use errors::condition;
 use plan::{Expr, FunctionCall, Relation, SparkError};
 
 /// A generator found in a select list.
@@ -96,13 +97,14 @@ impl Resolver<'_> {
             let before = columns.len();
             columns.retain(|candidate| candidate.expr != column.expr);
             if columns.len() == before {
-                let shown = error::quoted(name);
+                let names: Vec<String> = except.iter().map(|name| name.join(".")).collect();
+                let names = names.join(", ");
                 return Err(error::analysis(
-                    "EXCEPT_NON_EXISTING_COLUMNS_NOT_ALLOWED",
+                    condition::EXCEPT_OVERLAPPING_COLUMNS,
                     format!(
-                        "EXCEPT column {shown} was resolved to a column that is not in the list."
+                        "Columns in an EXCEPT list must be distinct and non-overlapping, but got ({names})."
                     ),
-                    &[("columnName", &shown)],
+                    &[("columns", &names)],
                 ));
             }
         }
@@ -136,7 +138,7 @@ impl Resolver<'_> {
                 "The generator is not supported: only one generator allowed per SELECT clause but found {count}."
             );
             return Err(error::analysis(
-                "UNSUPPORTED_GENERATOR.MULTI_GENERATOR",
+                condition::UNSUPPORTED_GENERATOR_MULTI_GENERATOR,
                 message,
                 &[("num", &count.to_string())],
             ));

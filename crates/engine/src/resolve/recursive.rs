@@ -3,6 +3,7 @@
 use super::{Fact, Purpose, Resolver, Result, Want, error};
 use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
+use errors::condition;
 use plan::{
     CastMode, Expr, Field, Relation, RelationKind, SchemaOrText, SetOperation, SetOperator,
     SparkError,
@@ -37,7 +38,7 @@ impl Resolver<'_> {
             let message = format!(
                 "Number of column aliases does not match number of columns. Number of column aliases: {got}; number of columns: {expected}."
             );
-            return Err(error::analysis("ASSIGNMENT_ARITY_MISMATCH", message, &[]));
+            return Err(error::analysis(condition::ASSIGNMENT_ARITY_MISMATCH, message, &[]));
         }
         for (index, field) in schema.iter_mut().enumerate() {
             field.nullable = true;
@@ -61,7 +62,7 @@ impl Resolver<'_> {
                 let limit = STEPS.to_string();
                 let parameters = [("levelLimit", limit.as_str())];
                 return Err(error::analysis(
-                    "RECURSION_LEVEL_LIMIT_EXCEEDED",
+                    condition::RECURSION_LEVEL_LIMIT_EXCEEDED,
                     message,
                     &parameters,
                 ));

@@ -7,6 +7,7 @@ use crate::exchange::{Exchange, Target};
 use datafusion::logical_expr::{
     Distinct, Expr as DfExpr, Extension, Filter, Limit, LogicalPlan, Projection, lit,
 };
+use errors::condition;
 use plan::{
     DataType, Expr, Field, HintArgument, Relation, RelationKind, Sample, SortOrder, SparkError,
     Statement,
@@ -155,7 +156,7 @@ impl Resolver<'_> {
                 "The WHERE condition {shown} contains invalid expressions: aggregate functions.\nRewrite the query to avoid window functions, aggregate functions, and generator functions in the WHERE clause."
             );
             let parameters = [("condition", shown.as_str())];
-            return Err(error::analysis("INVALID_WHERE_CONDITION", message, &parameters));
+            return Err(error::analysis(condition::INVALID_WHERE_CONDITION, message, &parameters));
         }
         let mut items = [condition];
         let scope = input.scope.clone();
@@ -176,23 +177,25 @@ impl Resolver<'_> {
         let shown = format!("\"{}\"", typed.name);
         let value = super::rows::constant(typed.expr);
         let number = value.as_ref().and_then(|value| value.to_string().parse::<i64>().ok());
-        let (class, message) = match (&typed.data_type, number) {
+        let (why, message) = match (&typed.data_type, number) {
             (kind, Some(number)) if kind.is_integral() && number >= 0 => return Ok(number),
             (kind, Some(number)) if kind.is_integral() => {
-                ("IS_NEGATIVE", format!("must be equal to or greater than 0, but got {number}."))
+                let words = format!("must be equal to or greater than 0, but got {number}.");
+                (condition::INVALID_LIMIT_LIKE_EXPRESSION_IS_NEGATIVE, words)
             }
             (kind, Some(_)) => {
-                ("DATA_TYPE", format!("must be integer type, but got \"{}\".", kind.sql()))
+                let words = format!("must be integer type, but got \"{}\".", kind.sql());
+                (condition::INVALID_LIMIT_LIKE_EXPRESSION_DATA_TYPE, words)
             }
             (_, None) => {
-                ("IS_UNFOLDABLE", format!("must evaluate to a constant value, but got {shown}."))
+                let words = format!("must evaluate to a constant value, but got {shown}.");
+                (condition::INVALID_LIMIT_LIKE_EXPRESSION_IS_UNFOLDABLE, words)
             }
         };
-        let class = format!("INVALID_LIMIT_LIKE_EXPRESSION.{class}");
         let message = format!(
             "The limit like expression {shown} is invalid. The {clause} expression {message}"
         );
-        Err(error::analysis(&class, message, &[("name", clause), ("expr", &shown)]))
+        Err(error::analysis(why, message, &[("name", clause), ("expr", &shown)]))
     }
 
     fn limit(&mut self, input: &Relation, limit: &Expr) -> Result<Resolved> {

@@ -4,6 +4,7 @@ use super::column::{Names, of_column};
 use super::expression::Typed;
 use super::scope::{Column, Found};
 use super::{Resolved, Resolver, Result, error, reference};
+use errors::condition;
 use plan::{Expr, Field, Literal, Relation};
 
 impl Resolver<'_> {
@@ -15,7 +16,11 @@ impl Resolver<'_> {
                 "Number of column aliases does not match number of columns. Number of column aliases: {got}; number of columns: {expected}."
             );
             let parameters = [("numExpr", got.as_str()), ("numTarget", &expected)];
-            return Err(error::analysis("ASSIGNMENT_ARITY_MISMATCH", message, &parameters));
+            return Err(error::analysis(
+                condition::ASSIGNMENT_ARITY_MISMATCH,
+                message,
+                &parameters,
+            ));
         }
         let items = input.scope.columns.iter().zip(names).map(|(column, name)| named(column, name));
         let items = items.collect();
@@ -33,7 +38,11 @@ impl Resolver<'_> {
                     "The column {shown} already exists. Choose another name or rename the existing column."
                 );
                 let parameters = [("columnName", shown.as_str())];
-                return Err(error::analysis("COLUMN_ALREADY_EXISTS", message, &parameters));
+                return Err(error::analysis(
+                    condition::COLUMN_ALREADY_EXISTS,
+                    message,
+                    &parameters,
+                ));
             }
             new.push(typed);
         }
@@ -131,7 +140,11 @@ impl Resolver<'_> {
                         "Column or field {shown} is nullable while it's required to be non-nullable."
                     );
                     let parameters = [("columnName", shown.as_str())];
-                    return Err(error::analysis("NULLABLE_COLUMN_OR_FIELD", message, &parameters));
+                    return Err(error::analysis(
+                        condition::NULLABLE_COLUMN_OR_FIELD,
+                        message,
+                        &parameters,
+                    ));
                 }
                 Some(value) => value,
                 None if field.nullable => self.literal(&Literal::Null(field.data_type.clone()))?,

@@ -12,6 +12,7 @@ use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{ColumnarValue, Expr as DfExpr};
 use datafusion::physical_expr::create_physical_expr;
+use errors::condition;
 use plan::SparkError;
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ pub(super) fn constant(expr: DfExpr) -> Option<ScalarValue> {
 pub(super) fn decode(data: &[u8]) -> Result<(SchemaRef, Vec<RecordBatch>)> {
     let bad = |problem: ArrowError| {
         error::analysis(
-            "INVALID_LOCAL_RELATION",
+            condition::CONNECT_INVALID_PLAN,
             format!("The local relation is not a valid Arrow IPC stream: {problem}"),
             &[],
         )

@@ -4,6 +4,7 @@ use super::expression::Typed;
 use super::{Resolver, Result, error};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr as DfExpr;
+use errors::condition;
 use plan::{DataType, Field, SparkError};
 use serde_json::Value;
 
@@ -17,7 +18,7 @@ impl Resolver<'_> {
         let Some(ScalarValue::Utf8(Some(text))) = super::rows::constant(schema.expr.clone()) else {
             let shown = format!("\"{}\"", schema.name);
             return Err(error::analysis(
-                "INVALID_SCHEMA.NON_STRING_LITERAL",
+                condition::INVALID_SCHEMA_NON_STRING_LITERAL,
                 format!(
                     "The input schema {shown} is not a valid schema string. The input expression must be string literal and not null."
                 ),
@@ -84,7 +85,7 @@ impl Resolver<'_> {
 fn invalid_schema(text: &str) -> super::Stop {
     let shown = format!("\"{text}\"");
     error::analysis(
-        "INVALID_SCHEMA.PARSE_ERROR",
+        condition::INVALID_SCHEMA_PARSE_ERROR,
         format!("The input schema {shown} is not a valid schema string. Cannot parse the schema."),
         &[("inputSchema", &shown)],
     )

@@ -7,6 +7,7 @@ use datafusion::common::{JoinConstraint, NullEquality};
 use datafusion::logical_expr::{
     Distinct, Expr as DfExpr, Join, JoinType, LogicalPlan, Projection, Union, Window, WindowFrame,
 };
+use errors::condition;
 use plan::{DataType, Literal, SetOperation, SetOperator};
 use std::sync::Arc;
 
@@ -249,5 +250,5 @@ fn duplicate_column(name: &str) -> super::Stop {
     let message = format!(
         "The column {shown} already exists. Choose another name or rename the existing column."
     );
-    error::analysis("COLUMN_ALREADY_EXISTS", message, &[("columnName", &shown)])
+    error::analysis(condition::COLUMN_ALREADY_EXISTS, message, &[("columnName", &shown)])
 }

@@ -1,6 +1,7 @@
 //! `describe`, `summary`, `crosstab`, `cov` and their like, each said again as a plain query.
 
 use super::{Resolved, Resolver, Result, error};
+use errors::{Exception, SparkError, condition};
 use plan::{
     Aggregate, CastMode, DataType, Expr, FunctionCall, Grouping, Join, JoinCondition, JoinType,
     Literal, NaFill, Pivot, Relation, RelationKind, Statistics, WindowSpec,
@@ -137,11 +138,13 @@ fn statistic_of(statistic: &str, column: Expr, kind: &DataType) -> Result<Expr> 
         percent => {
             let parsed = percent.strip_suffix('%').and_then(|number| number.parse::<f64>().ok());
             let Some(parsed) = parsed.filter(|value| (0.0..=100.0).contains(value)) else {
-                return Err(error::analysis(
-                    "_LEGACY_ERROR_TEMP_2113",
-                    format!("{statistic} is not a recognised statistic."),
-                    &[("stats", statistic)],
-                ));
+                let shown = format!("'{statistic}'");
+                let message = format!(
+                    "The statistic {shown} is not recognized. Valid statistics include `count`, `count_distinct`, `approx_count_distinct`, `mean`, `stddev`, `min`, `max`, and percentile values. Percentile must be a numeric value followed by '%', within the range 0% to 100%."
+                );
+                let parameters = [("stats", shown.as_str())];
+                let unknown = condition::UNRECOGNIZED_STATISTIC;
+                return Err(SparkError::new(unknown, message, &parameters).into());
             };
             let at = Expr::Literal(Literal::Double(parsed / 100.0));
             Expr::call("percentile_approx", vec![number(), at])
@@ -193,9 +196,7 @@ fn freq_items(input: &Relation, columns: &[String], support: f64) -> Result<Rela
     if !(1e-4..=1.0).contains(&support) {
         let message =
             format!("requirement failed: Support must be in [1e-4, 1], but got {support}.");
-        return Err(
-            plan::SparkError::new(plan::ErrorKind::IllegalArgument, "", message, &[]).into()
-        );
+        return Err(SparkError::plain(Exception::IllegalArgument, message).into());
     }
     let call = Expr::call;
     let over_all = |function: Expr| {

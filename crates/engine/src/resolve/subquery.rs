@@ -7,6 +7,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{ExprSchema, Spans};
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, Projection, Subquery};
+use errors::condition;
 use plan::{DataType, Expr, Relation, SubqueryKind};
 use std::sync::Arc;
 
@@ -61,7 +62,7 @@ impl Resolver<'_> {
             );
             let parameters = [("leftLength", left.as_str()), ("rightLength", &right)];
             return Err(error::analysis(
-                "DATATYPE_MISMATCH.IN_SUBQUERY_LENGTH_MISMATCH",
+                condition::DATATYPE_MISMATCH_IN_SUBQUERY_LENGTH_MISMATCH,
                 message,
                 &parameters,
             ));
@@ -163,7 +164,7 @@ fn in_type_mismatch(value: &str, types: &[DataType; 2]) -> super::Stop {
     let message = format!(
         "Cannot resolve \"({value} IN (listquery()))\" due to data type mismatch: The data type of one or more elements in the left hand side of an IN subquery is not compatible with the data type of the output of the subquery. Mismatched columns: [], left side: [\"{left}\"], right side: [\"{right}\"]."
     );
-    error::analysis("DATATYPE_MISMATCH.IN_SUBQUERY_DATA_TYPE_MISMATCH", message, &[])
+    error::analysis(condition::DATATYPE_MISMATCH_IN_SUBQUERY_DATA_TYPE_MISMATCH, message, &[])
 }
 
 fn scalar(resolved: Resolved) -> Result<Typed> {
@@ -171,7 +172,7 @@ fn scalar(resolved: Resolved) -> Result<Typed> {
         let count = resolved.scope.columns.len().to_string();
         let message = format!("Scalar subquery must return only one column, but got {count}.");
         let class =
-            "INVALID_SUBQUERY_EXPRESSION.SCALAR_SUBQUERY_RETURN_MORE_THAN_ONE_OUTPUT_COLUMN";
+            condition::INVALID_SUBQUERY_EXPRESSION_SCALAR_SUBQUERY_RETURN_MORE_THAN_ONE_OUTPUT_COLUMN;
         return Err(error::analysis(class, message, &[("number", &count)]));
     };
     let data_type: DataType = column.data_type.clone();

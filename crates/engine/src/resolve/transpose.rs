@@ -6,6 +6,7 @@ use arrow::array::{ArrayRef, StringArray};
 use arrow::compute::{cast, concat, concat_batches};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
+use errors::condition;
 use plan::{
     CastMode, DataType, Expr, Field, Literal, NullOrder, Relation, RelationKind, SortOrder,
     SparkError,
@@ -98,7 +99,7 @@ fn turned(
         );
         let most = MOST.to_string();
         let parameters = [("maxValues", most.as_str()), ("config", "spark.sql.transposeMaxValues")];
-        return Err(error::analysis("TRANSPOSE_EXCEED_ROW_LIMIT", message, &parameters));
+        return Err(error::analysis(condition::TRANSPOSE_EXCEED_ROW_LIMIT, message, &parameters));
     }
     let mut arrays: Vec<ArrayRef> = vec![key_column(others)];
     let names = functions::show(whole.column(0), "UTC")?;
@@ -133,7 +134,7 @@ fn keys_only(others: &[Field]) -> Option<RecordBatch> {
 
 fn invalid_index(reason: &str) -> super::Stop {
     let message = format!("Invalid index column for TRANSPOSE because: {reason}");
-    error::analysis("TRANSPOSE_INVALID_INDEX_COLUMN", message, &[("reason", reason)])
+    error::analysis(condition::TRANSPOSE_INVALID_INDEX_COLUMN, message, &[("reason", reason)])
 }
 
 fn no_common_type(types: &[DataType]) -> super::Stop {
@@ -144,5 +145,5 @@ fn no_common_type(types: &[DataType]) -> super::Stop {
         "Transpose requires non-index columns to share a least common type, but {first} and {other} do not."
     );
     let parameters = [("dt1", first.as_str()), ("dt2", &other)];
-    error::analysis("TRANSPOSE_NO_LEAST_COMMON_TYPE", message, &parameters)
+    error::analysis(condition::TRANSPOSE_NO_LEAST_COMMON_TYPE, message, &parameters)
 }

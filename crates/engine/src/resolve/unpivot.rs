@@ -5,6 +5,7 @@ use super::expression::Typed;
 use super::scope::Column;
 use super::{Resolved, Resolver, Result, error};
 use datafusion::logical_expr::{LogicalPlan, Projection, Union};
+use errors::condition;
 use plan::{DataType, Expr, Literal, Unpivot};
 use std::sync::Arc;
 
@@ -84,7 +85,11 @@ impl Resolver<'_> {
                 }
                 if values.len() != unpivot.value_names.len() {
                     let message = "All unpivot value columns must have the same size as there are value column names.";
-                    return Err(error::analysis("UNPIVOT_VALUE_SIZE_MISMATCH", message, &[]));
+                    return Err(error::analysis(
+                        condition::UNPIVOT_VALUE_SIZE_MISMATCH,
+                        message,
+                        &[],
+                    ));
                 }
                 let names = values.iter().map(Typed::column_name).collect::<Vec<_>>().join("_");
                 rows.push(Row { name: row.alias.clone().unwrap_or(names), values });
@@ -96,7 +101,7 @@ impl Resolver<'_> {
         }
         if rows.is_empty() {
             let message = "At least one value column needs to be specified for UNPIVOT, all columns specified as ids.";
-            return Err(error::analysis("UNPIVOT_REQUIRES_VALUE_COLUMNS", message, &[]));
+            return Err(error::analysis(condition::UNPIVOT_REQUIRES_VALUE_COLUMNS, message, &[]));
         }
         Ok(rows)
     }
@@ -111,6 +116,10 @@ impl Resolver<'_> {
         let message = format!(
             "Unpivot value columns must share a least common type, some types do not: [{list}]."
         );
-        Err(error::analysis("UNPIVOT_VALUE_DATA_TYPE_MISMATCH", message, &[("types", &list)]))
+        Err(error::analysis(
+            condition::UNPIVOT_VALUE_DATA_TYPE_MISMATCH,
+            message,
+            &[("types", &list)],
+        ))
     }
 }

@@ -11,6 +11,7 @@ use datafusion::logical_expr::expr::{NullTreatment, Sort, WindowFunction, Window
 use datafusion::logical_expr::{
     Expr as DfExpr, LogicalPlan, Window, WindowFrame, WindowFrameBound, WindowFrameUnits, cast,
 };
+use errors::condition;
 use functions::AggregateCall;
 use plan::{Expr, FrameBound, FrameUnits, NullOrder, SortOrder, WindowSpec};
 use std::sync::Arc;
@@ -58,11 +59,12 @@ impl Resolver<'_> {
         }
         let is_ranking = self.context.registry.is_window(&name);
         if is_ranking && order_by.is_empty() && name != "nth_value" {
-            let shown = format!("\"{text}\"");
             let message = format!(
-                "Window function {text} requires window to be ordered, please add ORDER BY clause. For example SELECT {text}(value_expr) OVER (PARTITION BY window_partition ORDER BY window_ordering) from table."
+                "Window function {name} requires the window to be ordered. You need to add an ORDER BY clause. For example: SELECT {text} OVER (PARTITION BY window_partition ORDER BY window_ordering) FROM table."
             );
-            return Err(error::analysis("_LEGACY_ERROR_TEMP_1037", message, &[("wf", &shown)]));
+            let parameters = [("wf_name", name.as_str()), ("wf_expr", &text)];
+            let unordered = condition::WINDOW_FUNCTION_FRAME_NOT_ORDERED;
+            return Err(error::analysis(unordered, message, &parameters));
         }
         let (frame, frame_text) = self.frame(&name, spec, is_ranking, names)?;
         let text = format!("{text} OVER ({})", spec_text(&partition_by, &order_by, &frame_text));
@@ -163,7 +165,7 @@ impl Resolver<'_> {
         let upper = self.bound(&frame.upper, frame.units, names)?;
         if is_ranking && matches!(name, "lag" | "lead") {
             return Err(error::analysis(
-                "_LEGACY_ERROR_TEMP_1036",
+                condition::LEGACY_ERROR_TEMP_1036,
                 format!("Cannot specify window frame for {name} function."),
                 &[],
             ));
@@ -193,7 +195,7 @@ impl Resolver<'_> {
             let message =
                 format!("The bound of a window frame must be a constant, but it is {shown}.");
             return Err(error::analysis(
-                "DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_WITHOUT_FOLDABLE",
+                condition::DATATYPE_MISMATCH_SPECIFIED_WINDOW_FRAME_WITHOUT_FOLDABLE,
                 message,
                 &[("expression", &shown)],
             ));

@@ -4,6 +4,7 @@ use super::command::{already_exists, named_table, wrong_command};
 use super::{Answer, Catalogue, Session, Table, TableKind};
 use crate::RunJob;
 use crate::resolve::{quoted, table_not_found};
+use errors::{Exception, condition};
 use plan::{
     Alteration, CastMode, CreateTable, DataType, Expr, Field, NullOrder, Relation, RelationKind,
     ReplaceMode, SortOrder, SparkError, View,
@@ -61,7 +62,7 @@ impl Session {
                 let [to_name] = to.as_slice() else {
                     let message =
                         "A temporary view cannot be renamed to a name with several parts.";
-                    return Err(SparkError::analysis("INVALID_SQL_SYNTAX", message, &[]));
+                    return Err(SparkError::analysis(condition::INVALID_SQL_SYNTAX, message, &[]));
                 };
                 let mut state = self.state();
                 if state.views.contains_key(&to_name.to_lowercase()) {
@@ -86,7 +87,7 @@ impl Session {
                 "RENAME TABLE source and destination databases do not match: '{}' != '{database}'.",
                 table.database
             );
-            return Err(SparkError::analysis("_LEGACY_ERROR_TEMP_1073", message, &[]));
+            return Err(SparkError::analysis(condition::LEGACY_ERROR_TEMP_1073, message, &[]));
         }
         let new = [database, name.clone()];
         if self.find_table(&new).is_some() {
@@ -100,7 +101,7 @@ impl Session {
             let (from, into) = (local(&table.location), local(&location));
             std::fs::rename(&from, &into).map_err(|error| {
                 let message = format!("cannot rename the directory {from} to {into}: {error}");
-                SparkError::new(plan::ErrorKind::Spark, "", message, &[])
+                SparkError::plain(Exception::Spark, message)
             })?;
             table.location = location;
         }
@@ -174,7 +175,7 @@ impl Session {
             let shown = quoted(&table.qualified_name());
             let message =
                 format!("The partition command is invalid. Table {shown} is not partitioned.");
-            let class = "INVALID_PARTITION_OPERATION.PARTITION_SCHEMA_IS_EMPTY";
+            let class = condition::INVALID_PARTITION_OPERATION_PARTITION_SCHEMA_IS_EMPTY;
             return Err(SparkError::analysis(class, message, &[("name", &shown)]));
         }
         let mut parts = Vec::new();
@@ -211,7 +212,7 @@ fn changed(mut table: Table, change: &Alteration) -> Result<Table, SparkError> {
                     );
                     let parameters = [("columnName", shown.as_str())];
                     return Err(SparkError::analysis(
-                        "COLUMN_ALREADY_EXISTS",
+                        condition::COLUMN_ALREADY_EXISTS,
                         message,
                         &parameters,
                     ));
@@ -227,19 +228,8 @@ fn changed(mut table: Table, change: &Alteration) -> Result<Table, SparkError> {
                 table.properties.push((key.clone(), value.clone()));
             }
         }
-        Alteration::UnsetProperties { keys, if_exists } => {
-            let known = |key: &&String| table.properties.iter().any(|(known, _)| known == *key);
-            let missing: Vec<String> =
-                keys.iter().filter(|key| !known(key)).map(|key| plan::quote_name(key)).collect();
-            if !missing.is_empty() && !if_exists {
-                let (list, shown) = (missing.join(", "), quoted(&table.qualified_name()));
-                let message = format!(
-                    "Attempted to unset non-existent properties [{list}] in table {shown}."
-                );
-                let parameters = [("properties", list.as_str()), ("table", &shown)];
-                let class = "UNSET_NONEXISTENT_PROPERTIES";
-                return Err(SparkError::analysis(class, message, &parameters));
-            }
+        // Spark, too, is content with keys that are not there, also without IF EXISTS.
+        Alteration::UnsetProperties { keys, if_exists: _ } => {
             table.properties.retain(|(known, _)| !keys.contains(known));
         }
         Alteration::SetLocation(location) => table.location.clone_from(location),
@@ -249,7 +239,7 @@ fn changed(mut table: Table, change: &Alteration) -> Result<Table, SparkError> {
                 "The feature is not supported: Table {shown} does not support {operation}. Please check the current catalog and namespace to make sure the qualified table name is expected, and also check the catalog implementation which is configured by \"spark.sql.catalog\"."
             );
             let parameters = [("tableName", shown.as_str()), ("operation", *operation)];
-            let class = "UNSUPPORTED_FEATURE.TABLE_OPERATION";
+            let class = condition::UNSUPPORTED_FEATURE_TABLE_OPERATION;
             return Err(SparkError::analysis(class, message, &parameters));
         }
         Alteration::Rename { .. } | Alteration::Query(_) => {}

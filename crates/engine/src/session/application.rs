@@ -10,7 +10,7 @@ impl Shared {
     /// Fresh, for an application with these settings.
     pub fn for_application(conf: &Conf) -> Result<Self, SparkError> {
         let state = crate::session_state(conf)?;
-        let warehouse = conf.get(&conf::WAREHOUSE_DIR).map_err(crate::resolve::bad_setting)?;
+        let warehouse = conf.get(&conf::WAREHOUSE_DIR)?;
         Ok(Self::new(state, Arc::new(functions::Registry::new()), PathBuf::from(warehouse)))
     }
 }

@@ -6,6 +6,7 @@ use super::{Answer, Database, Session, Table, TableKind};
 use crate::RunJob;
 use crate::resolve::table_not_found;
 use arrow::array::{ArrayRef, BooleanArray, StringArray};
+use errors::condition;
 use plan::{CatalogRequest, CreateTable, DataType, Field, ReplaceMode, SchemaOrText, SparkError};
 use std::sync::Arc;
 
@@ -80,7 +81,11 @@ impl Session {
                 let message = format!(
                     "Cannot resolve routine {shown} on search path [`system`.`builtin`, `system`.`session`, `spark_catalog`.`default`]."
                 );
-                Err(SparkError::analysis("UNRESOLVED_ROUTINE", message, &[("routineName", &shown)]))
+                Err(SparkError::analysis(
+                    condition::UNRESOLVED_ROUTINE,
+                    message,
+                    &[("routineName", &shown)],
+                ))
             }
             CatalogRequest::FunctionExists { name, .. } => yes(self.function_exists(name)),
             CatalogRequest::ListColumns { table, database } => {

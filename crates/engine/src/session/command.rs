@@ -4,9 +4,9 @@ use super::catalogue::{CATALOGUE, GLOBAL_TEMP};
 use super::{Answer, Catalogue, Session, View};
 use crate::RunJob;
 use crate::resolve::{quoted, table_not_found};
+use errors::condition;
 use plan::{
-    Command, ErrorKind, ExplainMode, Field, Relation, RelationKind, ReplaceMode, SparkError,
-    Statement,
+    Command, ExplainMode, Field, Relation, RelationKind, ReplaceMode, SparkError, Statement,
 };
 use std::sync::Arc;
 
@@ -109,12 +109,15 @@ impl Session {
         if !view.columns.is_empty() && view.columns.len() != analyzed.schema.len() {
             let shown = quoted(&view.name);
             let few = view.columns.len() > analyzed.schema.len();
-            let class = if few { "NOT_ENOUGH_DATA_COLUMNS" } else { "TOO_MANY_DATA_COLUMNS" };
+            let why = if few {
+                condition::CREATE_VIEW_COLUMN_ARITY_MISMATCH_NOT_ENOUGH_DATA_COLUMNS
+            } else {
+                condition::CREATE_VIEW_COLUMN_ARITY_MISMATCH_TOO_MANY_DATA_COLUMNS
+            };
             let message =
                 format!("Cannot create view {shown}, the reason is a different number of columns.");
             let parameters = [("viewName", shown.as_str())];
-            let class = format!("CREATE_VIEW_COLUMN_ARITY_MISMATCH.{class}");
-            return Err(SparkError::analysis(&class, message, &parameters));
+            return Err(SparkError::analysis(why, message, &parameters));
         }
         if !view.temporary && !view.global {
             return self.create_lasting_view(view, analyzed.schema);
@@ -129,7 +132,7 @@ impl Session {
                 );
                 let parameters = [("actualName", shown.as_str())];
                 return Err(SparkError::analysis(
-                    "TEMP_VIEW_NAME_TOO_MANY_NAME_PARTS",
+                    condition::TEMP_VIEW_NAME_TOO_MANY_NAME_PARTS,
                     message,
                     &parameters,
                 ));
@@ -150,14 +153,9 @@ impl Session {
                 let message = format!(
                     "Cannot create the temporary view {shown} because it already exists.\nChoose a different name, drop or replace the existing view,  or add the IF NOT EXISTS clause to tolerate pre-existing views."
                 );
-                let class = "TEMP_TABLE_OR_VIEW_ALREADY_EXISTS";
+                let class = condition::TEMP_TABLE_OR_VIEW_ALREADY_EXISTS;
                 let parameters = [("relationName", shown.as_str())];
-                return Err(SparkError::new(
-                    ErrorKind::TempTableExists,
-                    class,
-                    message,
-                    &parameters,
-                ));
+                return Err(SparkError::new(class, message, &parameters));
             }
             _ => {}
         }
@@ -234,7 +232,11 @@ impl Session {
                 "Cannot create schema {shown} because it already exists.\nChoose a different name, drop the existing schema, or add the IF NOT EXISTS clause to tolerate pre-existing schema."
             );
             let parameters = [("schemaName", shown.as_str())];
-            return Err(SparkError::analysis("SCHEMA_ALREADY_EXISTS", message, &parameters));
+            return Err(SparkError::analysis(
+                condition::SCHEMA_ALREADY_EXISTS,
+                message,
+                &parameters,
+            ));
         }
         self.shared
             .change_catalogue(|catalogue| catalogue.add_database(&single, comment, location));
@@ -253,7 +255,11 @@ impl Session {
         };
         if single.eq_ignore_ascii_case("default") {
             let message = "The feature is not supported: Drop the default schema `default`.";
-            return Err(SparkError::analysis("UNSUPPORTED_FEATURE.DROP_DATABASE", message, &[]));
+            return Err(SparkError::analysis(
+                condition::UNSUPPORTED_FEATURE_DROP_DATABASE,
+                message,
+                &[],
+            ));
         }
         if !cascade && !database.tables.is_empty() {
             let shown = quoted(name);
@@ -261,7 +267,7 @@ impl Session {
                 "Cannot drop a schema {shown} because it contains objects.\nUse DROP SCHEMA ... CASCADE to drop the schema and all its objects."
             );
             let parameters = [("schemaName", shown.as_str())];
-            return Err(SparkError::analysis("SCHEMA_NOT_EMPTY", message, &parameters));
+            return Err(SparkError::analysis(condition::SCHEMA_NOT_EMPTY, message, &parameters));
         }
         for table in database.tables.values() {
             super::table::remove_files(table)?;
@@ -426,7 +432,7 @@ pub(super) fn use_catalogue(name: &str) -> Result<(), SparkError> {
     let message = format!(
         "The catalog {shown} not found. Consider to set the SQL config \"spark.sql.catalog.{name}\" to a catalog plugin."
     );
-    Err(SparkError::analysis("CATALOG_NOT_FOUND", message, &[("catalogName", &shown)]))
+    Err(SparkError::analysis(condition::CATALOG_NOT_FOUND, message, &[("catalogName", &shown)]))
 }
 
 fn database_name(name: &[String]) -> Result<String, SparkError> {
@@ -445,7 +451,7 @@ pub(super) fn database_not_found(name: &[String]) -> SparkError {
         "The schema {shown} cannot be found. Verify the spelling and correctness of the schema and catalog.\nIf you did not qualify the name with a catalog, verify the current_schema() output, or qualify the name with the correct catalog.\nTo tolerate the error on drop use DROP SCHEMA IF EXISTS."
     );
     let parameters = [("schemaName", shown.as_str())];
-    SparkError::new(ErrorKind::NoSuchDatabase, "SCHEMA_NOT_FOUND", message, &parameters)
+    SparkError::new(condition::SCHEMA_NOT_FOUND, message, &parameters)
 }
 
 pub(super) fn already_exists(name: &[String]) -> SparkError {
@@ -454,7 +460,7 @@ pub(super) fn already_exists(name: &[String]) -> SparkError {
         "Cannot create table or view {shown} because it already exists.\nChoose a different name, drop or replace the existing object, or add the IF NOT EXISTS clause to tolerate pre-existing objects."
     );
     let parameters = [("relationName", shown.as_str())];
-    SparkError::new(ErrorKind::TableExists, "TABLE_OR_VIEW_ALREADY_EXISTS", message, &parameters)
+    SparkError::new(condition::TABLE_OR_VIEW_ALREADY_EXISTS, message, &parameters)
 }
 
 /// A command on something it is not for.
@@ -469,9 +475,9 @@ pub(super) fn wrong_command(
         "'{operation}' expects another kind of object but {shown} is a {found}. Please use {instead} instead."
     );
     let class = if found == "view" {
-        "EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE"
+        condition::EXPECT_TABLE_NOT_VIEW_NO_ALTERNATIVE
     } else {
-        "EXPECT_VIEW_NOT_TABLE.NO_ALTERNATIVE"
+        condition::EXPECT_VIEW_NOT_TABLE_NO_ALTERNATIVE
     };
     SparkError::analysis(class, message, &[("tableName", &shown), ("operation", operation)])
 }

@@ -7,6 +7,7 @@ use super::{Answer, Session, Table, TableKind};
 use crate::RunJob;
 use crate::resolve::table_not_found;
 use arrow::array::{ArrayRef, BooleanArray, StringArray};
+use errors::condition;
 use plan::{Command, DataType, Field, SparkError};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -144,7 +145,7 @@ impl Session {
                     "The column {shown} cannot be found. Verify the spelling and correctness of the column name according to the SQL config \"spark.sql.caseSensitive\"."
                 );
                 return Err(SparkError::analysis(
-                    "COLUMN_NOT_FOUND",
+                    condition::COLUMN_NOT_FOUND,
                     message,
                     &[("colName", &shown)],
                 ));

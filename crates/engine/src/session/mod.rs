@@ -27,7 +27,7 @@ use crate::resolve::{
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use model::conf::{self, Conf};
+use model::conf::{self, Conf, MapKeyDedupPolicy};
 use plan::{
     DataType, ExplainMode, Field, Relation, RelationKind, SparkError, Statement, TextParser,
 };
@@ -323,15 +323,12 @@ impl Session {
     fn context(&self, purpose: Purpose, run: &dyn RunJob) -> Result<Context, SparkError> {
         let state = self.state().clone();
         let conf = &state.conf;
-        let zone = conf.find(&conf::TIME_ZONE).map_err(crate::resolve::bad_setting)?;
-        let parallelism =
-            conf.find(&conf::DEFAULT_PARALLELISM).map_err(crate::resolve::bad_setting)?;
-        let flag = |key| conf.get(key).map_err(crate::resolve::bad_setting);
+        let zone = conf.find(&conf::TIME_ZONE)?;
+        let parallelism = conf.find(&conf::DEFAULT_PARALLELISM)?;
+        let flag = |key| conf.get(key);
         Ok(Context {
             case_sensitive: flag(&conf::CASE_SENSITIVE)?,
-            shuffle_partitions: conf
-                .get(&conf::SHUFFLE_PARTITIONS)
-                .map_err(crate::resolve::bad_setting)?,
+            shuffle_partitions: conf.get(&conf::SHUFFLE_PARTITIONS)?.get(),
             registry: Arc::clone(&self.shared.functions),
             functions: functions::Context {
                 ansi: flag(&conf::ANSI)?,
@@ -341,10 +338,7 @@ impl Session {
                 user: std::env::var("USER").unwrap_or_else(|_| "root".to_owned()),
                 catalog: catalogue::CATALOGUE.to_owned(),
                 database: state.database.clone(),
-                last_key_wins: conf
-                    .get(&conf::MAP_KEY_DEDUP_POLICY)
-                    .map_err(crate::resolve::bad_setting)?
-                    .eq_ignore_ascii_case("LAST_WIN"),
+                last_key_wins: conf.get(&conf::MAP_KEY_DEDUP_POLICY)? == MapKeyDedupPolicy::LastWin,
                 call_sites: Arc::default(),
             },
             catalogue: self.shared.catalogue(),

@@ -151,7 +151,7 @@ impl Session {
 
     /// The session's time zone.
     pub(super) fn time_zone(&self) -> Result<String, SparkError> {
-        let zone = self.state().conf.find(&conf::TIME_ZONE).map_err(crate::resolve::bad_setting)?;
+        let zone = self.state().conf.find(&conf::TIME_ZONE)?;
         Ok(zone.unwrap_or_else(super::settings::machine_zone))
     }
 }

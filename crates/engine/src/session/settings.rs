@@ -1,8 +1,8 @@
 //! The settings of a session.
 
 use super::Session;
-use model::conf::{self, Effect, Scope};
-use plan::{ErrorKind, SparkError};
+use errors::{SparkError, condition};
+use model::conf::{self, BadSetting, Problem, Scope};
 use std::collections::BTreeMap;
 
 /// The machine's time zone, where the session sets none.
@@ -38,20 +38,10 @@ impl Session {
             if declared.scope == Scope::Static {
                 return Err(cannot_modify(key));
             }
-            declared.check(value).map_err(crate::resolve::bad_setting)?;
-            if declared.effect == Effect::Refused {
-                return Err(SparkError::unsupported(format!("the setting {key}")));
-            }
+            declared.check(value)?;
             if key == conf::TIME_ZONE.name && !functions::is_time_zone(value) {
-                let message = format!("Cannot resolve the given timezone: \"{value}\".");
-                let parameters = [("confName", key), ("confValue", value)];
-                let class = "INVALID_CONF_VALUE.TIME_ZONE";
-                return Err(SparkError::new(
-                    ErrorKind::IllegalArgument,
-                    class,
-                    message,
-                    &parameters,
-                ));
+                let (key, value) = (key.to_owned(), value.to_owned());
+                return Err(BadSetting { key, value, problem: Problem::NotAZone }.into());
             }
         }
         self.state().conf.set(key, value);
@@ -84,7 +74,7 @@ fn cannot_modify(key: &str) -> SparkError {
         "Cannot modify the value of the Spark config: {shown}. See also 'https://spark.apache.org/docs/latest/sql-migration-guide.html#ddl-statements'."
     );
     SparkError::analysis(
-        "CANNOT_MODIFY_CONFIG",
+        condition::CANNOT_MODIFY_CONFIG,
         message,
         &[("key", &shown), ("docroot", "https://spark.apache.org/docs/latest")],
     )

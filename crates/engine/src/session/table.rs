@@ -5,10 +5,11 @@ use super::command::{already_exists, database_not_found, wrong_command};
 use super::{Catalogue, Session, Table, TableKind};
 use crate::RunJob;
 use crate::resolve::{Purpose, table_not_found};
+use errors::{Exception, condition};
 use model::conf;
 use plan::{
-    CreateTable, ErrorKind, Expr, Field, Literal, Relation, RelationKind, ReplaceMode, SaveMode,
-    SparkError, Write, WriteTarget,
+    CreateTable, Expr, Field, Literal, Relation, RelationKind, ReplaceMode, SaveMode, SparkError,
+    Write, WriteTarget,
 };
 use std::path::Path;
 
@@ -32,7 +33,7 @@ pub(super) fn remove_files(table: &Table) -> Result<(), SparkError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => {
             let message = format!("cannot remove the directory {path}: {error}");
-            Err(SparkError::new(ErrorKind::Spark, "", message, &[]))
+            Err(SparkError::plain(Exception::Spark, message))
         }
     }
 }
@@ -45,7 +46,7 @@ fn make_directory(location: &str) -> Result<(), SparkError> {
     }
     std::fs::create_dir_all(path).map_err(|error| {
         let message = format!("cannot make the directory {path}: {error}");
-        SparkError::new(ErrorKind::Spark, "", message, &[])
+        SparkError::plain(Exception::Spark, message)
     })
 }
 
@@ -128,7 +129,7 @@ impl Session {
             return Err(database_not_found(&[CATALOGUE.to_owned(), database]));
         };
         let default = self.state().conf.get(&conf::DEFAULT_SOURCE);
-        let default = default.map_err(crate::resolve::bad_setting)?;
+        let default = default?;
         let format = create.format.clone().unwrap_or(default).to_lowercase();
         let path =
             create.location.clone().or_else(|| option(&create.options, "path").map(str::to_owned));
@@ -353,8 +354,12 @@ fn overwrites_its_input(kind: &str, shown: &str) -> SparkError {
     let message = format!(
         "Can't overwrite the target that is also being read from. The target {what} is {shown}."
     );
-    let class = format!("UNSUPPORTED_OVERWRITE.{kind}");
-    SparkError::analysis(&class, message, &[(what.as_str(), shown)])
+    let what_kind = if kind == "TABLE" {
+        condition::UNSUPPORTED_OVERWRITE_TABLE
+    } else {
+        condition::UNSUPPORTED_OVERWRITE_PATH
+    };
+    SparkError::analysis(what_kind, message, &[(what.as_str(), shown)])
 }
 
 /// The value of an option; keys have no case.
@@ -373,7 +378,7 @@ fn not_of_table(column: &str, schema: &[Field]) -> SparkError {
         "A column, variable, or function parameter with name {object} cannot be resolved. Did you mean one of the following? [{proposal}]."
     );
     let parameters = [("objectName", object.as_str()), ("proposal", &proposal)];
-    SparkError::analysis("UNRESOLVED_COLUMN.WITH_SUGGESTION", message, &parameters)
+    SparkError::analysis(condition::UNRESOLVED_COLUMN_WITH_SUGGESTION, message, &parameters)
 }
 
 fn arity(table: &Table, targets: &[String], schema: &[Field]) -> SparkError {
@@ -383,15 +388,15 @@ fn arity(table: &Table, targets: &[String], schema: &[Field]) -> SparkError {
     };
     let (wanted, given) =
         (list(targets.to_vec()), list(schema.iter().map(|f| f.name.clone()).collect()));
-    let (class, reason) = if schema.len() > targets.len() {
-        ("TOO_MANY_DATA_COLUMNS", "too many data columns")
+    let (why, reason) = if schema.len() > targets.len() {
+        (condition::INSERT_COLUMN_ARITY_MISMATCH_TOO_MANY_DATA_COLUMNS, "too many data columns")
     } else {
-        ("NOT_ENOUGH_DATA_COLUMNS", "not enough data columns")
+        (condition::INSERT_COLUMN_ARITY_MISMATCH_NOT_ENOUGH_DATA_COLUMNS, "not enough data columns")
     };
     let message = format!(
         "Cannot write to {shown}, the reason is {reason}:\nTable columns: {wanted}.\nData columns: {given}."
     );
     let parameters =
         [("tableName", shown.as_str()), ("tableColumns", &wanted), ("dataColumns", &given)];
-    SparkError::analysis(&format!("INSERT_COLUMN_ARITY_MISMATCH.{class}"), message, &parameters)
+    SparkError::analysis(why, message, &parameters)
 }

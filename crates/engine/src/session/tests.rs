@@ -95,7 +95,7 @@ fn check(cases: &[(&str, &str)]) {
     for (text, expected) in cases {
         let found = match block(rows(&session, &query(text))) {
             Ok(answer) => shown(&answer),
-            Err(error) => format!("{}: {}", error.class, error.message),
+            Err(error) => format!("{}: {}", error.class(), error.message),
         };
         if found != *expected {
             wrong.push(format!("{text}\n  expected {expected}\n  found    {found}"));
@@ -109,7 +109,7 @@ fn check_errors(cases: &[(&str, &str, &[(&str, &str)])]) {
     let session = session();
     for (text, class, parameters) in cases {
         let error = block(session.analyze(&query(text), &NoJobs)).expect_err(text);
-        assert_eq!(error.class, *class, "{text}: {}", error.message);
+        assert_eq!(error.class(), *class, "{text}: {}", error.message);
         for (name, value) in *parameters {
             let found = error.parameters.iter().find(|(known, _)| known == name);
             assert_eq!(found.map(|(_, v)| v.as_str()), Some(*value), "{text}: {name}");
@@ -327,7 +327,7 @@ fn a_column_of_a_frame_is_found_through_what_stands_above_it() {
         RelationKind::ToDf { input: frame(1), names: vec!["a".into(), "b".into(), "c".into()] };
     let stale = RelationKind::Project { input: renamed.into(), expressions: vec![of(7, "id")] };
     let error = block(session.analyze(&stale.into(), &NoJobs)).unwrap_err();
-    assert_eq!(error.class, "CANNOT_RESOLVE_DATAFRAME_COLUMN");
+    assert_eq!(error.class(), "CANNOT_RESOLVE_DATAFRAME_COLUMN");
 }
 
 #[test]

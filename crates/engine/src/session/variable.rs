@@ -3,6 +3,7 @@
 use super::observe::value_at;
 use super::{Answer, Session};
 use crate::RunJob;
+use errors::condition;
 use plan::{
     CastMode, Command, DataType, Expr, Literal, Relation, RelationKind, SparkError, Statement,
 };
@@ -41,7 +42,7 @@ impl Session {
                         "Cannot create the variable {shown} because it already exists.\nChoose a different name, or drop or replace the existing variable."
                     );
                     let parameters = [("variableName", shown.as_str())];
-                    let class = "VARIABLE_ALREADY_EXISTS";
+                    let class = condition::VARIABLE_ALREADY_EXISTS;
                     return Err(SparkError::analysis(class, message, &parameters));
                 }
                 let value = default.clone();
@@ -85,7 +86,7 @@ impl Session {
         let answer = Box::pin(self.execute(relation, run)).await?;
         if answer.row_count() > 1 {
             let message = "More than one row returned by a subquery used as a row.";
-            return Err(SparkError::analysis("ROW_SUBQUERY_TOO_MANY_ROWS", message, &[]));
+            return Err(SparkError::analysis(condition::ROW_SUBQUERY_TOO_MANY_ROWS, message, &[]));
         }
         let row = answer.batches.iter().find(|batch| batch.num_rows() > 0);
         let fields = answer.schema.iter().enumerate();
@@ -115,7 +116,11 @@ impl Session {
                 let message =
                     format!("The variable {shown} is assigned more than once in one statement.");
                 let parameters = [("variables", shown.as_str())];
-                return Err(SparkError::analysis("DUPLICATE_ASSIGNMENTS", message, &parameters));
+                return Err(SparkError::analysis(
+                    condition::DUPLICATE_ASSIGNMENTS,
+                    message,
+                    &parameters,
+                ));
             }
             targets.push(known);
         }
@@ -126,7 +131,11 @@ impl Session {
                 "The number of columns or variables assigned or aliased: {expected} does not match the number of source expressions: {got}."
             );
             let parameters = [("numTarget", expected.as_str()), ("numExpr", &got)];
-            return Err(SparkError::analysis("ASSIGNMENT_ARITY_MISMATCH", message, &parameters));
+            return Err(SparkError::analysis(
+                condition::ASSIGNMENT_ARITY_MISMATCH,
+                message,
+                &parameters,
+            ));
         }
         let positions: Vec<String> = (0..width).map(|index| format!("_c{index}")).collect();
         let types: Vec<DataType> = {
@@ -158,7 +167,7 @@ impl Session {
         let Some((_, Literal::String(text))) = self.one_row(&row.into(), run).await?.pop() else {
             let message = "The query of EXECUTE IMMEDIATE must be a text that is not null.";
             return Err(SparkError::analysis(
-                "INVALID_EXPR_TYPE_FOR_QUERY_EXECUTE_IMMEDIATE",
+                condition::INVALID_EXPR_TYPE_FOR_QUERY_EXECUTE_IMMEDIATE,
                 message,
                 &[],
             ));
@@ -175,11 +184,15 @@ impl Session {
         match self.statement_of(&relation)? {
             Some(Statement::Command(_)) if !into.is_empty() => {
                 let message = "Reading into variables is only possible for queries: INTO.";
-                Err(SparkError::analysis("INVALID_STATEMENT_FOR_EXECUTE_INTO", message, &[]))
+                Err(SparkError::analysis(
+                    condition::INVALID_STATEMENT_FOR_EXECUTE_INTO,
+                    message,
+                    &[],
+                ))
             }
             Some(Statement::Command(Command::ExecuteImmediate { .. })) => {
                 let message = "Nested EXECUTE IMMEDIATE commands are not allowed.";
-                Err(SparkError::analysis("NESTED_EXECUTE_IMMEDIATE", message, &[]))
+                Err(SparkError::analysis(condition::NESTED_EXECUTE_IMMEDIATE, message, &[]))
             }
             Some(Statement::Command(command)) => Box::pin(self.command(&command, run)).await,
             _ if into.is_empty() => Box::pin(self.execute(&relation, run)).await.map(Some),
@@ -205,5 +218,5 @@ fn unresolved(name: &[String]) -> SparkError {
     let path = "`system`.`session`";
     let message = format!("Cannot resolve variable {shown} on search path {path}.");
     let parameters = [("variableName", shown.as_str()), ("searchPath", path)];
-    SparkError::analysis("UNRESOLVED_VARIABLE", message, &parameters)
+    SparkError::analysis(condition::UNRESOLVED_VARIABLE, message, &parameters)
 }

@@ -1,7 +1,8 @@
 //! A typed failure on its way through DataFusion: it goes in as an external error and is found again by its type, never by its text.
 
 use datafusion::error::DataFusionError;
-use model::TaskFailure;
+use errors::{Condition, SparkError, condition};
+use model::{RaisedError, TaskFailure};
 use std::error::Error;
 
 /// A failure that must come out as it went in.
@@ -34,39 +35,26 @@ pub(crate) fn failure(error: &DataFusionError) -> TaskFailure {
             _ => error.source(),
         };
     }
-    match error.find_root() {
-        root @ DataFusionError::ResourcesExhausted(_) => out_of_memory(root),
-        root => raised(&root.to_string()),
-    }
+    let raised = match (functions::raised(error), error.find_root()) {
+        (Some(known), _) => known.into(),
+        (None, root @ DataFusionError::ResourcesExhausted(_)) => {
+            SparkError::new(OUT_OF_MEMORY, root.to_string(), &[]).into()
+        }
+        (None, root) => RaisedError::plain(root.to_string()),
+    };
+    TaskFailure::Raised(raised)
 }
 
-/// Spark's class for it.
-const OUT_OF_MEMORY: &str = "UNABLE_TO_ACQUIRE_MEMORY";
-
-fn out_of_memory(error: &DataFusionError) -> TaskFailure {
-    let message = format!("[{OUT_OF_MEMORY}] {error} SQLSTATE: 53200");
-    TaskFailure::Raised { class: Some(OUT_OF_MEMORY.to_owned()), message }
-}
+/// Spark's condition of a task that got less memory than it needs.
+const OUT_OF_MEMORY: &Condition = condition::UNABLE_TO_ACQUIRE_MEMORY;
 
 /// Whether a task failed for want of memory.
 pub(crate) fn is_out_of_memory(failure: &TaskFailure) -> bool {
-    matches!(failure, TaskFailure::Raised { class: Some(class), .. } if class == OUT_OF_MEMORY)
+    matches!(failure, TaskFailure::Raised(error) if error.class.as_deref() == Some(OUT_OF_MEMORY.class))
 }
 
 fn is_fetch(failure: &TaskFailure) -> bool {
     matches!(failure, TaskFailure::FetchFailed { .. })
-}
-
-/// What the program's code or data raised, with Spark's class if the text names one.
-pub(crate) fn raised(text: &str) -> TaskFailure {
-    match functions::parse_error(text) {
-        Some((class, _)) => {
-            // What DataFusion put before the class means nothing to a user of Spark.
-            let start = text.find(&format!("[{class}]")).unwrap_or(0);
-            TaskFailure::Raised { class: Some(class), message: text[start..].to_owned() }
-        }
-        None => TaskFailure::Raised { class: None, message: text.to_owned() },
-    }
 }
 
 #[cfg(test)]
@@ -105,11 +93,12 @@ mod tests {
     }
 
     #[test]
-    fn a_class_in_the_text_comes_out() {
-        let text = "Arrow error: [DIVIDE_BY_ZERO] Division by zero.";
-        let error = DataFusionError::Execution(text.to_owned());
-        let TaskFailure::Raised { class, message } = failure(&error) else { panic!("{error}") };
-        assert_eq!(class.as_deref(), Some("DIVIDE_BY_ZERO"));
-        assert_eq!(message, "[DIVIDE_BY_ZERO] Division by zero.");
+    fn an_error_of_spark_comes_out_as_data() {
+        let error = functions::run_time_error(condition::DIVIDE_BY_ZERO, "Division by zero.");
+        let TaskFailure::Raised(raised) = failure(&error.context("computing")) else {
+            panic!("another failure")
+        };
+        assert_eq!(raised.class.as_deref(), Some("DIVIDE_BY_ZERO"));
+        assert_eq!(raised.message, "Division by zero.");
     }
 }

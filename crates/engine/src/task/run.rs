@@ -50,7 +50,7 @@ impl TaskRuntime {
         let work = AssertUnwindSafe(self.attempt(stage, launch)).catch_unwind();
         match on_partition(partition, work).await {
             Ok(outcome) => outcome,
-            Err(panic) => Err(TaskFailure::Raised { class: None, message: told(&*panic) }),
+            Err(panic) => Err(TaskFailure::raised(told(&*panic))),
         }
     }
 

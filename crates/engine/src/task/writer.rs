@@ -359,7 +359,7 @@ impl From<WriteFailure> for TaskFailure {
             WriteFailure::Stopped => Self::Killed { reason: failure.to_string() },
             WriteFailure::Volume(WriteError::Fenced { .. }) => Self::CommitDenied,
             WriteFailure::Encode(_) | WriteFailure::Volume(_) => {
-                Self::Raised { class: None, message: with_causes(&failure) }
+                Self::raised(with_causes(&failure))
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Bitmaps: made of the places of their bits, and put together.
 
+use errors::condition;
 use std::mem::size_of_val;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
@@ -59,7 +60,7 @@ impl Accumulator for Bitmap {
             let place = usize::try_from(position).ok();
             let Some(byte) = place.and_then(|place| self.bytes.get_mut(place / 8)) else {
                 return Err(run_time_error(
-                    "INVALID_BITMAP_POSITION",
+                    condition::INVALID_BITMAP_POSITION,
                     format!(
                         "The 0-indexed bitmap position {position} is out of bounds. The bitmap has {} bits ({BYTES} bytes).",
                         BYTES * 8

@@ -11,6 +11,7 @@ mod moments;
 mod product;
 mod sum;
 
+use errors::condition;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
@@ -316,7 +317,7 @@ fn fractions(call: &mut Call<'_>) -> Result<(), FunctionError> {
                 Ok(())
             }
             None => Err(FunctionError::Invalid {
-                class: "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT",
+                condition: condition::DATATYPE_MISMATCH_NON_FOLDABLE_INPUT,
                 message: format!(
                     "Cannot resolve \"{}\" due to data type mismatch: the input `percentage` should be a foldable \"DOUBLE\" expression.",
                     call.name
@@ -332,7 +333,7 @@ fn fractions(call: &mut Call<'_>) -> Result<(), FunctionError> {
 
 fn outside(name: &str) -> FunctionError {
     FunctionError::Invalid {
-        class: "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE",
+        condition: condition::DATATYPE_MISMATCH_VALUE_OUT_OF_RANGE,
         message: format!(
             "Cannot resolve \"{name}\" due to data type mismatch: The percentage must be between [0.0, 1.0]."
         ),
@@ -406,7 +407,7 @@ fn constant_count(
             Ok(())
         }
         Some(_) => Err(FunctionError::Invalid {
-            class: "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE",
+            condition: condition::DATATYPE_MISMATCH_VALUE_OUT_OF_RANGE,
             message: format!(
                 "Cannot resolve \"{}\" due to data type mismatch: The number must be between [{least}, {most}].",
                 call.name
@@ -414,7 +415,7 @@ fn constant_count(
             parameters: vec![("valueRange", format!("[{least}, {most}]"))],
         }),
         None => Err(FunctionError::Invalid {
-            class: "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT",
+            condition: condition::DATATYPE_MISMATCH_NON_FOLDABLE_INPUT,
             message: format!(
                 "Cannot resolve \"{}\" due to data type mismatch: the input should be a foldable \"INT\" expression.",
                 call.name

@@ -1,5 +1,6 @@
 //! Sums of whole numbers, which notice overflow, and averages of decimals, which round half up.
 
+use errors::condition;
 use std::mem::size_of;
 use std::sync::Arc;
 
@@ -56,7 +57,7 @@ pub(super) const AVERAGE: Fold = Fold {
 
 fn overflow() -> DataFusionError {
     run_time_error(
-        "ARITHMETIC_OVERFLOW",
+        condition::ARITHMETIC_OVERFLOW,
         "long overflow. Use 'try_sum' to tolerate overflow and return NULL instead. If necessary set \"spark.sql.ansi.enabled\" to \"false\" to bypass this error.",
     )
 }
@@ -293,7 +294,7 @@ impl DecimalTypes {
 
 pub(super) fn sum_overflow() -> DataFusionError {
     run_time_error(
-        "ARITHMETIC_OVERFLOW",
+        condition::ARITHMETIC_OVERFLOW,
         "Overflow in sum of decimals. Use 'try_sum' to tolerate overflow and return NULL instead. If necessary set \"spark.sql.ansi.enabled\" to \"false\" to bypass this error.",
     )
 }

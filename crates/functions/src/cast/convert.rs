@@ -1,5 +1,6 @@
 //! One array to another type: finds the conversion for a pair of types, and goes into nested types.
 
+use errors::{Exception, SparkError, condition};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -17,8 +18,8 @@ use super::datetime::{self, Clock};
 use super::text::{Style, write_value};
 use super::{CastMode, interval, number};
 use crate::calendar::{MICROS_PER_DAY, Zone};
-use crate::run_time_error;
 use crate::types::{is_integral, is_numeric, sql_type};
+use crate::{IntoExternal, run_time_error};
 
 /// How to convert.
 #[derive(Debug, Clone, Copy)]
@@ -33,13 +34,19 @@ impl How {
         if self.mode != CastMode::Ansi {
             return Ok(None);
         }
-        Err(run_time_error(
-            "CAST_INVALID_INPUT",
-            format!(
-                "The value {value} of the type \"{from}\" cannot be cast to \"{}\" because it is malformed. Correct the value as per the syntax, or change its target type. Use `try_cast` to tolerate malformed input and return NULL instead.",
-                sql_type(to)
-            ),
-        ))
+        let shown = sql_type(to);
+        let message = format!(
+            "The value {value} of the type \"{from}\" cannot be cast to \"{shown}\" because it is malformed. Correct the value as per the syntax, or change its target type. Use `try_cast` to tolerate malformed input and return NULL instead."
+        );
+        let (from, shown) = (format!("\"{from}\""), format!("\"{shown}\""));
+        let parameters = [("expression", value), ("sourceType", &from), ("targetType", &shown)];
+        let error = SparkError::new(condition::CAST_INVALID_INPUT, message, &parameters);
+        let exception = match to {
+            DataType::Date32 | DataType::Timestamp(..) | DataType::Time64(_) => Exception::DateTime,
+            DataType::Boolean => Exception::Runtime,
+            _ => Exception::NumberFormat,
+        };
+        Err(error.raised_as(exception).into_external())
     }
 
     /// A text that is malformed.
@@ -58,7 +65,7 @@ impl How {
             return Ok(None);
         }
         Err(run_time_error(
-            "CAST_OVERFLOW",
+            condition::CAST_OVERFLOW,
             format!(
                 "The value {} of the type \"{}\" cannot be cast to \"{}\" due to an overflow. Use `try_cast` to tolerate overflow and return NULL instead.",
                 value(),

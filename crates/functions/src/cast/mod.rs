@@ -6,6 +6,7 @@ mod interval;
 mod number;
 mod text;
 
+use errors::condition;
 use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::{Array, ArrayRef, StringArray};
@@ -192,7 +193,7 @@ fn run(args: &Args<'_>, mode: CastMode) -> Result<ArrayRef> {
 pub(crate) fn zone_of(name: &str) -> Result<Zone> {
     Zone::parse(name).ok_or_else(|| {
         crate::run_time_error(
-            "INVALID_PARAMETER_VALUE",
+            condition::INVALID_PARAMETER_VALUE,
             format!("The value of the time zone is invalid: '{name}'."),
         )
     })

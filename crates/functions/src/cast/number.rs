@@ -1,5 +1,6 @@
 //! Casts of numbers: from text, to each other.
 
+use errors::condition;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -184,7 +185,7 @@ fn out_of_range(value: &str, to: &DataType, how: &How) -> Result<Option<i128>> {
         return Ok(None);
     }
     Err(run_time_error(
-        "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION",
+        condition::NUMERIC_VALUE_OUT_OF_RANGE_WITH_SUGGESTION,
         format!(
             "The {value} cannot be represented as Decimal({precision}, {scale}). If necessary set \"spark.sql.ansi.enabled\" to \"false\" to bypass this error, and return NULL instead."
         ),

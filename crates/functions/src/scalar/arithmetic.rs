@@ -1,5 +1,6 @@
 //! Whole-number arithmetic that notices overflow, and division that notices zero: the kernels of the operators.
 
+use errors::condition;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray};
@@ -152,8 +153,10 @@ fn failure(error: &ArrowError, operator: Operator, data_type: DataType) -> DataF
 /// Division by zero.
 pub(super) fn zero(operator: Operator) -> DataFusionError {
     let (class, what, alternative) = match operator {
-        Operator::Remainder | Operator::Pmod => ("REMAINDER_BY_ZERO", "Remainder", "try_mod"),
-        _ => ("DIVIDE_BY_ZERO", "Division", "try_divide"),
+        Operator::Remainder | Operator::Pmod => {
+            (condition::REMAINDER_BY_ZERO, "Remainder", "try_mod")
+        }
+        _ => (condition::DIVIDE_BY_ZERO, "Division", "try_divide"),
     };
     run_time_error(
         class,
@@ -186,7 +189,7 @@ fn too_large(operator: Operator, data_type: &DataType) -> DataFusionError {
 /// An overflow; `alternative` is a sentence with a space before it, or nothing.
 pub(super) fn overflowed(what: &str, alternative: &str) -> DataFusionError {
     run_time_error(
-        "ARITHMETIC_OVERFLOW",
+        condition::ARITHMETIC_OVERFLOW,
         format!(
             "{what}.{alternative} If necessary set \"spark.sql.ansi.enabled\" to \"false\" to bypass this error."
         ),

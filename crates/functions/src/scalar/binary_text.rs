@@ -4,6 +4,7 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;
+use errors::condition;
 
 use super::hash::{unbase64, unhex};
 use crate::kernel::{Args, Kernel, Nulls, returns};
@@ -46,7 +47,7 @@ fn build(mut call: Call<'_>, hex: Kernel, base64: Kernel) -> Result<Expr, Functi
             Ok(call.only())
         }
         _ => Err(FunctionError::Invalid {
-            class: "DATATYPE_MISMATCH.INVALID_ARG_VALUE",
+            condition: condition::DATATYPE_MISMATCH_INVALID_ARG_VALUE,
             message: format!(
                 "Cannot resolve \"{}\" due to data type mismatch: The `fmt` value must to be a \"case-insensitive STRING\" literal of 'hex', 'utf-8', 'utf8', or 'base64'.",
                 call.name
@@ -64,7 +65,7 @@ fn decoded(
     let texts = args.strings(0)?;
     args.binary_rows(|row| match (decode(texts.value(row)), fails) {
         (None, Some(format)) => Err(run_time_error(
-            "CONVERSION_INVALID_INPUT",
+            condition::CONVERSION_INVALID_INPUT,
             format!(
                 "The value '{}' (\"STRING\") cannot be converted to \"BINARY\" because it is malformed. Correct the value as per the syntax, or change its format. Use `try_to_binary` to tolerate malformed input and return NULL instead. The format is {format}.",
                 texts.value(row)

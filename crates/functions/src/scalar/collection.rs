@@ -1,5 +1,6 @@
 //! Arrays and structs: what is built, counted, and looked up, also in maps. What compares elements is in `elements`.
 
+use errors::condition;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, PrimitiveArray, UInt64Array};
@@ -182,7 +183,7 @@ fn at(args: &Args<'_>, missing: Missing, from_one: bool) -> Result<ArrayRef> {
         let place = match (from_one, index) {
             (true, 0) => {
                 return Err(run_time_error(
-                    "INVALID_INDEX_OF_ZERO",
+                    condition::INVALID_INDEX_OF_ZERO,
                     "The index 0 is invalid. An index shall be either < 0 or > 0 (the first element has index 1).",
                 ));
             }
@@ -204,14 +205,14 @@ fn at(args: &Args<'_>, missing: Missing, from_one: bool) -> Result<ArrayRef> {
 fn outside(index: i32, length: i32, from_one: bool) -> datafusion::common::DataFusionError {
     if from_one {
         return run_time_error(
-            "INVALID_ARRAY_INDEX_IN_ELEMENT_AT",
+            condition::INVALID_ARRAY_INDEX_IN_ELEMENT_AT,
             format!(
                 "The index {index} is out of bounds. The array has {length} elements. Use `try_element_at` to tolerate accessing element at invalid index and return NULL instead. If necessary set \"spark.sql.ansi.enabled\" to \"false\" to bypass this error."
             ),
         );
     }
     run_time_error(
-        "INVALID_ARRAY_INDEX",
+        condition::INVALID_ARRAY_INDEX,
         format!(
             "The index {index} is out of bounds. The array has {length} elements. Use the SQL function `get()` to tolerate accessing element at invalid index and return NULL instead. If necessary set \"spark.sql.ansi.enabled\" to \"false\" to bypass this error."
         ),
@@ -266,9 +267,9 @@ fn slice(args: &Args<'_>) -> Result<ArrayRef> {
         };
         if !fault.is_empty() {
             let class = if parameter == "start" {
-                "INVALID_PARAMETER_VALUE.START"
+                condition::INVALID_PARAMETER_VALUE_START
             } else {
-                "INVALID_PARAMETER_VALUE.LENGTH"
+                condition::INVALID_PARAMETER_VALUE_LENGTH
             };
             return Err(run_time_error(
                 class,

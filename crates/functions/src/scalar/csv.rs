@@ -1,5 +1,6 @@
 //! `from_csv` and `to_csv`: a struct as one line of text.
 
+use errors::condition;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
@@ -56,7 +57,7 @@ fn from_csv(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     let mode = options.get("mode").unwrap_or("PERMISSIVE").to_ascii_uppercase();
     if !matches!(mode.as_str(), "PERMISSIVE" | "FAILFAST") {
         return Err(FunctionError::Invalid {
-            class: "PARSE_MODE_UNSUPPORTED",
+            condition: condition::PARSE_MODE_UNSUPPORTED,
             message: format!(
                 "The function `from_csv` doesn't support the {mode} mode. Acceptable modes are PERMISSIVE and FAILFAST."
             ),
@@ -166,7 +167,7 @@ fn write(args: &Args<'_>) -> Result<ArrayRef> {
         TimePatterns { date: Some(date), timestamp: Some(timestamp), timestamp_ntz: Some(&local) };
     let Ok(times) = TimeText::new(zone, patterns) else {
         return Err(crate::run_time_error(
-            "INVALID_DATETIME_PATTERN",
+            condition::INVALID_DATETIME_PATTERN,
             format!("Unrecognized datetime pattern: {date} or {timestamp}."),
         ));
     };
@@ -222,7 +223,7 @@ impl Dialect {
                 (None, _) => Ok('\0'),
                 (Some(c), None) => Ok(c),
                 _ => Err(FunctionError::Invalid {
-                    class: "INVALID_PARAMETER_VALUE",
+                    condition: condition::INVALID_PARAMETER_VALUE,
                     message: format!("The option {name} must be one character, not '{text}'."),
                     parameters: vec![("parameter", format!("`{name}`"))],
                 }),
@@ -232,7 +233,7 @@ impl Dialect {
         let separator = separator.replace("\\t", "\t");
         if separator.is_empty() {
             return Err(FunctionError::Invalid {
-                class: "INVALID_DELIMITER_VALUE.EMPTY_STRING",
+                condition: condition::INVALID_DELIMITER_VALUE_EMPTY_STRING,
                 message: "Invalid value for delimiter. Delimiter cannot be empty string."
                     .to_owned(),
                 parameters: Vec::new(),

@@ -1,5 +1,6 @@
 //! Dates and timestamps: what they hold, what comes of them, how they are written and read.
 
+use errors::condition;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -214,7 +215,7 @@ fn next_day(args: &Args<'_>) -> Result<ArrayRef> {
             "SU" | "SUN" | "SUNDAY" => 7,
             _ => {
                 return Err(run_time_error(
-                    "ILLEGAL_DAY_OF_WEEK",
+                    condition::ILLEGAL_DAY_OF_WEEK,
                     format!("Illegal input for day of week: {}.", names.value(row)),
                 ));
             }
@@ -307,7 +308,7 @@ pub(super) fn out_of_bounds(
         format!("Invalid date '{year}-{month}-{day}'.")
     };
     run_time_error(
-        "DATETIME_FIELD_OUT_OF_BOUNDS.WITHOUT_SUGGESTION",
+        condition::DATETIME_FIELD_OUT_OF_BOUNDS_WITH_SUGGESTION,
         format!(
             "{message} If necessary set \"spark.sql.ansi.enabled\" to \"false\" to bypass this error."
         ),
@@ -331,7 +332,7 @@ impl Patterns {
 pub(super) fn pattern(text: &str) -> Result<Pattern> {
     Pattern::parse(text).ok_or_else(|| {
         run_time_error(
-            "INVALID_DATETIME_PATTERN",
+            condition::INVALID_DATETIME_PATTERN,
             format!("Unrecognized datetime pattern: {text}. Please, check that it is one of Spark's: 'https://spark.apache.org/docs/latest/sql-ref-datetime-pattern.html'."),
         )
     })
@@ -403,7 +404,7 @@ fn read(args: &Args<'_>, fail: bool) -> Result<ArrayRef> {
         match cache.get(patterns.value(row))?.read(text) {
             Some((local, named)) => Ok(Some(named.unwrap_or(zone).to_utc(local))),
             None if fail => Err(run_time_error(
-                "CANNOT_PARSE_TIMESTAMP",
+                condition::CANNOT_PARSE_TIMESTAMP,
                 format!("Text '{text}' could not be parsed. Use `try_to_timestamp` to tolerate invalid input string and return NULL instead."),
             )),
             None => Ok(None),

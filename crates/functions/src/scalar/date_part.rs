@@ -7,6 +7,7 @@ use datafusion::arrow::datatypes::{
 };
 use datafusion::common::{Result, ScalarValue, not_impl_err};
 use datafusion::logical_expr::Expr;
+use errors::condition;
 
 use crate::FunctionError;
 use crate::calendar::{
@@ -125,7 +126,7 @@ pub(super) fn extract(mut call: Call<'_>) -> Result<Expr, FunctionError> {
         }
         _ => {
             return Err(FunctionError::Invalid {
-                class: "INVALID_EXTRACT_FIELD",
+                condition: condition::INVALID_EXTRACT_FIELD,
                 message: format!("Cannot extract `{field}` from the source."),
                 parameters: vec![("field", format!("`{field}`"))],
             });

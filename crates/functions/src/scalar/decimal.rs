@@ -1,5 +1,6 @@
 //! Decimal arithmetic whose result has another scale than Arrow's, with 256-bit intermediates.
 
+use errors::condition;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, PrimitiveArray};
@@ -106,7 +107,7 @@ fn half_up(value: i128, divisor: i128) -> Option<i128> {
 
 fn too_large(precision: u8, scale: i8) -> datafusion::common::DataFusionError {
     run_time_error(
-        "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION",
+        condition::NUMERIC_VALUE_OUT_OF_RANGE_WITH_SUGGESTION,
         format!(
             "The value cannot be represented as Decimal({precision}, {scale}). If necessary set \"spark.sql.ansi.enabled\" to \"false\" to bypass this error, and return NULL instead."
         ),

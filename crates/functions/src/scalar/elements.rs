@@ -1,5 +1,6 @@
 //! Array functions that compare elements: searching, sets, sorting.
 
+use errors::condition;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -234,7 +235,7 @@ fn inserted(args: &Args<'_>) -> Result<ArrayRef> {
         let distance = usize::try_from(place.unsigned_abs()).unwrap_or(usize::MAX);
         if distance.max(own.len() + 1) > LIMIT {
             return Err(run_time_error(
-                "COLLECTION_SIZE_LIMIT_EXCEEDED.PARAMETER",
+                condition::COLLECTION_SIZE_LIMIT_EXCEEDED_PARAMETER,
                 format!(
                     "Can't create array with {distance} elements which exceeding the array size limit {LIMIT}."
                 ),
@@ -243,7 +244,7 @@ fn inserted(args: &Args<'_>) -> Result<ArrayRef> {
         match place {
             0 => {
                 return Err(run_time_error(
-                    "INVALID_INDEX_OF_ZERO",
+                    condition::INVALID_INDEX_OF_ZERO,
                     "The index 0 is invalid. An index shall be either < 0 or > 0 (the first element has index 1).",
                 ));
             }
@@ -379,7 +380,7 @@ pub(super) fn limit(length: i128, function: &str) -> Result<usize> {
     const LIMIT: i128 = i32::MAX as i128 - 15;
     usize::try_from(length).ok().filter(|_| length <= LIMIT).ok_or_else(|| {
         run_time_error(
-            "COLLECTION_SIZE_LIMIT_EXCEEDED.PARAMETER",
+            condition::COLLECTION_SIZE_LIMIT_EXCEEDED_PARAMETER,
             format!("Can't create array with {length} elements which exceeding the array size limit {LIMIT}, the value returned by the function `{function}` is too big."),
         )
     })

@@ -1,5 +1,6 @@
 //! Java's format strings (`%s`, `%05d`, `%,.2f`, `%x`), and numbers with their thousands set apart.
 
+use errors::condition;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
@@ -71,7 +72,7 @@ impl Directive {
 
 fn bad(format: &str) -> DataFusionError {
     run_time_error(
-        "INVALID_PARAMETER_VALUE.PATTERN",
+        condition::INVALID_PARAMETER_VALUE_PATTERN,
         format!("The value of parameter(s) `strfmt` in `format_string` is invalid: '{format}'."),
     )
 }

@@ -1,5 +1,6 @@
 //! Hashes and encodings.
 
+use errors::condition;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -48,7 +49,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Kernel::new("spark_unbase64", returns::binary, |args| {
             let texts = args.strings(0)?;
             args.binary_rows(|row| unbase64(texts.value(row)).map(Some).ok_or_else(|| {
-            run_time_error("CONVERSION_INVALID_INPUT", format!("The value '{}' (\"STRING\") cannot be converted to \"BINARY\" because it is malformed. Correct the value as per the syntax, or change its format.", texts.value(row)))
+            run_time_error(condition::CONVERSION_INVALID_INPUT, format!("The value '{}' (\"STRING\") cannot be converted to \"BINARY\" because it is malformed. Correct the value as per the syntax, or change its format.", texts.value(row)))
         }))
         }),
     ),
@@ -149,7 +150,7 @@ pub(super) fn unbase64(text: &str) -> Option<Vec<u8>> {
 
 fn charset_error(charset: &str, function: &str) -> datafusion::common::DataFusionError {
     run_time_error(
-        "INVALID_PARAMETER_VALUE.CHARSET",
+        condition::INVALID_PARAMETER_VALUE_CHARSET,
         format!(
             "The value of parameter(s) `charset` in `{function}` is invalid: expects one of the iso-8859-1, us-ascii, utf-16, utf-16be, utf-16le, utf-32, utf-8, but got {charset}."
         ),

@@ -1,5 +1,6 @@
 //! `from_json`: JSON text to values of a type. A value of another type is null; in an array or a map it makes the whole null.
 
+use errors::condition;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -36,7 +37,7 @@ const FROM_JSON: Kernel =
 fn from_json(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     if !matches!(call.types[1], DataType::Struct(_) | DataType::List(_) | DataType::Map(..)) {
         return Err(FunctionError::Invalid {
-            class: "DATATYPE_MISMATCH.INVALID_JSON_SCHEMA",
+            condition: condition::DATATYPE_MISMATCH_INVALID_JSON_SCHEMA,
             message: format!(
                 "Cannot resolve \"from_json\" due to data type mismatch: Input schema \"{}\" must be a struct, an array, a map or a variant.",
                 crate::sql_type(&call.types[1])
@@ -52,7 +53,7 @@ fn from_json(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     let mode = options.get("mode").unwrap_or("PERMISSIVE").to_ascii_uppercase();
     if !matches!(mode.as_str(), "PERMISSIVE" | "FAILFAST") {
         return Err(FunctionError::Invalid {
-            class: "PARSE_MODE_UNSUPPORTED",
+            condition: condition::PARSE_MODE_UNSUPPORTED,
             message: format!(
                 "The function `from_json` doesn't support the {mode} mode. Acceptable modes are PERMISSIVE and FAILFAST."
             ),
@@ -133,7 +134,7 @@ pub(super) fn values_of(args: &Args<'_>, read: impl Fn(&str) -> Read) -> Result<
         |row: usize| column.wrong[row] || matches!(parsed[row], Read::Odd(_) | Read::Malformed);
     if fails && let Some(row) = (0..args.rows).find(|row| malformed(*row)) {
         return Err(run_time_error(
-            "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION",
+            condition::MALFORMED_RECORD_IN_PARSING_WITHOUT_SUGGESTION,
             format!(
                 "Malformed records are detected in record parsing: {}. Parse Mode: FAILFAST. To process malformed records as null result, try setting the option 'mode' as 'PERMISSIVE'.",
                 texts.value(row)

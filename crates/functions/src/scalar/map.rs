@@ -1,5 +1,6 @@
 //! Maps: what builds them, and what takes them apart.
 
+use errors::condition;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -196,7 +197,7 @@ fn repeats(keys: &ArrayRef, offsets: &OffsetBuffer<i32>, repeated: Repeated) -> 
         let before = keys_at.len();
         for index in (span[0]..span[1]).filter_map(|i| usize::try_from(i).ok()) {
             if nulls.as_ref().is_some_and(|nulls| nulls.is_null(index)) {
-                return Err(run_time_error("NULL_MAP_KEY", "Cannot use null as map key."));
+                return Err(run_time_error(condition::NULL_MAP_KEY, "Cannot use null as map key."));
             }
             match met.get(&rows.row(index)) {
                 None => {
@@ -220,7 +221,7 @@ fn repeats(keys: &ArrayRef, offsets: &OffsetBuffer<i32>, repeated: Repeated) -> 
 fn duplicate(keys: &ArrayRef, index: usize) -> Result<datafusion::error::DataFusionError> {
     let text = crate::show(&keys.slice(index, 1), "UTC")?;
     Ok(run_time_error(
-        "DUPLICATED_MAP_KEY",
+        condition::DUPLICATED_MAP_KEY,
         format!(
             "Duplicate map key {} was found, please check the input data. If you want to remove the duplicated keys, you can set \"spark.sql.mapKeyDedupPolicy\" to \"LAST_WIN\" so that the key inserted at last takes precedence.",
             text.value(0)
@@ -242,7 +243,7 @@ fn map_from_arrays(args: &Args<'_>, repeated: Repeated) -> Result<ArrayRef> {
         let length = keys.value_length(row);
         if length != values.value_length(row) {
             return Err(run_time_error(
-                "INTERNAL_ERROR",
+                condition::INTERNAL_ERROR,
                 "The key array and value array of MapData must have the same length.",
             ));
         }

@@ -1,5 +1,6 @@
 //! Text that is hidden, quoted, cut into sentences, or checked for being UTF-8.
 
+use errors::condition;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, ListBuilder, StringBuilder};
@@ -77,7 +78,7 @@ fn mask(mut call: Call<'_>) -> Result<Expr, FunctionError> {
         let length = call.string(index).map(|text| text.chars().count());
         if length.is_some_and(|length| length != 1) {
             return Err(FunctionError::Invalid {
-                class: "DATATYPE_MISMATCH.INPUT_SIZE_NOT_ONE",
+                condition: condition::DATATYPE_MISMATCH_INPUT_SIZE_NOT_ONE,
                 message: format!(
                     "Cannot resolve \"mask\" due to data type mismatch: Length of {} should be 1.",
                     ["", "upperChar", "lowerChar", "digitChar", "otherChar"][index]
@@ -171,7 +172,7 @@ fn broken(bytes: &[u8]) -> datafusion::error::DataFusionError {
     let shown: Vec<String> = bytes.iter().map(|byte| format!("\\x{byte:02X}")).collect();
     let shown = shown.concat();
     run_time_error(
-        "INVALID_UTF8_STRING",
+        condition::INVALID_UTF8_STRING,
         format!("Invalid UTF8 byte sequence found in string: {shown}."),
     )
 }

@@ -1,5 +1,6 @@
 //! Mathematics.
 
+use errors::condition;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, PrimitiveArray, StringArray};
@@ -224,7 +225,7 @@ fn constant_scale(call: &Call<'_>) -> Result<(), FunctionError> {
         return Ok(());
     }
     Err(FunctionError::Invalid {
-        class: "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT",
+        condition: condition::DATATYPE_MISMATCH_NON_FOLDABLE_INPUT,
         message: format!(
             "Cannot resolve \"{}\" due to data type mismatch: the input `scale` should be a foldable \"INT\" expression.",
             call.name
@@ -492,7 +493,7 @@ fn get_bit(args: &Args<'_>) -> Result<ArrayRef> {
             (Some(value), Some(at)) if (0..width).contains(&at) => Some(i8::from(value >> at & 1 == 1)),
             (Some(_), Some(at)) => {
                 return Err(crate::run_time_error(
-                    "INVALID_PARAMETER_VALUE.BIT_POSITION_RANGE",
+                    condition::INVALID_PARAMETER_VALUE_BIT_POSITION_RANGE,
                     format!("The value of parameter(s) `pos` in `getbit` is invalid: expects an integer value in [0, {width}), but got {at}."),
                 ));
             }

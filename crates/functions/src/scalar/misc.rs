@@ -1,5 +1,6 @@
 //! Random numbers, the session, the task, errors raised on purpose.
 
+use errors::condition;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -30,7 +31,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     with("randstr", "i?l", |mut call| {
         if call.integer(0).is_none_or(|length| length < 0) {
             return Err(FunctionError::Invalid {
-                class: "INVALID_PARAMETER_VALUE.LENGTH",
+                condition: condition::INVALID_PARAMETER_VALUE_LENGTH,
                 message: "The value of parameter(s) `length` in `randstr` is invalid: Expects a constant `length` greater than or equal to 0.".to_owned(),
                 parameters: vec![("parameter", "`length`".to_owned())],
             });
@@ -148,7 +149,7 @@ const RAISE: Kernel = Kernel::new(
             return Ok(new_null_array(&DataType::Null, 0));
         }
         let message = if messages.is_null(0) { "null" } else { messages.value(0) };
-        Err(run_time_error("USER_RAISED_EXCEPTION", message))
+        Err(run_time_error(condition::USER_RAISED_EXCEPTION, message))
     },
 )
 .volatile()

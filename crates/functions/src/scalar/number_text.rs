@@ -1,5 +1,6 @@
 //! Numbers by a pattern of `9`, `0`, `G`, `D`, `$`, `S`, `MI` and `PR`: `to_number` and `to_char`.
 
+use errors::{Condition, condition};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, PrimitiveArray};
@@ -41,7 +42,7 @@ fn to_number(mut call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> 
     let sized = u8::try_from(precision).ok().filter(|p| *p <= 38).zip(i8::try_from(scale).ok());
     let Some((precision, scale)) = sized else {
         return Err(FunctionError::Invalid {
-            class: "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION",
+            condition: condition::DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION,
             message: format!("Decimal precision {precision} exceeds max precision 38."),
             parameters: vec![
                 ("precision", precision.to_string()),
@@ -67,7 +68,7 @@ fn to_char(mut call: Call<'_>) -> Result<Expr, FunctionError> {
                 Some("utf-8") => "decode",
                 _ => {
                     return Err(FunctionError::Invalid {
-                        class: "INVALID_PARAMETER_VALUE.BINARY_FORMAT",
+                        condition: condition::INVALID_PARAMETER_VALUE_BINARY_FORMAT,
                         message: format!(
                             "The value of parameter(s) `format` in `{}` is invalid: expects one of binary formats 'base64', 'hex', 'utf-8'.",
                             call.name
@@ -98,7 +99,7 @@ fn to_char(mut call: Call<'_>) -> Result<Expr, FunctionError> {
 
 fn not_constant(function: &str) -> FunctionError {
     FunctionError::Invalid {
-        class: "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT",
+        condition: condition::DATATYPE_MISMATCH_NON_FOLDABLE_INPUT,
         message: format!(
             "Cannot resolve \"{function}\" due to data type mismatch: the input `format` should be a foldable \"STRING\" expression."
         ),
@@ -123,7 +124,7 @@ fn numbers(args: &Args<'_>, fail: bool) -> Result<ArrayRef> {
         match pattern.read(text, usize::try_from(scale).unwrap_or_default()) {
             None if fail => {
                 return Err(run_time_error(
-                    "INVALID_FORMAT.MISMATCH_INPUT",
+                    condition::INVALID_FORMAT_MISMATCH_INPUT,
                     format!(
                         "The format is invalid: '{}'. The input \"STRING\" '{text}' does not match the format.",
                         patterns.value(row)
@@ -155,7 +156,7 @@ impl Parsed {
     fn of(&mut self, text: &str) -> Result<&NumberPattern> {
         if self.0.as_ref().is_none_or(|(known, _)| known != text) {
             let pattern = NumberPattern::parse(text)
-                .map_err(|flaw| run_time_error(&flaw.class(), flaw.message(text)))?;
+                .map_err(|flaw| run_time_error(flaw.0, flaw.message(text)))?;
             self.0 = Some((text.to_owned(), pattern));
         }
         self.0.as_ref().map(|(_, pattern)| pattern).ok_or_else(|| {
@@ -196,49 +197,42 @@ struct NumberPattern {
 
 /// Why a text is no pattern.
 #[derive(Debug, PartialEq, Eq)]
-struct Flaw(&'static str, &'static str);
+struct Flaw(&'static Condition, &'static str);
 
 impl Flaw {
-    fn class(&self) -> String {
-        format!("INVALID_FORMAT.{}", self.0)
-    }
-
     fn message(&self, text: &str) -> String {
         format!("The format is invalid: '{text}'. {}", self.1)
     }
 
     fn complaint(&self, text: &str) -> FunctionError {
-        let class = match self.0 {
-            "EMPTY" => "INVALID_FORMAT.EMPTY",
-            "WRONG_NUM_DIGIT" => "INVALID_FORMAT.WRONG_NUM_DIGIT",
-            "CUR_MUST_BEFORE_DIGIT" => "INVALID_FORMAT.CUR_MUST_BEFORE_DIGIT",
-            "CONT_THOUSANDS_SEPS" => "INVALID_FORMAT.CONT_THOUSANDS_SEPS",
-            "THOUSANDS_SEPS_MUST_BEFORE_DEC" => "INVALID_FORMAT.THOUSANDS_SEPS_MUST_BEFORE_DEC",
-            _ => "INVALID_FORMAT.UNEXPECTED_TOKEN",
-        };
         let parameters = vec![("format", format!("'{text}'"))];
-        FunctionError::Invalid { class, message: self.message(text), parameters }
+        FunctionError::Invalid { condition: self.0, message: self.message(text), parameters }
     }
 }
 
-const UNEXPECTED: Flaw =
-    Flaw("UNEXPECTED_TOKEN", "A token of the format stands where none of its kind may.");
+const UNEXPECTED: Flaw = Flaw(
+    condition::INVALID_FORMAT_UNEXPECTED_TOKEN,
+    "A token of the format stands where none of its kind may.",
+);
 
 impl NumberPattern {
     /// `[MI | S] [$] [digits and commas] [point] [digits] [PR | MI | S]`.
     fn parse(text: &str) -> Result<Self, Flaw> {
         if text.is_empty() {
-            return Err(Flaw("EMPTY", "The number format string cannot be empty."));
+            return Err(Flaw(
+                condition::INVALID_FORMAT_EMPTY,
+                "The number format string cannot be empty.",
+            ));
         }
         let is_digit = |c: char| c == '0' || c == '9';
         let digits = text.find(is_digit);
         if digits.is_none() {
             let message = "The format string requires at least one number digit.";
-            return Err(Flaw("WRONG_NUM_DIGIT", message));
+            return Err(Flaw(condition::INVALID_FORMAT_WRONG_NUM_DIGIT, message));
         }
         if text.find('$') > digits {
             let message = "Currency characters must appear before digits in the number format.";
-            return Err(Flaw("CUR_MUST_BEFORE_DIGIT", message));
+            return Err(Flaw(condition::INVALID_FORMAT_CUR_MUST_BEFORE_DIGIT, message));
         }
         let mut pattern = Self::default();
         let (sign, rest) = Self::sign(text);
@@ -250,7 +244,7 @@ impl NumberPattern {
             for group in whole.split([',', 'G']) {
                 if group.is_empty() {
                     let message = "Thousands separators (, or G) must have digits in between them in the number format.";
-                    return Err(Flaw("CONT_THOUSANDS_SEPS", message));
+                    return Err(Flaw(condition::INVALID_FORMAT_CONT_THOUSANDS_SEPS, message));
                 }
                 pattern.groups.push(Group { digits: group.len(), exact: group.starts_with('0') });
             }
@@ -262,7 +256,10 @@ impl NumberPattern {
             rest = &after[pattern.fraction..];
             if rest.starts_with([',', 'G']) {
                 let message = "Thousands separators (, or G) may not appear after the decimal point in the number format.";
-                return Err(Flaw("THOUSANDS_SEPS_MUST_BEFORE_DEC", message));
+                return Err(Flaw(
+                    condition::INVALID_FORMAT_THOUSANDS_SEPS_MUST_BEFORE_DEC,
+                    message,
+                ));
             }
         }
         if let Some(after) = rest.strip_prefix("PR") {

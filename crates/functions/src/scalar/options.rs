@@ -3,6 +3,7 @@
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;
+use errors::condition;
 
 use crate::FunctionError;
 use crate::registry::Call;
@@ -16,7 +17,7 @@ impl Options {
     pub(super) fn of(call: &Call<'_>, index: usize) -> Result<Self, FunctionError> {
         let Some(argument) = call.args.get(index) else { return Ok(Self::default()) };
         pairs(argument).map(Self).ok_or_else(|| FunctionError::Invalid {
-            class: "INVALID_OPTIONS.NON_MAP_FUNCTION",
+            condition: condition::INVALID_OPTIONS_NON_MAP_FUNCTION,
             message: "Invalid options: Must use the `map()` function for options.".to_owned(),
             parameters: Vec::new(),
         })

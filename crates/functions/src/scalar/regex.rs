@@ -1,5 +1,6 @@
 //! Patterns: `LIKE` and regular expressions.
 
+use errors::condition;
 use std::collections::HashMap;
 use std::fmt::Write;
 
@@ -130,7 +131,7 @@ impl Cache {
         if !self.patterns.contains_key(pattern) {
             let compiled = Regex::new(&translated(pattern)).map_err(|_| {
                 run_time_error(
-                    "INVALID_PARAMETER_VALUE.PATTERN",
+                    condition::INVALID_PARAMETER_VALUE_PATTERN,
                     format!(
                         "The value of parameter(s) `regexp` in `{}` is invalid: '{pattern}'.",
                         self.function
@@ -219,7 +220,7 @@ fn group(pattern: &Regex, group: i32, function: &str) -> Result<usize> {
     let count = pattern.captures_len() - 1;
     usize::try_from(group).ok().filter(|g| *g <= count).ok_or_else(|| {
         run_time_error(
-            "INVALID_PARAMETER_VALUE.REGEX_GROUP_INDEX",
+            condition::INVALID_PARAMETER_VALUE_REGEX_GROUP_INDEX,
             format!("The value of parameter(s) `idx` in `{function}` is invalid: Expects group index between 0 and {count}, but got {group}."),
         )
     })
@@ -253,7 +254,7 @@ fn like(mut call: Call<'_>, case_insensitive: bool) -> Result<Expr, FunctionErro
 
 fn escape_error(escape: &str) -> FunctionError {
     FunctionError::Invalid {
-        class: "INVALID_ESCAPE_CHAR",
+        condition: condition::INVALID_ESCAPE_CHAR,
         message: format!(
             "`EscapeChar` should be a string literal of length one, but got \"{escape}\"."
         ),
@@ -265,7 +266,7 @@ fn escape_error(escape: &str) -> FunctionError {
 fn like_pattern(pattern: &str, escape: char, case_insensitive: bool) -> Result<Regex> {
     let bad = || {
         run_time_error(
-            "INVALID_FORMAT.ESC_IN_THE_MIDDLE",
+            condition::INVALID_FORMAT_ESC_IN_THE_MIDDLE,
             format!(
                 "The format is invalid: '{pattern}'. The escape character is not allowed to precede what it precedes there."
             ),

@@ -1,5 +1,6 @@
 //! `schema_of_json` and `schema_of_csv`: the type that a sample of text has.
 
+use errors::condition;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Fields};
@@ -42,7 +43,7 @@ fn described(data_type: &DataType) -> Expr {
 
 fn sample<'a>(call: &'a Call<'_>) -> Result<&'a str, FunctionError> {
     call.string(0).ok_or_else(|| FunctionError::Invalid {
-        class: "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT",
+        condition: condition::DATATYPE_MISMATCH_NON_FOLDABLE_INPUT,
         message: format!(
             "Cannot resolve \"{}\" due to data type mismatch: the input should be a foldable \"STRING\" expression that is not null.",
             call.name
@@ -53,7 +54,7 @@ fn sample<'a>(call: &'a Call<'_>) -> Result<&'a str, FunctionError> {
 
 fn malformed(call: &Call<'_>, text: &str) -> FunctionError {
     FunctionError::Invalid {
-        class: "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION",
+        condition: condition::MALFORMED_RECORD_IN_PARSING_WITHOUT_SUGGESTION,
         message: format!(
             "Malformed records are detected in record parsing: {text}. Parse Mode: FAILFAST."
         ),

@@ -1,5 +1,6 @@
 //! `sequence(start, stop, step)` of whole numbers, dates and timestamps.
 
+use errors::condition;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, PrimitiveArray};
@@ -51,7 +52,7 @@ pub(super) fn build(mut call: Call<'_>) -> Result<Expr, FunctionError> {
 
 fn step_error(start: i64, stop: i64, by: i64) -> datafusion::common::DataFusionError {
     run_time_error(
-        "INTERNAL_ERROR",
+        condition::INTERNAL_ERROR,
         format!("Illegal sequence boundaries: {start} to {stop} by {by}"),
     )
 }

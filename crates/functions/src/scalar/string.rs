@@ -1,5 +1,6 @@
 //! Strings as a whole: their length and their letters, and what they are joined to.
 
+use errors::condition;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
@@ -343,7 +344,7 @@ fn chosen(args: &Args<'_>) -> Result<ArrayRef> {
             None if numbers.is_null(row) => places.push((choices.len(), 0)),
             None => {
                 return Err(crate::run_time_error(
-                    "INVALID_ARRAY_INDEX",
+                    condition::INVALID_ARRAY_INDEX,
                     format!(
                         "The index {number} is out of bounds. The array has {} elements. Use the SQL function `get()` to tolerate accessing element at invalid index and return NULL instead. If necessary set \"spark.sql.ansi.enabled\" to \"false\" to bypass this error.",
                         choices.len()

@@ -1,5 +1,6 @@
 //! Parts of strings: by their place, between delimiters, without what stands at an end.
 
+use errors::condition;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, StringBuilder};
@@ -167,7 +168,7 @@ fn split_part(args: &Args<'_>) -> Result<ArrayRef> {
             (texts.value(row), delimiters.value(row), numbers.value(row));
         if number == 0 {
             return Err(run_time_error(
-                "INVALID_INDEX_OF_ZERO",
+                condition::INVALID_INDEX_OF_ZERO,
                 "The index 0 is invalid. An index shall be either < 0 or > 0 (the first element has index 1).",
             ));
         }

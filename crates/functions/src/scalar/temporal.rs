@@ -1,5 +1,6 @@
 //! Arithmetic with dates, timestamps and intervals.
 
+use errors::condition;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
@@ -202,7 +203,7 @@ fn time_add(args: &Args<'_>, sign: i64) -> Result<ArrayRef> {
             let (months, days, micros) = parts(intervals, row)?;
             if micros != 0 {
                 return Err(run_time_error(
-                    "INVALID_INTERVAL_WITH_MICROSECONDS_ADDITION",
+                    condition::INVALID_INTERVAL_WITH_MICROSECONDS_ADDITION,
                     "Cannot add an interval to a date because its microseconds part is not 0. If necessary set \"spark.sql.ansi.enabled\" to \"false\" to bypass this error.",
                 ));
             }

@@ -1,5 +1,6 @@
 //! `window`: the span of time of a fixed length that an instant falls into; `window_time`: the last microsecond of one.
 
+use errors::condition;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, StructArray};
@@ -74,7 +75,7 @@ fn window(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     }
     if offset.unsigned_abs() >= slide.unsigned_abs() {
         return Err(FunctionError::Invalid {
-            class: "DATATYPE_MISMATCH.PARAMETER_CONSTRAINT_VIOLATION",
+            condition: condition::DATATYPE_MISMATCH_PARAMETER_CONSTRAINT_VIOLATION,
             message: "Cannot resolve \"window\" due to data type mismatch: The `abs(start_time)` must be < the `slide_duration`.".to_owned(),
             parameters: Vec::new(),
         });
@@ -95,7 +96,7 @@ fn duration(call: &Call<'_>, index: usize) -> Result<i64, FunctionError> {
         return Ok(micros);
     }
     Err(FunctionError::Invalid {
-        class: "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE",
+        condition: condition::DATATYPE_MISMATCH_VALUE_OUT_OF_RANGE,
         message: "Cannot resolve \"window\" due to data type mismatch: A duration must be between (0, 9223372036854775807].".to_owned(),
         parameters: Vec::new(),
     })
@@ -109,7 +110,7 @@ fn span(call: &Call<'_>, index: usize) -> Result<i64, FunctionError> {
         if span.months == 0 { days.checked_add(span.nanoseconds / 1000) } else { None }
     });
     found.ok_or_else(|| FunctionError::Invalid {
-        class: "CANNOT_PARSE_INTERVAL",
+        condition: condition::CANNOT_PARSE_INTERVAL,
         message: format!(
             "Unable to parse '{text}'. Please ensure that the value provided is in a valid format for defining an interval, without months."
         ),

@@ -6,6 +6,7 @@ use datafusion::arrow::datatypes::{
 };
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::Expr;
+use errors::condition;
 
 use super::arithmetic::overflowed;
 use super::date::out_of_bounds;
@@ -125,7 +126,7 @@ fn unit(call: &Call<'_>) -> Result<(), FunctionError> {
         found => {
             let (function, shown) = (format!("`{}`", call.name), found.unwrap_or("NULL"));
             Err(FunctionError::Invalid {
-                class: "INVALID_PARAMETER_VALUE.DATETIME_UNIT",
+                condition: condition::INVALID_PARAMETER_VALUE_DATETIME_UNIT,
                 message: format!(
                     "The value of parameter(s) `unit` in {function} is invalid: expects one of the units without quotes YEAR, QUARTER, MONTH, WEEK, DAY, DAYOFYEAR, HOUR, MINUTE, SECOND, MILLISECOND, MICROSECOND, but got the string literal '{shown}'."
                 ),

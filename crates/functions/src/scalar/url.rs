@@ -1,5 +1,6 @@
 //! Web addresses: taken apart, encoded, decoded.
 
+use errors::condition;
 use std::fmt::Write;
 
 use datafusion::arrow::array::ArrayRef;
@@ -33,7 +34,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
                 let text = texts.value(row);
                 decoded(text).map(Some).ok_or_else(|| {
                     run_time_error(
-                        "CANNOT_DECODE_URL",
+                        condition::CANNOT_DECODE_URL,
                         format!("The provided URL cannot be decoded: {text}. Please ensure that the URL is properly formatted and try again."),
                     )
                 })
@@ -61,7 +62,7 @@ const TRY_PARSE: Kernel =
 
 fn invalid(text: &str) -> DataFusionError {
     run_time_error(
-        "INVALID_URL",
+        condition::INVALID_URL,
         format!(
             "The url is invalid: {text}. Use `try_parse_url` to tolerate invalid URL and return NULL instead."
         ),

@@ -49,7 +49,7 @@ async fn aggregated(
     };
     let expr = match Registry::new().aggregate(call, &ctx) {
         Ok(expr) => expr,
-        Err(error) => return format!("! {}", error.describe(name, &[]).class),
+        Err(error) => return format!("! {}", error.describe(name, &[]).condition.class),
     };
     assert!(matches!(expr, Expr::AggregateFunction(_)));
     let keys = if grouped {
@@ -73,8 +73,8 @@ async fn aggregated(
             let array = batches.iter().find(|b| b.num_rows() == 1).unwrap().column(0);
             format!("{} {}", simple_type(array.data_type()), show(array, "UTC").unwrap().value(0))
         }
-        Err(error) => match crate::parse_error(&error.to_string()) {
-            Some((class, _)) => format!("! {class}"),
+        Err(error) => match crate::raised(&error) {
+            Some(raised) => format!("! {}", raised.class()),
             None => error.to_string(),
         },
     }

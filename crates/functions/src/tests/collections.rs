@@ -111,7 +111,7 @@ impl Taken<'_> {
         let types: Vec<_> = values.iter().map(ScalarValue::data_type).collect();
         let parameters = match registry.lambda_parameters(name, &types, (*place, *arity)) {
             Ok(parameters) => parameters,
-            Err(error) => return format!("! {}", error.describe(name, &[]).class),
+            Err(error) => return format!("! {}", error.describe(name, &[]).condition.class),
         };
         let names: Vec<String> = (0..*arity).map(|at| format!("p{at}")).collect();
         let variable = |at: usize| {
@@ -134,7 +134,7 @@ impl Taken<'_> {
         types.insert(*place, result);
         match registry.higher_order(name, args, &types, ctx) {
             Ok(expr) => shown(&expr, values, ctx),
-            Err(error) => format!("! {}", error.describe(name, &[]).class),
+            Err(error) => format!("! {}", error.describe(name, &[]).condition.class),
         }
     }
 }

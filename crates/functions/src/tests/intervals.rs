@@ -58,6 +58,6 @@ fn timestamps_are_moved_and_counted_in_units() {
         "timestamp_ntz 2021-12-05 15:00:00",
     );
     let parts = [i(2024), i(13), i(1), i(0), i(0), i(0)];
-    check("make_timestamp", &parts, "! DATETIME_FIELD_OUT_OF_BOUNDS.WITHOUT_SUGGESTION");
+    check("make_timestamp", &parts, "! DATETIME_FIELD_OUT_OF_BOUNDS.WITH_SUGGESTION");
     check("try_make_timestamp", &parts, "timestamp NULL");
 }

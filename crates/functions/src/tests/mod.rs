@@ -15,6 +15,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{ColumnarValue, Expr, col};
 use datafusion::physical_expr::create_physical_expr;
@@ -73,7 +74,7 @@ fn strs(values: &[&str]) -> ScalarValue {
 }
 
 /// What an expression over columns `c0`, `c1` … gives, each column holding a value in two rows.
-fn evaluate(expr: &Expr, values: &[ScalarValue]) -> Result<ArrayRef, String> {
+fn evaluate(expr: &Expr, values: &[ScalarValue]) -> Result<ArrayRef, DataFusionError> {
     let fields: Vec<_> = values
         .iter()
         .enumerate()
@@ -85,16 +86,14 @@ fn evaluate(expr: &Expr, values: &[ScalarValue]) -> Result<ArrayRef, String> {
     let batch =
         RecordBatch::try_new_with_options(Arc::new(schema.clone()), columns, &options).unwrap();
     let df_schema = DFSchema::try_from(schema).unwrap();
-    let expected = datafusion::logical_expr::ExprSchemable::get_type(expr, &df_schema)
-        .map_err(|e| e.to_string())?;
+    let expected = datafusion::logical_expr::ExprSchemable::get_type(expr, &df_schema)?;
     let physical = create_physical_expr(
         expr,
         &df_schema,
         &ExecutionProps::new(),
         &PhysicalPlanningContext::default(),
-    )
-    .map_err(|e| e.to_string())?;
-    let result = match physical.evaluate(&batch).map_err(|e| e.to_string())? {
+    )?;
+    let result = match physical.evaluate(&batch)? {
         ColumnarValue::Array(array) => array,
         ColumnarValue::Scalar(value) => value.to_array_of_size(2).unwrap(),
     };
@@ -109,8 +108,8 @@ fn shown(expr: &Expr, values: &[ScalarValue], ctx: &Context) -> String {
             let texts = show(&array, &ctx.time_zone).unwrap();
             format!("{} {}", simple_type(array.data_type()), texts.value(1))
         }
-        Err(error) => match crate::parse_error(&error) {
-            Some((class, _)) => format!("! {class}"),
+        Err(error) => match crate::raised(&error) {
+            Some(raised) => format!("! {}", raised.class()),
             None => format!("!! {error}"),
         },
     }
@@ -127,7 +126,7 @@ fn call(name: &str, values: &[ScalarValue], as_columns: bool, ctx: &Context) -> 
         .collect();
     match Registry::new().scalar(name, args, &types, ctx) {
         Ok(expr) => shown(&expr, values, ctx),
-        Err(error) => format!("! {}", error.describe(name, &[]).class),
+        Err(error) => format!("! {}", error.describe(name, &[]).condition.class),
     }
 }
 
@@ -161,7 +160,7 @@ fn check_cast(value: ScalarValue, to: &DataType, mode: CastMode, expected: &str)
     for arg in [Expr::Literal(values[0].clone(), None), col("c0")] {
         let found = match cast(arg, &values[0].data_type(), to, mode, &ctx) {
             Ok(expr) => shown(&expr, &values, &ctx),
-            Err(error) => format!("! {}", error.describe("", &[]).class),
+            Err(error) => format!("! {}", error.describe("", &[]).condition.class),
         };
         assert_eq!(found, expected, "{:?} to {to}", values[0]);
     }

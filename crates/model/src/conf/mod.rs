@@ -2,11 +2,16 @@
 //!
 //! A process reads its settings once at the start into its own struct. An unknown key is a warning, a bad value an error.
 
+mod choice;
 mod keys;
 mod value;
 
+pub use choice::{
+    AlwaysOn, BlockCompression, MapKeyDedupPolicy, PartitionOverwriteMode, SchedulerMode,
+    TimestampType, VolumeLayout,
+};
 pub use keys::*;
-pub use value::{BadSetting, Value};
+pub use value::{BadSetting, Problem, Value};
 
 use std::collections::BTreeMap;
 
@@ -22,8 +27,10 @@ pub enum Scope {
 /// What a key does here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// It is honoured.
+    /// It is honoured: code outside of its declaration reads it.
     Honoured,
+    /// Clients ask for it and act by it; nothing here does.
+    ForClients,
     /// It is accepted and reported as having no effect; results do not depend on it.
     None,
     /// It would change results or safety and is not served: to set it is an error.
@@ -57,17 +64,21 @@ pub struct Declared {
     pub doc: &'static str,
     /// What a value looks like.
     pub form: &'static str,
-    check: fn(&str) -> Result<(), String>,
+    check: fn(&str) -> Result<(), Problem>,
 }
 
 impl Declared {
-    /// Whether `text` is a value of this key.
+    /// Whether `text` is a value of this key, and one that is served: a refused key takes its default only.
     pub fn check(&self, text: &str) -> Result<(), BadSetting> {
-        (self.check)(text).map_err(|problem| BadSetting {
-            key: self.name.to_owned(),
-            value: text.to_owned(),
-            problem,
-        })
+        let bad =
+            |problem| BadSetting { key: self.name.to_owned(), value: text.to_owned(), problem };
+        (self.check)(text).map_err(bad)?;
+        let default = self.default.unwrap_or_default();
+        if self.effect == Effect::Refused && !text.trim().eq_ignore_ascii_case(default) {
+            let words = "It is not served, and ignoring it would change results or safety.";
+            return Err(bad(Problem::Requirement(words.to_owned())));
+        }
+        Ok(())
     }
 }
 
@@ -126,17 +137,6 @@ impl Conf {
         let mut warnings = Vec::new();
         for (key, value) in self.iter() {
             match declared(key) {
-                Some(d)
-                    if d.effect == Effect::Refused && value != d.default.unwrap_or_default() =>
-                {
-                    let problem =
-                        "is not served, and ignoring it would change results or safety".to_owned();
-                    return Err(BadSetting {
-                        key: key.to_owned(),
-                        value: value.to_owned(),
-                        problem,
-                    });
-                }
                 Some(d) => {
                     d.check(value)?;
                     if d.effect == Effect::None {
@@ -194,7 +194,7 @@ mod tests {
         let conf = Conf::from_iter([("spark.sql.shuffle.partitions", "many")]);
         assert_eq!(
             conf.get(&SHUFFLE_PARTITIONS).unwrap_err().to_string(),
-            "setting spark.sql.shuffle.partitions: `many` is not a whole number"
+            "setting spark.sql.shuffle.partitions: `many` is not valid. It should be a/an 'int' value."
         );
     }
 

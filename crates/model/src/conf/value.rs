@@ -1,76 +1,107 @@
 //! How the text of a setting becomes a value.
 
 use crate::ByteSize;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// A setting with a value that its key does not take.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("setting {key}: `{value}` {problem}")]
+#[error("setting {key}: `{value}` is not valid. {problem}")]
 pub struct BadSetting {
     /// The key.
     pub key: String,
     /// What was given.
     pub value: String,
-    /// What is wrong with it, as the rest of a sentence.
-    pub problem: String,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// What is wrong with the value of a setting. `Display` is a sentence, worded as Spark words it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// The text is no value of the key's type, which is named as Spark names it: `int`, `boolean` …
+    #[error("It should be a/an '{0}' value.")]
+    NotA(&'static str),
+    /// The key takes one of these texts only.
+    #[error("It should be one of '{}'.", .0.join(", "))]
+    NotOneOf(&'static [&'static str]),
+    /// Spark takes the text, Firesteel does not serve it, and to ignore it would change results: only these are served.
+    #[error("It is not served; what is served is '{}'.", .0.join(", "))]
+    NotServed(&'static [&'static str]),
+    /// The text names no time zone.
+    #[error("Cannot resolve the given timezone.")]
+    NotAZone,
+    /// The value breaks a rule, told as a sentence.
+    #[error("{0}")]
+    Requirement(String),
 }
 
 /// A type that a setting can have.
 pub trait Value: Sized {
     /// What a value looks like, for documentation.
     const FORM: &'static str;
-    /// Reads a value; the error is the rest of the sentence that begins with the text.
-    fn parse(text: &str) -> Result<Self, String>;
+    /// Reads a value.
+    fn parse(text: &str) -> Result<Self, Problem>;
 }
 
 impl Value for String {
     const FORM: &'static str = "text";
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, Problem> {
         Ok(text.to_owned())
     }
 }
 
 impl Value for bool {
     const FORM: &'static str = "true or false";
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, Problem> {
         match text.trim().to_ascii_lowercase().as_str() {
             "true" => Ok(true),
             "false" => Ok(false),
-            _ => Err("is neither true nor false".into()),
+            _ => Err(Problem::NotA("boolean")),
         }
     }
 }
 
 macro_rules! whole {
-    ($($t:ty),*) => {$(
+    ($($t:ty: $name:literal),*) => {$(
         impl Value for $t {
             const FORM: &'static str = "whole number";
-            fn parse(text: &str) -> Result<Self, String> {
-                text.trim().parse().map_err(|_| "is not a whole number".to_owned())
+            fn parse(text: &str) -> Result<Self, Problem> {
+                text.trim().parse().map_err(|_| Problem::NotA($name))
             }
         }
     )*};
 }
-whole!(i32, i64, u32, u64);
+whole!(i32: "int", i64: "long", u32: "int", u64: "long");
+
+impl Value for NonZeroU32 {
+    const FORM: &'static str = "whole number from 1";
+    fn parse(text: &str) -> Result<Self, Problem> {
+        let number: i64 = text.trim().parse().map_err(|_| Problem::NotA("int"))?;
+        let positive = u32::try_from(number).ok().and_then(Self::new);
+        positive.ok_or_else(|| Problem::Requirement("It must be positive.".to_owned()))
+    }
+}
 
 impl Value for f64 {
     const FORM: &'static str = "number";
-    fn parse(text: &str) -> Result<Self, String> {
-        text.trim().parse().map_err(|_| "is not a number".to_owned())
+    fn parse(text: &str) -> Result<Self, Problem> {
+        text.trim().parse().map_err(|_| Problem::NotA("double"))
     }
 }
 
 impl Value for ByteSize {
     const FORM: &'static str = "size, such as 64m";
-    fn parse(text: &str) -> Result<Self, String> {
-        text.parse()
-            .map_err(|_| "is not a size; write a number with a unit, such as 64m".to_owned())
+    fn parse(text: &str) -> Result<Self, Problem> {
+        text.parse().map_err(|_| {
+            Problem::Requirement("Write a number with a unit of bytes, such as 64m.".to_owned())
+        })
     }
 }
 
 impl Value for Duration {
     const FORM: &'static str = "duration, such as 3s";
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, Problem> {
         let lower = text.trim().to_ascii_lowercase();
         let digits = lower.find(|c: char| !c.is_ascii_digit()).unwrap_or(lower.len());
         let number: Option<u64> = lower[..digits].parse().ok();
@@ -88,7 +119,8 @@ impl Value for Duration {
             .and_then(|(n, unit)| n.checked_mul(unit))
             .map(Self::from_nanos)
             .ok_or_else(|| {
-                "is not a duration; write a number with a unit, such as 3s or 100ms".to_owned()
+                let words = "Write a number with a unit of time, such as 3s or 100ms.";
+                Problem::Requirement(words.to_owned())
             })
     }
 }

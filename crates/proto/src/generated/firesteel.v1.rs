@@ -269,12 +269,28 @@ pub mod unreadable {
         }
     }
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Raised {
+    /// Spark's error class, and the exception that it becomes; an error without a class has neither.
     #[prost(string, optional, tag = "1")]
     pub class: ::core::option::Option<::prost::alloc::string::String>,
+    /// Without class and state.
     #[prost(string, tag = "2")]
     pub message: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "3")]
+    pub exception: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "4")]
+    pub parameters: ::prost::alloc::vec::Vec<raised::Parameter>,
+}
+/// Nested message and enum types in `Raised`.
+pub mod raised {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Parameter {
+        #[prost(string, tag = "1")]
+        pub name: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub value: ::prost::alloc::string::String,
+    }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ToExecutor {

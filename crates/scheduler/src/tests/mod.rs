@@ -125,7 +125,7 @@ fn fails(attempt: Attempt, failure: TaskFailure) -> Event {
 }
 
 fn raised() -> TaskFailure {
-    TaskFailure::Raised { class: None, message: "boom".to_owned() }
+    TaskFailure::raised("boom".to_owned())
 }
 
 fn killed() -> TaskFailure {

@@ -11,7 +11,7 @@ impl World {
     /// Runs an attempt to its end: what it reports.
     pub(crate) fn run(&mut self, work: &Work) -> Result<Event, TaskFailure> {
         if !self.calm && self.chance(0.05) {
-            return Err(TaskFailure::Raised { class: None, message: "boom".to_owned() });
+            return Err(TaskFailure::raised("boom".to_owned()));
         }
         let inputs = self.read_all(&work.inputs)?;
         let nature = work.map_stage.map_or(Nature::Sure, |index| self.stages[index].nature);

@@ -42,7 +42,7 @@ fn a_syntax_error_names_the_token_and_its_place() {
 #[test]
 fn other_errors_have_spark_s_classes() {
     let class = |text: &str| {
-        Ok(SparkParser.statement(text).map_or_else(|e| e.class, |_| "parsed").to_owned())
+        Ok(SparkParser.statement(text).map_or_else(|e| e.condition.class, |_| "parsed").to_owned())
     };
     let cases = [
         ("", "PARSE_EMPTY_STATEMENT"),

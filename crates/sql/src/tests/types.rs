@@ -77,5 +77,8 @@ fn what_is_no_type_is_refused() {
         assert!(SparkParser.data_type(text).is_err(), "{text}");
     }
     let nested = "array<".repeat(1_000) + "int" + &">".repeat(1_000);
-    assert_eq!(SparkParser.data_type(&nested).unwrap_err().class, "FAILED_TO_PARSE_TOO_COMPLEX");
+    assert_eq!(
+        SparkParser.data_type(&nested).unwrap_err().condition.class,
+        "FAILED_TO_PARSE_TOO_COMPLEX"
+    );
 }

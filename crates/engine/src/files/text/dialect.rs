@@ -2,6 +2,7 @@
 
 use super::super::options::{Options, bad};
 use super::Mode;
+use errors::Exception;
 use functions::{TimePatterns, TimeText};
 use model::conf::{CORRUPT_COLUMN, Conf, TIME_ZONE};
 use plan::SparkError;
@@ -55,15 +56,14 @@ impl Records {
     fn new(options: &Options<'_>, conf: &Conf) -> Result<Self, SparkError> {
         options.refuse(UTF_8)?;
         options.refuse(&[("locale", &["en-US", "en_US", "en"])])?;
-        let setting = crate::physical::bad_setting;
         let mode = match options.get(&["mode"]).map(str::to_ascii_uppercase).as_deref() {
             Some("DROPMALFORMED") => Mode::DropMalformed,
             Some("FAILFAST") => Mode::FailFast,
             // As in Spark, another word means this one.
             _ => Mode::Permissive,
         };
-        let corrupt = conf.get(&CORRUPT_COLUMN).map_err(setting)?;
-        let zone = conf.find(&TIME_ZONE).map_err(setting)?;
+        let corrupt = conf.get(&CORRUPT_COLUMN)?;
+        let zone = conf.find(&TIME_ZONE)?;
         let owned = |key: &str| options.get(&[key]).map(str::to_owned);
         let ratio = options.get(&["samplingRatio"]).unwrap_or("1.0");
         if !ratio.parse::<f64>().is_ok_and(|ratio| ratio > 0.0) {
@@ -122,11 +122,9 @@ impl Records {
 }
 
 fn bad_time(what: &str) -> SparkError {
-    SparkError::new(
-        plan::ErrorKind::IllegalArgument,
-        "",
+    SparkError::plain(
+        Exception::IllegalArgument,
         format!("`{what}` is neither a time zone nor a pattern of dates and times"),
-        &[],
     )
 }
 

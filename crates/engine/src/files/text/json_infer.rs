@@ -4,8 +4,9 @@ use super::Mode;
 use super::dialect::Json;
 use super::lines::Lines;
 use super::tape::{Kind, Tape, Value};
+use errors::condition;
 use functions::TimeText;
-use plan::{DataType, ErrorKind, Field, SparkError};
+use plan::{DataType, Field, SparkError};
 use std::io;
 use std::path::Path;
 
@@ -98,8 +99,7 @@ impl Types<'_> {
                 let message =
                     "Malformed records are detected in schema inference. Parse Mode: FAILFAST.";
                 Err(SparkError::new(
-                    ErrorKind::Spark,
-                    "_LEGACY_ERROR_TEMP_2167",
+                    condition::MALFORMED_RECORD_IN_PARSING_WITHOUT_SUGGESTION,
                     message,
                     &[("failFastMode", "FAILFAST")],
                 ))

@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::{Result, ScalarValue, exec_err, internal_datafusion_err};
+use errors::condition;
 use std::sync::Arc;
 
 /// Bytes of records after which a batch ends, however few its rows.
@@ -142,7 +143,7 @@ fn malformed(record: &[u8]) -> datafusion::error::DataFusionError {
     let text = String::from_utf8_lossy(record);
     let shown: String = text.chars().take(1000).collect();
     functions::run_time_error(
-        "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION",
+        condition::MALFORMED_RECORD_IN_PARSING_WITHOUT_SUGGESTION,
         format!(
             "Malformed records are detected in record parsing: {shown}.\nParse Mode: FAILFAST. To process malformed records as null result, try setting the option 'mode' as 'PERMISSIVE'."
         ),

@@ -24,6 +24,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, SendableRecordBatchStream,
 };
+use errors::condition;
 use futures::stream;
 use plan::SparkError;
 use std::fmt;
@@ -225,15 +226,15 @@ fn path_of(file: &PartitionedFile) -> PathBuf {
 
 /// An error that says where it happened, unless it says more.
 fn in_file(path: &Path, error: DataFusionError) -> DataFusionError {
-    if functions::parse_error(&error.to_string()).is_some() {
+    if functions::raised(&error).is_some() {
         return error;
     }
     let path = path.display();
     let class = match error.find_root() {
         DataFusionError::IoError(io) if io.kind() == std::io::ErrorKind::NotFound => {
-            "FAILED_READ_FILE.FILE_NOT_EXIST"
+            condition::FAILED_READ_FILE_FILE_NOT_EXIST
         }
-        _ => "FAILED_READ_FILE.NO_HINT",
+        _ => condition::FAILED_READ_FILE_NO_HINT,
     };
     let message = format!("Encountered error while reading file file:{path}. {error}");
     functions::run_time_error(class, message)

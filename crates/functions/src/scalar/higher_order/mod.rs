@@ -7,6 +7,7 @@ mod function;
 mod map;
 mod sort;
 
+use errors::condition;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
@@ -73,7 +74,7 @@ pub(crate) fn lambda_parameters(
     if !(least..=most).contains(&arity) {
         let (expected, actual) = (most.to_string(), arity.to_string());
         return Err(FunctionError::Invalid {
-            class: "INVALID_LAMBDA_FUNCTION_CALL.NUM_ARGS_MISMATCH",
+            condition: condition::INVALID_LAMBDA_FUNCTION_CALL_NUM_ARGS_MISMATCH,
             message: format!(
                 "Invalid lambda function call. A higher order function expects {expected} arguments, but got {actual}."
             ),

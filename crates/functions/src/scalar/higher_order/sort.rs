@@ -4,6 +4,7 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, UInt64Array};
 use datafusion::arrow::compute;
 use datafusion::arrow::datatypes::{DataType, Int32Type};
 use datafusion::common::Result;
+use errors::condition;
 
 use super::array::element;
 use super::elements::Elements;
@@ -107,7 +108,7 @@ fn step(
 fn no_answer(pair: &[ArrayRef; 2], at: usize) -> Result<datafusion::error::DataFusionError> {
     let text = |side: usize| crate::show(&pair[side].slice(at, 1), "UTC");
     Ok(run_time_error(
-        "COMPARATOR_RETURNS_NULL",
+        condition::COMPARATOR_RETURNS_NULL,
         format!(
             "The comparator has returned a NULL for a comparison between {} and {}. It should return a positive integer for \"greater than\", 0 for \"equal\" and a negative integer for \"less than\". To revert to deprecated behavior where NULL is treated as 0 (equal), you must set \"spark.sql.legacy.allowNullComparisonResultInArraySort\" to \"true\".",
             text(0)?.value(0),

@@ -1,0 +1,52 @@
+//! The description of DataFusion's plan messages, from the `.proto` files that the built-in version ships: the engine walks plans by it.
+
+use anyhow::{Context, Result};
+use prost::Message;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where the files lie in their crates, and by which name others import them.
+const FILES: [(&str, &str, &str); 2] = [
+    ("datafusion-proto-models", "datafusion.proto", "datafusion.proto"),
+    (
+        "datafusion-proto-common",
+        "datafusion_common.proto",
+        "datafusion/proto-common/proto/datafusion_common.proto",
+    ),
+];
+
+/// A `FileDescriptorSet` of the messages of physical plans.
+pub(crate) fn of_plans(root: &Path) -> Result<Vec<u8>> {
+    let metadata = metadata(root)?;
+    let scratch = std::env::temp_dir().join(format!("firesteel-plans-{}", std::process::id()));
+    for (package, file, imported) in FILES {
+        let from = directory(&metadata, package)?.join("proto").join(file);
+        let to = scratch.join(imported);
+        std::fs::create_dir_all(to.parent().context("a file has a directory")?)?;
+        std::fs::copy(&from, &to).with_context(|| format!("copying {}", from.display()))?;
+    }
+    let described = protox::compile(["datafusion.proto"], [&scratch]);
+    std::fs::remove_dir_all(&scratch)?;
+    let mut described = described.context("compiling DataFusion's .proto files")?;
+    described.file.iter_mut().for_each(|file| file.source_code_info = None);
+    Ok(described.encode_to_vec())
+}
+
+fn metadata(root: &Path) -> Result<serde_json::Value> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked"])
+        .current_dir(root)
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .context("running cargo metadata")?;
+    serde_json::from_slice(&output.stdout).context("reading what cargo metadata wrote")
+}
+
+/// Where a package's sources are.
+fn directory(metadata: &serde_json::Value, package: &str) -> Result<PathBuf> {
+    let mut packages = metadata["packages"].as_array().into_iter().flatten();
+    let found = packages.find(|known| known["name"] == package);
+    let manifest = found.and_then(|known| known["manifest_path"].as_str());
+    let manifest = manifest.with_context(|| format!("{package} is not among the dependencies"))?;
+    Ok(Path::new(manifest).parent().context("a manifest has a directory")?.to_owned())
+}
