@@ -4,7 +4,7 @@ use crate::application::{Application, Program};
 use crate::cluster::{
     ClusterArguments, KillArguments, ListArguments, LogsArguments, SubmitArguments, Unserved,
 };
-use crate::manifest;
+use crate::one_machine;
 use anyhow::{Context, Result, bail};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -141,7 +141,7 @@ impl RunArguments {
         }
         match extension(&self.file).as_str() {
             "yaml" | "yml" => {
-                let mut application = manifest::read(&self.file)?;
+                let mut application = one_machine::read(&self.file)?;
                 if !self.arguments.is_empty() {
                     bail!("arguments of a manifest's program belong in its field spec.arguments");
                 }

@@ -7,7 +7,7 @@ mod cluster;
 mod executors;
 mod home;
 mod manager;
-mod manifest;
+mod one_machine;
 mod processes;
 mod progress;
 mod python;
@@ -181,8 +181,8 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 /// The settings of a process come through a pipe, so that no token stands in a list of processes; or, in a pod, through its environment.
 fn read_settings<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     let text = if path == Path::new(launch::FROM_ENVIRONMENT) {
-        std::env::var(launch::SETTINGS_VARIABLE)
-            .with_context(|| format!("reading settings from {}", launch::SETTINGS_VARIABLE))?
+        launch::settings_of(|variable| std::env::var(variable).ok())
+            .with_context(|| format!("there are no settings in {}", launch::SETTINGS_VARIABLE))?
     } else {
         std::fs::read_to_string(path)
             .with_context(|| format!("reading settings from {}", path.display()))?

@@ -82,6 +82,17 @@ def test_a_failing_program_runs_again_as_often_as_it_may(kubectl):
     assert [(each["attempt"], each["exitCode"]) for each in found["status"]["failures"]] == [(1, 7), (2, 7), (3, 7)]
 
 
+def test_arguments_of_any_length_reach_the_program_and_no_secret_does(kubectl):
+    text = """
+        import os, sys
+        print(len(sys.argv) - 1, sum(map(len, sys.argv[1:])), sys.argv[8][:4])
+        print([name for name in os.environ if name.startswith(("FIRESTEEL_SETTINGS", "FIRESTEEL_TOKEN", "FIRESTEEL_IDENTITY"))])
+    """
+    kubectl.create(programs(args_py=text), application("long", "args.py", *["$(x)" * 5_000] * 8))
+    _, printed = completed(kubectl, "long")
+    assert printed.strip().splitlines()[-2:] == ["8 160000 $(x)", "[]"]
+
+
 TYPOS = [
     ({"executor": {"instnaces": 2}}, "instnaces"),
     ({"executor": {"instances": "two"}}, "spec.executor.instances"),
@@ -90,6 +101,9 @@ TYPOS = [
     ({"type": "Scala", "mainClass": "com.example.Main"}, "spec.type.*there is no JVM"),
     ({"restartPolicy": {"type": "Sometimes"}}, "spec.restartPolicy.type"),
     ({"timeToLiveSeconds": -1}, "spec.timeToLiveSeconds"),
+    ({"sparkConf": {"spark.sql.extensions": "a.B"}}, "spark.sql.extensions: is not served"),
+    ({"sparkConf": {"spark.sql.shuffle.partitions": "many"}}, "spark.sql.shuffle.partitions: must be a whole number"),
+    ({"driver": {"labels": {"team": "data team"}}}, "spec.driver.labels"),
 ]
 
 

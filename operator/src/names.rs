@@ -45,9 +45,9 @@ pub fn driver_pod(app: &str) -> String {
     format!("{app}-driver")
 }
 
-/// Name of an executor's pod.
-pub fn executor_pod(app: &str, id: u64) -> String {
-    format!("{app}-exec-{id}")
+/// Name of an executor's pod. It begins with the application's name, unless the specification says with what.
+pub fn executor_pod(prefix: &str, id: u64) -> String {
+    format!("{prefix}-exec-{id}")
 }
 
 /// Name of the driver's own claim for a volume.

@@ -13,6 +13,10 @@ pub struct Observed {
     pub drivers: Vec<PodFacts>,
     /// Whether a pod that is not this application's has the name of its driver.
     pub name_taken: bool,
+    /// When the API server last said that a secret which is not this application's has the name of its token's.
+    pub secret_taken: Option<Timestamp>,
+    /// Whether the secret with the token of a driver that runs is gone, or is somebody else's now.
+    pub token_lost: bool,
     /// Executor pods that belong to this application, by number.
     pub executors: BTreeMap<u64, ExecutorFacts>,
     /// Names of the claims that are there.
@@ -192,6 +196,8 @@ pub struct Refused {
 /// The API server would not make an executor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedExecutor {
+    /// One word.
+    pub reason: String,
     /// What it said.
     pub message: String,
     /// When.

@@ -2,6 +2,7 @@
 
 use crd::{Language, ScheduledSparkApplication, SparkApplication};
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::jiff::Timestamp;
 use operator::objects::{self, Making, NewExecutor};
 use operator::plan::Application;
 use operator::schedule::ScheduledApplication;
@@ -274,7 +275,7 @@ fn a_run_of_the_scheduled_example_is_the_first_example() {
         serde_json::from_value(manifest("spark-pi-scheduled")).expect("a schedule");
     let schedule = ScheduledApplication::read(&resource, &Settings::default());
     assert!(schedule.valid.is_ok(), "{:?}", schedule.valid);
-    let due = chrono::DateTime::from_timestamp(1_783_555_200, 0).expect("a time");
+    let due = Timestamp::from_second(1_783_555_200).expect("a time");
     let mut run = objects::run(&schedule, due);
     let value = serde_json::to_value(&run).expect("a value");
     check(

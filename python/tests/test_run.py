@@ -151,7 +151,7 @@ def test_a_wrong_manifest_is_one_line_that_names_the_field(tmp_path):
     file.write_text((ROOT / "examples" / "chapter15.yaml").read_text().replace("instances", "instnaces"))
     done = run("run", file)
     assert done.returncode == 1
-    assert "spec.executor.instnaces: there is no such field; did you mean spec.executor.instances?" in done.stderr
+    assert "spec.executor.instnaces: there is no such field; did you mean `instances`?" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
 
 

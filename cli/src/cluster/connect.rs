@@ -2,15 +2,17 @@
 
 use super::arguments::Place;
 use super::failure;
-use super::proxy;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
+use hyper_util::client::proxy::matcher::Matcher;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Api, Client, Config, Error, Resource};
 use serde::de::DeserializeOwned;
 use std::future::Future;
 use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
+use tonic::transport::Uri;
 
 /// How long an API server may take to be reached. A cluster that is not there should not be waited for half a minute.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,7 +33,6 @@ impl Cluster {
     /// Looks up how to reach it. Nothing is sent yet.
     pub(crate) async fn find(place: &Place) -> Result<Self> {
         let mut config = config(place).await?;
-        proxy::settle(&mut config)?;
         config.connect_timeout = Some(PATIENCE);
         // It would repeat a creation, too, that came through although its answer did not.
         config.default_retry = false;
@@ -81,18 +82,24 @@ pub(super) async fn bounded<T>(
 
 async fn config(place: &Place) -> Result<Config> {
     let options = KubeConfigOptions { context: place.context.clone(), ..Default::default() };
-    let found = match &place.kubeconfig {
-        Some(path) => {
-            let read = Kubeconfig::read_from(path)
-                .map_err(|error| wrong(&error))
-                .with_context(|| format!("reading the kubeconfig {}", path.display()))?;
+    let read = match &place.kubeconfig {
+        Some(path) => Kubeconfig::read_from(path)
+            .map_err(|error| wrong(&error))
+            .with_context(|| format!("reading the kubeconfig {}", path.display()))
+            .map(Ok)?,
+        None => Kubeconfig::read(),
+    };
+    let mut proxy = None;
+    let found = match read {
+        Ok(read) => {
+            proxy = proxy_of(&read, place.context.as_deref());
             Config::from_custom_kubeconfig(read, &options).await
         }
-        None => Config::from_kubeconfig(&options).await,
+        Err(error) => Err(error),
     };
     let mut config = match found {
         Ok(config) => config,
-        Err(error) if place.context.is_some() || !is_absent(&error) => {
+        Err(error) if place.kubeconfig.is_some() || place.context.is_some() || !is_absent(&error) => {
             return Err(wrong(&error)).context("reading the kubeconfig");
         }
         // In a pod there is no kubeconfig, and none is needed.
@@ -107,7 +114,48 @@ async fn config(place: &Place) -> Result<Config> {
     if let Some(url) = &place.url {
         config.cluster_url = address(url)?;
     }
+    let proxy = proxy.or_else(|| proxy_for(&config.cluster_url, |name| std::env::var(name).ok()));
+    config.proxy_url = proxy.as_deref().map(served_proxy).transpose()?;
     Ok(config)
+}
+
+/// The proxy that a kubeconfig names for the cluster of a context. It holds whatever the environment says.
+fn proxy_of(kubeconfig: &Kubeconfig, context: Option<&str>) -> Option<String> {
+    let context = context.or(kubeconfig.current_context.as_deref())?;
+    let context = kubeconfig.contexts.iter().find(|known| known.name == context)?;
+    let cluster = &context.context.as_ref()?.cluster;
+    let cluster = kubeconfig.clusters.iter().find(|known| known.name == *cluster)?;
+    cluster.cluster.as_ref()?.proxy_url.clone().filter(|proxy| !proxy.is_empty())
+}
+
+/// The proxy that the environment names for an address, as `kubectl` reads it: for `https` alone, and nobody's own machine is behind one.
+fn proxy_for(address: &Uri, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let either = |names: [&str; 2]| {
+        names.into_iter().filter_map(&variable).find(|value| !value.is_empty()).unwrap_or_default()
+    };
+    let host = address.host()?.trim_matches(['[', ']']);
+    let is_own = host == "localhost" || host.parse().is_ok_and(|host: IpAddr| host.is_loopback());
+    let proxy = either(["HTTPS_PROXY", "https_proxy"]);
+    let proxies =
+        Matcher::builder().https(proxy.as_str()).no(either(["NO_PROXY", "no_proxy"])).build();
+    let is_behind = !is_own && proxies.intercept(address).is_some();
+    // What the matcher would give has neither the name nor the password that the proxy wants.
+    is_behind.then_some(proxy)
+}
+
+/// The address of a proxy, if it is of a kind that is served. What is wrong with it is said without its password.
+fn served_proxy(text: &str) -> Result<Uri> {
+    let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let Ok(proxy) = with_scheme.parse::<Uri>() else {
+        bail!("the address of the proxy cannot be read; write it as http://host:port");
+    };
+    match proxy.scheme_str() {
+        Some("http" | "https" | "socks5") => Ok(proxy),
+        other => bail!(
+            "a proxy of the kind `{}` is not served; http, https and socks5 are",
+            other.unwrap_or_default()
+        ),
+    }
 }
 
 /// The address of an API server, as the type that is wanted.
@@ -130,4 +178,86 @@ fn is_absent(error: &KubeconfigError) -> bool {
 /// What is wrong with a kubeconfig, in one line.
 fn wrong(error: &KubeconfigError) -> anyhow::Error {
     anyhow!("{}", error.to_string().lines().next().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_s_proxy_is_for_clusters_elsewhere_that_it_does_not_leave_out() {
+        let proxy = "http://me:secret@proxy:3128";
+        let cases = [
+            // cluster, HTTPS_PROXY, NO_PROXY, behind the proxy
+            ("https://c.example.org:6443", proxy, "", true),
+            ("https://c.example.org:6443", "proxy:3128", "", true),
+            ("https://c.example.org:6443", "", "", false),
+            ("https://c.example.org:6443", proxy, "*", false),
+            ("https://c.example.org:6443", proxy, "a, c.example.org", false),
+            ("https://c.example.org:6443", proxy, "example.org,", false),
+            ("https://c.example.org:6443", proxy, ".example.org", false),
+            ("https://badexample.org:6443", proxy, "example.org", true),
+            // What leaves out the proxy itself says nothing of the cluster.
+            ("https://c.example.org:6443", proxy, "proxy", true),
+            ("https://10.9.8.7:6443", proxy, "10.0.0.0/8", false),
+            ("https://11.0.0.1:6443", proxy, "10.0.0.0/8", true),
+            ("https://[fd00::1]:6443", proxy, "fd00::/8", false),
+            ("https://127.0.0.1:6443", proxy, "", false),
+            ("https://[::1]:6443", proxy, "", false),
+            ("https://localhost:6443", proxy, "", false),
+            ("http://c.example.org:8001", proxy, "", false),
+        ];
+        for (cluster, https, no, expected) in cases {
+            let variable = |name: &str| match name {
+                "https_proxy" => Some(https.to_owned()),
+                "NO_PROXY" => Some(no.to_owned()),
+                _ => None,
+            };
+            let found = proxy_for(&cluster.parse().unwrap(), variable);
+            assert_eq!(found.as_deref(), expected.then_some(https), "{cluster} {no}");
+        }
+    }
+
+    #[test]
+    fn a_kubeconfig_s_proxy_is_that_of_the_context_s_cluster() {
+        let text = "
+clusters:
+  - { name: far, cluster: { server: 'https://far', proxy-url: 'socks5://proxy:1080' } }
+  - { name: near, cluster: { server: 'https://near', proxy-url: '' } }
+contexts:
+  - { name: one, context: { cluster: far, user: me } }
+  - { name: two, context: { cluster: near, user: me } }
+users: [{ name: me, user: {} }]
+current-context: one
+";
+        let kubeconfig = Kubeconfig::from_yaml(text).unwrap();
+        for (context, expected) in [
+            (None, Some("socks5://proxy:1080")),
+            (Some("one"), Some("socks5://proxy:1080")),
+            (Some("two"), None),
+            (Some("three"), None),
+        ] {
+            assert_eq!(proxy_of(&kubeconfig, context).as_deref(), expected, "{context:?}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_is_not_served_is_said_without_its_password() {
+        for (text, expected) in [
+            ("http://me:secret@proxy:3128", Ok("http://me:secret@proxy:3128/")),
+            ("proxy:3128", Ok("http://proxy:3128/")),
+            ("socks5://proxy:1080", Ok("socks5://proxy:1080/")),
+            ("ftp://me:secret@proxy", Err("`ftp` is not served")),
+            ("http://me:secret@pro xy", Err("cannot be read")),
+        ] {
+            match (served_proxy(text), expected) {
+                (Ok(proxy), Ok(expected)) => assert_eq!(proxy.to_string(), expected),
+                (Err(error), Err(expected)) => {
+                    let error = error.to_string();
+                    assert!(error.contains(expected) && !error.contains("secret"), "{error}");
+                }
+                (found, _) => panic!("{text}: {found:?}"),
+            }
+        }
+    }
 }

@@ -3,7 +3,7 @@
 
 use super::arguments::{self, Place, PlaceArguments};
 use super::files::{Files, here};
-use super::manifest;
+use crate::one_machine::read_manifest;
 use anyhow::{Context, Result, bail};
 use crd::{ProgramType, SparkApplication, SparkApplicationSpec};
 use model::conf::{self, Conf};
@@ -139,7 +139,7 @@ fn from_manifest(
     if class.is_some() {
         bail!("the class of a manifest's program belongs in its field spec.mainClass");
     }
-    let mut application = manifest::read(Path::new(here(file)))?;
+    let mut application = read_manifest(Path::new(here(file)))?;
     if let Some(name) = conf.given(conf::APP_NAME.name) {
         application.metadata.name = Some(resource_name(name, LONGEST_NAME));
         application.metadata.generate_name = None;

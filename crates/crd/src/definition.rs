@@ -63,6 +63,7 @@ fn add_specification(spec: &mut Value) {
     }
     add_bounds(spec, rules::SPEC_BOUNDS);
     add_rules(spec, rules::SPEC_RULES);
+    add_rules(spec, &rules::settings::rules());
 }
 
 /// The schema of the only version, without what the derive adds and we do not want: a field that is `null` is as one that is not
@@ -99,13 +100,17 @@ fn tidy(schema: &mut Value) {
 fn place<'a>(schema: &'a mut Value, path: &str) -> &'a mut Value {
     let mut found = schema;
     for step in path.split('.').filter(|step| !step.is_empty()) {
-        let (name, in_list) = step.strip_suffix("[]").map_or((step, false), |name| (name, true));
+        let (name, inside) = match (step.strip_suffix("[]"), step.strip_suffix("{}")) {
+            (Some(name), _) => (name, Some("items")),
+            (None, Some(name)) => (name, Some("additionalProperties")),
+            (None, None) => (step, None),
+        };
         found = found
             .get_mut("properties")
             .and_then(|properties| properties.get_mut(name))
             .unwrap_or_else(|| panic!("the rules speak of `{path}`, and there is no `{name}`"));
-        if in_list {
-            found = &mut found["items"];
+        if let Some(inside) = inside {
+            found = &mut found[inside];
         }
     }
     found

@@ -7,6 +7,7 @@
 mod application;
 mod definition;
 mod embedded;
+mod manifest;
 pub mod names;
 mod options;
 mod pod;
@@ -22,6 +23,7 @@ mod validate;
 pub use application::*;
 pub use definition::{Definition, definitions};
 pub use embedded::Embedded;
+pub use manifest::{BadManifest, read_manifest};
 pub use options::*;
 pub use pod::*;
 pub use problem::{FieldPath, Problem};

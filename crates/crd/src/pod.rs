@@ -204,19 +204,43 @@ pub struct SecretMount {
     /// Where it is mounted.
     pub path: String,
     /// What it holds.
+    #[schemars(with = "String")]
     pub secret_type: SecretType,
 }
 
-/// What a secret holds.
-#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
+/// Kind of a secret. Any text names one; two of them do more than to mount it.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(from = "String", into = "String")]
 pub enum SecretType {
     /// A key file, named by `GOOGLE_APPLICATION_CREDENTIALS`.
-    #[serde(rename = "GCPServiceAccount")]
     GcpServiceAccount,
     /// A token file, named by `HADOOP_TOKEN_FILE_LOCATION`.
     HadoopDelegationToken,
-    /// Anything.
-    Generic,
+    /// Anything else: `Generic`, `Opaque` or whatever a manifest says.
+    Other(String),
+}
+
+const GCP_SERVICE_ACCOUNT: &str = "GCPServiceAccount";
+const HADOOP_DELEGATION_TOKEN: &str = "HadoopDelegationToken";
+
+impl From<String> for SecretType {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            GCP_SERVICE_ACCOUNT => Self::GcpServiceAccount,
+            HADOOP_DELEGATION_TOKEN => Self::HadoopDelegationToken,
+            _ => Self::Other(text),
+        }
+    }
+}
+
+impl From<SecretType> for String {
+    fn from(kind: SecretType) -> Self {
+        match kind {
+            SecretType::GcpServiceAccount => GCP_SERVICE_ACCOUNT.to_owned(),
+            SecretType::HadoopDelegationToken => HADOOP_DELEGATION_TOKEN.to_owned(),
+            SecretType::Other(text) => text,
+        }
+    }
 }
 
 /// A key of a secret.

@@ -1,29 +1,38 @@
 //! What an API server refuses at `apply`: bounds of fields, and rules in CEL with a message for people. A rule sees only what is in the
 //! resource; what needs more (a time zone's name, the inside of a template) is for `validate` and `Schedule`.
 //!
-//! An API server refuses a rule whose worst case costs too much, so all that a rule looks at has a bound.
+//! What the definition of `sparkoperator.k8s.io` takes and its operator runs, is taken. Narrower on purpose are what no pod could be made of
+//! (labels, paths, protocols, policies for images), and a `concurrencyPolicy` that does not exist: there it lets runs overlap.
+//!
+//! An API server refuses a rule whose worst case costs too much, so all that a rule looks at has a bound. Rules of settings are in
+//! `settings`.
 
+use crate::validate::LONGEST_ARGUMENT;
 use serde_json::{Value, json};
+use std::borrow::Cow;
+
+pub(crate) mod settings;
 
 /// A rule in CEL.
 #[derive(Debug)]
 pub(crate) struct Rule {
-    /// Where it stands: a path from where the table is applied; `[]` is the elements of a list, nothing the place itself.
+    /// Where it stands: a path from where the table is applied; `[]` is the elements of a list, `{}` the values of a map, nothing the
+    /// place itself.
     pub(crate) at: &'static str,
     /// What must hold there.
-    pub(crate) cel: &'static str,
+    pub(crate) cel: Cow<'static, str>,
     /// What is said if it does not.
-    pub(crate) message: &'static str,
+    pub(crate) message: Cow<'static, str>,
     /// The field that is blamed, from `at`; nothing for the place itself.
     pub(crate) field: &'static str,
 }
 
 const fn rule(at: &'static str, cel: &'static str, message: &'static str) -> Rule {
-    Rule { at, cel, message, field: "" }
+    Rule { at, cel: Cow::Borrowed(cel), message: Cow::Borrowed(message), field: "" }
 }
 
 const fn blaming(field: &'static str, cel: &'static str, message: &'static str) -> Rule {
-    Rule { at: "", cel, message, field }
+    Rule { at: "", cel: Cow::Borrowed(cel), message: Cow::Borrowed(message), field }
 }
 
 /// Keywords of a schema.
@@ -58,7 +67,11 @@ fn some() -> Value {
 }
 
 fn labels() -> Value {
-    json!({ "maxProperties": 64 })
+    json!({ "maxProperties": 64, "additionalProperties": { "maxLength": 63 } })
+}
+
+fn mounted() -> Value {
+    json!({ "minLength": 1, "maxLength": 1024 })
 }
 
 /// Objects that have a name, which rules look at.
@@ -118,6 +131,8 @@ pub(crate) const SCHEDULE_BOUNDS: &[Bounds] = &[
     ("timeZone", short),
     ("successfulRunHistoryLimit", at_least_0),
     ("failedRunHistoryLimit", at_least_0),
+    // Nothing is the default, as manifests made of templates have it.
+    ("concurrencyPolicy", || json!({ "enum": ["", "Allow", "Forbid", "Replace"] })),
 ];
 
 /// Rules of a schedule.
@@ -129,7 +144,7 @@ pub(crate) const SCHEDULE_RULES: &[Rule] = &[
     ),
     blaming(
         ".timeZone",
-        "!has(self.timeZone) || !(self.schedule.startsWith('TZ=') || self.schedule.startsWith('CRON_TZ='))",
+        "!has(self.timeZone) || self.timeZone in ['', 'Local'] || !(self.schedule.startsWith('TZ=') || self.schedule.startsWith('CRON_TZ='))",
         "the schedule names a time zone already; write it at one place",
     ),
 ];
@@ -137,17 +152,16 @@ pub(crate) const SCHEDULE_RULES: &[Rule] = &[
 /// Bounds of a specification.
 pub(crate) const SPEC_BOUNDS: &[Bounds] = &[
     ("sparkVersion", short),
-    ("image", || json!({ "minLength": 1, "maxLength": 1024 })),
-    ("imagePullPolicy", || json!({ "enum": ["Always", "IfNotPresent", "Never"] })),
+    ("image", || json!({ "maxLength": 1024 })),
+    ("imagePullPolicy", || json!({ "enum": ["", "Always", "IfNotPresent", "Never"] })),
     ("mainClass", || json!({ "maxLength": 512 })),
     ("mainApplicationFile", path),
-    ("sparkConf", || json!({ "maxProperties": 1024 })),
+    ("arguments", || json!({ "items": { "maxLength": LONGEST_ARGUMENT } })),
+    ("sparkConf", settings::bounds),
     ("hadoopConf", || json!({ "maxProperties": 1024 })),
     ("volumes", named_once),
     ("nodeSelector", labels),
     ("memoryOverheadFactor", short),
-    ("failureRetries", at_least_0),
-    ("retryInterval", at_least_0),
     ("timeToLiveSeconds", at_least_0),
     ("restartPolicy.onFailureRetries", at_least_0),
     ("restartPolicy.onSubmissionFailureRetries", at_least_0),
@@ -160,7 +174,7 @@ pub(crate) const SPEC_BOUNDS: &[Bounds] = &[
     ("driverIngressOptions[].ingressURLFormat", || json!({ "maxLength": 1024 })),
     ("dynamicAllocation.initialExecutors", at_least_0),
     ("dynamicAllocation.minExecutors", at_least_0),
-    ("dynamicAllocation.maxExecutors", at_least_1),
+    ("dynamicAllocation.maxExecutors", at_least_0),
     ("dynamicAllocation.shuffleTrackingTimeout", at_least_0),
     ("executor.instances", at_least_1),
     ("driver.podName", name),
@@ -192,9 +206,11 @@ pub(crate) const SPEC_RULES: &[Rule] = &[
     rule("pythonVersion", "self == '3'", "Python 2 is not served"),
     rule(
         "memoryOverheadFactor",
-        "self.matches('^([0-9]+([.][0-9]*)?|[.][0-9]+)$')",
+        r"self.matches('^\\s*([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][-+]?[0-9]+)?\\s*$')",
         "must be a number, such as `0.4`",
     ),
+    rule("nodeSelector", LABEL_NAMES, LABEL_NAMES_MESSAGE),
+    rule("nodeSelector{}", LABEL, LABEL_MESSAGE),
     blaming(
         ".nodeSelector",
         "!has(self.nodeSelector) || size(self.nodeSelector) == 0 || !((has(self.driver.nodeSelector) && size(self.driver.nodeSelector) > 0) || (has(self.executor.nodeSelector) && size(self.executor.nodeSelector) > 0))",
@@ -204,21 +220,6 @@ pub(crate) const SPEC_RULES: &[Rule] = &[
         ".sparkVersion",
         "!(has(self.driver.template) || has(self.executor.template)) || !(self.sparkVersion.startsWith('1.') || self.sparkVersion.startsWith('2.'))",
         "a pod template needs Spark 3.0.0 or newer",
-    ),
-    rule(
-        "sparkConf",
-        "!('spark.master' in self || 'spark.kubernetes.driver.master' in self)",
-        "spark.master and spark.kubernetes.driver.master are set by the operator",
-    ),
-    rule(
-        "sparkConf",
-        "!('spark.kubernetes.container.image' in self || 'spark.kubernetes.driver.container.image' in self || 'spark.kubernetes.executor.container.image' in self)",
-        "images are given by spec.image, spec.driver.image and spec.executor.image, not by spark.kubernetes.*container.image",
-    ),
-    rule(
-        "sparkConf",
-        "self.all(key, !key.startsWith('spark.kubernetes.authenticate.'))",
-        "spark.kubernetes.authenticate.* is refused: driver and executors hold no credentials of Kubernetes; a service account is given by spec.driver.serviceAccount",
     ),
     rule(
         "driverIngressOptions",
@@ -232,12 +233,17 @@ pub(crate) const SPEC_RULES: &[Rule] = &[
     ),
     rule(
         "dynamicAllocation",
-        "!has(self.minExecutors) || !has(self.maxExecutors) || self.minExecutors <= self.maxExecutors",
+        "!has(self.enabled) || !self.enabled || !has(self.maxExecutors) || self.maxExecutors >= 1",
+        "maxExecutors must be at least 1",
+    ),
+    rule(
+        "dynamicAllocation",
+        "!has(self.enabled) || !self.enabled || !has(self.minExecutors) || !has(self.maxExecutors) || self.minExecutors <= self.maxExecutors",
         "minExecutors must not be greater than maxExecutors",
     ),
     rule(
         "dynamicAllocation",
-        "!has(self.initialExecutors) || ((!has(self.minExecutors) || self.minExecutors <= self.initialExecutors) && (!has(self.maxExecutors) || self.initialExecutors <= self.maxExecutors))",
+        "!has(self.enabled) || !self.enabled || !has(self.initialExecutors) || ((!has(self.minExecutors) || self.minExecutors <= self.initialExecutors) && (!has(self.maxExecutors) || self.initialExecutors <= self.maxExecutors))",
         "initialExecutors must lie between minExecutors and maxExecutors",
     ),
     blaming(
@@ -266,18 +272,17 @@ pub(crate) const ROLE_BOUNDS: &[Bounds] = &[
     ("memoryLimit", short),
     ("memoryOverhead", short),
     ("gpu.name", name),
-    ("gpu.quantity", at_least_1),
-    ("image", || json!({ "minLength": 1, "maxLength": 1024 })),
+    ("gpu.quantity", at_least_0),
+    ("image", || json!({ "maxLength": 1024 })),
     ("configMaps", some),
+    ("configMaps[].path", mounted),
     ("secrets", some),
+    ("secrets[].path", mounted),
     ("env", || json!({ "maxItems": 512, "items": named()["items"] })),
     ("envVars", || json!({ "maxProperties": 512 })),
     ("envFrom", some),
     ("envSecretKeyRefs", || json!({ "maxProperties": 512 })),
-    (
-        "labels",
-        || json!({ "maxProperties": 64, "additionalProperties": { "type": "string", "maxLength": 63 } }),
-    ),
+    ("labels", labels),
     ("annotations", || json!({ "maxProperties": 256 })),
     ("volumeMounts", mounts),
     ("tolerations", some),
@@ -288,21 +293,42 @@ pub(crate) const ROLE_BOUNDS: &[Bounds] = &[
     ("hostAliases", some),
     ("ports", some),
     ("ports[].containerPort", port),
-    ("ports[].protocol", || json!({ "enum": ["TCP", "UDP", "SCTP"] })),
+    ("ports[].protocol", || json!({ "enum": ["", "TCP", "UDP", "SCTP"] })),
 ];
 
-const MEMORY: &str = "self.matches('^[0-9]+([kKmMgGtTpP][iI]?)?[bB]?$')";
+const MEMORY: &str = r"self.matches('^\\s*[0-9]+\\s*([kKmMgGtTpP][iI]?)?[bB]?\\s*$')";
 const MEMORY_MESSAGE: &str = "must be a whole number with a unit, such as `512m` or `4g`";
-const CPU: &str = "isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))";
+const MEMORY_LIMIT: &str = r"self.matches('^\\s*[0-9]+\\s*([kKmMgGtTpP][iI]?)?[bB]?\\s*$') || (isQuantity(self) && !quantity(self).isLessThan(quantity('1Mi')))";
+const CPU_REQUEST: &str = "isQuantity(self) && !quantity(self).isLessThan(quantity('0'))";
+const CPU_LIMIT: &str = "isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))";
 const CPU_MESSAGE: &str = "must be an amount of CPU, such as `500m` or `2`";
+const LABEL: &str = "self.matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$')";
+const LABEL_MESSAGE: &str =
+    "must be at most 63 letters, digits, `-`, `_` and `.`, with a letter or a digit at both ends";
+const LABEL_NAMES: &str = "self.all(key, key.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))";
+const LABEL_NAMES_MESSAGE: &str = "each name must be at most 63 letters, digits, `-`, `_` and `.`, perhaps with a domain and `/` in front";
+const EACH_PATH_ONCE: &str = "self.all(one, self.exists_one(other, other.path == one.path))";
+const EACH_PATH_ONCE_MESSAGE: &str = "no two may be mounted at the same path";
+const PATH: &str = "self.startsWith('/') && size(self) > 1 && !self.contains(':')";
+const PATH_MESSAGE: &str = "must be a path to mount at, such as `/etc/more`";
 
 /// Rules of both roles.
 pub(crate) const ROLE_RULES: &[Rule] = &[
     rule("memory", MEMORY, MEMORY_MESSAGE),
-    rule("memoryLimit", MEMORY, MEMORY_MESSAGE),
+    rule("memoryLimit", MEMORY_LIMIT, MEMORY_MESSAGE),
     rule("memoryOverhead", MEMORY, MEMORY_MESSAGE),
-    rule("coreLimit", CPU, CPU_MESSAGE),
-    rule("coreRequest", CPU, CPU_MESSAGE),
+    rule("coreLimit", CPU_LIMIT, CPU_MESSAGE),
+    rule("coreRequest", CPU_REQUEST, CPU_MESSAGE),
+    rule("labels", LABEL_NAMES, LABEL_NAMES_MESSAGE),
+    rule("labels{}", LABEL, LABEL_MESSAGE),
+    rule("annotations", LABEL_NAMES, LABEL_NAMES_MESSAGE),
+    rule("nodeSelector", LABEL_NAMES, LABEL_NAMES_MESSAGE),
+    rule("nodeSelector{}", LABEL, LABEL_MESSAGE),
+    rule("configMaps", EACH_PATH_ONCE, EACH_PATH_ONCE_MESSAGE),
+    rule("configMaps[].path", PATH, PATH_MESSAGE),
+    rule("secrets", EACH_PATH_ONCE, EACH_PATH_ONCE_MESSAGE),
+    rule("secrets[].path", PATH, PATH_MESSAGE),
+    rule("volumeMounts[].mountPath", PATH, PATH_MESSAGE),
     blaming(
         ".coreLimit",
         "!has(self.coreLimit) || !has(self.coreRequest) || !isQuantity(self.coreLimit) || !isQuantity(self.coreRequest) || !quantity(self.coreLimit).isLessThan(quantity(self.coreRequest))",

@@ -6,12 +6,10 @@
 
 mod fields;
 
-use chrono::{
-    DateTime, Days, Duration, FixedOffset, NaiveDate, NaiveTime, Offset as _, TimeZone as _,
-    Timelike as _, Utc,
-};
-use chrono_tz::Tz;
 use fields::Fields;
+use jiff::civil::Date;
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone, TimeZoneDatabase};
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 /// Text that is not a schedule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,12 +38,12 @@ pub enum BadSchedule {
     )]
     Every(String),
     /// There is no such time zone.
-    #[error("there is no time zone `{name}`{}", meant(*nearest))]
+    #[error("there is no time zone `{name}`{}", meant(nearest.as_deref()))]
     Zone {
         /// What was written.
         name: String,
         /// What was probably meant.
-        nearest: Option<&'static str>,
+        nearest: Option<String>,
     },
     /// There are two time zones.
     #[error("the schedule names the time zone {0}, and the field timeZone another one")]
@@ -55,64 +53,65 @@ pub enum BadSchedule {
     Never(String),
 }
 
-fn meant(nearest: Option<&'static str>) -> String {
+fn meant(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
+/// The zone of the machine, as other operators name it; that of a pod is UTC.
+const LOCAL: &str = "Local";
+
 /// Days that are looked at for the next run: a 29th of February may be eight years away.
-const HORIZON_DAYS: u64 = 9 * 366;
+const HORIZON_DAYS: i64 = 9 * 366;
 
 /// A schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
     when: When,
-    zone: Tz,
+    zone: TimeZone,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum When {
     Fields(Fields),
-    Every(Duration),
+    Every(SignedDuration),
 }
 
 impl Schedule {
-    /// Reads a schedule and the time zone that is given beside it. Without any zone it is UTC.
+    /// Reads a schedule and the time zone that is given beside it. Without any zone it is UTC, and so it is with `Local`.
     ///
     /// # Errors
     /// If one of them is not what it should be, or the schedule is never due.
     pub fn parse(text: &str, zone: Option<&str>) -> Result<Self, BadSchedule> {
         let text = text.trim();
         let (prefix, text) = split_zone(text)?;
-        let zone = match (prefix, zone.filter(|zone| !zone.is_empty())) {
+        let zone = match (prefix, zone.filter(|zone| !matches!(*zone, "" | LOCAL))) {
             (Some(prefix), Some(_)) => return Err(BadSchedule::TwoZones(prefix.to_owned())),
             (Some(zone), None) | (None, Some(zone)) => read_zone(zone)?,
-            (None, None) => Tz::UTC,
+            (None, None) => TimeZone::UTC,
         };
         let when = match text.strip_prefix('@') {
             Some(descriptor) => read_descriptor(descriptor)?,
             None => When::Fields(Fields::parse(text)?),
         };
         let schedule = Self { when, zone };
-        if schedule.next_after(DateTime::UNIX_EPOCH).is_none() {
+        if schedule.next_after(Timestamp::UNIX_EPOCH).is_none() {
             return Err(BadSchedule::Never(text.to_owned()));
         }
         Ok(schedule)
     }
 
     /// The first time after `instant` at which it is due; `None` if there is none within nine years.
-    pub fn next_after(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    pub fn next_after(&self, instant: Timestamp) -> Option<Timestamp> {
         match &self.when {
-            When::Every(period) => {
-                instant.with_nanosecond(0).unwrap_or(instant).checked_add_signed(*period)
-            }
+            When::Every(period) => whole_second(instant).checked_add(*period).ok(),
             When::Fields(fields) => {
                 // A clock that is set back over midnight shows the day before again.
-                let today = instant.with_timezone(&self.zone).date_naive();
-                let first = today.checked_sub_days(Days::new(1))?;
+                let today = self.zone.to_datetime(instant).date();
+                let first = today.yesterday().ok()?;
                 (0..HORIZON_DAYS).find_map(|offset| {
-                    let day = first.checked_add_days(Days::new(offset))?;
+                    let day = first.checked_add(offset.days()).ok()?;
                     let here = self.first_on(fields, day, instant)?;
-                    let beside = self.first_on(fields, day.succ_opt()?, instant);
+                    let beside = self.first_on(fields, day.tomorrow().ok()?, instant);
                     Some(beside.map_or(here, |beside| beside.min(here)))
                 })
             }
@@ -121,17 +120,17 @@ impl Schedule {
 
     /// The last time after `since` and not after `now` at which it was due: of runs that were missed only this one is still made. `None`
     /// if it was not due since.
-    pub fn last_due(&self, since: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    pub fn last_due(&self, since: Timestamp, now: Timestamp) -> Option<Timestamp> {
         if let When::Every(period) = &self.when {
-            let since = since.with_nanosecond(0).unwrap_or(since);
-            let periods = (now - since).num_seconds().max(0) / period.num_seconds().max(1);
-            let passed = Duration::seconds(periods.checked_mul(period.num_seconds())?);
-            return (periods > 0).then(|| since.checked_add_signed(passed)).flatten();
+            let since = whole_second(since);
+            let periods = now.duration_since(since).as_secs().max(0) / period.as_secs().max(1);
+            let passed = SignedDuration::from_secs(periods.checked_mul(period.as_secs())?);
+            return (periods > 0).then(|| since.checked_add(passed).ok()).flatten();
         }
         // Backwards in growing steps, so that a month without an operator is not gone through minute by minute.
-        let mut back = Duration::hours(1);
+        let mut back = SignedDuration::from_hours(1);
         loop {
-            let start = now.checked_sub_signed(back).map_or(since, |start| start.max(since));
+            let start = now.checked_sub(back).map_or(since, |start| start.max(since));
             let mut last = self.next_after(start).filter(|due| *due <= now);
             while let Some(next) = last.and_then(|due| self.next_after(due)) {
                 if next > now {
@@ -142,59 +141,59 @@ impl Schedule {
             if last.is_some() || start <= since {
                 return last;
             }
-            back = back * 2;
+            back *= 2;
         }
     }
 
     /// The first time after `instant` that the clocks of the zone show on a day.
-    fn first_on(
-        &self,
-        fields: &Fields,
-        day: NaiveDate,
-        instant: DateTime<Utc>,
-    ) -> Option<DateTime<Utc>> {
+    fn first_on(&self, fields: &Fields, day: Date, instant: Timestamp) -> Option<Timestamp> {
         if !fields.is_on(day) {
             return None;
         }
+        let mut times = fields.times().map(|(hour, minute)| day.at(hour, minute, 0, 0));
         if let Some(offset) = self.offset_around(day) {
             // The times of the day come in their order, and each comes once.
-            let passed = instant.with_timezone(&offset).naive_local();
-            let times = fields.times();
-            let mut times = times.filter_map(|(hour, minute)| day.and_hms_opt(hour, minute, 0));
-            let first = times.find(|local| *local > passed)?;
-            return Some(offset.from_local_datetime(&first).single()?.with_timezone(&Utc));
+            let passed = offset.to_datetime(instant);
+            return offset.to_timestamp(times.find(|local| *local > passed)?).ok();
         }
-        fields
-            .times()
-            .filter_map(|(hour, minute)| day.and_hms_opt(hour, minute, 0))
+        times
             .flat_map(|local| {
-                let found = self.zone.from_local_datetime(&local);
-                [found.earliest(), found.latest()]
+                let offsets = match self.zone.to_ambiguous_timestamp(local).offset() {
+                    AmbiguousOffset::Unambiguous { offset } => [Some(offset), None],
+                    AmbiguousOffset::Fold { before, after } => [Some(before), Some(after)],
+                    AmbiguousOffset::Gap { .. } => [None, None],
+                };
+                offsets
+                    .into_iter()
+                    .flatten()
+                    .filter_map(move |offset| offset.to_timestamp(local).ok())
             })
-            .flatten()
-            .map(|found| found.with_timezone(&Utc))
             .filter(|found| *found > instant)
             .min()
     }
-}
 
-impl Schedule {
     /// The offset of the zone's clocks, if they do not change near a day.
-    fn offset_around(&self, day: NaiveDate) -> Option<FixedOffset> {
-        let at = |day: NaiveDate| {
-            self.zone.offset_from_utc_datetime(&day.and_time(NaiveTime::MIN)).fix()
+    fn offset_around(&self, day: Date) -> Option<Offset> {
+        let at = |day: Date| {
+            let midnight = Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok()?;
+            Some(self.zone.to_offset(midnight))
         };
-        let first = day.checked_sub_days(Days::new(1))?;
-        let offset = at(first);
-        let same =
-            |days| first.checked_add_days(Days::new(days)).is_some_and(|day| at(day) == offset);
+        let first = day.yesterday().ok()?;
+        let offset = at(first)?;
+        let same = |days: i64| first.checked_add(days.days()).ok().and_then(at) == Some(offset);
         (1..=3).all(same).then_some(offset)
     }
 }
 
+/// An instant without its part of a second.
+fn whole_second(instant: Timestamp) -> Timestamp {
+    let part = instant.subsec_nanosecond().rem_euclid(1_000_000_000);
+    instant.checked_sub(SignedDuration::from_nanos(part.into())).unwrap_or(instant)
+}
+
 /// The name of the run that is due at an instant: the same whoever computes it, so that a run cannot start twice.
-pub fn run_name(schedule: &str, due: DateTime<Utc>) -> String {
-    format!("{schedule}-{}", due.timestamp())
+pub fn run_name(schedule: &str, due: Timestamp) -> String {
+    format!("{schedule}-{}", due.as_second())
 }
 
 fn split_zone(text: &str) -> Result<(Option<&str>, &str), BadSchedule> {
@@ -206,15 +205,20 @@ fn split_zone(text: &str) -> Result<(Option<&str>, &str), BadSchedule> {
     Ok((Some(zone), rest.trim()))
 }
 
-fn read_zone(name: &str) -> Result<Tz, BadSchedule> {
-    name.parse().map_err(|_| BadSchedule::Zone {
+/// A zone of the database that is built in, so that it is the same on every machine, and in an image that has none.
+fn read_zone(name: &str) -> Result<TimeZone, BadSchedule> {
+    if name == LOCAL {
+        return Ok(TimeZone::UTC);
+    }
+    let zones = TimeZoneDatabase::bundled();
+    zones.get(name).map_err(|_| BadSchedule::Zone {
         name: name.to_owned(),
-        nearest: chrono_tz::TZ_VARIANTS
-            .iter()
-            .map(|zone| (strsim::jaro_winkler(zone.name(), name), zone.name()))
+        nearest: zones
+            .available()
+            .map(|zone| (strsim::jaro_winkler(zone.as_str(), name), zone))
             .filter(|(likeness, _)| *likeness > 0.8)
             .max_by(|a, b| a.0.total_cmp(&b.0))
-            .map(|(_, name)| name),
+            .map(|(_, zone)| zone.to_string()),
     })
 }
 
@@ -240,7 +244,7 @@ fn read_descriptor(text: &str) -> Result<When, BadSchedule> {
 }
 
 /// A duration as Go writes it: `1h30m`, `90s`, `1.5h`. Whole seconds, at least one.
-fn read_period(text: &str) -> Option<Duration> {
+fn read_period(text: &str) -> Option<SignedDuration> {
     let mut rest = text;
     let mut nanos: i128 = 0;
     while !rest.is_empty() {
@@ -262,7 +266,7 @@ fn read_period(text: &str) -> Option<Duration> {
     }
     let seconds = i64::try_from(nanos / 1_000_000_000).ok()?;
     // Longer than a century is a slip of the pen, and would leave the calendar.
-    (1..=3_155_760_000).contains(&seconds).then(|| Duration::seconds(seconds))
+    (1..=3_155_760_000).contains(&seconds).then(|| SignedDuration::from_secs(seconds))
 }
 
 /// A decimal number times a unit.

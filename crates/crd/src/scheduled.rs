@@ -56,6 +56,7 @@ pub struct ScheduledSparkApplicationSpec {
 pub enum ConcurrencyPolicy {
     /// Both run.
     #[default]
+    #[serde(alias = "")]
     Allow,
     /// The next one does not start.
     Forbid,

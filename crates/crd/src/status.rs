@@ -337,7 +337,7 @@ mod tests {
 
     #[test]
     fn a_condition_keeps_the_time_since_when_it_holds() {
-        let at = |second| Time(k8s_openapi::jiff::Timestamp::from_second(second).expect("a time"));
+        let at = |second| Time(jiff::Timestamp::from_second(second).expect("a time"));
         let condition = |status: &str, second| Condition {
             type_: ConditionType::DriverReady.as_str().to_owned(),
             status: status.to_owned(),

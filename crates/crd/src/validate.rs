@@ -5,6 +5,9 @@
 
 mod documented;
 mod keys;
+mod legal;
+mod paths;
+mod pod_names;
 mod program;
 mod resources;
 mod restart;
@@ -13,13 +16,16 @@ mod shape;
 mod volumes;
 
 pub use documented::{POD_KEYS, PodKey};
-pub(crate) use keys::{Keys, RoleKeys};
+pub(crate) use keys::{Keys, REFUSED, RETAIN_CLAIMS, RoleKeys};
+pub use legal::is_label_value;
+pub(crate) use program::LONGEST_ARGUMENT;
 pub use program::{Language, Program};
 pub use resources::{Cpu, Memory};
 pub use restart::{Restart, Retry};
 pub use scheduled::{ValidSchedule, validate_scheduled};
 pub use shape::Shape;
 pub use volumes::{Claim, ClaimName, Retention, RoleVolume, Source};
+pub(crate) use volumes::{KINDS, properties};
 
 use crate::embedded::Embedded;
 use crate::problem::{FieldPath, Problem};
@@ -44,6 +50,8 @@ pub struct Validated {
     pub driver_pod_name: Option<String>,
     /// An executor's pod.
     pub executor: Role,
+    /// What the names of these pods begin with, if it was given.
+    pub executor_pod_prefix: Option<String>,
     /// How many executors there are.
     pub executors: Executors,
     /// Whether pods of executors that ended are deleted.
@@ -194,14 +202,14 @@ pub fn validate(spec: &SparkApplicationSpec, namespace: &str) -> Result<Validate
     let executor = read_role(spec, &Given::executor(&spec.executor), &keys, &mut problems);
     let executors = read_executors(spec, &keys, &mut problems);
     let restart = restart::read(spec.restart_policy.as_ref(), &mut problems);
-    let time_to_live = spec.time_to_live_seconds.and_then(|seconds| {
-        let seconds = u64::try_from(seconds).ok();
-        if seconds.is_none() {
-            problems.add(FieldPath::new("spec.timeToLiveSeconds"), "must not be negative");
-        }
-        seconds.map(Duration::from_secs)
-    });
+    let time_to_live = time_to_live(spec);
+    if spec.time_to_live_seconds.is_some() && time_to_live.is_none() {
+        problems.add(FieldPath::new("spec.timeToLiveSeconds"), "must not be negative");
+    }
     check_selectors(spec, &mut problems);
+    let driver_pod_name = pod_names::driver(spec, &keys, &mut problems);
+    let executor_pod_prefix = pod_names::executor_prefix(&keys, &mut problems);
+    let delete_ended_executors = delete_ended(spec, &keys, &mut problems);
     let (Some(program), Some(driver), Some(executor), true) =
         (program, driver, executor, problems.0.is_empty())
     else {
@@ -213,13 +221,37 @@ pub fn validate(spec: &SparkApplicationSpec, namespace: &str) -> Result<Validate
         program,
         settings,
         driver,
-        driver_pod_name: spec.driver.pod_name.clone(),
+        driver_pod_name,
         executor,
+        executor_pod_prefix,
         executors,
-        delete_ended_executors: spec.executor.delete_on_termination.unwrap_or(true),
+        delete_ended_executors,
         restart,
         time_to_live,
     })
+}
+
+/// How long an application stays after its end; for ever if this is `None`. It holds, too, for one whose specification is refused.
+pub fn time_to_live(spec: &SparkApplicationSpec) -> Option<Duration> {
+    let seconds = u64::try_from(spec.time_to_live_seconds?).ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// Whether pods of executors that ended are deleted: the field, or the key.
+fn delete_ended(spec: &SparkApplicationSpec, keys: &Keys, problems: &mut Problems) -> bool {
+    let of_key = keys.executor.values.get("deleteOnTermination").map(|text| text.trim());
+    let of_key = match of_key {
+        None => None,
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        Some(other) => {
+            let key = "spark.kubernetes.executor.deleteOnTermination";
+            let problem = format!("`{other}` is neither true nor false");
+            problems.add(FieldPath::new("spec.sparkConf").key(key), problem);
+            None
+        }
+    };
+    spec.executor.delete_on_termination.or(of_key).unwrap_or(true)
 }
 
 fn read_role(
@@ -233,9 +265,11 @@ fn read_role(
     let memory = resources::memory(spec, given, keys, problems);
     let shape = shape::read(spec, given, of_role, problems);
     let volumes = volumes::read(spec, given, of_role, &shape, problems);
+    // Templates of manifests leave fields empty that they have no value for.
+    let said = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     Some(Role {
-        image: given.pod.image.clone().or_else(|| spec.image.clone()),
-        pull_policy: spec.image_pull_policy.clone().or_else(|| keys.pull_policy.clone()),
+        image: said(&given.pod.image).or_else(|| said(&spec.image)),
+        pull_policy: said(&spec.image_pull_policy).or_else(|| said(&keys.pull_policy)),
         pull_secrets: if spec.image_pull_secrets.is_empty() {
             keys.pull_secrets.clone()
         } else {
@@ -243,7 +277,7 @@ fn read_role(
         },
         cpu: cpu?,
         memory: memory?,
-        gpu: given.pod.gpu.clone(),
+        gpu: given.pod.gpu.clone().filter(|gpu| gpu.quantity > 0),
         shape,
         volumes,
     })
@@ -274,7 +308,9 @@ fn read_executors(spec: &SparkApplicationSpec, keys: &Keys, problems: &mut Probl
     let max = positive(dynamic.max_executors, of("maxExecutors")).unwrap_or(u32::MAX);
     let initial = positive(dynamic.initial_executors, of("initialExecutors")).unwrap_or(min);
     let initial = initial.max(instances.or(keys.instances).unwrap_or(0));
-    if min > max {
+    if max == 0 {
+        problems.add(of("maxExecutors"), "must be at least 1");
+    } else if min > max {
         problems.add(of("minExecutors"), "must not be greater than maxExecutors");
     } else if !(min..=max).contains(&initial) {
         let problem = format!("{initial} is not between {min} and {max}");

@@ -35,9 +35,10 @@ impl Python {
         command.env("PYSPARK_PYTHON", &program.python);
         command.env("PYSPARK_DRIVER_PYTHON", &program.python);
         // They hold more than the program is to know.
-        let hidden = [launch::SETTINGS_VARIABLE, launch::TOKEN_VARIABLE, launch::IDENTITY_VARIABLE];
-        for variable in hidden {
-            command.env_remove(variable);
+        for (variable, _) in std::env::vars_os() {
+            if launch::is_hidden(&variable.to_string_lossy()) {
+                command.env_remove(variable);
+            }
         }
         match token {
             Some(token) => command.env("SPARK_CONNECT_AUTHENTICATE_TOKEN", token),

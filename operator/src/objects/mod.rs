@@ -47,8 +47,8 @@ pub struct NewExecutor<'a> {
     pub driver: &'a str,
 }
 
-/// Bytes that a variable of the environment may have: the kernel refuses to start a process with a longer one.
-const LONGEST_VARIABLE: usize = 128 << 10;
+/// Bytes of settings in a pod: more do not fit into an object of Kubernetes, with all else that it has.
+const LONGEST_SETTINGS: usize = 1 << 20;
 
 /// What keeps objects from being made from a specification that is right in itself.
 pub fn problems(app: &Application, valid: &Validated, settings: &Settings) -> Vec<Problem> {
@@ -64,15 +64,27 @@ pub fn problems(app: &Application, valid: &Validated, settings: &Settings) -> Ve
     }
     let submission = SubmissionId::first(String::new());
     let making = Making { app, valid, settings, submission: &submission, run: 1 };
-    let bytes = processes::driver_variable(&making).len();
-    // The variable's own name and a greater epoch need some, too.
-    if bytes + 100 > LONGEST_VARIABLE {
+    let bytes = processes::driver_text(&making).len();
+    if bytes > LONGEST_SETTINGS {
         let problem = format!(
-            "is too large: the driver's settings have {bytes} bytes, and {LONGEST_VARIABLE} is the limit"
+            "is too large: the driver is told {bytes} bytes in all, and {LONGEST_SETTINGS} fit into its pod"
         );
-        found.push(Problem::new(FieldPath::new("spec.sparkConf"), problem));
+        found.push(Problem::new(largest(valid), problem));
     }
     found
+}
+
+/// The field that has the most of what a driver is told.
+fn largest(valid: &Validated) -> FieldPath {
+    let bytes = |texts: &[String]| texts.iter().map(String::len).sum::<usize>();
+    let settings = valid.settings.iter().map(|(key, value)| key.len() + value.len()).sum();
+    let fields = [
+        ("spec.sparkConf", settings),
+        ("spec.arguments", bytes(&valid.program.arguments)),
+        ("spec.deps.pyFiles", bytes(&valid.program.py_files)),
+    ];
+    let largest = fields.into_iter().max_by_key(|(_, bytes)| *bytes);
+    FieldPath::new(largest.map_or("spec", |(field, _)| field))
 }
 
 /// The secret that holds what only the application's processes know. It has an identity even where nothing is encrypted: it cannot be

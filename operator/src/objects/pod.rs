@@ -48,7 +48,7 @@ pub fn executor_pod(making: &Making<'_>, executor: &NewExecutor<'_>) -> Pod {
         (names::EXECUTOR_ID.to_owned(), executor.id.to_string()),
         (names::SLOT.to_owned(), executor.slot.to_string()),
     ]);
-    let name = names::executor_pod(&making.app.name, executor.id);
+    let name = making.app.executor_name(executor.id);
     let metadata = metadata(making, role, name, labels);
     pod(making, role, Whose::Executor { slot: executor.slot }, spark, metadata)
 }
@@ -80,22 +80,12 @@ fn metadata(
         (names::SPARK_VERSION.to_owned(), making.app.spark_version.clone()),
     ]);
     // A version that is no value of a label must not keep the pod from being made.
-    labels.retain(|name, value| name != names::SPARK_VERSION || is_label_value(value));
+    labels.retain(|name, value| name != names::SPARK_VERSION || crd::is_label_value(value));
     metadata.labels = Some(labels);
     let mut annotations = template.and_then(|given| given.annotations.clone()).unwrap_or_default();
     annotations.extend(role.shape.annotations.clone());
     metadata.annotations = Some(annotations).filter(|annotations| !annotations.is_empty());
     metadata
-}
-
-fn is_label_value(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    let ends = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-    let bytes = text.as_bytes();
-    bytes.len() <= 63
-        && bytes.iter().all(|b| inner(*b))
-        && ends(bytes.first())
-        && ends(bytes.last())
 }
 
 fn pod(making: &Making<'_>, role: &Role, whose: Whose, spark: Spark, metadata: ObjectMeta) -> Pod {
@@ -105,7 +95,7 @@ fn pod(making: &Making<'_>, role: &Role, whose: Whose, spark: Spark, metadata: O
     let (volumes, mounts) = volumes::of_pod(making.app, role, whose);
     let mut container =
         Container { volume_mounts: Some(mounts), ..container(making, role, spark, &of_template) };
-    let security = security::of_container([
+    let security = security::of_spark([
         of_template.security_context.clone(),
         role.shape.security_context.clone(),
     ]);
@@ -199,9 +189,9 @@ fn resources(role: &Role) -> ResourceRequirements {
 /// Lays the manifest's fields about the pod over the template, and over both what only the operator decides.
 fn lay_over(spec: &mut PodSpec, role: &Role) {
     let shape = &role.shape;
-    let given = [spec.security_context.take(), shape.pod_security_context.clone()];
-    spec.security_context = Some(security::of_pod(given));
     spec.init_containers.get_or_insert_default().extend(shape.init_containers.iter().cloned());
+    let given = [spec.security_context.take(), shape.pod_security_context.clone()];
+    security::give(spec, given);
     spec.node_selector.get_or_insert_default().extend(shape.node_selector.clone());
     spec.tolerations.get_or_insert_default().extend(shape.tolerations.iter().cloned());
     spec.host_aliases.get_or_insert_default().extend(shape.host_aliases.iter().cloned());

@@ -1,4 +1,4 @@
-//! What driver and executors are told at their start, and how it comes into their pods: as a variable of the environment, into which
+//! What driver and executors are told at their start, and how it comes into their pods: as variables of the environment, into which
 //! Kubernetes puts the token from its secret and the pod's own address. So a pod is made by one write, and cannot meet settings that are
 //! not its own.
 
@@ -9,8 +9,8 @@ use crd::Language;
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector, SecretKeySelector};
 use model::conf::{self};
 use model::launch::{
-    Access, DriverSettings, ExecutorSettings, Forget, IDENTITY_VARIABLE, Mount, Program,
-    SETTINGS_VARIABLE, Secret, TOKEN_VARIABLE, WithoutManager,
+    Access, DriverSettings, ExecutorSettings, Forget, IDENTITY_VARIABLE, Mount, Program, Secret,
+    TOKEN_VARIABLE, WithoutManager, settings_variable,
 };
 use model::{ApplicationId, ExecutorId};
 use serde_json::Value;
@@ -97,7 +97,8 @@ pub fn executor_settings(making: &Making<'_>, executor: &NewExecutor<'_>) -> Exe
 /// The environment of the driver's container, in the order in which variables may refer to earlier ones.
 pub(super) fn driver_environment(making: &Making<'_>) -> Vec<EnvVar> {
     let mut all = secrets(making);
-    all.extend([address(), variable(SETTINGS_VARIABLE, driver_variable(making))]);
+    all.push(address());
+    all.extend(settings_variables(&driver_text(making)));
     all
 }
 
@@ -108,12 +109,13 @@ pub(super) fn executor_environment(making: &Making<'_>, executor: &NewExecutor<'
     references.push(("host", ADDRESS_VARIABLE));
     let told = with_references(&told.expect("settings are JSON"), &references);
     let mut all = secrets(making);
-    all.extend([address(), variable(SETTINGS_VARIABLE, told)]);
+    all.push(address());
+    all.extend(settings_variables(&told));
     all
 }
 
-/// The driver's settings as its environment has them.
-pub(super) fn driver_variable(making: &Making<'_>) -> String {
+/// The driver's settings as its environment has them, in however many parts.
+pub(super) fn driver_text(making: &Making<'_>) -> String {
     let told = serde_json::to_string(&driver_settings(making)).expect("settings are JSON");
     with_references(&told, secret_references(making))
 }
@@ -134,6 +136,33 @@ fn with_references(settings: &str, references: &[(&str, &str)]) -> String {
         value[*field] = Value::String(format!("$({variable})"));
     }
     value.to_string()
+}
+
+/// Bytes of one part of the settings. The kernel starts no process with a variable of 128 KiB or more, and a reference grows when
+/// Kubernetes puts a secret into its place.
+const PART: usize = 96 << 10;
+
+/// The variables that hold settings. No part ends within what means something to Kubernetes: a reference or a doubled dollar sign.
+fn settings_variables(settings: &str) -> Vec<EnvVar> {
+    let mut parts = vec![String::new()];
+    let mut rest = settings;
+    while let Some(first) = rest.chars().next() {
+        let length = if rest.starts_with("$$") {
+            2
+        } else if rest.starts_with("$(") {
+            rest.find(')').map_or(rest.len(), |end| end + 1)
+        } else {
+            first.len_utf8()
+        };
+        let (unit, after) = rest.split_at(length);
+        rest = after;
+        match parts.last_mut().filter(|part| part.len() + unit.len() <= PART) {
+            Some(part) => part.push_str(unit),
+            None => parts.push(unit.to_owned()),
+        }
+    }
+    let parts = parts.into_iter().enumerate();
+    parts.map(|(part, text)| variable(&settings_variable(part), text)).collect()
 }
 
 /// The variables that come from the application's secret; its keys are named as the fields.

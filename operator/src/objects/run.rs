@@ -1,10 +1,10 @@
 //! The application that a schedule starts.
 
 use crate::names;
-use crate::schedule::{ScheduledApplication, timestamp};
-use chrono::{DateTime, Utc};
+use crate::schedule::ScheduledApplication;
 use crd::{ScheduledSparkApplication, SparkApplication};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ const OF_TOOLS: &[&str] =
     &["kubectl.kubernetes.io/", "meta.helm.sh/", "argocd.argoproj.io/", "firesteel.dev/"];
 
 /// The run that is due at an instant.
-pub fn run(schedule: &ScheduledApplication, due: DateTime<Utc>) -> SparkApplication {
+pub fn run(schedule: &ScheduledApplication, due: Timestamp) -> SparkApplication {
     let mut labels = carried(&schedule.labels);
     labels.insert(names::SCHEDULED_APP_NAME.to_owned(), schedule.name.clone());
     let mut annotations = carried(&schedule.annotations);
-    annotations.insert(names::SCHEDULED_FOR.to_owned(), timestamp(due).to_string());
+    annotations.insert(names::SCHEDULED_FOR.to_owned(), due.to_string());
     let owner = OwnerReference {
         api_version: ScheduledSparkApplication::api_version(&()).into_owned(),
         kind: ScheduledSparkApplication::kind(&()).into_owned(),

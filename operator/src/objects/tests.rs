@@ -4,6 +4,9 @@ use super::*;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use serde_json::{Value, json};
 
+mod parts;
+mod rights;
+
 fn settings() -> Settings {
     Settings { image: Some("firesteel:default".into()), ..Settings::default() }
 }
@@ -325,7 +328,6 @@ fn fields_are_laid_over_the_template_and_ours_over_both() {
         ("/imagePullSecrets", json!([{ "name": "pull" }])),
         ("/initContainers/0/name", json!("init")),
         ("/securityContext/runAsUser", json!(1000)),
-        ("/securityContext/runAsNonRoot", json!(true)),
     ] {
         assert_eq!(whole.pointer(pointer).cloned().unwrap_or(Value::Null), expected, "{pointer}");
     }
@@ -430,12 +432,28 @@ fn what_cannot_be_made_is_refused_with_the_field() {
         assert!(problems[0].to_string().starts_with(expected), "{problems:?}");
     };
     check(json!({}), &Settings::default(), "spec.image: is missing");
-    let long = "x".repeat(200_000);
+    let many = vec!["x".repeat(100_000); 11];
     check(
-        json!({ "image": "i", "sparkConf": { "spark.app.name": long } }),
+        json!({ "image": "i", "arguments": many }),
+        &Settings::default(),
+        "spec.arguments: is too large: the driver is told 11",
+    );
+    let long = "x".repeat(1_100_000);
+    check(
+        json!({ "image": "i", "arguments": ["a"], "sparkConf": { "spark.app.name": long } }),
         &Settings::default(),
         "spec.sparkConf: is too large",
     );
+}
+
+#[test]
+fn pods_have_the_names_that_settings_give_them() {
+    let named = json!({ "sparkConf": {
+        "spark.kubernetes.driver.pod.name": "the-driver",
+        "spark.kubernetes.executor.podNamePrefix": "workers",
+    } });
+    assert_eq!(driver(named.clone()).metadata.name.as_deref(), Some("the-driver"));
+    assert_eq!(executor(named).metadata.name.as_deref(), Some("workers-exec-7"));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::submission::specification_hash;
 use crd::{FieldPath, Problem, SparkApplication, SparkApplicationStatus, Validated};
 use kube::ResourceExt;
 use model::conf;
+use std::time::Duration;
 
 /// An application.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub struct Application {
     pub specification: String,
     /// What the specification means, or what is wrong with it.
     pub valid: Result<Box<Validated>, Vec<Problem>>,
+    /// How long it stays after its end, also if its specification is refused.
+    pub time_to_live: Option<Duration>,
     /// Fields that have no effect.
     pub unsupported: Vec<FieldPath>,
     /// What was known of it.
@@ -49,6 +52,7 @@ impl Application {
             spark_version: resource.spec.spark_version.clone(),
             specification: specification_hash(&resource.spec),
             valid: Err(Vec::new()),
+            time_to_live: crd::time_to_live(&resource.spec),
             unsupported: crd::unsupported(&resource.spec),
             status: resource.status.clone().unwrap_or_default(),
             namespace,
@@ -74,6 +78,12 @@ impl Application {
     pub fn driver_name(&self) -> String {
         let given = self.validated().and_then(|valid| valid.driver_pod_name.clone());
         given.unwrap_or_else(|| names::driver_pod(&self.name))
+    }
+
+    /// Name of an executor's pod.
+    pub fn executor_name(&self, id: u64) -> String {
+        let prefix = self.validated().and_then(|valid| valid.executor_pod_prefix.as_deref());
+        names::executor_pod(prefix.unwrap_or(&self.name), id)
     }
 
     /// What is wrong with it, in one line.

@@ -20,9 +20,15 @@ impl Passing<'_> {
             && self.status.driver_info.is_none();
         if is_missing && self.seen.name_taken {
             self.again(GONE_AGAIN);
-        } else if is_missing {
+        } else if is_missing && self.is_time_for_the_secret() {
             self.make_driver();
         }
+    }
+
+    /// Whether to try to make the secret: not a moment after another one was found in its place. That it is there no more, only the
+    /// next try tells.
+    fn is_time_for_the_secret(&mut self) -> bool {
+        self.seen.secret_taken.is_none_or(|at| self.is_due(after(at, GONE_AGAIN)))
     }
 
     /// A driver stays while its submission counts, and, once it has ended, as evidence until the next one is due.

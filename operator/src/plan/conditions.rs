@@ -1,6 +1,7 @@
 //! What holds of an application, as conditions: for `kubectl wait`, and for people who ask why.
 
 use super::Passing;
+use crate::names;
 use crate::objects;
 use crate::observe::{PodState, Trouble};
 use crd::{ConditionType, State};
@@ -8,6 +9,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 /// Bytes that the message of a condition may have.
 const LONGEST_MESSAGE: usize = 32_768;
+
+/// Reason of a condition: something that is not the application's has a name that it needs.
+const NAME_TAKEN: &str = "NameTaken";
 
 /// Claims that are named at most.
 const MOST_NAMED: usize = 100;
@@ -36,8 +40,8 @@ impl Passing<'_> {
             PodState::Running | PodState::Ended(_) | PodState::Unknown => None,
         });
         match trouble.filter(|_| self.is_live()) {
-            _ if self.seen.name_taken && self.status.driver_info.is_none() && !state.is_final() => {
-                self.set(ConditionType::Progressing, false, "NameTaken", "");
+            _ if self.taken().is_some() && !state.is_final() => {
+                self.set(ConditionType::Progressing, false, NAME_TAKEN, "");
             }
             Some(trouble) => {
                 self.set(ConditionType::Progressing, false, &trouble.reason, &trouble.message);
@@ -85,29 +89,47 @@ impl Passing<'_> {
         }
     }
 
+    /// What has a name that this application needs, and is not its own.
+    fn taken(&self) -> Option<String> {
+        if self.status.driver_info.is_some() {
+            return None;
+        }
+        let (what, name, whose) = if self.seen.name_taken {
+            ("pod", self.app.driver_name(), "driver's")
+        } else if self.seen.secret_taken.is_some() && self.is_live() {
+            ("secret", names::token_secret(&self.app.name), "token's")
+        } else {
+            return None;
+        };
+        Some(format!(
+            "the {what} {name} is not of this application and has its {whose} name; it goes on when that is free"
+        ))
+    }
+
     fn driver_ready(&mut self) {
-        let (ready, reason, message) = match self.driver().map(|driver| &driver.state) {
-            _ if self.seen.name_taken && self.status.driver_info.is_none() => {
-                let message = "a pod that is not of this application has the driver's name";
-                (false, "NameTaken".to_owned(), message.to_owned())
-            }
-            Some(PodState::Running) if self.is_live() => {
+        let taken = self.taken();
+        let is_taken = taken.is_some();
+        let state = self.driver().map(|driver| &driver.state);
+        let (ready, reason, message) = match (taken, state) {
+            (Some(message), _) => (false, NAME_TAKEN.to_owned(), message),
+            (None, Some(PodState::Running)) if self.is_live() => {
                 (true, "Running".to_owned(), String::new())
             }
-            Some(PodState::Pending { trouble: Some(trouble) }) => {
+            (None, Some(PodState::Pending { trouble: Some(trouble) })) => {
                 (false, trouble.reason.clone(), trouble.message.clone())
             }
-            Some(PodState::Pending { trouble: None }) => {
+            (None, Some(PodState::Pending { trouble: None })) => {
                 (false, "Pending".to_owned(), String::new())
             }
-            Some(PodState::Unknown) => (false, "Unknown".to_owned(), String::new()),
-            Some(PodState::Ended(end)) => (false, end.reason.clone(), String::new()),
-            Some(PodState::Running) | None => (false, "NotThere".to_owned(), String::new()),
+            (None, Some(PodState::Unknown)) => (false, "Unknown".to_owned(), String::new()),
+            (None, Some(PodState::Ended(end))) => (false, end.reason.clone(), String::new()),
+            (None, Some(PodState::Running) | None) => (false, "NotThere".to_owned(), String::new()),
         };
-        let troubled = matches!(
+        let is_stuck = matches!(
             self.driver().map(|driver| &driver.state),
             Some(PodState::Pending { trouble: Some(_) })
         );
+        let troubled = is_taken || is_stuck;
         if troubled && !self.has(ConditionType::DriverReady, &reason) {
             self.event(true, "SparkDriverPending", format!("{reason}: {message}"));
         }
@@ -126,10 +148,17 @@ impl Passing<'_> {
             self.seen.refused_executor.as_ref().filter(|_| counts.running < counts.desired);
         let refused = refused.map(|refused| {
             let trouble =
-                Trouble { reason: "FailedCreate".to_owned(), message: refused.message.clone() };
+                Trouble { reason: refused.reason.clone(), message: refused.message.clone() };
             ("an executor".to_owned(), trouble)
         });
-        let trouble = refused.or(trouble);
+        let unasked = (self.seen.token_lost && self.is_live()).then(|| {
+            let message = format!(
+                "the secret {} is gone or not of this application any more, and without the token in it nobody asks the driver",
+                names::token_secret(&self.app.name)
+            );
+            ("executors".to_owned(), Trouble { reason: "TokenLost".to_owned(), message })
+        });
+        let trouble = unasked.or(refused).or(trouble);
         let ready = counts.desired > 0 && counts.running >= counts.desired;
         match trouble {
             Some((pod, trouble)) => {

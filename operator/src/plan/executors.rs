@@ -178,7 +178,8 @@ impl Passing<'_> {
         if end.is_success() || !self.settle(id) {
             return;
         }
-        let name = crate::names::executor_pod(&self.app.name, id);
+        let seen = self.seen.executors.get(&id).map(|executor| executor.pod.name.clone());
+        let name = seen.unwrap_or_else(|| self.app.executor_name(id));
         self.status.executors.failed += 1;
         if end.is_own_doing() {
             self.status.executors.failed_on_their_own += 1;

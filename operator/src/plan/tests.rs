@@ -10,6 +10,7 @@ mod claims;
 mod ends;
 mod executors;
 mod scaling;
+mod waits;
 
 /// An application, its children as they are seen, and the time.
 struct Scene {

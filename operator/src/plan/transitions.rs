@@ -9,6 +9,7 @@ use crd::{DriverInfo, Failure, State};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use model::conf;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 /// Transitions of one pass. More than this is a circle.
@@ -271,10 +272,11 @@ impl Passing<'_> {
         if let Some(state) = self.told_to_stop() {
             return Some(state);
         }
+        let Some(valid) = self.app.validated() else { return Some(self.not_again()) };
         let attempts = u32::try_from(self.status.submission_attempts).unwrap_or(u32::MAX);
-        let wait =
-            self.app.validated().and_then(|valid| valid.restart.wait_after_submission(attempts));
-        let Some(wait) = wait else { return Some(State::Failed) };
+        let Some(wait) = valid.restart.wait_after_submission(attempts) else {
+            return Some(State::Failed);
+        };
         if self.is_due_after_submission(wait) && self.is_all_gone() { self.submit() } else { None }
     }
 
@@ -299,14 +301,31 @@ impl Passing<'_> {
         u32::try_from(self.status.execution_attempts).unwrap_or(u32::MAX)
     }
 
+    /// From a run that failed. While it waits for the next one it can be stopped or changed, as while it ran.
     fn leave_failing(&mut self) -> Option<State> {
-        let runs = self.runs();
-        let wait = self.app.validated().and_then(|valid| valid.restart.wait_after_failure(runs));
-        let Some(wait) = wait else { return Some(State::Failed) };
+        let Some(valid) = self.app.validated() else { return Some(self.not_again()) };
+        let Some(wait) = valid.restart.wait_after_failure(self.runs()) else {
+            return Some(State::Failed);
+        };
+        if let Some(state) = self.told_to_stop() {
+            return Some(state);
+        }
         self.is_due_after_submission(wait).then(|| {
             self.status.submission_attempts = 0;
             State::PendingRerun
         })
+    }
+
+    /// What failed does not run again, because its specification was changed to one that cannot be run.
+    fn not_again(&mut self) -> State {
+        let problems = self.app.problems().unwrap_or_default();
+        let error = self.status.application_state.error_message.get_or_insert_default();
+        let joint = if error.is_empty() { "" } else { "; " };
+        let _ = write!(
+            error,
+            "{joint}it does not run again, because what it is now is refused: {problems}"
+        );
+        State::Failed
     }
 
     /// It will run again as soon as nothing of its last run is left.
@@ -334,7 +353,7 @@ impl Passing<'_> {
             self.status.termination_time = None;
             return Some(if never_ran { State::New } else { invalidated });
         }
-        let lives = self.app.validated().and_then(|valid| valid.time_to_live)?;
+        let lives = self.app.time_to_live?;
         let ended = self.status.termination_time.as_ref()?.0;
         if self.is_due(after(ended, lives)) {
             self.pass.changes.push(Change::DeleteApplication);

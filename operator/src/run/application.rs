@@ -13,6 +13,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
+use proto::Credentials;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,6 +27,10 @@ pub(super) enum Error {
     Server(#[from] kube::Error),
     #[error("{0} is there already and belongs to something else")]
     Foreign(String),
+    #[error(
+        "secret {0} is gone or belongs to something else, and the driver asks for what was in it"
+    )]
+    TokenLost(String),
     #[error("secret {0} has no TLS identity, and the driver is encrypted")]
     NoIdentity(String),
     #[error("the API server refuses {0}: {1}")]
@@ -79,7 +84,8 @@ impl Scope {
     fn with_words(&self, app: &Application, seen: Observed) -> Observed {
         let (attached, refused) = self.memories.heard(&app.uid);
         let refused_executor = self.memories.refused_executor(&app.uid);
-        Observed { attached, refused, refused_executor, ..seen }
+        let (secret_taken, token_lost) = self.memories.of_secret(&app.uid);
+        Observed { secret_taken, token_lost, attached, refused, refused_executor, ..seen }
     }
 
     async fn carry_out(
@@ -110,8 +116,8 @@ impl Scope {
         Ok(come_again(refused, again))
     }
 
-    /// Makes the changes. Those of one kind, side by side, are on their way at once; kinds keep their order. True if the API server
-    /// will not make what a submission needs: that is written down by the next pass.
+    /// Makes the changes. Those of one kind, side by side, are on their way at once; kinds keep their order. True if something could not
+    /// be made: that is written down by the next pass.
     async fn make(
         &self,
         app: &Application,
@@ -121,8 +127,12 @@ impl Scope {
         let mut changes = changes.into_iter().peekable();
         while let Some(first) = changes.next() {
             let kind = kind_of(&first);
-            let makes = matches!(first, Change::Create(_));
-            let makes_pods = matches!(first, Change::Create(Object::Pod(_)));
+            let made = match &first {
+                Change::Create(Object::Secret(_)) => Made::Secret,
+                Change::Create(Object::Claim(_)) => Made::Claim,
+                Change::Create(Object::Pod(_)) => Made::Pod,
+                _ => Made::Nothing,
+            };
             let mut group = vec![first];
             while let Some(next) = changes.next_if(|next| kind_of(next) == kind) {
                 group.push(next);
@@ -131,28 +141,64 @@ impl Scope {
                 stream::iter(group).map(|change| self.change(app, change)).buffer_unordered(WRITES);
             let mut answers: Vec<(String, Written)> = writes.try_collect().await?;
             answers.retain(|(_, written)| *written != Written::Done);
-            let Some((name, problem)) = answers.pop() else {
-                if makes_pods {
-                    self.memories.set_refused_executor(&app.uid, None);
+            match answers.pop() {
+                None => self.remember_made(app, made),
+                Some((name, problem)) => {
+                    self.remember_not_made(app, (made, name), problem, submission)?;
+                    return Ok(true);
                 }
-                continue;
-            };
-            let Written::Refused(message) = problem else {
-                self.memories.look(&app.uid);
-                return Err(Error::Foreign(name));
-            };
-            let Some(submission) = submission else {
-                if !makes {
-                    return Err(Error::Refused(name, message));
-                }
-                let refused = RefusedExecutor { message, at: Timestamp::now() };
-                self.memories.set_refused_executor(&app.uid, Some(refused));
-                return Ok(true);
-            };
-            self.memories.refused(&app.uid, Refused { submission: submission.clone(), message });
-            return Ok(true);
+            }
         }
         Ok(false)
+    }
+
+    /// What kept things of a kind from being made does so no more.
+    fn remember_made(&self, app: &Application, made: Made) {
+        match made {
+            Made::Secret => self.memories.set_secret_taken(&app.uid, None),
+            Made::Pod => self.memories.set_refused_executor(&app.uid, None),
+            Made::Claim | Made::Nothing => {}
+        }
+    }
+
+    /// Keeps for the next pass why something could not be made. An error, if only trying again can tell more.
+    fn remember_not_made(
+        &self,
+        app: &Application,
+        (made, name): (Made, String),
+        problem: Written,
+        submission: Option<&String>,
+    ) -> Result<(), Error> {
+        let now = Timestamp::now();
+        match (problem, made, submission) {
+            (Written::Done, ..) => {}
+            (Written::Foreign, Made::Secret, _) => {
+                self.memories.set_secret_taken(&app.uid, Some(now));
+            }
+            (Written::Foreign, Made::Pod, None) => {
+                let message = format!("pod {name} is there already and belongs to something else");
+                let reason = "NameTaken".to_owned();
+                let refused = RefusedExecutor { reason, message, at: now };
+                self.memories.set_refused_executor(&app.uid, Some(refused));
+            }
+            (Written::Foreign, ..) => {
+                self.memories.look(&app.uid);
+                return Err(Error::Foreign(name));
+            }
+            (Written::Refused(message), _, Some(submission)) => {
+                let refused = Refused { submission: submission.clone(), message };
+                self.memories.refused(&app.uid, refused);
+            }
+            (Written::Refused(message), Made::Nothing, None) => {
+                return Err(Error::Refused(name, message));
+            }
+            (Written::Refused(message), _, None) => {
+                let reason = "FailedCreate".to_owned();
+                let refused = RefusedExecutor { reason, message, at: now };
+                self.memories.set_refused_executor(&app.uid, Some(refused));
+            }
+        }
+        Ok(())
     }
 
     async fn change(&self, app: &Application, change: Change) -> Result<(String, Written), Error> {
@@ -195,16 +241,7 @@ impl Scope {
         if self.memories.is_attached_to(&app.uid, &peer) {
             return Ok(());
         }
-        let mut credentials = match self.memories.credentials(&app.uid) {
-            Some(credentials) => credentials,
-            None => match self.server.credentials(app).await? {
-                Some(credentials) => {
-                    self.memories.keep_credentials(&app.uid, credentials.clone());
-                    credentials
-                }
-                None => return Err(Error::Foreign(names::token_secret(&app.name))),
-            },
-        };
+        let mut credentials = self.credentials(app).await?;
         match &credentials.identity {
             Some(_) if !encrypted => credentials.identity = None,
             None if encrypted => return Err(Error::NoIdentity(names::token_secret(&app.name))),
@@ -219,6 +256,27 @@ impl Scope {
         self.memories.attach(&app.uid, Attachment::open(peer, credentials, news));
         Ok(())
     }
+
+    /// What the driver asks for, from the secret if it is not known yet.
+    async fn credentials(&self, app: &Application) -> Result<Credentials, Error> {
+        if let Some(known) = self.memories.credentials(&app.uid) {
+            return Ok(known);
+        }
+        let found = self.server.credentials(app).await?;
+        self.memories.set_token_lost(&app.uid, found.is_none());
+        let found = found.ok_or_else(|| Error::TokenLost(names::token_secret(&app.name)))?;
+        self.memories.keep_credentials(&app.uid, found.clone());
+        Ok(found)
+    }
+}
+
+/// What a change makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Made {
+    Secret,
+    Claim,
+    Pod,
+    Nothing,
 }
 
 fn kind_of(change: &Change) -> &'static str {

@@ -3,6 +3,7 @@
 use super::attach::{Attachment, Peer};
 use crate::observe::{Attached, Refused, RefusedExecutor};
 use crate::plan::Fact;
+use k8s_openapi::jiff::Timestamp;
 use proto::Credentials;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,8 @@ const LONGEST_WAIT: Duration = Duration::from_mins(1);
 struct Memory {
     refused: Option<Refused>,
     refused_executor: Option<RefusedExecutor>,
+    secret_taken: Option<Timestamp>,
+    token_lost: bool,
     look: bool,
     failures: u32,
     credentials: Option<Credentials>,
@@ -74,6 +77,22 @@ impl Memories {
     /// The API server would not make an executor, or made one again.
     pub(super) fn set_refused_executor(&self, uid: &str, refused: Option<RefusedExecutor>) {
         self.with(uid, |memory| memory.refused_executor = refused);
+    }
+
+    /// When the API server said that the secret's name is taken, and whether the token of a driver that runs is lost.
+    pub(super) fn of_secret(&self, uid: &str) -> (Option<Timestamp>, bool) {
+        let memories = self.lock();
+        memories.get(uid).map_or((None, false), |memory| (memory.secret_taken, memory.token_lost))
+    }
+
+    /// The name of the secret is taken since a moment, or was found free.
+    pub(super) fn set_secret_taken(&self, uid: &str, at: Option<Timestamp>) {
+        self.with(uid, |memory| memory.secret_taken = at);
+    }
+
+    /// The token of a driver that runs was looked for.
+    pub(super) fn set_token_lost(&self, uid: &str, lost: bool) {
+        self.with(uid, |memory| memory.token_lost = lost);
     }
 
     /// The next pass asks the API server, whatever the watch shows.

@@ -9,8 +9,6 @@ mod resource;
 
 pub use resource::{RefusedRun, Run, Runs, ScheduledApplication};
 
-pub(crate) use resource::timestamp;
-
 use crate::objects;
 use crate::observe::View;
 use crate::plan::Event;
@@ -21,7 +19,6 @@ use crd::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
-use resource::instant;
 use std::time::Duration;
 
 /// How soon to look again for a run that has to go.
@@ -138,7 +135,7 @@ impl Scheduling<'_> {
         let now = self.now;
         let last = self.status.last_run.as_ref().map(|time| time.0);
         let is_known = self.status.schedule.as_ref() == Some(&self.schedule.when);
-        let after = |time: Timestamp| valid.schedule.next_after(instant(time)).map(timestamp);
+        let after = |time: Timestamp| valid.schedule.next_after(time);
         let is_wrong = last.is_some_and(|last| {
             Duration::try_from(last.duration_since(now)).is_ok_and(|ahead| ahead > CLOCK_WAS_WRONG)
         });
@@ -168,19 +165,17 @@ impl Scheduling<'_> {
             self.pass.look = true;
             return;
         }
-        let due = valid.schedule.last_due(instant(next), instant(self.now));
-        let due = due.unwrap_or(instant(next));
-        if due > instant(next) {
-            let message =
-                format!("runs from {next} on were missed; only that of {} is made", timestamp(due));
+        let due = valid.schedule.last_due(next, self.now).unwrap_or(next);
+        if due > next {
+            let message = format!("runs from {next} on were missed; only that of {due} is made");
             self.event(true, "MissSchedule", message);
         }
         let name = crd::run_name(&self.schedule.name, due);
         self.event(false, "SuccessfulCreate", format!("starts SparkApplication {name}"));
-        self.status.last_run = Some(Time(timestamp(due)));
+        self.status.last_run = Some(Time(due));
         self.status.last_run_name = Some(name);
         self.status.last_run_seen = false;
-        self.status.next_run = valid.schedule.next_after(due).map(timestamp).map(Time);
+        self.status.next_run = valid.schedule.next_after(due).map(Time);
         if let Some(next) = &self.status.next_run {
             self.again(Duration::try_from(next.0.duration_since(self.now)).unwrap_or_default());
         }
@@ -246,7 +241,7 @@ impl Scheduling<'_> {
         } else {
             self.status.reason = None;
         }
-        let run = objects::run(self.schedule, instant(due.0));
+        let run = objects::run(self.schedule, due.0);
         self.pass.changes.push(ScheduleChange::Create(Box::new(run)));
     }
 

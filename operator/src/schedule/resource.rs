@@ -4,7 +4,6 @@ use crate::names;
 use crate::objects;
 use crate::plan::Application;
 use crate::settings::Settings;
-use chrono::{DateTime, Utc};
 use crd::{
     FieldPath, Problem, ScheduledSparkApplication, ScheduledSparkApplicationStatus,
     SparkApplication, SparkApplicationSpec, State, ValidSchedule,
@@ -82,7 +81,7 @@ impl ScheduledApplication {
                 format!("must have at most {LONGEST_NAME} letters; those of runs are longer by 11");
             return vec![Problem::new(FieldPath::new("metadata.name"), problem)];
         }
-        let run = objects::run(self, DateTime::UNIX_EPOCH);
+        let run = objects::run(self, Timestamp::UNIX_EPOCH);
         let problems = Application::read(&run, settings).valid.err().unwrap_or_default();
         let inside = |problem: Problem| Problem { field: problem.field.in_template(), ..problem };
         problems.into_iter().map(inside).collect()
@@ -190,14 +189,4 @@ impl Run {
             deleting: application.metadata.deletion_timestamp.is_some(),
         }
     }
-}
-
-/// A time as schedules know it: whole seconds.
-pub(super) fn instant(time: Timestamp) -> DateTime<Utc> {
-    DateTime::from_timestamp(time.as_second(), 0).unwrap_or(DateTime::UNIX_EPOCH)
-}
-
-/// The same as everything else knows it.
-pub(crate) fn timestamp(time: DateTime<Utc>) -> Timestamp {
-    Timestamp::from_second(time.timestamp()).unwrap_or(Timestamp::MAX)
 }

@@ -5,7 +5,9 @@
 
 mod drivers;
 mod kills;
+mod manifests;
 mod place;
+mod waits;
 
 use crd::{ScheduledSparkApplication, SparkApplication, State};
 use drivers::Script;

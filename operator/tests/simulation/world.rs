@@ -466,6 +466,9 @@ impl World {
             (is_final, Some(_)) => self.ended = is_final.then_some((generation, runs)),
             (false, None) => {}
         }
+        let is_suspended = app.spec.suspend == Some(true) && is_seen;
+        let rests = matches!(self.state(), State::Suspending | State::Suspended);
+        assert!(!is_suspended || rests || self.state().is_final(), "{:?}", self.state());
         if let Some(status) = &app.status {
             let mut conditions = status.conditions.iter();
             let retained = conditions.find(|known| known.type_ == "ShuffleRetained");

@@ -125,7 +125,7 @@ fn a_manifest_keeps_what_it_says_and_settings_go_over_it() {
         ("spark.default.parallelism", "2"),
     ];
     let made = made(&conf, file).unwrap();
-    let mut expected = manifest::read(Path::new(file)).unwrap();
+    let mut expected = read_manifest(Path::new(file)).unwrap();
     expected.metadata.name = Some("other".to_owned());
     expected.spec.executor.instances = Some(7);
     expected.spec.spark_conf.insert("spark.default.parallelism".to_owned(), "2".to_owned());

@@ -1,7 +1,7 @@
 //! The five fields of a cron schedule.
 
 use super::BadSchedule;
-use chrono::{Datelike as _, NaiveDate};
+use jiff::civil::Date;
 
 /// Values of one field, as bits.
 type Set = u64;
@@ -62,15 +62,15 @@ impl Fields {
     }
 
     /// Whether there is something to do on a day.
-    pub(super) fn is_on(&self, date: NaiveDate) -> bool {
+    pub(super) fn is_on(&self, date: Date) -> bool {
         let day = has(self.days, date.day());
-        let weekday = has(self.weekdays, date.weekday().num_days_from_sunday());
+        let weekday = has(self.weekdays, date.weekday().to_sunday_zero_offset());
         let matches = if self.any_day { day && weekday } else { day || weekday };
         matches && has(self.months, date.month())
     }
 
     /// Hours and minutes, in order.
-    pub(super) fn times(&self) -> impl Iterator<Item = (u32, u32)> {
+    pub(super) fn times(&self) -> impl Iterator<Item = (i8, i8)> {
         (0..24).filter(|hour| has(self.hours, *hour)).flat_map(move |hour| {
             (0..60)
                 .filter(move |minute| has(self.minutes, *minute))
@@ -79,7 +79,7 @@ impl Fields {
     }
 }
 
-fn has(set: Set, value: u32) -> bool {
+fn has(set: Set, value: i8) -> bool {
     set & (1 << value) != 0
 }
 

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn instant(text: &str) -> DateTime<Utc> {
-    DateTime::parse_from_rfc3339(text).expect("a time").with_timezone(&Utc)
+fn instant(text: &str) -> Timestamp {
+    text.parse().expect("a time")
 }
 
 /// Checks the next times after an instant, all in the zone of the schedule.
@@ -145,6 +145,19 @@ fn a_schedule_follows_the_clocks_of_its_zone() {
             check(&format!("TZ={zone} {schedule}"), None, after, expected);
             check(&format!("  CRON_TZ={zone}  {schedule} "), None, after, expected);
         }
+    }
+}
+
+#[test]
+fn the_local_zone_is_utc_and_takes_nothing_from_the_schedule() {
+    let (after, due) = ("2026-07-01T00:00:00Z", "2026-07-01T12:00:00Z");
+    for (text, zone) in [
+        ("0 12 * * *", Some("Local")),
+        ("0 12 * * *", Some("")),
+        ("TZ=Local 0 12 * * *", None),
+        ("TZ=UTC 0 12 * * *", Some("Local")),
+    ] {
+        check(text, zone, after, &[due]);
     }
 }
 

@@ -39,6 +39,21 @@ pub const POD_KEYS: &[PodKey] = &[
     key("spark.kubernetes.ROLE.annotation.NAME", "-", "An annotation of the pods."),
     key("spark.kubernetes.ROLE.node.selector.NAME", "-", "A label of the nodes that they run on."),
     key("spark.kubernetes.node.selector.NAME", "-", "The same for both roles."),
+    key(
+        "spark.kubernetes.driver.pod.name",
+        "APPLICATION-driver",
+        "Name of the driver's pod; `spec.driver.podName` takes precedence.",
+    ),
+    key(
+        "spark.kubernetes.executor.podNamePrefix",
+        "APPLICATION",
+        "What the names of executors' pods begin with: `PREFIX-exec-NUMBER`.",
+    ),
+    key(
+        "spark.kubernetes.executor.deleteOnTermination",
+        "true",
+        "Whether pods of executors that ended are deleted; the field of this name takes precedence.",
+    ),
     key("spark.kubernetes.ROLE.scheduler.name", "-", "The scheduler of the pods."),
     key("spark.kubernetes.scheduler.name", "-", "The same for both roles."),
     key("spark.kubernetes.ROLE.secrets.NAME", "-", "Where a secret is mounted."),

@@ -46,7 +46,7 @@ pub(crate) struct RoleKeys {
 }
 
 /// Keys that name what only the operator decides, and what to write instead.
-const REFUSED: &[(&str, &str)] = &[
+pub(crate) const REFUSED: &[(&str, &str)] = &[
     ("spark.master", "is set by the operator"),
     ("spark.kubernetes.driver.master", "is set by the operator"),
     ("spark.kubernetes.container.image", "is not taken; write spec.image"),
@@ -60,6 +60,16 @@ const SIZES: &[&str] =
 
 /// Keys of a role after `spark.kubernetes.driver.` or `spark.kubernetes.executor.`.
 const ROLE_VALUES: &[&str] = &["request.cores", "limit.cores", "scheduler.name"];
+
+impl Kind {
+    /// Keys that only one of the roles has, likewise.
+    fn own_values(self) -> &'static [&'static str] {
+        match self {
+            Self::Driver => &["pod.name"],
+            Self::Executor => &["podNamePrefix", "deleteOnTermination"],
+        }
+    }
+}
 
 /// Key that says whether claims that were made outlive their application.
 pub(crate) const RETAIN_CLAIMS: &str = "firesteel.kubernetes.claims.retain";
@@ -88,6 +98,11 @@ impl Keys {
             }
         }
         keys
+    }
+
+    /// Whether a key is refused whatever its value is.
+    pub(crate) fn is_refused(key: &str) -> bool {
+        REFUSED.iter().any(|(refused, _)| *refused == key)
     }
 
     /// What the keys say about one role.
@@ -154,10 +169,11 @@ impl Keys {
                     problems.add(at, problem);
                 } else if let Err(error) = declared.check(value) {
                     problems.add(at, format!("`{value}` {}", error.problem));
-                } else if declared.effect == Effect::None {
+                } else if declared.effect == Effect::None && !conf::asks_for_nothing(key, value) {
                     self.unserved.push(key.to_owned());
                 }
             }
+            None if conf::asks_for_nothing(key, value) => {}
             None => self.unserved.push(key.to_owned()),
         }
         self.settings.set(key, value);
@@ -187,7 +203,10 @@ impl Keys {
         for kind in [Kind::Driver, Kind::Executor] {
             let end = rest.strip_prefix(kind.name()).and_then(|end| end.strip_prefix('.'));
             if let Some(end) = end {
-                if !self.role_mut(kind).read(end, value, &at, problems) {
+                let own = kind.own_values().iter().find(|own| **own == end);
+                if let Some(own) = own {
+                    self.role_mut(kind).values.insert(own, value.to_owned());
+                } else if !self.role_mut(kind).read(end, value, &at, problems) {
                     self.unserved.push(key.to_owned());
                 }
                 return;

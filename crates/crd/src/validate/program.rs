@@ -7,6 +7,9 @@ use crate::{DeployMode, ProgramType, PythonVersion, SparkApplicationSpec};
 /// The JVM program that is known, because every introduction to Spark on Kubernetes begins with it.
 pub(crate) const SPARK_PI: &str = "org.apache.spark.examples.SparkPi";
 
+/// Bytes of one argument: Linux starts no process with a longer one.
+pub(crate) const LONGEST_ARGUMENT: usize = (128 << 10) - 1;
+
 /// What runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
@@ -38,6 +41,7 @@ pub enum Language {
 /// Reads it.
 pub(super) fn read(spec: &SparkApplicationSpec, problems: &mut Problems) -> Option<Program> {
     check_mode(spec, problems);
+    check_arguments(spec, problems);
     let language = match spec.type_ {
         ProgramType::Python => Language::Python { file: file(spec, ".py", problems)? },
         ProgramType::Sql => Language::Sql { file: file(spec, ".sql", problems)? },
@@ -75,6 +79,18 @@ fn check_mode(spec: &SparkApplicationSpec, problems: &mut Problems) {
     }
     if spec.python_version == Some(PythonVersion::Two) {
         problems.add(FieldPath::new("spec.pythonVersion"), "Python 2 is not served");
+    }
+}
+
+fn check_arguments(spec: &SparkApplicationSpec, problems: &mut Problems) {
+    let at = FieldPath::new("spec.arguments");
+    for (index, argument) in spec.arguments.iter().enumerate() {
+        let bytes = argument.len();
+        if bytes > LONGEST_ARGUMENT {
+            let problem =
+                format!("has {bytes} bytes; a program is given at most {LONGEST_ARGUMENT}");
+            problems.add(at.index(index), problem);
+        }
     }
 }
 

@@ -82,18 +82,18 @@ pub(super) fn cpu(given: &Given<'_>, keys: &Keys, problems: &mut Problems) -> Op
     let prefix = format!("spark.kubernetes.{role}");
     let mut read = |field, name, key| {
         let (text, at) = either(field, given.at().field(name), given, keys, (&prefix, key))?;
-        let amount = Amount::parse(text)
-            .map_err(|error| error.to_string())
-            .and_then(|amount| {
-                if amount.is_zero() { Err("must be more than 0".to_owned()) } else { Ok(amount) }
-            })
-            .map_err(|problem| Problem::new(at.clone(), problem));
+        let amount =
+            Amount::parse(text).map_err(|error| Problem::new(at.clone(), error.to_string()));
         Some((problems.take(amount)?, at))
     };
     let request = read(given.core_request, "coreRequest", "request.cores");
     let limit = read(given.pod.core_limit.as_deref(), "coreLimit", "limit.cores");
     let request = request.map_or_else(|| Amount::cpus(slots), |(request, _)| request);
     let limit = match limit {
+        Some((limit, at)) if limit.is_zero() => {
+            problems.add(at, "must be more than 0");
+            None
+        }
         Some((limit, at)) if limit.is_less_than(&request) => {
             problems.add(at, format!("{limit} is less than the {request} that the pod asks for"));
             None
@@ -113,7 +113,12 @@ pub(super) fn memory(
     let prefix = format!("spark.{}", given.kind.name());
     let mut size = |field, name: &str, key| {
         let (text, at) = either(field, given.at().field(name), given, keys, (&prefix, key))?;
-        let size = spark_size(text).and_then(|size| {
+        // The limit is Kubernetes' alone, and may be written as an amount of it.
+        let is_limit = key == "memoryLimit";
+        let amount = || Amount::parse(text).ok().filter(|_| is_limit);
+        let size = spark_size(text)
+            .or_else(|problem| amount().map(|amount| ByteSize(amount.ceil())).ok_or(problem));
+        let size = size.and_then(|size| {
             // Spark counts in mebibytes, and drops what is left over.
             let whole = ByteSize::mib(size.0 >> 20);
             if whole.0 == 0 && size.0 > 0 {

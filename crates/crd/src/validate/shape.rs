@@ -1,6 +1,7 @@
 //! What a pod has besides CPUs, memory and volumes: the embedded objects read, labels and the like from fields and keys together.
 
 use super::keys::{OWN_LABELS, RoleKeys};
+use super::legal::{check_labels, check_names};
 use super::{Given, Problems};
 use crate::embedded::Embedded;
 use crate::problem::{FieldPath, Problem};
@@ -72,14 +73,11 @@ pub(super) fn read(
 ) -> Shape {
     let at = given.at();
     let pod = given.pod;
-    let mut node_selector = keys.node_selector.clone();
-    node_selector.extend(spec.node_selector.clone());
-    node_selector.extend(pod.node_selector.clone());
     Shape {
         template: one(pod.template.as_ref(), &at.field("template"), problems),
         labels: labels(given, keys, problems),
-        annotations: over(&keys.annotations, &pod.annotations),
-        node_selector,
+        annotations: annotations(given, keys, problems),
+        node_selector: node_selector(spec, given, keys, problems),
         env: env(given, keys, problems),
         env_from: all(&pod.env_from, &at.field("envFrom"), problems),
         affinity: one(pod.affinity.as_ref(), &at.field("affinity"), problems),
@@ -107,10 +105,19 @@ pub(super) fn read(
         host_aliases: all(&pod.host_aliases, &at.field("hostAliases"), problems),
         share_process_namespace: pod.share_process_namespace.unwrap_or(false),
         runtime_class_name: pod.runtime_class_name.clone(),
-        ports: given.ports.to_vec(),
+        ports: ports(given.ports),
         priority_class_name: given.priority_class_name.map(str::to_owned),
         lifecycle: one(given.lifecycle, &at.field("lifecycle"), problems),
     }
+}
+
+/// A port without a protocol is one of TCP, as everywhere in Kubernetes.
+fn ports(given: &[Port]) -> Vec<Port> {
+    let mut ports = given.to_vec();
+    for port in ports.iter_mut().filter(|port| port.protocol.is_empty()) {
+        "TCP".clone_into(&mut port.protocol);
+    }
+    ports
 }
 
 fn one<T: DeserializeOwned>(
@@ -148,7 +155,42 @@ fn labels(given: &Given<'_>, keys: &RoleKeys, problems: &mut Problems) -> BTreeM
             problems.add(at, "is a label that the operator sets");
         }
     }
+    check_labels(&given.pod.labels, |name| given.at().field("labels").key(name), problems);
+    check_labels(&keys.labels, |name| key_of(given, "label", name), problems);
     over(&keys.labels, &given.pod.labels)
+}
+
+fn annotations(
+    given: &Given<'_>,
+    keys: &RoleKeys,
+    problems: &mut Problems,
+) -> BTreeMap<String, String> {
+    let at = |name: &str| given.at().field("annotations").key(name);
+    check_names(&given.pod.annotations, at, problems);
+    check_names(&keys.annotations, |name| key_of(given, "annotation", name), problems);
+    over(&keys.annotations, &given.pod.annotations)
+}
+
+fn node_selector(
+    spec: &SparkApplicationSpec,
+    given: &Given<'_>,
+    keys: &RoleKeys,
+    problems: &mut Problems,
+) -> BTreeMap<String, String> {
+    let of_both = |name: &str| FieldPath::new("spec.nodeSelector").key(name);
+    check_labels(&spec.node_selector, of_both, problems);
+    let at = |name: &str| given.at().field("nodeSelector").key(name);
+    check_labels(&given.pod.node_selector, at, problems);
+    check_labels(&keys.node_selector, |name| key_of(given, "node.selector", name), problems);
+    let mut all = over(&keys.node_selector, &spec.node_selector);
+    all.extend(given.pod.node_selector.clone());
+    all
+}
+
+/// Where a key of a family of this role stands.
+fn key_of(given: &Given<'_>, family: &str, name: &str) -> FieldPath {
+    let key = format!("spark.kubernetes.{}.{family}.{name}", given.kind.name());
+    FieldPath::new("spec.sparkConf").key(&key)
 }
 
 /// Names of containers that the operator makes.

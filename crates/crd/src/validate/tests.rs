@@ -299,7 +299,7 @@ fn what_is_wrong_is_named_with_what_was_probably_meant() {
         ),
         (
             json!({"driver": {"volumeMounts": [{"name": "data", "mountPath": "data"}]}, "volumes": [{"name": "data"}]}),
-            "spec.driver.volumeMounts[data]: `data` is not a path to mount at",
+            "spec.driver.volumeMounts[0].mountPath: `data` is not a path to mount at",
         ),
         (
             json!({"executor": {"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": "x"}}}}),
@@ -308,6 +308,10 @@ fn what_is_wrong_is_named_with_what_was_probably_meant() {
         (
             json!({"sparkConf": {"spark.kubernetes.executor.volumes.hostPath.x.options.paht": "/a"}}),
             "did you mean `options.path`?",
+        ),
+        (
+            json!({"sparkConf": {"spark.kubernetes.executor.volumes.emptydir.x.mount.path": "/a"}}),
+            "did you mean `emptyDir`?",
         ),
         (
             json!({"sparkConf": {"spark.kubernetes.executor.volumes.hostPath.x": "/a"}}),
@@ -357,4 +361,96 @@ fn what_is_wrong_is_named_with_what_was_probably_meant() {
     let all =
         problems(json!({"mode": "client", "driver": {"memory": "x"}, "executor": {"cores": -1}}));
     assert_eq!(all.len(), 3, "all are told at once: {all:?}");
+}
+
+#[test]
+fn of_two_things_at_one_path_the_second_is_named_with_the_first() {
+    let prefix = "spark.kubernetes.driver";
+    let cases = [
+        (
+            json!({"secrets": [{"name": "a", "path": "/etc/a", "secretType": "Opaque"}, {"name": "a", "path": "/etc/a", "secretType": "Opaque"}]}),
+            json!({}),
+            "spec.driver.secrets[1].path: something is mounted at `/etc/a` already, by spec.driver.secrets[0].path",
+        ),
+        (
+            json!({"secrets": [{"name": "a", "path": "/etc/a", "secretType": "Opaque"}]}),
+            json!({(format!("{prefix}.secrets.a")): "/etc/a/"}),
+            "spec.sparkConf[spark.kubernetes.driver.secrets.a]: something is mounted at `/etc/a` already, by spec.driver.secrets[0].path",
+        ),
+        (
+            json!({"configMaps": [{"name": "a", "path": "etc"}]}),
+            json!({}),
+            "spec.driver.configMaps[0].path: `etc` is not a path to mount at",
+        ),
+        (
+            json!({"volumeMounts": [{"name": "x", "mountPath": "/x"}]}),
+            json!({(format!("{prefix}.volumes.emptyDir.y.mount.path")): "/x"}),
+            "spec.sparkConf[spark.kubernetes.driver.volumes.emptyDir.y.mount.path]: something is mounted at `/x` already, by spec.driver.volumeMounts[0].mountPath",
+        ),
+        (
+            json!({
+                "volumeMounts": [{"name": "x", "mountPath": "/x"}],
+                "template": {"spec": {"containers": [{"name": "spark-kubernetes-driver", "volumeMounts": [{"name": "y", "mountPath": "/x"}]}]}},
+            }),
+            json!({}),
+            "spec.driver.template.spec.containers[0].volumeMounts[0].mountPath: something is mounted at `/x` already",
+        ),
+    ];
+    for (driver, conf, expected) in cases {
+        let changes = json!({"driver": driver, "sparkConf": conf, "volumes": [{"name": "x", "emptyDir": {}}]});
+        let problems = problems(changes);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].starts_with(expected), "{problems:?}");
+    }
+}
+
+#[test]
+fn pods_are_named_by_the_field_or_the_key() {
+    let (name, prefix) =
+        ("spark.kubernetes.driver.pod.name", "spark.kubernetes.executor.podNamePrefix");
+    let cases = [
+        (json!({}), None, None),
+        (
+            json!({"sparkConf": {name: "a.driver", prefix: "workers"}}),
+            Some("a.driver"),
+            Some("workers"),
+        ),
+        (json!({"sparkConf": {name: "key"}, "driver": {"podName": "field"}}), Some("field"), None),
+    ];
+    for (changes, driver, executor) in cases {
+        let app = valid(changes.clone());
+        assert_eq!(app.driver_pod_name.as_deref(), driver, "{changes}");
+        assert_eq!(app.executor_pod_prefix.as_deref(), executor, "{changes}");
+        assert!(crate::unsupported(&spec(changes)).is_empty());
+    }
+    // A key of the other role has no effect.
+    let wrong = spec(json!({"sparkConf": {"spark.kubernetes.executor.pod.name": "a"}}));
+    assert_eq!(crate::unsupported(&wrong).len(), 1);
+}
+
+#[test]
+fn what_another_definition_takes_means_the_same_here() {
+    let app = valid(json!({
+        "image": "", "imagePullPolicy": "", "sparkConf": {"spark.kubernetes.executor.deleteOnTermination": "false"},
+        "driver": {
+            "gpu": {"name": "nvidia.com/gpu", "quantity": 0}, "coreRequest": "0",
+            "ports": [{"name": "a", "protocol": "", "containerPort": 1}],
+            "secrets": [{"name": "a", "path": "/a", "secretType": "Opaque"}],
+        },
+        "executor": {"image": "i", "memory": "512m", "memoryLimit": "1.5Gi"},
+    }));
+    assert_eq!((app.driver.image, app.driver.pull_policy, app.driver.gpu), (None, None, None));
+    assert_eq!(app.driver.shape.ports[0].protocol, "TCP");
+    assert!(app.driver.shape.env.is_empty() && app.driver.volumes.len() == 1);
+    assert!(app.driver.cpu.request.is_zero() && !app.delete_ended_executors);
+    assert_eq!(app.executor.image.as_deref(), Some("i"));
+    assert_eq!(app.executor.memory.limit, model::ByteSize::mib(1536));
+}
+
+#[test]
+fn an_argument_that_no_process_can_be_given_is_named() {
+    let fits = json!({"arguments": ["x".repeat(LONGEST_ARGUMENT), "y".repeat(100_000)]});
+    assert_eq!(problems(fits), Vec::<String>::new());
+    let long = problems(json!({"arguments": ["a", "x".repeat(131_072)]}));
+    assert_eq!(long, ["spec.arguments[1]: has 131072 bytes; a program is given at most 131071"]);
 }

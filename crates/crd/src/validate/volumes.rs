@@ -3,7 +3,7 @@
 
 use super::keys::RETAIN_CLAIMS;
 use super::shape::{Shape, all};
-use super::{Given, Kind, Problems, RoleKeys};
+use super::{Given, Kind, Problems, RoleKeys, paths};
 use crate::SparkApplicationSpec;
 use crate::problem::{FieldPath, Problem};
 use crate::quantity::Amount;
@@ -96,7 +96,7 @@ pub enum ClaimName {
 }
 
 /// Kinds of volumes in `sparkConf`, with the properties of each.
-pub(super) const KINDS: &[(&str, &[&str])] = &[
+pub(crate) const KINDS: &[(&str, &[&str])] = &[
     ("hostPath", &["options.path", "options.type"]),
     ("emptyDir", &["options.medium", "options.sizeLimit"]),
     ("nfs", &["options.server", "options.path"]),
@@ -106,7 +106,7 @@ pub(super) const KINDS: &[(&str, &[&str])] = &[
 const MOUNT: &[&str] = &["mount.path", "mount.subPath", "mount.subPathExpr", "mount.readOnly"];
 
 /// The properties of a kind.
-pub(super) fn properties(kind: &str) -> Vec<&'static str> {
+pub(crate) fn properties(kind: &str) -> Vec<&'static str> {
     let own = KINDS.iter().filter(|(name, _)| *name == kind).flat_map(|(_, own)| own.iter());
     own.chain(MOUNT).copied().collect()
 }
@@ -133,7 +133,7 @@ pub(super) fn read(
         }
     }
     mounted_objects(given, keys, &mut volumes);
-    check_paths(given, &volumes, problems);
+    paths::check(given, keys, shape, problems);
     volumes
 }
 
@@ -411,20 +411,5 @@ fn mounted_objects(given: &Given<'_>, keys: &RoleKeys, volumes: &mut Vec<RoleVol
         let source = SecretVolumeSource { secret_name: Some(secret.clone()), ..Default::default() };
         let volume = Volume { secret: Some(source), ..Volume::default() };
         add(format!("firesteel-secret-{index}"), path, volume);
-    }
-}
-
-/// No two things are mounted at one place, and every place is one.
-fn check_paths(given: &Given<'_>, volumes: &[RoleVolume], problems: &mut Problems) {
-    let mut paths = BTreeSet::new();
-    for mount in volumes.iter().flat_map(|volume| &volume.mounts) {
-        let at = given.at().field("volumeMounts").key(&mount.name);
-        let path = mount.mount_path.trim_end_matches('/');
-        if !mount.mount_path.starts_with('/') || path.is_empty() || path.contains(':') {
-            let problem = format!("`{}` is not a path to mount at", mount.mount_path);
-            problems.add(at, problem);
-        } else if !paths.insert(path) {
-            problems.add(at, format!("something else is mounted at `{path}` already"));
-        }
     }
 }

@@ -4,6 +4,7 @@
 
 mod choice;
 mod keys;
+mod nothing;
 mod value;
 
 pub use choice::{
@@ -11,6 +12,7 @@ pub use choice::{
     TimestampType, VolumeLayout,
 };
 pub use keys::*;
+pub use nothing::asks_for_nothing;
 pub use value::{BadSetting, Problem, Value};
 
 use std::collections::BTreeMap;
@@ -139,10 +141,11 @@ impl Conf {
             match declared(key) {
                 Some(d) => {
                     d.check(value)?;
-                    if d.effect == Effect::None {
+                    if d.effect == Effect::None && !asks_for_nothing(key, value) {
                         warnings.push(format!("setting {key} has no effect"));
                     }
                 }
+                None if asks_for_nothing(key, value) => {}
                 None => warnings.push(unknown(key)),
             }
         }

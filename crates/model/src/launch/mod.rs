@@ -12,11 +12,69 @@ pub use secret::Secret;
 /// Stands where a process expects the path of its settings, and says that they are in the environment.
 pub const FROM_ENVIRONMENT: &str = "env";
 
-/// Variable of the environment that holds the settings then.
+/// Variable of the environment that holds the settings then, or the first part of them.
 pub const SETTINGS_VARIABLE: &str = "FIRESTEEL_SETTINGS";
+
+/// Variable that holds a part of the settings, counted from 0: Linux starts no process with a variable of more than 128 KiB.
+pub fn settings_variable(part: usize) -> String {
+    if part == 0 { SETTINGS_VARIABLE.to_owned() } else { format!("{SETTINGS_VARIABLE}_{part}") }
+}
+
+/// The settings that are in the environment, put together from their parts; `variable` looks one up.
+pub fn settings_of(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let mut settings = variable(SETTINGS_VARIABLE)?;
+    for part in (1..).map_while(|part| variable(&settings_variable(part))) {
+        settings.push_str(&part);
+    }
+    Some(settings)
+}
+
+/// Whether a variable holds more than the user's program is to know.
+pub fn is_hidden(variable: &str) -> bool {
+    let is_part = |rest: &str| rest.is_empty() || rest.starts_with('_');
+    variable.strip_prefix(SETTINGS_VARIABLE).is_some_and(is_part)
+        || matches!(variable, TOKEN_VARIABLE | IDENTITY_VARIABLE)
+}
 
 /// Variable of the environment from which a pod's settings take the application's token.
 pub const TOKEN_VARIABLE: &str = "FIRESTEEL_TOKEN";
 
 /// Variable of the environment from which a pod's settings take the application's TLS identity.
 pub const IDENTITY_VARIABLE: &str = "FIRESTEEL_IDENTITY";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn settings_are_put_together_from_their_parts_in_order() {
+        let parts = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+        let named = parts.iter().enumerate();
+        let mut environment: BTreeMap<String, String> =
+            named.map(|(part, text)| (settings_variable(part), (*text).to_owned())).collect();
+        let read = |environment: &BTreeMap<String, String>| {
+            settings_of(|variable| environment.get(variable).cloned())
+        };
+        assert_eq!(read(&environment).as_deref(), Some("abcdefghijkl"));
+        environment.retain(|name, _| name == SETTINGS_VARIABLE);
+        assert_eq!(read(&environment).as_deref(), Some("a"));
+        environment.clear();
+        assert_eq!(read(&environment), None);
+    }
+
+    #[test]
+    fn a_program_sees_no_part_of_the_settings() {
+        for (variable, hidden) in [
+            ("FIRESTEEL_SETTINGS", true),
+            ("FIRESTEEL_SETTINGS_12", true),
+            ("FIRESTEEL_TOKEN", true),
+            ("FIRESTEEL_IDENTITY", true),
+            ("FIRESTEEL_POD_IP", false),
+            ("FIRESTEEL_LOG", false),
+            ("FIRESTEEL_SETTINGSX", false),
+        ] {
+            assert_eq!(is_hidden(variable), hidden, "{variable}");
+        }
+    }
+}

@@ -90,7 +90,11 @@ fn executors_that_cannot_be_made_are_reported_and_tried_again_later() {
     let mut scene = Scene::running(json!({ "executor": { "instances": 1 } }));
     scene.wish(1, &[]);
     let at = Timestamp::from_second(scene.seconds).unwrap();
-    scene.seen.refused_executor = Some(RefusedExecutor { message: "exceeded quota".into(), at });
+    scene.seen.refused_executor = Some(RefusedExecutor {
+        reason: "FailedCreate".into(),
+        message: "exceeded quota".into(),
+        at,
+    });
     let pass = scene.pass();
     assert_eq!((short(&pass), pass.again), (vec![], Some(Duration::from_secs(10))));
     assert_eq!(condition(&pass.status, "ExecutorsReady"), ("False".into(), "FailedCreate".into()));

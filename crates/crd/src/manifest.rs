@@ -1,74 +1,82 @@
-//! A manifest that goes to a cluster as it is. An API server drops fields that it does not know; here they are errors, with the field
-//! that was probably meant.
+//! A manifest as somebody wrote it. An API server drops fields that it does not know; here they are errors, with the field that was
+//! probably meant.
 
-use anyhow::{Context, Result, bail, ensure};
-use crd::{FieldPath, Problem, SparkApplication};
+use crate::problem::{FieldPath, Problem};
+use crate::{SparkApplication, definitions};
+use kube::Resource;
 use serde_json::Value;
-use std::path::Path;
 
-/// Reads a manifest file.
-pub(crate) fn read(path: &Path) -> Result<SparkApplication> {
-    let shown = path.display();
-    let text = std::fs::read_to_string(path).with_context(|| format!("{shown}: cannot be read"))?;
-    parse(&text).with_context(|| format!("{shown}"))
-}
+/// Text that is not the manifest of an application: one line that names the field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadManifest(String);
 
 const TOP: &[&str] = &["apiVersion", "kind", "metadata", "spec", "status"];
 
-fn parse(text: &str) -> Result<SparkApplication> {
-    let value: Value = serde_saphyr::from_str(text).map_err(|error| {
+/// Reads the manifest of an application. Numbers and truths that stand where text is wanted are that text.
+///
+/// # Errors
+/// If it is not one, with everything that is mistyped.
+pub fn read_manifest(text: &str) -> Result<SparkApplication, BadManifest> {
+    let mut value: Value = serde_saphyr::from_str(text).map_err(|error| {
         let text = error.to_string();
-        anyhow::anyhow!("is not valid YAML: {}", text.lines().next().unwrap_or_default())
+        BadManifest(format!("is not valid YAML: {}", text.lines().next().unwrap_or_default()))
     })?;
-    let Value::Object(fields) = &value else { bail!("is not a manifest") };
-    for (name, wanted) in [("apiVersion", "firesteel.dev/v1beta2"), ("kind", "SparkApplication")] {
-        match fields.get(name) {
-            Some(given) if given == wanted => {}
+    let Value::Object(fields) = &mut value else {
+        return Err(BadManifest("is not a manifest".to_owned()));
+    };
+    let wanted =
+        [("apiVersion", SparkApplication::api_version(&())), ("kind", SparkApplication::kind(&()))];
+    for (name, wanted) in wanted {
+        let problem = match fields.get(name) {
+            Some(given) if *given == *wanted => continue,
             Some(Value::String(given)) => {
-                bail!("{name}: `{given}` is not served; it must be `{wanted}`")
+                format!("{name}: `{given}` is not served; it must be `{wanted}`")
             }
-            _ => bail!("{name}: is missing; it must be `{wanted}`"),
-        }
+            _ => format!("{name}: is missing; it must be `{wanted}`"),
+        };
+        return Err(BadManifest(problem));
     }
     let mut problems = Vec::new();
     for name in fields.keys().filter(|name| !TOP.contains(&name.as_str())) {
         problems.push(unknown(FieldPath::new(name), name, TOP.iter().copied()));
     }
-    if let Some(spec) = fields.get("spec") {
-        compare(spec, &schema()?, &FieldPath::new("spec"), &mut problems);
+    if let Some(spec) = fields.get_mut("spec") {
+        compare(spec, &schema(), &FieldPath::new("spec"), &mut problems);
     }
-    let problems: Vec<String> = problems.iter().map(Problem::to_string).collect();
-    ensure!(problems.is_empty(), "{}", problems.join("; "));
+    if !problems.is_empty() {
+        let problems: Vec<String> = problems.iter().map(Problem::to_string).collect();
+        return Err(BadManifest(problems.join("; ")));
+    }
     let application: SparkApplication =
         serde_path_to_error::deserialize(&value).map_err(|error| {
             let field = error.path().to_string();
-            anyhow::anyhow!("{field}: {}", error.into_inner())
+            BadManifest(format!("{field}: {}", error.into_inner()))
         })?;
     let metadata = &application.metadata;
-    ensure!(
-        metadata.name.is_some() || metadata.generate_name.is_some(),
-        "metadata.name: is missing"
-    );
+    if metadata.name.is_none() && metadata.generate_name.is_none() {
+        return Err(BadManifest("metadata.name: is missing".to_owned()));
+    }
     Ok(application)
 }
 
 /// What a specification may have, as the definition says it.
-fn schema() -> Result<Value> {
-    let mut all = crd::definitions().into_iter();
-    let mut ours = all
-        .find(|definition| definition.object["spec"]["names"]["kind"] == "SparkApplication")
-        .context("there is no definition")?;
-    let schema = &mut ours.object["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
-    Ok(schema["properties"]["spec"].take())
+fn schema() -> Value {
+    let mut all = definitions().into_iter();
+    let ours =
+        all.find(|definition| definition.object["spec"]["names"]["kind"] == "SparkApplication");
+    let mut object = ours.map(|definition| definition.object).unwrap_or_default();
+    let schema = &mut object["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    schema["properties"]["spec"].take()
 }
 
-/// Collects the fields that the schema does not have.
-fn compare(value: &Value, schema: &Value, at: &FieldPath, problems: &mut Vec<Problem>) {
+/// Collects the fields that the schema does not have, and makes texts of what stands where texts are wanted.
+fn compare(value: &mut Value, schema: &Value, at: &FieldPath, problems: &mut Vec<Problem>) {
     match value {
         Value::Object(fields) => match (&schema["properties"], &schema["additionalProperties"]) {
             (Value::Object(known), _) => {
+                let keeps_all = schema["x-kubernetes-preserve-unknown-fields"] == true;
                 for (name, value) in fields {
-                    let keeps_all = schema["x-kubernetes-preserve-unknown-fields"] == true;
                     match known.get(name) {
                         Some(schema) => compare(value, schema, &at.field(name), problems),
                         None if keeps_all => {}
@@ -87,9 +95,12 @@ fn compare(value: &Value, schema: &Value, at: &FieldPath, problems: &mut Vec<Pro
             }
         },
         Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
+            for (index, item) in items.iter_mut().enumerate() {
                 compare(item, &schema["items"], &at.index(index), problems);
             }
+        }
+        Value::Bool(_) | Value::Number(_) if schema["type"] == "string" => {
+            *value = Value::String(value.to_string());
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
@@ -119,10 +130,25 @@ spec:
 
     #[test]
     fn a_manifest_is_read_as_it_is() {
-        let read = parse(GOOD).unwrap();
+        let read = read_manifest(GOOD).unwrap();
         assert_eq!(read.metadata.labels.unwrap()["team"], "a");
         assert_eq!(read.spec.executor.instances, Some(3));
         assert_eq!(read.spec.volumes[0].raw()["emptyDir"]["sizeLimit"], "1Gi");
+    }
+
+    #[test]
+    fn numbers_and_truths_are_texts_where_texts_are_wanted() {
+        let text = GOOD
+            .replace("\"3\"", "3, spark.sql.ansi.enabled: false, spark.memory.fraction: 0.5")
+            .replace("spec:\n", "spec:\n  arguments: [a, 10, true]\n  pythonVersion: 3\n")
+            .replace("4.2.0", "4.2");
+        let spec = read_manifest(&text).unwrap().spec;
+        assert_eq!(spec.arguments, ["a", "10", "true"]);
+        assert_eq!(spec.spark_version, "4.2");
+        assert_eq!(spec.python_version, Some(crate::PythonVersion::Three));
+        let settings: Vec<&str> = spec.spark_conf.values().map(String::as_str).collect();
+        assert_eq!(settings, ["0.5", "false", "3"]);
+        assert_eq!(spec.executor.instances, Some(3));
     }
 
     #[test]
@@ -144,7 +170,7 @@ spec:
                 "knd: there is no such field; did you mean `kind`?",
             ),
             ("instances: 3", "instances: three", "spec.executor.instances: invalid type"),
-            ("\"3\"", "3", "spec.sparkConf.spark.sql.shuffle.partitions: invalid type"),
+            ("\"3\"", "[3]", "spec.sparkConf.spark.sql.shuffle.partitions: invalid type"),
             ("type: Python", "type: Perl", "spec.type: unknown variant"),
             ("  sparkVersion: 4.2.0\n", "", "spec: missing field `sparkVersion`"),
             ("name: pi, ", "", "metadata.name: is missing"),
@@ -158,7 +184,7 @@ spec:
             (GOOD, "- 1", "is not a manifest"),
         ];
         for (from, to, expected) in cases {
-            let problem = format!("{:#}", parse(&GOOD.replace(from, to)).unwrap_err());
+            let problem = read_manifest(&GOOD.replace(from, to)).unwrap_err().to_string();
             assert!(problem.contains(expected), "{problem}\n{expected}");
             assert_eq!(problem.lines().count(), 1, "{problem}");
         }

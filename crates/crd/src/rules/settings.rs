@@ -1,0 +1,189 @@
+//! What an API server refuses of `sparkConf`: what each key must be, from its declaration, so that a wrong value is refused where it is
+//! written and not when it is read.
+//!
+//! Whoever reads a key is more exact than the rule: nothing that it takes is refused here.
+
+use super::Rule;
+use crate::validate::{KINDS, Keys, REFUSED, RETAIN_CLAIMS, properties};
+use model::conf::{self, Declared, Effect};
+use serde_json::{Value, json};
+use std::borrow::Cow;
+
+/// Settings that there may be, and letters that the value of one may have. All pairs are looked at for labels, and their number has a
+/// cost.
+pub(crate) fn bounds() -> Value {
+    json!({ "maxProperties": 512, "additionalProperties": { "maxLength": 20_000 } })
+}
+
+/// What a value looks like, and how that is said.
+type Form = (&'static str, &'static str);
+
+const TRUTH: Form = (r"^\\s*(?i:true|false)\\s*$", "must be true or false");
+const NUMBER: Form = (r"^\\s*[-+]?[0-9]+\\s*$", "must be a whole number");
+const SHARE: Form =
+    (r"^\\s*([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][-+]?[0-9]+)?\\s*$", "must be a number");
+const SIZE: Form =
+    (r"^\\s*[0-9]+\\s*([kKmMgGtTpP][iI]?)?[bB]?\\s*$", "must be a size, such as `512m`");
+const SIZE_OR_OFF: Form = (
+    r"^\\s*(-[0-9]+|[0-9]+\\s*([kKmMgGtTpP][iI]?)?[bB]?)\\s*$",
+    "must be a size, such as `10m`, or -1",
+);
+const TIME: Form = (r"^\\s*[0-9]+(?i:us|ms|s|m|min|h|d)?\\s*$", "must be a duration, such as `3s`");
+const NEVER_OR_ALWAYS: Form = (r"^\\s*(never|always)\\s*$", "must be `never` or `always`");
+
+/// The form of a declared key's values, if a rule can tell it.
+fn form_of(declared: &Declared) -> Option<Form> {
+    match declared.form {
+        "true or false" => Some(TRUTH),
+        "whole number" => Some(NUMBER),
+        "size, such as 64m" => Some(SIZE),
+        "size, such as 10m, or -1 for off" => Some(SIZE_OR_OFF),
+        "duration, such as 3s" => Some(TIME),
+        _ => None,
+    }
+}
+
+/// Keys that shape pods, and the form of their values.
+const OF_PODS: &[(&str, Form)] = &[
+    ("spark.driver.cores", NUMBER),
+    ("spark.driver.memoryOverhead", SIZE),
+    ("spark.executor.memoryOverhead", SIZE),
+    ("spark.driver.minMemoryOverhead", SIZE),
+    ("spark.executor.minMemoryOverhead", SIZE),
+    ("spark.driver.memoryOverheadFactor", SHARE),
+    ("spark.executor.memoryOverheadFactor", SHARE),
+    ("spark.kubernetes.memoryOverheadFactor", SHARE),
+    ("spark.executor.pyspark.memory", SIZE),
+    ("spark.kubernetes.driver.ownPersistentVolumeClaim", TRUTH),
+    ("spark.kubernetes.driver.reusePersistentVolumeClaim", TRUTH),
+    ("spark.kubernetes.legacy.useReadWriteOnceAccessMode", TRUTH),
+    ("spark.kubernetes.executor.deleteOnTermination", TRUTH),
+    (RETAIN_CLAIMS, NEVER_OR_ALWAYS),
+];
+
+/// All rules of `sparkConf`.
+pub(crate) fn rules() -> Vec<Rule> {
+    let mut all: Vec<Rule> = REFUSED
+        .iter()
+        .map(|(key, instead)| rule(format!("!('{key}' in self)"), format!("{key} {instead}")))
+        .collect();
+    all.extend(families());
+    for declared in conf::ALL.iter().filter(|declared| !Keys::is_refused(declared.name)) {
+        if declared.effect == Effect::Refused {
+            all.push(unserved(declared));
+        } else if let Some(form) = form_of(declared) {
+            all.push(formed(declared.name, form));
+        }
+    }
+    all.extend(OF_PODS.iter().map(|(key, form)| formed(key, *form)));
+    for role in ["driver", "executor"] {
+        for end in ["request.cores", "limit.cores"] {
+            let key = format!("spark.kubernetes.{role}.{end}");
+            let cel = format!("!('{key}' in self) || isQuantity(self['{key}'])");
+            all.push(rule(cel, format!("{key}: must be an amount of CPU, such as `500m` or `2`")));
+        }
+    }
+    all
+}
+
+fn rule(cel: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Rule {
+    Rule { at: "sparkConf", cel: cel.into(), message: message.into(), field: "" }
+}
+
+/// A key that must not be set to anything but its default.
+fn unserved(declared: &Declared) -> Rule {
+    let (key, default) = (declared.name, declared.default.unwrap_or_default());
+    rule(
+        format!("!('{key}' in self) || self['{key}'] == '{default}'"),
+        format!("{key}: is not served, and ignoring it would change results or safety"),
+    )
+}
+
+/// A key with values of a form.
+fn formed(key: &str, (pattern, must): Form) -> Rule {
+    let cel = format!("!('{key}' in self) || self['{key}'].matches('{pattern}')");
+    rule(cel, format!("{key}: {must}"))
+}
+
+/// Keys of families that shape pods, as patterns. What a key is called costs nothing in the estimate of an API server; what its value
+/// is like is counted for each setting that there may be, so patterns of values are short.
+const LABELS: &str =
+    "^spark[.]kubernetes[.]((driver|executor)[.](label|node[.]selector)|node[.]selector)[.]";
+const NAMED: &str = "^spark[.]kubernetes[.]((driver|executor)[.](label|annotation|node[.]selector)|node[.]selector)[.]";
+const NAME: &str = "([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
+const OWN_LABELS: &str = "^spark[.]kubernetes[.](driver|executor)[.]label[.](spark-role$|spark-app-selector$|spark-exec-id$|spark-version$|firesteel[.]dev/)";
+const REFERENCES: &str = "^spark[.]kubernetes[.](driver|executor)[.]secretKeyRef[.]";
+const PATHS: &str =
+    "^spark[.]kubernetes[.](driver|executor)[.](secrets[.]|volumes[.].*[.]mount[.]path$)";
+const VOLUMES: &str = "^spark[.]kubernetes[.](driver|executor)[.]volumes[.]";
+
+/// Rules of keys by family, each about every key that there is.
+fn families() -> Vec<Rule> {
+    let all = |which: &str, holds: &str, message: &str| {
+        rule(format!("self.all(key, !key.matches('{which}') || {holds})"), message.to_owned())
+    };
+    vec![
+        rule(
+            "self.all(key, !key.startsWith('spark.kubernetes.authenticate.'))",
+            "spark.kubernetes.authenticate.* is refused: driver and executors hold no credentials of Kubernetes; \
+             a service account is given by spec.driver.serviceAccount",
+        ),
+        all(
+            LABELS,
+            r"(size(self[key]) <= 63 && !self[key].matches('[^\\w.-]'))",
+            "spark.kubernetes.*.label.* and *.node.selector.*: the value of a label has at most 63 letters, digits, `-`, `_` and `.`",
+        ),
+        all(
+            NAMED,
+            &format!("key.matches('{NAMED}{NAME}')"),
+            "spark.kubernetes.*.label.*, *.annotation.* and *.node.selector.*: a name has at most 63 letters, digits, `-`, `_` and `.`, \
+             perhaps with a domain and `/` in front",
+        ),
+        all(
+            OWN_LABELS,
+            "false",
+            "spark.kubernetes.*.label.*: spark-role, spark-app-selector, spark-exec-id, spark-version and firesteel.dev/* are set by the operator",
+        ),
+        all(
+            REFERENCES,
+            "self[key].contains(':')",
+            "spark.kubernetes.*.secretKeyRef.*: must be `secret:key`",
+        ),
+        all(
+            PATHS,
+            "self[key].startsWith('/')",
+            "spark.kubernetes.*.secrets.* and *.mount.path: must be a path to mount at",
+        ),
+        all(
+            VOLUMES,
+            &format!("key.matches('{VOLUMES}({})$')", volumes()),
+            "spark.kubernetes.*.volumes.KIND.NAME.PROPERTY: kinds are hostPath, emptyDir, nfs and persistentVolumeClaim; docs/configuration.md \
+             has their properties",
+        ),
+    ]
+}
+
+/// What may follow in the key of a volume, as a pattern.
+fn volumes() -> String {
+    let kinds = KINDS.iter().map(|(kind, _)| {
+        let mut all = properties(kind).join("|").replace('.', "[.]");
+        if *kind == "persistentVolumeClaim" {
+            all.push_str("|label[.].*|annotation[.].*");
+        }
+        format!("{kind}[.][^.]+[.]({all})")
+    });
+    kinds.collect::<Vec<_>>().join("|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_a_declared_value_is_known_or_free() {
+        for declared in conf::ALL {
+            let is_free = matches!(declared.form, "text" | "number");
+            assert!(is_free || form_of(declared).is_some(), "{}: {}", declared.name, declared.form);
+        }
+    }
+}

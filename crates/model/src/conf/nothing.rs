@@ -1,0 +1,56 @@
+//! Values that ask for nothing: what they turn off, or choose, is as it is here anyway.
+
+use super::declared;
+
+/// Switches of Spark's that are not declared, because nothing here can be switched by them, and the value that says so.
+const AS_IT_IS: &[(&str, &str)] = &[
+    ("spark.blacklist.enabled", "false"),
+    ("spark.decommission.enabled", "false"),
+    ("spark.dynamicAllocation.enabled", "false"),
+    ("spark.eventLog.enabled", "false"),
+    ("spark.excludeOnFailure.enabled", "false"),
+    ("spark.executor.processTreeMetrics.enabled", "false"),
+    ("spark.plugins", ""),
+    ("spark.shuffle.push.enabled", "false"),
+    ("spark.shuffle.service.enabled", "false"),
+    ("spark.speculation", "false"),
+    ("spark.sql.catalogImplementation", "in-memory"),
+    ("spark.sql.cbo.enabled", "false"),
+    ("spark.sql.streaming.metricsEnabled", "false"),
+    ("spark.storage.decommission.enabled", "false"),
+    ("spark.ui.enabled", "false"),
+    ("spark.ui.prometheus.enabled", "false"),
+];
+
+/// Whether a key that has no effect is given a value that asks for none: its default, or what holds here in any case.
+pub fn asks_for_nothing(key: &str, value: &str) -> bool {
+    let as_it_is = AS_IT_IS.iter().find(|(known, _)| *known == key).map(|(_, value)| *value);
+    let default = declared(key).and_then(|declared| declared.default);
+    let value = value.trim();
+    as_it_is.or(default).is_some_and(|known| known.eq_ignore_ascii_case(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_not_so_is_asked_for() {
+        for (key, value, nothing) in [
+            ("spark.speculation", "false", true),
+            ("spark.speculation", " False", true),
+            ("spark.speculation", "true", false),
+            ("spark.eventLog.enabled", "false", true),
+            ("spark.ui.enabled", "true", false),
+            ("spark.sql.execution.arrow.pyspark.enabled", "true", true),
+            ("spark.sql.execution.arrow.pyspark.enabled", "false", false),
+            ("spark.serializer", "org.apache.spark.serializer.KryoSerializer", false),
+            ("spark.specualtion", "false", false),
+        ] {
+            assert_eq!(asks_for_nothing(key, value), nothing, "{key}={value}");
+        }
+        for (key, _) in AS_IT_IS {
+            assert!(declared(key).is_none(), "{key} is declared, and its default says it");
+        }
+    }
+}

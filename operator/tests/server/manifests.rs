@@ -1,0 +1,49 @@
+//! What an API server takes and refuses of the manifests with which `crd` is tested: it has to agree.
+
+use crate::place::Place;
+use kube::api::{Api, PostParams};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use serde_json::Value;
+
+const ACCEPTED: &str = include_str!("../../../crates/crd/tests/manifests/accepted.yaml");
+const REFUSED: &str = include_str!("../../../crates/crd/tests/manifests/refused.yaml");
+
+fn manifests(text: &str) -> impl Iterator<Item = Value> {
+    text.split("\n---\n").map(|text| serde_saphyr::from_str(text).expect("YAML"))
+}
+
+/// What the API server says to a manifest that would be created.
+async fn answer(place: &Place, manifest: &Value) -> Result<(), String> {
+    let kind = manifest["kind"].as_str().expect("a kind");
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("firesteel.dev", "v1beta2", kind));
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(place.admin.clone(), &place.namespace, &resource);
+    let object = serde_json::from_value(manifest.clone()).expect("an object");
+    let dry = PostParams { dry_run: true, ..PostParams::default() };
+    match api.create(&dry, &object).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(said)) => Err(said.message),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs an API server of its own: ./dev e2e with-api"]
+async fn the_api_server_takes_and_refuses_what_the_manifests_say() {
+    let place = Place::new("manifests").await;
+    for manifest in manifests(ACCEPTED) {
+        assert_eq!(answer(&place, &manifest).await, Ok(()), "{}", manifest["metadata"]["name"]);
+    }
+    for manifest in manifests(REFUSED) {
+        let metadata = &manifest["metadata"];
+        let (name, annotations) = (&metadata["name"], &metadata["annotations"]);
+        let field = annotations["refused"].as_str().expect("a field");
+        match (answer(&place, &manifest).await, annotations["by"].as_str()) {
+            (Ok(()), Some("reader")) => {}
+            (Err(said), Some("both" | "server")) => {
+                assert!(said.contains(field), "{name}: {field} is not named: {said}");
+            }
+            (answer, by) => panic!("{name} is for {by:?}, and the API server says {answer:?}"),
+        }
+    }
+}
