@@ -1,6 +1,5 @@
 //! `AnalyzePlan`: what a program asks about a relation without running it.
 
-use crate::backend::StorageLevel;
 use crate::command;
 use crate::json_type;
 use crate::pb;
@@ -11,7 +10,7 @@ use crate::reader::{Required, count, invalid};
 use crate::relation::relation;
 use crate::session::Open;
 use crate::types::data_type_message;
-use plan::{ExplainMode, SparkError};
+use plan::{ExplainMode, SparkError, StorageLevel};
 
 type Result<T> = std::result::Result<T, SparkError>;
 
@@ -71,9 +70,10 @@ async fn analyze_kept(question: Analyze, open: &Open) -> Result<Answer> {
     let session = &open.session;
     Ok(match question {
         Analyze::SameSemantics(q) => {
-            let one = session.semantic_hash(&command::root(q.target_plan, reader)?).await?;
-            let other = session.semantic_hash(&command::root(q.other_plan, reader)?).await?;
-            Answer::SameSemantics(answer::SameSemantics { result: one == other })
+            let one = command::root(q.target_plan, reader)?;
+            let other = command::root(q.other_plan, reader)?;
+            let result = session.same_semantics(&one, &other).await?;
+            Answer::SameSemantics(answer::SameSemantics { result })
         }
         Analyze::SemanticHash(q) => {
             let result = session.semantic_hash(&command::root(q.plan, reader)?).await?;
@@ -83,7 +83,7 @@ async fn analyze_kept(question: Analyze, open: &Open) -> Result<Answer> {
             let of = relation(q.relation.required("persist.relation")?, reader)?;
             let level = match q.storage_level {
                 Some(message) => storage_level(message)?,
-                None => DEFAULT_LEVEL,
+                None => StorageLevel::MEMORY_AND_DISK,
             };
             session.persist(&of, Some(level)).await?;
             Answer::Persist(answer::Persist {})
@@ -101,15 +101,6 @@ async fn analyze_kept(question: Analyze, open: &Open) -> Result<Answer> {
         _ => return Err(invalid("The question is of a kind that this server does not know.")),
     })
 }
-
-/// `MEMORY_AND_DISK_DESER`, Spark's default for relations.
-const DEFAULT_LEVEL: StorageLevel = StorageLevel {
-    use_disk: true,
-    use_memory: true,
-    use_off_heap: false,
-    deserialized: true,
-    replication: 1,
-};
 
 fn storage_level(message: pb::StorageLevel) -> Result<StorageLevel> {
     Ok(StorageLevel {

@@ -1,7 +1,7 @@
 //! What this room asks of whoever serves its requests: the driver implements these traits.
 
 use bytes::Bytes;
-use plan::{Command, DataType, ExplainMode, Relation, SparkError};
+use plan::{Command, DataType, ExplainMode, Relation, SparkError, StorageLevel};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -41,6 +41,9 @@ pub trait Session: Send + Sync + 'static {
 
     /// A number that is equal for relations that surely compute the same.
     async fn semantic_hash(&self, relation: &Relation) -> Result<i32, SparkError>;
+
+    /// Whether two relations surely compute the same.
+    async fn same_semantics(&self, left: &Relation, right: &Relation) -> Result<bool, SparkError>;
 
     /// Keeps what a relation yields, with a storage level, or with `None` forgets it.
     async fn persist(
@@ -146,15 +149,4 @@ pub struct StageProgress {
     pub completed_tasks: u64,
     pub input_bytes: u64,
     pub done: bool,
-}
-
-/// Where and how often kept rows are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(missing_docs, clippy::struct_excessive_bools, reason = "Spark's own five fields")]
-pub struct StorageLevel {
-    pub use_disk: bool,
-    pub use_memory: bool,
-    pub use_off_heap: bool,
-    pub deserialized: bool,
-    pub replication: u32,
 }

@@ -44,7 +44,6 @@ pub mod pb {
 }
 
 pub use backend::{
-    Backend, Operation, Progress, Response, Responses, Session, SessionKey, StageProgress,
-    StorageLevel, Work,
+    Backend, Operation, Progress, Response, Responses, Session, SessionKey, StageProgress, Work,
 };
 pub use service::{MESSAGE_LIMIT_BYTES, STACK_BYTES, routes};

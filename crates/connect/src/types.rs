@@ -3,7 +3,7 @@
 use crate::pb;
 use crate::pb::data_type::{self as kind, Kind};
 use crate::reader::{Reader, Required, invalid};
-use plan::{DataType, Field, IntervalUnit, SparkError};
+use plan::{DataType, Field, IntervalUnit, SparkError, UserDefined};
 
 /// The type that a message says.
 pub(crate) fn data_type(message: pb::DataType, reader: Reader<'_>) -> Result<DataType, SparkError> {
@@ -46,7 +46,7 @@ pub(crate) fn data_type(message: pb::DataType, reader: Reader<'_>) -> Result<Dat
         ),
         Kind::Variant(_) => DataType::Variant,
         Kind::Unparsed(text) => return reader.session.parse_ddl(&text.data_type_string),
-        Kind::Udt(udt) => return Err(unsupported_udt(udt.python_class.or(udt.jvm_class))),
+        Kind::Udt(udt) => user_defined(*udt, reader)?,
         Kind::Geometry(_) => return Err(SparkError::unsupported("The type GEOMETRY")),
         Kind::Geography(_) => return Err(SparkError::unsupported("The type GEOGRAPHY")),
         Kind::TimestampNtzNanos(_) | Kind::TimestampLtzNanos(_) => {
@@ -70,9 +70,14 @@ fn field(message: kind::StructField, reader: Reader<'_>) -> Result<Field, SparkE
     Ok(Field { name, data_type, nullable, metadata })
 }
 
-pub(crate) fn unsupported_udt(class: Option<String>) -> SparkError {
-    let class = class.unwrap_or_default();
-    SparkError::unsupported(format_args!("The user-defined type {class}"))
+fn user_defined(message: kind::Udt, reader: Reader<'_>) -> Result<DataType, SparkError> {
+    let sql_type = data_type(*message.sql_type.required("udt.sql_type")?, reader)?;
+    Ok(DataType::UserDefined(Box::new(UserDefined {
+        jvm_class: message.jvm_class,
+        python_class: message.python_class,
+        serialized_class: message.serialized_python_class,
+        sql_type,
+    })))
 }
 
 /// The string type of a collation; only the one that compares bytes is served.
@@ -171,6 +176,16 @@ pub(crate) fn data_type_message(of: &DataType) -> pb::DataType {
         DataType::CalendarInterval => Kind::CalendarInterval(kind::CalendarInterval::default()),
         DataType::Array { .. } | DataType::Map { .. } | DataType::Struct(_) => nested_kind(of),
         DataType::Variant => Kind::Variant(kind::Variant::default()),
+        DataType::UserDefined(defined) => {
+            let UserDefined { jvm_class, python_class, serialized_class, sql_type } = &**defined;
+            Kind::Udt(Box::new(kind::Udt {
+                r#type: "udt".to_owned(),
+                jvm_class: jvm_class.clone(),
+                python_class: python_class.clone(),
+                serialized_python_class: serialized_class.clone(),
+                sql_type: Some(Box::new(data_type_message(sql_type))),
+            }))
+        }
     };
     pb::DataType { kind: Some(kind) }
 }

@@ -44,6 +44,7 @@ fn held(data_type: &DataType, parts: Parts) -> Arrow {
         DataType::Decimal { precision, scale } => Arrow::Decimal128(*precision, *scale),
         DataType::String | DataType::Char(_) | DataType::Varchar(_) => Arrow::Utf8,
         DataType::Binary | DataType::Variant => Arrow::Binary,
+        DataType::UserDefined(defined) => held(&defined.sql_type, parts),
         DataType::Date => Arrow::Date32,
         DataType::Timestamp => Arrow::Timestamp(TimeUnit::Microsecond, Some(TIMESTAMP_ZONE.into())),
         DataType::TimestampNtz => Arrow::Timestamp(TimeUnit::Microsecond, None),

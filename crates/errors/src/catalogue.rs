@@ -16,6 +16,7 @@ pub mod condition {
     pub const AS_OF_JOIN_TOLERANCE_IS_NON_NEGATIVE: &Condition = &Condition { class: "AS_OF_JOIN.TOLERANCE_IS_NON_NEGATIVE", sql_state: Some("42604"), exception: Exception::Analysis, parameters: &[] };
     pub const AS_OF_JOIN_TOLERANCE_IS_UNFOLDABLE: &Condition = &Condition { class: "AS_OF_JOIN.TOLERANCE_IS_UNFOLDABLE", sql_state: Some("42604"), exception: Exception::Analysis, parameters: &[] };
     pub const AS_OF_JOIN_UNSUPPORTED_DIRECTION: &Condition = &Condition { class: "AS_OF_JOIN.UNSUPPORTED_DIRECTION", sql_state: Some("42604"), exception: Exception::Analysis, parameters: &["direction", "supported"] };
+    pub const BINARY_ARITHMETIC_OVERFLOW: &Condition = &Condition { class: "BINARY_ARITHMETIC_OVERFLOW", sql_state: Some("22003"), exception: Exception::Arithmetic, parameters: &["value1", "symbol", "value2", "functionName"] };
     pub const CANNOT_DECODE_URL: &Condition = &Condition { class: "CANNOT_DECODE_URL", sql_state: Some("22546"), exception: Exception::IllegalArgument, parameters: &["url"] };
     pub const CANNOT_MERGE_SCHEMAS: &Condition = &Condition { class: "CANNOT_MERGE_SCHEMAS", sql_state: Some("42KD9"), exception: Exception::Spark, parameters: &["left", "right"] };
     pub const CANNOT_MODIFY_CONFIG: &Condition = &Condition { class: "CANNOT_MODIFY_CONFIG", sql_state: Some("46110"), exception: Exception::Analysis, parameters: &["key", "docroot"] };
@@ -38,13 +39,18 @@ pub mod condition {
     pub const CREATE_VIEW_COLUMN_ARITY_MISMATCH_NOT_ENOUGH_DATA_COLUMNS: &Condition = &Condition { class: "CREATE_VIEW_COLUMN_ARITY_MISMATCH.NOT_ENOUGH_DATA_COLUMNS", sql_state: Some("21S01"), exception: Exception::Analysis, parameters: &["viewName", "viewColumns", "dataColumns"] };
     pub const CREATE_VIEW_COLUMN_ARITY_MISMATCH_TOO_MANY_DATA_COLUMNS: &Condition = &Condition { class: "CREATE_VIEW_COLUMN_ARITY_MISMATCH.TOO_MANY_DATA_COLUMNS", sql_state: Some("21S01"), exception: Exception::Analysis, parameters: &["viewName", "viewColumns", "dataColumns"] };
     pub const DATATYPE_MISMATCH: &Condition = &Condition { class: "DATATYPE_MISMATCH", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr"] };
+    pub const DATATYPE_MISMATCH_ARRAY_FUNCTION_DIFF_TYPES: &Condition = &Condition { class: "DATATYPE_MISMATCH.ARRAY_FUNCTION_DIFF_TYPES", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "functionName", "dataType", "leftType", "rightType"] };
+    pub const DATATYPE_MISMATCH_BINARY_ARRAY_DIFF_TYPES: &Condition = &Condition { class: "DATATYPE_MISMATCH.BINARY_ARRAY_DIFF_TYPES", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "functionName", "arrayType", "leftType", "rightType"] };
     pub const DATATYPE_MISMATCH_BINARY_OP_DIFF_TYPES: &Condition = &Condition { class: "DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "left", "right"] };
+    pub const DATATYPE_MISMATCH_BINARY_OP_WRONG_TYPE: &Condition = &Condition { class: "DATATYPE_MISMATCH.BINARY_OP_WRONG_TYPE", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "inputType", "actualDataType"] };
     pub const DATATYPE_MISMATCH_CAST_WITHOUT_SUGGESTION: &Condition = &Condition { class: "DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "srcType", "targetType"] };
     pub const DATATYPE_MISMATCH_DATA_DIFF_TYPES: &Condition = &Condition { class: "DATATYPE_MISMATCH.DATA_DIFF_TYPES", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "functionName", "dataType"] };
     pub const DATATYPE_MISMATCH_FILTER_NOT_BOOLEAN: &Condition = &Condition { class: "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "filter", "type"] };
+    pub const DATATYPE_MISMATCH_HASH_MAP_TYPE: &Condition = &Condition { class: "DATATYPE_MISMATCH.HASH_MAP_TYPE", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "functionName"] };
     pub const DATATYPE_MISMATCH_INPUT_SIZE_NOT_ONE: &Condition = &Condition { class: "DATATYPE_MISMATCH.INPUT_SIZE_NOT_ONE", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "exprName"] };
     pub const DATATYPE_MISMATCH_INVALID_ARG_VALUE: &Condition = &Condition { class: "DATATYPE_MISMATCH.INVALID_ARG_VALUE", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "inputName", "requireType", "validValues", "inputValue"] };
     pub const DATATYPE_MISMATCH_INVALID_JSON_SCHEMA: &Condition = &Condition { class: "DATATYPE_MISMATCH.INVALID_JSON_SCHEMA", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "schema"] };
+    pub const DATATYPE_MISMATCH_INVALID_ORDERING_TYPE: &Condition = &Condition { class: "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "functionName", "dataType"] };
     pub const DATATYPE_MISMATCH_IN_SUBQUERY_DATA_TYPE_MISMATCH: &Condition = &Condition { class: "DATATYPE_MISMATCH.IN_SUBQUERY_DATA_TYPE_MISMATCH", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "mismatchedColumns", "leftType", "rightType"] };
     pub const DATATYPE_MISMATCH_IN_SUBQUERY_LENGTH_MISMATCH: &Condition = &Condition { class: "DATATYPE_MISMATCH.IN_SUBQUERY_LENGTH_MISMATCH", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "leftLength", "leftColumns", "rightLength", "rightColumns"] };
     pub const DATATYPE_MISMATCH_NON_FOLDABLE_INPUT: &Condition = &Condition { class: "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "inputName", "inputType", "inputExpr"] };
@@ -79,6 +85,8 @@ pub mod condition {
     pub const INSERT_COLUMN_ARITY_MISMATCH_NOT_ENOUGH_DATA_COLUMNS: &Condition = &Condition { class: "INSERT_COLUMN_ARITY_MISMATCH.NOT_ENOUGH_DATA_COLUMNS", sql_state: Some("21S01"), exception: Exception::Analysis, parameters: &["tableName", "tableColumns", "dataColumns"] };
     pub const INSERT_COLUMN_ARITY_MISMATCH_TOO_MANY_DATA_COLUMNS: &Condition = &Condition { class: "INSERT_COLUMN_ARITY_MISMATCH.TOO_MANY_DATA_COLUMNS", sql_state: Some("21S01"), exception: Exception::Analysis, parameters: &["tableName", "tableColumns", "dataColumns"] };
     pub const INTERNAL_ERROR: &Condition = &Condition { class: "INTERNAL_ERROR", sql_state: Some("XX000"), exception: Exception::Internal, parameters: &["message"] };
+    pub const INTERVAL_ARITHMETIC_OVERFLOW_WITH_SUGGESTION: &Condition = &Condition { class: "INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION", sql_state: Some("22015"), exception: Exception::Arithmetic, parameters: &["functionName"] };
+    pub const INTERVAL_DIVIDED_BY_ZERO: &Condition = &Condition { class: "INTERVAL_DIVIDED_BY_ZERO", sql_state: Some("22012"), exception: Exception::Arithmetic, parameters: &[] };
     pub const INVALID_ARRAY_INDEX: &Condition = &Condition { class: "INVALID_ARRAY_INDEX", sql_state: Some("22003"), exception: Exception::ArrayIndex, parameters: &["indexValue", "arraySize"] };
     pub const INVALID_ARRAY_INDEX_IN_ELEMENT_AT: &Condition = &Condition { class: "INVALID_ARRAY_INDEX_IN_ELEMENT_AT", sql_state: Some("22003"), exception: Exception::ArrayIndex, parameters: &["indexValue", "arraySize"] };
     pub const INVALID_ATTRIBUTE_NAME_SYNTAX: &Condition = &Condition { class: "INVALID_ATTRIBUTE_NAME_SYNTAX", sql_state: Some("42601"), exception: Exception::Analysis, parameters: &["name"] };
@@ -103,6 +111,7 @@ pub mod condition {
     pub const INVALID_FORMAT_CONT_THOUSANDS_SEPS: &Condition = &Condition { class: "INVALID_FORMAT.CONT_THOUSANDS_SEPS", sql_state: Some("42601"), exception: Exception::Analysis, parameters: &["format"] };
     pub const INVALID_FORMAT_CUR_MUST_BEFORE_DIGIT: &Condition = &Condition { class: "INVALID_FORMAT.CUR_MUST_BEFORE_DIGIT", sql_state: Some("42601"), exception: Exception::Analysis, parameters: &["format"] };
     pub const INVALID_FORMAT_EMPTY: &Condition = &Condition { class: "INVALID_FORMAT.EMPTY", sql_state: Some("42601"), exception: Exception::Analysis, parameters: &["format"] };
+    pub const INVALID_FORMAT_ESC_AT_THE_END: &Condition = &Condition { class: "INVALID_FORMAT.ESC_AT_THE_END", sql_state: Some("42601"), exception: Exception::Analysis, parameters: &["format"] };
     pub const INVALID_FORMAT_ESC_IN_THE_MIDDLE: &Condition = &Condition { class: "INVALID_FORMAT.ESC_IN_THE_MIDDLE", sql_state: Some("42601"), exception: Exception::Analysis, parameters: &["format", "char"] };
     pub const INVALID_FORMAT_MISMATCH_INPUT: &Condition = &Condition { class: "INVALID_FORMAT.MISMATCH_INPUT", sql_state: Some("42601"), exception: Exception::IllegalArgument, parameters: &["format", "inputType", "input"] };
     pub const INVALID_FORMAT_THOUSANDS_SEPS_MUST_BEFORE_DEC: &Condition = &Condition { class: "INVALID_FORMAT.THOUSANDS_SEPS_MUST_BEFORE_DEC", sql_state: Some("42601"), exception: Exception::Analysis, parameters: &["format"] };
@@ -139,6 +148,7 @@ pub mod condition {
     pub const INVALID_PARAMETER_VALUE_REGEX_GROUP_INDEX: &Condition = &Condition { class: "INVALID_PARAMETER_VALUE.REGEX_GROUP_INDEX", sql_state: Some("22023"), exception: Exception::Runtime, parameters: &["parameter", "functionName", "groupCount", "groupIndex"] };
     pub const INVALID_PARAMETER_VALUE_START: &Condition = &Condition { class: "INVALID_PARAMETER_VALUE.START", sql_state: Some("22023"), exception: Exception::Runtime, parameters: &["parameter", "functionName"] };
     pub const INVALID_PARTITION_OPERATION_PARTITION_SCHEMA_IS_EMPTY: &Condition = &Condition { class: "INVALID_PARTITION_OPERATION.PARTITION_SCHEMA_IS_EMPTY", sql_state: Some("42601"), exception: Exception::Analysis, parameters: &["name"] };
+    pub const INVALID_REGEXP_REPLACE: &Condition = &Condition { class: "INVALID_REGEXP_REPLACE", sql_state: Some("22023"), exception: Exception::Runtime, parameters: &["source", "pattern", "replacement", "position"] };
     pub const INVALID_SCHEMA_NON_STRING_LITERAL: &Condition = &Condition { class: "INVALID_SCHEMA.NON_STRING_LITERAL", sql_state: Some("42K07"), exception: Exception::Analysis, parameters: &["inputSchema"] };
     pub const INVALID_SCHEMA_PARSE_ERROR: &Condition = &Condition { class: "INVALID_SCHEMA.PARSE_ERROR", sql_state: Some("42K07"), exception: Exception::Analysis, parameters: &["inputSchema", "reason"] };
     pub const INVALID_SQL_SYNTAX: &Condition = &Condition { class: "INVALID_SQL_SYNTAX", sql_state: Some("42000"), exception: Exception::Analysis, parameters: &[] };
@@ -168,6 +178,7 @@ pub mod condition {
     pub const NUM_COLUMNS_MISMATCH: &Condition = &Condition { class: "NUM_COLUMNS_MISMATCH", sql_state: Some("42826"), exception: Exception::Analysis, parameters: &["operator", "firstNumColumns", "invalidOrdinalNum", "invalidNumColumns"] };
     pub const OPERATION_CANCELED: &Condition = &Condition { class: "OPERATION_CANCELED", sql_state: Some("HY008"), exception: Exception::Sql, parameters: &[] };
     pub const ORDER_BY_POS_OUT_OF_RANGE: &Condition = &Condition { class: "ORDER_BY_POS_OUT_OF_RANGE", sql_state: Some("42805"), exception: Exception::Analysis, parameters: &["index", "size"] };
+    pub const PARQUET_TYPE_ILLEGAL: &Condition = &Condition { class: "PARQUET_TYPE_ILLEGAL", sql_state: Some("42846"), exception: Exception::Analysis, parameters: &["parquetType"] };
     pub const PARSE_EMPTY_STATEMENT: &Condition = &Condition { class: "PARSE_EMPTY_STATEMENT", sql_state: Some("42617"), exception: Exception::Parse, parameters: &[] };
     pub const PARSE_MODE_UNSUPPORTED: &Condition = &Condition { class: "PARSE_MODE_UNSUPPORTED", sql_state: Some("42601"), exception: Exception::IllegalArgument, parameters: &["funcName", "mode"] };
     pub const PARSE_SYNTAX_ERROR: &Condition = &Condition { class: "PARSE_SYNTAX_ERROR", sql_state: Some("42601"), exception: Exception::Parse, parameters: &["error", "hint"] };
@@ -209,6 +220,7 @@ pub mod condition {
     pub const UNSUPPORTED_FEATURE: &Condition = &Condition { class: "UNSUPPORTED_FEATURE", sql_state: Some("0A000"), exception: Exception::Unsupported, parameters: &[] };
     pub const UNSUPPORTED_FEATURE_DROP_DATABASE: &Condition = &Condition { class: "UNSUPPORTED_FEATURE.DROP_DATABASE", sql_state: Some("0A000"), exception: Exception::Analysis, parameters: &["database"] };
     pub const UNSUPPORTED_FEATURE_QUERY_ONLY_CORRUPT_RECORD_COLUMN: &Condition = &Condition { class: "UNSUPPORTED_FEATURE.QUERY_ONLY_CORRUPT_RECORD_COLUMN", sql_state: Some("0A000"), exception: Exception::Analysis, parameters: &[] };
+    pub const UNSUPPORTED_FEATURE_SET_OPERATION_ON_MAP_TYPE: &Condition = &Condition { class: "UNSUPPORTED_FEATURE.SET_OPERATION_ON_MAP_TYPE", sql_state: Some("0A000"), exception: Exception::Analysis, parameters: &["colName", "dataType"] };
     pub const UNSUPPORTED_FEATURE_TABLE_OPERATION: &Condition = &Condition { class: "UNSUPPORTED_FEATURE.TABLE_OPERATION", sql_state: Some("0A000"), exception: Exception::Analysis, parameters: &["tableName", "operation"] };
     pub const UNSUPPORTED_GENERATOR: &Condition = &Condition { class: "UNSUPPORTED_GENERATOR", sql_state: Some("42K0E"), exception: Exception::Analysis, parameters: &[] };
     pub const UNSUPPORTED_GENERATOR_MULTI_GENERATOR: &Condition = &Condition { class: "UNSUPPORTED_GENERATOR.MULTI_GENERATOR", sql_state: Some("42K0E"), exception: Exception::Analysis, parameters: &["num", "generators"] };
@@ -242,6 +254,7 @@ pub mod condition {
         AS_OF_JOIN_TOLERANCE_IS_NON_NEGATIVE,
         AS_OF_JOIN_TOLERANCE_IS_UNFOLDABLE,
         AS_OF_JOIN_UNSUPPORTED_DIRECTION,
+        BINARY_ARITHMETIC_OVERFLOW,
         CANNOT_DECODE_URL,
         CANNOT_MERGE_SCHEMAS,
         CANNOT_MODIFY_CONFIG,
@@ -264,13 +277,18 @@ pub mod condition {
         CREATE_VIEW_COLUMN_ARITY_MISMATCH_NOT_ENOUGH_DATA_COLUMNS,
         CREATE_VIEW_COLUMN_ARITY_MISMATCH_TOO_MANY_DATA_COLUMNS,
         DATATYPE_MISMATCH,
+        DATATYPE_MISMATCH_ARRAY_FUNCTION_DIFF_TYPES,
+        DATATYPE_MISMATCH_BINARY_ARRAY_DIFF_TYPES,
         DATATYPE_MISMATCH_BINARY_OP_DIFF_TYPES,
+        DATATYPE_MISMATCH_BINARY_OP_WRONG_TYPE,
         DATATYPE_MISMATCH_CAST_WITHOUT_SUGGESTION,
         DATATYPE_MISMATCH_DATA_DIFF_TYPES,
         DATATYPE_MISMATCH_FILTER_NOT_BOOLEAN,
+        DATATYPE_MISMATCH_HASH_MAP_TYPE,
         DATATYPE_MISMATCH_INPUT_SIZE_NOT_ONE,
         DATATYPE_MISMATCH_INVALID_ARG_VALUE,
         DATATYPE_MISMATCH_INVALID_JSON_SCHEMA,
+        DATATYPE_MISMATCH_INVALID_ORDERING_TYPE,
         DATATYPE_MISMATCH_IN_SUBQUERY_DATA_TYPE_MISMATCH,
         DATATYPE_MISMATCH_IN_SUBQUERY_LENGTH_MISMATCH,
         DATATYPE_MISMATCH_NON_FOLDABLE_INPUT,
@@ -305,6 +323,8 @@ pub mod condition {
         INSERT_COLUMN_ARITY_MISMATCH_NOT_ENOUGH_DATA_COLUMNS,
         INSERT_COLUMN_ARITY_MISMATCH_TOO_MANY_DATA_COLUMNS,
         INTERNAL_ERROR,
+        INTERVAL_ARITHMETIC_OVERFLOW_WITH_SUGGESTION,
+        INTERVAL_DIVIDED_BY_ZERO,
         INVALID_ARRAY_INDEX,
         INVALID_ARRAY_INDEX_IN_ELEMENT_AT,
         INVALID_ATTRIBUTE_NAME_SYNTAX,
@@ -329,6 +349,7 @@ pub mod condition {
         INVALID_FORMAT_CONT_THOUSANDS_SEPS,
         INVALID_FORMAT_CUR_MUST_BEFORE_DIGIT,
         INVALID_FORMAT_EMPTY,
+        INVALID_FORMAT_ESC_AT_THE_END,
         INVALID_FORMAT_ESC_IN_THE_MIDDLE,
         INVALID_FORMAT_MISMATCH_INPUT,
         INVALID_FORMAT_THOUSANDS_SEPS_MUST_BEFORE_DEC,
@@ -365,6 +386,7 @@ pub mod condition {
         INVALID_PARAMETER_VALUE_REGEX_GROUP_INDEX,
         INVALID_PARAMETER_VALUE_START,
         INVALID_PARTITION_OPERATION_PARTITION_SCHEMA_IS_EMPTY,
+        INVALID_REGEXP_REPLACE,
         INVALID_SCHEMA_NON_STRING_LITERAL,
         INVALID_SCHEMA_PARSE_ERROR,
         INVALID_SQL_SYNTAX,
@@ -394,6 +416,7 @@ pub mod condition {
         NUM_COLUMNS_MISMATCH,
         OPERATION_CANCELED,
         ORDER_BY_POS_OUT_OF_RANGE,
+        PARQUET_TYPE_ILLEGAL,
         PARSE_EMPTY_STATEMENT,
         PARSE_MODE_UNSUPPORTED,
         PARSE_SYNTAX_ERROR,
@@ -435,6 +458,7 @@ pub mod condition {
         UNSUPPORTED_FEATURE,
         UNSUPPORTED_FEATURE_DROP_DATABASE,
         UNSUPPORTED_FEATURE_QUERY_ONLY_CORRUPT_RECORD_COLUMN,
+        UNSUPPORTED_FEATURE_SET_OPERATION_ON_MAP_TYPE,
         UNSUPPORTED_FEATURE_TABLE_OPERATION,
         UNSUPPORTED_GENERATOR,
         UNSUPPORTED_GENERATOR_MULTI_GENERATOR,

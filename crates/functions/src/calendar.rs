@@ -1,7 +1,7 @@
 //! The proleptic Gregorian calendar and time zones, on whole days and microseconds, total over the range of the types.
 
 use chrono::{DateTime, Offset, TimeZone};
-use chrono_tz::Tz;
+use chrono_tz::{OffsetName, Tz};
 
 pub(crate) const MICROS_PER_SECOND: i64 = 1_000_000;
 pub(crate) const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
@@ -151,10 +151,19 @@ impl Zone {
     pub(crate) fn offset(self, seconds: i64) -> i64 {
         match self {
             Self::Fixed(offset) => i64::from(offset),
-            Self::Named(zone) => DateTime::from_timestamp(seconds, 0).map_or(0, |at| {
+            Self::Named(zone) => DateTime::from_timestamp(same_rules(seconds), 0).map_or(0, |at| {
                 i64::from(zone.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc())
             }),
         }
+    }
+
+    /// What the time is called at an instant, where the zone has letters for it.
+    pub(crate) fn abbreviation(self, seconds: i64) -> Option<String> {
+        let Self::Named(zone) = self else { return None };
+        let at = DateTime::from_timestamp(same_rules(seconds), 0)?;
+        let offset = zone.offset_from_utc_datetime(&at.naive_utc());
+        let short = offset.abbreviation()?;
+        short.bytes().all(|b| b.is_ascii_alphabetic()).then(|| short.to_owned())
     }
 
     /// What the clock shows at an instant; both in microseconds since 1970.
@@ -180,6 +189,35 @@ impl Zone {
             before
         };
         local.saturating_sub(offset * MICROS_PER_SECOND)
+    }
+}
+
+/// The last year that the tables of zones know whole, and the second that ends it.
+const LAST_YEAR: i64 = 2098;
+const END_OF_TABLES: i64 = 4_070_908_800;
+
+/// An instant at which a zone's rules give the same: one itself, or beyond the tables, that of a year which begins on the same weekday
+/// and is as long.
+fn same_rules(seconds: i64) -> i64 {
+    if seconds < END_OF_TABLES {
+        return seconds;
+    }
+    let year = civil(seconds.div_euclid(86_400)).year;
+    let first = days(year, 1, 1);
+    let alike = |other: &i64| {
+        iso_weekday(days(*other, 1, 1)) == iso_weekday(first) && is_leap(*other) == is_leap(year)
+    };
+    // Every kind of year is among any 28 without a century.
+    let other = (LAST_YEAR - 27..=LAST_YEAR).find(alike).unwrap_or(LAST_YEAR);
+    seconds - (first - days(other, 1, 1)) * 86_400
+}
+
+impl Zone {
+    /// The instant at which the clock shows a time, moved there from another instant: of two, the one under the offset that held.
+    pub(crate) fn to_utc_from(self, local: i64, instant: i64) -> i64 {
+        let offset = self.offset(instant.div_euclid(MICROS_PER_SECOND));
+        let kept = local.saturating_sub(offset * MICROS_PER_SECOND);
+        if self.to_local(kept) == local { kept } else { self.to_utc(local) }
     }
 }
 
@@ -234,6 +272,18 @@ mod tests {
         assert_eq!(berlin.to_utc(at(31, 2, 30)), at(31, 1, 30));
         assert_eq!(berlin.to_utc(at(31, 3, 0)), at(31, 1, 0));
         assert_eq!(berlin.to_local(at(31, 1, 0)), at(31, 3, 0));
+        // On 27 October it goes from 3:00 to 2:00; who comes from later stays later.
+        let fold = at(241, 2, 30);
+        assert_eq!(berlin.to_utc(fold), at(241, 0, 30));
+        assert_eq!(berlin.to_utc_from(fold, at(241, 5, 0)), at(241, 1, 30));
+        assert_eq!(berlin.to_utc_from(fold, at(240, 5, 0)), at(241, 0, 30));
+        assert_eq!(berlin.to_utc_from(at(31, 2, 30), at(30, 1, 30)), at(31, 1, 30));
+        // The rules hold for ever.
+        for (year, summer) in [(2038, 7200), (2099, 7200), (2100, 7200), (2150, 7200), (9999, 7200)]
+        {
+            assert_eq!(berlin.offset(days(year, 7, 1) * 86_400), summer, "{year}");
+            assert_eq!(berlin.offset(days(year, 1, 15) * 86_400), 3600, "{year}");
+        }
         assert_eq!(Zone::parse("+05:30"), Some(Zone::Fixed(19_800)));
         assert_eq!(Zone::parse("GMT-3"), Some(Zone::Fixed(-10_800)));
         assert_eq!(Zone::parse("PST"), Zone::parse("America/Los_Angeles"));

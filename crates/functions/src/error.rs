@@ -53,6 +53,22 @@ pub enum FunctionError {
         /// The types found.
         types: Vec<DataType>,
     },
+    /// An operand that the operator does not take.
+    #[error("an operand must be {required}, not {actual}")]
+    OperandType {
+        /// Types wanted, as Spark writes them: `("NUMERIC" or "INTERVAL")`.
+        required: String,
+        /// Type found.
+        actual: DataType,
+    },
+    /// A value of a type that has no order and no equality: a map, or what holds one.
+    #[error("{name} needs an order, and {} has none", sql_type(data_type))]
+    NotOrderable {
+        /// The function or operator.
+        name: String,
+        /// The type.
+        data_type: DataType,
+    },
     /// A cast that Spark does not allow.
     #[error("cannot cast {} to {}", sql_type(from), sql_type(to))]
     Cast {
@@ -88,20 +104,7 @@ impl FunctionError {
     /// The error in Spark's words. `sql` is the call as Spark writes it (see [`crate::sql_name`]), `texts` its arguments.
     pub fn describe(&self, sql: &str, texts: &[String]) -> Described {
         match self {
-            Self::Unknown { name } => described(
-                condition::UNRESOLVED_ROUTINE,
-                format!(
-                    "Cannot resolve routine `{name}` on search path [`system`.`builtin`, `system`.`session`, `spark_catalog`.`default`]."
-                ),
-                &[
-                    ("routineName", format!("`{name}`")),
-                    (
-                        "searchPath",
-                        "[`system`.`builtin`, `system`.`session`, `spark_catalog`.`default`]"
-                            .to_owned(),
-                    ),
-                ],
-            ),
+            Self::Unknown { name } => unknown(name),
             Self::Unsupported { what } => described(
                 condition::UNSUPPORTED_FEATURE,
                 format!("The feature is not supported: {what} is not served yet."),
@@ -123,6 +126,34 @@ impl FunctionError {
                 input_type(sql, text, *index, (required, &sql_type(actual)))
             }
             Self::DifferingTypes { name, types } => differing(sql, name, types),
+            Self::OperandType { required, actual } => {
+                let actual = format!("\"{}\"", sql_type(actual));
+                described(
+                    condition::DATATYPE_MISMATCH_BINARY_OP_WRONG_TYPE,
+                    format!(
+                        "Cannot resolve \"{sql}\" due to data type mismatch: the binary operator requires the input type {required}, not {actual}."
+                    ),
+                    &[
+                        ("sqlExpr", format!("\"{sql}\"")),
+                        ("inputType", required.clone()),
+                        ("actualDataType", actual.clone()),
+                    ],
+                )
+            }
+            Self::NotOrderable { name, data_type } => {
+                let data_type = format!("\"{}\"", sql_type(data_type));
+                described(
+                    condition::DATATYPE_MISMATCH_INVALID_ORDERING_TYPE,
+                    format!(
+                        "Cannot resolve \"{sql}\" due to data type mismatch: The `{name}` does not support ordering on type {data_type}."
+                    ),
+                    &[
+                        ("sqlExpr", format!("\"{sql}\"")),
+                        ("functionName", format!("`{name}`")),
+                        ("dataType", data_type.clone()),
+                    ],
+                )
+            }
             Self::Cast { from, to } => {
                 let (from, to) = (sql_type(from), sql_type(to));
                 described(
@@ -142,6 +173,15 @@ impl FunctionError {
             }
         }
     }
+}
+
+fn unknown(name: &str) -> Described {
+    const PATH: &str = "[`system`.`builtin`, `system`.`session`, `spark_catalog`.`default`]";
+    described(
+        condition::UNRESOLVED_ROUTINE,
+        format!("Cannot resolve routine `{name}` on search path {PATH}."),
+        &[("routineName", format!("`{name}`")), ("searchPath", PATH.to_owned())],
+    )
 }
 
 fn described(
@@ -177,7 +217,8 @@ fn input_type(sql: &str, text: &str, index: usize, (required, actual): (&str, &s
 
 fn differing(sql: &str, name: &str, types: &[DataType]) -> Described {
     let names: Vec<_> = types.iter().map(|t| format!("\"{}\"", sql_type(t))).collect();
-    let is_operator = !name.starts_with(|c: char| c.is_alphabetic());
+    let is_operator =
+        matches!(name, "and" | "or" | "div") || !name.starts_with(|c: char| c.is_alphabetic());
     if let ([left, right], true) = (names.as_slice(), is_operator) {
         return described(
             condition::DATATYPE_MISMATCH_BINARY_OP_DIFF_TYPES,
@@ -186,6 +227,16 @@ fn differing(sql: &str, name: &str, types: &[DataType]) -> Described {
             ),
             &[("sqlExpr", format!("\"{sql}\"")), ("left", left.clone()), ("right", right.clone())],
         );
+    }
+    if let Some((class, message)) = of_arrays(name, &names) {
+        let message = format!("Cannot resolve \"{sql}\" due to data type mismatch: {message}");
+        let parameters = [
+            ("sqlExpr", format!("\"{sql}\"")),
+            ("functionName", format!("`{name}`")),
+            ("arrayType", "\"ARRAY\"".to_owned()),
+            ("dataType", format!("[{}]", names.join(", "))),
+        ];
+        return described(class, message, &parameters);
     }
     let list = names.join(" or ");
     described(
@@ -200,6 +251,27 @@ fn differing(sql: &str, name: &str, types: &[DataType]) -> Described {
             ("dataType", format!("({list})")),
         ],
     )
+}
+
+/// Class and message of array functions whose arguments do not fit together.
+fn of_arrays(name: &str, types: &[String]) -> Option<(&'static Condition, String)> {
+    let found = types.join(", ");
+    match name {
+        "array_contains" | "array_position" | "array_remove" | "array_append" | "array_prepend"
+        | "array_insert" => Some((
+            condition::DATATYPE_MISMATCH_ARRAY_FUNCTION_DIFF_TYPES,
+            format!(
+                "Input to `{name}` should have been \"ARRAY\" followed by a value with same element type, but it's [{found}]."
+            ),
+        )),
+        "array_union" | "array_intersect" | "array_except" | "arrays_overlap" => Some((
+            condition::DATATYPE_MISMATCH_BINARY_ARRAY_DIFF_TYPES,
+            format!(
+                "Input to function `{name}` should have been two \"ARRAY\" with same element type, but it's [{found}]."
+            ),
+        )),
+        _ => None,
+    }
 }
 
 /// A failure while data is computed. It is an error of Spark from here to the program, whatever is put around it on the way.

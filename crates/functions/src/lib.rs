@@ -21,6 +21,7 @@ mod error;
 #[expect(clippy::unnecessary_wraps, reason = "the rules for types have one signature")]
 mod kernel;
 mod names;
+mod normal;
 mod registry;
 #[expect(clippy::unnecessary_wraps, reason = "the functions of a table have one signature")]
 mod scalar;
@@ -33,10 +34,11 @@ pub use cast::{CastMode, cast, show};
 pub use context::{Context, TaskState};
 pub use error::{Described, FunctionError, IntoExternal, raised, run_time_error};
 pub use names::sql_name;
+pub use normal::{is_orderable, normal_form};
 pub use registry::{
     AggregateCall, Registry, WindowCall, all_higher_order, all_udafs, all_udfs, all_udwfs,
 };
-pub use scalar::{fields_text, interval_cut, interval_text, time_of_window};
+pub use scalar::{fields_text, interval_cut, interval_of, interval_text, time_of_window};
 pub use text_file::{TimePatterns, TimeText, decimal_of_text};
 pub use types::{common_type, decimal_result, list, map, sql_type};
 

@@ -296,6 +296,35 @@ impl Call<'_> {
         Ok(common)
     }
 
+    /// Casts all arguments from `start` on to their common type, where text has none with another type.
+    pub(crate) fn unify_without_text(&mut self, start: usize) -> Result<DataType, FunctionError> {
+        let common = types::common_type_without_text(&self.types[start..], self.ctx);
+        let Some(common) = common else {
+            return Err(FunctionError::DifferingTypes {
+                name: self.name.to_owned(),
+                types: self.types[start..].to_vec(),
+            });
+        };
+        for index in start..self.args.len() {
+            self.cast(index, &common)?;
+        }
+        Ok(common)
+    }
+
+    /// Casts two arguments to the type that they are compared in.
+    pub(crate) fn unify_compared(&mut self) -> Result<DataType, FunctionError> {
+        let common = types::compared_type(&self.types[0], &self.types[1], self.ctx);
+        let Some(common) = common else {
+            return Err(FunctionError::DifferingTypes {
+                name: self.name.to_owned(),
+                types: self.types.clone(),
+            });
+        };
+        self.cast(0, &common)?;
+        self.cast(1, &common)?;
+        Ok(common)
+    }
+
     /// Adds an argument.
     pub(crate) fn push(&mut self, value: ScalarValue) {
         self.types.push(value.data_type());
@@ -396,6 +425,8 @@ impl Call<'_> {
             // Also to a narrower type: a value that does not fit is an error then.
             (from, to) if is_numeric(from) && is_numeric(to) => true,
             (from, DataType::Utf8) => *from != DataType::Binary || !self.ctx.ansi,
+            // Text is a truth in ANSI mode only.
+            (DataType::Utf8, DataType::Boolean) => self.ctx.ansi,
             (DataType::Utf8, _) => true,
             (DataType::Date32, DataType::Timestamp(..)) => true,
             (DataType::Timestamp(..), DataType::Date32 | DataType::Timestamp(..)) => true,

@@ -17,8 +17,6 @@ pub(crate) const TIMESTAMP_NTZ: DataType = DataType::Timestamp(TimeUnit::Microse
 pub(crate) const DAY_TIME: DataType = DataType::Duration(TimeUnit::Microsecond);
 /// The type of Spark's year-month interval.
 pub(crate) const YEAR_MONTH: DataType = DataType::Interval(IntervalUnit::YearMonth);
-/// The type of Spark's calendar interval.
-pub(crate) const CALENDAR_INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
 /// The elements of an array. In plans they have this one name, and any of them may be null.
 pub(crate) fn element(data_type: DataType) -> FieldRef {
@@ -166,34 +164,73 @@ pub(crate) fn wider_decimal(left: (u8, i8), right: (u8, i8)) -> DataType {
     DataType::Decimal128(u8::try_from(precision).unwrap_or(38), i8::try_from(scale).unwrap_or(0))
 }
 
-/// Spark's least common type: what columns of a set operation, branches of `CASE`, values of `IN` and sides of a comparison become. `None` if there is none.
+/// Spark's least common type: what columns of a set operation, branches of `CASE` and values of `IN` become. `None` if there is none.
 pub fn common_type(types: &[DataType], ctx: &Context) -> Option<DataType> {
-    // Strings first: what they become must not depend on where they stand.
+    common(types, Texts::GiveWay, ctx)
+}
+
+/// The same where text and another type have none: arguments of `greatest`, elements of arrays.
+pub(crate) fn common_type_without_text(types: &[DataType], ctx: &Context) -> Option<DataType> {
+    common(types, Texts::StandAlone, ctx)
+}
+
+/// What both sides of a comparison become. Outside of ANSI mode text is read as the other side's type.
+pub(crate) fn compared_type(left: &DataType, right: &DataType, ctx: &Context) -> Option<DataType> {
+    use DataType::{Binary, Boolean, Date32, Decimal128, Float64, Null, Timestamp, Utf8};
+    match (left, right) {
+        (Utf8, other) | (other, Utf8) if *other != Utf8 && *other != Null && !ctx.ansi => {
+            match other {
+                Decimal128(..) => Some(Float64),
+                Binary | Boolean | Date32 | Timestamp(..) => Some(other.clone()),
+                other if is_numeric(other) => Some(other.clone()),
+                _ => None,
+            }
+        }
+        (Utf8, _) | (_, Utf8) => common_of_two(left, right, Texts::GiveWay, ctx),
+        _ => common_of_two(left, right, Texts::StandAlone, ctx),
+    }
+}
+
+/// Whether text has a common type with something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Texts {
+    GiveWay,
+    StandAlone,
+}
+
+fn common(types: &[DataType], texts: Texts, ctx: &Context) -> Option<DataType> {
+    // Strings last: what they become must not depend on where they stand.
     let (strings, others): (Vec<_>, Vec<_>) = types.iter().partition(|t| **t == DataType::Utf8);
     let mut common = DataType::Null;
     for data_type in others.into_iter().chain(strings) {
-        common = common_of_two(&common, data_type, ctx)?;
+        common = common_of_two(&common, data_type, texts, ctx)?;
     }
     Some(common)
 }
 
-fn common_of_two(left: &DataType, right: &DataType, ctx: &Context) -> Option<DataType> {
+fn common_of_two(
+    left: &DataType,
+    right: &DataType,
+    texts: Texts,
+    ctx: &Context,
+) -> Option<DataType> {
     use DataType::{Date32, Float32, Float64, List, Map, Null, Struct, Timestamp, Utf8};
     if left == right {
         return Some(left.clone());
     }
     match (left, right) {
         (Null, other) | (other, Null) => Some(other.clone()),
+        (Utf8, _) | (_, Utf8) if texts == Texts::StandAlone => None,
         (Utf8, other) | (other, Utf8) => with_string(other, ctx),
-        (List(l), List(r)) => Some(list(common_of_two(l.data_type(), r.data_type(), ctx)?)),
+        (List(l), List(r)) => Some(list(common_of_two(l.data_type(), r.data_type(), texts, ctx)?)),
         (Map(..), Map(..)) => {
             let ((lk, lv), (rk, rv)) = (entry_types(left)?, entry_types(right)?);
-            Some(map(common_of_two(lk, rk, ctx)?, common_of_two(lv, rv, ctx)?))
+            Some(map(common_of_two(lk, rk, texts, ctx)?, common_of_two(lv, rv, texts, ctx)?))
         }
         (Struct(l), Struct(r)) if l.len() == r.len() => {
             let fields = l.iter().zip(r.iter()).map(|(l, r)| {
                 let same_name = l.name().eq_ignore_ascii_case(r.name());
-                let data_type = common_of_two(l.data_type(), r.data_type(), ctx)?;
+                let data_type = common_of_two(l.data_type(), r.data_type(), texts, ctx)?;
                 same_name
                     .then(|| Field::new(l.name(), data_type, l.is_nullable() || r.is_nullable()))
             });
@@ -248,6 +285,32 @@ mod tests {
         assert_eq!(decimal_result("/", (38, 10), (38, 10)), (38, 6));
         assert_eq!(decimal_result("*", (38, 18), (38, 18)), (38, 6));
         assert_eq!(decimal_result("%", (10, 2), (5, 3)), (5, 3));
+    }
+
+    #[test]
+    fn text_is_compared_as_the_other_side_outside_of_ansi_mode() {
+        use DataType::{Binary, Boolean, Date32, Decimal128, Float64, Int32, Int64, Null, Utf8};
+        let ansi = Context::default();
+        let legacy = Context { ansi: false, ..Context::default() };
+        let cases = [
+            (Utf8, Int32, &legacy, Some(Int32)),
+            (Utf8, Int32, &ansi, Some(Int64)),
+            (Decimal128(5, 2), Utf8, &legacy, Some(Float64)),
+            (Date32, Utf8, &legacy, Some(Date32)),
+            (Utf8, timestamp(), &legacy, Some(timestamp())),
+            (Boolean, Utf8, &legacy, Some(Boolean)),
+            (Utf8, Binary, &legacy, Some(Binary)),
+            (Utf8, DAY_TIME, &legacy, None),
+            (Utf8, Null, &legacy, Some(Utf8)),
+            (Utf8, Utf8, &legacy, Some(Utf8)),
+            (list(Int32), list(Utf8), &ansi, None),
+            (list(Int32), list(Int64), &legacy, Some(list(Int64))),
+        ];
+        for (left, right, ctx, expected) in cases {
+            assert_eq!(compared_type(&left, &right, ctx), expected, "{left} with {right}");
+        }
+        assert_eq!(common_type_without_text(&[Int32, Utf8], &ansi), None);
+        assert_eq!(common_type_without_text(&[Utf8, Null], &ansi), Some(Utf8));
     }
 
     #[test]

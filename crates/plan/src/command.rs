@@ -111,6 +111,11 @@ pub enum Command {
         database: Option<Vec<String>>,
         pattern: Option<String>,
     },
+    /// `SHOW TABLE EXTENDED`.
+    ShowTableExtended {
+        database: Option<Vec<String>>,
+        pattern: String,
+    },
     ShowViews {
         database: Option<Vec<String>>,
         pattern: Option<String>,

@@ -5,8 +5,10 @@
 
 mod command;
 mod expression;
+mod json;
 mod name;
 mod relation;
+mod storage;
 mod types;
 
 pub use command::{
@@ -18,13 +20,15 @@ pub use expression::{
     CastMode, Expr, FrameBound, FrameUnits, FunctionCall, Literal, NullOrder, SortOrder,
     SubqueryKind, WindowFrame, WindowSpec,
 };
+pub use json::BadJsonType;
 pub use name::{BadName, parse_name, quote_if_needed, quote_name};
 pub use relation::{
     Aggregate, AsOfDirection, AsOfJoin, Grouping, HintArgument, Join, JoinCondition, JoinType,
     NaFill, NearestByJoin, Pivot, Relation, RelationKind, Sample, ScanOptions, SchemaOrText,
     SetOperation, SetOperator, Statistics, Unpivot, UnpivotRow,
 };
-pub use types::{DataType, Field, IntervalUnit};
+pub use storage::StorageLevel;
+pub use types::{DataType, Field, IntervalUnit, UserDefined};
 
 use errors::{Condition, Exception};
 use std::fmt;

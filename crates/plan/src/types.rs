@@ -47,6 +47,49 @@ pub enum DataType {
     },
     Struct(Vec<Field>),
     Variant,
+    /// A type of the program's own, whose values are held as another type's.
+    UserDefined(Box<UserDefined>),
+}
+
+/// A type that a program defines.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct UserDefined {
+    /// The class on the JVM, if there is one.
+    pub jvm_class: Option<String>,
+    /// Module and name of the class in Python.
+    pub python_class: Option<String>,
+    /// The class in Python, pickled, in base 64.
+    pub serialized_class: Option<String>,
+    /// How values are held.
+    pub sql_type: DataType,
+}
+
+impl UserDefined {
+    /// The name in `printSchema`: that of the class on the JVM, or of Spark's class for all that Python defines.
+    fn name(&self) -> String {
+        let Some(class) = &self.jvm_class else { return "pythonuserdefined".to_owned() };
+        let simple = class.rsplit(['.', '$']).next().unwrap_or(class);
+        let simple = simple.strip_suffix("Type").unwrap_or(simple);
+        simple.strip_suffix("UDT").unwrap_or(simple).to_lowercase()
+    }
+
+    fn write_json(&self, out: &mut String) {
+        out.push_str("{\"type\":\"udt\"");
+        let parts = [
+            ("class", &self.jvm_class),
+            ("pyClass", &self.python_class),
+            ("serializedClass", &self.serialized_class),
+        ];
+        for (key, value) in parts {
+            if let Some(value) = value {
+                let _ = write!(out, ",\"{key}\":");
+                write_json_string(value, out);
+            }
+        }
+        out.push_str(",\"sqlType\":");
+        self.sql_type.write_json(out);
+        out.push('}');
+    }
 }
 
 /// A field of a struct or a column of a schema.
@@ -150,6 +193,7 @@ impl DataType {
                     fields.iter().map(|f| format!("{}: {}", f.name, f.data_type.sql())).collect();
                 format!("STRUCT<{}>", fields.join(", "))
             }
+            Self::UserDefined(defined) => defined.sql_type.sql(),
             other => other.to_string().to_uppercase(),
         }
     }
@@ -176,6 +220,7 @@ impl DataType {
                 let _ = write!(out, ",\"valueContainsNull\":{value_contains_null}}}");
             }
             Self::Struct(fields) => write_struct_json(fields, out),
+            Self::UserDefined(defined) => defined.write_json(out),
             simple => {
                 let _ = write!(out, "\"{}\"", simple.type_name());
             }
@@ -319,6 +364,7 @@ impl fmt::Display for DataType {
                 f.write_char('>')
             }
             Self::Variant => f.write_str("variant"),
+            Self::UserDefined(defined) => f.write_str(&defined.name()),
         }
     }
 }

@@ -3,13 +3,13 @@
 use super::rows;
 use crate::message::{Progress, StageState};
 use crate::run_job::{Runner, Runners};
-use connect::{Operation, Response, Responses, SessionKey, StageProgress, StorageLevel, Work};
+use connect::{Operation, Response, Responses, SessionKey, StageProgress, Work};
 use engine::{Answer, SqlOutcome};
 use model::conf::{self, Conf, Value};
-use plan::{Command, DataType, ExplainMode, Relation, RelationKind, SparkError};
+use plan::{Command, DataType, ExplainMode, Relation, RelationKind, SparkError, StorageLevel};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Characters of a description.
@@ -20,8 +20,6 @@ const DESCRIPTION: usize = 120;
 pub(crate) struct Session {
     engine: engine::Session,
     runners: Runners,
-    /// How relations are kept, by their semantic hash. Shuffles are kept and used again either way.
-    kept: Mutex<BTreeMap<i32, StorageLevel>>,
 }
 
 /// What an operation yields, once it has run.
@@ -33,7 +31,7 @@ enum Yield {
 
 impl Session {
     pub(crate) fn new(engine: engine::Session, runners: Runners) -> Self {
-        Self { engine, runners, kept: Mutex::default() }
+        Self { engine, runners }
     }
 
     /// Runs SQL text. Rows of a query, or of a command that has some.
@@ -138,25 +136,20 @@ impl connect::Session for Session {
         self.engine.semantic_hash(relation, &self.silent_runner("semantic hash")).await
     }
 
+    async fn same_semantics(&self, left: &Relation, right: &Relation) -> Result<bool, SparkError> {
+        self.engine.same_semantics(left, right, &self.silent_runner("same semantics")).await
+    }
+
     async fn persist(
         &self,
         relation: &Relation,
         level: Option<StorageLevel>,
     ) -> Result<(), SparkError> {
-        let hash = connect::Session::semantic_hash(self, relation).await?;
-        self.engine.mark_cached(relation, level.is_some());
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        match level {
-            Some(level) => drop(kept.insert(hash, level)),
-            None => drop(kept.remove(&hash)),
-        }
-        Ok(())
+        self.engine.persist(relation, level, &self.silent_runner("persist")).await
     }
 
     async fn storage_level(&self, relation: &Relation) -> Result<StorageLevel, SparkError> {
-        let hash = connect::Session::semantic_hash(self, relation).await?;
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(kept.get(&hash).copied().unwrap_or_default())
+        self.engine.storage_level(relation, &self.silent_runner("storage level")).await
     }
 
     fn parse_ddl(&self, text: &str) -> Result<DataType, SparkError> {
@@ -184,12 +177,7 @@ impl connect::Session for Session {
     }
 
     async fn fork(&self, _: &SessionKey) -> Result<Arc<dyn connect::Session>, SparkError> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let fork = Self {
-            engine: self.engine.fork(),
-            runners: self.runners.clone(),
-            kept: Mutex::new(kept),
-        };
+        let fork = Self { engine: self.engine.fork(), runners: self.runners.clone() };
         Ok(Arc::new(fork))
     }
 

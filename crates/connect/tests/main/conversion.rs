@@ -303,7 +303,7 @@ async fn what_is_missing_or_not_served_is_named() {
             unsupported,
             "function f",
         ),
-        (rel(RelType::ToSchema(Box::new(to_schema))), unsupported, "m.Point"),
+        (rel(RelType::ToSchema(Box::new(to_schema))), bad, "udt.sql_type"),
         (project(vec![column("a.`b")]), "INVALID_ATTRIBUTE_NAME_SYNTAX", "a.`b"),
     ];
     let (seen, mut client) = connected().await;

@@ -4,12 +4,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use connect::pb::spark_connect_service_client::SparkConnectServiceClient;
 use connect::{
-    Backend, Operation, Progress, Response, Responses, Session, SessionKey, StageProgress,
-    StorageLevel, Work, routes,
+    Backend, Operation, Progress, Response, Responses, Session, SessionKey, StageProgress, Work,
+    routes,
 };
 use errors::{Condition, condition};
 use model::conf::Conf;
-use plan::{DataType, ExplainMode, Field, Literal, Relation, RelationKind, SparkError};
+use plan::{
+    DataType, ExplainMode, Field, Literal, Relation, RelationKind, SparkError, StorageLevel,
+};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -165,6 +167,10 @@ impl Session for FakeSession {
 
     async fn semantic_hash(&self, relation: &Relation) -> Result<i32, SparkError> {
         Ok(i32::try_from(format!("{:?}", relation.kind).len()).expect("a short text"))
+    }
+
+    async fn same_semantics(&self, left: &Relation, right: &Relation) -> Result<bool, SparkError> {
+        Ok(left == right)
     }
 
     async fn persist(&self, _: &Relation, _: Option<StorageLevel>) -> Result<(), SparkError> {

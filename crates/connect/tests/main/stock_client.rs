@@ -50,7 +50,7 @@ fn python_exception(exception: Exception) -> &'static str {
 /// Runs a program of the stock client against a server of its own; `input` is what it reads.
 async fn run(program: &str, input: String) {
     let Some(python) = std::env::var_os("FIRESTEEL_PYTHON") else {
-        println!("skipped: FIRESTEEL_PYTHON names no Python with pyspark-client");
+        eprintln!("skipped: FIRESTEEL_PYTHON names no Python with pyspark-client");
         return;
     };
     let address = serve(Fake::default(), None).await;

@@ -5,6 +5,7 @@ mod infer;
 mod listing;
 mod options;
 mod output;
+mod parquet_schema;
 mod schema;
 mod split;
 mod table;

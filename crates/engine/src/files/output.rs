@@ -1,6 +1,7 @@
 //! Writing rows to files: one file for each combination of partition values that a task meets.
 
 use super::listing::{NULL_PARTITION, escaped};
+use super::parquet_schema::SCHEMA_KEY;
 use super::text::{CsvWriter, JsonWriter, TextFormat};
 use super::write::WriteTask;
 use super::write_exec::Message;
@@ -12,6 +13,7 @@ use datafusion::common::{DataFusionError, Result, exec_err, internal_datafusion_
 use flate2::write::GzEncoder;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, GzipLevel, ZstdLevel};
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -292,7 +294,12 @@ impl Writer {
         Ok(match &task.text {
             None => {
                 let compression = parquet_compression(&task.compression)?;
-                let properties = WriterProperties::builder().set_compression(compression).build();
+                let schema_of_spark =
+                    KeyValue::new(SCHEMA_KEY.to_owned(), Some(task.schema.clone()));
+                let properties = WriterProperties::builder()
+                    .set_compression(compression)
+                    .set_key_value_metadata(Some(vec![schema_of_spark]))
+                    .build();
                 let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties))?;
                 Self::Parquet(Box::new(writer))
             }

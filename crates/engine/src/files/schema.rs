@@ -2,9 +2,9 @@
 
 use super::listing::{Found, unreadable};
 use super::options::Format;
+use super::parquet_schema;
 use super::table::Reader;
 use super::text::{TextFormat, infer_csv, infer_json};
-use crate::types;
 use errors::condition;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use plan::{DataType, Field, SparkError};
@@ -52,8 +52,8 @@ fn open(file: &Found) -> Result<File, SparkError> {
 
 /// The footer of a Parquet file.
 pub(crate) fn footer(file: &Found) -> Result<ArrowReaderMetadata, SparkError> {
-    ArrowReaderMetadata::load(&open(file)?, ArrowReaderOptions::new())
-        .map_err(|error| broken(file, &error))
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    ArrowReaderMetadata::load(&open(file)?, options).map_err(|error| broken(file, &error))
 }
 
 /// As in Spark, one file speaks for all, unless the columns of all are asked for.
@@ -61,7 +61,7 @@ fn parquet(files: &[Found], merged: bool) -> Result<Vec<Field>, SparkError> {
     let mut filled = files.iter().filter(|file| file.size > 0).peekable();
     let first = filled.peek().copied().or(files.first());
     let Some(first) = first else { return Err(unable(Format::Parquet)) };
-    let columns = |file| types::schema_from_arrow(footer(file)?.schema());
+    let columns = |file| parquet_schema::columns(&footer(file)?);
     let mut fields = columns(first)?;
     for file in filled.skip(1).filter(|_| merged) {
         for field in columns(file)? {

@@ -36,6 +36,8 @@ pub(crate) struct WriteTask {
     /// How text is written, if the format is one of text.
     pub(crate) text: Option<TextFormat>,
     pub(crate) compression: String,
+    /// Spark's schema of the rows of a file, in JSON.
+    pub(crate) schema: String,
     /// Rows of a file, at most.
     pub(crate) max_records: Option<u64>,
     /// Where temporary files go.
@@ -84,7 +86,9 @@ pub async fn write(
         _ => {}
     }
     let temporary = target.join(TEMPORARY).join(uuid::Uuid::new_v4().to_string());
+    let partition_by = partition_columns(&write.partition_by, schema)?;
     let task = WriteTask {
+        schema: schema_of_files(schema, &partition_by),
         format,
         text: match format {
             Format::Parquet => None,
@@ -96,7 +100,7 @@ pub async fn write(
         compression: compression(format, &options, conf)?,
         directory: temporary.display().to_string(),
         names: schema.iter().map(|field| field.name.clone()).collect(),
-        partition_by: partition_columns(&write.partition_by, schema)?,
+        partition_by,
     };
     check_columns(&task, schema)?;
     let replace = match write.mode {
@@ -119,6 +123,12 @@ pub async fn write(
     };
     let stopped = |_| SparkError::internal("the process is stopping");
     tokio::task::spawn_blocking(finish).await.map_err(stopped)?
+}
+
+/// The schema of what goes into files, in JSON.
+fn schema_of_files(schema: &[Field], partition_by: &[usize]) -> String {
+    let columns = schema.iter().enumerate().filter(|(index, _)| !partition_by.contains(index));
+    DataType::Struct(columns.map(|(_, field)| field.clone()).collect()).json()
 }
 
 /// Whether an overwrite replaces only the partitions that it has rows of.
@@ -315,6 +325,7 @@ fn check_columns(task: &WriteTask, schema: &[Field]) -> Result<(), SparkError> {
                 | DataType::Binary
                 | DataType::CalendarInterval
                 | DataType::Variant
+                | DataType::UserDefined(_)
         )
     };
     match task.format {

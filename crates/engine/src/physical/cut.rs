@@ -7,7 +7,7 @@
 use super::leaf::{leaf, shape};
 use super::rules::needs_one_probe;
 use super::spark_error;
-use super::stage::{Piece, Stages};
+use super::stage::{Piece, Purpose, Stages};
 use crate::codec::Input;
 use crate::nodes::{BranchExec, ConcatExec, ExchangeExec, LeafExec, LeafKind, ReadMode, Routing};
 use crate::task::carried;
@@ -27,8 +27,8 @@ use std::sync::Arc;
 type Plan = Arc<dyn ExecutionPlan>;
 
 /// The stages of a plan. The last one yields its rows.
-pub(crate) fn cut(plan: &Plan, conf: &Conf) -> Result<JobPlan, SparkError> {
-    let mut cutter = Cutter { stages: Stages::new(conf)? };
+pub(crate) fn cut(plan: &Plan, conf: &Conf, purpose: Purpose) -> Result<JobPlan, SparkError> {
+    let mut cutter = Cutter { stages: Stages::new(conf, purpose)? };
     let piece = cutter.cut(plan)?;
     let count = u32::try_from(piece.tasks.len()).unwrap_or(u32::MAX);
     cutter.stages.add(piece, StageOutput::Rows)?;

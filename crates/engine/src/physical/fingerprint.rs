@@ -1,11 +1,19 @@
 //! The identity of a stage: a hash of all that its rows depend on. Equal identities must mean equal rows; plans that compute the
 //! same should have equal identities, also if their columns were numbered differently.
+//!
+//! The plan is hashed by its structure: the message that encodes it is walked field by field with DataFusion's own description
+//! of its format. Columns have opaque names (`#17`); the few fields that hold such names are hashed by the number of the name's
+//! first occurrence, every other field as it is. A field that is missing among these few costs a reuse, never an answer.
 
 use bytes::Bytes;
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use model::Fingerprint;
+use prost::Message;
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, MapKey, MessageDescriptor, ReflectMessage, Value,
+};
 use std::collections::HashMap;
-use std::fmt::Write;
+use std::sync::LazyLock;
 
 /// What a stage's rows depend on.
 pub(crate) struct Identity<'a> {
@@ -15,104 +23,200 @@ pub(crate) struct Identity<'a> {
     pub(crate) bindings: &'a [Bytes],
     /// Reader partitions, if it writes a shuffle.
     pub(crate) readers: Option<u32>,
-    /// Whether the same inputs give the same rows.
-    pub(crate) deterministic: bool,
-    /// Set where nothing of another job may be used again: the job's own number.
-    pub(crate) job: Option<uuid::Uuid>,
+    /// Set where it must differ from all others: its rows are not the same each time, or nothing of another job may be used again.
+    pub(crate) unlike: Option<uuid::Uuid>,
 }
 
 impl Identity<'_> {
     /// The hash.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
-        let mut hash = blake3::Hasher::new();
-        let mut part = |bytes: &[u8]| {
-            hash.update(&(bytes.len() as u64).to_le_bytes());
-            hash.update(bytes);
-        };
-        part(concat!("firesteel ", env!("CARGO_PKG_VERSION")).as_bytes());
-        part(datafusion::DATAFUSION_VERSION.as_bytes());
-        // The printed form of the message holds every field of it, and its strings can be told from the rest.
-        part(renumbered(&format!("{:?}", self.plan)).as_bytes());
-        self.bindings.iter().for_each(|binding| part(binding));
-        part(format!("{:?}", self.readers).as_bytes());
-        if let Some(job) = self.job {
-            part(job.as_bytes());
-        }
-        if !self.deterministic {
-            // Its output stands for itself: nothing else computes the same.
-            part(uuid::Uuid::new_v4().as_bytes());
-        }
-        Fingerprint(*hash.finalize().as_bytes())
+        let mut walk = Walk::default();
+        walk.part(concat!("firesteel ", env!("CARGO_PKG_VERSION")).as_bytes());
+        walk.part(datafusion::DATAFUSION_VERSION.as_bytes());
+        let plan = DynamicMessage::decode(PLAN.clone(), self.plan.encode_to_vec().as_slice())
+            .expect("a message decodes by the description of its own format");
+        walk.message(&plan, false);
+        self.bindings.iter().for_each(|binding| walk.part(binding));
+        walk.number(self.readers.map_or(u64::MAX, u64::from));
+        walk.part(self.unlike.as_ref().map_or(&[], |number| number.as_bytes()));
+        Fingerprint(*walk.hash.finalize().as_bytes())
     }
 }
 
-/// The printed message with the opaque column names (`#17`) numbered by first occurrence. Strings that are values are left alone:
-/// two plans that differ in a value must not become equal.
-fn renumbered(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut numbers: HashMap<&str, usize> = HashMap::new();
-    let mut rest = text;
-    while let Some(start) = rest.find('"') {
-        let (before, quoted) = rest.split_at(start);
-        out.push_str(before);
-        let end = end_of_string(quoted);
-        let (string, after) = quoted.split_at(end);
-        if before.ends_with("Value(") {
-            out.push_str(string);
-        } else {
-            renumber(string, &mut numbers, &mut out);
-        }
-        rest = after;
-    }
-    out.push_str(rest);
-    out
+/// The description of a physical plan's message, from the `.proto` files of the DataFusion that is built in.
+static PLAN: LazyLock<MessageDescriptor> = LazyLock::new(|| {
+    let described = include_bytes!("../generated/datafusion.binpb");
+    let pool = DescriptorPool::decode(described.as_slice()).expect("the generated file is whole");
+    pool.get_message_by_name("datafusion.PhysicalPlanNode").expect("it describes plans")
+});
+
+/// Fields that hold names of columns, by message and field.
+const NAMES: [(&str, &str); 8] = [
+    ("datafusion.PhysicalColumn", "name"),
+    ("datafusion.ProjectionExecNode", "expr_name"),
+    ("datafusion.ProjectionExpr", "alias"),
+    ("datafusion.AggregateExecNode", "group_expr_name"),
+    ("datafusion.AggregateExecNode", "aggr_expr_name"),
+    ("datafusion.PhysicalAggregateExprNode", "human_display"),
+    ("datafusion.PhysicalWindowExprNode", "name"),
+    ("datafusion.PhysicalScalarUdfNode", "return_field_name"),
+];
+
+/// The message whose fields are columns. Fields of other fields have names that the user gave.
+const SCHEMA: &str = "datafusion_common.Schema";
+const FIELD: &str = "datafusion_common.Field";
+
+/// A walk over a message, in order of its fields' numbers.
+#[derive(Default)]
+struct Walk {
+    hash: blake3::Hasher,
+    /// Numbers of opaque names, by order of first occurrence.
+    names: HashMap<String, u64>,
 }
 
-/// The length of the printed string that `text` begins with, with both quotes.
-fn end_of_string(text: &str) -> usize {
-    let mut escaped = false;
-    for (i, c) in text.char_indices().skip(1) {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return i + 1,
-            _ => {}
-        }
+impl Walk {
+    fn number(&mut self, number: u64) {
+        self.hash.update(&number.to_le_bytes());
     }
-    text.len()
-}
 
-fn renumber<'a>(string: &'a str, numbers: &mut HashMap<&'a str, usize>, out: &mut String) {
-    let mut rest = string;
-    while let Some(start) = rest.find('#') {
-        let digits = rest[start + 1..].find(|c: char| !c.is_ascii_digit());
-        let end = start + 1 + digits.unwrap_or(rest.len() - start - 1);
-        out.push_str(&rest[..=start]);
-        let number = &rest[start + 1..end];
-        if !number.is_empty() {
-            let next = numbers.len();
-            let _ = write!(out, "{}", numbers.entry(number).or_insert(next));
-        }
-        rest = &rest[end..];
+    /// Bytes that cannot be taken for others: their length stands before them.
+    fn part(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.hash.update(bytes);
     }
-    out.push_str(rest);
+
+    /// `column`: whether the message is a field of a schema.
+    fn message(&mut self, message: &DynamicMessage, column: bool) {
+        let descriptor = message.descriptor();
+        let name = descriptor.full_name().to_owned();
+        self.part(name.as_bytes());
+        for (field, value) in message.fields() {
+            self.number(u64::from(field.number()));
+            let named = NAMES.contains(&(name.as_str(), field.name()))
+                || (column && name == FIELD && field.name() == "name");
+            self.value(value, named, name == SCHEMA);
+        }
+        self.number(u64::MAX);
+    }
+
+    /// `named`: whether strings are names of columns; `columns`: whether messages are.
+    fn value(&mut self, value: &Value, named: bool, columns: bool) {
+        match value {
+            Value::String(text) if named => self.name(text),
+            Value::String(text) => self.part(text.as_bytes()),
+            Value::Bytes(bytes) => self.part(bytes),
+            Value::Message(message) => self.message(message, columns),
+            Value::List(items) => {
+                self.number(items.len() as u64);
+                for item in items {
+                    self.value(item, named, columns);
+                }
+            }
+            Value::Map(entries) => {
+                let mut entries: Vec<_> = entries.iter().collect();
+                entries.sort_by(|one, other| one.0.cmp(other.0));
+                self.number(entries.len() as u64);
+                for (key, value) in entries {
+                    self.key(key);
+                    self.value(value, false, false);
+                }
+            }
+            Value::Bool(on) => self.number(u64::from(*on)),
+            Value::I32(number) | Value::EnumNumber(number) => {
+                self.number(u64::from(number.cast_unsigned()));
+            }
+            Value::I64(number) => self.number(number.cast_unsigned()),
+            Value::U32(number) => self.number(u64::from(*number)),
+            Value::U64(number) => self.number(*number),
+            Value::F32(number) => self.number(u64::from(number.to_bits())),
+            Value::F64(number) => self.number(number.to_bits()),
+        }
+    }
+
+    fn key(&mut self, key: &MapKey) {
+        match key {
+            MapKey::String(text) => self.part(text.as_bytes()),
+            MapKey::Bool(on) => self.number(u64::from(*on)),
+            MapKey::I32(number) => self.number(u64::from(number.cast_unsigned())),
+            MapKey::I64(number) => self.number(number.cast_unsigned()),
+            MapKey::U32(number) => self.number(u64::from(*number)),
+            MapKey::U64(number) => self.number(*number),
+        }
+    }
+
+    /// A column's name. DataFusion makes names of others (`sum(#7)`): the opaque ones in it are numbered, what is around them stays.
+    fn name(&mut self, text: &str) {
+        self.number(text.matches('#').count() as u64);
+        let mut rest = text;
+        while let Some(start) = rest.find('#') {
+            let (before, from) = rest.split_at(start);
+            let end = from[1..].find(|c: char| !c.is_ascii_digit()).map_or(from.len(), |at| at + 1);
+            self.part(before.as_bytes());
+            if end > 1 {
+                let next = self.names.len() as u64;
+                let number = *self.names.entry(from[..end].to_owned()).or_insert(next);
+                self.number(number);
+            } else {
+                self.part(b"#");
+            }
+            rest = &from[end..];
+        }
+        self.part(rest.as_bytes());
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use datafusion::arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::common::ScalarValue;
+    use datafusion::logical_expr::Operator;
+    use datafusion::physical_expr::expressions::{BinaryExpr, Column, Literal};
+    use datafusion::physical_plan::empty::EmptyExec;
+    use datafusion::physical_plan::filter::FilterExec;
+    use datafusion::physical_plan::projection::ProjectionExec;
+    use std::collections::HashMap as Metadata;
+    use std::sync::Arc;
+
+    /// `SELECT first = text AS second` over a column, with metadata on it.
+    fn hash(first: &str, text: &str, second: &str, metadata: &[(&str, &str)]) -> Fingerprint {
+        let owned = |(k, v): &(&str, &str)| ((*k).to_owned(), (*v).to_owned());
+        let metadata: Metadata<_, _> = metadata.iter().map(owned).collect();
+        let field = Field::new(first, DataType::Utf8, true).with_metadata(metadata);
+        let input = Arc::new(EmptyExec::new(Arc::new(Schema::new(vec![field]))));
+        let value = Arc::new(Literal::new(ScalarValue::Utf8(Some(text.to_owned()))));
+        let column = Arc::new(Column::new(first, 0));
+        let compared = Arc::new(BinaryExpr::new(column, Operator::Eq, value));
+        let rows = FilterExec::try_new(Arc::clone(&compared) as _, input).unwrap();
+        let exprs = vec![(compared as _, second.to_owned())];
+        let plan = ProjectionExec::try_new(exprs, Arc::new(rows)).unwrap();
+        let plan = crate::codec::plan_message(Arc::new(plan)).unwrap();
+        Identity { plan: &plan, bindings: &[], readers: Some(1), unlike: None }.fingerprint()
+    }
 
     #[test]
-    fn columns_are_numbered_by_first_occurrence_and_values_are_left_alone() {
-        let cases = [
-            (r##"name: "#12", to: "sum(#7) + #12""##, r##"name: "#0", to: "sum(#1) + #0""##),
-            (r##"Utf8Value("#12"), name: "#12""##, r##"Utf8Value("#12"), name: "#0""##),
-            (r##"Utf8Value("a\"#3"), name: "#4""##, r##"Utf8Value("a\"#3"), name: "#0""##),
-            (r#"name: "a # b #", other: #5"#, r#"name: "a # b #", other: #5"#),
-            ("no string", "no string"),
+    fn numbers_of_columns_do_not_count_and_everything_else_does() {
+        let base = hash("#1", "#1", "#2", &[]);
+        assert_eq!(hash("#7", "#1", "#9", &[]), base);
+        let others = [
+            ("a value that looks like a column", hash("#1", "#2", "#2", &[])),
+            ("a column used twice", hash("#1", "#1", "#1", &[])),
+            ("another name", hash("#1", "#1", "x", &[])),
+            ("metadata", hash("#1", "#1", "#2", &[("k", "v")])),
         ];
-        for (text, expected) in cases {
-            assert_eq!(renumbered(text), expected);
+        for (what, other) in others {
+            assert_ne!(other, base, "{what}");
+        }
+    }
+
+    #[test]
+    fn the_order_of_a_map_does_not_count() {
+        let entries: Vec<(String, String)> =
+            (0..20).map(|n| (format!("k{n}"), format!("v{n}"))).collect();
+        let entries: Vec<_> = entries.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let base = hash("#1", "x", "#2", &entries);
+        for _ in 0..8 {
+            assert_eq!(hash("#1", "x", "#2", &entries), base);
         }
     }
 }

@@ -6,6 +6,8 @@
 mod cut;
 mod error;
 mod fingerprint;
+mod hint;
+mod keys;
 mod leaf;
 mod planner;
 mod profile;
@@ -15,12 +17,15 @@ mod settled;
 mod stage;
 
 pub use error::spark_error;
+pub(crate) use hint::{hinted, strategy};
 pub use profile::session_state;
+use stage::Purpose;
 
 use crate::{JobPlan, RunJob};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
+use model::Fingerprint;
 use model::conf::Conf;
 use plan::SparkError;
 use std::sync::Arc;
@@ -63,5 +68,19 @@ pub(crate) async fn plan_physical_job(
     jobs: &dyn RunJob,
 ) -> Result<JobPlan, SparkError> {
     let plan = ranges::with_bounds(plan, conf, jobs).await?;
-    cut::cut(&plan, conf)
+    cut::cut(&plan, conf, Purpose::Run)
+}
+
+/// The identity of a plan: that of its rows. Two plans with equal identities compute the same, from the same inputs.
+pub(crate) async fn plan_identity(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    conf: &Conf,
+    jobs: &dyn RunJob,
+) -> Result<Fingerprint, SparkError> {
+    let plan = physical_plan(state, plan, conf).await?;
+    let plan = ranges::with_bounds(plan, conf, jobs).await?;
+    let job = cut::cut(&plan, conf, Purpose::Compare)?;
+    let result = job.stages.last().expect("a job has a result stage");
+    Ok(result.fingerprint)
 }

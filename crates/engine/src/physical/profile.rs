@@ -1,6 +1,8 @@
 //! The session profile: DataFusion's options as isolated tasks need them. Its defaults assume that all partitions of a plan run in
 //! one process at once; several of them give wrong answers or hang when each partition is a task elsewhere.
 
+use super::hint::DropHints;
+use super::keys::NormalKeys;
 use super::planner::Planner;
 use super::rules::SafeBuildSides;
 use super::settled::Settle;
@@ -28,7 +30,9 @@ pub fn session_state(conf: &Conf) -> Result<SessionState, SparkError> {
         .with_aggregate_functions(functions::all_udafs())
         .with_window_functions(functions::all_udwfs())
         .with_query_planner(Arc::new(Planner))
+        .with_analyzer_rule(Arc::new(DropHints))
         .with_analyzer_rule(Arc::new(Settle))
+        .with_optimizer_rule(Arc::new(NormalKeys))
         .with_physical_optimizer_rules(physical_rules());
     Ok(builder.build())
 }

@@ -1,5 +1,6 @@
 //! The bounds of a partitioning by range: a job samples the keys, and the sample is cut into parts of equal weight.
 
+use super::stage::Purpose;
 use super::{cut, spark_error};
 use crate::RunJob;
 use crate::nodes::{ExchangeExec, Routing, SampleExec};
@@ -69,7 +70,7 @@ async fn bounds(
     let wanted = (PER_PARTITION * partitions).min(IN_ALL);
     let rows = u32::try_from((MORE * wanted).div_ceil(tasks)).unwrap_or(u32::MAX);
     let sample: Arc<dyn ExecutionPlan> = Arc::new(SampleExec::new(Arc::new(keys), rows));
-    let sample = jobs.run(cut::cut(&sample, conf)?).await?;
+    let sample = jobs.run(cut::cut(&sample, conf, Purpose::Run)?).await?;
     let options: Vec<SortOptions> = order.iter().map(|key| key.options).collect();
     let points = points(&sample.concat(), &options, partitions).map_err(fail)?;
     RangePartitioning::try_new(order.clone(), points).map_err(fail)

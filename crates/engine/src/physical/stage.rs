@@ -31,13 +31,24 @@ pub(crate) struct Stages {
     compression: Compression,
     /// A number of its own, if nothing of other jobs may be used again.
     job: Option<uuid::Uuid>,
+    purpose: Purpose,
+}
+
+/// What stages are planned for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To be run: what is not the same each time must not be taken for something else.
+    Run,
+    /// To be compared: plans are equal if they say the same, also where they draw random numbers.
+    Compare,
 }
 
 impl Stages {
-    pub(crate) fn new(conf: &Conf) -> Result<Self, SparkError> {
-        let reuse = conf.get(&SHUFFLE_REUSE)?;
-        let job = (!reuse).then(uuid::Uuid::new_v4);
-        Ok(Self { done: Vec::new(), known: HashMap::new(), compression: compression(conf)?, job })
+    pub(crate) fn new(conf: &Conf, purpose: Purpose) -> Result<Self, SparkError> {
+        let own = purpose == Purpose::Run && !conf.get(&SHUFFLE_REUSE)?;
+        let job = own.then(uuid::Uuid::new_v4);
+        let compression = compression(conf)?;
+        Ok(Self { done: Vec::new(), known: HashMap::new(), compression, job, purpose })
     }
 
     /// The shuffle that a stage writes.
@@ -61,8 +72,12 @@ impl Stages {
             .collect::<Result<_, _>>()
             .map_err(fail)?;
         let deterministic = is_deterministic(&plan).map_err(fail)?;
-        let identity =
-            Identity { plan: &message, bindings: &bindings, readers, deterministic, job: self.job };
+        let unlike = match self.purpose {
+            Purpose::Run if !deterministic => Some(uuid::Uuid::new_v4()),
+            Purpose::Run => self.job,
+            Purpose::Compare => None,
+        };
+        let identity = Identity { plan: &message, bindings: &bindings, readers, unlike };
         let fingerprint = identity.fingerprint();
         if let Some(stage) = self.known.get(&fingerprint).filter(|_| readers.is_some()) {
             return Ok(*stage);

@@ -276,6 +276,12 @@ impl Resolver<'_> {
             return Ok(value.expr.clone());
         }
         let context = &self.context.functions;
+        if let (Some(fields), true) = (interval_fields(to), value.data_type.is_numeric()) {
+            let interval =
+                functions::interval_of(value.expr.clone(), &from, (&target, fields.1), context);
+            return interval
+                .map_err(|failure| super::call::function_error(&failure, "CAST", &[]).into());
+        }
         let mode = match mode {
             CastMode::Try => functions::CastMode::Try,
             CastMode::Ansi => functions::CastMode::Ansi,

@@ -20,6 +20,7 @@ mod nearest;
 mod nullability;
 mod nulls;
 mod observe;
+mod orderable;
 mod pivot;
 mod place;
 mod project;

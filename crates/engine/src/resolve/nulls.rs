@@ -5,7 +5,7 @@ use super::expression::Typed;
 use super::scope::Column;
 use super::{Resolved, Resolver, Result, error};
 use datafusion::logical_expr::{Expr as DfExpr, when};
-use plan::{DataType, Literal, NaFill, Relation};
+use plan::{CastMode, DataType, Literal, NaFill, Relation};
 
 impl Resolver<'_> {
     pub(super) fn na_fill(&mut self, fill: &NaFill) -> Result<Resolved> {
@@ -136,7 +136,10 @@ impl Resolver<'_> {
         let mut nullable = column.nullable;
         for (old, new) in pairs {
             let old = self.literal(old)?;
-            let old = self.coerced(old, &column.data_type)?;
+            // A value that no column of the type can hold replaces nothing.
+            let expr = self.cast_expr(&old, &column.data_type, CastMode::Try)?;
+            let data_type = column.data_type.clone();
+            let old = Typed { expr, data_type, nullable: true, ..old };
             let new = self.literal(new)?;
             nullable |= new.nullable;
             args.push(self.scalar("=", vec![of_column(column), old])?);

@@ -213,6 +213,7 @@ impl Resolver<'_> {
     fn deduplicate(&mut self, input: &Relation, columns: &[String]) -> Result<Resolved> {
         let input = self.relation(input)?;
         if columns.is_empty() {
+            super::orderable::distinguishable(input.scope.columns.iter())?;
             let input = self.exact(input)?;
             let plan = LogicalPlan::Distinct(Distinct::All(Arc::new(input.plan)));
             return Ok(Resolved::new(plan, input.scope));
@@ -221,6 +222,7 @@ impl Resolver<'_> {
         for name in columns {
             keys.extend(self.columns_named(name, &input)?);
         }
+        super::orderable::distinguishable(keys.iter())?;
         let keys: Vec<String> = keys.into_iter().map(|column| column.id).collect();
         let input = self.exact(input)?;
         let mut functions = Vec::new();
@@ -347,20 +349,13 @@ impl Resolver<'_> {
                 });
                 self.repartition(input, &ordered.collect::<Vec<_>>(), number)
             }
-            (
-                "broadcast"
-                | "broadcastjoin"
-                | "mapjoin"
-                | "merge"
-                | "mergejoin"
-                | "shuffle_merge"
-                | "shuffle_hash"
-                | "shuffle_replicate_nl",
-                _,
-            ) => self.relation(input),
-            _ => {
-                self.warnings.push(format!("the hint {name} is not known and has no effect"));
-                self.relation(input)
+            (lower, _) => {
+                let input = self.relation(input)?;
+                let Some(strategy) = crate::physical::strategy(lower) else {
+                    self.warnings.push(format!("the hint {name} is not known and has no effect"));
+                    return Ok(input);
+                };
+                Ok(Resolved::new(crate::physical::hinted(input.plan, strategy), input.scope))
             }
         }
     }

@@ -30,6 +30,9 @@ impl Resolver<'_> {
             SetOperator::Except => "EXCEPT",
         };
         let (left, right) = self.same_types(left, right, name)?;
+        if operation.operator != SetOperator::Union || !operation.all {
+            super::orderable::distinguishable(left.scope.columns.iter())?;
+        }
         match operation.operator {
             SetOperator::Union => self.union(left, right, operation.all),
             SetOperator::Intersect => self.matching(left, right, JoinType::LeftSemi, operation.all),

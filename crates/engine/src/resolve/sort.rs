@@ -34,6 +34,7 @@ impl Resolver<'_> {
                 orders.push(key);
             }
         }
+        super::orderable::sortable(&values)?;
         let narrow = input.scope.clone();
         let input = self.supply(input, &mut values)?;
         if let Some(wrong) =

@@ -7,7 +7,10 @@ use crate::RunJob;
 use crate::resolve::table_not_found;
 use arrow::array::{ArrayRef, BooleanArray, StringArray};
 use errors::condition;
-use plan::{CatalogRequest, CreateTable, DataType, Field, ReplaceMode, SchemaOrText, SparkError};
+use plan::{
+    CatalogRequest, CreateTable, DataType, Field, ReplaceMode, SchemaOrText, SparkError,
+    StorageLevel,
+};
 use std::sync::Arc;
 
 /// A table or view as `listTables` shows it.
@@ -138,12 +141,12 @@ impl Session {
                 Ok(Answer::nothing())
             }
             CatalogRequest::IsCached { name } => {
-                self.known_table(&parts(name), run).await?;
-                yes(self.is_cached(&named_table(&parts(name))))
+                let level = Box::pin(self.storage_level(&named_table(&parts(name)), run)).await?;
+                yes(level != StorageLevel::default())
             }
             CatalogRequest::CacheTable { name } => {
-                self.known_table(&parts(name), run).await?;
-                self.mark_cached(&named_table(&parts(name)), true);
+                let (table, level) = (named_table(&parts(name)), StorageLevel::MEMORY_AND_DISK);
+                Box::pin(self.persist(&table, Some(level), run)).await?;
                 Ok(Answer::nothing())
             }
             CatalogRequest::UncacheTable { name } => {
@@ -151,7 +154,7 @@ impl Session {
                 Ok(Answer::nothing())
             }
             CatalogRequest::ClearCache => {
-                self.state().cached.clear();
+                self.forget_all();
                 Ok(Answer::nothing())
             }
             CatalogRequest::RefreshTable { name } => {

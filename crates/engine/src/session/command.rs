@@ -7,6 +7,7 @@ use crate::resolve::{quoted, table_not_found};
 use errors::condition;
 use plan::{
     Command, ExplainMode, Field, Relation, RelationKind, ReplaceMode, SparkError, Statement,
+    StorageLevel,
 };
 use std::sync::Arc;
 
@@ -90,7 +91,7 @@ impl Session {
                 self.uncache_table(name, *if_exists, run).await.map(|()| None)
             }
             Command::ClearCache => {
-                self.state().cached.clear();
+                self.forget_all();
                 Ok(None)
             }
             Command::RefreshTable { name } => self.known_table(name, run).await.map(|()| None),
@@ -334,13 +335,8 @@ impl Session {
             };
             Box::pin(self.create_view(&view, run)).await?;
         }
-        self.known_table(name, run).await?;
-        let relation = named_table(name);
-        let mut state = self.state();
-        if !state.cached.contains(&relation) {
-            state.cached.push(relation);
-        }
-        Ok(())
+        let level = StorageLevel::MEMORY_AND_DISK;
+        Box::pin(self.persist(&named_table(name), Some(level), run)).await
     }
 
     pub(super) async fn uncache_table(
@@ -352,8 +348,7 @@ impl Session {
         if !if_exists {
             self.known_table(name, run).await?;
         }
-        let relation = named_table(name);
-        self.state().cached.retain(|cached| *cached != relation);
+        self.uncache(name);
         Ok(())
     }
 
@@ -364,20 +359,6 @@ impl Session {
         run: &dyn RunJob,
     ) -> Result<(), SparkError> {
         Box::pin(self.analyze(&named_table(name), run)).await.map(drop)
-    }
-
-    /// Keeps a relation's rows in mind as cached, or forgets it. What was computed is found again by its shuffles in either case.
-    pub fn mark_cached(&self, relation: &Relation, cached: bool) {
-        let mut state = self.state();
-        state.cached.retain(|known| known != relation);
-        if cached {
-            state.cached.push(relation.clone());
-        }
-    }
-
-    /// Whether a relation is marked as cached.
-    pub fn is_cached(&self, relation: &Relation) -> bool {
-        self.state().cached.contains(relation)
     }
 
     fn create_lasting_view(&self, view: &plan::View, schema: Vec<Field>) -> Result<(), SparkError> {

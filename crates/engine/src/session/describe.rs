@@ -27,6 +27,9 @@ impl Session {
             Command::ShowTables { database, pattern } => {
                 self.show_tables(database.as_deref(), pattern.as_deref())
             }
+            Command::ShowTableExtended { database, pattern } => {
+                self.show_table_extended(database.as_deref(), pattern, run).await
+            }
             Command::ShowViews { database, pattern } => {
                 self.show_views(database.as_deref(), pattern.as_deref())
             }

@@ -7,6 +7,8 @@ mod catalogue;
 mod catalogue_request;
 mod command;
 mod describe;
+mod extended;
+mod identity;
 mod observe;
 mod rows;
 mod settings;
@@ -126,8 +128,8 @@ struct State {
     views: ViewMap,
     /// Variables.
     variables: Variables,
-    /// What is marked as cached.
-    cached: Vec<Relation>,
+    /// What the program asked to keep.
+    kept: Vec<identity::Kept>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -144,7 +146,7 @@ impl Session {
             database: catalogue::DEFAULT_DATABASE.to_owned(),
             views: ViewMap::default(),
             variables: Variables::default(),
-            cached: Vec::new(),
+            kept: Vec::new(),
         };
         Self { shared, parser, state: Mutex::new(state) }
     }
@@ -248,36 +250,6 @@ impl Session {
         run: &dyn RunJob,
     ) -> Result<Vec<String>, SparkError> {
         Ok(self.analyze(relation, run).await?.files)
-    }
-
-    /// A number that is equal for relations that surely compute the same.
-    pub async fn semantic_hash(
-        &self,
-        relation: &Relation,
-        run: &dyn RunJob,
-    ) -> Result<i32, SparkError> {
-        let text = self.canonical(relation, run).await?;
-        let hash = blake3::hash(text.as_bytes());
-        let [a, b, c, d, ..] = *hash.as_bytes();
-        Ok(i32::from_le_bytes([a, b, c, d]))
-    }
-
-    /// Whether two relations surely compute the same.
-    pub async fn same_semantics(
-        &self,
-        left: &Relation,
-        right: &Relation,
-        run: &dyn RunJob,
-    ) -> Result<bool, SparkError> {
-        Ok(self.canonical(left, run).await? == self.canonical(right, run).await?)
-    }
-
-    /// The optimized plan as text: its columns have no names of the user's.
-    async fn canonical(&self, relation: &Relation, run: &dyn RunJob) -> Result<String, SparkError> {
-        let analyzed = self.analyze(relation, run).await?;
-        let conf = self.state().conf.clone();
-        let plan = crate::optimized_plan(&self.shared.state, &analyzed.plan, &conf)?;
-        Ok(plan.display_indent().to_string())
     }
 
     /// The plans of a relation as text.

@@ -153,13 +153,24 @@ fn footer(rows: usize) -> String {
 
 fn shortened(text: &str, truncate: usize) -> String {
     let text = escaped(text);
-    if truncate == 0 || text.chars().count() <= truncate {
+    if truncate == 0 || text.encode_utf16().count() <= truncate {
         text
     } else if truncate < 4 {
-        text.chars().take(truncate).collect()
+        beginning(&text, truncate).to_owned()
     } else {
-        text.chars().take(truncate - 3).chain("...".chars()).collect()
+        format!("{}...", beginning(&text, truncate - 3))
     }
+}
+
+/// As many characters as fit into units of UTF-16, by which Java counts.
+fn beginning(text: &str, units: usize) -> &str {
+    let mut left = units;
+    let too_many = text.char_indices().find(|(_, c)| {
+        let fits = c.len_utf16() <= left;
+        left = left.saturating_sub(c.len_utf16());
+        !fits
+    });
+    &text[..too_many.map_or(text.len(), |(at, _)| at)]
 }
 
 fn escaped(text: &str) -> String {
@@ -183,15 +194,14 @@ fn html_escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// Columns that a terminal needs; wide characters take two.
+/// Columns that a terminal needs, as Spark counts them: units of UTF-16, of which those of East Asian scripts take two.
 fn width(text: &str) -> usize {
-    text.chars().map(|c| if is_wide(c) { 2 } else { 1 }).sum()
+    text.chars().map(|c| c.len_utf16() + usize::from(is_wide(c))).sum()
 }
 
 fn is_wide(c: char) -> bool {
     matches!(u32::from(c),
-        0x1100..=0x115F | 0x2E80..=0x303E | 0x3041..=0x33FF | 0x3400..=0x4DBF | 0x4E00..=0x9FFF
-        | 0xA000..=0xA4CF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF | 0xFE30..=0xFE4F
+        0x1100..=0x115F | 0x2E80..=0xA4CF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF | 0xFE30..=0xFE4F
         | 0xFF00..=0xFF60 | 0xFFE0..=0xFFE6)
 }
 
@@ -220,6 +230,30 @@ mod tests {
                 .unwrap(),
             ],
         )
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns() {
+        let schema =
+            vec![Field::new("a", DataType::String, true), Field::new("名", DataType::String, true)];
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("a", Arc::new(StringArray::from(vec!["中文", "ﾊﾝ", "e\u{301}", "한글한글"]))),
+            ("名", Arc::new(StringArray::from(vec!["😀x", "ｆｕ", "😀😀😀", ""]))),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let style = Style { rows: 20, truncate: 5, time_zone: "UTC" };
+        let shown = table(&schema, &[batch], style).unwrap();
+        let expected = [
+            "+--------+-----+",
+            "|       a|   名|",
+            "+--------+-----+",
+            "|    中文|  😀x|",
+            "|      ﾊﾝ| ｆｕ|",
+            "|      e\u{301}|😀...|",
+            "|한글한글|     |",
+            "+--------+-----+\n",
+        ];
+        assert_eq!(shown, expected.join("\n"));
     }
 
     #[test]

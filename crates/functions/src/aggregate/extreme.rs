@@ -2,17 +2,17 @@
 //! of equal keys the first comes first.
 
 use std::mem::{size_of, size_of_val};
-use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::DataType;
-use datafusion::arrow::row::{OwnedRow, Row, RowConverter, SortField};
+use datafusion::arrow::row::{OwnedRow, Row};
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::Accumulator;
 use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::physical_expr::expressions::Literal;
 
 use super::fold::{Fold, empty_list, list_of};
+use crate::normal::Comparable;
 use crate::types::list;
 
 /// `max_by(value, key)`.
@@ -80,8 +80,7 @@ fn several(args: &AccumulatorArgs<'_>, extreme: Extreme) -> Result<Box<dyn Accum
 
 /// Calls with each row whose key is not null, and with the key in a form that is ordered as Spark orders values: nulls inside come first.
 fn each_key(keys: &ArrayRef, mut row_of: impl FnMut(usize, Row<'_>) -> Result<()>) -> Result<()> {
-    let converter = RowConverter::new(vec![SortField::new(keys.data_type().clone())])?;
-    let rows = converter.convert_columns(&[Arc::clone(keys)])?;
+    let rows = Comparable::new(keys.data_type())?.rows(keys)?;
     let nulls = keys.logical_nulls();
     let known = |row: &usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row));
     (0..keys.len()).filter(known).try_for_each(|row| row_of(row, rows.row(row)))

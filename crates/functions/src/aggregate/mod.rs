@@ -7,6 +7,7 @@ mod decimal_sum;
 mod extreme;
 mod fold;
 mod histogram;
+mod interval;
 mod moments;
 mod product;
 mod sum;
@@ -20,6 +21,7 @@ use datafusion::functions_aggregate as native;
 use datafusion::logical_expr::expr::{AggregateFunction, Case, NullTreatment};
 use datafusion::logical_expr::{AggregateUDF, Expr};
 
+use crate::normal::{normal_form, ordered, ordered_form};
 use crate::registry::{AggregateCall, Call, unknown};
 use crate::types::is_integral;
 use crate::{Context, FunctionError};
@@ -35,7 +37,7 @@ const FUNCTIONS: &[Entry] = &[
     ("try_sum", "a", try_sum),
     ("avg", "a", average),
     ("mean", "a", average),
-    ("try_avg", "a", average),
+    ("try_avg", "a", try_average),
     ("min", "a", |_| Ok(native::min_max::min_udaf())),
     ("max", "a", |_| Ok(native::min_max::max_udaf())),
     ("first", "a?B", |_| Ok(native::first_last::first_value_udaf())),
@@ -126,6 +128,10 @@ pub(crate) fn udafs() -> Vec<Arc<AggregateUDF>> {
         extreme::SEVERAL_MIN_BY,
         product::PRODUCT,
         histogram::HISTOGRAM,
+        interval::SUM,
+        interval::TRY_SUM,
+        interval::AVERAGE,
+        interval::TRY_AVERAGE,
         bitmap::CONSTRUCT,
         bitmap::OR,
         bitmap::AND,
@@ -145,6 +151,9 @@ pub(crate) fn build(request: AggregateCall<'_>, ctx: &Context) -> Result<Expr, F
         FUNCTIONS.iter().find(|(name, ..)| *name == lower).ok_or_else(|| unknown(request.name))?;
     let mut call = Call { name, args: request.args, types: request.types.to_vec(), ctx };
     call.fit(parameters)?;
+    if matches!(*name, "min" | "max") {
+        ordered(&call)?;
+    }
     let udaf = make(&mut call)?;
     let takes_flag = parameters.ends_with("?B");
     let ignore_nulls = request.ignore_nulls || (takes_flag && ignores_nulls(&call.args));
@@ -162,6 +171,15 @@ pub(crate) fn build(request: AggregateCall<'_>, ctx: &Context) -> Result<Expr, F
     // The largest of distinct values is that of all.
     let distinct = request.distinct
         && !matches!(*name, "min" | "max" | "collect_set" | "bool_and" | "bool_or");
+    for (arg, of) in call.args.iter_mut().zip(&call.types) {
+        let value = std::mem::take(arg);
+        *arg = match *name {
+            "min" | "max" => ordered_form(value, of),
+            "collect_set" | "mode" => normal_form(value, of),
+            _ if distinct => normal_form(value, of),
+            _ => value,
+        };
+    }
     Ok(Expr::AggregateFunction(AggregateFunction::new_udf(
         udaf,
         call.args,
@@ -197,7 +215,8 @@ fn count(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
             let all = std::mem::take(&mut call.args);
             let complete =
                 all.iter().cloned().map(|a| Expr::IsNotNull(Box::new(a))).reduce(Expr::and);
-            let tuple = datafusion::functions::expr_fn::r#struct(all);
+            let all = all.into_iter().zip(&call.types).map(|(arg, of)| normal_form(arg, of));
+            let tuple = datafusion::functions::expr_fn::r#struct(all.collect());
             let branch = (Box::new(complete.unwrap_or_else(|| literal(true))), Box::new(tuple));
             call.args = vec![Expr::Case(Case::new(None, vec![branch], None))];
         }
@@ -222,6 +241,9 @@ fn number(call: &mut Call<'_>) -> Result<(), FunctionError> {
 }
 
 fn sum(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
+    if interval::has_fields(&call.types[0]) {
+        return Ok(interval::SUM.udaf());
+    }
     number(call)?;
     Ok(match (&call.types[0], call.ctx.ansi) {
         (DataType::Decimal128(..), ansi) if may_overflow(&call.types[0]) => {
@@ -238,6 +260,9 @@ fn sum(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
 }
 
 fn try_sum(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
+    if interval::has_fields(&call.types[0]) {
+        return Ok(interval::TRY_SUM.udaf());
+    }
     number(call)?;
     Ok(match call.types[0] {
         DataType::Int64 => sum::TRY_SUM.udaf(),
@@ -251,7 +276,17 @@ fn may_overflow(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Decimal128(precision, _) if *precision > 28)
 }
 
+fn try_average(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
+    if interval::has_fields(&call.types[0]) {
+        return Ok(interval::TRY_AVERAGE.udaf());
+    }
+    average(call)
+}
+
 fn average(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
+    if interval::has_fields(&call.types[0]) {
+        return Ok(interval::AVERAGE.udaf());
+    }
     number(call)?;
     if let DataType::Decimal128(..) = call.types[0] {
         return Ok(sum::AVERAGE.udaf());
@@ -284,6 +319,7 @@ fn approx_count_distinct(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, Funct
     );
     if !has_sketch {
         // Values without a sketch are counted by their text.
+        call.args = vec![normal_form(call.args.swap_remove(0), &call.types[0])];
         call.cast(0, &DataType::Utf8)?;
     }
     Ok(approx_distinct())

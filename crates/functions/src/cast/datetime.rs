@@ -40,6 +40,14 @@ impl Clock {
             Self::Local => local,
         }
     }
+
+    /// The value at which the clock shows a time, moved there from another value: where the clock shows it twice, it keeps its offset.
+    pub(crate) fn moved(self, local: i64, from: i64) -> i64 {
+        match self {
+            Self::Zoned(zone) => zone.to_utc_from(local, from),
+            Self::Local => local,
+        }
+    }
 }
 
 /// `2024-01-31`; years beyond four digits have a sign.
@@ -226,6 +234,11 @@ pub(super) fn convert(array: &ArrayRef, to: &DataType, how: &How) -> Result<Arra
             number::number_to_number(&(Arc::new(seconds) as ArrayRef), to, how)
         }
         (Date32, _) => Ok(arrow::array::new_null_array(to, array.len())),
+        // A truth is a microsecond after 1970.
+        (Boolean, Timestamp(..)) => {
+            let bits = array.as_boolean();
+            timestamps(bits.iter().map(|bit| bit.map(i64::from)).collect(), to)
+        }
         (_, Timestamp(..)) => numbers_to_timestamps(array, to, how),
         (from, to) => not_impl_err!("a cast from {from} to {to}"),
     }

@@ -276,6 +276,7 @@ fn decimal_to_whole(array: &ArrayRef, to: &DataType, how: &How) -> Result<ArrayR
         let whole = value / divisor;
         out.push(match i64::try_from(whole) {
             Ok(whole) if (low..=high).contains(&whole) => Some(whole),
+            _ if how.mode == CastMode::Legacy => Some(low_bits(low_long(whole), to)),
             _ => how.overflow(
                 || {
                     let mut text = String::new();
@@ -365,6 +366,11 @@ fn low_bits(value: i64, to: &DataType) -> i64 {
         DataType::Int32 => (value as i32).into(),
         _ => value,
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "low bits are what is asked for")]
+fn low_long(value: i128) -> i64 {
+    value as i64
 }
 
 /// Whole numbers to a narrower type; `types` are the one that values came from and the target.

@@ -1,6 +1,7 @@
 //! Whole-number arithmetic that notices overflow, and division that notices zero: the kernels of the operators.
 
 use errors::condition;
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray};
@@ -91,9 +92,16 @@ fn whole<T: ArrowPrimitiveType<Native: ArrowNativeTypeOp>>(
         _ => checked(l, r).ok(),
     };
     let result: PrimitiveArray<T> = match overflow {
-        Overflow::Fail => {
-            try_binary(left, right, checked).map_err(|e| failure(&e, operator, T::DATA_TYPE))?
-        }
+        Overflow::Fail => try_binary(left, right, checked).map_err(|error| {
+            let pair = left.iter().zip(right).filter_map(|(l, r)| Some((l?, r?)));
+            let pair = pair.into_iter().find(|(l, r)| checked(*l, *r).is_err());
+            match pair {
+                Some((l, r)) if !matches!(error, ArrowError::DivideByZero) => {
+                    pair_too_large((&l, &r), operator, &T::DATA_TYPE)
+                }
+                _ => failure(&error, operator, T::DATA_TYPE),
+            }
+        })?,
         Overflow::Wrap if !divides => {
             try_binary(left, right, |l, r| wrapping(l, r).ok_or(ArrowError::DivideByZero))?
         }
@@ -162,6 +170,26 @@ pub(super) fn zero(operator: Operator) -> DataFusionError {
         class,
         format!(
             "{what} by zero. Use `{alternative}` to tolerate divisor being 0 and return NULL instead. If necessary set \"spark.sql.ansi.enabled\" to \"false\" to bypass this error."
+        ),
+    )
+}
+
+/// An overflow of two values. Of the small types Spark names them, as short integers.
+fn pair_too_large(
+    (left, right): (&dyn Debug, &dyn Debug),
+    operator: Operator,
+    data_type: &DataType,
+) -> DataFusionError {
+    let (sign, alternative) = match (data_type, operator) {
+        (DataType::Int8 | DataType::Int16, Operator::Add) => ("+", "try_add"),
+        (DataType::Int8 | DataType::Int16, Operator::Subtract) => ("-", "try_subtract"),
+        (DataType::Int8 | DataType::Int16, Operator::Multiply) => ("*", "try_multiply"),
+        _ => return too_large(operator, data_type),
+    };
+    run_time_error(
+        condition::BINARY_ARITHMETIC_OVERFLOW,
+        format!(
+            "{left:?}S {sign} {right:?}S caused overflow. Use `{alternative}` to ignore overflow problem and return NULL."
         ),
     )
 }

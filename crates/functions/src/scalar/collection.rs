@@ -7,12 +7,12 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, PrimitiveArr
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
 use datafusion::arrow::compute;
 use datafusion::arrow::datatypes::{DataType, Int32Type};
-use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::common::{Result, ScalarValue, not_impl_err};
 use datafusion::functions_nested as nested;
 use datafusion::logical_expr::Expr;
 
 use crate::kernel::{Args, Kernel, Nulls, returns};
+use crate::normal::Comparable;
 use crate::registry::{Call, Function, apply, kernel, with};
 use crate::types::{element, entry_types, list};
 use crate::{FunctionError, run_time_error};
@@ -221,9 +221,8 @@ fn outside(index: i32, length: i32, from_one: bool) -> datafusion::common::DataF
 
 fn by_key(args: &Args<'_>) -> Result<ArrayRef> {
     let (maps, keys) = (args.maps(0)?, args.array(1)?);
-    let converter = RowConverter::new(vec![SortField::new(keys.data_type().clone())])?;
-    let wanted = converter.convert_columns(&[Arc::clone(keys)])?;
-    let present = converter.convert_columns(&[Arc::clone(maps.keys())])?;
+    let comparable = Comparable::new(keys.data_type())?;
+    let (wanted, present) = (comparable.rows(keys)?, comparable.rows(maps.keys())?);
     let mut picks = Vec::with_capacity(args.rows);
     for row in 0..args.rows {
         let found = if maps.is_null(row) || keys.is_null(row) {

@@ -4,17 +4,18 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::functions::core as native;
 use datafusion::logical_expr::expr::Case;
-use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+use datafusion::logical_expr::{Expr, Operator};
 
 use crate::FunctionError;
 use crate::kernel::Kernel;
+use crate::normal::{comparison, ordered, ordered_form};
 use crate::registry::{Call, Function, apply, with};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     with("isnull", "a", |call| Ok(Expr::IsNull(Box::new(call.only())))),
     with("isnotnull", "a", |call| Ok(Expr::IsNotNull(Box::new(call.only())))),
     with("when", "aa*", when),
-    with("if", "Baa", when),
+    with("if", "aaa", when),
     with("coalesce", "aa*", coalesce),
     with("nvl", "aa", coalesce),
     with("ifnull", "aa", coalesce),
@@ -94,11 +95,12 @@ fn nvl2(mut call: Call<'_>) -> Result<Expr, FunctionError> {
 
 fn nullif(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     let (value, value_type) = (call.args[0].clone(), call.types[0].clone());
-    call.unify(0)?;
+    ordered(&call)?;
+    let common = call.unify_compared()?;
     let null = ScalarValue::try_from(&value_type).map_err(|_| call.mismatch(0, "\"ANY\""))?;
-    let mut args = call.args.into_iter().map(Box::new);
+    let mut args = call.args.into_iter();
     let mut next = || args.next().unwrap_or_default();
-    let equal = Expr::BinaryExpr(BinaryExpr::new(next(), Operator::Eq, next()));
+    let equal = comparison(next(), Operator::Eq, next(), &common);
     Ok(choose(equal, Expr::Literal(null, None), value))
 }
 
@@ -116,8 +118,10 @@ fn extreme(
     mut call: Call<'_>,
     udf: fn() -> std::sync::Arc<datafusion::logical_expr::ScalarUDF>,
 ) -> Result<Expr, FunctionError> {
-    call.unify(0)?;
-    Ok(apply(&udf(), call.args))
+    ordered(&call)?;
+    let common = call.unify_without_text(0)?;
+    let args = call.args.into_iter().map(|arg| ordered_form(arg, &common));
+    Ok(apply(&udf(), args.collect()))
 }
 
 /// Null is not "not a number", so the result is never null.

@@ -89,7 +89,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
             })
         }),
     ),
-    kernel("next_day", "Ds", Kernel::new("spark_next_day", returns::date, next_day)),
+    with("next_day", "Ds", |call| {
+        let kernel = if call.ctx.ansi { NEXT_DAY } else { NEXT_DAY_OR_NULL };
+        Ok(call.apply(kernel))
+    }),
     with("trunc", "Ds", |call| Ok(call.apply(TRUNC))),
     with("date_trunc", "st", date_trunc),
     with("make_date", "iii", |call| {
@@ -138,8 +141,23 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
 ];
 
-pub(super) const KERNELS: &[Kernel] =
-    &[MONTHS_BETWEEN, TRUNC, TRUNC_TIME, MAKE_DATE, TRY_MAKE_DATE, FORMAT, READ, TRY_READ];
+const NEXT_DAY: Kernel = Kernel::new("spark_next_day", returns::date, |args| next_day(args, true));
+const NEXT_DAY_OR_NULL: Kernel =
+    Kernel::new("spark_next_day_or_null", returns::date, |args| next_day(args, false))
+        .nulls(Nulls::Possible);
+
+pub(super) const KERNELS: &[Kernel] = &[
+    NEXT_DAY,
+    NEXT_DAY_OR_NULL,
+    MONTHS_BETWEEN,
+    TRUNC,
+    TRUNC_TIME,
+    MAKE_DATE,
+    TRY_MAKE_DATE,
+    FORMAT,
+    READ,
+    TRY_READ,
+];
 
 const DATE_DIFF: Kernel = Kernel::new("spark_datediff", returns::int, |args| {
     let (end, start) = (args.values::<Date32Type>(0)?, args.values::<Date32Type>(1)?);
@@ -201,7 +219,7 @@ fn months_between(args: &Args<'_>) -> Result<ArrayRef> {
     })
 }
 
-fn next_day(args: &Args<'_>) -> Result<ArrayRef> {
+fn next_day(args: &Args<'_>, fails: bool) -> Result<ArrayRef> {
     let (dates, names) = (args.values::<Date32Type>(0)?, args.strings(1)?);
     args.number_rows::<Date32Type>(|row| {
         let name = names.value(row).trim().to_ascii_uppercase();
@@ -213,6 +231,7 @@ fn next_day(args: &Args<'_>) -> Result<ArrayRef> {
             "FR" | "FRI" | "FRIDAY" => 5,
             "SA" | "SAT" | "SATURDAY" => 6,
             "SU" | "SUN" | "SUNDAY" => 7,
+            _ if !fails => return Ok(None),
             _ => {
                 return Err(run_time_error(
                     condition::ILLEGAL_DAY_OF_WEEK,
@@ -273,11 +292,11 @@ fn trunc_time(args: &Args<'_>) -> Result<ArrayRef> {
             "HOUR" => to(3600 * MICROS_PER_SECOND),
             "DAY" | "DD" => to(MICROS_PER_DAY),
             unit => match first_day(local.div_euclid(MICROS_PER_DAY), unit) {
-                Some(day) => day * MICROS_PER_DAY,
+                Some(day) => return Ok(Some(clock.at(day * MICROS_PER_DAY))),
                 None => return Ok(None),
             },
         };
-        Ok(Some(clock.at(start)))
+        Ok(Some(clock.moved(start, times.value(row))))
     })
 }
 

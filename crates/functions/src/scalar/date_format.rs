@@ -48,8 +48,8 @@ impl Pattern {
     /// Writes a time. `local` is what the clock shows; `zone` and `instant` are for the parts that name the zone.
     pub(crate) fn format(&self, local: i64, (zone, name): (Zone, &str), instant: i64) -> String {
         let mut out = String::new();
-        let moment =
-            Moment { local, offset: zone.offset(instant.div_euclid(MICROS_PER_SECOND)), name };
+        let seconds = instant.div_euclid(MICROS_PER_SECOND);
+        let moment = Moment { local, offset: zone.offset(seconds), name, zone, seconds };
         write_items(&self.0, &moment, &mut out);
         out
     }
@@ -118,6 +118,9 @@ struct Moment<'a> {
     local: i64,
     offset: i64,
     name: &'a str,
+    zone: Zone,
+    /// The instant, in seconds.
+    seconds: i64,
 }
 
 fn write_items(items: &[Item], moment: &Moment<'_>, out: &mut String) {
@@ -197,6 +200,10 @@ fn write_zone(letter: char, count: usize, moment: &Moment<'_>, out: &mut String)
     let offset = moment.offset.abs();
     let (hours, minutes, seconds) = (offset / 3600, offset / 60 % 60, offset % 60);
     match (letter, count) {
+        ('z', ..=3) => {
+            let short = moment.zone.abbreviation(moment.seconds);
+            out.push_str(short.as_deref().unwrap_or(moment.name));
+        }
         ('V' | 'z', _) => out.push_str(moment.name),
         ('X', _) | ('Z', 5) if moment.offset == 0 => out.push('Z'),
         ('O', 1) if moment.offset == 0 => out.push_str("GMT"),

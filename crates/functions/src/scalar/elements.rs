@@ -9,30 +9,25 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::{self, SortOptions};
 use datafusion::arrow::datatypes::{DataType, Int32Type, Int64Type};
-use datafusion::arrow::row::{Row, RowConverter, Rows, SortField};
+use datafusion::arrow::row::{Row, Rows};
 use datafusion::common::{Result, ScalarValue, not_impl_err};
 use datafusion::logical_expr::Expr;
 
 use super::collection::taken;
 use crate::kernel::{Args, Kernel, Nulls, returns};
+use crate::normal::{Comparable, Zeros, has_floats, normal, ordered};
 use crate::registry::{Call, Function, kernel, with};
 use crate::types::list;
 use crate::{FunctionError, run_time_error};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    with("array_contains", "Aa", |call| with_element(call, CONTAINS)),
-    with("array_position", "Aa", |call| with_element(call, POSITION)),
-    with("array_remove", "Aa", |call| with_element(call, REMOVE)),
+    with("array_contains", "Aa", |call| searching(call, CONTAINS)),
+    with("array_position", "Aa", |call| searching(call, POSITION)),
+    with("array_remove", "Aa", |call| searching(call, REMOVE)),
     with("array_append", "Aa", |call| with_element(call, APPEND)),
     with("array_insert", "Aia", array_insert),
     with("array_prepend", "Aa", |call| with_element(call, PREPEND)),
-    kernel(
-        "array_distinct",
-        "A",
-        Kernel::new("spark_array_distinct", returns::first, |args| {
-            sets(args, Sources::Both, |seen, row, _| seen.insert(row))
-        }),
-    ),
+    with("array_distinct", "A", |call| comparing(call, DISTINCT)),
     with("array_union", "AA", |call| with_array(call, UNION)),
     with("array_intersect", "AA", |call| with_array(call, INTERSECT)),
     with("array_except", "AA", |call| with_array(call, EXCEPT)),
@@ -53,22 +48,17 @@ pub(super) const FUNCTIONS: &[Function] = &[
     with("array_sort", "A", |mut call| {
         call.push(ScalarValue::from(true));
         call.push(ScalarValue::from(false));
-        Ok(call.apply(SORT))
+        comparing(call, SORT)
     }),
-    kernel(
-        "array_max",
-        "A",
-        Kernel::new("spark_array_max", element, |args| extreme(args, true)).nulls(Nulls::Possible),
-    ),
-    kernel(
-        "array_min",
-        "A",
-        Kernel::new("spark_array_min", element, |args| extreme(args, false)).nulls(Nulls::Possible),
-    ),
+    with("array_max", "A", |call| comparing(call, MAX)),
+    with("array_min", "A", |call| comparing(call, MIN)),
     with("sequence", "aa?a", super::sequence::build),
 ];
 
 pub(super) const KERNELS: &[Kernel] = &[
+    DISTINCT,
+    MAX,
+    MIN,
     CONTAINS,
     POSITION,
     REMOVE,
@@ -83,6 +73,13 @@ pub(super) const KERNELS: &[Kernel] = &[
     super::sequence::SEQUENCE,
 ];
 
+const DISTINCT: Kernel = Kernel::new("spark_array_distinct", returns::first, |args| {
+    sets(args, Sources::Both, |seen, row, _| seen.insert(row))
+});
+const MAX: Kernel =
+    Kernel::new("spark_array_max", element, |args| extreme(args, true)).nulls(Nulls::Possible);
+const MIN: Kernel =
+    Kernel::new("spark_array_min", element, |args| extreme(args, false)).nulls(Nulls::Possible);
 const CONTAINS: Kernel = Kernel::new("spark_array_contains", returns::boolean, |args| {
     let (lists, rows, wanted) = search(args)?;
     args.boolean_rows(|row| {
@@ -138,11 +135,23 @@ fn element(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
     }
 }
 
+/// A function that compares the elements.
+fn comparing(call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> {
+    ordered(&call)?;
+    Ok(call.apply(kernel))
+}
+
+/// A function that compares the elements with a value.
+fn searching(call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> {
+    ordered(&call)?;
+    with_element(call, kernel)
+}
+
 /// Brings the array's elements and the value to their common type.
 fn with_element(mut call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> {
     let DataType::List(field) = &call.types[0] else { return Err(call.mismatch(0, "\"ARRAY\"")) };
     let pair = [field.data_type().clone(), call.types[1].clone()];
-    let common = crate::common_type(&pair, call.ctx).ok_or_else(|| {
+    let common = crate::types::common_type_without_text(&pair, call.ctx).ok_or_else(|| {
         FunctionError::DifferingTypes { name: call.name.to_owned(), types: call.types.clone() }
     })?;
     if pair[0] != common {
@@ -153,8 +162,8 @@ fn with_element(mut call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionErro
 }
 
 fn with_array(mut call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> {
-    call.unify(0)?;
-    Ok(call.apply(kernel))
+    call.unify_without_text(0)?;
+    comparing(call, kernel)
 }
 
 /// Where a row's elements stand among all values.
@@ -167,10 +176,8 @@ fn span(lists: &ListArray, row: usize) -> std::ops::Range<usize> {
 /// The elements, and the value sought per row, as comparable rows.
 fn search<'a>(args: &'a Args<'_>) -> Result<(&'a ListArray, Rows, Rows)> {
     let lists = args.lists(0)?;
-    let converter = RowConverter::new(vec![SortField::new(lists.values().data_type().clone())])?;
-    let rows = converter.convert_columns(&[Arc::clone(lists.values())])?;
-    let wanted = converter.convert_columns(&[Arc::clone(args.array(1)?)])?;
-    Ok((lists, rows, wanted))
+    let comparable = Comparable::new(lists.values().data_type())?;
+    Ok((lists, comparable.rows(lists.values())?, comparable.rows(args.array(1)?)?))
 }
 
 /// Some elements of each array, by their place among all values.
@@ -210,7 +217,7 @@ fn extended(args: &Args<'_>, before: bool) -> Result<ArrayRef> {
 fn array_insert(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     let DataType::List(field) = &call.types[0] else { return Err(call.mismatch(0, "\"ARRAY\"")) };
     let pair = [field.data_type().clone(), call.types[2].clone()];
-    let common = crate::common_type(&pair, call.ctx).ok_or_else(|| {
+    let common = crate::types::common_type_without_text(&pair, call.ctx).ok_or_else(|| {
         FunctionError::DifferingTypes { name: call.name.to_owned(), types: call.types.clone() }
     })?;
     call.cast(0, &list(common.clone()))?;
@@ -281,10 +288,9 @@ enum Sources {
 /// The elements that `keeps` says to keep. It sees those kept so far and those of the other array.
 fn sets(args: &Args<'_>, sources: Sources, keeps: Keeps) -> Result<ArrayRef> {
     let lists = (0..args.len()).map(|i| args.lists(i)).collect::<Result<Vec<_>>>()?;
-    let converter = RowConverter::new(vec![SortField::new(lists[0].values().data_type().clone())])?;
     let arrays: Vec<&dyn Array> = lists.iter().map(|l| l.values().as_ref()).collect();
-    let values = compute::concat(&arrays)?;
-    let rows = converter.convert_columns(&[Arc::clone(&values)])?;
+    let values = normal(&compute::concat(&arrays)?, Zeros::One)?;
+    let rows = Comparable::new(values.data_type())?.rows(&values)?;
     let second = lists[0].values().len();
     let picks = args.valid_rows().map(|row| {
         let row = row?;
@@ -303,9 +309,8 @@ fn sets(args: &Args<'_>, sources: Sources, keeps: Keeps) -> Result<ArrayRef> {
 
 fn overlap(args: &Args<'_>) -> Result<ArrayRef> {
     let (left, right) = (args.lists(0)?, args.lists(1)?);
-    let converter = RowConverter::new(vec![SortField::new(left.values().data_type().clone())])?;
-    let lefts = converter.convert_columns(&[Arc::clone(left.values())])?;
-    let rights = converter.convert_columns(&[Arc::clone(right.values())])?;
+    let comparable = Comparable::new(left.values().data_type())?;
+    let (lefts, rights) = (comparable.rows(left.values())?, comparable.rows(right.values())?);
     let result = args.valid_rows().map(|row| {
         let row = row?;
         let (l, r) = (span(left, row), span(right, row));
@@ -327,7 +332,7 @@ fn sort_array(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     let nulls_first = call.args[1].clone();
     call.args.push(nulls_first);
     call.types.push(DataType::Boolean);
-    Ok(call.apply(SORT))
+    comparing(call, SORT)
 }
 
 fn sorted(args: &Args<'_>) -> Result<ArrayRef> {
@@ -337,7 +342,7 @@ fn sorted(args: &Args<'_>) -> Result<ArrayRef> {
             SortOptions { descending: !ascending.value(row), nulls_first: nulls_first.value(row) };
         let start = span(lists, row).start as u64;
         let values = lists.value(row);
-        let order = if values.data_type().is_nested() {
+        let order = if values.data_type().is_nested() || has_floats(values.data_type()) {
             order_of_rows(&values, options)?
         } else {
             compute::sort_to_indices(&values, Some(options), None)?
@@ -346,11 +351,10 @@ fn sorted(args: &Args<'_>) -> Result<ArrayRef> {
     })
 }
 
-/// The order of arrays and structs. Where a null is one of them the options say it; inside of them a null is the smallest value.
+/// The order of arrays, structs and floating numbers; what is equal keeps its order. Where a null is one of them the options say it; inside of them a null is the smallest value.
 fn order_of_rows(values: &ArrayRef, options: SortOptions) -> Result<arrow::array::UInt32Array> {
     let inside = SortOptions { nulls_first: !options.descending, ..options };
-    let field = SortField::new_with_options(values.data_type().clone(), inside);
-    let rows = RowConverter::new(vec![field])?.convert_columns(&[Arc::clone(values)])?;
+    let rows = Comparable::in_order(values.data_type(), inside)?.rows(values)?;
     let mut order: Vec<u32> = (0..u32::try_from(values.len()).unwrap_or(u32::MAX)).collect();
     order.sort_by_key(|at| {
         let at = *at as usize;
@@ -361,15 +365,14 @@ fn order_of_rows(values: &ArrayRef, options: SortOptions) -> Result<arrow::array
 
 fn extreme(args: &Args<'_>, largest: bool) -> Result<ArrayRef> {
     let lists = args.lists(0)?;
-    let converter = RowConverter::new(vec![SortField::new(lists.values().data_type().clone())])?;
-    let rows = converter.convert_columns(&[Arc::clone(lists.values())])?;
+    let rows = Comparable::new(lists.values().data_type())?.rows(lists.values())?;
     let picks = args.valid_rows().map(|row| {
         let valid = span(lists, row?).filter(|i| lists.values().is_valid(*i));
-        let best = if largest {
-            valid.max_by_key(|i| rows.row(*i))
-        } else {
-            valid.min_by_key(|i| rows.row(*i))
-        };
+        // Of equal ones, the first.
+        let best = valid.reduce(|best, i| {
+            let (row, best_row) = (rows.row(i), rows.row(best));
+            if if largest { row > best_row } else { row < best_row } { i } else { best }
+        });
         best.map(|i| i as u64)
     });
     Ok(compute::take(lists.values(), &picks.collect::<UInt64Array>(), None)?)

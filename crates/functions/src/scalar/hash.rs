@@ -14,6 +14,7 @@ use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs};
 use datafusion_spark::function::hash as native_hash;
 
 use crate::kernel::{Args, Kernel, Nulls, returns};
+use crate::normal::Zeros;
 use crate::registry::{Call, Function, apply, kernel, native, with};
 use crate::types::is_integral;
 use crate::{FunctionError, run_time_error};
@@ -29,12 +30,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     native("sha1", "b", native_hash::sha1),
     native("sha2", "bi", native_hash::sha2),
     native("crc32", "b", native_hash::crc32),
-    kernel(
-        "xxhash64",
-        "aa*",
-        Kernel::new("spark_xxhash64", returns::long, xxhash64).nulls(Nulls::Never),
-    ),
-    kernel("hash", "aa*", Kernel::new("spark_hash", returns::int, hash).nulls(Nulls::Never)),
+    with("xxhash64", "aa*", |call| hashed(call, XXHASH)),
+    with("hash", "aa*", |call| hashed(call, HASH)),
     kernel(
         "base64",
         "b",
@@ -74,7 +71,25 @@ pub(super) const FUNCTIONS: &[Function] = &[
     with("decode", "aa*", decode),
 ];
 
-pub(super) const KERNELS: &[Kernel] = &[HEX, DECODE];
+pub(super) const KERNELS: &[Kernel] = &[HEX, DECODE, HASH, XXHASH];
+
+const HASH: Kernel = Kernel::new("spark_hash", returns::int, hash).nulls(Nulls::Never);
+const XXHASH: Kernel = Kernel::new("spark_xxhash64", returns::long, xxhash64).nulls(Nulls::Never);
+
+/// Equal maps might have different hashes.
+fn hashed(call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> {
+    if call.types.iter().all(crate::normal::is_orderable) {
+        return Ok(call.apply(kernel));
+    }
+    Err(FunctionError::Invalid {
+        condition: condition::DATATYPE_MISMATCH_HASH_MAP_TYPE,
+        message: format!(
+            "Input to the function `{}` cannot contain elements of the \"MAP\" type. In Spark, same maps may have different hashcode, thus hash expressions are prohibited on \"MAP\" elements. To restore previous behavior set \"spark.sql.legacy.allowHashOnMapType\" to \"true\".",
+            call.name
+        ),
+        parameters: vec![("functionName", format!("`{}`", call.name))],
+    })
+}
 
 const HEX: Kernel = Kernel::new("spark_hex", returns::string, |args| {
     if args.array(0)?.data_type() == &DataType::Int64 {
@@ -233,9 +248,11 @@ fn decode(mut call: Call<'_>) -> Result<Expr, FunctionError> {
 /// Spark's function of `DataFusion`, which wants arrays only.
 fn xxhash64(args: &Args<'_>) -> Result<ArrayRef> {
     let field = |data_type: &DataType| Arc::new(Field::new("", data_type.clone(), true));
+    // It hashes bits.
+    let arrays = args.arrays.iter().map(|array| crate::normal::normal(array, Zeros::One));
     native_hash::xxhash64()
         .invoke_with_args(ScalarFunctionArgs {
-            args: args.arrays.iter().map(|a| ColumnarValue::Array(Arc::clone(a))).collect(),
+            args: arrays.map(|array| Ok(ColumnarValue::Array(array?))).collect::<Result<_>>()?,
             arg_fields: args.arrays.iter().map(|a| field(a.data_type())).collect(),
             number_rows: args.rows,
             return_field: field(args.returns),
@@ -288,10 +305,12 @@ fn hash_value(array: &ArrayRef, row: usize, seed: u32) -> Result<u32> {
         }
         DataType::Float32 => {
             let value = array.as_primitive::<Float32Type>().value(row);
+            let value = if value.is_nan() { f32::NAN } else { value };
             hash_int(if value == 0.0 { 0 } else { value.to_bits() }, seed)
         }
         DataType::Float64 => {
             let value = array.as_primitive::<Float64Type>().value(row);
+            let value = if value.is_nan() { f64::NAN } else { value };
             hash_long(if value == 0.0 { 0 } else { value.to_bits().cast_signed() }, seed)
         }
         DataType::Decimal128(precision, _) => {

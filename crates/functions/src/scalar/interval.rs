@@ -92,6 +92,22 @@ pub fn interval_cut(interval: Expr, last: i32) -> Expr {
     apply(&CUT.udf(), vec![interval, Expr::Literal(ScalarValue::from(last), None)])
 }
 
+/// A number of units as an interval of a type; the unit is the interval's last field, counted from the largest.
+pub fn interval_of(
+    number: Expr,
+    data_type: &DataType,
+    (target, last): (&DataType, i32),
+    ctx: &crate::Context,
+) -> Result<Expr, FunctionError> {
+    let last = usize::try_from(last).unwrap_or_default();
+    let unit = match target {
+        DataType::Duration(_) => ScalarValue::DurationMicrosecond(Some(MICROS_OF_FIELDS[last])),
+        _ => ScalarValue::IntervalYearMonth(Some(MONTHS_OF_FIELDS[last])),
+    };
+    let args = vec![Expr::Literal(unit, None), number];
+    crate::Registry::new().scalar("*", args, &[target.clone(), data_type.clone()], ctx)
+}
+
 /// The text of one interval; nothing for what is none.
 pub fn fields_text(array: &dyn Array, row: usize, fields: (usize, usize)) -> Option<String> {
     let span = match array.data_type() {

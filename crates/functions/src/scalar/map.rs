@@ -10,11 +10,12 @@ use datafusion::arrow::array::{
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
 use datafusion::arrow::compute;
 use datafusion::arrow::datatypes::{DataType, Field};
-use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::common::{Result, ScalarValue, not_impl_err};
 use datafusion::logical_expr::Expr;
 
+use super::pattern::Cache;
 use crate::kernel::{Args, Kernel, Nulls, returns};
+use crate::normal::{Comparable, Zeros, normal};
 use crate::registry::{Call, Function, kernel, with};
 use crate::types::{element, entry_types, list, map};
 use crate::{FunctionError, run_time_error};
@@ -149,7 +150,8 @@ fn make_map(args: &Args<'_>, repeated: Repeated) -> Result<ArrayRef> {
         Ok(compute::interleave(&columns, &places)?)
     };
     let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(args.len() / 2, args.rows));
-    build(args.returns, (side(0)?, side(1)?), (offsets, None), repeated)
+    let keys = normal(&side(0)?, Zeros::One)?;
+    build(args.returns, (keys, side(1)?), (offsets, None), repeated)
 }
 
 /// A map from keys and values. A null key is an error; what a repeated key is, `repeated` says.
@@ -187,8 +189,7 @@ pub(crate) fn build(
 type Kept = Option<(UInt64Array, UInt64Array, OffsetBuffer<i32>)>;
 
 fn repeats(keys: &ArrayRef, offsets: &OffsetBuffer<i32>, repeated: Repeated) -> Result<Kept> {
-    let converter = RowConverter::new(vec![SortField::new(keys.data_type().clone())])?;
-    let rows = converter.convert_columns(&[Arc::clone(keys)])?;
+    let rows = Comparable::new(keys.data_type())?.rows(keys)?;
     let nulls = keys.logical_nulls();
     let (mut keys_at, mut values_at, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
     let (mut met, mut any) = (HashMap::new(), false);
@@ -286,7 +287,7 @@ fn map_from_entries(args: &Args<'_>, repeated: Repeated) -> Result<ArrayRef> {
         valid.push(whole);
     }
     let places = UInt64Array::from(places);
-    let keys = compute::take(entries.column(0), &places, None)?;
+    let keys = normal(&compute::take(entries.column(0), &places, None)?, Zeros::One)?;
     let values = compute::take(entries.column(1), &places, None)?;
     let spans = (OffsetBuffer::from_lengths(lengths), Some(NullBuffer::from(valid)));
     build(args.returns, (keys, values), spans, repeated)
@@ -387,16 +388,18 @@ fn map_concatenated(args: &Args<'_>, repeated: Repeated) -> Result<ArrayRef> {
         let columns: Vec<&dyn Array> = maps.iter().map(|m| of(m).as_ref()).collect();
         compute::interleave(&columns, &places)
     };
-    let (keys, values) = (side(MapArray::keys)?, side(MapArray::values)?);
+    let (keys, values) = (normal(&side(MapArray::keys)?, Zeros::One)?, side(MapArray::values)?);
     let spans = (OffsetBuffer::from_lengths(lengths), Some(NullBuffer::from(valid)));
     build(args.returns, (keys, values), spans, repeated)
 }
 
-/// `str_to_map('a:1,b:2', ',', ':')`; the delimiters are plain text here unless they are patterns of one character.
+/// `str_to_map('a:1,b:2', ',', ':')`; the delimiters are patterns.
 fn str_to_map(args: &Args<'_>, repeated: Repeated) -> Result<ArrayRef> {
     let texts = args.strings(0)?;
     let pairs = if args.len() > 1 { Some(args.strings(1)?) } else { None };
     let parts = if args.len() > 2 { Some(args.strings(2)?) } else { None };
+    let (mut pair_patterns, mut part_patterns) =
+        (Cache::new("str_to_map"), Cache::new("str_to_map"));
     let (mut keys, mut values) = (StringBuilder::new(), StringBuilder::new());
     let mut lengths = Vec::with_capacity(args.rows);
     let mut valid = Vec::with_capacity(args.rows);
@@ -405,11 +408,11 @@ fn str_to_map(args: &Args<'_>, repeated: Repeated) -> Result<ArrayRef> {
         let mut count = 0;
         if let Some(row) = row {
             let part = parts.map_or(":", |p| p.value(row));
-            for pair in texts.value(row).split(pairs.map_or(",", |p| p.value(row))) {
-                let (key, value) =
-                    pair.split_once(part).map_or((pair, None), |(k, v)| (k, Some(v)));
-                keys.append_value(key);
-                values.append_option(value);
+            let pair = pairs.map_or(",", |p| p.value(row));
+            for pair in pair_patterns.get(pair)?.split(texts.value(row), -1)? {
+                let mut sides = part_patterns.get(part)?.split(pair, 2)?.into_iter();
+                keys.append_value(sides.next().unwrap_or_default());
+                values.append_option(sides.next());
                 count += 1;
             }
         }

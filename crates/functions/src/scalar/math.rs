@@ -269,13 +269,13 @@ fn rounded(args: &Args<'_>, rounding: Rounding) -> Result<ArrayRef> {
     match args.array(0)?.data_type() {
         DataType::Float64 => {
             let values = args.values::<Float64Type>(0)?;
-            Ok(Arc::new(values.unary::<_, Float64Type>(|v| round_double(v, scale, rounding))))
+            Ok(Arc::new(values.unary::<_, Float64Type>(|v| round_double(v, scale, rounding) + 0.0)))
         }
         DataType::Float32 => {
             let values = args.values::<Float32Type>(0)?;
             #[expect(clippy::cast_possible_truncation, reason = "a float rounded stays a float")]
             Ok(Arc::new(values.unary::<_, Float32Type>(|v| {
-                round_double(decimal_value(v), scale, rounding) as f32
+                (round_double(decimal_value(v), scale, rounding) + 0.0) as f32
             })))
         }
         DataType::Decimal128(_, from) => round_decimals(args, i32::from(*from), (scale, rounding)),
@@ -307,7 +307,7 @@ fn decimal_value(value: f32) -> f64 {
     value.to_string().parse().unwrap_or_else(|_| value.into())
 }
 
-/// Rounds the shortest decimal text of a double, as Spark does by way of `BigDecimal`.
+/// Rounds the shortest decimal text of a double, as Spark does by way of `BigDecimal`, which has one zero only.
 fn round_double(value: f64, scale: i32, rounding: Rounding) -> f64 {
     if !value.is_finite() || scale > 300 {
         return value;

@@ -26,6 +26,7 @@ mod misc;
 mod number_text;
 mod operator;
 mod options;
+mod pattern;
 mod regex;
 mod schema_of;
 mod sequence;
@@ -38,7 +39,7 @@ mod timestamp;
 mod url;
 
 pub(crate) use date_format::Pattern;
-pub use interval::{fields_text, interval_cut, interval_text};
+pub use interval::{fields_text, interval_cut, interval_of, interval_text};
 pub use time_window::time_of_window;
 
 use crate::kernel::Kernel;
@@ -80,6 +81,7 @@ pub(crate) fn tables() -> Vec<&'static [Function]> {
 /// Kernels that composed functions use.
 pub(crate) fn hidden_kernels() -> Vec<Kernel> {
     [
+        crate::normal::KERNELS,
         operator::KERNELS,
         temporal::KERNELS,
         condition::KERNELS,

@@ -2,15 +2,16 @@
 
 use datafusion::arrow::datatypes::{DataType, IntervalUnit};
 use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::expr::{Between, InList};
+use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator as Native};
 
 use super::arithmetic::{Operator, Overflow, run, unary};
 use super::temporal;
-use crate::FunctionError;
 use crate::kernel::{Kernel, Nulls};
-use crate::registry::{Call, Function, kernel, with};
+use crate::normal::{comparison, is_ordinary, normal_form, ordered};
+use crate::registry::{Call, Function, with};
 use crate::types::{decimal_of, decimal_result, is_integral};
+use crate::{CastMode, FunctionError};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     with("+", "a?a", |call| {
@@ -43,16 +44,22 @@ pub(super) const FUNCTIONS: &[Function] = &[
     with(">=", "aa", |call| compare(call, Native::GtEq)),
     with("<=>", "aa", |call| compare(call, Native::IsNotDistinctFrom)),
     with("equal_null", "aa", |call| compare(call, Native::IsNotDistinctFrom)),
-    with("and", "BB", |call| Ok(pair(call, Native::And))),
-    with("or", "BB", |call| Ok(pair(call, Native::Or))),
+    with("and", "aa", |call| logic(call, Native::And)),
+    with("or", "aa", |call| logic(call, Native::Or)),
     with("not", "B", |call| Ok(Expr::Not(Box::new(call.only())))),
     with("!", "B", |call| Ok(Expr::Not(Box::new(call.only())))),
     with("in", "aa*", is_in),
     with("between", "aaa", between),
-    with("&", "zz", |call| bits(call, Native::BitwiseAnd)),
-    with("|", "zz", |call| bits(call, Native::BitwiseOr)),
-    with("^", "zz", |call| bits(call, Native::BitwiseXor)),
-    kernel("~", "z", NOT_BITS),
+    with("&", "aa", |call| bits(call, Native::BitwiseAnd)),
+    with("|", "aa", |call| bits(call, Native::BitwiseOr)),
+    with("^", "aa", |call| bits(call, Native::BitwiseXor)),
+    with("~", "a", |mut call| {
+        if call.types[0] == DataType::Utf8 {
+            return Err(call.mismatch(0, "\"INTEGRAL\""));
+        }
+        call.fit("z")?;
+        Ok(call.apply(NOT_BITS))
+    }),
 ];
 
 pub(super) const KERNELS: &[Kernel] = &[
@@ -75,6 +82,7 @@ pub(super) const KERNELS: &[Kernel] = &[
     DIV_WRAP,
     PMOD,
     PMOD_WRAP,
+    NOT_BITS,
     NEGATIVE,
     NEGATIVE_WRAP,
     ABS,
@@ -179,34 +187,8 @@ fn arithmetic(
     if call.types.iter().any(temporal::is_temporal) {
         return temporal::build(call, operator, overflow);
     }
-    for index in 0..2 {
-        match &call.types[index] {
-            DataType::Utf8 => {
-                // Text meets a whole number as one, anything else as a double.
-                let other = &call.types[1 - index];
-                let target = if call.ctx.ansi && is_integral(other) {
-                    DataType::Int64
-                } else {
-                    DataType::Float64
-                };
-                call.cast(index, &target)?;
-            }
-            DataType::Null => {
-                let other = &call.types[1 - index];
-                let target =
-                    if crate::types::is_numeric(other) { other.clone() } else { DataType::Float64 };
-                call.cast(index, &target)?;
-            }
-            other if crate::types::is_numeric(other) => {}
-            _ if crate::types::is_numeric(&call.types[1 - index]) => {
-                return Err(FunctionError::DifferingTypes {
-                    name: sign(operator).to_owned(),
-                    types: call.types,
-                });
-            }
-            _ => return Err(call.mismatch(index, "\"NUMERIC\"")),
-        }
-    }
+    check_operands(&call, operator)?;
+    to_numbers(&mut call, operator, overflow)?;
     let is_decimal = |t: &DataType| matches!(t, DataType::Decimal128(..));
     let is_float = |t: &DataType| matches!(t, DataType::Float32 | DataType::Float64);
     if call.types.iter().any(is_decimal) && !call.types.iter().any(is_float) {
@@ -227,6 +209,75 @@ fn arithmetic(
         return Ok(pair(call, native));
     }
     Ok(call.apply(kernel_of(operator, overflow)))
+}
+
+/// Refuses text where nothing says what kind of number it is.
+fn check_operands(call: &Call<'_>, operator: Operator) -> Result<(), FunctionError> {
+    let text = call.types.iter().find(|t| **t == DataType::Utf8);
+    let only_text = call.types.iter().all(|t| matches!(t, DataType::Utf8 | DataType::Null));
+    let required = if operator == Operator::Div && !divides_whole(call) {
+        WHOLE_OR_INTERVAL
+    } else if operator == Operator::Divide && call.ctx.ansi && only_text {
+        "(\"DOUBLE\" or \"DECIMAL\")"
+    } else if call.ctx.ansi && only_text {
+        NUMERIC_OR_INTERVAL
+    } else {
+        return Ok(());
+    };
+    let Some(text) = text else { return Ok(()) };
+    // What Spark would have made of the text before it noticed.
+    let actual = if call.ctx.ansi && only_text { text.clone() } else { DataType::Float64 };
+    Err(FunctionError::OperandType { required: required.to_owned(), actual })
+}
+
+/// Makes numbers of text and nulls.
+fn to_numbers(
+    call: &mut Call<'_>,
+    operator: Operator,
+    overflow: Overflow,
+) -> Result<(), FunctionError> {
+    for index in 0..2 {
+        let other = call.types[1 - index].clone();
+        match &call.types[index] {
+            DataType::Utf8 => {
+                // Text meets a whole number as one, anything else as a double.
+                let is_whole = call.ctx.ansi && is_integral(&other);
+                let target = if is_whole { DataType::Int64 } else { DataType::Float64 };
+                let mode = match overflow {
+                    Overflow::Null => CastMode::Try,
+                    _ => CastMode::session(call.ctx),
+                };
+                let text = std::mem::take(&mut call.args[index]);
+                call.args[index] = crate::cast(text, &DataType::Utf8, &target, mode, call.ctx)?;
+                call.types[index] = target;
+            }
+            DataType::Null => {
+                let is_number = crate::types::is_numeric(&other);
+                call.cast(index, &if is_number { other } else { DataType::Float64 })?;
+            }
+            own if crate::types::is_numeric(own) => {}
+            _ if crate::types::is_numeric(&other) => {
+                return Err(FunctionError::DifferingTypes {
+                    name: sign(operator).to_owned(),
+                    types: call.types.clone(),
+                });
+            }
+            _ => return Err(call.mismatch(index, "\"NUMERIC\"")),
+        }
+    }
+    Ok(())
+}
+
+const WHOLE_OR_INTERVAL: &str =
+    "(\"BIGINT\" or \"DECIMAL\" or \"INTERVAL YEAR TO MONTH\" or \"INTERVAL DAY TO SECOND\")";
+const NUMERIC_OR_INTERVAL: &str =
+    "(\"NUMERIC\" or \"INTERVAL DAY TO SECOND\" or \"INTERVAL YEAR TO MONTH\" or \"INTERVAL\")";
+
+/// Whether `div` takes the arguments: text is a whole number only beside one, in ANSI mode.
+fn divides_whole(call: &Call<'_>) -> bool {
+    let is_text = |t: &DataType| *t == DataType::Utf8;
+    let is_whole = |t: &DataType| is_integral(t) || *t == DataType::Null;
+    !call.types.iter().any(is_text) || (call.ctx.ansi && call.types.iter().any(is_whole))
 }
 
 /// The operator of `DataFusion` that does the same on floating numbers; division only by a constant that is not zero.
@@ -281,7 +332,7 @@ fn decimal(
     let (precision, scale) = decimal_result(symbol, left, right);
     let quotient = call.apply(kernel_of(operator, overflow));
     if is_div {
-        let mode = crate::CastMode::session(ctx);
+        let mode = CastMode::session(ctx);
         return crate::cast(
             quotient,
             &DataType::Decimal128(precision, scale),
@@ -346,30 +397,72 @@ fn absolute(mut call: Call<'_>) -> Result<Expr, FunctionError> {
 }
 
 fn compare(mut call: Call<'_>, operator: Native) -> Result<Expr, FunctionError> {
-    if call.types.iter().any(|t| matches!(t, DataType::Map(..))) {
-        return Err(call.mismatch(0, "\"ORDERABLE\""));
+    ordered(&call)?;
+    if !call.ctx.ansi && matches!(operator, Native::Eq | Native::IsNotDistinctFrom) {
+        truth_as_number(&mut call)?;
     }
-    call.unify(0)?;
-    Ok(pair(call, operator))
+    let common = call.unify_compared()?;
+    let right = std::mem::take(&mut call.args[1]);
+    let left = std::mem::take(&mut call.args[0]);
+    Ok(comparison(left, operator, right, &common))
+}
+
+/// Outside of ANSI mode a truth equals one or zero.
+fn truth_as_number(call: &mut Call<'_>) -> Result<(), FunctionError> {
+    for index in 0..2 {
+        let other = call.types[1 - index].clone();
+        if call.types[index] == DataType::Boolean && crate::types::is_numeric(&other) {
+            // A decimal of one digit might lie all behind the point.
+            let target = if decimal_of(&other).is_some() { DataType::Int32 } else { other };
+            call.cast(index, &target)?;
+        }
+    }
+    Ok(())
 }
 
 fn is_in(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     if call.args.len() == 1 {
         return Ok(Expr::Literal(ScalarValue::from(false), None));
     }
-    call.unify(0)?;
+    ordered(&call)?;
+    let common = call.unify(0)?;
+    if !call.args[1..].iter().all(is_ordinary) {
+        call.args = call.args.into_iter().map(|arg| normal_form(arg, &common)).collect();
+    }
     let list = call.args.split_off(1);
     Ok(Expr::InList(InList::new(Box::new(call.only()), list, false)))
 }
 
-fn between(mut call: Call<'_>) -> Result<Expr, FunctionError> {
-    call.unify(0)?;
-    let mut args = call.args.into_iter();
-    let mut next = || Box::new(args.next().unwrap_or_default());
-    Ok(Expr::Between(Between::new(next(), false, next(), next())))
+fn between(call: Call<'_>) -> Result<Expr, FunctionError> {
+    let side = |index: usize, operator: Native| {
+        let args = vec![call.args[0].clone(), call.args[index].clone()];
+        let types = vec![call.types[0].clone(), call.types[index].clone()];
+        compare(Call { args, types, name: call.name, ctx: call.ctx }, operator)
+    };
+    Ok(side(1, Native::GtEq)?.and(side(2, Native::LtEq)?))
 }
 
+/// Text is a truth in ANSI mode only.
+fn logic(mut call: Call<'_>, operator: Native) -> Result<Expr, FunctionError> {
+    if !call.ctx.ansi && call.types.contains(&DataType::Utf8) {
+        return Err(FunctionError::DifferingTypes {
+            name: call.name.to_owned(),
+            types: call.types,
+        });
+    }
+    call.fit("BB")?;
+    Ok(pair(call, operator))
+}
+
+/// Text is a whole number in ANSI mode only.
 fn bits(mut call: Call<'_>, operator: Native) -> Result<Expr, FunctionError> {
+    if !call.ctx.ansi && call.types.contains(&DataType::Utf8) {
+        return Err(FunctionError::DifferingTypes {
+            name: call.name.to_owned(),
+            types: call.types,
+        });
+    }
+    call.fit("zz")?;
     call.unify(0)?;
     Ok(pair(call, operator))
 }

@@ -172,9 +172,9 @@ fn times(
         let moved = day * MICROS_PER_DAY + local.rem_euclid(MICROS_PER_DAY);
         // Whole days move the clock, parts of days the instant.
         let value = if micros % MICROS_PER_DAY == 0 {
-            zone.to_utc(moved + micros * index)
+            zone.to_utc_from(moved + micros * index, start)
         } else {
-            zone.to_utc(moved) + micros * index
+            zone.to_utc_from(moved, start) + micros * index
         };
         if (forward && value > stop) || (!forward && value < stop) {
             break;

@@ -119,11 +119,13 @@ const REVERSE: Kernel = Kernel::new("spark_reverse", returns::first, |args| {
 const ELT: Kernel = Kernel::new(
     "spark_elt",
     |types, _| Ok(types.get(1).cloned().unwrap_or(DataType::Utf8)),
-    chosen,
+    |args| chosen(args, true),
 )
 .nulls(Nulls::Possible);
+const ELT_OR_NULL: Kernel =
+    Kernel { name: "spark_elt_or_null", run: |args| chosen(args, false), ..ELT };
 
-pub(super) const KERNELS: &[Kernel] = &[LPAD, RPAD, CONCAT, CONCAT_WS, REVERSE, ELT];
+pub(super) const KERNELS: &[Kernel] = &[LPAD, RPAD, CONCAT, CONCAT_WS, REVERSE, ELT, ELT_OR_NULL];
 
 /// A count from a number that may be negative.
 pub(super) fn size(count: i32) -> usize {
@@ -327,10 +329,11 @@ fn elt(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     for index in 1..call.args.len() {
         call.cast(index, &if all_binary { DataType::Binary } else { DataType::Utf8 })?;
     }
-    Ok(call.apply(ELT))
+    let kernel = if call.ctx.ansi { ELT } else { ELT_OR_NULL };
+    Ok(call.apply(kernel))
 }
 
-fn chosen(args: &Args<'_>) -> Result<ArrayRef> {
+fn chosen(args: &Args<'_>, fails: bool) -> Result<ArrayRef> {
     let numbers = args.values::<Int32Type>(0)?;
     let choices: Vec<&dyn Array> = args.arrays[1..].iter().map(AsRef::as_ref).collect();
     let null = arrow::array::new_null_array(args.returns, 1);
@@ -341,7 +344,7 @@ fn chosen(args: &Args<'_>) -> Result<ArrayRef> {
         let number = if numbers.is_null(row) { 0 } else { numbers.value(row) };
         match usize::try_from(i64::from(number) - 1).ok().filter(|at| *at < choices.len()) {
             Some(at) => places.push((at, row)),
-            None if numbers.is_null(row) => places.push((choices.len(), 0)),
+            None if numbers.is_null(row) || !fails => places.push((choices.len(), 0)),
             None => {
                 return Err(crate::run_time_error(
                     condition::INVALID_ARRAY_INDEX,

@@ -27,7 +27,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ),
     kernel("locate", "ss?i", LOCATE),
     kernel("position", "ss?i", LOCATE),
-    kernel("charindex", "ss?i", LOCATE),
     kernel("find_in_set", "ss", Kernel::new("spark_find_in_set", returns::int, find_in_set)),
     kernel("replace", "ss?s", Kernel::new("spark_replace", returns::string, replace)),
     kernel("translate", "sss", Kernel::new("spark_translate", returns::string, translate)),

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use datafusion::arrow::compute;
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, DurationMicrosecondType, Float64Type, Int32Type, IntervalMonthDayNano,
-    IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType, TimestampMicrosecondType,
+    DataType, Date32Type, DurationMicrosecondType, Float64Type, Int32Type, Int64Type,
+    IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType,
+    TimestampMicrosecondType,
 };
 use datafusion::common::{Result, ScalarValue, not_impl_err};
 use datafusion::logical_expr::Expr;
@@ -17,8 +18,8 @@ use crate::calendar::{MICROS_PER_DAY, add_months};
 use crate::cast::{Clock, zone_of};
 use crate::kernel::{Args, Kernel, Nulls, returns};
 use crate::registry::Call;
-use crate::types::{CALENDAR_INTERVAL, DAY_TIME, YEAR_MONTH, timestamp};
-use crate::{FunctionError, run_time_error};
+use crate::types::{DAY_TIME, YEAR_MONTH, timestamp};
+use crate::{CastMode, FunctionError, run_time_error};
 
 pub(super) const KERNELS: &[Kernel] = &[
     TIME_ADD,
@@ -29,8 +30,12 @@ pub(super) const KERNELS: &[Kernel] = &[
     TIME_DIFFERENCE,
     SCALE,
     SCALE_DOWN,
+    TRY_SCALE,
+    TRY_SCALE_DOWN,
     INTERVAL_ADD,
     INTERVAL_SUBTRACT,
+    TIMES,
+    TIMES_OR_NULL,
 ];
 
 const TIME_ADD: Kernel = Kernel::new("spark_time_add", returns::first, |args| time_add(args, 1));
@@ -48,6 +53,14 @@ const TIME_DIFFERENCE: Kernel =
     Kernel::new("spark_time_difference", returns::day_time, time_difference);
 const SCALE: Kernel =
     Kernel::new("spark_interval_multiply", returns::first, |args| scale(args, Operator::Multiply));
+const TRY_SCALE: Kernel = Kernel::new("spark_try_interval_multiply", returns::first, |args| {
+    try_scale(args, Operator::Multiply)
+})
+.nulls(Nulls::Possible);
+const TRY_SCALE_DOWN: Kernel = Kernel::new("spark_try_interval_divide", returns::first, |args| {
+    try_scale(args, Operator::Divide)
+})
+.nulls(Nulls::Possible);
 const SCALE_DOWN: Kernel =
     Kernel::new("spark_interval_divide", returns::first, |args| scale(args, Operator::Divide))
         .nulls(Nulls::Strict);
@@ -55,6 +68,11 @@ const INTERVAL_ADD: Kernel =
     Kernel::new("spark_interval_add", returns::calendar_interval, |args| calendar(args, 1));
 const INTERVAL_SUBTRACT: Kernel =
     Kernel::new("spark_interval_subtract", returns::calendar_interval, |args| calendar(args, -1));
+
+const TIMES: Kernel = Kernel::new("spark_interval_div", returns::long, |args| times(args, true));
+const TIMES_OR_NULL: Kernel =
+    Kernel::new("spark_interval_div_or_null", returns::long, |args| times(args, false))
+        .nulls(Nulls::Possible);
 
 /// Whether a type takes part in this arithmetic.
 pub(super) fn is_temporal(data_type: &DataType) -> bool {
@@ -82,59 +100,97 @@ pub(super) fn build(
     }
     let moves_left =
         operator == Operator::Add && (is_interval(&call.types[0]) || !is_temporal(&call.types[0]));
-    if moves_left && matches!(call.types[1], Date32 | Timestamp(..)) {
+    if moves_left && matches!(call.types[1], Date32 | Timestamp(..) | Utf8) {
         call.args.swap(0, 1);
         call.types.swap(0, 1);
     }
-    let subtracts = operator == Operator::Subtract;
-    match (operator, call.types[0].clone(), call.types[1].clone()) {
-        (Operator::Add | Operator::Subtract, Date32, right)
-            if crate::types::is_integral(&right) =>
-        {
+    let same_fields = call.types[0] == call.types[1] && has_fields(&call.types[0]);
+    match operator {
+        Operator::Add | Operator::Subtract if is_interval(&call.types[0]) => {
+            intervals(call, operator, overflow)
+        }
+        Operator::Add | Operator::Subtract => moved(call, operator == Operator::Subtract),
+        Operator::Multiply | Operator::Divide => scaled(call, operator, overflow),
+        Operator::Div if same_fields => {
+            let kernel = if call.ctx.ansi { TIMES } else { TIMES_OR_NULL };
+            Ok(call.apply(kernel))
+        }
+        Operator::Div | Operator::Remainder | Operator::Pmod => Err(differing(&call)),
+    }
+}
+
+/// Whether it is an interval of years and months or of days and times.
+fn has_fields(data_type: &DataType) -> bool {
+    *data_type == DAY_TIME || *data_type == YEAR_MONTH
+}
+
+/// Something that is no interval, moved, or its distance to another time.
+fn moved(mut call: Call<'_>, subtracts: bool) -> Result<Expr, FunctionError> {
+    use DataType::{Date32, Int64, Timestamp, Utf8};
+    match (call.types[0].clone(), call.types[1].clone()) {
+        (Date32, Int64) => Err(call.mismatch(1, DAYS)),
+        (Date32, right) if crate::types::is_integral(&right) => {
             call.cast(1, &DataType::Int32)?;
             Ok(call.apply(if subtracts { DATE_SUBTRACT } else { DATE_ADD }))
         }
-        (Operator::Subtract, Date32, Date32) => Ok(call.apply(DATE_DIFFERENCE)),
-        (Operator::Subtract, Date32 | Timestamp(..) | Utf8, Date32 | Timestamp(..) | Utf8) => {
-            let common = call.unify(0)?;
-            Ok(call.apply(if common == Date32 { DATE_DIFFERENCE } else { TIME_DIFFERENCE }))
+        // Outside of ANSI mode text beside a date is a number of days, which must be whole.
+        (Date32, Utf8) | (Utf8, Date32) if subtracts && !call.ctx.ansi => {
+            Err(call.mismatch(1, DAYS))
         }
-        (Operator::Add | Operator::Subtract, left, right)
-            if is_interval(&right) && !is_interval(&left) =>
-        {
-            time_and_interval(call, subtracts)
-        }
-        (Operator::Add | Operator::Subtract, left, right) if left == right => {
-            if left == CALENDAR_INTERVAL {
-                return Ok(call.apply(if subtracts { INTERVAL_SUBTRACT } else { INTERVAL_ADD }));
+        (Date32 | Timestamp(..) | Utf8, Date32 | Timestamp(..) | Utf8) if subtracts => {
+            let common = call.unify_compared()?;
+            if common == Date32 {
+                return Ok(call.apply(DATE_DIFFERENCE));
             }
-            Ok(call.apply(super::operator::kernel_of(operator, overflow)))
+            call.push_zone();
+            Ok(call.apply(TIME_DIFFERENCE))
         }
-        (Operator::Add | Operator::Subtract, left, right)
-            if is_interval(&left) && is_interval(&right) =>
-        {
-            Ok(call.apply(if subtracts { INTERVAL_SUBTRACT } else { INTERVAL_ADD }))
-        }
-        (Operator::Multiply | Operator::Divide, left, right) => {
-            if !is_interval(&left) && operator == Operator::Multiply {
-                call.args.swap(0, 1);
-                call.types.swap(0, 1);
-            }
-            let (interval, number) = if is_interval(&left) { (left, right) } else { (right, left) };
-            let is_number = crate::types::is_numeric(&number) || number == Utf8;
-            if !matches!(
-                interval,
-                DataType::Duration(_) | DataType::Interval(IntervalUnit::YearMonth)
-            ) || !is_number
-            {
-                return Err(differing(&call));
-            }
-            call.cast(1, &DataType::Float64)?;
-            Ok(call.apply(if operator == Operator::Multiply { SCALE } else { SCALE_DOWN }))
-        }
+        (_, right) if is_interval(&right) => time_and_interval(call, subtracts),
         _ => Err(differing(&call)),
     }
 }
+
+/// Sums and differences of intervals.
+fn intervals(
+    call: Call<'_>,
+    operator: Operator,
+    overflow: Overflow,
+) -> Result<Expr, FunctionError> {
+    if call.types[0] == call.types[1] && has_fields(&call.types[0]) {
+        return Ok(call.apply(super::operator::kernel_of(operator, overflow)));
+    }
+    if !is_interval(&call.types[1]) {
+        return Err(differing(&call));
+    }
+    Ok(call.apply(if operator == Operator::Subtract { INTERVAL_SUBTRACT } else { INTERVAL_ADD }))
+}
+
+/// Products and quotients of intervals and numbers.
+fn scaled(
+    mut call: Call<'_>,
+    operator: Operator,
+    overflow: Overflow,
+) -> Result<Expr, FunctionError> {
+    if !is_interval(&call.types[0]) && operator == Operator::Multiply {
+        call.args.swap(0, 1);
+        call.types.swap(0, 1);
+    }
+    let number = &call.types[1];
+    let is_number = crate::types::is_numeric(number) || *number == DataType::Utf8;
+    if !has_fields(&call.types[0]) || !is_number {
+        return Err(differing(&call));
+    }
+    call.cast(1, &DataType::Float64)?;
+    Ok(call.apply(match (operator, overflow) {
+        (Operator::Multiply, Overflow::Null) => TRY_SCALE,
+        (Operator::Multiply, _) => SCALE,
+        (_, Overflow::Null) => TRY_SCALE_DOWN,
+        (..) => SCALE_DOWN,
+    }))
+}
+
+/// Types of a number of days beside a date.
+const DAYS: &str = "(\"INT\" or \"SMALLINT\" or \"TINYINT\")";
 
 fn differing(call: &Call<'_>) -> FunctionError {
     FunctionError::DifferingTypes { name: call.name.to_owned(), types: call.types.clone() }
@@ -143,7 +199,13 @@ fn differing(call: &Call<'_>) -> FunctionError {
 fn time_and_interval(mut call: Call<'_>, subtracts: bool) -> Result<Expr, FunctionError> {
     match (&call.types[0], &call.types[1]) {
         (DataType::Date32 | DataType::Timestamp(..), _) => {}
-        (DataType::Utf8, _) => call.cast(0, &timestamp())?,
+        // Text is read as a timestamp, and what comes out is text again.
+        (DataType::Utf8, interval) if *interval != YEAR_MONTH => {
+            call.cast(0, &timestamp())?;
+            let ctx = call.ctx;
+            let moved = time_and_interval(call, subtracts)?;
+            return crate::cast(moved, &timestamp(), &DataType::Utf8, CastMode::session(ctx), ctx);
+        }
         _ => return Err(differing(&call)),
     }
     if call.types[0] == DataType::Date32 && call.types[1] == DAY_TIME {
@@ -204,7 +266,7 @@ fn time_add(args: &Args<'_>, sign: i64) -> Result<ArrayRef> {
             if micros != 0 {
                 return Err(run_time_error(
                     condition::INVALID_INTERVAL_WITH_MICROSECONDS_ADDITION,
-                    "Cannot add an interval to a date because its microseconds part is not 0. If necessary set \"spark.sql.ansi.enabled\" to \"false\" to bypass this error.",
+                    "Cannot add an interval to a date because its microseconds part is not 0. To resolve this, cast the input date to a timestamp, which supports the addition of intervals with non-zero microseconds.",
                 ));
             }
             let day = add_months(dates.value(row).into(), sign * months) + sign * days;
@@ -224,21 +286,26 @@ fn time_add(args: &Args<'_>, sign: i64) -> Result<ArrayRef> {
             continue;
         }
         let (months, days, micros) = parts(intervals, row)?;
-        let mut value = values.value(row);
-        if months != 0 || days != 0 {
-            let local = clock.shows(value);
-            let day = add_months(local.div_euclid(MICROS_PER_DAY), sign * months) + sign * days;
-            let moved = day
-                .checked_mul(MICROS_PER_DAY)
-                .and_then(|d| d.checked_add(local.rem_euclid(MICROS_PER_DAY)));
-            value = clock.at(moved.ok_or_else(|| overflowed("long overflow", ""))?);
-        }
-        out.push(Some(
-            value.checked_add(sign * micros).ok_or_else(|| overflowed("long overflow", ""))?,
-        ));
+        // Months first, then days, both on the clock, then the rest as time that passes.
+        let value = on_clock(clock, values.value(row), |day| add_months(day, sign * months));
+        let value = value.and_then(|value| on_clock(clock, value, |day| day + sign * days));
+        let value = value.and_then(|value| value.checked_add(sign * micros));
+        out.push(Some(value.ok_or_else(|| overflowed("long overflow", ""))?));
     }
     let array = PrimitiveArray::<TimestampMicrosecondType>::from(out);
     Ok(Arc::new(array.with_data_type(times.data_type().clone())))
+}
+
+/// A time at the same hour of another day.
+fn on_clock(clock: Clock, value: i64, to: impl Fn(i64) -> i64) -> Option<i64> {
+    let local = clock.shows(value);
+    let day = local.div_euclid(MICROS_PER_DAY);
+    let moved = to(day);
+    if moved == day {
+        return Some(value);
+    }
+    let local = moved.checked_mul(MICROS_PER_DAY)?.checked_add(local.rem_euclid(MICROS_PER_DAY))?;
+    Some(clock.moved(local, value))
 }
 
 fn date_add(args: &Args<'_>, sign: i32) -> Result<ArrayRef> {
@@ -259,12 +326,49 @@ fn date_difference(args: &Args<'_>) -> Result<ArrayRef> {
     Ok(Arc::new(result))
 }
 
+/// What the clock has gone on, which over a change of the clock is not the time that passed.
 fn time_difference(args: &Args<'_>) -> Result<ArrayRef> {
     let (left, right) =
         (args.values::<TimestampMicrosecondType>(0)?, args.values::<TimestampMicrosecondType>(1)?);
+    let clock = match left.data_type() {
+        DataType::Timestamp(_, Some(_)) => Clock::Zoned(zone_of(args.constant_string(2)?)?),
+        _ => Clock::Local,
+    };
     let result: PrimitiveArray<DurationMicrosecondType> =
-        compute::binary(left, right, i64::wrapping_sub)?;
+        compute::binary(left, right, |l, r| clock.shows(l).wrapping_sub(clock.shows(r)))?;
     Ok(Arc::new(result))
+}
+
+/// How often an interval goes into another.
+fn times(args: &Args<'_>, fails: bool) -> Result<ArrayRef> {
+    let longs = |index: usize| -> Result<Vec<i64>> {
+        if *args.array(index)?.data_type() == DAY_TIME {
+            return Ok(args.values::<DurationMicrosecondType>(index)?.values().to_vec());
+        }
+        let months = args.values::<IntervalYearMonthType>(index)?.values().iter();
+        Ok(months.map(|months| i64::from(*months)).collect())
+    };
+    let (left, right) = (longs(0)?, longs(1)?);
+    args.number_rows::<Int64Type>(|row| match right[row] {
+        0 if fails => Err(zero(Operator::Div)),
+        0 => Ok(None),
+        divisor => Ok(Some(left[row].wrapping_div(divisor))),
+    })
+}
+
+/// The same with null instead of an error.
+fn try_scale(args: &Args<'_>, operator: Operator) -> Result<ArrayRef> {
+    let rows = (0..args.rows).map(|row| {
+        let arrays: Vec<_> = args.arrays.iter().map(|array| array.slice(row, 1)).collect();
+        scale(&Args { arrays: &arrays, rows: 1, returns: args.returns }, operator)
+            .or_else(|_| Ok(arrow::array::new_null_array(args.returns, 1)))
+    });
+    let rows = rows.collect::<Result<Vec<_>>>()?;
+    let rows: Vec<_> = rows.iter().map(AsRef::as_ref).collect();
+    if rows.is_empty() {
+        return Ok(arrow::array::new_empty_array(args.returns));
+    }
+    Ok(compute::concat(&rows)?)
 }
 
 fn scale(args: &Args<'_>, operator: Operator) -> Result<ArrayRef> {
@@ -276,7 +380,10 @@ fn scale(args: &Args<'_>, operator: Operator) -> Result<ArrayRef> {
     )]
     let of = |value: i64, factor: f64| {
         if operator == Operator::Divide && factor == 0.0 {
-            return Err(zero(operator));
+            return Err(run_time_error(
+                condition::INTERVAL_DIVIDED_BY_ZERO,
+                "Division by zero. Use `try_divide` to tolerate divisor being 0 and return NULL instead.",
+            ));
         }
         let result = if operator == Operator::Divide {
             value as f64 / factor

@@ -171,7 +171,7 @@ fn moved(args: &Args<'_>) -> Result<ArrayRef> {
             let day = add_months(local.div_euclid(MICROS_PER_DAY), months).checked_add(days)?;
             let local =
                 day.checked_mul(MICROS_PER_DAY)?.checked_add(local.rem_euclid(MICROS_PER_DAY))?;
-            Some(clock.at(local))
+            Some(clock.moved(local, time))
         };
         let moved = match Unit::named(units.value(row)) {
             Some(Unit::Months(each)) => number.checked_mul(each).and_then(|n| days(n, 0)),

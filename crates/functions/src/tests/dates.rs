@@ -119,3 +119,17 @@ fn making_writing_and_reading() {
     );
     check_constant("current_date", &[], "date 1970-01-01");
 }
+
+#[test]
+fn a_zone_has_a_short_name_that_changes_with_the_clock() {
+    for (zone, time, expected) in [
+        ("America/Los_Angeles", "2024-07-01 12:00:00", "string PDT PDT America/Los_Angeles"),
+        ("America/Los_Angeles", "2024-01-01 12:00:00", "string PST PST America/Los_Angeles"),
+        ("Europe/Berlin", "2024-07-01 12:00:00", "string CEST CEST Europe/Berlin"),
+        ("+02:00", "2024-07-01 12:00:00", "string +02:00 +02:00 +02:00"),
+        ("UTC", "2024-07-01 12:00:00", "string UTC UTC UTC"),
+    ] {
+        let ctx = Context { time_zone: zone.to_owned(), ..Context::default() };
+        check_in("date_format", &[ts(time), s("z zzz VV")], expected, &ctx, true);
+    }
+}

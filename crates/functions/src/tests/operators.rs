@@ -11,6 +11,9 @@ fn arithmetic_has_spark_s_types_and_errors() {
     check_legacy("+", &[i(i32::MAX), i(1)], "int -2147483648");
     check("try_add", &[i(i32::MAX), i(1)], "int NULL");
     check("*", &[l(i64::MAX), l(2)], "! ARITHMETIC_OVERFLOW");
+    let small = ScalarValue::Int8(Some(i8::MAX));
+    check("+", &[small.clone(), small.clone()], "! BINARY_ARITHMETIC_OVERFLOW");
+    check("try_add", &[small.clone(), small], "tinyint NULL");
     check("-", &[d(1.5), i(1)], "double 0.5");
     check("/", &[i(1), i(2)], "double 0.5");
     check("/", &[i(1), i(0)], "! DIVIDE_BY_ZERO");
@@ -54,6 +57,9 @@ fn comparisons_cast_to_the_common_type() {
     check("between", &[i(2), i(1), l(3)], "boolean true");
     check("&", &[i(6), l(3)], "bigint 2");
     check("~", &[i(0)], "int -1");
+    check("~", &[s("5")], "! DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE");
+    check("&", &[s("6"), i(3)], "bigint 2");
+    check_legacy("&", &[s("6"), i(3)], "! DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES");
     check("==", &[d(f64::NAN), d(f64::NAN)], "boolean true");
 }
 

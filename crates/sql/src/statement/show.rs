@@ -12,6 +12,14 @@ pub(super) fn show(input: &mut Input<'_>) -> Parsed<Command> {
         let database = within(input)?;
         return Ok(Command::ShowTables { database, pattern: pattern(input)? });
     }
+    if input.parser.take(&["TABLE", "EXTENDED"]) {
+        let database = within(input)?;
+        let Some(pattern) = pattern(input)? else { return Err(input.parser.wrong()) };
+        if input.parser.sees(&["PARTITION"]) {
+            return super::not_served(input, "SHOW TABLE EXTENDED … PARTITION");
+        }
+        return Ok(Command::ShowTableExtended { database, pattern });
+    }
     if input.parser.take(&["VIEWS"]) {
         let database = within(input)?;
         return Ok(Command::ShowViews { database, pattern: pattern(input)? });

@@ -286,6 +286,10 @@ fn things_are_described_and_shown() {
         ),
         ("show tables", Command::ShowTables { database: None, pattern: None }),
         (
+            "show table extended in a like '*'",
+            Command::ShowTableExtended { database: Some(names("a")), pattern: "*".to_owned() },
+        ),
+        (
             "show tables in a.b like 't*'",
             Command::ShowTables { database: Some(names("a.b")), pattern: some("t*") },
         ),

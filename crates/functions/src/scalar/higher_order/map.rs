@@ -1,17 +1,17 @@
 //! `map_filter`, `transform_keys`, `transform_values`, `map_zip_with`.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, UInt64Array};
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::compute;
 use datafusion::arrow::datatypes::DataType;
-use datafusion::arrow::row::{OwnedRow, RowConverter, SortField};
+use datafusion::arrow::row::OwnedRow;
 use datafusion::common::Result;
 
 use super::elements::Elements;
 use super::function::{Given, Taking};
+use crate::normal::{Comparable, Zeros, normal};
 use crate::scalar::map::{Repeated, build};
 use crate::types::{entry_types, map};
 
@@ -97,8 +97,8 @@ fn zip(given: &Given<'_>) -> Result<ArrayRef> {
     let (left, right) = (given.values[0].as_map(), given.values[1].as_map());
     let nulls = NullBuffer::union(left.nulls(), right.nulls());
     let keys = compute::concat(&[left.keys().as_ref(), right.keys().as_ref()])?;
-    let converter = RowConverter::new(vec![SortField::new(keys.data_type().clone())])?;
-    let comparable = converter.convert_columns(&[Arc::clone(&keys)])?;
+    let keys = normal(&keys, Zeros::One)?;
+    let comparable = Comparable::new(keys.data_type())?.rows(&keys)?;
     let second = left.keys().len();
     let (mut rows, mut lengths) = (Vec::new(), Vec::new());
     let mut places: [Vec<Option<u64>>; 3] = Default::default();

@@ -1,0 +1,230 @@
+//! The normal form of floating numbers: equal values have equal bits, and bits are in order as values are. Spark has one value
+//! that is not a number, equal to itself and larger than all others, and one zero. Arrow and `DataFusion` compare bits, by which
+//! there are two zeros, and a negative "not a number" is smaller than all others. So whatever is compared, grouped, joined or
+//! looked up is brought into this form first, also inside of arrays, maps and structs. What is only carried keeps its sign. Maps are
+//! grouped without regard to the order of their entries; nothing else compares them.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, ListArray, MapArray, PrimitiveArray, StructArray,
+    UInt64Array,
+};
+use datafusion::arrow::buffer::OffsetBuffer;
+use datafusion::arrow::compute::{self, SortOptions};
+use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type};
+use datafusion::arrow::row::{RowConverter, Rows, SortField};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+
+use crate::FunctionError;
+use crate::kernel::{Kernel, returns};
+use crate::registry::{Call, apply};
+
+/// The functions that bring values into this form.
+pub(crate) const KERNELS: &[Kernel] = &[KEY, ORDERED];
+
+const KEY: Kernel =
+    Kernel::new("spark_normal", returns::first, |args| normal(args.array(0)?, Zeros::One));
+const ORDERED: Kernel =
+    Kernel::new("spark_normal_nan", returns::first, |args| normal(args.array(0)?, Zeros::Both));
+
+/// Whether the sign of a zero counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Zeros {
+    /// There is one zero.
+    One,
+    /// A zero keeps its sign.
+    Both,
+}
+
+/// Whether values hold floating numbers.
+pub(crate) fn has_floats(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Float32 | DataType::Float64 => true,
+        DataType::List(field) | DataType::Map(field, _) => has_floats(field.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| has_floats(field.data_type())),
+        _ => false,
+    }
+}
+
+/// Whether values hold maps.
+fn has_maps(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Map(..) => true,
+        DataType::List(field) => has_maps(field.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| has_maps(field.data_type())),
+        _ => false,
+    }
+}
+
+/// Whether values may have to change.
+fn has_forms(data_type: &DataType, zeros: Zeros) -> bool {
+    has_floats(data_type) || (zeros == Zeros::One && has_maps(data_type))
+}
+
+/// Refuses arguments whose types have no order.
+pub(crate) fn ordered(call: &Call<'_>) -> std::result::Result<(), FunctionError> {
+    match call.types.iter().find(|data_type| has_maps(data_type)) {
+        None => Ok(()),
+        Some(found) => {
+            let data_type = found.clone();
+            Err(FunctionError::NotOrderable { name: call.name.to_owned(), data_type })
+        }
+    }
+}
+
+/// Whether values can be compared with each other, and so distinguished and sorted.
+pub fn is_orderable(data_type: &DataType) -> bool {
+    !has_maps(data_type)
+}
+
+/// An expression of the type in normal form. A caller that puts it into a plan keeps the name that the expression had.
+pub fn normal_form(expr: Expr, data_type: &DataType) -> Expr {
+    wrapped(expr, data_type, KEY, Zeros::One)
+}
+
+/// An expression whose values are in order by their bits, and keep the sign of a zero.
+pub(crate) fn ordered_form(expr: Expr, data_type: &DataType) -> Expr {
+    wrapped(expr, data_type, ORDERED, Zeros::Both)
+}
+
+fn wrapped(expr: Expr, data_type: &DataType, kernel: Kernel, zeros: Zeros) -> Expr {
+    if !has_forms(data_type, zeros) || is_normal(&expr, kernel) {
+        return expr;
+    }
+    if let Expr::Literal(value, _) = &expr
+        && let Ok(value) = value.to_array().and_then(|array| normal(&array, zeros))
+        && let Ok(value) = ScalarValue::try_from_array(&value, 0)
+    {
+        return Expr::Literal(value, None);
+    }
+    apply(&kernel.udf(), vec![expr])
+}
+
+fn is_normal(expr: &Expr, kernel: Kernel) -> bool {
+    match expr {
+        Expr::Alias(alias) => is_normal(&alias.expr, kernel),
+        Expr::ScalarFunction(call) => call.func.name() == kernel.name,
+        _ => false,
+    }
+}
+
+/// A comparison of two expressions of one type.
+pub(crate) fn comparison(left: Expr, operator: Operator, right: Expr, of: &DataType) -> Expr {
+    // Only one pattern of bits equals an ordinary number, and such a filter can still be tried on statistics.
+    let is_equality = matches!(operator, Operator::Eq | Operator::IsNotDistinctFrom);
+    let (left, right) = if is_equality && (is_ordinary(&left) || is_ordinary(&right)) {
+        (left, right)
+    } else {
+        (normal_form(left, of), normal_form(right, of))
+    };
+    Expr::BinaryExpr(BinaryExpr::new(Box::new(left), operator, Box::new(right)))
+}
+
+/// Whether it is a constant number, neither zero nor "not a number".
+pub(crate) fn is_ordinary(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(ScalarValue::Float64(Some(value)), _) => !value.is_nan() && *value != 0.0,
+        Expr::Literal(ScalarValue::Float32(Some(value)), _) => !value.is_nan() && *value != 0.0,
+        _ => false,
+    }
+}
+
+/// Values in normal form.
+pub(crate) fn normal(array: &ArrayRef, zeros: Zeros) -> Result<ArrayRef> {
+    if !has_forms(array.data_type(), zeros) {
+        return Ok(Arc::clone(array));
+    }
+    Ok(match array.data_type() {
+        DataType::Float32 => floats::<Float32Type>(
+            array,
+            |v| if v.is_nan() { f32::NAN } else { one_zero(v == 0.0, v, zeros) },
+            |a, b| a.to_bits() == b.to_bits(),
+        ),
+        DataType::Float64 => floats::<Float64Type>(
+            array,
+            |v| if v.is_nan() { f64::NAN } else { one_zero(v == 0.0, v, zeros) },
+            |a, b| a.to_bits() == b.to_bits(),
+        ),
+        DataType::List(field) => {
+            let list = array.as_list::<i32>();
+            let (offsets, nulls) = (list.offsets().clone(), list.nulls().cloned());
+            let values = normal(list.values(), zeros)?;
+            Arc::new(ListArray::try_new(Arc::clone(field), offsets, values, nulls)?)
+        }
+        DataType::Map(field, sorted) => {
+            let map = array.as_map();
+            let nulls = map.nulls().cloned();
+            let entries = structure(map.entries(), zeros)?;
+            let (entries, offsets) = match zeros {
+                Zeros::One => in_order(&entries, map.offsets())?,
+                Zeros::Both => (entries, map.offsets().clone()),
+            };
+            Arc::new(MapArray::try_new(Arc::clone(field), offsets, entries, nulls, *sorted)?)
+        }
+        DataType::Struct(_) => Arc::new(structure(array.as_struct(), zeros)?),
+        _ => Arc::clone(array),
+    })
+}
+
+/// The entries of each map by the order of their keys.
+fn in_order(
+    entries: &StructArray,
+    offsets: &OffsetBuffer<i32>,
+) -> Result<(StructArray, OffsetBuffer<i32>)> {
+    let keys = RowConverter::new(vec![SortField::new(entries.column(0).data_type().clone())])?
+        .convert_columns(&[Arc::clone(entries.column(0))])?;
+    let mut places = Vec::with_capacity(entries.len());
+    for span in offsets.windows(2) {
+        let before = places.len();
+        places.extend((span[0]..span[1]).filter_map(|at| u64::try_from(at).ok()));
+        places[before..].sort_by_key(|at| keys.row(usize::try_from(*at).unwrap_or_default()));
+    }
+    let taken = compute::take(entries, &UInt64Array::from(places), None)?;
+    Ok((taken.as_struct().clone(), OffsetBuffer::from_lengths(offsets.lengths())))
+}
+
+fn one_zero<T: Default>(is_zero: bool, value: T, zeros: Zeros) -> T {
+    if is_zero && zeros == Zeros::One { T::default() } else { value }
+}
+
+fn floats<T: ArrowPrimitiveType>(
+    array: &ArrayRef,
+    form: impl Fn(T::Native) -> T::Native,
+    same_bits: impl Fn(T::Native, T::Native) -> bool,
+) -> ArrayRef {
+    let values = array.as_primitive::<T>();
+    if values.values().iter().all(|value| same_bits(form(*value), *value)) {
+        return Arc::clone(array);
+    }
+    let formed: PrimitiveArray<T> = values.unary(form);
+    Arc::new(formed)
+}
+
+fn structure(array: &StructArray, zeros: Zeros) -> Result<StructArray> {
+    let columns =
+        array.columns().iter().map(|column| normal(column, zeros)).collect::<Result<Vec<_>>>()?;
+    Ok(StructArray::try_new(array.fields().clone(), columns, array.nulls().cloned())?)
+}
+
+/// Makes rows of values that are equal, and in order, as Spark's values are.
+pub(crate) struct Comparable(RowConverter);
+
+impl Comparable {
+    /// For values of a type, in ascending order with nulls first.
+    pub(crate) fn new(data_type: &DataType) -> Result<Self> {
+        Self::in_order(data_type, SortOptions::default())
+    }
+
+    /// For values of a type, in an order.
+    pub(crate) fn in_order(data_type: &DataType, options: SortOptions) -> Result<Self> {
+        let field = SortField::new_with_options(data_type.clone(), options);
+        Ok(Self(RowConverter::new(vec![field])?))
+    }
+
+    /// The values as rows. Rows of several arrays can be compared with each other.
+    pub(crate) fn rows(&self, values: &ArrayRef) -> Result<Rows> {
+        Ok(self.0.convert_columns(&[normal(values, Zeros::One)?])?)
+    }
+}

@@ -1,0 +1,36 @@
+//! Where a program wants rows to be kept.
+
+/// Where and how often kept rows are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, clippy::struct_excessive_bools, reason = "Spark's own five fields")]
+pub struct StorageLevel {
+    pub use_disk: bool,
+    pub use_memory: bool,
+    pub use_off_heap: bool,
+    pub deserialized: bool,
+    pub replication: u32,
+}
+
+impl StorageLevel {
+    /// `MEMORY_AND_DISK_DESER`: what rows are kept by where the program names no level.
+    pub const MEMORY_AND_DISK: Self = Self {
+        use_disk: true,
+        use_memory: true,
+        use_off_heap: false,
+        deserialized: true,
+        replication: 1,
+    };
+}
+
+impl Default for StorageLevel {
+    /// Spark's level of rows that are not kept: nowhere, once.
+    fn default() -> Self {
+        Self {
+            use_disk: false,
+            use_memory: false,
+            use_off_heap: false,
+            deserialized: false,
+            replication: 1,
+        }
+    }
+}
