@@ -1,6 +1,6 @@
 //! The stages that this executor knows, and the attempts that it runs.
 
-use engine::{Launch, Stage, TaskOutcome, TaskRuntime};
+use engine::{Launch, Stage, Stop, TaskOutcome, TaskRuntime};
 use model::{Attempt, Epoch, MapOutput, ShuffleId, StageId, TaskFailure, TaskId, TaskMetrics};
 use proto::{BadField, pb};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -32,7 +32,8 @@ pub(crate) struct Tasks {
     epoch: Epoch,
     stages: BTreeMap<StageId, Known>,
     outputs: BTreeMap<ShuffleId, Outputs>,
-    running: BTreeMap<Attempt, AbortHandle>,
+    /// Attempts that run, and what ends them: where they pause, and where they compute.
+    running: BTreeMap<Attempt, (AbortHandle, Stop)>,
     ends: mpsc::UnboundedSender<End>,
 }
 
@@ -137,8 +138,15 @@ impl Tasks {
                 );
                 continue;
             };
-            let launch =
-                Launch { attempt, epoch: self.epoch, shuffle: known.shuffle, binding, inputs };
+            let stop = Stop::default();
+            let launch = Launch {
+                attempt,
+                epoch: self.epoch,
+                shuffle: known.shuffle,
+                binding,
+                inputs,
+                stop: stop.clone(),
+            };
             let plan = Arc::clone(&known.plan);
             let (runtime, ends) = (Arc::clone(&self.runtime), self.ends.clone());
             let task = self.threads.spawn(async move {
@@ -151,13 +159,14 @@ impl Tasks {
                 // If nobody listens, the executor is ending.
                 let _ = ends.send(End { attempt, outcome, run_nanos });
             });
-            self.running.insert(attempt, task.abort_handle());
+            self.running.insert(attempt, (task.abort_handle(), stop));
         }
     }
 
     /// Stops an attempt, which is its end.
     pub(crate) fn cancel(&mut self, attempt: Attempt, reason: String) {
-        if let Some(task) = self.running.get(&attempt) {
+        if let Some((task, stop)) = self.running.get(&attempt) {
+            stop.stop();
             task.abort();
             let _ = self.ends.send(End {
                 attempt,
@@ -174,7 +183,8 @@ impl Tasks {
 
     fn fail(&mut self, attempt: Attempt, message: String) {
         // It never ran, but its end must be passed on.
-        self.running.insert(attempt, self.threads.spawn(async {}).abort_handle());
+        let nothing = self.threads.spawn(async {}).abort_handle();
+        self.running.insert(attempt, (nothing, Stop::default()));
         let outcome = Err(TaskFailure::Hopeless { message });
         let _ = self.ends.send(End { attempt, outcome, run_nanos: 0 });
     }

@@ -145,3 +145,19 @@ def test_columns_outside_the_group_are_refused(spark):
     fails(lambda: spark.sql("select k from t where sum(n) > 1").collect(), AnalysisException, "INVALID_WHERE_CONDITION", "42903")
     fails(lambda: spark.sql("select k from t group by 3").collect(), AnalysisException, "GROUP_BY_POS_OUT_OF_RANGE", index="3", size="1")
     fails(lambda: spark.sql("select sum(count(n)) from t").collect(), AnalysisException, "NESTED_AGGREGATE_FUNCTION")
+
+
+@pytest.mark.parametrize(
+    "call, values",
+    [
+        ("percentile_cont(0.25) within group (order by n)", [1.5, 3.0, 5.0]),
+        ("percentile_disc(0.5) within group (order by n desc)", [2.0, 3.0, 5.0]),
+        ("mode() within group (order by n)", [2, 3, 5]),
+        ("listagg(n, '-') within group (order by n desc)", ["2-2-1", "3", "5"]),
+        ("string_agg(distinct n) within group (order by n)", ["12", "3", "5"]),
+    ],
+)
+def test_an_aggregate_takes_its_rows_in_an_order(spark, call, values):
+    numbers(spark).createOrReplaceTempView("ordered")
+    frame = spark.sql(f"select {call} from ordered group by k order by k nulls last")
+    assert [row[0] for row in frame.collect()] == values

@@ -50,6 +50,8 @@ def floats(spark):
         ("select count(*) from f x join f y on struct(x.d) = struct(y.d)", [(9,)]),
         ("select i from f where d in (select -0.0D) order by i", [(3,), (4,)]),
         ("select i from f where exists (select 1 from f y where y.d = f.d and y.i = 4) order by i", [(3,), (4,)]),
+        ("select i, (select max(y.i) from f y where y.d = x.d) from f x order by i", [(1, 2), (2, 2), (3, 4), (4, 4), (5, 5)]),
+        ("select i from f x where not exists (select 1 from f y where y.d = x.d and y.i <> x.i)", [(5,)]),
         ("select i from f where d in (double('NaN'), 1.0D) order by i", [(1,), (2,), (5,)]),
         ("select i from f where d > 1 order by i", [(1,), (2,)]),
         ("select d from f intersect select -0.0D", [(0.0,)]),

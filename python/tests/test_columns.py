@@ -322,6 +322,22 @@ def test_a_window_by_values_looks_at_a_range(spark):
     check(frame, "id: bigint!; n: bigint!", [(0, 2), (1, 2), (3, 1), (6, 1), (9, 1)])
 
 
+def test_a_window_function_sees_the_rows_of_its_frame_alone(spark):
+    frame = spark.createDataFrame([(1, None, 1e20), (2, "b", 1.0), (3, None, float("nan")), (4, "d", 2.0), (5, None, 3.0)], "i int, s string, d double")
+    upto, near = Window.orderBy("i").rowsBetween(Window.unboundedPreceding, 0), Window.orderBy("i").rowsBetween(-1, 0)
+    found = frame.select(
+        F.last("s", ignorenulls=True).over(upto), F.nth_value("s", 2, ignoreNulls=True).over(upto), F.lead("i", 1, -1).over(Window.orderBy("i")),
+        F.collect_list("s").over(near), F.sum("d").over(near), F.expr("sum(i) filter (where i <> 2) over (order by i rows between 1 preceding and current row)"),
+    )  # fmt: skip
+    assert [plain(row) for row in found.collect()] == [
+        (None, None, 2, [], 1e20, 1),
+        ("b", None, 3, ["b"], 1e20, 1),
+        ("b", None, 4, ["b"], "NaN", 3),
+        ("d", "d", 5, ["d"], "NaN", 7),
+        ("d", "d", -1, ["d"], 5.0, 9),
+    ]
+
+
 def test_timestamps_follow_the_session_s_zone(spark):
     frame = spark.sql("select timestamp'2024-07-01 12:00:00 UTC' as t")
     text = frame.selectExpr("cast(t as string) as s", "hour(t) as h", "date_format(t, 'HH:mm') as f", "date_trunc('day', t) = t as d")

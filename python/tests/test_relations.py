@@ -2,9 +2,10 @@
 
 import pytest
 from checks import plain
-from pyspark.errors import AnalysisException
-from pyspark.sql import Observation
+from pyspark.errors import AnalysisException, IllegalArgumentException
+from pyspark.sql import Observation, Row
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 
 def rows(frame):
@@ -204,3 +205,119 @@ def test_a_table_without_rows_can_be_read(spark):
     spark.sql("TRUNCATE TABLE without_rows")
     assert spark.table("without_rows").count() == 0
     spark.sql("DROP TABLE without_rows")
+
+
+def named(spark, text):
+    return spark.sql(f"select {text}")
+
+
+@pytest.mark.parametrize(
+    "left, right, missing, schema, expected",
+    [
+        ("1 id, named_struct('a', 1, 'b', 'x') s", "2 id, named_struct('b', 'y', 'a', 2) s", False,
+         "struct<id:int,s:struct<a:int,b:string>>", [(1, (1, "x")), (2, (2, "y"))]),
+        ("1 id, named_struct('a', 1, 'b', 'x') s", "named_struct('c', 2.5D, 'a', 3) s, 3 id, true e", True,
+         "struct<id:int,s:struct<a:int,b:string,c:double>,e:boolean>", [(1, (1, "x", None), None), (3, (3, None, 2.5), True)]),
+        ("array(named_struct('a', 1)) r", "array(named_struct('b', 20, 'a', 10)) r", True,
+         "struct<r:array<struct<a:int,b:int>>>", [([(1, None)],), ([(10, 20)],)]),
+        ("map('k', named_struct('a', 1, 'b', 2)) m", "map('k', named_struct('b', 20, 'a', 10)) m", False,
+         "struct<m:map<string,struct<a:int,b:int>>>", [({"k": (1, 2)},), ({"k": (10, 20)},)]),
+        ("named_struct('n', named_struct('p', 1, 'q', 2)) s", "named_struct('N', named_struct('q', 20, 'r', 30)) s", True,
+         "struct<s:struct<n:struct<p:int,q:int,r:int>>>", [(((1, 2, None),),), (((None, 20, 30),),)]),
+        ("cast(null as struct<a:int>) s", "named_struct('a', 1L, 'b', 2) s", True,
+         "struct<s:struct<a:bigint,b:int>>", [(None,), ((1, 2),)]),
+    ],
+)  # fmt: skip
+def test_a_union_by_name_finds_fields_by_name(spark, left, right, missing, schema, expected):
+    frame = named(spark, left).unionByName(named(spark, right), allowMissingColumns=missing)
+    assert (frame.schema.simpleString(), [plain(row) for row in frame.collect()]) == (schema, expected)
+
+
+def test_a_union_by_name_refuses_other_fields(spark):
+    with pytest.raises(AnalysisException) as error:
+        named(spark, "named_struct('a', 1) s").unionByName(named(spark, "named_struct('a', 1, 'b', 2) s")).collect()
+    assert error.value.getCondition() == "INCOMPATIBLE_COLUMN_TYPE"
+
+
+SOURCE = "1 a, 'x' b, named_struct('p', 1, 'q', 'z') s, array(named_struct('u', 1)) l, map('k', 1) m, cast(null as int) n"
+
+
+@pytest.mark.parametrize(
+    "schema, expected",
+    [
+        ("b string, a bigint", [("x", 1)]),
+        ("a tinyint", [(1,)]),
+        ("s struct<q:string,w:int,p:bigint>", [(("z", None, 1),)]),
+        ("l array<struct<u:bigint,v:int>>", [([(1, None)],)]),
+        ("m map<string,bigint>", [({"k": 1},)]),
+        ("zz int", [(None,)]),
+        ("b int", "INVALID_COLUMN_OR_FIELD_DATA_TYPE"),
+        ("a date", "INVALID_COLUMN_OR_FIELD_DATA_TYPE"),
+        ("a boolean", "INVALID_COLUMN_OR_FIELD_DATA_TYPE"),
+        ("s string", "INVALID_COLUMN_OR_FIELD_DATA_TYPE"),
+        ("n int not null", "NULLABLE_COLUMN_OR_FIELD"),
+        ("zz int not null", "UNRESOLVED_COLUMN.WITH_SUGGESTION"),
+        ("s struct<w:int not null>", "UNRESOLVED_FIELD.WITH_SUGGESTION"),
+    ],
+)
+def test_a_frame_is_brought_to_a_schema_as_far_as_spark_does(spark, schema, expected):
+    def result():
+        return [plain(row) for row in named(spark, SOURCE).to(StructType.fromDDL(schema)).collect()]
+
+    if isinstance(expected, list):
+        assert result() == expected
+    else:
+        with pytest.raises(AnalysisException) as error:
+            result()
+        assert error.value.getCondition() == expected
+
+
+def test_columns_become_rows_in_the_order_of_the_rows(spark):
+    frame = spark.createDataFrame([(i, i * 10, i * 100) for i in range(20)], "id int, a int, b int").coalesce(1)
+    wanted = [(i, name, value) for i in range(20) for name, value in (("a", i * 10), ("b", i * 100))]
+    assert [tuple(row) for row in frame.unpivot("id", ["a", "b"], "name", "value").collect()] == wanted
+
+
+def test_the_view_of_a_frame_keeps_its_plan(spark):
+    spark.createDataFrame([(1,)], "x int").createOrReplaceTempView("kept_base")
+    spark.table("kept_base").filter("x > 0").createOrReplaceTempView("kept")
+    spark.sql("CREATE OR REPLACE TEMP VIEW by_name AS SELECT * FROM kept_base")
+    spark.createDataFrame([(5,)], "x int").createOrReplaceTempView("kept_base")
+    assert [spark.table(name).collect()[0].x for name in ("kept", "by_name")] == [1, 5]
+    spark.table("kept").selectExpr("x + 1 as x").createOrReplaceTempView("kept")
+    assert spark.table("kept").collect() == [Row(x=2)]
+    spark.conf.set("spark.sql.ansi.enabled", "false")
+    try:
+        spark.sql("select 1 / 0 as a").createOrReplaceTempView("lax")
+    finally:
+        spark.conf.unset("spark.sql.ansi.enabled")
+    assert spark.table("lax").collect() == [Row(a=None)]
+
+
+def test_a_field_is_asked_of_every_struct_of_an_array(spark):
+    spark.sql(
+        """CREATE OR REPLACE TEMP VIEW nested AS SELECT * FROM VALUES
+        (1, array(named_struct('f', 1, 'g', 'x'), named_struct('f', null, 'g', 'y'), null)), (2, array()), (3, null) AS n(i, a)"""
+    )
+    frame = spark.table("nested").select("i", "a.f", F.col("a")["g"].alias("g"), F.col("a").getField("F").alias("h")).orderBy("i")
+    assert [tuple(row) for row in frame.collect()] == [(1, [1, None, None], ["x", "y", None], [1, None, None]), (2, [], [], []), (3, None, None, None)]
+    spark.sql("CREATE OR REPLACE TEMP VIEW parents AS SELECT i, if(i = 1, named_struct('inner', named_struct('v', i * 10)), null) s FROM VALUES (1), (2) AS t(i)")
+    frame = spark.sql("select s.inner.v, s.inner['v'], s.inner.v + 1, s.inner is null from parents order by i")
+    assert frame.columns == ["v", "s.inner.v", "(s.inner.v + 1)", "(s.inner IS NULL)"]
+    assert [tuple(row) for row in frame.collect()] == [(10, 10, 11, False), (None, None, None, True)]
+    assert spark.sql("select struct(s.inner.v), sum(s.inner.v) over () from parents").schema[0].dataType.names == ["v"]
+
+
+@pytest.mark.parametrize(
+    "sample, message",
+    [
+        (lambda frame: frame.sample(1.5), "Sampling fraction (1.5) must be on interval [0, 1] without replacement"),
+        (lambda frame: frame.sample(-0.1), "Sampling fraction (-0.1) must be on interval [0, 1] without replacement"),
+        (lambda frame: frame.sample(True, -1.0), "Sampling fraction (-1.0) must be nonnegative with replacement"),
+        (lambda frame: frame.sampleBy("id", {1: 1.5}), "Fractions must be in [0, 1], but got Map(1 -> 1.5)."),
+    ],
+)
+def test_a_fraction_that_means_nothing_is_refused(spark, sample, message):
+    with pytest.raises(IllegalArgumentException) as error:
+        sample(spark.range(5)).collect()
+    assert f"requirement failed: {message}" in str(error.value)

@@ -132,7 +132,7 @@ fn settings(of_pods: &str) -> String {
     }
     text.push_str(
         "\n## On Kubernetes\n\nWhat shapes pods, volumes and claims. `ROLE` is `driver` or `executor`; a field of the specification that says \
-         the same goes first. What becomes of volumes is told in [volumes.md](volumes.md).\n\n\
+         the same takes precedence. What becomes of volumes is told in [volumes.md](volumes.md).\n\n\
          | key | default | meaning |\n|---|---|---|\n",
     );
     text.push_str(of_pods);

@@ -160,6 +160,7 @@ fn create_view(message: pb::CreateDataFrameViewCommand, reader: Reader<'_>) -> R
         replace: if message.replace { ReplaceMode::Replace } else { ReplaceMode::Fail },
         temporary: true,
         global: message.is_global,
+        by_name: false,
     }))
 }
 

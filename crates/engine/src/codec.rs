@@ -5,11 +5,12 @@
 //! where rows go; it is never run. A binding is the inputs in the order in which a walk from the top meets the leaves.
 
 use crate::files::{WriteExec, WriteTask};
-use crate::nodes::{BranchExec, ConcatExec, LeafExec, LeafKind, Run, SampleExec};
+use crate::nodes::{BranchExec, ConcatExec, Known, LeafExec, LeafKind, Run, SampleExec};
 use bytes::Bytes;
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err, not_impl_err};
 use datafusion::datasource::physical_plan::FileGroup;
 use datafusion::execution::TaskContext;
+use datafusion::logical_expr::WindowUDF;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::{
     AsExecutionPlan, PhysicalExtensionCodec, PhysicalProtoConverterExtension,
@@ -171,14 +172,14 @@ pub(crate) fn decode_files(bytes: &Bytes) -> Result<FileGroup> {
 
 /// Our nodes inside DataFusion's format.
 #[derive(Debug)]
-struct Codec;
+pub(crate) struct Codec;
 
 /// A node of ours; its children are beside it.
 #[derive(Serialize, Deserialize)]
 enum Node {
-    Leaf(LeafKind),
-    Branch,
-    Concat,
+    Leaf(LeafKind, Known),
+    Branch(Known),
+    Concat(Known),
     Sample(u32),
     Write(WriteTask),
 }
@@ -195,9 +196,9 @@ impl PhysicalExtensionCodec for Codec {
         let last = inputs.last().map(Arc::clone).ok_or_else(|| bad("plan node without input"))?;
         let others = || inputs[..inputs.len() - 1].to_vec();
         Ok(match node {
-            Node::Leaf(kind) => Arc::new(LeafExec::new(kind, last)),
-            Node::Branch => Arc::new(BranchExec::new(others(), last)),
-            Node::Concat => Arc::new(ConcatExec::new(last.schema(), vec![last])),
+            Node::Leaf(kind, known) => Arc::new(LeafExec::new(kind, last, known)),
+            Node::Branch(known) => Arc::new(BranchExec::new(others(), last, known)),
+            Node::Concat(known) => Arc::new(ConcatExec::new(last.schema(), vec![last], known)),
             Node::Sample(rows) => Arc::new(SampleExec::new(last, rows)),
             Node::Write(task) => Arc::new(WriteExec::new(last, task)),
         })
@@ -210,11 +211,11 @@ impl PhysicalExtensionCodec for Codec {
         _: &dyn PhysicalProtoConverterExtension,
     ) -> Result<()> {
         let message = if let Some(leaf) = node.downcast_ref::<LeafExec>() {
-            Node::Leaf(leaf.kind().clone())
-        } else if node.is::<BranchExec>() {
-            Node::Branch
-        } else if node.is::<ConcatExec>() {
-            Node::Concat
+            Node::Leaf(leaf.kind().clone(), leaf.known().clone())
+        } else if let Some(union) = node.downcast_ref::<BranchExec>() {
+            Node::Branch(union.known().clone())
+        } else if let Some(concat) = node.downcast_ref::<ConcatExec>() {
+            Node::Concat(concat.known().clone())
         } else if let Some(sample) = node.downcast_ref::<SampleExec>() {
             Node::Sample(sample.rows())
         } else if let Some(write) = node.downcast_ref::<WriteExec>() {
@@ -223,6 +224,19 @@ impl PhysicalExtensionCodec for Codec {
             return not_impl_err!("{} in a plan", node.name());
         };
         serde_json::to_writer(out, &message).map_err(|e| DataFusionError::External(Box::new(e)))
+    }
+
+    fn try_decode_udwf(&self, _: &str, bytes: &[u8]) -> Result<Arc<WindowUDF>> {
+        functions::decode_window(bytes, |name| {
+            let all = functions::all_udafs();
+            let found = all.into_iter().find(|function| function.name() == name);
+            found.ok_or_else(|| bad("window function"))
+        })
+    }
+
+    fn try_encode_udwf(&self, function: &WindowUDF, out: &mut Vec<u8>) -> Result<()> {
+        out.extend(functions::encode_window(function)?.unwrap_or_default());
+        Ok(())
     }
 }
 

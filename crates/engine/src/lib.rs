@@ -2,6 +2,7 @@
 
 mod codec;
 mod exchange;
+mod faithful;
 pub mod files;
 mod job;
 mod local;
@@ -19,9 +20,9 @@ pub use nodes::RangeTable;
 pub use physical::{optimized_plan, physical_plan, plan_job, session_state, spark_error};
 pub use resolve::LocalSort;
 pub use session::{
-    Analyzed, Answer, Catalogue, Database, Session, Shared, SqlOutcome, Table, TableKind, View,
-    ViewMap,
+    Analyzed, Answer, Catalogue, Database, Seen, Session, Shared, SqlOutcome, Table, TableKind,
+    View, ViewMap,
 };
 pub use task::{
-    BlockSource, Launch, Stage, Suspects, TaskOutcome, TaskRuntime, TaskSettings, Wanted,
+    BlockSource, Launch, Stage, Stop, Suspects, TaskOutcome, TaskRuntime, TaskSettings, Wanted,
 };

@@ -96,6 +96,7 @@ impl LocalRunner {
                     shuffle,
                     binding: stage.bindings.get(partition as usize).cloned().unwrap_or_default(),
                     inputs: inputs.clone(),
+                    stop: crate::Stop::default(),
                 };
                 let task = async move { runtime.run(&decoded, launch).await };
                 let task = datafusion::common::runtime::SpawnedTask::spawn(task);

@@ -55,13 +55,22 @@ pub mod condition {
     pub const DATATYPE_MISMATCH_IN_SUBQUERY_LENGTH_MISMATCH: &Condition = &Condition { class: "DATATYPE_MISMATCH.IN_SUBQUERY_LENGTH_MISMATCH", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "leftLength", "leftColumns", "rightLength", "rightColumns"] };
     pub const DATATYPE_MISMATCH_NON_FOLDABLE_INPUT: &Condition = &Condition { class: "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "inputName", "inputType", "inputExpr"] };
     pub const DATATYPE_MISMATCH_PARAMETER_CONSTRAINT_VIOLATION: &Condition = &Condition { class: "DATATYPE_MISMATCH.PARAMETER_CONSTRAINT_VIOLATION", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "leftExprName", "leftExprValue", "constraint", "rightExprName", "rightExprValue"] };
+    pub const DATATYPE_MISMATCH_RANGE_FRAME_INVALID_TYPE: &Condition = &Condition { class: "DATATYPE_MISMATCH.RANGE_FRAME_INVALID_TYPE", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "orderSpecType", "valueBoundaryType"] };
+    pub const DATATYPE_MISMATCH_RANGE_FRAME_MULTI_ORDER: &Condition = &Condition { class: "DATATYPE_MISMATCH.RANGE_FRAME_MULTI_ORDER", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "orderSpec"] };
+    pub const DATATYPE_MISMATCH_RANGE_FRAME_WITHOUT_ORDER: &Condition = &Condition { class: "DATATYPE_MISMATCH.RANGE_FRAME_WITHOUT_ORDER", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr"] };
+    pub const DATATYPE_MISMATCH_SPECIFIED_WINDOW_FRAME_DIFF_TYPES: &Condition = &Condition { class: "DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_DIFF_TYPES", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "lower", "upper", "lowerType", "upperType"] };
+    pub const DATATYPE_MISMATCH_SPECIFIED_WINDOW_FRAME_INVALID_BOUND: &Condition = &Condition { class: "DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_INVALID_BOUND", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "upper", "lower"] };
+    pub const DATATYPE_MISMATCH_SPECIFIED_WINDOW_FRAME_UNACCEPTED_TYPE: &Condition = &Condition { class: "DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_UNACCEPTED_TYPE", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "location", "exprType", "expectedType"] };
     pub const DATATYPE_MISMATCH_SPECIFIED_WINDOW_FRAME_WITHOUT_FOLDABLE: &Condition = &Condition { class: "DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_WITHOUT_FOLDABLE", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "location", "expression"] };
+    pub const DATATYPE_MISMATCH_SPECIFIED_WINDOW_FRAME_WRONG_COMPARISON: &Condition = &Condition { class: "DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_WRONG_COMPARISON", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "comparison"] };
     pub const DATATYPE_MISMATCH_UNEXPECTED_INPUT_TYPE: &Condition = &Condition { class: "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "paramIndex", "requiredType", "inputSql", "inputType"] };
+    pub const DATATYPE_MISMATCH_UNEXPECTED_NULL: &Condition = &Condition { class: "DATATYPE_MISMATCH.UNEXPECTED_NULL", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "exprName"] };
     pub const DATATYPE_MISMATCH_VALUE_OUT_OF_RANGE: &Condition = &Condition { class: "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "exprName", "valueRange", "currentValue"] };
     pub const DATA_SOURCE_NOT_FOUND: &Condition = &Condition { class: "DATA_SOURCE_NOT_FOUND", sql_state: Some("42K02"), exception: Exception::Analysis, parameters: &["provider"] };
     pub const DATETIME_FIELD_OUT_OF_BOUNDS: &Condition = &Condition { class: "DATETIME_FIELD_OUT_OF_BOUNDS", sql_state: Some("22023"), exception: Exception::DateTime, parameters: &["rangeMessage"] };
     pub const DATETIME_FIELD_OUT_OF_BOUNDS_WITH_SUGGESTION: &Condition = &Condition { class: "DATETIME_FIELD_OUT_OF_BOUNDS.WITH_SUGGESTION", sql_state: Some("22023"), exception: Exception::DateTime, parameters: &["rangeMessage", "ansiConfig"] };
     pub const DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION: &Condition = &Condition { class: "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION", sql_state: Some("22003"), exception: Exception::Arithmetic, parameters: &["precision", "maxPrecision"] };
+    pub const DISTINCT_WINDOW_FUNCTION_UNSUPPORTED: &Condition = &Condition { class: "DISTINCT_WINDOW_FUNCTION_UNSUPPORTED", sql_state: Some("0A000"), exception: Exception::Analysis, parameters: &["windowExpr"] };
     pub const DIVIDE_BY_ZERO: &Condition = &Condition { class: "DIVIDE_BY_ZERO", sql_state: Some("22012"), exception: Exception::Arithmetic, parameters: &["config"] };
     pub const DUPLICATED_MAP_KEY: &Condition = &Condition { class: "DUPLICATED_MAP_KEY", sql_state: Some("23505"), exception: Exception::Runtime, parameters: &["key", "mapKeyDedupPolicy"] };
     pub const DUPLICATE_ASSIGNMENTS: &Condition = &Condition { class: "DUPLICATE_ASSIGNMENTS", sql_state: Some("42701"), exception: Exception::Analysis, parameters: &["nameList"] };
@@ -82,6 +91,7 @@ pub mod condition {
     pub const GROUP_BY_POS_OUT_OF_RANGE: &Condition = &Condition { class: "GROUP_BY_POS_OUT_OF_RANGE", sql_state: Some("42805"), exception: Exception::Analysis, parameters: &["index", "size"] };
     pub const ILLEGAL_DAY_OF_WEEK: &Condition = &Condition { class: "ILLEGAL_DAY_OF_WEEK", sql_state: Some("22009"), exception: Exception::IllegalArgument, parameters: &["string"] };
     pub const INCOMPATIBLE_COLUMN_TYPE: &Condition = &Condition { class: "INCOMPATIBLE_COLUMN_TYPE", sql_state: Some("42825"), exception: Exception::Analysis, parameters: &["operator", "columnOrdinalNumber", "tableOrdinalNumber", "dataType1", "dataType2", "hint"] };
+    pub const INCOMPATIBLE_VIEW_SCHEMA_CHANGE: &Condition = &Condition { class: "INCOMPATIBLE_VIEW_SCHEMA_CHANGE", sql_state: Some("51024"), exception: Exception::Analysis, parameters: &["viewName", "colName", "expectedNum", "actualCols", "suggestion"] };
     pub const INSERT_COLUMN_ARITY_MISMATCH_NOT_ENOUGH_DATA_COLUMNS: &Condition = &Condition { class: "INSERT_COLUMN_ARITY_MISMATCH.NOT_ENOUGH_DATA_COLUMNS", sql_state: Some("21S01"), exception: Exception::Analysis, parameters: &["tableName", "tableColumns", "dataColumns"] };
     pub const INSERT_COLUMN_ARITY_MISMATCH_TOO_MANY_DATA_COLUMNS: &Condition = &Condition { class: "INSERT_COLUMN_ARITY_MISMATCH.TOO_MANY_DATA_COLUMNS", sql_state: Some("21S01"), exception: Exception::Analysis, parameters: &["tableName", "tableColumns", "dataColumns"] };
     pub const INTERNAL_ERROR: &Condition = &Condition { class: "INTERNAL_ERROR", sql_state: Some("XX000"), exception: Exception::Internal, parameters: &["message"] };
@@ -92,6 +102,7 @@ pub mod condition {
     pub const INVALID_ATTRIBUTE_NAME_SYNTAX: &Condition = &Condition { class: "INVALID_ATTRIBUTE_NAME_SYNTAX", sql_state: Some("42601"), exception: Exception::Analysis, parameters: &["name"] };
     pub const INVALID_BITMAP_POSITION: &Condition = &Condition { class: "INVALID_BITMAP_POSITION", sql_state: Some("22003"), exception: Exception::Arithmetic, parameters: &["bitPosition", "bitmapNumBits", "bitmapNumBytes"] };
     pub const INVALID_CLONE_SESSION_REQUEST_TARGET_SESSION_ID_ALREADY_EXISTS: &Condition = &Condition { class: "INVALID_CLONE_SESSION_REQUEST.TARGET_SESSION_ID_ALREADY_EXISTS", sql_state: Some("42K04"), exception: Exception::Sql, parameters: &["targetSessionId"] };
+    pub const INVALID_COLUMN_OR_FIELD_DATA_TYPE: &Condition = &Condition { class: "INVALID_COLUMN_OR_FIELD_DATA_TYPE", sql_state: Some("42000"), exception: Exception::Analysis, parameters: &["name", "type", "expectedType"] };
     pub const INVALID_CONF_VALUE_OUT_OF_RANGE_OF_OPTIONS: &Condition = &Condition { class: "INVALID_CONF_VALUE.OUT_OF_RANGE_OF_OPTIONS", sql_state: Some("22022"), exception: Exception::IllegalArgument, parameters: &["confValue", "confName", "confOptions"] };
     pub const INVALID_CONF_VALUE_REQUIREMENT: &Condition = &Condition { class: "INVALID_CONF_VALUE.REQUIREMENT", sql_state: Some("22022"), exception: Exception::IllegalArgument, parameters: &["confValue", "confName", "confRequirement"] };
     pub const INVALID_CONF_VALUE_TIME_ZONE: &Condition = &Condition { class: "INVALID_CONF_VALUE.TIME_ZONE", sql_state: Some("22022"), exception: Exception::IllegalArgument, parameters: &["confValue", "confName"] };
@@ -161,6 +172,11 @@ pub mod condition {
     pub const INVALID_USAGE_OF_STAR_OR_REGEX: &Condition = &Condition { class: "INVALID_USAGE_OF_STAR_OR_REGEX", sql_state: Some("42000"), exception: Exception::Analysis, parameters: &["elem", "prettyName"] };
     pub const INVALID_UTF8_STRING: &Condition = &Condition { class: "INVALID_UTF8_STRING", sql_state: Some("22029"), exception: Exception::IllegalArgument, parameters: &["str"] };
     pub const INVALID_WHERE_CONDITION: &Condition = &Condition { class: "INVALID_WHERE_CONDITION", sql_state: Some("42903"), exception: Exception::Analysis, parameters: &["condition", "expressionList"] };
+    pub const INVALID_WINDOW_SPEC_FOR_AGGREGATION_FUNC: &Condition = &Condition { class: "INVALID_WINDOW_SPEC_FOR_AGGREGATION_FUNC", sql_state: Some("42601"), exception: Exception::Analysis, parameters: &["aggFunc"] };
+    pub const INVALID_WITHIN_GROUP_EXPRESSION_DISTINCT_UNSUPPORTED: &Condition = &Condition { class: "INVALID_WITHIN_GROUP_EXPRESSION.DISTINCT_UNSUPPORTED", sql_state: Some("42K0K"), exception: Exception::Analysis, parameters: &["funcName"] };
+    pub const INVALID_WITHIN_GROUP_EXPRESSION_MISMATCH_WITH_DISTINCT_INPUT: &Condition = &Condition { class: "INVALID_WITHIN_GROUP_EXPRESSION.MISMATCH_WITH_DISTINCT_INPUT", sql_state: Some("42K0K"), exception: Exception::Analysis, parameters: &["funcName", "funcArg", "orderingExpr"] };
+    pub const INVALID_WITHIN_GROUP_EXPRESSION_WITHIN_GROUP_MISSING: &Condition = &Condition { class: "INVALID_WITHIN_GROUP_EXPRESSION.WITHIN_GROUP_MISSING", sql_state: Some("42K0K"), exception: Exception::Analysis, parameters: &["funcName"] };
+    pub const INVALID_WITHIN_GROUP_EXPRESSION_WRONG_NUM_ORDERINGS: &Condition = &Condition { class: "INVALID_WITHIN_GROUP_EXPRESSION.WRONG_NUM_ORDERINGS", sql_state: Some("42K0K"), exception: Exception::Analysis, parameters: &["funcName", "expectedNum", "actualNum"] };
     pub const JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE: &Condition = &Condition { class: "JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE", sql_state: Some("42K0E"), exception: Exception::Analysis, parameters: &["joinCondition", "conditionType"] };
     pub const MALFORMED_RECORD_IN_PARSING: &Condition = &Condition { class: "MALFORMED_RECORD_IN_PARSING", sql_state: Some("22023"), exception: Exception::Runtime, parameters: &["badRecord", "failFastMode"] };
     pub const MALFORMED_RECORD_IN_PARSING_WITHOUT_SUGGESTION: &Condition = &Condition { class: "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", sql_state: Some("22023"), exception: Exception::Spark, parameters: &["badRecord", "failFastMode"] };
@@ -171,6 +187,8 @@ pub mod condition {
     pub const NESTED_AGGREGATE_FUNCTION: &Condition = &Condition { class: "NESTED_AGGREGATE_FUNCTION", sql_state: Some("42607"), exception: Exception::Analysis, parameters: &[] };
     pub const NESTED_EXECUTE_IMMEDIATE: &Condition = &Condition { class: "NESTED_EXECUTE_IMMEDIATE", sql_state: Some("07501"), exception: Exception::Analysis, parameters: &["sqlString"] };
     pub const NOT_A_CONSTANT_STRING_NOT_CONSTANT: &Condition = &Condition { class: "NOT_A_CONSTANT_STRING.NOT_CONSTANT", sql_state: Some("42601"), exception: Exception::Analysis, parameters: &["expr", "name"] };
+    pub const NOT_NULL_CONSTRAINT_VIOLATION_ARRAY_ELEMENT: &Condition = &Condition { class: "NOT_NULL_CONSTRAINT_VIOLATION.ARRAY_ELEMENT", sql_state: Some("42000"), exception: Exception::Analysis, parameters: &["columnPath"] };
+    pub const NOT_NULL_CONSTRAINT_VIOLATION_MAP_VALUE: &Condition = &Condition { class: "NOT_NULL_CONSTRAINT_VIOLATION.MAP_VALUE", sql_state: Some("42000"), exception: Exception::Analysis, parameters: &["columnPath"] };
     pub const NULLABLE_COLUMN_OR_FIELD: &Condition = &Condition { class: "NULLABLE_COLUMN_OR_FIELD", sql_state: Some("42000"), exception: Exception::Analysis, parameters: &["name"] };
     pub const NULL_MAP_KEY: &Condition = &Condition { class: "NULL_MAP_KEY", sql_state: Some("2200E"), exception: Exception::Runtime, parameters: &[] };
     pub const NUMERIC_VALUE_OUT_OF_RANGE: &Condition = &Condition { class: "NUMERIC_VALUE_OUT_OF_RANGE", sql_state: Some("22003"), exception: Exception::Arithmetic, parameters: &[] };
@@ -188,6 +206,7 @@ pub mod condition {
     pub const RECURSIVE_VIEW: &Condition = &Condition { class: "RECURSIVE_VIEW", sql_state: Some("42K0H"), exception: Exception::Analysis, parameters: &["viewIdent", "newPath"] };
     pub const REMAINDER_BY_ZERO: &Condition = &Condition { class: "REMAINDER_BY_ZERO", sql_state: Some("22012"), exception: Exception::Arithmetic, parameters: &["config"] };
     pub const ROW_SUBQUERY_TOO_MANY_ROWS: &Condition = &Condition { class: "ROW_SUBQUERY_TOO_MANY_ROWS", sql_state: Some("21000"), exception: Exception::Spark, parameters: &[] };
+    pub const SCALAR_SUBQUERY_TOO_MANY_ROWS: &Condition = &Condition { class: "SCALAR_SUBQUERY_TOO_MANY_ROWS", sql_state: Some("21000"), exception: Exception::Runtime, parameters: &[] };
     pub const SCHEMA_ALREADY_EXISTS: &Condition = &Condition { class: "SCHEMA_ALREADY_EXISTS", sql_state: Some("42P06"), exception: Exception::Analysis, parameters: &["schemaName"] };
     pub const SCHEMA_NOT_EMPTY: &Condition = &Condition { class: "SCHEMA_NOT_EMPTY", sql_state: Some("2BP01"), exception: Exception::Analysis, parameters: &["schemaName"] };
     pub const SCHEMA_NOT_FOUND: &Condition = &Condition { class: "SCHEMA_NOT_FOUND", sql_state: Some("42704"), exception: Exception::NoSuchDatabase, parameters: &["schemaName"] };
@@ -212,11 +231,13 @@ pub mod condition {
     pub const UNRESOLVED_COLUMN: &Condition = &Condition { class: "UNRESOLVED_COLUMN", sql_state: Some("42703"), exception: Exception::Analysis, parameters: &["objectName"] };
     pub const UNRESOLVED_COLUMN_WITHOUT_SUGGESTION: &Condition = &Condition { class: "UNRESOLVED_COLUMN.WITHOUT_SUGGESTION", sql_state: Some("42703"), exception: Exception::Analysis, parameters: &["objectName"] };
     pub const UNRESOLVED_COLUMN_WITH_SUGGESTION: &Condition = &Condition { class: "UNRESOLVED_COLUMN.WITH_SUGGESTION", sql_state: Some("42703"), exception: Exception::Analysis, parameters: &["objectName", "proposal"] };
+    pub const UNRESOLVED_FIELD_WITH_SUGGESTION: &Condition = &Condition { class: "UNRESOLVED_FIELD.WITH_SUGGESTION", sql_state: Some("42703"), exception: Exception::Analysis, parameters: &["fieldName", "columnPath", "proposal"] };
     pub const UNRESOLVED_ROUTINE: &Condition = &Condition { class: "UNRESOLVED_ROUTINE", sql_state: Some("42883"), exception: Exception::Analysis, parameters: &["routineName", "searchPath"] };
     pub const UNRESOLVED_USING_COLUMN_FOR_JOIN: &Condition = &Condition { class: "UNRESOLVED_USING_COLUMN_FOR_JOIN", sql_state: Some("42703"), exception: Exception::Analysis, parameters: &["colName", "side", "suggestion"] };
     pub const UNRESOLVED_VARIABLE: &Condition = &Condition { class: "UNRESOLVED_VARIABLE", sql_state: Some("42883"), exception: Exception::Analysis, parameters: &["variableName", "searchPath"] };
     pub const UNSUPPORTED_DATATYPE: &Condition = &Condition { class: "UNSUPPORTED_DATATYPE", sql_state: Some("0A000"), exception: Exception::Parse, parameters: &["typeName"] };
     pub const UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE: &Condition = &Condition { class: "UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE", sql_state: Some("0A000"), exception: Exception::Analysis, parameters: &["format", "columnName", "columnType"] };
+    pub const UNSUPPORTED_EXPR_FOR_WINDOW: &Condition = &Condition { class: "UNSUPPORTED_EXPR_FOR_WINDOW", sql_state: Some("42P20"), exception: Exception::Analysis, parameters: &["sqlExpr"] };
     pub const UNSUPPORTED_FEATURE: &Condition = &Condition { class: "UNSUPPORTED_FEATURE", sql_state: Some("0A000"), exception: Exception::Unsupported, parameters: &[] };
     pub const UNSUPPORTED_FEATURE_DROP_DATABASE: &Condition = &Condition { class: "UNSUPPORTED_FEATURE.DROP_DATABASE", sql_state: Some("0A000"), exception: Exception::Analysis, parameters: &["database"] };
     pub const UNSUPPORTED_FEATURE_QUERY_ONLY_CORRUPT_RECORD_COLUMN: &Condition = &Condition { class: "UNSUPPORTED_FEATURE.QUERY_ONLY_CORRUPT_RECORD_COLUMN", sql_state: Some("0A000"), exception: Exception::Analysis, parameters: &[] };
@@ -237,9 +258,11 @@ pub mod condition {
     pub const WRONG_NUM_ARGS: &Condition = &Condition { class: "WRONG_NUM_ARGS", sql_state: Some("42605"), exception: Exception::Analysis, parameters: &["functionName", "expectedNum", "actualNum"] };
     pub const WRONG_NUM_ARGS_WITHOUT_SUGGESTION: &Condition = &Condition { class: "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", sql_state: Some("42605"), exception: Exception::Analysis, parameters: &["functionName", "expectedNum", "actualNum", "docroot"] };
     pub const LEGACY_ERROR_TEMP_1006: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1006", sql_state: None, exception: Exception::Analysis, parameters: &["sql"] };
+    pub const LEGACY_ERROR_TEMP_1035: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1035", sql_state: None, exception: Exception::Analysis, parameters: &["prettyName"] };
     pub const LEGACY_ERROR_TEMP_1036: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1036", sql_state: None, exception: Exception::Analysis, parameters: &["wf", "required"] };
     pub const LEGACY_ERROR_TEMP_1050: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1050", sql_state: None, exception: Exception::Analysis, parameters: &["attributes"] };
     pub const LEGACY_ERROR_TEMP_1073: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1073", sql_state: None, exception: Exception::Analysis, parameters: &["db", "newDb"] };
+    pub const LEGACY_ERROR_TEMP_1211: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1211", sql_state: None, exception: Exception::Analysis, parameters: &["joinType", "leftPlan", "rightPlan"] };
     pub const LEGACY_ERROR_TEMP_1324: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1324", sql_state: None, exception: Exception::Analysis, parameters: &["pivotColumn", "maxValues", "config"] };
 
     /// All of them, in order of class.
@@ -293,13 +316,22 @@ pub mod condition {
         DATATYPE_MISMATCH_IN_SUBQUERY_LENGTH_MISMATCH,
         DATATYPE_MISMATCH_NON_FOLDABLE_INPUT,
         DATATYPE_MISMATCH_PARAMETER_CONSTRAINT_VIOLATION,
+        DATATYPE_MISMATCH_RANGE_FRAME_INVALID_TYPE,
+        DATATYPE_MISMATCH_RANGE_FRAME_MULTI_ORDER,
+        DATATYPE_MISMATCH_RANGE_FRAME_WITHOUT_ORDER,
+        DATATYPE_MISMATCH_SPECIFIED_WINDOW_FRAME_DIFF_TYPES,
+        DATATYPE_MISMATCH_SPECIFIED_WINDOW_FRAME_INVALID_BOUND,
+        DATATYPE_MISMATCH_SPECIFIED_WINDOW_FRAME_UNACCEPTED_TYPE,
         DATATYPE_MISMATCH_SPECIFIED_WINDOW_FRAME_WITHOUT_FOLDABLE,
+        DATATYPE_MISMATCH_SPECIFIED_WINDOW_FRAME_WRONG_COMPARISON,
         DATATYPE_MISMATCH_UNEXPECTED_INPUT_TYPE,
+        DATATYPE_MISMATCH_UNEXPECTED_NULL,
         DATATYPE_MISMATCH_VALUE_OUT_OF_RANGE,
         DATA_SOURCE_NOT_FOUND,
         DATETIME_FIELD_OUT_OF_BOUNDS,
         DATETIME_FIELD_OUT_OF_BOUNDS_WITH_SUGGESTION,
         DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION,
+        DISTINCT_WINDOW_FUNCTION_UNSUPPORTED,
         DIVIDE_BY_ZERO,
         DUPLICATED_MAP_KEY,
         DUPLICATE_ASSIGNMENTS,
@@ -320,6 +352,7 @@ pub mod condition {
         GROUP_BY_POS_OUT_OF_RANGE,
         ILLEGAL_DAY_OF_WEEK,
         INCOMPATIBLE_COLUMN_TYPE,
+        INCOMPATIBLE_VIEW_SCHEMA_CHANGE,
         INSERT_COLUMN_ARITY_MISMATCH_NOT_ENOUGH_DATA_COLUMNS,
         INSERT_COLUMN_ARITY_MISMATCH_TOO_MANY_DATA_COLUMNS,
         INTERNAL_ERROR,
@@ -330,6 +363,7 @@ pub mod condition {
         INVALID_ATTRIBUTE_NAME_SYNTAX,
         INVALID_BITMAP_POSITION,
         INVALID_CLONE_SESSION_REQUEST_TARGET_SESSION_ID_ALREADY_EXISTS,
+        INVALID_COLUMN_OR_FIELD_DATA_TYPE,
         INVALID_CONF_VALUE_OUT_OF_RANGE_OF_OPTIONS,
         INVALID_CONF_VALUE_REQUIREMENT,
         INVALID_CONF_VALUE_TIME_ZONE,
@@ -399,6 +433,11 @@ pub mod condition {
         INVALID_USAGE_OF_STAR_OR_REGEX,
         INVALID_UTF8_STRING,
         INVALID_WHERE_CONDITION,
+        INVALID_WINDOW_SPEC_FOR_AGGREGATION_FUNC,
+        INVALID_WITHIN_GROUP_EXPRESSION_DISTINCT_UNSUPPORTED,
+        INVALID_WITHIN_GROUP_EXPRESSION_MISMATCH_WITH_DISTINCT_INPUT,
+        INVALID_WITHIN_GROUP_EXPRESSION_WITHIN_GROUP_MISSING,
+        INVALID_WITHIN_GROUP_EXPRESSION_WRONG_NUM_ORDERINGS,
         JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE,
         MALFORMED_RECORD_IN_PARSING,
         MALFORMED_RECORD_IN_PARSING_WITHOUT_SUGGESTION,
@@ -409,6 +448,8 @@ pub mod condition {
         NESTED_AGGREGATE_FUNCTION,
         NESTED_EXECUTE_IMMEDIATE,
         NOT_A_CONSTANT_STRING_NOT_CONSTANT,
+        NOT_NULL_CONSTRAINT_VIOLATION_ARRAY_ELEMENT,
+        NOT_NULL_CONSTRAINT_VIOLATION_MAP_VALUE,
         NULLABLE_COLUMN_OR_FIELD,
         NULL_MAP_KEY,
         NUMERIC_VALUE_OUT_OF_RANGE,
@@ -426,6 +467,7 @@ pub mod condition {
         RECURSIVE_VIEW,
         REMAINDER_BY_ZERO,
         ROW_SUBQUERY_TOO_MANY_ROWS,
+        SCALAR_SUBQUERY_TOO_MANY_ROWS,
         SCHEMA_ALREADY_EXISTS,
         SCHEMA_NOT_EMPTY,
         SCHEMA_NOT_FOUND,
@@ -450,11 +492,13 @@ pub mod condition {
         UNRESOLVED_COLUMN,
         UNRESOLVED_COLUMN_WITHOUT_SUGGESTION,
         UNRESOLVED_COLUMN_WITH_SUGGESTION,
+        UNRESOLVED_FIELD_WITH_SUGGESTION,
         UNRESOLVED_ROUTINE,
         UNRESOLVED_USING_COLUMN_FOR_JOIN,
         UNRESOLVED_VARIABLE,
         UNSUPPORTED_DATATYPE,
         UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE,
+        UNSUPPORTED_EXPR_FOR_WINDOW,
         UNSUPPORTED_FEATURE,
         UNSUPPORTED_FEATURE_DROP_DATABASE,
         UNSUPPORTED_FEATURE_QUERY_ONLY_CORRUPT_RECORD_COLUMN,
@@ -475,9 +519,11 @@ pub mod condition {
         WRONG_NUM_ARGS,
         WRONG_NUM_ARGS_WITHOUT_SUGGESTION,
         LEGACY_ERROR_TEMP_1006,
+        LEGACY_ERROR_TEMP_1035,
         LEGACY_ERROR_TEMP_1036,
         LEGACY_ERROR_TEMP_1050,
         LEGACY_ERROR_TEMP_1073,
+        LEGACY_ERROR_TEMP_1211,
         LEGACY_ERROR_TEMP_1324,
     ];
 }

@@ -77,6 +77,14 @@ pub enum FunctionError {
         /// Type asked for.
         to: DataType,
     },
+    /// A clause that the function does not take.
+    #[error("{name} does not support {syntax}")]
+    Syntax {
+        /// The function.
+        name: String,
+        /// The clause, as Spark writes it: `IGNORE NULLS`.
+        syntax: &'static str,
+    },
     /// Any other class that Spark reports for a call.
     #[error("{message}")]
     Invalid {
@@ -110,17 +118,7 @@ impl FunctionError {
                 format!("The feature is not supported: {what} is not served yet."),
                 &[],
             ),
-            Self::WrongNumArgs { name, expected, actual } => described(
-                condition::WRONG_NUM_ARGS_WITHOUT_SUGGESTION,
-                format!(
-                    "The `{name}` requires {expected} parameters but the actual number is {actual}. Please, refer to 'https://spark.apache.org/docs/latest/sql-ref-functions.html' for a fix."
-                ),
-                &[
-                    ("functionName", format!("`{name}`")),
-                    ("expectedNum", expected.clone()),
-                    ("actualNum", actual.to_string()),
-                ],
-            ),
+            Self::WrongNumArgs { name, expected, actual } => wrong_number(name, expected, *actual),
             Self::InputType { index, required, actual, .. } => {
                 let text = texts.get(*index).map_or("", String::as_str);
                 input_type(sql, text, *index, (required, &sql_type(actual)))
@@ -168,6 +166,11 @@ impl FunctionError {
                     ],
                 )
             }
+            Self::Syntax { name, syntax } => described(
+                condition::INVALID_SQL_SYNTAX_FUNCTION_WITH_UNSUPPORTED_SYNTAX,
+                format!("Invalid SQL syntax: The function `{name}` does not support {syntax}."),
+                &[("prettyName", format!("`{name}`")), ("syntax", (*syntax).to_owned())],
+            ),
             Self::Invalid { condition, message, parameters } => {
                 described(condition, message.clone(), parameters)
             }
@@ -181,6 +184,20 @@ fn unknown(name: &str) -> Described {
         condition::UNRESOLVED_ROUTINE,
         format!("Cannot resolve routine `{name}` on search path {PATH}."),
         &[("routineName", format!("`{name}`")), ("searchPath", PATH.to_owned())],
+    )
+}
+
+fn wrong_number(name: &str, expected: &str, actual: usize) -> Described {
+    described(
+        condition::WRONG_NUM_ARGS_WITHOUT_SUGGESTION,
+        format!(
+            "The `{name}` requires {expected} parameters but the actual number is {actual}. Please, refer to 'https://spark.apache.org/docs/latest/sql-ref-functions.html' for a fix."
+        ),
+        &[
+            ("functionName", format!("`{name}`")),
+            ("expectedNum", expected.to_owned()),
+            ("actualNum", actual.to_string()),
+        ],
     )
 }
 

@@ -29,18 +29,22 @@ mod text_file;
 mod types;
 mod window;
 
+pub use aggregate::single_value;
 pub use calendar::is_time_zone;
 pub use cast::{CastMode, cast, show};
 pub use context::{Context, TaskState};
 pub use error::{Described, FunctionError, IntoExternal, raised, run_time_error};
 pub use names::sql_name;
-pub use normal::{is_orderable, normal_form};
+pub use normal::{comparison, is_orderable, normal_form};
 pub use registry::{
     AggregateCall, Registry, WindowCall, all_higher_order, all_udafs, all_udfs, all_udwfs,
 };
-pub use scalar::{fields_text, interval_cut, interval_of, interval_text, time_of_window};
+pub use scalar::{
+    field_of, fields_text, in_shape, interval_cut, interval_of, interval_text, time_of_window,
+};
 pub use text_file::{TimePatterns, TimeText, decimal_of_text};
 pub use types::{common_type, decimal_result, list, map, sql_type};
+pub use window::{Frame, FrameEdge, decode_window, encode_window};
 
 #[cfg(test)]
 mod tests;

@@ -42,6 +42,12 @@ fn function_name(lower: &str, args: &[String]) -> String {
     match (lower, args) {
         ("count", [star]) if star == "*" => "count(1)".to_owned(),
         ("mean", [only]) => format!("avg({only})"),
+        ("lag" | "lead", [value]) => format!("{lower}({value}, 1, NULL)"),
+        ("lag" | "lead", [value, rows]) => format!("{lower}({value}, {rows}, NULL)"),
+        ("percentile_approx" | "approx_percentile", [value, part]) => {
+            format!("{lower}({value}, {part}, 10000)")
+        }
+        ("string_agg", parts @ [_, _]) => format!("listagg({})", parts.join(", ")),
         ("extract", [field, source]) => format!("extract({field} FROM {source})"),
         ("substr" | "substring", [text, from]) => format!("{lower}({text}, {from}, 2147483647)"),
         ("power" | "pow", args) => {
@@ -88,7 +94,7 @@ fn function_name(lower: &str, args: &[String]) -> String {
         }
         ("window" | "session_window", _) => lower.to_owned(),
         ("shuffle", [array, ..]) => format!("shuffle({array})"),
-        ("listagg" | "string_agg", [value]) => format!("{lower}({value}, NULL)"),
+        ("listagg" | "string_agg", [value]) => format!("listagg({value}, NULL)"),
         ("trim", [what, text]) => format!("TRIM(BOTH {what} FROM {text})"),
         ("ltrim", [what, text]) => format!("TRIM(LEADING {what} FROM {text})"),
         ("rtrim", [what, text]) => format!("TRIM(TRAILING {what} FROM {text})"),

@@ -111,7 +111,13 @@ fn is_normal(expr: &Expr, kernel: Kernel) -> bool {
 }
 
 /// A comparison of two expressions of one type.
-pub(crate) fn comparison(left: Expr, operator: Operator, right: Expr, of: &DataType) -> Expr {
+///
+/// An equality with a column of the query around stays as it is: `DataFusion` makes keys of joins and groups of its sides, if they are
+/// plain columns. A caller that turns such equalities into joins brings the sides into normal form then.
+pub fn comparison(left: Expr, operator: Operator, right: Expr, of: &DataType) -> Expr {
+    if operator == Operator::Eq && (left.contains_outer() || right.contains_outer()) {
+        return Expr::BinaryExpr(BinaryExpr::new(Box::new(left), operator, Box::new(right)));
+    }
     // Only one pattern of bits equals an ordinary number, and such a filter can still be tried on statistics.
     let is_equality = matches!(operator, Operator::Eq | Operator::IsNotDistinctFrom);
     let (left, right) = if is_equality && (is_ordinary(&left) || is_ordinary(&right)) {

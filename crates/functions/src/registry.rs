@@ -7,11 +7,12 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::{ScalarFunction, Sort};
 use datafusion::logical_expr::{
-    AggregateUDF, Expr, HigherOrderUDF, ScalarUDF, WindowFunctionDefinition, WindowUDF,
+    AggregateUDF, Expr, HigherOrderUDF, ScalarUDF, WindowFrame, WindowFunctionDefinition, WindowUDF,
 };
 
 use crate::kernel::Kernel;
 use crate::types::{self, is_numeric};
+use crate::window::Frame;
 use crate::{CastMode, Context, FunctionError, aggregate, cast, scalar, window};
 
 /// The functions of Spark, by name.
@@ -37,21 +38,15 @@ pub struct AggregateCall<'a> {
     pub ignore_nulls: bool,
 }
 
-/// A window function, ready to be given its window.
+/// A window function, ready to be given its window: nothing of the call is left that is not in it.
 #[derive(Debug, Clone)]
 pub struct WindowCall {
     /// The function.
     pub function: WindowFunctionDefinition,
     /// Its arguments, cast.
     pub args: Vec<Expr>,
-    /// The type that the function's result must be cast to (a plain cast), if it is not Spark's already.
-    pub result: Option<DataType>,
-    /// Whether nulls are skipped.
-    pub ignore_nulls: bool,
-    /// `DISTINCT` of an aggregate.
-    pub distinct: bool,
-    /// `FILTER` of an aggregate.
-    pub filter: Option<Expr>,
+    /// The frame that `DataFusion` has to give it.
+    pub frame: WindowFrame,
 }
 
 impl Registry {
@@ -140,9 +135,10 @@ impl Registry {
     pub fn window(
         &self,
         call: AggregateCall<'_>,
+        frame: Frame,
         ctx: &Context,
     ) -> Result<WindowCall, FunctionError> {
-        window::build(call, ctx)
+        window::build(call, frame, ctx)
     }
 
     /// Names of all functions and operators, for `SHOW FUNCTIONS`; in order.

@@ -1,13 +1,24 @@
 //! Window functions: those of their own, and aggregate functions over a window.
 
+mod fold;
+mod frame;
+mod framed;
+
+pub use frame::{Frame, FrameEdge};
+pub use framed::{decode_window, encode_window};
+
+use std::sync::Arc;
+
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::functions_window as native;
-use datafusion::logical_expr::{Expr, WindowFunctionDefinition};
+use datafusion::logical_expr::{
+    Expr, WindowFrame, WindowFrameUnits, WindowFunctionDefinition, WindowUDF,
+};
 
 use crate::registry::{AggregateCall, Call, WindowCall};
-use crate::types::common_type;
 use crate::{Context, FunctionError, aggregate};
+use framed::{Framed, Over};
 
 /// Name, parameters.
 const WINDOW: [(&str, &str); 9] = [
@@ -32,102 +43,139 @@ pub(crate) fn is_window(name: &str) -> bool {
     names().any(|n| n == name)
 }
 
-/// A window function.
+/// A window function over a frame.
 pub(crate) fn build(
     request: AggregateCall<'_>,
+    frame: Frame,
     ctx: &Context,
 ) -> Result<WindowCall, FunctionError> {
     let lower = request.name.to_lowercase();
     let Some((name, parameters)) = WINDOW.into_iter().find(|(name, _)| *name == lower) else {
-        return over_window(request, ctx);
+        return over_window(request, frame, ctx);
     };
+    if request.filter.is_some() {
+        return Err(FunctionError::Syntax { name: lower, syntax: "FILTER CLAUSE" });
+    }
     let mut call = Call { name, args: request.args, types: request.types.to_vec(), ctx };
     call.fit(parameters)?;
-    let udwf = match name {
+    if !matches!(name, "lag" | "lead" | "nth_value") {
+        if request.ignore_nulls {
+            return Err(FunctionError::Syntax { name: lower, syntax: "IGNORE NULLS" });
+        }
+        let udwf = ranking(&mut call)?;
+        return Ok(WindowCall {
+            function: WindowFunctionDefinition::WindowUDF(udwf),
+            args: call.args,
+            frame: whole(),
+        });
+    }
+    let (over, frame, ignore_nulls) = if name == "nth_value" {
+        call.default(2, ScalarValue::from(1_i32));
+        let nth = aggregate::constant_count(&mut call, 1, (1, i64::from(i32::MAX)))?;
+        let ignore_nulls = request.ignore_nulls || is_true(call.args.get(2));
+        call.args.truncate(1);
+        (Over::Nth(nth.unsigned_abs()), frame, ignore_nulls)
+    } else {
+        let distance = offset(&mut call)?;
+        let distance = if name == "lag" { -distance } else { distance };
+        (Over::Offset(distance), Frame::whole(), request.ignore_nulls)
+    };
+    Ok(framed(over, call.args, (None, ignore_nulls), frame))
+}
+
+/// The number of a row, or its rank, in one of several ways.
+fn ranking(call: &mut Call<'_>) -> Result<Arc<WindowUDF>, FunctionError> {
+    Ok(match call.name {
         "row_number" => native::row_number::row_number_udwf(),
         "rank" => native::rank::rank_udwf(),
         "dense_rank" => native::rank::dense_rank_udwf(),
         "percent_rank" => native::rank::percent_rank_udwf(),
         "cume_dist" => native::cume_dist::cume_dist_udwf(),
-        "ntile" => {
+        _ => {
             call.default(1, ScalarValue::from(1_i32));
             call.cast(0, &DataType::Int64)?;
             native::ntile::ntile_udwf()
         }
-        "lag" | "lead" => {
-            offset_arguments(&mut call)?;
-            if name == "lag" { native::lead_lag::lag_udwf() } else { native::lead_lag::lead_udwf() }
-        }
-        _ => {
-            call.default(2, ScalarValue::from(1_i32));
-            call.cast(1, &DataType::Int64)?;
-            call.args.truncate(2);
-            native::nth_value::nth_value_udwf()
-        }
-    };
-    Ok(WindowCall {
-        function: WindowFunctionDefinition::WindowUDF(udwf),
-        args: call.args,
-        // `DataFusion` counts without sign; Spark's ranks are `int`.
-        result: matches!(name, "row_number" | "rank" | "dense_rank" | "ntile")
-            .then_some(DataType::Int32),
-        ignore_nulls: request.ignore_nulls,
-        distinct: false,
-        filter: None,
     })
 }
 
-/// `lag(value, offset, default)`: the default takes the value's type.
-fn offset_arguments(call: &mut Call<'_>) -> Result<(), FunctionError> {
-    call.default(2, ScalarValue::from(1_i32));
-    call.cast(1, &DataType::Int64)?;
-    if call.args.len() == 3 {
-        let pair = [call.types[0].clone(), call.types[2].clone()];
-        let common = common_type(&pair, call.ctx).ok_or_else(|| FunctionError::DifferingTypes {
-            name: call.name.to_owned(),
-            types: pair.to_vec(),
-        })?;
-        call.cast(0, &common)?;
-        call.cast(2, &common)?;
-    }
-    Ok(())
+fn is_true(flag: Option<&Expr>) -> bool {
+    matches!(flag, Some(Expr::Literal(ScalarValue::Boolean(Some(true)), _)))
 }
 
-fn over_window(request: AggregateCall<'_>, ctx: &Context) -> Result<WindowCall, FunctionError> {
+/// `lag(value, offset, default)`: how many rows away; the default stays beside the value and takes
+/// its type.
+fn offset(call: &mut Call<'_>) -> Result<i64, FunctionError> {
+    call.default(2, ScalarValue::from(1_i32));
+    let most = i64::from(i32::MAX);
+    let distance = aggregate::constant_count(call, 1, (-most, most))?;
+    call.args.remove(1);
+    call.types.remove(1);
+    if call.args.len() == 2 {
+        let (to, cast) = if call.types[0] == DataType::Null { (1, 0) } else { (0, 1) };
+        let to = call.types[to].clone();
+        call.cast(cast, &to)?;
+    }
+    Ok(distance)
+}
+
+fn over_window(
+    request: AggregateCall<'_>,
+    frame: Frame,
+    ctx: &Context,
+) -> Result<WindowCall, FunctionError> {
     let lower = request.name.to_lowercase();
-    // Over a window these are native window functions, which know frames and skipping of nulls.
-    let udwf = match lower.as_str() {
-        "first" | "first_value" | "any_value" => Some(native::nth_value::first_value_udwf()),
-        "last" | "last_value" => Some(native::nth_value::last_value_udwf()),
+    let ends = match lower.as_str() {
+        "first" | "first_value" | "any_value" => Some(Over::Nth(1)),
+        "last" | "last_value" => Some(Over::Last),
         _ => None,
     };
-    if let Some(udwf) = udwf {
-        let ignore_nulls = request.ignore_nulls || aggregate::ignores_nulls(&request.args);
-        let first = request.args.into_iter().next();
-        let arg = first.ok_or_else(|| FunctionError::WrongNumArgs {
-            name: lower,
-            expected: "[1, 2]".to_owned(),
-            actual: 0,
-        })?;
-        return Ok(WindowCall {
-            function: WindowFunctionDefinition::WindowUDF(udwf),
-            args: vec![arg],
-            result: None,
-            ignore_nulls,
-            distinct: false,
-            filter: request.filter,
+    let made = match aggregate::build(request, ctx)? {
+        Expr::AggregateFunction(made) => made,
+        other => {
+            return Err(FunctionError::Unsupported { what: format!("{other} over a window") });
+        }
+    };
+    let params = made.params;
+    if params.distinct {
+        return Err(FunctionError::Unsupported {
+            what: format!("{lower}(DISTINCT …) over a window"),
         });
     }
-    match aggregate::build(request, ctx)? {
-        Expr::AggregateFunction(aggregate) => Ok(WindowCall {
-            function: WindowFunctionDefinition::AggregateUDF(aggregate.func),
-            args: aggregate.params.args,
-            result: None,
-            ignore_nulls: aggregate.params.null_treatment
-                == Some(datafusion::logical_expr::expr::NullTreatment::IgnoreNulls),
-            distinct: aggregate.params.distinct,
-            filter: aggregate.params.filter.map(|f| *f),
-        }),
-        other => Err(FunctionError::Unsupported { what: format!("{other} over a window") }),
+    let filter = params.filter.map(|filter| *filter);
+    if let Some(over) = ends {
+        let ignore_nulls = params.null_treatment.is_some();
+        return Ok(framed(over, params.args, (filter, ignore_nulls), frame));
     }
+    // A frame that only grows is computed while the rows come; all other frames need the rows of
+    // the partition.
+    match frame.growing() {
+        Some(frame) if filter.is_none() => Ok(WindowCall {
+            function: WindowFunctionDefinition::AggregateUDF(made.func),
+            args: params.args,
+            frame,
+        }),
+        _ => Ok(framed(Over::Aggregate(made.func), params.args, (filter, false), frame)),
+    }
+}
+
+fn framed(
+    over: Over,
+    mut args: Vec<Expr>,
+    (filter, ignore_nulls): (Option<Expr>, bool),
+    frame: Frame,
+) -> WindowCall {
+    let arity = args.len();
+    let filtered = filter.is_some();
+    args.extend(filter);
+    let (ends, values) = frame.parted();
+    args.extend(values);
+    let function = Framed { over, arity, filtered, ignore_nulls, ends }.udwf();
+    WindowCall { function: WindowFunctionDefinition::WindowUDF(function), args, frame: whole() }
+}
+
+/// All rows of the partition.
+fn whole() -> WindowFrame {
+    let (lower, upper) = frame::unbounded();
+    WindowFrame::new_bounds(WindowFrameUnits::Rows, lower, upper)
 }

@@ -223,6 +223,9 @@ pub struct View {
     /// Of the session, or of all sessions (`global_temp`).
     pub temporary: bool,
     pub global: bool,
+    /// Whether its query is a text, whose names mean what they mean when the view is used. Else it
+    /// keeps the plan it was made of.
+    pub by_name: bool,
 }
 
 /// What happens if the name exists.

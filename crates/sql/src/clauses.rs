@@ -1,6 +1,7 @@
 //! Rearranges tokens where Spark's order of clauses is not the one that `sqlparser` reads. Every token keeps its
 //! place in the text, so errors still point to it.
 
+use crate::pivot_items;
 use crate::tokens::is_keyword;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Word};
@@ -37,6 +38,7 @@ pub(crate) fn rearrange(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let has = |word| tokens.iter().any(|t| is_keyword(&t.token, word));
     let (table, values) = (has(Keyword::TABLE), has(Keyword::VALUES));
     let (view, having) = (has(Keyword::VIEW), has(Keyword::HAVING) || has(Keyword::WINDOW));
+    let pivot = has(Keyword::PIVOT);
     let mut tokens = tokens;
     if table {
         tokens = select_from_table(tokens);
@@ -50,7 +52,7 @@ pub(crate) fn rearrange(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     if having {
         sort_before_having(&mut tokens);
     }
-    tokens
+    if pivot { pivot_items::as_calls(tokens) } else { tokens }
 }
 
 /// How many tables in double parentheses may lie in each other.

@@ -11,6 +11,7 @@ mod error;
 mod interval;
 mod literal;
 mod lower;
+mod pivot_items;
 mod script;
 mod statement;
 mod stream;

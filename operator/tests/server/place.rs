@@ -155,12 +155,11 @@ impl Place {
             identity: identity.to_owned(),
             lease,
         };
-        let (admin, namespace, config) =
-            (self.admin.clone(), self.namespace.clone(), self.config.clone());
+        let (namespace, config) = (self.namespace.clone(), self.config.clone());
         let (kill, stop) = (kill.cloned(), CancellationToken::new());
         let told = stop.clone();
         let ended = runtime.spawn(async move {
-            let client = account(admin, &namespace, config, kill).await;
+            let client = account(&namespace, config, kill).await;
             run(client, options, told).await.expect("it works until it is told to stop");
         });
         Running { runtime: Some(runtime), stop, ended: Some(ended) }
@@ -203,8 +202,9 @@ impl Place {
     }
 }
 
-/// A client that is the operator's account.
-async fn account(admin: Client, namespace: &str, config: Config, kill: Option<Kill>) -> Client {
+/// A client that is the operator's account. What asks for it is a client of its own: connections end with the runtime that opened them.
+async fn account(namespace: &str, config: Config, kill: Option<Kill>) -> Client {
+    let admin = Client::try_from(config.clone()).expect("a client");
     let accounts: Api<ServiceAccount> = Api::namespaced(admin, namespace);
     let wanted = TokenRequest { spec: TokenRequestSpec::default(), ..TokenRequest::default() };
     let made = accounts

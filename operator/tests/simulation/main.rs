@@ -86,6 +86,7 @@ fn broken_rules_are_noticed() {
         Flaw::ForgetsTheDriver,
         Flaw::KeepsExecutors,
         Flaw::ForgetsOwners,
+        Flaw::IsDeafWhileItWaits,
     ];
     let unnoticed: Vec<_> = flaws
         .into_iter()

@@ -35,6 +35,8 @@ pub(crate) enum Flaw {
     ForgetsOwners,
     /// Which executors were let go is not written down.
     ForgetsWhomItLetGo,
+    /// Who waits for the next run is not suspended.
+    IsDeafWhileItWaits,
 }
 
 /// What people and nodes do.
@@ -128,7 +130,7 @@ impl World {
                     format!("{volume}.options.sizeLimit"): "1Gi",
                     format!("{volume}.mount.path"): "/data",
                 },
-                "restartPolicy": { "type": "OnFailure", "onFailureRetries": plot.retries, "onFailureRetryInterval": 1,
+                "restartPolicy": { "type": "OnFailure", "onFailureRetries": plot.retries, "onFailureRetryInterval": 20,
                     "onSubmissionFailureRetries": 50, "onSubmissionFailureRetryInterval": 1 },
             },
         }))
@@ -169,7 +171,9 @@ impl World {
             return;
         }
         let Some(resource) = self.cached_app() else { return };
-        let app = Application::read(&resource, &self.settings);
+        let mut app = Application::read(&resource, &self.settings);
+        let waits = app.status.application_state.state == State::Failing;
+        app.suspended &= !(waits && self.flaw == Flaw::IsDeafWhileItWaits);
         let mut pass = self.pass(&app, View::Cached);
         if pass.look {
             pass = self.pass(&app, View::Live);

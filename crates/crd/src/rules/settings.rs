@@ -20,6 +20,7 @@ type Form = (&'static str, &'static str);
 
 const TRUTH: Form = (r"^\\s*(?i:true|false)\\s*$", "must be true or false");
 const NUMBER: Form = (r"^\\s*[-+]?[0-9]+\\s*$", "must be a whole number");
+const COUNT: Form = (r"^\\s*[+]?0*[1-9][0-9]*\\s*$", "must be a whole number above 0");
 const SHARE: Form =
     (r"^\\s*([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][-+]?[0-9]+)?\\s*$", "must be a number");
 const SIZE: Form =
@@ -36,6 +37,7 @@ fn form_of(declared: &Declared) -> Option<Form> {
     match declared.form {
         "true or false" => Some(TRUTH),
         "whole number" => Some(NUMBER),
+        "whole number from 1" => Some(COUNT),
         "size, such as 64m" => Some(SIZE),
         "size, such as 10m, or -1 for off" => Some(SIZE_OR_OFF),
         "duration, such as 3s" => Some(TIME),
@@ -69,7 +71,9 @@ pub(crate) fn rules() -> Vec<Rule> {
         .collect();
     all.extend(families());
     for declared in conf::ALL.iter().filter(|declared| !Keys::is_refused(declared.name)) {
-        if declared.effect == Effect::Refused {
+        if !declared.words.is_empty() {
+            all.push(worded(declared));
+        } else if declared.effect == Effect::Refused {
             all.push(unserved(declared));
         } else if let Some(form) = form_of(declared) {
             all.push(formed(declared.name, form));
@@ -96,6 +100,16 @@ fn unserved(declared: &Declared) -> Rule {
     rule(
         format!("!('{key}' in self) || self['{key}'] == '{default}'"),
         format!("{key}: is not served, and ignoring it would change results or safety"),
+    )
+}
+
+/// A key with one of a few words, in any case.
+fn worded(declared: &Declared) -> Rule {
+    let (key, words) = (declared.name, declared.words);
+    let pattern = format!(r"^\\s*(?i:{})\\s*$", words.join("|"));
+    rule(
+        format!("!('{key}' in self) || self['{key}'].matches('{pattern}')"),
+        format!("{key}: what is served is {}", words.join(", ")),
     )
 }
 
@@ -182,7 +196,7 @@ mod tests {
     #[test]
     fn every_form_of_a_declared_value_is_known_or_free() {
         for declared in conf::ALL {
-            let is_free = matches!(declared.form, "text" | "number");
+            let is_free = matches!(declared.form, "text" | "number") || !declared.words.is_empty();
             assert!(is_free || form_of(declared).is_some(), "{}: {}", declared.name, declared.form);
         }
     }

@@ -1,5 +1,6 @@
 //! A union in a template: each task runs one branch of it, and that branch only.
 
+use super::Known;
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::TaskContext;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct BranchExec {
     branches: Vec<Arc<dyn ExecutionPlan>>,
+    known: Known,
     properties: Arc<PlanProperties>,
 }
 
@@ -23,9 +25,15 @@ impl BranchExec {
     pub(crate) fn new(
         branches: Vec<Arc<dyn ExecutionPlan>>,
         shape: Arc<dyn ExecutionPlan>,
+        known: Known,
     ) -> Self {
-        let properties = super::unordered(shape.schema(), Partitioning::UnknownPartitioning(1));
-        Self { branches: branches.into_iter().chain([shape]).collect(), properties }
+        let properties = known.properties(shape.schema(), Partitioning::UnknownPartitioning(1));
+        Self { branches: branches.into_iter().chain([shape]).collect(), known, properties }
+    }
+
+    /// What is known of the columns of all branches.
+    pub(crate) fn known(&self) -> &Known {
+        &self.known
     }
 
     /// The branch of that number.
@@ -64,7 +72,8 @@ impl ExecutionPlan for BranchExec {
         self: Arc<Self>,
         children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self { branches: children, properties: Arc::clone(&self.properties) }))
+        let (known, properties) = (self.known.clone(), Arc::clone(&self.properties));
+        Ok(Arc::new(Self { branches: children, known, properties }))
     }
 
     fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

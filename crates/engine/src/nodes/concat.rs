@@ -1,6 +1,7 @@
 //! Several inputs one after the other, as one partition. In a template it has one child, which a task makes as many copies of as it
 //! has partitions to read (`coalesce`). It also gives the rows of a branch the names of its union.
 
+use super::Known;
 use arrow::array::RecordBatchOptions;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -21,14 +22,24 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct ConcatExec {
     inputs: Vec<Arc<dyn ExecutionPlan>>,
+    known: Known,
     properties: Arc<PlanProperties>,
 }
 
 impl ConcatExec {
     /// The types of the inputs are those of `schema`.
-    pub(crate) fn new(schema: SchemaRef, inputs: Vec<Arc<dyn ExecutionPlan>>) -> Self {
-        let properties = super::unordered(schema, Partitioning::UnknownPartitioning(1));
-        Self { inputs, properties }
+    pub(crate) fn new(
+        schema: SchemaRef,
+        inputs: Vec<Arc<dyn ExecutionPlan>>,
+        known: Known,
+    ) -> Self {
+        let properties = known.properties(schema, Partitioning::UnknownPartitioning(1));
+        Self { inputs, known, properties }
+    }
+
+    /// What is known of the columns of all inputs.
+    pub(crate) fn known(&self) -> &Known {
+        &self.known
     }
 }
 
@@ -62,7 +73,8 @@ impl ExecutionPlan for ConcatExec {
         self: Arc<Self>,
         children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self { inputs: children, properties: Arc::clone(&self.properties) }))
+        let (known, properties) = (self.known.clone(), Arc::clone(&self.properties));
+        Ok(Arc::new(Self { inputs: children, known, properties }))
     }
 
     fn execute(&self, _: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

@@ -1,5 +1,6 @@
 //! A leaf of a template: the place where a task reads. What each task reads there is in its binding.
 
+use super::Known;
 use crate::files::TextScan;
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -45,13 +46,19 @@ pub(crate) enum ReadMode {
 pub(crate) struct LeafExec {
     kind: LeafKind,
     shape: Arc<dyn ExecutionPlan>,
+    known: Known,
     properties: Arc<PlanProperties>,
 }
 
 impl LeafExec {
-    pub(crate) fn new(kind: LeafKind, shape: Arc<dyn ExecutionPlan>) -> Self {
-        let properties = super::unordered(shape.schema(), Partitioning::UnknownPartitioning(1));
-        Self { kind, shape, properties }
+    pub(crate) fn new(kind: LeafKind, shape: Arc<dyn ExecutionPlan>, known: Known) -> Self {
+        let properties = known.properties(shape.schema(), Partitioning::UnknownPartitioning(1));
+        Self { kind, shape, known, properties }
+    }
+
+    /// What is known of the columns that it reads.
+    pub(crate) fn known(&self) -> &Known {
+        &self.known
     }
 
     pub(crate) fn kind(&self) -> &LeafKind {
@@ -111,7 +118,8 @@ impl ExecutionPlan for LeafExec {
         self: Arc<Self>,
         mut children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self::new(self.kind.clone(), children.swap_remove(0))))
+        let shape = children.swap_remove(0);
+        Ok(Arc::new(Self::new(self.kind.clone(), shape, self.known.clone())))
     }
 
     fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

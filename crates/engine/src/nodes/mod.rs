@@ -6,6 +6,7 @@
 mod branch;
 mod concat;
 mod exchange;
+mod known;
 mod leaf;
 mod range;
 mod sample;
@@ -13,6 +14,7 @@ mod sample;
 pub(crate) use branch::BranchExec;
 pub(crate) use concat::{ConcatExec, rename};
 pub(crate) use exchange::{ExchangeExec, Routing};
+pub(crate) use known::Known;
 pub(crate) use leaf::{LeafExec, LeafKind, ReadMode};
 pub(crate) use range::{RangeExec, Run};
 pub(crate) use sample::SampleExec;
@@ -21,21 +23,13 @@ pub use range::RangeTable;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::common::{DataFusionError, internal_datafusion_err};
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning};
-use datafusion::physical_plan::execution_plan::{
-    Boundedness, EmissionType, PlanProperties, SchedulingType,
-};
+use datafusion::physical_expr::Partitioning;
+use datafusion::physical_plan::execution_plan::PlanProperties;
 use std::sync::Arc;
 
 /// Properties of rows of no order in that many partitions.
 pub(crate) fn unordered(schema: SchemaRef, partitioning: Partitioning) -> Arc<PlanProperties> {
-    let properties = PlanProperties::new(
-        EquivalenceProperties::new(schema),
-        partitioning,
-        EmissionType::Incremental,
-        Boundedness::Bounded,
-    );
-    Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative))
+    Known::default().properties(schema, partitioning)
 }
 
 /// A node of a template was asked to run. A template is bound to a task's inputs first.

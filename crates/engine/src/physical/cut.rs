@@ -9,7 +9,9 @@ use super::rules::needs_one_probe;
 use super::spark_error;
 use super::stage::{Piece, Purpose, Stages};
 use crate::codec::Input;
-use crate::nodes::{BranchExec, ConcatExec, ExchangeExec, LeafExec, LeafKind, ReadMode, Routing};
+use crate::nodes::{
+    BranchExec, ConcatExec, ExchangeExec, Known, LeafExec, LeafKind, ReadMode, Routing,
+};
 use crate::task::carried;
 use crate::{JobPlan, StageOutput};
 use datafusion::error::DataFusionError;
@@ -182,7 +184,7 @@ impl Cutter {
         partitioning: Option<Partitioning>,
         mode: ReadMode,
     ) -> Result<Piece, SparkError> {
-        let shape = shape(&input.plan);
+        let (shape, known) = (shape(&input.plan), Known::of(&input.plan));
         let readers = partitioning.as_ref().map_or(1, Partitioning::partition_count);
         let readers = u32::try_from(readers)
             .map_err(|_| SparkError::unsupported("a shuffle with 2^32 readers"))?;
@@ -196,7 +198,8 @@ impl Cutter {
         let stage = self.stages.add(Piece { plan, ..input }, StageOutput::Shuffle { readers })?;
         let kind = LeafKind::Blocks { shuffle: self.stages.shuffle(stage), mode };
         let tasks = (0..readers).map(|from| vec![Input::Blocks { from, to: from + 1 }]).collect();
-        Ok(Piece { plan: Arc::new(LeafExec::new(kind, shape)), tasks, parents: vec![stage] })
+        let leaf = LeafExec::new(kind, shape, known.across());
+        Ok(Piece { plan: Arc::new(leaf), tasks, parents: vec![stage] })
     }
 
     fn union(&mut self, plan: &Plan) -> Result<Piece, SparkError> {
@@ -213,7 +216,8 @@ impl Cutter {
             add_new(&mut parents, branch.parents);
             branches.push(branch.plan);
         }
-        Ok(Piece { plan: Arc::new(BranchExec::new(branches, shape(plan))), tasks, parents })
+        let plan = BranchExec::new(branches, shape(plan), Known::of(plan));
+        Ok(Piece { plan: Arc::new(plan), tasks, parents })
     }
 }
 
@@ -282,6 +286,7 @@ fn coalesce(input: Piece, count: usize) -> Piece {
         all
     };
     let tasks = (0..count).map(group).collect();
-    let plan = Arc::new(ConcatExec::new(input.plan.schema(), vec![Arc::clone(&input.plan)]));
+    let (schema, known) = (input.plan.schema(), Known::of(&input.plan).across());
+    let plan = Arc::new(ConcatExec::new(schema, vec![Arc::clone(&input.plan)], known));
     Piece { plan, tasks, parents: input.parents }
 }

@@ -9,11 +9,11 @@ use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::{Sort, WindowFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
-    Aggregate, Expr, ExprSchemable, Extension, GroupingSet, Join, LogicalPlan, Sort as SortPlan,
-    Window,
+    Aggregate, BinaryExpr, Expr, ExprSchemable, Extension, Filter, GroupingSet, Join, LogicalPlan,
+    Operator, Sort as SortPlan, Window,
 };
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
-use functions::normal_form;
+use functions::{comparison, normal_form};
 use std::sync::Arc;
 
 /// Brings keys of floating numbers into normal form.
@@ -36,6 +36,7 @@ impl OptimizerRule for NormalKeys {
     ) -> Result<Transformed<LogicalPlan>> {
         match plan {
             LogicalPlan::Aggregate(aggregate) => grouped(aggregate),
+            LogicalPlan::Filter(filter) => filtered(filter),
             LogicalPlan::Join(join) => joined(join),
             LogicalPlan::Window(window) => windowed(window),
             LogicalPlan::Sort(sort) => sorted(sort),
@@ -113,7 +114,48 @@ fn joined(mut join: Join) -> Result<Transformed<LogicalPlan>> {
         any |= replace(std::slice::from_mut(left), join.left.schema(), changed)?;
         any |= replace(std::slice::from_mut(right), join.right.schema(), changed)?;
     }
+    if let Some(filter) = &join.filter {
+        let both = join.left.schema().join(join.right.schema())?;
+        let formed = compared(filter.clone(), &both)?;
+        any |= formed.transformed;
+        join.filter = Some(formed.data);
+    }
     Ok(Transformed::new_transformed(LogicalPlan::Join(join), any))
+}
+
+fn filtered(filter: Filter) -> Result<Transformed<LogicalPlan>> {
+    let formed = compared(filter.predicate.clone(), filter.input.schema())?;
+    if !formed.transformed {
+        return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+    }
+    Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(formed.data, filter.input)?)))
+}
+
+/// Comparisons in a condition, such as those that subqueries left behind.
+fn compared(condition: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    condition.transform_up(|expr| {
+        let Expr::BinaryExpr(BinaryExpr { left, op, right }) = &expr else {
+            return Ok(Transformed::no(expr));
+        };
+        let compares = matches!(
+            op,
+            Operator::Eq
+                | Operator::NotEq
+                | Operator::Lt
+                | Operator::LtEq
+                | Operator::Gt
+                | Operator::GtEq
+                | Operator::IsDistinctFrom
+                | Operator::IsNotDistinctFrom
+        );
+        if !compares {
+            return Ok(Transformed::no(expr));
+        }
+        let data_type: DataType = left.get_type(schema)?;
+        let formed = comparison((**left).clone(), *op, (**right).clone(), &data_type);
+        let changed = formed != expr;
+        Ok(Transformed::new_transformed(formed, changed))
+    })
 }
 
 fn windowed(mut window: Window) -> Result<Transformed<LogicalPlan>> {
@@ -192,7 +234,7 @@ mod tests {
         let grouped = table("t").aggregate(vec![col("d"), col("i")], Vec::<Expr>::new()).unwrap();
         assert_eq!(
             formed(grouped.build().unwrap()),
-            "Aggregate: groupBy=[[spark_normal(t.d) AS t.d, t.i]], aggr=[[]]\n  TableScan: t"
+            "Aggregate: groupBy=[[spark_normal(t.d) AS d, t.i]], aggr=[[]]\n  TableScan: t"
         );
         let sorted = table("t").sort(vec![col("d").sort(true, true)]).unwrap();
         assert!(formed(sorted.build().unwrap()).contains("Sort: spark_normal(t.d) ASC"));

@@ -4,7 +4,7 @@ use super::spark_error;
 use super::stage::Piece;
 use crate::codec::{self, Input};
 use crate::files::TextScanExec;
-use crate::nodes::{LeafExec, LeafKind, RangeExec};
+use crate::nodes::{Known, LeafExec, LeafKind, RangeExec};
 use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::memory::{DataSourceExec, MemorySourceConfig};
@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub(crate) fn leaf(plan: &Arc<dyn ExecutionPlan>) -> Result<Piece, SparkError> {
     let known = if let Some(range) = plan.downcast_ref::<RangeExec>() {
         let tasks = range.runs().iter().map(|run| vec![Input::Run(*run)]).collect();
-        Ok(piece(LeafKind::Range, shape(plan), tasks))
+        Ok(piece((LeafKind::Range, plan), shape(plan), tasks))
     } else if let Some(scan) = plan.downcast_ref::<DataSourceExec>() {
         source(plan, scan)
     } else if let Some(scan) = plan.downcast_ref::<TextScanExec>() {
@@ -40,8 +40,13 @@ pub(crate) fn shape(plan: &Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
     Arc::new(EmptyExec::new(plan.schema()))
 }
 
-fn piece(kind: LeafKind, shape: Arc<dyn ExecutionPlan>, tasks: Vec<Vec<Input>>) -> Piece {
-    Piece { plan: Arc::new(LeafExec::new(kind, shape)), tasks, parents: Vec::new() }
+fn piece(
+    (kind, plan): (LeafKind, &Arc<dyn ExecutionPlan>),
+    shape: Arc<dyn ExecutionPlan>,
+    tasks: Vec<Vec<Input>>,
+) -> Piece {
+    let leaf = LeafExec::new(kind, shape, Known::of(plan));
+    Piece { plan: Arc::new(leaf), tasks, parents: Vec::new() }
 }
 
 /// A leaf whose tasks are all alike.
@@ -63,7 +68,7 @@ fn source(plan: &Arc<dyn ExecutionPlan>, scan: &DataSourceExec) -> Result<Piece>
 fn text(plan: &Arc<dyn ExecutionPlan>, scan: &TextScanExec) -> Result<Piece> {
     let kind = LeafKind::Text(Box::new(scan.scan().clone()), scan.limit());
     let tasks = scan.groups().iter().map(task).collect::<Result<_>>()?;
-    Ok(piece(kind, shape(plan), tasks))
+    Ok(piece((kind, plan), shape(plan), tasks))
 }
 
 /// The files of one task.
@@ -88,7 +93,7 @@ fn files(plan: &Arc<dyn ExecutionPlan>, config: &FileScanConfig) -> Result<Piece
         .with_statistics(statistics)
         .with_output_ordering(Vec::new())
         .build();
-    Ok(piece(LeafKind::Files, DataSourceExec::from_data_source(scan), tasks))
+    Ok(piece((LeafKind::Files, plan), DataSourceExec::from_data_source(scan), tasks))
 }
 
 fn rows(plan: &Arc<dyn ExecutionPlan>, memory: &MemorySourceConfig) -> Result<Piece> {
@@ -112,5 +117,5 @@ fn rows(plan: &Arc<dyn ExecutionPlan>, memory: &MemorySourceConfig) -> Result<Pi
     if tasks.is_empty() {
         tasks.push(task(&Vec::new())?);
     }
-    Ok(piece(LeafKind::Rows, shape(plan), tasks))
+    Ok(piece((LeafKind::Rows, plan), shape(plan), tasks))
 }

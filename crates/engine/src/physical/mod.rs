@@ -3,6 +3,7 @@
 //! A task computes exactly one partition of one stage. It gets a copy of the stage's plan in which every node has one partition
 //! and every leaf is bound to what this task reads; nothing in it knows of other tasks. That makes the rules of `cut` necessary.
 
+mod cartesian;
 mod cut;
 mod error;
 mod fingerprint;
@@ -19,6 +20,7 @@ mod stage;
 pub use error::spark_error;
 pub(crate) use hint::{hinted, strategy};
 pub use profile::session_state;
+pub(crate) use settled::settled;
 use stage::Purpose;
 
 use crate::{JobPlan, RunJob};
@@ -46,6 +48,9 @@ pub async fn physical_plan(
     conf: &Conf,
 ) -> Result<Arc<dyn ExecutionPlan>, SparkError> {
     let state = profile::configured(state, conf)?;
+    if !conf.get(&model::conf::CROSS_JOIN)? {
+        cartesian::check(&state.optimize(plan).map_err(|error| spark_error(&error))?)?;
+    }
     state.create_physical_plan(plan).await.map_err(|error| spark_error(&error))
 }
 

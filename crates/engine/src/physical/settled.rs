@@ -51,6 +51,19 @@ impl UserDefinedLogicalNodeCore for Settled {
     }
 }
 
+/// The plan, with a barrier above it.
+pub(crate) fn settled(input: LogicalPlan) -> LogicalPlan {
+    LogicalPlan::Extension(Extension { node: Arc::new(Settled { input }) })
+}
+
+/// Whether a plan is such a barrier.
+pub(super) fn is_settled(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Extension(extension) => extension.node.as_any().is::<Settled>(),
+        _ => false,
+    }
+}
+
 /// Puts a `Settled` above each projection whose values depend on the place of a row.
 #[derive(Debug)]
 pub(super) struct Settle;
@@ -61,8 +74,7 @@ impl AnalyzerRule for Settle {
             LogicalPlan::Projection(projection)
                 if projection.expr.iter().any(Expr::is_volatile) =>
             {
-                let node = Arc::new(Settled { input: plan });
-                Ok(Transformed::yes(LogicalPlan::Extension(Extension { node })))
+                Ok(Transformed::yes(settled(plan)))
             }
             _ => Ok(Transformed::no(plan)),
         })?;

@@ -3,7 +3,7 @@
 use super::fingerprint::Identity;
 use super::spark_error;
 use crate::codec::{self, Compression, Input, Template};
-use crate::{StageOutput, StagePlan};
+use crate::{StageOutput, StagePlan, faithful};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr_common::physical_expr::is_volatile;
@@ -66,6 +66,7 @@ impl Stages {
             StageOutput::Rows => None,
         };
         let message = codec::plan_message(Arc::clone(&plan)).map_err(|e| unencodable(&e))?;
+        faithful::check(&plan, &message).map_err(|e| unencodable(&e))?;
         let bindings: Vec<_> = tasks
             .iter()
             .map(|inputs| codec::encode_binding(inputs))

@@ -56,6 +56,9 @@ impl Resolver<'_> {
         for key in &keys {
             typed_keys.push(self.group_key(key, aggregate, &input.scope)?);
         }
+        if let (Some(pivot), Grouping::All) = (&aggregate.pivot, &aggregate.grouping) {
+            typed_keys = self.pivot_keys(aggregate, pivot, &input.scope)?;
+        }
         input.plan = super::time_window::with_time(input.plan, &typed_keys)?;
         let mut aggregation = self.grouped(&input, &typed_keys, sets)?;
         if let Some(pivot) = &aggregate.pivot {
@@ -115,6 +118,7 @@ impl Resolver<'_> {
         let all = |count: usize| (0..count).collect::<Vec<usize>>();
         Ok(match &aggregate.grouping {
             Grouping::By(keys) => (keys.clone(), None),
+            Grouping::All if aggregate.pivot.is_some() => (Vec::new(), None),
             Grouping::All => (self.all_keys(&aggregate.expressions, scope)?, None),
             Grouping::Rollup(keys) => {
                 let sets = (0..=keys.len()).rev().map(all).collect();

@@ -2,6 +2,7 @@
 
 use super::column::Names;
 use super::expression::{LambdaScope, Typed};
+use super::within_group::Called;
 use super::{Resolver, Result, error, nullability};
 use crate::types;
 use datafusion::logical_expr::expr::{Lambda, Sort};
@@ -51,7 +52,11 @@ impl Resolver<'_> {
         }
         if call.distinct || call.filter.is_some() || !call.within_group.is_empty() {
             let shown = plan::quote_name(&name);
-            let syntax = if call.distinct { "DISTINCT" } else { "FILTER CLAUSE" };
+            let syntax = match call {
+                FunctionCall { distinct: true, .. } => "DISTINCT",
+                FunctionCall { filter: Some(_), .. } => "FILTER CLAUSE",
+                _ => "WITHIN GROUP (ORDER BY ...)",
+            };
             return Err(error::analysis(
                 condition::INVALID_SQL_SYNTAX_FUNCTION_WITH_UNSUPPORTED_SYNTAX,
                 format!("Invalid SQL syntax: The function {shown} does not support {syntax}."),
@@ -100,7 +105,7 @@ impl Resolver<'_> {
     }
 
     /// A scalar function on resolved arguments.
-    pub(super) fn scalar(&mut self, name: &str, args: Vec<Typed>) -> Result<Typed> {
+    pub(super) fn scalar(&self, name: &str, args: Vec<Typed>) -> Result<Typed> {
         let texts: Vec<String> = args.iter().map(|arg| arg.name.clone()).collect();
         let types: Vec<_> = args.iter().map(Typed::arrow).collect();
         let nullable = may_be_null(name, &args);
@@ -144,8 +149,8 @@ impl Resolver<'_> {
             .into_iter()
             .enumerate()
             .map(|(index, arg)| {
-                let named = arg.aliased || arg.id().is_some();
-                let name = if named { arg.name.clone() } else { format!("col{}", index + 1) };
+                let named = arg.aliased || arg.id().is_some() || arg.is_field();
+                let name = if named { arg.column_name() } else { format!("col{}", index + 1) };
                 (name, arg)
             })
             .collect();
@@ -160,11 +165,9 @@ impl Resolver<'_> {
         names: Names<'_>,
     ) -> Result<Typed> {
         let inner = names.of_arguments();
-        let (args, texts) = self.aggregate_arguments(name, call, inner)?;
-        let text = aggregate_text(name, call, &texts);
+        let Called { args, texts, text, order_by } = self.called(name, call, inner)?;
         let (filter, text) = self.aggregate_filter(call, inner, text)?;
         let types: Vec<_> = args.iter().map(Typed::arrow).collect();
-        let order_by = self.within_group(call, inner)?;
         let nested = args.iter().find(|arg| super::aggregate::has_aggregate(&arg.expr));
         if let Some(arg) = nested {
             let message = "It is not allowed to use an aggregate function in the argument of another aggregate function. Please use the inner aggregate function in a sub-query.";
@@ -230,20 +233,6 @@ impl Resolver<'_> {
                 Ok((Some(filter.expr), text))
             }
         }
-    }
-
-    pub(super) fn within_group(
-        &mut self,
-        call: &FunctionCall,
-        names: Names<'_>,
-    ) -> Result<Vec<Sort>> {
-        call.within_group
-            .iter()
-            .map(|key| {
-                let value = self.expression(&key.expr, names)?;
-                Ok(super::sort::key(value.expr, key))
-            })
-            .collect()
     }
 
     /// A function that takes functions: values first, whose types give those of the lambdas' parameters.
@@ -373,7 +362,8 @@ pub(super) fn aggregate_text(name: &str, call: &FunctionCall, texts: &[String]) 
         };
     }
     let text = functions::sql_name(name, texts);
-    if call.ignore_nulls { format!("{text} ignore nulls") } else { text }
+    let shown = !matches!(name, "lag" | "lead" | "collect_list" | "collect_set" | "array_agg");
+    if call.ignore_nulls && shown { format!("{text} ignore nulls") } else { text }
 }
 
 /// A call that the functions refuse, in Spark's words.

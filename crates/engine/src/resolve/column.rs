@@ -1,7 +1,7 @@
 //! Column references: by name, by frame, by pattern, and `*`.
 
 use super::error;
-use super::expression::Typed;
+use super::expression::{FIELD_OF, Typed};
 use super::scope::{Column, Found, Scope};
 use super::{Resolver, Result, reference};
 use datafusion::logical_expr::Expr as DfExpr;
@@ -246,7 +246,11 @@ impl Resolver<'_> {
                 &[],
             ));
         };
-        fields.iter().map(|field| self.field(whole.clone(), &field.name)).collect()
+        let column_of = |field: &plan::Field| {
+            let value = self.field(whole.clone(), &field.name)?;
+            Ok(Typed { name: field.name.clone(), ..value })
+        };
+        fields.iter().map(column_of).collect()
     }
 
     fn star_of_frame(plan_id: i64, names: Names<'_>) -> Result<Vec<Typed>> {
@@ -283,18 +287,23 @@ impl Resolver<'_> {
     }
 
     /// A column, or a field of it, under the name as the program wrote it.
-    fn written(&mut self, column: Typed, name: &[String], fields: &[String]) -> Result<Typed> {
-        let mut found = self.fields(column, fields)?;
-        if let Some(last) = name.last() {
-            found.name.clone_from(last);
+    fn written(&self, mut column: Typed, name: &[String], fields: &[String]) -> Result<Typed> {
+        let of_column = name.len().checked_sub(fields.len() + 1);
+        if let Some(written) = of_column.and_then(|at| name.get(at)) {
+            column.name.clone_from(written);
         }
-        Ok(found)
+        self.fields(column, fields)
     }
 
-    /// Fields within fields.
-    pub(super) fn fields(&mut self, mut typed: Typed, names: &[String]) -> Result<Typed> {
+    /// Fields within fields. As a select item it is called as the last of them.
+    pub(super) fn fields(&self, mut typed: Typed, names: &[String]) -> Result<Typed> {
         for name in names {
-            typed = self.field(typed, name)?;
+            let text = match &typed.data_type {
+                DataType::Map { .. } => format!("{}[{name}]", typed.name),
+                _ => format!("{}.{name}", typed.name),
+            };
+            let qualifier = vec![FIELD_OF.to_owned(), name.clone()];
+            typed = Typed { name: text, qualifier, ..self.field(typed, name)? };
         }
         Ok(typed)
     }

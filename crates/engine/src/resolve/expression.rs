@@ -130,6 +130,10 @@ impl Resolver<'_> {
                 }
                 self.scalar("and", args)
             }
+            Expr::Function(call) if call.name == "not" && super::subquery::is_pushed(call) => {
+                self.conjunct = conjunct;
+                self.negation(call, names)
+            }
             Expr::Function(call) => {
                 self.conjunct = conjunct && call.name == "not";
                 let typed = self.call(call, names);
@@ -321,8 +325,17 @@ impl Resolver<'_> {
     }
 
     /// A field of a struct, or of each struct of an array.
-    pub(super) fn field(&mut self, value: Typed, name: &str) -> Result<Typed> {
+    pub(super) fn field(&self, value: Typed, name: &str) -> Result<Typed> {
         match &value.data_type {
+            DataType::Array { element, contains_null }
+                if matches!(element.as_ref(), DataType::Struct(_)) =>
+            {
+                let one = Typed { data_type: element.as_ref().clone(), ..value.clone() };
+                let field = self.field(Typed { nullable: *contains_null, ..one }, name)?;
+                let element = Box::new(field.data_type);
+                let data_type = DataType::Array { element, contains_null: field.nullable };
+                Ok(Typed { data_type, nullable: value.nullable, metadata: None, ..field })
+            }
             DataType::Struct(fields) => {
                 let found: Vec<&Field> =
                     fields.iter().filter(|field| self.context.same(&field.name, name)).collect();
@@ -344,14 +357,11 @@ impl Resolver<'_> {
                         ));
                     }
                 };
-                let key = datafusion::logical_expr::lit(field.name.clone());
-                let function = datafusion::functions::core::get_field();
-                let expr = function.call(vec![value.expr, key]);
                 Ok(Typed {
-                    expr,
+                    expr: functions::field_of(value.expr, &field.name),
                     data_type: field.data_type,
                     nullable: value.nullable || field.nullable,
-                    name: field.name,
+                    name: format!("{}.{}", value.name, field.name),
                     metadata: field.metadata,
                     qualifier: Vec::new(),
                     aliased: false,
@@ -359,9 +369,9 @@ impl Resolver<'_> {
             }
             DataType::Map { .. } => {
                 let key = self.literal(&Literal::String(name.to_owned()))?;
-                let mut found = self.scalar("[]", vec![value, key])?;
-                name.clone_into(&mut found.name);
-                Ok(found)
+                let text = format!("{}[{name}]", value.name);
+                let found = self.scalar("[]", vec![value, key])?;
+                Ok(Typed { name: text, ..found })
             }
             other => {
                 let (shown, found) =
@@ -381,12 +391,12 @@ impl Resolver<'_> {
 
     fn extract(&mut self, child: &Expr, extraction: &Expr, names: Names<'_>) -> Result<Typed> {
         let value = self.expression(child, names)?;
-        if let (DataType::Struct(_), Expr::Literal(Literal::String(name))) =
-            (&value.data_type, extraction)
-        {
-            let text = format!("{}.{name}", value.name);
-            let field = self.field(value, name)?;
-            return Ok(Typed { name: text, ..field });
+        let of_structs = match &value.data_type {
+            DataType::Array { element, .. } => matches!(element.as_ref(), DataType::Struct(_)),
+            other => matches!(other, DataType::Struct(_)),
+        };
+        if let (true, Expr::Literal(Literal::String(name))) = (of_structs, extraction) {
+            return self.field(value, name);
         }
         let key = self.expression(extraction, names)?;
         let text = format!("{}[{}]", value.name, key.name);
@@ -471,13 +481,21 @@ impl Resolver<'_> {
 /// Marks, in `Typed::qualifier`, a cast whose column name is that of what is cast.
 const CAST_OF: &str = "\u{0}cast";
 
+/// Marks a field in the same way.
+pub(super) const FIELD_OF: &str = "\u{0}field";
+
 impl Typed {
     /// The name of the column if this is a select item.
     pub(crate) fn column_name(&self) -> String {
         match self.qualifier.as_slice() {
-            [mark, name] if mark == CAST_OF => name.clone(),
+            [mark, name] if mark == CAST_OF || mark == FIELD_OF => name.clone(),
             _ => self.name.clone(),
         }
+    }
+
+    /// Whether it is a field that the program called by its name.
+    pub(crate) fn is_field(&self) -> bool {
+        matches!(self.qualifier.as_slice(), [mark, _] if mark == FIELD_OF)
     }
 
     /// The column's id, if this is just a column.
@@ -493,7 +511,7 @@ impl Typed {
 impl Resolver<'_> {
     pub(super) fn output(&mut self, typed: &Typed) -> (Column, Option<DfExpr>) {
         let (qualifier, is_cast) = match typed.qualifier.as_slice() {
-            [mark, _] if mark == CAST_OF => (Vec::new(), true),
+            [mark, _] if mark == CAST_OF || mark == FIELD_OF => (Vec::new(), true),
             other => (other.to_vec(), false),
         };
         if let (Some(id), false) = (typed.id(), is_cast) {

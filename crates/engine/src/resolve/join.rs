@@ -43,6 +43,11 @@ impl Resolver<'_> {
     ) -> Result<Resolved> {
         let both = beside(&left.scope, &right.scope);
         let condition = self.join_condition(condition, &both)?;
+        let mut right = right;
+        if kind == JoinType::Cross && !self.context.flag(&model::conf::CROSS_JOIN)? {
+            // What is asked for as such has to be told from what is not.
+            right.plan = crate::physical::settled(right.plan);
+        }
         let plan = joined((left.plan, &left.scope), (right.plan, &right.scope), kind, condition)?;
         let scope = self.join_scope(left.scope, right.scope, kind);
         Ok(Resolved::new(plan, scope))

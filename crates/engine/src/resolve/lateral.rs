@@ -80,7 +80,7 @@ impl Resolver<'_> {
             let domain = Distinct::All(Arc::new(LogicalPlan::Projection(tuples)));
             let domain = LogicalPlan::Distinct(domain);
             let keys: Vec<DfExpr> = outer.iter().map(|column| reference(&column.id)).collect();
-            let mut carrier = Carrier { resolver: self, domain, outer, own: false };
+            let mut carrier = Carrier::new(self, domain, outer);
             let (plan, ids) = carrier.carry(&right_plan)?;
             right_plan = plan;
             on = keys.into_iter().zip(ids.iter().map(|id| reference(id))).collect();
@@ -92,7 +92,7 @@ impl Resolver<'_> {
     }
 }
 
-fn joined(
+pub(super) fn joined(
     (left, right): (LogicalPlan, LogicalPlan),
     on: Vec<(DfExpr, DfExpr)>,
     filter: Option<DfExpr>,
@@ -116,7 +116,7 @@ fn distinct_columns(scope: &Scope) -> Vec<Column> {
 }
 
 /// The columns of the left side that a plan uses.
-fn used(plan: &LogicalPlan, left: &Scope) -> Result<Vec<Column>> {
+pub(super) fn used(plan: &LogicalPlan, left: &Scope) -> Result<Vec<Column>> {
     let mut found: Vec<Column> = Vec::new();
     plan.apply(|node| {
         node.apply_expressions(|expr| {
@@ -148,7 +148,7 @@ fn is_row_wise(plan: &LogicalPlan, left: &Scope) -> Result<bool> {
 }
 
 /// Carries columns through a plan.
-struct Carrier<'c, 'a> {
+pub(super) struct Carrier<'c, 'a> {
     resolver: &'c mut Resolver<'a>,
     /// Yields the tuples.
     domain: LogicalPlan,
@@ -158,10 +158,19 @@ struct Carrier<'c, 'a> {
     own: bool,
 }
 
-impl Carrier<'_, '_> {
+impl<'c, 'a> Carrier<'c, 'a> {
+    /// Carries the columns of distinct tuples.
+    pub(super) fn new(
+        resolver: &'c mut Resolver<'a>,
+        domain: LogicalPlan,
+        outer: Vec<Column>,
+    ) -> Self {
+        Self { resolver, domain, outer, own: false }
+    }
+
     /// The plan with the columns, and what they are called in it.
     #[recursive::recursive]
-    fn carry(&mut self, plan: &LogicalPlan) -> Result<(LogicalPlan, Ids)> {
+    pub(super) fn carry(&mut self, plan: &LogicalPlan) -> Result<(LogicalPlan, Ids)> {
         if !self.uses(plan)? {
             let (domain, ids) = self.tuples()?;
             let one = matches!(plan, LogicalPlan::EmptyRelation(empty) if empty.produce_one_row);
@@ -172,9 +181,16 @@ impl Carrier<'_, '_> {
             return Ok((both, ids));
         }
         match plan {
-            LogicalPlan::Projection(Projection { expr, input, .. }) => {
+            LogicalPlan::Projection(Projection { expr, input, schema, .. }) => {
                 let (input, ids) = self.carry(input)?;
-                let mut exprs = self.replaced(expr, &ids)?;
+                let exprs = self.replaced(expr, &ids)?.into_iter().zip(schema.columns());
+                // A column that was one of the left side is called as it was.
+                let mut exprs: Vec<DfExpr> = exprs
+                    .map(|(expr, column)| {
+                        let same = expr.schema_name().to_string() == column.name();
+                        if same { expr } else { expr.alias(column.name()) }
+                    })
+                    .collect();
                 exprs.extend(ids.iter().map(|id| reference(id)));
                 let plan = Projection::try_new(exprs, Arc::new(input))?;
                 Ok((LogicalPlan::Projection(plan), ids))

@@ -4,7 +4,7 @@ use super::column::Names;
 use super::expression::Typed;
 use super::scope::{Column, Scope};
 use super::{Fact, Resolved, Resolver, Result, Want, error};
-use crate::session::{Table, TableKind, View};
+use crate::session::{Seen, Table, TableKind, View};
 use crate::{RangeTable, types};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::{Column as DfColumn, DFSchema, TableReference};
@@ -16,6 +16,7 @@ use errors::{Exception, condition};
 use plan::{
     DataType, Expr, Field, Relation, RelationKind, ScanOptions, SchemaOrText, SparkError, Statement,
 };
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A `WITH` name.
@@ -255,7 +256,8 @@ impl Resolver<'_> {
                 let view = View {
                     query: query.clone(),
                     columns: columns.clone(),
-                    views: Default::default(),
+                    conf: Arc::new(self.context.conf.clone()),
+                    seen: Seen::WhenMade(Default::default()),
                 };
                 self.view(&table.name, &view)?
             }
@@ -292,9 +294,15 @@ impl Resolver<'_> {
         }
     }
 
-    /// A view: its query, with names as they were where it was made.
+    /// A view: its query, under the settings that held when it was made.
     fn view(&mut self, name: &str, view: &View) -> Result<Resolved> {
-        if self.env.inside.iter().any(|around| around == name) && self.env.inside.len() > 100 {
+        let (views, taken) = match &view.seen {
+            Seen::WhenMade(views) => (views, None),
+            Seen::WhenUsed { taken } => (&self.env.views, Some(taken)),
+        };
+        // A plan that sees an older view of its own name is none that contains itself.
+        let most = if taken.is_some() { 0 } else { 100 };
+        if self.env.inside.iter().any(|around| around == name) && self.env.inside.len() > most {
             let shown = plan::quote_name(name);
             return Err(error::analysis(
                 condition::RECURSIVE_VIEW,
@@ -304,13 +312,57 @@ impl Resolver<'_> {
         }
         let mut inside = self.env.inside.clone();
         inside.push(name.to_owned());
-        let env = super::Env { inside, ..super::Env::of_views(Arc::clone(&view.views)) };
+        let settings = Some(Arc::clone(&view.conf));
+        let env = super::Env { inside, settings, ..super::Env::of_views(Arc::clone(views)) };
+        let context = self.context.under(&view.conf)?;
+        let outer_context = std::mem::replace(&mut self.context, Cow::Owned(context));
         let outer_env = std::mem::replace(&mut self.env, env);
         let outer_scopes = std::mem::take(&mut self.outer);
         let resolved = self.relation(&view.query);
+        self.context = outer_context;
         self.env = outer_env;
         self.outer = outer_scopes;
-        self.renamed(resolved?, name, &view.columns)
+        let mut resolved = resolved?;
+        if let Some(taken) = taken {
+            resolved = self.as_taken(resolved, name, taken)?;
+        }
+        self.renamed(resolved, name, &view.columns)
+    }
+
+    /// The columns that a view's query had when the view was made.
+    fn as_taken(&mut self, resolved: Resolved, view: &str, taken: &[String]) -> Result<Resolved> {
+        let columns = &resolved.scope.columns;
+        if columns.len() == taken.len()
+            && columns.iter().zip(taken).all(|(column, name)| self.context.same(&column.name, name))
+        {
+            return Ok(resolved);
+        }
+        let mut items = Vec::new();
+        for name in taken {
+            let mut found = columns.iter().filter(|column| self.context.same(&column.name, name));
+            let (Some(column), None) = (found.next(), found.next()) else {
+                let (view, column) = (plan::quote_name(view), plan::quote_name(name));
+                let count = columns.iter().filter(|c| self.context.same(&c.name, name)).count();
+                let actual: Vec<_> = columns.iter().map(|c| plan::quote_name(&c.name)).collect();
+                let (count, actual) = (count.to_string(), format!("[{}]", actual.join(", ")));
+                let message = format!(
+                    "The SQL query of view {view} has an incompatible schema change and column {column} cannot be resolved. Expected {count} columns named {column} but got {actual}."
+                );
+                let parameters = [
+                    ("viewName", view.as_str()),
+                    ("colName", &column),
+                    ("expectedNum", "1"),
+                    ("actualCols", &actual),
+                ];
+                return Err(error::analysis(
+                    condition::INCOMPATIBLE_VIEW_SCHEMA_CHANGE,
+                    message,
+                    &parameters,
+                ));
+            };
+            items.push(super::column::of_column(column));
+        }
+        self.select_typed(resolved, items)
     }
 
     /// Columns under an alias, perhaps with new names.

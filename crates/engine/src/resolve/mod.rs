@@ -7,8 +7,10 @@
 mod aggregate;
 mod call;
 mod column;
+mod decorrelate;
 mod error;
 mod expression;
+mod frame;
 mod generate;
 mod join;
 mod lateral;
@@ -32,6 +34,7 @@ mod sample;
 mod schema_text;
 mod scope;
 mod set;
+mod shape;
 mod sort;
 mod statistics;
 mod subquery;
@@ -39,6 +42,7 @@ mod time_window;
 mod transpose;
 mod unpivot;
 mod window;
+mod within_group;
 
 pub use local_sort::LocalSort;
 
@@ -53,9 +57,10 @@ use arrow::record_batch::RecordBatch;
 use datafusion::common::Column as DfColumn;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan};
-use model::conf::{self, BadSetting, Conf};
+use model::conf::{self, BadSetting, Conf, MapKeyDedupPolicy};
 use plan::{Expr, Field, Relation, ScanOptions, SparkError, TextParser};
 use scope::Scope;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -160,6 +165,19 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// The same under other settings, as far as these say what a program means.
+    fn under(&self, conf: &Conf) -> Result<Self> {
+        let mut context = self.clone();
+        context.functions.ansi = conf.get(&conf::ANSI)?;
+        let zone = conf.find(&conf::TIME_ZONE)?;
+        context.functions.time_zone = zone.unwrap_or_else(crate::session::machine_zone);
+        let policy = conf.get(&conf::MAP_KEY_DEDUP_POLICY)?;
+        context.functions.last_key_wins = policy == MapKeyDedupPolicy::LastWin;
+        context.case_sensitive = conf.get(&conf::CASE_SENSITIVE)?;
+        context.conf = conf.clone();
+        Ok(context)
+    }
+
     /// Whether a name used matches a name declared.
     fn same(&self, left: &str, right: &str) -> bool {
         same_name(left, right, self.case_sensitive)
@@ -198,10 +216,12 @@ pub(crate) struct Env {
     arguments: Arc<Vec<(String, Expr)>>,
     /// Names of the views around, to notice one that contains itself.
     inside: Vec<String>,
+    /// The settings of the view around, if there is one.
+    settings: Option<Arc<Conf>>,
 }
 
 impl Env {
-    fn of_views(views: ViewMap) -> Self {
+    pub(crate) fn of_views(views: ViewMap) -> Self {
         Self { views, ..Self::default() }
     }
 }
@@ -228,7 +248,7 @@ pub(crate) struct Finished {
 /// Resolves one relation.
 #[derive(Debug)]
 pub(crate) struct Resolver<'a> {
-    context: &'a Context,
+    context: Cow<'a, Context>,
     facts: &'a Facts,
     /// Columns named so far.
     named: u64,
@@ -241,6 +261,8 @@ pub(crate) struct Resolver<'a> {
     types: expression::ColumnTypes,
     /// Whether an unknown value of the next expression counts as false.
     conjunct: bool,
+    /// Queries used as values, with the columns around them.
+    scalars: Vec<((Relation, Env, Vec<String>), expression::Typed)>,
     /// Metrics asked for on the way.
     observed: Vec<Observed>,
     /// What is worth telling the user.
@@ -250,8 +272,10 @@ pub(crate) struct Resolver<'a> {
 impl<'a> Resolver<'a> {
     /// A resolver; `env` is what names mean where the relation stands, the session's own by default.
     pub(crate) fn new(context: &'a Context, facts: &'a Facts, env: Option<Env>) -> Self {
+        let settings = env.as_ref().and_then(|env| env.settings.as_ref());
+        let under = settings.and_then(|settings| context.under(settings).ok());
         Self {
-            context,
+            context: under.map_or(Cow::Borrowed(context), Cow::Owned),
             facts,
             named: 0,
             env: env.unwrap_or_else(|| Env::of_views(Arc::clone(&context.views))),
@@ -259,6 +283,7 @@ impl<'a> Resolver<'a> {
             lambdas: Vec::new(),
             types: expression::ColumnTypes::default(),
             conjunct: false,
+            scalars: Vec::new(),
             observed: Vec::new(),
             warnings: Vec::new(),
         }
@@ -272,7 +297,8 @@ impl<'a> Resolver<'a> {
         }
         let fields = resolved.scope.fields();
         let resolved = self.exact(resolved)?;
-        Ok(Finished { plan: resolved.plan, schema: fields, observed: self.observed })
+        let plan = self.decorrelated(resolved.plan)?;
+        Ok(Finished { plan, schema: fields, observed: self.observed })
     }
 
     /// A name for a new column.

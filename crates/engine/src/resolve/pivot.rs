@@ -1,15 +1,18 @@
 //! Pivots: the values of a column become columns, each aggregated over the rows that have the value.
 
-use super::aggregate::{Aggregation, has_aggregate};
+use super::aggregate::Aggregation;
 use super::column::Names;
 use super::expression::Typed;
-use super::scope::Scope;
+use super::scope::{Column, Scope};
 use super::{Fact, Resolved, Resolver, Result, Want, error};
 use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::expr::NullTreatment;
 use datafusion::logical_expr::{Expr as DfExpr, when};
 use errors::condition;
 use plan::{
-    Aggregate, Expr, Literal, NullOrder, Pivot, Relation, RelationKind, SortOrder, SparkError,
+    Aggregate, DataType, Expr, Literal, NullOrder, Pivot, Relation, RelationKind, SortOrder,
+    SparkError,
 };
 
 /// A value that becomes a column: its name and what it equals.
@@ -28,21 +31,13 @@ impl Resolver<'_> {
         let mut functions = Vec::new();
         for item in &aggregate.expressions {
             for item in self.expand(item, Names::of(&scope))? {
-                if !has_aggregate(&item.expr) {
-                    let shown = item.name.clone();
-                    let message = format!(
-                        "Aggregate expression required for pivot, but '{shown}' did not appear in any aggregate function."
-                    );
-                    let parameters = [("sql", shown.as_str())];
-                    return Err(error::analysis(
-                        condition::LEGACY_ERROR_TEMP_1006,
-                        message,
-                        &parameters,
-                    ));
-                }
+                check_aggregated(&item, &scope)?;
                 functions.push(item);
             }
         }
+        // Spark aggregates by the value first, and a value that a group does not have leaves null,
+        // if it can hold the results side by side.
+        let by_value = functions.iter().all(|item| is_held(&item.data_type));
         let mut items: Vec<Typed> = keys.to_vec();
         for (name, value) in &values {
             for function in &functions {
@@ -52,19 +47,40 @@ impl Resolver<'_> {
                 } else {
                     format!("{name}_{}", function.name)
                 };
-                let expr = self.only_where(function, &equal.expr)?;
-                items.push(Typed { expr, name, nullable: true, aliased: true, ..function.clone() });
+                let expr = if by_value {
+                    self.only_where(function, &equal.expr)?
+                } else {
+                    skipping_nulls(super::lateral::only_where(function.expr.clone(), &equal.expr)?)?
+                };
+                let nullable = by_value || function.nullable;
+                items.push(Typed { expr, name, nullable, aliased: true, ..function.clone() });
             }
         }
         self.select_from(aggregation, items, &scope)
     }
 
+    /// The groups of a pivot that names none: all columns that neither the pivot nor an aggregate
+    /// uses.
+    pub(super) fn pivot_keys(
+        &mut self,
+        aggregate: &Aggregate,
+        pivot: &Pivot,
+        scope: &Scope,
+    ) -> Result<Vec<Typed>> {
+        let mut used = columns_of(&self.expression(&pivot.column, Names::of(scope))?.expr);
+        for item in &aggregate.expressions {
+            for item in self.expand(item, Names::of(scope))? {
+                used.extend(columns_of(&item.expr));
+            }
+        }
+        let is_used = |column: &&Column| used.contains(&column.id);
+        let others = scope.columns.iter().filter(|column| !is_used(column));
+        Ok(others.map(super::column::of_column).collect())
+    }
+
     /// The item with its functions over the rows of a condition; null if there are none, even for a count.
     fn only_where(&mut self, item: &Typed, condition: &DfExpr) -> Result<DfExpr> {
         let filtered = super::lateral::only_where(item.expr.clone(), condition)?;
-        if item.nullable {
-            return Ok(filtered);
-        }
         let one = self.literal(&Literal::Integer(1))?;
         let call = functions::AggregateCall {
             name: "count",
@@ -145,6 +161,52 @@ impl Resolver<'_> {
             None => Ok(value.name),
         }
     }
+}
+
+fn columns_of(expr: &DfExpr) -> Vec<String> {
+    expr.column_refs().into_iter().map(|column| column.name().to_owned()).collect()
+}
+
+/// Whether values of a type stand side by side while Spark pivots.
+fn is_held(data_type: &DataType) -> bool {
+    use DataType::{Boolean, Byte, Decimal, Double, Float, Integer, Long, Short};
+    matches!(data_type, Byte | Short | Integer | Long | Float | Double | Boolean | Decimal { .. })
+}
+
+/// Of the rows of other values, `first` and `last` see nulls, which they skip.
+fn skipping_nulls(expr: DfExpr) -> Result<DfExpr> {
+    let skipping = expr.transform_down(|node| {
+        let DfExpr::AggregateFunction(mut function) = node else {
+            return Ok(Transformed::no(node));
+        };
+        if matches!(function.func.name(), "first_value" | "last_value") {
+            function.params.null_treatment = Some(NullTreatment::IgnoreNulls);
+        }
+        let node = DfExpr::AggregateFunction(function);
+        Ok(Transformed::new(node, true, TreeNodeRecursion::Jump))
+    })?;
+    Ok(skipping.data)
+}
+
+/// A column may stand only within an aggregate function.
+fn check_aggregated(item: &Typed, scope: &Scope) -> Result<()> {
+    let mut bare: Option<String> = None;
+    item.expr.apply(|node| {
+        if let DfExpr::Column(column) = node {
+            bare.get_or_insert_with(|| column.name().to_owned());
+        }
+        let inside = matches!(node, DfExpr::AggregateFunction(_));
+        Ok(if inside { TreeNodeRecursion::Jump } else { TreeNodeRecursion::Continue })
+    })?;
+    let Some(id) = bare else { return Ok(()) };
+    let shown = scope.all().find(|column| column.id == id);
+    let shown = shown.map_or(item.name.clone(), |column| {
+        column.qualifier.iter().chain([&column.name]).cloned().collect::<Vec<_>>().join(".")
+    });
+    let message = format!(
+        "Aggregate expression required for pivot, but '{shown}' did not appear in any aggregate function."
+    );
+    Err(error::analysis(condition::LEGACY_ERROR_TEMP_1006, message, &[("sql", &shown)]))
 }
 
 /// The query for the values of a pivot column, in order; one more than allowed.

@@ -268,6 +268,7 @@ impl Resolver<'_> {
 
     /// Without replacement: each row is kept if its random number lies in the wanted range.
     fn sample(&mut self, sample: &Sample) -> Result<Resolved> {
+        self.check_fraction(sample)?;
         if sample.with_replacement {
             return self.sample_with_replacement(sample);
         }

@@ -133,20 +133,20 @@ impl Resolver<'_> {
                 }
                 _ => None,
             };
+            let shown = plan::quote_name(&field.name);
             let value = match found {
                 Some(value) if value.nullable && !field.nullable => {
-                    let shown = plan::quote_name(&field.name);
                     let message = format!(
                         "Column or field {shown} is nullable while it's required to be non-nullable."
                     );
-                    let parameters = [("columnName", shown.as_str())];
+                    let parameters = [("name", shown.as_str())];
                     return Err(error::analysis(
                         condition::NULLABLE_COLUMN_OR_FIELD,
                         message,
                         &parameters,
                     ));
                 }
-                Some(value) => value,
+                Some(value) => self.stored_as(value, &field.data_type, &shown)?,
                 None if field.nullable => self.literal(&Literal::Null(field.data_type.clone()))?,
                 None => {
                     let known: Vec<Vec<String>> =
@@ -155,7 +155,6 @@ impl Resolver<'_> {
                     return Err(error::unresolved_column(&parts, proposal));
                 }
             };
-            let value = self.coerced(value, &field.data_type)?;
             items.push(Typed {
                 name: field.name.clone(),
                 nullable: field.nullable,

@@ -3,7 +3,8 @@
 use super::{Resolved, Resolver, Result, error, reference};
 use datafusion::common::{Column as DfColumn, NullHandling, UnnestOptions};
 use datafusion::logical_expr::{LogicalPlan, Projection, Unnest, cast, lit};
-use plan::{DataType, Literal, Sample};
+use errors::Exception;
+use plan::{DataType, Literal, Sample, SparkError};
 use std::sync::Arc;
 
 /// The largest mean that a row may be repeated by.
@@ -48,6 +49,30 @@ impl Resolver<'_> {
         let plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?);
         Self::exact_or_hidden(Resolved::new(plan, input.scope))
     }
+}
+
+impl Resolver<'_> {
+    /// Refuses a fraction that means nothing.
+    pub(super) fn check_fraction(&self, sample: &Sample) -> Result<()> {
+        const ROUNDING: f64 = 1e-6;
+        let fraction = sample.upper - sample.lower;
+        let (right, wanted) = if sample.with_replacement {
+            (fraction >= -ROUNDING, "nonnegative with")
+        } else {
+            ((-ROUNDING..=1.0 + ROUNDING).contains(&fraction), "on interval [0, 1] without")
+        };
+        if right {
+            return Ok(());
+        }
+        let shown = self.literal(&Literal::Double(fraction))?.name;
+        Err(not_required(format!("Sampling fraction ({shown}) must be {wanted} replacement")))
+    }
+}
+
+/// What Spark's code takes for granted.
+pub(super) fn not_required(what: String) -> super::Stop {
+    let message = format!("requirement failed: {what}");
+    SparkError::plain(Exception::IllegalArgument, message).into()
 }
 
 /// Where the number of copies grows by one: the chances of at most 0, 1, 2 … copies.

@@ -55,7 +55,14 @@ impl Resolver<'_> {
                 right.scope.columns.iter().filter(|c| self.context.same(&c.name, &column.name));
             match (found.next(), found.next()) {
                 (Some(_), Some(_)) => return Err(duplicate_column(&column.name)),
-                (Some(found), None) => right_items.push(super::column::of_column(found)),
+                (Some(found), None) => {
+                    let right = super::column::of_column(found);
+                    let at = right_items.len();
+                    let left = left_items[at].clone();
+                    let (left, right) = self.same_fields_by_name(left, right, allow_missing)?;
+                    left_items[at] = left;
+                    right_items.push(right);
+                }
                 (None, _) if allow_missing => {
                     right_items.push(self.null_column(&column.name, &column.data_type)?);
                 }
@@ -86,6 +93,24 @@ impl Resolver<'_> {
             right_items.push(super::column::of_column(&column));
         }
         Ok((self.select_typed(left, left_items)?, self.select_typed(right, right_items)?))
+    }
+
+    /// Two values with the same fields, in the left one's order; what one lacks is null there, if
+    /// that is allowed.
+    fn same_fields_by_name(
+        &self,
+        left: Typed,
+        right: Typed,
+        allow_missing: bool,
+    ) -> Result<(Typed, Typed)> {
+        let whole = self.with_fields_of(&left.data_type, &right.data_type, allow_missing);
+        let ordered = self.ordered_as(&whole, &right.data_type);
+        let same = ordered.as_ref().and_then(|ordered| self.ordered_as(ordered, &whole));
+        let (Some(ordered), Some(_)) = (ordered, same) else { return Ok((left, right)) };
+        if !allow_missing && self.ordered_as(&right.data_type, &whole).is_none() {
+            return Ok((left, right));
+        }
+        Ok((self.in_shape(left, whole)?, self.in_shape(right, ordered)?))
     }
 
     fn null_column(&mut self, name: &str, data_type: &DataType) -> Result<Typed> {
@@ -233,7 +258,8 @@ impl Resolver<'_> {
             order_by: Vec::new(),
             ignore_nulls: false,
         };
-        let made = self.context.registry.window(call, &self.context.functions);
+        let whole = functions::Frame::whole();
+        let made = self.context.registry.window(call, whole, &self.context.functions);
         let made =
             made.map_err(|failure| super::call::function_error(&failure, "row_number", &[]))?;
         let partition_by: Vec<DfExpr> = scope.columns.iter().map(|c| reference(&c.id)).collect();

@@ -55,6 +55,19 @@ impl Resolver<'_> {
             }
             Statistics::FreqItems { columns, support } => freq_items(input, columns, *support)?,
             Statistics::SampleBy { column, fractions, seed } => {
+                if fractions.iter().any(|(_, fraction)| !(0.0..=1.0).contains(fraction)) {
+                    let all: Vec<_> = fractions
+                        .iter()
+                        .map(|(stratum, fraction)| {
+                            let fraction = self.literal(&Literal::Double(*fraction))?.name;
+                            Ok(format!("{} -> {fraction}", self.literal(stratum)?.name))
+                        })
+                        .collect::<Result<_>>()?;
+                    let all = all.join(", ");
+                    return Err(super::sample::not_required(format!(
+                        "Fractions must be in [0, 1], but got Map({all})."
+                    )));
+                }
                 let seed = seed.unwrap_or(self.context.functions.seed);
                 sample_by(input, column, fractions, seed)
             }

@@ -8,7 +8,7 @@ use datafusion::common::{ExprSchema, Spans};
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, Projection, Subquery};
 use errors::condition;
-use plan::{DataType, Expr, Relation, SubqueryKind};
+use plan::{DataType, Expr, FunctionCall, Relation, SubqueryKind};
 use std::sync::Arc;
 
 impl Resolver<'_> {
@@ -25,6 +25,15 @@ impl Resolver<'_> {
             outer.hidden.extend(below.columns.iter().cloned());
             outer.frames.extend(below.frames.iter().cloned());
         }
+        // The same query at another place, as a key of the groups and in the select list, is the
+        // same value.
+        let used = || outer.all().map(|column| column.id.clone());
+        let key = (query.clone(), self.env.clone(), used().collect::<Vec<_>>());
+        if let (SubqueryKind::Scalar, Some((_, known))) =
+            (kind, self.scalars.iter().find(|(known, _)| *known == key))
+        {
+            return Ok(known.clone());
+        }
         self.outer.push(outer);
         let resolved = self.relation(query);
         let resolved = resolved.and_then(|resolved| self.exact(resolved));
@@ -37,7 +46,11 @@ impl Resolver<'_> {
                 let text = if negated { "(NOT exists())" } else { "exists()" };
                 Ok(Typed::boolean(expr, false, text.to_owned()))
             }
-            SubqueryKind::Scalar => scalar(resolved),
+            SubqueryKind::Scalar => {
+                let typed = scalar(resolved)?;
+                self.scalars.push((key, typed.clone()));
+                Ok(typed)
+            }
             SubqueryKind::In(values) => {
                 self.conjunct = conjunct;
                 let typed = self.in_subquery(values, resolved, names, negated);
@@ -45,6 +58,32 @@ impl Resolver<'_> {
                 typed
             }
         }
+    }
+
+    /// `NOT` of a conjunction or disjunction of predicates that are queries stands before each of
+    /// these, as in Spark, where it makes a difference: what is unknown of such a predicate is
+    /// false.
+    pub(super) fn negation(&mut self, call: &FunctionCall, names: Names<'_>) -> Result<Typed> {
+        let Some(Expr::Function(inner)) = call.args.first() else {
+            return Err(error::unsupported("NOT of this expression"));
+        };
+        let conjunct = std::mem::replace(&mut self.conjunct, false);
+        let mut texts = Vec::new();
+        for arg in &inner.args {
+            texts.push(self.expression(arg, names)?.name);
+        }
+        let text = functions::sql_name("not", &[functions::sql_name(&inner.name, &texts)]);
+        let pushed = match inner.name.as_str() {
+            "not" => inner.args.first().cloned(),
+            name => {
+                let operator = if name == "and" { "or" } else { "and" };
+                let parts = inner.args.iter().map(|arg| Expr::call("not", vec![arg.clone()]));
+                Some(Expr::call(operator, parts.collect()))
+            }
+        };
+        self.conjunct = conjunct;
+        let pushed = pushed.ok_or_else(|| error::unsupported("NOT of nothing"))?;
+        Ok(Typed { name: text, ..self.expression(&pushed, names)? })
     }
 
     fn in_subquery(
@@ -67,8 +106,12 @@ impl Resolver<'_> {
                 &parameters,
             ));
         }
-        // Under OR or NOT it counts whether the answer is "no" or "unknown", which a join that marks rows does not tell.
-        let ([value], true) = (values, self.conjunct) else {
+        // The join that "not in" becomes knows nulls only of rows that are the same for all rows of
+        // the query around.
+        let made = subquery(resolved.plan.clone())?;
+        let for_each = !made.outer_ref_columns.is_empty();
+        let for_each = for_each && (negated || !super::decorrelate::is_selection(&resolved.plan));
+        let ([value], true, false) = (values, self.conjunct, for_each) else {
             return self.in_tuples(values, resolved, names, negated);
         };
         self.conjunct = false;
@@ -95,7 +138,7 @@ impl Resolver<'_> {
 }
 
 impl Resolver<'_> {
-    /// `(a, b) IN (query)`, or one value: whether there is a row of which all columns are equal. With nulls it may be unknown whether a row is.
+    /// `(a, b) IN (query)`, or one value: whether there is a row of which all columns are equal.
     fn in_tuples(
         &mut self,
         values: &[Expr],
@@ -103,7 +146,7 @@ impl Resolver<'_> {
         names: Names<'_>,
         negated: bool,
     ) -> Result<Typed> {
-        let unknown_is_false = std::mem::replace(&mut self.conjunct, false);
+        self.conjunct = false;
         let mut same: Option<Typed> = None;
         let mut texts = Vec::new();
         for (value, column) in values.iter().zip(resolved.scope.columns.clone()) {
@@ -129,23 +172,17 @@ impl Resolver<'_> {
         };
         let text = format!("({values} IN (listquery()))");
         let text = if negated { format!("(NOT {text})") } else { text };
-        let nullable = same.nullable;
-        let truth = self.literal(&plan::Literal::Boolean(true))?;
-        let maybe = self.scalar("coalesce", vec![same.clone(), truth])?;
-        let exists = |condition: DfExpr, negated: bool| -> Result<DfExpr> {
-            let plan = super::relation::filter(resolved.plan.clone(), condition)?;
-            Ok(DfExpr::Exists(Exists::new(subquery(plan)?, negated)))
+        // Spark asks whether such a row exists, and "not in" whether none may be one: the answer is
+        // never unknown.
+        let condition = if negated && same.nullable {
+            let truth = self.literal(&plan::Literal::Boolean(true))?;
+            self.scalar("coalesce", vec![same, truth])?
+        } else {
+            same
         };
-        if !nullable || unknown_is_false {
-            let condition = if negated { maybe.expr } else { same.expr };
-            return Ok(Typed::boolean(exists(condition, negated)?, false, text));
-        }
-        let lit = datafusion::logical_expr::lit;
-        let unknown = DfExpr::Literal(datafusion::common::ScalarValue::Boolean(None), None);
-        let expr = datafusion::logical_expr::when(exists(same.expr, false)?, lit(!negated))
-            .when(exists(maybe.expr, false)?, unknown)
-            .otherwise(lit(negated))?;
-        Ok(Typed::boolean(expr, true, text))
+        let plan = super::relation::filter(resolved.plan, condition.expr)?;
+        let exists = DfExpr::Exists(Exists::new(subquery(plan)?, negated));
+        Ok(Typed::boolean(exists, false, text))
     }
 
     /// An expression of a query as one that a subquery of it sees.
@@ -156,6 +193,27 @@ impl Resolver<'_> {
             Ok(Transformed::yes(DfExpr::OuterReferenceColumn(field, column.clone())))
         })?;
         Ok(outer.data)
+    }
+}
+
+/// Whether the `NOT` of this call is pushed to what stands below.
+pub(super) fn is_pushed(call: &FunctionCall) -> bool {
+    match call.args.as_slice() {
+        [Expr::Function(inner)] if matches!(inner.name.as_str(), "and" | "or" | "not") => {
+            inner.args.iter().any(holds_predicate)
+        }
+        _ => false,
+    }
+}
+
+/// Whether a query is asked for rows in the expression.
+fn holds_predicate(expr: &Expr) -> bool {
+    match expr {
+        Expr::Subquery { kind, .. } => !matches!(kind, SubqueryKind::Scalar),
+        Expr::Function(call) if matches!(call.name.as_str(), "and" | "or" | "not") => {
+            call.args.iter().any(holds_predicate)
+        }
+        _ => false,
     }
 }
 
@@ -189,7 +247,7 @@ fn scalar(resolved: Resolved) -> Result<Typed> {
 }
 
 /// The query with a list of what it uses of the query around it.
-fn subquery(plan: LogicalPlan) -> Result<Subquery> {
+pub(super) fn subquery(plan: LogicalPlan) -> Result<Subquery> {
     let mut outer: Vec<DfExpr> = Vec::new();
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {

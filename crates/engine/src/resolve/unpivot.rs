@@ -1,10 +1,11 @@
-//! Columns turned into rows.
+//! Columns turned into rows, in one pass: each row becomes its rows, one after the other.
 
 use super::column::{Names, of_column};
 use super::expression::Typed;
 use super::scope::Column;
 use super::{Resolved, Resolver, Result, error};
-use datafusion::logical_expr::{LogicalPlan, Projection, Union};
+use datafusion::common::{Column as DfColumn, NullHandling, UnnestOptions};
+use datafusion::logical_expr::{LogicalPlan, Projection, Unnest};
 use errors::condition;
 use plan::{DataType, Expr, Literal, Unpivot};
 use std::sync::Arc;
@@ -40,23 +41,26 @@ impl Resolver<'_> {
             let nullable = values.clone().any(|value| value.nullable);
             columns.push(self.new_column(name, common, nullable));
         }
-        let mut inputs = Vec::new();
+        let mut lists: Vec<Vec<Typed>> = vec![Vec::new(); columns.len() - ids.len()];
         for Row { name, values } in rows {
-            let mut items = ids.clone();
-            items.push(self.literal(&Literal::String(name))?);
-            for (value, column) in values.into_iter().zip(&columns[items.len()..]) {
-                items.push(self.coerced(value, &column.data_type)?);
+            let name = self.literal(&Literal::String(name))?;
+            for (at, value) in std::iter::once(name).chain(values).enumerate() {
+                let value = self.coerced(value, &columns[ids.len() + at].data_type)?;
+                lists[at].push(value);
             }
-            let exprs = items.into_iter().zip(&columns);
-            let exprs = exprs.map(|(item, column)| item.expr.alias(&column.id)).collect();
-            let plan = Projection::try_new(exprs, Arc::new(input.plan.clone()))?;
-            inputs.push(Arc::new(LogicalPlan::Projection(plan)));
         }
-        let plan = match inputs.as_slice() {
-            [single] => single.as_ref().clone(),
-            _ => LogicalPlan::Union(Union::try_new_with_loose_types(inputs)?),
-        };
-        Ok(Resolved::new(plan, input.scope.above(columns)))
+        let mut items = ids;
+        let turned = items.len();
+        for list in lists {
+            items.push(self.scalar("array", list)?);
+        }
+        let exprs = items.into_iter().zip(&columns);
+        let exprs = exprs.map(|(item, column)| item.expr.alias(&column.id)).collect();
+        let plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(input.plan))?);
+        let ids = columns[turned..].iter().map(|column| DfColumn::new_unqualified(&column.id));
+        let options = UnnestOptions::new().with_null_handling(NullHandling::Drop);
+        let plan = Unnest::try_new(Arc::new(plan), ids.collect(), options)?;
+        Ok(Resolved::new(LogicalPlan::Unnest(plan), input.scope.above(columns)))
     }
 
     fn expanded(&mut self, exprs: &[Expr], input: &Resolved) -> Result<Vec<Typed>> {

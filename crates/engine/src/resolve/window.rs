@@ -1,19 +1,19 @@
-//! Window functions: Spark's default frames, and window nodes put below what uses them.
+//! Window functions, and window nodes put below what uses them.
 
 use super::call::{function_error, never_null_aggregate, plain_name};
 use super::column::Names;
 use super::expression::Typed;
+use super::frame::OrderKey;
+use super::within_group::Called;
 use super::{Resolver, Result, error, reference};
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::expr::{NullTreatment, Sort, WindowFunction, WindowFunctionParams};
-use datafusion::logical_expr::{
-    Expr as DfExpr, LogicalPlan, Window, WindowFrame, WindowFrameBound, WindowFrameUnits, cast,
-};
+use datafusion::logical_expr::expr::{Sort, WindowFunction, WindowFunctionParams};
+use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, Projection, Window, cast};
 use errors::condition;
-use functions::AggregateCall;
-use plan::{Expr, FrameBound, FrameUnits, NullOrder, SortOrder, WindowSpec};
+use functions::{AggregateCall, Frame, WindowCall};
+use plan::{Expr, NullOrder, SortOrder, WindowSpec};
 use std::sync::Arc;
 
 impl Resolver<'_> {
@@ -30,24 +30,13 @@ impl Resolver<'_> {
             _ => return Err(error::unsupported("a window over this expression")),
         };
         let name = plain_name(&call.name);
-        let (args, texts) = self.aggregate_arguments(&name, call, names)?;
-        let text = super::call::aggregate_text(&name, call, &texts);
+        let registry = &self.context.registry;
+        if !registry.is_window(&name) && !registry.is_aggregate(&name) {
+            return Err(no_window_function(&self.expression(function, names)?.name));
+        }
+        let Called { args, texts, text, order_by: within_group } =
+            self.called(&name, call, names)?;
         let (filter, text) = self.aggregate_filter(call, names, text)?;
-        let types: Vec<_> = args.iter().map(Typed::arrow).collect();
-        let made = AggregateCall {
-            name: &name,
-            args: args.iter().map(|arg| arg.expr.clone()).collect(),
-            types: &types,
-            distinct: call.distinct,
-            filter,
-            order_by: Vec::new(),
-            ignore_nulls: call.ignore_nulls,
-        };
-        let made = self
-            .context
-            .registry
-            .window(made, &self.context.functions)
-            .map_err(|failure| function_error(&failure, &text, &texts))?;
         let mut partition_by = Vec::new();
         for key in &spec.partition_by {
             partition_by.push(self.expression(key, names)?);
@@ -57,36 +46,41 @@ impl Resolver<'_> {
             let value = self.expression(&key.expr, names)?;
             order_by.push((super::sort::key(value.expr.clone(), key), value, key.clone()));
         }
-        let is_ranking = self.context.registry.is_window(&name);
-        if is_ranking && order_by.is_empty() && name != "nth_value" {
-            let message = format!(
-                "Window function {name} requires the window to be ordered. You need to add an ORDER BY clause. For example: SELECT {text} OVER (PARTITION BY window_partition ORDER BY window_ordering) FROM table."
-            );
-            let parameters = [("wf_name", name.as_str()), ("wf_expr", &text)];
-            let unordered = condition::WINDOW_FUNCTION_FRAME_NOT_ORDERED;
-            return Err(error::analysis(unordered, message, &parameters));
+        if self.context.registry.is_window(&name) && order_by.is_empty() {
+            return Err(not_ordered(&name, &text));
         }
-        let (frame, frame_text) = self.frame(&name, spec, is_ranking, names)?;
-        let text = format!("{text} OVER ({})", spec_text(&partition_by, &order_by, &frame_text));
-        let nullable = match name.as_str() {
-            "row_number" | "rank" | "dense_rank" | "percent_rank" | "cume_dist" | "ntile" => false,
-            "lag" | "lead" => {
-                args.first().is_none_or(|a| a.nullable) || args.get(2).is_none_or(|d| d.nullable)
-            }
-            other => !never_null_aggregate(other),
+        let (frame, frame_text) = match name.as_str() {
+            "lag" | "lead" if spec.frame.is_none() => (Frame::whole(), offset_text(&name, &args)),
+            _ => self.frame(&name, (spec, &order_by), names)?,
         };
-        let expr = DfExpr::WindowFunction(Box::new(WindowFunction {
-            fun: made.function,
-            params: WindowFunctionParams {
-                args: made.args,
-                partition_by: partition_by.into_iter().map(|key| key.expr).collect(),
-                order_by: order_by.into_iter().map(|(key, _, _)| key).collect(),
-                window_frame: frame,
-                filter: made.filter.map(Box::new),
-                null_treatment: made.ignore_nulls.then_some(NullTreatment::IgnoreNulls),
-                distinct: made.distinct,
-            },
-        }));
+        let of_function = text.clone();
+        let alone = order_by.is_empty() && spec.frame.is_none();
+        if !alone && !within_group.is_empty() {
+            return Err(ordered_twice(&text));
+        }
+        let text = format!("{text} OVER ({})", spec_text(&partition_by, &order_by, &frame_text));
+        if call.distinct {
+            return Err(distinct(&text));
+        }
+        let types: Vec<_> = args.iter().map(Typed::arrow).collect();
+        let made = AggregateCall {
+            name: &name,
+            args: args.iter().map(|arg| arg.expr.clone()).collect(),
+            types: &types,
+            distinct: false,
+            filter,
+            order_by: within_group,
+            ignore_nulls: call.ignore_nulls,
+        };
+        let made = self
+            .context
+            .registry
+            .window(made, frame, &self.context.functions)
+            .map_err(|failure| function_error(&failure, &of_function, &texts))?;
+        let nullable = may_be_null(&name, &args);
+        let partition_by = partition_by.into_iter().map(|key| key.expr).collect();
+        let order_by = order_by.into_iter().map(|(key, ..)| key).collect();
+        let expr = over(made, partition_by, order_by);
         // Spark counts rows in an `int`.
         let counts = matches!(name.as_str(), "row_number" | "rank" | "dense_rank" | "ntile");
         let expr = if counts { cast(expr, DataType::Int32) } else { expr };
@@ -104,117 +98,11 @@ impl Resolver<'_> {
             order_by: Vec::new(),
             ignore_nulls: false,
         };
-        let made = self.context.registry.window(call, &self.context.functions);
+        let made = self.context.registry.window(call, Frame::whole(), &self.context.functions);
         let made = made.map_err(|failure| function_error(&failure, "row_number()", &[]))?;
-        let start = WindowFrameBound::Preceding(ScalarValue::Null);
-        let expr = DfExpr::WindowFunction(Box::new(WindowFunction {
-            fun: made.function,
-            params: WindowFunctionParams {
-                args: Vec::new(),
-                partition_by: keys.iter().map(|key| reference(key)).collect(),
-                order_by,
-                window_frame: rows(start, WindowFrameBound::CurrentRow),
-                filter: None,
-                null_treatment: None,
-                distinct: false,
-            },
-        }));
+        let keys = keys.iter().map(|key| reference(key)).collect();
+        let expr = over(made, keys, order_by);
         self.typed(cast(expr, DataType::Int64), false, "row_number()".to_owned())
-    }
-
-    /// The frame, and how Spark writes it. Ranking functions see rows up to their own; others, without a frame, all rows of
-    /// the partition, or with an order those up to the last one equal to their own.
-    fn frame(
-        &mut self,
-        name: &str,
-        spec: &WindowSpec,
-        is_ranking: bool,
-        names: Names<'_>,
-    ) -> Result<(WindowFrame, String)> {
-        let ordered = !spec.order_by.is_empty();
-        let start = WindowFrameBound::Preceding(ScalarValue::Null);
-        let end = WindowFrameBound::Following(ScalarValue::Null);
-        let Some(frame) = &spec.frame else {
-            let (units, upper) = match name {
-                "lag" => {
-                    return Ok((
-                        rows(start, end),
-                        "ROWS BETWEEN -1 FOLLOWING AND -1 FOLLOWING".into(),
-                    ));
-                }
-                "lead" => {
-                    return Ok((
-                        rows(start, end),
-                        "ROWS BETWEEN 1 FOLLOWING AND 1 FOLLOWING".into(),
-                    ));
-                }
-                _ if !ordered => (WindowFrameUnits::Rows, end),
-                "row_number" | "rank" | "dense_rank" | "percent_rank" | "ntile" => {
-                    (WindowFrameUnits::Rows, WindowFrameBound::CurrentRow)
-                }
-                _ => (WindowFrameUnits::Range, WindowFrameBound::CurrentRow),
-            };
-            let text = frame_text(units, &start, &upper);
-            return Ok((WindowFrame::new_bounds(units, start, upper), text));
-        };
-        let units = match frame.units {
-            FrameUnits::Rows => WindowFrameUnits::Rows,
-            FrameUnits::Range => WindowFrameUnits::Range,
-        };
-        let lower = self.bound(&frame.lower, frame.units, names)?;
-        let upper = self.bound(&frame.upper, frame.units, names)?;
-        if is_ranking && matches!(name, "lag" | "lead") {
-            return Err(error::analysis(
-                condition::LEGACY_ERROR_TEMP_1036,
-                format!("Cannot specify window frame for {name} function."),
-                &[],
-            ));
-        }
-        let text = frame_text(units, &lower, &upper);
-        Ok((WindowFrame::new_bounds(units, lower, upper), text))
-    }
-
-    fn bound(
-        &mut self,
-        bound: &FrameBound,
-        units: FrameUnits,
-        names: Names<'_>,
-    ) -> Result<WindowFrameBound> {
-        let offset = match bound {
-            FrameBound::UnboundedPreceding => {
-                return Ok(WindowFrameBound::Preceding(ScalarValue::Null));
-            }
-            FrameBound::UnboundedFollowing => {
-                return Ok(WindowFrameBound::Following(ScalarValue::Null));
-            }
-            FrameBound::CurrentRow => return Ok(WindowFrameBound::CurrentRow),
-            FrameBound::Offset(offset) => self.expression(offset, names)?,
-        };
-        let Some(value) = super::rows::constant(offset.expr) else {
-            let shown = format!("\"{}\"", offset.name);
-            let message =
-                format!("The bound of a window frame must be a constant, but it is {shown}.");
-            return Err(error::analysis(
-                condition::DATATYPE_MISMATCH_SPECIFIED_WINDOW_FRAME_WITHOUT_FOLDABLE,
-                message,
-                &[("expression", &shown)],
-            ));
-        };
-        let negative = value.to_string().starts_with('-');
-        let magnitude = if negative { value.arithmetic_negate()? } else { value };
-        let is_zero = magnitude == ScalarValue::new_zero(&magnitude.data_type())?;
-        if is_zero {
-            return Ok(WindowFrameBound::CurrentRow);
-        }
-        let magnitude = match units {
-            FrameUnits::Rows => magnitude.cast_to(&DataType::UInt64)?,
-            FrameUnits::Range => magnitude,
-        };
-        Ok(if negative {
-            WindowFrameBound::Preceding(magnitude)
-        } else {
-            WindowFrameBound::Following(magnitude)
-        })
     }
 
     /// Puts window nodes above `plan` for the window functions in the expressions, which then name their columns.
@@ -235,20 +123,30 @@ impl Resolver<'_> {
         if found.is_empty() {
             return Ok(plan);
         }
-        let mut groups: Vec<(&[DfExpr], &[Sort], Vec<DfExpr>)> = Vec::new();
+        let mut groups: Vec<(Vec<DfExpr>, Vec<Sort>, Vec<DfExpr>)> = Vec::new();
         let mut named: Vec<(&DfExpr, String)> = Vec::new();
+        let mut computed: Vec<(DfExpr, String)> = Vec::new();
         for window in &found {
-            let DfExpr::WindowFunction(function) = window else { continue };
+            let DfExpr::WindowFunction(mut function) = window.clone() else { continue };
             let data_type = self.type_of(window)?;
             let column = self.new_column("window", data_type, true);
-            let aliased = window.clone().alias(&column.id);
-            let params = &function.params;
-            let (keys, order) = (params.partition_by.as_slice(), params.order_by.as_slice());
+            for key in &mut function.params.partition_by {
+                *key = self.key_column(key, &mut computed)?;
+            }
+            let (keys, order) =
+                (function.params.partition_by.clone(), function.params.order_by.clone());
+            let aliased = DfExpr::WindowFunction(function).alias(&column.id);
             match groups.iter_mut().find(|(k, o, _)| *k == keys && *o == order) {
                 Some((_, _, group)) => group.push(aliased),
                 None => groups.push((keys, order, vec![aliased])),
             }
             named.push((window, column.id));
+        }
+        if !computed.is_empty() {
+            let columns = plan.schema().columns().into_iter().map(DfExpr::Column);
+            let computed = computed.into_iter().map(|(key, id)| key.alias(id));
+            let exprs = columns.chain(computed).collect();
+            plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?);
         }
         for (_, _, group) in groups {
             plan = LogicalPlan::Window(Window::try_new(group, Arc::new(plan))?);
@@ -264,30 +162,89 @@ impl Resolver<'_> {
         }
         Ok(plan)
     }
+
+    /// A key as a column. One that is computed is computed below the window, once.
+    fn key_column(&mut self, key: &DfExpr, computed: &mut Vec<(DfExpr, String)>) -> Result<DfExpr> {
+        if matches!(key, DfExpr::Column(_)) {
+            return Ok(key.clone());
+        }
+        if let Some((_, id)) = computed.iter().find(|(known, _)| known == key) {
+            return Ok(reference(id));
+        }
+        let data_type = self.type_of(key)?;
+        let id = self.new_column("key", data_type, true).id;
+        computed.push((key.clone(), id.clone()));
+        Ok(reference(&id))
+    }
 }
 
-fn rows(lower: WindowFrameBound, upper: WindowFrameBound) -> WindowFrame {
-    WindowFrame::new_bounds(WindowFrameUnits::Rows, lower, upper)
+/// A function over its window. All else that the call said is part of the function.
+fn over(call: WindowCall, partition_by: Vec<DfExpr>, order_by: Vec<Sort>) -> DfExpr {
+    DfExpr::WindowFunction(Box::new(WindowFunction {
+        fun: call.function,
+        params: WindowFunctionParams {
+            args: call.args,
+            partition_by,
+            order_by,
+            window_frame: call.frame,
+            filter: None,
+            null_treatment: None,
+            distinct: false,
+        },
+    }))
 }
 
-fn frame_text(
-    units: WindowFrameUnits,
-    lower: &WindowFrameBound,
-    upper: &WindowFrameBound,
-) -> String {
-    let bound = |bound: &WindowFrameBound| match bound {
-        WindowFrameBound::Preceding(value) if value.is_null() => "UNBOUNDED PRECEDING".to_owned(),
-        WindowFrameBound::Following(value) if value.is_null() => "UNBOUNDED FOLLOWING".to_owned(),
-        WindowFrameBound::CurrentRow => "CURRENT ROW".to_owned(),
-        // Spark writes a distance before the row as a negative one after it.
-        WindowFrameBound::Preceding(value) => format!("-{value} FOLLOWING"),
-        WindowFrameBound::Following(value) => format!("{value} FOLLOWING"),
+/// The frame of `lag` and `lead`, which is the row that they look at.
+fn offset_text(name: &str, args: &[Typed]) -> String {
+    let rows = args.get(1).and_then(|rows| super::rows::constant(rows.expr.clone()));
+    let rows = match rows.and_then(|rows| rows.cast_to(&DataType::Int64).ok()) {
+        Some(ScalarValue::Int64(Some(rows))) => rows,
+        _ => 1,
     };
-    let units = if units == WindowFrameUnits::Rows { "ROWS" } else { "RANGE" };
-    format!("{units} BETWEEN {} AND {}", bound(lower), bound(upper))
+    let rows = if name == "lag" { -rows } else { rows };
+    format!("ROWS BETWEEN {rows} FOLLOWING AND {rows} FOLLOWING")
 }
 
-fn spec_text(partition_by: &[Typed], order_by: &[(Sort, Typed, SortOrder)], frame: &str) -> String {
+/// Whether Spark declares the result of a window function nullable.
+fn may_be_null(name: &str, args: &[Typed]) -> bool {
+    match name {
+        "row_number" | "rank" | "dense_rank" | "percent_rank" | "cume_dist" | "ntile" => false,
+        "lag" | "lead" => {
+            args.first().is_none_or(|a| a.nullable) || args.get(2).is_none_or(|d| d.nullable)
+        }
+        other => !never_null_aggregate(other),
+    }
+}
+
+fn no_window_function(text: &str) -> super::Stop {
+    let shown = format!("\"{text}\"");
+    let message = format!("Expression {shown} not supported within a window function.");
+    error::analysis(condition::UNSUPPORTED_EXPR_FOR_WINDOW, message, &[("sqlExpr", &shown)])
+}
+
+fn ordered_twice(text: &str) -> super::Stop {
+    let shown = format!("\"{text}\"");
+    let message = format!("Cannot specify ORDER BY or a window frame for {shown}.");
+    let parameters = [("aggFunc", shown.as_str())];
+    error::analysis(condition::INVALID_WINDOW_SPEC_FOR_AGGREGATION_FUNC, message, &parameters)
+}
+
+fn distinct(text: &str) -> super::Stop {
+    let shown = format!("\"{text}\"");
+    let message = format!("Distinct window functions are not supported: {shown}.");
+    let parameters = [("windowExpr", shown.as_str())];
+    error::analysis(condition::DISTINCT_WINDOW_FUNCTION_UNSUPPORTED, message, &parameters)
+}
+
+fn not_ordered(name: &str, text: &str) -> super::Stop {
+    let message = format!(
+        "Window function {name} requires the window to be ordered. You need to add an ORDER BY clause. For example: SELECT {text} OVER (PARTITION BY window_partition ORDER BY window_ordering) FROM table."
+    );
+    let parameters = [("wf", name)];
+    error::analysis(condition::WINDOW_FUNCTION_FRAME_NOT_ORDERED, message, &parameters)
+}
+
+fn spec_text(partition_by: &[Typed], order_by: &[OrderKey], frame: &str) -> String {
     let mut parts = Vec::new();
     if !partition_by.is_empty() {
         let keys: Vec<_> = partition_by.iter().map(|key| key.name.as_str()).collect();
@@ -302,7 +259,7 @@ fn spec_text(partition_by: &[Typed], order_by: &[(Sort, Typed, SortOrder)], fram
     parts.join(" ")
 }
 
-fn order_text(name: &str, key: &SortOrder) -> String {
+pub(super) fn order_text(name: &str, key: &SortOrder) -> String {
     let direction = if key.ascending { "ASC" } else { "DESC" };
     let first = match key.nulls {
         NullOrder::Default => key.ascending,

@@ -255,5 +255,6 @@ fn view_of(name: &[String], query: &Relation, temporary: bool) -> View {
         replace: ReplaceMode::Replace,
         temporary,
         global: false,
+        by_name: true,
     }
 }

@@ -1,5 +1,6 @@
 //! Databases, tables and global views of an application, in memory. A managed table's rows lie in a directory of the warehouse.
 
+use model::conf::Conf;
 use plan::{Field, Relation};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,8 +23,23 @@ pub struct View {
     pub query: Relation,
     /// Names of its columns; empty keeps those of the query.
     pub columns: Vec<String>,
-    /// The views that its query can see: those that were there when it was made.
-    pub views: ViewMap,
+    /// The settings that held when it was made, under which its query means what it means.
+    pub conf: Arc<Conf>,
+    /// Which views its query sees.
+    pub seen: Seen,
+}
+
+/// Which views the query of a view sees.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Seen {
+    /// Those that were there when it was made: the query is a plan.
+    WhenMade(ViewMap),
+    /// Those that are there when it is used: the query is a text.
+    WhenUsed {
+        /// The names of the columns that the query had, which are the view's columns whatever the
+        /// query has later.
+        taken: Vec<String>,
+    },
 }
 
 /// A database.

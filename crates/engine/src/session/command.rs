@@ -1,7 +1,7 @@
 //! Commands: what changes the session, the catalogue, or data.
 
 use super::catalogue::{CATALOGUE, GLOBAL_TEMP};
-use super::{Answer, Catalogue, Session, View};
+use super::{Answer, Catalogue, Session};
 use crate::RunJob;
 use crate::resolve::{quoted, table_not_found};
 use errors::condition;
@@ -139,9 +139,11 @@ impl Session {
                 ));
             }
         };
-        let views = Arc::clone(&self.state().views);
-        let made = View { query: view.query.clone(), columns: view.columns.clone(), views };
+        let made = self.temporary_view(view, &analyzed.schema);
         let key = name.to_lowercase();
+        if view.by_name && !view.global {
+            self.check_not_in_itself(name, &made, run).await?;
+        }
         let exists = if view.global {
             self.shared.catalogue().global_view(name).is_some()
         } else {
@@ -332,6 +334,7 @@ impl Session {
                 replace: ReplaceMode::Fail,
                 temporary: true,
                 global: false,
+                by_name: true,
             };
             Box::pin(self.create_view(&view, run)).await?;
         }

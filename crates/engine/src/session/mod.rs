@@ -17,10 +17,12 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod variable;
+mod view;
 
 pub(crate) use variable::{Variables, plain_name as variable_name};
 
-pub use catalogue::{Catalogue, Database, Table, TableKind, View, ViewMap};
+pub use catalogue::{Catalogue, Database, Seen, Table, TableKind, View, ViewMap};
+pub(crate) use settings::machine_zone;
 
 use crate::RunJob;
 use crate::resolve::{
@@ -304,7 +306,7 @@ impl Session {
             registry: Arc::clone(&self.shared.functions),
             functions: functions::Context {
                 ansi: flag(&conf::ANSI)?,
-                time_zone: zone.unwrap_or_else(settings::machine_zone),
+                time_zone: zone.unwrap_or_else(machine_zone),
                 now_micros: chrono::Utc::now().timestamp_micros(),
                 seed: rand::random(),
                 user: std::env::var("USER").unwrap_or_else(|_| "root".to_owned()),

@@ -6,7 +6,7 @@ use model::conf::{self, BadSetting, Problem, Scope};
 use std::collections::BTreeMap;
 
 /// The machine's time zone, where the session sets none.
-pub(super) fn machine_zone() -> String {
+pub(crate) fn machine_zone() -> String {
     let named = std::env::var("TZ").ok().filter(|zone| !zone.is_empty());
     let linked = || {
         let target = std::fs::read_link("/etc/localtime").ok()?;

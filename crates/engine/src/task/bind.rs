@@ -59,14 +59,15 @@ impl Binder<'_> {
             if branch.schema() == schema {
                 return Ok(branch);
             }
-            return Ok(Arc::new(ConcatExec::new(schema, vec![branch])));
+            return Ok(Arc::new(ConcatExec::new(schema, vec![branch], union.known().clone())));
         }
         let children = plan.children();
-        if plan.is::<ConcatExec>() {
+        if let Some(concat) = plan.downcast_ref::<ConcatExec>() {
             let Some(Input::Copies(copies)) = self.inputs.next() else { return Err(unfit()) };
             let [child] = children[..] else { return Err(unfit()) };
             let copies: Result<Vec<_>> = (0..copies).map(|_| self.bind(child)).collect();
-            return Ok(Arc::new(ConcatExec::new(plan.schema(), copies?)));
+            let known = concat.known().clone();
+            return Ok(Arc::new(ConcatExec::new(plan.schema(), copies?, known)));
         }
         let bound: Vec<_> = children.iter().map(|child| self.bind(child)).collect::<Result<_>>()?;
         let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
@@ -108,7 +109,7 @@ impl Binder<'_> {
                 })?;
                 let streams = wanted(outputs, (from, to), *mode);
                 let source = Arc::clone(self.runtime.blocks());
-                let read = ShuffleReadExec::new(schema, streams, source);
+                let read = ShuffleReadExec::new(schema, streams, source, leaf.known());
                 Ok(Arc::new(match mode {
                     ReadMode::Broadcast => {
                         let broadcasts = Arc::clone(self.runtime.broadcasts());

@@ -11,11 +11,13 @@ mod route;
 mod run;
 mod runtime;
 mod search;
+mod stop;
 mod writer;
 
 pub use output::TaskOutcome;
 pub use run::Launch;
 pub use runtime::{TaskRuntime, TaskSettings};
+pub use stop::Stop;
 
 pub(crate) use fetch::FetchError;
 pub(crate) use reader::ShuffleReadExec;

@@ -5,7 +5,7 @@ use super::narrow::widen;
 use super::runtime::Broadcasts;
 use super::writer::END_OF_STREAM;
 use super::{BlockSource, FetchError, Wanted};
-use crate::nodes::{rename, unordered};
+use crate::nodes::{Known, rename};
 use arrow::array::{
     Array, ArrayRef, MutableArrayData, RecordBatch, RecordBatchOptions, make_array,
 };
@@ -59,9 +59,10 @@ impl ShuffleReadExec {
         schema: SchemaRef,
         streams: Vec<Vec<Wanted>>,
         source: Arc<dyn BlockSource>,
+        known: &Known,
     ) -> Self {
         let partitioning = Partitioning::UnknownPartitioning(streams.len());
-        let properties = unordered(schema, partitioning);
+        let properties = known.properties(schema, partitioning);
         Self { streams, source, shared: None, properties, metrics: Default::default() }
     }
 

@@ -8,6 +8,7 @@ use super::output::TaskOutcome;
 use super::route::Router;
 use super::runtime::TaskRuntime;
 use super::search::all_unreadable;
+use super::stop::{Stop, stoppable};
 use super::writer::ShuffleWrite;
 use crate::files::TextScanExec;
 use arrow::ipc::writer::StreamWriter;
@@ -41,10 +42,12 @@ pub struct Launch {
     pub binding: Bytes,
     /// The map outputs of each of [`Stage::inputs`], complete and in order of the map index.
     pub inputs: Outputs,
+    /// What stops it while it computes.
+    pub stop: Stop,
 }
 
 impl TaskRuntime {
-    /// Runs an attempt to its end. Dropping the future stops it. A panic is a failure of the attempt.
+    /// Runs an attempt to its end. Dropping the future stops it; while it computes, [`Launch::stop`] does. A panic is a failure of the attempt.
     pub async fn run(&self, stage: &Stage, launch: Launch) -> Result<TaskOutcome, TaskFailure> {
         let partition = launch.attempt.task.partition;
         let work = AssertUnwindSafe(self.attempt(stage, launch)).catch_unwind();
@@ -62,7 +65,8 @@ impl TaskRuntime {
         let hopeless =
             |error: DataFusionError| TaskFailure::Hopeless { message: error.to_string() };
         let bound = || bind(plan, &launch.binding, &launch.inputs, self).map_err(hopeless);
-        let outcome = self.compute(stage, &launch, bound()?, routing).await;
+        let ready = |plan| stoppable(plan, &launch.stop).map_err(hopeless);
+        let outcome = self.compute(stage, &launch, ready(bound()?)?, routing).await;
         // Rows that go to readers in turn have to come in the same order whenever they are made.
         let in_turn = |node: &RepartitionExec| {
             matches!(node.partitioning(), Partitioning::RoundRobinBatch(_))
@@ -73,7 +77,7 @@ impl TaskRuntime {
                     return Err(failure);
                 };
                 tracing::info!("{}: its joins do not fit into memory, it sorts", launch.attempt);
-                self.compute(stage, &launch, plan, routing).await
+                self.compute(stage, &launch, ready(plan)?, routing).await
             }
             outcome => outcome,
         }

@@ -1,11 +1,12 @@
-//! Aggregates that need all values at the end: arrays, percentiles, the most frequent value, joined text.
+//! Aggregates that need all values at the end: arrays, percentiles, the most frequent value.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, UInt64Array};
 use datafusion::arrow::compute::{self, SortOptions};
 use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::Accumulator;
 use datafusion::logical_expr::function::AccumulatorArgs;
@@ -43,6 +44,26 @@ pub(super) const PERCENTILE: Fold = Fold {
     empty_is_list: false,
     ..COLLECTED
 };
+/// The same from the largest value down.
+pub(super) const PERCENTILE_DESCENDING: Fold = Fold {
+    name: "spark_percentile_descending",
+    make: |args| {
+        collected(args, |values, fractions| percentile_down(values, fractions, interpolated))
+    },
+    ..PERCENTILE
+};
+/// `percentile_disc(value, fractions)`: the first value whose rank is large enough.
+pub(super) const PERCENTILE_DISC: Fold = Fold {
+    name: "spark_percentile_disc",
+    make: |args| collected(args, |values, fractions| percentile(values, fractions, at_rank)),
+    ..PERCENTILE
+};
+/// The same from the largest value down.
+pub(super) const PERCENTILE_DISC_DESCENDING: Fold = Fold {
+    name: "spark_percentile_disc_descending",
+    make: |args| collected(args, |values, fractions| percentile_down(values, fractions, at_rank)),
+    ..PERCENTILE
+};
 /// `percentile_approx(value, fractions)`: the value at a rank, which is exact here.
 pub(super) const PERCENTILE_APPROX: Fold = Fold {
     name: "spark_percentile_approx",
@@ -59,15 +80,18 @@ pub(super) const MODE: Fold = Fold {
     empty_is_list: false,
     ..COLLECTED
 };
-/// `listagg(text, delimiter)`.
-pub(super) const JOINED: Fold = Fold {
-    name: "spark_listagg",
-    returns: |_| DataType::Utf8,
-    make: |args| collected(args, joined),
-    empty_is_list: false,
-    ..COLLECTED
+/// The smallest of the most frequent values.
+pub(super) const SMALLEST_MODE: Fold = Fold {
+    name: "spark_mode_smallest",
+    make: |args| collected(args, |values, _| mode(&sorted(values, false)?)),
+    ..MODE
 };
-
+/// The largest of the most frequent values.
+pub(super) const LARGEST_MODE: Fold = Fold {
+    name: "spark_mode_largest",
+    make: |args| collected(args, |values, _| mode(&sorted(values, true)?)),
+    ..MODE
+};
 /// With an array of fractions the result is an array.
 fn per_fraction(types: &[DataType], value: DataType) -> DataType {
     if matches!(types.get(1), Some(DataType::List(_))) { list(value) } else { value }
@@ -173,7 +197,7 @@ fn counts(values: &ArrayRef) -> Result<HashMap<ScalarValue, (u64, usize)>> {
 fn distinct(values: &ArrayRef) -> Result<ArrayRef> {
     let mut rows: Vec<_> = counts(values)?.into_values().map(|(_, row)| row as u64).collect();
     rows.sort_unstable();
-    Ok(compute::take(values, &arrow::array::UInt64Array::from(rows), None)?)
+    Ok(compute::take(values, &UInt64Array::from(rows), None)?)
 }
 
 fn mode(values: &ArrayRef) -> Result<ScalarValue> {
@@ -188,35 +212,45 @@ fn mode(values: &ArrayRef) -> Result<ScalarValue> {
     }
 }
 
-fn joined(values: &ArrayRef, delimiter: Option<&ScalarValue>) -> Result<ScalarValue> {
-    let delimiter = match delimiter {
-        Some(ScalarValue::Utf8(Some(delimiter))) => delimiter,
-        _ => "",
-    };
-    let texts: Vec<_> = values.as_string::<i32>().iter().flatten().collect();
-    Ok(ScalarValue::from(texts.join(delimiter)))
+type At = fn(&ArrayRef, f64) -> Result<ScalarValue>;
+
+/// The values in the order in which Spark sorts them.
+fn sorted(values: &ArrayRef, descending: bool) -> Result<ArrayRef> {
+    let options = SortOptions { descending, nulls_first: !descending };
+    let field = SortField::new_with_options(values.data_type().clone(), options);
+    let rows = RowConverter::new(vec![field])?.convert_columns(&[ArrayRef::clone(values)])?;
+    let mut order: Vec<usize> = (0..rows.num_rows()).collect();
+    order.sort_by_key(|row| rows.row(*row));
+    let order = UInt64Array::from_iter_values(order.into_iter().map(|row| row as u64));
+    Ok(compute::take(values, &order, None)?)
 }
 
-fn percentile(
+fn percentile(values: &ArrayRef, fractions: Option<&ScalarValue>, at: At) -> Result<ScalarValue> {
+    of_sorted(&sorted(values, false)?, fractions, at)
+}
+
+fn percentile_down(
     values: &ArrayRef,
     fractions: Option<&ScalarValue>,
-    at: fn(&ArrayRef, f64) -> Result<ScalarValue>,
+    at: At,
 ) -> Result<ScalarValue> {
-    let options = SortOptions { descending: false, nulls_first: true };
-    let sorted = compute::sort(values, Some(options))?;
+    of_sorted(&sorted(values, true)?, fractions, at)
+}
+
+fn of_sorted(sorted: &ArrayRef, fractions: Option<&ScalarValue>, at: At) -> Result<ScalarValue> {
     match fractions {
-        Some(ScalarValue::Float64(Some(fraction))) => at(&sorted, *fraction),
+        Some(ScalarValue::Float64(Some(fraction))) => at(sorted, *fraction),
         Some(ScalarValue::List(fractions)) => {
             let fractions = fractions.value(0);
             let results = fractions
                 .as_primitive::<Float64Type>()
                 .iter()
-                .map(|fraction| at(&sorted, fraction.unwrap_or_default()))
+                .map(|fraction| at(sorted, fraction.unwrap_or_default()))
                 .collect::<Result<Vec<_>>>()?;
             let element = results.first().map_or(DataType::Null, ScalarValue::data_type);
             Ok(ScalarValue::List(ScalarValue::new_list_nullable(&results, &element)))
         }
-        _ => at(&sorted, 0.5),
+        _ => at(sorted, 0.5),
     }
 }
 

@@ -8,8 +8,11 @@ mod extreme;
 mod fold;
 mod histogram;
 mod interval;
+mod joined;
 mod moments;
+mod percentile;
 mod product;
+mod single;
 mod sum;
 
 use errors::condition;
@@ -18,10 +21,10 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::functions_aggregate as native;
-use datafusion::logical_expr::expr::{AggregateFunction, Case, NullTreatment};
+use datafusion::logical_expr::expr::{AggregateFunction, Case, NullTreatment, Sort};
 use datafusion::logical_expr::{AggregateUDF, Expr};
 
-use crate::normal::{normal_form, ordered, ordered_form};
+use crate::normal::{self, normal_form, ordered_form};
 use crate::registry::{AggregateCall, Call, unknown};
 use crate::types::is_integral;
 use crate::{Context, FunctionError};
@@ -70,11 +73,12 @@ const FUNCTIONS: &[Entry] = &[
     ("skewness", "d", |_| Ok(moments::SKEWNESS.udaf())),
     ("kurtosis", "d", |_| Ok(moments::KURTOSIS.udaf())),
     ("approx_count_distinct", "a?d", approx_count_distinct),
-    ("percentile", "da?a", percentile),
-    ("percentile_cont", "da", percentile),
-    ("median", "d", median),
-    ("percentile_approx", "aa?a", percentile_approx),
-    ("approx_percentile", "aa?a", percentile_approx),
+    ("percentile", "da?a", percentile::percentile),
+    ("percentile_cont", "da", percentile::percentile),
+    ("percentile_disc", "da", percentile::percentile_disc),
+    ("median", "d", percentile::median),
+    ("percentile_approx", "aa?a", percentile::percentile_approx),
+    ("approx_percentile", "aa?a", percentile::percentile_approx),
     ("mode", "a?B", mode),
     ("bool_and", "B", |_| Ok(native::bool_and_or::bool_and_udaf())),
     ("every", "B", |_| Ok(native::bool_and_or::bool_and_udaf())),
@@ -91,8 +95,8 @@ const FUNCTIONS: &[Entry] = &[
     ("bitmap_construct_agg", "l", |_| Ok(bitmap::CONSTRUCT.udaf())),
     ("bitmap_or_agg", "b", |_| Ok(bitmap::OR.udaf())),
     ("bitmap_and_agg", "b", |_| Ok(bitmap::AND.udaf())),
-    ("listagg", "s?s", |_| Ok(collected::JOINED.udaf())),
-    ("string_agg", "s?s", |_| Ok(collected::JOINED.udaf())),
+    ("listagg", "x?x", joined),
+    ("string_agg", "x?x", joined),
 ];
 
 /// Names of the aggregate functions.
@@ -117,9 +121,15 @@ pub(crate) fn udafs() -> Vec<Arc<AggregateUDF>> {
         collected::LIST,
         collected::SET,
         collected::PERCENTILE,
+        collected::PERCENTILE_DESCENDING,
+        collected::PERCENTILE_DISC,
+        collected::PERCENTILE_DISC_DESCENDING,
         collected::PERCENTILE_APPROX,
         collected::MODE,
-        collected::JOINED,
+        collected::SMALLEST_MODE,
+        collected::LARGEST_MODE,
+        joined::JOINED,
+        joined::JOINED_BYTES,
         moments::SKEWNESS,
         moments::KURTOSIS,
         extreme::MAX_BY,
@@ -135,12 +145,28 @@ pub(crate) fn udafs() -> Vec<Arc<AggregateUDF>> {
         bitmap::CONSTRUCT,
         bitmap::OR,
         bitmap::AND,
+        single::SINGLE,
     ];
     folds.iter().map(|fold| fold.udaf()).chain([approx_distinct(), regr_count()]).collect()
 }
 
+/// Whether a function takes `IGNORE NULLS`.
+pub(crate) fn may_ignore_nulls(name: &str) -> bool {
+    const FUNCTIONS: [&str; 8] = [
+        "first",
+        "first_value",
+        "any_value",
+        "last",
+        "last_value",
+        "collect_list",
+        "array_agg",
+        "collect_set",
+    ];
+    FUNCTIONS.contains(&name)
+}
+
 /// Whether the second argument of `first` and its like says so.
-pub(crate) fn ignores_nulls(args: &[Expr]) -> bool {
+fn ignores_nulls(args: &[Expr]) -> bool {
     matches!(args.get(1), Some(Expr::Literal(ScalarValue::Boolean(Some(true)), _)))
 }
 
@@ -149,23 +175,21 @@ pub(crate) fn build(request: AggregateCall<'_>, ctx: &Context) -> Result<Expr, F
     let lower = request.name.to_lowercase();
     let (name, parameters, make) =
         FUNCTIONS.iter().find(|(name, ..)| *name == lower).ok_or_else(|| unknown(request.name))?;
+    if request.ignore_nulls && !may_ignore_nulls(name) {
+        return Err(FunctionError::Syntax { name: lower, syntax: "IGNORE NULLS" });
+    }
     let mut call = Call { name, args: request.args, types: request.types.to_vec(), ctx };
     call.fit(parameters)?;
     if matches!(*name, "min" | "max") {
-        ordered(&call)?;
+        normal::ordered(&call)?;
     }
     let udaf = make(&mut call)?;
+    let udaf = ordered(udaf, &mut call, request.order_by)?;
     let takes_flag = parameters.ends_with("?B");
-    let ignore_nulls = request.ignore_nulls || (takes_flag && ignores_nulls(&call.args));
+    let ignore_nulls =
+        request.ignore_nulls || (takes_flag && *name != "mode" && ignores_nulls(&call.args));
     if takes_flag {
         call.args.truncate(1);
-    }
-    if !request.order_by.is_empty()
-        && !matches!(*name, "first" | "last" | "first_value" | "last_value")
-    {
-        return Err(FunctionError::Unsupported {
-            what: format!("{name} with WITHIN GROUP (ORDER BY …)"),
-        });
     }
     let treatment = ignore_nulls.then_some(NullTreatment::IgnoreNulls);
     // The largest of distinct values is that of all.
@@ -185,9 +209,66 @@ pub(crate) fn build(request: AggregateCall<'_>, ctx: &Context) -> Result<Expr, F
         call.args,
         distinct,
         request.filter.map(Box::new),
-        request.order_by,
+        Vec::new(),
         treatment,
     )))
+}
+
+/// The function with the order of `WITHIN GROUP`, which becomes part of it: nothing else has to
+/// know.
+fn ordered(
+    udaf: Arc<AggregateUDF>,
+    call: &mut Call<'_>,
+    order_by: Vec<Sort>,
+) -> Result<Arc<AggregateUDF>, FunctionError> {
+    let Some(first) = order_by.first() else { return Ok(udaf) };
+    Ok(match (call.name, first.asc) {
+        ("percentile_cont" | "percentile_disc", true) => udaf,
+        ("percentile_cont", false) => collected::PERCENTILE_DESCENDING.udaf(),
+        ("percentile_disc", false) => collected::PERCENTILE_DISC_DESCENDING.udaf(),
+        ("mode", true) => collected::SMALLEST_MODE.udaf(),
+        ("mode", false) => collected::LARGEST_MODE.udaf(),
+        ("listagg" | "string_agg", _) => {
+            let ways = order_by.iter().map(|key| joined::way(key.asc, key.nulls_first));
+            call.args.push(literal(ways.collect::<String>()));
+            call.args.extend(order_by.into_iter().map(|key| key.expr));
+            udaf
+        }
+        _ => {
+            let (name, syntax) = (call.name.to_owned(), "WITHIN GROUP (ORDER BY ...)");
+            return Err(FunctionError::Syntax { name, syntax });
+        }
+    })
+}
+
+/// Values joined, all text or all bytes. The delimiter is a constant.
+fn joined(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
+    let bytes = call.types[0] == DataType::Binary;
+    let of = if bytes { DataType::Binary } else { DataType::Utf8 };
+    if call.args.len() < 2 {
+        call.push(ScalarValue::Null);
+    }
+    call.cast(1, &of)?;
+    let Some(delimiter) = folded(&call.args[1]) else {
+        return Err(FunctionError::Invalid {
+            condition: condition::DATATYPE_MISMATCH_NON_FOLDABLE_INPUT,
+            message: format!(
+                "Cannot resolve \"{}\" due to data type mismatch: the input `delimiter` should be a foldable \"STRING\" expression.",
+                call.name
+            ),
+            parameters: vec![
+                ("inputName", "`delimiter`".into()),
+                ("inputType", "\"STRING\"".into()),
+            ],
+        });
+    };
+    call.args[1] = literal(delimiter);
+    Ok(if bytes { joined::JOINED_BYTES.udaf() } else { joined::JOINED.udaf() })
+}
+
+/// The value of the only row; null without rows, and an error if there are several.
+pub fn single_value() -> Arc<AggregateUDF> {
+    single::SINGLE.udaf()
 }
 
 fn literal(value: impl Into<ScalarValue>) -> Expr {
@@ -325,58 +406,6 @@ fn approx_count_distinct(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, Funct
     Ok(approx_distinct())
 }
 
-/// Makes the second argument a double, or an array of doubles, within 0 and 1.
-fn fractions(call: &mut Call<'_>) -> Result<(), FunctionError> {
-    if call.args.len() > 2 {
-        let what = format!("the third argument of {}", call.name);
-        // An accuracy changes nothing where the answer is exact; a frequency would.
-        let is_one = matches!(&call.args[2], Expr::Literal(value, _)
-            if value.cast_to(&DataType::Int64).ok() == Some(ScalarValue::Int64(Some(1))));
-        if call.name == "percentile" && !is_one {
-            return Err(FunctionError::Unsupported { what });
-        }
-        call.args.truncate(2);
-    }
-    let target = match call.types[1] {
-        DataType::List(_) => crate::types::list(DataType::Float64),
-        _ => DataType::Float64,
-    };
-    call.cast(1, &target)?;
-    match &call.args[1] {
-        Expr::Literal(value, _) => {
-            let inside = |v: &ScalarValue| !matches!(v, ScalarValue::Float64(Some(v)) if !(0.0..=1.0).contains(v));
-            if inside(value) { Ok(()) } else { Err(outside(call.name)) }
-        }
-        expr => match folded(expr) {
-            Some(value) => {
-                call.args[1] = literal(value);
-                Ok(())
-            }
-            None => Err(FunctionError::Invalid {
-                condition: condition::DATATYPE_MISMATCH_NON_FOLDABLE_INPUT,
-                message: format!(
-                    "Cannot resolve \"{}\" due to data type mismatch: the input `percentage` should be a foldable \"DOUBLE\" expression.",
-                    call.name
-                ),
-                parameters: vec![
-                    ("inputName", "`percentage`".into()),
-                    ("inputType", "\"DOUBLE\"".into()),
-                ],
-            }),
-        },
-    }
-}
-
-fn outside(name: &str) -> FunctionError {
-    FunctionError::Invalid {
-        condition: condition::DATATYPE_MISMATCH_VALUE_OUT_OF_RANGE,
-        message: format!(
-            "Cannot resolve \"{name}\" due to data type mismatch: The percentage must be between [0.0, 1.0]."
-        ),
-        parameters: vec![("exprName", "`percentage`".into()), ("valueRange", "[0.0, 1.0]".into())],
-    }
-}
-
 /// The value of an expression without columns, such as `array(0.5, 0.9)`.
 fn folded(expr: &Expr) -> Option<ScalarValue> {
     use datafusion::common::DFSchema;
@@ -391,24 +420,6 @@ fn folded(expr: &Expr) -> Option<ScalarValue> {
         Expr::Literal(value, _) => Some(value),
         _ => None,
     }
-}
-
-fn percentile(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
-    fractions(call)?;
-    Ok(collected::PERCENTILE.udaf())
-}
-
-fn median(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
-    call.push(ScalarValue::from(0.5_f64));
-    Ok(collected::PERCENTILE.udaf())
-}
-
-fn percentile_approx(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
-    if call.types[0] == DataType::Utf8 {
-        call.cast(0, &DataType::Float64)?;
-    }
-    fractions(call)?;
-    Ok(collected::PERCENTILE_APPROX.udaf())
 }
 
 /// The value at the largest key, or an array of those at the largest few.
@@ -430,17 +441,17 @@ fn histogram(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
 }
 
 /// Makes an argument a constant `int` within limits.
-fn constant_count(
+pub(crate) fn constant_count(
     call: &mut Call<'_>,
     index: usize,
     (least, most): (i64, i64),
-) -> Result<(), FunctionError> {
+) -> Result<i64, FunctionError> {
     let value = folded(&call.args[index]);
     let value = value.and_then(|value| value.cast_to(&DataType::Int32).ok());
     match value {
         Some(ScalarValue::Int32(Some(count))) if (least..=most).contains(&i64::from(count)) => {
             call.args[index] = literal(count);
-            Ok(())
+            Ok(i64::from(count))
         }
         Some(_) => Err(FunctionError::Invalid {
             condition: condition::DATATYPE_MISMATCH_VALUE_OUT_OF_RANGE,
@@ -461,6 +472,8 @@ fn constant_count(
     }
 }
 
-fn mode(_: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
-    Ok(collected::MODE.udaf())
+/// The most frequent value. A flag asks for the smallest of several.
+fn mode(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
+    let smallest = ignores_nulls(&call.args);
+    Ok(if smallest { collected::SMALLEST_MODE.udaf() } else { collected::MODE.udaf() })
 }

@@ -12,6 +12,7 @@ mod date_part;
 mod decimal;
 mod elements;
 mod epoch;
+mod field;
 mod format;
 mod hash;
 pub(crate) mod higher_order;
@@ -30,6 +31,7 @@ mod pattern;
 mod regex;
 mod schema_of;
 mod sequence;
+mod shape;
 mod string;
 mod string_part;
 mod string_search;
@@ -39,7 +41,9 @@ mod timestamp;
 mod url;
 
 pub(crate) use date_format::Pattern;
+pub use field::field_of;
 pub use interval::{fields_text, interval_cut, interval_of, interval_text};
+pub use shape::in_shape;
 pub use time_window::time_of_window;
 
 use crate::kernel::Kernel;
@@ -99,6 +103,8 @@ pub(crate) fn hidden_kernels() -> Vec<Kernel> {
         collection::KERNELS,
         map::KERNELS,
         elements::KERNELS,
+        field::KERNELS,
+        shape::KERNELS,
         hash::KERNELS,
         json::KERNELS,
         json_read::KERNELS,

@@ -13,16 +13,16 @@ macro_rules! choice {
 
         impl Value for $name {
             const FORM: &'static str = choice!(@form $($word),*);
+            const WORDS: &'static [&'static str] = &[$($word),*];
 
             fn parse(text: &str) -> Result<Self, Problem> {
-                const SERVED: &[&str] = &[$($word),*];
                 const REFUSED: &[&str] = &[$($($refused),*)?];
                 let text = text.trim();
                 $(if text.eq_ignore_ascii_case($word) {
                     return Ok(Self::$variant);
                 })*
                 let refused = REFUSED.iter().any(|word| text.eq_ignore_ascii_case(word));
-                Err(if refused { Problem::NotServed(SERVED) } else { Problem::NotOneOf(SERVED) })
+                Err(if refused { Problem::NotServed(Self::WORDS) } else { Problem::NotOneOf(Self::WORDS) })
             }
         }
     };
@@ -87,18 +87,6 @@ choice!(
     } refused "TIMESTAMP_NTZ"
 );
 
-/// A switch that is always on: turning it off is not served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AlwaysOn;
-
-impl Value for AlwaysOn {
-    const FORM: &'static str = "true";
-
-    fn parse(text: &str) -> Result<Self, Problem> {
-        if bool::parse(text)? { Ok(Self) } else { Err(Problem::NotServed(&["true"])) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,7 +103,5 @@ mod tests {
     fn a_word_of_spark_that_is_not_served_is_refused_as_such() {
         assert_eq!(SchedulerMode::parse("fair"), Err(Problem::NotServed(&["FIFO"])));
         assert_eq!(SchedulerMode::parse("LIFO"), Err(Problem::NotOneOf(&["FIFO"])));
-        assert_eq!(AlwaysOn::parse("false"), Err(Problem::NotServed(&["true"])));
-        assert_eq!(AlwaysOn::parse("yes"), Err(Problem::NotA("boolean")));
     }
 }

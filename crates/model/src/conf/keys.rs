@@ -3,7 +3,7 @@
 use super::Effect::{ForClients, Honoured, None as NoEffect, Refused};
 use super::Scope::{Session, Static};
 use super::{
-    AlwaysOn, BlockCompression, Declared, Key, MapKeyDedupPolicy, PartitionOverwriteMode, Problem,
+    BlockCompression, Declared, Key, MapKeyDedupPolicy, PartitionOverwriteMode, Problem,
     SchedulerMode, TimestampType, Value, VolumeLayout,
 };
 use crate::ByteSize;
@@ -24,6 +24,7 @@ macro_rules! keys {
         pub const ALL: &[Declared] = &[$(Declared {
             name: $name, default: $default, scope: $scope, effect: $effect, doc: $doc,
             form: <$type as Value>::FORM,
+            words: <$type as Value>::WORDS,
             check: |text| <$type as Value>::parse(text).map(drop),
         }),*];
     };
@@ -74,7 +75,7 @@ keys! {
     MAX_RECORDS_PER_FILE: i64 = "spark.sql.files.maxRecordsPerFile", Some("0"), Session, Honoured, "Rows of a file that is written, at most; 0 is no limit.";
     CORRUPT_COLUMN: String = "spark.sql.columnNameOfCorruptRecord", Some("_corrupt_record"), Session, Honoured, "Column that takes records of CSV and JSON that are not well formed.";
     MAX_TO_STRING_FIELDS: u32 = "spark.sql.debug.maxToStringFields", Some("25"), Session, NoEffect, "Fields shown of a wide plan node; plans are shown whole.";
-    CROSS_JOIN: AlwaysOn = "spark.sql.crossJoin.enabled", Some("true"), Session, Refused, "Whether a join without a condition is allowed; refusing such joins is not served.";
+    CROSS_JOIN: bool = "spark.sql.crossJoin.enabled", Some("true"), Session, Honoured, "Whether a join without a condition is allowed where the program did not write CROSS JOIN.";
     PIVOT_MAX_VALUES: u32 = "spark.sql.pivotMaxValues", Some("10000"), Session, Honoured, "Values of a pivot column found in the data, at most.";
     GROUP_BY_ORDINAL: bool = "spark.sql.groupByOrdinal", Some("true"), Session, Honoured, "Whether a number in GROUP BY names a select item.";
     ORDER_BY_ORDINAL: bool = "spark.sql.orderByOrdinal", Some("true"), Session, Honoured, "Whether a number in ORDER BY names a select item.";

@@ -8,8 +8,8 @@ mod nothing;
 mod value;
 
 pub use choice::{
-    AlwaysOn, BlockCompression, MapKeyDedupPolicy, PartitionOverwriteMode, SchedulerMode,
-    TimestampType, VolumeLayout,
+    BlockCompression, MapKeyDedupPolicy, PartitionOverwriteMode, SchedulerMode, TimestampType,
+    VolumeLayout,
 };
 pub use keys::*;
 pub use nothing::asks_for_nothing;
@@ -66,6 +66,8 @@ pub struct Declared {
     pub doc: &'static str,
     /// What a value looks like.
     pub form: &'static str,
+    /// The words that a value can be, in any case, if it is one of a few.
+    pub words: &'static [&'static str],
     check: fn(&str) -> Result<(), Problem>,
 }
 

@@ -40,6 +40,8 @@ pub enum Problem {
 pub trait Value: Sized {
     /// What a value looks like, for documentation.
     const FORM: &'static str;
+    /// The words that a value can be, in any case, if it is one of a few.
+    const WORDS: &'static [&'static str] = &[];
     /// Reads a value.
     fn parse(text: &str) -> Result<Self, Problem>;
 }

@@ -3,8 +3,7 @@
 use super::{Lower, expression};
 use crate::error::{self, Parsed};
 use plan::{
-    DataType, Expr, FrameBound, FrameUnits, FunctionCall, Literal, NullOrder, SortOrder,
-    WindowFrame, WindowSpec,
+    Expr, FrameBound, FrameUnits, FunctionCall, NullOrder, SortOrder, WindowFrame, WindowSpec,
 };
 use sqlparser::ast::{
     self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
@@ -145,7 +144,8 @@ impl Lower<'_> {
             WindowFrameBound::Preceding(None) => FrameBound::UnboundedPreceding,
             WindowFrameBound::Following(None) => FrameBound::UnboundedFollowing,
             WindowFrameBound::Preceding(Some(offset)) => {
-                FrameBound::Offset(Box::new(negative(self.expr(*offset)?)))
+                let offset = self.expr(*offset)?;
+                FrameBound::Offset(Box::new(Expr::call("negative", vec![offset])))
             }
             WindowFrameBound::Following(Some(offset)) => {
                 FrameBound::Offset(Box::new(self.expr(*offset)?))
@@ -195,21 +195,4 @@ fn known_forms(call: &mut FunctionCall) {
     {
         *first = Expr::string(unit.clone());
     }
-}
-
-/// The value with its sign turned; a literal stays one.
-fn negative(expr: Expr) -> Expr {
-    let Expr::Literal(literal) = expr else { return Expr::call("negative", vec![expr]) };
-    let turned = match literal {
-        Literal::Integer(n) => n.checked_neg().map(Literal::Integer),
-        Literal::Long(n) => n.checked_neg().map(Literal::Long),
-        Literal::Decimal { unscaled, precision, scale } => {
-            Some(Literal::Decimal { unscaled: -unscaled, precision, scale })
-        }
-        Literal::Double(n) => Some(Literal::Double(-n)),
-        Literal::DayTimeInterval(n) => n.checked_neg().map(Literal::DayTimeInterval),
-        Literal::YearMonthInterval(n) => n.checked_neg().map(Literal::YearMonthInterval),
-        other => return Expr::call("negative", vec![Expr::Literal(other)]),
-    };
-    Expr::Literal(turned.unwrap_or(Literal::Null(DataType::Null)))
 }

@@ -2,6 +2,7 @@
 
 use super::{Lower, parts, single};
 use crate::error::{self, Parsed};
+use crate::pivot_items;
 use plan::{
     Aggregate, Expr, Grouping, Join, JoinCondition, JoinType, Literal, Pivot, Relation,
     RelationKind, Sample, Unpivot, UnpivotRow,
@@ -225,7 +226,13 @@ impl Lower<'_> {
     ) -> Parsed<Relation> {
         let mut expressions = Vec::with_capacity(functions.len());
         for ast::ExprWithAlias { expr, alias } in functions {
-            let expr = self.expr(expr)?;
+            let mut expr = self.expr(expr)?;
+            if let Expr::Function(call) = &mut expr
+                && call.name == pivot_items::ITEM
+                && let Some(item) = call.args.pop()
+            {
+                expr = item;
+            }
             expressions.push(match alias {
                 Some(alias) => expr.alias(alias.value),
                 None => expr,

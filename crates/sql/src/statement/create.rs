@@ -78,7 +78,8 @@ fn view(input: &mut Input<'_>, replace: ReplaceMode, scope: Scope) -> Parsed<Com
         super::query(input)?
     };
     let (temporary, global) = (scope != Scope::Stored, scope == Scope::Global);
-    Ok(Command::CreateView(View { name, query, columns, replace, temporary, global }))
+    let by_name = true;
+    Ok(Command::CreateView(View { name, query, columns, replace, temporary, global, by_name }))
 }
 
 /// Whether `(` begins a list of bare names.

@@ -44,6 +44,7 @@ fn view() -> View {
         replace: ReplaceMode::Fail,
         temporary: true,
         global: false,
+        by_name: true,
     }
 }
 

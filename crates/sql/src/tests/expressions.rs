@@ -129,7 +129,7 @@ fn calls_keep_their_clauses() {
         ),
         (
             "sum(a) over (order by b rows between 2 preceding and current row)",
-            "sum(a) over [|b rows -2..CurrentRow]",
+            "sum(a) over [|b rows negative(2)..CurrentRow]",
         ),
         (
             "sum(a) over (order by b range unbounded preceding)",
@@ -137,7 +137,7 @@ fn calls_keep_their_clauses() {
         ),
         (
             "sum(a) over (order by d range between interval 1 day preceding and unbounded following)",
-            "sum(a) over [|d range -86400000000 us..UnboundedFollowing]",
+            "sum(a) over [|d range negative(86400000000 us)..UnboundedFollowing]",
         ),
         ("f(x => 1, 2)", "f(x => 1, 2)"),
         ("db.f(1)", "db.f(1)"),

@@ -1,0 +1,101 @@
+//! What a call of a percentile has to be.
+
+use errors::condition;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::{AggregateUDF, Expr};
+
+use super::{collected, folded, literal};
+use crate::FunctionError;
+use crate::registry::Call;
+
+pub(super) fn percentile_disc(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
+    fractions(call)?;
+    Ok(collected::PERCENTILE_DISC.udaf())
+}
+
+pub(super) fn percentile(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
+    fractions(call)?;
+    Ok(collected::PERCENTILE.udaf())
+}
+
+pub(super) fn median(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
+    call.push(ScalarValue::from(0.5_f64));
+    Ok(collected::PERCENTILE.udaf())
+}
+
+pub(super) fn percentile_approx(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
+    if call.types[0] == DataType::Utf8 {
+        call.cast(0, &DataType::Float64)?;
+    }
+    fractions(call)?;
+    Ok(collected::PERCENTILE_APPROX.udaf())
+}
+
+/// Makes the second argument a double, or an array of doubles, within 0 and 1.
+fn fractions(call: &mut Call<'_>) -> Result<(), FunctionError> {
+    if call.args.len() > 2 {
+        let what = format!("the third argument of {}", call.name);
+        // An accuracy changes nothing where the answer is exact; a frequency would.
+        let is_one = matches!(&call.args[2], Expr::Literal(value, _)
+            if value.cast_to(&DataType::Int64).ok() == Some(ScalarValue::Int64(Some(1))));
+        if call.name == "percentile" && !is_one {
+            return Err(FunctionError::Unsupported { what });
+        }
+        call.args.truncate(2);
+    }
+    let target = match call.types[1] {
+        DataType::List(_) => crate::types::list(DataType::Float64),
+        _ => DataType::Float64,
+    };
+    call.cast(1, &target)?;
+    let Some(value) = folded(&call.args[1]) else {
+        return Err(FunctionError::Invalid {
+            condition: condition::DATATYPE_MISMATCH_NON_FOLDABLE_INPUT,
+            message: format!(
+                "Cannot resolve \"{}\" due to data type mismatch: the input `percentage` should be a foldable \"DOUBLE\" expression.",
+                call.name
+            ),
+            parameters: vec![
+                ("inputName", "`percentage`".into()),
+                ("inputType", "\"DOUBLE\"".into()),
+            ],
+        });
+    };
+    let parts = match &value {
+        ScalarValue::List(parts) if parts.is_valid(0) => Some(parts.value(0)),
+        ScalarValue::List(_) => None,
+        one => one.to_array().ok(),
+    };
+    let parts = parts.filter(|parts| parts.null_count() == 0);
+    let Some(parts) = parts else { return Err(without_fraction(call.name)) };
+    let mut fractions = parts.as_primitive::<Float64Type>().values().iter();
+    if !fractions.all(|fraction| (0.0..=1.0).contains(fraction)) {
+        return Err(outside(call.name));
+    }
+    call.args[1] = literal(value);
+    Ok(())
+}
+
+fn without_fraction(name: &str) -> FunctionError {
+    FunctionError::Invalid {
+        condition: condition::DATATYPE_MISMATCH_UNEXPECTED_NULL,
+        message: format!(
+            "Cannot resolve \"{name}\" due to data type mismatch: The percentage must not be null."
+        ),
+        parameters: vec![("exprName", "percentage".into())],
+    }
+}
+
+fn outside(name: &str) -> FunctionError {
+    FunctionError::Invalid {
+        condition: condition::DATATYPE_MISMATCH_VALUE_OUT_OF_RANGE,
+        message: format!(
+            "Cannot resolve \"{name}\" due to data type mismatch: The percentage must be between [0.0, 1.0]."
+        ),
+        parameters: vec![("exprName", "`percentage`".into()), ("valueRange", "[0.0, 1.0]".into())],
+    }
+}
