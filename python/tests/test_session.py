@@ -64,14 +64,14 @@ def test_a_session_that_was_released_is_gone(server):
 SLOW = "select count(*) from range(0, 100000000000, 1, 8) where hash(id) = 17 and hash(id + 1) = 18"
 
 
-def interrupted(spark, interrupt):
+def interrupted(spark, interrupt, query=SLOW):
     """Runs a long job, interrupts it when it has begun, and gives what it raised."""
     seen, raised = threading.Event(), []
 
     def run():
         spark.addTag("slow")
         try:
-            spark.sql(SLOW).collect()
+            spark.sql(query).collect()
         except Exception as error:
             raised.append(error)
 
@@ -91,6 +91,29 @@ def test_all_operations_are_interrupted(server):
         stopped, error = interrupted(spark, spark.interruptAll)
         assert len(stopped) == 1 and "OPERATION_CANCELED" in str(error)
         assert spark.range(3).count() == 3
+
+
+NESTED_LOOP = "select count(*) from range(0, 400000, 1, 8) a join range(60000) b on a.id * b.id % 7 = {}"
+PAUSELESS = [
+    ("a nested loop that yields rows", NESTED_LOOP.format(3)),
+    ("a nested loop that yields none", NESTED_LOOP.format(8)),
+    ("every row with every row", "select sum(a.id + b.id) from range(0, 4000000, 1, 8) a cross join range(60000) b"),
+    ("a join on few keys", "select sum(a.id + b.id) from range(0, 4000000, 1, 8) a join range(100000) b on a.id % 2 = b.id % 2"),
+    ("arrays made rows", "select sum(n) from (select explode(sequence(id, id + 1000)) n from range(0, 80000000, 1, 8))"),
+]
+
+
+@pytest.mark.parametrize("query", [pytest.param(query, id=name) for name, query in PAUSELESS])
+def test_a_job_that_computes_without_a_pause_gives_its_slots_back(server, query):
+    """It holds all slots, and would for minutes; when it is interrupted, others have them."""
+    with session(server) as spark, session(server) as another:
+        stopped, error = interrupted(spark, spark.interruptAll, query)
+        assert len(stopped) == 1 and "OPERATION_CANCELED" in str(error)
+        answers = []
+        others = threading.Thread(target=lambda: answers.append(another.range(0, 100, 1, 4).count()), daemon=True)
+        others.start()
+        others.join(20)
+        assert answers == [100]
 
 
 def test_operations_are_interrupted_by_tag(server):
