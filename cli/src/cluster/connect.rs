@@ -136,11 +136,10 @@ fn proxy_for(address: &Uri, variable: impl Fn(&str) -> Option<String>) -> Option
     let host = address.host()?.trim_matches(['[', ']']);
     let is_own = host == "localhost" || host.parse().is_ok_and(|host: IpAddr| host.is_loopback());
     let proxy = either(["HTTPS_PROXY", "https_proxy"]);
-    let proxies =
-        Matcher::builder().https(proxy.as_str()).no(either(["NO_PROXY", "no_proxy"])).build();
-    let is_behind = !is_own && proxies.intercept(address).is_some();
-    // What the matcher would give has neither the name nor the password that the proxy wants.
-    is_behind.then_some(proxy)
+    // Whether there is one for this address is asked for any proxy: what is wrong with this one is said later.
+    let any = Matcher::builder().https("http://any").no(either(["NO_PROXY", "no_proxy"])).build();
+    let is_behind = !is_own && any.intercept(address).is_some();
+    Some(proxy).filter(|proxy| is_behind && !proxy.is_empty())
 }
 
 /// The address of a proxy, if it is of a kind that is served. What is wrong with it is said without its password.
@@ -177,6 +176,9 @@ fn is_absent(error: &KubeconfigError) -> bool {
 
 /// What is wrong with a kubeconfig, in one line.
 fn wrong(error: &KubeconfigError) -> anyhow::Error {
+    if let KubeconfigError::ParseNoProxy(problem) = error {
+        return anyhow!("the variable NO_PROXY: {problem}");
+    }
     anyhow!("{}", error.to_string().lines().next().unwrap_or_default())
 }
 
@@ -191,6 +193,7 @@ mod tests {
             // cluster, HTTPS_PROXY, NO_PROXY, behind the proxy
             ("https://c.example.org:6443", proxy, "", true),
             ("https://c.example.org:6443", "proxy:3128", "", true),
+            ("https://c.example.org:6443", "ftp://proxy", "", true),
             ("https://c.example.org:6443", "", "", false),
             ("https://c.example.org:6443", proxy, "*", false),
             ("https://c.example.org:6443", proxy, "a, c.example.org", false),

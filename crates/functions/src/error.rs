@@ -124,34 +124,8 @@ impl FunctionError {
                 input_type(sql, text, *index, (required, &sql_type(actual)))
             }
             Self::DifferingTypes { name, types } => differing(sql, name, types),
-            Self::OperandType { required, actual } => {
-                let actual = format!("\"{}\"", sql_type(actual));
-                described(
-                    condition::DATATYPE_MISMATCH_BINARY_OP_WRONG_TYPE,
-                    format!(
-                        "Cannot resolve \"{sql}\" due to data type mismatch: the binary operator requires the input type {required}, not {actual}."
-                    ),
-                    &[
-                        ("sqlExpr", format!("\"{sql}\"")),
-                        ("inputType", required.clone()),
-                        ("actualDataType", actual.clone()),
-                    ],
-                )
-            }
-            Self::NotOrderable { name, data_type } => {
-                let data_type = format!("\"{}\"", sql_type(data_type));
-                described(
-                    condition::DATATYPE_MISMATCH_INVALID_ORDERING_TYPE,
-                    format!(
-                        "Cannot resolve \"{sql}\" due to data type mismatch: The `{name}` does not support ordering on type {data_type}."
-                    ),
-                    &[
-                        ("sqlExpr", format!("\"{sql}\"")),
-                        ("functionName", format!("`{name}`")),
-                        ("dataType", data_type.clone()),
-                    ],
-                )
-            }
+            Self::OperandType { required, actual } => operand_type(sql, required, actual),
+            Self::NotOrderable { name, data_type } => not_orderable(sql, name, data_type),
             Self::Cast { from, to } => {
                 let (from, to) = (sql_type(from), sql_type(to));
                 described(
@@ -208,6 +182,36 @@ fn described(
 ) -> Described {
     let parameters = parameters.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
     Described { condition, message, parameters }
+}
+
+fn operand_type(sql: &str, required: &str, actual: &DataType) -> Described {
+    let actual = format!("\"{}\"", sql_type(actual));
+    described(
+        condition::DATATYPE_MISMATCH_BINARY_OP_WRONG_TYPE,
+        format!(
+            "Cannot resolve \"{sql}\" due to data type mismatch: the binary operator requires the input type {required}, not {actual}."
+        ),
+        &[
+            ("sqlExpr", format!("\"{sql}\"")),
+            ("inputType", required.to_owned()),
+            ("actualDataType", actual.clone()),
+        ],
+    )
+}
+
+fn not_orderable(sql: &str, name: &str, data_type: &DataType) -> Described {
+    let data_type = format!("\"{}\"", sql_type(data_type));
+    described(
+        condition::DATATYPE_MISMATCH_INVALID_ORDERING_TYPE,
+        format!(
+            "Cannot resolve \"{sql}\" due to data type mismatch: The `{name}` does not support ordering on type {data_type}."
+        ),
+        &[
+            ("sqlExpr", format!("\"{sql}\"")),
+            ("functionName", format!("`{name}`")),
+            ("dataType", data_type.clone()),
+        ],
+    )
 }
 
 fn input_type(sql: &str, text: &str, index: usize, (required, actual): (&str, &str)) -> Described {

@@ -13,19 +13,19 @@ fn compares(data_type: &DataType) -> bool {
 
 /// Refuses columns by which rows cannot be told apart.
 pub(super) fn distinguishable<'c>(mut columns: impl Iterator<Item = &'c Column>) -> Result<()> {
-    if let Some(column) = columns.find(|column| !compares(&column.data_type)) {
-        let (name, kind) =
-            (plan::quote_name(&column.name), format!("\"{}\"", column.data_type.sql()));
-        let message = format!(
-            "The feature is not supported: Cannot have MAP type columns in DataFrame which calls set operations (INTERSECT, EXCEPT, etc.), but the type of column {name} is {kind}."
-        );
-        return Err(error::analysis(
-            condition::UNSUPPORTED_FEATURE_SET_OPERATION_ON_MAP_TYPE,
-            message,
-            &[("colName", &name), ("dataType", &kind)],
-        ));
-    }
-    Ok(())
+    let Some(column) = columns.find(|column| !compares(&column.data_type)) else {
+        return Ok(());
+    };
+    let name = plan::quote_name(&column.name);
+    let kind = format!("\"{}\"", column.data_type.sql());
+    let message = format!(
+        "The feature is not supported: Cannot have MAP type columns in DataFrame which calls set operations (INTERSECT, EXCEPT, etc.), but the type of column {name} is {kind}."
+    );
+    Err(error::analysis(
+        condition::UNSUPPORTED_FEATURE_SET_OPERATION_ON_MAP_TYPE,
+        message,
+        &[("colName", &name), ("dataType", &kind)],
+    ))
 }
 
 /// Refuses values by which rows cannot be sorted.
