@@ -31,8 +31,8 @@ impl Files {
     /// Where a file will be in the driver's pod: one of the image is there already, one of this machine is read here.
     pub(crate) fn carry(&mut self, file: &str) -> Result<String> {
         let path = match place(file) {
-            Some(Lies::InTheImage(path)) => return Ok(format!("local://{path}")),
-            Some(Lies::Here(path)) => Path::new(path),
+            Some(Location::InImage(path)) => return Ok(format!("local://{path}")),
+            Some(Location::Local(path)) => Path::new(path),
             None => bail!(
                 "{file}: nothing is fetched from elsewhere; give a file of this machine, or local:///path for one of the image"
             ),
@@ -97,31 +97,31 @@ impl Files {
 }
 
 /// Where a file is.
-enum Lies<'a> {
-    Here(&'a str),
-    InTheImage(&'a str),
+enum Location<'a> {
+    Local(&'a str),
+    InImage(&'a str),
 }
 
 /// Reads the scheme of a file, as `spark-submit` does: `file` is this machine's, `local` is the image's. Nothing else is served.
-fn place(file: &str) -> Option<Lies<'_>> {
+fn place(file: &str) -> Option<Location<'_>> {
     // After a scheme stands a path, with or without an empty host.
     let after = |scheme: &str| {
         let rest = file.strip_prefix(scheme)?.strip_prefix(':')?;
         Some(rest.strip_prefix("//").unwrap_or(rest)).filter(|rest| rest.starts_with('/'))
     };
     match (after("file"), after("local")) {
-        (Some(path), _) => Some(Lies::Here(path)),
-        (None, Some(path)) => Some(Lies::InTheImage(path)),
+        (Some(path), _) => Some(Location::Local(path)),
+        (None, Some(path)) => Some(Location::InImage(path)),
         (None, None) if file.contains("://") => None,
-        (None, None) => Some(Lies::Here(file)),
+        (None, None) => Some(Location::Local(file)),
     }
 }
 
 /// A file of this machine as a path, whatever way it is written.
 pub(crate) fn here(file: &str) -> &str {
     match place(file) {
-        Some(Lies::Here(path)) => path,
-        Some(Lies::InTheImage(_)) | None => file,
+        Some(Location::Local(path)) => path,
+        Some(Location::InImage(_)) | None => file,
     }
 }
 

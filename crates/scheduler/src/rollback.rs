@@ -1,5 +1,5 @@
-//! Mixed data is a wrong answer: when a stage that may yield other rows runs again, all that was made of its earlier rows goes too
-//! (A33, A34). What a job has delivered cannot be taken back: that job fails.
+//! Mixed data is a wrong answer: when a stage that may yield other rows runs again, all that was made of its earlier rows is
+//! discarded too. What a job has delivered cannot be taken back: that job fails.
 
 use crate::event::{Command, DiscardReason, JobFailure};
 use crate::scheduler::Scheduler;

@@ -38,13 +38,13 @@ impl Health {
     }
 
     /// Another operator works; this one is ready to take its place.
-    pub(super) fn waits(&self) {
+    pub(super) fn standby(&self) {
         self.metrics.leads(false);
         *self.phase() = Phase::Waiting;
     }
 
     /// It works in these.
-    pub(super) fn works(&self, scopes: Vec<Arc<Scope>>) {
+    pub(super) fn active(&self, scopes: Vec<Arc<Scope>>) {
         self.metrics.leads(true);
         *self.phase() = Phase::Working(scopes);
     }

@@ -1,6 +1,7 @@
-//! What the operator keeps of an application between passes. All of it can be lost: a new operator learns it again.
+//! State of each application between passes. All of it may be lost: a new operator learns it again.
 
 use super::attach::{Attachment, Peer};
+use super::backoff::Backoff;
 use crate::observe::{Attached, Refused, RefusedExecutor};
 use crate::plan::Fact;
 use k8s_openapi::jiff::Timestamp;
@@ -9,10 +10,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// After the first failure of a pass; doubled by each further one.
-const FIRST_WAIT: Duration = Duration::from_millis(200);
-const LONGEST_WAIT: Duration = Duration::from_mins(1);
-
 #[derive(Debug, Default)]
 struct Memory {
     refused: Option<Refused>,
@@ -20,7 +17,7 @@ struct Memory {
     secret_taken: Option<Timestamp>,
     token_lost: bool,
     look: bool,
-    failures: u32,
+    backoff: Backoff,
     credentials: Option<Credentials>,
     attachment: Option<Attachment>,
 }
@@ -107,17 +104,13 @@ impl Memories {
 
     /// A pass failed: how long to wait for the next.
     pub(super) fn failed(&self, uid: &str) -> Duration {
-        let failures = self.with(uid, |memory| {
-            memory.failures = memory.failures.saturating_add(1);
-            memory.failures
-        });
-        FIRST_WAIT.saturating_mul(1 << (failures - 1).min(20)).min(LONGEST_WAIT)
+        self.with(uid, |memory| memory.backoff.failed())
     }
 
     /// A pass was carried out.
     pub(super) fn succeeded(&self, uid: &str) {
         if let Some(memory) = self.lock().get_mut(uid) {
-            memory.failures = 0;
+            memory.backoff.reset();
         }
     }
 
@@ -158,20 +151,6 @@ impl Memories {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn waits_grow_to_a_limit_and_begin_anew_after_a_success() {
-        let memories = Memories::default();
-        assert_eq!(memories.failed("a"), FIRST_WAIT);
-        assert_eq!(memories.failed("a"), FIRST_WAIT * 2);
-        for _ in 0..100 {
-            memories.failed("a");
-        }
-        assert_eq!(memories.failed("a"), LONGEST_WAIT);
-        assert_eq!(memories.failed("b"), FIRST_WAIT);
-        memories.succeeded("a");
-        assert_eq!(memories.failed("a"), FIRST_WAIT);
-    }
 
     #[test]
     fn a_look_is_asked_for_once() {

@@ -1,20 +1,23 @@
-//! The operator at work: watches applications and their pods, makes a pass over each application that something happened to, and
-//! carries out what `plan` decides. It keeps nothing that it cannot learn again.
+//! The shell of the operator. `controller` watches applications, schedules and pods and queues what changed; `reconcile` makes one
+//! pass over an application and carries out what `plan` decides; `backoff` says when a pass that failed is made again. Nothing is
+//! kept in memory that a new operator would not learn again.
 
 mod api;
-mod application;
 mod attach;
+mod backoff;
+mod controller;
 mod health;
 mod memory;
 mod metrics;
 mod pods;
+mod reconcile;
 mod schedule;
 mod scope;
-mod work;
 
 use crate::names;
 use crate::settings::Settings;
 use api::Server;
+use controller::NamespaceController;
 use crd::SparkApplication;
 use health::Health;
 use kube::Client;
@@ -26,7 +29,6 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use work::Work;
 
 /// How the operator is run.
 #[derive(Debug, Clone)]
@@ -103,7 +105,7 @@ async fn lead(
     let Some(lease) = &options.lease else {
         return work(client, options, health, stop).await;
     };
-    health.waits();
+    health.standby();
     let manager = LeaseManagerBuilder::new(client.clone(), &lease.name)
         .with_namespace(&lease.namespace)
         .with_identity(&options.identity)
@@ -168,10 +170,15 @@ async fn work(
         .into_iter()
         .map(|namespace| {
             let server = Server::new(client.clone());
-            Work::new(server, namespace, Arc::clone(&settings), Arc::clone(&health.metrics))
+            NamespaceController::new(
+                server,
+                namespace,
+                Arc::clone(&settings),
+                Arc::clone(&health.metrics),
+            )
         })
         .collect();
-    health.works(works.iter().map(|work| Arc::clone(&work.scope)).collect());
+    health.active(works.iter().map(|work| Arc::clone(&work.scope)).collect());
     let mut running = JoinSet::new();
     for work in works {
         running.spawn(work.run(options.concurrency, recorder.clone(), stop.clone()));

@@ -1,7 +1,7 @@
 //! One pass over one schedule, carried out as a pass over an application is: observed, decided by `schedule::pass`, written in its order.
 
 use super::api::Written;
-use super::application::Error;
+use super::reconcile::Error;
 use super::scope::{Scope, come_again};
 use crate::observe::View;
 use crate::schedule::{self, RefusedRun, Runs, ScheduleChange, SchedulePass, ScheduledApplication};

@@ -2,7 +2,7 @@
 //! write its map output or hand back its rows. How blocks of other executors travel is the executor's business, behind [`BlockSource`].
 
 mod bind;
-mod fetch;
+mod failure;
 mod joins;
 mod narrow;
 mod output;
@@ -19,7 +19,7 @@ pub use run::Launch;
 pub use runtime::{TaskRuntime, TaskSettings};
 pub use stop::Stop;
 
-pub(crate) use fetch::FetchError;
+pub(crate) use failure::FetchError;
 pub(crate) use reader::ShuffleReadExec;
 pub(crate) use route::carried;
 

@@ -2,7 +2,7 @@
 
 use super::Stage;
 use super::bind::{Outputs, bind};
-use super::fetch::{self, is_out_of_memory};
+use super::failure::{self, is_out_of_memory};
 use super::joins::with_merge_joins;
 use super::output::TaskOutcome;
 use super::route::Router;
@@ -90,7 +90,7 @@ impl TaskRuntime {
         plan: Arc<dyn ExecutionPlan>,
         routing: Option<&RepartitionExec>,
     ) -> Result<TaskOutcome, TaskFailure> {
-        let fail = |error: DataFusionError| fetch::failure(&error);
+        let fail = |error: DataFusionError| failure::of(&error);
         let outcome = match (launch.shuffle, stage.template.readers) {
             (Some(shuffle), Some(readers)) => {
                 let map = launch.attempt.task.partition;
@@ -125,7 +125,7 @@ impl TaskRuntime {
         plan: &Arc<dyn ExecutionPlan>,
     ) -> Result<SendableRecordBatchStream, TaskFailure> {
         let rows = plan.execute(0, Arc::clone(self.context()));
-        rows.map_err(|error| fetch::failure(&error))
+        rows.map_err(|error| failure::of(&error))
     }
 
     async fn write(
@@ -141,9 +141,9 @@ impl TaskRuntime {
         let compression = stage.template.compression;
         let mut write =
             ShuffleWrite::new(self, router, rows.schema(), compression, (output, readers))
-                .map_err(|error| fetch::failure(&error))?;
+                .map_err(|error| failure::of(&error))?;
         while let Some(batch) = rows.next().await {
-            write.push(batch.map_err(|error| fetch::failure(&error))?).await?;
+            write.push(batch.map_err(|error| failure::of(&error))?).await?;
         }
         let output = write.commit().await?.into_output();
         Ok(TaskOutcome::Committed { output, metrics: TaskMetrics::default() })
@@ -152,8 +152,8 @@ impl TaskRuntime {
     /// Collects the rows of a result partition.
     async fn collect(&self, plan: &Arc<dyn ExecutionPlan>) -> Result<TaskOutcome, TaskFailure> {
         let mut rows = self.start(plan)?;
-        let fail = |error: DataFusionError| fetch::failure(&error);
-        let arrow = |error| fetch::failure(&DataFusionError::from(error));
+        let fail = |error: DataFusionError| failure::of(&error);
+        let arrow = |error| failure::of(&DataFusionError::from(error));
         let mut writer = StreamWriter::try_new(Vec::new(), &rows.schema()).map_err(arrow)?;
         let mut count = 0;
         while let Some(batch) = rows.next().await {

@@ -355,7 +355,7 @@ pub(crate) enum WriteFailure {
 impl From<WriteFailure> for TaskFailure {
     fn from(failure: WriteFailure) -> Self {
         match failure {
-            WriteFailure::Plan(error) => super::fetch::failure(&error),
+            WriteFailure::Plan(error) => super::failure::of(&error),
             WriteFailure::Stopped => Self::Killed { reason: failure.to_string() },
             WriteFailure::Volume(WriteError::Fenced { .. }) => Self::CommitDenied,
             WriteFailure::Encode(_) | WriteFailure::Volume(_) => {

@@ -1,4 +1,4 @@
-//! One pass over one application, carried out: observed, decided by `plan::pass`, written in its order.
+//! Reconciles one application: observes its children, lets `plan::pass` decide, and writes the result in its order.
 
 use super::api::Written;
 use super::attach::{Attachment, Peer};
@@ -17,10 +17,10 @@ use proto::Credentials;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Writes of one pass that are on their way at once.
+/// Concurrent writes of one pass.
 const WRITES: usize = 16;
 
-/// Why a pass was not carried out to its end.
+/// Reasons why a pass was not carried out to its end.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error("the API server: {0}")]
@@ -38,7 +38,7 @@ pub(super) enum Error {
 }
 
 impl Scope {
-    /// Carries out a pass.
+    /// Reconciles an application once, and says when to come back to it.
     pub(super) async fn pass(
         self: &Arc<Self>,
         resource: &SparkApplication,
@@ -65,7 +65,7 @@ impl Scope {
         self.carry_out(resource, &app, &seen, pass).await
     }
 
-    /// What the watch has shown.
+    /// A snapshot of the children from the watch, which may be stale.
     fn observe(&self, app: &Application) -> Observed {
         let pods = self.pods.of(&Key::new(&app.namespace, &app.name));
         self.with_words(
@@ -74,7 +74,7 @@ impl Scope {
         )
     }
 
-    /// What the API server says now.
+    /// A snapshot of the children from the API server.
     async fn look(&self, app: &Application) -> Result<Observed, Error> {
         let pods = self.server.pods(app).await?;
         let seen = Observed::of_pods(&app.uid, &app.driver_name(), &pods);

@@ -16,8 +16,8 @@ impl From<FetchError> for DataFusionError {
     }
 }
 
-/// The failure that an error of a running plan means.
-pub(crate) fn failure(error: &DataFusionError) -> TaskFailure {
+/// The failure of a task whose plan ended with this error.
+pub(crate) fn of(error: &DataFusionError) -> TaskFailure {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(FetchError(failure)) = error.downcast_ref::<FetchError>() {
@@ -27,7 +27,7 @@ pub(crate) fn failure(error: &DataFusionError) -> TaskFailure {
         cause = match error.downcast_ref::<DataFusionError>() {
             Some(DataFusionError::Shared(inner)) => Some(inner.as_ref()),
             Some(DataFusionError::Collection(errors)) => {
-                if let Some(found) = errors.iter().map(failure).find(is_fetch) {
+                if let Some(found) = errors.iter().map(of).find(is_fetch) {
                     return found;
                 }
                 None
@@ -78,24 +78,24 @@ mod tests {
             DataFusionError::External(Box::new(wrap())),
         ];
         for case in cases {
-            assert_eq!(failure(&case), killed, "{case:?}");
+            assert_eq!(of(&case), killed, "{case:?}");
         }
     }
 
     #[test]
     fn want_of_memory_is_told_by_its_type() {
         let error = DataFusionError::ResourcesExhausted("the pool is used up".to_owned());
-        let failed = failure(&DataFusionError::Shared(Arc::new(error.context("while sorting"))));
+        let failed = of(&DataFusionError::Shared(Arc::new(error.context("while sorting"))));
         assert!(is_out_of_memory(&failed), "{failed}");
         assert!(failed.to_string().contains("the pool is used up"), "{failed}");
         let text = "Resources exhausted: says who";
-        assert!(!is_out_of_memory(&failure(&DataFusionError::Execution(text.to_owned()))));
+        assert!(!is_out_of_memory(&of(&DataFusionError::Execution(text.to_owned()))));
     }
 
     #[test]
     fn an_error_of_spark_comes_out_as_data() {
         let error = functions::run_time_error(condition::DIVIDE_BY_ZERO, "Division by zero.");
-        let TaskFailure::Raised(raised) = failure(&error.context("computing")) else {
+        let TaskFailure::Raised(raised) = of(&error.context("computing")) else {
             panic!("another failure")
         };
         assert_eq!(raised.class.as_deref(), Some("DIVIDE_BY_ZERO"));

@@ -1,9 +1,9 @@
-//! The operator's work in one namespace, or in all: three watches, and the two queues of applications and of schedules to look at.
+//! The controllers of one namespace, or of all: three watches, and the work queues of applications and of schedules.
 
 use super::api::Server;
-use super::application::Error;
 use super::metrics::Metrics;
 use super::pods::{self, Key};
+use super::reconcile::Error;
 use super::scope::{Guarded, GuardedSchedule, Outbox, Scope};
 use crate::names;
 use crate::plan;
@@ -26,18 +26,18 @@ use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Events that wait to be published; more are dropped, because people can do without.
+/// Events that may wait to be published; further ones are dropped.
 const EVENTS: usize = 1024;
-/// Events that are on their way at once.
+/// Events that are published concurrently.
 const PUBLISHED: usize = 8;
 /// Bytes of an event's text that an API server takes.
 const NOTE: usize = 1024;
-/// Passes over schedules that are made at once: they are few and short.
+/// Concurrent passes over schedules, which are few and short.
 const SCHEDULES: u16 = 8;
 
-/// A scope that is to be worked in.
+/// The watches and work queues of one scope, ready to be run.
 #[derive(Debug)]
-pub(super) struct Work {
+pub(super) struct NamespaceController {
     pub(super) scope: Arc<Scope>,
     writer: Writer<Guarded>,
     inbox: Inbox,
@@ -50,8 +50,8 @@ struct Inbox {
     events: mpsc::Receiver<(ObjectReference, plan::Event)>,
 }
 
-impl Work {
-    /// In a namespace, or in all.
+impl NamespaceController {
+    /// For one namespace, or for all if none is named.
     pub(super) fn new(
         server: Server,
         namespace: Option<String>,
@@ -68,7 +68,7 @@ impl Work {
         Self { scope: Arc::new(scope), writer, inbox }
     }
 
-    /// Works until it is told to stop; passes that are on their way are carried out to their end.
+    /// Reconciles until `stop` is cancelled; passes in flight are carried out to their end.
     pub(super) async fn run(self, concurrency: u16, recorder: Recorder, stop: CancellationToken) {
         let Self { scope, writer, inbox } = self;
         let _publishing = AbortOnDropHandle::new(tokio::spawn(publish(inbox.events, recorder)));
@@ -92,7 +92,7 @@ impl Work {
     }
 }
 
-/// Follows the pods until the operator ends.
+/// Watches the pods until the operator ends.
 async fn watch_pods(scope: Arc<Scope>) {
     let config = watcher::Config::default().labels(names::APP_NAME);
     let events = watcher(scope.api::<Pod>(), config).default_backoff().modify(pods::prune);
@@ -105,8 +105,8 @@ async fn watch_pods(scope: Arc<Scope>) {
     }
 }
 
-/// Follows the applications. What the stream yields is worth a pass: an application that is new, was edited or is being deleted, and not
-/// one whose status the last pass wrote.
+/// Watches the applications. The stream yields those that need a pass: new, edited or being deleted, but not those whose status the
+/// last pass wrote.
 fn watch_applications(
     scope: &Arc<Scope>,
     writer: Writer<Guarded>,
@@ -124,7 +124,7 @@ fn watch_applications(
         .predicate_filter(worth_a_pass, PredicateConfig::default())
 }
 
-/// What is gone is forgotten, and the schedule of a run hears of it.
+/// Forgets an application that was deleted, and requeues the schedule that it is a run of.
 fn see(scope: &Scope, event: &Event<Guarded>) {
     if let Event::Delete(app) = event {
         app.uid().iter().for_each(|uid| scope.memories.forget(uid));
@@ -166,7 +166,7 @@ async fn schedule_pass(schedule: Arc<GuardedSchedule>, scope: Arc<Scope>) -> Res
     scope.schedule_pass(resource).await
 }
 
-/// The resource, if it can be read. A definition that is not ours let another in; it is looked at again when it is edited.
+/// The resource, if it can be decoded. Only a definition that is not ours lets another in; it is reconciled again when it is edited.
 fn readable<K: Resource<DynamicType = ()>>(resource: &DeserializeGuard<K>) -> Option<&K> {
     match &resource.0 {
         Ok(resource) => Some(resource),
