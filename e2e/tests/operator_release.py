@@ -52,7 +52,20 @@ class Operator:
         """Ends every operator at once, and starts none."""
         self.scale(0)
         self.kubectl("delete", "pods", "--selector=app.kubernetes.io/component=operator", "--grace-period=0", "--force")
-        eventually(lambda: not self.pods(), 30, "the end of the operator")
+        # A pod's object goes before its process does, and the last replacement may come after it.
+        eventually(lambda: not self.replicas() and not self.pods() and not self.runs(), 60, "the end of the operator")
+
+    def replicas(self):
+        """How many pods its controllers still keep alive."""
+        sets = self.kubectl.all("replicasets", "--selector=app.kubernetes.io/name=firesteel")
+        return sum(each["spec"]["replicas"] + each["status"]["replicas"] for each in sets)
+
+    def runs(self):
+        """Whether a node's runtime still has a container of its pods."""
+        nodes = [node["metadata"]["name"] for node in self.kubectl.all("nodes")]
+        found = (json.loads(self.kubectl("get", "--raw", f"/api/v1/nodes/{node}/proxy/runningpods/")) for node in nodes)
+        names = [pod["metadata"] for pods in found for pod in pods["items"] or []]
+        return any(pod["namespace"] == self.namespace and pod["name"].startswith(self.name) for pod in names)
 
     def pods(self):
         return self.kubectl.all("pods", "--selector=app.kubernetes.io/component=operator")

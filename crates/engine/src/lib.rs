@@ -11,7 +11,8 @@ mod physical;
 mod resolve;
 mod session;
 pub mod task;
-pub mod types;
+
+pub use formats::types;
 
 pub use exchange::{Exchange, Target};
 pub use job::{JobPlan, RunJob, StageOutput, StagePlan};

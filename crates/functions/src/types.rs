@@ -1,127 +1,14 @@
 //! Spark's type rules: names, common types, results of decimal arithmetic.
 
-use std::sync::Arc;
+pub(crate) use formats::types::{
+    DAY_TIME, TIMESTAMP_NTZ, YEAR_MONTH, decimal_of, element, entry_types, is_integral, is_numeric,
+    simple_type, timestamp,
+};
+pub use formats::types::{list, map, sql_type};
 
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field};
 
 use crate::Context;
-
-/// The type of Spark's `timestamp`.
-pub(crate) fn timestamp() -> DataType {
-    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
-}
-
-/// The type of Spark's `timestamp_ntz`.
-pub(crate) const TIMESTAMP_NTZ: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
-/// The type of Spark's day-time interval.
-pub(crate) const DAY_TIME: DataType = DataType::Duration(TimeUnit::Microsecond);
-/// The type of Spark's year-month interval.
-pub(crate) const YEAR_MONTH: DataType = DataType::Interval(IntervalUnit::YearMonth);
-
-/// The elements of an array. In plans they have this one name, and any of them may be null.
-pub(crate) fn element(data_type: DataType) -> FieldRef {
-    Arc::new(Field::new_list_field(data_type, true))
-}
-
-/// The type of arrays in plans.
-pub fn list(of: DataType) -> DataType {
-    DataType::List(element(of))
-}
-
-/// The type of maps in plans.
-pub fn map(key: DataType, value: DataType) -> DataType {
-    let fields = vec![Field::new("key", key, false), Field::new("value", value, true)];
-    DataType::Map(Arc::new(Field::new("entries", DataType::Struct(fields.into()), false)), false)
-}
-
-/// Key and value type of a map.
-pub(crate) fn entry_types(data_type: &DataType) -> Option<(&DataType, &DataType)> {
-    let DataType::Map(entries, _) = data_type else { return None };
-    match entries.data_type() {
-        DataType::Struct(fields) if fields.len() == 2 => {
-            Some((fields[0].data_type(), fields[1].data_type()))
-        }
-        _ => None,
-    }
-}
-
-/// A type's name in Spark's error messages: `BIGINT`, `ARRAY<STRING>`.
-pub fn sql_type(data_type: &DataType) -> String {
-    match data_type {
-        DataType::Null => "VOID".into(),
-        DataType::Boolean => "BOOLEAN".into(),
-        DataType::Int8 => "TINYINT".into(),
-        DataType::Int16 => "SMALLINT".into(),
-        DataType::Int32 => "INT".into(),
-        DataType::Int64 => "BIGINT".into(),
-        DataType::Float32 => "FLOAT".into(),
-        DataType::Float64 => "DOUBLE".into(),
-        DataType::Decimal128(precision, scale) => format!("DECIMAL({precision},{scale})"),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "STRING".into(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "BINARY".into(),
-        DataType::Date32 => "DATE".into(),
-        DataType::Timestamp(_, Some(_)) => "TIMESTAMP".into(),
-        DataType::Timestamp(_, None) => "TIMESTAMP_NTZ".into(),
-        DataType::Duration(_) => "INTERVAL DAY TO SECOND".into(),
-        DataType::Interval(IntervalUnit::YearMonth) => "INTERVAL YEAR TO MONTH".into(),
-        DataType::Interval(_) => "INTERVAL".into(),
-        DataType::List(element) => format!("ARRAY<{}>", sql_type(element.data_type())),
-        DataType::Struct(fields) => {
-            let fields: Vec<_> = fields
-                .iter()
-                .map(|f| format!("{}: {}", f.name(), sql_type(f.data_type())))
-                .collect();
-            format!("STRUCT<{}>", fields.join(", "))
-        }
-        DataType::Map(..) => match entry_types(data_type) {
-            Some((key, value)) => format!("MAP<{}, {}>", sql_type(key), sql_type(value)),
-            None => "MAP".into(),
-        },
-        other => other.to_string().to_uppercase(),
-    }
-}
-
-/// A type's simple string: `bigint`, `array<string>`, `struct<a:int>`.
-pub(crate) fn simple_type(data_type: &DataType) -> String {
-    match data_type {
-        DataType::List(element) => format!("array<{}>", simple_type(element.data_type())),
-        DataType::Struct(fields) => {
-            let fields: Vec<_> = fields
-                .iter()
-                .map(|f| format!("{}:{}", f.name(), simple_type(f.data_type())))
-                .collect();
-            format!("struct<{}>", fields.join(","))
-        }
-        DataType::Map(..) => match entry_types(data_type) {
-            Some((key, value)) => format!("map<{},{}>", simple_type(key), simple_type(value)),
-            None => "map".into(),
-        },
-        other => sql_type(other).to_lowercase(),
-    }
-}
-
-/// Whether values are whole numbers of a machine width.
-pub(crate) fn is_integral(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64)
-}
-
-/// Whether values are numbers.
-pub(crate) fn is_numeric(data_type: &DataType) -> bool {
-    is_integral(data_type)
-        || matches!(data_type, DataType::Float32 | DataType::Float64 | DataType::Decimal128(..))
-}
-
-/// The decimal that holds every value of an integral type.
-pub(crate) fn decimal_of(data_type: &DataType) -> Option<(u8, i8)> {
-    match data_type {
-        DataType::Int8 => Some((3, 0)),
-        DataType::Int16 => Some((5, 0)),
-        DataType::Int32 => Some((10, 0)),
-        DataType::Int64 => Some((20, 0)),
-        DataType::Decimal128(precision, scale) => Some((*precision, *scale)),
-        _ => None,
-    }
-}
 
 /// The decimal type of `left operator right` for `+ - * / %`, by Spark's rules: at most 38 digits, of which at least six stay behind the point.
 pub fn decimal_result(operator: &str, left: (u8, i8), right: (u8, i8)) -> (u8, i8) {

@@ -2,6 +2,7 @@
 //! whoever needs those keeps the Spark type. So does whoever needs to know where nulls cannot be inside of a value: in plans every
 //! part of a value may be null, so that a type is held in one way only. Schemas of what leaves say it exactly.
 
+use super::{list, map};
 use arrow::datatypes::{
     DataType as Arrow, Field as ArrowField, Fields, IntervalUnit as ArrowInterval, Schema,
     SchemaRef, TimeUnit,
@@ -29,10 +30,8 @@ enum Parts {
 fn held(data_type: &DataType, parts: Parts) -> Arrow {
     let exact = parts == Parts::Exact;
     match data_type {
-        DataType::Array { element, .. } if !exact => functions::list(held(element, parts)),
-        DataType::Map { key, value, .. } if !exact => {
-            functions::map(held(key, parts), held(value, parts))
-        }
+        DataType::Array { element, .. } if !exact => list(held(element, parts)),
+        DataType::Map { key, value, .. } if !exact => map(held(key, parts), held(value, parts)),
         DataType::Null => Arrow::Null,
         DataType::Boolean => Arrow::Boolean,
         DataType::Byte => Arrow::Int8,
@@ -78,7 +77,7 @@ pub fn field_to_arrow(field: &Field) -> ArrowField {
 }
 
 /// How rows of a schema are held in plans.
-pub(crate) fn schema_in_plans(fields: &[Field]) -> SchemaRef {
+pub fn schema_in_plans(fields: &[Field]) -> SchemaRef {
     Arc::new(Schema::new(fields.iter().map(field_to_arrow).collect::<Fields>()))
 }
 
@@ -91,7 +90,7 @@ pub fn schema_to_arrow(fields: &[Field]) -> SchemaRef {
 }
 
 /// How values that are held like this in plans are held where they leave.
-pub(crate) fn leaving(data_type: &Arrow) -> Result<Arrow, SparkError> {
+pub fn leaving(data_type: &Arrow) -> Result<Arrow, SparkError> {
     if !data_type.is_nested() {
         return Ok(data_type.clone());
     }
@@ -99,7 +98,7 @@ pub(crate) fn leaving(data_type: &Arrow) -> Result<Arrow, SparkError> {
 }
 
 /// The first and the last field of an interval, counted from the largest that there is: years or days.
-pub(crate) fn interval_fields(data_type: &DataType) -> Option<(usize, usize)> {
+pub fn interval_fields(data_type: &DataType) -> Option<(usize, usize)> {
     let place = |unit: IntervalUnit| match unit {
         IntervalUnit::Year | IntervalUnit::Day => 0,
         IntervalUnit::Month | IntervalUnit::Hour => 1,
