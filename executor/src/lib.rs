@@ -12,7 +12,6 @@ pub use settings::{Mount, Settings};
 
 use anyhow::{Context, Result};
 use blocks::{Blocks, Locations, Peers, Server};
-use engine::{TaskRuntime, TaskSettings};
 use link::{Left, Link, Signals};
 use model::ByteSize;
 use proto::Credentials;
@@ -20,6 +19,7 @@ use shuffle::{Catalogue, Durability, Volume, WriterOptions};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use task::{TaskRuntime, TaskSettings};
 use tasks::Tasks;
 
 /// Exit code of an executor that could not make its directories; Spark's own.

@@ -1,11 +1,11 @@
 //! The stages that this executor knows, and the attempts that it runs.
 
-use engine::{Launch, Stage, Stop, TaskOutcome, TaskRuntime};
 use model::{Attempt, Epoch, MapOutput, ShuffleId, StageId, TaskFailure, TaskId, TaskMetrics};
 use proto::{BadField, pb};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
+use task::{Launch, Stage, Stop, TaskOutcome, TaskRuntime};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;

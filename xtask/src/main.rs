@@ -1,5 +1,6 @@
 //! Generates what is generated, and checks what the compiler cannot.
 
+mod arrows;
 mod conditions;
 mod descriptors;
 mod generate;

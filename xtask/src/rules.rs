@@ -7,49 +7,6 @@ use std::path::{Path, PathBuf};
 /// Lines of a file, without its tests.
 const LONGEST_FILE: usize = 800;
 
-/// What each room may depend on, of the other rooms. A room that is not listed may see all.
-const ARROWS: &[(&str, &[&str])] = &[
-    ("crates/model", &[]),
-    ("crates/proto", &["model"]),
-    ("crates/errors", &["model"]),
-    ("crates/plan", &["errors", "model"]),
-    ("crates/sql", &["errors", "plan", "model"]),
-    ("crates/connect", &["errors", "plan", "model"]),
-    ("crates/formats", &["errors", "plan"]),
-    ("crates/functions", &["errors", "formats"]),
-    ("crates/scheduler", &["model"]),
-    ("crates/shuffle", &["model"]),
-    ("crates/crd", &["model"]),
-    ("crates/engine", &["errors", "formats", "functions", "plan", "shuffle", "model"]),
-    (
-        "driver",
-        &["errors", "scheduler", "connect", "sql", "engine", "plan", "shuffle", "proto", "model"],
-    ),
-    ("executor", &["engine", "shuffle", "proto", "model"]),
-    ("operator", &["crd", "model", "proto"]),
-    ("cli", &["driver", "executor", "crd", "proto", "model"]),
-];
-
-/// Rooms of the workspace, as dependencies name them.
-const ROOMS: &[&str] = &[
-    "model",
-    "errors",
-    "proto",
-    "plan",
-    "sql",
-    "connect",
-    "formats",
-    "functions",
-    "engine",
-    "scheduler",
-    "shuffle",
-    "crd",
-    "operator",
-    "driver",
-    "executor",
-    "cli",
-];
-
 /// Fails with all that breaks a rule.
 pub(crate) fn check(root: &Path) -> Result<()> {
     let mut broken = Vec::new();
@@ -62,9 +19,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     let code = code(root)?;
     broken.extend(crate::conditions::unraised(root, &code)?);
     broken.extend(unread_keys(root, &code)?);
-    for (room, allowed) in ARROWS {
-        check_arrows(root, room, allowed, &mut broken)?;
-    }
+    crate::arrows::check(root, &mut broken)?;
     if !broken.is_empty() {
         bail!("{} rules of the house are broken:\n  {}", broken.len(), broken.join("\n  "));
     }
@@ -81,21 +36,6 @@ fn check_source(file: &str, text: &str, broken: &mut Vec<String>) {
     if lines > LONGEST_FILE && !is_test {
         broken.push(format!("{file}: {lines} lines; {LONGEST_FILE} is the limit"));
     }
-}
-
-/// The rooms in the `[dependencies]` of a room's manifest.
-fn check_arrows(root: &Path, name: &str, allowed: &[&str], broken: &mut Vec<String>) -> Result<()> {
-    let path = root.join(name).join("Cargo.toml");
-    let text =
-        std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-    let dependencies = text.lines().skip_while(|line| *line != "[dependencies]").skip(1);
-    for line in dependencies.take_while(|line| !line.starts_with('[')) {
-        let other = line.split(['.', ' ', '=']).next().unwrap_or_default();
-        if ROOMS.contains(&other) && !allowed.contains(&other) {
-            broken.push(format!("{name}: must not depend on {other}"));
-        }
-    }
-    Ok(())
 }
 
 /// Where keys are declared.

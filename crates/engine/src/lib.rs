@@ -1,29 +1,11 @@
-//! Everything that knows DataFusion but Spark's functions: resolve a plan, optimise it, cut it into stages, run one task, read and write files.
+//! A session: resolves what a program asks for, optimises it, cuts it into stages, runs these as jobs, and performs commands.
 
-mod codec;
-mod exchange;
-mod faithful;
-pub mod files;
 mod job;
-mod local;
-mod nodes;
 mod physical;
-mod resolve;
 mod session;
-pub mod task;
+mod write;
 
-pub use formats::types;
-
-pub use exchange::{Exchange, Target};
 pub use job::{JobPlan, RunJob, StageOutput, StagePlan};
-pub use local::{LocalBlocks, LocalRunner};
-pub use nodes::RangeTable;
-pub use physical::{optimized_plan, physical_plan, plan_job, session_state, spark_error};
-pub use resolve::LocalSort;
-pub use session::{
-    Analyzed, Answer, Catalogue, Database, Seen, Session, Shared, SqlOutcome, Table, TableKind,
-    View, ViewMap,
-};
-pub use task::{
-    BlockSource, Launch, Stage, Stop, Suspects, TaskOutcome, TaskRuntime, TaskSettings, Wanted,
-};
+pub use physical::{optimized_plan, physical_plan, plan_job, session_state};
+pub use session::{Analyzed, Answer, Session, Shared, SqlOutcome};
+pub use write::write;

@@ -1,11 +1,13 @@
 //! The program that a book explains jobs, stages and tasks with.
 
 use crate::harness::{World, rows};
+use analysis::{Exchange, Target};
 use datafusion::datasource::provider_as_source;
 use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::logical_expr::{Extension, LogicalPlan, LogicalPlanBuilder, col, lit};
 use datafusion::prelude::JoinType;
-use engine::{Exchange, RangeTable, StagePlan, Target};
+use engine::StagePlan;
+use sources::RangeTable;
 use std::sync::Arc;
 
 /// Columns are named as the resolver names them; `first` is its next number.

@@ -1,12 +1,14 @@
 //! Exchanges that the program asks for, and unions.
 
 use crate::harness::{World, rows};
+use analysis::{Exchange, Target};
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Int64Type;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Extension, LogicalPlan, LogicalPlanBuilder, col, lit};
-use engine::{Exchange, RangeTable, RunJob, Target};
+use engine::RunJob;
+use sources::RangeTable;
 use std::sync::Arc;
 
 fn range(count: i64, partitions: u32) -> LogicalPlan {

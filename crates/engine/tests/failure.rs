@@ -1,15 +1,18 @@
 //! What goes wrong in a task comes out as what it is.
 
 use crate::harness::World;
+use crate::local::LocalBlocks;
+use analysis::{Exchange, Target};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Extension, LogicalPlan, LogicalPlanBuilder, col, lit};
-use engine::{BlockSource, Exchange, LocalBlocks, RangeTable, Target, Wanted};
 use errors::Exception;
 use model::{
     Attempt, BlockProblem, Epoch, MapOutput, MapOutputId, StageId, TaskFailure, TaskId, Unreadable,
 };
 use shuffle::Catalogue;
+use sources::RangeTable;
 use std::sync::Arc;
+use task::{BlockSource, Wanted};
 
 fn shuffled() -> LogicalPlan {
     let table = RangeTable::new("id", (0, 1_000, 1), 2);

@@ -3,8 +3,8 @@
 use crate::harness::{World, rows};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
-use engine::files::{Source, open};
 use plan::{DataType, ScanOptions};
+use sources::files::{Source, open};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -170,7 +170,7 @@ impl Target<'_> {
             sort_by: Vec::new(),
         };
         let (state, conf, runner) = (&self.world.state, &self.world.conf, &self.world.runner);
-        engine::files::write(state, conf, runner, (&self.rows, &self.schema), &write).await
+        engine::write(state, conf, runner, (&self.rows, &self.schema), &write).await
     }
 
     async fn read(&self, format: &str) -> Vec<String> {

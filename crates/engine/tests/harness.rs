@@ -1,10 +1,11 @@
 //! What the tests share: a runner in a temporary directory, and answers in a form that can be compared.
 
+use crate::local::LocalRunner;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use engine::{JobPlan, LocalRunner, RunJob, plan_job, session_state};
+use engine::{JobPlan, RunJob, plan_job, session_state};
 use model::ByteSize;
 use model::conf::Conf;
 use tempfile::TempDir;

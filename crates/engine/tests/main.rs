@@ -8,6 +8,7 @@ mod failure;
 mod files;
 mod harness;
 mod identity;
+mod local;
 mod memory;
 mod session;
 mod tpch;

@@ -1,12 +1,14 @@
 //! Tasks that need more memory than there is.
 
 use crate::harness::{World, rows};
+use analysis::{Exchange, Target};
 use datafusion::common::{JoinType, NullEquality};
 use datafusion::datasource::provider_as_source;
 use datafusion::functions_aggregate::expr_fn::{count, sum};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder, col, lit};
-use engine::{Exchange, RangeTable, RunJob, Target};
+use engine::RunJob;
 use model::ByteSize;
+use sources::RangeTable;
 use std::sync::Arc;
 
 const KINDS: [JoinType; 8] = [

@@ -1,9 +1,10 @@
 //! Programs as a session sees them: Spark SQL and relations, resolved by Spark's rules, cut into stages and run.
 
 use crate::harness::rows;
+use crate::local::LocalRunner;
 use crate::tpch::{query, tables, write_tables};
 use datafusion::prelude::SessionContext;
-use engine::{Answer, LocalRunner, Session, Shared, SqlOutcome};
+use engine::{Answer, Session, Shared, SqlOutcome};
 use model::ByteSize;
 use model::conf::Conf;
 use plan::{Expr, Relation, RelationKind, SparkError};

@@ -18,6 +18,7 @@ mod calendar;
 mod cast;
 mod context;
 mod error;
+mod failure;
 #[expect(clippy::unnecessary_wraps, reason = "the rules for types have one signature")]
 mod kernel;
 mod names;
@@ -34,6 +35,7 @@ pub use calendar::is_time_zone;
 pub use cast::{CastMode, cast, show};
 pub use context::{Context, TaskState};
 pub use error::{Described, FunctionError, IntoExternal, raised, run_time_error};
+pub use failure::spark_error;
 pub use names::sql_name;
 pub use normal::{comparison, is_orderable, normal_form};
 pub use registry::{

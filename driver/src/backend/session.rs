@@ -67,7 +67,7 @@ impl Session {
         let limit: u32 = self.value(&conf::ARROW_MAX_RECORDS)?;
         let limit = usize::try_from(limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX);
         let Answer { schema, batches } = answer;
-        let arrow = engine::types::schema_to_arrow(&schema);
+        let arrow = formats::types::schema_to_arrow(&schema);
         let encoded = rows::encode(&arrow, &batches, limit)
             .map_err(|error| SparkError::internal(format!("encoding a result: {error}")))?;
         // Whoever does not listen any more needs no rows: the request is over.

@@ -3,7 +3,6 @@
 use crate::blocks::Peers;
 use crate::blocks::client::{Fetched, Remote};
 use bytes::Bytes;
-use engine::{BlockSource, Suspects, Wanted};
 use futures::future::ready;
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use model::{BlockProblem, MapOutput, MapOutputId, TaskFailure, Unreadable, VolumeId};
@@ -11,6 +10,7 @@ use shuffle::Catalogue;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+use task::{BlockSource, Suspects, Wanted};
 
 /// Blocks of one call that are fetched from peers at once.
 const AT_ONCE: usize = 16;

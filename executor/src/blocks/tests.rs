@@ -2,7 +2,6 @@
 
 use super::client::{Fetched, Remote};
 use super::{Blocks, Locations, Peers, Server};
-use engine::{BlockSource, Suspects, Wanted};
 use model::{
     ApplicationId, Attempt, BlockProblem, Epoch, Fingerprint, MapOutput, MapOutputId, ShuffleId,
     StageId, TaskFailure, TaskId, Unreadable, VolumeId,
@@ -12,6 +11,7 @@ use shuffle::{Catalogue, MapOutputWriter, OutputAttempt, Summary, Volume, Writer
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use task::{BlockSource, Suspects, Wanted};
 
 /// Larger than one piece of a transfer.
 const LARGE: usize = (3 << 20) + 17;

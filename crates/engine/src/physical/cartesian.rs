@@ -1,7 +1,7 @@
 //! Joins of every row with every row that the program did not ask for as such, where a setting
 //! refuses them.
 
-use super::settled::is_settled;
+use analysis::is_settled;
 use datafusion::common::NullEquality;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::utils::split_conjunction;
@@ -21,7 +21,7 @@ pub(super) fn check(plan: &LogicalPlan) -> Result<(), SparkError> {
         }
         Ok(TreeNodeRecursion::Continue)
     });
-    walked.map_err(|error| super::spark_error(&error))?;
+    walked.map_err(|error| functions::spark_error(&error))?;
     found.map_or(Ok(()), Err)
 }
 

@@ -4,15 +4,10 @@
 //! with its limit pushed into the map side. A build side that every task needs is a shuffle with one reader that all tasks read; a
 //! join that may not do so gets its probe side in one task. Of a union a task runs one branch. Streams to be merged stay apart.
 
+use super::exchange::{ExchangeExec, Routing};
 use super::leaf::{leaf, shape};
 use super::rules::needs_one_probe;
-use super::spark_error;
 use super::stage::{Piece, Purpose, Stages};
-use crate::codec::Input;
-use crate::nodes::{
-    BranchExec, ConcatExec, ExchangeExec, Known, LeafExec, LeafKind, ReadMode, Routing,
-};
-use crate::task::carried;
 use crate::{JobPlan, StageOutput};
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::{Distribution, LexOrdering, Partitioning};
@@ -22,9 +17,12 @@ use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
+use functions::spark_error;
 use model::conf::Conf;
 use plan::SparkError;
 use std::sync::Arc;
+use task::codec::Input;
+use task::nodes::{BranchExec, ConcatExec, Known, LeafExec, LeafKind, ReadMode};
 
 type Plan = Arc<dyn ExecutionPlan>;
 
@@ -129,7 +127,7 @@ impl Cutter {
         let input = self.cut(child)?;
         match exchange.routing() {
             Routing::Coalesce(count) => Ok(coalesce(input, *count)),
-            routing => match carried(routing) {
+            routing => match routing.carried() {
                 Some(partitioning) => self.shuffle(input, Some(partitioning), ReadMode::Gather),
                 None => Err(SparkError::internal("a range has no bounds yet")),
             },

@@ -6,9 +6,7 @@
 //! first occurrence, every other field as it is. A field that is missing among these few costs a reuse, never an answer.
 
 use bytes::Bytes;
-use datafusion_proto::protobuf::PhysicalPlanNode;
 use model::Fingerprint;
-use prost::Message;
 use prost_reflect::{
     DescriptorPool, DynamicMessage, MapKey, MessageDescriptor, ReflectMessage, Value,
 };
@@ -17,8 +15,8 @@ use std::sync::LazyLock;
 
 /// What a stage's rows depend on.
 pub(crate) struct Identity<'a> {
-    /// The plan. Its leaves name the shuffles that they read, and so the identities of the parents.
-    pub(crate) plan: &'a PhysicalPlanNode,
+    /// The plan, encoded. Its leaves name the shuffles that they read, and so the identities of the parents.
+    pub(crate) plan: &'a [u8],
     /// What each task reads: files by path, size and time; rows; numbers.
     pub(crate) bindings: &'a [Bytes],
     /// Reader partitions, if it writes a shuffle.
@@ -33,7 +31,7 @@ impl Identity<'_> {
         let mut walk = Walk::default();
         walk.part(concat!("firesteel ", env!("CARGO_PKG_VERSION")).as_bytes());
         walk.part(datafusion::DATAFUSION_VERSION.as_bytes());
-        let plan = DynamicMessage::decode(PLAN.clone(), self.plan.encode_to_vec().as_slice())
+        let plan = DynamicMessage::decode(PLAN.clone(), self.plan)
             .expect("a message decodes by the description of its own format");
         walk.message(&plan, false);
         self.bindings.iter().for_each(|binding| walk.part(binding));
@@ -175,6 +173,7 @@ mod tests {
     use datafusion::physical_plan::empty::EmptyExec;
     use datafusion::physical_plan::filter::FilterExec;
     use datafusion::physical_plan::projection::ProjectionExec;
+    use prost::Message;
     use std::collections::HashMap as Metadata;
     use std::sync::Arc;
 
@@ -190,7 +189,7 @@ mod tests {
         let rows = FilterExec::try_new(Arc::clone(&compared) as _, input).unwrap();
         let exprs = vec![(compared as _, second.to_owned())];
         let plan = ProjectionExec::try_new(exprs, Arc::new(rows)).unwrap();
-        let plan = crate::codec::plan_message(Arc::new(plan)).unwrap();
+        let plan = task::codec::plan_message(Arc::new(plan)).unwrap().encode_to_vec();
         Identity { plan: &plan, bindings: &[], readers: Some(1), unlike: None }.fingerprint()
     }
 

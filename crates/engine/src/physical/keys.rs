@@ -2,7 +2,7 @@
 //! same purpose (`NormalizeFloatingNumbers`). It comes last, as `DataFusion`'s rules make groups and joins of distinct rows, set operations
 //! and subqueries.
 
-use crate::resolve::LocalSort;
+use analysis::LocalSort;
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};

@@ -1,10 +1,6 @@
 //! Leaves of a physical plan that make their own rows: what they read is taken out of the plan, task by task.
 
-use super::spark_error;
 use super::stage::Piece;
-use crate::codec::{self, Input};
-use crate::files::TextScanExec;
-use crate::nodes::{Known, LeafExec, LeafKind, RangeExec};
 use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::memory::{DataSourceExec, MemorySourceConfig};
@@ -13,8 +9,13 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanC
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use functions::spark_error;
 use plan::SparkError;
+use sources::RangeExec;
+use sources::files::TextScanExec;
 use std::sync::Arc;
+use task::codec::{self, Input};
+use task::nodes::{Known, LeafExec, LeafKind};
 
 /// A leaf node as a piece of a stage.
 pub(crate) fn leaf(plan: &Arc<dyn ExecutionPlan>) -> Result<Piece, SparkError> {

@@ -5,28 +5,24 @@
 
 mod cartesian;
 mod cut;
-mod error;
+mod exchange;
 mod fingerprint;
-mod hint;
 mod keys;
 mod leaf;
 mod planner;
 mod profile;
 mod ranges;
 mod rules;
-mod settled;
 mod stage;
 
-pub use error::spark_error;
-pub(crate) use hint::{hinted, strategy};
 pub use profile::session_state;
-pub(crate) use settled::settled;
 use stage::Purpose;
 
 use crate::{JobPlan, RunJob};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
+use functions::spark_error;
 use model::Fingerprint;
 use model::conf::Conf;
 use plan::SparkError;

@@ -1,8 +1,7 @@
 //! DataFusion's physical planner, extended by our logical nodes.
 
-use super::settled::SettledPlanner;
-use crate::nodes::{ExchangeExec, Routing};
-use crate::{Exchange, Target};
+use super::exchange::{ExchangeExec, Routing};
+use analysis::{Exchange, LocalSortPlanner, SettledPlanner, Target};
 use arrow::compute::SortOptions;
 use datafusion::catalog::Session;
 use datafusion::common::{Result, internal_datafusion_err};
@@ -27,7 +26,7 @@ impl QueryPlanner for Planner {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         DefaultPhysicalPlanner::with_extension_planners(vec![
             Arc::new(ExchangePlanner),
-            Arc::new(crate::resolve::LocalSortPlanner),
+            Arc::new(LocalSortPlanner),
             Arc::new(SettledPlanner),
         ])
         .create_physical_plan(plan, session)

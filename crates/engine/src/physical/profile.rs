@@ -1,16 +1,14 @@
 //! The session profile: DataFusion's options as isolated tasks need them. Its defaults assume that all partitions of a plan run in
 //! one process at once; several of them give wrong answers or hang when each partition is a task elsewhere.
 
-use super::hint::DropHints;
 use super::keys::NormalKeys;
 use super::planner::Planner;
 use super::rules::SafeBuildSides;
-use super::settled::Settle;
+use analysis::{DropHints, Settle};
 use datafusion::config::ConfigOptions;
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::SessionState;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
-use datafusion::prelude::SessionConfig;
 use model::conf::{AUTO_BROADCAST, ByteSizeOrOff, Conf, SHUFFLE_PARTITIONS};
 use plan::SparkError;
 use std::sync::Arc;
@@ -20,15 +18,10 @@ const BYTES_PER_ROW: usize = 100;
 
 /// DataFusion's state with our profile and Spark's functions.
 pub fn session_state(conf: &Conf) -> Result<SessionState, SparkError> {
-    let mut config = SessionConfig::new();
+    let mut builder = task::session_state_builder();
+    let config = builder.config().get_or_insert_default();
     apply(config.options_mut(), conf)?;
-    let builder = SessionStateBuilder::new()
-        .with_default_features()
-        .with_config(config)
-        .with_scalar_functions(functions::all_udfs())
-        .with_higher_order_functions(functions::all_higher_order())
-        .with_aggregate_functions(functions::all_udafs())
-        .with_window_functions(functions::all_udwfs())
+    let builder = builder
         .with_query_planner(Arc::new(Planner))
         .with_analyzer_rule(Arc::new(DropHints))
         .with_analyzer_rule(Arc::new(Settle))
@@ -61,11 +54,6 @@ fn apply(options: &mut ConfigOptions, conf: &Conf) -> Result<(), SparkError> {
     let execution = &mut options.execution;
     // Also caps how far a scan is split; our own listing splits files, by bytes.
     execution.target_partitions = partitions.max(1) as usize;
-    // A task that polls its one partition would otherwise read the files of all others too.
-    execution.enable_file_stream_work_stealing = false;
-    // Per partition, and an executor has many.
-    execution.sort_pushdown_buffer_capacity = 16 << 20;
-    execution.parquet.schema_force_view_types = false;
     options.sql_parser.map_string_types_to_utf8view = false;
 
     let optimizer = &mut options.optimizer;

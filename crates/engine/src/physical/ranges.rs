@@ -1,9 +1,9 @@
 //! The bounds of a partitioning by range: a job samples the keys, and the sample is cut into parts of equal weight.
 
+use super::exchange::{ExchangeExec, Routing};
 use super::stage::Purpose;
 use super::{cut, spark_error};
 use crate::RunJob;
-use crate::nodes::{ExchangeExec, Routing, SampleExec};
 use arrow::array::AsArray;
 use arrow::compute::SortOptions;
 use arrow::datatypes::Float64Type;
@@ -21,6 +21,7 @@ use model::conf::Conf;
 use plan::SparkError;
 use std::cmp::Ordering;
 use std::sync::Arc;
+use task::nodes::SampleExec;
 
 /// Sampled rows for each partition wanted, and in all; and how many more are taken because partitions differ in size. As in Spark.
 const PER_PARTITION: usize = 20;

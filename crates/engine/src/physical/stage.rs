@@ -1,18 +1,19 @@
 //! A finished stage: its plan is encoded, its tasks are bound, and it has an identity.
 
 use super::fingerprint::Identity;
-use super::spark_error;
-use crate::codec::{self, Compression, Input, Template};
-use crate::{StageOutput, StagePlan, faithful};
+use crate::{StageOutput, StagePlan};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::ExecutionPlan;
+use functions::spark_error;
 use model::conf::{BlockCompression, Conf, IO_COMPRESSION, SHUFFLE_COMPRESS, SHUFFLE_REUSE};
 use model::{Fingerprint, ShuffleId};
 use plan::SparkError;
+use prost::Message;
 use std::collections::HashMap;
 use std::sync::Arc;
+use task::codec::{self, Compression, Input, Template};
 
 /// Part of a plan while it is cut: the part of the template above the last cut, and per task what its leaves read.
 #[derive(Debug)]
@@ -66,7 +67,7 @@ impl Stages {
             StageOutput::Rows => None,
         };
         let message = codec::plan_message(Arc::clone(&plan)).map_err(|e| unencodable(&e))?;
-        faithful::check(&plan, &message).map_err(|e| unencodable(&e))?;
+        let encoded = message.encode_to_vec();
         let bindings: Vec<_> = tasks
             .iter()
             .map(|inputs| codec::encode_binding(inputs))
@@ -78,14 +79,15 @@ impl Stages {
             Purpose::Run => self.job,
             Purpose::Compare => None,
         };
-        let identity = Identity { plan: &message, bindings: &bindings, readers, unlike };
+        let identity = Identity { plan: &encoded, bindings: &bindings, readers, unlike };
         let fingerprint = identity.fingerprint();
         if let Some(stage) = self.known.get(&fingerprint).filter(|_| readers.is_some()) {
             return Ok(*stage);
         }
+        task::check_faithful(&plan, &message).map_err(|e| unencodable(&e))?;
         let inputs = parents.iter().map(|parent| self.shuffle(*parent)).collect();
         let template = Template { readers, compression: self.compression, inputs };
-        let template = codec::encode_template(&template, &message).map_err(fail)?;
+        let template = codec::encode_template(&template, &encoded).map_err(fail)?;
         let label = label(&plan);
         let schema = plan.schema();
         self.done.push(StagePlan {

@@ -1,9 +1,10 @@
 //! `ALTER`, properties and partitions of tables and views, and tables made like others.
 
 use super::command::{already_exists, named_table, wrong_command};
-use super::{Answer, Catalogue, Session, Table, TableKind};
+use super::{Answer, Session};
 use crate::RunJob;
-use crate::resolve::{quoted, table_not_found};
+use analysis::{quoted, table_not_found};
+use catalogue::{Catalogue, Table, TableKind};
 use errors::{Exception, condition};
 use plan::{
     Alteration, CastMode, CreateTable, DataType, Expr, Field, NullOrder, Relation, RelationKind,

@@ -1,11 +1,12 @@
 //! Requests of `spark.catalog`; the rows have the columns that its clients read by position.
 
-use super::catalogue::{CATALOGUE, GLOBAL_TEMP};
 use super::command::{database_not_found, named_table, use_catalogue};
-use super::{Answer, Database, Session, Table, TableKind};
+use super::{Answer, Session};
 use crate::RunJob;
-use crate::resolve::table_not_found;
+use analysis::table_not_found;
 use arrow::array::{ArrayRef, BooleanArray, StringArray};
+use catalogue::{CATALOGUE, GLOBAL_TEMP};
+use catalogue::{Database, Table, TableKind};
 use errors::condition;
 use plan::{
     CatalogRequest, CreateTable, DataType, Field, ReplaceMode, SchemaOrText, SparkError,

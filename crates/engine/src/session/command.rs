@@ -1,9 +1,10 @@
 //! Commands: what changes the session, the catalogue, or data.
 
-use super::catalogue::{CATALOGUE, GLOBAL_TEMP};
-use super::{Answer, Catalogue, Session};
+use super::{Answer, Session};
 use crate::RunJob;
-use crate::resolve::{quoted, table_not_found};
+use analysis::{quoted, table_not_found};
+use catalogue::Catalogue;
+use catalogue::{CATALOGUE, GLOBAL_TEMP};
 use errors::condition;
 use plan::{
     Command, ExplainMode, Field, Relation, RelationKind, ReplaceMode, SparkError, Statement,
@@ -75,7 +76,7 @@ impl Session {
             Command::Reset { key } => self.reset(key.as_deref()).map(|()| None),
             Command::SetTimeZone { zone } => {
                 let zone = if zone.eq_ignore_ascii_case("local") {
-                    super::settings::machine_zone()
+                    analysis::machine_zone()
                 } else {
                     zone.clone()
                 };
@@ -178,7 +179,7 @@ impl Session {
         let catalogue = self.shared.catalogue();
         let database = self.database();
         match catalogue.table(name, &database) {
-            Some(table) if matches!(table.kind, super::TableKind::View { .. }) => {
+            Some(table) if matches!(table.kind, catalogue::TableKind::View { .. }) => {
                 self.forget_table(name);
                 Ok(())
             }
@@ -383,10 +384,10 @@ impl Session {
             .zip(named)
             .map(|(field, name)| Field { name: name.clone(), ..field.clone() })
             .collect();
-        let table = super::Table {
+        let table = catalogue::Table {
             database: database.clone(),
             name: name.clone(),
-            kind: super::TableKind::View {
+            kind: catalogue::TableKind::View {
                 query: view.query.clone(),
                 columns: view.columns.clone(),
             },

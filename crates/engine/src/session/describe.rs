@@ -1,12 +1,13 @@
 //! `SHOW …` and `DESCRIBE …`.
 
-use super::catalogue::CATALOGUE;
 use super::catalogue_request::matches;
 use super::command::{database_not_found, named_table};
-use super::{Answer, Session, Table, TableKind};
+use super::{Answer, Session};
 use crate::RunJob;
-use crate::resolve::table_not_found;
+use analysis::table_not_found;
 use arrow::array::{ArrayRef, BooleanArray, StringArray};
+use catalogue::CATALOGUE;
+use catalogue::{Table, TableKind};
 use errors::condition;
 use plan::{Command, DataType, Field, SparkError};
 use std::fmt::Write;
@@ -92,7 +93,7 @@ impl Session {
         database: Option<&[String]>,
         pattern: Option<&str>,
     ) -> Result<Answer, SparkError> {
-        let name = database.map(crate::resolve::quoted);
+        let name = database.map(analysis::quoted);
         let listed = self.listed(name.as_deref(), pattern)?;
         let schema = vec![
             Field::new("namespace", DataType::String, false),
@@ -114,7 +115,7 @@ impl Session {
         database: Option<&[String]>,
         pattern: Option<&str>,
     ) -> Result<Answer, SparkError> {
-        let name = database.map(crate::resolve::quoted);
+        let name = database.map(analysis::quoted);
         let mut listed = self.listed(name.as_deref(), pattern)?;
         listed.retain(|listed| listed.temporary || listed.kind == "VIEW");
         let schema = vec![

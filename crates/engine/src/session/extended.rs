@@ -1,11 +1,12 @@
 //! `SHOW TABLE EXTENDED`: what is known of each table, as one text.
 
-use super::catalogue::{CATALOGUE, GLOBAL_TEMP};
 use super::catalogue_request::Listed;
 use super::command::named_table;
-use super::{Answer, Session, Table, TableKind};
+use super::{Answer, Session};
 use crate::RunJob;
 use arrow::array::{ArrayRef, BooleanArray, StringArray};
+use catalogue::{CATALOGUE, GLOBAL_TEMP};
+use catalogue::{Table, TableKind};
 use plan::{DataType, Field, SparkError};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ impl Session {
         pattern: &str,
         run: &dyn RunJob,
     ) -> Result<Answer, SparkError> {
-        let name = database.map(crate::resolve::quoted);
+        let name = database.map(analysis::quoted);
         let listed = self.listed(name.as_deref(), Some(pattern))?;
         let mut information = Vec::with_capacity(listed.len());
         for listed in &listed {

@@ -3,7 +3,6 @@
 
 mod alter;
 mod application;
-mod catalogue;
 mod catalogue_request;
 mod command;
 mod describe;
@@ -19,16 +18,10 @@ mod tests;
 mod variable;
 mod view;
 
-pub(crate) use variable::{Variables, plain_name as variable_name};
-
-pub use catalogue::{Catalogue, Database, Seen, Table, TableKind, View, ViewMap};
-pub(crate) use settings::machine_zone;
-
 use crate::RunJob;
-use crate::resolve::{
-    Context, Env, Fact, Facts, Finished, Observed, Purpose, Resolver, Stop, Want,
-};
+use analysis::{Context, Env, Fact, Facts, Finished, Observed, Purpose, Resolver, Stop, Want};
 use arrow::record_batch::RecordBatch;
+use catalogue::{Catalogue, Variables, ViewMap};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use model::conf::{self, Conf, MapKeyDedupPolicy};
@@ -306,7 +299,7 @@ impl Session {
             registry: Arc::clone(&self.shared.functions),
             functions: functions::Context {
                 ansi: flag(&conf::ANSI)?,
-                time_zone: zone.unwrap_or_else(machine_zone),
+                time_zone: zone.unwrap_or_else(analysis::machine_zone),
                 now_micros: chrono::Utc::now().timestamp_micros(),
                 seed: rand::random(),
                 user: std::env::var("USER").unwrap_or_else(|_| "root".to_owned()),
@@ -355,7 +348,7 @@ impl Session {
     async fn fetch(&self, want: &Want, conf: &Conf, run: &dyn RunJob) -> Result<Fact, SparkError> {
         match want {
             Want::Files(options) => {
-                let source = crate::files::open(options, conf, run.slots()).await?;
+                let source = sources::files::open(options, conf, run.slots()).await?;
                 Ok(Fact::Files(source))
             }
             Want::Rows(relation, env) => {

@@ -2,7 +2,7 @@
 
 use super::{Analyzed, Session};
 use crate::RunJob;
-use crate::resolve::Purpose;
+use analysis::Purpose;
 use arrow::array::{Array, AsArray};
 use datafusion::common::ScalarValue;
 use plan::{DataType, Field, Literal, SparkError};
@@ -46,7 +46,7 @@ pub(super) fn value_at(
         return Ok(nested);
     }
     let scalar =
-        ScalarValue::try_from_array(array, row).map_err(|error| crate::spark_error(&error))?;
+        ScalarValue::try_from_array(array, row).map_err(|error| functions::spark_error(&error))?;
     let value = match scalar {
         ScalarValue::Boolean(Some(v)) => Literal::Boolean(v),
         ScalarValue::Int8(Some(v)) => Literal::Byte(v),

@@ -2,11 +2,11 @@
 
 use super::{Analyzed, Answer, Session, show};
 use crate::RunJob;
-use crate::resolve::{Env, Purpose, fitted};
-use crate::types;
+use analysis::{Env, Purpose, fitted};
 use arrow::array::{Array, ArrayRef, StringArray};
 use arrow::datatypes::{Field as ArrowField, Fields, Schema};
 use arrow::record_batch::RecordBatch;
+use formats::types;
 use model::conf;
 use plan::{DataType, Expr, Field, Literal, Relation, RelationKind, SparkError, Statement};
 use std::sync::Arc;
@@ -152,7 +152,7 @@ impl Session {
     /// The session's time zone.
     pub(super) fn time_zone(&self) -> Result<String, SparkError> {
         let zone = self.state().conf.find(&conf::TIME_ZONE)?;
-        Ok(zone.unwrap_or_else(super::settings::machine_zone))
+        Ok(zone.unwrap_or_else(analysis::machine_zone))
     }
 }
 

@@ -5,23 +5,12 @@ use errors::{SparkError, condition};
 use model::conf::{self, BadSetting, Problem, Scope};
 use std::collections::BTreeMap;
 
-/// The machine's time zone, where the session sets none.
-pub(crate) fn machine_zone() -> String {
-    let named = std::env::var("TZ").ok().filter(|zone| !zone.is_empty());
-    let linked = || {
-        let target = std::fs::read_link("/etc/localtime").ok()?;
-        let text = target.to_str()?;
-        text.split_once("zoneinfo/").map(|(_, zone)| zone.to_owned())
-    };
-    named.or_else(linked).unwrap_or_else(|| "UTC".to_owned())
-}
-
 impl Session {
     /// The value that holds for a key.
     pub fn setting(&self, key: &str) -> Option<String> {
         let given = self.state().conf.effective(key).map(str::to_owned);
         match key {
-            "spark.sql.session.timeZone" => given.or_else(|| Some(machine_zone())),
+            "spark.sql.session.timeZone" => given.or_else(|| Some(analysis::machine_zone())),
             _ => given,
         }
     }

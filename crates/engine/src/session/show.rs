@@ -32,7 +32,7 @@ fn cells(schema: &[Field], batches: &[RecordBatch], style: Style<'_>) -> Result<
             .columns()
             .iter()
             .zip(schema)
-            .map(|(column, field)| match crate::types::interval_fields(&field.data_type) {
+            .map(|(column, field)| match formats::types::interval_fields(&field.data_type) {
                 Some(fields) => {
                     let text = |row| functions::fields_text(column, row, fields);
                     let rows = 0..column.len();
@@ -41,7 +41,7 @@ fn cells(schema: &[Field], batches: &[RecordBatch], style: Style<'_>) -> Result<
                 None => functions::show(column, style.time_zone),
             })
             .collect::<Result<Vec<StringArray>, _>>()
-            .map_err(|error| crate::spark_error(&error))?;
+            .map_err(|error| functions::spark_error(&error))?;
         for row in 0..batch.num_rows() {
             rows.push(
                 columns.iter().map(|texts| shortened(texts.value(row), style.truncate)).collect(),

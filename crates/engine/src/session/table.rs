@@ -1,10 +1,11 @@
 //! Tables and files: made, written, emptied, dropped, scanned.
 
-use super::catalogue::CATALOGUE;
+use super::Session;
 use super::command::{already_exists, database_not_found, wrong_command};
-use super::{Catalogue, Session, Table, TableKind};
 use crate::RunJob;
-use crate::resolve::{Purpose, table_not_found};
+use analysis::{Purpose, table_not_found};
+use catalogue::CATALOGUE;
+use catalogue::{Catalogue, Table, TableKind};
 use errors::{Exception, condition};
 use model::conf;
 use plan::{
@@ -313,11 +314,11 @@ impl Session {
         conf: &conf::Conf,
     ) -> Result<(), SparkError> {
         let WriteTarget::Path(path) = &write.target else { return Ok(()) };
-        let dynamic = crate::files::overwrites_partitions(write, conf)?;
+        let dynamic = sources::files::overwrites_partitions(write, conf)?;
         if write.mode != SaveMode::Overwrite || dynamic {
             return Ok(());
         }
-        let target = crate::files::local(path)?;
+        let target = sources::files::local(path)?;
         let is_read = |uri: &String| {
             uri.strip_prefix("file://").is_some_and(|file| Path::new(file).starts_with(&target))
         };
@@ -327,10 +328,10 @@ impl Session {
         let catalogue = self.shared.catalogue();
         let mut tables = catalogue.databases().flat_map(|database| database.tables.values());
         let at_path =
-            |table: &&Table| crate::files::local(&table.location).is_ok_and(|at| at == target);
+            |table: &&Table| sources::files::local(&table.location).is_ok_and(|at| at == target);
         Err(match tables.find(at_path) {
             Some(table) => {
-                let shown = crate::resolve::quoted(&table.qualified_name());
+                let shown = analysis::quoted(&table.qualified_name());
                 overwrites_its_input("TABLE", &shown)
             }
             None => overwrites_its_input("PATH", &format!("file:{}", target.display())),
@@ -344,7 +345,7 @@ impl Session {
         let conf = self.state().conf.clone();
         self.check_not_read(write, &analyzed.files, &conf)?;
         let rows = (&analyzed.plan, analyzed.schema.as_slice());
-        crate::files::write(&self.shared.state, &conf, run, rows, write).await
+        crate::write(&self.shared.state, &conf, run, rows, write).await
     }
 }
 
@@ -382,7 +383,7 @@ fn not_of_table(column: &str, schema: &[Field]) -> SparkError {
 }
 
 fn arity(table: &Table, targets: &[String], schema: &[Field]) -> SparkError {
-    let shown = crate::resolve::quoted(&table.qualified_name());
+    let shown = analysis::quoted(&table.qualified_name());
     let list = |names: Vec<String>| {
         names.iter().map(|name| plan::quote_name(name)).collect::<Vec<_>>().join(", ")
     };

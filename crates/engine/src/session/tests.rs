@@ -1,8 +1,8 @@
 //! SQL text and hand-made plans, resolved and run by `DataFusion` in one process.
 
 use super::{Answer, Session, Shared};
-use crate::resolve::Purpose;
 use crate::{JobPlan, RunJob};
+use analysis::Purpose;
 use arrow::record_batch::RecordBatch;
 use datafusion::prelude::SessionContext;
 use model::conf::Conf;
@@ -68,8 +68,8 @@ async fn rows(session: &Session, relation: &Relation) -> Result<Answer, SparkErr
     let frame = context
         .execute_logical_plan(analyzed.plan)
         .await
-        .map_err(|error| crate::spark_error(&error))?;
-    let batches = frame.collect().await.map_err(|error| crate::spark_error(&error))?;
+        .map_err(|error| functions::spark_error(&error))?;
+    let batches = frame.collect().await.map_err(|error| functions::spark_error(&error))?;
     Ok(Answer { schema: analyzed.schema, batches })
 }
 

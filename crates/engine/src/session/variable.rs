@@ -7,24 +7,7 @@ use errors::condition;
 use plan::{
     CastMode, Command, DataType, Expr, Literal, Relation, RelationKind, SparkError, Statement,
 };
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Types and values by name, in small letters.
-pub(crate) type Variables = Arc<BTreeMap<String, (DataType, Literal)>>;
-
-/// The name of a variable without what may stand before it.
-pub(crate) fn plain_name(name: &[String]) -> Option<String> {
-    let is = |part: &String, word| part.eq_ignore_ascii_case(word);
-    match name {
-        [name] => Some(name.to_lowercase()),
-        [session, name] if is(session, "session") => Some(name.to_lowercase()),
-        [system, session, name] if is(system, "system") && is(session, "session") => {
-            Some(name.to_lowercase())
-        }
-        _ => None,
-    }
-}
 
 impl Session {
     /// The commands of this room; `None` for others.
@@ -35,7 +18,7 @@ impl Session {
     ) -> Result<Option<Answer>, SparkError> {
         match command {
             Command::DeclareVariable { name, data_type, default, replace } => {
-                let known = plain_name(name).ok_or_else(|| unresolved(name))?;
+                let known = catalogue::variable_name(name).ok_or_else(|| unresolved(name))?;
                 if self.state().variables.contains_key(&known) && !replace {
                     let shown = shown(name);
                     let message = format!(
@@ -62,7 +45,7 @@ impl Session {
                 self.set_variables(names, value, run).await.map(|()| None)
             }
             Command::DropVariable { name, if_exists } => {
-                let known = plain_name(name).unwrap_or_default();
+                let known = catalogue::variable_name(name).unwrap_or_default();
                 let mut state = self.state();
                 let gone = Arc::make_mut(&mut state.variables).remove(&known);
                 if gone.is_none() && !if_exists {
@@ -109,7 +92,8 @@ impl Session {
     ) -> Result<(), SparkError> {
         let mut targets = Vec::new();
         for name in names {
-            let known = plain_name(name).filter(|known| self.state().variables.contains_key(known));
+            let known = catalogue::variable_name(name)
+                .filter(|known| self.state().variables.contains_key(known));
             let known = known.ok_or_else(|| unresolved(name))?;
             if targets.contains(&known) {
                 let shown = shown(name);
@@ -207,14 +191,14 @@ fn cast(expr: Expr, to: &DataType) -> Expr {
 
 /// A variable's whole name, in backticks.
 fn shown(name: &[String]) -> String {
-    match plain_name(name) {
+    match catalogue::variable_name(name) {
         Some(name) => format!("`system`.`session`.{}", plan::quote_name(&name)),
-        None => crate::resolve::quoted(name),
+        None => analysis::quoted(name),
     }
 }
 
 fn unresolved(name: &[String]) -> SparkError {
-    let shown = crate::resolve::quoted(name);
+    let shown = analysis::quoted(name);
     let path = "`system`.`session`";
     let message = format!("Cannot resolve variable {shown} on search path {path}.");
     let parameters = [("variableName", shown.as_str()), ("searchPath", path)];

@@ -1,9 +1,10 @@
 //! What a temporary view keeps of the session in which it was made.
 
+use super::Session;
 use super::command::named_table;
-use super::{Seen, Session, View};
 use crate::RunJob;
-use crate::resolve::{Env, Purpose};
+use analysis::{Env, Purpose};
+use catalogue::{Seen, View};
 use plan::{Field, SparkError};
 use std::sync::Arc;
 

@@ -1,0 +1,88 @@
+//! What resolving asks the world for, and the answers.
+
+use crate::Env;
+use arrow::record_batch::RecordBatch;
+use datafusion::error::DataFusionError;
+use model::conf::BadSetting;
+use plan::{Field, Relation, ScanOptions, SparkError};
+use sources::files::Source;
+
+/// Why resolving stopped.
+#[derive(Debug)]
+pub enum Stop {
+    /// The program is wrong.
+    Error(Box<SparkError>),
+    /// Something must be known first.
+    Want(Box<Want>),
+}
+
+/// What resolving comes to.
+pub type Result<T> = std::result::Result<T, Stop>;
+
+impl From<SparkError> for Stop {
+    fn from(error: SparkError) -> Self {
+        Self::Error(Box::new(error))
+    }
+}
+
+impl From<BadSetting> for Stop {
+    fn from(error: BadSetting) -> Self {
+        SparkError::from(error).into()
+    }
+}
+
+impl From<DataFusionError> for Stop {
+    fn from(error: DataFusionError) -> Self {
+        functions::spark_error(&error).into()
+    }
+}
+
+/// Something that must be known before resolving can go on.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Want {
+    /// The files of a source.
+    Files(ScanOptions),
+    /// The rows of a relation, in the environment it was met in.
+    Rows(Relation, Env),
+}
+
+/// What a want was answered with.
+#[derive(Debug)]
+pub enum Fact {
+    /// Files that can be scanned.
+    Files(Source),
+    /// Rows, with their schema.
+    Rows {
+        /// Their columns.
+        schema: Vec<Field>,
+        /// The rows.
+        batches: Vec<RecordBatch>,
+    },
+}
+
+/// All wants answered so far.
+#[derive(Debug, Default)]
+pub struct Facts(Vec<(Want, Fact)>);
+
+impl Facts {
+    /// Adds an answer.
+    pub fn add(&mut self, want: Want, fact: Fact) {
+        self.0.push((want, fact));
+    }
+
+    /// The files of all sources.
+    pub fn files(&self) -> Vec<String> {
+        let sources = self.0.iter().filter_map(|(_, fact)| match fact {
+            Fact::Files(source) => Some(source),
+            Fact::Rows { .. } => None,
+        });
+        sources.flat_map(|source| source.files.iter().cloned()).collect()
+    }
+
+    pub(crate) fn get(&self, want: Want) -> Result<&Fact> {
+        match self.0.iter().find(|(known, _)| *known == want) {
+            Some((_, fact)) => Ok(fact),
+            None => Err(Stop::Want(Box::new(want))),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The time zone of a session that sets none.
+
+/// The machine's time zone, where the session sets none.
+pub fn machine_zone() -> String {
+    let named = std::env::var("TZ").ok().filter(|zone| !zone.is_empty());
+    let linked = || {
+        let target = std::fs::read_link("/etc/localtime").ok()?;
+        let text = target.to_str()?;
+        text.split_once("zoneinfo/").map(|(_, zone)| zone.to_owned())
+    };
+    named.or_else(linked).unwrap_or_else(|| "UTC".to_owned())
+}

@@ -1,0 +1,147 @@
+//! An exchange that the program asked for, in the physical plan: a mark for the stage cutter.
+
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, internal_err};
+use datafusion::execution::TaskContext;
+use datafusion::physical_expr::{LexOrdering, Partitioning, PhysicalExpr, RangePartitioning};
+use datafusion::physical_plan::execution_plan::PlanProperties;
+use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
+    SendableRecordBatchStream, Statistics,
+};
+use std::fmt;
+use std::sync::Arc;
+
+/// Where rows go.
+#[derive(Debug, Clone)]
+pub(crate) enum Routing {
+    RoundRobin(usize),
+    Hash(Vec<Arc<dyn PhysicalExpr>>, usize),
+    /// By order; the bounds are still to be found.
+    Range(LexOrdering, usize),
+    /// By order, between bounds.
+    Bounded(RangePartitioning),
+    /// Neighbours together, without a shuffle.
+    Coalesce(usize),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct ExchangeExec {
+    input: Arc<dyn ExecutionPlan>,
+    routing: Routing,
+    properties: Arc<PlanProperties>,
+}
+
+impl Routing {
+    /// The same as the carrier on top of a template says it; `None` if no rows travel.
+    pub(crate) fn carried(&self) -> Option<Partitioning> {
+        match self {
+            Self::RoundRobin(n) => Some(Partitioning::RoundRobinBatch(*n)),
+            Self::Hash(keys, n) => Some(Partitioning::Hash(keys.clone(), *n)),
+            Self::Bounded(range) => Some(Partitioning::Range(range.clone())),
+            Self::Range(..) | Self::Coalesce(_) => None,
+        }
+    }
+}
+
+impl ExchangeExec {
+    pub(crate) fn new(input: Arc<dyn ExecutionPlan>, routing: Routing) -> Self {
+        let before = input.output_partitioning().partition_count().max(1);
+        let partitioning = match &routing {
+            Routing::Hash(keys, n) => Partitioning::Hash(keys.clone(), *n),
+            Routing::RoundRobin(n) | Routing::Range(_, n) => Partitioning::UnknownPartitioning(*n),
+            Routing::Bounded(range) => Partitioning::UnknownPartitioning(range.partition_count()),
+            Routing::Coalesce(n) => Partitioning::UnknownPartitioning(before.min(*n)),
+        };
+        let properties = sources::unordered(input.schema(), partitioning);
+        Self { input, routing, properties }
+    }
+
+    pub(crate) fn routing(&self) -> &Routing {
+        &self.routing
+    }
+}
+
+impl DisplayAs for ExchangeExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.routing {
+            Routing::RoundRobin(n) => write!(f, "ExchangeExec: round robin, {n} partitions"),
+            Routing::Hash(keys, n) => {
+                let keys: Vec<_> = keys.iter().map(ToString::to_string).collect();
+                write!(f, "ExchangeExec: hash({}), {n} partitions", keys.join(", "))
+            }
+            Routing::Range(order, n) => write!(f, "ExchangeExec: range({order}), {n} partitions"),
+            Routing::Bounded(range) => write!(f, "ExchangeExec: {range}"),
+            Routing::Coalesce(n) => write!(f, "CoalesceExec: {n} partitions"),
+        }
+    }
+}
+
+impl ExecutionPlan for ExchangeExec {
+    fn name(&self) -> &'static str {
+        "ExchangeExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        // One after the other, each as it is: a sort below is not in vain.
+        vec![matches!(self.routing, Routing::Coalesce(_))]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        match &self.routing {
+            Routing::Hash(keys, _) => datafusion::physical_plan::apply_expression_roots(keys, f),
+            Routing::Range(order, _) => datafusion::physical_plan::apply_expression_roots(
+                order.iter().map(|key| &key.expr),
+                f,
+            ),
+            Routing::Bounded(range) => datafusion::physical_plan::apply_expression_roots(
+                range.ordering().iter().map(|key| &key.expr),
+                f,
+            ),
+            Routing::RoundRobin(_) | Routing::Coalesce(_) => Ok(TreeNodeRecursion::Continue),
+        }
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self::new(children.swap_remove(0), self.routing.clone())))
+    }
+
+    fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        internal_err!("an exchange is cut before it runs")
+    }
+
+    fn child_stats_requests(&self, _: Option<usize>) -> Vec<ChildStats> {
+        vec![ChildStats::At(None)]
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        inputs: &[Arc<Statistics>],
+        args: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        match (args.partition(), inputs) {
+            (None, [input]) => Ok(Arc::clone(input)),
+            _ => Ok(Arc::new(Statistics::new_unknown(&self.schema()))),
+        }
+    }
+}

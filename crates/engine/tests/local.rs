@@ -1,0 +1,219 @@
+//! Runs jobs in this process, with everything that executors do: encoded templates, shuffles on a volume, blocks read back. For tests,
+//! and for results so small that no executor is worth asking.
+
+use arrow::error::ArrowError;
+use arrow::ipc::reader::StreamReader;
+use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+use engine::{JobPlan, RunJob, StagePlan};
+use errors::Exception;
+use futures::{StreamExt, TryStreamExt, stream};
+use model::{
+    ApplicationId, Attempt, BlockProblem, ByteSize, Epoch, MapOutput, ShuffleId, StageId,
+    TaskFailure, TaskId, Unreadable, VolumeId,
+};
+use plan::SparkError;
+use shuffle::{Catalogue, ReadError, Volume, WriterOptions};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use task::{BlockSource, Launch, Suspects, TaskOutcome, TaskRuntime, TaskSettings, Wanted};
+
+/// Map outputs of a stage, in order of the map index.
+type Outputs = Arc<[Arc<MapOutput>]>;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct LocalRunner {
+    runtime: Arc<TaskRuntime>,
+    slots: u32,
+    next_stage: AtomicU64,
+    written: Mutex<HashMap<ShuffleId, Outputs>>,
+    tasks: Mutex<Vec<usize>>,
+}
+
+impl LocalRunner {
+    /// Keeps its shuffles and spills in `directory`, runs that many tasks at once in that much memory.
+    pub(crate) fn new(directory: &Path, slots: u32, memory: ByteSize) -> Result<Self, SparkError> {
+        let application = ApplicationId("local".to_owned());
+        let id = VolumeId("local".to_owned());
+        let volume = Volume::create(&directory.join("volume"), id, application)
+            .map_err(|error| SparkError::internal(error.to_string()))?;
+        let settings = TaskSettings {
+            memory,
+            spill_dirs: vec![directory.join("spill")],
+            spill_limit: ByteSize(u64::MAX),
+            volume: volume.clone(),
+            writer: WriterOptions::default(),
+        };
+        let blocks = Arc::new(LocalBlocks::new(Catalogue::new([volume])));
+        Ok(Self {
+            runtime: Arc::new(TaskRuntime::new(settings, blocks)?),
+            slots,
+            next_stage: AtomicU64::new(0),
+            written: Mutex::new(HashMap::new()),
+            tasks: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// Numbers of tasks of the stages that ran since this was last asked; a stage that was skipped is 0.
+    pub(crate) fn take_task_counts(&self) -> Vec<usize> {
+        std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn is_written(&self, stage: &StagePlan) -> bool {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        written.contains_key(&stage.shuffle())
+    }
+
+    async fn stage(
+        &self,
+        stage: &StagePlan,
+        wanted: &[u32],
+    ) -> Result<Vec<TaskOutcome>, TaskFailure> {
+        let id = StageId(self.next_stage.fetch_add(1, Ordering::Relaxed));
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(wanted.len());
+        let decoded = self.runtime.decode_stage(&stage.template)?;
+        let inputs: HashMap<_, _> = {
+            let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            decoded
+                .inputs()
+                .iter()
+                .filter_map(|s| Some((*s, Arc::clone(written.get(s)?))))
+                .collect()
+        };
+        let shuffle = match stage.output {
+            engine::StageOutput::Shuffle { .. } => Some(stage.shuffle()),
+            engine::StageOutput::Rows => None,
+        };
+        stream::iter(wanted.to_vec())
+            .map(|partition| {
+                let (runtime, decoded) = (Arc::clone(&self.runtime), Arc::clone(&decoded));
+                let launch = Launch {
+                    attempt: Attempt { task: TaskId { stage: id, partition }, number: 0 },
+                    epoch: Epoch(1),
+                    shuffle,
+                    binding: stage.bindings.get(partition as usize).cloned().unwrap_or_default(),
+                    inputs: inputs.clone(),
+                    stop: task::Stop::default(),
+                };
+                let task = async move { runtime.run(&decoded, launch).await };
+                let task = datafusion::common::runtime::SpawnedTask::spawn(task);
+                async move {
+                    task.await.unwrap_or_else(|error| {
+                        Err(TaskFailure::Killed { reason: error.to_string() })
+                    })
+                }
+            })
+            .buffered(self.slots.max(1) as usize)
+            .try_collect()
+            .await
+    }
+
+    async fn job(&self, job: JobPlan) -> Result<Vec<Vec<RecordBatch>>, TaskFailure> {
+        let Some((result, maps)) = job.stages.split_last() else { return Ok(Vec::new()) };
+        for stage in maps {
+            if self.is_written(stage) {
+                self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(0);
+                continue;
+            }
+            let all: Vec<u32> = (0..stage.partitions()).collect();
+            let outputs =
+                self.stage(stage, &all).await?.into_iter().filter_map(|done| match done {
+                    TaskOutcome::Committed { output, .. } => Some(Arc::new(output)),
+                    TaskOutcome::Rows { .. } => None,
+                });
+            let outputs: Outputs = outputs.collect();
+            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            written.insert(stage.shuffle(), outputs);
+        }
+        let rows = self.stage(result, &job.result_partitions).await?;
+        rows.into_iter().map(|done| batches(&done)).collect()
+    }
+}
+
+#[async_trait::async_trait]
+impl RunJob for LocalRunner {
+    async fn run(&self, job: JobPlan) -> Result<Vec<Vec<RecordBatch>>, SparkError> {
+        self.job(job).await.map_err(|failure| spark_failure(&failure))
+    }
+
+    fn slots(&self) -> u32 {
+        self.slots
+    }
+}
+
+/// What a failed job is told as.
+fn spark_failure(failure: &TaskFailure) -> SparkError {
+    match failure {
+        TaskFailure::Raised(error) => error.clone().into(),
+        other => SparkError::plain(Exception::Spark, other.to_string()),
+    }
+}
+
+fn batches(done: &TaskOutcome) -> Result<Vec<RecordBatch>, TaskFailure> {
+    let TaskOutcome::Rows { ipc, .. } = done else { return Ok(Vec::new()) };
+    let read = StreamReader::try_new(&ipc[..], None)
+        .and_then(Iterator::collect::<Result<Vec<_>, ArrowError>>);
+    read.map_err(|error| TaskFailure::raised(error.to_string()))
+}
+
+/// Blocks on volumes that this process mounts.
+#[derive(Debug, Clone)]
+pub(crate) struct LocalBlocks {
+    catalogue: Arc<Catalogue>,
+}
+
+impl LocalBlocks {
+    /// Of these volumes.
+    pub(crate) fn new(catalogue: Catalogue) -> Self {
+        Self { catalogue: Arc::new(catalogue) }
+    }
+}
+
+#[async_trait::async_trait]
+impl BlockSource for LocalBlocks {
+    async fn fetch(&self, blocks: &[Wanted]) -> Result<Vec<Bytes>, TaskFailure> {
+        let (catalogue, blocks) = (Arc::clone(&self.catalogue), blocks.to_vec());
+        let read = move || -> Result<Vec<Bytes>, TaskFailure> {
+            blocks
+                .iter()
+                .map(|block| match catalogue.read_block(&block.output, block.reader) {
+                    Some(read) => {
+                        read.map(Bytes::from).map_err(|error| unread(&block.output, &error))
+                    }
+                    None => Err(failed(
+                        &block.output,
+                        BlockProblem::Unreachable,
+                        "its volume is not mounted here".to_owned(),
+                    )),
+                })
+                .collect()
+        };
+        let stopped = |_| TaskFailure::Killed { reason: "the process is stopping".to_owned() };
+        tokio::task::spawn_blocking(read).await.map_err(stopped)?
+    }
+
+    async fn search(&self, suspects: Suspects) -> Vec<Unreadable> {
+        let catalogue = Arc::clone(&self.catalogue);
+        let search = move || {
+            let problem = |output: &MapOutput| match catalogue.verify(output) {
+                Some(read) => read.err().map(|error| error.problem()),
+                None => Some(BlockProblem::Unreachable),
+            };
+            let outputs = suspects.outputs.iter();
+            outputs.filter_map(|output| Some(Unreadable::new(output, problem(output)?))).collect()
+        };
+        // If it is torn down, nobody waits for the answer.
+        tokio::task::spawn_blocking(search).await.unwrap_or_default()
+    }
+}
+
+fn unread(output: &MapOutput, error: &ReadError) -> TaskFailure {
+    failed(output, error.problem(), error.to_string())
+}
+
+fn failed(output: &MapOutput, problem: BlockProblem, message: String) -> TaskFailure {
+    TaskFailure::FetchFailed { unreadable: vec![Unreadable::new(output, problem)], message }
+}

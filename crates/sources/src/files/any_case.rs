@@ -1,0 +1,60 @@
+//! Columns of Parquet files by their names without case, as Spark finds them.
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::common::Result;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr_adapter::{
+    DefaultPhysicalExprAdapterFactory, PhysicalExprAdapter, PhysicalExprAdapterFactory,
+};
+use std::sync::Arc;
+
+/// See the module.
+#[derive(Debug)]
+pub struct AnyCase;
+
+impl PhysicalExprAdapterFactory for AnyCase {
+    fn create(&self, wanted: SchemaRef, held: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
+        let renamed = |field: &Arc<Field>| {
+            let exact = wanted.field_with_name(field.name()).is_ok();
+            let same = |other: &&Arc<Field>| other.name().eq_ignore_ascii_case(field.name());
+            match wanted.fields().iter().find(same) {
+                // Another column of the file may have the very name.
+                Some(other) if !exact && held.field_with_name(other.name()).is_err() => {
+                    Arc::new(field.as_ref().clone().with_name(other.name()))
+                }
+                _ => Arc::clone(field),
+            }
+        };
+        let fields: Vec<Arc<Field>> = held.fields().iter().map(renamed).collect();
+        let known = Arc::new(Schema::new_with_metadata(fields, held.metadata().clone()));
+        let inner = DefaultPhysicalExprAdapterFactory.create(wanted, known)?;
+        Ok(Arc::new(Adapter { inner, held }))
+    }
+}
+
+#[derive(Debug)]
+struct Adapter {
+    inner: Arc<dyn PhysicalExprAdapter>,
+    held: SchemaRef,
+}
+
+impl PhysicalExprAdapter for Adapter {
+    fn rewrite(&self, expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
+        // In the file the columns have the names that the file gives them.
+        let under_own_name = |expr: Arc<dyn PhysicalExpr>| {
+            let Some(column) = expr.downcast_ref::<Column>() else {
+                return Ok(Transformed::no(expr));
+            };
+            match self.held.fields().get(column.index()) {
+                Some(field) if field.name() != column.name() => {
+                    let own = Column::new(field.name(), column.index());
+                    Ok(Transformed::yes(Arc::new(own) as Arc<dyn PhysicalExpr>))
+                }
+                _ => Ok(Transformed::no(expr)),
+            }
+        };
+        self.inner.rewrite(expr)?.transform(under_own_name).data()
+    }
+}

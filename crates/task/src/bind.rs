@@ -1,0 +1,142 @@
+//! From the template of a stage and the binding of a task to a plan of one partition that can run. Every node is made anew: nodes
+//! keep state of a run (built hash tables, errors, metrics), and a task that is tried again must not find it.
+
+use super::runtime::TaskRuntime;
+use super::{ShuffleReadExec, Wanted};
+use crate::codec::{self, Input};
+use crate::nodes::{BranchExec, ConcatExec, LeafExec, LeafKind, ReadMode};
+use arrow::ipc::reader::StreamReader;
+use bytes::Bytes;
+use datafusion::catalog::memory::{DataSourceExec, MemorySourceConfig};
+use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
+use datafusion::datasource::physical_plan::{FileScanConfig, FileScanConfigBuilder};
+use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
+use model::{MapOutput, ShuffleId};
+use sources::RangeExec;
+use sources::files::{AnyCase, TextScanExec};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Map outputs by shuffle, in order of the map index.
+pub(crate) type Outputs = HashMap<ShuffleId, Arc<[Arc<MapOutput>]>>;
+
+/// Binds a plan. `binding` has to be used up.
+pub(crate) fn bind(
+    plan: &Arc<dyn ExecutionPlan>,
+    binding: &Bytes,
+    outputs: &Outputs,
+    runtime: &TaskRuntime,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let inputs = codec::decode_binding(binding)?.into_iter();
+    let mut binder = Binder { inputs, outputs, runtime };
+    let bound = binder.bind(plan)?;
+    match binder.inputs.next() {
+        None => Ok(bound),
+        Some(_) => Err(unfit()),
+    }
+}
+
+struct Binder<'a> {
+    inputs: std::vec::IntoIter<Input>,
+    outputs: &'a Outputs,
+    runtime: &'a TaskRuntime,
+}
+
+/// Template and binding belong to different stages.
+fn unfit() -> DataFusionError {
+    internal_datafusion_err!("the binding of a task does not fit the template of its stage")
+}
+
+impl Binder<'_> {
+    fn bind(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+        if let Some(leaf) = plan.downcast_ref::<LeafExec>() {
+            return self.leaf(leaf);
+        }
+        if let Some(union) = plan.downcast_ref::<BranchExec>() {
+            let Some(Input::Branch(number)) = self.inputs.next() else { return Err(unfit()) };
+            let branch = union.branch(number as usize).ok_or_else(unfit)?;
+            let branch = self.bind(branch)?;
+            let schema = plan.schema();
+            if branch.schema() == schema {
+                return Ok(branch);
+            }
+            return Ok(Arc::new(ConcatExec::new(schema, vec![branch], union.known().clone())));
+        }
+        let children = plan.children();
+        if let Some(concat) = plan.downcast_ref::<ConcatExec>() {
+            let Some(Input::Copies(copies)) = self.inputs.next() else { return Err(unfit()) };
+            let [child] = children[..] else { return Err(unfit()) };
+            let copies: Result<Vec<_>> = (0..copies).map(|_| self.bind(child)).collect();
+            let known = concat.known().clone();
+            return Ok(Arc::new(ConcatExec::new(plan.schema(), copies?, known)));
+        }
+        let bound: Vec<_> = children.iter().map(|child| self.bind(child)).collect::<Result<_>>()?;
+        let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+        Arc::clone(plan).replace_children(bound, options)?.reset_state()
+    }
+
+    fn leaf(&mut self, leaf: &LeafExec) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = leaf.schema();
+        match (leaf.kind(), self.inputs.next()) {
+            (LeafKind::Range, Some(Input::Run(run))) => {
+                Ok(Arc::new(RangeExec::new(schema, vec![run])))
+            }
+            (LeafKind::Rows, Some(Input::Rows(bytes))) => {
+                let reader = StreamReader::try_new(&bytes[..], None)?;
+                let batches = reader
+                    .map(|batch| crate::nodes::rename(batch?, &schema))
+                    .collect::<Result<Vec<_>>>()?;
+                Ok(MemorySourceConfig::try_new_exec(&[batches], schema, None)?)
+            }
+            (LeafKind::Files, Some(Input::Files(bytes))) => {
+                let group = codec::decode_files(&bytes)?;
+                let scan = leaf.shape().downcast_ref::<DataSourceExec>().ok_or_else(unfit)?;
+                let config =
+                    scan.data_source().downcast_ref::<FileScanConfig>().ok_or_else(unfit)?;
+                let config = FileScanConfigBuilder::from(config.clone())
+                    .with_file_groups(vec![group])
+                    .with_expr_adapter(Some(Arc::new(AnyCase)))
+                    .build();
+                Ok(DataSourceExec::from_data_source(config))
+            }
+            (LeafKind::Text(scan, limit), Some(Input::Files(bytes))) => {
+                let groups = vec![codec::decode_files(&bytes)?];
+                let scan = TextScanExec::new(scan.as_ref().clone(), groups, schema);
+                Ok(Arc::new(scan.with_limit(*limit)))
+            }
+            (LeafKind::Blocks { shuffle, mode }, Some(Input::Blocks { from, to })) => {
+                let outputs = self.outputs.get(shuffle).ok_or_else(|| {
+                    internal_datafusion_err!("a task was given no map outputs of shuffle {shuffle}")
+                })?;
+                let streams = wanted(outputs, (from, to), *mode);
+                let source = Arc::clone(self.runtime.blocks());
+                let read = ShuffleReadExec::new(schema, streams, source, leaf.known());
+                Ok(Arc::new(match mode {
+                    ReadMode::Broadcast => {
+                        let broadcasts = Arc::clone(self.runtime.broadcasts());
+                        read.shared(broadcasts, *shuffle, (from, to))
+                    }
+                    ReadMode::Gather | ReadMode::Ordered => read,
+                }))
+            }
+            _ => Err(unfit()),
+        }
+    }
+}
+
+/// The blocks of these readers that have rows, as the streams of a read.
+fn wanted(outputs: &[Arc<MapOutput>], readers: (u32, u32), mode: ReadMode) -> Vec<Vec<Wanted>> {
+    let blocks = |output: &Arc<MapOutput>| {
+        let output = Arc::clone(output);
+        let block = move |reader| Wanted { output: Arc::clone(&output), reader };
+        (readers.0..readers.1).map(block).filter(|block| block.bytes() > 0).collect::<Vec<_>>()
+    };
+    match mode {
+        ReadMode::Gather | ReadMode::Broadcast => vec![outputs.iter().flat_map(blocks).collect()],
+        ReadMode::Ordered => {
+            let streams: Vec<_> = outputs.iter().map(blocks).filter(|s| !s.is_empty()).collect();
+            // A merge needs a stream, if only an empty one.
+            if streams.is_empty() { vec![Vec::new()] } else { streams }
+        }
+    }
+}

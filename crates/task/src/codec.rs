@@ -1,0 +1,272 @@
+//! How plans travel: the template of a stage (a plan whose leaves are placeholders, encoded by DataFusion's own format with our nodes
+//! added), and the binding of a task (what each leaf reads). Driver and executors are the same version: nothing here is stable.
+//!
+//! A template is a JSON head with its length before it, then the plan. A map stage's plan has a `RepartitionExec` on top that says
+//! where rows go; it is never run. A binding is the inputs in the order in which a walk from the top meets the leaves.
+
+use crate::nodes::{BranchExec, ConcatExec, Known, LeafExec, LeafKind, SampleExec};
+use bytes::Bytes;
+use datafusion::common::{DataFusionError, Result, exec_datafusion_err, not_impl_err};
+use datafusion::datasource::physical_plan::FileGroup;
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::WindowUDF;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion_proto::physical_plan::{
+    AsExecutionPlan, PhysicalExtensionCodec, PhysicalProtoConverterExtension,
+};
+use datafusion_proto::protobuf::{self, PhysicalPlanNode};
+use model::ShuffleId;
+use prost::Message;
+use serde::{Deserialize, Serialize};
+use sources::Run;
+use sources::files::{WriteExec, WriteTask};
+use std::sync::Arc;
+
+/// What a task must know of its stage besides the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Template {
+    /// Reader partitions of the shuffle that it writes; `None` for a result stage.
+    pub readers: Option<u32>,
+    /// Compression of its blocks.
+    pub compression: Compression,
+    /// The shuffles that its leaves read.
+    pub inputs: Vec<ShuffleId>,
+}
+
+/// How shuffle blocks are compressed. (Whoever reads finds it in the block.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// LZ4 frames.
+    Lz4,
+    /// Zstandard.
+    Zstd,
+}
+
+/// What a task reads at one place of its plan.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// At a union: which branch.
+    Branch(u32),
+    /// At a `coalesce`: how many copies of what is below; their inputs follow one after the other.
+    Copies(u32),
+    /// Blocks of these reader partitions.
+    Blocks {
+        /// The first of them.
+        from: u32,
+        /// The one after the last.
+        to: u32,
+    },
+    /// Numbers.
+    Run(Run),
+    /// Rows as an Arrow IPC stream.
+    Rows(Bytes),
+    /// Files, in DataFusion's encoding.
+    Files(Bytes),
+}
+
+/// `Input` as it is sent: bytes are told by their length and follow after the head.
+#[derive(Serialize, Deserialize)]
+enum Sent {
+    B(u32),
+    C(u32),
+    S(u32, u32),
+    N(Run),
+    R(usize),
+    F(usize),
+}
+
+/// Text or bytes that are not what they should be. As both sides are one version, a defect or damage.
+fn bad(what: &str) -> DataFusionError {
+    exec_datafusion_err!("a {what} does not decode")
+}
+
+/// Puts a JSON head before a body.
+fn framed<T: Serialize>(head: &T, body: &[&[u8]]) -> Result<Bytes> {
+    let head = serde_json::to_vec(head).map_err(|e| DataFusionError::External(Box::new(e)))?;
+    let length = u32::try_from(head.len()).map_err(|_| bad("head of more than 4 GiB"))?;
+    let mut out = length.to_le_bytes().to_vec();
+    out.extend_from_slice(&head);
+    for part in body {
+        out.extend_from_slice(part);
+    }
+    Ok(out.into())
+}
+
+/// The head, and where the body begins.
+fn unframed<T: for<'a> Deserialize<'a>>(bytes: &[u8], what: &str) -> Result<(T, usize)> {
+    let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(|| bad(what))?;
+    let length = u32::from_le_bytes(*length) as usize;
+    let head = rest.get(..length).ok_or_else(|| bad(what))?;
+    Ok((serde_json::from_slice(head).map_err(|_| bad(what))?, 4 + length))
+}
+
+/// The binding of a task.
+pub fn encode_binding(inputs: &[Input]) -> Result<Bytes> {
+    let mut blobs: Vec<&[u8]> = Vec::new();
+    let mut head = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        head.push(match input {
+            Input::Branch(number) => Sent::B(*number),
+            Input::Copies(number) => Sent::C(*number),
+            Input::Blocks { from, to } => Sent::S(*from, *to),
+            Input::Run(run) => Sent::N(*run),
+            Input::Rows(bytes) => {
+                blobs.push(bytes);
+                Sent::R(bytes.len())
+            }
+            Input::Files(bytes) => {
+                blobs.push(bytes);
+                Sent::F(bytes.len())
+            }
+        });
+    }
+    framed(&head, &blobs)
+}
+
+/// The inputs in a binding.
+pub fn decode_binding(binding: &Bytes) -> Result<Vec<Input>> {
+    let (head, mut at): (Vec<Sent>, usize) = unframed(binding, "binding")?;
+    let mut blob = |length: usize| {
+        let end = at.checked_add(length).filter(|end| *end <= binding.len());
+        let end = end.ok_or_else(|| bad("binding"))?;
+        let bytes = binding.slice(at..end);
+        at = end;
+        Ok::<_, DataFusionError>(bytes)
+    };
+    let input = |sent| {
+        Ok(match sent {
+            Sent::B(number) => Input::Branch(number),
+            Sent::C(number) => Input::Copies(number),
+            Sent::S(from, to) => Input::Blocks { from, to },
+            Sent::N(run) => Input::Run(run),
+            Sent::R(length) => Input::Rows(blob(length)?),
+            Sent::F(length) => Input::Files(blob(length)?),
+        })
+    };
+    head.into_iter().map(input).collect()
+}
+
+/// A plan in DataFusion's message form.
+pub fn plan_message(plan: Arc<dyn ExecutionPlan>) -> Result<PhysicalPlanNode> {
+    PhysicalPlanNode::try_from_physical_plan(plan, &Codec)
+}
+
+/// The template of a stage, whose plan is encoded.
+pub fn encode_template(template: &Template, plan: &[u8]) -> Result<Bytes> {
+    framed(template, &[plan])
+}
+
+/// The template and its plan. Functions are found by name in `context`.
+pub fn decode_template(
+    bytes: &[u8],
+    context: &TaskContext,
+) -> Result<(Template, Arc<dyn ExecutionPlan>)> {
+    let (template, start) = unframed(bytes, "template")?;
+    let node = PhysicalPlanNode::decode(&bytes[start..]).map_err(|_| bad("plan"))?;
+    Ok((template, node.try_into_physical_plan(context, &Codec)?))
+}
+
+/// Files of one task.
+pub fn encode_files(group: &FileGroup) -> Result<Bytes> {
+    Ok(protobuf::FileGroup::try_from(group)?.encode_to_vec().into())
+}
+
+/// The files that [`encode_files`] was given.
+pub fn decode_files(bytes: &Bytes) -> Result<FileGroup> {
+    let message = protobuf::FileGroup::decode(bytes.clone()).map_err(|_| bad("file group"))?;
+    FileGroup::try_from(&message)
+}
+
+/// Our nodes inside DataFusion's format.
+#[derive(Debug)]
+pub struct Codec;
+
+/// A node of ours; its children are beside it.
+#[derive(Serialize, Deserialize)]
+enum Node {
+    Leaf(LeafKind, Known),
+    Branch(Known),
+    Concat(Known),
+    Sample(u32),
+    Write(WriteTask),
+}
+
+impl PhysicalExtensionCodec for Codec {
+    fn try_decode(
+        &self,
+        bytes: &[u8],
+        inputs: &[Arc<dyn ExecutionPlan>],
+        _: &TaskContext,
+        _: &dyn PhysicalProtoConverterExtension,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let node = serde_json::from_slice(bytes).map_err(|_| bad("plan node"))?;
+        let last = inputs.last().map(Arc::clone).ok_or_else(|| bad("plan node without input"))?;
+        let others = || inputs[..inputs.len() - 1].to_vec();
+        Ok(match node {
+            Node::Leaf(kind, known) => Arc::new(LeafExec::new(kind, last, known)),
+            Node::Branch(known) => Arc::new(BranchExec::new(others(), last, known)),
+            Node::Concat(known) => Arc::new(ConcatExec::new(last.schema(), vec![last], known)),
+            Node::Sample(rows) => Arc::new(SampleExec::new(last, rows)),
+            Node::Write(task) => Arc::new(WriteExec::new(last, task)),
+        })
+    }
+
+    fn try_encode(
+        &self,
+        node: Arc<dyn ExecutionPlan>,
+        out: &mut Vec<u8>,
+        _: &dyn PhysicalProtoConverterExtension,
+    ) -> Result<()> {
+        let message = if let Some(leaf) = node.downcast_ref::<LeafExec>() {
+            Node::Leaf(leaf.kind().clone(), leaf.known().clone())
+        } else if let Some(union) = node.downcast_ref::<BranchExec>() {
+            Node::Branch(union.known().clone())
+        } else if let Some(concat) = node.downcast_ref::<ConcatExec>() {
+            Node::Concat(concat.known().clone())
+        } else if let Some(sample) = node.downcast_ref::<SampleExec>() {
+            Node::Sample(sample.rows())
+        } else if let Some(write) = node.downcast_ref::<WriteExec>() {
+            Node::Write(write.task().clone())
+        } else {
+            return not_impl_err!("{} in a plan", node.name());
+        };
+        serde_json::to_writer(out, &message).map_err(|e| DataFusionError::External(Box::new(e)))
+    }
+
+    fn try_decode_udwf(&self, _: &str, bytes: &[u8]) -> Result<Arc<WindowUDF>> {
+        functions::decode_window(bytes, |name| {
+            let all = functions::all_udafs();
+            let found = all.into_iter().find(|function| function.name() == name);
+            found.ok_or_else(|| bad("window function"))
+        })
+    }
+
+    fn try_encode_udwf(&self, function: &WindowUDF, out: &mut Vec<u8>) -> Result<()> {
+        out.extend(functions::encode_window(function)?.unwrap_or_default());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_binding_survives_the_way() {
+        let inputs = vec![
+            Input::Branch(2),
+            Input::Copies(3),
+            Input::Rows(Bytes::from_static(b"rows")),
+            Input::Blocks { from: 1, to: 7 },
+            Input::Files(Bytes::new()),
+            Input::Run(Run { first: -1, step: 2, count: 3 }),
+        ];
+        let binding = encode_binding(&inputs).unwrap();
+        assert_eq!(decode_binding(&binding).unwrap(), inputs);
+        for end in 0..binding.len() {
+            assert!(decode_binding(&binding.slice(..end)).is_err(), "{end}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! What plans find by name in a task, and the options that tasks run under.
+
+use datafusion::config::ExecutionOptions;
+use datafusion::execution::{SessionStateBuilder, TaskContext};
+use datafusion::prelude::SessionConfig;
+use std::sync::LazyLock;
+
+/// A state with DataFusion's functions and Spark's, under the options of tasks.
+pub fn session_state_builder() -> SessionStateBuilder {
+    let mut config = SessionConfig::new();
+    isolate(&mut config.options_mut().execution);
+    SessionStateBuilder::new()
+        .with_default_features()
+        .with_config(config)
+        .with_scalar_functions(functions::all_udfs())
+        .with_higher_order_functions(functions::all_higher_order())
+        .with_aggregate_functions(functions::all_udafs())
+        .with_window_functions(functions::all_udwfs())
+}
+
+/// Sets what a task needs that computes one partition and knows of no other.
+fn isolate(options: &mut ExecutionOptions) {
+    // A task that polls its one partition would otherwise read the files of all others too.
+    options.enable_file_stream_work_stealing = false;
+    // Per partition, and an executor has many.
+    options.sort_pushdown_buffer_capacity = 16 << 20;
+    options.parquet.schema_force_view_types = false;
+}
+
+/// The functions that a plan may name.
+pub(crate) fn functions_context() -> &'static TaskContext {
+    static CONTEXT: LazyLock<TaskContext> =
+        LazyLock::new(|| TaskContext::from(&session_state_builder().build()));
+    &CONTEXT
+}

@@ -1,0 +1,235 @@
+//! One attempt of a task, from its binding to its outcome.
+
+use super::Stage;
+use super::bind::{Outputs, bind};
+use super::failure::{self, is_out_of_memory};
+use super::joins::with_merge_joins;
+use super::output::TaskOutcome;
+use super::route::Router;
+use super::runtime::TaskRuntime;
+use super::search::all_unreadable;
+use super::stop::{Stop, stoppable};
+use super::writer::ShuffleWrite;
+use arrow::ipc::writer::StreamWriter;
+use bytes::Bytes;
+use datafusion::catalog::memory::DataSourceExec;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig};
+use datafusion::error::DataFusionError;
+use datafusion::physical_expr::Partitioning;
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
+use futures::{FutureExt, StreamExt};
+use model::{Attempt, Epoch, MapOutputId, ShuffleId, TaskFailure, TaskMetrics};
+use shuffle::{MapOutputWriter, OutputAttempt};
+use sources::files::TextScanExec;
+use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+
+/// What an attempt is given.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// Which attempt.
+    pub attempt: Attempt,
+    /// Incarnation of the driver that launched it.
+    pub epoch: Epoch,
+    /// The shuffle that it writes; `None` in a result stage.
+    pub shuffle: Option<ShuffleId>,
+    /// What its leaves read.
+    pub binding: Bytes,
+    /// The map outputs of each of [`Stage::inputs`], complete and in order of the map index.
+    pub inputs: Outputs,
+    /// What stops it while it computes.
+    pub stop: Stop,
+}
+
+impl TaskRuntime {
+    /// Runs an attempt to its end. Dropping the future stops it; while it computes, [`Launch::stop`] does. A panic is a failure of the attempt.
+    pub async fn run(&self, stage: &Stage, launch: Launch) -> Result<TaskOutcome, TaskFailure> {
+        let partition = launch.attempt.task.partition;
+        let work = AssertUnwindSafe(self.attempt(stage, launch)).catch_unwind();
+        match on_partition(partition, work).await {
+            Ok(outcome) => outcome,
+            Err(panic) => Err(TaskFailure::raised(told(&*panic))),
+        }
+    }
+
+    /// First with the joins that were planned. If these need more memory than there is, again with joins that can spill.
+    async fn attempt(&self, stage: &Stage, launch: Launch) -> Result<TaskOutcome, TaskFailure> {
+        // The node on top of a map stage says where rows go; only what is below it runs.
+        let routing = stage.plan.downcast_ref::<RepartitionExec>();
+        let plan = routing.map_or(&stage.plan, RepartitionExec::input);
+        let hopeless =
+            |error: DataFusionError| TaskFailure::Hopeless { message: error.to_string() };
+        let bound = || bind(plan, &launch.binding, &launch.inputs, self).map_err(hopeless);
+        let ready = |plan| stoppable(plan, &launch.stop).map_err(hopeless);
+        let outcome = self.compute(stage, &launch, ready(bound()?)?, routing).await;
+        // Rows that go to readers in turn have to come in the same order whenever they are made.
+        let in_turn = |node: &RepartitionExec| {
+            matches!(node.partitioning(), Partitioning::RoundRobinBatch(_))
+        };
+        match outcome {
+            Err(failure) if is_out_of_memory(&failure) && !routing.is_some_and(in_turn) => {
+                let Some(plan) = with_merge_joins(bound()?).map_err(hopeless)? else {
+                    return Err(failure);
+                };
+                tracing::info!("{}: its joins do not fit into memory, it sorts", launch.attempt);
+                self.compute(stage, &launch, ready(plan)?, routing).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn compute(
+        &self,
+        stage: &Stage,
+        launch: &Launch,
+        plan: Arc<dyn ExecutionPlan>,
+        routing: Option<&RepartitionExec>,
+    ) -> Result<TaskOutcome, TaskFailure> {
+        let fail = |error: DataFusionError| failure::of(&error);
+        let outcome = match (launch.shuffle, stage.template.readers) {
+            (Some(shuffle), Some(readers)) => {
+                let map = launch.attempt.task.partition;
+                let router = match routing {
+                    Some(node) => Router::new(node.partitioning(), map).map_err(fail)?,
+                    None => Router::Single,
+                };
+                let id = MapOutputId { shuffle, map };
+                let output = OutputAttempt { id, attempt: launch.attempt, epoch: launch.epoch };
+                self.write(stage, &plan, router, (output, readers)).await
+            }
+            (None, None) => self.collect(&plan).await,
+            _ => {
+                let message = "a map stage was launched as a result stage, or the reverse";
+                return Err(TaskFailure::Hopeless { message: message.to_owned() });
+            }
+        };
+        match outcome {
+            Ok(outcome) => Ok(with_metrics(outcome, plan.as_ref())),
+            Err(TaskFailure::FetchFailed { unreadable, message }) => {
+                let blocks = self.blocks().as_ref();
+                let unreadable =
+                    all_unreadable(blocks, unreadable, plan.as_ref(), &launch.inputs).await;
+                Err(TaskFailure::FetchFailed { unreadable, message })
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn start(
+        &self,
+        plan: &Arc<dyn ExecutionPlan>,
+    ) -> Result<SendableRecordBatchStream, TaskFailure> {
+        let rows = plan.execute(0, Arc::clone(self.context()));
+        rows.map_err(|error| failure::of(&error))
+    }
+
+    async fn write(
+        &self,
+        stage: &Stage,
+        plan: &Arc<dyn ExecutionPlan>,
+        router: Router,
+        (output, readers): (OutputAttempt, u32),
+    ) -> Result<TaskOutcome, TaskFailure> {
+        let mut rows = self.start(plan)?;
+        let options = self.writer_options().clone();
+        let output = MapOutputWriter::new(self.volume(), output, readers, options);
+        let compression = stage.template.compression;
+        let mut write =
+            ShuffleWrite::new(self, router, rows.schema(), compression, (output, readers))
+                .map_err(|error| failure::of(&error))?;
+        while let Some(batch) = rows.next().await {
+            write.push(batch.map_err(|error| failure::of(&error))?).await?;
+        }
+        let output = write.commit().await?.into_output();
+        Ok(TaskOutcome::Committed { output, metrics: TaskMetrics::default() })
+    }
+
+    /// Collects the rows of a result partition.
+    async fn collect(&self, plan: &Arc<dyn ExecutionPlan>) -> Result<TaskOutcome, TaskFailure> {
+        let mut rows = self.start(plan)?;
+        let fail = |error: DataFusionError| failure::of(&error);
+        let arrow = |error| failure::of(&DataFusionError::from(error));
+        let mut writer = StreamWriter::try_new(Vec::new(), &rows.schema()).map_err(arrow)?;
+        let mut count = 0;
+        while let Some(batch) = rows.next().await {
+            let batch = batch.map_err(fail)?;
+            if batch.num_rows() > 0 {
+                count += batch.num_rows() as u64;
+                writer.write(&batch).map_err(arrow)?;
+            }
+        }
+        let ipc = writer.into_inner().map_err(arrow)?.into();
+        Ok(TaskOutcome::Rows { ipc, rows: count, metrics: TaskMetrics::default() })
+    }
+}
+
+fn with_metrics(outcome: TaskOutcome, plan: &dyn ExecutionPlan) -> TaskOutcome {
+    let mut found = TaskMetrics::default();
+    add_metrics(plan, &mut found);
+    match outcome {
+        TaskOutcome::Committed { output, .. } => {
+            found.shuffle_write_bytes = output.block_bytes.iter().sum();
+            found.output_rows = output.rows;
+            TaskOutcome::Committed { output, metrics: found }
+        }
+        TaskOutcome::Rows { ipc, rows, .. } => {
+            found.output_rows = rows;
+            TaskOutcome::Rows { ipc, rows, metrics: found }
+        }
+    }
+}
+
+fn add_metrics(plan: &dyn ExecutionPlan, found: &mut TaskMetrics) {
+    if let Some(metrics) = plan.metrics() {
+        let sum = |name| metrics.sum_by_name(name).map(|value| value.as_usize() as u64);
+        found.spilled_bytes += metrics.spilled_bytes().unwrap_or(0) as u64;
+        if plan.is::<super::ShuffleReadExec>() {
+            found.shuffle_read_bytes += sum("bytes_read").unwrap_or(0);
+            found.shuffle_read_rows += sum("rows_read").unwrap_or(0);
+        }
+        if let (Some(bytes), Some(rows)) = (bytes_of_files(plan), metrics.output_rows()) {
+            // Of columns only what was wanted is read, and counted; of lines everything.
+            found.input_bytes += sum("bytes_scanned").unwrap_or(bytes);
+            found.input_rows += rows as u64;
+        }
+    }
+    plan.children().into_iter().for_each(|child| add_metrics(child.as_ref(), found));
+}
+
+/// Bytes of the files, or parts of files, that a scan reads; `None` if it is no scan of files.
+fn bytes_of_files(plan: &dyn ExecutionPlan) -> Option<u64> {
+    let groups = if let Some(scan) = plan.downcast_ref::<TextScanExec>() {
+        scan.groups()
+    } else {
+        let source = plan.downcast_ref::<DataSourceExec>()?.data_source();
+        &source.downcast_ref::<FileScanConfig>()?.file_groups
+    };
+    let files = groups.iter().flat_map(FileGroup::iter);
+    Some(files.map(PartitionedFile::effective_size).sum())
+}
+
+/// Tells functions which partition is computed, before each poll: a task moves between threads.
+async fn on_partition<F: Future>(partition: u32, work: F) -> F::Output {
+    let state = functions::TaskState::new(partition);
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        state.enter();
+        work.as_mut().poll(context)
+    })
+    .await
+}
+
+/// What a panic said.
+fn told(panic: &(dyn Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    format!("the task panicked: {text}")
+}

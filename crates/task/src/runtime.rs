@@ -1,0 +1,134 @@
+//! What all tasks of an executor share: memory, spill directories, caches, the volume that map outputs go to, and the way to blocks.
+
+use super::{BlockSource, Stage};
+use crate::codec;
+use crate::context::session_state_builder;
+use arrow::record_batch::RecordBatch;
+use datafusion::execution::TaskContext;
+use datafusion::execution::disk_manager::{DiskManager, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use model::{ByteSize, ShuffleId, TaskFailure};
+use plan::SparkError;
+use shuffle::{Volume, WriterOptions};
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::OnceCell;
+
+/// Broadcast sides kept for tasks to come.
+const BROADCASTS: usize = 16;
+
+/// Bytes of file footers kept.
+const FOOTERS: usize = 256 << 20;
+
+/// Memory that a sort keeps for merging what it has spilled, if that is no large part of all.
+const SORT_RESERVATION: usize = 10 << 20;
+
+/// Consumers named when memory runs out.
+const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::new(5).expect("not zero");
+
+/// What the tasks of an executor may use.
+#[derive(Debug, Clone)]
+pub struct TaskSettings {
+    /// Memory of all tasks together.
+    pub memory: ByteSize,
+    /// Where operators spill to.
+    pub spill_dirs: Vec<PathBuf>,
+    /// Bytes that may be spilled at once.
+    pub spill_limit: ByteSize,
+    /// Where map outputs go.
+    pub volume: Volume,
+    /// How they are written.
+    pub writer: WriterOptions,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct TaskRuntime {
+    context: Arc<TaskContext>,
+    settings: TaskSettings,
+    blocks: Arc<dyn BlockSource>,
+    broadcasts: Arc<Broadcasts>,
+}
+
+impl TaskRuntime {
+    /// For tasks that read shuffles from `blocks`.
+    pub fn new(settings: TaskSettings, blocks: Arc<dyn BlockSource>) -> Result<Self, SparkError> {
+        let memory = usize::try_from(settings.memory.0).unwrap_or(usize::MAX);
+        let pool = TrackConsumersPool::new(FairSpillPool::new(memory), CONSUMERS_NAMED);
+        let disk = DiskManager::builder()
+            .with_mode(DiskManagerMode::Directories(settings.spill_dirs.clone()))
+            .with_max_temp_directory_size(settings.spill_limit.0);
+        let runtime: Arc<RuntimeEnv> = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(pool))
+            .with_disk_manager_builder(disk)
+            .with_metadata_cache_limit(FOOTERS.min(memory / 8))
+            .build_arc()
+            .map_err(|error| functions::spark_error(&error))?;
+        let mut state = session_state_builder().build();
+        state.config_mut().options_mut().execution.sort_spill_reservation_bytes =
+            SORT_RESERVATION.min(memory / 32);
+        let context = TaskContext::from(&state).with_runtime(runtime);
+        let broadcasts = Arc::new(Broadcasts::default());
+        Ok(Self { context: Arc::new(context), settings, blocks, broadcasts })
+    }
+
+    /// Decodes the template of a stage.
+    pub fn decode_stage(&self, template: &[u8]) -> Result<Arc<Stage>, TaskFailure> {
+        let (template, plan) = codec::decode_template(template, &self.context)
+            .map_err(|error| TaskFailure::Hopeless { message: error.to_string() })?;
+        Ok(Arc::new(Stage { plan, template }))
+    }
+
+    pub(crate) fn context(&self) -> &Arc<TaskContext> {
+        &self.context
+    }
+
+    pub(crate) fn memory_pool(&self) -> &Arc<dyn MemoryPool> {
+        self.context.memory_pool()
+    }
+
+    pub(crate) fn writer_options(&self) -> &WriterOptions {
+        &self.settings.writer
+    }
+
+    pub(crate) fn volume(&self) -> &Volume {
+        &self.settings.volume
+    }
+
+    pub(crate) fn blocks(&self) -> &Arc<dyn BlockSource> {
+        &self.blocks
+    }
+
+    pub(crate) fn broadcasts(&self) -> &Arc<Broadcasts> {
+        &self.broadcasts
+    }
+}
+
+/// What a broadcast is: a shuffle and the reader partitions of it.
+type BroadcastKey = (ShuffleId, (u32, u32));
+
+/// Decoded rows that all tasks of a stage read alike; the latest few are kept.
+#[derive(Debug, Default)]
+pub(crate) struct Broadcasts {
+    kept: Mutex<VecDeque<(BroadcastKey, Arc<OnceCell<Vec<RecordBatch>>>)>>,
+}
+
+impl Broadcasts {
+    /// The place of those rows; whoever comes first fills it.
+    pub(crate) fn entry(
+        &self,
+        shuffle: ShuffleId,
+        readers: (u32, u32),
+    ) -> Arc<OnceCell<Vec<RecordBatch>>> {
+        let key = (shuffle, readers);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = kept.iter().position(|(k, _)| *k == key).and_then(|i| kept.remove(i));
+        let cell = found.map(|(_, cell)| cell).unwrap_or_default();
+        kept.truncate(BROADCASTS - 1);
+        kept.push_front((key, Arc::clone(&cell)));
+        cell
+    }
+}
