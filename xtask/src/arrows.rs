@@ -52,7 +52,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// The rooms that may name a crate in their manifest. Crates that are not listed are free.
 const KNOWN_BY: &[(&str, &[&str])] = &[
     ("datafusion", &["functions", "sources", "task", "analysis", "engine", "bench"]),
-    ("datafusion-proto", &["functions", "task", "engine"]),
+    ("datafusion-proto", &["functions", "sources", "task"]),
     ("datafusion-spark", &["functions"]),
     ("sqlparser", &["sql"]),
     ("object_store", &["sources"]),

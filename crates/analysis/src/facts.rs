@@ -5,7 +5,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
 use model::conf::BadSetting;
 use plan::{Field, Relation, ScanOptions, SparkError};
-use sources::files::Source;
+use sources::SourceTable;
 
 /// Why resolving stopped.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub enum Want {
 #[derive(Debug)]
 pub enum Fact {
     /// Files that can be scanned.
-    Files(Source),
+    Files(SourceTable),
     /// Rows, with their schema.
     Rows {
         /// Their columns.

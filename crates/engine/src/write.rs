@@ -1,17 +1,19 @@
-//! A write as a job: the rows are computed, each task hands its part to the sink, and the driver
+//! A write as a job: the rows are computed, each task hands its part to the source, and the driver
 //! commits what they wrote.
 
 use crate::physical::plan_physical_job;
-use crate::{RunJob, physical_plan, plan_job};
+use crate::{RunJob, physical_plan};
+use bytes::Bytes;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use model::conf::{Conf, DEFAULT_SOURCE};
 use plan::{Field, SparkError, Write};
-use sources::files::{FileWrite, WriteExec};
+use sources::{Sink, WriteExec, WriteRequest};
 use std::sync::Arc;
+use tokio::runtime::Handle;
 
-/// Writes rows as files. `rows` is the plan and Spark's schema of it; the target of `write` is a
-/// path or none (`noop`).
+/// Writes rows to a source. `rows` is the plan and Spark's schema of it; the target of `write` is a
+/// path, or none if the source needs no place. Dropping the future takes the write back.
 pub async fn write(
     state: &SessionState,
     conf: &Conf,
@@ -20,23 +22,41 @@ pub async fn write(
     write: &Write,
 ) -> Result<(), SparkError> {
     let default = conf.get(&DEFAULT_SOURCE)?;
-    if write.format.as_deref().unwrap_or(&default).eq_ignore_ascii_case("noop") {
-        let job = plan_job(state, rows, conf, jobs).await?;
-        return jobs.run(job).await.map(drop);
-    }
-    let Some(files) = FileWrite::new(write, schema, conf)? else { return Ok(()) };
+    let source = sources::source(write.format.as_deref().unwrap_or(&default))?;
+    let request = WriteRequest { write, schema, conf, runtime: state.runtime_env() };
+    let Some(sink) = source.sink(request).await? else { return Ok(()) };
     let plan = physical_plan(state, rows, conf).await?;
-    let plan = Arc::new(WriteExec::new(plan, files.task().clone()));
+    let plan = Arc::new(WriteExec::new(plan, source.name(), &sink.task()));
     let job = plan_physical_job(plan, conf, jobs).await?;
-    files.begin()?;
+    sink.begin().await?;
+    let mut pending = Pending(Some(Arc::from(sink)));
     let written = jobs.run(job).await;
-    let finish = move || match written {
-        Ok(written) => files.commit(&written),
-        Err(error) => {
-            files.abort();
-            Err(error)
+    pending.end(written.map(|rows| sources::written(&rows))).await
+}
+
+/// A write that has begun; it is aborted unless it is committed.
+struct Pending(Option<Arc<dyn Sink>>);
+
+impl Pending {
+    /// Commits what the tasks wrote, or aborts.
+    async fn end(&mut self, written: Result<Vec<Bytes>, SparkError>) -> Result<(), SparkError> {
+        let Some(sink) = self.0.clone() else { return Ok(()) };
+        let ended = match written {
+            Ok(written) => sink.commit(&written).await,
+            Err(error) => Err(error),
+        };
+        if ended.is_err() {
+            sink.abort().await;
         }
-    };
-    let stopped = |_| SparkError::internal("the process is stopping");
-    tokio::task::spawn_blocking(finish).await.map_err(stopped)?
+        self.0 = None;
+        ended
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let (Some(sink), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(async move { sink.abort().await });
+        }
+    }
 }

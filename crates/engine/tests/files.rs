@@ -4,7 +4,7 @@ use crate::harness::{World, rows};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use plan::{DataType, ScanOptions};
-use sources::files::{Source, open};
+use sources::{ReadRequest, SourceTable};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,13 +17,19 @@ fn scan(format: &str, path: &Path, options: &[(&str, &str)]) -> ScanOptions {
     }
 }
 
-fn table(source: &Source) -> LogicalPlan {
+async fn open(scan: &ScanOptions, world: &World) -> Result<SourceTable, plan::SparkError> {
+    let source = sources::source(scan.format.as_deref().expect("a format"))?;
+    let runtime = world.state.runtime_env();
+    source.open(ReadRequest { scan, conf: &world.conf, slots: 4, runtime }).await
+}
+
+fn table(source: &SourceTable) -> LogicalPlan {
     LogicalPlanBuilder::scan("files", provider_as_source(Arc::clone(&source.provider)), None)
         .and_then(LogicalPlanBuilder::build)
         .expect("a scan")
 }
 
-fn shown(source: &Source) -> Vec<String> {
+fn shown(source: &SourceTable) -> Vec<String> {
     source.schema.iter().map(|field| format!("{} {}", field.name, field.data_type)).collect()
 }
 
@@ -42,7 +48,7 @@ async fn csv_is_read_with_header_and_inference() {
     let file = data.path().join("flights.csv");
     write(&file, FLIGHTS);
     let options = scan("csv", &file, &[("header", "true"), ("inferSchema", "true")]);
-    let source = open(&options, &world.conf, 4).await.expect("the file is read");
+    let source = open(&options, &world).await.expect("the file is read");
     assert_eq!(
         shown(&source),
         ["DEST_COUNTRY_NAME string", "ORIGIN_COUNTRY_NAME string", "count int"]
@@ -52,7 +58,7 @@ async fn csv_is_read_with_header_and_inference() {
     assert_eq!(found, ["A, B|Ireland|NULL", "United States|Romania|15"]);
 
     // Without inference all is text, without a header the columns are numbered.
-    let source = open(&scan("csv", &file, &[]), &world.conf, 4).await.expect("the file is read");
+    let source = open(&scan("csv", &file, &[]), &world).await.expect("the file is read");
     assert_eq!(shown(&source), ["_c0 string", "_c1 string", "_c2 string"]);
     assert_eq!(rows(&world.run(&table(&source)).await).len(), 3);
 }
@@ -69,7 +75,7 @@ async fn what_does_not_fit_a_given_type_is_null() {
         field("a", DataType::Integer),
         field("b", DataType::Date),
     ]));
-    let source = open(&options, &world.conf, 4).await.expect("the file is read");
+    let source = open(&options, &world).await.expect("the file is read");
     let found = rows(&world.run(&table(&source)).await);
     assert_eq!(found, ["1|NULL", "NULL|2015-01-02", "NULL|NULL"]);
 }
@@ -82,8 +88,7 @@ async fn json_is_read_with_its_fields_in_order_of_names() {
         &data.path().join("1.json"),
         "{\"b\":\"x\",\"a\":1}\n{\"b\":null,\"a\":2,\"c\":{\"z\":true,\"y\":[1.5]}}\n",
     );
-    let source =
-        open(&scan("json", data.path(), &[]), &world.conf, 4).await.expect("the file is read");
+    let source = open(&scan("json", data.path(), &[]), &world).await.expect("the file is read");
     assert_eq!(shown(&source), ["a bigint", "b string", "c struct<y:array<double>,z:boolean>"]);
     assert_eq!(rows(&world.run(&table(&source)).await), ["1|x|NULL", "2|NULL|{y: [1.5], z: true}"]);
 }
@@ -95,7 +100,7 @@ async fn directory_names_are_columns() {
     write(&data.path().join("year=2014/land=US/1.csv"), "1\n2\n");
     write(&data.path().join("year=2015/land=__HIVE_DEFAULT_PARTITION__/1.csv"), "3\n");
     let options = scan("csv", data.path(), &[("inferSchema", "true")]);
-    let source = open(&options, &world.conf, 4).await.expect("the files are read");
+    let source = open(&options, &world).await.expect("the files are read");
     assert_eq!(shown(&source), ["_c0 int", "year int", "land string"]);
     let mut found = rows(&world.run(&table(&source)).await);
     found.sort();
@@ -119,7 +124,7 @@ async fn what_cannot_be_read_is_told_in_sparks_words() {
     ];
     for (format, name, class) in cases {
         let options = scan(format, &data.path().join(name), &[]);
-        let error = open(&options, &world.conf, 4).await.expect_err(name);
+        let error = open(&options, &world).await.expect_err(name);
         assert_eq!(error.class(), class, "{format} {name}");
     }
 }
@@ -175,7 +180,7 @@ impl Target<'_> {
 
     async fn read(&self, format: &str) -> Vec<String> {
         let options = scan(format, &self.path, &[("header", "true"), ("inferSchema", "true")]);
-        let source = open(&options, &self.world.conf, 4).await.expect("the files are read");
+        let source = open(&options, self.world).await.expect("the files are read");
         let mut rows = rows(&self.world.run(&table(&source)).await);
         rows.sort();
         rows
@@ -191,7 +196,7 @@ async fn what_is_written_is_read_again_in_every_mode() {
     write(&data.path().join("in.csv"), csv);
     let options =
         scan("csv", &data.path().join("in.csv"), &[("header", "true"), ("inferSchema", "true")]);
-    let source = open(&options, &world.conf, 4).await.expect("the file is read");
+    let source = open(&options, &world).await.expect("the file is read");
     let (rows, schema) = (table(&source), source.schema.clone());
     let mut target = Target { world: &world, rows, schema, path: data.path().join("plain") };
     let once = ["1|US|2014", "2|US|2015", "3|NULL|2015"];

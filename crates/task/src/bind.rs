@@ -7,13 +7,11 @@ use crate::codec::{self, Input};
 use crate::nodes::{BranchExec, ConcatExec, LeafExec, LeafKind, ReadMode};
 use arrow::ipc::reader::StreamReader;
 use bytes::Bytes;
-use datafusion::catalog::memory::{DataSourceExec, MemorySourceConfig};
+use datafusion::catalog::memory::MemorySourceConfig;
 use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
-use datafusion::datasource::physical_plan::{FileScanConfig, FileScanConfigBuilder};
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 use model::{MapOutput, ShuffleId};
 use sources::RangeExec;
-use sources::files::{AnyCase, TextScanExec};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -88,21 +86,8 @@ impl Binder<'_> {
                     .collect::<Result<Vec<_>>>()?;
                 Ok(MemorySourceConfig::try_new_exec(&[batches], schema, None)?)
             }
-            (LeafKind::Files, Some(Input::Files(bytes))) => {
-                let group = codec::decode_files(&bytes)?;
-                let scan = leaf.shape().downcast_ref::<DataSourceExec>().ok_or_else(unfit)?;
-                let config =
-                    scan.data_source().downcast_ref::<FileScanConfig>().ok_or_else(unfit)?;
-                let config = FileScanConfigBuilder::from(config.clone())
-                    .with_file_groups(vec![group])
-                    .with_expr_adapter(Some(Arc::new(AnyCase)))
-                    .build();
-                Ok(DataSourceExec::from_data_source(config))
-            }
-            (LeafKind::Text(scan, limit), Some(Input::Files(bytes))) => {
-                let groups = vec![codec::decode_files(&bytes)?];
-                let scan = TextScanExec::new(scan.as_ref().clone(), groups, schema);
-                Ok(Arc::new(scan.with_limit(*limit)))
+            (LeafKind::Source { name, spec }, Some(Input::Partition(bytes))) => {
+                sources::planned(name)?.bind(spec, leaf.shape(), &bytes)
             }
             (LeafKind::Blocks { shuffle, mode }, Some(Input::Blocks { from, to })) => {
                 let outputs = self.outputs.get(shuffle).ok_or_else(|| {

@@ -7,19 +7,17 @@
 use crate::nodes::{BranchExec, ConcatExec, Known, LeafExec, LeafKind, SampleExec};
 use bytes::Bytes;
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err, not_impl_err};
-use datafusion::datasource::physical_plan::FileGroup;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::WindowUDF;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::{
     AsExecutionPlan, PhysicalExtensionCodec, PhysicalProtoConverterExtension,
 };
-use datafusion_proto::protobuf::{self, PhysicalPlanNode};
+use datafusion_proto::protobuf::PhysicalPlanNode;
 use model::ShuffleId;
 use prost::Message;
 use serde::{Deserialize, Serialize};
-use sources::Run;
-use sources::files::{WriteExec, WriteTask};
+use sources::{Run, WriteExec};
 use std::sync::Arc;
 
 /// What a task must know of its stage besides the plan.
@@ -62,8 +60,8 @@ pub enum Input {
     Run(Run),
     /// Rows as an Arrow IPC stream.
     Rows(Bytes),
-    /// Files, in DataFusion's encoding.
-    Files(Bytes),
+    /// A partition, in the words of the source.
+    Partition(Bytes),
 }
 
 /// `Input` as it is sent: bytes are told by their length and follow after the head.
@@ -74,7 +72,7 @@ enum Sent {
     S(u32, u32),
     N(Run),
     R(usize),
-    F(usize),
+    P(usize),
 }
 
 /// Text or bytes that are not what they should be. As both sides are one version, a defect or damage.
@@ -116,9 +114,9 @@ pub fn encode_binding(inputs: &[Input]) -> Result<Bytes> {
                 blobs.push(bytes);
                 Sent::R(bytes.len())
             }
-            Input::Files(bytes) => {
+            Input::Partition(bytes) => {
                 blobs.push(bytes);
-                Sent::F(bytes.len())
+                Sent::P(bytes.len())
             }
         });
     }
@@ -142,7 +140,7 @@ pub fn decode_binding(binding: &Bytes) -> Result<Vec<Input>> {
             Sent::S(from, to) => Input::Blocks { from, to },
             Sent::N(run) => Input::Run(run),
             Sent::R(length) => Input::Rows(blob(length)?),
-            Sent::F(length) => Input::Files(blob(length)?),
+            Sent::P(length) => Input::Partition(blob(length)?),
         })
     };
     head.into_iter().map(input).collect()
@@ -168,17 +166,6 @@ pub fn decode_template(
     Ok((template, node.try_into_physical_plan(context, &Codec)?))
 }
 
-/// Files of one task.
-pub fn encode_files(group: &FileGroup) -> Result<Bytes> {
-    Ok(protobuf::FileGroup::try_from(group)?.encode_to_vec().into())
-}
-
-/// The files that [`encode_files`] was given.
-pub fn decode_files(bytes: &Bytes) -> Result<FileGroup> {
-    let message = protobuf::FileGroup::decode(bytes.clone()).map_err(|_| bad("file group"))?;
-    FileGroup::try_from(&message)
-}
-
 /// Our nodes inside DataFusion's format.
 #[derive(Debug)]
 pub struct Codec;
@@ -190,7 +177,8 @@ enum Node {
     Branch(Known),
     Concat(Known),
     Sample(u32),
-    Write(WriteTask),
+    /// To a source, by name, and what each task is told.
+    Write(String, String),
 }
 
 impl PhysicalExtensionCodec for Codec {
@@ -209,7 +197,7 @@ impl PhysicalExtensionCodec for Codec {
             Node::Branch(known) => Arc::new(BranchExec::new(others(), last, known)),
             Node::Concat(known) => Arc::new(ConcatExec::new(last.schema(), vec![last], known)),
             Node::Sample(rows) => Arc::new(SampleExec::new(last, rows)),
-            Node::Write(task) => Arc::new(WriteExec::new(last, task)),
+            Node::Write(source, spec) => Arc::new(WriteExec::new(last, &source, &spec)),
         })
     }
 
@@ -228,7 +216,7 @@ impl PhysicalExtensionCodec for Codec {
         } else if let Some(sample) = node.downcast_ref::<SampleExec>() {
             Node::Sample(sample.rows())
         } else if let Some(write) = node.downcast_ref::<WriteExec>() {
-            Node::Write(write.task().clone())
+            Node::Write(write.source().to_owned(), write.spec().to_owned())
         } else {
             return not_impl_err!("{} in a plan", node.name());
         };
@@ -260,7 +248,7 @@ mod tests {
             Input::Copies(3),
             Input::Rows(Bytes::from_static(b"rows")),
             Input::Blocks { from: 1, to: 7 },
-            Input::Files(Bytes::new()),
+            Input::Partition(Bytes::new()),
             Input::Run(Run { first: -1, step: 2, count: 3 }),
         ];
         let binding = encode_binding(&inputs).unwrap();

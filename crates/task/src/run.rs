@@ -12,9 +12,6 @@ use super::stop::{Stop, stoppable};
 use super::writer::ShuffleWrite;
 use arrow::ipc::writer::StreamWriter;
 use bytes::Bytes;
-use datafusion::catalog::memory::DataSourceExec;
-use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig};
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::Partitioning;
 use datafusion::physical_plan::repartition::RepartitionExec;
@@ -22,7 +19,6 @@ use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 use futures::{FutureExt, StreamExt};
 use model::{Attempt, Epoch, MapOutputId, ShuffleId, TaskFailure, TaskMetrics};
 use shuffle::{MapOutputWriter, OutputAttempt};
-use sources::files::TextScanExec;
 use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
@@ -192,25 +188,13 @@ fn add_metrics(plan: &dyn ExecutionPlan, found: &mut TaskMetrics) {
             found.shuffle_read_bytes += sum("bytes_read").unwrap_or(0);
             found.shuffle_read_rows += sum("rows_read").unwrap_or(0);
         }
-        if let (Some(bytes), Some(rows)) = (bytes_of_files(plan), metrics.output_rows()) {
-            // Of columns only what was wanted is read, and counted; of lines everything.
-            found.input_bytes += sum("bytes_scanned").unwrap_or(bytes);
+        // Every scan of a source counts the bytes that it reads.
+        if let (Some(bytes), Some(rows)) = (sum("bytes_scanned"), metrics.output_rows()) {
+            found.input_bytes += bytes;
             found.input_rows += rows as u64;
         }
     }
     plan.children().into_iter().for_each(|child| add_metrics(child.as_ref(), found));
-}
-
-/// Bytes of the files, or parts of files, that a scan reads; `None` if it is no scan of files.
-fn bytes_of_files(plan: &dyn ExecutionPlan) -> Option<u64> {
-    let groups = if let Some(scan) = plan.downcast_ref::<TextScanExec>() {
-        scan.groups()
-    } else {
-        let source = plan.downcast_ref::<DataSourceExec>()?.data_source();
-        &source.downcast_ref::<FileScanConfig>()?.file_groups
-    };
-    let files = groups.iter().flat_map(FileGroup::iter);
-    Some(files.map(PartitionedFile::effective_size).sum())
 }
 
 /// Tells functions which partition is computed, before each poll: a task moves between threads.

@@ -4,17 +4,15 @@ use super::stage::Piece;
 use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::memory::{DataSourceExec, MemorySourceConfig};
-use datafusion::common::{Result, Statistics, exec_err};
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder};
+use datafusion::common::Result;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use functions::spark_error;
 use plan::SparkError;
-use sources::RangeExec;
-use sources::files::TextScanExec;
+use sources::{RangeExec, Split};
 use std::sync::Arc;
-use task::codec::{self, Input};
+use task::codec::Input;
 use task::nodes::{Known, LeafExec, LeafKind};
 
 /// A leaf node as a piece of a stage.
@@ -22,10 +20,10 @@ pub(crate) fn leaf(plan: &Arc<dyn ExecutionPlan>) -> Result<Piece, SparkError> {
     let known = if let Some(range) = plan.downcast_ref::<RangeExec>() {
         let tasks = range.runs().iter().map(|run| vec![Input::Run(*run)]).collect();
         Ok(piece((LeafKind::Range, plan), shape(plan), tasks))
-    } else if let Some(scan) = plan.downcast_ref::<DataSourceExec>() {
-        source(plan, scan)
-    } else if let Some(scan) = plan.downcast_ref::<TextScanExec>() {
-        text(plan, scan)
+    } else if let Some(memory) = memory(plan) {
+        rows(plan, memory)
+    } else if let Some((name, split)) = sources::split(plan).map_err(|e| spark_error(&e))? {
+        Ok(source(plan, name, split))
     } else if plan.is::<EmptyExec>() {
         Ok(bare(shape(plan), plan))
     } else if plan.is::<PlaceholderRowExec>() {
@@ -56,45 +54,18 @@ fn bare(one: Arc<dyn ExecutionPlan>, plan: &Arc<dyn ExecutionPlan>) -> Piece {
     Piece { plan: one, tasks: vec![Vec::new(); count], parents: Vec::new() }
 }
 
-fn source(plan: &Arc<dyn ExecutionPlan>, scan: &DataSourceExec) -> Result<Piece> {
-    if let Some(config) = scan.data_source().downcast_ref::<FileScanConfig>() {
-        return files(plan, config);
-    }
-    if let Some(memory) = scan.data_source().downcast_ref::<MemorySourceConfig>() {
-        return rows(plan, memory);
-    }
-    exec_err!("a scan of an unknown source cannot be sent to executors: {scan:?}")
+/// The rows of the program that a scan reads.
+fn memory(plan: &Arc<dyn ExecutionPlan>) -> Option<&MemorySourceConfig> {
+    plan.downcast_ref::<DataSourceExec>()?.data_source().downcast_ref::<MemorySourceConfig>()
 }
 
-fn text(plan: &Arc<dyn ExecutionPlan>, scan: &TextScanExec) -> Result<Piece> {
-    let kind = LeafKind::Text(Box::new(scan.scan().clone()), scan.limit());
-    let tasks = scan.groups().iter().map(task).collect::<Result<_>>()?;
-    Ok(piece((kind, plan), shape(plan), tasks))
-}
-
-/// The files of one task.
-fn task(group: &FileGroup) -> Result<Vec<Input>> {
-    // Statistics served the planner; an executor has no use for them.
-    let bare = group.files().iter().cloned().map(|mut file| {
-        file.statistics = None;
-        file
-    });
-    Ok(vec![Input::Files(codec::encode_files(&FileGroup::new(bare.collect()))?)])
-}
-
-fn files(plan: &Arc<dyn ExecutionPlan>, config: &FileScanConfig) -> Result<Piece> {
-    if config.file_groups.is_empty() {
-        return Ok(bare(shape(plan), plan));
+fn source(plan: &Arc<dyn ExecutionPlan>, name: &str, split: Split) -> Piece {
+    if split.partitions.is_empty() {
+        return bare(shape(plan), plan);
     }
-    let tasks = config.file_groups.iter().map(task).collect::<Result<_>>()?;
-    let schema = config.file_source().table_schema().table_schema();
-    let statistics = Statistics::new_unknown(schema);
-    let scan = FileScanConfigBuilder::from(config.clone())
-        .with_file_groups(vec![FileGroup::new(Vec::new())])
-        .with_statistics(statistics)
-        .with_output_ordering(Vec::new())
-        .build();
-    Ok(piece((LeafKind::Files, plan), DataSourceExec::from_data_source(scan), tasks))
+    let kind = LeafKind::Source { name: name.to_owned(), spec: split.spec };
+    let tasks = split.partitions.into_iter().map(|part| vec![Input::Partition(part)]).collect();
+    piece((kind, plan), split.shape, tasks)
 }
 
 fn rows(plan: &Arc<dyn ExecutionPlan>, memory: &MemorySourceConfig) -> Result<Piece> {

@@ -28,6 +28,7 @@ use model::conf::{self, Conf, MapKeyDedupPolicy};
 use plan::{
     DataType, ExplainMode, Field, Relation, RelationKind, SparkError, Statement, TextParser,
 };
+use sources::ReadRequest;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -348,8 +349,12 @@ impl Session {
     async fn fetch(&self, want: &Want, conf: &Conf, run: &dyn RunJob) -> Result<Fact, SparkError> {
         match want {
             Want::Files(options) => {
-                let source = sources::files::open(options, conf, run.slots()).await?;
-                Ok(Fact::Files(source))
+                let default = conf.get(&conf::DEFAULT_SOURCE)?;
+                let source = sources::source(options.format.as_deref().unwrap_or(&default))?;
+                let runtime = self.shared.state.runtime_env();
+                let slots = run.slots();
+                let read = ReadRequest { scan: options, conf, slots, runtime };
+                Ok(Fact::Files(source.open(read).await?))
             }
             Want::Rows(relation, env) => {
                 let answer = self.rows_of(relation, Some(env.clone()), run).await?;

@@ -12,7 +12,7 @@ use plan::{
     CreateTable, Expr, Field, Literal, Relation, RelationKind, ReplaceMode, SaveMode, SparkError,
     Write, WriteTarget,
 };
-use std::path::Path;
+use sources::Location;
 
 /// What `INSERT` says.
 pub(super) struct Insert<'a> {
@@ -314,27 +314,25 @@ impl Session {
         conf: &conf::Conf,
     ) -> Result<(), SparkError> {
         let WriteTarget::Path(path) = &write.target else { return Ok(()) };
-        let dynamic = sources::files::overwrites_partitions(write, conf)?;
+        let dynamic = sources::overwrites_partitions(write, conf)?;
         if write.mode != SaveMode::Overwrite || dynamic {
             return Ok(());
         }
-        let target = sources::files::local(path)?;
-        let is_read = |uri: &String| {
-            uri.strip_prefix("file://").is_some_and(|file| Path::new(file).starts_with(&target))
-        };
+        let located = |path: &str| Location::parse(path, self.shared.state.runtime_env());
+        let target = located(path)?;
+        let is_read = |uri: &String| located(uri).is_ok_and(|file| file.is_in(&target));
         if !files.iter().any(is_read) {
             return Ok(());
         }
         let catalogue = self.shared.catalogue();
         let mut tables = catalogue.databases().flat_map(|database| database.tables.values());
-        let at_path =
-            |table: &&Table| sources::files::local(&table.location).is_ok_and(|at| at == target);
+        let at_path = |table: &&Table| located(&table.location).is_ok_and(|at| at == target);
         Err(match tables.find(at_path) {
             Some(table) => {
                 let shown = analysis::quoted(&table.qualified_name());
                 overwrites_its_input("TABLE", &shown)
             }
-            None => overwrites_its_input("PATH", &format!("file:{}", target.display())),
+            None => overwrites_its_input("PATH", &target.to_string()),
         })
     }
 

@@ -1,25 +1,32 @@
 //! Finding files: paths, globs, directories, and the values that directory names give to partition columns.
 
 use super::options::{Options, bad};
+use crate::Location;
 use chrono::{DateTime, Utc};
-use errors::{Exception, condition};
+use datafusion::execution::runtime_env::RuntimeEnv;
+use errors::Exception;
 use functions::{TimePatterns, TimeText};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use object_store::ObjectMeta;
+use object_store::path::Path as StorePath;
 use plan::SparkError;
 use std::fmt::Write;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+
+/// Directories listed at once.
+const LISTINGS: usize = 16;
 
 /// Where Spark puts rows whose partition value is null.
 pub(crate) const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// A data file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Found {
-    pub(crate) path: PathBuf,
-    pub(crate) size: u64,
-    pub(crate) modified: DateTime<Utc>,
-    /// Names and values of the directories between the path that was asked for and the file; `None` is null.
+    pub(crate) location: Location,
+    /// Size and time.
+    pub(crate) meta: ObjectMeta,
+    /// Names and values of the directories between the path that was asked for and the file;
+    /// `None` is null.
     pub(crate) partition: Vec<(String, Option<String>)>,
 }
 
@@ -27,7 +34,7 @@ pub(crate) struct Found {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Wanted {
     /// The directory below which names of directories are values.
-    base: Option<PathBuf>,
+    base: Option<Location>,
     /// All files below a directory, whose names say nothing.
     recursive: bool,
     names: Vec<glob::Pattern>,
@@ -37,7 +44,11 @@ pub(crate) struct Wanted {
 
 impl Wanted {
     /// From the options of a read. `zone` is that of times without one.
-    pub(crate) fn new(options: &Options<'_>, zone: &str) -> Result<Self, SparkError> {
+    pub(crate) fn new(
+        options: &Options<'_>,
+        zone: &str,
+        runtime: &RuntimeEnv,
+    ) -> Result<Self, SparkError> {
         let name = options.get(&["pathGlobFilter"]).map_or_else(Vec::new, alternatives);
         let pattern = |text: String| {
             let bad = |_| bad("pathGlobFilter", &text, "is not a pattern of names");
@@ -50,8 +61,9 @@ impl Wanted {
             let found = times.timestamp(text).and_then(DateTime::from_timestamp_micros);
             found.map(Some).ok_or_else(|| bad(key, text, "is not a timestamp"))
         };
+        let base = options.get(&["basePath"]).map(|path| Location::parse(path, runtime));
         Ok(Self {
-            base: options.get(&["basePath"]).map(local).transpose()?,
+            base: base.transpose()?,
             recursive: options.flag("recursiveFileLookup")?,
             names: name.into_iter().map(pattern).collect::<Result<_, _>>()?,
             before: time("modifiedBefore")?,
@@ -60,37 +72,43 @@ impl Wanted {
     }
 
     fn takes(&self, file: &Found) -> bool {
-        let name = file.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let (name, modified) = (file.location.name(), file.meta.last_modified);
         (self.names.is_empty() || self.names.iter().any(|pattern| pattern.matches(name)))
-            && self.before.is_none_or(|before| file.modified < before)
-            && self.after.is_none_or(|after| file.modified > after)
+            && self.before.is_none_or(|before| modified < before)
+            && self.after.is_none_or(|after| modified > after)
     }
 
-    /// The values that the directories from the base to a path give.
-    fn values(&self, root: &Path) -> Result<Vec<(String, Option<String>)>, SparkError> {
+    /// The values that the directories from the base to a place give.
+    fn values(&self, root: &Location, is_file: bool) -> Result<Values, SparkError> {
         let Some(base) = &self.base else { return Ok(Vec::new()) };
-        let Ok(between) = root.strip_prefix(base) else {
-            let (base, root) = (base.display(), root.display());
+        let Some(mut between) = root.below(base) else {
             let message = format!("Wrong basePath {base} for the root path: {root}");
             return Err(SparkError::plain(Exception::IllegalArgument, message));
         };
-        let directories = if root.is_dir() { Some(between) } else { between.parent() };
-        let names = directories.into_iter().flat_map(Path::iter).filter_map(|name| name.to_str());
-        Ok(names.filter_map(value_of).collect())
+        if is_file {
+            between.pop();
+        }
+        Ok(between.iter().filter_map(|name| value_of(name)).collect())
     }
 }
 
+/// Names and values of directories.
+type Values = Vec<(String, Option<String>)>;
+
 /// All data files under some paths, in order of path. Names that begin with `_` or `.` are hidden.
-pub(crate) fn list(paths: &[String], wanted: &Wanted) -> Result<Vec<Found>, SparkError> {
+pub(crate) async fn list(
+    paths: &[String],
+    wanted: &Wanted,
+    runtime: &RuntimeEnv,
+) -> Result<Vec<Found>, SparkError> {
     let mut found = Vec::new();
     for path in paths {
-        for root in expand(path)? {
-            let meta = fs::metadata(&root).map_err(|error| unreadable(&root, &error))?;
-            let mut values = wanted.values(&root)?;
-            if meta.is_dir() {
-                walk(&root, &mut values, &mut found)?;
-            } else {
-                found.push(file(root, &meta, &values));
+        for root in expand(path, runtime).await? {
+            let meta = root.meta().await?;
+            let partition = wanted.values(&root, meta.is_some())?;
+            match meta {
+                Some(meta) => found.push(Found { location: root, meta, partition }),
+                None => found.extend(walk(root, partition).await?),
             }
         }
     }
@@ -110,37 +128,57 @@ fn value_of(name: &str) -> Option<(String, Option<String>)> {
     Some((unescaped(key), (value != NULL_PARTITION).then_some(value)))
 }
 
-/// The directory or file that a path of Spark's names on this machine.
-pub fn local(path: &str) -> Result<PathBuf, SparkError> {
-    let plain = match path.split_once(':') {
-        Some(("file", rest)) => rest.strip_prefix("//").unwrap_or(rest),
-        Some((scheme, rest)) if rest.starts_with("//") => {
-            return Err(SparkError::unsupported(format!("the file system `{scheme}`")));
-        }
-        _ => path,
-    };
-    std::path::absolute(plain).map_err(|error| unreadable(Path::new(plain), &error))
-}
-
-fn expand(path: &str) -> Result<Vec<PathBuf>, SparkError> {
-    let plain = local(path)?;
-    if plain.exists() {
+/// The places that a path means: itself, or those that match it as a pattern.
+async fn expand(path: &str, runtime: &RuntimeEnv) -> Result<Vec<Location>, SparkError> {
+    let plain = Location::parse(path, runtime)?;
+    if plain.exists().await? {
         return Ok(vec![plain]);
     }
-    let text = plain.display().to_string();
     let mut all = Vec::new();
-    if text.contains(['*', '?', '[', '{']) {
-        for pattern in alternatives(&text) {
-            let matches = glob::glob(&pattern).map_err(|error| {
-                let text = error.to_string();
-                SparkError::plain(Exception::Analysis, format!("Illegal file pattern: {text}"))
-            })?;
-            all.extend(matches.filter_map(Result::ok).filter(|path| !is_hidden(path)));
+    if path.contains(['*', '?', '[', '{']) {
+        for pattern in alternatives(path) {
+            all.extend(matches(&pattern, runtime).await?);
         }
-        all.sort();
+        all.sort_by(|a, b| a.path().cmp(b.path()));
         all.dedup();
     }
-    if all.is_empty() { Err(path_not_found(&plain)) } else { Ok(all) }
+    if all.is_empty() { Err(plain.not_found()) } else { Ok(all) }
+}
+
+/// The places whose names match a pattern, name by name.
+async fn matches(pattern: &str, runtime: &RuntimeEnv) -> Result<Vec<Location>, SparkError> {
+    let whole = Location::parse(pattern, runtime)?;
+    let mut found = vec![whole.at(StorePath::default())];
+    for name in whole.path().parts() {
+        let name = name.as_ref();
+        let mut next = Vec::new();
+        if !name.contains(['*', '?', '[']) {
+            for place in found {
+                next.push(place.join(name)?);
+            }
+            found = next;
+            continue;
+        }
+        let pattern = glob::Pattern::new(name).map_err(|error| {
+            SparkError::plain(Exception::Analysis, format!("Illegal file pattern: {error}"))
+        })?;
+        for place in found {
+            let entries = place.entries().await?;
+            let files = entries.files.into_iter().map(|meta| place.at(meta.location));
+            let visible =
+                |place: &Location| !is_hidden(place.name()) && pattern.matches(place.name());
+            next.extend(entries.directories.into_iter().chain(files).filter(visible));
+        }
+        found = next;
+    }
+    let mut there = Vec::new();
+    for place in found {
+        // Names behind the last pattern need not be there.
+        if place.exists().await? {
+            there.push(place);
+        }
+    }
+    Ok(there)
 }
 
 /// A pattern with `{a,b}` as the patterns that it stands for.
@@ -150,42 +188,49 @@ fn alternatives(pattern: &str) -> Vec<String> {
     inside.split(',').flat_map(|one| alternatives(&format!("{before}{one}{after}"))).collect()
 }
 
+/// All data files below a directory, in order of path.
 fn walk(
-    directory: &Path,
-    partition: &mut Vec<(String, Option<String>)>,
-    found: &mut Vec<Found>,
-) -> Result<(), SparkError> {
-    let entries = fs::read_dir(directory)
-        .and_then(|entries| entries.map(|e| Ok(e?.path())).collect::<io::Result<Vec<_>>>());
-    let mut entries = entries.map_err(|error| unreadable(directory, &error))?;
-    entries.sort();
-    for path in entries {
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        if is_hidden(&path) {
-            continue;
+    directory: Location,
+    partition: Values,
+) -> BoxFuture<'static, Result<Vec<Found>, SparkError>> {
+    async move {
+        let entries = directory.entries().await?;
+        let mut below = Vec::new();
+        for meta in entries.files {
+            let location = directory.at(meta.location.clone());
+            let partition = partition.clone();
+            below.push((
+                location.name().to_owned(),
+                Entry::File(Found { location, meta, partition }),
+            ));
         }
-        let meta = fs::metadata(&path).map_err(|error| unreadable(&path, &error))?;
-        if !meta.is_dir() {
-            found.push(file(path, &meta, partition));
-            continue;
+        for place in entries.directories {
+            let mut partition = partition.clone();
+            partition.extend(value_of(place.name()));
+            below.push((place.name().to_owned(), Entry::Directory(place, partition)));
         }
-        let depth = partition.len();
-        partition.extend(value_of(name));
-        walk(&path, partition, found)?;
-        partition.truncate(depth);
+        below.retain(|(name, _)| !is_hidden(name));
+        below.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let files = stream::iter(below).map(|(_, entry)| async {
+            match entry {
+                Entry::File(file) => Ok(vec![file]),
+                Entry::Directory(place, partition) => walk(place, partition).await,
+            }
+        });
+        files.buffered(LISTINGS).try_concat().await
     }
-    Ok(())
+    .boxed()
 }
 
-/// Whether a path is no data. `_col=1` is a partition, although it begins as a hidden name does.
-fn is_hidden(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+enum Entry {
+    File(Found),
+    Directory(Location, Values),
+}
+
+/// Whether a name is that of no data. `_col=1` is a partition, although it begins as a hidden name
+/// does.
+fn is_hidden(name: &str) -> bool {
     name.starts_with('.') || (name.starts_with('_') && !name.contains('='))
-}
-
-fn file(path: PathBuf, meta: &fs::Metadata, partition: &[(String, Option<String>)]) -> Found {
-    let modified = meta.modified().map_or(DateTime::UNIX_EPOCH, DateTime::from);
-    Found { path, size: meta.len(), modified, partition: partition.to_vec() }
 }
 
 /// Characters that Spark does not put into a directory name.
@@ -219,31 +264,13 @@ fn unescaped(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Spark's error for a path without files.
-pub(crate) fn path_not_found(path: &Path) -> SparkError {
-    let shown = format!("file:{}", path.display());
-    SparkError::analysis(
-        condition::PATH_NOT_FOUND,
-        format!("Path does not exist: {shown}."),
-        &[("path", shown.as_str())],
-    )
-}
-
-/// A path that the operating system does not let us use.
-pub(crate) fn unreadable(path: &Path, error: &io::Error) -> SparkError {
-    if error.kind() == io::ErrorKind::NotFound {
-        return path_not_found(path);
-    }
-    let message = format!("file:{}: {error}", path.display());
-    SparkError::plain(Exception::Spark, message)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
-    #[test]
-    fn directory_names_give_partition_values_and_hidden_names_are_skipped() {
+    #[tokio::test]
+    async fn directory_names_give_partition_values_and_hidden_names_are_skipped() {
         let root = tempfile::tempdir().unwrap();
         let files = ["year=2015/c=a%3Ab/1.csv", "year=2014/c=__HIVE_DEFAULT_PARTITION__/2.csv"];
         for name in files.iter().chain(&["_SUCCESS", "_temporary/x/3.csv", "year=2014/.4.csv"]) {
@@ -251,8 +278,9 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "x").unwrap();
         }
-        let list = |path: String| list(&[path], &Wanted::default());
-        let found = list(root.path().display().to_string()).unwrap();
+        let runtime = RuntimeEnv::default();
+        let list = async |path: String| list(&[path], &Wanted::default(), &runtime).await;
+        let found = list(root.path().display().to_string()).await.unwrap();
         let pair = |key: &str, value: Option<&str>| (key.to_owned(), value.map(str::to_owned));
         let partitions: Vec<_> = found.into_iter().map(|file| file.partition).collect();
         assert_eq!(
@@ -263,10 +291,11 @@ mod tests {
             ]
         );
         let pattern = format!("file:{}/year={{2014,2015}}/*", root.path().display());
-        assert_eq!(list(pattern).unwrap().len(), 2);
-        let missing = list(root.path().join("none").display().to_string()).unwrap_err();
+        assert_eq!(list(pattern).await.unwrap().len(), 2);
+        let missing = list(root.path().join("none").display().to_string()).await.unwrap_err();
         assert_eq!(missing.class(), "PATH_NOT_FOUND");
-        assert_eq!(list("s3a://bucket/x".to_owned()).unwrap_err().class(), "UNSUPPORTED_FEATURE");
+        let unserved = list("s3a://bucket/x".to_owned()).await.unwrap_err();
+        assert_eq!(unserved.class(), "UNSUPPORTED_FEATURE");
     }
 
     #[test]

@@ -1,226 +1,151 @@
-//! Files: listing them, finding out their schema, planning which task reads what, and writing.
+//! Files as a source: finding them, their columns and those of their directories' names, which
+//! task reads what, and the commit of a write. What is in a file is the business of its format.
 
-mod any_case;
-mod infer;
+mod format;
 mod listing;
 mod options;
-mod output;
-mod parquet_schema;
-mod schema;
+mod parquet;
+mod partition;
+mod sink;
 mod split;
 mod table;
+mod task_sink;
 mod text;
-mod write;
-mod write_exec;
 
-pub use any_case::AnyCase;
-pub use listing::local;
-pub use text::{TextScan, TextScanExec};
-pub use write::{FileWrite, WriteTask, overwrites_partitions};
-pub use write_exec::WriteExec;
+pub use sink::overwrites_partitions;
 
+use crate::{ReadRequest, Sink, Source, SourceTable, Split, TaskSink, WriteRequest};
 use arrow::datatypes::{Schema, SchemaRef};
-use datafusion::catalog::TableProvider;
-use datafusion::common::{ScalarValue, Statistics};
-use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
+use bytes::Bytes;
+use datafusion::common::{Result as PlanResult, internal_datafusion_err};
+use datafusion::datasource::physical_plan::FileGroup;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion_proto::protobuf;
+use format::FileFormat;
 use formats::types;
-use infer::Kind;
 use listing::{Found, Wanted};
-use model::conf::{Conf, DEFAULT_SOURCE, MERGE_SCHEMA, PARTITION_COLUMN_INFERENCE, TIME_ZONE};
-use options::{Format, Options};
-use plan::{DataType, Field, ScanOptions, SchemaOrText, SparkError};
-use split::{Sizes, Splittable};
+use model::conf::{PARTITION_COLUMN_INFERENCE, TIME_ZONE};
+use options::Options;
+use plan::{Field, SchemaOrText, SparkError};
+use prost::Message;
+use sink::FileSink;
+use split::Sizes;
 use std::sync::Arc;
-use table::{FileTable, Reader};
-use text::{Csv, Json, Nested, Plain, TextFormat, readable};
+use table::FileTable;
+use task_sink::FileTaskSink;
 
-/// Footers read for statistics while planning; more files are judged by their bytes.
-const FOOTERS: usize = 64;
+/// Columns are kept together, rows apart; the schema is in the file.
+pub(crate) const PARQUET: &dyn FileFormat = &parquet::Parquet;
+/// Lines of values between separators.
+pub(crate) const CSV: &dyn FileFormat = &text::TextFiles::Csv;
+/// An object on each line, or a file of several.
+pub(crate) const JSON: &dyn FileFormat = &text::TextFiles::Json;
+/// Lines.
+pub(crate) const TEXT: &dyn FileFormat = &text::TextFiles::Plain;
 
-/// Files that can be read.
+/// Files of one format.
 #[derive(Debug)]
-pub struct Source {
-    /// Spark's schema: the columns of the files, then those of the directory names.
-    pub schema: Vec<Field>,
-    /// The rows; its columns are those of `schema`.
-    pub provider: Arc<dyn TableProvider>,
-    /// The files, as URIs.
-    pub files: Vec<String>,
-}
+pub(crate) struct Files(pub(crate) &'static dyn FileFormat);
 
-/// Finds the files of a scan and their schema. A schema given as text has to be parsed before. `slots` is the default parallelism
-/// where the settings name none.
-pub async fn open(scan: &ScanOptions, conf: &Conf, slots: u32) -> Result<Source, SparkError> {
-    let (scan, conf) = (scan.clone(), conf.clone());
-    let work = move || open_blocking(&scan, &conf, slots);
-    let stopped = |_| SparkError::internal("the process is stopping");
-    tokio::task::spawn_blocking(work).await.map_err(stopped)?
-}
+#[async_trait::async_trait]
+impl Source for Files {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
 
-fn open_blocking(scan: &ScanOptions, conf: &Conf, slots: u32) -> Result<Source, SparkError> {
-    let default = conf.get(&DEFAULT_SOURCE)?;
-    let format = Format::new(scan.format.as_deref().unwrap_or(&default))?;
-    let options = Options(&scan.options);
-    options::check_common(&options)?;
-    let reader = match format {
-        Format::Parquet => Reader::Parquet,
-        Format::Csv => Reader::Text(TextFormat::Csv(Box::new(Csv::read(&options, conf)?))),
-        Format::Json => Reader::Text(TextFormat::Json(Box::new(Json::new(&options, conf)?))),
-        Format::Text => Reader::Text(TextFormat::Plain(Plain::new(&options)?)),
-    };
-    let paths = match (scan.paths.is_empty(), options.get(&["path"])) {
-        (true, Some(path)) => vec![path.to_owned()],
-        _ => scan.paths.clone(),
-    };
-    let zone = conf.find(&TIME_ZONE)?.unwrap_or_else(|| "UTC".to_owned());
-    let wanted = Wanted::new(&options, options.get(&["timeZone"]).unwrap_or(&zone))?;
-    let files = listing::list(&paths, &wanted)?;
-    refuse_compressed(format, &files)?;
-    let given = match &scan.schema {
-        Some(SchemaOrText::Schema(fields)) => Some(fields.as_slice()),
-        Some(SchemaOrText::Text(_)) => {
-            return Err(SparkError::internal("the schema of a scan is parsed before it is opened"));
-        }
-        None => None,
-    };
-    let partition = partition_columns(&files, given, conf.get(&PARTITION_COLUMN_INFERENCE)?);
-    let is_partition =
-        |field: &Field| partition.iter().any(|p| p.name.eq_ignore_ascii_case(&field.name));
-    let columns = if let Some(given) = given {
-        // Files promise nothing.
-        given.iter().cloned().map(nullable).collect()
-    } else {
-        let merged = options.switch("mergeSchema", conf.get(&MERGE_SCHEMA)?)?;
-        schema::infer(&reader, &files, merged)?
-    };
-    let mut all: Vec<Field> = columns.into_iter().filter(|field| !is_partition(field)).collect();
-    let file_columns = all.len();
-    check_fields(&reader, &all)?;
-    // A file without bytes has no rows, whatever its format.
-    let files: Vec<Found> = files.into_iter().filter(|file| file.size > 0).collect();
-    let values = files.iter().map(|file| partition_values(file, &partition)).collect::<Vec<_>>();
-    all.extend(partition);
-    let arrow = types::schema_in_plans(&all);
-    let splittable = match &reader {
-        Reader::Parquet => Splittable::Yes,
-        Reader::Text(format) => format.splittable(),
-    };
-    let groups = split::partitions(&files, &values, Sizes::new(conf, slots)?, splittable)?;
-    let table = FileTable {
-        statistics: statistics(format, &files, &arrow, file_columns)?,
-        reader,
-        schema: arrow,
-        file_columns,
-        groups,
-    };
-    let uri = |file: &Found| format!("file://{}", file.path.display());
-    Ok(Source { schema: all, provider: Arc::new(table), files: files.iter().map(uri).collect() })
-}
+    async fn open(&self, read: ReadRequest<'_>) -> Result<SourceTable, SparkError> {
+        let ReadRequest { scan, conf, slots, runtime } = read;
+        let options = Options(&scan.options);
+        options::check_common(&options)?;
+        let reader = self.0.reader(&options, conf)?;
+        let paths = match (scan.paths.is_empty(), options.get(&["path"])) {
+            (true, Some(path)) => vec![path.to_owned()],
+            _ => scan.paths.clone(),
+        };
+        let zone = conf.find(&TIME_ZONE)?.unwrap_or_else(|| "UTC".to_owned());
+        let zone = options.get(&["timeZone"]).unwrap_or(&zone);
+        let wanted = Wanted::new(&options, zone, runtime)?;
+        let files = listing::list(&paths, &wanted, runtime).await?;
+        let given = match &scan.schema {
+            Some(SchemaOrText::Schema(fields)) => Some(fields.as_slice()),
+            Some(SchemaOrText::Text(_)) => {
+                let message = "the schema of a scan is parsed before it is opened";
+                return Err(SparkError::internal(message));
+            }
+            None => None,
+        };
+        let typed = conf.get(&PARTITION_COLUMN_INFERENCE)?;
+        let partition = partition::columns(&files, given, typed);
+        let is_partition =
+            |field: &Field| partition.iter().any(|p| p.name.eq_ignore_ascii_case(&field.name));
+        let columns = match given {
+            // Files promise nothing.
+            Some(given) => given.iter().cloned().map(nullable).collect(),
+            None => reader.infer(&files).await?,
+        };
+        let mut all: Vec<Field> =
+            columns.into_iter().filter(|field| !is_partition(field)).collect();
+        let file_columns = all.len();
+        reader.check(&files, &all)?;
+        // A file without bytes has no rows, whatever its format.
+        let files: Vec<Found> = files.into_iter().filter(|file| file.meta.size > 0).collect();
+        let values = files.iter().map(|file| partition::values(file, &partition)).collect();
+        all.extend(partition);
+        let schema = types::schema_in_plans(&all);
+        let of_files: SchemaRef = Arc::new(Schema::new(schema.fields()[..file_columns].to_vec()));
+        let statistics = reader.statistics(&files, &of_files).await?;
+        let uris = files.iter().map(|file| file.location.url()).collect();
+        let sizes = Sizes::new(conf, slots)?;
+        let table = FileTable { reader, schema, file_columns, files, values, statistics, sizes };
+        Ok(SourceTable { schema: all, provider: Arc::new(table), files: uris })
+    }
 
-/// Refuses compressed files that cannot be read.
-fn refuse_compressed(format: Format, files: &[Found]) -> Result<(), SparkError> {
-    let unknown = |file: &&Found| text::is_compressed(&file.path) && !text::is_known(&file.path);
-    match files.iter().find(unknown) {
-        Some(file) if format != Format::Parquet => {
-            let path = file.path.display();
-            Err(SparkError::unsupported(format!("the compressed text file {path}")))
-        }
-        _ => Ok(()),
+    fn split(&self, scan: &Arc<dyn ExecutionPlan>) -> PlanResult<Option<Split>> {
+        let Some(split) = self.0.split(scan)? else { return Ok(None) };
+        let partitions = split.groups.into_iter().map(encoded).collect::<PlanResult<_>>()?;
+        Ok(Some(Split { spec: split.spec, shape: split.shape, partitions }))
+    }
+
+    fn bind(
+        &self,
+        spec: &str,
+        shape: &Arc<dyn ExecutionPlan>,
+        partition: &Bytes,
+    ) -> PlanResult<Arc<dyn ExecutionPlan>> {
+        let message = protobuf::FileGroup::decode(partition.clone())
+            .map_err(|_| internal_datafusion_err!("the files of a task do not decode"))?;
+        self.0.bind(spec, shape, FileGroup::try_from(&message)?)
+    }
+
+    async fn sink(&self, write: WriteRequest<'_>) -> Result<Option<Box<dyn Sink>>, SparkError> {
+        let sink = FileSink::new(self.0, write).await?;
+        Ok(sink.map(|sink| Box::new(sink) as Box<dyn Sink>))
+    }
+
+    fn task_sink(
+        &self,
+        spec: &str,
+        schema: SchemaRef,
+        context: &TaskContext,
+    ) -> PlanResult<Box<dyn TaskSink>> {
+        let task = sink::decode_task(spec)?;
+        Ok(Box::new(FileTaskSink::new(self.0, task, &schema, &context.runtime_env())?))
     }
 }
 
-/// Whether the format has values of the types of the columns.
-fn check_fields(reader: &Reader, fields: &[Field]) -> Result<(), SparkError> {
-    let (name, nested) = match reader {
-        Reader::Parquet => return Ok(()),
-        Reader::Text(TextFormat::Plain(_)) => {
-            return match fields {
-                [] => Ok(()),
-                [one] if one.data_type == DataType::String => Ok(()),
-                [one] => Err(write::no_such_type("Text", one)),
-                many => Err(write::single_column(many.len())),
-            };
-        }
-        Reader::Text(TextFormat::Csv(_)) => ("CSV", Nested::No),
-        Reader::Text(TextFormat::Json(_)) => ("JSON", Nested::Yes),
-    };
-    let held = |field: &&Field| !readable(&types::to_arrow(&field.data_type), nested);
-    match fields.iter().find(held) {
-        Some(field) => Err(write::no_such_type(name, field)),
-        None => Ok(()),
-    }
+/// The files of one task: paths, sizes, times and partition values.
+fn encoded(group: FileGroup) -> PlanResult<Bytes> {
+    // Statistics served the planner; an executor has no use for them.
+    let bare = group.into_inner().into_iter().map(|mut file| {
+        file.statistics = None;
+        file
+    });
+    let message = protobuf::FileGroup::try_from(&FileGroup::new(bare.collect()))?;
+    Ok(message.encode_to_vec().into())
 }
 
 /// A column that may be null, as may all that is in it.
 fn nullable(field: Field) -> Field {
     Field { data_type: field.data_type.nullable_inside(), nullable: true, ..field }
-}
-
-/// The columns that directory names give: those that all files have.
-fn partition_columns(files: &[Found], given: Option<&[Field]>, typed: bool) -> Vec<Field> {
-    let Some(first) = files.first() else { return Vec::new() };
-    let names: Vec<&String> = first.partition.iter().map(|(name, _)| name).collect();
-    let same = |file: &Found| file.partition.iter().map(|(name, _)| name).eq(names.iter().copied());
-    if !files.iter().all(same) {
-        return Vec::new();
-    }
-    let column = |(at, name): (usize, &String)| {
-        let known =
-            given.and_then(|given| given.iter().find(|f| f.name.eq_ignore_ascii_case(name)));
-        if let Some(known) = known {
-            return known.clone();
-        }
-        let values = files.iter().filter_map(|file| file.partition[at].1.as_deref());
-        let kind = values.fold(Kind::Nothing, |kind, value| {
-            kind.or(match Kind::of(value) {
-                // Spark reads no truth values from directory names.
-                Kind::Boolean => Kind::Text,
-                kind => kind,
-            })
-        });
-        let data_type = if typed { kind.data_type() } else { DataType::String };
-        Field::new(name.clone(), data_type, true)
-    };
-    names.into_iter().enumerate().map(column).collect()
-}
-
-/// The values of a file's partition columns; one that is not of the column's type is null.
-fn partition_values(file: &Found, columns: &[Field]) -> Vec<ScalarValue> {
-    let value = |(column, (_, text)): (&Field, &(String, Option<String>))| {
-        let data_type = types::to_arrow(&column.data_type);
-        let text = ScalarValue::Utf8(text.clone());
-        text.cast_to(&data_type)
-            .or_else(|_| ScalarValue::try_from(&data_type))
-            .unwrap_or(ScalarValue::Null)
-    };
-    columns.iter().zip(&file.partition).map(value).collect()
-}
-
-/// What is known of the rows without reading them.
-fn statistics(
-    format: Format,
-    files: &[Found],
-    schema: &SchemaRef,
-    file_columns: usize,
-) -> Result<Statistics, SparkError> {
-    let bytes = files.iter().map(|file| file.size).sum();
-    if format != Format::Parquet || files.len() > FOOTERS || files.is_empty() {
-        return Ok(table::of_bytes(schema, bytes));
-    }
-    let of_files: SchemaRef = Arc::new(Schema::new(schema.fields()[..file_columns].to_vec()));
-    let mut each = Vec::with_capacity(files.len());
-    for file in files {
-        let footer = schema::footer(file)?;
-        match DFParquetMetadata::statistics_from_parquet_metadata(footer.metadata(), &of_files) {
-            Ok(statistics) => each.push(statistics),
-            // A column that the file has in another type: the scan will convert it.
-            Err(_) => return Ok(table::of_bytes(schema, bytes)),
-        }
-    }
-    let Ok(mut all) = Statistics::try_merge_iter(&each, &of_files) else {
-        return Ok(table::of_bytes(schema, bytes));
-    };
-    let unknown = Statistics::new_unknown(schema).column_statistics;
-    all.column_statistics.extend_from_slice(&unknown[file_columns..]);
-    Ok(all)
 }

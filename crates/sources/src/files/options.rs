@@ -1,54 +1,8 @@
 //! What a program says about files beside their paths. Keys have no case. What would change the result and is not served is refused
 //! by name; what only makes Spark faster, or says what holds anyway, is taken.
 
-use errors::{Exception, condition};
+use errors::Exception;
 use plan::SparkError;
-
-/// A file format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) enum Format {
-    Parquet,
-    Csv,
-    Json,
-    Text,
-}
-
-impl Format {
-    /// By Spark's name.
-    pub(crate) fn new(name: &str) -> Result<Self, SparkError> {
-        let last = name.rsplit('.').next().unwrap_or(name).to_ascii_lowercase();
-        Ok(match last.as_str() {
-            "parquet" => Self::Parquet,
-            "csv" => Self::Csv,
-            "json" => Self::Json,
-            "text" => Self::Text,
-            "orc" | "avro" | "xml" | "binaryfile" | "jdbc" | "delta" | "iceberg" | "kafka"
-            | "rate" | "socket" | "image" | "libsvm" => {
-                return Err(SparkError::unsupported(format!("the data source `{name}`")));
-            }
-            _ => {
-                let message = format!(
-                    "Failed to find the data source: {name}. Make sure the provider name is correct and the package is properly registered and compatible with your Spark version."
-                );
-                return Err(/*AS Spark*/ SparkError::new(
-                    condition::DATA_SOURCE_NOT_FOUND,
-                    message,
-                    &[("provider", name)],
-                ));
-            }
-        })
-    }
-
-    /// The end of the names of its files.
-    pub(crate) fn extension(self) -> &'static str {
-        match self {
-            Self::Parquet => "parquet",
-            Self::Csv => "csv",
-            Self::Json => "json",
-            Self::Text => "txt",
-        }
-    }
-}
 
 /// The options of one read or write.
 #[derive(Debug, Clone)]
@@ -143,7 +97,5 @@ mod tests {
         for refused in refused {
             assert!(Csv::read(&Options(&given(&[refused])), &conf).is_err(), "{refused:?}");
         }
-        assert_eq!(Format::new("orc").unwrap_err().class(), "UNSUPPORTED_FEATURE");
-        assert_eq!(Format::new("nothing").unwrap_err().class(), "DATA_SOURCE_NOT_FOUND");
     }
 }

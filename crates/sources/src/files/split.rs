@@ -4,8 +4,6 @@ use super::listing::Found;
 use super::text::is_compressed;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::FileGroup;
-use datafusion::object_store::ObjectMeta;
-use datafusion::object_store::path::Path as StorePath;
 use datafusion::scalar::ScalarValue;
 use model::conf::{Conf, DEFAULT_PARALLELISM, MAX_PARTITION_BYTES, OPEN_COST};
 use plan::SparkError;
@@ -29,31 +27,31 @@ impl Sizes {
     }
 
     /// Bytes of one partition, at most: so many that all slots have work, but no fewer than opening a file is worth.
-    fn split_bytes(self, files: &[Found]) -> u64 {
-        let total: u64 = files.iter().map(|file| file.size + self.open_cost).sum();
+    fn split_bytes(self, files: &[(&Found, &Vec<ScalarValue>)]) -> u64 {
+        let total: u64 = files.iter().map(|(file, _)| file.meta.size + self.open_cost).sum();
         self.max_bytes.min(self.open_cost.max(total / self.parallelism)).max(1)
     }
 }
 
-/// The partitions. `values` are those of the partition columns, by file.
+/// The partitions of files with the values of their partition columns.
 pub(crate) fn partitions(
-    files: &[Found],
-    values: &[Vec<ScalarValue>],
+    files: &[(&Found, &Vec<ScalarValue>)],
     sizes: Sizes,
     splittable: Splittable,
-) -> Result<Vec<FileGroup>, SparkError> {
+) -> Vec<FileGroup> {
     let most = sizes.split_bytes(files);
     let mut parts: Vec<(u64, PartitionedFile)> = Vec::new();
-    for (file, values) in files.iter().zip(values) {
-        let whole = partitioned(file)?.with_partition_values(values.clone());
-        let compressed = splittable == Splittable::Yes && is_compressed(&file.path);
-        if compressed || splittable == Splittable::No || file.size <= most {
-            parts.push((file.size, whole));
+    for (file, values) in files {
+        let whole = PartitionedFile::new_from_meta(file.meta.clone());
+        let whole = whole.with_partition_values((*values).clone());
+        let compressed = splittable == Splittable::Yes && is_compressed(file.location.name());
+        if compressed || splittable == Splittable::No || file.meta.size <= most {
+            parts.push((file.meta.size, whole));
             continue;
         }
         let mut start = 0;
-        while start < file.size {
-            let end = file.size.min(start + most);
+        while start < file.meta.size {
+            let end = file.meta.size.min(start + most);
             let range = whole.clone().with_range(start.cast_signed(), end.cast_signed());
             parts.push((end - start, range));
             start = end;
@@ -75,7 +73,7 @@ pub(crate) fn partitions(
     if !group.is_empty() {
         groups.push(FileGroup::new(group));
     }
-    Ok(groups)
+    groups
 }
 
 /// Whether a file can be read from the middle.
@@ -85,25 +83,17 @@ pub(crate) enum Splittable {
     No,
 }
 
-fn partitioned(file: &Found) -> Result<PartitionedFile, SparkError> {
-    let location = StorePath::from_absolute_path(&file.path)
-        .map_err(|error| SparkError::internal(error.to_string()))?;
-    Ok(PartitionedFile::new_from_meta(ObjectMeta {
-        location,
-        last_modified: file.modified,
-        size: file.size,
-        e_tag: None,
-        version: None,
-    }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Location;
     use chrono::DateTime;
+    use datafusion::execution::runtime_env::RuntimeEnv;
+    use object_store::ObjectMeta;
 
     #[test]
     fn files_are_split_and_put_together_by_bytes() {
+        let runtime = RuntimeEnv::default();
         let sizes = Sizes { max_bytes: 100, open_cost: 10, parallelism: 2 };
         // sizes of the files, whether they can be split, bytes of the parts of each partition
         let cases: [(&[u64], Splittable, &[&[u64]]); 5] = [
@@ -114,15 +104,21 @@ mod tests {
             (&[], Splittable::Yes, &[]),
         ];
         for (files, splittable, expected) in cases {
-            let found = |(i, size): (usize, &u64)| Found {
-                path: format!("/{i}").into(),
-                size: *size,
-                modified: DateTime::UNIX_EPOCH,
-                partition: Vec::new(),
+            let found = |(i, size): (usize, &u64)| {
+                let location = Location::parse(&format!("/{i}"), &runtime).unwrap();
+                let meta = ObjectMeta {
+                    location: location.path().clone(),
+                    last_modified: DateTime::UNIX_EPOCH,
+                    size: *size,
+                    e_tag: None,
+                    version: None,
+                };
+                Found { location, meta, partition: Vec::new() }
             };
-            let files: Vec<Found> = files.iter().enumerate().map(found).collect();
-            let values = vec![Vec::new(); files.len()];
-            let groups = partitions(&files, &values, sizes, splittable).unwrap();
+            let found: Vec<Found> = files.iter().enumerate().map(found).collect();
+            let none = Vec::new();
+            let chosen: Vec<_> = found.iter().map(|file| (file, &none)).collect();
+            let groups = partitions(&chosen, sizes, splittable);
             let bytes = |file: &PartitionedFile| {
                 let whole = file.object_meta.size;
                 file.range.as_ref().map_or(whole, |r| (r.end - r.start).cast_unsigned())

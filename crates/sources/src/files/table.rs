@@ -1,39 +1,31 @@
-//! Files as a table: its scan says which task reads what.
+//! Files as a table of a plan: its scan says which task reads what.
 
-use super::text::{Origin, TextFormat, TextScan, TextScanExec};
+use super::format::{FileReader, FileScan};
+use super::listing::Found;
+use super::split::{self, Sizes};
+use arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
-use datafusion::catalog::memory::DataSourceExec;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::config::TableParquetOptions;
-use datafusion::common::stats::Precision;
-use datafusion::common::{Result, Statistics};
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
-use datafusion::datasource::table_schema::TableSchema;
-use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::logical_expr::{Expr, TableType};
+use datafusion::common::{DFSchema, Result, ScalarValue, Statistics};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
-use errors::condition;
-use plan::SparkError;
 use std::sync::Arc;
-
-/// What reads the files.
-#[derive(Debug, Clone)]
-pub(crate) enum Reader {
-    Parquet,
-    Text(TextFormat),
-}
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct FileTable {
-    pub(crate) reader: Reader,
+    pub(crate) reader: Arc<dyn FileReader>,
     /// Columns of the files, then those of the directory names.
     pub(crate) schema: SchemaRef,
     /// How many are of the files.
     pub(crate) file_columns: usize,
-    pub(crate) groups: Vec<FileGroup>,
-    pub(crate) statistics: Statistics,
+    pub(crate) files: Vec<Found>,
+    /// By file, the values of the columns of directory names.
+    pub(crate) values: Vec<Vec<ScalarValue>>,
+    /// By file, in the columns of the files.
+    pub(crate) statistics: Vec<Arc<Statistics>>,
+    pub(crate) sizes: Sizes,
 }
 
 #[async_trait::async_trait]
@@ -46,89 +38,101 @@ impl TableProvider for FileTable {
         TableType::Base
     }
 
+    /// Filters over columns of directory names leave files out. They are computed above the scan,
+    /// too: one that fails for some value fails there, with the error of the query.
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        let of_directories = |filter: &&Expr| {
+            if self.is_of_directories(filter) {
+                TableProviderFilterPushDown::Inexact
+            } else {
+                TableProviderFilterPushDown::Unsupported
+            }
+        };
+        Ok(filters.iter().map(of_directories).collect())
+    }
+
     async fn scan(
         &self,
-        _: &dyn Session,
+        session: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _: &[Expr],
+        filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let all: Vec<usize> = (0..self.schema.fields().len()).collect();
         let columns = projection.unwrap_or(&all);
-        match &self.reader {
-            _ if self.groups.is_empty() => {
-                Ok(Arc::new(EmptyExec::new(Arc::new(self.schema.project(columns)?))))
-            }
-            Reader::Parquet => self.parquet(columns, limit),
-            Reader::Text(format) => self.text(format, columns, limit),
-        }
+        let kept = self.kept(filters, session)?;
+        let chosen = || kept.iter().map(|at| (&self.files[*at], &self.values[*at]));
+        let chosen: Vec<_> = chosen().collect();
+        let Some((first, _)) = chosen.first() else {
+            return Ok(Arc::new(EmptyExec::new(Arc::new(self.schema.project(columns)?))));
+        };
+        self.reader.scan(FileScan {
+            store: first.location.root(),
+            schema: &self.schema,
+            file_columns: self.file_columns,
+            columns,
+            groups: split::partitions(&chosen, self.sizes, self.reader.splittable()),
+            statistics: self.of_all(&kept),
+            limit,
+        })
     }
 
     fn statistics(&self) -> Option<Statistics> {
-        Some(self.statistics.clone())
+        Some(self.of_all(&(0..self.files.len()).collect::<Vec<_>>()))
     }
 }
 
 impl FileTable {
-    fn parquet(&self, columns: &[usize], limit: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
-        let (file, partition) = self.schema.fields().split_at(self.file_columns);
-        let held = TableSchema::builder(Arc::new(Schema::new(file.to_vec())))
-            .with_table_partition_cols(partition.to_vec())
-            .build();
-        let mut options = TableParquetOptions::default();
-        options.global.schema_force_view_types = false;
-        options.global.coerce_int96 = Some("us".to_owned());
-        let source = ParquetSource::new(held).with_table_parquet_options(options);
-        let config =
-            FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
-                .with_file_groups(self.groups.clone())
-                .with_statistics(self.statistics.clone())
-                .with_limit(limit)
-                .with_projection_indices(Some(columns.to_vec()))?
-                .build();
-        Ok(DataSourceExec::from_data_source(config))
-    }
-
-    fn text(
-        &self,
-        format: &TextFormat,
-        columns: &[usize],
-        limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        // The column for records that are not well formed is none of the fields of the files.
-        let corrupt = format.corrupt_column().and_then(|name| {
-            let held = &self.schema.fields()[..self.file_columns];
-            held.iter().position(|field| field.name() == name)
-        });
-        let origin = |column: &usize| match *column {
-            column if Some(column) == corrupt => Origin::Corrupt,
-            column if column >= self.file_columns => Origin::Partition(column - self.file_columns),
-            column => Origin::Field(column - usize::from(corrupt.is_some_and(|at| at < column))),
+    /// Whether the directories' names decide a filter.
+    fn is_of_directories(&self, filter: &Expr) -> bool {
+        let is_partition = |name: &str| {
+            let at = self.schema.fields().iter().position(|field| field.name() == name);
+            at.is_some_and(|at| at >= self.file_columns)
         };
-        let origins: Vec<Origin> = columns.iter().map(origin).collect();
-        if origins == [Origin::Corrupt] {
-            return Err(datafusion::error::DataFusionError::External(Box::new(only_corrupt())));
-        }
-        let width = self.file_columns - usize::from(corrupt.is_some());
-        let schema = Arc::new(self.schema.project(columns)?);
-        let scan = TextScan { format: format.clone(), origins, width };
-        let statistics = self.statistics.clone().project(Some(&columns.to_vec()));
-        let scan = TextScanExec::new(scan, self.groups.clone(), schema);
-        Ok(Arc::new(scan.with_statistics(statistics).with_limit(limit)))
+        let columns = filter.column_refs();
+        !filter.is_volatile()
+            && !columns.is_empty()
+            && columns.iter().all(|column| is_partition(&column.name))
     }
-}
 
-/// Without another column Spark could not tell which records are not well formed.
-fn only_corrupt() -> SparkError {
-    SparkError::analysis(
-        condition::UNSUPPORTED_FEATURE_QUERY_ONLY_CORRUPT_RECORD_COLUMN,
-        "The feature is not supported: Queries from raw JSON/CSV/XML files are disallowed when the referenced columns only include the internal corrupt record column (named `_corrupt_record` by default). For example: `spark.read.schema(schema).json(file).filter($\"_corrupt_record\".isNotNull).count()` and `spark.read.schema(schema).json(file).select(\"_corrupt_record\").show()`. Instead, you can cache or save the parsed results and then send the same query.",
-        &[],
-    )
-}
+    /// The files that some filters leave, by position. A filter that fails leaves all.
+    fn kept(&self, filters: &[Expr], session: &dyn Session) -> Result<Vec<usize>> {
+        let mut kept: Vec<usize> = (0..self.files.len()).collect();
+        let filters: Vec<&Expr> =
+            filters.iter().filter(|filter| self.is_of_directories(filter)).collect();
+        if filters.is_empty() || self.files.is_empty() {
+            return Ok(kept);
+        }
+        let fields = self.schema.fields()[self.file_columns..].to_vec();
+        let schema = Arc::new(Schema::new(fields));
+        let column =
+            |at: usize| ScalarValue::iter_to_array(self.values.iter().map(|row| row[at].clone()));
+        let columns = (0..schema.fields().len()).map(column).collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(self.files.len()));
+        let rows = RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)?;
+        let schema = DFSchema::try_from(schema)?;
+        for filter in filters {
+            let filter = session.create_physical_expr(filter.clone(), &schema)?;
+            let Ok(found) = filter.evaluate(&rows) else { continue };
+            let found = found.into_array(rows.num_rows())?;
+            let Some(found) = found.as_boolean_opt() else { continue };
+            kept.retain(|at| arrow::array::Array::is_valid(found, *at) && found.value(*at));
+        }
+        Ok(kept)
+    }
 
-/// Statistics of which only the bytes are known.
-pub(crate) fn of_bytes(schema: &Schema, bytes: u64) -> Statistics {
-    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-    Statistics::new_unknown(schema).with_total_byte_size(Precision::Inexact(bytes))
+    /// What is known of the rows of some files.
+    fn of_all(&self, files: &[usize]) -> Statistics {
+        let each = files.iter().map(|at| self.statistics[*at].as_ref());
+        let of_files = &self.schema.fields()[..self.file_columns];
+        let of_files = Schema::new(of_files.to_vec());
+        let mut all = Statistics::try_merge_iter(each, &of_files)
+            .unwrap_or_else(|_| Statistics::new_unknown(&of_files));
+        let unknown = Statistics::new_unknown(&self.schema).column_statistics;
+        all.column_statistics.extend_from_slice(&unknown[self.file_columns..]);
+        all
+    }
 }

@@ -11,7 +11,6 @@ use datafusion::physical_plan::{
 };
 use model::ShuffleId;
 use serde::{Deserialize, Serialize};
-use sources::files::TextScan;
 use std::fmt;
 use std::sync::Arc;
 
@@ -22,10 +21,13 @@ pub enum LeafKind {
     Rows,
     /// Numbers of a range.
     Range,
-    /// Files: the child is the scan, without files.
-    Files,
-    /// Files of text, and how many rows of a task are enough.
-    Text(Box<TextScan>, Option<usize>),
+    /// A part of a scan of a source; the child is the shape of the scan.
+    Source {
+        /// The source's name.
+        name: String,
+        /// What all tasks share, in the source's words.
+        spec: String,
+    },
     /// Blocks of a shuffle.
     Blocks {
         /// Which shuffle.
@@ -46,7 +48,7 @@ pub enum ReadMode {
     Broadcast,
 }
 
-/// See the module. Its child only says the schema (and, for files, how they are read).
+/// See the module. Its child says the schema and, for a source, more of how it is read.
 #[derive(Debug, Clone)]
 pub struct LeafExec {
     kind: LeafKind,
@@ -72,7 +74,7 @@ impl LeafExec {
         &self.kind
     }
 
-    /// Its schema; for files, how they are read.
+    /// Its schema; for a source, more of how it is read.
     pub fn shape(&self) -> &Arc<dyn ExecutionPlan> {
         &self.shape
     }
@@ -96,7 +98,7 @@ impl DisplayAs for LeafExec {
                 let id = shuffle.to_string();
                 write!(f, "LeafExec: {mode:?} of shuffle {}", &id[..8])
             }
-            LeafKind::Text(..) => write!(f, "LeafExec: Text"),
+            LeafKind::Source { name, .. } => write!(f, "LeafExec: {name}"),
             other => write!(f, "LeafExec: {other:?}"),
         }
     }

@@ -4,27 +4,23 @@ use super::csv::{Extent, Record};
 use super::csv_rows::{boolean, double, is_record, next_record};
 use super::dialect::Csv;
 use super::lines::Lines;
+use crate::Location;
 use functions::TimeText;
 use plan::{DataType, Field, SparkError};
 use std::borrow::Cow;
 use std::io;
-use std::path::Path;
 
-/// The columns that the files hold; none if no file has a line. `fail` says which file could not be read.
-pub(crate) fn infer(
-    files: &[&Path],
-    csv: &Csv,
-    fail: impl Fn(&Path, &io::Error) -> SparkError,
-) -> Result<Vec<Field>, SparkError> {
+/// The columns that the files hold; none if no file has a line.
+pub(crate) fn infer(files: &[Location], csv: &Csv) -> Result<Vec<Field>, SparkError> {
     let times = csv.records.times()?;
     let mut names = Vec::new();
-    for path in files {
-        let first = each(path, csv, &mut |record, input| {
+    for file in files {
+        let first = each(file, csv, &mut |record, input| {
             let field = |at| record.get(csv, input, at).map(Cow::into_owned);
             names = (0..record.len()).map(field).collect();
             false
         });
-        first.map_err(|error| fail(path, &error))?;
+        first.map_err(|error| file.denied(&error))?;
         if !names.is_empty() {
             break;
         }
@@ -32,9 +28,9 @@ pub(crate) fn infer(
     let names = if csv.header { distinct(&names) } else { numbered(names.len()) };
     let mut types = vec![DataType::Null; names.len()];
     let mut sample = csv.records.sample();
-    for path in files.iter().filter(|_| csv.infer) {
+    for file in files.iter().filter(|_| csv.infer) {
         let mut is_header = csv.header;
-        let read = each(path, csv, &mut |record, input| {
+        let read = each(file, csv, &mut |record, input| {
             if !std::mem::take(&mut is_header) && sample.takes() {
                 for (at, known) in types.iter_mut().enumerate() {
                     if *known != DataType::String
@@ -47,7 +43,7 @@ pub(crate) fn infer(
             }
             true
         });
-        read.map_err(|error| fail(path, &error))?;
+        read.map_err(|error| file.denied(&error))?;
     }
     let field = |(name, data_type): (String, DataType)| {
         let data_type = if data_type == DataType::Null { DataType::String } else { data_type };
@@ -57,8 +53,12 @@ pub(crate) fn infer(
 }
 
 /// Shows each record of a file, with the input that its fields are in, until that is enough.
-fn each(path: &Path, csv: &Csv, show: &mut dyn FnMut(&Record, &[u8]) -> bool) -> io::Result<()> {
-    let mut lines = Lines::open(path, None, csv.records.line_sep.as_deref())?;
+fn each(
+    file: &Location,
+    csv: &Csv,
+    show: &mut dyn FnMut(&Record, &[u8]) -> bool,
+) -> io::Result<()> {
+    let mut lines = Lines::open(file, None, csv.records.line_sep.as_deref())?;
     let mut record = Record::default();
     if csv.records.multi_line {
         while let Some(length) = next_record(&mut record, csv, &mut lines)? {

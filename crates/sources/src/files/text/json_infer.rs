@@ -4,31 +4,27 @@ use super::Mode;
 use super::dialect::Json;
 use super::lines::Lines;
 use super::tape::{Kind, Tape, Value};
+use crate::Location;
 use errors::condition;
 use functions::TimeText;
 use plan::{DataType, Field, SparkError};
 use std::io;
-use std::path::Path;
 
-/// The columns that the files hold. `fail` says which file could not be read.
-pub(crate) fn infer(
-    files: &[&Path],
-    json: &Json,
-    fail: impl Fn(&Path, &io::Error) -> SparkError,
-) -> Result<Vec<Field>, SparkError> {
+/// The columns that the files hold.
+pub(crate) fn infer(files: &[Location], json: &Json) -> Result<Vec<Field>, SparkError> {
     let times = json.records.times()?;
     let types = Types { json, times };
     let mut known = Vec::new();
     let mut sample = json.records.sample();
-    for path in files {
+    for file in files {
         let mut failed = None;
-        let read = each(path, json, &mut |record| {
+        let read = each(file, json, &mut |record| {
             if sample.takes() {
                 failed = types.add(&mut known, record).err();
             }
             failed.is_none()
         });
-        read.map_err(|error| fail(path, &error))?;
+        read.map_err(|error| file.denied(&error))?;
         if let Some(error) = failed {
             return Err(error);
         }
@@ -40,8 +36,8 @@ pub(crate) fn infer(
 }
 
 /// Shows each record of a file until that is enough.
-fn each(path: &Path, json: &Json, show: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
-    let mut lines = Lines::open(path, None, json.records.line_sep.as_deref())?;
+fn each(file: &Location, json: &Json, show: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
+    let mut lines = Lines::open(file, None, json.records.line_sep.as_deref())?;
     if json.records.multi_line {
         show(lines.whole()?);
         return Ok(());

@@ -1,8 +1,8 @@
 //! The bytes of a file of text, line by line, without holding more of it than a line and a buffer.
 
+use crate::Location;
 use flate2::read::MultiGzDecoder;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 
@@ -13,18 +13,18 @@ const CHUNK: usize = 256 << 10;
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Whether the name of a file says that it is compressed.
-pub(crate) fn is_compressed(path: &Path) -> bool {
-    extension(path)
+pub(crate) fn is_compressed(name: &str) -> bool {
+    extension(name)
         .is_some_and(|end| ["gz", "bz2", "zst", "xz", "lz4", "snappy", "deflate"].contains(&end))
 }
 
 /// Whether a file that is compressed can be read.
-pub(crate) fn is_known(path: &Path) -> bool {
-    matches!(extension(path), Some("gz" | "zst"))
+pub(crate) fn is_known(name: &str) -> bool {
+    matches!(extension(name), Some("gz" | "zst"))
 }
 
-fn extension(path: &Path) -> Option<&str> {
-    path.extension().and_then(|end| end.to_str())
+fn extension(name: &str) -> Option<&str> {
+    Path::new(name).extension().and_then(|end| end.to_str())
 }
 
 /// A file, perhaps a part of it, on its way in.
@@ -44,23 +44,19 @@ pub(crate) struct Lines {
 impl Lines {
     /// Opens a file, or the part of it between two offsets.
     pub(crate) fn open(
-        path: &Path,
+        file: &Location,
         part: Option<(u64, u64)>,
         separator: Option<&str>,
     ) -> io::Result<Self> {
-        let mut file = File::open(path)?;
         let (start, stop) = part.unwrap_or((0, u64::MAX));
         let separator = separator.map(|text| text.as_bytes().to_vec());
         // A line that begins where the part begins is found by the separator before it.
         let back = separator.as_ref().map_or(1, Vec::len) as u64;
         let at = start.saturating_sub(back);
-        let input: Box<dyn Read + Send> = match extension(path) {
-            Some("gz") => Box::new(MultiGzDecoder::new(io::BufReader::new(file))),
-            Some("zst") => Box::new(zstd::Decoder::new(file)?),
-            _ => {
-                file.seek(SeekFrom::Start(at))?;
-                Box::new(file)
-            }
+        let input: Box<dyn Read + Send> = match extension(file.name()) {
+            Some("gz") => Box::new(MultiGzDecoder::new(io::BufReader::new(file.open(0)?))),
+            Some("zst") => Box::new(zstd::Decoder::new(file.open(0)?)?),
+            _ => file.open(at)?,
         };
         let (buffer, ended) = (vec![0; CHUNK], false);
         let mut lines = Self { input, separator, buffer, from: 0, to: 0, at, stop, ended };
@@ -180,10 +176,16 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use datafusion::execution::runtime_env::RuntimeEnv;
+    use std::fs::File;
     use std::io::Write;
 
     fn lines(path: &Path, part: Option<(u64, u64)>, separator: Option<&str>) -> Vec<String> {
-        let mut lines = Lines::open(path, part, separator).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let _entered = runtime.enter();
+        let file = path.display().to_string();
+        let file = Location::parse(&file, &RuntimeEnv::default()).unwrap();
+        let mut lines = Lines::open(&file, part, separator).unwrap();
         let mut out = Vec::new();
         while let Some(line) = lines.next().unwrap() {
             out.push(String::from_utf8_lossy(line).into_owned());

@@ -3,11 +3,13 @@
 //! A file is cut at line ends: a line belongs to the part in which it begins. What is not cut is read whole by one task: compressed
 //! files, and those in which a record may have several lines.
 
+mod compressed;
 mod csv;
 mod csv_infer;
 mod csv_rows;
 mod csv_write;
 mod dialect;
+mod format;
 mod json_infer;
 mod json_rows;
 mod json_write;
@@ -17,14 +19,16 @@ mod scan;
 mod tape;
 mod values;
 
-pub(crate) use csv_infer::infer as infer_csv;
-pub(crate) use csv_write::CsvWriter;
-pub(crate) use dialect::{Csv, Json, Plain};
-pub(crate) use json_infer::infer as infer_json;
-pub(crate) use json_write::JsonWriter;
-pub(crate) use lines::{is_compressed, is_known};
-pub use scan::TextScanExec;
-pub(crate) use values::{Nested, readable};
+use csv_infer::infer as infer_csv;
+use csv_write::CsvWriter;
+pub(crate) use dialect::Csv;
+use dialect::{Json, Plain};
+pub(crate) use format::TextFiles;
+use json_infer::infer as infer_json;
+use json_write::JsonWriter;
+pub(crate) use lines::is_compressed;
+use scan::TextScanExec;
+use values::{Nested, readable};
 
 use super::split::Splittable;
 use serde::{Deserialize, Serialize};
@@ -38,6 +42,15 @@ pub(crate) enum TextFormat {
 }
 
 impl TextFormat {
+    /// Which format this is.
+    fn kind(&self) -> TextFiles {
+        match self {
+            Self::Plain(_) => TextFiles::Plain,
+            Self::Csv(_) => TextFiles::Csv,
+            Self::Json(_) => TextFiles::Json,
+        }
+    }
+
     /// Whether a record never goes on behind the end of its line.
     pub(crate) fn splittable(&self) -> Splittable {
         let separator = match self {
@@ -78,7 +91,9 @@ pub(crate) enum Origin {
 
 /// What a task is told of a scan besides the files and the types of the columns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TextScan {
+pub(crate) struct TextScan {
+    /// URL of the store of the files.
+    pub(crate) store: String,
     pub(crate) format: TextFormat,
     /// By column of the output.
     pub(crate) origins: Vec<Origin>,

@@ -6,6 +6,7 @@ use super::lines::{Lines, is_compressed};
 use super::rows::{Rows, check_length};
 use super::values::Values;
 use super::{Mode, Plain, TextFormat, TextScan};
+use crate::Location;
 use crate::node::unordered;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -15,6 +16,7 @@ use datafusion::common::{DataFusionError, Result, Statistics, exec_err, internal
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::FileGroup;
 use datafusion::execution::TaskContext;
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_expr::{Partitioning, PhysicalExpr};
 use datafusion::physical_plan::coop::cooperative;
 use datafusion::physical_plan::execution_plan::PlanProperties;
@@ -28,7 +30,6 @@ use errors::condition;
 use futures::stream;
 use plan::SparkError;
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -37,7 +38,7 @@ const AHEAD: usize = 2;
 
 /// See the module.
 #[derive(Debug, Clone)]
-pub struct TextScanExec {
+pub(crate) struct TextScanExec {
     scan: TextScan,
     groups: Vec<FileGroup>,
     statistics: Statistics,
@@ -49,7 +50,7 @@ pub struct TextScanExec {
 
 impl TextScanExec {
     /// One task for each group of files.
-    pub fn new(scan: TextScan, groups: Vec<FileGroup>, schema: SchemaRef) -> Self {
+    pub(crate) fn new(scan: TextScan, groups: Vec<FileGroup>, schema: SchemaRef) -> Self {
         let partitioning = Partitioning::UnknownPartitioning(groups.len());
         let statistics = Statistics::new_unknown(&schema);
         let properties = unordered(schema, partitioning);
@@ -64,22 +65,22 @@ impl TextScanExec {
 
     /// The scan, of which each task yields at most `limit` rows.
     #[must_use]
-    pub fn with_limit(self, limit: Option<usize>) -> Self {
+    pub(crate) fn with_limit(self, limit: Option<usize>) -> Self {
         Self { limit, ..self }
     }
 
     /// What is read, and how.
-    pub fn scan(&self) -> &TextScan {
+    pub(crate) fn scan(&self) -> &TextScan {
         &self.scan
     }
 
     /// The files of each task.
-    pub fn groups(&self) -> &[FileGroup] {
+    pub(crate) fn groups(&self) -> &[FileGroup] {
         &self.groups
     }
 
     /// How many rows of a task are enough.
-    pub fn limit(&self) -> Option<usize> {
+    pub(crate) fn limit(&self) -> Option<usize> {
         self.limit
     }
 }
@@ -140,6 +141,10 @@ impl ExecutionPlan for TextScanExec {
         let batch = context.session_config().batch_size();
         let (schema, scan, limit) = (self.schema(), self.scan.clone(), self.limit);
         let counted = MetricBuilder::new(&self.metrics).output_rows(partition);
+        let bytes: u64 = group.files().iter().map(PartitionedFile::effective_size).sum();
+        let scanned = MetricBuilder::new(&self.metrics).counter("bytes_scanned", partition);
+        scanned.add(usize::try_from(bytes).unwrap_or(usize::MAX));
+        let files = located(&scan, &group, &context)?;
         let (sender, receiver) = mpsc::channel(AHEAD);
         let reader = SpawnedTask::spawn_blocking({
             let schema = Arc::clone(&schema);
@@ -151,7 +156,7 @@ impl ExecutionPlan for TextScanExec {
                     counted.add(rows.num_rows());
                     sender.blocking_send(Ok(rows)).is_ok() && left > 0
                 };
-                if let Err(error) = read(&scan, &group, schema, batch, emit) {
+                if let Err(error) = read(&scan, &files, schema, batch, emit) {
                     // Nobody listens to a task that was stopped.
                     let _ = sender.blocking_send(Err(error));
                 }
@@ -193,18 +198,17 @@ pub(super) fn external(error: SparkError) -> DataFusionError {
 /// Reads the files of a task until `emit` has enough.
 fn read(
     scan: &TextScan,
-    group: &FileGroup,
+    files: &[(Location, PartitionedFile)],
     schema: SchemaRef,
     batch: usize,
     mut emit: impl FnMut(RecordBatch) -> bool,
 ) -> Result<()> {
     let mut decoder = Decoder::new(scan, schema)?;
-    for file in group.files() {
-        let path = path_of(file);
+    for (location, file) in files {
         let mut goes_on = || -> Result<bool> {
-            let part = file.range.as_ref().filter(|_| !is_compressed(&path));
+            let part = file.range.as_ref().filter(|_| !is_compressed(location.name()));
             let part = part.map(|r| (r.start.cast_unsigned(), r.end.cast_unsigned()));
-            let mut lines = Lines::open(&path, part, decoder.line_sep())?;
+            let mut lines = Lines::open(location, part, decoder.line_sep())?;
             decoder.begin(&mut lines, part.is_none_or(|(start, _)| start == 0))?;
             loop {
                 let more = decoder.read(&mut lines)?;
@@ -219,30 +223,37 @@ fn read(
                 }
             }
         };
-        if !goes_on().map_err(|error| in_file(&path, error))? {
+        if !goes_on().map_err(|error| in_file(location, error))? {
             break;
         }
     }
     Ok(())
 }
 
-fn path_of(file: &PartitionedFile) -> PathBuf {
-    Path::new("/").join(file.object_meta.location.as_ref())
+/// The files of a task, with their places.
+fn located(
+    scan: &TextScan,
+    group: &FileGroup,
+    context: &TaskContext,
+) -> Result<Vec<(Location, PartitionedFile)>> {
+    let (store, runtime) = (ObjectStoreUrl::parse(&scan.store)?, context.runtime_env());
+    let located =
+        |file: &PartitionedFile| Ok((Location::of_file(&store, file, &runtime)?, file.clone()));
+    group.files().iter().map(located).collect()
 }
 
 /// An error that says where it happened, unless it says more.
-fn in_file(path: &Path, error: DataFusionError) -> DataFusionError {
+fn in_file(location: &Location, error: DataFusionError) -> DataFusionError {
     if functions::raised(&error).is_some() {
         return error;
     }
-    let path = path.display();
     let class = match error.find_root() {
         DataFusionError::IoError(io) if io.kind() == std::io::ErrorKind::NotFound => {
             condition::FAILED_READ_FILE_FILE_NOT_EXIST
         }
         _ => condition::FAILED_READ_FILE_NO_HINT,
     };
-    let message = format!("Encountered error while reading file file:{path}. {error}");
+    let message = format!("Encountered error while reading file {location}. {error}");
     functions::run_time_error(class, message)
 }
 

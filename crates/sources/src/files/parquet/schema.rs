@@ -1,20 +1,20 @@
 //! The Spark schema of a Parquet file: what its writer, if it was Spark or we, put down beside the rows, or else what Spark makes of the
 //! types of the file. What other writers put down for themselves does not count.
 
+use super::footer::Footer;
+use ::parquet::basic::Type;
+use ::parquet::schema::types::ColumnDescriptor;
 use arrow::datatypes::{DataType as Arrow, Field as ArrowField, Fields, Schema, TimeUnit};
 use errors::condition;
 use formats::types;
-use parquet::arrow::arrow_reader::ArrowReaderMetadata;
-use parquet::basic::Type;
-use parquet::schema::types::ColumnDescriptor;
 use plan::{DataType, Field, SparkError};
 use std::sync::Arc;
 
 /// Under this key a file holds its Spark schema in JSON.
-pub(super) const SCHEMA_KEY: &str = "org.apache.spark.sql.parquet.row.metadata";
+pub(super) const KEY: &str = "org.apache.spark.sql.parquet.row.metadata";
 
 /// The columns of a file.
-pub(super) fn columns(footer: &ArrowReaderMetadata) -> Result<Vec<Field>, SparkError> {
+fn columns(footer: &Footer) -> Result<Vec<Field>, SparkError> {
     if let Some(written) = written(footer) {
         return Ok(written);
     }
@@ -25,9 +25,9 @@ pub(super) fn columns(footer: &ArrowReaderMetadata) -> Result<Vec<Field>, SparkE
     types::schema_from_arrow(&Schema::new(fields))
 }
 
-fn written(footer: &ArrowReaderMetadata) -> Option<Vec<Field>> {
+fn written(footer: &Footer) -> Option<Vec<Field>> {
     let pairs = footer.metadata().file_metadata().key_value_metadata()?;
-    let text = pairs.iter().find(|pair| pair.key == SCHEMA_KEY)?.value.as_deref()?;
+    let text = pairs.iter().find(|pair| pair.key == KEY)?.value.as_deref()?;
     match DataType::from_json(text) {
         Ok(DataType::Struct(fields)) => Some(fields),
         _ => None,
@@ -71,4 +71,57 @@ fn illegal(parquet_type: &str) -> SparkError {
         format!("Illegal Parquet type: {parquet_type}."),
         &[("parquetType", parquet_type)],
     )
+}
+
+/// The columns of files: of the first, and those that others have besides.
+pub(super) fn merged(footers: Vec<Footer>) -> Result<Vec<Field>, SparkError> {
+    let mut fields: Vec<Field> = Vec::new();
+    for footer in footers {
+        for field in columns(&footer)? {
+            match fields.iter_mut().find(|known| known.name.eq_ignore_ascii_case(&field.name)) {
+                Some(known) => merge(known, field)?,
+                None => fields.push(field),
+            }
+        }
+    }
+    // Another file may lack the column.
+    Ok(fields.into_iter().map(|field| Field { nullable: true, ..field }).collect())
+}
+
+/// Makes a column hold also the values of another file.
+fn merge(known: &mut Field, other: Field) -> Result<(), SparkError> {
+    match (&mut known.data_type, other.data_type) {
+        (DataType::Struct(fields), DataType::Struct(others)) => {
+            for other in others {
+                match fields.iter_mut().find(|known| known.name.eq_ignore_ascii_case(&other.name)) {
+                    Some(known) => merge(known, other)?,
+                    None => fields.push(Field { nullable: true, ..other }),
+                }
+            }
+            Ok(())
+        }
+        (
+            DataType::Array { element, contains_null },
+            DataType::Array { element: other, contains_null: also },
+        ) => {
+            let mut inner = Field::new("element", (**element).clone(), true);
+            merge(&mut inner, Field::new("element", *other, true))?;
+            **element = inner.data_type;
+            *contains_null |= also;
+            Ok(())
+        }
+        (known, other) if *known == other => Ok(()),
+        (left, right) => {
+            let (left, right) = (left.sql(), right.sql());
+            let message = format!(
+                "Failed merging schemas: the column {} is \"{left}\" in one file and \"{right}\" in another.",
+                plan::quote_name(&known.name)
+            );
+            Err(SparkError::new(
+                condition::CANNOT_MERGE_SCHEMAS,
+                message,
+                &[("left", left.as_str()), ("right", right.as_str())],
+            ))
+        }
+    }
 }

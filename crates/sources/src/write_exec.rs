@@ -1,14 +1,13 @@
-//! The node that writes the rows of a task to files under temporary names. What it yields says which; the driver, who knows which
-//! attempt counts, gives them their names.
+//! The node that hands the rows of a task to its source. It yields one row: what the task's side
+//! of the write says at its end, for the driver, who knows which attempt counts.
 
-use super::output::{Outputs, Written};
-use super::write::WriteTask;
-use crate::node::unordered;
-use arrow::array::{RecordBatch, StringArray, UInt64Array};
+use crate::{TaskSink, registry, unordered};
+use arrow::array::{AsArray, BinaryArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use bytes::Bytes;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result, exec_datafusion_err};
+use datafusion::common::{Result, exec_datafusion_err, exec_err};
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::{Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::PlanProperties;
@@ -28,36 +27,45 @@ const AHEAD: usize = 2;
 #[derive(Debug)]
 pub struct WriteExec {
     input: Arc<dyn ExecutionPlan>,
-    task: WriteTask,
+    source: String,
+    spec: String,
     properties: Arc<PlanProperties>,
 }
 
 impl WriteExec {
-    /// Writes the rows of `input`, each of its partitions by itself.
-    pub fn new(input: Arc<dyn ExecutionPlan>, task: WriteTask) -> Self {
+    /// Writes the rows of `input`, each of its partitions by itself: to a source, by its name and
+    /// what its [`Sink`](crate::Sink) said.
+    pub fn new(input: Arc<dyn ExecutionPlan>, source: &str, spec: &str) -> Self {
         let partitions = input.output_partitioning().partition_count();
         let properties = unordered(schema(), Partitioning::UnknownPartitioning(partitions));
-        Self { input, task, properties }
+        Self { input, source: source.to_owned(), spec: spec.to_owned(), properties }
     }
 
-    /// How the rows are written.
-    pub fn task(&self) -> &WriteTask {
-        &self.task
+    /// The source's name.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// What each task is told.
+    pub fn spec(&self) -> &str {
+        &self.spec
     }
 }
 
-/// What the node yields: one row per file.
+/// What the tasks of a write said, out of the rows that they yielded.
+pub fn written(partitions: &[Vec<RecordBatch>]) -> Vec<Bytes> {
+    let batches = partitions.iter().flatten();
+    let words = batches.flat_map(|batch| batch.column(0).as_binary::<i32>().iter().flatten());
+    words.map(Bytes::copy_from_slice).collect()
+}
+
 fn schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![
-        Field::new("directory", DataType::Utf8, false),
-        Field::new("file", DataType::Utf8, false),
-        Field::new("rows", DataType::UInt64, false),
-    ]))
+    Arc::new(Schema::new(vec![Field::new("written", DataType::Binary, false)]))
 }
 
 impl DisplayAs for WriteExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "WriteExec: {}", self.task)
+        write!(f, "WriteExec: {} {}", self.source, self.spec)
     }
 }
 
@@ -85,7 +93,7 @@ impl ExecutionPlan for WriteExec {
         self: Arc<Self>,
         mut children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self::new(children.swap_remove(0), self.task.clone())))
+        Ok(Arc::new(Self::new(children.swap_remove(0), &self.source, &self.spec)))
     }
 
     fn execute(
@@ -93,22 +101,34 @@ impl ExecutionPlan for WriteExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
+        let source = registry::planned(&self.source)?;
+        let sink = source.task_sink(&self.spec, self.input.schema(), &context)?;
         let rows = self.input.execute(partition, context)?;
-        let written = write(rows, self.task.clone());
+        let written = write(rows, sink);
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema(), stream::once(written))))
     }
 }
 
-/// A batch, or the end of all rows. Without the end the writer takes the task to be cancelled.
-pub(crate) enum Message {
+/// A batch, or the end of all rows. Without the end the task was cancelled.
+enum Message {
     Rows(RecordBatch),
     End,
 }
 
-async fn write(mut rows: SendableRecordBatchStream, task: WriteTask) -> Result<RecordBatch> {
+async fn write(
+    mut rows: SendableRecordBatchStream,
+    mut sink: Box<dyn TaskSink>,
+) -> Result<RecordBatch> {
     let (sender, mut receiver) = mpsc::channel(AHEAD);
-    let outputs = Outputs::new(task, rows.schema())?;
-    let writer = SpawnedTask::spawn_blocking(move || outputs.write(|| receiver.blocking_recv()));
+    let writer = SpawnedTask::spawn_blocking(move || {
+        loop {
+            match receiver.blocking_recv() {
+                Some(Message::Rows(batch)) => sink.write(&batch)?,
+                Some(Message::End) => return sink.commit(),
+                None => return exec_err!("the write was cancelled"),
+            }
+        }
+    });
     while let Some(batch) = rows.next().await {
         if sender.send(Message::Rows(batch?)).await.is_err() {
             // The writer has failed; it tells why below.
@@ -118,20 +138,7 @@ async fn write(mut rows: SendableRecordBatchStream, task: WriteTask) -> Result<R
     let _ = sender.send(Message::End).await;
     drop(sender);
     let written =
-        writer.join().await.map_err(|_| exec_datafusion_err!("the writer was stopped"))?;
-    as_rows(&written?)
-}
-
-fn as_rows(written: &[Written]) -> Result<RecordBatch> {
-    let directories = written.iter().map(|file| file.directory.as_str());
-    let files = written.iter().map(|file| file.file.as_str());
-    let rows = written.iter().map(|file| file.rows);
-    Ok(RecordBatch::try_new(
-        schema(),
-        vec![
-            Arc::new(StringArray::from_iter_values(directories)),
-            Arc::new(StringArray::from_iter_values(files)),
-            Arc::new(UInt64Array::from_iter_values(rows)),
-        ],
-    )?)
+        writer.join().await.map_err(|_| exec_datafusion_err!("the writer was stopped"))??;
+    let column = BinaryArray::from_iter_values([written]);
+    Ok(RecordBatch::try_new(schema(), vec![Arc::new(column)])?)
 }

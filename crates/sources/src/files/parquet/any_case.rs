@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// See the module.
 #[derive(Debug)]
-pub struct AnyCase;
+pub(super) struct AnyCase;
 
 impl PhysicalExprAdapterFactory for AnyCase {
     fn create(&self, wanted: SchemaRef, held: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {

@@ -1,11 +1,56 @@
-//! Types of values that are only text in directory names.
+//! Columns out of directory names: `year=2015/land=US`. Their values are only text; a column has the
+//! narrowest type that reads them all.
 
+use super::listing::Found;
 use chrono::{NaiveDate, NaiveDateTime};
-use plan::DataType;
+use datafusion::common::ScalarValue;
+use formats::types;
+use plan::{DataType, Field};
+
+/// The columns that directory names give: those that all files have. `given` are columns of the
+/// program's schema, whose types count; `typed` says whether others are more than text.
+pub(crate) fn columns(files: &[Found], given: Option<&[Field]>, typed: bool) -> Vec<Field> {
+    let Some(first) = files.first() else { return Vec::new() };
+    let names: Vec<&String> = first.partition.iter().map(|(name, _)| name).collect();
+    let same = |file: &Found| file.partition.iter().map(|(name, _)| name).eq(names.iter().copied());
+    if !files.iter().all(same) {
+        return Vec::new();
+    }
+    let column = |(at, name): (usize, &String)| {
+        let known =
+            given.and_then(|given| given.iter().find(|f| f.name.eq_ignore_ascii_case(name)));
+        if let Some(known) = known {
+            return known.clone();
+        }
+        let values = files.iter().filter_map(|file| file.partition[at].1.as_deref());
+        let kind = values.fold(Kind::Nothing, |kind, value| {
+            kind.or(match Kind::of(value) {
+                // Spark reads no truth values from directory names.
+                Kind::Boolean => Kind::Text,
+                kind => kind,
+            })
+        });
+        let data_type = if typed { kind.data_type() } else { DataType::String };
+        Field::new(name.clone(), data_type, true)
+    };
+    names.into_iter().enumerate().map(column).collect()
+}
+
+/// The values of a file's partition columns; one that is not of the column's type is null.
+pub(crate) fn values(file: &Found, columns: &[Field]) -> Vec<ScalarValue> {
+    let value = |(column, (_, text)): (&Field, &(String, Option<String>))| {
+        let data_type = types::to_arrow(&column.data_type);
+        let text = ScalarValue::Utf8(text.clone());
+        text.cast_to(&data_type)
+            .or_else(|_| ScalarValue::try_from(&data_type))
+            .unwrap_or(ScalarValue::Null)
+    };
+    columns.iter().zip(&file.partition).map(value).collect()
+}
 
 /// What the values of a column seen so far can be read as, from narrow to wide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+enum Kind {
     /// Nothing but null so far.
     Nothing,
     Integer,
@@ -19,7 +64,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Of one value.
-    pub(crate) fn of(text: &str) -> Self {
+    fn of(text: &str) -> Self {
         if text.parse::<i32>().is_ok() {
             Self::Integer
         } else if text.parse::<i64>().is_ok() {
@@ -38,7 +83,7 @@ impl Kind {
     }
 
     /// Of both.
-    pub(crate) fn or(self, other: Self) -> Self {
+    fn or(self, other: Self) -> Self {
         use Kind::{Date, Double, Integer, Long, Nothing, Text, Timestamp};
         match (self, other) {
             (a, b) if a == b => a,
@@ -51,7 +96,7 @@ impl Kind {
     }
 
     /// The type of the column.
-    pub(crate) fn data_type(self) -> DataType {
+    fn data_type(self) -> DataType {
         match self {
             Self::Nothing | Self::Text => DataType::String,
             Self::Integer => DataType::Integer,

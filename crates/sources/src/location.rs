@@ -1,0 +1,341 @@
+//! Places in stores: what a program writes as a path.
+
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use errors::{Exception, condition};
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path as StorePath;
+use object_store::{Error as StoreError, ObjectStore, PutPayload};
+use object_store::{GetOptions, GetRange, GetResultPayload, ObjectMeta, ObjectStoreExt};
+use plan::SparkError;
+use std::fmt;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+/// A file, or a directory of files, in a store.
+///
+/// A store has no directories; a place is one if files lie below it. On a local disk directories
+/// are real: they may be empty, and are removed with what is in them.
+#[derive(Debug, Clone)]
+pub struct Location {
+    store: Arc<dyn ObjectStore>,
+    root: ObjectStoreUrl,
+    path: StorePath,
+}
+
+impl PartialEq for Location {
+    fn eq(&self, other: &Self) -> bool {
+        self.root == other.root && self.path == other.path
+    }
+}
+
+impl fmt::Display for Location {
+    /// As Spark writes it: `file:/data/a.csv`, `s3a://bucket/a.csv`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_local() {
+            write!(f, "file:/{}", self.path)
+        } else {
+            write!(f, "{}{}", self.root, self.path)
+        }
+    }
+}
+
+/// What lies directly in a directory.
+#[derive(Debug, Default)]
+pub(crate) struct Entries {
+    pub(crate) directories: Vec<Location>,
+    pub(crate) files: Vec<ObjectMeta>,
+}
+
+impl Location {
+    /// The place that a program's path means: a URL, or a path on the local disk. A path that is
+    /// not absolute begins at the process's directory.
+    pub fn parse(text: &str, runtime: &RuntimeEnv) -> Result<Self, SparkError> {
+        let (root, path) = match text.split_once(':') {
+            Some(("file", rest)) => (ObjectStoreUrl::local_filesystem(), absolute(rest)?),
+            Some((scheme, rest)) if rest.starts_with("//") => {
+                let (host, path) = rest[2..].split_once('/').unwrap_or((&rest[2..], ""));
+                let root = ObjectStoreUrl::parse(format!("{scheme}://{host}"));
+                let path = StorePath::parse(path).map_err(|error| illegal(text, &error))?;
+                (root.map_err(|error| illegal(text, &error))?, path)
+            }
+            _ => (ObjectStoreUrl::local_filesystem(), absolute(text)?),
+        };
+        let Ok(store) = runtime.object_store(&root) else {
+            let scheme = text.split(':').next().unwrap_or_default();
+            return Err(SparkError::unsupported(format!("the file system `{scheme}`")));
+        };
+        Ok(Self { store, root, path })
+    }
+
+    /// A file of a scan, whose store has this URL.
+    pub(crate) fn of_file(
+        root: &ObjectStoreUrl,
+        file: &PartitionedFile,
+        runtime: &RuntimeEnv,
+    ) -> datafusion::common::Result<Self> {
+        let path = file.object_meta.location.clone();
+        Ok(Self { store: runtime.object_store(root)?, root: root.clone(), path })
+    }
+
+    /// The store's URL.
+    pub(crate) fn root(&self) -> &ObjectStoreUrl {
+        &self.root
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
+    }
+
+    pub(crate) fn path(&self) -> &StorePath {
+        &self.path
+    }
+
+    /// The URL, as [`Location::parse`] reads it.
+    pub fn url(&self) -> String {
+        if self.is_local() { format!("file:///{}", self.path) } else { self.to_string() }
+    }
+
+    /// The last part of the path.
+    pub(crate) fn name(&self) -> &str {
+        self.path.filename().unwrap_or_default()
+    }
+
+    /// Another place of the same store.
+    pub(crate) fn at(&self, path: StorePath) -> Self {
+        Self { path, ..self.clone() }
+    }
+
+    /// A place below this one; `below` is taken as it is, without escapes.
+    pub(crate) fn join(&self, below: &str) -> Result<Self, SparkError> {
+        let text = format!("{}/{below}", self.path);
+        let path = StorePath::parse(text.trim_matches('/'));
+        Ok(self.at(path.map_err(|error| illegal(below, &error))?))
+    }
+
+    /// The names on the way from a place above; `None` if that is not above.
+    pub(crate) fn below(&self, base: &Self) -> Option<Vec<String>> {
+        if self.root != base.root {
+            return None;
+        }
+        let parts = self.path.prefix_match(&base.path)?;
+        Some(parts.map(|part| part.as_ref().to_owned()).collect())
+    }
+
+    /// Whether this is the other place, or lies below it.
+    pub fn is_in(&self, other: &Self) -> bool {
+        self.below(other).is_some()
+    }
+
+    fn is_local(&self) -> bool {
+        self.root.as_str().starts_with("file:")
+    }
+
+    /// The path on the local disk, if the place is there.
+    fn on_disk(&self) -> Option<PathBuf> {
+        self.is_local().then(|| Path::new("/").join(self.path.as_ref()))
+    }
+
+    /// Whether there is a file, or a directory.
+    pub(crate) async fn exists(&self) -> Result<bool, SparkError> {
+        if let Some(path) = self.on_disk() {
+            return Ok(tokio::fs::try_exists(&path).await.unwrap_or(false));
+        }
+        if self.meta().await?.is_some() {
+            return Ok(true);
+        }
+        let first = self.store.list(Some(&self.path)).next().await;
+        Ok(first.transpose().map_err(|error| self.unreadable(&error))?.is_some())
+    }
+
+    /// Size and time of the file; `None` if there is no file.
+    pub(crate) async fn meta(&self) -> Result<Option<ObjectMeta>, SparkError> {
+        if self.on_disk().is_some_and(|path| path.is_dir()) {
+            return Ok(None);
+        }
+        match self.store.head(&self.path).await {
+            Ok(meta) => Ok(Some(meta)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.unreadable(&error)),
+        }
+    }
+
+    /// What lies directly below.
+    pub(crate) async fn entries(&self) -> Result<Entries, SparkError> {
+        let listed = self.store.list_with_delimiter(Some(&self.path)).await;
+        let listed = listed.map_err(|error| self.unreadable(&error))?;
+        let directories = listed.common_prefixes.into_iter().map(|path| self.at(path));
+        Ok(Entries { directories: directories.collect(), files: listed.objects })
+    }
+
+    /// Makes the directory, where directories are real.
+    pub(crate) async fn make_directory(&self) -> Result<(), SparkError> {
+        let Some(path) = self.on_disk() else { return Ok(()) };
+        tokio::fs::create_dir_all(path).await.map_err(|error| self.denied(&error))
+    }
+
+    /// Writes a small file at once.
+    pub(crate) async fn put(&self, bytes: PutPayload) -> Result<(), SparkError> {
+        let put = self.store.put(&self.path, bytes).await;
+        put.map(drop).map_err(|error| self.unreadable(&error))
+    }
+
+    /// Gives a file another place in its store. A reader sees it at one of the two.
+    pub(crate) async fn rename(&self, to: &Self) -> Result<(), SparkError> {
+        let renamed = self.store.rename(&self.path, &to.path).await;
+        renamed.map_err(|error| to.unreadable(&error))
+    }
+
+    /// Removes the file, or the directory with all that is in it.
+    pub(crate) async fn remove(&self) -> Result<(), SparkError> {
+        if let Some(path) = self.on_disk() {
+            let removed = if path.is_dir() {
+                tokio::fs::remove_dir_all(&path).await
+            } else {
+                tokio::fs::remove_file(&path).await
+            };
+            return removed.map_err(|error| self.denied(&error));
+        }
+        let inside = self.store.list(Some(&self.path)).map_ok(|meta| meta.location);
+        let own = futures::stream::iter(self.meta().await?.map(|meta| Ok(meta.location)));
+        let removed = self.store.delete_stream(own.chain(inside).boxed());
+        removed.try_for_each(|_| async { Ok(()) }).await.map_err(|error| self.unreadable(&error))
+    }
+
+    /// Removes the directory if nothing is in it.
+    pub(crate) async fn remove_if_empty(&self) {
+        if let Some(path) = self.on_disk() {
+            // Another write may be under way there.
+            let _ = tokio::fs::remove_dir(path).await;
+        }
+    }
+
+    /// The bytes of the file from an offset on, for a thread that may block.
+    pub(crate) fn open(&self, from: u64) -> io::Result<Box<dyn Read + Send>> {
+        let range = (from > 0).then_some(GetRange::Offset(from));
+        let options = GetOptions { range, ..GetOptions::default() };
+        let handle = Handle::current();
+        let got = handle.block_on(self.store.get_opts(&self.path, options)).map_err(io_error)?;
+        Ok(match got.payload {
+            GetResultPayload::File(mut file, _) => {
+                file.seek(SeekFrom::Start(got.range.start))?;
+                Box::new(file)
+            }
+            GetResultPayload::Stream(stream) => {
+                let stream = stream.map_err(io_error).boxed();
+                Box::new(Chunks { stream, handle, current: bytes::Bytes::new() })
+            }
+        })
+    }
+
+    /// What a store's failure is to a program.
+    pub(crate) fn unreadable(&self, error: &StoreError) -> SparkError {
+        match error {
+            StoreError::NotFound { .. } => self.not_found(),
+            _ => SparkError::plain(Exception::Spark, format!("{self}: {error}")),
+        }
+    }
+
+    /// What a failure to read or to write is to a program.
+    pub(crate) fn denied(&self, error: &io::Error) -> SparkError {
+        match error.kind() {
+            io::ErrorKind::NotFound => self.not_found(),
+            _ => SparkError::plain(Exception::Spark, format!("{self}: {error}")),
+        }
+    }
+
+    /// Spark's error for a path without files.
+    pub(crate) fn not_found(&self) -> SparkError {
+        let shown = self.to_string();
+        let message = format!("Path does not exist: {shown}.");
+        SparkError::analysis(condition::PATH_NOT_FOUND, message, &[("path", shown.as_str())])
+    }
+}
+
+/// A stream of chunks as a reader.
+struct Chunks {
+    stream: futures::stream::BoxStream<'static, io::Result<bytes::Bytes>>,
+    handle: Handle,
+    current: bytes::Bytes,
+}
+
+impl Read for Chunks {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            match self.handle.block_on(self.stream.next()) {
+                Some(chunk) => self.current = chunk?,
+                None => return Ok(0),
+            }
+        }
+        let count = out.len().min(self.current.len());
+        out[..count].copy_from_slice(&self.current.split_to(count));
+        Ok(count)
+    }
+}
+
+/// A store's failure as that of a file.
+pub(crate) fn io_error(error: StoreError) -> io::Error {
+    let kind = match &error {
+        StoreError::NotFound { .. } => io::ErrorKind::NotFound,
+        StoreError::PermissionDenied { .. } => io::ErrorKind::PermissionDenied,
+        _ => io::ErrorKind::Other,
+    };
+    io::Error::new(kind, error)
+}
+
+/// A path on the local disk, as a store names it.
+fn absolute(text: &str) -> Result<StorePath, SparkError> {
+    let plain = text.strip_prefix("//").unwrap_or(text);
+    let path = std::path::absolute(plain).map_err(|error| illegal(text, &error))?;
+    let mut straight = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(straight.pop()),
+            part => straight.push(part),
+        }
+    }
+    StorePath::from_absolute_path(straight).map_err(|error| illegal(text, &error))
+}
+
+fn illegal(text: &str, error: &dyn fmt::Display) -> SparkError {
+    SparkError::plain(Exception::IllegalArgument, format!("the path `{text}`: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_a_url_or_a_place_on_the_local_disk() {
+        let runtime = RuntimeEnv::default();
+        let root = ObjectStoreUrl::parse("memory://bucket").unwrap();
+        runtime
+            .register_object_store(root.as_ref(), Arc::new(object_store::memory::InMemory::new()));
+        let cases = [
+            ("/a/b=1%20x/c d", "file:/a/b=1%20x/c d"),
+            ("file:/a//b/../c", "file:/a/c"),
+            ("file:///a", "file:/a"),
+            ("memory://bucket/x/y", "memory://bucket/x/y"),
+            ("memory://bucket", "memory://bucket/"),
+        ];
+        for (text, shown) in cases {
+            let location = Location::parse(text, &runtime).unwrap();
+            assert_eq!(location.to_string(), shown);
+            assert_eq!(Location::parse(&location.url(), &runtime).unwrap(), location);
+        }
+        let unknown = Location::parse("s3a://bucket/x", &runtime).unwrap_err();
+        assert_eq!(unknown.class(), "UNSUPPORTED_FEATURE");
+    }
+
+    #[test]
+    fn a_place_below_another_keeps_its_name_as_it_is() {
+        let base = Location::parse("/data", &RuntimeEnv::default()).unwrap();
+        let below = base.join("day=10%3A00/a#b.csv").unwrap();
+        assert_eq!(below.on_disk().unwrap(), Path::new("/data/day=10%3A00/a#b.csv"));
+        assert_eq!(below.below(&base).unwrap(), ["day=10%3A00", "a#b.csv"]);
+        assert!(!base.is_in(&below) && below.is_in(&base) && base.is_in(&base));
+    }
+}

@@ -1,0 +1,75 @@
+//! The sources that there are, by name.
+
+use crate::files::{CSV, Files, JSON, PARQUET, TEXT};
+use crate::noop::Noop;
+use crate::{Source, Split};
+use datafusion::common::{Result, internal_datafusion_err};
+use datafusion::physical_plan::ExecutionPlan;
+use errors::condition;
+use plan::SparkError;
+use std::sync::Arc;
+
+/// All sources. A new one is a folder, and a line here.
+static SOURCES: [&dyn Source; 5] =
+    [&Files(PARQUET), &Files(CSV), &Files(JSON), &Files(TEXT), &Noop];
+
+/// Spark's own sources that are not served yet.
+const UNSERVED: [&str; 12] = [
+    "orc",
+    "avro",
+    "xml",
+    "binaryfile",
+    "jdbc",
+    "delta",
+    "iceberg",
+    "kafka",
+    "rate",
+    "socket",
+    "image",
+    "libsvm",
+];
+
+/// The source that a program names: `csv`, `CSV`, or by the name of Spark's class.
+pub fn source(name: &str) -> Result<&'static dyn Source, SparkError> {
+    let last = name.rsplit('.').next().unwrap_or(name).to_ascii_lowercase();
+    if let Some(found) = SOURCES.into_iter().find(|source| source.name() == last) {
+        return Ok(found);
+    }
+    if UNSERVED.contains(&last.as_str()) {
+        return Err(SparkError::unsupported(format!("the data source `{name}`")));
+    }
+    let message = format!(
+        "Failed to find the data source: {name}. Make sure the provider name is correct and the package is properly registered and compatible with your Spark version."
+    );
+    Err(SparkError::new(condition::DATA_SOURCE_NOT_FOUND, message, &[("provider", name)]))
+}
+
+/// The source that a plan names by [`Source::name`].
+pub fn planned(name: &str) -> Result<&'static dyn Source> {
+    let found = SOURCES.into_iter().find(|source| source.name() == name);
+    found.ok_or_else(|| internal_datafusion_err!("a plan names the data source {name}"))
+}
+
+/// A scan taken apart by the source that it is of; `None` if it is of no source.
+pub fn split(scan: &Arc<dyn ExecutionPlan>) -> Result<Option<(&'static str, Split)>> {
+    for source in SOURCES {
+        if let Some(split) = source.split(scan)? {
+            return Ok(Some((source.name(), split)));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_found_by_name_and_what_is_not_served_is_told_apart_from_what_nobody_knows() {
+        for name in ["parquet", "CSV", "org.apache.spark.sql.execution.datasources.json"] {
+            assert!(source(name).is_ok(), "{name}");
+        }
+        assert_eq!(source("orc").unwrap_err().class(), "UNSUPPORTED_FEATURE");
+        assert_eq!(source("nothing").unwrap_err().class(), "DATA_SOURCE_NOT_FOUND");
+    }
+}
