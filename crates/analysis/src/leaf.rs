@@ -24,7 +24,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct NamedQuery {
     name: String,
-    query: Relation,
+    /// `None` while it is looked at whether the query names itself.
+    query: Option<Relation>,
 }
 
 /// One row without columns.
@@ -398,12 +399,16 @@ impl Resolver<'_> {
     }
 
     fn named_query(&mut self, index: usize) -> Result<Resolved> {
-        let named = self.env.queries[index].clone();
+        let NamedQuery { name, query } = self.env.queries[index].clone();
+        let Some(query) = query else {
+            self.names_itself = true;
+            return Err(SparkError::internal("a query that names itself is unrolled").into());
+        };
         // Its own name and later ones are not seen by it.
         let later = self.env.queries.split_off(index);
-        let resolved = self.relation(&named.query);
+        let resolved = self.relation(&query);
         self.env.queries.extend(later);
-        self.renamed(resolved?, &named.name, &[])
+        self.renamed(resolved?, &name, &[])
     }
 
     pub(super) fn with(
@@ -414,22 +419,31 @@ impl Resolver<'_> {
     ) -> Result<Resolved> {
         let before = self.env.queries.len();
         for (name, query) in named {
-            let query = if recursive && mentions(query, name) {
-                match self.unrolled(name, query) {
-                    Ok(query) => query,
-                    Err(stop) => {
-                        self.env.queries.truncate(before);
-                        return Err(stop);
-                    }
+            let defined = if recursive { self.defined(name, query) } else { Ok(query.clone()) };
+            let query = match defined {
+                Ok(query) => Some(query),
+                Err(stop) => {
+                    self.env.queries.truncate(before);
+                    return Err(stop);
                 }
-            } else {
-                query.clone()
             };
             self.env.queries.push(NamedQuery { name: name.clone(), query });
         }
         let resolved = self.relation(input);
         self.env.queries.truncate(before);
         resolved
+    }
+
+    /// The definition of a name of `WITH RECURSIVE`: unrolled if it names itself.
+    fn defined(&mut self, name: &str, query: &Relation) -> Result<Relation> {
+        let before = self.env.queries.len();
+        self.env.queries.push(NamedQuery { name: name.to_owned(), query: None });
+        let resolved = self.relation(query);
+        self.env.queries.truncate(before);
+        if std::mem::take(&mut self.names_itself) {
+            return self.unrolled(name, query);
+        }
+        resolved.map(|_| query.clone())
     }
 
     pub(super) fn with_references(
@@ -485,16 +499,4 @@ fn scan(name: &str, provider: Arc<dyn TableProvider>) -> Result<LogicalPlan> {
 
 fn scanned(table: &str, column: &str, id: &str) -> DfExpr {
     DfExpr::Column(DfColumn::new(Some(table), column)).alias(id)
-}
-
-/// Whether a query reads a table of this name; a rough look, for recursion.
-fn mentions(query: &Relation, name: &str) -> bool {
-    match query.kind.as_ref() {
-        RelationKind::Table { name: table, .. } => {
-            matches!(table.as_slice(), [single] if single.eq_ignore_ascii_case(name))
-        }
-        other => format!("{other:?}")
-            .to_lowercase()
-            .contains(&format!("table {{ name: [\"{}\"]", name.to_lowercase())),
-    }
 }

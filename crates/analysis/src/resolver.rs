@@ -61,6 +61,8 @@ pub struct Resolver<'a> {
     pub(crate) types: expression::ColumnTypes,
     /// Whether an unknown value of the next expression counts as false.
     pub(crate) conjunct: bool,
+    /// Whether a query of `WITH RECURSIVE` was found to name itself.
+    pub(crate) names_itself: bool,
     /// Queries used as values, with the columns around them.
     pub(crate) scalars: Vec<((Relation, Env, Vec<String>), expression::Typed)>,
     /// Metrics asked for on the way.
@@ -83,6 +85,7 @@ impl<'a> Resolver<'a> {
             lambdas: Vec::new(),
             types: expression::ColumnTypes::default(),
             conjunct: false,
+            names_itself: false,
             scalars: Vec::new(),
             observed: Vec::new(),
             warnings: Vec::new(),
