@@ -1,9 +1,10 @@
 //! Grouping: keys, sets of keys, aggregate functions wherever they stand in the select list, and pivots.
 
 use super::column::{Names, of_column};
-use super::expression::{Typed, pass};
+use super::expression::pass;
 use super::missing::{Below, Source};
 use super::scope::{Column, Scope};
+use super::typed::Typed;
 use super::{Resolved, Resolver, Result, Stop, error, reference};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{

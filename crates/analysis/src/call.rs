@@ -1,7 +1,7 @@
 //! Calls of functions and operators: arguments, then the function by its name.
 
 use super::column::Names;
-use super::expression::{LambdaScope, Typed};
+use super::typed::{LambdaScope, Typed};
 use super::within_group::Called;
 use super::{Resolver, Result, error, nullability};
 use datafusion::logical_expr::expr::{Lambda, Sort};
@@ -168,15 +168,9 @@ impl Resolver<'_> {
         let Called { args, texts, text, order_by } = self.called(name, call, inner)?;
         let (filter, text) = self.aggregate_filter(call, inner, text)?;
         let types: Vec<_> = args.iter().map(Typed::arrow).collect();
-        let nested = args.iter().find(|arg| super::aggregate::has_aggregate(&arg.expr));
-        if let Some(arg) = nested {
+        if args.iter().any(|arg| super::aggregate::has_aggregate(&arg.expr)) {
             let message = "It is not allowed to use an aggregate function in the argument of another aggregate function. Please use the inner aggregate function in a sub-query.";
-            let shown = format!("\"{}\"", arg.name);
-            return Err(error::analysis(
-                condition::NESTED_AGGREGATE_FUNCTION,
-                message,
-                &[("expression", &shown)],
-            ));
+            return Err(error::analysis(condition::NESTED_AGGREGATE_FUNCTION, message, &[]));
         }
         let (declared, exprs) = parted(args);
         let expr = self

@@ -1,8 +1,8 @@
 //! Column references: by name, by frame, by pattern, and `*`.
 
 use super::error;
-use super::expression::{FIELD_OF, Typed};
 use super::scope::{Column, Found, Scope};
+use super::typed::{Origin, Typed};
 use super::{Resolver, Result, reference};
 use datafusion::logical_expr::Expr as DfExpr;
 use errors::condition;
@@ -302,8 +302,8 @@ impl Resolver<'_> {
                 DataType::Map { .. } => format!("{}[{name}]", typed.name),
                 _ => format!("{}.{name}", typed.name),
             };
-            let qualifier = vec![FIELD_OF.to_owned(), name.clone()];
-            typed = Typed { name: text, qualifier, ..self.field(typed, name)? };
+            let origin = Origin::Field { name: name.clone() };
+            typed = Typed { name: text, origin, ..self.field(typed, name)? };
         }
         Ok(typed)
     }
@@ -317,7 +317,7 @@ pub(super) fn of_column(column: &Column) -> Typed {
         nullable: column.nullable,
         name: column.name.clone(),
         metadata: column.metadata.clone(),
-        qualifier: column.qualifier.clone(),
+        origin: Origin::Column(column.qualifier.clone()),
         aliased: false,
     }
 }

@@ -97,6 +97,16 @@ pub(super) fn ambiguous_frame(name: &[String]) -> Stop {
     SparkError::analysis(condition::AMBIGUOUS_COLUMN_REFERENCE, message, &[("name", &name)]).into()
 }
 
+/// Another number of aliases than there are columns.
+pub(super) fn arity(aliases: usize, columns: usize) -> Stop {
+    let (target, given) = (aliases.to_string(), columns.to_string());
+    let message = format!(
+        "The number of columns or variables assigned or aliased: {target} does not match the number of source expressions: {given}."
+    );
+    let parameters = [("numTarget", target.as_str()), ("numExpr", &given)];
+    analysis(condition::ASSIGNMENT_ARITY_MISMATCH, message, &parameters)
+}
+
 /// A table or view that nobody knows by this name.
 pub fn table_not_found(name: &[String]) -> SparkError {
     let relation = quoted(name);

@@ -2,83 +2,14 @@
 
 use super::column::Names;
 use super::scope::Column;
+use super::typed::{Origin, Typed};
 use super::{Resolver, Result, error, literal, reference};
-use datafusion::arrow::datatypes::{DataType as Arrow, FieldRef};
-use datafusion::common::{Column as DfColumn, DataFusionError, ExprSchema};
 use datafusion::logical_expr::expr::LambdaVariable;
 use datafusion::logical_expr::{Expr as DfExpr, ExprSchemable};
 use errors::condition;
 use formats::types;
 use plan::{CastMode, DataType, Expr, Field, Literal, SparkError};
-use std::collections::HashMap;
 use std::sync::Arc;
-
-/// An expression with a meaning.
-#[derive(Debug, Clone)]
-pub(crate) struct Typed {
-    pub(crate) expr: DfExpr,
-    pub(crate) data_type: DataType,
-    pub(crate) nullable: bool,
-    /// The name that its column gets. Within another expression, its text.
-    pub(crate) name: String,
-    pub(crate) metadata: Option<String>,
-    /// Of a plain column.
-    pub(crate) qualifier: Vec<String>,
-    /// Whether the program gave the name.
-    pub(crate) aliased: bool,
-}
-
-impl Typed {
-    pub(crate) fn field(&self) -> Field {
-        Field {
-            name: self.name.clone(),
-            data_type: self.data_type.clone(),
-            nullable: self.nullable,
-            metadata: self.metadata.clone(),
-        }
-    }
-
-    pub(crate) fn arrow(&self) -> Arrow {
-        types::to_arrow(&self.data_type)
-    }
-
-    pub(crate) fn boolean(expr: DfExpr, nullable: bool, name: String) -> Self {
-        Self {
-            expr,
-            data_type: DataType::Boolean,
-            nullable,
-            name,
-            metadata: None,
-            qualifier: Vec::new(),
-            aliased: false,
-        }
-    }
-}
-
-/// The parameters of a lambda, and what they are called in the plan.
-#[derive(Debug, Clone)]
-pub(super) struct LambdaScope {
-    pub(super) parameters: Vec<(String, (DataType, bool))>,
-}
-
-/// The types of all columns named so far.
-#[derive(Debug, Default)]
-pub(super) struct ColumnTypes(HashMap<String, FieldRef>);
-
-impl ExprSchema for ColumnTypes {
-    fn field_from_column(&self, column: &DfColumn) -> datafusion::common::Result<&FieldRef> {
-        self.0.get(column.name()).ok_or_else(|| {
-            DataFusionError::Internal(format!("column {} is not known", column.name()))
-        })
-    }
-}
-
-impl ColumnTypes {
-    pub(super) fn declare(&mut self, column: &Column) {
-        let field = types::field_to_arrow(&column.field()).with_name(&column.id);
-        self.0.insert(column.id.clone(), Arc::new(field));
-    }
-}
 
 /// The first and the last field of an interval, counted from the largest that there is.
 fn interval_fields(data_type: &DataType) -> Option<(i32, i32)> {
@@ -109,8 +40,8 @@ impl Resolver<'_> {
     /// An expression that `DataFusion` can type.
     pub(super) fn typed(&self, expr: DfExpr, nullable: bool, name: String) -> Result<Typed> {
         let data_type = types::from_arrow(&expr.get_type(&self.types)?)?;
-        let (metadata, qualifier) = (None, Vec::new());
-        Ok(Typed { expr, data_type, nullable, name, metadata, qualifier, aliased: false })
+        let (metadata, origin) = (None, Origin::Computed);
+        Ok(Typed { expr, data_type, nullable, name, metadata, origin, aliased: false })
     }
 
     /// Resolves an expression that stands for one value per row.
@@ -150,8 +81,8 @@ impl Resolver<'_> {
                 };
                 let inner = self.expression(expr, names)?;
                 let metadata = metadata.clone().or(inner.metadata);
-                let (name, qualifier) = (alias.clone(), Vec::new());
-                Ok(Typed { name, metadata, qualifier, aliased: true, ..inner })
+                let (name, origin) = (alias.clone(), Origin::Computed);
+                Ok(Typed { name, metadata, origin, aliased: true, ..inner })
             }
             Expr::Cast { expr, to, mode } => self.cast(expr, to, *mode, names),
             Expr::SortOrder(order) => self.expression(&order.expr, names),
@@ -220,7 +151,7 @@ impl Resolver<'_> {
             data_type,
             name,
             metadata: None,
-            qualifier: Vec::new(),
+            origin: Origin::Computed,
             aliased: false,
         })
     }
@@ -259,7 +190,7 @@ impl Resolver<'_> {
         if keeps_name && matches!(inner.expr, DfExpr::Column(_)) {
             // As a select item, a cast of a column keeps the column's name.
             typed.metadata = inner.metadata;
-            typed.qualifier = vec![CAST_OF.to_owned(), inner.name];
+            typed.origin = Origin::Cast { of: inner.name };
         }
         Ok(typed)
     }
@@ -319,7 +250,7 @@ impl Resolver<'_> {
             nullable,
             name: name.to_owned(),
             metadata: None,
-            qualifier: Vec::new(),
+            origin: Origin::Computed,
             aliased: false,
         })
     }
@@ -363,7 +294,7 @@ impl Resolver<'_> {
                     nullable: value.nullable || field.nullable,
                     name: format!("{}.{}", value.name, field.name),
                     metadata: field.metadata,
-                    qualifier: Vec::new(),
+                    origin: Origin::Computed,
                     aliased: false,
                 })
             }
@@ -478,43 +409,15 @@ impl Resolver<'_> {
     }
 }
 
-/// Marks, in `Typed::qualifier`, a cast whose column name is that of what is cast.
-const CAST_OF: &str = "\u{0}cast";
-
-/// Marks a field in the same way.
-pub(super) const FIELD_OF: &str = "\u{0}field";
-
-impl Typed {
-    /// The name of the column if this is a select item.
-    pub(crate) fn column_name(&self) -> String {
-        match self.qualifier.as_slice() {
-            [mark, name] if mark == CAST_OF || mark == FIELD_OF => name.clone(),
-            _ => self.name.clone(),
-        }
-    }
-
-    /// Whether it is a field that the program called by its name.
-    pub(crate) fn is_field(&self) -> bool {
-        matches!(self.qualifier.as_slice(), [mark, _] if mark == FIELD_OF)
-    }
-
-    /// The column's id, if this is just a column.
-    pub(crate) fn id(&self) -> Option<&str> {
-        match &self.expr {
-            DfExpr::Column(column) => Some(column.name()),
-            _ => None,
-        }
-    }
-}
-
 /// The column that an expression becomes.
 impl Resolver<'_> {
     pub(super) fn output(&mut self, typed: &Typed) -> (Column, Option<DfExpr>) {
-        let (qualifier, is_cast) = match typed.qualifier.as_slice() {
-            [mark, _] if mark == CAST_OF || mark == FIELD_OF => (Vec::new(), true),
-            other => (other.to_vec(), false),
+        let qualifier = match &typed.origin {
+            Origin::Column(qualifier) => Some(qualifier.clone()),
+            Origin::Computed => Some(Vec::new()),
+            Origin::Cast { .. } | Origin::Field { .. } => None,
         };
-        if let (Some(id), false) = (typed.id(), is_cast) {
+        if let (Some(id), Some(qualifier)) = (typed.id(), qualifier) {
             let id = id.to_owned();
             let column = Column {
                 name: typed.name.clone(),

@@ -2,7 +2,7 @@
 //! ends.
 
 use super::column::Names;
-use super::expression::Typed;
+use super::typed::Typed;
 use super::{Resolver, Result, error};
 use arrow::compute::SortOptions;
 use datafusion::common::ScalarValue;

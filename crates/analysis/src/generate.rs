@@ -1,9 +1,9 @@
 //! Generators: functions that make several rows of one, and views of them.
 
 use super::column::Names;
-use super::expression::Typed;
 use super::project::Generator;
 use super::scope::Column;
+use super::typed::Typed;
 use super::{Resolved, Resolver, Result, aggregate, error};
 use datafusion::common::{Column as DfColumn, NullHandling, UnnestOptions};
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, Projection, Unnest};

@@ -1,7 +1,7 @@
 //! Joins.
 
-use super::expression::Typed;
 use super::scope::{Column, Found, Scope};
+use super::typed::Typed;
 use super::{Resolved, Resolver, Result, error};
 use datafusion::common::{JoinConstraint, NullEquality};
 use datafusion::logical_expr::utils::split_conjunction_owned;

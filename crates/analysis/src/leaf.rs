@@ -1,8 +1,8 @@
 //! Where rows come from: ranges, values, data of the client, tables, views, files, SQL text, and names given by `WITH`.
 
 use super::column::Names;
-use super::expression::Typed;
 use super::scope::{Column, Scope};
+use super::typed::Typed;
 use super::{Fact, Resolved, Resolver, Result, Want, error};
 use arrow::record_batch::RecordBatch;
 use catalogue::{Seen, Table, TableKind, View};
@@ -13,9 +13,7 @@ use datafusion::logical_expr::{
 };
 use errors::{Exception, condition};
 use formats::types;
-use plan::{
-    DataType, Expr, Field, Relation, RelationKind, ScanOptions, SchemaOrText, SparkError, Statement,
-};
+use plan::{DataType, Expr, Field, Relation, ScanOptions, SchemaOrText, SparkError, Statement};
 use sources::RangeTable;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -376,16 +374,7 @@ impl Resolver<'_> {
     ) -> Result<Resolved> {
         let count = resolved.scope.columns.len();
         if !columns.is_empty() && columns.len() != count {
-            let (expected, got) = (count.to_string(), columns.len().to_string());
-            let message = format!(
-                "Number of column aliases does not match number of columns. Number of column aliases: {got}; number of columns: {expected}."
-            );
-            let parameters = [("numColumns", expected.as_str()), ("numAliases", &got)];
-            return Err(error::analysis(
-                condition::ASSIGNMENT_ARITY_MISMATCH,
-                message,
-                &parameters,
-            ));
+            return Err(error::arity(columns.len(), count));
         }
         for (index, column) in resolved.scope.columns.iter_mut().enumerate() {
             column.qualifier = vec![alias.to_owned()];

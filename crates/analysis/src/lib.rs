@@ -44,6 +44,7 @@ mod subquery;
 mod time_window;
 mod time_zone;
 mod transpose;
+mod typed;
 mod unpivot;
 mod window;
 mod within_group;

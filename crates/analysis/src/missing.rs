@@ -2,8 +2,8 @@
 
 use super::aggregate::Aggregation;
 use super::column::Names;
-use super::expression::Typed;
 use super::scope::{Column, Scope};
+use super::typed::Typed;
 use super::{Resolved, Resolver, Result, reference};
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, Projection};
 use std::sync::Arc;

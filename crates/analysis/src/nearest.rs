@@ -1,7 +1,7 @@
 //! Joins with what is nearest: each left row with the first of the right rows in an order that depends on both.
 
 use super::column::Names;
-use super::expression::Typed;
+use super::typed::Typed;
 use super::{Resolved, Resolver, Result, error};
 use datafusion::logical_expr::expr::Sort as SortKey;
 use datafusion::logical_expr::{Expr as DfExpr, Limit, LogicalPlan, Sort, lit};

@@ -1,8 +1,8 @@
 //! `fillna`, `dropna`, `replace`.
 
 use super::column::of_column;
-use super::expression::Typed;
 use super::scope::Column;
+use super::typed::Typed;
 use super::{Resolved, Resolver, Result, error};
 use datafusion::logical_expr::{Expr as DfExpr, when};
 use plan::{CastMode, DataType, Literal, NaFill, Relation};

@@ -1,7 +1,7 @@
 //! Types whose values cannot be compared: maps, and what holds them.
 
-use super::expression::Typed;
 use super::scope::Column;
+use super::typed::Typed;
 use super::{Result, error};
 use errors::condition;
 use functions::is_orderable;

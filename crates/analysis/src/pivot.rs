@@ -2,8 +2,8 @@
 
 use super::aggregate::Aggregation;
 use super::column::Names;
-use super::expression::Typed;
 use super::scope::{Column, Scope};
+use super::typed::Typed;
 use super::{Fact, Resolved, Resolver, Result, Want, error};
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};

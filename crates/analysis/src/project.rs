@@ -1,9 +1,9 @@
 //! Select lists.
 
 use super::column::Names;
-use super::expression::Typed;
 use super::missing::{Below, Source};
 use super::scope::Scope;
+use super::typed::Typed;
 use super::{Resolved, Resolver, Result, aggregate, error};
 use errors::condition;
 use plan::{Expr, FunctionCall, Relation, SparkError};

@@ -34,11 +34,7 @@ impl Resolver<'_> {
         let anchor = self.relation(left)?;
         let mut schema: Vec<Field> = anchor.scope.fields();
         if !columns.is_empty() && columns.len() != schema.len() {
-            let (expected, got) = (schema.len().to_string(), columns.len().to_string());
-            let message = format!(
-                "Number of column aliases does not match number of columns. Number of column aliases: {got}; number of columns: {expected}."
-            );
-            return Err(error::analysis(condition::ASSIGNMENT_ARITY_MISMATCH, message, &[]));
+            return Err(error::arity(columns.len(), schema.len()));
         }
         for (index, field) in schema.iter_mut().enumerate() {
             field.nullable = true;

@@ -1,7 +1,7 @@
 //! Every kind of relation, and where its meaning is written.
 
-use super::expression::Typed;
 use super::scope::Column;
+use super::typed::Typed;
 use super::{Fact, Resolved, Resolver, Result, Want, error};
 use crate::nodes::{Exchange, Target};
 use datafusion::logical_expr::{

@@ -1,8 +1,8 @@
 //! Columns added, replaced, renamed, dropped, or brought into a schema.
 
 use super::column::{Names, of_column};
-use super::expression::Typed;
 use super::scope::{Column, Found};
+use super::typed::{Origin, Typed};
 use super::{Resolved, Resolver, Result, error, reference};
 use errors::condition;
 use plan::{Expr, Field, Literal, Relation};
@@ -187,7 +187,7 @@ pub(super) fn named(column: &Column, name: &str) -> Typed {
         expr: reference(&column.id),
         name: name.to_owned(),
         aliased: true,
-        qualifier: Vec::new(),
+        origin: Origin::Computed,
         ..typed
     }
 }

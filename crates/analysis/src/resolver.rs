@@ -1,7 +1,7 @@
 //! The resolver: what it knows, what it asks for, and what comes out.
 
 use crate::scope::Scope;
-use crate::{Context, Env, Facts, Result, expression, missing};
+use crate::{Context, Env, Facts, Result, missing, typed};
 use datafusion::common::Column as DfColumn;
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan};
 use plan::{Field, Relation};
@@ -56,15 +56,15 @@ pub struct Resolver<'a> {
     /// Scopes of the queries around this subquery, innermost last.
     pub(crate) outer: Vec<Scope>,
     /// Parameters of the lambdas around this expression, innermost last.
-    pub(crate) lambdas: Vec<expression::LambdaScope>,
+    pub(crate) lambdas: Vec<typed::LambdaScope>,
     /// Types of all columns named so far.
-    pub(crate) types: expression::ColumnTypes,
+    pub(crate) types: typed::ColumnTypes,
     /// Whether an unknown value of the next expression counts as false.
     pub(crate) conjunct: bool,
     /// Whether a query of `WITH RECURSIVE` was found to name itself.
     pub(crate) names_itself: bool,
     /// Queries used as values, with the columns around them.
-    pub(crate) scalars: Vec<((Relation, Env, Vec<String>), expression::Typed)>,
+    pub(crate) scalars: Vec<((Relation, Env, Vec<String>), typed::Typed)>,
     /// Metrics asked for on the way.
     pub(crate) observed: Vec<Observed>,
     /// What is worth telling the user.
@@ -83,7 +83,7 @@ impl<'a> Resolver<'a> {
             env: env.unwrap_or_else(|| Env::of_views(Arc::clone(&context.views))),
             outer: Vec::new(),
             lambdas: Vec::new(),
-            types: expression::ColumnTypes::default(),
+            types: typed::ColumnTypes::default(),
             conjunct: false,
             names_itself: false,
             scalars: Vec::new(),

@@ -1,6 +1,6 @@
 //! Functions whose result has the type that an argument says as text: `from_json`.
 
-use super::expression::Typed;
+use super::typed::Typed;
 use super::{Resolver, Result, error};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr as DfExpr;

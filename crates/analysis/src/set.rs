@@ -1,7 +1,7 @@
 //! Union, intersection, difference.
 
-use super::expression::Typed;
 use super::scope::{Column, Scope};
+use super::typed::Typed;
 use super::{Resolved, Resolver, Result, error, reference};
 use datafusion::common::{JoinConstraint, NullEquality};
 use datafusion::logical_expr::{

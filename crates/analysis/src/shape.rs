@@ -1,6 +1,6 @@
 //! Values and types brought together by the names of their fields: `unionByName`, and `to`.
 
-use super::expression::Typed;
+use super::typed::Typed;
 use super::{Resolver, Result, error};
 use errors::condition;
 use plan::{DataType, Field};

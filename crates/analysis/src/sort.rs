@@ -1,6 +1,6 @@
 //! Orders.
 
-use super::expression::Typed;
+use super::typed::Typed;
 use super::{Resolved, Resolver, Result, error};
 use crate::nodes::LocalSort;
 use datafusion::logical_expr::expr::Sort;

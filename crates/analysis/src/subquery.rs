@@ -1,7 +1,7 @@
 //! Queries used as values. What they use of the query around them becomes outer references, which the optimizer turns into joins.
 
 use super::column::Names;
-use super::expression::Typed;
+use super::typed::{Origin, Typed};
 use super::{Resolved, Resolver, Result, error};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{ExprSchema, Spans};
@@ -241,7 +241,7 @@ fn scalar(resolved: Resolved) -> Result<Typed> {
         nullable: true,
         name: "scalarsubquery()".to_owned(),
         metadata: None,
-        qualifier: Vec::new(),
+        origin: Origin::Computed,
         aliased: false,
     })
 }

@@ -1,7 +1,7 @@
 //! `window(time, …)` among the items of a list or the keys of a group: rows that have no time are in no window, and are left out.
 
 use super::Result;
-use super::expression::Typed;
+use super::typed::Typed;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr as DfExpr, Filter, LogicalPlan};
 use std::sync::Arc;

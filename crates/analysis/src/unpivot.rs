@@ -1,8 +1,8 @@
 //! Columns turned into rows, in one pass: each row becomes its rows, one after the other.
 
 use super::column::{Names, of_column};
-use super::expression::Typed;
 use super::scope::Column;
+use super::typed::Typed;
 use super::{Resolved, Resolver, Result, error};
 use datafusion::common::{Column as DfColumn, NullHandling, UnnestOptions};
 use datafusion::logical_expr::{LogicalPlan, Projection, Unnest};

@@ -2,8 +2,8 @@
 
 use super::call::{function_error, never_null_aggregate, plain_name};
 use super::column::Names;
-use super::expression::Typed;
 use super::frame::OrderKey;
+use super::typed::Typed;
 use super::within_group::Called;
 use super::{Resolver, Result, error, reference};
 use arrow::datatypes::DataType;
@@ -240,7 +240,7 @@ fn not_ordered(name: &str, text: &str) -> super::Stop {
     let message = format!(
         "Window function {name} requires the window to be ordered. You need to add an ORDER BY clause. For example: SELECT {text} OVER (PARTITION BY window_partition ORDER BY window_ordering) FROM table."
     );
-    let parameters = [("wf", name)];
+    let parameters = [("wf_name", name), ("wf_expr", text)];
     error::analysis(condition::WINDOW_FUNCTION_FRAME_NOT_ORDERED, message, &parameters)
 }
 

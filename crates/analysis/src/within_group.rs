@@ -3,7 +3,7 @@
 
 use super::call::aggregate_text;
 use super::column::Names;
-use super::expression::Typed;
+use super::typed::Typed;
 use super::{Resolver, Result, error};
 use datafusion::logical_expr::expr::Sort;
 use errors::condition;

@@ -61,11 +61,33 @@ impl StagePlan {
     }
 }
 
-/// Runs jobs for this room: the driver implements it. Planning itself needs jobs (a scalar subquery's value, the bounds of a range
-/// partitioning, the distinct values of a pivot), and commands write by jobs.
+/// Runs jobs for a session; the driver implements it.
+///
+/// # Flow
+///
+/// A session plans, calls [`RunJob::run`], and uses the rows. It may do so several times for one
+/// statement: planning itself needs jobs (a scalar subquery's value, the bounds of a partitioning by
+/// range, the distinct values of a pivot), and a write is a job whose rows say what was written.
+///
+/// # Guarantees
+///
+/// - The rows of a result partition come from one attempt of its task, each partition exactly once,
+///   in the order of [`JobPlan::result_partitions`]. Nothing is returned of a job that fails.
+/// - Map stages whose outputs are known are not run; the rows are the same.
+/// - Dropping the future cancels the job; its tasks end soon, without anybody waiting for them.
+///
+/// # Assumptions
+///
+/// The plan is one of this room's: stages in order, parents before children, templates and
+/// bindings that fit each other. The executor's version is this one.
+///
+/// # Errors
+///
+/// A [`SparkError`] as the program is told it: the failure of the task that ended the job, with the
+/// condition that it raised; a result larger than the driver takes; the end of the application.
 #[async_trait::async_trait]
 pub trait RunJob: Send + Sync {
-    /// Runs a job to its end. Returns the rows of each wanted result partition, in their order. Dropping the future cancels it.
+    /// Runs a job to its end, and returns the rows of each wanted result partition.
     async fn run(&self, job: JobPlan) -> Result<Vec<Vec<RecordBatch>>, SparkError>;
 
     /// Is told the metrics of an observation.

@@ -93,6 +93,8 @@ impl SparkError {
         message: impl Into<String>,
         parameters: &[(&str, &str)],
     ) -> Self {
+        let known = |(name, _): &(&str, &str)| condition.parameters.contains(name);
+        debug_assert!(parameters.iter().all(known), "{}: {parameters:?}", condition.class);
         let parameters =
             parameters.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         Self { condition: Some(condition), parameters, ..Self::plain(condition.exception, message) }

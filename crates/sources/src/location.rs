@@ -172,7 +172,7 @@ impl Location {
     }
 
     /// Makes the directory, where directories are real.
-    pub(crate) async fn make_directory(&self) -> Result<(), SparkError> {
+    pub async fn make_directory(&self) -> Result<(), SparkError> {
         let Some(path) = self.on_disk() else { return Ok(()) };
         tokio::fs::create_dir_all(path).await.map_err(|error| self.denied(&error))
     }
@@ -187,6 +187,30 @@ impl Location {
     pub(crate) async fn rename(&self, to: &Self) -> Result<(), SparkError> {
         let renamed = self.store.rename(&self.path, &to.path).await;
         renamed.map_err(|error| to.unreadable(&error))
+    }
+
+    /// Gives a directory another place in its store, with all that is in it.
+    pub async fn move_directory(&self, to: &Self) -> Result<(), SparkError> {
+        if let (Some(from), Some(to)) = (self.on_disk(), to.on_disk()) {
+            return tokio::fs::rename(from, to).await.map_err(|error| self.denied(&error));
+        }
+        let inside: Vec<_> = self
+            .store
+            .list(Some(&self.path))
+            .try_collect()
+            .await
+            .map_err(|error| self.unreadable(&error))?;
+        for meta in inside {
+            let file = self.at(meta.location);
+            let below = file.below(self).unwrap_or_default().join("/");
+            file.rename(&to.join(&below)?).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes the directory with all that is in it; it need not be there.
+    pub async fn remove_directory(&self) -> Result<(), SparkError> {
+        if self.exists().await? { self.remove().await } else { Ok(()) }
     }
 
     /// Removes the file, or the directory with all that is in it.

@@ -36,14 +36,39 @@ use model::{MapOutput, ShuffleId, TaskFailure, Unreadable};
 use std::fmt;
 use std::sync::Arc;
 
-/// Gets blocks of map outputs, wherever they lie.
+/// Fetches blocks of map outputs, wherever they lie: the door between a task and the executor that
+/// runs it.
+///
+/// # Flow
+///
+/// A task that reads a shuffle calls [`BlockSource::fetch`] with a few megabytes of blocks at a time,
+/// several calls at once. When one fails, the task ends; before it reports, it calls
+/// [`BlockSource::search`] once, so that one report names all that has to be written again.
+///
+/// # Guarantees
+///
+/// - A block that is returned has the bytes that the named attempt committed: its checksum was
+///   compared. Bytes of another attempt of the same map task are never returned in their place.
+/// - Blocks come in the order in which they were asked for, or the call fails as a whole.
+/// - Dropping a future stops its work and frees its buffers and connections.
+///
+/// # Assumptions
+///
+/// The map outputs are those that the driver named with the launch: complete, and in order of the
+/// map index. Where they lie may have changed since; a source tries the places that it knows.
+///
+/// # Errors
+///
+/// `TaskFailure::FetchFailed` names each block that is gone, damaged, or still out of reach after
+/// the source's own retries; its map task may run again because of it. Other failures count
+/// against the task.
 #[async_trait::async_trait]
 pub trait BlockSource: fmt::Debug + Send + Sync + 'static {
-    /// The wanted blocks, in that order. Each is checked against its checksum. A block that cannot be had is
-    /// `TaskFailure::FetchFailed`. Dropping the future stops the work.
+    /// Returns the wanted blocks, in that order.
     async fn fetch(&self, blocks: &[Wanted]) -> Result<Vec<Bytes>, TaskFailure>;
 
-    /// What else a task whose fetch has failed would meet, as far as that shows in a short time. Dropping the future stops the work.
+    /// Returns what else a task whose fetch has failed could not read, as far as that shows in a
+    /// short time.
     async fn search(&self, suspects: Suspects) -> Vec<Unreadable>;
 }
 

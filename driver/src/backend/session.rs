@@ -46,7 +46,7 @@ impl Session {
 
     /// All rows as `show` prints them, values whole.
     pub(crate) fn table(&self, answer: &Answer) -> Result<String, SparkError> {
-        self.engine.table(answer)
+        self.engine.printed(answer)
     }
 
     async fn work(&self, work: &Work, runner: &Runner) -> Result<Yield, SparkError> {

@@ -44,10 +44,12 @@ pub async fn physical_plan(
     conf: &Conf,
 ) -> Result<Arc<dyn ExecutionPlan>, SparkError> {
     let state = profile::configured(state, conf)?;
+    let plan = state.optimize(plan).map_err(|error| spark_error(&error))?;
     if !conf.get(&model::conf::CROSS_JOIN)? {
-        cartesian::check(&state.optimize(plan).map_err(|error| spark_error(&error))?)?;
+        cartesian::check(&plan)?;
     }
-    state.create_physical_plan(plan).await.map_err(|error| spark_error(&error))
+    let planned = state.query_planner().create_physical_plan(&plan, &state).await;
+    planned.map_err(|error| spark_error(&error))
 }
 
 /// The stages that compute a plan. The last one yields its rows. `jobs` runs what has to be known before: the bounds of a

@@ -1,19 +1,13 @@
-//! `ALTER`, properties and partitions of tables and views, and tables made like others.
+//! `ALTER TABLE` and `ALTER VIEW`.
 
-use super::command::{already_exists, named_table, wrong_command};
-use super::{Answer, Session};
+use super::Session;
+use super::error::{already_exists, wrong_command};
 use crate::RunJob;
 use analysis::{quoted, table_not_found};
 use catalogue::{Catalogue, Table, TableKind};
-use errors::{Exception, condition};
-use plan::{
-    Alteration, CastMode, CreateTable, DataType, Expr, Field, NullOrder, Relation, RelationKind,
-    ReplaceMode, SortOrder, SparkError, View,
-};
+use errors::condition;
+use plan::{Alteration, Field, Relation, ReplaceMode, SparkError, View};
 use std::sync::Arc;
-
-/// How a path names a partition whose value is null.
-const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
 
 impl Session {
     pub(super) async fn alter(
@@ -40,7 +34,7 @@ impl Session {
             _ => {}
         }
         match change {
-            Alteration::Rename { to } => self.rename_table(table, to),
+            Alteration::Rename { to } => self.rename_table(table, to).await,
             Alteration::Query(query) => self.create_view(&view_of(name, query, false), run).await,
             change => {
                 self.add_table(changed(table, change)?);
@@ -79,7 +73,7 @@ impl Session {
         }
     }
 
-    fn rename_table(&self, mut table: Table, to: &[String]) -> Result<(), SparkError> {
+    async fn rename_table(&self, mut table: Table, to: &[String]) -> Result<(), SparkError> {
         let old = table.qualified_name();
         let (database, name) =
             Catalogue::locate(to, &table.database).ok_or_else(|| table_not_found(to))?;
@@ -98,106 +92,14 @@ impl Session {
         let home = home.unwrap_or_default();
         let location = format!("{home}/{name}");
         if table.kind == TableKind::Managed {
-            let local = |path: &str| path.strip_prefix("file:").unwrap_or(path).to_owned();
-            let (from, into) = (local(&table.location), local(&location));
-            std::fs::rename(&from, &into).map_err(|error| {
-                let message = format!("cannot rename the directory {from} to {into}: {error}");
-                SparkError::plain(Exception::Spark, message)
-            })?;
+            let (from, into) = (self.located(&table.location)?, self.located(&location)?);
+            from.move_directory(&into).await?;
             table.location = location;
         }
         self.forget_table(&old);
         table.name = name;
         self.add_table(table);
         Ok(())
-    }
-
-    pub(super) async fn create_table_like(
-        &self,
-        table: &CreateTable,
-        source: &[String],
-        run: &dyn RunJob,
-    ) -> Result<(), SparkError> {
-        let analyzed = Box::pin(self.analyze(&named_table(source), run)).await?;
-        let known = self.find_table(source).filter(|t| !matches!(t.kind, TableKind::View { .. }));
-        let (format, partition_by) = match &known {
-            Some(known) => (Some(known.format.clone()), known.partition_by.clone()),
-            None => (None, Vec::new()),
-        };
-        let create = CreateTable {
-            schema: analyzed.schema,
-            format: table.format.clone().or(format),
-            partition_by,
-            ..table.clone()
-        };
-        Box::pin(self.create_table(&create, run)).await
-    }
-
-    /// `SHOW TBLPROPERTIES`.
-    pub(super) fn show_properties(
-        &self,
-        name: &[String],
-        key: Option<&str>,
-    ) -> Result<Answer, SparkError> {
-        let columns = [("key", false), ("value", false)];
-        let temporary =
-            matches!(name, [single] if self.state().views.contains_key(&single.to_lowercase()));
-        if temporary {
-            return Answer::strings(&columns, Vec::new());
-        }
-        let table = self.find_table(name).ok_or_else(|| table_not_found(name))?;
-        let mut properties = table.properties.clone();
-        properties.sort();
-        if let Some(key) = key {
-            let found = properties.into_iter().find(|(known, _)| known == key);
-            let missing = || {
-                let table = table.qualified_name().join(".");
-                format!("Table {table} does not have property: {key}")
-            };
-            let value = found.map_or_else(missing, |(_, value)| value);
-            let row = vec![Some(key.to_owned()), Some(value)];
-            return Answer::strings(&columns, vec![row]);
-        }
-        let rows = properties.into_iter().map(|(key, value)| vec![Some(key), Some(value)]);
-        Answer::strings(&columns, rows.collect())
-    }
-
-    /// `SHOW PARTITIONS`: those that have rows.
-    pub(super) async fn show_partitions(
-        &self,
-        name: &[String],
-        run: &dyn RunJob,
-    ) -> Result<Answer, SparkError> {
-        let table = self.find_table(name).ok_or_else(|| table_not_found(name))?;
-        if matches!(table.kind, TableKind::View { .. }) {
-            return Err(wrong_command(name, "SHOW PARTITIONS", "view", "a table"));
-        }
-        if table.partition_by.is_empty() {
-            let shown = quoted(&table.qualified_name());
-            let message =
-                format!("The partition command is invalid. Table {shown} is not partitioned.");
-            let class = condition::INVALID_PARTITION_OPERATION_PARTITION_SCHEMA_IS_EMPTY;
-            return Err(SparkError::analysis(class, message, &[("name", &shown)]));
-        }
-        let mut parts = Vec::new();
-        for column in &table.partition_by {
-            let value = Expr::Cast {
-                expr: Box::new(Expr::column(column.clone())),
-                to: DataType::String,
-                mode: CastMode::Session,
-            };
-            let separator = if parts.is_empty() { "" } else { "/" };
-            parts.push(Expr::string(format!("{separator}{column}=")));
-            parts.push(Expr::call("coalesce", vec![value, Expr::string(NULL_PARTITION)]));
-        }
-        let path = Expr::call("concat", parts).alias("partition");
-        let all = RelationKind::Project { input: named_table(name), expressions: vec![path] };
-        let each = RelationKind::Deduplicate { input: all.into(), columns: Vec::new() };
-        let key = Expr::column("partition");
-        let order = vec![SortOrder { expr: key, ascending: true, nulls: NullOrder::Default }];
-        let sorted: Relation =
-            RelationKind::Sort { input: each.into(), order, global: true }.into();
-        Box::pin(self.execute(&sorted, run)).await
     }
 }
 

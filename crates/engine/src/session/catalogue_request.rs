@@ -1,6 +1,8 @@
 //! Requests of `spark.catalog`; the rows have the columns that its clients read by position.
 
-use super::command::{database_not_found, named_table, use_catalogue};
+use super::command::use_catalogue;
+use super::error::database_not_found;
+use super::table::named_table;
 use super::{Answer, Session};
 use crate::RunJob;
 use analysis::table_not_found;

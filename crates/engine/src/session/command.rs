@@ -1,5 +1,7 @@
 //! Commands: what changes the session, the catalogue, or data.
 
+use super::error::{already_exists, database_not_found, wrong_command};
+use super::table::named_table;
 use super::{Answer, Session};
 use crate::RunJob;
 use analysis::{quoted, table_not_found};
@@ -7,8 +9,7 @@ use catalogue::Catalogue;
 use catalogue::{CATALOGUE, GLOBAL_TEMP};
 use errors::condition;
 use plan::{
-    Command, ExplainMode, Field, Relation, RelationKind, ReplaceMode, SparkError, Statement,
-    StorageLevel,
+    Command, ExplainMode, Field, Relation, ReplaceMode, SparkError, Statement, StorageLevel,
 };
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ impl Session {
                     columns.clone()
                 };
                 let columns = named.as_slice();
-                let insert = super::table::Insert {
+                let insert = super::insert::Insert {
                     table,
                     columns,
                     input,
@@ -59,15 +60,15 @@ impl Session {
                 self.create_database(name, *if_not_exists, given).map(|()| None)
             }
             Command::DropDatabase { name, if_exists, cascade } => {
-                self.drop_database(name, (*if_exists, *cascade)).map(|()| None)
+                self.drop_database(name, (*if_exists, *cascade)).await.map(|()| None)
             }
             Command::DropTable { name, if_exists, .. } => {
-                self.drop_table(name, *if_exists).map(|()| None)
+                self.drop_table(name, *if_exists).await.map(|()| None)
             }
             Command::DropView { name, if_exists } => {
                 self.drop_view(name, *if_exists).map(|()| None)
             }
-            Command::TruncateTable { name } => self.truncate(name).map(|()| None),
+            Command::TruncateTable { name } => self.truncate(name).await.map(|()| None),
             Command::UseDatabase { name } => self.use_database(name).map(|()| None),
             Command::UseCatalog { name } => use_catalogue(name).map(|()| None),
             Command::Set { key, value } => {
@@ -247,7 +248,7 @@ impl Session {
         Ok(())
     }
 
-    fn drop_database(
+    async fn drop_database(
         &self,
         name: &[String],
         (if_exists, cascade): (bool, bool),
@@ -274,7 +275,7 @@ impl Session {
             return Err(SparkError::analysis(condition::SCHEMA_NOT_EMPTY, message, &parameters));
         }
         for table in database.tables.values() {
-            super::table::remove_files(table)?;
+            self.remove_files(table).await?;
         }
         self.shared.change_catalogue(|catalogue| catalogue.remove_database(&single));
         Ok(())
@@ -404,11 +405,6 @@ impl Session {
     }
 }
 
-/// A table or view by name, as a relation.
-pub(super) fn named_table(name: &[String]) -> Relation {
-    RelationKind::Table { name: name.to_vec(), options: Vec::new() }.into()
-}
-
 pub(super) fn use_catalogue(name: &str) -> Result<(), SparkError> {
     if name.eq_ignore_ascii_case(CATALOGUE) {
         return Ok(());
@@ -428,41 +424,4 @@ fn database_name(name: &[String]) -> Result<String, SparkError> {
         }
         other => Err(database_not_found(other)),
     }
-}
-
-pub(super) fn database_not_found(name: &[String]) -> SparkError {
-    let shown = quoted(name);
-    let message = format!(
-        "The schema {shown} cannot be found. Verify the spelling and correctness of the schema and catalog.\nIf you did not qualify the name with a catalog, verify the current_schema() output, or qualify the name with the correct catalog.\nTo tolerate the error on drop use DROP SCHEMA IF EXISTS."
-    );
-    let parameters = [("schemaName", shown.as_str())];
-    SparkError::new(condition::SCHEMA_NOT_FOUND, message, &parameters)
-}
-
-pub(super) fn already_exists(name: &[String]) -> SparkError {
-    let shown = quoted(name);
-    let message = format!(
-        "Cannot create table or view {shown} because it already exists.\nChoose a different name, drop or replace the existing object, or add the IF NOT EXISTS clause to tolerate pre-existing objects."
-    );
-    let parameters = [("relationName", shown.as_str())];
-    SparkError::new(condition::TABLE_OR_VIEW_ALREADY_EXISTS, message, &parameters)
-}
-
-/// A command on something it is not for.
-pub(super) fn wrong_command(
-    name: &[String],
-    operation: &str,
-    found: &str,
-    instead: &str,
-) -> SparkError {
-    let shown = quoted(name);
-    let message = format!(
-        "'{operation}' expects another kind of object but {shown} is a {found}. Please use {instead} instead."
-    );
-    let class = if found == "view" {
-        condition::EXPECT_TABLE_NOT_VIEW_NO_ALTERNATIVE
-    } else {
-        condition::EXPECT_VIEW_NOT_TABLE_NO_ALTERNATIVE
-    };
-    SparkError::analysis(class, message, &[("tableName", &shown), ("operation", operation)])
 }

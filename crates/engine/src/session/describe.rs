@@ -1,72 +1,26 @@
-//! `SHOW …` and `DESCRIBE …`.
+//! `DESCRIBE` of tables, queries, functions and databases.
 
-use super::catalogue_request::matches;
-use super::command::{database_not_found, named_table};
+use super::error::database_not_found;
+use super::table::named_table;
 use super::{Answer, Session};
 use crate::RunJob;
-use analysis::table_not_found;
-use arrow::array::{ArrayRef, BooleanArray, StringArray};
 use catalogue::CATALOGUE;
-use catalogue::{Table, TableKind};
+use catalogue::Table;
 use errors::condition;
-use plan::{Command, DataType, Field, SparkError};
-use std::fmt::Write;
-use std::sync::Arc;
+use plan::{Command, Field, SparkError};
 
 type Rows = Vec<Vec<Option<String>>>;
 
 const DESCRIBED: [(&str, bool); 3] = [("col_name", false), ("data_type", false), ("comment", true)];
 
 impl Session {
-    /// Commands that only show something.
-    pub(super) async fn show_command(
+    /// Commands that describe something.
+    pub(super) async fn describe_command(
         &self,
         command: &Command,
         run: &dyn RunJob,
     ) -> Result<Answer, SparkError> {
         match command {
-            Command::ShowTables { database, pattern } => {
-                self.show_tables(database.as_deref(), pattern.as_deref())
-            }
-            Command::ShowTableExtended { database, pattern } => {
-                self.show_table_extended(database.as_deref(), pattern, run).await
-            }
-            Command::ShowViews { database, pattern } => {
-                self.show_views(database.as_deref(), pattern.as_deref())
-            }
-            Command::ShowDatabases { pattern } => {
-                let catalogue = self.shared.catalogue();
-                let names = catalogue.databases().map(|database| database.name.clone());
-                let names = names.filter(|name| matches(pattern.as_deref(), name));
-                Answer::strings(&[("namespace", false)], names.map(|n| vec![Some(n)]).collect())
-            }
-            Command::ShowColumns { table } => {
-                let analyzed = Box::pin(self.analyze(&named_table(table), run)).await?;
-                let rows =
-                    analyzed.schema.into_iter().map(|field| vec![Some(field.name)]).collect();
-                Answer::strings(&[("col_name", false)], rows)
-            }
-            Command::ShowFunctions { pattern } => {
-                let names = self.shared.functions.names().into_iter();
-                let names = names.filter(|name| matches(pattern.as_deref(), name));
-                let rows = names.map(|name| vec![Some(name.to_owned())]).collect();
-                Answer::strings(&[("function", false)], rows)
-            }
-            Command::ShowCreateTable { name } => {
-                let table = self.find_table(name).ok_or_else(|| table_not_found(name))?;
-                Answer::text("createtab_stmt", create_statement(&table)?)
-            }
-            Command::ShowProperties { name, key } => self.show_properties(name, key.as_deref()),
-            Command::ShowPartitions { name } => self.show_partitions(name, run).await,
-            Command::ShowCatalogs { pattern } => {
-                let shown = matches(pattern.as_deref(), CATALOGUE);
-                let rows = if shown { vec![vec![Some(CATALOGUE.to_owned())]] } else { Vec::new() };
-                Answer::strings(&[("catalog", false)], rows)
-            }
-            Command::ShowCurrentNamespace => {
-                let row = vec![Some(CATALOGUE.to_owned()), Some(self.database())];
-                Answer::strings(&[("catalog", false), ("namespace", false)], vec![row])
-            }
             Command::DescribeTable { name, extended, column } => {
                 self.describe_table(name, *extended, column.as_deref(), run).await
             }
@@ -86,51 +40,6 @@ impl Session {
             Command::DescribeDatabase { name, .. } => self.describe_database(name),
             _ => Err(SparkError::unsupported("this command")),
         }
-    }
-
-    fn show_tables(
-        &self,
-        database: Option<&[String]>,
-        pattern: Option<&str>,
-    ) -> Result<Answer, SparkError> {
-        let name = database.map(analysis::quoted);
-        let listed = self.listed(name.as_deref(), pattern)?;
-        let schema = vec![
-            Field::new("namespace", DataType::String, false),
-            Field::new("tableName", DataType::String, false),
-            Field::new("isTemporary", DataType::Boolean, false),
-        ];
-        let text = |texts: Vec<String>| Arc::new(StringArray::from(texts)) as ArrayRef;
-        let namespace = listed.iter().map(|t| t.database.clone().unwrap_or_default()).collect();
-        let arrays = vec![
-            text(namespace),
-            text(listed.iter().map(|t| t.name.clone()).collect()),
-            Arc::new(BooleanArray::from(listed.iter().map(|t| t.temporary).collect::<Vec<_>>())),
-        ];
-        Answer::columns(schema, arrays)
-    }
-
-    fn show_views(
-        &self,
-        database: Option<&[String]>,
-        pattern: Option<&str>,
-    ) -> Result<Answer, SparkError> {
-        let name = database.map(analysis::quoted);
-        let mut listed = self.listed(name.as_deref(), pattern)?;
-        listed.retain(|listed| listed.temporary || listed.kind == "VIEW");
-        let schema = vec![
-            Field::new("namespace", DataType::String, false),
-            Field::new("viewName", DataType::String, false),
-            Field::new("isTemporary", DataType::Boolean, false),
-        ];
-        let text = |texts: Vec<String>| Arc::new(StringArray::from(texts)) as ArrayRef;
-        let namespace = listed.iter().map(|t| t.database.clone().unwrap_or_default()).collect();
-        let arrays = vec![
-            text(namespace),
-            text(listed.iter().map(|t| t.name.clone()).collect()),
-            Arc::new(BooleanArray::from(listed.iter().map(|t| t.temporary).collect::<Vec<_>>())),
-        ];
-        Answer::columns(schema, arrays)
     }
 
     async fn describe_table(
@@ -227,29 +136,4 @@ fn details(table: &Table, rows: &mut Rows) {
         rows.push(row("Comment", comment));
     }
     rows.push(row("Location", &table.location));
-}
-
-fn create_statement(table: &Table) -> Result<String, SparkError> {
-    if let TableKind::View { .. } = table.kind {
-        return Err(SparkError::unsupported("SHOW CREATE TABLE of a view"));
-    }
-    let columns: Vec<_> = table
-        .schema
-        .iter()
-        .map(|f| format!("  {} {}", plan::quote_if_needed(&f.name), f.data_type.sql()))
-        .collect();
-    let mut text = format!(
-        "CREATE TABLE {CATALOGUE}.{}.{} (\n{})\nUSING {}\n",
-        table.database,
-        table.name,
-        columns.join(",\n"),
-        table.format
-    );
-    if !table.partition_by.is_empty() {
-        let _ = writeln!(text, "PARTITIONED BY ({})", table.partition_by.join(", "));
-    }
-    if table.kind == TableKind::External {
-        let _ = writeln!(text, "LOCATION '{}'", table.location);
-    }
-    Ok(text)
 }

@@ -1,7 +1,7 @@
 //! `SHOW TABLE EXTENDED`: what is known of each table, as one text.
 
 use super::catalogue_request::Listed;
-use super::command::named_table;
+use super::table::named_table;
 use super::{Answer, Session};
 use crate::RunJob;
 use arrow::array::{ArrayRef, BooleanArray, StringArray};

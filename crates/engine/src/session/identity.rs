@@ -2,7 +2,7 @@
 //! shuffles in either case: keeping is an answer to `storageLevel` and `isCached` so far.
 
 use super::Session;
-use super::command::named_table;
+use super::table::named_table;
 use crate::{RunJob, physical};
 use model::Fingerprint;
 use plan::{Relation, SparkError, StorageLevel};

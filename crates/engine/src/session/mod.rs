@@ -2,12 +2,14 @@
 //! as jobs, and performs commands. What a name or a function means is decided in `resolve`; how a plan becomes stages in `physical`.
 
 mod alter;
-mod application;
 mod catalogue_request;
 mod command;
 mod describe;
+mod error;
 mod extended;
+mod grid;
 mod identity;
+mod insert;
 mod observe;
 mod rows;
 mod settings;
@@ -17,6 +19,7 @@ mod table;
 mod tests;
 mod variable;
 mod view;
+mod write;
 
 use crate::RunJob;
 use analysis::{Context, Env, Fact, Facts, Finished, Observed, Purpose, Resolver, Stop, Want};
@@ -52,6 +55,13 @@ impl Shared {
         warehouse: PathBuf,
     ) -> Self {
         Self { state, functions, catalogue: Mutex::new(Arc::new(Catalogue::new(warehouse))) }
+    }
+
+    /// Fresh, for an application with these settings.
+    pub fn for_application(conf: &Conf) -> Result<Self, SparkError> {
+        let state = crate::session_state(conf)?;
+        let warehouse = conf.get(&conf::WAREHOUSE_DIR)?;
+        Ok(Self::new(state, Arc::new(functions::Registry::new()), PathBuf::from(warehouse)))
     }
 
     /// The catalogue as it is now.

@@ -1,6 +1,6 @@
 //! Rows: of a plan, by a job; and of the relations whose rows are made here, on the driver.
 
-use super::{Analyzed, Answer, Session, show};
+use super::{Analyzed, Answer, Session, grid};
 use crate::RunJob;
 use analysis::{Env, Purpose, fitted};
 use arrow::array::{Array, ArrayRef, StringArray};
@@ -101,25 +101,25 @@ impl Session {
         match relation.kind.as_ref() {
             RelationKind::ShowString { input, rows, truncate, vertical } => {
                 let zone = self.time_zone()?;
-                let style = show::Style {
+                let style = grid::Style {
                     rows: *rows as usize,
                     truncate: *truncate as usize,
                     time_zone: &zone,
                 };
                 let answer = self.first_rows(input, *rows, env, run).await?;
-                let print = if *vertical { show::vertical } else { show::table };
+                let print = if *vertical { grid::vertical } else { grid::table };
                 let text = print(&answer.schema, &answer.batches, style)?;
                 Answer::text("show_string", text).map(Some)
             }
             RelationKind::HtmlString { input, rows, truncate } => {
                 let zone = self.time_zone()?;
-                let style = show::Style {
+                let style = grid::Style {
                     rows: *rows as usize,
                     truncate: *truncate as usize,
                     time_zone: &zone,
                 };
                 let answer = self.first_rows(input, *rows, env, run).await?;
-                let text = show::html(&answer.schema, &answer.batches, style)?;
+                let text = grid::html(&answer.schema, &answer.batches, style)?;
                 Answer::text("html_string", text).map(Some)
             }
             RelationKind::Tail { input, limit } => {

@@ -1,281 +1,212 @@
-//! Rows as `show()` prints them and as a notebook does.
+//! `SHOW` of tables, views, columns, partitions, properties, functions and names.
 
-use arrow::array::{Array, StringArray};
-use arrow::record_batch::RecordBatch;
-use plan::{Field, SparkError};
+use super::catalogue_request::matches;
+use super::error::wrong_command;
+use super::table::named_table;
+use super::{Answer, Session};
+use crate::RunJob;
+use analysis::{quoted, table_not_found};
+use arrow::array::{ArrayRef, BooleanArray, StringArray};
+use catalogue::{CATALOGUE, Table, TableKind};
+use errors::condition;
+use plan::{
+    CastMode, Command, DataType, Expr, Field, NullOrder, Relation, RelationKind, SortOrder,
+    SparkError,
+};
 use std::fmt::Write;
+use std::sync::Arc;
 
-/// No column is narrower.
-const MIN_WIDTH: usize = 3;
+/// How a path names a partition whose value is null.
+const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
 
-/// How rows are printed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Style<'a> {
-    /// Rows shown.
-    pub(super) rows: usize,
-    /// Characters shown of a value; 0 is all.
-    pub(super) truncate: usize,
-    pub(super) time_zone: &'a str,
-}
-
-/// The text of each value shown, by row, after the names of the columns; and whether there are more rows.
-struct Cells {
-    names: Vec<String>,
-    rows: Vec<Vec<String>>,
-    more: bool,
-}
-
-fn cells(schema: &[Field], batches: &[RecordBatch], style: Style<'_>) -> Result<Cells, SparkError> {
-    let mut rows: Vec<Vec<String>> = Vec::new();
-    for batch in batches {
-        let columns = batch
-            .columns()
-            .iter()
-            .zip(schema)
-            .map(|(column, field)| match formats::types::interval_fields(&field.data_type) {
-                Some(fields) => {
-                    let text = |row| functions::fields_text(column, row, fields);
-                    let rows = 0..column.len();
-                    Ok(rows.map(|row| Some(text(row).unwrap_or_else(|| "NULL".into()))).collect())
-                }
-                None => functions::show(column, style.time_zone),
-            })
-            .collect::<Result<Vec<StringArray>, _>>()
-            .map_err(|error| functions::spark_error(&error))?;
-        for row in 0..batch.num_rows() {
-            rows.push(
-                columns.iter().map(|texts| shortened(texts.value(row), style.truncate)).collect(),
-            );
+impl Session {
+    /// Commands that only show something.
+    pub(super) async fn show_command(
+        &self,
+        command: &Command,
+        run: &dyn RunJob,
+    ) -> Result<Answer, SparkError> {
+        match command {
+            Command::ShowTables { database, pattern } => {
+                self.show_tables(database.as_deref(), pattern.as_deref())
+            }
+            Command::ShowTableExtended { database, pattern } => {
+                self.show_table_extended(database.as_deref(), pattern, run).await
+            }
+            Command::ShowViews { database, pattern } => {
+                self.show_views(database.as_deref(), pattern.as_deref())
+            }
+            Command::ShowDatabases { pattern } => {
+                let catalogue = self.shared.catalogue();
+                let names = catalogue.databases().map(|database| database.name.clone());
+                let names = names.filter(|name| matches(pattern.as_deref(), name));
+                Answer::strings(&[("namespace", false)], names.map(|n| vec![Some(n)]).collect())
+            }
+            Command::ShowColumns { table } => {
+                let analyzed = Box::pin(self.analyze(&named_table(table), run)).await?;
+                let rows =
+                    analyzed.schema.into_iter().map(|field| vec![Some(field.name)]).collect();
+                Answer::strings(&[("col_name", false)], rows)
+            }
+            Command::ShowFunctions { pattern } => {
+                let names = self.shared.functions.names().into_iter();
+                let names = names.filter(|name| matches(pattern.as_deref(), name));
+                let rows = names.map(|name| vec![Some(name.to_owned())]).collect();
+                Answer::strings(&[("function", false)], rows)
+            }
+            Command::ShowCreateTable { name } => {
+                let table = self.find_table(name).ok_or_else(|| table_not_found(name))?;
+                Answer::text("createtab_stmt", create_statement(&table)?)
+            }
+            Command::ShowProperties { name, key } => self.show_properties(name, key.as_deref()),
+            Command::ShowPartitions { name } => self.show_partitions(name, run).await,
+            Command::ShowCatalogs { pattern } => {
+                let shown = matches(pattern.as_deref(), CATALOGUE);
+                let rows = if shown { vec![vec![Some(CATALOGUE.to_owned())]] } else { Vec::new() };
+                Answer::strings(&[("catalog", false)], rows)
+            }
+            Command::ShowCurrentNamespace => {
+                let row = vec![Some(CATALOGUE.to_owned()), Some(self.database())];
+                Answer::strings(&[("catalog", false), ("namespace", false)], vec![row])
+            }
+            command => self.describe_command(command, run).await,
         }
     }
-    let more = rows.len() > style.rows;
-    rows.truncate(style.rows);
-    let names = schema.iter().map(|field| escaped(&field.name)).collect();
-    Ok(Cells { names, rows, more })
-}
 
-/// What `df.show()` prints.
-pub(super) fn table(
-    schema: &[Field],
-    batches: &[RecordBatch],
-    style: Style<'_>,
-) -> Result<String, SparkError> {
-    let cells = cells(schema, batches, style)?;
-    let widths: Vec<usize> = (0..cells.names.len())
-        .map(|index| {
-            let of_rows = cells.rows.iter().map(|row| width(&row[index]));
-            of_rows.chain([width(&cells.names[index]), MIN_WIDTH]).max().unwrap_or(MIN_WIDTH)
-        })
-        .collect();
-    let dashes: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
-    let line = format!("+{}+\n", dashes.join("+"));
-    let write_row = |row: &[String], out: &mut String| {
-        for (text, wanted) in row.iter().zip(&widths) {
-            let pad = " ".repeat(wanted - width(text));
-            let _ = if style.truncate > 0 {
-                write!(out, "|{pad}{text}")
-            } else {
-                write!(out, "|{text}{pad}")
-            };
-        }
-        out.push_str("|\n");
-    };
-    let mut out = line.clone();
-    write_row(&cells.names, &mut out);
-    out.push_str(&line);
-    for row in &cells.rows {
-        write_row(row, &mut out);
-    }
-    out.push_str(&line);
-    if cells.more {
-        out.push_str(&footer(style.rows));
-    }
-    Ok(out)
-}
-
-/// What `df.show(vertical=True)` prints.
-pub(super) fn vertical(
-    schema: &[Field],
-    batches: &[RecordBatch],
-    style: Style<'_>,
-) -> Result<String, SparkError> {
-    let cells = cells(schema, batches, style)?;
-    let widest = |texts: &mut dyn Iterator<Item = &String>| {
-        texts.map(|text| width(text)).chain([MIN_WIDTH]).max().unwrap_or(MIN_WIDTH)
-    };
-    let name_width = widest(&mut cells.names.iter());
-    let value_width = widest(&mut cells.rows.iter().flatten());
-    let mut out = String::new();
-    for (number, row) in cells.rows.iter().enumerate() {
-        let title = format!("-RECORD {number}");
-        let _ = writeln!(out, "{title:-<width$}", width = name_width + value_width + 5);
-        for (name, value) in cells.names.iter().zip(row) {
-            let name_pad = " ".repeat(name_width - width(name));
-            let value_pad = " ".repeat(value_width - width(value));
-            let _ = writeln!(out, " {name}{name_pad} | {value}{value_pad} ");
-        }
-    }
-    if cells.rows.is_empty() {
-        out.push_str("(0 rows)\n");
-    } else if cells.more {
-        out.push_str(&footer(style.rows));
-    }
-    Ok(out)
-}
-
-/// What a notebook shows.
-pub(super) fn html(
-    schema: &[Field],
-    batches: &[RecordBatch],
-    style: Style<'_>,
-) -> Result<String, SparkError> {
-    let cells = cells(schema, batches, style)?;
-    let line = |row: &[String], tag: &str| {
-        let parts: Vec<_> = row.iter().map(|text| html_escaped(text)).collect();
-        let between = format!("</{tag}><{tag}>");
-        format!("<tr><{tag}>{}</{tag}></tr>\n", parts.join(&between))
-    };
-    let mut out = String::from("<table border='1'>\n");
-    out.push_str(&line(&cells.names, "th"));
-    for row in &cells.rows {
-        out.push_str(&line(row, "td"));
-    }
-    out.push_str("</table>\n");
-    if cells.more {
-        out.push_str(&footer(style.rows));
-    }
-    Ok(out)
-}
-
-fn footer(rows: usize) -> String {
-    format!("only showing top {rows} {}\n", if rows == 1 { "row" } else { "rows" })
-}
-
-fn shortened(text: &str, truncate: usize) -> String {
-    let text = escaped(text);
-    if truncate == 0 || text.encode_utf16().count() <= truncate {
-        text
-    } else if truncate < 4 {
-        beginning(&text, truncate).to_owned()
-    } else {
-        format!("{}...", beginning(&text, truncate - 3))
-    }
-}
-
-/// As many characters as fit into units of UTF-16, by which Java counts.
-fn beginning(text: &str, units: usize) -> &str {
-    let mut left = units;
-    let too_many = text.char_indices().find(|(_, c)| {
-        let fits = c.len_utf16() <= left;
-        left = left.saturating_sub(c.len_utf16());
-        !fits
-    });
-    &text[..too_many.map_or(text.len(), |(at, _)| at)]
-}
-
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{c}' => out.push_str("\\f"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{b}' => out.push_str("\\v"),
-            '\u{7}' => out.push_str("\\a"),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-fn html_escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// Columns that a terminal needs, as Spark counts them: units of UTF-16, of which those of East Asian scripts take two.
-fn width(text: &str) -> usize {
-    text.chars().map(|c| c.len_utf16() + usize::from(is_wide(c))).sum()
-}
-
-fn is_wide(c: char) -> bool {
-    matches!(u32::from(c),
-        0x1100..=0x115F | 0x2E80..=0xA4CF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF | 0xFE30..=0xFE4F
-        | 0xFF00..=0xFF60 | 0xFFE0..=0xFFE6)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use arrow::array::{ArrayRef, Int64Array, StringArray};
-    use plan::DataType;
-    use std::sync::Arc;
-
-    fn rows() -> (Vec<Field>, Vec<RecordBatch>) {
+    fn show_tables(
+        &self,
+        database: Option<&[String]>,
+        pattern: Option<&str>,
+    ) -> Result<Answer, SparkError> {
+        let name = database.map(quoted);
+        let listed = self.listed(name.as_deref(), pattern)?;
         let schema = vec![
-            Field::new("id", DataType::Long, false),
-            Field::new("text", DataType::String, true),
+            Field::new("namespace", DataType::String, false),
+            Field::new("tableName", DataType::String, false),
+            Field::new("isTemporary", DataType::Boolean, false),
         ];
-        let columns: Vec<(&str, ArrayRef)> = vec![
-            ("id", Arc::new(Int64Array::from(vec![1, 20]))),
-            ("text", Arc::new(StringArray::from(vec![Some("a long text"), None]))),
+        let text = |texts: Vec<String>| Arc::new(StringArray::from(texts)) as ArrayRef;
+        let namespace = listed.iter().map(|t| t.database.clone().unwrap_or_default()).collect();
+        let arrays = vec![
+            text(namespace),
+            text(listed.iter().map(|t| t.name.clone()).collect()),
+            Arc::new(BooleanArray::from(listed.iter().map(|t| t.temporary).collect::<Vec<_>>())),
         ];
-        (
-            schema,
-            vec![
-                RecordBatch::try_from_iter_with_nullable(
-                    columns.into_iter().map(|(name, array)| (name, array, true)),
-                )
-                .unwrap(),
-            ],
-        )
+        Answer::columns(schema, arrays)
     }
 
-    #[test]
-    fn wide_characters_take_two_columns() {
-        let schema =
-            vec![Field::new("a", DataType::String, true), Field::new("名", DataType::String, true)];
-        let columns: Vec<(&str, ArrayRef)> = vec![
-            ("a", Arc::new(StringArray::from(vec!["中文", "ﾊﾝ", "e\u{301}", "한글한글"]))),
-            ("名", Arc::new(StringArray::from(vec!["😀x", "ｆｕ", "😀😀😀", ""]))),
+    fn show_views(
+        &self,
+        database: Option<&[String]>,
+        pattern: Option<&str>,
+    ) -> Result<Answer, SparkError> {
+        let name = database.map(quoted);
+        let mut listed = self.listed(name.as_deref(), pattern)?;
+        listed.retain(|listed| listed.temporary || listed.kind == "VIEW");
+        let schema = vec![
+            Field::new("namespace", DataType::String, false),
+            Field::new("viewName", DataType::String, false),
+            Field::new("isTemporary", DataType::Boolean, false),
         ];
-        let batch = RecordBatch::try_from_iter(columns).unwrap();
-        let style = Style { rows: 20, truncate: 5, time_zone: "UTC" };
-        let shown = table(&schema, &[batch], style).unwrap();
-        let expected = [
-            "+--------+-----+",
-            "|       a|   名|",
-            "+--------+-----+",
-            "|    中文|  😀x|",
-            "|      ﾊﾝ| ｆｕ|",
-            "|      e\u{301}|😀...|",
-            "|한글한글|     |",
-            "+--------+-----+\n",
+        let text = |texts: Vec<String>| Arc::new(StringArray::from(texts)) as ArrayRef;
+        let namespace = listed.iter().map(|t| t.database.clone().unwrap_or_default()).collect();
+        let arrays = vec![
+            text(namespace),
+            text(listed.iter().map(|t| t.name.clone()).collect()),
+            Arc::new(BooleanArray::from(listed.iter().map(|t| t.temporary).collect::<Vec<_>>())),
         ];
-        assert_eq!(shown, expected.join("\n"));
+        Answer::columns(schema, arrays)
     }
 
-    #[test]
-    fn rows_are_printed_as_spark_prints_them() {
-        let (schema, batches) = rows();
-        let style = Style { rows: 20, truncate: 8, time_zone: "UTC" };
-        assert_eq!(
-            table(&schema, &batches, style).unwrap(),
-            "+---+--------+\n| id|    text|\n+---+--------+\n|  1|a lon...|\n| 20|    NULL|\n+---+--------+\n"
-        );
-        let style = Style { rows: 1, truncate: 0, time_zone: "UTC" };
-        assert_eq!(
-            table(&schema, &batches, style).unwrap(),
-            "+---+-----------+\n|id |text       |\n+---+-----------+\n|1  |a long text|\n+---+-----------+\nonly showing top 1 row\n"
-        );
-        assert_eq!(
-            vertical(&schema, &batches, style).unwrap(),
-            "-RECORD 0-----------\n id   | 1           \n text | a long text \nonly showing top 1 row\n"
-        );
-        assert_eq!(
-            html(&schema, &batches, style).unwrap(),
-            "<table border='1'>\n<tr><th>id</th><th>text</th></tr>\n<tr><td>1</td><td>a long text</td></tr>\n</table>\nonly showing top 1 row\n"
-        );
+    /// `SHOW TBLPROPERTIES`.
+    pub(super) fn show_properties(
+        &self,
+        name: &[String],
+        key: Option<&str>,
+    ) -> Result<Answer, SparkError> {
+        let columns = [("key", false), ("value", false)];
+        let temporary =
+            matches!(name, [single] if self.state().views.contains_key(&single.to_lowercase()));
+        if temporary {
+            return Answer::strings(&columns, Vec::new());
+        }
+        let table = self.find_table(name).ok_or_else(|| table_not_found(name))?;
+        let mut properties = table.properties.clone();
+        properties.sort();
+        if let Some(key) = key {
+            let found = properties.into_iter().find(|(known, _)| known == key);
+            let missing = || {
+                let table = table.qualified_name().join(".");
+                format!("Table {table} does not have property: {key}")
+            };
+            let value = found.map_or_else(missing, |(_, value)| value);
+            let row = vec![Some(key.to_owned()), Some(value)];
+            return Answer::strings(&columns, vec![row]);
+        }
+        let rows = properties.into_iter().map(|(key, value)| vec![Some(key), Some(value)]);
+        Answer::strings(&columns, rows.collect())
     }
+
+    /// `SHOW PARTITIONS`: those that have rows.
+    pub(super) async fn show_partitions(
+        &self,
+        name: &[String],
+        run: &dyn RunJob,
+    ) -> Result<Answer, SparkError> {
+        let table = self.find_table(name).ok_or_else(|| table_not_found(name))?;
+        if matches!(table.kind, TableKind::View { .. }) {
+            return Err(wrong_command(name, "SHOW PARTITIONS", "view", "a table"));
+        }
+        if table.partition_by.is_empty() {
+            let shown = quoted(&table.qualified_name());
+            let message =
+                format!("The partition command is invalid. Table {shown} is not partitioned.");
+            let class = condition::INVALID_PARTITION_OPERATION_PARTITION_SCHEMA_IS_EMPTY;
+            return Err(SparkError::analysis(class, message, &[("name", &shown)]));
+        }
+        let mut parts = Vec::new();
+        for column in &table.partition_by {
+            let value = Expr::Cast {
+                expr: Box::new(Expr::column(column.clone())),
+                to: DataType::String,
+                mode: CastMode::Session,
+            };
+            let separator = if parts.is_empty() { "" } else { "/" };
+            parts.push(Expr::string(format!("{separator}{column}=")));
+            parts.push(Expr::call("coalesce", vec![value, Expr::string(NULL_PARTITION)]));
+        }
+        let path = Expr::call("concat", parts).alias("partition");
+        let all = RelationKind::Project { input: named_table(name), expressions: vec![path] };
+        let each = RelationKind::Deduplicate { input: all.into(), columns: Vec::new() };
+        let key = Expr::column("partition");
+        let order = vec![SortOrder { expr: key, ascending: true, nulls: NullOrder::Default }];
+        let sorted: Relation =
+            RelationKind::Sort { input: each.into(), order, global: true }.into();
+        Box::pin(self.execute(&sorted, run)).await
+    }
+}
+
+fn create_statement(table: &Table) -> Result<String, SparkError> {
+    if let TableKind::View { .. } = table.kind {
+        return Err(SparkError::unsupported("SHOW CREATE TABLE of a view"));
+    }
+    let columns: Vec<_> = table
+        .schema
+        .iter()
+        .map(|f| format!("  {} {}", plan::quote_if_needed(&f.name), f.data_type.sql()))
+        .collect();
+    let mut text = format!(
+        "CREATE TABLE {CATALOGUE}.{}.{} (\n{})\nUSING {}\n",
+        table.database,
+        table.name,
+        columns.join(",\n"),
+        table.format
+    );
+    if !table.partition_by.is_empty() {
+        let _ = writeln!(text, "PARTITIONED BY ({})", table.partition_by.join(", "));
+    }
+    if table.kind == TableKind::External {
+        let _ = writeln!(text, "LOCATION '{}'", table.location);
+    }
+    Ok(text)
 }

@@ -97,9 +97,10 @@ impl Session {
             let known = known.ok_or_else(|| unresolved(name))?;
             if targets.contains(&known) {
                 let shown = shown(name);
-                let message =
-                    format!("The variable {shown} is assigned more than once in one statement.");
-                let parameters = [("variables", shown.as_str())];
+                let message = format!(
+                    "The columns or variables {shown} appear more than once as assignment targets."
+                );
+                let parameters = [("nameList", shown.as_str())];
                 return Err(SparkError::analysis(
                     condition::DUPLICATE_ASSIGNMENTS,
                     message,

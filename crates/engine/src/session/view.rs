@@ -1,7 +1,7 @@
 //! What a temporary view keeps of the session in which it was made.
 
 use super::Session;
-use super::command::named_table;
+use super::table::named_table;
 use crate::RunJob;
 use analysis::{Env, Purpose};
 use catalogue::{Seen, View};
