@@ -6,6 +6,7 @@ import gzip
 import os
 import pathlib
 
+import pyarrow.parquet
 import pytest
 from checks import check, fails
 from pyspark.errors import AnalysisException, PySparkException, UnsupportedOperationException
@@ -337,3 +338,26 @@ def test_what_is_read_is_not_overwritten(spark, tmp_path):
 def test_buckets_are_refused(spark, tmp_path):
     with pytest.raises(PySparkException, match="bucketBy"):
         spark.range(3).write.bucketBy(2, "id").saveAsTable("t_buckets")
+
+
+def test_intervals_are_numbers_in_parquet(spark, tmp_path):
+    path = str(tmp_path / "intervals")
+    query = "SELECT INTERVAL '3' MONTH m, INTERVAL '1 02:03:04.5' DAY TO SECOND d, array(INTERVAL '1-2' YEAR TO MONTH) a, named_struct('d', INTERVAL '5' SECOND) s"
+    spark.sql(query).write.parquet(path)
+    kinds = {str(field.type) for field in pyarrow.parquet.read_schema(next((tmp_path / "intervals").glob("*.parquet")))}
+    assert {"int32", "int64"} <= kinds, kinds
+    again = spark.read.parquet(path)
+    assert again.schema.simpleString() == spark.sql(query).schema.simpleString()
+    text = "CAST(m AS STRING), CAST(d AS STRING), CAST(a[0] AS STRING), CAST(s.d AS STRING)"
+    assert again.selectExpr(*text.split(", ")).collect() == spark.sql(query).selectExpr(*text.split(", ")).collect()
+
+
+@pytest.mark.parametrize("written, read", [("bigint", "int"), ("string", "int"), ("double", "float"), ("timestamp", "date"), ("int", "string")])
+def test_a_parquet_column_is_not_read_as_a_type_that_spark_does_not_convert_to(spark, tmp_path, written, read):
+    path = str(tmp_path / "t")
+    value = "now()" if written == "timestamp" else "1"
+    spark.sql(f"SELECT CAST({value} AS {written}) c, 1 AS other").write.parquet(path)
+    given = spark.read.schema(f"c {read}, other long").parquet(path)
+    # A column that nobody asks for is not looked at; one that is wider is read.
+    assert given.select("other").collect() == [(1,)]
+    fails(lambda: given.select("c").collect(), PySparkException, "FAILED_READ_FILE.PARQUET_COLUMN_DATA_TYPE_MISMATCH")

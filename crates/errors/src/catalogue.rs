@@ -83,6 +83,7 @@ pub mod condition {
     pub const FAILED_READ_FILE: &Condition = &Condition { class: "FAILED_READ_FILE", sql_state: Some("KD001"), exception: Exception::Spark, parameters: &["path"] };
     pub const FAILED_READ_FILE_FILE_NOT_EXIST: &Condition = &Condition { class: "FAILED_READ_FILE.FILE_NOT_EXIST", sql_state: Some("KD001"), exception: Exception::Spark, parameters: &["path"] };
     pub const FAILED_READ_FILE_NO_HINT: &Condition = &Condition { class: "FAILED_READ_FILE.NO_HINT", sql_state: Some("KD001"), exception: Exception::Spark, parameters: &["path"] };
+    pub const FAILED_READ_FILE_PARQUET_COLUMN_DATA_TYPE_MISMATCH: &Condition = &Condition { class: "FAILED_READ_FILE.PARQUET_COLUMN_DATA_TYPE_MISMATCH", sql_state: Some("KD001"), exception: Exception::Spark, parameters: &["path", "column", "expectedType", "actualType"] };
     pub const FAILED_TO_PARSE_TOO_COMPLEX: &Condition = &Condition { class: "FAILED_TO_PARSE_TOO_COMPLEX", sql_state: Some("54001"), exception: Exception::Parse, parameters: &[] };
     pub const FIELD_NOT_FOUND: &Condition = &Condition { class: "FIELD_NOT_FOUND", sql_state: Some("42704"), exception: Exception::Analysis, parameters: &["fieldName", "fields"] };
     pub const GROUPING_COLUMN_MISMATCH: &Condition = &Condition { class: "GROUPING_COLUMN_MISMATCH", sql_state: Some("42803"), exception: Exception::Analysis, parameters: &["grouping", "groupingColumns"] };
@@ -344,6 +345,7 @@ pub mod condition {
         FAILED_READ_FILE,
         FAILED_READ_FILE_FILE_NOT_EXIST,
         FAILED_READ_FILE_NO_HINT,
+        FAILED_READ_FILE_PARQUET_COLUMN_DATA_TYPE_MISMATCH,
         FAILED_TO_PARSE_TOO_COMPLEX,
         FIELD_NOT_FOUND,
         GROUPING_COLUMN_MISMATCH,

@@ -6,7 +6,7 @@ use super::options::Options;
 use super::split::Splittable;
 use crate::upload::Upload;
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::stats::Precision;
 use datafusion::common::{Result as PlanResult, Statistics};
 use datafusion::datasource::physical_plan::FileGroup;
@@ -40,6 +40,11 @@ pub(crate) trait FileFormat: fmt::Debug + Send + Sync + 'static {
 
     /// How rows are written under these options.
     fn encoding(&self, options: &Options<'_>, conf: &Conf) -> Result<Encoding, SparkError>;
+
+    /// How values of a type are held in a file.
+    fn stored(&self, data_type: &DataType) -> DataType {
+        data_type.clone()
+    }
 
     /// Refuses columns that the format does not have.
     fn check_written(&self, columns: &[&Field]) -> Result<(), SparkError>;

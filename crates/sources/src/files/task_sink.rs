@@ -6,7 +6,9 @@ use super::listing::{NULL_PARTITION, escaped};
 use super::sink::FileTask;
 use crate::upload::Upload;
 use crate::{Location, TaskSink};
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::array::{
+    Array, ArrayData, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array, make_array,
+};
 use arrow::compute::{cast, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
@@ -36,8 +38,10 @@ pub(crate) struct Written {
 pub(crate) struct FileTaskSink {
     format: &'static dyn FileFormat,
     task: FileTask,
-    /// Columns of a row that go into files, and their schema under the names of the program.
+    /// Columns of a row that go into files, and how each leaves.
     columns: Vec<usize>,
+    leaving: Vec<DataType>,
+    /// How a file holds them, under the names of the program.
     schema: SchemaRef,
     /// The attempt's own directory, and its name.
     directory: Location,
@@ -78,18 +82,22 @@ impl FileTaskSink {
         }
         let is_file = |i: &usize| !task.partition_by.contains(i);
         let columns: Vec<usize> = (0..task.names.len()).filter(is_file).collect();
-        let field = |i: &usize| {
-            let field = schema.field(*i).clone().with_name(&task.names[*i]);
-            let leaving = types::leaving(field.data_type()).map_err(SparkError::into_external)?;
-            Ok(field.with_data_type(leaving))
+        let leaving = |i: &usize| {
+            types::leaving(schema.field(*i).data_type()).map_err(SparkError::into_external)
         };
-        let fields = columns.iter().map(field).collect::<Result<Vec<Field>>>()?;
+        let leaving = columns.iter().map(leaving).collect::<Result<Vec<DataType>>>()?;
+        let field = |(i, leaving): (&usize, &DataType)| {
+            let field = schema.field(*i).clone().with_name(&task.names[*i]);
+            field.with_data_type(format.stored(leaving))
+        };
+        let fields: Vec<Field> = columns.iter().zip(&leaving).map(field).collect();
         let name = uuid::Uuid::new_v4().to_string();
         Ok(Self {
             format,
             schema: Arc::new(Schema::new(fields)),
             task,
             columns,
+            leaving,
             directory: directory.join(&name).map_err(SparkError::into_external)?,
             name,
             open: BTreeMap::new(),
@@ -102,9 +110,14 @@ impl FileTaskSink {
     fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         let rows = batch.project(&self.columns)?;
         let (_, mut columns, _) = rows.into_parts();
-        for (column, field) in columns.iter_mut().zip(self.schema.fields()) {
-            if column.data_type() != field.data_type() {
-                *column = cast(column, field.data_type())?;
+        for ((column, leaving), field) in
+            columns.iter_mut().zip(&self.leaving).zip(self.schema.fields())
+        {
+            if column.data_type() != leaving {
+                *column = cast(column, leaving)?;
+            }
+            if leaving != field.data_type() {
+                *column = make_array(relabelled(column.to_data(), field.data_type())?);
             }
         }
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
@@ -184,6 +197,18 @@ impl FileTaskSink {
         self.written.push(Written { directory, file: output.file });
         Ok(())
     }
+}
+
+/// The same values as those of another type that is laid out alike: intervals as their numbers.
+fn relabelled(data: ArrayData, to: &DataType) -> Result<ArrayData> {
+    let inside: Vec<&DataType> = match to {
+        DataType::List(field) | DataType::Map(field, _) => vec![field.data_type()],
+        DataType::Struct(fields) => fields.iter().map(|field| field.data_type()).collect(),
+        _ => Vec::new(),
+    };
+    let children = data.child_data().iter().cloned().zip(inside);
+    let children = children.map(|(child, to)| relabelled(child, to)).collect::<Result<_>>()?;
+    Ok(data.into_builder().data_type(to.clone()).child_data(children).build()?)
 }
 
 impl Output {

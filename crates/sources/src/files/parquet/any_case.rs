@@ -1,8 +1,9 @@
 //! Columns of Parquet files by their names without case, as Spark finds them.
 
+use super::conversion;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::Result;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr_adapter::{
@@ -29,19 +30,32 @@ impl PhysicalExprAdapterFactory for AnyCase {
         };
         let fields: Vec<Arc<Field>> = held.fields().iter().map(renamed).collect();
         let known = Arc::new(Schema::new_with_metadata(fields, held.metadata().clone()));
-        let inner = DefaultPhysicalExprAdapterFactory.create(wanted, known)?;
-        Ok(Arc::new(Adapter { inner, held }))
+        let inner = DefaultPhysicalExprAdapterFactory;
+        let inner = inner.create(Arc::clone(&wanted), Arc::clone(&known))?;
+        Ok(Arc::new(Adapter { inner, wanted, known, held }))
     }
 }
 
 #[derive(Debug)]
 struct Adapter {
     inner: Arc<dyn PhysicalExprAdapter>,
+    wanted: SchemaRef,
+    /// The columns of the file under the names that the program gives them.
+    known: SchemaRef,
     held: SchemaRef,
 }
 
 impl PhysicalExprAdapter for Adapter {
     fn rewrite(&self, expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
+        expr.apply(|expr| {
+            if let Some(column) = expr.downcast_ref::<Column>()
+                && let Ok(wanted) = self.wanted.field_with_name(column.name())
+                && let Ok(held) = self.known.field_with_name(column.name())
+            {
+                conversion::check(column.name(), held.data_type(), wanted.data_type())?;
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
         // In the file the columns have the names that the file gives them.
         let under_own_name = |expr: Arc<dyn PhysicalExpr>| {
             let Some(column) = expr.downcast_ref::<Column>() else {

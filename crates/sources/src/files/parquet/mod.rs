@@ -1,6 +1,7 @@
 //! Parquet: read by DataFusion's scan, under Spark's rules for names and types.
 
 mod any_case;
+mod conversion;
 mod footer;
 mod schema;
 
@@ -17,7 +18,7 @@ use ::parquet::file::metadata::KeyValue;
 use ::parquet::file::properties::WriterProperties;
 use any_case::AnyCase;
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, IntervalUnit, Schema, SchemaRef};
 use datafusion::catalog::memory::DataSourceExec;
 use datafusion::common::config::TableParquetOptions;
 use datafusion::common::{Result as PlanResult, Statistics, exec_err, internal_datafusion_err};
@@ -94,6 +95,22 @@ impl FileFormat for Parquet {
             codec => format!("{codec}.parquet"),
         };
         Ok(Encoding { spec: name, extension })
+    }
+
+    /// Intervals are numbers of months, or of microseconds, as Spark writes them.
+    fn stored(&self, data_type: &DataType) -> DataType {
+        let inside = |field: &FieldRef| {
+            let stored = self.stored(field.data_type());
+            Arc::new(field.as_ref().clone().with_data_type(stored))
+        };
+        match data_type {
+            DataType::Interval(IntervalUnit::YearMonth) => DataType::Int32,
+            DataType::Duration(_) => DataType::Int64,
+            DataType::List(element) => DataType::List(inside(element)),
+            DataType::Struct(fields) => DataType::Struct(fields.iter().map(inside).collect()),
+            DataType::Map(entries, sorted) => DataType::Map(inside(entries), *sorted),
+            other => other.clone(),
+        }
     }
 
     fn check_written(&self, _: &[&Field]) -> Result<(), SparkError> {
