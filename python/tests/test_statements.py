@@ -2,7 +2,7 @@
 
 import pytest
 from checks import fails, plain
-from pyspark.errors import AnalysisException, ParseException
+from pyspark.errors import AnalysisException, IllegalArgumentException, ParseException
 
 
 def rows(frame):
@@ -105,6 +105,41 @@ def test_a_query_may_name_itself(spark):
     spark.createDataFrame([(1, 2), (2, 3), (3, 4), (9, 10)], "a int, b int").createOrReplaceTempView("edges")
     reached = "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT b FROM r JOIN edges ON n = a) SELECT n FROM r ORDER BY n"
     assert rows(spark.sql(reached)) == [(1,), (2,), (3,), (4,)]
+
+
+def test_a_query_that_only_speaks_of_its_name_is_none_that_names_itself(spark):
+    query = """WITH RECURSIVE r AS (SELECT 'table { name: ["r"]' AS text), s AS (SELECT text FROM r) SELECT * FROM s"""
+    assert rows(spark.sql(query)) == [('table { name: ["r"]',)]
+
+
+def test_a_cross_join_may_have_a_condition(spark):
+    tables = "VALUES (1),(2) a(x) CROSS JOIN VALUES (1),(3) b(x)"
+    assert rows(spark.sql(f"SELECT * FROM {tables} ON a.x = b.x")) == [(1, 1)]
+    assert rows(spark.sql(f"SELECT * FROM {tables} USING (x)")) == [(1,)]
+
+
+def test_values_of_a_pivot_are_constants_of_any_form(spark):
+    table = "VALUES (1,'a',2),(2,'b',3) t(n,c,d)"
+    found = spark.sql(f"SELECT * FROM (SELECT n, c FROM {table}) PIVOT (sum(n) FOR c IN (lower('A') AS x, concat('b','')))")
+    assert (found.columns, rows(found)) == (["x", "b"], [(1, 2)])
+    found = spark.sql("SELECT * FROM VALUES (1,'a'),(2,'b') t(n,c) PIVOT (sum(n) FOR n IN (1+1, 3-2))")
+    assert (found.columns, sorted(rows(found))) == (["c", "2", "1"], [("a", None, 1), ("b", 2, None)])
+    found = spark.sql(f"SELECT * FROM {table} PIVOT (sum(n) FOR (c,d) IN ((lower('A'),1+1) AS x, ('b',3)))")
+    assert (found.columns, rows(found)) == (["x", "{b, 3}"], [(1, 2)])
+    pivot = "SELECT * FROM VALUES (1,'a') t(n,c) PIVOT ({} FOR c IN ({}))"
+    fails(lambda: spark.sql(pivot.format("sum(n)", "c")).collect(), AnalysisException, "NON_LITERAL_PIVOT_VALUES")
+    fails(lambda: spark.sql(pivot.format("n", "'a'")).collect(), AnalysisException, "_LEGACY_ERROR_TEMP_1006")
+
+
+def test_a_percentile_counts_values_by_their_frequency(spark):
+    table = "VALUES (1,1),(2,3),(10,1),(null,4),(3,0),(5,null) t(n,f)"
+    found = spark.sql(f"SELECT percentile(n, 0.5, f), percentile(n, array(0.25, 0.9), f) FROM {table}")
+    assert rows(found) == [(2.0, [2.0, pytest.approx(6.8)])]
+    assert rows(spark.sql("SELECT percentile(n, 0.5, 0), percentile(n, array(0.5), 0) FROM VALUES (1) t(n)")) == [(None, None)]
+    negative = "SELECT percentile(n, 0.5, -1) FROM VALUES (1),(2) t(n)"
+    fails(lambda: spark.sql(negative).collect(), IllegalArgumentException, "NEGATIVE_VALUES_IN_FREQUENCY_EXPRESSION")
+    flag = "SELECT first(n, b) FROM VALUES (1,true) t(n,b)"
+    fails(lambda: spark.sql(flag).collect(), AnalysisException, "_LEGACY_ERROR_TEMP_1210")
 
 
 def test_tuples_are_looked_for_in_a_list(spark):

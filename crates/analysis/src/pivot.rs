@@ -27,7 +27,7 @@ impl Resolver<'_> {
         keys: &[Typed],
     ) -> Result<Resolved> {
         let column = self.expression(&pivot.column, Names::of(&scope))?;
-        let values = self.pivot_values(aggregate, pivot, &column)?;
+        let values = self.pivot_values((aggregate, pivot), &column, &scope)?;
         let mut functions = Vec::new();
         for item in &aggregate.expressions {
             for item in self.expand(item, Names::of(&scope))? {
@@ -100,17 +100,14 @@ impl Resolver<'_> {
 
     fn pivot_values(
         &mut self,
-        aggregate: &Aggregate,
-        pivot: &Pivot,
+        (aggregate, pivot): (&Aggregate, &Pivot),
         column: &Typed,
+        scope: &Scope,
     ) -> Result<Vec<Value>> {
         let mut values = Vec::new();
-        for (literal, name) in &pivot.values {
-            let value = self.literal(literal)?;
-            let text = match literal {
-                Literal::Null(_) => "null".to_owned(),
-                other => self.text_of(other)?,
-            };
+        for (value, name) in &pivot.values {
+            let value = self.expression(value, Names::of(scope))?;
+            let text = self.text_of(&value)?;
             let value = self.coerced(value, &column.data_type)?;
             values.push((name.clone().unwrap_or(text), value));
         }
@@ -149,17 +146,24 @@ impl Resolver<'_> {
         Ok(values)
     }
 
-    /// The value as text, as a cast makes it.
-    fn text_of(&mut self, literal: &Literal) -> Result<String> {
-        let value = self.literal(literal)?;
-        let zone = self.context.functions.time_zone.clone();
-        match super::rows::constant(value.expr) {
-            Some(scalar) => {
-                let array = scalar.to_array()?;
-                Ok(functions::show(&array, &zone)?.value(0).to_owned())
-            }
-            None => Ok(value.name),
+    /// A constant as text, as a cast makes it.
+    fn text_of(&mut self, value: &Typed) -> Result<String> {
+        let constant = if value.expr.column_refs().is_empty() && !value.expr.is_volatile() {
+            super::rows::constant(value.expr.clone())
+        } else {
+            None
+        };
+        let Some(scalar) = constant else {
+            let shown = format!("\"{}\"", value.name);
+            let message = format!("Literal expressions required for pivot values, found {shown}.");
+            let parameters = [("expression", shown.as_str())];
+            return Err(error::analysis(condition::NON_LITERAL_PIVOT_VALUES, message, &parameters));
+        };
+        if scalar.is_null() {
+            return Ok("null".to_owned());
         }
+        let zone = self.context.functions.time_zone.clone();
+        Ok(functions::show(&scalar.to_array()?, &zone)?.value(0).to_owned())
     }
 }
 

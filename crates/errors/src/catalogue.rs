@@ -185,8 +185,10 @@ pub mod condition {
     pub const MISSING_GROUP_BY: &Condition = &Condition { class: "MISSING_GROUP_BY", sql_state: Some("42803"), exception: Exception::Analysis, parameters: &[] };
     pub const NEAREST_BY_JOIN_NON_ORDERABLE_RANKING_EXPRESSION: &Condition = &Condition { class: "NEAREST_BY_JOIN.NON_ORDERABLE_RANKING_EXPRESSION", sql_state: Some("42604"), exception: Exception::Analysis, parameters: &["expression", "type"] };
     pub const NEAREST_BY_JOIN_UNSUPPORTED_JOIN_TYPE: &Condition = &Condition { class: "NEAREST_BY_JOIN.UNSUPPORTED_JOIN_TYPE", sql_state: Some("42604"), exception: Exception::Analysis, parameters: &["joinType", "supported"] };
+    pub const NEGATIVE_VALUES_IN_FREQUENCY_EXPRESSION: &Condition = &Condition { class: "NEGATIVE_VALUES_IN_FREQUENCY_EXPRESSION", sql_state: Some("22003"), exception: Exception::IllegalArgument, parameters: &["frequencyExpression", "negativeValue"] };
     pub const NESTED_AGGREGATE_FUNCTION: &Condition = &Condition { class: "NESTED_AGGREGATE_FUNCTION", sql_state: Some("42607"), exception: Exception::Analysis, parameters: &[] };
     pub const NESTED_EXECUTE_IMMEDIATE: &Condition = &Condition { class: "NESTED_EXECUTE_IMMEDIATE", sql_state: Some("07501"), exception: Exception::Analysis, parameters: &["sqlString"] };
+    pub const NON_LITERAL_PIVOT_VALUES: &Condition = &Condition { class: "NON_LITERAL_PIVOT_VALUES", sql_state: Some("42K08"), exception: Exception::Analysis, parameters: &["expression"] };
     pub const NOT_A_CONSTANT_STRING_NOT_CONSTANT: &Condition = &Condition { class: "NOT_A_CONSTANT_STRING.NOT_CONSTANT", sql_state: Some("42601"), exception: Exception::Analysis, parameters: &["expr", "name"] };
     pub const NOT_NULL_CONSTRAINT_VIOLATION_ARRAY_ELEMENT: &Condition = &Condition { class: "NOT_NULL_CONSTRAINT_VIOLATION.ARRAY_ELEMENT", sql_state: Some("42000"), exception: Exception::Analysis, parameters: &["columnPath"] };
     pub const NOT_NULL_CONSTRAINT_VIOLATION_MAP_VALUE: &Condition = &Condition { class: "NOT_NULL_CONSTRAINT_VIOLATION.MAP_VALUE", sql_state: Some("42000"), exception: Exception::Analysis, parameters: &["columnPath"] };
@@ -263,6 +265,7 @@ pub mod condition {
     pub const LEGACY_ERROR_TEMP_1036: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1036", sql_state: None, exception: Exception::Analysis, parameters: &["wf", "required"] };
     pub const LEGACY_ERROR_TEMP_1050: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1050", sql_state: None, exception: Exception::Analysis, parameters: &["attributes"] };
     pub const LEGACY_ERROR_TEMP_1073: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1073", sql_state: None, exception: Exception::Analysis, parameters: &["db", "newDb"] };
+    pub const LEGACY_ERROR_TEMP_1210: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1210", sql_state: None, exception: Exception::Analysis, parameters: &["funcName"] };
     pub const LEGACY_ERROR_TEMP_1211: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1211", sql_state: None, exception: Exception::Analysis, parameters: &["joinType", "leftPlan", "rightPlan"] };
     pub const LEGACY_ERROR_TEMP_1324: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1324", sql_state: None, exception: Exception::Analysis, parameters: &["pivotColumn", "maxValues", "config"] };
 
@@ -447,8 +450,10 @@ pub mod condition {
         MISSING_GROUP_BY,
         NEAREST_BY_JOIN_NON_ORDERABLE_RANKING_EXPRESSION,
         NEAREST_BY_JOIN_UNSUPPORTED_JOIN_TYPE,
+        NEGATIVE_VALUES_IN_FREQUENCY_EXPRESSION,
         NESTED_AGGREGATE_FUNCTION,
         NESTED_EXECUTE_IMMEDIATE,
+        NON_LITERAL_PIVOT_VALUES,
         NOT_A_CONSTANT_STRING_NOT_CONSTANT,
         NOT_NULL_CONSTRAINT_VIOLATION_ARRAY_ELEMENT,
         NOT_NULL_CONSTRAINT_VIOLATION_MAP_VALUE,
@@ -525,6 +530,7 @@ pub mod condition {
         LEGACY_ERROR_TEMP_1036,
         LEGACY_ERROR_TEMP_1050,
         LEGACY_ERROR_TEMP_1073,
+        LEGACY_ERROR_TEMP_1210,
         LEGACY_ERROR_TEMP_1211,
         LEGACY_ERROR_TEMP_1324,
     ];

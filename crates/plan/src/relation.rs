@@ -348,8 +348,8 @@ pub enum Grouping {
 pub struct Pivot {
     /// Its values become columns.
     pub column: Expr,
-    /// The values, with a name if one was given; empty means: ask the data.
-    pub values: Vec<(Literal, Option<String>)>,
+    /// The values, which are constants, with a name if one was given; empty means: ask the data.
+    pub values: Vec<(Expr, Option<String>)>,
 }
 
 /// A random sample.

@@ -38,13 +38,16 @@ pub(crate) fn rearrange(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let has = |word| tokens.iter().any(|t| is_keyword(&t.token, word));
     let (table, values) = (has(Keyword::TABLE), has(Keyword::VALUES));
     let (view, having) = (has(Keyword::VIEW), has(Keyword::HAVING) || has(Keyword::WINDOW));
-    let pivot = has(Keyword::PIVOT);
+    let (pivot, unpivot) = (has(Keyword::PIVOT), has(Keyword::UNPIVOT));
     let mut tokens = tokens;
     if table {
         tokens = select_from_table(tokens);
     }
     if values {
         tokens = parenthesise_rows(tokens);
+        if pivot || unpivot {
+            tokens = parenthesise_tables(tokens);
+        }
     }
     if view {
         tokens = name_view_columns(tokens);
@@ -147,6 +150,32 @@ fn parenthesise_rows(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                 _ => break,
             }
         }
+    }
+    out
+}
+
+/// `FROM VALUES (1), (2)` becomes `FROM (VALUES (1), (2))`: `sqlparser` reads no `PIVOT` behind the former.
+fn parenthesise_tables(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len() + 2);
+    let mut i = 0;
+    while i < tokens.len() {
+        let is_table = out.last().is_some_and(|t| {
+            is_keyword(&t.token, Keyword::FROM) || is_keyword(&t.token, Keyword::JOIN)
+        });
+        if !is_table || !is_keyword(&tokens[i].token, Keyword::VALUES) {
+            out.push(tokens[i].clone());
+            i += 1;
+            continue;
+        }
+        let mut end = row_end(&tokens, i + 1);
+        while tokens.get(end).is_some_and(|t| t.token == Token::Comma) {
+            end = row_end(&tokens, end + 1);
+        }
+        let span = tokens[i].span;
+        out.push(TokenWithSpan { token: Token::LParen, span });
+        out.extend_from_slice(&tokens[i..end]);
+        out.push(TokenWithSpan { token: Token::RParen, span });
+        i = end;
     }
     out
 }

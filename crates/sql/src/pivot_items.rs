@@ -82,7 +82,7 @@ fn without_alias(tokens: &[TokenWithSpan], item: Range<usize>) -> usize {
 
 /// Whether the tokens are one call.
 fn is_call(tokens: &[TokenWithSpan]) -> bool {
-    let [name, open, rest @ ..] = tokens else { return true };
+    let [name, open, rest @ ..] = tokens else { return tokens.is_empty() };
     if !matches!(name.token, Token::Word(_)) || open.token != Token::LParen {
         return false;
     }

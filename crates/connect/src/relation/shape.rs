@@ -106,7 +106,10 @@ pub(super) fn aggregate(message: pb::Aggregate, reader: Reader<'_>) -> Result<Re
 fn pivot(message: pb::aggregate::Pivot, reader: Reader<'_>) -> Result<Pivot> {
     let column = expression(message.col.required("aggregate.pivot.col")?, reader)?;
     let values = literals(message.values, reader)?;
-    Ok(Pivot { column, values: values.into_iter().map(|v| (v, None)).collect() })
+    Ok(Pivot {
+        column,
+        values: values.into_iter().map(|value| (plan::Expr::Literal(value), None)).collect(),
+    })
 }
 
 pub(super) fn unpivot(message: pb::Unpivot, reader: Reader<'_>) -> Result<RelationKind> {

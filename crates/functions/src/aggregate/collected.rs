@@ -93,13 +93,16 @@ pub(super) const LARGEST_MODE: Fold = Fold {
     ..MODE
 };
 /// With an array of fractions the result is an array.
-fn per_fraction(types: &[DataType], value: DataType) -> DataType {
+pub(super) fn per_fraction(types: &[DataType], value: DataType) -> DataType {
     if matches!(types.get(1), Some(DataType::List(_))) { list(value) } else { value }
 }
 
-type Finish = fn(&ArrayRef, Option<&ScalarValue>) -> Result<ScalarValue>;
+pub(super) type Finish = fn(&ArrayRef, Option<&ScalarValue>) -> Result<ScalarValue>;
 
-fn collected(args: &AccumulatorArgs<'_>, finish: Finish) -> Result<Box<dyn Accumulator>> {
+pub(super) fn collected(
+    args: &AccumulatorArgs<'_>,
+    finish: Finish,
+) -> Result<Box<dyn Accumulator>> {
     let parameter = match args.exprs.get(1) {
         None => None,
         Some(expr) => match expr.downcast_ref::<Literal>() {

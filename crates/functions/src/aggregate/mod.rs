@@ -14,6 +14,7 @@ mod percentile;
 mod product;
 mod single;
 mod sum;
+mod weighted;
 
 use errors::condition;
 use std::sync::Arc;
@@ -121,6 +122,7 @@ pub(crate) fn udafs() -> Vec<Arc<AggregateUDF>> {
         collected::LIST,
         collected::SET,
         collected::PERCENTILE,
+        weighted::PERCENTILE,
         collected::PERCENTILE_DESCENDING,
         collected::PERCENTILE_DISC,
         collected::PERCENTILE_DISC_DESCENDING,
@@ -166,8 +168,16 @@ pub(crate) fn may_ignore_nulls(name: &str) -> bool {
 }
 
 /// Whether the second argument of `first` and its like says so.
-fn ignores_nulls(args: &[Expr]) -> bool {
-    matches!(args.get(1), Some(Expr::Literal(ScalarValue::Boolean(Some(true)), _)))
+fn ignores_nulls(name: &str, args: &[Expr]) -> Result<bool, FunctionError> {
+    match args.get(1) {
+        None => Ok(false),
+        Some(Expr::Literal(ScalarValue::Boolean(flag), _)) => Ok(*flag == Some(true)),
+        Some(_) => Err(FunctionError::Invalid {
+            condition: condition::LEGACY_ERROR_TEMP_1210,
+            message: format!("The second argument in {name} should be a boolean literal."),
+            parameters: vec![("funcName", name.to_owned())],
+        }),
+    }
 }
 
 /// A call.
@@ -186,8 +196,8 @@ pub(crate) fn build(request: AggregateCall<'_>, ctx: &Context) -> Result<Expr, F
     let udaf = make(&mut call)?;
     let udaf = ordered(udaf, &mut call, request.order_by)?;
     let takes_flag = parameters.ends_with("?B");
-    let ignore_nulls =
-        request.ignore_nulls || (takes_flag && *name != "mode" && ignores_nulls(&call.args));
+    let is_told = takes_flag && *name != "mode" && ignores_nulls(name, &call.args)?;
+    let ignore_nulls = request.ignore_nulls || is_told;
     if takes_flag {
         call.args.truncate(1);
     }
@@ -474,6 +484,6 @@ pub(crate) fn constant_count(
 
 /// The most frequent value. A flag asks for the smallest of several.
 fn mode(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
-    let smallest = ignores_nulls(&call.args);
+    let smallest = ignores_nulls(call.name, &call.args)?;
     Ok(if smallest { collected::SMALLEST_MODE.udaf() } else { collected::MODE.udaf() })
 }

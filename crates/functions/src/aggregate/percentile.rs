@@ -6,11 +6,13 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::ScalarValue;
+use datafusion::functions::core::expr_fn::named_struct;
 use datafusion::logical_expr::{AggregateUDF, Expr};
 
-use super::{collected, folded, literal};
+use super::{collected, folded, literal, weighted};
 use crate::FunctionError;
 use crate::registry::Call;
+use crate::types::is_integral;
 
 pub(super) fn percentile_disc(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
     fractions(call)?;
@@ -18,8 +20,31 @@ pub(super) fn percentile_disc(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, 
 }
 
 pub(super) fn percentile(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
+    if call.args.len() > 2 {
+        return with_frequency(call);
+    }
     fractions(call)?;
     Ok(collected::PERCENTILE.udaf())
+}
+
+/// Value and frequency become one argument. A constant frequency of 1 says nothing.
+fn with_frequency(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
+    if !is_integral(&call.types[2]) && call.types[2] != DataType::Null {
+        return Err(FunctionError::InputType {
+            name: call.name.to_owned(),
+            index: 3,
+            required: "\"INTEGRAL\"".to_owned(),
+            actual: call.types[2].clone(),
+        });
+    }
+    call.cast(2, &DataType::Int64)?;
+    let frequency = call.args.remove(2);
+    call.types.truncate(2);
+    fractions(call)?;
+    let name = |text: &str| Expr::Literal(ScalarValue::from(text), None);
+    let value = call.args[0].clone();
+    call.args[0] = named_struct(vec![name("value"), value, name("frequency"), frequency]);
+    Ok(weighted::PERCENTILE.udaf())
 }
 
 pub(super) fn median(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
@@ -37,16 +62,8 @@ pub(super) fn percentile_approx(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>
 
 /// Makes the second argument a double, or an array of doubles, within 0 and 1.
 fn fractions(call: &mut Call<'_>) -> Result<(), FunctionError> {
-    if call.args.len() > 2 {
-        let what = format!("the third argument of {}", call.name);
-        // An accuracy changes nothing where the answer is exact; a frequency would.
-        let is_one = matches!(&call.args[2], Expr::Literal(value, _)
-            if value.cast_to(&DataType::Int64).ok() == Some(ScalarValue::Int64(Some(1))));
-        if call.name == "percentile" && !is_one {
-            return Err(FunctionError::Unsupported { what });
-        }
-        call.args.truncate(2);
-    }
+    // An accuracy changes nothing where the answer is exact.
+    call.args.truncate(2);
     let target = match call.types[1] {
         DataType::List(_) => crate::types::list(DataType::Float64),
         _ => DataType::Float64,

@@ -41,7 +41,11 @@ impl Lower<'_> {
     fn join(&mut self, left: Relation, join: ast::Join) -> Parsed<Relation> {
         let (kind, constraint) = match join.join_operator {
             JoinOperator::Join(c) | JoinOperator::Inner(c) => (JoinType::Inner, c),
-            JoinOperator::CrossJoin(c) => (JoinType::Cross, c),
+            JoinOperator::CrossJoin(JoinConstraint::None) => {
+                (JoinType::Cross, JoinConstraint::None)
+            }
+            // With a condition it is an inner join, as in Spark.
+            JoinOperator::CrossJoin(c) => (JoinType::Inner, c),
             JoinOperator::Left(c) | JoinOperator::LeftOuter(c) => (JoinType::LeftOuter, c),
             JoinOperator::Right(c) | JoinOperator::RightOuter(c) => (JoinType::RightOuter, c),
             JoinOperator::FullOuter(c) => (JoinType::FullOuter, c),
@@ -197,21 +201,15 @@ impl Lower<'_> {
         };
         let mut values = Vec::with_capacity(list.len());
         for ast::ExprWithAlias { expr, alias } in list {
-            let mut parts = Vec::new();
-            for part in self.exprs(if width == 1 { vec![expr] } else { members(expr) })? {
-                let Expr::Literal(part) = part else {
-                    return Err(error::unsupported("a PIVOT value that is not a literal"));
-                };
-                parts.push((format!("col{}", parts.len() + 1), part));
-            }
+            let mut parts = self.exprs(if width == 1 { vec![expr] } else { members(expr) })?;
             if parts.len() != width {
                 return Err(error::invalid(
-                    "A PIVOT over several columns needs as many literals in each of its values.",
+                    "A PIVOT over several columns needs as many parts in each of its values.",
                 ));
             }
             let value = match parts.pop() {
-                Some((_, one)) if parts.is_empty() => one,
-                final_part => Literal::Struct(parts.into_iter().chain(final_part).collect()),
+                Some(one) if parts.is_empty() => one,
+                final_part => Expr::call("struct", parts.into_iter().chain(final_part).collect()),
             };
             values.push((value, alias.map(|a| a.value)));
         }
