@@ -366,6 +366,9 @@ pub(super) fn function_error(
     text: &str,
     arguments: &[String],
 ) -> SparkError {
+    if let FunctionError::Raised(error) = failure {
+        return error.clone();
+    }
     let described = failure.describe(text, arguments);
     let kind = match failure {
         FunctionError::Unsupported { .. } => Exception::Unsupported,

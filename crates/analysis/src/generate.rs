@@ -209,12 +209,9 @@ impl Resolver<'_> {
 
     /// `json_tuple(text, name, …)`: one row of the fields with these names.
     fn json_tuple(&mut self, json: &Typed, names: &[Typed]) -> Result<Lists> {
-        let text = |text: &str| Literal::String(text.to_owned());
         let mut columns = Vec::new();
         for name in names {
-            let (open, close) = (self.literal(&text("$['"))?, self.literal(&text("']"))?);
-            let path = self.scalar("concat", vec![open, name.clone(), close])?;
-            let value = self.scalar("get_json_object", vec![json.clone(), path])?;
+            let value = self.scalar("json_tuple", vec![json.clone(), name.clone()])?;
             columns.push((self.scalar("array", vec![value])?, DataType::String, true));
         }
         let names = (0..columns.len()).map(|index| format!("c{index}")).collect();

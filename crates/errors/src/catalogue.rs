@@ -93,6 +93,7 @@ pub mod condition {
     pub const ILLEGAL_DAY_OF_WEEK: &Condition = &Condition { class: "ILLEGAL_DAY_OF_WEEK", sql_state: Some("22009"), exception: Exception::IllegalArgument, parameters: &["string"] };
     pub const INCOMPATIBLE_COLUMN_TYPE: &Condition = &Condition { class: "INCOMPATIBLE_COLUMN_TYPE", sql_state: Some("42825"), exception: Exception::Analysis, parameters: &["operator", "columnOrdinalNumber", "tableOrdinalNumber", "dataType1", "dataType2", "hint"] };
     pub const INCOMPATIBLE_VIEW_SCHEMA_CHANGE: &Condition = &Condition { class: "INCOMPATIBLE_VIEW_SCHEMA_CHANGE", sql_state: Some("51024"), exception: Exception::Analysis, parameters: &["viewName", "colName", "expectedNum", "actualCols", "suggestion"] };
+    pub const INCONSISTENT_BEHAVIOR_CROSS_VERSION_DATETIME_PATTERN_RECOGNITION: &Condition = &Condition { class: "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION", sql_state: Some("42K0B"), exception: Exception::Runtime, parameters: &["pattern", "config", "docroot"] };
     pub const INSERT_COLUMN_ARITY_MISMATCH_NOT_ENOUGH_DATA_COLUMNS: &Condition = &Condition { class: "INSERT_COLUMN_ARITY_MISMATCH.NOT_ENOUGH_DATA_COLUMNS", sql_state: Some("21S01"), exception: Exception::Analysis, parameters: &["tableName", "tableColumns", "dataColumns"] };
     pub const INSERT_COLUMN_ARITY_MISMATCH_TOO_MANY_DATA_COLUMNS: &Condition = &Condition { class: "INSERT_COLUMN_ARITY_MISMATCH.TOO_MANY_DATA_COLUMNS", sql_state: Some("21S01"), exception: Exception::Analysis, parameters: &["tableName", "tableColumns", "dataColumns"] };
     pub const INTERNAL_ERROR: &Condition = &Condition { class: "INTERNAL_ERROR", sql_state: Some("XX000"), exception: Exception::Internal, parameters: &["message"] };
@@ -108,6 +109,7 @@ pub mod condition {
     pub const INVALID_CONF_VALUE_REQUIREMENT: &Condition = &Condition { class: "INVALID_CONF_VALUE.REQUIREMENT", sql_state: Some("22022"), exception: Exception::IllegalArgument, parameters: &["confValue", "confName", "confRequirement"] };
     pub const INVALID_CONF_VALUE_TIME_ZONE: &Condition = &Condition { class: "INVALID_CONF_VALUE.TIME_ZONE", sql_state: Some("22022"), exception: Exception::IllegalArgument, parameters: &["confValue", "confName"] };
     pub const INVALID_CONF_VALUE_TYPE_MISMATCH: &Condition = &Condition { class: "INVALID_CONF_VALUE.TYPE_MISMATCH", sql_state: Some("22022"), exception: Exception::IllegalArgument, parameters: &["confValue", "confName", "confType"] };
+    pub const INVALID_CORRUPT_RECORD_TYPE: &Condition = &Condition { class: "INVALID_CORRUPT_RECORD_TYPE", sql_state: Some("42804"), exception: Exception::Analysis, parameters: &["columnName", "actualType"] };
     pub const INVALID_CURSOR: &Condition = &Condition { class: "INVALID_CURSOR", sql_state: Some("HY109"), exception: Exception::Sql, parameters: &[] };
     pub const INVALID_CURSOR_DISCONNECTED: &Condition = &Condition { class: "INVALID_CURSOR.DISCONNECTED", sql_state: Some("HY109"), exception: Exception::Sql, parameters: &[] };
     pub const INVALID_CURSOR_NOT_REATTACHABLE: &Condition = &Condition { class: "INVALID_CURSOR.NOT_REATTACHABLE", sql_state: Some("HY109"), exception: Exception::Sql, parameters: &[] };
@@ -168,6 +170,7 @@ pub mod condition {
     pub const INVALID_STATEMENT_FOR_EXECUTE_INTO: &Condition = &Condition { class: "INVALID_STATEMENT_FOR_EXECUTE_INTO", sql_state: Some("07501"), exception: Exception::Analysis, parameters: &["sqlString"] };
     pub const INVALID_SUBQUERY_EXPRESSION: &Condition = &Condition { class: "INVALID_SUBQUERY_EXPRESSION", sql_state: Some("42823"), exception: Exception::Analysis, parameters: &[] };
     pub const INVALID_SUBQUERY_EXPRESSION_SCALAR_SUBQUERY_RETURN_MORE_THAN_ONE_OUTPUT_COLUMN: &Condition = &Condition { class: "INVALID_SUBQUERY_EXPRESSION.SCALAR_SUBQUERY_RETURN_MORE_THAN_ONE_OUTPUT_COLUMN", sql_state: Some("42823"), exception: Exception::Analysis, parameters: &["number"] };
+    pub const INVALID_TIMEZONE: &Condition = &Condition { class: "INVALID_TIMEZONE", sql_state: Some("22009"), exception: Exception::DateTime, parameters: &["timeZone"] };
     pub const INVALID_TYPED_LITERAL: &Condition = &Condition { class: "INVALID_TYPED_LITERAL", sql_state: Some("42604"), exception: Exception::Analysis, parameters: &["valueType", "value"] };
     pub const INVALID_URL: &Condition = &Condition { class: "INVALID_URL", sql_state: Some("22P02"), exception: Exception::IllegalArgument, parameters: &["url"] };
     pub const INVALID_USAGE_OF_STAR_OR_REGEX: &Condition = &Condition { class: "INVALID_USAGE_OF_STAR_OR_REGEX", sql_state: Some("42000"), exception: Exception::Analysis, parameters: &["elem", "prettyName"] };
@@ -180,6 +183,7 @@ pub mod condition {
     pub const INVALID_WITHIN_GROUP_EXPRESSION_WRONG_NUM_ORDERINGS: &Condition = &Condition { class: "INVALID_WITHIN_GROUP_EXPRESSION.WRONG_NUM_ORDERINGS", sql_state: Some("42K0K"), exception: Exception::Analysis, parameters: &["funcName", "expectedNum", "actualNum"] };
     pub const JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE: &Condition = &Condition { class: "JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE", sql_state: Some("42K0E"), exception: Exception::Analysis, parameters: &["joinCondition", "conditionType"] };
     pub const MALFORMED_RECORD_IN_PARSING: &Condition = &Condition { class: "MALFORMED_RECORD_IN_PARSING", sql_state: Some("22023"), exception: Exception::Runtime, parameters: &["badRecord", "failFastMode"] };
+    pub const MALFORMED_RECORD_IN_PARSING_CANNOT_PARSE_JSON_ARRAYS_AS_STRUCTS: &Condition = &Condition { class: "MALFORMED_RECORD_IN_PARSING.CANNOT_PARSE_JSON_ARRAYS_AS_STRUCTS", sql_state: Some("22023"), exception: Exception::Spark, parameters: &["badRecord", "failFastMode"] };
     pub const MALFORMED_RECORD_IN_PARSING_WITHOUT_SUGGESTION: &Condition = &Condition { class: "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", sql_state: Some("22023"), exception: Exception::Spark, parameters: &["badRecord", "failFastMode"] };
     pub const MISSING_AGGREGATION: &Condition = &Condition { class: "MISSING_AGGREGATION", sql_state: Some("42803"), exception: Exception::Analysis, parameters: &["expression", "expressionAnyValue"] };
     pub const MISSING_GROUP_BY: &Condition = &Condition { class: "MISSING_GROUP_BY", sql_state: Some("42803"), exception: Exception::Analysis, parameters: &[] };
@@ -198,6 +202,7 @@ pub mod condition {
     pub const NUMERIC_VALUE_OUT_OF_RANGE_WITH_SUGGESTION: &Condition = &Condition { class: "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", sql_state: Some("22003"), exception: Exception::Arithmetic, parameters: &["value", "precision", "scale", "config"] };
     pub const NUM_COLUMNS_MISMATCH: &Condition = &Condition { class: "NUM_COLUMNS_MISMATCH", sql_state: Some("42826"), exception: Exception::Analysis, parameters: &["operator", "firstNumColumns", "invalidOrdinalNum", "invalidNumColumns"] };
     pub const OPERATION_CANCELED: &Condition = &Condition { class: "OPERATION_CANCELED", sql_state: Some("HY008"), exception: Exception::Sql, parameters: &[] };
+    pub const OPTION_VALUE_EXCEEDS_ONE_CHARACTER: &Condition = &Condition { class: "OPTION_VALUE_EXCEEDS_ONE_CHARACTER", sql_state: Some("22023"), exception: Exception::Runtime, parameters: &["paramName", "actualValue"] };
     pub const ORDER_BY_POS_OUT_OF_RANGE: &Condition = &Condition { class: "ORDER_BY_POS_OUT_OF_RANGE", sql_state: Some("42805"), exception: Exception::Analysis, parameters: &["index", "size"] };
     pub const PARQUET_TYPE_ILLEGAL: &Condition = &Condition { class: "PARQUET_TYPE_ILLEGAL", sql_state: Some("42846"), exception: Exception::Analysis, parameters: &["parquetType"] };
     pub const PARSE_EMPTY_STATEMENT: &Condition = &Condition { class: "PARSE_EMPTY_STATEMENT", sql_state: Some("42617"), exception: Exception::Parse, parameters: &[] };
@@ -358,6 +363,7 @@ pub mod condition {
         ILLEGAL_DAY_OF_WEEK,
         INCOMPATIBLE_COLUMN_TYPE,
         INCOMPATIBLE_VIEW_SCHEMA_CHANGE,
+        INCONSISTENT_BEHAVIOR_CROSS_VERSION_DATETIME_PATTERN_RECOGNITION,
         INSERT_COLUMN_ARITY_MISMATCH_NOT_ENOUGH_DATA_COLUMNS,
         INSERT_COLUMN_ARITY_MISMATCH_TOO_MANY_DATA_COLUMNS,
         INTERNAL_ERROR,
@@ -373,6 +379,7 @@ pub mod condition {
         INVALID_CONF_VALUE_REQUIREMENT,
         INVALID_CONF_VALUE_TIME_ZONE,
         INVALID_CONF_VALUE_TYPE_MISMATCH,
+        INVALID_CORRUPT_RECORD_TYPE,
         INVALID_CURSOR,
         INVALID_CURSOR_DISCONNECTED,
         INVALID_CURSOR_NOT_REATTACHABLE,
@@ -433,6 +440,7 @@ pub mod condition {
         INVALID_STATEMENT_FOR_EXECUTE_INTO,
         INVALID_SUBQUERY_EXPRESSION,
         INVALID_SUBQUERY_EXPRESSION_SCALAR_SUBQUERY_RETURN_MORE_THAN_ONE_OUTPUT_COLUMN,
+        INVALID_TIMEZONE,
         INVALID_TYPED_LITERAL,
         INVALID_URL,
         INVALID_USAGE_OF_STAR_OR_REGEX,
@@ -445,6 +453,7 @@ pub mod condition {
         INVALID_WITHIN_GROUP_EXPRESSION_WRONG_NUM_ORDERINGS,
         JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE,
         MALFORMED_RECORD_IN_PARSING,
+        MALFORMED_RECORD_IN_PARSING_CANNOT_PARSE_JSON_ARRAYS_AS_STRUCTS,
         MALFORMED_RECORD_IN_PARSING_WITHOUT_SUGGESTION,
         MISSING_AGGREGATION,
         MISSING_GROUP_BY,
@@ -463,6 +472,7 @@ pub mod condition {
         NUMERIC_VALUE_OUT_OF_RANGE_WITH_SUGGESTION,
         NUM_COLUMNS_MISMATCH,
         OPERATION_CANCELED,
+        OPTION_VALUE_EXCEEDS_ONE_CHARACTER,
         ORDER_BY_POS_OUT_OF_RANGE,
         PARQUET_TYPE_ILLEGAL,
         PARSE_EMPTY_STATEMENT,

@@ -24,6 +24,8 @@ pub struct Context {
     pub database: String,
     /// `spark.sql.mapKeyDedupPolicy` is `LAST_WIN`: of equal keys of a map the last counts, where otherwise they are an error.
     pub last_key_wins: bool,
+    /// `spark.sql.columnNameOfCorruptRecord`.
+    pub corrupt_column: String,
     /// Numbers the calls of functions that keep state while a task runs.
     pub call_sites: Arc<AtomicI64>,
 }
@@ -39,6 +41,7 @@ impl Default for Context {
             catalog: "spark_catalog".to_owned(),
             database: "default".to_owned(),
             last_key_wins: false,
+            corrupt_column: "_corrupt_record".to_owned(),
             call_sites: Arc::default(),
         }
     }

@@ -85,6 +85,9 @@ pub enum FunctionError {
         /// The clause, as Spark writes it: `IGNORE NULLS`.
         syntax: &'static str,
     },
+    /// An error that needs no call to be worded.
+    #[error(transparent)]
+    Raised(#[from] SparkError),
     /// Any other class that Spark reports for a call.
     #[error("{message}")]
     Invalid {
@@ -145,6 +148,11 @@ impl FunctionError {
                 format!("Invalid SQL syntax: The function `{name}` does not support {syntax}."),
                 &[("prettyName", format!("`{name}`")), ("syntax", (*syntax).to_owned())],
             ),
+            Self::Raised(error) => Described {
+                condition: error.condition.unwrap_or(condition::INTERNAL_ERROR),
+                message: error.message.clone(),
+                parameters: error.parameters.clone(),
+            },
             Self::Invalid { condition, message, parameters } => {
                 described(condition, message.clone(), parameters)
             }

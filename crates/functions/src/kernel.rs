@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray, ListArray, ListBuilder,
-    MapArray, PrimitiveArray, StringArray, StringBuilder,
+    MapArray, PrimitiveArray, StringArray, StringBuilder, new_empty_array,
 };
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{ArrowPrimitiveType, DataType, Field, FieldRef};
@@ -264,6 +264,10 @@ impl ScalarUDFImpl for KernelFunction {
         let rows = if all_scalar { 1 } else { args.number_rows };
         let arrays = args.args.iter().map(|a| a.to_array(rows)).collect::<Result<Vec<_>>>()?;
         let returns = args.return_field.data_type();
+        if rows == 0 {
+            // Arguments that are the same in every row have no value here.
+            return Ok(ColumnarValue::Array(new_empty_array(returns)));
+        }
         let result = (self.kernel.run)(&Args { arrays: &arrays, rows, returns })?;
         if all_scalar {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?));

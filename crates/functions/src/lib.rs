@@ -13,7 +13,6 @@
 
 #[expect(clippy::unnecessary_wraps, reason = "the functions of a table have one signature")]
 mod aggregate;
-mod calendar;
 #[expect(clippy::unnecessary_wraps, reason = "conversions have one signature")]
 mod cast;
 mod context;
@@ -26,16 +25,16 @@ mod normal;
 mod registry;
 #[expect(clippy::unnecessary_wraps, reason = "the functions of a table have one signature")]
 mod scalar;
-mod text_file;
 mod types;
 mod window;
 
 pub use aggregate::single_value;
-pub use calendar::is_time_zone;
 pub use cast::{CastMode, cast, show};
 pub use context::{Context, TaskState};
 pub use error::{Described, FunctionError, IntoExternal, raised, run_time_error};
 pub use failure::spark_error;
+pub(crate) use formats::calendar;
+pub use formats::calendar::is_time_zone;
 pub use names::sql_name;
 pub use normal::{comparison, is_orderable, normal_form};
 pub use registry::{
@@ -44,7 +43,6 @@ pub use registry::{
 pub use scalar::{
     field_of, fields_text, in_shape, interval_cut, interval_of, interval_text, time_of_window,
 };
-pub use text_file::{TimePatterns, TimeText, decimal_of_text};
 pub use types::{common_type, decimal_result, list, map, sql_type};
 pub use window::{Frame, FrameEdge, decode_window, encode_window};
 

@@ -189,8 +189,10 @@ impl DataType {
             Self::Array { element, .. } => format!("ARRAY<{}>", element.sql()),
             Self::Map { key, value, .. } => format!("MAP<{}, {}>", key.sql(), value.sql()),
             Self::Struct(fields) => {
-                let fields: Vec<_> =
-                    fields.iter().map(|f| format!("{}: {}", f.name, f.data_type.sql())).collect();
+                let fields: Vec<_> = fields
+                    .iter()
+                    .map(|f| format!("{}: {}", crate::quote_if_needed(&f.name), f.data_type.sql()))
+                    .collect();
                 format!("STRUCT<{}>", fields.join(", "))
             }
             Self::UserDefined(defined) => defined.sql_type.sql(),

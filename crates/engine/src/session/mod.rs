@@ -317,6 +317,7 @@ impl Session {
                 catalog: catalogue::CATALOGUE.to_owned(),
                 database: state.database.clone(),
                 last_key_wins: conf.get(&conf::MAP_KEY_DEDUP_POLICY)? == MapKeyDedupPolicy::LastWin,
+                corrupt_column: conf.get(&conf::CORRUPT_COLUMN)?,
                 call_sites: Arc::default(),
             },
             catalogue: self.shared.catalogue(),

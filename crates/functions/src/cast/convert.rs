@@ -14,9 +14,7 @@ use datafusion::arrow::datatypes::{
 };
 use datafusion::common::{Result, not_impl_err};
 
-use super::datetime::{self, Clock};
-use super::text::{Style, write_value};
-use super::{CastMode, interval, number};
+use super::{CastMode, Clock, Style, datetime, interval, number, write_value};
 use crate::calendar::{MICROS_PER_DAY, Zone};
 use crate::types::{is_integral, is_numeric, sql_type};
 use crate::{IntoExternal, run_time_error};
@@ -126,7 +124,7 @@ pub(crate) fn convert(array: &ArrayRef, to: &DataType, how: &How) -> Result<Arra
 }
 
 fn to_text(array: &ArrayRef, how: &How) -> Result<ArrayRef> {
-    let style = Style { null: "null", binary_as_hex: false, zone: how.zone };
+    let style = Style::of_casts(how.zone);
     let mut out = StringBuilder::with_capacity(array.len(), array.len() * 8);
     let mut text = String::new();
     for row in 0..array.len() {

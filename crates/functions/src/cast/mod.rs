@@ -4,7 +4,6 @@ mod convert;
 mod datetime;
 mod interval;
 mod number;
-mod text;
 
 use errors::condition;
 use std::sync::{Arc, LazyLock};
@@ -15,10 +14,10 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{Expr, ScalarUDF};
 
 pub(crate) use convert::{How, convert};
-pub(crate) use datetime::{Clock, parse_date, parse_timestamp, write_date, write_timestamp};
-pub(crate) use interval::{MICROS_OF_FIELDS, MONTHS_OF_FIELDS, Span, parse_interval, write_fields};
-pub(crate) use number::{parse_decimal, rescale};
-pub(crate) use text::{Style, java_double, write_decimal, write_value};
+pub(crate) use formats::text::{
+    Clock, MICROS_OF_FIELDS, MONTHS_OF_FIELDS, Span, Style, parse_decimal, parse_interval, rescale,
+    write_decimal, write_fields, write_value,
+};
 
 use crate::calendar::Zone;
 use crate::kernel::{Args, Kernel, Nulls};
@@ -201,7 +200,8 @@ pub(crate) fn zone_of(name: &str) -> Result<Zone> {
 
 /// Every value as `show()` prints it, null as `NULL`.
 pub fn show(array: &dyn Array, time_zone: &str) -> Result<StringArray> {
-    let style = Style { null: "NULL", binary_as_hex: true, zone: zone_of(time_zone)? };
+    let casts = Style::of_casts(zone_of(time_zone)?);
+    let style = Style { null: "NULL", binary_as_hex: true, ..casts };
     let mut out = String::new();
     let mut texts = Vec::with_capacity(array.len());
     for row in 0..array.len() {

@@ -15,9 +15,9 @@ use datafusion::common::{Result, not_impl_err};
 
 use super::CastMode;
 use super::convert::How;
-use super::text::{java_double, write_decimal};
 use crate::run_time_error;
 use crate::types::is_integral;
+use formats::text::{java_double, parse_decimal, parse_double, rescale, trimmed, write_decimal};
 
 /// Texts to whole or floating numbers.
 pub(super) fn text_to_number(texts: &StringArray, to: &DataType, how: &How) -> Result<ArrayRef> {
@@ -67,11 +67,6 @@ fn whole_texts<T: ArrowPrimitiveType<Native: TryFrom<i64>>>(
     each::<T>(texts, to, how, |text| T::Native::try_from(parse_whole(text, fractions)?).ok())
 }
 
-/// Spaces and control characters, which Spark ignores around a number.
-fn trimmed(text: &str) -> &str {
-    text.trim_matches(|c: char| c <= ' ' || c == '\u{7f}')
-}
-
 /// A whole number; `fractions` may follow and are cut off, as before ANSI mode.
 fn parse_whole(text: &str, fractions: bool) -> Option<i64> {
     let text = trimmed(text);
@@ -87,72 +82,6 @@ fn parse_whole(text: &str, fractions: bool) -> Option<i64> {
     }
     let sign = if text.starts_with('-') { "-" } else { "" };
     if whole.is_empty() { Some(0) } else { format!("{sign}{whole}").parse().ok() }
-}
-
-/// A double as Java reads it, also by name.
-pub(crate) fn parse_double(text: &str) -> Option<f64> {
-    let text = trimmed(text);
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let negative = text.starts_with('-');
-    match unsigned.to_ascii_lowercase().as_str() {
-        "infinity" | "inf" => {
-            return Some(if negative { f64::NEG_INFINITY } else { f64::INFINITY });
-        }
-        "nan" if unsigned == text => return Some(f64::NAN),
-        _ => {}
-    }
-    let number = text.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(text);
-    // Rust reads names of values that are no numbers to Java.
-    number
-        .bytes()
-        .all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b))
-        .then(|| number.parse().ok())?
-}
-
-/// A decimal number in text, as unscaled value and scale; exponents are allowed.
-pub(crate) fn parse_decimal(text: &str) -> Option<(i128, i32)> {
-    let text = trimmed(text);
-    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
-        None => (text, 0),
-    };
-    let unsigned = mantissa.strip_prefix(['+', '-']).unwrap_or(mantissa);
-    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-    if whole.len() + fraction.len() == 0 || exponent.abs() > 10_000 {
-        return None;
-    }
-    let mut value: i128 = 0;
-    let mut dropped = 0;
-    for digit in whole.bytes().chain(fraction.bytes()) {
-        let digit = digit.checked_sub(b'0').filter(|d| *d < 10)?;
-        match value.checked_mul(10).and_then(|v| v.checked_add(digit.into())) {
-            Some(next) if dropped == 0 => value = next,
-            // More digits than any decimal holds: the rest only counts for the size.
-            _ => dropped += 1,
-        }
-    }
-    let scale = i32::try_from(fraction.len()).ok()? - exponent - dropped;
-    Some((if mantissa.starts_with('-') { -value } else { value }, scale))
-}
-
-/// Brings an unscaled value to another scale, rounding half up; nothing if it needs more digits than `precision`.
-pub(crate) fn rescale(value: i128, scale: i32, (precision, target): (u8, i8)) -> Option<i128> {
-    let shift = i32::from(target) - scale;
-    let value = if value == 0 {
-        0
-    } else if shift >= 0 {
-        value.checked_mul(10_i128.checked_pow(shift.unsigned_abs())?)?
-    } else {
-        match 10_i128.checked_pow(shift.unsigned_abs()) {
-            None => 0,
-            Some(divisor) => {
-                let (whole, rest) = (value / divisor, value % divisor);
-                let up = rest.unsigned_abs() * 2 >= divisor.unsigned_abs();
-                whole + if up { value.signum() } else { 0 }
-            }
-        }
-    };
-    (value.unsigned_abs() < 10_u128.pow(precision.min(38).into())).then_some(value)
 }
 
 /// Texts to decimals.

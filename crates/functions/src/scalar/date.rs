@@ -12,7 +12,6 @@ use datafusion::arrow::datatypes::{
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::Expr;
 
-use super::date_format::Pattern;
 use super::date_part::{Part, part};
 use super::temporal::{DATE_ADD, DATE_SUBTRACT};
 use crate::calendar::{
@@ -24,6 +23,7 @@ use crate::kernel::{Args, Kernel, Nulls, returns};
 use crate::registry::{Call, Function, kernel, with};
 use crate::types::{TIMESTAMP_NTZ, timestamp};
 use crate::{CastMode, FunctionError, cast, run_time_error};
+use formats::pattern::Pattern;
 
 macro_rules! field {
     ($name:literal, $part:ident) => {
@@ -377,7 +377,9 @@ fn formatted(args: &Args<'_>) -> Result<ArrayRef> {
     args.string_rows(|row| {
         let local = clock.shows(times.value(row));
         let instant = if clock == Clock::Local { zone.to_utc(local) } else { times.value(row) };
-        Ok(Some(cache.get(patterns.value(row))?.format(local, (zone, name), instant)))
+        let mut out = String::new();
+        cache.get(patterns.value(row))?.write(local, (zone, name), instant, &mut out);
+        Ok(Some(out))
     })
 }
 

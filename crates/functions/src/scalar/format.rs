@@ -189,12 +189,7 @@ fn long(value: &ArrayRef, row: usize) -> Result<i64> {
 fn plain(value: &ArrayRef, row: usize) -> Result<String> {
     let zone = crate::calendar::Zone::Fixed(0);
     let mut out = String::new();
-    write_value(
-        value.as_ref(),
-        row,
-        &Style { null: "null", binary_as_hex: false, zone },
-        &mut out,
-    )?;
+    write_value(value.as_ref(), row, &Style::of_casts(zone), &mut out)?;
     Ok(out)
 }
 

@@ -37,7 +37,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "b",
         Kernel::new("spark_base64", returns::string, |args| {
             let values = args.binaries(0)?;
-            args.string_rows(|row| Ok(Some(base64(values.value(row)))))
+            args.string_rows(|row| Ok(Some(formats::base64::encode(values.value(row)))))
         }),
     ),
     kernel(
@@ -132,19 +132,6 @@ pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Bytes as base 64 text.
-pub(super) fn base64(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let at = |i: usize| u32::from(chunk.get(i).copied().unwrap_or_default());
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for i in 0..4 {
-            let index = bits >> (18 - 6 * i) & 63;
-            out.push(if i <= chunk.len() { char::from(ALPHABET[index as usize]) } else { '=' });
-        }
-    }
-    out
-}
-
 pub(super) fn unbase64(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let (mut bits, mut count) = (0_u32, 0);

@@ -1,32 +1,37 @@
-//! JSON text: looking into it, and writing values as it.
+//! JSON text: looking into it, reading it as values of a type, and writing values as it. What JSON is says `formats`.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListBuilder, StringBuilder};
-use datafusion::arrow::datatypes::{DataType, Date32Type, Int32Type, TimestampMicrosecondType};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::arrow::array::{ArrayRef, ListBuilder, NullBufferBuilder, StringBuilder};
+use datafusion::arrow::datatypes::{DataType, Field, Fields, Int32Type, Schema};
+use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::Expr;
-use serde_json::Value;
+use errors::condition;
+use formats::json::{
+    Json, JsonForm, JsonReader, Kind, NotJson, Path, Root, Syntax, Tape, Value, field, look_up,
+};
+use formats::rows::{Origin, Rows};
 
-use super::date_format::Pattern;
-use super::json_value::Json;
-use super::options::Options;
-use crate::FunctionError;
-use crate::calendar::{MICROS_PER_DAY, MICROS_PER_SECOND};
-use crate::cast::{Style, write_value, zone_of};
+use super::options::{Given, packed, unpacked};
 use crate::kernel::{Args, Kernel, Nulls, returns};
 use crate::registry::{Call, Function, kernel, with};
+use crate::{FunctionError, IntoExternal};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     kernel(
         "get_json_object",
         "ss",
-        Kernel::new("spark_get_json_object", returns::string, |args| {
-            let (texts, paths) = (args.strings(0)?, args.strings(1)?);
+        Kernel::new("spark_get_json_object", returns::string, get).nulls(Nulls::Possible),
+    ),
+    kernel(
+        "json_tuple",
+        "ss",
+        Kernel::new("spark_json_tuple", returns::string, |args| {
+            let (texts, names) = (args.strings(0)?, args.strings(1)?);
+            let mut looking = Looking::default();
             args.string_rows(|row| {
-                let steps = steps(paths.value(row));
-                Ok(Json::parse(texts.value(row)).and_then(|value| look_up(&value, &steps?)))
+                let value = looking.at(texts.value(row));
+                Ok(value.and_then(|value| field(value, names.value(row))))
             })
         })
         .nulls(Nulls::Possible),
@@ -36,11 +41,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "s",
         Kernel::new("spark_json_array_length", returns::int, |args| {
             let texts = args.strings(0)?;
+            let mut looking = Looking::default();
             args.number_rows::<Int32Type>(|row| {
-                Ok(match Json::parse(texts.value(row)) {
-                    Some(Json::Array(values)) => i32::try_from(values.len()).ok(),
-                    _ => None,
-                })
+                let value = looking.at(texts.value(row)).filter(|v| v.kind() == Kind::Array);
+                Ok(value.and_then(|value| i32::try_from(value.items().count()).ok()))
             })
         })
         .nulls(Nulls::Possible),
@@ -50,279 +54,184 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "s",
         Kernel::new("spark_json_object_keys", returns::strings, keys).nulls(Nulls::Possible),
     ),
+    with("from_json", "sa?a", from_json),
     with("to_json", "a?a", to_json),
 ];
 
-pub(super) const KERNELS: &[Kernel] = &[TO_JSON, TO_JSON_NULLS];
+pub(super) const KERNELS: &[Kernel] = &[FROM_JSON, TO_JSON];
 
-/// Value, zone, pattern of dates, pattern of timestamps.
-const TO_JSON: Kernel =
-    Kernel::new("spark_to_json", returns::string, |args| all_json(args, Missing::LeftOut));
-/// With fields that are null.
-const TO_JSON_NULLS: Kernel =
-    Kernel::new("spark_to_json_nulls", returns::string, |args| all_json(args, Missing::Written));
-
-fn all_json(args: &Args<'_>, missing: Missing) -> Result<ArrayRef> {
-    let zone_name = args.constant_string(1)?;
-    let style = Style { null: "null", binary_as_hex: false, zone: zone_of(zone_name)? };
-    let pattern = |index: usize| -> Result<Option<Pattern>> {
-        let text = args.constant_string(index)?;
-        if text.is_empty() { Ok(None) } else { super::date::pattern(text).map(Some) }
-    };
-    let (date, timestamp) = (pattern(2)?, pattern(3)?);
-    let json = Writing { style, zone_name, date, timestamp, missing };
+/// Text, null of the type, options.
+const FROM_JSON: Kernel =
+    Kernel::new("spark_from_json", |types, _| Ok(types[1].clone()), read).nulls(Nulls::Possible);
+/// Value, options.
+const TO_JSON: Kernel = Kernel::new("spark_to_json", returns::string, |args| {
+    let form = JsonForm::new(&unpacked(args, 1)?).map_err(IntoExternal::into_external)?;
     let values = args.array(0)?;
     args.string_rows(|row| {
         let mut out = String::new();
-        json.write(values.as_ref(), row, &mut out)?;
+        form.write(values.as_ref(), row, &mut out)?;
         Ok(Some(out))
     })
+});
+
+/// Looks into one text after another.
+#[derive(Default)]
+struct Looking {
+    tape: Tape,
+    syntax: Option<Syntax>,
 }
 
-fn to_json(mut call: Call<'_>) -> Result<Expr, FunctionError> {
-    if !matches!(call.types[0], DataType::Struct(_) | DataType::List(_) | DataType::Map(..)) {
-        return Err(call.mismatch(0, "(\"STRUCT\" or \"ARRAY\" or \"MAP\")"));
-    }
-    let options = Options::of(&call, 1)?;
-    options.only(call.name, &["timezone", "dateformat", "timestampformat", "ignorenullfields"])?;
-    call.args.truncate(1);
-    call.types.truncate(1);
-    call.push(ScalarValue::from(options.get("timezone").unwrap_or(&call.ctx.time_zone)));
-    call.push(ScalarValue::from(options.get("dateformat").unwrap_or_default()));
-    call.push(ScalarValue::from(options.get("timestampformat").unwrap_or_default()));
-    let leaves_out = options.flag("ignorenullfields", true);
-    Ok(call.apply(if leaves_out { TO_JSON } else { TO_JSON_NULLS }))
-}
-
-/// A step of a path.
-#[derive(Debug, PartialEq, Eq)]
-enum Step {
-    Field(String),
-    Index(usize),
-    Every,
-}
-
-/// `$.a[0].b[*]['c']`.
-fn steps(path: &str) -> Option<Vec<Step>> {
-    let mut rest = path.strip_prefix('$')?;
-    let mut out = Vec::new();
-    while !rest.is_empty() {
-        if let Some(after) = rest.strip_prefix('.') {
-            let end = after.find(['.', '[']).unwrap_or(after.len());
-            let name = &after[..end];
-            out.push(if name == "*" { Step::Every } else { Step::Field(name.to_owned()) });
-            rest = &after[end..];
-        } else {
-            let inside = rest.strip_prefix('[')?;
-            if let Some(named) = inside.strip_prefix('\'') {
-                let (name, after) = named.split_once("']")?;
-                out.push(Step::Field(name.to_owned()));
-                rest = after;
-                continue;
-            }
-            let (inner, after) = inside.split_once(']')?;
-            out.push(match inner {
-                "*" => Step::Every,
-                index => Step::Index(index.parse().ok()?),
-            });
-            rest = after;
-        }
-    }
-    Some(out)
-}
-
-fn found<'a>(value: &'a Json, steps: &[Step], out: &mut Vec<&'a Json>) {
-    match (steps, value) {
-        ([], value) => out.push(value),
-        ([Step::Field(name), rest @ ..], Json::Object(fields)) => {
-            // A field that is null is as good as none.
-            if let Some((_, value)) = fields.iter().find(|(key, _)| key == name)
-                && !value.is_null()
-            {
-                found(value, rest, out);
-            }
-        }
-        ([Step::Index(index), rest @ ..], Json::Array(values)) => {
-            if let Some(value) = values.get(*index) {
-                found(value, rest, out);
-            }
-        }
-        ([Step::Every, rest @ ..], Json::Array(values)) => {
-            for value in values {
-                found(value, rest, out);
-            }
-        }
-        ([Step::Every, rest @ ..], Json::Object(fields)) => {
-            for (_, value) in fields {
-                found(value, rest, out);
-            }
-        }
-        _ => {}
+impl Looking {
+    /// The value of a text, if it is JSON.
+    fn at<'a>(&'a mut self, text: &'a str) -> Option<Value<'a>> {
+        let syntax = self.syntax.get_or_insert_with(Syntax::of_paths);
+        self.tape.parse(text, syntax).unwrap_or(None)
     }
 }
 
-fn look_up(value: &Json, steps: &[Step]) -> Option<String> {
-    let mut all = Vec::new();
-    found(value, steps, &mut all);
-    match all.as_slice() {
-        [] => None,
-        // What a star found is written as JSON, also if it is one text.
-        [Json::Text(text)] if !steps.contains(&Step::Every) => Some(text.clone()),
-        [one] => Some(one.to_string()),
-        many => Some(format!(
-            "[{}]",
-            many.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-        )),
-    }
+fn get(args: &Args<'_>) -> Result<ArrayRef> {
+    let (texts, paths) = (args.strings(0)?, args.strings(1)?);
+    let mut looking = Looking::default();
+    // Most often all rows have the same path.
+    let mut known = ("", None);
+    args.string_rows(|row| {
+        let path = paths.value(row);
+        if path != known.0 {
+            known = (path, Path::parse(path));
+        }
+        let Some(path) = &known.1 else { return Ok(None) };
+        Ok(looking.at(texts.value(row)).and_then(|value| look_up(value, path)))
+    })
 }
 
 /// Keys in the order of the text.
 fn keys(args: &Args<'_>) -> Result<ArrayRef> {
     let texts = args.strings(0)?;
+    let mut looking = Looking::default();
     let mut out = ListBuilder::new(StringBuilder::new());
     for row in args.valid_rows() {
-        match row.and_then(|row| Json::parse(texts.value(row))) {
-            Some(Json::Object(fields)) => {
-                out.append_value(fields.into_iter().map(|(key, _)| Some(key)));
-            }
-            _ => out.append_null(),
+        let value = row.and_then(|row| looking.at(texts.value(row)));
+        match value.filter(|value| value.kind() == Kind::Object) {
+            Some(object) => out.append_value(object.fields().map(|(name, _)| Some(name))),
+            None => out.append_null(),
         }
     }
     Ok(Arc::new(out.finish()))
 }
 
-fn write_text(text: &str, out: &mut String) {
-    out.push_str(&Value::from(text).to_string());
-}
-
-/// What becomes of fields that are null.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Missing {
-    LeftOut,
-    Written,
-}
-
-/// How values are written.
-struct Writing<'a> {
-    style: Style,
-    zone_name: &'a str,
-    date: Option<Pattern>,
-    timestamp: Option<Pattern>,
-    missing: Missing,
-}
-
-impl Writing<'_> {
-    fn write(&self, array: &dyn Array, row: usize, out: &mut String) -> Result<()> {
-        let style = &self.style;
-        if array.is_null(row) {
-            out.push_str("null");
-            return Ok(());
-        }
-        match array.data_type() {
-            DataType::List(_) => {
-                let values = array.as_list::<i32>().value(row);
-                out.push('[');
-                for index in 0..values.len() {
-                    separate(index, out);
-                    self.write(values.as_ref(), index, out)?;
-                }
-                out.push(']');
-            }
-            DataType::Struct(fields) => {
-                let columns = array.as_struct().columns().iter().zip(fields.iter());
-                let written = self.missing == Missing::Written;
-                let present = columns.filter(|(column, _)| written || column.is_valid(row));
-                out.push('{');
-                for (index, (column, field)) in present.enumerate() {
-                    separate(index, out);
-                    write_text(field.name(), out);
-                    out.push(':');
-                    self.write(column.as_ref(), row, out)?;
-                }
-                out.push('}');
-            }
-            DataType::Map(..) => {
-                let entries = array.as_map().value(row);
-                out.push('{');
-                for index in 0..entries.len() {
-                    separate(index, out);
-                    let mut key = String::new();
-                    write_value(entries.column(0).as_ref(), index, style, &mut key)?;
-                    write_text(&key, out);
-                    out.push(':');
-                    self.write(entries.column(1).as_ref(), index, out)?;
-                }
-                out.push('}');
-            }
-            _ => self.write_simple(array, row, out)?,
-        }
-        Ok(())
+fn to_json(mut call: Call<'_>) -> Result<Expr, FunctionError> {
+    if !matches!(call.types[0], DataType::Struct(_) | DataType::List(_) | DataType::Map(..)) {
+        return Err(invalid_schema(&call, 0));
     }
+    let given = Given::of(&call, 1)?;
+    let json = Json::new(&given.options(), call.defaults())?;
+    json.records.check_written()?;
+    call.replace_options(1, &packed(&json));
+    Ok(call.apply(TO_JSON))
+}
 
-    fn write_simple(&self, array: &dyn Array, row: usize, out: &mut String) -> Result<()> {
-        let style = &self.style;
-        let mut text = String::new();
-        write_value(array, row, style, &mut text)?;
-        match array.data_type() {
-            DataType::Boolean
-            | DataType::Int8
-            | DataType::Int16
-            | DataType::Int32
-            | DataType::Int64
-            | DataType::Decimal128(..) => out.push_str(&text),
-            // Values that are no numbers in JSON are written by name.
-            DataType::Float32 | DataType::Float64
-                if text.ends_with(|c: char| c.is_ascii_digit()) =>
-            {
-                out.push_str(&text);
-            }
-            DataType::Binary => {
-                write_text(&super::hash::base64(array.as_binary::<i32>().value(row)), out);
-            }
-            DataType::Date32 if self.date.is_some() => {
-                let days = i64::from(array.as_primitive::<Date32Type>().value(row));
-                let local = days * MICROS_PER_DAY;
-                let zone = (style.zone, self.zone_name);
-                write_text(&self.date.as_ref().map_or(text, |p| p.format(local, zone, local)), out);
-            }
-            DataType::Timestamp(_, zoned) if self.timestamp.is_some() => {
-                let instant = array.as_primitive::<TimestampMicrosecondType>().value(row);
-                let local = if zoned.is_some() { style.zone.to_local(instant) } else { instant };
-                let zone = (style.zone, self.zone_name);
-                let written =
-                    self.timestamp.as_ref().map_or(text, |p| p.format(local, zone, instant));
-                write_text(&written, out);
-            }
-            DataType::Timestamp(_, zone) => {
-                let mut text = text.replacen(' ', "T", 1);
-                // Three digits behind the point, whatever there are.
-                match text.find('.') {
-                    Some(point) => {
-                        text.push_str("00");
-                        text.truncate(point + 4);
-                    }
-                    None => text.push_str(".000"),
-                }
-                if zone.is_some() {
-                    let instant = array.as_primitive::<TimestampMicrosecondType>().value(row);
-                    let offset = style.zone.offset(instant.div_euclid(MICROS_PER_SECOND));
-                    let sign = if offset < 0 { '-' } else { '+' };
-                    let (hours, minutes) = (offset.abs() / 3600, offset.abs() / 60 % 60);
-                    let _ = match offset {
-                        0 => text.write_str("Z"),
-                        _ => write!(text, "{sign}{hours:02}:{minutes:02}"),
-                    };
-                }
-                write_text(&text, out);
-            }
-            _ => write_text(&text, out),
-        }
-        Ok(())
+/// The second argument is a null of the type that the schema says; the resolver has seen to it.
+fn from_json(mut call: Call<'_>) -> Result<Expr, FunctionError> {
+    if !matches!(call.types[1], DataType::Struct(_) | DataType::List(_) | DataType::Map(..)) {
+        return Err(invalid_schema(&call, 1));
+    }
+    let given = Given::of(&call, 2)?;
+    let json = Json::new(&given.options(), call.defaults())?;
+    super::options::check_mode(&call, json.records.mode)?;
+    if let DataType::Struct(fields) = &call.types[1] {
+        let columns = fields.iter().map(|field| (field.name().as_str(), field.data_type()));
+        json.records.check_corrupt_column(columns)?;
+    }
+    call.replace_options(2, &packed(&json));
+    Ok(call.apply(FROM_JSON))
+}
+
+fn invalid_schema(call: &Call<'_>, index: usize) -> FunctionError {
+    let shown = format!("\"{}\"", crate::sql_type(&call.types[index]));
+    FunctionError::Invalid {
+        condition: condition::DATATYPE_MISMATCH_INVALID_JSON_SCHEMA,
+        message: format!(
+            "Cannot resolve \"{}\" due to data type mismatch: Input schema {shown} must be a struct, an array, a map or a variant.",
+            call.name
+        ),
+        parameters: vec![("schema", shown)],
     }
 }
 
-fn separate(index: usize, out: &mut String) {
-    if index > 0 {
-        out.push(',');
+fn read(args: &Args<'_>) -> Result<ArrayRef> {
+    let json: Json = unpacked(args, 2)?;
+    let (root, fields) = match args.returns {
+        DataType::Struct(fields) => (Root::Row, fields.clone()),
+        other => (Root::Value, Fields::from(vec![Field::new("value", other.clone(), true)])),
+    };
+    let corrupt = (root == Root::Row).then_some(json.records.corrupt_column.as_str());
+    let (origins, schema) = columns(&fields, corrupt);
+    let wanted = fields.iter().map(|field| field.name().as_str());
+    let wanted = wanted.filter(|name| Some(*name) != corrupt);
+    let mut reader = JsonReader::new(&json, root, wanted).map_err(IntoExternal::into_external)?;
+    let mut rows = Rows::new(&origins, json.records.mode, schema)?;
+    let mut valid = NullBufferBuilder::new(args.rows);
+    for text in args.strings(0)? {
+        let before = rows.len();
+        if let Some(text) = text {
+            reader.read(text.as_bytes(), &mut rows)?;
+        }
+        let is_there = rows.len() > before;
+        if !is_there {
+            rows.end_missing()?;
+        }
+        valid.append(is_there);
+    }
+    structs(&mut rows, fields, valid, root == Root::Row)
+}
+
+/// Where the columns of a struct come from, and the schema under which they are read.
+pub(super) fn columns(fields: &Fields, corrupt: Option<&str>) -> (Vec<Origin>, Arc<Schema>) {
+    let mut position = 0;
+    let origin = |field: &Arc<Field>| {
+        if corrupt == Some(field.name()) {
+            return Origin::Corrupt;
+        }
+        position += 1;
+        Origin::Field(position - 1)
+    };
+    let origins = fields.iter().map(origin).collect();
+    // Whatever is read may be missing.
+    let nullable = fields.iter().map(|field| field.as_ref().clone().with_nullable(true));
+    (origins, Arc::new(Schema::new(nullable.collect::<Fields>())))
+}
+
+/// The rows as one array: structs, or the values of the only column.
+pub(super) fn structs(
+    rows: &mut Rows,
+    fields: Fields,
+    mut valid: NullBufferBuilder,
+    are_structs: bool,
+) -> Result<ArrayRef> {
+    let count = rows.len();
+    let given = |_, _| Err(arrow::error::ArrowError::SchemaError("no values are given".to_owned()));
+    let Some(batch) = rows.finish(given)? else { return internal_err!("there are no rows") };
+    if !are_structs {
+        return Ok(Arc::clone(batch.column(0)));
+    }
+    let columns = batch.columns().to_vec();
+    let structs =
+        arrow::array::StructArray::try_new_with_length(fields, columns, valid.finish(), count)?;
+    Ok(Arc::new(structs))
+}
+
+/// The error of a sample that is not JSON.
+pub(super) fn not_json(call: &Call<'_>, text: &str) -> impl Fn(NotJson) -> FunctionError {
+    let (name, text) = (call.name, text.to_owned());
+    move |NotJson| FunctionError::Invalid {
+        condition: condition::MALFORMED_RECORD_IN_PARSING_WITHOUT_SUGGESTION,
+        message: format!(
+            "Malformed records are detected in record parsing: {text}. Parse Mode: FAILFAST."
+        ),
+        parameters: vec![
+            ("badRecord", text.clone()),
+            ("failFastMode", "FAILFAST".to_owned()),
+            ("funcName", format!("`{name}`")),
+        ],
     }
 }

@@ -7,7 +7,6 @@ mod collection;
 mod condition;
 mod csv;
 mod date;
-mod date_format;
 mod date_part;
 mod decimal;
 mod elements;
@@ -18,8 +17,6 @@ mod hash;
 pub(crate) mod higher_order;
 mod interval;
 mod json;
-mod json_read;
-mod json_value;
 pub(crate) mod map;
 mod mask;
 mod math;
@@ -40,7 +37,6 @@ mod time_window;
 mod timestamp;
 mod url;
 
-pub(crate) use date_format::Pattern;
 pub use field::field_of;
 pub use interval::{fields_text, interval_cut, interval_of, interval_text};
 pub use shape::in_shape;
@@ -71,7 +67,6 @@ pub(crate) fn tables() -> Vec<&'static [Function]> {
         map::FUNCTIONS,
         elements::FUNCTIONS,
         json::FUNCTIONS,
-        json_read::FUNCTIONS,
         misc::FUNCTIONS,
         number_text::FUNCTIONS,
         binary_text::FUNCTIONS,
@@ -107,7 +102,6 @@ pub(crate) fn hidden_kernels() -> Vec<Kernel> {
         shape::KERNELS,
         hash::KERNELS,
         json::KERNELS,
-        json_read::KERNELS,
         misc::KERNELS,
         number_text::KERNELS,
         binary_text::KERNELS,

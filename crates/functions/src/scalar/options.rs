@@ -1,18 +1,23 @@
-//! The options of `from_json`, `to_csv` and their like: a map of constants.
+//! The options of `from_json`, `to_csv` and their like: a map of constants. What they mean says `formats`; to the tasks they travel as
+//! one argument.
 
 use datafusion::arrow::array::{Array, AsArray};
-use datafusion::common::ScalarValue;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{Result, ScalarValue, internal_datafusion_err};
 use datafusion::logical_expr::Expr;
 use errors::condition;
+use formats::options::Options;
+use formats::records::{Defaults, Mode};
 
 use crate::FunctionError;
+use crate::kernel::Args;
 use crate::registry::Call;
 
-/// Names in small letters, and values.
+/// The options that a call gives.
 #[derive(Debug, Default)]
-pub(super) struct Options(Vec<(String, String)>);
+pub(super) struct Given(Vec<(String, String)>);
 
-impl Options {
+impl Given {
     /// Those that an argument holds, if there is such an argument.
     pub(super) fn of(call: &Call<'_>, index: usize) -> Result<Self, FunctionError> {
         let Some(argument) = call.args.get(index) else { return Ok(Self::default()) };
@@ -23,23 +28,49 @@ impl Options {
         })
     }
 
-    /// Refuses options that change the answer and are not served.
-    pub(super) fn only(&self, function: &str, known: &[&str]) -> Result<(), FunctionError> {
-        match self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-            None => Ok(()),
-            Some((name, _)) => {
-                Err(FunctionError::Unsupported { what: format!("the option {name} of {function}") })
-            }
-        }
+    pub(super) fn options(&self) -> Options<'_> {
+        Options(&self.0)
+    }
+}
+
+/// Refuses to leave out a record: a function has a value for every row.
+pub(super) fn check_mode(call: &Call<'_>, mode: Mode) -> Result<(), FunctionError> {
+    if mode != Mode::DropMalformed {
+        return Ok(());
+    }
+    let name = call.name;
+    Err(FunctionError::Invalid {
+        condition: condition::PARSE_MODE_UNSUPPORTED,
+        message: format!(
+            "The function `{name}` doesn't support the DROPMALFORMED mode. Acceptable modes are PERMISSIVE and FAILFAST."
+        ),
+        parameters: vec![("funcName", format!("`{name}`")), ("mode", "DROPMALFORMED".to_owned())],
+    })
+}
+
+impl<'a> Call<'a> {
+    /// What the session says where the options of the call say nothing.
+    pub(super) fn defaults(&self) -> Defaults<'a> {
+        Defaults { time_zone: &self.ctx.time_zone, corrupt_column: &self.ctx.corrupt_column }
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    /// Puts the options as they were understood in the place of the argument that gave them.
+    pub(super) fn replace_options(&mut self, index: usize, options: &str) {
+        self.args.truncate(index);
+        self.types.truncate(index);
+        self.push(ScalarValue::from(options));
     }
+}
 
-    pub(super) fn flag(&self, name: &str, default: bool) -> bool {
-        self.get(name).map_or(default, |value| value.eq_ignore_ascii_case("true"))
-    }
+/// Options as an argument.
+pub(super) fn packed(options: &impl serde::Serialize) -> String {
+    serde_json::to_string(options).expect("options are words, switches and texts")
+}
+
+/// Options out of an argument.
+pub(super) fn unpacked<T: serde::de::DeserializeOwned>(args: &Args<'_>, index: usize) -> Result<T> {
+    let text = args.constant_string(index)?;
+    serde_json::from_str(text).map_err(|e| internal_datafusion_err!("options of a call: {e}"))
 }
 
 fn pairs(argument: &Expr) -> Option<Vec<(String, String)>> {
@@ -51,15 +82,20 @@ fn pairs(argument: &Expr) -> Option<Vec<(String, String)>> {
         Expr::ScalarFunction(call) if call.func.name().starts_with("spark_map") => call
             .args
             .chunks(2)
-            .map(|pair| Some((text(pair.first()?)?.to_lowercase(), text(pair.get(1)?)?)))
+            .map(|pair| Some((text(pair.first()?)?, text(pair.get(1)?)?)))
             .collect(),
         Expr::Literal(ScalarValue::Map(map), _) if map.len() == 1 => {
             let entries = map.value(0);
             let side = |index: usize| entries.column(index).as_string_opt::<i32>();
             let (names, values) = (side(0)?, side(1)?);
-            let pair = |at| (names.value(at).to_lowercase(), values.value(at).to_owned());
+            let pair = |at| (names.value(at).to_owned(), values.value(at).to_owned());
             Some((0..entries.len()).map(pair).collect())
         }
         _ => None,
     }
+}
+
+/// Whether values of a type hold others.
+pub(super) fn is_nested(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::List(_) | DataType::Map(..) | DataType::Struct(_))
 }

@@ -58,11 +58,11 @@ fn dec(unscaled: i128, precision: u8, scale: i8) -> ScalarValue {
 }
 
 fn date(text: &str) -> ScalarValue {
-    ScalarValue::Date32(Some(cast::parse_date(text).unwrap()))
+    ScalarValue::Date32(Some(formats::text::parse_date(text).unwrap()))
 }
 
 fn ts(text: &str) -> ScalarValue {
-    let (micros, _) = cast::parse_timestamp(text, 0).unwrap();
+    let (micros, _) = formats::text::parse_timestamp(text, 0).unwrap();
     ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into()))
 }
 

@@ -121,7 +121,7 @@ fn a_line_of_csv_is_read_and_written() {
     let strict = options(&[("mode", "FAILFAST")]);
     let class = "! MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION";
     check_constant("from_csv", &[s("z,x"), schema.clone(), strict], class);
-    let unknown = options(&[("charToEscapeQuoteEscaping", "x")]);
+    let unknown = options(&[("unescapedQuoteHandling", "RAISE_ERROR")]);
     check_constant("from_csv", &[s("z"), schema, unknown], "! UNSUPPORTED_FEATURE");
     let pipe = options(&[("sep", "|")]);
     check_constant("to_csv", &[row(i(2), s("a|b")), pipe], "string 2|\"a|b\"");

@@ -5,7 +5,7 @@ use crate::Location;
 use chrono::{DateTime, Utc};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use errors::Exception;
-use functions::{TimePatterns, TimeText};
+use formats::text::{TimePatterns, TimeText};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use object_store::ObjectMeta;
@@ -54,8 +54,7 @@ impl Wanted {
             let bad = |_| bad("pathGlobFilter", &text, "is not a pattern of names");
             glob::Pattern::new(&text).map_err(bad)
         };
-        let times = TimeText::new(zone, TimePatterns::default())
-            .map_err(|zone| bad("timeZone", zone, "is not a time zone"))?;
+        let times = TimeText::new(zone, TimePatterns::default())?;
         let time = |key: &str| -> Result<Option<DateTime<Utc>>, SparkError> {
             let Some(text) = options.get(&[key]) else { return Ok(None) };
             let found = times.timestamp(text).and_then(DateTime::from_timestamp_micros);

@@ -37,8 +37,9 @@ fn is_read_as(file: &DataType, program: &DataType) -> bool {
         (Timestamp, TimestampNtz) | (TimestampNtz, Timestamp) => true,
         // Spark writes intervals as numbers of months and of microseconds.
         (Integer, YearMonthInterval { .. }) | (Long, DayTimeInterval { .. }) => true,
-        (YearMonthInterval { .. }, YearMonthInterval { .. }) => true,
-        (DayTimeInterval { .. }, DayTimeInterval { .. }) => true,
+        // Another writer may have noted that its numbers are durations; Spark does not look.
+        (YearMonthInterval { .. }, YearMonthInterval { .. } | Integer) => true,
+        (DayTimeInterval { .. }, DayTimeInterval { .. } | Long) => true,
         (Array { element, .. }, Array { element: other, .. }) => is_read_as(element, other),
         (Map { key, value, .. }, Map { key: other, value: with, .. }) => {
             is_read_as(key, other) && is_read_as(value, with)

@@ -9,10 +9,9 @@ use super::super::options::Options;
 use super::super::split::Splittable;
 use super::compressed::{Compressed, Compression};
 use super::lines::{is_compressed, is_known};
-use super::{
-    Csv, CsvWriter, Json, JsonWriter, Nested, Origin, Plain, TextFormat, TextScan, TextScanExec,
-    infer_csv, infer_json, readable,
-};
+use super::plain::Plain;
+use super::scan::TextScanExec;
+use super::{Session, TextFormat, TextScan, csv, failed, json};
 use crate::Location;
 use crate::upload::Upload;
 use arrow::array::{AsArray, RecordBatch};
@@ -22,7 +21,11 @@ use datafusion::datasource::physical_plan::FileGroup;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use errors::{Exception, condition};
+use formats::csv::{Csv, CsvWriter};
+use formats::json::{Json, JsonWriter};
+use formats::rows::Origin;
 use formats::types;
+use formats::values::{Nested, readable};
 use functions::IntoExternal;
 use model::conf::Conf;
 use plan::{DataType, Field, SparkError};
@@ -91,9 +94,11 @@ impl FileFormat for TextFiles {
         options: &Options<'_>,
         conf: &Conf,
     ) -> Result<Arc<dyn FileReader>, SparkError> {
+        let session = Session::new(conf)?;
+        let defaults = session.defaults();
         let format = match self {
-            Self::Csv => TextFormat::Csv(Box::new(Csv::read(options, conf)?)),
-            Self::Json => TextFormat::Json(Box::new(Json::new(options, conf)?)),
+            Self::Csv => TextFormat::Csv(Box::new(Csv::read(options, defaults)?)),
+            Self::Json => TextFormat::Json(Box::new(Json::new(options, defaults)?)),
             Self::Plain => TextFormat::Plain(Plain::new(options)?),
         };
         Ok(Arc::new(TextReader(format)))
@@ -120,9 +125,11 @@ impl FileFormat for TextFiles {
     }
 
     fn encoding(&self, options: &Options<'_>, conf: &Conf) -> Result<Encoding, SparkError> {
+        let session = Session::new(conf)?;
+        let defaults = session.defaults();
         let (format, extension) = match self {
-            Self::Csv => (TextFormat::Csv(Box::new(Csv::written(options, conf)?)), "csv"),
-            Self::Json => (TextFormat::Json(Box::new(Json::new(options, conf)?)), "json"),
+            Self::Csv => (TextFormat::Csv(Box::new(Csv::written(options, defaults)?)), "csv"),
+            Self::Json => (TextFormat::Json(Box::new(Json::new(options, defaults)?)), "json"),
             Self::Plain => (TextFormat::Plain(Plain::new(options)?), "txt"),
         };
         let name = options.get(&["compression", "codec"]).unwrap_or("none").to_ascii_lowercase();
@@ -144,14 +151,20 @@ impl FileFormat for TextFiles {
                 DataType::Array { .. }
                     | DataType::Map { .. }
                     | DataType::Struct(_)
-                    | DataType::Binary
+                    | DataType::Null
                     | DataType::CalendarInterval
                     | DataType::Variant
                     | DataType::UserDefined(_)
             )
         };
         match (self, columns) {
-            (Self::Json, _) => Ok(()),
+            (Self::Json, columns) => {
+                let interval = |field: &&&Field| field.data_type == DataType::CalendarInterval;
+                match columns.iter().find(interval) {
+                    Some(field) => Err(no_such_type(self.title(), field)),
+                    None => Ok(()),
+                }
+            }
             (Self::Csv, columns) => match columns.iter().find(|field| nested(&field.data_type)) {
                 Some(field) => Err(no_such_type(self.title(), field)),
                 None => Ok(()),
@@ -170,8 +183,10 @@ impl FileFormat for TextFiles {
         let WriteSpec { format, compression } = decoded(encoding)?;
         let out = Compressed::new(out, compression)?;
         Ok(match format {
-            TextFormat::Csv(csv) => Box::new(CsvWriter::new(&csv, schema, out)?),
-            TextFormat::Json(json) => Box::new(JsonWriter::new(&json, out)?),
+            TextFormat::Csv(csv) => Box::new(CsvWriter::new(&csv, schema, out).map_err(failed)?),
+            TextFormat::Json(json) => {
+                Box::new(JsonWriter::new(&json, out).map_err(SparkError::into_external)?)
+            }
             TextFormat::Plain(plain) => {
                 let line_end = plain.line_sep.unwrap_or_else(|| "\n".to_owned());
                 Box::new(LineWriter { out, line_end })
@@ -182,7 +197,7 @@ impl FileFormat for TextFiles {
 
 impl FileWriter for CsvWriter<Compressed> {
     fn write(&mut self, rows: &RecordBatch) -> PlanResult<()> {
-        CsvWriter::write(self, rows)
+        CsvWriter::write(self, rows).map_err(failed)
     }
 
     fn finish(self: Box<Self>) -> PlanResult<()> {
@@ -192,7 +207,7 @@ impl FileWriter for CsvWriter<Compressed> {
 
 impl FileWriter for JsonWriter<Compressed> {
     fn write(&mut self, rows: &RecordBatch) -> PlanResult<()> {
-        JsonWriter::write(self, rows)
+        JsonWriter::write(self, rows).map_err(failed)
     }
 
     fn finish(self: Box<Self>) -> PlanResult<()> {
@@ -237,8 +252,8 @@ impl FileReader for TextReader {
         let read = move || match format {
             TextFormat::Plain(_) => Ok(vec![Field::new("value", DataType::String, true)]),
             _ if files.is_empty() => Err(unable_to_infer(title)),
-            TextFormat::Csv(csv) => infer_csv(&files, &csv),
-            TextFormat::Json(json) => infer_json(&files, &json),
+            TextFormat::Csv(options) => csv::infer(&files, &options),
+            TextFormat::Json(options) => json::infer(&files, &options),
         };
         let stopped = |_| SparkError::internal("the process is stopping");
         tokio::task::spawn_blocking(read).await.map_err(stopped)?
@@ -252,6 +267,11 @@ impl FileReader for TextReader {
         if let Some(file) = files.iter().find(unknown) {
             let what = format!("the compressed text file {}", file.location);
             return Err(SparkError::unsupported(what));
+        }
+        let held: Vec<_> =
+            columns.iter().map(|f| (f.name.as_str(), types::to_arrow(&f.data_type))).collect();
+        if let Some(records) = self.0.records() {
+            records.check_corrupt_column(held.iter().map(|(name, of)| (*name, of)))?;
         }
         let nested = match (&self.0, columns) {
             (TextFormat::Plain(_), []) => return Ok(()),
@@ -269,13 +289,13 @@ impl FileReader for TextReader {
 
     fn scan(&self, scan: FileScan<'_>) -> PlanResult<Arc<dyn ExecutionPlan>> {
         // The column for records that are not well formed is none of the fields of the files.
-        let corrupt = self.0.corrupt_column().and_then(|name| {
+        let corrupt = self.0.records().and_then(|records| {
             let held = &scan.schema.fields()[..scan.file_columns];
-            held.iter().position(|field| field.name() == name)
+            held.iter().position(|field| *field.name() == records.corrupt_column)
         });
         let origin = |column: &usize| match *column {
             column if Some(column) == corrupt => Origin::Corrupt,
-            column if column >= scan.file_columns => Origin::Partition(column - scan.file_columns),
+            column if column >= scan.file_columns => Origin::Given(column - scan.file_columns),
             column => Origin::Field(column - usize::from(corrupt.is_some_and(|at| at < column))),
         };
         let origins: Vec<Origin> = scan.columns.iter().map(origin).collect();

@@ -5,33 +5,53 @@
 
 mod compressed;
 mod csv;
-mod csv_infer;
-mod csv_rows;
-mod csv_write;
-mod dialect;
 mod format;
-mod json_infer;
-mod json_rows;
-mod json_write;
+mod json;
 mod lines;
-mod rows;
+mod plain;
 mod scan;
-mod tape;
-mod values;
 
-use csv_infer::infer as infer_csv;
-use csv_write::CsvWriter;
-pub(crate) use dialect::Csv;
-use dialect::{Json, Plain};
 pub(crate) use format::TextFiles;
-use json_infer::infer as infer_json;
-use json_write::JsonWriter;
 pub(crate) use lines::is_compressed;
-use scan::TextScanExec;
-use values::{Nested, readable};
 
 use super::split::Splittable;
+use arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
+use formats::csv::Csv;
+use formats::json::Json;
+use formats::records::{Defaults, Records};
+use formats::rows::Origin;
+use model::conf::{CORRUPT_COLUMN, Conf, TIME_ZONE};
+use plain::Plain;
+use plan::SparkError;
 use serde::{Deserialize, Serialize};
+
+/// What a session says of text where options say nothing.
+#[derive(Debug)]
+pub(crate) struct Session {
+    time_zone: String,
+    corrupt_column: String,
+}
+
+impl Session {
+    pub(crate) fn new(conf: &Conf) -> Result<Self, SparkError> {
+        let time_zone = conf.find(&TIME_ZONE)?.unwrap_or_else(|| "UTC".to_owned());
+        Ok(Self { time_zone, corrupt_column: conf.get(&CORRUPT_COLUMN)? })
+    }
+
+    pub(crate) fn defaults(&self) -> Defaults<'_> {
+        Defaults { time_zone: &self.time_zone, corrupt_column: &self.corrupt_column }
+    }
+}
+
+/// An error of a format as one of DataFusion's; errors of Spark and of files stay what they are.
+pub(super) fn failed(error: ArrowError) -> DataFusionError {
+    match error {
+        ArrowError::ExternalError(inner) => DataFusionError::External(inner),
+        ArrowError::IoError(_, inner) => DataFusionError::IoError(inner),
+        other => other.into(),
+    }
+}
 
 /// How a file of text is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,25 +88,14 @@ impl TextFormat {
         }
     }
 
-    /// The column that takes records that are not well formed, if the format has such.
-    pub(crate) fn corrupt_column(&self) -> Option<&str> {
+    /// What holds for its records, if the format has such.
+    pub(crate) fn records(&self) -> Option<&Records> {
         match self {
             Self::Plain(_) => None,
-            Self::Csv(csv) => Some(&csv.records.corrupt_column),
-            Self::Json(json) => Some(&json.records.corrupt_column),
+            Self::Csv(csv) => Some(&csv.records),
+            Self::Json(json) => Some(&json.records),
         }
     }
-}
-
-/// Where a column of the scan comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Origin {
-    /// The field at that position in the files.
-    Field(usize),
-    /// The value at that position in the directory names.
-    Partition(usize),
-    /// The record itself, if it is not well formed.
-    Corrupt,
 }
 
 /// What a task is told of a scan besides the files and the types of the columns.
@@ -99,13 +108,4 @@ pub(crate) struct TextScan {
     pub(crate) origins: Vec<Origin>,
     /// Fields of a record.
     pub(crate) width: usize,
-}
-
-/// What becomes of a record that is not well formed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Mode {
-    /// What can be read of it is kept, the rest is null.
-    Permissive,
-    DropMalformed,
-    FailFast,
 }

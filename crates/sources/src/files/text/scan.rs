@@ -1,15 +1,12 @@
 //! The node that reads files of text: a leaf of a plan, whose tasks each read some files or parts of them.
 
-use super::csv_rows::CsvRows;
-use super::json_rows::JsonRows;
 use super::lines::{Lines, is_compressed};
-use super::rows::{Rows, check_length};
-use super::values::Values;
-use super::{Mode, Plain, TextFormat, TextScan};
+use super::{Origin, Plain, TextFormat, TextScan, csv, failed};
 use crate::Location;
 use crate::node::unordered;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, Statistics, exec_err, internal_err};
@@ -27,8 +24,13 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, SendableRecordBatchStream,
 };
 use errors::condition;
+use formats::csv::CsvReader;
+use formats::json::{JsonReader, Root};
+use formats::records::Mode;
+use formats::rows::{Rows, check_length};
+use formats::values::Values;
+use functions::IntoExternal;
 use futures::stream;
-use plan::SparkError;
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -58,28 +60,22 @@ impl TextScanExec {
         Self { scan, groups, statistics, limit: None, properties, metrics }
     }
 
-    /// The scan, of whose rows this is known.
     pub(crate) fn with_statistics(self, statistics: Statistics) -> Self {
         Self { statistics, ..self }
     }
 
-    /// The scan, of which each task yields at most `limit` rows.
-    #[must_use]
     pub(crate) fn with_limit(self, limit: Option<usize>) -> Self {
         Self { limit, ..self }
     }
 
-    /// What is read, and how.
     pub(crate) fn scan(&self) -> &TextScan {
         &self.scan
     }
 
-    /// The files of each task.
     pub(crate) fn groups(&self) -> &[FileGroup] {
         &self.groups
     }
 
-    /// How many rows of a task are enough.
     pub(crate) fn limit(&self) -> Option<usize> {
         self.limit
     }
@@ -190,11 +186,6 @@ impl ExecutionPlan for TextScanExec {
     }
 }
 
-/// An error of ours inside one of DataFusion's.
-pub(super) fn external(error: SparkError) -> DataFusionError {
-    DataFusionError::External(Box::new(error))
-}
-
 /// Reads the files of a task until `emit` has enough.
 fn read(
     scan: &TextScan,
@@ -208,12 +199,12 @@ fn read(
         let mut goes_on = || -> Result<bool> {
             let part = file.range.as_ref().filter(|_| !is_compressed(location.name()));
             let part = part.map(|r| (r.start.cast_unsigned(), r.end.cast_unsigned()));
-            let mut lines = Lines::open(location, part, decoder.line_sep())?;
+            let mut lines = Lines::open(location, part, decoder.separator.as_deref())?;
             decoder.begin(&mut lines, part.is_none_or(|(start, _)| start == 0))?;
             loop {
                 let more = decoder.read(&mut lines)?;
-                if (!more || decoder.rows().is_full(batch))
-                    && let Some(rows) = decoder.rows().finish(&file.partition_values)?
+                if (!more || decoder.rows.is_full(batch))
+                    && let Some(rows) = decoder.finish(file)?
                     && !emit(rows)
                 {
                     return Ok(false);
@@ -257,83 +248,101 @@ fn in_file(location: &Location, error: DataFusionError) -> DataFusionError {
     functions::run_time_error(class, message)
 }
 
-/// Rows out of the lines of one format.
+/// Rows out of the lines of files.
 #[derive(Debug)]
-enum Decoder {
-    Plain { plain: Plain, rows: Rows, done: bool },
-    Csv(Box<CsvRows>, Option<String>),
-    Json(Box<JsonRows>, Option<String>),
+struct Decoder {
+    rows: Rows,
+    format: Format,
+    separator: Option<String>,
+    /// Whether the file that is read as a whole has been.
+    done: bool,
+}
+
+#[derive(Debug)]
+enum Format {
+    Plain(Plain),
+    Csv(Box<CsvReader>),
+    Json { reader: Box<JsonReader>, multi_line: bool },
 }
 
 impl Decoder {
     fn new(scan: &TextScan, schema: SchemaRef) -> Result<Self> {
-        Ok(match &scan.format {
-            TextFormat::Plain(plain) => {
-                let rows = Rows::new(scan, Mode::Permissive, schema)?;
-                Self::Plain { plain: plain.clone(), rows, done: false }
-            }
+        let records = scan.format.records();
+        let mode = records.map_or(Mode::Permissive, |records| records.mode);
+        let rows = Rows::new(&scan.origins, mode, Arc::clone(&schema)).map_err(failed)?;
+        let (format, separator) = match &scan.format {
+            TextFormat::Plain(plain) => (Format::Plain(plain.clone()), plain.line_sep.clone()),
             TextFormat::Csv(csv) => {
-                let separator = csv.records.line_sep.clone();
-                Self::Csv(Box::new(CsvRows::new(scan, csv, schema)?), separator)
+                let reader = CsvReader::new(csv, scan.width, &rows);
+                let reader = reader.map_err(IntoExternal::into_external)?;
+                (Format::Csv(Box::new(reader)), csv.records.line_sep.clone())
             }
             TextFormat::Json(json) => {
-                let separator = json.records.line_sep.clone();
-                Self::Json(Box::new(JsonRows::new(scan, json, schema)?), separator)
+                let columns = schema.fields().iter().zip(&scan.origins);
+                let fields = columns.filter(|(_, origin)| matches!(origin, Origin::Field(_)));
+                let names = fields.map(|(field, _)| field.name().as_str());
+                let reader = JsonReader::new(json, Root::Rows, names);
+                let reader = Box::new(reader.map_err(IntoExternal::into_external)?);
+                let multi_line = json.records.multi_line;
+                (Format::Json { reader, multi_line }, json.records.line_sep.clone())
             }
-        })
-    }
-
-    fn line_sep(&self) -> Option<&str> {
-        match self {
-            Self::Plain { plain, .. } => plain.line_sep.as_deref(),
-            Self::Csv(_, separator) | Self::Json(_, separator) => separator.as_deref(),
-        }
-    }
-
-    fn rows(&mut self) -> &mut Rows {
-        match self {
-            Self::Plain { rows, .. } => rows,
-            Self::Csv(csv, _) => &mut csv.rows,
-            Self::Json(json, _) => &mut json.rows,
-        }
+        };
+        Ok(Self { rows, format, separator, done: false })
     }
 
     fn begin(&mut self, lines: &mut Lines, at_start: bool) -> Result<()> {
-        match self {
-            Self::Plain { done, .. } => *done = false,
-            Self::Csv(csv, _) if at_start => csv.skip_header(lines)?,
-            Self::Csv(..) => {}
-            Self::Json(json, _) => json.begin(),
+        self.done = false;
+        match &mut self.format {
+            Format::Csv(reader) if at_start => Ok(csv::skip_header(reader, lines)?),
+            Format::Csv(_) | Format::Plain(_) | Format::Json { .. } => Ok(()),
         }
-        Ok(())
     }
 
     /// Reads the next record. False at the end of the file or of the part.
     fn read(&mut self, lines: &mut Lines) -> Result<bool> {
-        match self {
-            Self::Csv(csv, _) => csv.read(lines),
-            Self::Json(json, _) => json.read(lines),
-            Self::Plain { plain, rows, done } => {
-                let line = if !plain.whole {
-                    lines.next()?
-                } else if std::mem::replace(done, true) {
-                    None
-                } else {
-                    Some(lines.whole()?)
-                };
-                let Some(line) = line else { return Ok(false) };
-                check_length(line)?;
-                for (_, values) in rows.fields() {
-                    match values {
-                        Values::Text(builder) => {
-                            builder.append_value(String::from_utf8_lossy(line));
-                        }
-                        other => other.push_null(),
-                    }
-                }
-                rows.end(line, false)?;
-                Ok(true)
+        let is_whole = match &self.format {
+            Format::Plain(plain) => plain.whole,
+            Format::Json { multi_line, .. } => *multi_line,
+            Format::Csv(_) => false,
+        };
+        if let Format::Csv(reader) = &mut self.format {
+            return csv::read(reader, lines, &mut self.rows).map_err(failed);
+        }
+        let record = if !is_whole {
+            lines.next()?
+        } else if std::mem::replace(&mut self.done, true) {
+            None
+        } else {
+            Some(lines.whole()?)
+        };
+        let Some(record) = record else { return Ok(false) };
+        match &mut self.format {
+            Format::Json { reader, .. } => reader.read(record, &mut self.rows).map_err(failed)?,
+            Format::Plain(_) | Format::Csv(_) => push_line(record, &mut self.rows)?,
+        }
+        Ok(true)
+    }
+
+    /// The rows so far, with the values of the file's directory names.
+    fn finish(&mut self, file: &PartitionedFile) -> Result<Option<RecordBatch>> {
+        let given = |at: usize, rows: usize| match file.partition_values.get(at) {
+            Some(value) => {
+                value.to_array_of_size(rows).map_err(|e| ArrowError::ExternalError(Box::new(e)))
             }
+            None => Err(ArrowError::SchemaError("a file lacks a partition value".to_owned())),
+        };
+        self.rows.finish(given).map_err(failed)
+    }
+}
+
+/// Appends a line of plain text.
+fn push_line(line: &[u8], rows: &mut Rows) -> Result<()> {
+    check_length(line).map_err(failed)?;
+    for (_, values) in rows.fields() {
+        match values {
+            Values::Text(builder) => builder.append_value(String::from_utf8_lossy(line)),
+            other => other.push_null(),
         }
     }
+    rows.end(line, false).map_err(failed)
 }

@@ -1,12 +1,10 @@
 //! Values as files of text hold them: dates and times by a pattern of Java's or as a cast reads them, decimals, and everything else
 //! as a cast writes it.
 
-use arrow::array::Array;
-use datafusion::common::Result;
-
+use super::{Clock, parse_date, parse_timestamp};
 use crate::calendar::{MICROS_PER_DAY, Zone};
-use crate::cast::{Clock, Style, parse_date, parse_decimal, parse_timestamp, rescale, write_value};
-use crate::scalar::Pattern;
+use crate::pattern::Pattern;
+use errors::{SparkError, condition};
 
 /// How dates and times stand in text.
 #[derive(Debug, Clone)]
@@ -31,12 +29,46 @@ pub struct TimePatterns<'a> {
     pub timestamp_ntz: Option<&'a str>,
 }
 
+/// The zone or the pattern that has no meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadTime<'a> {
+    /// There is no such time zone.
+    Zone(&'a str),
+    /// Spark does not take such a pattern.
+    Pattern(&'a str),
+}
+
+impl From<BadTime<'_>> for SparkError {
+    fn from(bad: BadTime<'_>) -> Self {
+        match bad {
+            BadTime::Zone(zone) => SparkError::new(
+                condition::INVALID_TIMEZONE,
+                format!(
+                    "The timezone: {zone} is invalid. The timezone must be either a region-based zone ID or a zone offset. Region IDs must have the form 'area/city', such as 'America/Los_Angeles'. Zone offsets must be in the format '(+|-)HH', '(+|-)HH:mm’ or '(+|-)HH:mm:ss', e.g '-08' , '+01:00' or '-13:33:33', and must be in the range from -18:00 to +18:00. 'Z' and 'UTC' are accepted as synonyms for '+00:00'."
+                ),
+                &[("timeZone", zone)],
+            ),
+            BadTime::Pattern(pattern) => {
+                let pattern = format!("'{pattern}'");
+                let message = format!(
+                    "You may get a different result due to the upgrading to Spark >= 3.0: Fail to recognize {pattern} pattern in the DateTimeFormatter. You can form a valid datetime pattern with the guide from 'https://spark.apache.org/docs/latest/sql-ref-datetime-pattern.html'."
+                );
+                let condition =
+                    condition::INCONSISTENT_BEHAVIOR_CROSS_VERSION_DATETIME_PATTERN_RECOGNITION;
+                SparkError::new(condition, message, &[("pattern", pattern.as_str())])
+            }
+        }
+    }
+}
+
 impl TimeText {
-    /// In a time zone; the error is the zone or the pattern that has no meaning.
-    pub fn new<'a>(zone: &'a str, patterns: TimePatterns<'a>) -> Result<Self, &'a str> {
-        let pattern = |text: Option<&'a str>| text.map(|t| Pattern::parse(t).ok_or(t)).transpose();
+    /// Text in a time zone.
+    pub fn new<'a>(zone: &'a str, patterns: TimePatterns<'a>) -> Result<Self, BadTime<'a>> {
+        let pattern = |text: Option<&'a str>| {
+            text.map(|text| Pattern::parse(text).ok_or(BadTime::Pattern(text))).transpose()
+        };
         Ok(Self {
-            zone: Zone::parse(zone).ok_or(zone)?,
+            zone: Zone::parse(zone).ok_or(BadTime::Zone(zone))?,
             zone_name: zone.to_owned(),
             date: pattern(patterns.date)?,
             timestamp: pattern(patterns.timestamp)?,
@@ -69,7 +101,11 @@ impl TimeText {
 
     /// Microseconds of a clock since it showed 1970.
     pub fn timestamp_ntz(&self, text: &str) -> Option<i64> {
-        self.time(self.timestamp_ntz.as_ref(), text).map(|(local, _)| local)
+        let pattern = self.timestamp_ntz.as_ref();
+        let (local, zone) = self.time(pattern, text)?;
+        // Without a pattern there must be a day, and no zone.
+        let fits = pattern.is_some() || (zone.is_none() && parse_date(text).is_some());
+        fits.then_some(local)
     }
 
     fn time(&self, pattern: Option<&Pattern>, text: &str) -> Option<(i64, Option<Zone>)> {
@@ -87,9 +123,9 @@ impl TimeText {
         let local = i64::from(days) * MICROS_PER_DAY;
         match &self.date {
             Some(pattern) => {
-                out.push_str(&pattern.format(local, (self.zone, &self.zone_name), local));
+                pattern.write(local, (self.zone, &self.zone_name), local, out);
             }
-            None => crate::cast::write_date(days.into(), out),
+            None => super::write_date(days.into(), out),
         }
     }
 
@@ -103,23 +139,16 @@ impl TimeText {
         let local = clock.shows(micros);
         match pattern {
             Some(pattern) => {
-                out.push_str(&pattern.format(local, (self.zone, &self.zone_name), micros));
+                pattern.write(local, (self.zone, &self.zone_name), micros, out);
             }
-            None => crate::cast::write_timestamp(micros, clock, out),
+            None => super::write_timestamp(micros, clock, out),
         }
     }
 
-    /// Writes any other value as a cast to text does; nothing for null.
-    pub fn write_other(&self, array: &dyn Array, row: usize, out: &mut String) -> Result<()> {
-        let style = Style { null: "", binary_as_hex: false, zone: self.zone };
-        write_value(array, row, &style, out)
+    /// The zone of values that name none.
+    pub fn zone(&self) -> Zone {
+        self.zone
     }
-}
-
-/// A decimal number of a precision and scale out of text, rounded half up; nothing if it has too many digits.
-pub fn decimal_of_text(text: &str, (precision, scale): (u8, i8)) -> Option<i128> {
-    let (value, found) = parse_decimal(text)?;
-    rescale(value, found, (precision, scale))
 }
 
 #[cfg(test)]
@@ -146,14 +175,6 @@ mod tests {
         assert_eq!(out, "02/01/19701970-01-01T01:00:01.500+01:001970-01-01 00:00:01.5");
         assert!(TimeText::new("Nowhere/Land", TimePatterns::default()).is_err());
         let bad = TimePatterns { date: Some("yyyy{"), ..TimePatterns::default() };
-        assert_eq!(TimeText::new("UTC", bad).unwrap_err(), "yyyy{");
-    }
-
-    #[test]
-    fn decimals_are_rounded_and_limited() {
-        assert_eq!(decimal_of_text("1.255", (10, 2)), Some(126));
-        assert_eq!(decimal_of_text("1e3", (10, 2)), Some(100_000));
-        assert_eq!(decimal_of_text("12345", (4, 0)), None);
-        assert_eq!(decimal_of_text("x", (4, 0)), None);
+        assert_eq!(TimeText::new("UTC", bad).unwrap_err(), BadTime::Pattern("yyyy{"));
     }
 }

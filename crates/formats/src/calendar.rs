@@ -3,19 +3,24 @@
 use chrono::{DateTime, Offset, TimeZone};
 use chrono_tz::{OffsetName, Tz};
 
-pub(crate) const MICROS_PER_SECOND: i64 = 1_000_000;
-pub(crate) const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
+/// Microseconds of a second.
+pub const MICROS_PER_SECOND: i64 = 1_000_000;
+/// Microseconds of a day.
+pub const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 
 /// A day of the calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Civil {
-    pub(crate) year: i64,
-    pub(crate) month: u32,
-    pub(crate) day: u32,
+pub struct Civil {
+    /// The year; 0 is 1 BC.
+    pub year: i64,
+    /// The month, from 1.
+    pub month: u32,
+    /// The day of the month, from 1.
+    pub day: u32,
 }
 
 /// The day that lies `days` after 1970-01-01.
-pub(crate) fn civil(days: i64) -> Civil {
+pub fn civil(days: i64) -> Civil {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
@@ -34,7 +39,7 @@ fn narrow(value: i64) -> u32 {
 }
 
 /// Days from 1970-01-01 to a day that exists.
-pub(crate) fn days(year: i64, month: u32, day: u32) -> i64 {
+pub fn days(year: i64, month: u32, day: u32) -> i64 {
     let year = year - i64::from(month <= 2);
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
@@ -45,18 +50,18 @@ pub(crate) fn days(year: i64, month: u32, day: u32) -> i64 {
 }
 
 /// Days from 1970-01-01, or nothing if there is no such day.
-pub(crate) fn checked_days(year: i64, month: u32, day: u32) -> Option<i64> {
+pub fn checked_days(year: i64, month: u32, day: u32) -> Option<i64> {
     let exists = (1..=12).contains(&month) && day >= 1 && day <= days_in_month(year, month);
     (exists && year.abs() < 10_000_000).then(|| days(year, month, day))
 }
 
 /// Whether a year has a 29th of February.
-pub(crate) fn is_leap(year: i64) -> bool {
+pub fn is_leap(year: i64) -> bool {
     year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
 }
 
 /// Length of a month.
-pub(crate) fn days_in_month(year: i64, month: u32) -> u32 {
+pub fn days_in_month(year: i64, month: u32) -> u32 {
     match month {
         2 if is_leap(year) => 29,
         2 => 28,
@@ -66,24 +71,24 @@ pub(crate) fn days_in_month(year: i64, month: u32) -> u32 {
 }
 
 /// Monday is 1, Sunday 7.
-pub(crate) fn iso_weekday(days: i64) -> i64 {
+pub fn iso_weekday(days: i64) -> i64 {
     (days + 3).rem_euclid(7) + 1
 }
 
 /// Day of the year, from 1.
-pub(crate) fn day_of_year(day: i64) -> i64 {
+pub fn day_of_year(day: i64) -> i64 {
     day - days(civil(day).year, 1, 1) + 1
 }
 
 /// Year and week by ISO 8601.
-pub(crate) fn iso_week(day: i64) -> (i64, i64) {
+pub fn iso_week(day: i64) -> (i64, i64) {
     let thursday = day - iso_weekday(day) + 4;
     let year = civil(thursday).year;
     (year, (thursday - days(year, 1, 1)) / 7 + 1)
 }
 
 /// Adds months to a day; a day that the month lacks becomes the month's last.
-pub(crate) fn add_months(day: i64, months: i64) -> i64 {
+pub fn add_months(day: i64, months: i64) -> i64 {
     let date = civil(day);
     let total = date.year * 12 + i64::from(date.month) - 1 + months;
     let (year, month) = (total.div_euclid(12), narrow(total.rem_euclid(12) + 1));
@@ -126,7 +131,8 @@ pub fn is_time_zone(text: &str) -> bool {
 
 /// A time zone: a name of the IANA database or a fixed offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Zone {
+pub enum Zone {
+    /// A name of the IANA database.
     Named(Tz),
     /// Seconds east of Greenwich.
     Fixed(i32),
@@ -134,7 +140,7 @@ pub(crate) enum Zone {
 
 impl Zone {
     /// Reads a zone as Spark does: `UTC`, `Z`, `Europe/Berlin`, `+02:00`, `+2`, `GMT+1`, `UTC-03:30`.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         if matches!(text, "Z" | "UTC" | "GMT" | "UT" | "Etc/UTC") {
             return Some(Self::Fixed(0));
@@ -148,7 +154,7 @@ impl Zone {
     }
 
     /// Seconds east of Greenwich at an instant.
-    pub(crate) fn offset(self, seconds: i64) -> i64 {
+    pub fn offset(self, seconds: i64) -> i64 {
         match self {
             Self::Fixed(offset) => i64::from(offset),
             Self::Named(zone) => DateTime::from_timestamp(same_rules(seconds), 0).map_or(0, |at| {
@@ -158,7 +164,7 @@ impl Zone {
     }
 
     /// What the time is called at an instant, where the zone has letters for it.
-    pub(crate) fn abbreviation(self, seconds: i64) -> Option<String> {
+    pub fn abbreviation(self, seconds: i64) -> Option<String> {
         let Self::Named(zone) = self else { return None };
         let at = DateTime::from_timestamp(same_rules(seconds), 0)?;
         let offset = zone.offset_from_utc_datetime(&at.naive_utc());
@@ -167,13 +173,13 @@ impl Zone {
     }
 
     /// What the clock shows at an instant; both in microseconds since 1970.
-    pub(crate) fn to_local(self, micros: i64) -> i64 {
+    pub fn to_local(self, micros: i64) -> i64 {
         let offset = self.offset(micros.div_euclid(MICROS_PER_SECOND));
         micros.saturating_add(offset * MICROS_PER_SECOND)
     }
 
     /// The instant at which the clock shows a time. Of two, the earlier; in a gap, the time moves forward by the gap's length.
-    pub(crate) fn to_utc(self, local: i64) -> i64 {
+    pub fn to_utc(self, local: i64) -> i64 {
         if let Self::Fixed(offset) = self {
             return local.saturating_sub(i64::from(offset) * MICROS_PER_SECOND);
         }
@@ -214,7 +220,7 @@ fn same_rules(seconds: i64) -> i64 {
 
 impl Zone {
     /// The instant at which the clock shows a time, moved there from another instant: of two, the one under the offset that held.
-    pub(crate) fn to_utc_from(self, local: i64, instant: i64) -> i64 {
+    pub fn to_utc_from(self, local: i64, instant: i64) -> i64 {
         let offset = self.offset(instant.div_euclid(MICROS_PER_SECOND));
         let kept = local.saturating_sub(offset * MICROS_PER_SECOND);
         if self.to_local(kept) == local { kept } else { self.to_utc(local) }

@@ -1,9 +1,9 @@
 //! The values of a column, as they come out of text one by one.
 
 use arrow::array::builder::{
-    BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder,
-    Float64Builder, Int8Builder, Int16Builder, Int32Builder, Int64Builder, NullBufferBuilder,
-    StringBuilder, TimestampMicrosecondBuilder,
+    BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, DurationMicrosecondBuilder,
+    Float32Builder, Float64Builder, Int8Builder, Int16Builder, Int32Builder, Int64Builder,
+    IntervalYearMonthBuilder, NullBufferBuilder, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, ListArray, MapArray, NullArray, StringArray,
@@ -11,14 +11,14 @@ use arrow::array::{
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::filter;
-use arrow::datatypes::{DataType, FieldRef, Fields, TimeUnit};
+use arrow::datatypes::{DataType, FieldRef, Fields, IntervalUnit, TimeUnit};
 use arrow::error::ArrowError;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Whether values of a type can be read from text; `nested` says whether the format has arrays and the like.
-pub(crate) fn readable(data_type: &DataType, nested: Nested) -> bool {
+pub fn readable(data_type: &DataType, nested: Nested) -> bool {
     match data_type {
         DataType::List(item) => nested == Nested::Yes && readable(item.data_type(), nested),
         DataType::Struct(fields) => {
@@ -32,21 +32,23 @@ pub(crate) fn readable(data_type: &DataType, nested: Nested) -> bool {
             }
             _ => false,
         },
-        DataType::Binary => nested == Nested::Yes,
         simple => Values::new(simple).is_some(),
     }
 }
 
 /// Whether a format has values inside values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Nested {
+pub enum Nested {
+    /// It has arrays, maps and structs.
     Yes,
+    /// It has only simple values.
     No,
 }
 
 /// See the module.
 #[derive(Debug)]
-pub(super) enum Values {
+#[expect(missing_docs, reason = "each is named after the Spark type of its values")]
+pub enum Values {
     Null(usize),
     Boolean(BooleanBuilder),
     Byte(Int8Builder),
@@ -61,6 +63,8 @@ pub(super) enum Values {
     Date(Date32Builder),
     Timestamp(TimestampMicrosecondBuilder),
     TimestampNtz(TimestampMicrosecondBuilder),
+    DayTime(DurationMicrosecondBuilder),
+    YearMonth(IntervalYearMonthBuilder),
     List(Box<List>),
     Struct(Box<Struct>),
     Map(Box<Map>),
@@ -68,27 +72,30 @@ pub(super) enum Values {
 
 /// Values of arrays.
 #[derive(Debug)]
-pub(super) struct List {
+pub struct List {
     field: FieldRef,
-    pub(super) items: Values,
+    pub(crate) items: Values,
     ends: Ends,
 }
 
 /// Values of structs.
 #[derive(Debug)]
-pub(super) struct Struct {
+pub struct Struct {
     fields: Fields,
-    pub(super) names: HashMap<String, usize>,
-    pub(super) children: Vec<Values>,
-    pub(super) valid: NullBufferBuilder,
+    /// By name, which of the fields it is.
+    pub(crate) names: HashMap<String, usize>,
+    /// Where the fields of the value at hand are, for whoever reads it.
+    pub(crate) found: Vec<Option<usize>>,
+    pub(crate) children: Vec<Values>,
+    pub(crate) valid: NullBufferBuilder,
 }
 
 /// Values of maps with keys of text.
 #[derive(Debug)]
-pub(super) struct Map {
+pub struct Map {
     entries: FieldRef,
-    pub(super) keys: StringBuilder,
-    pub(super) items: Values,
+    pub(crate) keys: StringBuilder,
+    pub(crate) items: Values,
     ends: Ends,
 }
 
@@ -142,28 +149,28 @@ impl Ends {
 }
 
 impl List {
-    pub(super) fn end(&mut self, valid: bool) {
+    pub(crate) fn end(&mut self, valid: bool) {
         self.ends.push(self.items.len(), valid);
     }
 
-    pub(super) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.ends.forget(self.items.len());
     }
 }
 
 impl Map {
-    pub(super) fn end(&mut self, valid: bool) {
+    pub(crate) fn end(&mut self, valid: bool) {
         self.ends.push(self.items.len(), valid);
     }
 
-    pub(super) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.ends.forget(self.items.len());
     }
 }
 
 impl Values {
     /// None yet, of a type. Nothing if such values are not read from text.
-    pub(super) fn new(data_type: &DataType) -> Option<Self> {
+    pub fn new(data_type: &DataType) -> Option<Self> {
         Some(match data_type {
             DataType::Null => Self::Null(0),
             DataType::Boolean => Self::Boolean(BooleanBuilder::new()),
@@ -184,6 +191,12 @@ impl Values {
                 let builder = TimestampMicrosecondBuilder::new().with_data_type(data_type.clone());
                 if zone.is_some() { Self::Timestamp(builder) } else { Self::TimestampNtz(builder) }
             }
+            DataType::Duration(TimeUnit::Microsecond) => {
+                Self::DayTime(DurationMicrosecondBuilder::new())
+            }
+            DataType::Interval(IntervalUnit::YearMonth) => {
+                Self::YearMonth(IntervalYearMonthBuilder::new())
+            }
             DataType::List(field) => Self::List(Box::new(List {
                 field: Arc::clone(field),
                 items: Self::new(field.data_type())?,
@@ -195,6 +208,7 @@ impl Values {
                 Self::Struct(Box::new(Struct {
                     fields: fields.clone(),
                     names: names.collect(),
+                    found: Vec::new(),
                     children: children.collect::<Option<_>>()?,
                     valid: NullBufferBuilder::new(0),
                 }))
@@ -228,13 +242,16 @@ impl Values {
             Self::Binary(builder) => builder.len(),
             Self::Date(builder) => builder.len(),
             Self::Timestamp(builder) | Self::TimestampNtz(builder) => builder.len(),
+            Self::DayTime(builder) => builder.len(),
+            Self::YearMonth(builder) => builder.len(),
             Self::List(list) => list.ends.offsets.len() - 1,
             Self::Struct(inner) => inner.valid.len(),
             Self::Map(map) => map.ends.offsets.len() - 1,
         }
     }
 
-    pub(super) fn push_null(&mut self) {
+    /// Appends a null.
+    pub fn push_null(&mut self) {
         match self {
             Self::Null(count) => *count += 1,
             Self::Boolean(builder) => builder.append_null(),
@@ -249,6 +266,8 @@ impl Values {
             Self::Binary(builder) => builder.append_null(),
             Self::Date(builder) => builder.append_null(),
             Self::Timestamp(builder) | Self::TimestampNtz(builder) => builder.append_null(),
+            Self::DayTime(builder) => builder.append_null(),
+            Self::YearMonth(builder) => builder.append_null(),
             Self::List(list) => list.end(false),
             Self::Struct(inner) => {
                 inner.children.iter_mut().for_each(Self::push_null);
@@ -259,7 +278,7 @@ impl Values {
     }
 
     /// The values so far; none are left.
-    pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+    pub fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         Ok(match self {
             Self::Null(count) => Arc::new(NullArray::new(std::mem::take(count))),
             Self::Boolean(builder) => Arc::new(builder.finish()),
@@ -274,6 +293,8 @@ impl Values {
             Self::Binary(builder) => Arc::new(builder.finish()),
             Self::Date(builder) => Arc::new(builder.finish()),
             Self::Timestamp(builder) | Self::TimestampNtz(builder) => Arc::new(builder.finish()),
+            Self::DayTime(builder) => Arc::new(builder.finish()),
+            Self::YearMonth(builder) => Arc::new(builder.finish()),
             Self::List(list) => {
                 let items = list.items.finish()?;
                 let items = list.ends.without_gaps(items)?;

@@ -35,27 +35,25 @@ enum Item {
 
 /// A pattern taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pattern(Vec<Item>);
+pub struct Pattern(Vec<Item>);
 
 impl Pattern {
     /// Takes a pattern apart; nothing if Spark does not allow it.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let mut chars = text.chars().peekable();
         let items = items(&mut chars, false)?;
         Some(Self(items))
     }
 
     /// Writes a time. `local` is what the clock shows; `zone` and `instant` are for the parts that name the zone.
-    pub(crate) fn format(&self, local: i64, (zone, name): (Zone, &str), instant: i64) -> String {
-        let mut out = String::new();
+    pub fn write(&self, local: i64, (zone, name): (Zone, &str), instant: i64, out: &mut String) {
         let seconds = instant.div_euclid(MICROS_PER_SECOND);
         let moment = Moment { local, offset: zone.offset(seconds), name, zone, seconds };
-        write_items(&self.0, &moment, &mut out);
-        out
+        write_items(&self.0, &moment, out);
     }
 
     /// Reads a time: what the clock shows, and the offset of a zone that the text names.
-    pub(crate) fn read(&self, text: &str) -> Option<(i64, Option<Zone>)> {
+    pub fn read(&self, text: &str) -> Option<(i64, Option<Zone>)> {
         let mut parts = Parts::default();
         let rest = read_items(&self.0, text, &mut parts)?;
         if !rest.is_empty() {
@@ -185,7 +183,11 @@ fn write_field(letter: char, count: usize, moment: &Moment<'_>, out: &mut String
         'h' => number(if hour % 12 == 0 { 12 } else { hour % 12 }),
         'm' => number(seconds / 60 % 60),
         's' => number(seconds % 60),
-        'S' => out.push_str(&format!("{:09}", micros * 1000)[..count]),
+        'S' => {
+            let start = out.len();
+            let _ = write!(out, "{:09}", micros * 1000);
+            out.truncate(start + count);
+        }
         _ => write_zone(letter, count, moment, out),
     }
 }
@@ -416,7 +418,7 @@ fn read_time_field<'a>(
             if found == 0 || (adjacent && found < count) {
                 return None;
             }
-            parts.micros = format!("{:0<6}", &text[..found.min(6)]).parse().ok()?;
+            parts.micros = crate::text::fraction_micros(&text[..found.min(6)])?;
             &text[found..]
         }
         'z' | 'V' | 'X' | 'x' | 'Z' | 'O' => {

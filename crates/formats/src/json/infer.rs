@@ -1,84 +1,103 @@
-//! The columns of JSON files: all fields of all records, each of the type that holds all its values, in the order of their names.
+//! The types of JSON values: all fields of all records, each of the type that holds all its values, in the order of their names.
 
-use super::Mode;
-use super::dialect::Json;
-use super::lines::Lines;
-use super::tape::{Kind, Tape, Value};
-use crate::Location;
-use errors::condition;
-use functions::TimeText;
-use plan::{DataType, Field, SparkError};
-use std::io;
+use super::Json;
+use super::tape::{Kind, NotJson, Tape, Value};
+use crate::records::Mode;
+use crate::text::TimeText;
+use errors::{SparkError, condition};
+use plan::{DataType, Field};
+use std::collections::HashSet;
 
-/// The columns that the files hold.
-pub(crate) fn infer(files: &[Location], json: &Json) -> Result<Vec<Field>, SparkError> {
-    let times = json.records.times()?;
-    let types = Types { json, times };
-    let mut known = Vec::new();
-    let mut sample = json.records.sample();
-    for file in files {
-        let mut failed = None;
-        let read = each(file, json, &mut |record| {
-            if sample.takes() {
-                failed = types.add(&mut known, record).err();
-            }
-            failed.is_none()
-        });
-        read.map_err(|error| file.denied(&error))?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
-    }
-    Ok(match types.settled(DataType::Struct(known)) {
-        Some(DataType::Struct(fields)) => fields,
-        _ => Vec::new(),
-    })
+/// The types of values that were seen.
+#[derive(Debug)]
+pub struct JsonTypes {
+    rules: Rules,
+    tape: Tape,
+    /// The fields of all records, in the order of their names.
+    known: Vec<Field>,
 }
 
-/// Shows each record of a file until that is enough.
-fn each(file: &Location, json: &Json, show: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
-    let mut lines = Lines::open(file, None, json.records.line_sep.as_deref())?;
-    if json.records.multi_line {
-        show(lines.whole()?);
-        return Ok(());
+impl JsonTypes {
+    /// Nothing was seen yet.
+    pub fn new(json: &Json) -> Result<Self, SparkError> {
+        let rules = Rules { json: json.clone(), times: json.records.times()? };
+        Ok(Self { rules, tape: Tape::default(), known: Vec::new() })
     }
-    while let Some(line) = lines.next()? {
-        if !show(line) {
-            break;
+
+    /// Adds the fields of a record.
+    pub fn add(&mut self, record: &[u8]) -> Result<(), SparkError> {
+        let text = String::from_utf8_lossy(record);
+        let Self { rules, tape, known } = self;
+        let root = match tape.parse(&text, &rules.json.syntax) {
+            Ok(None) => return Ok(()),
+            Ok(Some(root)) => root,
+            Err(_) => return rules.corrupt(known),
+        };
+        let mut one = |value: Value<'_>| match value.kind() {
+            Kind::Object => {
+                rules.add_fields(known, value);
+                Ok(())
+            }
+            Kind::Null => Ok(()),
+            _ => rules.corrupt(known),
+        };
+        let is_row = |value: Value<'_>| matches!(value.kind(), Kind::Object | Kind::Null);
+        match root.kind() {
+            Kind::Array if root.items().all(is_row) => root.items().try_for_each(one),
+            _ => one(root),
+        }
+    }
+
+    /// The columns of all records.
+    pub fn finish(self) -> Result<Vec<Field>, SparkError> {
+        let Some(DataType::Struct(fields)) = self.rules.settled(DataType::Struct(self.known))
+        else {
+            return Ok(Vec::new());
+        };
+        distinct(&fields)?;
+        Ok(fields)
+    }
+
+    /// The type of one value, whatever it is.
+    pub fn of(&mut self, text: &str) -> Result<DataType, NotJson> {
+        let Some(root) = self.tape.parse(text, &self.rules.json.syntax)? else {
+            return Ok(DataType::String);
+        };
+        let is_object = root.kind() == Kind::Object;
+        let found = self.rules.settled(self.rules.of(root));
+        let nothing = if is_object { DataType::Struct(Vec::new()) } else { DataType::String };
+        Ok(found.unwrap_or(nothing))
+    }
+}
+
+/// Refuses columns of the same name, which have no case.
+fn distinct(fields: &[Field]) -> Result<(), SparkError> {
+    let mut seen = HashSet::new();
+    for field in fields {
+        let lower = field.name.to_lowercase();
+        if seen.contains(&lower) {
+            let name = format!("`{lower}`");
+            let message = format!(
+                "The column {name} already exists. Choose another name or rename the existing column."
+            );
+            let parameters = [("columnName", name.as_str())];
+            return Err(SparkError::new(condition::COLUMN_ALREADY_EXISTS, message, &parameters));
+        }
+        seen.insert(lower);
+        if let DataType::Struct(inner) = &field.data_type {
+            distinct(inner)?;
         }
     }
     Ok(())
 }
 
-struct Types<'a> {
-    json: &'a Json,
+#[derive(Debug)]
+struct Rules {
+    json: Json,
     times: TimeText,
 }
 
-impl Types<'_> {
-    /// Adds the fields of a record.
-    fn add(&self, known: &mut Vec<Field>, record: &[u8]) -> Result<(), SparkError> {
-        let text = String::from_utf8_lossy(record);
-        let mut tape = Tape::default();
-        let root = match tape.parse(&text) {
-            Ok(None) => return Ok(()),
-            Ok(Some(root)) => root,
-            Err(_) => return self.corrupt(known),
-        };
-        let mut one = |value: Value<'_>| match value.kind() {
-            Kind::Object => {
-                self.add_fields(known, value);
-                Ok(())
-            }
-            Kind::Null => Ok(()),
-            _ => self.corrupt(known),
-        };
-        if root.kind() == Kind::Array {
-            return root.items().try_for_each(one);
-        }
-        one(root)
-    }
-
+impl Rules {
     /// A record that is none.
     fn corrupt(&self, known: &mut Vec<Field>) -> Result<(), SparkError> {
         let records = &self.json.records;
@@ -103,11 +122,21 @@ impl Types<'_> {
         }
     }
 
+    /// Adds the fields of an object. A name that is there twice is two fields.
     fn add_fields(&self, known: &mut Vec<Field>, object: Value<'_>) {
+        let mut seen = vec![false; known.len()];
         for (name, value) in object.fields() {
-            match known.binary_search_by(|field| field.name.as_str().cmp(name)) {
-                Ok(at) => self.widen(&mut known[at].data_type, value),
-                Err(at) => known.insert(at, Field::new(name, self.of(value), true)),
+            let mut at = known.partition_point(|field| field.name.as_str() < name);
+            let same = |at: usize, known: &[Field]| known.get(at).is_some_and(|f| f.name == name);
+            while same(at, known) && seen[at] {
+                at += 1;
+            }
+            if same(at, known) {
+                seen[at] = true;
+                self.widen(&mut known[at].data_type, value);
+            } else {
+                seen.insert(at, true);
+                known.insert(at, Field::new(name, self.of(value), true));
             }
         }
     }
@@ -273,23 +302,20 @@ fn merged(mut a: Vec<Field>, b: Vec<Field>) -> Vec<Field> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::options::Options;
     use super::*;
-    use model::conf::Conf;
+    use crate::options::Options;
+    use crate::records::Defaults;
 
     fn check(options: &[(&str, &str)], lines: &[&str], expected: &str) {
         let options: Vec<_> =
             options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let json = Json::new(&Options(&options), &Conf::default()).unwrap();
-        let times = json.records.times().unwrap();
-        let types = Types { json: &json, times };
-        let mut known = Vec::new();
+        let defaults = Defaults { time_zone: "UTC", corrupt_column: "_corrupt_record" };
+        let mut types = JsonTypes::new(&Json::new(&Options(&options), defaults).unwrap()).unwrap();
         for line in lines {
-            types.add(&mut known, line.as_bytes()).unwrap();
+            types.add(line.as_bytes()).unwrap();
         }
-        let found = types.settled(DataType::Struct(known));
-        let shown = found.map_or_else(String::new, |found| found.to_string());
-        assert_eq!(shown, expected, "{lines:?}");
+        let found = DataType::Struct(types.finish().unwrap()).to_string();
+        assert_eq!(found, expected, "{lines:?}");
     }
 
     #[test]
@@ -310,7 +336,7 @@ mod tests {
         check(none, &[r#"{"a":"2015-01-01"}"#], "struct<a:string>");
         check(none, &[r#"{"a":1}"#, "nonsense"], "struct<_corrupt_record:string,a:bigint>");
         check(none, &[r#"[{"a":1},{"b":2}]"#], "struct<a:bigint,b:bigint>");
-        check(none, &["", "null"], "");
+        check(none, &["", "null"], "struct<>");
         check(&[("mode", "DROPMALFORMED")], &[r#"{"a":1}"#, "nonsense"], "struct<a:bigint>");
         check(
             &[("primitivesAsString", "true")],

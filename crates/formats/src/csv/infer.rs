@@ -1,83 +1,63 @@
-//! The columns of CSV files: names from a header or numbers, types from the values where that is asked for.
+//! The columns of CSV records: names from a header or numbers, types from the values where that is asked for.
 
-use super::csv::{Extent, Record};
-use super::csv_rows::{boolean, double, is_record, next_record};
-use super::dialect::Csv;
-use super::lines::Lines;
-use crate::Location;
-use functions::TimeText;
-use plan::{DataType, Field, SparkError};
+use super::Csv;
+use super::read::{boolean, double};
+use super::record::{Extent, Record};
+use crate::text::{TimeText, parse_date};
+use errors::SparkError;
+use plan::{DataType, Field};
 use std::borrow::Cow;
-use std::io;
 
-/// The columns that the files hold; none if no file has a line.
-pub(crate) fn infer(files: &[Location], csv: &Csv) -> Result<Vec<Field>, SparkError> {
-    let times = csv.records.times()?;
-    let mut names = Vec::new();
-    for file in files {
-        let first = each(file, csv, &mut |record, input| {
-            let field = |at| record.get(csv, input, at).map(Cow::into_owned);
-            names = (0..record.len()).map(field).collect();
-            false
-        });
-        first.map_err(|error| file.denied(&error))?;
-        if !names.is_empty() {
-            break;
-        }
-    }
-    let names = if csv.header { distinct(&names) } else { numbered(names.len()) };
-    let mut types = vec![DataType::Null; names.len()];
-    let mut sample = csv.records.sample();
-    for file in files.iter().filter(|_| csv.infer) {
-        let mut is_header = csv.header;
-        let read = each(file, csv, &mut |record, input| {
-            if !std::mem::take(&mut is_header) && sample.takes() {
-                for (at, known) in types.iter_mut().enumerate() {
-                    if *known != DataType::String
-                        && let Some(text) = record.get(csv, input, at)
-                        && !text.is_empty()
-                    {
-                        *known = wider(known, &text, csv, &times);
-                    }
-                }
-            }
-            true
-        });
-        read.map_err(|error| file.denied(&error))?;
-    }
-    let field = |(name, data_type): (String, DataType)| {
-        let data_type = if data_type == DataType::Null { DataType::String } else { data_type };
-        Field::new(name, data_type, true)
-    };
-    Ok(names.into_iter().zip(types).map(field).collect())
+/// The columns that were seen.
+#[derive(Debug)]
+pub struct CsvTypes {
+    csv: Csv,
+    times: TimeText,
+    names: Vec<String>,
+    types: Vec<DataType>,
 }
 
-/// Shows each record of a file, with the input that its fields are in, until that is enough.
-fn each(
-    file: &Location,
-    csv: &Csv,
-    show: &mut dyn FnMut(&Record, &[u8]) -> bool,
-) -> io::Result<()> {
-    let mut lines = Lines::open(file, None, csv.records.line_sep.as_deref())?;
-    let mut record = Record::default();
-    if csv.records.multi_line {
-        while let Some(length) = next_record(&mut record, csv, &mut lines)? {
-            if !show(&record, lines.rest()) {
-                break;
-            }
-            lines.take(length);
-        }
-        return Ok(());
+impl CsvTypes {
+    /// As many columns as the first record has, and with a header the names that it gives.
+    pub fn new(csv: &Csv, first: &Record, input: &[u8]) -> Result<Self, SparkError> {
+        let field = |at| first.get(csv, input, at).map(Cow::into_owned);
+        let names: Vec<Option<String>> = (0..first.width()).map(field).collect();
+        let names = if csv.header { distinct(&names) } else { numbered(names.len()) };
+        let types = vec![DataType::Null; names.len()];
+        Ok(Self { csv: csv.clone(), times: csv.records.times()?, names, types })
     }
-    while let Some(line) = lines.next()? {
-        if is_record(line, csv) {
-            record.parse(csv, line, Extent::Line);
-            if !show(&record, line) {
-                break;
+
+    /// Adds the values of a record.
+    pub fn add(&mut self, record: &Record, input: &[u8]) {
+        let Self { csv, times, types, .. } = self;
+        for (at, known) in types.iter_mut().enumerate() {
+            if *known != DataType::String
+                && let Some(text) = record.get(csv, input, at)
+                && !text.is_empty()
+            {
+                *known = wider(known, &text, csv, times);
             }
         }
     }
-    Ok(())
+
+    /// The columns of all records.
+    pub fn finish(self) -> Vec<Field> {
+        let field = |(name, data_type): (String, DataType)| {
+            let data_type = if data_type == DataType::Null { DataType::String } else { data_type };
+            Field::new(name, data_type, true)
+        };
+        self.names.into_iter().zip(self.types).map(field).collect()
+    }
+
+    /// The type of one line, whose fields are never names.
+    pub fn of(csv: &Csv, line: &[u8]) -> Result<DataType, SparkError> {
+        let csv = Csv { header: false, ..csv.clone() };
+        let mut record = Record::default();
+        record.parse(&csv, line, Extent::Line);
+        let mut types = Self::new(&csv, &record, line)?;
+        types.add(&record, line);
+        Ok(DataType::Struct(types.finish()))
+    }
 }
 
 fn numbered(count: usize) -> Vec<String> {
@@ -123,6 +103,7 @@ fn long(text: &str, csv: &Csv, times: &TimeText) -> DataType {
 /// Whole numbers that a long does not hold.
 fn decimal(text: &str, csv: &Csv, times: &TimeText) -> DataType {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let digits = digits.strip_suffix('.').unwrap_or(digits);
     let whole = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
     let count = digits.trim_start_matches('0').len().max(1);
     match u8::try_from(count) {
@@ -137,7 +118,7 @@ fn fraction(text: &str, csv: &Csv, times: &TimeText) -> DataType {
 
 fn date(text: &str, csv: &Csv, times: &TimeText) -> DataType {
     // Without a pattern only the full form counts, which is stricter than reading.
-    let full = || text.len() == 10 && chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok();
+    let full = || text.len() == 10 && parse_date(text).is_some();
     let is_date = csv.prefer_date
         && if csv.records.has_date_format() { times.date(text).is_some() } else { full() };
     if is_date { DataType::Date } else { timestamp(text, times) }
@@ -171,9 +152,11 @@ fn common(known: &DataType, found: DataType) -> DataType {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::options::Options;
     use super::*;
-    use model::conf::Conf;
+    use crate::options::Options;
+    use crate::records::Defaults;
+
+    const DEFAULTS: Defaults<'_> = Defaults { time_zone: "UTC", corrupt_column: "bad" };
 
     #[test]
     fn values_have_the_narrowest_type_that_reads_all() {
@@ -189,6 +172,7 @@ mod tests {
             (plain, &["1", "12345678901234567890"], big),
             (plain, &["1", "1.5"], DataType::Double),
             (plain, &["1e3"], DataType::Double),
+            (plain, &["1."], DataType::Decimal { precision: 1, scale: 0 }),
             (plain, &["Inf", "NaN", "1"], DataType::Double),
             (plain, &["2015-01-01"], DataType::Date),
             (plain, &["2015-01-01", "2015-01-01 10:00:00"], DataType::String),
@@ -202,7 +186,7 @@ mod tests {
             (german, &["01.02.2015"], DataType::Date),
         ];
         for (pairs, values, expected) in cases {
-            let csv = Csv::read(&Options(&options(pairs)), &Conf::default()).unwrap();
+            let csv = Csv::read(&Options(&options(pairs)), DEFAULTS).unwrap();
             let times = csv.records.times().unwrap();
             let found =
                 values.iter().fold(DataType::Null, |known, text| wider(&known, text, &csv, &times));
