@@ -1,4 +1,4 @@
-"""Measures Firesteel beside DataFusion in one process, in turn in one run, and prints a table.
+"""Measures Firesteel and DataFusion in one process alternately, in one run, and prints a table.
 
     ./dev bench                      everything, TPC-H at scale 1
     ./dev bench --scale 0.1 --only tpch
@@ -45,7 +45,7 @@ def parse() -> argparse.Namespace:
 
 @contextlib.contextmanager
 def server(arguments: argparse.Namespace, master: str, **conf: str):
-    """A Firesteel server, and a session on it."""
+    """A Firesteel server with a session."""
     from pyspark.sql import SparkSession
 
     flags = [flag for key, value in conf.items() for flag in ("--conf", f"{key.replace('__', '.')}={value}")]
@@ -62,7 +62,7 @@ def server(arguments: argparse.Namespace, master: str, **conf: str):
 
 
 def tpch(arguments: argparse.Namespace) -> None:
-    """All queries, on both sides in turn."""
+    """All queries, on both sides alternately."""
     data = arguments.data / f"tpch-{arguments.scale:g}"
     subprocess.run([arguments.bin / "bench", "data", "--scale", str(arguments.scale), "--out", data], check=True)
     wanted = {int(number) for number in arguments.queries.split(",") if number}
@@ -71,7 +71,7 @@ def tpch(arguments: argparse.Namespace) -> None:
         [arguments.bin / "bench", "datafusion", "--data", data, "--cores", "2"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )
-    # A repeated query would find its shuffles written; here every round computes everything.
+    # A repeated query would reuse its shuffles; here every round recomputes everything.
     conf = {"spark__sql__shuffle__partitions": str(arguments.partitions), "firesteel__shuffle__reuse": "false"}
     with server(arguments, "local-cluster[2,1,2048]", **conf) as spark:
         for table in TABLES:
@@ -109,7 +109,7 @@ def timed(work) -> float:
 
 
 def tasks(arguments: argparse.Namespace) -> None:
-    """Empty tasks per second, and the time of a job of one task."""
+    """Empty tasks per second, and the time of a one-task job."""
     with server(arguments, "local-cluster[2,1,1024]") as spark:
         count = 20000
         rates = []
@@ -122,7 +122,7 @@ def tasks(arguments: argparse.Namespace) -> None:
 
 
 def start(arguments: argparse.Namespace) -> None:
-    """From `firesteel run` to the end of a program."""
+    """Time from `firesteel run` to the end of a program."""
     one = arguments.data / "one.py"
     one.parent.mkdir(parents=True, exist_ok=True)
     one.write_text(

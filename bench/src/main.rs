@@ -1,6 +1,7 @@
-//! The other side of a comparison: makes TPC-H data, and runs queries on DataFusion in one process.
+//! The other side of a comparison: generates TPC-H data, and runs queries on DataFusion in one
+//! process.
 //!
-//! `bench/run.py` drives it, so that both sides are measured in turn in one run.
+//! `bench/run.py` drives it, so that both sides are measured alternately in one run.
 
 mod data;
 
@@ -28,11 +29,11 @@ enum Command {
         /// Scale factor; 1 is about a gigabyte of text.
         #[arg(long, default_value_t = 1.0)]
         scale: f64,
-        /// Directory; a table is a directory in it.
+        /// Directory, with a subdirectory for each table.
         #[arg(long)]
         out: PathBuf,
     },
-    /// Write the answers of query files, each as a Parquet file of its name.
+    /// Write the answers of query files, each to a Parquet file of the same name.
     Answers {
         /// Directory of the tables.
         #[arg(long)]

@@ -1,4 +1,4 @@
-//! What is to be run, however it was said: by flags, or by a manifest.
+//! The application to run, whether given by flags or by a manifest.
 
 use driver::Master;
 use model::conf::Conf;
@@ -7,11 +7,11 @@ use std::path::PathBuf;
 /// An application to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Application {
-    /// All settings, `spark.master` and `spark.app.name` among them.
+    /// All settings, including `spark.master` and `spark.app.name`.
     pub conf: Conf,
     /// The user's program; `None` serves Spark Connect only.
     pub program: Option<Program>,
-    /// What the user should know, a sentence each.
+    /// Notes for the user, a sentence each.
     pub notes: Vec<String>,
 }
 
@@ -23,11 +23,11 @@ pub(crate) struct Program {
     pub py_files: Vec<PathBuf>,
 }
 
-/// The value of `spark.master`, if this machine can serve it.
+/// The value of `spark.master`, if this machine can run it.
 pub(crate) fn master(text: &str) -> Result<Master, String> {
     Master::parse(text).ok_or_else(|| {
         format!(
-            "master `{text}` is not served; on one machine it is local, local[N], local[*], local[N,F] or \
+            "master `{text}` is not supported; on one machine it is local, local[N], local[*], local[N,F] or \
              local-cluster[executors,cores,memoryMiB]; `firesteel submit` is for a cluster"
         )
     })

@@ -1,10 +1,11 @@
-//! The command line: our own commands with `spark-submit`'s flags.
+//! The command line: Firesteel's own commands with `spark-submit`'s flags.
 
 use crate::application::{Application, Program};
 use crate::cluster::{
-    ClusterArguments, KillArguments, ListArguments, LogsArguments, SubmitArguments, Unserved,
+    ClusterArguments, KillArguments, ListArguments, LogsArguments, SubmitArguments,
+    UnsupportedFlags,
 };
-use crate::one_machine;
+use crate::manifest;
 use anyhow::{Context, Result, bail};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -13,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 /// Runs Apache Spark programs without the JVM.
 ///
-/// `run`, `server` and `status` are for this machine; `submit`, `list`, `logs`, `kill` and `status` with a cluster's application are for a
-/// Kubernetes cluster.
+/// `run`, `server` and `status` work on this machine; `submit`, `list`, `logs`, `kill`, and
+/// `status` with the name of a cluster's application, work on a Kubernetes cluster.
 #[derive(Debug, Parser)]
 #[command(name = "firesteel", version, propagate_version = true, disable_help_subcommand = true)]
 pub(crate) struct Arguments {
@@ -24,35 +25,36 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// On this machine: run a program (a Python file, an SQL file or a `SparkApplication` manifest).
+    /// On this machine: run a program (a Python file, an SQL file or a `SparkApplication`
+    /// manifest).
     Run(Box<RunArguments>),
     /// On this machine: serve Spark Connect until stopped.
     Server(ServerArguments),
     /// On a cluster: create an application from a program or a manifest, and follow it to its end.
     Submit(Box<SubmitArguments>),
-    /// Show how applications stand, those of this machine or one of a cluster.
+    /// Show the state of applications, on this machine or on a cluster.
     Status(StatusArguments),
     /// On a cluster: list applications.
     List(ListArguments),
-    /// On a cluster: print what an application's driver, or one of its executors, says.
+    /// On a cluster: print the output of an application's driver or of one executor.
     Logs(LogsArguments),
-    /// On a cluster: delete applications, with all that is theirs.
+    /// On a cluster: delete applications and everything they own.
     Kill(KillArguments),
-    /// Write the completions of a shell to standard output.
+    /// Print shell completions.
     Completions {
-        /// Which shell.
+        /// The shell.
         shell: clap_complete::Shell,
     },
     /// The driver process; started by `run` and `server`.
     #[command(hide = true)]
     Driver {
-        /// Where its settings are read.
+        /// File to read its settings from.
         settings: PathBuf,
     },
     /// The executor process; started by `run` and `server`.
     #[command(hide = true)]
     Executor {
-        /// Where its settings are read.
+        /// File to read its settings from.
         settings: PathBuf,
     },
 }
@@ -62,8 +64,8 @@ pub(crate) struct RunArguments {
     #[command(flatten)]
     pub settings: SettingArguments,
     #[command(flatten)]
-    pub unserved: Unserved,
-    /// Python files, directories or zip files for the Python path, separated by commas.
+    pub unsupported: UnsupportedFlags,
+    /// Python files, directories or zip files for the Python path, comma-separated.
     #[arg(long, value_delimiter = ',', value_name = "FILES")]
     pub py_files: Vec<PathBuf>,
     /// The program or the manifest.
@@ -78,15 +80,15 @@ pub(crate) struct RunArguments {
 pub(crate) struct ServerArguments {
     #[command(flatten)]
     pub settings: SettingArguments,
-    /// Port on the loopback address; 0 takes a free one, which is printed.
+    /// Port on the loopback address; 0 picks a free one and prints it.
     #[arg(long, default_value_t = 15002)]
     pub port: u16,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArguments {
-    /// An application of this machine by its id or the beginning of it, or one of a cluster by its name. By default all that run on
-    /// this machine; all of a cluster, if one is named by a flag.
+    /// An application on this machine, by its id or a prefix of it, or one on a cluster, by its
+    /// name. By default all that run on this machine, or all on the cluster if a flag names one.
     pub application: Option<String>,
     #[command(flatten)]
     pub cluster: ClusterArguments,
@@ -98,16 +100,17 @@ pub(crate) struct StatusArguments {
 /// `spark-submit`'s flags that become settings.
 #[derive(Debug, Args)]
 pub(crate) struct SettingArguments {
-    /// Where executors run: `local`, `local[N]`, `local[*]`, `local-cluster[executors,cores,memoryMiB]`.
+    /// Where executors run: `local`, `local[N]`, `local[*]`,
+    /// `local-cluster[executors,cores,memoryMiB]`.
     #[arg(long, value_name = "MASTER")]
     pub master: Option<String>,
     /// Name of the application.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// A setting; may be given several times.
+    /// A setting as key=value; may be repeated.
     #[arg(short = 'c', long = "conf", value_name = "KEY=VALUE")]
     pub conf: Vec<String>,
-    /// A file of settings: a key and a value per line, `#` begins a comment.
+    /// A file of settings: one key and value per line, `#` starts a comment.
     #[arg(long, value_name = "FILE")]
     pub properties_file: Option<PathBuf>,
     /// Where the driver runs; on one machine only `client`.
@@ -125,23 +128,23 @@ pub(crate) struct SettingArguments {
     /// Number of executors.
     #[arg(long, value_name = "NUMBER")]
     pub num_executors: Option<String>,
-    /// Say what is done.
+    /// Log what is done.
     #[arg(short, long)]
     pub verbose: bool,
 }
 
 impl RunArguments {
-    /// What to run.
+    /// The application that the arguments describe.
     pub(crate) fn application(self) -> Result<Application> {
-        self.unserved.refuse()?;
+        self.unsupported.refuse()?;
         let given = self.settings.conf()?;
         check_deploy_mode(&given)?;
         if !self.file.exists() {
-            bail!("{}: there is no such file", self.file.display());
+            bail!("{}: no such file", self.file.display());
         }
         match extension(&self.file).as_str() {
             "yaml" | "yml" => {
-                let mut application = one_machine::read(&self.file)?;
+                let mut application = manifest::read(&self.file)?;
                 if !self.arguments.is_empty() {
                     bail!("arguments of a manifest's program belong in its field spec.arguments");
                 }
@@ -179,7 +182,7 @@ impl SettingArguments {
         for setting in &self.conf {
             let (key, value) = setting
                 .split_once('=')
-                .with_context(|| format!("--conf `{setting}`: write it as key=value"))?;
+                .with_context(|| format!("--conf `{setting}` must have the form key=value"))?;
             conf.set(key.trim(), value);
         }
         let flags = [
@@ -201,9 +204,9 @@ impl SettingArguments {
 }
 
 impl SubmitArguments {
-    /// Settings, and whether they are for this machine: then a submission is a run.
+    /// The settings, and whether they are for this machine: then `submit` means `run`.
     pub(crate) fn conf(&self) -> Result<(Conf, bool)> {
-        self.unserved.refuse()?;
+        self.unsupported.refuse()?;
         let mut conf = self.settings.conf()?;
         if let Some(cores) = &self.driver_cores {
             conf.set("spark.driver.cores", cores);
@@ -213,12 +216,12 @@ impl SubmitArguments {
         Ok((conf, is_here))
     }
 
-    /// The same on this machine.
+    /// The same submission as a run on this machine.
     pub(crate) fn run(self) -> Result<RunArguments> {
-        let file = self.file.context("there is no file to submit")?;
+        let file = self.file.context("no file to submit is given")?;
         Ok(RunArguments {
             settings: self.settings,
-            unserved: self.unserved,
+            unsupported: self.unsupported,
             py_files: self.py_files.into_iter().map(PathBuf::from).collect(),
             file: file.into(),
             arguments: self.arguments,
@@ -231,12 +234,12 @@ pub(crate) fn check_deploy_mode(conf: &Conf) -> Result<()> {
     match conf.given(model::conf::DEPLOY_MODE.name) {
         None | Some("client") => Ok(()),
         Some(mode) => {
-            bail!("--deploy-mode `{mode}` is not served on one machine; it must be client")
+            bail!("--deploy-mode `{mode}` is not supported on one machine; it must be client")
         }
     }
 }
 
-/// A properties file: `key value`, `key=value` or `key: value` per line.
+/// Reads a properties file: `key value`, `key=value` or `key: value` per line.
 fn read_properties(path: &Path) -> Result<Conf> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
@@ -249,7 +252,7 @@ fn read_properties(path: &Path) -> Result<Conf> {
         let Some((key, value)) =
             line.split_once(|c: char| c == '=' || c == ':' || c.is_whitespace())
         else {
-            bail!("{}, line {}: `{line}` has a key and no value", path.display(), number + 1);
+            bail!("{}, line {}: `{line}` has a key but no value", path.display(), number + 1);
         };
         conf.set(
             key,
@@ -263,16 +266,16 @@ fn extension(path: &Path) -> String {
     path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
 }
 
-/// What a shell has to know to complete our commands and flags.
+/// The shell's completions of commands and flags.
 pub(crate) fn completions(shell: clap_complete::Shell) -> Vec<u8> {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut visible(&Arguments::command()), "firesteel", &mut text);
     text
 }
 
-/// A command without what is hidden, which would be completed otherwise.
+/// A command without its hidden arguments, which would be completed otherwise.
 fn visible(command: &clap::Command) -> clap::Command {
-    // Names have to live as long as the program, which is over soon.
+    // Names must live as long as the program, which is about to exit.
     clap::Command::new(&*command.get_name().to_owned().leak())
         .about(command.get_about().cloned().unwrap_or_default())
         .version(env!("CARGO_PKG_VERSION"))
@@ -281,7 +284,8 @@ fn visible(command: &clap::Command) -> clap::Command {
         .subcommands(command.get_subcommands().filter(|c| !c.is_hide_set()).map(visible))
 }
 
-/// Reads the command line. What follows the program's file is the program's, also if it looks like a flag of ours.
+/// Reads the command line. Everything after the program's file belongs to the program, even if it
+/// looks like one of our flags.
 pub(crate) fn read(mut words: Vec<String>) -> Result<Arguments, clap::Error> {
     let commands = Arguments::command();
     let command = words.get(1).filter(|name| matches!(name.as_str(), "run" | "submit"));
@@ -305,7 +309,8 @@ fn position_of_file(words: &[String], command: &clap::Command) -> Option<usize> 
     None
 }
 
-/// Whether a flag's value is the next word. Of a flag that does not exist it is thought, so that the error is about the flag.
+/// Whether a flag's value is the next word. An unknown flag is assumed to have one, so that the
+/// error is about the flag.
 fn takes_next_word(flag: &str, command: &clap::Command) -> bool {
     if matches!(flag, "-h" | "--help" | "-V" | "--version") || flag.contains('=') {
         return false;
@@ -317,14 +322,14 @@ fn takes_next_word(flag: &str, command: &clap::Command) -> bool {
         (Some(long), _) => argument.get_long() == Some(long),
         (None, short) => short.is_some() && argument.get_short() == short,
     });
-    // `-ckey=value` has its value already.
+    // `-ckey=value` already contains its value.
     let has_value = short.is_some() && letters.next().is_some();
     known.is_none_or(|argument| {
         argument.get_action().takes_values() && !argument.is_require_equals_set() && !has_value
     })
 }
 
-/// A wrong command line as one line: what is wrong, and the nearest thing that is right.
+/// A command-line error in one line: the problem, and the nearest valid word.
 pub(crate) fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let first = text.lines().next().unwrap_or_default();
@@ -380,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_win_over_conf_and_conf_over_the_properties_file() {
+    fn flags_override_conf_and_conf_overrides_the_properties_file() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("p.conf");
         std::fs::write(&file, "# comment\nspark.master local[1]\nspark.app.name=a\nspark.x: y\n")
@@ -415,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_s_flags_are_told_from_the_program_and_its_own() {
+    fn a_cluster_s_flags_are_separated_from_the_program_and_its_own() {
         let arguments = parse(&[
             "firesteel",
             "submit",
@@ -457,12 +462,12 @@ mod tests {
             assert!(parse(&["firesteel", "submit", dry, "--kill", "x"]).is_err());
         }
         for (words, expected) in [
-            (["--jars", "x.jar"].as_slice(), "--jars is not served: there is no JVM"),
+            (["--jars", "x.jar"].as_slice(), "--jars is not supported: there is no JVM"),
             (
                 &["--driver-java-options", "-Xmx1g"],
-                "--driver-java-options is not served: there is no JVM",
+                "--driver-java-options is not supported: there is no JVM",
             ),
-            (&["--supervise"], "--supervise is not served: "),
+            (&["--supervise"], "--supervise is not supported: "),
         ] {
             let words = ["firesteel", "submit"].iter().chain(words).chain(&["a.py", "-Xmx2g"]);
             let words: Vec<&str> = words.copied().collect();

@@ -1,4 +1,5 @@
-//! The executors of an application on this machine: child processes, started as the driver wishes for them and watched.
+//! The executors of an application on this machine: child processes, started at the driver's
+//! request and watched.
 
 use crate::processes::{self, ending};
 use anyhow::Result;
@@ -18,30 +19,31 @@ use tokio::task::JoinSet;
 #[derive(Debug)]
 pub(crate) struct Executors {
     template: executor::Settings,
-    /// What they log.
+    /// Their log filter.
     log: &'static str,
     own_volumes: bool,
     wanted: u32,
     next: u64,
-    /// Facts of all of them, the ended ones until the driver has seen their end.
+    /// Facts about all executors; ended ones are kept until the driver acknowledges their end.
     facts: BTreeMap<u64, State>,
     watch: JoinSet<(u64, ExitStatus)>,
-    /// Dropping a sender ends its executor.
-    leashes: BTreeMap<u64, tokio::sync::oneshot::Sender<()>>,
+    /// Dropping a sender stops its executor.
+    stop_senders: BTreeMap<u64, tokio::sync::oneshot::Sender<()>>,
     failures: u32,
     max_failures: u32,
     ending: bool,
 }
 
-/// An executor that ended by itself.
+/// An executor that ended.
 #[derive(Debug)]
-pub(crate) struct Gone {
+pub(crate) struct EndedExecutor {
     id: u64,
     status: ExitStatus,
 }
 
 impl Executors {
-    /// None yet. `wanted`: how many the application asks for, by which the number that may fail is reckoned.
+    /// No executors yet. `wanted` is the number that the application asks for, from which the
+    /// failure limit is computed.
     pub(crate) fn new(
         template: executor::Settings,
         conf: &Conf,
@@ -59,19 +61,19 @@ impl Executors {
             next: 0,
             facts: BTreeMap::new(),
             watch: JoinSet::new(),
-            leashes: BTreeMap::new(),
+            stop_senders: BTreeMap::new(),
             failures: 0,
             max_failures,
             ending: false,
         })
     }
 
-    /// Starts and lets go as the driver wishes.
-    pub(crate) async fn grant(&mut self, wish: &pb::Wish) -> Result<()> {
+    /// Starts and stops executors as the driver wishes.
+    pub(crate) async fn apply_wish(&mut self, wish: &pb::Wish) -> Result<()> {
         for id in &wish.release {
             match self.facts.get(id) {
                 Some(State::Ended(_)) => drop(self.facts.remove(id)),
-                _ => drop(self.leashes.remove(id)),
+                _ => drop(self.stop_senders.remove(id)),
             }
         }
         self.wanted = wish.executors;
@@ -79,17 +81,17 @@ impl Executors {
         self.fill().await
     }
 
-    /// Starts what is missing.
+    /// Starts missing executors.
     pub(crate) async fn fill(&mut self) -> Result<()> {
-        while !self.ending && self.leashes.len() < self.wanted as usize {
+        while !self.ending && self.stop_senders.len() < self.wanted as usize {
             let id = self.next;
             self.next += 1;
             let settings = self.settings(id);
             std::fs::create_dir_all(&settings.volume.path)?;
             std::fs::create_dir_all(&settings.scratch)?;
             let child = processes::executor(&settings, self.log).await?;
-            let (leash, cut) = tokio::sync::oneshot::channel();
-            self.leashes.insert(id, leash);
+            let (stop_sender, cut) = tokio::sync::oneshot::channel();
+            self.stop_senders.insert(id, stop_sender);
             self.facts.insert(id, State::Running(Running {}));
             self.watch.spawn(watch(id, child, cut));
         }
@@ -116,43 +118,44 @@ impl Executors {
         })
     }
 
-    /// The next executor that ends; waits for ever if there is none.
-    pub(crate) async fn next_end(&mut self) -> Result<Gone> {
+    /// Waits for the next executor to end; for ever if there is none.
+    pub(crate) async fn next_end(&mut self) -> Result<EndedExecutor> {
         match self.watch.join_next().await {
             Some(ended) => {
                 let (id, status) = ended?;
-                Ok(Gone { id, status })
+                Ok(EndedExecutor { id, status })
             }
             None => std::future::pending().await,
         }
     }
 
-    /// Whether too many have ended on their own; in words, if so.
-    pub(crate) fn too_many_ended(&self, last: &Gone) -> Option<String> {
+    /// The reason to give up if too many executors failed on their own.
+    pub(crate) fn too_many_failed(&self, last: &EndedExecutor) -> Option<String> {
         (self.failures > self.max_failures).then(|| {
             let last = ending(last.status);
-            format!("{} executors ended on their own; the last: {last}", self.failures)
+            format!("{} executors failed on their own; the last: {last}", self.failures)
         })
     }
 
-    /// The application is over: who ends now does not count, and nobody is started.
-    pub(crate) fn expect_the_end(&mut self) {
+    /// Starts the shutdown: further ends do not count, and no executor is replaced.
+    pub(crate) fn begin_shutdown(&mut self) {
         self.ending = true;
     }
 
-    /// Removes what an executor that has ended leaves and nobody can use: what it spilled, and its own volume.
+    /// Deletes the files of an ended executor that are of no further use: its spill files, and its
+    /// own volume.
     async fn clear_after(&self, id: u64) {
         let scratch = self.template.scratch.join(id.to_string());
         for path in self.own_volume(id).map(|volume| volume.path).into_iter().chain([scratch]) {
-            // What cannot be removed now goes with the directory of the application.
+            // The rest is deleted with the application's directory.
             let _ = tokio::fs::remove_dir_all(path).await;
         }
     }
 
-    /// Takes note of an end and clears up after it.
-    pub(crate) async fn ended(&mut self, gone: &Gone) {
-        let Gone { id, status } = *gone;
-        let expected = self.leashes.remove(&id).is_none() || self.ending;
+    /// Records an end and cleans up after it.
+    pub(crate) async fn ended(&mut self, gone: &EndedExecutor) {
+        let EndedExecutor { id, status } = *gone;
+        let expected = self.stop_senders.remove(&id).is_none() || self.ending;
         if !expected {
             self.failures += 1;
             tracing::warn!("executor {id} ended: {}", ending(status));
@@ -168,7 +171,8 @@ impl Executors {
                 exit_code: status.code(),
                 reason: reason.to_owned(),
                 message: ending(status),
-                // A process that somebody killed did not fail by what the program did; one that ended itself did.
+                // A process killed by a signal did not fail through the program; one that exited by
+                // itself did.
                 app_caused: !expected && status.code().is_some(),
                 lost_volumes: self
                     .own_volume(id)
@@ -180,7 +184,7 @@ impl Executors {
         self.clear_after(id).await;
     }
 
-    /// Tells the driver all that is known of them.
+    /// Reports all facts to the driver.
     pub(crate) async fn report(&self, facts: &mpsc::Sender<pb::FromManager>) {
         let executors = self
             .facts
@@ -188,25 +192,25 @@ impl Executors {
             .map(|(id, state)| pb::ExecutorFact { executor: *id, state: Some(state.clone()) })
             .collect();
         let fact = pb::from_manager::Fact::Executors(pb::ExecutorFacts { executors });
-        // A driver that is gone needs not be told.
+        // The driver may be gone already.
         let _ =
             facts.send(pb::FromManager { epoch: self.template.epoch.0, fact: Some(fact) }).await;
     }
 
-    /// Ends all that still run and waits for them.
+    /// Stops all running executors and waits for their end.
     pub(crate) async fn end_all(&mut self) {
         self.ending = true;
         let patient = tokio::time::timeout(Duration::from_secs(2), async {
             while self.watch.join_next().await.is_some() {}
         });
         if patient.await.is_err() {
-            self.leashes.clear();
+            self.stop_senders.clear();
             while self.watch.join_next().await.is_some() {}
         }
     }
 }
 
-/// Waits for the end of an executor, or ends it when its leash is cut.
+/// Waits for the end of an executor, or stops it when its sender is dropped.
 async fn watch(
     id: u64,
     mut child: Child,
@@ -222,5 +226,5 @@ async fn watch(
         let _ = child.start_kill();
         child.wait().await
     };
-    (id, status.expect("a child that was started can be waited for"))
+    (id, status.expect("a started child can be waited for"))
 }

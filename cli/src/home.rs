@@ -1,6 +1,8 @@
-//! The directory of an application on this machine: its volumes, and a file by which `status` finds its driver.
+//! The directory of an application on this machine: its volumes, and a file through which `status`
+//! finds its driver.
 //!
-//! It lies in a directory of the user's own and is removed at the end. What a killed command left is removed by the next one.
+//! It lies in a per-user directory and is deleted at the end. Leftovers of a killed command are
+//! deleted by the next one.
 
 use anyhow::{Context, Result};
 use model::launch::Secret;
@@ -9,12 +11,12 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// How to reach the driver of a running application.
+/// Contact details of a running application's driver.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Contact {
     /// Its id.
     pub application_id: String,
-    /// Where its driver serves the cluster manager: host:port.
+    /// Address at which its driver serves the cluster manager: host:port.
     pub cluster: String,
     /// The application's token.
     pub token: Secret,
@@ -23,14 +25,14 @@ pub(crate) struct Contact {
     pub identity: Option<Secret>,
 }
 
-/// The directory. Dropping it removes it.
+/// The directory. Dropping it deletes it.
 #[derive(Debug)]
 pub(crate) struct Home {
     path: PathBuf,
 }
 
 impl Home {
-    /// A new directory for an application of this process. `base`: `spark.local.dir`.
+    /// Creates a directory for an application of this process. `base`: `spark.local.dir`.
     pub(crate) fn create(application_id: &str, base: Option<&Path>) -> Result<Self> {
         let parent = applications();
         private_directory(&parent)?;
@@ -41,7 +43,7 @@ impl Home {
         };
         private_directory(&path)?;
         let home = Self { path };
-        // The owner comes first: a directory without a living owner is swept.
+        // The owner file comes first: a directory without a living owner is swept.
         fs::write(home.path.join(OWNER), owner_mark())?;
         if base.is_some() {
             private_directory(&parent.join(application_id))?;
@@ -50,7 +52,7 @@ impl Home {
         Ok(home)
     }
 
-    /// Where volumes go.
+    /// Parent directory of the volumes.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -68,7 +70,7 @@ impl Drop for Home {
     }
 }
 
-/// Makes the driver of an application, whose directory exists, findable.
+/// Makes an application's driver findable; its directory exists already.
 pub(crate) fn announce(contact: &Contact) -> Result<()> {
     let path = applications().join(&contact.application_id).join(CONTACT);
     let mut options = fs::OpenOptions::new();
@@ -77,7 +79,7 @@ pub(crate) fn announce(contact: &Contact) -> Result<()> {
     Ok(serde_json::to_writer(file, contact)?)
 }
 
-/// The running applications of this user, in order of id.
+/// This user's running applications, ordered by id.
 pub(crate) fn contacts() -> Vec<Contact> {
     let Ok(entries) = fs::read_dir(applications()) else { return Vec::new() };
     let mut found: Vec<Contact> = entries
@@ -107,11 +109,12 @@ fn private_directory(path: &Path) -> Result<()> {
         .with_context(|| format!("creating {}", path.display()))?;
     let found = fs::symlink_metadata(path)?;
     let mine = std::os::unix::fs::MetadataExt::uid(&found) == rustix::process::getuid().as_raw();
-    anyhow::ensure!(mine && found.is_dir(), "{} belongs to somebody else", path.display());
+    anyhow::ensure!(mine && found.is_dir(), "{} belongs to another user", path.display());
     Ok(())
 }
 
-/// This process: its id and start time, so that another process that gets the same id later is not taken for it.
+/// Identity of this process: its id and start time, so that a later process with the same id is not
+/// mistaken for it.
 fn owner_mark() -> String {
     let id = std::process::id();
     format!("{id} {}", start_time(id).unwrap_or_default())
@@ -124,18 +127,19 @@ fn owner_lives(directory: &Path) -> bool {
     id.is_some_and(|id| start_time(id).as_deref() == parts.next())
 }
 
-/// The 22nd field of `/proc/<id>/stat`: the start in ticks since boot. The second field may hold spaces and ends in `)`.
+/// The 22nd field of `/proc/<id>/stat`: the start time in ticks since boot. The second field may
+/// contain spaces and ends in `)`.
 fn start_time(id: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     let after_name = stat.rsplit_once(')')?.1;
     after_name.split_whitespace().nth(19).map(str::to_owned)
 }
 
-/// Removes what commands left that no longer live.
+/// Deletes leftovers of commands that no longer live.
 fn sweep(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.flatten() {
-        // A directory that is just being made has no owner yet; it is left alone for a minute.
+        // A directory being created has no owner yet; it is left alone for a minute.
         let young = entry
             .metadata()
             .and_then(|m| m.modified())
@@ -152,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_owner_of_a_directory_is_known_by_id_and_start_time() {
+    fn the_owner_of_a_directory_is_identified_by_id_and_start_time() {
         let directory = tempfile::tempdir().unwrap();
         assert!(!owner_lives(directory.path()));
         fs::write(directory.path().join(OWNER), owner_mark()).unwrap();

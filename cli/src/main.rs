@@ -1,5 +1,5 @@
-//! The `firesteel` command: what a person types. On one machine it is also the cluster manager, and the same file is the driver and
-//! the executor process.
+//! The `firesteel` command. On one machine it is also the cluster manager, and the same binary is
+//! the driver and the executor process.
 
 mod application;
 mod arguments;
@@ -7,12 +7,12 @@ mod cluster;
 mod executors;
 mod home;
 mod manager;
-mod one_machine;
+mod manifest;
 mod processes;
 mod progress;
 mod python;
+mod signals;
 mod status;
-mod stop;
 
 use anyhow::{Context, Result, bail};
 use application::Application;
@@ -123,7 +123,7 @@ fn submit(given: SubmitArguments) -> Result<ExitCode> {
     Ok(ExitCode::from(runtime.block_on(cluster::submit(&given, conf))?))
 }
 
-/// Of this machine, unless a cluster is named, or an application that is not of this machine.
+/// Status on this machine, unless a cluster is named, or an application that does not run here.
 async fn status(given: StatusArguments) -> Result<String> {
     let StatusArguments { application, cluster, json } = given;
     let wanted = application.as_deref();
@@ -134,7 +134,7 @@ async fn status(given: StatusArguments) -> Result<String> {
     let shown = cluster::status(cluster.place()?, wanted, json).await;
     match wanted {
         Some(name) if !cluster.is_given() => shown.with_context(|| {
-            format!("no running application of this machine has an id that begins with `{name}`")
+            format!("no application running on this machine has an id that starts with `{name}`")
         }),
         _ => shown,
     }
@@ -145,8 +145,8 @@ fn print(text: &str) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says something to the person who typed the command.
-fn say(message: &str) {
+/// Prints a message to the user on standard error.
+fn notify(message: &str) {
     if !message.is_empty() {
         let _ = writeln!(std::io::stderr(), "firesteel: {message}");
     }
@@ -178,11 +178,12 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
-/// The settings of a process come through a pipe, so that no token stands in a list of processes; or, in a pod, through its environment.
+/// Reads a process's settings from a pipe, which keeps tokens out of process lists, or, in a pod,
+/// from its environment.
 fn read_settings<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     let text = if path == Path::new(launch::FROM_ENVIRONMENT) {
         launch::settings_of(|variable| std::env::var(variable).ok())
-            .with_context(|| format!("there are no settings in {}", launch::SETTINGS_VARIABLE))?
+            .with_context(|| format!("{} contains no settings", launch::SETTINGS_VARIABLE))?
     } else {
         std::fs::read_to_string(path)
             .with_context(|| format!("reading settings from {}", path.display()))?
@@ -190,10 +191,10 @@ fn read_settings<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     serde_json::from_str(&text).context("reading settings")
 }
 
-/// What the processes log to standard error, as `tracing` filters are written.
+/// Variable with a `tracing` filter for the logs on standard error.
 const LOG: &str = "FIRESTEEL_LOG";
 
-/// The same where a cluster's answers are told in our own words, once.
+/// Default filter for cluster commands, which report a cluster's errors once, in their own words.
 const ON_A_CLUSTER: &str = "warn,kube_client=off,kube_runtime=off";
 
 fn log(verbose: bool) {
@@ -202,7 +203,7 @@ fn log(verbose: bool) {
 
 fn log_as(default: &str) {
     let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new(default));
-    // Colours are for people, and NO_COLOR says who does not want them.
+    // Colours are for terminals, and NO_COLOR turns them off.
     let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -1,14 +1,15 @@
-//! The cluster manager of one machine: starts the driver, attaches to it, and starts, watches and replaces the executors that it
-//! wishes for. When it returns, nothing of the application is left: no process, no file.
+//! The cluster manager of one machine: starts the driver, attaches to it, and starts, watches and
+//! replaces the executors that it wishes for. On return nothing of the application is left, neither
+//! process nor file.
 
 use crate::application::{self, Application};
-use crate::executors::{Executors, Gone};
+use crate::executors::{EndedExecutor, Executors};
 use crate::home::{self, Contact, Home};
+use crate::notify;
 use crate::processes::{self, ending, exit_code};
 use crate::progress::Progress;
 use crate::python;
-use crate::say;
-use crate::stop::Stop;
+use crate::signals::Signals;
 use anyhow::{Context, Result};
 use driver::{Access, Addresses, WithoutManager};
 use model::conf;
@@ -25,25 +26,25 @@ use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
-/// How long the driver may take to end after it said so or was told to.
+/// Limit on the driver's exit after it announced it or was asked for it.
 const GRACE: Duration = Duration::from_secs(20);
-/// How long a driver that cannot be reached may take to end.
+/// Limit on the exit of a driver that cannot be reached.
 const REFUSED: Duration = Duration::from_secs(2);
-/// How long a driver goes on when this command is gone.
+/// How long a driver survives this command.
 const ORPHAN: WithoutManager = WithoutManager::EndAfterMs(1000);
-/// The only incarnation: on one machine a driver that dies is not replaced.
+/// The only incarnation: on one machine a dead driver is not replaced.
 const EPOCH: Epoch = Epoch(1);
-/// Exit code of an application whose executors ended too often.
+/// Exit code of an application whose executors failed too often.
 const TOO_MANY_EXECUTOR_FAILURES: u8 = 11;
 
-/// What the application is there for.
+/// Purpose of the application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Service {
-    /// Its program.
+    /// Runs its program.
     Program,
-    /// Whoever connects to this port of the loopback address, without a token.
+    /// Serves Spark Connect on this loopback port, without a token.
     Connect {
-        /// 0 takes a free one.
+        /// 0 picks a free port.
         port: u16,
     },
 }
@@ -62,7 +63,7 @@ pub(crate) async fn run(
     let settings = driver_settings(&application, service, &id, &home)?;
     let mut template = executor_template(&settings, &home)?;
     let credentials = Credentials::read(&settings.token, settings.identity.as_deref())?;
-    let stop = Stop::listen()?;
+    let stop = Signals::listen()?;
     let (child, addresses) = processes::driver(settings, log).await?;
     template.driver.clone_from(&addresses.cluster);
     home::announce(&Contact {
@@ -72,7 +73,7 @@ pub(crate) async fn run(
         identity: template.identity.clone(),
     })?;
     if let Service::Connect { .. } = service {
-        say_address(&addresses)?;
+        print_address(&addresses)?;
     }
     if let Some(memory) = master.memory {
         template.memory_bytes = memory.0;
@@ -84,7 +85,7 @@ pub(crate) async fn run(
     manager.until_the_end(child, &addresses, &credentials).await
 }
 
-fn say_address(addresses: &Addresses) -> Result<()> {
+fn print_address(addresses: &Addresses) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "Spark Connect at {}", addresses.connect)?;
     Ok(out.flush()?)
@@ -129,17 +130,17 @@ fn driver_settings(
     Ok(settings)
 }
 
-/// What all executors are told. Where the driver is reached is not known yet.
-fn executor_template(told: &driver::Settings, home: &Home) -> Result<executor::Settings> {
+/// Settings of all executors. The driver's address is not known yet.
+fn executor_template(settings: &driver::Settings, home: &Home) -> Result<executor::Settings> {
     Ok(executor::Settings {
-        application: told.application.clone(),
+        application: settings.application.clone(),
         executor: ExecutorId(0),
         driver: String::new(),
-        token: told.token.clone(),
-        identity: told.identity.clone(),
-        epoch: told.epoch,
+        token: settings.token.clone(),
+        identity: settings.identity.clone(),
+        epoch: settings.epoch,
         slots: 1,
-        memory_bytes: told.conf.get(&conf::EXECUTOR_MEMORY)?.0,
+        memory_bytes: settings.conf.get(&conf::EXECUTOR_MEMORY)?.0,
         volume: executor::Mount {
             volume: VolumeId("shared".into()),
             path: home.path().join("shuffle"),
@@ -147,15 +148,15 @@ fn executor_template(told: &driver::Settings, home: &Home) -> Result<executor::S
         },
         scratch: home.path().join("scratch"),
         host: "127.0.0.1".to_owned(),
-        sync: told.conf.get(&conf::SHUFFLE_SYNC)?,
+        sync: settings.conf.get(&conf::SHUFFLE_SYNC)?,
     })
 }
 
 struct Manager {
     executors: Executors,
     progress: Option<Progress>,
-    stop: Stop,
-    /// How the application ended, once that is known, with a sentence for people.
+    stop: Signals,
+    /// Exit code and message, once the application's end is decided.
     end: Option<(u8, String)>,
 }
 
@@ -170,9 +171,9 @@ impl Manager {
         let (facts, outgoing) = mpsc::channel(16);
         let mut wishes = match attach(addresses, credentials, outgoing).await {
             Ok(wishes) => wishes,
-            // A driver that has ended says more by its exit code than the connection that it refused.
+            // An exited driver's code says more than the refused connection.
             Err(error) => match tokio::time::timeout(REFUSED, driver.wait()).await {
-                Ok(status) => return Ok(self.verdict(status?)),
+                Ok(status) => return Ok(self.final_exit_code(status?)),
                 Err(_) => return Err(error),
             },
         };
@@ -187,7 +188,7 @@ impl Manager {
                 gone = self.executors.next_end() => self.on_executor_end(&gone?, &facts).await?,
                 (what, code) = self.stop.next() => {
                     self.end.get_or_insert((code, String::new()));
-                    tell_stop(&facts, what).await;
+                    send_stop(&facts, what).await;
                     let patience = tokio::time::timeout(GRACE, drain(&mut wishes)).await;
                     if patience.is_err() {
                         driver.start_kill()?;
@@ -200,19 +201,19 @@ impl Manager {
             progress.clear();
         }
         self.executors.end_all().await;
-        Ok(self.verdict(status))
+        Ok(self.final_exit_code(status))
     }
 
-    /// The exit code, and a word to the user where it would not be understood.
-    fn verdict(&mut self, status: ExitStatus) -> u8 {
+    /// The exit code, after a message to the user where the code alone would not be understood.
+    fn final_exit_code(&mut self, status: ExitStatus) -> u8 {
         match (self.end.take(), status.code()) {
             (Some((code, message)), _) => {
-                say(&message);
+                notify(&message);
                 code
             }
             (None, Some(_)) => exit_code(status),
             (None, None) => {
-                say(&format!("the driver ended: {}", ending(status)));
+                notify(&format!("the driver ended: {}", ending(status)));
                 exit_code(status)
             }
         }
@@ -225,7 +226,7 @@ impl Manager {
     ) -> Result<()> {
         match message.fact {
             Some(Fact::Wish(wish)) => {
-                self.executors.grant(&wish).await?;
+                self.executors.apply_wish(&wish).await?;
                 self.executors.report(facts).await;
             }
             Some(Fact::Status(status)) => {
@@ -236,7 +237,7 @@ impl Manager {
             Some(Fact::Ended(pb::ProgramEnded { exit_code, message })) => {
                 let code = u8::try_from(exit_code & 0xff).unwrap_or(1);
                 self.end.get_or_insert((code, message));
-                self.executors.expect_the_end();
+                self.executors.begin_shutdown();
             }
             None => {}
         }
@@ -245,16 +246,16 @@ impl Manager {
 
     async fn on_executor_end(
         &mut self,
-        gone: &Gone,
+        gone: &EndedExecutor,
         facts: &mpsc::Sender<pb::FromManager>,
     ) -> Result<()> {
         self.executors.ended(gone).await;
-        if let Some(message) = self.executors.too_many_ended(gone) {
+        if let Some(message) = self.executors.too_many_failed(gone) {
             self.end.get_or_insert((TOO_MANY_EXECUTOR_FAILURES, message.clone()));
-            tell_stop(facts, &message).await;
+            send_stop(facts, &message).await;
             return Ok(());
         }
-        // First the end of the old one, then the new one: the driver learns why before it learns what next.
+        // The end is reported before the replacement: the driver learns the reason first.
         self.executors.report(facts).await;
         self.executors.fill().await?;
         self.executors.report(facts).await;
@@ -262,7 +263,7 @@ impl Manager {
     }
 }
 
-/// The stream to the driver, and from it.
+/// Opens the stream to the driver.
 async fn attach(
     addresses: &Addresses,
     credentials: &Credentials,
@@ -287,8 +288,8 @@ async fn drain(wishes: &mut tonic::Streaming<pb::ToManager>) {
     while let Some(Ok(_)) = wishes.next().await {}
 }
 
-async fn tell_stop(facts: &mpsc::Sender<pb::FromManager>, reason: &str) {
+async fn send_stop(facts: &mpsc::Sender<pb::FromManager>, reason: &str) {
     let stop = pb::from_manager::Fact::Stop(pb::Stop { reason: reason.to_owned() });
-    // A driver that is gone needs not be told.
+    // The driver may be gone already.
     let _ = facts.send(pb::FromManager { epoch: EPOCH.0, fact: Some(stop) }).await;
 }

@@ -1,5 +1,6 @@
-//! The driver and the executors as child processes of this command. They are this very program, started again; their settings go
-//! through a pipe, and when this command dies, however, the kernel ends them.
+//! The driver and the executors as child processes of this command. They run this same binary and
+//! get their settings through a pipe; if this command dies, for whatever reason, the kernel ends
+//! them.
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -11,12 +12,12 @@ use std::process::{ExitStatus, Stdio};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
-/// Starts `firesteel driver` and returns it with the line by which it announces its addresses.
+/// Starts `firesteel driver`; returns it with the line that announces its addresses.
 pub(crate) async fn driver(
     mut settings: driver::Settings,
     log: &str,
 ) -> Result<(Child, driver::Addresses)> {
-    // The driver's standard output is the program's, so its addresses come through a pipe of their own.
+    // The driver's standard output is the program's, so its addresses come through a separate pipe.
     let (read, write) = pipe()?;
     keep_from_children(&read)?;
     settings.announce = Some(inherited(&write));
@@ -40,7 +41,7 @@ pub(crate) async fn executor(settings: &executor::Settings, log: &str) -> Result
 
 async fn start(role: &str, settings: &impl Serialize, output: Stdio, log: &str) -> Result<Child> {
     let program = std::env::current_exe().context("finding this program")?;
-    // Settings go through a pipe of their own too: standard input is the program's.
+    // Settings go through a separate pipe, too: standard input is the program's.
     let (read, write) = pipe()?;
     keep_from_children(&write)?;
     let input = if role == "driver" { Stdio::inherit() } else { Stdio::null() };
@@ -58,7 +59,7 @@ async fn start(role: &str, settings: &impl Serialize, output: Stdio, log: &str) 
     Ok(child)
 }
 
-/// A pipe whose ends are left open over the start of a child.
+/// A pipe whose ends stay open across the start of a child.
 fn pipe() -> Result<(OwnedFd, OwnedFd)> {
     rustix::pipe::pipe().context("making a pipe")
 }
@@ -67,7 +68,7 @@ fn keep_from_children(end: &OwnedFd) -> Result<()> {
     Ok(rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC)?)
 }
 
-/// Where a child finds an end that it inherits.
+/// The path at which a child finds an end that it inherits.
 fn inherited(end: &OwnedFd) -> PathBuf {
     format!("/dev/fd/{}", end.as_raw_fd()).into()
 }
@@ -76,7 +77,7 @@ fn reader(end: OwnedFd) -> tokio::fs::File {
     tokio::fs::File::from_std(File::from(end))
 }
 
-/// How a process ended, for people.
+/// Describes how a process ended.
 pub(crate) fn ending(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit code {code}"),
@@ -85,7 +86,7 @@ pub(crate) fn ending(status: ExitStatus) -> String {
     }
 }
 
-/// The exit code that a shell gives a process.
+/// The exit code that a shell reports for a process.
 pub(crate) fn exit_code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     u8::try_from(code).unwrap_or(1)

@@ -5,7 +5,7 @@ use proto::pb::{ApplicationStatus, StageState, StageStatus};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
-/// Lines shown at once; more stages than this are counted in the last line.
+/// Number of lines shown at once; the last line counts further stages.
 const LINES: usize = 4;
 
 /// The bars on the terminal.
@@ -16,7 +16,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Bars on standard error; `None` if nobody would see them.
+    /// Bars on standard error; `None` if it is not a terminal.
     pub(crate) fn on_terminal(wanted: bool) -> Option<Self> {
         (wanted && std::io::stderr().is_terminal()).then(|| Self {
             lines: MultiProgress::new(),
@@ -24,11 +24,11 @@ impl Progress {
             style: ProgressStyle::with_template(
                 "{prefix:>9.bold} {bar:24.cyan/dim} {pos}/{len} {msg}",
             )
-            .expect("the template is right"),
+            .expect("the template is valid"),
         })
     }
 
-    /// Draws how the stages stand now.
+    /// Draws the current state of the stages.
     pub(crate) fn show(&mut self, status: &ApplicationStatus) {
         let running: Vec<&StageStatus> = status
             .jobs
@@ -58,7 +58,7 @@ impl Progress {
         }
     }
 
-    /// Takes the bars away.
+    /// Removes the bars.
     pub(crate) fn clear(&mut self) {
         for bar in std::mem::take(&mut self.bars).into_values() {
             bar.finish_and_clear();

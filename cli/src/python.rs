@@ -1,4 +1,5 @@
-//! The Python side of this program: carried in the binary and put beside the application, so that one file is all one installs.
+//! The Python side of Firesteel: embedded in the binary and written beside the application, so that
+//! one file is all there is to install.
 
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ const FILES: &[(&str, &str)] = &[
     ("firesteel/session.py", include_str!("../../python/firesteel/session.py")),
 ];
 
-/// Writes the files below `home` and returns what belongs on the Python path.
+/// Writes the files below `home` and returns the entries for the Python path.
 pub(crate) fn install(home: &Path) -> Result<Vec<PathBuf>> {
     let root = home.join("python");
     for (name, text) in FILES {

@@ -1,4 +1,4 @@
-//! `firesteel status`: how the applications on this machine stand.
+//! `firesteel status`: the state of the applications on this machine.
 
 use crate::home::{self, Contact};
 use anyhow::{Context, Result, bail};
@@ -8,16 +8,16 @@ use proto::pb::{ApplicationStatus, JobState, JobStatus, StageState, StatusReques
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// How long a driver may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Limit on a driver's answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The text to print: of all running applications, or of those whose id begins with `wanted`.
+/// The text to print: all running applications, or those whose id starts with `wanted`.
 pub(crate) async fn show(wanted: Option<&str>, json: bool) -> Result<String> {
     let mut contacts = home::contacts();
     if let Some(wanted) = wanted {
         contacts.retain(|contact| contact.application_id.starts_with(wanted));
         if contacts.is_empty() {
-            bail!("no running application has an id that begins with `{wanted}`");
+            bail!("no running application has an id that starts with `{wanted}`");
         }
     }
     if contacts.is_empty() && !json {
@@ -25,7 +25,7 @@ pub(crate) async fn show(wanted: Option<&str>, json: bool) -> Result<String> {
     }
     let mut all = Vec::new();
     for contact in &contacts {
-        let answer = tokio::time::timeout(PATIENCE, ask(contact)).await;
+        let answer = tokio::time::timeout(TIMEOUT, ask(contact)).await;
         let id = &contact.application_id;
         all.push(answer.with_context(|| format!("the driver of {id} did not answer"))??);
     }
@@ -37,7 +37,7 @@ pub(crate) async fn show(wanted: Option<&str>, json: bool) -> Result<String> {
     Ok(all.iter().map(as_text).collect())
 }
 
-/// Whether an id, or the beginning of one, is that of an application that runs on this machine.
+/// Whether an application whose id starts like this runs on this machine.
 pub(crate) fn is_here(wanted: &str) -> bool {
     home::contacts().iter().any(|contact| contact.application_id.starts_with(wanted))
 }

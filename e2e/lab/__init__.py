@@ -1,7 +1,7 @@
-"""A real Kubernetes on this machine, for tests: brought up in seconds, gone without a trace.
+"""A real Kubernetes on this machine, for tests: up in seconds, removed without a trace.
 
 `ApiServer` is an API server with its controllers and nothing else; `Cluster` has nodes that run containers. Both are context
-managers. Everything they make on the machine is written down first, so that the next run can take away what a killed one left.
+managers. Everything they create on the machine is recorded first, so that the next run can clean up after a killed one.
 """
 
 from lab.api_server import ApiServer

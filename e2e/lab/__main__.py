@@ -1,13 +1,13 @@
-"""What a person types: `python -m lab …` in e2e/, or `./dev e2e …`.
+"""The command line: `python -m lab …` in e2e/, or `./dev e2e …`.
 
     up                           a cluster of two nodes with our images, until `down`
     up-api                       an API server with its controllers, until `down`
-    down                         ends both
-    load                         builds our images again and gives them to the cluster
+    down                         stops both
+    load                         rebuilds our images and loads them into the cluster
     kubectl …                    kubectl, as the cluster's administrator
     node NAME COMMAND…           runs a command in a node's namespaces, as in: node node1 ctr -n k8s.io images ls
-    with-api COMMAND…            runs a command with KUBECONFIG of an API server that is there for it alone
-    image-context DIR            lays out what executor/Dockerfile and operator/Dockerfile copy
+    with-api COMMAND…            runs a command with the KUBECONFIG of an API server of its own
+    image-context DIR            prepares the build context of executor/Dockerfile and operator/Dockerfile
     manifests                    writes deploy/operator.yaml
 """
 
@@ -35,12 +35,12 @@ def main(arguments):
 
 
 def firesteel():
-    """The command that the image of drivers and executors is made with."""
+    """The `firesteel` command for the image of drivers and executors."""
     return os.environ.get("FIRESTEEL") or machine.cache() / "target" / "debug" / "firesteel"
 
 
 def operator():
-    """The program that the image of the operator is made with."""
+    """The program for the image of the operator."""
     return os.environ.get("FIRESTEEL_OPERATOR") or machine.cache() / "target" / "debug" / "firesteel-operator"
 
 
@@ -77,7 +77,7 @@ def kubectl(arguments):
 
 def node(arguments):
     if len(arguments) < 2:
-        raise LabError("a node and a command are wanted, as in: node node1 ctr -n k8s.io images ls")
+        raise LabError("a node and a command are required, as in: node node1 ctr -n k8s.io images ls")
     found = next((each for each in Cluster.found().nodes if each.name == arguments[0]), None)
     if found is None:
         raise LabError(f"there is no node {arguments[0]}")
@@ -87,7 +87,7 @@ def node(arguments):
 
 def with_api(arguments):
     if not arguments or not shutil.which(arguments[0]):
-        raise LabError("a command is wanted, as in: with-api cargo test -p operator")
+        raise LabError("a command is required, as in: with-api cargo test -p operator")
     with ApiServer.running() as server:
         environment = {**os.environ, "KUBECONFIG": str(server.kubeconfig)}
         return subprocess.run(arguments, env=environment, check=False).returncode
@@ -95,7 +95,7 @@ def with_api(arguments):
 
 def image_context(arguments):
     if len(arguments) != 1:
-        raise LabError("one directory is wanted")
+        raise LabError("one directory is required")
     images.executor_context(pathlib.Path(arguments[0]), firesteel())
     images.operator_context(pathlib.Path(arguments[0]), operator())
 

@@ -1,4 +1,4 @@
-"""An API server with its controllers (the garbage collector among them), RBAC on, on the loopback; pods in it never run.
+"""An API server with its controllers (including the garbage collector) and RBAC, on the loopback; its pods never run.
 
 For tests of the operator that need no container. It needs no root.
 """
@@ -25,7 +25,7 @@ class ApiServer:
     @staticmethod
     @contextlib.contextmanager
     def running():
-        """Up within the block, gone after it."""
+        """Runs within the block."""
         made = ApiServer.up()
         try:
             yield made
@@ -34,7 +34,7 @@ class ApiServer:
 
     @staticmethod
     def up(kept=False):
-        """Brings one up. With `kept` it outlives this process."""
+        """Starts one. With `kept` it outlives this process."""
         binaries = machine.built("kubernetes")
         record = Record.begin("api" if kept else f"api-{os.getpid()}-{next(_number)}", kept)
         try:
@@ -54,7 +54,7 @@ class ApiServer:
 
 
 def _starter(record):
-    """Programs that the kernel ends when this process ends, unless they are to outlive it."""
+    """Starts programs that the kernel ends with this process, unless they should outlive it."""
     leash = [] if record.detached else ["setpriv", "--pdeathsig=KILL", "--"]
 
     def run(name, argv):

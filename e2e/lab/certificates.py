@@ -9,7 +9,7 @@ DAYS = "30"
 
 
 class Certificates:
-    """Files in one directory, made with openssl; what is there already is used."""
+    """Files in one directory, created with openssl; existing ones are reused."""
 
     def __init__(self, directory):
         self.directory = directory
@@ -26,7 +26,7 @@ class Certificates:
 
     @property
     def account_key(self):
-        """The private key that tokens of service accounts are signed with."""
+        """The private key for signing service account tokens."""
         return self.directory / "accounts.key"
 
     @property
@@ -38,7 +38,7 @@ class Certificates:
         return self._signed(name, f"/CN={name}", "serverAuth", hosts)
 
     def client(self, user, group=None, hosts=()):
-        """A certificate by which `user`, of `group`, is known; also a server's, with `hosts`. Returns its file and its key's."""
+        """A client certificate for `user` in `group`; with `hosts` also a server's. Returns its file and its key's."""
         usage = "clientAuth,serverAuth" if hosts else "clientAuth"
         return self._signed(user.replace(":", "-"), (f"/O={group}" if group else "") + f"/CN={user}", usage, hosts)
 
@@ -71,7 +71,7 @@ class Certificates:
 
 
 def write_kubeconfig(path, server, authority, user):
-    """A kubeconfig of one context. JSON is YAML."""
+    """A kubeconfig with one context. JSON is YAML."""
     path.touch(mode=0o600)
     path.write_text(
         json.dumps(

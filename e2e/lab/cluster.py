@@ -6,8 +6,8 @@ this machine ── firesteel-e2eN ──┐            its own network, mounts 
    etcd, API server, controllers ┘        └── node2: the same
 ```
 
-Everything but the cable to this machine lies in namespaces: no rule of its firewall, no setting of its kernel and no other
-Kubernetes, containerd or Docker on it is touched, and nothing in the cluster reaches further than this machine.
+Everything but the link to this machine is in namespaces: its firewall rules and kernel settings and any other Kubernetes,
+containerd or Docker on it are not touched, and nothing in the cluster can reach beyond this machine.
 """
 
 import contextlib
@@ -28,14 +28,14 @@ VOLUMES_PER_NODE = 4
 
 
 class Site:
-    """The names and addresses of cluster `number`: several can be up at once."""
+    """Names and addresses of cluster `number`: several can run at once."""
 
     BRIDGE = "nodes"
 
     def __init__(self, number=None):
         given = os.environ.get("FIRESTEEL_E2E_NUMBER", "0") if number is None else str(number)
         if len(given) != 1 or not given.isdigit():
-            raise LabError(f"FIRESTEEL_E2E_NUMBER is {given!r}; the number of a cluster is one digit")
+            raise LabError(f"FIRESTEEL_E2E_NUMBER is {given!r}; a cluster's number is one digit")
         number = int(given)
         self.number = number
         first = os.environ.get("FIRESTEEL_E2E_NETWORK", f"10.{231 + number}")
@@ -44,7 +44,7 @@ class Site:
         try:
             self.network = ipaddress.ip_network(f"{first}.0.0/16")
         except ValueError:
-            raise LabError(f"FIRESTEEL_E2E_NETWORK is {first!r}; it must be the first two numbers of an address, as 10.99") from None
+            raise LabError(f"FIRESTEEL_E2E_NETWORK is {first!r}; it must be the first two numbers of an address, such as 10.99") from None
         self.gateway = f"{first}.0.1"
         self.nodes = f"{first}.0.0/17"
         self.inner_end, self.outer_end = f"{first}.127.1", f"{first}.127.2"
@@ -69,7 +69,7 @@ class Cluster:
     @staticmethod
     @contextlib.contextmanager
     def running(archives=(), number=None):
-        """Up within the block, with these images; gone after it."""
+        """Runs within the block, with these images."""
         made = Cluster.up(archives, number)
         try:
             yield made
@@ -78,7 +78,7 @@ class Cluster:
 
     @staticmethod
     def up(archives=(), number=None, kept=False):
-        """Brings one up. With `kept` it outlives this process."""
+        """Starts one. With `kept` it outlives this process."""
         machine.require_cluster()
         binaries = machine.built("kubernetes")
         site = Site(number)
@@ -98,7 +98,7 @@ class Cluster:
 
     @staticmethod
     def _switched_on(record, site, binaries):
-        """The outer namespaces, the cable and the control plane (not started)."""
+        """Creates the outer namespaces, the link and the control plane (not started)."""
         outer = Namespace.make(record, "outer", detached=record.detached)
         outer.run("ip", "link", "add", Site.BRIDGE, "type", "bridge")
         outer.run("ip", "address", "add", f"{site.gateway}/24", "dev", Site.BRIDGE)
@@ -114,7 +114,7 @@ class Cluster:
         return Cluster(record, site, outer, _control(record, site, binaries, outer))
 
     def _populate(self, archives):
-        """Control plane and nodes, at the same time: a node's disk is slow and the control plane's start is not."""
+        """Starts control plane and nodes concurrently: a node's disk is slow and the control plane's start is not."""
         self.record.add_cgroup(self.site.cgroup)
         self.nodes = [Node(self.record, self.site, self.outer, self.control, number) for number in range(1, NODES + 1)]
         for node in self.nodes:
@@ -134,12 +134,12 @@ class Cluster:
             node.wait_ready()
 
     def load(self, archive):
-        """Gives an image to every node of a running cluster; only layers that a node does not have are unpacked."""
+        """Loads an image into every node of a running cluster; only missing layers are unpacked."""
         with ThreadPoolExecutor(NODES) as pool:
             list(pool.map(lambda node: node.import_image(archive), self.nodes))
 
     def start_node(self, node):
-        """Switches on a node that `unplug` has switched off."""
+        """Powers on a node that `unplug` has powered off."""
         node.plug()
         node.start_containerd()
         node.start_kubelet()
@@ -151,21 +151,21 @@ class Cluster:
 
     @staticmethod
     def found(number=None):
-        """The cluster that `up` has brought up and kept."""
+        """The cluster started by `up`."""
         site = Site(number)
         try:
             record = Record.read(machine.runs() / site.name)
         except OSError:
-            raise LabError("no cluster is up; `./dev e2e up` brings one up") from None
+            raise LabError("no cluster is running; start one with `./dev e2e up`") from None
         if not record.lives():
-            raise LabError("the cluster has ended; `./dev e2e up` brings one up")
+            raise LabError("the cluster has ended; start one with `./dev e2e up`")
         outer = Namespace(record.processes["outer"])
         cluster = Cluster(record, site, outer, _control(record, site, machine.built("kubernetes"), outer))
         cluster.nodes = [Node.found(record, site, outer, cluster.control, number) for number in range(1, NODES + 1)]
         return cluster
 
     def _provide_volumes(self):
-        """Volumes on the nodes' disks, to be claimed with the storage class `local`; they honour `fsGroup`, as real ones do."""
+        """Volumes on the nodes' disks, for claims with the storage class `local`; they honour `fsGroup`, as real ones do."""
         storage_class = {
             "apiVersion": "storage.k8s.io/v1",
             "kind": "StorageClass",

@@ -1,6 +1,6 @@
-"""etcd, the API server, the controllers and the scheduler: what of Kubernetes runs no containers.
+"""etcd, the API server, the controllers and the scheduler: the parts of Kubernetes that run no containers.
 
-It starts programs through a function that it is given, so that it runs on the machine's loopback or in namespaces of its own.
+It starts programs through a function passed to it, so that it runs on the machine's loopback or in namespaces of its own.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ PATIENCE = 90
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where it listens, and the range that services get theirs from. `nodes` is the range of nodes and pods, if there are any."""
+    """Its addresses, and the range for services. `nodes` is the range of nodes and pods, if there are any."""
 
     host: str
     port: int
@@ -39,7 +39,7 @@ class ControlPlane:
         self.kubectl = Kubectl(binaries / "kubectl", self.kubeconfig)
 
     def up(self):
-        """Starts everything and returns when pods could be created."""
+        """Starts everything and returns once pods can be created."""
         etcd = self._start("etcd", self._etcd())
         server = self._start("kube-apiserver", self._api_server())
         self._wait([("etcd", etcd), ("kube-apiserver", server)], "kube-apiserver", self._ready)
@@ -51,7 +51,7 @@ class ControlPlane:
         self._wait([("kube-controller-manager", controllers)], "kube-controller-manager", self._has_default_account)
 
     def account(self, namespace, name):
-        """A kubectl that is the service account `name`, with its rights and no others."""
+        """A kubectl with the service account `name` and its permissions."""
         token = self.kubectl("create", "token", name, "--namespace", namespace, "--duration=2h").strip()
         path = self.directory / f"{namespace}-{name}.kubeconfig"
         write_kubeconfig(path, self.url, self.certificates.authority, {"token": token})
@@ -88,19 +88,19 @@ class ControlPlane:
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={made.account_public_key}",
             f"--service-account-signing-key-file={made.account_key}",
-            # A pod leaves a lost node after seconds, not after five minutes.
+            # Pods are evicted from a lost node after seconds, not after five minutes.
             "--default-not-ready-toleration-seconds=10",
             "--default-unreachable-toleration-seconds=10",
         ]
         if not addresses.nodes:
-            # On the loopback: there is no route by which to find an address that others could use.
+            # On the loopback: there is no default route to derive an address from.
             return [*argv, "--authorization-mode=RBAC", "--endpoint-reconciler-type=none"]
         certificate, key = made.client("kube-apiserver-kubelet")
         return [
             *argv,
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
-            # There is no DNS that knows the names of nodes.
+            # No DNS resolves the nodes' names.
             "--kubelet-preferred-address-types=InternalIP",
             f"--kubelet-client-certificate={certificate}",
             f"--kubelet-client-key={key}",
@@ -117,7 +117,7 @@ class ControlPlane:
             f"--service-account-private-key-file={self.certificates.account_key}",
             f"--root-ca-file={self.certificates.authority}",
             "--secure-port=0",
-            # A node that says nothing is lost after seconds; it speaks every two (see `node`).
+            # A silent node is lost after seconds; it reports every two (see `node`).
             "--node-monitor-period=1s",
             "--node-monitor-grace-period=12s",
         ]
@@ -142,7 +142,7 @@ class ControlPlane:
         return self.kubectl.says_yes("get", "serviceaccount", "default", "--namespace=default")
 
     def _wait(self, programs, name, ready):
-        """Waits for `ready()`, but no longer than the programs run that it depends on."""
+        """Waits for `ready()`, as long as the programs that it depends on are running."""
 
         def done():
             for program, process in programs:

@@ -1,7 +1,6 @@
-"""What of a node's disk outlives a run: images, unpacked. Unpacking them, and deleting what was unpacked, takes longer than all else.
+"""The part of a node's disk that outlives a run: unpacked images. Unpacking and deleting them takes longer than everything else.
 
-A run that ends, however it ends, leaves containers in it that nothing runs; the next run on it begins by forgetting them. A disk that
-cannot be used is made anew.
+A run always leaves dead containers on it; the next run starts by deleting them. An unusable disk is recreated.
 """
 
 import json
@@ -11,7 +10,7 @@ from lab import machine
 
 
 class Disk:
-    """The disk of one node of one site. Whoever holds the record of the site is its only user."""
+    """The disk of one node of one site. Its only user is the holder of the site's record."""
 
     def __init__(self, site, node):
         self._path = machine.cache() / "e2e" / "disks" / f"{site}-{node}"
@@ -19,18 +18,18 @@ class Disk:
         self.root.mkdir(parents=True, exist_ok=True)
 
     def has(self, archive):
-        """Whether the image of this archive is there, and no later one of the same name."""
+        """Whether it has the image of this archive, and no later one of the same name."""
         return self._noted().get(_image(archive)) == archive.name
 
     def note(self, archive):
-        """Writes down that the image of this archive is there."""
+        """Records that it has the image of this archive."""
         part = self._notes().with_suffix(".part")
         part.write_text(json.dumps({**self._noted(), _image(archive): archive.name}))
         part.replace(self._notes())
 
     def wipe(self):
-        """Forgets everything."""
-        # The notes first: what they name must be there.
+        """Deletes everything."""
+        # The notes first: the images they name must exist.
         self._notes().unlink(missing_ok=True)
         shutil.rmtree(self.root)
         self.root.mkdir()
@@ -46,5 +45,5 @@ class Disk:
 
 
 def _image(archive):
-    """The name of the image, of which there is an archive for every content."""
+    """The name of the image; it has an archive for every content."""
     return archive.stem.rsplit("-", 1)[0]

@@ -1,5 +1,5 @@
-"""What goes wrong here, for a person to read."""
+"""Errors of the laboratory, for people."""
 
 
 class LabError(Exception):
-    """Something of the laboratory could not be had or did not come up; the message says what, and what its log said last."""
+    """A part of the laboratory could not be obtained or did not start; the message names it and ends with its log."""

@@ -1,6 +1,6 @@
-"""Process 1 of a namespace: collects processes whose parents have ended, and ends when whoever started it has ended.
+"""Process 1 of a namespace: reaps orphaned processes, and ends when its starter has ended.
 
-It watches its standard input, the other end of which the starter holds; with `--detached` it does not, and is ended by its id.
+It watches its standard input, whose other end the starter holds; with `--detached` it does not, and is ended by its id.
 """
 
 import os

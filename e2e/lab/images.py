@@ -1,7 +1,7 @@
-"""Images for clusters that reach no registry: built by our Dockerfiles on a base of Debian's packages, kept by what they are made of.
+"""Images for clusters without a registry: built by our Dockerfiles on a base of Debian packages, and cached by content.
 
-An image is an archive in the cache, named by a hash over everything that went into it; so it is built once. Layers are kept by
-buildah in a store of its own, so that a change of the command does not install Python again.
+An image is an archive in the cache, named by a hash of all its inputs, so that it is built once. buildah keeps layers in a store
+of its own, so that a changed command does not reinstall Python.
 """
 
 import contextlib
@@ -24,15 +24,15 @@ PAUSE = "localhost/firesteel/pause:1"
 BASE = "localhost/firesteel/base"
 EXECUTOR = "localhost/firesteel/executor:e2e"
 OPERATOR = "localhost/firesteel/operator:e2e"
-# Archives of an image that are kept when a newer one is made.
+# Number of archives of an image to keep when a newer one is built.
 KEPT = 2
 
 
 def pause():
-    """The image that holds a pod's network, as an archive."""
+    """The pause image, which holds a pod's network, as an archive."""
     busybox = pathlib.Path(shutil.which("busybox") or "busybox")
     if "INTERP" in command("readelf", "--program-headers", "--wide", busybox):
-        raise LabError(f"{busybox} needs libraries; the Debian package busybox-static has one that does not")
+        raise LabError(f"{busybox} is dynamically linked; the Debian package busybox-static has a static one")
 
     def fill(context):
         shutil.copy(busybox, context / "busybox")
@@ -47,7 +47,7 @@ def executor(firesteel):
     certificates = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
     arguments = [f"--build-arg=BASE={base}"]
     if certificates:
-        # An index behind a proxy with an authority of its own, as on this machine.
+        # A package index behind a proxy with an authority of its own.
         inside = "/run/certificates.crt"
         arguments += [f"--volume={certificates}:{inside}:ro", f"--build-arg=PIP_CERT={inside}"]
     return _archive(
@@ -60,7 +60,7 @@ def executor(firesteel):
 
 
 def executor_context(directory, firesteel):
-    """Lays out what `executor/Dockerfile` copies."""
+    """Prepares the build context of `executor/Dockerfile`."""
     top = directory / "firesteel"
     top.mkdir(parents=True, exist_ok=True)
     shutil.copy(machine.ROOT / "python" / "requirements.txt", directory)
@@ -75,10 +75,10 @@ def operator(program):
 
 
 def operator_context(directory, program):
-    """Lays out what `operator/Dockerfile` copies."""
+    """Prepares the build context of `operator/Dockerfile`."""
     program = pathlib.Path(program)
     if program.is_file() and "INTERP" in command("readelf", "--program-headers", "--wide", program):
-        raise LabError(f"{program} needs libraries, which its image does not have; `./dev operator` makes one that does not")
+        raise LabError(f"{program} is dynamically linked, but its image has no libraries; `./dev operator` builds a static one")
     directory.mkdir(parents=True, exist_ok=True)
     _copy_program(program, directory / "firesteel-operator")
 
@@ -89,20 +89,20 @@ def _copy_program(program, target):
 
 
 def _base():
-    """The name of an image of Debian's packages in buildah's store; made when it is not there."""
+    """The name of an image of Debian packages in buildah's store; built if missing."""
     recipe = ["mmdebstrap", "--variant=minbase", "--mode=root", SUITE]
     key = hashlib.sha256((" ".join(recipe) + (RECIPES / "base.Dockerfile").read_text()).encode()).hexdigest()[:12]
     name = f"{BASE}:{key}"
     with _locked(), tempfile.TemporaryDirectory(dir=_home()) as directory:
         if not _buildah("images", "--quiet", f"--filter=reference={name}").strip():
-            with _told("a base of Debian's packages"):
+            with _timed("a base of Debian's packages"):
                 command(*recipe, pathlib.Path(directory) / "base.tar", seconds=600)
                 _buildah("build", f"--file={RECIPES / 'base.Dockerfile'}", f"--tag={name}", directory)
     return name
 
 
 def _archive(name, recipe, fill, arguments=(), made_of=""):
-    """The archive of image `name`, built if there is none of the same context, recipe and `made_of`."""
+    """The archive of image `name`, built if there is none with the same context, recipe and `made_of`."""
     with _locked(), tempfile.TemporaryDirectory(dir=_home()) as directory:
         context = pathlib.Path(directory) / "context"
         context.mkdir()
@@ -113,14 +113,14 @@ def _archive(name, recipe, fill, arguments=(), made_of=""):
         if archive.exists():
             archive.touch()
             return archive
-        with _told(f"image {name}"):
+        with _timed(f"image {name}"):
             _buildah("build", "--layers", "--pull-never", "--format=docker", f"--file={recipe}", f"--tag={name}", *arguments, context)
             part = archive.with_suffix(".part")
             part.unlink(missing_ok=True)
             _buildah("push", name, f"docker-archive:{part}:{name}")
             part.rename(archive)
             _forget_old(short)
-            # What this one replaces.
+            # The archives that this one replaces.
             _buildah("rmi", "--prune")
         return archive
 
@@ -133,9 +133,9 @@ def _buildah(*arguments):
 
 
 def _stripped(program):
-    """The program without what only a debugger reads: a tenth of the size."""
+    """The program without debug information: a tenth of the size."""
     if not program.is_file():
-        raise LabError(f"{program}: there is no such program; `./dev build` or `./dev operator` makes it")
+        raise LabError(f"{program}: no such program; build it with `./dev build` or `./dev operator`")
     found = program.stat()
     stamp = hashlib.sha256(f"{program.resolve()} {found.st_size} {found.st_mtime_ns}".encode()).hexdigest()[:12]
     target = _home() / f"{program.name}-{stamp}"
@@ -149,7 +149,7 @@ def _stripped(program):
 
 
 def _hash(directory, more):
-    """A hash over names, modes and bytes of all files below a directory."""
+    """A hash of the names, modes and bytes of all files below a directory."""
     seen = hashlib.sha256(more.encode())
     for path in sorted(directory.rglob("*")):
         if path.is_file():
@@ -181,7 +181,7 @@ def _locked():
 
 
 @contextlib.contextmanager
-def _told(what):
+def _timed(what):
     print(f"== building {what}", file=sys.stderr, flush=True)
     started = time.monotonic()
     yield

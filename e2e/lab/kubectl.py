@@ -1,4 +1,4 @@
-"""`kubectl` for tests: one cluster, one user; answers as text or as what their JSON says."""
+"""`kubectl` for tests: one cluster, one user; output as text or parsed JSON."""
 
 import json
 import os
@@ -19,27 +19,27 @@ class Kubectl:
         return Kubectl(self.program, self.kubeconfig, namespace)
 
     def try_(self, *arguments, given=None, seconds=60):
-        """Runs kubectl and returns how it ended, whatever its exit code."""
+        """Runs kubectl and returns the completed process, whatever its exit code."""
         argv = [str(self.program), f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self.kubeconfig}.cache"]
         if self.namespace and not any(str(each).startswith(("--namespace", "--all-namespaces", "--raw")) for each in arguments):
             argv.append(f"--namespace={self.namespace}")
-        # Not from the cluster that the person who runs the tests works with.
+        # Not the cluster of the user who runs the tests.
         environment = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
         argv += map(str, arguments)
         try:
             return subprocess.run(argv, input=given, capture_output=True, text=True, timeout=seconds, env=environment)
         except subprocess.TimeoutExpired:
-            raise LabError(f"kubectl {' '.join(argv[3:])}: not done within {seconds} s") from None
+            raise LabError(f"kubectl {' '.join(argv[3:])}: not finished within {seconds} s") from None
 
     def __call__(self, *arguments, given=None, seconds=60):
-        """What kubectl printed; an error if it failed."""
+        """The output of kubectl; an error if it failed."""
         done = self.try_(*arguments, given=given, seconds=seconds)
         if done.returncode != 0:
             raise LabError(f"kubectl {' '.join(map(str, arguments))}: {done.stderr.strip()}")
         return done.stdout
 
     def says_yes(self, *arguments):
-        """Whether kubectl succeeded; a server that is not there yet says no."""
+        """Whether kubectl succeeded; false if the server is not up yet."""
         return self.try_(*arguments, seconds=20).returncode == 0
 
     def get(self, *arguments):
@@ -64,11 +64,11 @@ class Kubectl:
         return self("apply", "--server-side", "--filename=-", given=given)
 
     def delete(self, *arguments):
-        """Deletes at once, and returns when it is gone."""
+        """Deletes an object without a grace period, and returns once it is gone."""
         return self("delete", *arguments, "--ignore-not-found", "--now", "--wait", "--timeout=60s", seconds=90)
 
     def eventually(self, kind, name, what, seconds=60):
-        """Waits until `what(object)` is true, and returns the object. An error shows what the object's status says."""
+        """Waits until `what(object)` is true, and returns the object. An error shows the object's status."""
         seen = {}
 
         def holds():

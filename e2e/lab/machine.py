@@ -1,4 +1,4 @@
-"""This machine: where things lie, what must be installed, and its control groups."""
+"""This machine: paths, required packages, and control groups."""
 
 import os
 import pathlib
@@ -29,19 +29,19 @@ PLUGINS = [pathlib.Path("/usr/lib/cni"), pathlib.Path("/opt/cni/bin")]
 
 
 def cache():
-    """Where all that is built lies, outside the clone."""
+    """Directory of build outputs, outside the clone."""
     return pathlib.Path(os.environ.get("FIRESTEEL_CACHE") or pathlib.Path.home() / ".cache" / "firesteel")
 
 
 def runs():
-    """Where runs keep their directories. Short, as sockets lie below."""
+    """Parent of the runs' directories. Short, because it contains sockets."""
     path = cache() / "e2e" / "runs"
     path.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def built(what):
-    """The directory of the binaries of `kubernetes` or `helm`; builds them when they are missing."""
+    """The directory of the binaries of `kubernetes` or `helm`; builds them if they are missing."""
     done = subprocess.run(
         [ROOT / "e2e" / "kube" / "build", what],
         stdout=subprocess.PIPE,
@@ -54,7 +54,7 @@ def built(what):
 
 
 def require_cluster():
-    """Fails with one line that says all that is missing for a cluster with nodes."""
+    """Fails with one line that lists everything missing for a cluster with nodes."""
     missing = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
     if not plugins():
         missing.append("containernetworking-plugins")
@@ -63,7 +63,7 @@ def require_cluster():
     if os.geteuid() != 0:
         raise LabError("a cluster with nodes needs root: namespaces, mounts and control groups (the API server alone does not)")
     if cache().resolve().is_relative_to("/var/lib"):
-        raise LabError("FIRESTEEL_CACHE must not lie below /var/lib: nodes have one of their own")
+        raise LabError("FIRESTEEL_CACHE must not be below /var/lib: nodes have one of their own")
 
 
 def plugins():
@@ -72,7 +72,7 @@ def plugins():
 
 
 def free_ports(count):
-    """Ports of the loopback that nobody uses now, all different."""
+    """Distinct free ports on the loopback."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:
@@ -84,7 +84,7 @@ def free_ports(count):
 
 
 def load_modules():
-    """Kernel modules that nodes need; where they are built in, or loaded, there is nothing to do."""
+    """Loads the kernel modules that nodes need, unless they are built in or loaded."""
     for module in ["overlay", "br_netfilter"] if shutil.which("modprobe") else []:
         subprocess.run(["modprobe", "-q", module], capture_output=True, check=False)
     if "overlay" not in pathlib.Path("/proc/filesystems").read_text():
@@ -99,24 +99,24 @@ def require_free_network(network):
     for route in json.loads(command("ip", "-json", "-4", "route", "show", "table", "all")):
         if route["dst"] != "default" and ipaddress.ip_network(route["dst"], strict=False).overlaps(network):
             raise LabError(
-                f"{network} is used by this machine already ({route['dst']} on {route.get('dev', '?')}); "
+                f"{network} is already used by this machine ({route['dst']} on {route.get('dev', '?')}); "
                 "set FIRESTEEL_E2E_NETWORK to the first two numbers of another, as in 10.99"
             )
 
 
 def cgroup_directories(name):
-    """The directories of control group `name`: one in each hierarchy. Beside those of version 1 there may be an idle one of version 2."""
+    """The directories of control group `name`: one in each hierarchy. Beside version 1 there may be an idle version 2."""
     return [top / name for top in _hierarchies("cgroup", "cgroup2") if (top / name).exists()]
 
 
 def make_cgroup(name):
-    """Makes a control group that a kubelet can use as its root."""
+    """Creates a control group that a kubelet can use as its root."""
     if (CGROUPS / "cgroup.controllers").exists():
         path = CGROUPS
         for part in pathlib.PurePath(name).parts:
             wanted = (path / "cgroup.controllers").read_text().split()
             for controller in wanted:
-                # A controller that cannot be handed down is missed by the kubelet, which says so better than we could.
+                # If a controller cannot be delegated, the kubelet reports that better than we could.
                 try:
                     (path / "cgroup.subtree_control").write_text(f"+{controller}")
                 except OSError:
@@ -130,12 +130,12 @@ def make_cgroup(name):
             parent, path = path, path / part
             path.mkdir(exist_ok=True)
             for file in ["cpuset.cpus", "cpuset.mems"]:
-                # A new group of version 1 has none, and what has none cannot run.
+                # A new group of version 1 has none, and nothing can run without them.
                 if (parent / file).exists():
                     (path / file).write_text((parent / file).read_text())
 
 
 def _hierarchies(*kinds):
-    """Where hierarchies of control groups are mounted: `cgroup` is version 1, `cgroup2` version 2."""
+    """Mount points of control group hierarchies: `cgroup` is version 1, `cgroup2` version 2."""
     mounts = [line.split() for line in pathlib.Path("/proc/mounts").read_text().splitlines()]
     return [pathlib.Path(fields[1]) for fields in mounts if fields[2] in kinds]

@@ -1,7 +1,7 @@
 """A group of Linux namespaces (network, mounts, processes, host name) with one process that holds it.
 
-What runs in it sees no other process and no other network, what it mounts nobody else sees, and when the holder ends the kernel
-ends every process in it and forgets its mounts and links. So there is one id to end, and nothing to forget.
+Programs in it see no other process and no other network, their mounts are private, and when the holder ends, the kernel ends every
+process in it and removes its mounts and links. So there is one id to end, and nothing to forget.
 """
 
 import pathlib
@@ -16,11 +16,11 @@ KINDS = ["--net", "--mount", "--pid", "--uts"]
 
 
 class Namespace:
-    """One such group. `inside` makes it a part of another: what ends the outer ends the inner."""
+    """One such group. `inside` nests it in another: it ends with the outer one."""
 
     def __init__(self, holder, keeper=None):
         self.holder = holder
-        # The pipe that the holder watches: it closes when this process ends, however it ends.
+        # The holder watches this pipe, which closes when this process ends for any reason.
         self._keeper = keeper
 
     @staticmethod
@@ -43,7 +43,7 @@ class Namespace:
             child = _child(_Started(child), log)
             record.add_process(name, child)
         if starter.stdout.readline() != b"ready\n":
-            raise LabError(f"namespaces for {name} could not be made{last_lines(log)}")
+            raise LabError(f"namespaces for {name} could not be created{last_lines(log)}")
         starter.stdout.close()
         made = Namespace(child, starter.stdin)
         made.run("mount", "--make-rshared", "/")
@@ -52,11 +52,11 @@ class Namespace:
         return made
 
     def argv(self, argv):
-        """`argv`, to be run in here."""
+        """`argv`, wrapped to run in here."""
         return ["nsenter", f"--target={self.holder.pid}", *KINDS, "--", *argv]
 
     def run(self, *argv, **options):
-        """Runs a program in here to its end and returns what it printed."""
+        """Runs a program in here to its end and returns its output."""
         return command(*self.argv(argv), **options)
 
     def start(self, argv, log, environment=None):
@@ -68,7 +68,7 @@ class Namespace:
         return command("nsenter", f"--target={self.holder.pid}", "--net", "--", *argv)
 
     def own(self, path, memory):
-        """From now on changes below `path` are seen only in here; they are kept below `memory`, a file system of this namespace."""
+        """Makes changes below `path` visible only in here; they are stored below `memory`, a file system of this namespace."""
         changes, work = f"{memory}/changes", f"{memory}/work"
         self.run("mkdir", "-p", changes, work)
         self.run("mount", "-t", "overlay", "-o", f"lowerdir={path},upperdir={changes},workdir={work}", "overlay", path)
@@ -86,7 +86,7 @@ def _child(parent, log):
 
 
 class _Started:
-    """A process that somebody else started, as `only_child` wants it."""
+    """A process started elsewhere, in the form that `only_child` expects."""
 
     def __init__(self, process):
         self.pid, self.args, self.returncode = process.pid, ["unshare"], None

@@ -1,7 +1,7 @@
-"""A node: containerd, kubelet and kube-proxy in namespaces of their own, joined to the others by a virtual cable.
+"""A node: containerd, kubelet and kube-proxy in namespaces of their own, connected to the others by a virtual link.
 
-It has its own view of /run, /var/lib and /var/log, so that the paths which these programs have built in are the node's and not the machine's.
-When its holder ends, everything on it ends at once: a node that loses its power.
+It has its own view of /run, /var/lib and /var/log, so that the programs' built-in paths are the node's and not the machine's. When its
+holder ends, everything on it ends at once: a power failure.
 """
 
 import json
@@ -33,13 +33,13 @@ class Node:
 
     @staticmethod
     def found(record, site, outer, control, number):
-        """A node that another process has brought up."""
+        """A node started by another process."""
         node = Node(record, site, outer, control, number)
         node.namespace = Namespace(record.processes[node.name])
         return node
 
     def plug(self):
-        """Makes the node's namespaces, with a cable to the bridge and routes to the world."""
+        """Creates the node's namespaces, with a link to the bridge and routes to the world."""
         outer = self.outer
         self.directory.mkdir(exist_ok=True)
         self.record.processes.pop(self.name, None)
@@ -57,13 +57,13 @@ class Node:
         inner.own("/var/log", "/run/var-log")
 
     def unplug(self):
-        """Ends all that runs on the node, at once; what is on its disk stays."""
+        """Ends everything on the node at once; its disk stays."""
         self.namespace.end()
-        # The kernel takes the cable away a little later.
-        eventually(lambda: self.name not in self.outer.in_network("ip", "-brief", "link"), 20, f"the end of the cable of {self.name}")
+        # The kernel removes the link a little later.
+        eventually(lambda: self.name not in self.outer.in_network("ip", "-brief", "link"), 20, f"the removal of the link of {self.name}")
 
     def fill(self, archives):
-        """Brings the disk that an earlier run has left to the state of a new node that has these images."""
+        """Resets the disk of an earlier run to the state of a new node with these images."""
         try:
             self._fill(archives)
         except LabError as error:
@@ -74,7 +74,7 @@ class Node:
             self._fill(archives)
 
     def _fill(self, archives):
-        # Without the part that the kubelet talks to, which remembers the containers that it finds at its start.
+        # Without the CRI plugin, which remembers the containers that it finds at its start.
         self._start_containerd(pods="")
         containers = self._ctr("containers", "list", "--quiet").split()
         if containers:
@@ -87,7 +87,7 @@ class Node:
         self.stop("containerd")
 
     def start_containerd(self):
-        """Starts containerd and returns when it answers."""
+        """Starts containerd and returns once it answers."""
         cni = self.directory / "cni"
         cni.mkdir(exist_ok=True)
         (cni / "10-e2e.conflist").write_text(json.dumps(self._network(), indent=1))
@@ -120,7 +120,7 @@ class Node:
         )
 
     def start_proxy(self):
-        """Starts kube-proxy, which makes the addresses of services work."""
+        """Starts kube-proxy, which makes service addresses work."""
         config = self.directory / "proxy.json"
         config.write_text(json.dumps(self._proxy(), indent=1))
         self._start("kube-proxy", [self.control.binaries / "kube-proxy", f"--config={config}"])
@@ -134,12 +134,12 @@ class Node:
         return process is not None and process.alive()
 
     def import_image(self, archive):
-        """Makes an image archive known to containerd under the names that it carries, and unpacks what is not yet there."""
+        """Imports an image archive into containerd under its names, and unpacks missing layers."""
         self._ctr("images", "import", archive, seconds=300)
         self.disk.note(archive)
 
     def wait_ready(self):
-        """Waits until Kubernetes would place a pod here."""
+        """Waits until Kubernetes would schedule a pod here."""
         kubectl, log = self.control.kubectl, self.directory / "kubelet.log"
 
         def ready():
@@ -204,7 +204,7 @@ class Node:
             "failSwapOn": False,
             "resolvConf": "",
             "podLogsDir": str(self.directory / "pods"),
-            # Images come from no registry: what is collected as garbage cannot be had again.
+            # There is no registry: a garbage-collected image could not be pulled again.
             "imageGCHighThresholdPercent": 100,
             "evictionHard": {
                 "nodefs.available": "0%",
@@ -215,7 +215,7 @@ class Node:
             "maxOpenFiles": min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 1_000_000),
             "oomScoreAdj": 0,
             "maxPods": 200,
-            # The control plane takes a node for lost that says nothing for 12 seconds.
+            # The control plane declares a node lost after 12 seconds without a report.
             "nodeStatusUpdateFrequency": "2s",
             "nodeLeaseDurationSeconds": 8,
         }
@@ -234,7 +234,7 @@ class Node:
 
 
 def is_ready(node):
-    """Whether the node's own word, or the control plane's about it, is that it is ready."""
+    """Whether the node is ready, by its own report or the control plane's."""
     conditions = node.get("status", {}).get("conditions", [])
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
@@ -252,7 +252,7 @@ disabled_plugins = {disabled}
   address = "/run/containerd/containerd.sock"
 """
 
-# Without `restrict_oom_score_adj` no container starts on a machine that holds back CAP_SYS_RESOURCE.
+# Without `restrict_oom_score_adj` no container starts on a machine without CAP_SYS_RESOURCE.
 PODS = """
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{pause}"

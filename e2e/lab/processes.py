@@ -1,4 +1,4 @@
-"""Processes by id and start time, so that another process that gets the same id later is never taken for one of ours."""
+"""Processes by id and start time, so that a later process with the same id is never mistaken for one of ours."""
 
 import os
 import pathlib
@@ -35,13 +35,13 @@ class Process:
                 pass
 
     def end(self):
-        """Ends the process at once: what it would save is thrown away anyway."""
+        """Ends the process at once: anything it would save is discarded anyway."""
         self.signal(signal.SIGKILL)
         eventually(lambda: not self.alive(), 30, f"the end of process {self.pid}")
 
 
 def only_child(parent):
-    """The one child of a process that has no other; for programs that start what we want and wait for it."""
+    """The only child of a process, for programs that start the one we want and wait for it."""
 
     def find():
         if parent.poll() is not None:
@@ -55,7 +55,7 @@ def only_child(parent):
 
 
 def start(argv, log, environment=None):
-    """Starts a program in a session of its own (Ctrl-C at our terminal is for us to handle), its words into `log`."""
+    """Starts a program in a session of its own (Ctrl-C at our terminal is for us to handle), with its output in `log`."""
     with open(log, "ab") as out:
         return subprocess.Popen(
             [str(part) for part in argv],
@@ -68,7 +68,7 @@ def start(argv, log, environment=None):
 
 
 def last_lines(log, count=15):
-    """The end of a log, indented, to stand below an error."""
+    """The end of a log, indented, for an error message."""
     try:
         lines = pathlib.Path(log).read_text(errors="replace").splitlines()[-count:]
     except OSError as error:
@@ -77,14 +77,14 @@ def last_lines(log, count=15):
 
 
 def command(*argv, seconds=60, **options):
-    """Runs a program to its end and returns what it printed; an error says what it said."""
+    """Runs a program to its end and returns its output; an error contains its messages."""
     argv = [str(part) for part in argv]
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds, **options)
     except FileNotFoundError:
-        raise LabError(f"{argv[0]}: there is no such program") from None
+        raise LabError(f"{argv[0]}: no such program") from None
     except subprocess.TimeoutExpired:
-        raise LabError(f"{' '.join(argv)}: not done within {seconds} s") from None
+        raise LabError(f"{' '.join(argv)}: not finished within {seconds} s") from None
     if done.returncode != 0:
         said = (done.stdout[-1000:] + done.stderr[-3000:]).strip()
         raise LabError(f"{' '.join(argv)}: exit code {done.returncode}: {said}")

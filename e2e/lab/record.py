@@ -1,7 +1,7 @@
-"""What a run has made on this machine, in a file that is written before the thing is made.
+"""Record of everything that a run creates on this machine; each entry is written before the thing is created.
 
-A run that ends takes its things away itself. One that is killed leaves its record, and the next run starts by taking away what the
-records of dead runs name: processes by id and start time, network links, cgroups and one directory.
+A run cleans up at its end. A killed one leaves its record, and the next run starts by removing everything in the records of dead
+runs: processes by id and start time, network links, cgroups and one directory.
 """
 
 import contextlib
@@ -35,17 +35,17 @@ class Record:
     processes: dict = field(default_factory=dict)
     links: list = field(default_factory=list)
     cgroups: list = field(default_factory=list)
-    # Several threads add to it while a cluster comes up.
+    # Several threads add to it while a cluster starts.
     _adding: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @staticmethod
     def begin(name, detached):
-        """A record in a directory of its own. A name can be taken once at a time."""
+        """Creates a record in a directory of its own. A name can only be used once at a time."""
         with _locked():
             sweep(locked=True)
             directory = machine.runs() / name
             if directory.exists():
-                raise LabError(f"{name} is up already ({directory}); `./dev e2e down` ends one that was brought up to stay")
+                raise LabError(f"{name} is already running ({directory}); stop it with `./dev e2e down` if it was started with `up`")
             directory.mkdir(parents=True)
             record = Record(directory, Process.of(os.getpid()), detached)
             record.write()
@@ -75,13 +75,13 @@ class Record:
         part.replace(self.directory / FILE)
 
     def lives(self):
-        """Whether somebody still wants what is here."""
+        """Whether the run is still in use."""
         if self.kept:
             return any(process.alive() for process in self.processes.values())
         return self.owner.alive()
 
     def keep(self):
-        """From now on it lives without its owner."""
+        """Detaches the run from its owner."""
         self.kept = True
         self.write()
 
@@ -108,7 +108,7 @@ class Record:
             self.write()
 
     def undo(self):
-        """Takes everything away, the last made first. Can be repeated."""
+        """Removes everything, the most recent first. Can be repeated."""
         for process in reversed(list(self.processes.values())):
             process.end()
         for link in self.links:
@@ -121,7 +121,7 @@ class Record:
 
 
 def end_kept(*names):
-    """Takes away what is kept under these names, and what dead runs left."""
+    """Removes the runs with these names, and the leftovers of dead runs."""
     with _locked():
         sweep(locked=True)
         for directory in sorted(machine.runs().iterdir()):
@@ -130,13 +130,13 @@ def end_kept(*names):
 
 
 def sweep(locked=False):
-    """Takes away what dead runs left."""
+    """Removes the leftovers of dead runs."""
     with contextlib.nullcontext() if locked else _locked():
         for directory in sorted(machine.runs().iterdir()):
             try:
                 record = Record.read(directory)
             except (OSError, ValueError, KeyError, TypeError):
-                # It was killed before its first word; so there is nothing but the directory.
+                # It was killed before its first entry, so there is only the directory.
                 shutil.rmtree(directory, ignore_errors=True)
                 continue
             if not record.lives():
@@ -151,7 +151,7 @@ def _locked():
 
 
 def _remove_cgroup(top):
-    """Groups go from the leaves up, and only when the last process in them is really gone."""
+    """Removes control groups from the leaves up, once the last process in them is really gone."""
 
     def removed():
         for path, _, _ in os.walk(top, topdown=False):

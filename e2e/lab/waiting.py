@@ -1,4 +1,4 @@
-"""Waiting for a condition, with a deadline. Nothing here sleeps for a time that somebody guessed."""
+"""Waiting for a condition, with a deadline. Nothing here sleeps for a guessed time."""
 
 import time
 
@@ -8,7 +8,7 @@ PAUSE = 0.2
 
 
 def eventually(what, seconds=30, name=None):
-    """Waits until `what()` is true and returns it. `name` says what was waited for; a callable is asked when time is up."""
+    """Waits until `what()` is true and returns it. `name` describes the condition; a callable is only called on timeout."""
     deadline = time.monotonic() + seconds
     while not (found := what()):
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""Applications as tests submit them: small, with their programs in a config map, and what is asked of them."""
+"""Small applications for tests, with their programs in a config map, and queries about them."""
 
 import os
 import re
@@ -12,7 +12,7 @@ PROGRAMS = "/programs"
 LABEL = "firesteel.dev/app-name"
 FINAL = {"COMPLETED", "FAILED"}
 
-# A program can wait, once or several times, until a test says `go`.
+# Lets a program wait, once or several times, until a test says `go`.
 WAIT = """
     import itertools, os, time
     from pyspark.sql import SparkSession
@@ -34,13 +34,13 @@ def programs(**texts):
 
 
 def application(name, file, *arguments, executors=1, driver=None, executor=None, sparkConf=None, **spec):
-    """An application that runs a file: of the config map, or of the image if it begins with a slash."""
+    """An application that runs a file: from the config map, or from the image if it starts with a slash."""
     path = file if file.startswith("/") else f"{PROGRAMS}/{file}"
-    # Little of a processor is asked for, so that many fit on two small nodes.
+    # Small CPU requests, so that many pods fit on two small nodes.
     role = {"cores": 1, "coreRequest": "50m", "memory": "512m"}
     mounts = {"volumeMounts": [{"name": "programs", "mountPath": PROGRAMS}]} if path.startswith(PROGRAMS) else {}
     volumes = {"volumes": [{"name": "programs", "configMap": {"name": "programs"}}]} if mounts else {}
-    # So that its log says which executors it knows.
+    # Makes its log list the executors that it knows.
     env = {"env": [{"name": "FIRESTEEL_LOG", "value": "warn,driver=info"}]}
     return {
         "apiVersion": API,
@@ -76,7 +76,7 @@ def condition(found, kind):
 
 
 def until(kubectl, name, wanted, seconds=90):
-    """Waits until the application is in a state; a final state that is not wanted is an error at once."""
+    """Waits until the application is in a state; another final state is an error at once."""
 
     def there(found):
         now = state(found)
@@ -87,7 +87,7 @@ def until(kubectl, name, wanted, seconds=90):
 
 
 def completed(kubectl, name, seconds=120):
-    """Waits until the application has ended well, and returns it and what its program printed."""
+    """Waits until the application has succeeded, and returns it and its program's output."""
     found = until(kubectl, name, "COMPLETED", seconds)
     return found, kubectl("logs", f"{name}-driver", "--container=spark-kubernetes-driver")
 
@@ -99,7 +99,7 @@ def pods(kubectl, name, role=None):
 
 
 def running_executors(kubectl, name, count, seconds=90):
-    """Waits until so many executors run and the driver knows them; returns their pods by name."""
+    """Waits until this many executors run and the driver knows them; returns their pods by name."""
 
     def there():
         found = pods(kubectl, name, "executor")
@@ -114,18 +114,18 @@ def running_executors(kubectl, name, count, seconds=90):
 
 
 def waits(kubectl, name, time=1, seconds=90):
-    """Waits until the program of an application waits for a test, the first time or a later one."""
+    """Waits until an application's program waits for the test, for the first or a later time."""
     until(kubectl, name, "RUNNING", seconds)
     eventually(lambda: f"waits {time}\n" in kubectl.try_("logs", f"{name}-driver").stdout, seconds, f"that the program of {name} waits")
 
 
 def go(kubectl, name, time=1):
-    """Lets a waiting program go on."""
+    """Lets a waiting program continue."""
     kubectl("exec", f"{name}-driver", "--container=spark-kubernetes-driver", "--", "touch", f"/tmp/go{time}")
 
 
 def nothing_left(kubectl, seconds=60):
-    """Waits until a namespace has nothing any more that an application makes."""
+    """Waits until nothing created by an application is left in a namespace."""
     kinds = "sparkapplications,scheduledsparkapplications,pods,secrets,persistentvolumeclaims,services"
     eventually(lambda: not kubectl.all(kinds), seconds, lambda: f"that nothing is left, but there is\n{kubectl('get', kinds)}")
 
@@ -144,7 +144,7 @@ TWICE_ANSWER = f"answer 100 {100000 * 99999 // 2}"
 
 
 def once(kubectl, name, executors):
-    """Brings `TWICE` to its wait between the two actions, the first of which used so many executors; returns their pods by name."""
+    """Runs `TWICE` up to its wait between the two actions, with this many executors in the first; returns their pods by name."""
     waits(kubectl, name)
     found = running_executors(kubectl, name, executors)
     go(kubectl, name)
@@ -153,7 +153,7 @@ def once(kubectl, name, executors):
 
 
 def twice(kubectl, name, seconds=120):
-    """Lets `TWICE` go on after `once`, and returns the application that has ended well."""
+    """Lets `TWICE` continue after `once`, and returns the application once it has succeeded."""
     go(kubectl, name, 2)
     go(kubectl, name, 3)
     found, printed = completed(kubectl, name, seconds)

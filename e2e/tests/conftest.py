@@ -18,7 +18,7 @@ _number = itertools.count(1)
 
 
 class Other:
-    """A cluster that somebody else has brought up."""
+    """A cluster that was started elsewhere."""
 
     def __init__(self, kubeconfig):
         program = os.environ.get("E2E_KUBECTL") or shutil.which("kubectl")
@@ -35,7 +35,7 @@ def api():
 
 @pytest.fixture(scope="session")
 def cluster():
-    """A cluster with two nodes that know our images."""
+    """A cluster with two nodes that have our images."""
     if kubeconfig := os.environ.get("E2E_KUBECONFIG"):
         yield Other(kubeconfig)
     elif os.environ.get("E2E_CLUSTER") == "up":
@@ -55,7 +55,7 @@ def operator(cluster):
 
 @pytest.fixture
 def kubectl(cluster):
-    """kubectl in a new namespace of the cluster, which admits only restricted pods; gone after the test."""
+    """kubectl in a new namespace of the cluster, which admits only restricted pods and is deleted after the test."""
     name = f"test-{os.getpid()}-{next(_number)}"
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     cluster.kubectl.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
@@ -66,7 +66,7 @@ def kubectl(cluster):
 
 
 def pytest_collection_modifyitems(items):
-    """Tests that need no cluster first, so that what is wrong without one is seen early; what wants a cluster is marked."""
+    """Runs tests without a cluster first, so that they fail early; tests with one are marked."""
     for item in items:
         if "cluster" in item.fixturenames:
             item.add_marker("cluster")

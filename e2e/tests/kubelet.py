@@ -1,5 +1,5 @@
-"""A node that exists only as an object, and what an API server asks of its kubelet: the output of containers, with times, as a kubelet
-gives it. So a test decides what is said, when, and when a connection breaks."""
+"""A node that exists only as an object, with a fake kubelet for the API server: it serves container output with timestamps, so that a
+test controls the output, its timing, and when a connection breaks."""
 
 import contextlib
 import http.server
@@ -13,7 +13,7 @@ BEGAN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 class Kubelet:
-    """Serves `lines` to everybody. A line's time is its number in milliseconds."""
+    """Serves `lines` to every client. A line's timestamp is its number in milliseconds."""
 
     def __init__(self, name, port):
         self.name, self.port = name, port
@@ -31,11 +31,11 @@ class Kubelet:
             self.changed.notify_all()
 
     def break_after(self, number):
-        """The next connection that has sent this many lines is cut."""
+        """Breaks the next connection after this many lines."""
         self.breaks.append(number)
 
     def fail(self, times):
-        """The next requests are answered by an error."""
+        """Answers the next requests with an error."""
         self.failures = times
 
     def node(self):
@@ -57,10 +57,10 @@ class Kubelet:
         handler.send_header("Content-Type", "text/plain")
         handler.send_header("Transfer-Encoding", "chunked")
         handler.end_headers()
-        # As the real one does, "since" knows no less than a second.
+        # Like the real one, "since" has a resolution of seconds.
         since = datetime.fromisoformat(options["sinceTime"].replace("Z", "+00:00")).replace(microsecond=0) if "sinceTime" in options else BEGAN
         limit = self.breaks.pop(0) if self.breaks else None
-        # A connection is to one container: what a later one says, `lines` that are new, is not its.
+        # A connection is to one container: new `lines` belong to a later one.
         lines = self.lines
         at = max(0, len(lines) - int(options["tailLines"])) if "tailLines" in options else 0
         sent = 0
@@ -89,7 +89,7 @@ class Kubelet:
 
 @contextlib.contextmanager
 def serving(name, directory):
-    """A kubelet within the block."""
+    """Runs a kubelet within the block."""
     certificate, key = directory / "kubelet.crt", directory / "kubelet.key"
     subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
     argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", *subject]

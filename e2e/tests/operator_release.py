@@ -9,7 +9,7 @@ from lab.images import EXECUTOR, OPERATOR
 
 
 class Operator:
-    """A release in a namespace of its own, which admits only restricted pods."""
+    """A release in its own namespace, which admits only restricted pods."""
 
     def __init__(self, cluster, namespace, **values):
         self.namespace, self.name = namespace, "firesteel"
@@ -23,13 +23,13 @@ class Operator:
         }
 
     def install(self):
-        """Installs it, or brings it to these values, and returns when it is ready."""
+        """Installs or upgrades it with these values, and returns once it is ready."""
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         self.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace, "labels": labels}})
         is_there = self.kubectl.get("deployment", self.name)
         self.helm("upgrade", "--install", self.name, CHART, f"--namespace={self.namespace}", values=self.values)
         if is_there:
-            # It may have the image of an earlier build, of the same name.
+            # It may run an earlier build of the same image name.
             self.kubectl("rollout", "restart", f"deployment/{self.name}")
         self.ready()
 
@@ -40,7 +40,7 @@ class Operator:
         self.kubectl("scale", f"deployment/{self.name}", f"--replicas={replicas}")
 
     def ready(self, replicas=1):
-        """Waits until so many operators are ready, having started them if there were none."""
+        """Waits until this many replicas are ready; starts them if there are none."""
         self.scale(replicas)
         try:
             self.kubectl("rollout", "status", f"deployment/{self.name}", "--timeout=90s", seconds=100)
@@ -49,19 +49,19 @@ class Operator:
             raise
 
     def kill(self):
-        """Ends every operator at once, and starts none."""
+        """Kills every replica and starts no new one."""
         self.scale(0)
         self.kubectl("delete", "pods", "--selector=app.kubernetes.io/component=operator", "--grace-period=0", "--force")
-        # A pod's object goes before its process does, and the last replacement may come after it.
+        # A pod's object disappears before its process, and a last replacement may follow.
         eventually(lambda: not self.replicas() and not self.pods() and not self.runs(), 60, "the end of the operator")
 
     def replicas(self):
-        """How many pods its controllers still keep alive."""
+        """Number of pods that its controllers still maintain."""
         sets = self.kubectl.all("replicasets", "--selector=app.kubernetes.io/name=firesteel")
         return sum(each["spec"]["replicas"] + each["status"]["replicas"] for each in sets)
 
     def runs(self):
-        """Whether a node's runtime still has a container of its pods."""
+        """Whether a node still has a container of its pods."""
         nodes = [node["metadata"]["name"] for node in self.kubectl.all("nodes")]
         found = (json.loads(self.kubectl("get", "--raw", f"/api/v1/nodes/{node}/proxy/runningpods/")) for node in nodes)
         names = [pod["metadata"] for pods in found for pod in pods["items"] or []]
@@ -74,7 +74,7 @@ class Operator:
         return self.kubectl.try_("logs", "--selector=app.kubernetes.io/component=operator", "--tail=50", "--prefix").stdout
 
     def leader(self):
-        """The name of the pod that works."""
+        """Name of the leading pod."""
         lease = self.kubectl.get("lease", self.name)
         return lease and lease["spec"].get("holderIdentity")
 
@@ -83,6 +83,6 @@ class Operator:
 
 
 def says(log, **fields):
-    """Lines of a log in JSON that have these fields."""
+    """Lines of a JSON log with these fields."""
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     return [line for line in lines if fields.items() <= line.items()]

@@ -6,7 +6,7 @@ from lab.images import EXECUTOR
 
 
 def pod(name, *arguments, command=None, limits=None, volumes=None, fs_group=None, node=None):
-    """A pod that runs once. `volumes` maps a mount path to a volume's source; /tmp can always be written."""
+    """A pod that runs once. `volumes` maps mount paths to volume sources; /tmp is always writable."""
     volumes = {"/tmp": {"emptyDir": {}}, **(volumes or {})}
     names = {path: f"volume-{number}" for number, path in enumerate(volumes)}
     container = {
@@ -56,7 +56,7 @@ def phase(*wanted):
 
 
 def end_of(found):
-    """How the only container of a pod ended: its exit code and the reason."""
+    """Exit code and reason of a pod's only container."""
     ended = found["status"]["containerStatuses"][0]["state"]["terminated"]
     return ended["exitCode"], ended["reason"]
 

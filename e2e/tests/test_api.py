@@ -1,4 +1,4 @@
-"""The API server alone: what tests of the operator rely on."""
+"""The API server by itself: the behaviour that tests of the operator rely on."""
 
 import os
 
@@ -16,11 +16,11 @@ def config_map(name, owner=None):
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
 
 
-def test_it_says_the_version_that_it_was_built_from(api):
+def test_it_reports_the_version_that_it_was_built_from(api):
     assert api.kubectl("version").splitlines()[-1].startswith("Server Version: v1.34.")
 
 
-def test_an_object_goes_with_its_owner_and_others_stay(api):
+def test_an_object_is_deleted_with_its_owner_and_others_stay(api):
     kubectl = api.kubectl.within("default")
     kubectl.create(config_map("owner"), config_map("other"))
     kubectl.create(config_map("owned", kubectl.get("configmap", "owner")), config_map("owned-by-other", kubectl.get("configmap", "other")))
@@ -29,7 +29,7 @@ def test_an_object_goes_with_its_owner_and_others_stay(api):
     assert kubectl.get("configmap", "owned-by-other")
 
 
-def test_a_deleted_namespace_goes_with_what_is_in_it(api):
+def test_a_deleted_namespace_is_removed_with_its_contents(api):
     api.kubectl("create", "namespace", "short-lived")
     api.kubectl.within("short-lived").create(config_map("a"))
     api.kubectl("delete", "namespace", "short-lived", "--timeout=60s", seconds=90)
@@ -59,7 +59,7 @@ def test_a_pod_that_is_not_restricted_is_refused_where_pods_must_be(api):
         strict("run", "loose", "--image=localhost/any:1")
 
 
-def test_it_is_written_down_while_it_is_up(api):
+def test_it_is_recorded_while_it_runs(api):
     record = Record.read(api.kubeconfig.parent.parent)
     assert record.owner.pid == os.getpid()
     assert {"etcd", "kube-apiserver", "kube-controller-manager"} == set(record.processes)

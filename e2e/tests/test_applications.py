@@ -1,4 +1,4 @@
-"""Applications through the operator: what runs and what it answers, and what cannot run and how that is said."""
+"""Applications run by the operator: results of those that run, and reports about those that cannot."""
 
 import pytest
 import yaml
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.usefixtures("operator")
 
 def test_the_example_runs_and_prints_the_answer(kubectl):
     (example,) = yaml.safe_load_all((machine.ROOT / "examples" / "chapter15.yaml").read_text())
-    # Two executors and a driver, each of which wants a processor of its own, are much for two small nodes.
+    # Two executors and a driver with a CPU each are a lot for two small nodes.
     for role in ["driver", "executor"]:
         example["spec"][role]["coreRequest"] = "100m"
     kubectl.create(example)
@@ -42,7 +42,7 @@ def test_an_sql_file_runs_statement_by_statement(kubectl):
 
 
 @pytest.mark.parametrize(
-    "where, wrong, told",
+    "where, wrong, expected",
     [
         (["spec", "driver"], {"cores": "two"}, "spec.driver.cores"),
         (["spec"], {"mainAplicationFile": "local:///a.py"}, 'unknown field "mainAplicationFile"'),
@@ -50,7 +50,7 @@ def test_an_sql_file_runs_statement_by_statement(kubectl):
         (["spec"], {"mainApplicationFile": None}, "mainApplicationFile"),
     ],
 )
-def test_a_typo_is_refused_at_once_and_the_field_is_named(kubectl, where, wrong, told):
+def test_a_typo_is_refused_at_once_and_the_field_is_named(kubectl, where, wrong, expected):
     manifest = application("typo", "/opt/firesteel/examples/pi.py")
     place = manifest
     for name in where:
@@ -58,11 +58,11 @@ def test_a_typo_is_refused_at_once_and_the_field_is_named(kubectl, where, wrong,
     place.update(wrong)
     with pytest.raises(LabError) as refused:
         kubectl.create(manifest)
-    assert told in str(refused.value)
+    assert expected in str(refused.value)
     assert not kubectl.all("sparkapp")
 
 
-def test_a_failing_program_is_told_by_its_exit_code_and_its_last_words(kubectl):
+def test_a_failing_program_is_reported_with_its_exit_code_and_last_lines(kubectl):
     kubectl.create(programs(fails_py="import sys\nprint('begins')\nsys.exit('the input is wrong')\n"), application("fails", "fails.py"))
     found = until(kubectl, "fails", "FAILED")
     assert "exit code 1" in error(found) and "the input is wrong" in error(found)
@@ -74,7 +74,7 @@ def test_a_failing_program_is_told_by_its_exit_code_and_its_last_words(kubectl):
     assert "begins" in kubectl("logs", "fails-driver")
 
 
-def test_a_failing_program_runs_again_as_often_as_it_may(kubectl):
+def test_a_failing_program_runs_again_as_often_as_allowed(kubectl):
     retries = {"type": "OnFailure", "onFailureRetries": 2, "onFailureRetryInterval": 1}
     kubectl.create(programs(fails_py="raise SystemExit(7)\n"), application("fails", "fails.py", restartPolicy=retries))
     found = until(kubectl, "fails", "FAILED", 180)
@@ -101,7 +101,7 @@ TYPOS = [
     ({"type": "Scala", "mainClass": "com.example.Main"}, "spec.type.*there is no JVM"),
     ({"restartPolicy": {"type": "Sometimes"}}, "spec.restartPolicy.type"),
     ({"timeToLiveSeconds": -1}, "spec.timeToLiveSeconds"),
-    ({"sparkConf": {"spark.sql.extensions": "a.B"}}, "spark.sql.extensions: is not served"),
+    ({"sparkConf": {"spark.sql.extensions": "a.B"}}, "spark.sql.extensions: is not supported"),
     ({"sparkConf": {"spark.sql.shuffle.partitions": "many"}}, "spark.sql.shuffle.partitions: must be a whole number"),
     ({"driver": {"labels": {"team": "data team"}}}, "spec.driver.labels"),
 ]
@@ -116,7 +116,7 @@ def test_a_typo_is_refused_by_its_name(kubectl, change, name):
         kubectl.create(wrong)
 
 
-def test_what_only_the_operator_can_refuse_is_said_in_the_status(kubectl):
+def test_refusals_by_the_operator_are_in_the_status(kubectl):
     kubectl.create(application("odd", "/opt/app.py", driver={"affinity": {"nodeAffinity": "near"}}))
     found = until(kubectl, "odd", "FAILED")
     assert "spec.driver.affinity" in error(found)
@@ -124,7 +124,7 @@ def test_what_only_the_operator_can_refuse_is_said_in_the_status(kubectl):
     assert pods(kubectl, "odd") == {}
 
 
-def test_an_image_that_does_not_exist_is_told_and_a_right_one_takes_its_place(kubectl):
+def test_a_missing_image_is_reported_and_can_be_corrected(kubectl):
     kubectl.create(programs(one_py="print(1)\n"), application("image", "one.py", image="localhost/firesteel/no-such:1"))
     pulls = {"ErrImagePull", "ImagePullBackOff"}
     found = kubectl.eventually("sparkapp", "image", lambda found: condition(found, "DriverReady").get("reason") in pulls)
@@ -136,7 +136,7 @@ def test_an_image_that_does_not_exist_is_told_and_a_right_one_takes_its_place(ku
     assert condition(found, "Succeeded")["observedGeneration"] == 2
 
 
-def test_an_executor_for_which_there_is_no_room_is_told(kubectl):
+def test_an_executor_without_a_node_is_reported(kubectl):
     text = "from pyspark.sql import SparkSession\nprint(SparkSession.builder.getOrCreate().range(10).count())\n"
     kubectl.create(programs(count_py=text), application("large", "count.py", executor={"coreRequest": "500"}))
     found = kubectl.eventually("sparkapp", "large", lambda found: condition(found, "ExecutorsReady").get("reason") == "Unschedulable")

@@ -1,4 +1,4 @@
-"""What the chart makes of its values. Needs helm and kubectl, and no cluster."""
+"""The chart's output for its values. Needs helm and kubectl, but no cluster."""
 
 import functools
 import shutil
@@ -48,7 +48,7 @@ class Objects:
         return self.pod()["containers"][0]["args"]
 
     def rights(self, kind):
-        """What roles of a kind allow: verbs by namespace and resource; a right on named objects has their names."""
+        """Permissions of the roles of a kind: verbs by namespace and resource, with the names of named objects."""
         rights = {}
         for role in self.of(kind):
             for rule in role["rules"]:
@@ -59,7 +59,7 @@ class Objects:
         return rights
 
 
-def test_the_chart_is_without_fault(helm):
+def test_the_chart_passes_lint(helm):
     helm("lint", "--strict", CHART)
     helm("lint", "--strict", CHART, values={"namespaces": ["a"], "metrics": {"podMonitor": {"enabled": True}}})
 
@@ -85,7 +85,7 @@ def test_the_operator_is_as_restricted_as_a_pod_can_be(render):
     assert objects.one("Pod")["spec"]["automountServiceAccountToken"] is False
 
 
-def test_it_serves_all_namespaces_with_rights_in_the_cluster(render):
+def test_it_serves_all_namespaces_with_cluster_wide_permissions(render):
     objects = render(release="all", namespace="system")
     assert not any(argument.startswith("--namespaces") for argument in objects.arguments())
     binding = objects.one("ClusterRoleBinding")
@@ -96,7 +96,7 @@ def test_it_serves_all_namespaces_with_rights_in_the_cluster(render):
     assert set(objects.rights("Role")) == {("system", "leases"), ("system", "leases/all-firesteel")}
 
 
-def test_it_serves_two_namespaces_with_rights_in_these_alone(render):
+def test_it_serves_two_namespaces_with_permissions_in_these_only(render):
     objects = render({"namespaces": ["a", "b"], "rbac": {"aggregate": False}})
     assert "--namespaces=a,b" in objects.arguments()
     assert objects.of("ClusterRole") == objects.of("ClusterRoleBinding") == []
@@ -109,11 +109,11 @@ def test_it_serves_two_namespaces_with_rights_in_these_alone(render):
         assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "firesteel", "namespace": "firesteel"}]
 
 
-def test_rights_are_the_same_for_one_namespace_and_for_all_and_are_few(render):
+def test_permissions_are_the_same_for_one_namespace_and_for_all_and_are_few(render):
     everywhere = {resource: verbs for (_, resource), verbs in render({"rbac": {"aggregate": False}}).rights("ClusterRole").items()}
     in_one = {resource: verbs for (namespace, resource), verbs in render({"namespaces": ["a"]}).rights("Role").items() if namespace == "a"}
     assert everywhere == in_one
-    # Whoever may list secrets reads all of them, and whoever may update pods changes their images.
+    # Listing secrets means reading all of them, and updating pods means changing their images.
     assert not everywhere["secrets"] & {"list", "watch", "update", "patch", "delete"}
     assert "update" not in everywhere["pods"]
     assert not {"*", "deletecollection", "escalate", "bind", "impersonate"} & functools.reduce(set.union, everywhere.values())
@@ -146,7 +146,7 @@ def test_definitions_are_the_generated_ones_and_stay(render):
     assert render({"crds": {"install": False}}).of("CustomResourceDefinition") == []
 
 
-def test_values_of_the_pod_come_to_it(render):
+def test_pod_values_reach_the_pod(render):
     objects = render(
         {
             "image": {"repository": "registry.example/operator", "digest": "sha256:" + "0" * 64, "pullPolicy": "Always"},
@@ -242,7 +242,7 @@ def test_a_wrong_value_is_refused_by_its_name(helm, values, name):
     assert name in line
 
 
-def test_plain_manifests_are_fresh_and_kubectl_puts_them_together():
+def test_plain_manifests_are_fresh_and_kubectl_assembles_them():
     assert MANIFESTS.read_text() == manifests(), "run `./dev manifests`"
     text = command(machine.built("kubernetes") / "kubectl", "kustomize", machine.ROOT / "deploy")
     objects = list(yaml.safe_load_all(text))
@@ -253,7 +253,7 @@ def test_plain_manifests_are_fresh_and_kubectl_puts_them_together():
     assert "helm" not in text.lower().replace(HEADER.lower(), "")
 
 
-def test_an_api_server_takes_what_the_chart_makes_and_definitions_are_upgraded_and_stay(api, tmp_path):
+def test_an_api_server_accepts_the_charts_output_and_definitions_are_upgraded_and_kept(api, tmp_path):
     helm, kubectl = Helm(api.kubeconfig), api.kubectl.within("chart")
     older = shutil.copytree(CHART, tmp_path / "firesteel")
     for path in (older / "files" / "crds").iterdir():
@@ -273,14 +273,14 @@ def test_an_api_server_takes_what_the_chart_makes_and_definitions_are_upgraded_a
     helm("uninstall", "firesteel", "--namespace=chart")
     assert kubectl.all("deployments,services,serviceaccounts,roles", "--selector=app.kubernetes.io/name=firesteel") == []
     assert kubectl.get(definition)
-    # Another release takes them over; without being told to it does not.
+    # Another release takes them over only when told to.
     other = ["install", "other", CHART, "--namespace=chart"]
     assert "cannot be imported into the current release" in helm.try_(*other).stderr
     helm(*other, "--take-ownership")
     helm("uninstall", "other", "--namespace=chart")
 
 
-def test_an_api_server_takes_the_plain_manifests_twice(api):
+def test_an_api_server_accepts_the_plain_manifests_twice(api):
     for _ in range(2):
         api.kubectl("apply", "--kustomize", machine.ROOT / "deploy")
     assert api.kubectl.within("firesteel").get("deployment", "firesteel")

@@ -1,5 +1,5 @@
-"""`firesteel submit`, `status`, `list`, `logs` and `kill` against a real API server. No operator runs here: the tests are the operator,
-they write the status and make the pods."""
+"""`firesteel submit`, `status`, `list`, `logs` and `kill` against a real API server. No operator runs here: the tests
+play its part, write the status and create the pods."""
 
 import json
 import os
@@ -20,7 +20,7 @@ PI = "local:///opt/firesteel/examples/chapter15.py"
 
 
 class Cli:
-    """The command, with one kubeconfig and one namespace."""
+    """The command with one kubeconfig and one namespace."""
 
     def __init__(self, kubectl):
         self.kubectl = kubectl
@@ -34,7 +34,7 @@ class Cli:
         return subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def __call__(self, *arguments, **options):
-        """Runs it: exit code, standard output, standard error."""
+        """Runs it; returns exit code, standard output and standard error."""
         return finished(self._start(*arguments, **options))
 
     def started(self, *arguments):
@@ -78,7 +78,7 @@ def cli(defined, request):
     defined.kubectl("delete", "namespace", name, "--wait=false")
 
 
-def test_flags_make_the_resource_that_the_api_server_keeps(cli):
+def test_flags_become_the_resource_that_the_api_server_stores(cli):
     flags = ["--driver-memory", "1g", "--executor-memory", "2g", "--executor-cores", "2", "--num-executors", "3"]
     settings = ["--conf", "spark.sql.shuffle.partitions=7", "--conf", "spark.kubernetes.container.image=i:1"]
     code, out, err = cli("submit", "--master", "k8s", "--deploy-mode", "cluster", "--name", "My Pi", *flags, *settings, "--no-wait", PI, "--rows", "5")
@@ -92,7 +92,7 @@ def test_flags_make_the_resource_that_the_api_server_keeps(cli):
     assert code == 1 and "there is an application `my-pi` already" in err and "firesteel kill my-pi" in err
 
 
-def test_a_program_of_this_machine_goes_along_and_goes_with_the_application(cli, tmp_path):
+def test_a_local_program_is_sent_along_and_deleted_with_the_application(cli, tmp_path):
     program = tmp_path / "count.py"
     program.write_text("print(1)\n")
     assert cli("submit", "--no-wait", program)[0] == 0
@@ -116,7 +116,7 @@ def test_dry_runs_create_nothing_and_what_they_print_can_be_applied(cli, tmp_pat
     assert code == 0, err
     assert [line.strip() for line in out.splitlines()].count(f"namespace: {cli.kubectl.namespace}") == 2, out
     code, _, err = cli("submit", "--dry-run=server", "--name", "dry", program)
-    assert code == 0 and "would take dry" in err
+    assert code == 0 and "would accept dry" in err
     assert cli.applications() == {} and "submitted-" not in cli.kubectl("get", "configmaps", "-oname")
     cli.kubectl("apply", "--filename=-", given=out)
     assert "dry" in cli.applications()
@@ -149,12 +149,12 @@ def test_a_submission_is_followed_to_its_end_and_has_the_program_s_exit_code(cli
     cli.patch("pi", state, failures=failures, **error)
     code, out, err = finished(command)
     assert (code, out) == (expected, ""), err
-    # A watch may leave out states that were there for a moment, never the last one.
+    # A watch may skip short-lived states, but never the last one.
     assert "pi: created in namespace" in err and f"pi: {state}" in err, err
     assert ("the driver ended" in err) == (state == "FAILED")
 
 
-def test_a_deleted_application_ends_who_waits_for_it(cli):
+def test_a_deleted_application_ends_the_command_that_waits_for_it(cli):
     command = cli.started("submit", "--name", "pi", PI)
     eventually(lambda: "pi" in cli.applications(), 30)
     assert cli("submit", "--kill", f"{cli.kubectl.namespace}:pi")[0] == 0
@@ -162,7 +162,7 @@ def test_a_deleted_application_ends_who_waits_for_it(cli):
     assert code == 1 and "pi was deleted" in err
 
 
-def test_each_of_several_is_killed_although_one_is_not_there(cli):
+def test_each_of_several_is_killed_although_one_does_not_exist(cli):
     for name in ["pi", "tau"]:
         assert cli("submit", "--name", name, "--no-wait", PI)[0] == 0
     code, _, err = cli("kill", "pi", "none", "tau")
@@ -186,7 +186,7 @@ def test_an_application_is_killed_and_shown_where_settings_say(cli, tmp_path):
     assert code == 0 and "pi: deleted" in err, err
 
 
-def test_who_may_not_send_files_creates_nothing(cli, defined, tmp_path):
+def test_a_user_who_may_not_send_files_creates_nothing(cli, defined, tmp_path):
     kubectl = cli.kubectl
     kubectl("create", "serviceaccount", "guest")
     kubectl("create", "role", "submits", "--verb=create", "--resource=sparkapplications.firesteel.dev")
@@ -200,7 +200,7 @@ def test_who_may_not_send_files_creates_nothing(cli, defined, tmp_path):
     assert cli.applications() == {}
 
 
-def test_one_who_waits_may_go_and_the_application_stays(cli):
+def test_waiting_can_be_interrupted_and_the_application_stays(cli):
     command = cli.started("submit", "--name", "pi", PI)
     eventually(lambda: "pi" in cli.applications(), 30)
     cli.patch("pi", "SUBMITTED")
@@ -236,7 +236,7 @@ def test_status_and_list_show_what_is_known(cli):
 
 
 @pytest.mark.parametrize("command", [["status"], ["logs"], ["logs", "-f"], ["kill"]], ids=" ".join)
-def test_an_application_that_is_not_there_brings_the_nearest_one(cli, command):
+def test_an_unknown_application_suggests_the_nearest_one(cli, command):
     assert cli("submit", "--name", "chapter15", "--no-wait", PI)[0] == 0
     code, _, err = cli(*command, "chaptr15")
     expected = f"there is no application `chaptr15` in namespace {cli.kubectl.namespace}; did you mean chapter15?"
@@ -245,7 +245,7 @@ def test_an_application_that_is_not_there_brings_the_nearest_one(cli, command):
     assert code == 1 and "has no driver: its state is NEW" in err
 
 
-def test_who_may_not_is_told_what(cli, defined):
+def test_missing_permissions_are_reported(cli, defined):
     kubectl = cli.kubectl
     kubectl("create", "serviceaccount", "guest")
     guest = Cli(defined.account(kubectl.namespace, "guest").within(kubectl.namespace))
@@ -264,7 +264,7 @@ def test_who_may_not_is_told_what(cli, defined):
     assert code == 1 and "watching pi" in err and "cannot watch" in err and len(err.splitlines()) == 1, err
 
 
-def test_a_cluster_that_is_not_there_or_not_ours_is_told_in_one_line(cli, tmp_path):
+def test_an_unreachable_or_foreign_cluster_is_reported_in_one_line(cli, tmp_path):
     empty = tmp_path / "empty"
     empty.write_text("apiVersion: v1\nkind: Config\n")
     broken = tmp_path / "broken"
@@ -289,7 +289,7 @@ def test_a_cluster_that_is_not_there_or_not_ours_is_told_in_one_line(cli, tmp_pa
     assert code == 1 and "no cluster answers at http://127.0.0.1:1" in err, err
 
 
-def test_a_cluster_without_our_definitions_is_told():
+def test_a_cluster_without_our_definitions_is_reported():
     with ApiServer.running() as bare:
         cli = Cli(bare.kubectl.within("default"))
         for arguments in [["list"], ["status", "pi"], ["submit", PI]]:
@@ -299,7 +299,7 @@ def test_a_cluster_without_our_definitions_is_told():
 
 @pytest.fixture
 def kubelet(cli, tmp_path):
-    """A node of the API server's whose pods say what the test wants."""
+    """A node whose pods print what the test wants."""
     with serving(cli.kubectl.namespace, tmp_path) as made:
         cli.kubectl.create(made.node())
         cli.kubectl("patch", "node", made.name, "--subresource=status", "--type=merge", f"--patch={json.dumps({'status': made.node()['status']})}")
@@ -309,11 +309,11 @@ def kubelet(cli, tmp_path):
 
 
 def runs(cli, kubelet, name, container, **labels):
-    """A pod that runs on that node, as far as anybody can tell."""
+    """A pod that appears to run on that node."""
     made = waits(name)
     made["metadata"]["labels"] = labels
     made["spec"]["nodeName"] = kubelet.name
-    # The node never says that it is alive, and its pods stay nevertheless.
+    # The node never reports, and its pods stay nevertheless.
     made["spec"]["tolerations"] = [{"operator": "Exists"}]
     made["spec"]["containers"][0]["name"] = container
     cli.kubectl.create(made)
@@ -352,7 +352,7 @@ def test_the_driver_s_output_is_followed_to_its_last_line_over_broken_connection
     assert (code, followed) == (3, out)
 
 
-def test_a_node_that_fails_for_a_while_is_said_once_and_outlasted(cli, kubelet):
+def test_a_node_that_fails_for_a_while_is_reported_once_and_survived(cli, kubelet):
     kubelet.say("first")
     kubelet.fail(2)
     command = cli.started("submit", "--name", "pi", PI)
@@ -365,15 +365,15 @@ def test_a_node_that_fails_for_a_while_is_said_once_and_outlasted(cli, kubelet):
     cli.patch("pi", "COMPLETED", executionAttempts=1, submissionID="0123456789abcdef-1", driverInfo={"podName": "pi-driver"})
     code, out, err = finished(command)
     assert (code, out) == (0, "first\n"), err
-    assert err.count("reading what pi-driver says") == 1 and err.count("trying again") == 1 and "kube_client" not in err, err
+    assert err.count("reading the output of pi-driver") == 1 and err.count("retrying") == 1 and "kube_client" not in err, err
 
 
-def test_a_reader_that_is_slow_or_gone_does_not_keep_who_follows(cli, kubelet):
+def test_a_slow_or_absent_reader_does_not_block_following(cli, kubelet):
     kubelet.say(*(f"line {number} {'x' * 100}" for number in range(20000)))
     assert cli("submit", "--name", "pi", "--no-wait", PI)[0] == 0
     runs(cli, kubelet, "pi-driver", "spark-kubernetes-driver")
     cli.patch("pi", "RUNNING", executionAttempts=1, submissionID="0123456789abcdef-1", driverInfo={"podName": "pi-driver"})
-    # It reads a line and then nothing: the pipe is full.
+    # It reads one line and no more: the pipe fills up.
     slow = cli.started("logs", "-f", "pi")
     assert slow.stdout.readline().startswith("line 0 ")
     gone = cli.started("logs", "-f", "pi")
@@ -383,20 +383,20 @@ def test_a_reader_that_is_slow_or_gone_does_not_keep_who_follows(cli, kubelet):
     gone.stderr.close()
     slow.send_signal(signal.SIGINT)
     assert slow.wait(timeout=30) == 130
-    assert "pi goes on" in slow.stderr.read()
+    assert "pi keeps running" in slow.stderr.read()
     slow.stdout.close()
     slow.stderr.close()
 
 
-def test_an_output_that_is_gone_is_said(cli):
+def test_lost_output_is_reported(cli):
     assert cli("submit", "--name", "pi", "--no-wait", PI)[0] == 0
     cli.patch("pi", "COMPLETED", executionAttempts=1, submissionID="0123456789abcdef-1", driverInfo={"podName": "pi-driver"})
     code, out, err = cli("logs", "-f", "pi")
-    assert (code, out) == (0, "") and "the pod pi-driver is gone, and what it said with it" in err, err
+    assert (code, out) == (0, "") and "the pod pi-driver is gone, and its output with it" in err, err
 
 
 def followed(cli, kubelet):
-    """A submission that follows its driver, which says `first`; and what the status says of that driver."""
+    """A submission that follows its driver, which prints `first`, and the driver's status."""
     kubelet.say("first")
     command = cli.started("submit", "--name", "pi", PI)
     eventually(lambda: "pi" in cli.applications(), 30)
@@ -423,12 +423,12 @@ def test_a_next_driver_s_output_comes_after_the_last_one_s(cli, kubelet):
     assert "pi: COMPLETED (attempt 2)" in err
 
 
-def test_a_driver_is_not_taken_for_the_next_one_that_has_its_name(cli, kubelet):
+def test_a_driver_is_not_mistaken_for_the_next_one_of_its_name(cli, kubelet):
     command, pod = followed(cli, kubelet)
     cli.kubectl("delete", "pod", "pi-driver", "--force", "--grace-period=0")
     runs(cli, kubelet, "pi-driver", "spark-kubernetes-driver")
     kubelet.lines = ["second", "third"]
-    # The connection to the first one ends only now, when the second one is there and says what is new by its time.
+    # The connection to the first one ends only now, when the second one exists and has newer lines.
     kubelet.end()
     is_in(cli, "pi-driver", "spark-kubernetes-driver", "Succeeded", {"terminated": {"exitCode": 0}})
     cli.patch("pi", "COMPLETED", executionAttempts=2, submissionID="0123456789abcdef-2", driverInfo=pod)
@@ -439,7 +439,7 @@ def test_a_driver_is_not_taken_for_the_next_one_that_has_its_name(cli, kubelet):
 def test_an_executor_s_output_is_found_by_its_number(cli, kubelet):
     assert cli("submit", "--name", "pi", "--no-wait", PI)[0] == 0
     code, _, err = cli("logs", "--executor", "4", "pi")
-    assert code == 1 and "pi has no executor 4, and no other one" in err
+    assert code == 1 and "pi has no executors" in err
     kubelet.say("here")
     runs(cli, kubelet, "pi-exec-4", "spark-kubernetes-executor", **{"firesteel.dev/app-name": "pi", "spark-exec-id": "4"})
     assert cli("logs", "--executor", "4", "pi") == (0, "here\n", "")

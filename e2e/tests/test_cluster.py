@@ -1,4 +1,4 @@
-"""The cluster runs our image as drivers and executors will run, and loses what a cluster may lose."""
+"""The cluster runs our image like drivers and executors, and loses what a cluster may lose."""
 
 import pytest
 from lab import LabError
@@ -32,7 +32,7 @@ def test_logs_and_exec_work_and_the_root_is_read_only(kubectl):
         kubectl("exec", "waits", "--", "touch", "/opt/firesteel/new")
 
 
-def test_a_pod_that_takes_more_memory_than_its_limit_is_killed_and_it_is_told_why(kubectl):
+def test_a_pod_that_exceeds_its_memory_limit_is_killed_with_the_reason(kubectl):
     kubectl.create(python("greedy", "x = bytearray(512 << 20); print(sum(x))", limits={"memory": "64Mi"}))
     assert end_of(kubectl.eventually("pod", "greedy", ended)) == (137, "OOMKilled")
 
@@ -92,7 +92,7 @@ def test_a_node_whose_kubelet_stops_is_not_ready_and_comes_back(cluster):
 
 
 @pytest.mark.machine
-def test_a_node_that_loses_its_power_loses_its_pods_and_they_leave_it(kubectl, cluster):
+def test_a_node_that_loses_power_loses_its_pods_and_they_are_evicted(kubectl, cluster):
     lost = cluster.nodes[1]
     kubectl.create(waits("unlucky", node=lost.name), waits("lucky", node=cluster.nodes[0].name))
     for name in ["unlucky", "lucky"]:

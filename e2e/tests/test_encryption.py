@@ -1,11 +1,11 @@
-"""TLS between the processes of an application, by one switch."""
+"""TLS between the processes of an application, turned on by one setting."""
 
 import pytest
 from applications import TWICE, application, once, programs, twice
 
 pytestmark = pytest.mark.usefixtures("operator")
 
-# What a stranger in the same network gets of a port: the error, or how many bytes.
+# The answer that a stranger in the same network gets from a port: an error, or a number of bytes.
 STRANGER = """
 import socket, ssl, sys
 address, how = sys.argv[1:]
@@ -25,16 +25,16 @@ except OSError as error:
 
 
 def answer(kubectl, executor, driver, how):
-    """What somebody in an executor's pod who has no certificate hears of the driver."""
+    """The driver's answer to a client in an executor's pod without a certificate."""
     return kubectl("exec", executor, "--", "python3", "-c", STRANGER, driver["status"]["podIP"], how)
 
 
-def test_an_encrypted_application_runs_and_who_shows_no_certificate_is_not_heard(kubectl):
+def test_an_encrypted_application_runs_and_refuses_clients_without_a_certificate(kubectl):
     conf = {"spark.ssl.rpc.enabled": "true"}
     kubectl.create(programs(twice_py=TWICE), application("secret", "twice.py", executors=2, sparkConf=conf))
     executors = once(kubectl, "secret", 2)
     driver = kubectl.get("pod", "secret-driver")
-    # A server that speaks TLS alone answers plain text with an alert of seven bytes at most, and never with a frame of HTTP/2.
+    # A TLS-only server answers plain text with an alert of at most seven bytes, never with an HTTP/2 frame.
     plain = answer(kubectl, min(executors), driver, "plain")
     assert plain.startswith("refused") or int(plain.split()[1]) < 9, plain
     encrypted = answer(kubectl, min(executors), driver, "tls")
@@ -45,6 +45,6 @@ def test_an_encrypted_application_runs_and_who_shows_no_certificate_is_not_heard
 def test_without_the_switch_the_same_stranger_is_answered(kubectl):
     kubectl.create(programs(twice_py=TWICE), application("open", "twice.py"))
     executors = once(kubectl, "open", 1)
-    # Answered by HTTP/2 itself: calls ask for the token.
+    # Answered by HTTP/2 itself: calls require the token.
     assert int(answer(kubectl, min(executors), kubectl.get("pod", "open-driver"), "plain").split()[1]) >= 9
     twice(kubectl, "open")

@@ -1,4 +1,4 @@
-"""The operator as the chart installs it: its rights, its pods, several of it."""
+"""The operator as installed by the chart: its permissions, its pods, several replicas."""
 
 import pytest
 from applications import WAITS, application, completed, go, nothing_left, pods, programs, state, waits
@@ -6,13 +6,13 @@ from lab import LabError, eventually
 from operator_release import Operator
 
 
-def test_it_is_ready_and_helm_says_so(operator):
+def test_it_is_ready_and_helm_agrees(operator):
     assert "Phase:          Succeeded" in operator.helm("test", operator.name, f"--namespace={operator.namespace}", "--timeout=2m")
     (pod,) = operator.pods()
     assert "firesteel" in operator.metrics(pod["metadata"]["name"])
 
 
-def test_it_has_its_rights_and_no_others(operator):
+def test_it_has_its_permissions_and_no_others(operator):
     account = f"--as=system:serviceaccount:{operator.namespace}:{operator.name}"
 
     def may(verb, what, *more):
@@ -84,7 +84,7 @@ def test_two_operators_of_one_namespace_each_leave_the_other_alone(operator, clu
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     for space in spaces:
         kubectl.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space, "labels": labels}})
-    # The one for all namespaces must not have these, too.
+    # The operator for all namespaces must not serve these as well.
     operator.kill()
     own = [Operator(cluster, f"{space}-system", namespaces=[space], crds={"install": False}) for space in spaces]
     try:
@@ -98,7 +98,7 @@ def test_two_operators_of_one_namespace_each_leave_the_other_alone(operator, clu
         with pytest.raises(LabError, match="orbidden"):
             account = f"--as=system:serviceaccount:{own[0].namespace}:{own[0].name}"
             users[1]("get", "pods", account)
-        # Without the operator of its namespace an application waits, and nobody else takes it.
+        # Without its namespace's operator an application waits, and no other operator takes it.
         own[0].kill()
         users[0].create(application("two", "one.py"))
         users[1].create(application("two", "one.py"))
@@ -123,7 +123,7 @@ def test_definitions_outlive_the_release(operator, kubectl):
         assert operator.kubectl.all("deployments,serviceaccounts,roles,rolebindings", "--selector=app.kubernetes.io/name=firesteel") == []
     finally:
         operator.install()
-    # It goes on with what is there already, and runs nothing again.
+    # It resumes with the existing objects, and reruns nothing.
     kubectl.create(application("next", "one.py"))
     completed(kubectl, "next")
     assert kubectl.get("sparkapp", "stays")["status"]["executionAttempts"] == 1

@@ -1,4 +1,4 @@
-"""The lives of applications: suspended, changed, deleted, forgotten, scheduled, many at once."""
+"""Life cycles of applications: suspended, changed, deleted, expired, scheduled, many at once."""
 
 
 import pytest
@@ -14,13 +14,13 @@ def patch(kubectl, name, text, kind="sparkapp"):
     kubectl("patch", kind, name, "--type=merge", f"--patch={text}")
 
 
-def test_a_suspended_application_has_no_pods_and_runs_again_when_it_is_suspended_no_more(kubectl):
+def test_a_suspended_application_has_no_pods_and_runs_again_when_resumed(kubectl):
     kubectl.create(programs(waits_py=WAITS), application("sleeps", "waits.py"))
     waits(kubectl, "sleeps")
     running_executors(kubectl, "sleeps", 1)
     patch(kubectl, "sleeps", '{"spec": {"suspend": true}}')
     until(kubectl, "sleeps", "SUSPENDED")
-    # What has ended may take a moment to go.
+    # Ended pods may take a moment to disappear.
     eventually(lambda: not pods(kubectl, "sleeps"), 60, "the end of its pods")
     patch(kubectl, "sleeps", '{"spec": {"suspend": false}}')
     waits(kubectl, "sleeps")
@@ -29,7 +29,7 @@ def test_a_suspended_application_has_no_pods_and_runs_again_when_it_is_suspended
     assert found["status"]["executionAttempts"] == 1
 
 
-def test_an_application_that_begins_suspended_waits(kubectl):
+def test_an_application_created_suspended_waits(kubectl):
     kubectl.create(programs(one_py=ONE), application("queued", "one.py", suspend=True))
     until(kubectl, "queued", "SUSPENDED")
     assert pods(kubectl, "queued") == {}
@@ -47,7 +47,7 @@ def test_a_changed_specification_runs_instead_of_the_old_one(kubectl):
     assert found["status"]["executionAttempts"] == 1
 
 
-def test_an_application_is_forgotten_when_its_time_is_over(kubectl):
+def test_an_application_is_deleted_when_its_time_to_live_is_over(kubectl):
     kubectl.create(programs(one_py=ONE), application("short", "one.py", timeToLiveSeconds=2))
     kubectl.gone("sparkapp", "short", 120)
     nothing_left(kubectl)
@@ -72,7 +72,7 @@ def test_an_application_that_is_deleted_leaves_nothing(kubectl, moment):
 def test_twenty_applications_run_at_once(kubectl):
     kubectl.create(programs(waits_py=WAITS.replace("wait()\n", "print('waits')\n")))
     names = [f"many-{number}" for number in range(20)]
-    # Without executors: what is many here is applications.
+    # Without executors: only applications are numerous here.
     few = {"coreRequest": "10m", "memory": "256m", "memoryOverhead": "128m"}
     kubectl.create(*(application(name, "waits.py", driver=few, executor={**few, "instances": 1}) for name in names))
 

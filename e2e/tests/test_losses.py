@@ -1,4 +1,4 @@
-"""What is lost while applications run, and what becomes of them."""
+"""Losses while applications run, and their consequences."""
 
 import re
 
@@ -26,7 +26,7 @@ from lab.node import is_ready
 pytestmark = pytest.mark.usefixtures("operator")
 
 ROWS = 4_000_000
-# Enough work that there is time to lose something in the middle, and an answer that is known.
+# Enough work to lose something in the middle, and a known answer.
 LONG = f"""
     from pyspark.sql import SparkSession
     spark = SparkSession.builder.getOrCreate()
@@ -41,7 +41,7 @@ def tasks_done(found):
     return found.get("status", {}).get("progress", {}).get("tasks", {}).get("done", 0)
 
 
-def test_an_executor_deleted_in_a_query_costs_only_what_it_had_done(kubectl):
+def test_an_executor_deleted_during_a_query_costs_only_its_own_work(kubectl):
     kubectl.create(programs(long_py=LONG), application("loses", "long.py", executors=2))
     kubectl.eventually("sparkapp", "loses", lambda found: tasks_done(found) >= 4, 120)
     before = running_executors(kubectl, "loses", 2)
@@ -55,7 +55,7 @@ def test_an_executor_deleted_in_a_query_costs_only_what_it_had_done(kubectl):
     assert [each["name"] for each in found["status"]["failures"]] == [victim]
 
 
-def test_an_executor_that_is_told_to_end_says_so_and_finishes_what_it_runs(kubectl):
+def test_an_executor_that_is_asked_to_end_reports_it_and_finishes_its_tasks(kubectl):
     kubectl.create(programs(long_py=LONG), application("leaves", "long.py", executors=2))
     kubectl.eventually("sparkapp", "leaves", lambda found: tasks_done(found) >= 2, 120)
     victim = min(running_executors(kubectl, "leaves", 2))
@@ -69,12 +69,12 @@ def test_an_executor_that_is_told_to_end_says_so_and_finishes_what_it_runs(kubec
 
 
 def outputs(kubectl, executors):
-    """How many map outputs executors have on their volumes."""
+    """Number of map outputs on the executors' volumes."""
     found = [kubectl("exec", name, "--", "sh", "-c", "find / -path '*shuffle*' -name '*.out' 2>/dev/null; true") for name in executors]
     return [len(each.split()) for each in found]
 
 
-def test_what_an_executor_wrote_is_written_again_when_it_is_lost_and_the_rest_is_used_again(kubectl):
+def test_only_a_lost_executors_outputs_are_rewritten_and_the_rest_is_reused(kubectl):
     kubectl.create(programs(twice_py=TWICE), application("loses", "twice.py", executors=2))
     before = once(kubectl, "loses", 2)
     written = outputs(kubectl, before)
@@ -84,13 +84,13 @@ def test_what_an_executor_wrote_is_written_again_when_it_is_lost_and_the_rest_is
     go(kubectl, "loses", 2)
     waits(kubectl, "loses", 3)
     assert TWICE_ANSWER in kubectl("logs", "loses-driver")
-    # Had all twelve been written once more, there were more of them now.
+    # If all twelve had been rewritten, there would be more of them now.
     assert sum(outputs(kubectl, after)) == 12
     go(kubectl, "loses", 3)
     completed(kubectl, "loses")
 
 
-def test_a_driver_that_is_deleted_runs_again_if_it_may(kubectl):
+def test_a_deleted_driver_runs_again_if_the_policy_allows_it(kubectl):
     retries = {"type": "OnFailure", "onFailureRetries": 1, "onFailureRetryInterval": 1}
     kubectl.create(programs(waits_py=WAITS), application("again", "waits.py", restartPolicy=retries))
     waits(kubectl, "again")
@@ -106,7 +106,7 @@ def test_a_driver_that_is_deleted_runs_again_if_it_may(kubectl):
     assert [(each["name"], each["attempt"]) for each in found["status"]["failures"]] == [("again-driver", 1)]
 
 
-def test_a_driver_that_is_deleted_fails_the_application_if_it_may_not_run_again(kubectl):
+def test_a_deleted_driver_fails_the_application_if_the_policy_forbids_a_rerun(kubectl):
     kubectl.create(programs(waits_py=WAITS), application("once", "waits.py"))
     waits(kubectl, "once")
     kubectl("delete", "pod", "once-driver", "--grace-period=1", "--wait=false")
@@ -115,8 +115,8 @@ def test_a_driver_that_is_deleted_fails_the_application_if_it_may_not_run_again(
     eventually(lambda: not pods(kubectl, "once"), 60, "the end of its pods")
 
 
-def test_executors_killed_for_their_memory_are_told_and_replaced_until_it_is_enough(kubectl):
-    # One value that is larger than the container may be.
+def test_executors_killed_for_their_memory_are_reported_and_replaced_up_to_the_limit(kubectl):
+    # One value that exceeds the container's memory.
     text = """
         from pyspark.sql import SparkSession
         rows = SparkSession.builder.getOrCreate().range(1)
@@ -128,7 +128,7 @@ def test_executors_killed_for_their_memory_are_told_and_replaced_until_it_is_eno
     executors = [each for each in found["status"]["failures"] if each["name"] != "greedy-driver"]
     assert len(executors) > 1 and len({each["name"] for each in executors}) == len(executors)
     assert {(each["reason"], each["exitCode"]) for each in executors} == {("OOMKilled", 137)}
-    assert "executors ended on their own" in error(found) and "OOMKilled" in error(found)
+    assert "executors failed on their own" in error(found) and "OOMKilled" in error(found)
 
 
 @pytest.mark.machine
@@ -166,11 +166,11 @@ def test_a_node_that_is_lost_takes_an_executor_with_it_and_the_query_is_answered
         cluster.start_node(lost)
 
 
-def test_an_operator_that_is_killed_while_a_program_runs_takes_it_up_again(kubectl, operator):
+def test_an_operator_that_is_killed_while_a_program_runs_resumes_it(kubectl, operator):
     kubectl.create(programs(twice_py=TWICE), application("goes-on", "twice.py", executors=2))
     before = once(kubectl, "goes-on", 2)
     operator.kill()
-    # Nobody replaces an executor now, and nobody has to.
+    # Nothing replaces an executor now, and nothing needs to.
     assert state(kubectl.get("sparkapp", "goes-on")) == "RUNNING"
     operator.ready()
     victim = min(before)

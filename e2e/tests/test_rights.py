@@ -1,4 +1,4 @@
-"""Who containers beside Spark's run as: what their image and their manifest say, where the namespace allows it."""
+"""Users of containers beside Spark's: from their image and manifest, where the namespace allows it."""
 
 import pytest
 from applications import application, completed, error, pods, programs, until
@@ -6,7 +6,7 @@ from lab.images import PAUSE
 
 pytestmark = [pytest.mark.usefixtures("operator"), pytest.mark.machine]
 
-# What public examples have in front of a volume of the node's: an image that begins as root, and no word about rights.
+# As in public examples with a node's directory: an image that starts as root, without a security context.
 CHOWN = {
     "name": "volume-permissions",
     "image": PAUSE,
@@ -34,7 +34,7 @@ def test_an_init_container_that_must_be_root_is_where_the_namespace_allows_it(ku
 
     kubectl("label", "namespace", kubectl.namespace, "pod-security.kubernetes.io/enforce=baseline", "--overwrite")
     kubectl("patch", "sparkapp", "chowns", "--type=merge", '--patch={"spec": {"arguments": ["again"]}}')
-    # What failed is over at once, and the change is seen after it.
+    # The failure is final at once, and the change is seen afterwards.
     kubectl.eventually("sparkapp", "chowns", lambda found: found["status"]["applicationState"]["state"] != "FAILED")
     _, printed = completed(kubectl, "chowns")
     assert "init 0 program 185 owner 185\n10" in printed

@@ -1,4 +1,4 @@
-"""Schedules: runs at their times, kept or forgotten, one after the other."""
+"""Schedules: runs at their times, kept or deleted, one after the other."""
 
 import datetime
 
@@ -12,14 +12,14 @@ RUNS = "--selector=firesteel.dev/scheduled-app-name=often"
 
 
 def schedule(file, **spec):
-    """One that runs a program every five seconds."""
+    """A schedule that runs a program every five seconds."""
     template = application("of-the-template", file)["spec"]
     given = {"schedule": "@every 5s", "concurrencyPolicy": "Forbid", **spec}
     return {"apiVersion": API, "kind": "ScheduledSparkApplication", "metadata": {"name": "often"}, "spec": {**given, "template": template}}
 
 
 def runs(kubectl):
-    """The runs that are there, in the order in which they were due."""
+    """The existing runs, in the order in which they were due."""
     found = kubectl.all("sparkapplications", RUNS)
     return sorted(found, key=lambda run: run["metadata"]["annotations"]["firesteel.dev/scheduled-for"])
 
@@ -45,13 +45,13 @@ def test_a_schedule_runs_twice_and_keeps_as_many_runs_as_it_should(kubectl):
     nothing_left(kubectl)
 
 
-def test_a_run_that_takes_long_forbids_the_next_or_is_replaced_by_it(kubectl):
+def test_a_long_run_blocks_the_next_or_is_replaced_by_it(kubectl):
     kubectl.create(programs(waits_py=WAITS), schedule("waits.py"))
     (first,) = eventually(lambda: runs(kubectl), 60, "a run")
     name = first["metadata"]["name"]
     waits(kubectl, name)
     first_due = datetime.datetime.fromisoformat(first["metadata"]["annotations"]["firesteel.dev/scheduled-for"])
-    # Two more times come and go.
+    # Two more due times pass.
     later = first_due + datetime.timedelta(seconds=12)
     eventually(lambda: datetime.datetime.now(datetime.timezone.utc) > later, 60, "later times")
     assert [run["metadata"]["name"] for run in runs(kubectl)] == [name]
@@ -62,6 +62,6 @@ def test_a_run_that_takes_long_forbids_the_next_or_is_replaced_by_it(kubectl):
     nothing_left(kubectl)
 
 
-def test_a_schedule_that_is_none_is_refused(kubectl):
+def test_an_invalid_schedule_is_refused(kubectl):
     with pytest.raises(LabError, match="spec.schedule"):
         kubectl.create(schedule("one.py", schedule="every now and then"))

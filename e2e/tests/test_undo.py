@@ -1,4 +1,4 @@
-"""Nothing is left on the machine, however a run ends."""
+"""However a run ends, it leaves nothing on the machine."""
 
 import contextlib
 import os
@@ -19,14 +19,14 @@ OTHER = 7
 
 
 def run(program):
-    """A process that runs a program of the laboratory, and says when it is where the test wants it."""
-    # A shell that starts something in the background has it ignore Ctrl-C.
+    """A process that runs a program of the laboratory, and reports when it has reached the point that the test wants."""
+    # Background processes of a shell ignore Ctrl-C.
     program = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n{program}"
     return subprocess.Popen([sys.executable, "-c", program], cwd=E2E, stdout=subprocess.PIPE, text=True)
 
 
 def end(owner, number):
-    """Sends a signal until the process has ended. An interrupt that Python loses, a person would send again, too."""
+    """Sends a signal until the process has ended. A user would repeat an interrupt that Python loses, too."""
     for _ in range(12):
         owner.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -36,18 +36,18 @@ def end(owner, number):
 
 
 def state():
-    """What a cluster could leave: links, routes, mounts, firewall, kernel settings, control groups."""
+    """Everything that a cluster could leave behind: links, routes, mounts, firewall, kernel settings, control groups."""
     forward = pathlib.Path("/proc/sys/net/ipv4/ip_forward").read_text()
     groups = sorted(str(path) for path in machine.cgroup_directories(Site(OTHER).cgroup))
     mounts = sorted(line.split()[1] for line in pathlib.Path("/proc/mounts").read_text().splitlines())
     rules = command("iptables-save", "-t", "nat") if os.geteuid() == 0 else ""
     rules = [line for line in rules.splitlines() if "KUBE" in line or "CNI" in line]
-    # Those of another cluster may come and go.
+    # Another cluster's may come and go.
     links = sorted(path.name for path in pathlib.Path("/sys/class/net").iterdir() if path.name == Site(OTHER).link or "firesteel" not in path.name)
     return links, mounts, rules, forward, groups
 
 
-def test_an_api_server_ends_with_the_process_that_wanted_it_even_if_that_is_killed():
+def test_an_api_server_ends_with_its_process_even_if_that_is_killed():
     owner = run("from lab import ApiServer; import time; s = ApiServer.up(); print(s.kubeconfig, flush=True); time.sleep(600)")
     try:
         directory = pathlib.Path(owner.stdout.readline().strip()).parent.parent
@@ -62,7 +62,7 @@ def test_an_api_server_ends_with_the_process_that_wanted_it_even_if_that_is_kill
     assert not directory.exists()
 
 
-def test_an_api_server_that_does_not_come_up_says_what_its_log_said_and_leaves_nothing(monkeypatch):
+def test_an_api_server_that_does_not_start_shows_its_log_and_leaves_nothing(monkeypatch):
     monkeypatch.setattr("lab.control_plane.ControlPlane._api_server", lambda self: [self.binaries / "kube-apiserver", "--no-such-flag"])
     before = set(machine.runs().iterdir())
     with pytest.raises(LabError, match="kube-apiserver has ended.*\n.*unknown flag: --no-such-flag"):
@@ -80,7 +80,7 @@ def test_an_api_server_that_does_not_come_up_says_what_its_log_said_and_leaves_n
         ("lab.cluster.Node.wait_ready", signal.SIGINT),
     ],
 )
-def test_a_cluster_whose_run_ends_while_it_comes_up_leaves_nothing(step, number):
+def test_a_cluster_whose_run_ends_during_its_start_leaves_nothing(step, number):
     before = state()
     where, name = step.rsplit(".", 1)
     owner = run(
@@ -107,11 +107,11 @@ Cluster.up(number={OTHER})
 
 
 @pytest.mark.machine
-def test_a_cluster_is_up_only_once():
+def test_a_cluster_runs_only_once():
     owner = run(f"from lab.record import Record; import time; Record.begin({Site(OTHER).name!r}, False); print('here', flush=True); time.sleep(600)")
     try:
         assert owner.stdout.readline() == "here\n"
-        with pytest.raises(LabError, match="is up already"):
+        with pytest.raises(LabError, match="is already running"):
             Cluster.up(number=OTHER)
     finally:
         owner.kill()
@@ -119,7 +119,7 @@ def test_a_cluster_is_up_only_once():
     sweep()
 
 
-def test_another_process_with_the_id_of_one_of_ours_is_not_ended():
+def test_another_process_with_a_reused_id_is_not_ended():
     other = subprocess.Popen(["sleep", "600"])
     try:
         real = Process.of(other.pid)
@@ -137,13 +137,13 @@ def test_a_network_that_the_machine_uses_is_refused(monkeypatch):
     if used is None:
         pytest.skip("this machine has no address but its own")
     monkeypatch.setenv("FIRESTEEL_E2E_NETWORK", ".".join(used.split(".")[:2]))
-    with pytest.raises(LabError, match="is used by this machine already"):
+    with pytest.raises(LabError, match="is already used by this machine"):
         Cluster.up(number=OTHER)
 
 
 @contextlib.contextmanager
 def node_alone():
-    """One node without a control plane, as a run begins with it."""
+    """One node without a control plane, as at the start of a run."""
     record = Record.begin(Site(OTHER).name, False)
     try:
         site = Site(OTHER)
@@ -175,7 +175,7 @@ def test_a_disk_keeps_its_images_and_nothing_else_of_a_run():
 
 
 @pytest.mark.machine
-def test_a_disk_that_is_damaged_is_made_anew(capsys):
+def test_a_damaged_disk_is_recreated(capsys):
     with node_alone() as node:
         pass
     metadata = node.disk.root / "io.containerd.metadata.v1.bolt" / "meta.db"

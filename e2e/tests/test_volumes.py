@@ -1,4 +1,4 @@
-"""Shuffles on volumes: one that executors share, one for each, and what stays when an application goes."""
+"""Shuffles on volumes: shared or one per executor, and what stays when an application is deleted."""
 
 import decimal
 import math
@@ -42,7 +42,7 @@ TPCH = """
 
 @pytest.fixture(scope="session")
 def tpch():
-    """TPC-H tables at scale 0.1 and DataFusion's answers; made once per machine."""
+    """TPC-H tables at scale 0.1 and DataFusion's answers; generated once per machine."""
     base = machine.cache() / "test-data"
     data, answers = base / "tpch-0.1", base / "answers-0.1"
     bench = pathlib.Path(firesteel()).with_name("bench")
@@ -53,7 +53,7 @@ def tpch():
 
 @pytest.fixture
 def shared(cluster, kubectl):
-    """Makes a claim for a directory that every node sees, as a network file system is seen."""
+    """Creates a claim for a directory that every node sees, like a network file system."""
     made = []
 
     def share(name):
@@ -97,20 +97,20 @@ def mounts(**paths):
 
 
 def normal(value):
-    """What is compared: numbers as floats, everything else as it is."""
+    """Values for comparison: numbers as floats, everything else unchanged."""
     return float(value) if isinstance(value, (int, float, decimal.Decimal)) else value
 
 
 def same(ours, theirs):
     if isinstance(ours, float) and isinstance(theirs, float):
-        # An average of decimals is rounded here, as Spark does it, and cut off by DataFusion: one unit of the sixth digit.
+        # An average of decimals is rounded here, as in Spark, and truncated by DataFusion: one unit of the sixth digit.
         return math.isclose(ours, theirs, rel_tol=1e-6, abs_tol=1.5e-6)
     return ours == theirs
 
 
 def rows_of(file):
     rows = [tuple(map(normal, row.values())) for row in pyarrow.parquet.read_table(file).to_pylist()]
-    # Rows that are equal in the sort keys may change places.
+    # Rows with equal sort keys may be in any order.
     return sorted(rows, key=lambda row: [repr(value) for value in row])
 
 
@@ -150,7 +150,7 @@ def test_all_queries_of_tpch_are_answered_by_two_executors_that_share_a_volume(k
     assert len(QUERIES) == 22 and not wrong
 
 
-def test_what_a_lost_executor_wrote_to_a_shared_volume_is_used_by_the_next_one(kubectl, shared):
+def test_a_lost_executors_outputs_on_a_shared_volume_are_used_by_the_next_one(kubectl, shared):
     shuffles = shared("shuffles")
     wanted = application(
         "shares",
@@ -164,7 +164,7 @@ def test_what_a_lost_executor_wrote_to_a_shared_volume_is_used_by_the_next_one(k
     kubectl("delete", "pod", *before, "--grace-period=1", "--wait=true", "--timeout=60s")
     running_executors(kubectl, "shares", 2)
     found = twice(kubectl, "shares")
-    # Nothing of the first stage ran again.
+    # No task of the first stage ran again.
     assert found["status"]["progress"]["skippedTasks"] == 12
     eventually(lambda: not any(shuffles.iterdir()), 60, "that executors take away what the application wrote")
 
@@ -183,7 +183,7 @@ AGAIN = """
 """
 
 
-def test_what_a_run_that_failed_wrote_to_a_shared_volume_is_used_by_the_next_run(kubectl, shared):
+def test_a_failed_runs_outputs_on_a_shared_volume_are_used_by_the_next_run(kubectl, shared):
     shuffles = shared("shuffles")
     paths = mounts(programs="/programs", spark_local_dir_shared="/shuffles")
     wanted = application(
@@ -201,30 +201,30 @@ def test_what_a_run_that_failed_wrote_to_a_shared_volume_is_used_by_the_next_run
     status = found["status"]
     assert status["executionAttempts"] == 2
     assert [(each["name"], each["exitCode"]) for each in status["failures"]] == [("again-driver", 3)]
-    # The second run did not run a task of the first stage.
+    # The second run ran no task of the first stage.
     assert status["progress"]["skippedTasks"] == 12, status["progress"]
     eventually(lambda: [path.name for path in shuffles.iterdir()] == ["first"], 60, "that executors take away what the runs wrote")
 
 
 def claimed(policy=None):
-    """Settings by which each executor gets a claim of its own, as Spark names them."""
+    """Spark's settings that give each executor its own claim."""
     prefix = "spark.kubernetes.executor.volumes.persistentVolumeClaim.spark-local-dir-1"
     conf = {
         f"{prefix}.mount.path": "/shuffles",
         f"{prefix}.options.claimName": "OnDemand",
         f"{prefix}.options.storageClass": "local",
         f"{prefix}.options.sizeLimit": "1Gi",
-        # Otherwise a claim is for one pod alone, which local volumes cannot be.
+        # Otherwise a claim is for a single pod, which local volumes do not support.
         "spark.kubernetes.legacy.useReadWriteOnceAccessMode": "true",
     }
     return {**conf, **(policy or {})}
 
 
-def test_an_executor_that_takes_the_place_of_a_lost_one_takes_its_claim(kubectl):
+def test_an_executor_that_replaces_a_lost_one_takes_over_its_claim(kubectl):
     kubectl.create(programs(twice_py=TWICE), application("claims", "twice.py", executors=1, sparkConf=claimed()))
     (old,) = once(kubectl, "claims", 1)
     (claim,) = kubectl.all("pvc")
-    # Gone at once: while it is ending it has its claim, and whoever is started then gets another.
+    # Deleted at once: a terminating executor keeps its claim, and one started meanwhile would get another.
     kubectl("delete", "pod", old, "--grace-period=0", "--force")
     (new,) = running_executors(kubectl, "claims", 1)
     assert new != old
@@ -236,15 +236,15 @@ def test_an_executor_that_takes_the_place_of_a_lost_one_takes_its_claim(kubectl)
     assert pods(kubectl, "claims") == {}
 
 
-def test_claims_that_are_to_stay_stay_and_nothing_else(kubectl):
+def test_retained_claims_stay_and_nothing_else(kubectl):
     kept = claimed({"firesteel.kubernetes.claims.retain": "always"})
     kubectl.create(programs(twice_py=TWICE), application("keeps", "twice.py", executors=2, sparkConf=kept))
     once(kubectl, "keeps", 2)
     found = twice(kubectl, "keeps")
     names = {claim["metadata"]["name"] for claim in kubectl.all("pvc")}
     assert len(names) == 2
-    told = condition(found, "ShuffleRetained")["message"]
-    assert all(name in told for name in names), told
+    message = condition(found, "ShuffleRetained")["message"]
+    assert all(name in message for name in names), message
     kubectl("delete", "sparkapp", "keeps", "--wait=true", "--timeout=60s", seconds=90)
     kinds = "sparkapplications,pods,secrets,services,persistentvolumeclaims"
     left = lambda: {each["metadata"]["name"] for each in kubectl.all(kinds)}
@@ -254,14 +254,14 @@ def test_claims_that_are_to_stay_stay_and_nothing_else(kubectl):
 
 
 def on_host(path):
-    """Settings by which executors shuffle in a directory of their node."""
+    """Settings that make executors shuffle in a directory of their node."""
     prefix = "spark.kubernetes.executor.volumes.hostPath.spark-local-dir-1"
     return {f"{prefix}.mount.path": "/shuffles", f"{prefix}.options.path": str(path), f"{prefix}.options.type": "Directory"}
 
 
 @pytest.fixture
 def host_directory(cluster, kubectl):
-    """A directory of the nodes that every user may write to, as an administrator prepares it."""
+    """A world-writable directory on the nodes, as an administrator prepares it."""
     path = cluster.record.directory / "shared" / f"{kubectl.namespace}-host"
     path.mkdir(parents=True)
     path.chmod(0o777)
@@ -281,7 +281,7 @@ def test_executors_shuffle_in_a_directory_of_their_node_where_that_is_allowed(cl
     assert not condition(kubectl.get("sparkapp", "host"), "ShuffleRetained")
 
 
-def test_a_directory_of_the_node_is_refused_where_it_is_not_allowed_and_it_is_said(kubectl, host_directory):
+def test_a_directory_of_the_node_is_refused_where_forbidden_and_that_is_reported(kubectl, host_directory):
     kubectl.create(programs(twice_py=TWICE), application("host", "twice.py", sparkConf=on_host(host_directory)))
     refused = kubectl.eventually("sparkapp", "host", lambda found: condition(found, "ExecutorsReady").get("reason") == "FailedCreate", 90)
     assert "hostPath" in condition(refused, "ExecutorsReady")["message"]

@@ -1,10 +1,11 @@
-//! Measures the operator: applications whose program does nothing, against a real API server, with nodes played by this program: a driver's
-//! pod runs as soon as it is made, and ends well.
+//! Measures the operator: applications whose program does nothing, against a real API server. This
+//! program plays the nodes: a driver's pod runs as soon as it is created, and succeeds.
 //!
 //!     ./dev bench-operator 1000
 //!
-//! It says how long it takes from an application's creation until its driver's pod is there, first with one application at a time, then with
-//! all at once; how many applications end per minute; how long a pass takes; and how much memory the operator has.
+//! It reports the time from an application's creation until its driver's pod exists, first with one
+//! application at a time, then with all at once; how many applications end per minute; how long a
+//! pass takes; and how much memory the operator uses.
 
 use anyhow::{Context, Result, bail};
 use crd::{SparkApplication, State};
@@ -21,9 +22,9 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 const NAMESPACE: &str = "load";
-/// Requests of this program that are on their way at once.
+/// Number of this program's concurrent requests.
 const REQUESTS: usize = 32;
-/// Applications that are made one at a time.
+/// Number of applications created one at a time.
 const ALONE: u32 = 50;
 const PATIENCE: Duration = Duration::from_mins(15);
 
@@ -65,7 +66,7 @@ async fn prepare(client: &Client) -> Result<()> {
     match api.create(&PostParams::default(), &serde_json::from_value(namespace)?).await {
         Ok(_) => {}
         Err(kube::Error::Api(said)) if said.is_already_exists() => {
-            bail!("namespace {NAMESPACE} is there already")
+            bail!("namespace {NAMESPACE} already exists")
         }
         Err(error) => return Err(error.into()),
     }
@@ -76,7 +77,7 @@ async fn prepare(client: &Client) -> Result<()> {
     .await
 }
 
-/// What was seen of the applications, in time since the first was made.
+/// Times at which applications and pods were seen, counted from the first creation.
 #[derive(Default)]
 struct Seen {
     made: HashMap<String, Duration>,
@@ -118,7 +119,7 @@ fn quantiles(mut times: Vec<Duration>) -> String {
     format!("p50 {:.1?}, p99 {:.1?}", at(50), at(99))
 }
 
-/// The bound below which this part of what a histogram counted lies.
+/// The histogram bucket bound that covers this fraction of the observations.
 fn bound(metrics: &str, name: &str, part: f64) -> Option<String> {
     let value = |line: &str| line.rsplit(' ').next()?.parse::<f64>().ok();
     let count =
@@ -148,8 +149,9 @@ async fn measure(client: &Client, operator: &mut Operator, count: u32) -> Result
         .try_collect()
         .await?;
     seen.made.extend(made);
-    seen.driver =
-        tokio::time::timeout(PATIENCE, playing).await.context("not all drivers were made")???;
+    seen.driver = tokio::time::timeout(PATIENCE, playing)
+        .await
+        .context("not all drivers were created")???;
     let ended = tokio::time::timeout(PATIENCE, completed(applications, count)).await;
     ended.context("not all applications completed")??;
     let took = began.elapsed();
@@ -210,7 +212,7 @@ fn application(number: u32) -> Result<SparkApplication> {
     }))?)
 }
 
-/// Lets each driver's pod run and end. Returns when each was seen first.
+/// Lets each driver's pod run and succeed. Returns when each was first seen.
 async fn play_nodes(
     pods: Api<Pod>,
     began: Instant,
@@ -298,7 +300,7 @@ impl Operator {
         }
     }
 
-    /// The body of an answer.
+    /// The body of an HTTP answer.
     async fn get(&self, path: &str) -> Result<String> {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let mut stream = tokio::net::TcpStream::connect(&self.address).await?;

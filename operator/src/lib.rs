@@ -1,10 +1,10 @@
 //! The operator: everything that creates, changes or deletes pods.
 //!
-//! This is its core, which decides and does nothing: what is observed of an application's children, and what follows. A pass is a pure
-//! function of the resource, its children, what the driver said last, the time and a fresh token; its outcome is a status to write
-//! first, changes to make then, and a time to come again. It may be repeated, left half done, or begun with old observations at any
-//! point: the status is written only over the version that was read, children have deterministic names and are created, never
-//! overwritten, and are deleted by uid.
+//! This library is its core. A pass is a pure function of the resource, a snapshot of its children,
+//! the driver's last report, the time and a fresh token. Its outcome is a status to write first,
+//! changes to make next, and a time to requeue. A pass may be repeated, interrupted, or started
+//! from a stale snapshot at any point: the status is written only over the version that was read,
+//! children have deterministic names, are created but never overwritten, and are deleted by uid.
 
 mod settings;
 mod submission;

@@ -9,35 +9,36 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-/// Runs Spark applications on Kubernetes: watches `SparkApplication` resources, and makes and removes their pods.
+/// Runs Spark applications on Kubernetes: watches `SparkApplication` resources and manages their
+/// pods.
 #[derive(Debug, Parser)]
 #[command(name = "firesteel-operator", version)]
 struct Arguments {
-    /// Namespaces to work in, separated by commas; all, if none is given.
+    /// Namespaces to watch, comma-separated; all namespaces by default.
     #[arg(long, env = "FIRESTEEL_NAMESPACES", value_delimiter = ',')]
     namespaces: Vec<String>,
-    /// Image of applications that name none.
+    /// Default image, for applications that do not set one.
     #[arg(long, env = "FIRESTEEL_IMAGE")]
     image: Option<String>,
-    /// Passes over applications that are made at once.
+    /// Number of applications reconciled concurrently.
     #[arg(long, env = "FIRESTEEL_CONCURRENCY", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
-    /// Where `/healthz`, `/readyz` and `/metrics` are served.
+    /// Address to serve `/healthz`, `/readyz` and `/metrics` on.
     #[arg(long, env = "FIRESTEEL_LISTEN", default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
-    /// Work only while holding a lease, so that several operators can run and one works.
+    /// Use leader election, so that several replicas can run and one of them is active.
     #[arg(long, env = "FIRESTEEL_LEADER_ELECT", requires = "lease_namespace")]
     leader_elect: bool,
-    /// Name of the lease.
+    /// Name of the leader election lease.
     #[arg(long, env = "FIRESTEEL_LEASE_NAME", default_value = "firesteel-operator")]
     lease_name: String,
-    /// Namespace of the lease.
+    /// Namespace of the leader election lease.
     #[arg(long, env = "FIRESTEEL_LEASE_NAMESPACE")]
     lease_namespace: Option<String>,
-    /// Seconds after which a lease is free if its holder says nothing.
+    /// Seconds after which the lease expires if its holder does not renew it.
     #[arg(long, env = "FIRESTEEL_LEASE_SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(3..))]
     lease_seconds: u64,
-    /// Which of several operators this is.
+    /// Identity of this replica in the leader election.
     #[arg(long, env = "POD_NAME", hide = true)]
     identity: Option<String>,
 }
@@ -57,17 +58,17 @@ fn main() -> Result<()> {
 }
 
 async fn serve(arguments: Arguments) -> Result<()> {
-    let client = kube::Client::try_default().await.context("finding the API server")?;
+    let client = kube::Client::try_default().await.context("connecting to the API server")?;
     let stop = CancellationToken::new();
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let told = stop.clone();
+    let signalled = stop.clone();
     tokio::spawn(async move {
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
         tracing::info!("stops");
-        told.cancel();
+        signalled.cancel();
     });
-    run::run(client, options(arguments), stop).await.context("the operator ended")
+    run::run(client, options(arguments), stop).await.context("running the operator")
 }
 
 fn options(arguments: Arguments) -> Options {

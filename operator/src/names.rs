@@ -1,15 +1,16 @@
-//! Names and labels of an application's children. They follow from the application alone, so that a pass that is repeated finds what an
-//! earlier one made.
+//! Names and labels of an application's children. They are derived from the application alone, so
+//! that a repeated pass finds what an earlier one created.
 
 pub use crd::names::{APP_NAME, DRIVER_CONTAINER, EXECUTOR_CONTAINER, EXECUTOR_ID};
 
 /// Label: the submission that a pod belongs to.
 pub const SUBMISSION_ID: &str = "firesteel.dev/submission-id";
-/// Label: who made the pod.
+/// Label: what created the pod.
 pub const LAUNCHED_BY: &str = "firesteel.dev/launched-by-spark-operator";
-/// Label: whether a driver's connections are encrypted; the specification may have changed since it was made.
+/// Label: whether a driver's connections are encrypted; the specification may have changed since
+/// the driver was created.
 pub const ENCRYPTED: &str = "firesteel.dev/encrypted";
-/// Label: which of the claims of executors a pod may mount.
+/// Label: the executor slot whose claims a pod may mount.
 pub const SLOT: &str = "firesteel.dev/slot";
 /// Label: `driver` or `executor`.
 pub const ROLE: &str = "spark-role";
@@ -17,7 +18,7 @@ pub const ROLE: &str = "spark-role";
 pub const APP_SELECTOR: &str = "spark-app-selector";
 /// Label: version of Spark that the program was written for.
 pub const SPARK_VERSION: &str = "spark-version";
-/// Label: an executor that ended, was written down, and is kept.
+/// Label: an executor that ended, whose end was recorded, and whose pod is kept.
 pub const INACTIVE: &str = "spark-exec-inactive";
 
 /// Label: a claim that outlives its application.
@@ -27,7 +28,7 @@ pub const SCHEDULED_APP_NAME: &str = "firesteel.dev/scheduled-app-name";
 /// Annotation: the time for which a schedule started an application.
 pub const SCHEDULED_FOR: &str = "firesteel.dev/scheduled-for";
 
-/// Field manager of all that the operator writes.
+/// Field manager of everything the operator writes.
 pub const FIELD_MANAGER: &str = "firesteel-operator";
 
 /// Key of the token in its secret.
@@ -40,12 +41,13 @@ pub fn token_secret(app: &str) -> String {
     format!("{app}-token")
 }
 
-/// Name of the driver's pod, unless the specification gives one.
+/// Name of the driver's pod, unless the specification sets one.
 pub fn driver_pod(app: &str) -> String {
     format!("{app}-driver")
 }
 
-/// Name of an executor's pod. It begins with the application's name, unless the specification says with what.
+/// Name of an executor's pod. The prefix is the application's name unless the specification sets
+/// another.
 pub fn executor_pod(prefix: &str, id: u64) -> String {
     format!("{prefix}-exec-{id}")
 }
@@ -55,22 +57,24 @@ pub fn driver_claim(app: &str, volume: &str) -> String {
     format!("{app}-driver-{volume}")
 }
 
-/// Name of a claim of executors for a volume. It belongs to a slot, not to an executor: whoever comes next mounts it again.
+/// Name of an executor claim for a volume. A claim belongs to a slot, not to an executor: the
+/// slot's next executor mounts it again.
 pub fn executor_claim(app: &str, slot: u32, volume: &str) -> String {
     format!("{app}-exec-slot-{slot}-{volume}")
 }
 
-/// Labels of an application's executors.
+/// Selector of an application's executors.
 pub fn executor_selector(app: &str) -> String {
     format!("{APP_NAME}={app},{ROLE}=executor")
 }
 
-/// Id of the application, as driver and executors know it. It outlives submissions, so that shuffles do, too.
+/// Id of the application, as driver and executors know it. It outlives submissions, and with it
+/// shuffles do.
 pub fn application_id(uid: &str) -> String {
     format!("spark-{}", uid.replace('-', ""))
 }
 
-/// An address and a port, as one dials them.
-pub fn dialled(address: &str, port: u16) -> String {
+/// Address and port in dialable form; IPv6 addresses are bracketed.
+pub fn host_port(address: &str, port: u16) -> String {
     if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
 }

@@ -1,4 +1,4 @@
-//! What is seen of an application's children, in the few words that decisions need.
+//! A snapshot of an application's child objects, reduced to what decisions depend on.
 
 use crate::names;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
@@ -6,40 +6,41 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// All that is seen of an application's children.
+/// Everything observed of an application's children.
 #[derive(Debug, Clone, Default)]
 pub struct Observed {
-    /// Driver pods that belong to this application, of whatever submission.
+    /// Driver pods of this application, of any submission.
     pub drivers: Vec<PodFacts>,
-    /// Whether a pod that is not this application's has the name of its driver.
+    /// Whether a pod of another owner has the name of this application's driver.
     pub name_taken: bool,
-    /// When the API server last said that a secret which is not this application's has the name of its token's.
+    /// When the API server last reported that a secret of another owner has the name of this
+    /// application's token secret.
     pub secret_taken: Option<Timestamp>,
-    /// Whether the secret with the token of a driver that runs is gone, or is somebody else's now.
+    /// Whether the token secret of a running driver is gone or has another owner now.
     pub token_lost: bool,
-    /// Executor pods that belong to this application, by number.
+    /// Executor pods of this application, by number.
     pub executors: BTreeMap<u64, ExecutorFacts>,
-    /// Names of the claims that are there.
+    /// Names of the existing claims.
     pub claims: BTreeSet<String>,
-    /// Whether the secret with the token is there.
+    /// Whether the token secret exists.
     pub token: bool,
-    /// What the driver said, if its stream is open.
+    /// The driver's last report, while its stream is open.
     pub attached: Option<Attached>,
-    /// That the API server would not make the driver of a submission.
+    /// The API server's refusal to create a submission's driver.
     pub refused: Option<Refused>,
-    /// That it would not make an executor.
+    /// The API server's refusal to create an executor.
     pub refused_executor: Option<RefusedExecutor>,
-    /// How old this may be.
+    /// How fresh the snapshot is.
     pub view: View,
 }
 
-/// How old an observation may be.
+/// How fresh a snapshot is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum View {
-    /// From a watch: something may have been made or have gone since.
+    /// From a watch: objects may have been created or deleted since.
     #[default]
     Cached,
-    /// Asked of the API server for this pass.
+    /// Read from the API server for this pass.
     Live,
 }
 
@@ -50,15 +51,15 @@ pub struct PodFacts {
     pub name: String,
     /// Its uid.
     pub uid: String,
-    /// The submission that it belongs to.
+    /// The submission it belongs to.
     pub submission: String,
     /// Its address, once it has one.
     pub address: Option<String>,
-    /// Whether it was made to encrypt its connections.
+    /// Whether it was created with encrypted connections.
     pub encrypted: bool,
-    /// When its grace period ends or has ended, if it was told to end.
+    /// When its grace period ends or ended, if its deletion was requested.
     pub ends_by: Option<Timestamp>,
-    /// What its Spark container does.
+    /// State of its Spark container.
     pub state: PodState,
 }
 
@@ -67,34 +68,34 @@ pub struct PodFacts {
 pub struct ExecutorFacts {
     /// The pod.
     pub pod: PodFacts,
-    /// Which claims it may mount.
+    /// The slot whose claims it may mount.
     pub slot: u32,
-    /// Whether its end was written down and it is only kept.
+    /// Whether its end was recorded and the pod is only kept for inspection.
     pub inactive: bool,
 }
 
-/// What a pod's Spark container does.
+/// State of a pod's Spark container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PodState {
-    /// It has not started.
+    /// Not started yet.
     Pending {
-        /// What keeps it from starting, if that is more than time.
+        /// The obstacle to its start, if waiting alone will not help.
         trouble: Option<Trouble>,
     },
-    /// It runs.
+    /// Running.
     Running,
-    /// It ended, whatever the pod's other containers do.
+    /// Ended, whatever the pod's other containers do.
     Ended(End),
-    /// Its node does not say.
+    /// Its node does not report.
     Unknown,
 }
 
-/// What keeps a pod from starting.
+/// An obstacle to a pod's start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
-    /// One word: `ErrImagePull`, `Unschedulable`.
+    /// One word, such as `ErrImagePull` or `Unschedulable`.
     pub reason: String,
-    /// For people.
+    /// Explanation for people.
     pub message: String,
 }
 
@@ -103,27 +104,29 @@ pub struct Trouble {
 pub struct End {
     /// Its exit code, if it ran.
     pub exit_code: Option<i32>,
-    /// One word: `Completed`, `Error`, `OOMKilled`, `Evicted`.
+    /// One word, such as `Completed`, `Error`, `OOMKilled` or `Evicted`.
     pub reason: String,
-    /// The last that is known, perhaps the end of its log.
+    /// Last known message, possibly the end of its log.
     pub message: String,
 }
 
 impl End {
-    /// A pod that is not there any more.
+    /// The end of a pod that no longer exists.
     pub fn deleted() -> Self {
         let message = "the pod was deleted".to_owned();
         Self { exit_code: None, reason: "Deleted".to_owned(), message }
     }
 
-    /// A pod that its node did not end when it was told to.
+    /// The end of a pod whose node did not end it in time.
     pub fn node_lost() -> Self {
-        let message = "its node did not end it in time; it is removed without its word".to_owned();
+        let message =
+            "its node did not end it in time; it is deleted without confirmation".to_owned();
         Self { exit_code: None, reason: "NodeLost".to_owned(), message }
     }
 
-    /// Its pod was told to end. If it ended by a signal, and nothing else is known, that is why.
-    fn was_told(&mut self) {
+    /// Notes that the pod's deletion was requested, which explains an end by a signal of which
+    /// nothing else is known.
+    fn deletion_requested(&mut self) {
         if self.reason == "Error" && matches!(self.exit_code, Some(137 | 143)) {
             let Self { reason, message, .. } = Self::deleted();
             self.reason = reason;
@@ -133,7 +136,7 @@ impl End {
         }
     }
 
-    /// Whether it ended before it ran, for a reason that the next one on another node may not have.
+    /// Whether it ended before running, for a reason that may not recur on another node.
     pub fn never_ran(&self) -> bool {
         let elsewhere = matches!(
             self.reason.as_str(),
@@ -142,13 +145,13 @@ impl End {
         self.exit_code.is_none() && !elsewhere
     }
 
-    /// Whether it ended as it should.
+    /// Whether it ended successfully.
     pub fn is_success(&self) -> bool {
         self.exit_code == Some(0)
     }
 
-    /// Whether what it did ended it, and not its surroundings. A container that somebody killed has an exit code above 128; one that
-    /// took too much memory, too, but that was its own doing.
+    /// Whether the container itself caused its end. An exit code above 128 means that it was
+    /// killed; exceeding its memory limit gives one too, but is its own doing.
     pub fn is_own_doing(&self) -> bool {
         match (self.reason.as_str(), self.exit_code) {
             ("OOMKilled" | "InitContainerFailed", _) => true,
@@ -158,56 +161,56 @@ impl End {
     }
 }
 
-/// What a driver said over its stream.
+/// A driver's report over its stream.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Attached {
-    /// The submission whose driver it is.
+    /// The submission whose driver is attached.
     pub submission: String,
-    /// What it wants; `None` until it said so.
+    /// The executors it wants; `None` until it has sent that.
     pub wish: Option<Wish>,
-    /// How far it is.
+    /// Progress of its jobs.
     pub progress: Option<crd::Progress>,
-    /// Executors that it knows, and whether they are there.
+    /// Executors it knows, and whether they are connected.
     pub executors: BTreeMap<u64, bool>,
-    /// Executors that it was told of over this stream.
-    pub told: BTreeSet<u64>,
-    /// How its program ended.
+    /// Executors that were reported to it over this stream.
+    pub reported: BTreeSet<u64>,
+    /// The end of its program.
     pub ended: Option<End>,
 }
 
 /// The executors that a driver wants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wish {
-    /// How many in all.
+    /// Total number.
     pub executors: u32,
-    /// Those that it needs no more, or has seen the end of.
+    /// Executors that it no longer needs, or whose end it has acknowledged.
     pub release: BTreeSet<u64>,
 }
 
-/// The API server would not make the driver of a submission.
+/// The API server's refusal to create a submission's driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// The submission.
     pub submission: String,
-    /// What it said.
+    /// The server's message.
     pub message: String,
 }
 
-/// The API server would not make an executor.
+/// The API server's refusal to create an executor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedExecutor {
     /// One word.
     pub reason: String,
-    /// What it said.
+    /// The server's message.
     pub message: String,
-    /// When.
+    /// The time.
     pub at: Timestamp,
 }
 
 impl Observed {
-    /// Sorts pods: what belongs to the application with this uid, and what only has the name of its driver. A pod of an application of
-    /// the same name that was deleted is somebody else's.
-    pub fn of_pods<'a>(
+    /// Sorts pods into those of the application with this uid and a foreign pod that has its
+    /// driver's name. Pods of a deleted application of the same name are foreign.
+    pub fn from_pods<'a>(
         uid: &str,
         driver_name: &str,
         pods: impl IntoIterator<Item = &'a Pod>,
@@ -229,14 +232,14 @@ impl Observed {
 }
 
 impl PodFacts {
-    /// Reads a pod. `container`: the name of its Spark container.
+    /// Reads a pod; `container` names its Spark container.
     pub fn read(pod: &Pod, container: &str) -> Self {
         let status = pod.status.clone().unwrap_or_default();
         let mut state = state(&status, container);
         if let PodState::Ended(end) = &mut state
             && pod.metadata.deletion_timestamp.is_some()
         {
-            end.was_told();
+            end.deletion_requested();
         }
         Self {
             name: pod.name_any(),
@@ -249,7 +252,7 @@ impl PodFacts {
         }
     }
 
-    /// Whether its Spark container has ended.
+    /// The end of its Spark container, if it has ended.
     pub fn end(&self) -> Option<&End> {
         match &self.state {
             PodState::Ended(end) => Some(end),
@@ -257,14 +260,14 @@ impl PodFacts {
         }
     }
 
-    /// Whether it was told to end.
+    /// Whether its deletion was requested.
     pub fn is_ending(&self) -> bool {
         self.ends_by.is_some()
     }
 }
 
 impl ExecutorFacts {
-    /// Reads an executor's pod, with its number; `None` if it has none.
+    /// Reads an executor's pod and its number; `None` if it has none.
     pub fn read(pod: &Pod) -> Option<(u64, Self)> {
         let labels = pod.labels();
         let id = labels.get(names::EXECUTOR_ID)?.parse().ok()?;
@@ -277,7 +280,7 @@ impl ExecutorFacts {
         Some((id, facts))
     }
 
-    /// Whether it runs or may come to run, and nobody told it to end.
+    /// Whether it runs or may yet run, and its deletion was not requested.
     pub fn is_living(&self) -> bool {
         self.pod.end().is_none() && !self.pod.is_ending()
     }
@@ -291,7 +294,7 @@ fn state(status: &PodStatus, container: &str) -> PodState {
     if let Some(ended) = current.and_then(|state| state.terminated.as_ref()) {
         let own = ended.reason.clone().filter(|reason| !reason.is_empty());
         let fallback = if ended.exit_code == 0 { "Completed" } else { "Error" };
-        // Who ended the pod says more than how its container took it.
+        // What ended the pod says more than the container's exit code.
         let outer = if ended.exit_code == 0 { None } else { outer_reason(status) };
         let (reason, more) = match outer {
             Some((reason, message)) if own.as_deref() != Some("OOMKilled") => (reason, message),
@@ -303,7 +306,7 @@ fn state(status: &PodStatus, container: &str) -> PodState {
     if phase == "Failed" || phase == "Succeeded" {
         let (reason, message) =
             outer_reason(status).or_else(|| init_failure(status)).unwrap_or_else(|| {
-                (phase.to_owned(), "the pod ended and nothing is known of its container".to_owned())
+                (phase.to_owned(), "the pod ended without a status of its container".to_owned())
             });
         return PodState::Ended(End { exit_code: None, reason, message });
     }
@@ -316,7 +319,8 @@ fn state(status: &PodStatus, container: &str) -> PodState {
     PodState::Pending { trouble: trouble(status) }
 }
 
-/// Why the pod as a whole ended: its own reason (`Evicted`, `NodeShutdown`), or who disrupted it.
+/// The reason why the pod as a whole ended: its own (`Evicted`, `NodeShutdown`), or that of its
+/// disruption.
 fn outer_reason(status: &PodStatus) -> Option<(String, String)> {
     if let Some(reason) = status.reason.clone().filter(|reason| !reason.is_empty()) {
         return Some((reason, status.message.clone().unwrap_or_default()));
@@ -349,7 +353,7 @@ fn init_failure(status: &PodStatus) -> Option<(String, String)> {
     Some(("InitContainerFailed".to_owned(), message.trim_end_matches([':', ' ']).to_owned()))
 }
 
-/// Reasons for waiting that pass by themselves.
+/// Waiting reasons that resolve by themselves.
 const PASSING: &[&str] = &["ContainerCreating", "PodInitializing", ""];
 
 fn trouble(status: &PodStatus) -> Option<Trouble> {

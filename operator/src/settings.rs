@@ -1,21 +1,22 @@
-//! What the operator is told at its start, as far as passes need it.
+//! Settings of the operator, as far as passes need them.
 
 use std::time::Duration;
 
 /// Settings of the operator.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Image of applications that name none.
+    /// Default image, for applications that do not set one.
     pub image: Option<String>,
-    /// Port on which drivers are reached by executors and the operator.
+    /// Port on which executors and the operator reach drivers.
     pub driver_port: u16,
     /// Port of Spark Connect in the driver's pod.
     pub connect_port: u16,
-    /// After its grace period: how long a pod may be ending before it is removed without its node's word.
+    /// How long after its grace period a pod may still be terminating before it is deleted by
+    /// force.
     pub removed_by_force_after: Duration,
-    /// How many executors one pass creates at most; the next pass follows at once.
+    /// Limit on the executors created by one pass; the next pass follows at once.
     pub executors_per_pass: usize,
-    /// How often an application is looked at when nothing happens.
+    /// How often an application is reconciled when nothing happens.
     pub resync: Duration,
 }
 

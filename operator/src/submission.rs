@@ -1,32 +1,33 @@
-//! A submission: one driver that is made, from one specification.
+//! A submission: one driver, created from one specification.
 //!
-//! Its id says both, so that a status with an id tells by itself whether the specification has changed since, and which epoch the next
-//! driver has. Nothing about it is chance: a pass that is repeated names the same submission.
+//! Its id contains both, so that a status with an id shows by itself whether the specification has
+//! changed since, and which epoch the next driver has. Nothing in it is random: a repeated pass
+//! names the same submission.
 
 use crd::SparkApplicationSpec;
 use model::Epoch;
 use std::fmt;
 use std::str::FromStr;
 
-/// Letters of a hash.
+/// Length of a hash, in characters.
 const HASH_LENGTH: usize = 16;
 
-/// Names a submission: `<hash of the specification>-<epoch of the driver>`.
+/// The id of a submission: `<hash of the specification>-<epoch of the driver>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubmissionId {
-    /// What was submitted.
+    /// Hash of the submitted specification.
     pub specification: String,
-    /// Which incarnation of the driver it is. It only grows, over all runs.
+    /// Incarnation of the driver. It only grows, over all runs.
     pub epoch: Epoch,
 }
 
 impl SubmissionId {
-    /// The first one of an application.
+    /// The first submission of an application.
     pub fn first(specification: String) -> Self {
         Self { specification, epoch: Epoch(1) }
     }
 
-    /// The one that comes after this one.
+    /// The submission after this one.
     #[must_use]
     pub fn next(&self, specification: String) -> Self {
         Self { specification, epoch: Epoch(self.epoch.0 + 1) }
@@ -39,7 +40,7 @@ impl fmt::Display for SubmissionId {
     }
 }
 
-/// Text that is not the id of a submission.
+/// The text is not the id of a submission.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not the id of a submission")]
 pub struct BadSubmissionId(pub String);
@@ -61,8 +62,9 @@ impl FromStr for SubmissionId {
     }
 }
 
-/// A hash of what a driver and its executors are made from. Fields about the application as a whole change nothing that runs, and numbers
-/// of executors are followed while it runs: they are left out.
+/// A hash of everything that driver and executors are built from. Left out are fields about the
+/// application as a whole, which change nothing that runs, and executor counts, which are followed
+/// at run time.
 pub fn specification_hash(spec: &SparkApplicationSpec) -> String {
     let mut spec = spec.clone();
     spec.suspend = None;

@@ -1,9 +1,10 @@
-//! The example manifests of `sparkoperator.k8s.io`, with only their `apiVersion` and image changed: what the pods made from them contain.
+//! The example manifests of `sparkoperator.k8s.io`, with only `apiVersion` and image changed, and
+//! the pods created from them.
 
 use crd::{Language, ScheduledSparkApplication, SparkApplication};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
-use operator::objects::{self, Making, NewExecutor};
+use operator::objects::{self, BuildContext, NewExecutor};
 use operator::plan::Application;
 use operator::schedule::ScheduledApplication;
 use operator::{Settings, SubmissionId};
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 
 const MANIFESTS: &str = include_str!("../../crates/crd/tests/manifests/accepted.yaml");
 
-/// One of the manifests, with what an API server adds.
+/// One of the manifests, with the fields that an API server adds.
 fn manifest(name: &str) -> Value {
     let texts = MANIFESTS.split("\n---\n").map(serde_saphyr::from_str::<Value>);
     let mut all = texts.map(|manifest| manifest.expect("it is YAML"));
@@ -38,13 +39,18 @@ fn application(name: &str) -> Application {
 fn pods(app: &Application) -> [Pod; 2] {
     let valid = app.validated().expect("it is right");
     let submission = SubmissionId::first(app.specification.clone());
-    let making =
-        Making { app, valid, settings: &Settings::default(), submission: &submission, run: 1 };
+    let context = BuildContext {
+        app,
+        valid,
+        settings: &Settings::default(),
+        submission: &submission,
+        run: 1,
+    };
     let executor = NewExecutor { id: 0, slot: 0, driver: "10.0.0.9" };
-    [objects::driver_pod(&making), objects::executor_pod(&making, &executor)]
+    [objects::driver_pod(&context), objects::executor_pod(&context, &executor)]
 }
 
-/// The same as values, where a pointer tells what is looked at.
+/// The pods as JSON values, which tests look up by pointer.
 fn values(name: &str) -> [Value; 2] {
     pods(&application(name)).map(|pod| serde_json::to_value(pod).expect("a value"))
 }
@@ -174,7 +180,7 @@ fn cpus_are_requested_and_limited_as_the_manifest_says() {
             ],
         );
     }
-    // A core is a slot, whatever CPU there is for it.
+    // A core is a slot, whatever CPU is requested for it.
     let app = application("spark-pi-custom-resource");
     assert_eq!(app.validated().expect("it is right").executor.cpu.slots, 1);
 }
@@ -240,7 +246,7 @@ fn a_template_s_fields_are_in_the_pod_and_resources_are_the_manifest_s() {
 }
 
 #[test]
-fn what_shapes_the_application_as_a_whole_is_understood() {
+fn application_wide_fields_are_understood() {
     let dynamic = application("spark-pi-dynamic-allocation");
     let executors = dynamic.validated().expect("it is right").executors;
     assert_eq!((executors.initial, executors.min, executors.max), (2, 1, 5));
@@ -276,7 +282,7 @@ fn a_run_of_the_scheduled_example_is_the_first_example() {
     let schedule = ScheduledApplication::read(&resource, &Settings::default());
     assert!(schedule.valid.is_ok(), "{:?}", schedule.valid);
     let due = Timestamp::from_second(1_783_555_200).expect("a time");
-    let mut run = objects::run(&schedule, due);
+    let mut run = objects::scheduled_run(&schedule, due);
     let value = serde_json::to_value(&run).expect("a value");
     check(
         &value,

@@ -1,1 +1,1 @@
-"""What Firesteel adds to stock PySpark, so that an ordinary program runs unchanged."""
+"""Firesteel's additions to stock PySpark, so that ordinary programs run unchanged."""

@@ -1,7 +1,7 @@
 """Makes `SparkSession.builder.master(...)` legal in a program that Firesteel has started.
 
-Such a program reaches its driver by `SPARK_REMOTE`, and stock PySpark refuses a master beside a remote. The master was chosen when
-the program was started, so what the program says is dropped, with a word if it says something else.
+Such a program reaches its driver through `SPARK_REMOTE`, and stock PySpark refuses a master beside a remote. The master was chosen when
+the program was started, so the one in the program is ignored, with a warning if it differs.
 """
 
 import atexit
@@ -9,18 +9,18 @@ import contextlib
 import os
 import sys
 
-_said = False
+_warned = False
 
 
 def patch(module) -> None:
-    """Patches `pyspark.sql.session` when it has been imported."""
+    """Patches `pyspark.sql.session` once it has been imported."""
     builder = module.SparkSession.Builder
     validate = builder._validate_startup_urls
 
     def without_master(self) -> None:
         if "SPARK_REMOTE" in os.environ:
-            _drop(self._options.pop("spark.master", None))
-            _drop(os.environ.pop("MASTER", None))
+            _ignore(self._options.pop("spark.master", None))
+            _ignore(os.environ.pop("MASTER", None))
         validate(self)
 
     builder._validate_startup_urls = without_master
@@ -28,7 +28,7 @@ def patch(module) -> None:
 
 
 def _stop_sessions() -> None:
-    """Stops what the program left open, while its threads still run: the client would do so while Python takes itself apart, and can hang."""
+    """Stops sessions that the program left open while its threads still run: the client does so during Python's shutdown, and can hang."""
     connect = sys.modules.get("pyspark.sql.connect.session")
     if connect is None:
         return
@@ -38,10 +38,10 @@ def _stop_sessions() -> None:
                 session.stop()
 
 
-def _drop(master) -> None:
-    global _said
+def _ignore(master) -> None:
+    global _warned
     started = os.environ.get("FIRESTEEL_MASTER")
-    if master is not None and master != started and not _said:
-        _said = True
+    if master is not None and master != started and not _warned:
+        _warned = True
         chosen = started or "its cluster"
-        print(f"firesteel: the program asks for master {master}; it was started on {chosen}, which holds", file=sys.stderr)
+        print(f"firesteel: ignoring the program's master {master}: it was started on {chosen}", file=sys.stderr)

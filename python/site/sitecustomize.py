@@ -1,4 +1,4 @@
-"""Loaded by Python before a program that Firesteel has started: patches PySpark when, and only if, the program imports it."""
+"""Loaded by Python before a program that Firesteel has started: patches PySpark if the program imports it."""
 
 import importlib.abc
 import importlib.util

@@ -50,13 +50,13 @@ def frame(spark, tasks=4):
 
 
 def spills(tight, action):
-    """Runs it; what it answers. It spilled, as told and as seen, and nothing is left of that."""
+    """Runs it; what it answers. It spilled, by its own report and on disk, and leaves nothing behind."""
     _, url, home = tight
     with watching(home / "scratch") as seen:
         answer = action()
     job = status(url)["jobs"][-1]
-    told = sum(stage["metrics"]["spilled_bytes"] for stage in job["stages"])
-    assert told > 16 << 20, job
+    spilled = sum(stage["metrics"]["spilled_bytes"] for stage in job["stages"])
+    assert spilled > 16 << 20, job
     assert sum(seen.values()) > 16 << 20, seen
     assert [path for path in (home / "scratch").rglob("*") if path.is_file()] == []
     assert sum(stage["failed"] for stage in job["stages"]) == 0, job

@@ -129,13 +129,13 @@ def test_the_exit_code_of_the_program_is_that_of_the_command(tmp_path, code):
     ("arguments", "expected"),
     [
         (["run", "--mster", "local", "a.py"], "did you mean --master?"),
-        (["run", "missing.py"], "missing.py: there is no such file"),
-        (["run", "--master", "yarn", "examples/chapter15.py"], "master `yarn` is not served"),
+        (["run", "missing.py"], "missing.py: no such file"),
+        (["run", "--master", "yarn", "examples/chapter15.py"], "master `yarn` is not supported"),
         (["run", "--conf", "spark.sql.shuffle.partitions=many", "examples/chapter15.py"], "spark.sql.shuffle.partitions"),
         (["run", "--conf", "spark.io.encryption.enabled=true", "examples/chapter15.py"], "spark.io.encryption.enabled"),
         (["run", "--conf", "spark", "examples/chapter15.py"], "key=value"),
         (["run", "--deploy-mode", "cluster", "examples/chapter15.py"], "it must be client"),
-        (["run", "--jars", "a.jar", "examples/chapter15.py"], "--jars is not served: there is no JVM"),
+        (["run", "--jars", "a.jar", "examples/chapter15.py"], "--jars is not supported: there is no JVM"),
         (["run", "--master", "k8s://https://c", "examples/chapter15.py"], "`firesteel submit` is for a cluster"),
     ],
 )
@@ -165,7 +165,7 @@ def test_an_application_that_is_nowhere_is_said_to_be_nowhere(tmp_path, monkeypa
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     done = run("status", "nowhere")
     assert done.returncode == 1
-    assert "no running application of this machine has an id that begins with `nowhere`" in done.stderr and "no cluster is known" in done.stderr
+    assert "no application running on this machine has an id that starts with `nowhere`" in done.stderr and "no cluster is configured" in done.stderr
     assert len(done.stderr.splitlines()) == 1, done.stderr
 
 

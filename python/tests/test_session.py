@@ -170,23 +170,23 @@ def test_an_error_tells_where_in_the_text_it_is(spark):
 
 
 def test_progress_tells_the_bytes_read_from_files(spark, tmp_path):
-    told = []
+    bytes_read = []
     spark.range(0, 100000, 1, 3).write.parquet(str(tmp_path / "parquet"))
     spark.range(0, 100000, 1, 3).write.csv(str(tmp_path / "csv"))
-    spark.registerProgressHandler(lambda stages, **_: told.append(sum(stage.num_bytes_read for stage in stages)))
+    spark.registerProgressHandler(lambda stages, **_: bytes_read.append(sum(stage.num_bytes_read for stage in stages)))
     try:
         size = sum(file.stat().st_size for file in (tmp_path / "parquet").glob("*.parquet"))
         spark.read.parquet(str(tmp_path / "parquet")).selectExpr("sum(id)").collect()
-        assert 0 < size // 2 < told[-1] <= 2 * size, (size, told)
+        assert 0 < size // 2 < bytes_read[-1] <= 2 * size, (size, bytes_read)
         size = sum(file.stat().st_size for file in (tmp_path / "csv").glob("*.csv"))
         frame = spark.read.schema("id long").csv(str(tmp_path / "csv"))
-        told.clear()
+        bytes_read.clear()
         frame.selectExpr("sum(id)").collect()
-        assert told[-1] == size
+        assert bytes_read[-1] == size
         # As in Spark, what is made or read from a shuffle does not count.
-        told.clear()
+        bytes_read.clear()
         spark.range(1000).repartition(3).selectExpr("sum(id)").collect()
-        assert told[-1] == 0
+        assert bytes_read[-1] == 0
     finally:
         spark.clearProgressHandlers()
 

@@ -1,11 +1,12 @@
-//! The table of Spark's error conditions: its constants, and how it compares with Spark's own list.
+//! The table of Spark's error conditions: the constants generated from it, and its comparison with
+//! Spark's own list.
 
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// Where the table lies, from the workspace's root.
+/// Path of the table, from the workspace's root.
 const TABLE: &str = "crates/errors/conditions.tsv";
 
 /// One line of the table.
@@ -17,13 +18,13 @@ struct Row {
 }
 
 impl Row {
-    /// The constant's name: a class is one already, but for its subclass and for a leading underscore.
+    /// The constant's name: the class, with an underscore before its subclass and none in front.
     fn constant(&self) -> String {
         self.class.trim_start_matches('_').replace('.', "_")
     }
 }
 
-/// Lines of the table. Each has four columns, and the classes are in order, so that they can be searched.
+/// Lines of the table. Each has four columns, and classes are sorted, so that they can be searched.
 fn rows(root: &Path) -> Result<Vec<Row>> {
     let text =
         std::fs::read_to_string(root.join(TABLE)).with_context(|| format!("reading {TABLE}"))?;
@@ -34,7 +35,7 @@ fn rows(root: &Path) -> Result<Vec<Row>> {
             bail!("{TABLE}:{number}: has {} columns, not 4", columns.len());
         };
         if let Some(last) = rows.last().filter(|last| last.class.as_str() >= *class) {
-            bail!("{TABLE}:{number}: {class} must stand before {}", last.class);
+            bail!("{TABLE}:{number}: {class} must come before {}", last.class);
         }
         rows.push(Row {
             class: (*class).to_owned(),
@@ -70,7 +71,7 @@ pub(crate) fn constants(root: &Path) -> Result<String> {
         );
     }
     text.push_str(
-        "\n    /// All of them, in order of class.\n    pub const ALL: &[&Condition] = &[\n",
+        "\n    /// All conditions, ordered by class.\n    pub const ALL: &[&Condition] = &[\n",
     );
     for row in &rows {
         let _ = writeln!(text, "        {},", row.constant());
@@ -79,7 +80,8 @@ pub(crate) fn constants(root: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// Fails if a class, a state or a parameter of the table differs from a copy of Spark's `error-conditions.json`.
+/// Fails if a class, a state or a parameter in the table differs from a copy of Spark's
+/// `error-conditions.json`.
 pub(crate) fn compare(root: &Path, published: &Path) -> Result<()> {
     let text = std::fs::read_to_string(published)
         .with_context(|| format!("reading {}", published.display()))?;
@@ -100,7 +102,7 @@ pub(crate) fn compare(root: &Path, published: &Path) -> Result<()> {
     Ok(())
 }
 
-/// State and parameters of every class and subclass, written as in the table.
+/// State and parameters of every class and subclass, in the table's notation.
 fn flattened(spark: &serde_json::Value) -> BTreeMap<String, (String, String)> {
     let message = |value: &serde_json::Value| {
         let lines = value["message"].as_array().into_iter().flatten();
@@ -119,7 +121,7 @@ fn flattened(spark: &serde_json::Value) -> BTreeMap<String, (String, String)> {
     all
 }
 
-/// Names in angle brackets, each once, in order, separated by commas.
+/// Names in angle brackets, without duplicates, in order, separated by commas.
 fn parameters(message: &str) -> String {
     let mut names: Vec<&str> = Vec::new();
     for piece in message.split('<').skip(1) {
@@ -131,7 +133,7 @@ fn parameters(message: &str) -> String {
     if names.is_empty() { "-".to_owned() } else { names.join(",") }
 }
 
-/// Conditions that no code raises: `sources` are texts outside of the table's own crate.
+/// Conditions that no code raises; `sources` are all texts outside the table's own crate.
 pub(crate) fn unraised(root: &Path, sources: &str) -> Result<Vec<String>> {
     let unused = |row: &Row| !sources.contains(&format!("condition::{}", row.constant()));
     let rows = rows(root)?.into_iter().filter(unused);

@@ -1,11 +1,12 @@
-//! The description of DataFusion's plan messages, from the `.proto` files that the built-in version ships: the engine walks plans by it.
+//! Descriptors of DataFusion's plan messages, from the `.proto` files shipped with the linked
+//! version: the engine uses them to walk plans.
 
 use anyhow::{Context, Result};
 use prost::Message;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where the files lie in their crates, and by which name others import them.
+/// The `.proto` files: crate, file, and the name by which others import it.
 const FILES: [(&str, &str, &str); 2] = [
     ("datafusion-proto-models", "datafusion.proto", "datafusion.proto"),
     (
@@ -15,7 +16,7 @@ const FILES: [(&str, &str, &str); 2] = [
     ),
 ];
 
-/// A `FileDescriptorSet` of the messages of physical plans.
+/// A `FileDescriptorSet` with the messages of physical plans.
 pub(crate) fn of_plans(root: &Path) -> Result<Vec<u8>> {
     let metadata = metadata(root)?;
     let scratch = std::env::temp_dir().join(format!("firesteel-plans-{}", std::process::id()));
@@ -39,10 +40,10 @@ fn metadata(root: &Path) -> Result<serde_json::Value> {
         .stderr(std::process::Stdio::inherit())
         .output()
         .context("running cargo metadata")?;
-    serde_json::from_slice(&output.stdout).context("reading what cargo metadata wrote")
+    serde_json::from_slice(&output.stdout).context("parsing the output of cargo metadata")
 }
 
-/// Where a package's sources are.
+/// The source directory of a package.
 fn directory(metadata: &serde_json::Value, package: &str) -> Result<PathBuf> {
     let mut packages = metadata["packages"].as_array().into_iter().flatten();
     let found = packages.find(|known| known["name"] == package);

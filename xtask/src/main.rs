@@ -1,4 +1,4 @@
-//! Generates what is generated, and checks what the compiler cannot.
+//! Generates files, and checks rules that the compiler cannot.
 
 mod arrows;
 mod conditions;

@@ -1,13 +1,29 @@
-//! The rules of the house that no compiler checks: every source file says what it is for, none is too long, no room depends on one
-//! that it must not see, and nothing speaks of places that its readers do not have.
+//! Rules that no compiler checks: every source file states its purpose, none is too long, comments
+//! fit into 100 columns, and no room depends on one that it must not see.
 
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 
-/// Lines of a file, without its tests.
-const LONGEST_FILE: usize = 800;
+/// Limit on the lines of a file, without its tests.
+const MAX_FILE_LINES: usize = 800;
 
-/// Fails with all that breaks a rule.
+/// Limit on the columns of a comment.
+const MAX_COMMENT_COLUMNS: usize = 100;
+
+/// Rooms whose comments are not wrapped yet.
+const NOT_WRAPPED: &[&str] = &[
+    "driver/",
+    "executor/",
+    "crates/analysis/",
+    "crates/catalogue/",
+    "crates/engine/",
+    "crates/formats/",
+    "crates/functions/",
+    "crates/sources/",
+    "crates/task/",
+];
+
+/// Fails with everything that breaks a rule.
 pub(crate) fn check(root: &Path) -> Result<()> {
     let mut broken = Vec::new();
     for path in sources(root)? {
@@ -21,27 +37,44 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     broken.extend(unread_keys(root, &code)?);
     crate::arrows::check(root, &mut broken)?;
     if !broken.is_empty() {
-        bail!("{} rules of the house are broken:\n  {}", broken.len(), broken.join("\n  "));
+        bail!("{} rules are broken:\n  {}", broken.len(), broken.join("\n  "));
     }
     Ok(())
 }
 
 fn check_source(file: &str, text: &str, broken: &mut Vec<String>) {
     if !text.starts_with("//!") {
-        broken.push(format!("{file}: does not say in its first line what it is for (`//!`)"));
+        broken.push(format!("{file}: its first line does not state its purpose (`//!`)"));
     }
     let is_test = file.ends_with("tests.rs") || file.contains("/tests/");
     let lines =
         text.find("#[cfg(test)]\nmod tests {").map_or(text, |start| &text[..start]).lines().count();
-    if lines > LONGEST_FILE && !is_test {
-        broken.push(format!("{file}: {lines} lines; {LONGEST_FILE} is the limit"));
+    if lines > MAX_FILE_LINES && !is_test {
+        broken.push(format!("{file}: {lines} lines; the limit is {MAX_FILE_LINES}"));
+    }
+    if !NOT_WRAPPED.iter().any(|room| file.starts_with(room)) {
+        let long = text.lines().zip(1..).filter(|(line, _)| is_long_comment(line));
+        broken.extend(long.map(|(_, number)| {
+            format!("{file}:{number}: a comment beyond column {MAX_COMMENT_COLUMNS}")
+        }));
     }
 }
 
-/// Where keys are declared.
+/// Whether a line has a comment that is too long and can be wrapped: tables and links cannot.
+fn is_long_comment(line: &str) -> bool {
+    let is_comment = |(before, _): &(&str, &str)| before.matches('"').count().is_multiple_of(2);
+    line.chars().count() > MAX_COMMENT_COLUMNS
+        && line.split_once("//").filter(is_comment).is_some_and(|(_, comment)| {
+            let text = comment.trim_start_matches(['/', '!', ' ']);
+            !text.starts_with('|') && !text.contains("://")
+        })
+}
+
+/// The file that declares the keys.
 const KEYS: &str = "crates/model/src/conf/keys.rs";
 
-/// Everything that runs: the sources without tests, and without the two tables whose entries must be used by others.
+/// All code that runs: the sources without tests, and without the two tables whose entries must be
+/// used elsewhere.
 fn code(root: &Path) -> Result<String> {
     let mut all = String::new();
     for path in sources(root)? {
@@ -60,7 +93,7 @@ fn code(root: &Path) -> Result<String> {
     Ok(all)
 }
 
-/// Keys that are declared as honoured and that no code names, neither by constant nor as text.
+/// Keys that are declared as honoured but never used, neither by constant nor as text.
 fn unread_keys(root: &Path, code: &str) -> Result<Vec<String>> {
     let keys =
         std::fs::read_to_string(root.join(KEYS)).with_context(|| format!("reading {KEYS}"))?;
@@ -73,20 +106,20 @@ fn unread_keys(root: &Path, code: &str) -> Result<Vec<String>> {
         let Some((constant, rest)) = line.trim_start().split_once(": ") else { continue };
         let Some(name) = rest.split('"').nth(1).filter(|name| honoured(name)) else { continue };
         if !names(code, constant) && !code.contains(&format!("\"{name}\"")) {
-            broken.push(format!("{KEYS}: {name} is declared as honoured, and no code reads it"));
+            broken.push(format!("{KEYS}: {name} is declared as honoured, but no code reads it"));
         }
     }
     Ok(broken)
 }
 
-/// Whether a word stands in a text as a word of its own.
+/// Whether a text contains this word as a whole word.
 fn names(text: &str, word: &str) -> bool {
     let part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     text.match_indices(word)
         .any(|(at, _)| !text[..at].ends_with(part) && !text[at + word.len()..].starts_with(part))
 }
 
-/// All Rust sources that people write.
+/// All Rust sources that are written by hand.
 fn sources(root: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut directories: Vec<PathBuf> =
@@ -116,12 +149,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_is_too_long_or_says_nothing_is_named() {
+    fn a_file_that_is_too_long_or_has_no_purpose_is_reported() {
         let mut broken = Vec::new();
-        check_source("a.rs", &"fn f() {}\n".repeat(LONGEST_FILE + 1), &mut broken);
+        check_source("a.rs", &"fn f() {}\n".repeat(MAX_FILE_LINES + 1), &mut broken);
         assert_eq!(broken.len(), 2, "{broken:?}");
         broken.clear();
-        check_source("a.rs", "//! Says it.\n", &mut broken);
+        check_source("a.rs", "//! A purpose.\n", &mut broken);
         assert!(broken.is_empty());
+    }
+
+    #[test]
+    fn a_comment_that_is_too_long_is_reported_with_its_line() {
+        let long = "long ".repeat(20);
+        let cases = [
+            (format!("/// {long}"), true),
+            (format!("let a = 1; // {long}"), true),
+            (format!("let a = \"// {long}\";"), false),
+            (format!("/// | {long} |"), false),
+            (format!("/// [a link](https://example.org/{long})"), false),
+            ("/// short".to_owned(), false),
+        ];
+        for (line, is_long) in cases {
+            let mut broken = Vec::new();
+            check_source("cli/src/a.rs", &format!("//! A purpose.\n{line}\n"), &mut broken);
+            assert_eq!(broken.len(), usize::from(is_long), "{line}: {broken:?}");
+            assert!(broken.iter().all(|problem| problem.starts_with("cli/src/a.rs:2: ")));
+        }
+        let mut broken = Vec::new();
+        check_source("driver/src/a.rs", &format!("//! {long}\n"), &mut broken);
+        assert!(broken.is_empty(), "{broken:?}");
     }
 }

@@ -1,4 +1,4 @@
-{{/* Name of the release's objects: the release's, with the chart's unless it is in it. */}}
+{{/* Name of the release's objects: the release's name, followed by the chart's unless it contains it. */}}
 {{- define "firesteel.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- if .Values.fullnameOverride -}}
@@ -10,7 +10,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Name of what lies outside namespaces, where two releases of one name in two namespaces must not meet. */}}
+{{/* Name of objects without a namespace, where two releases of one name in two namespaces must not collide. */}}
 {{- define "firesteel.clusterName" -}}
 {{- printf "%s-%s" .Release.Namespace (include "firesteel.fullname" .) -}}
 {{- end -}}
@@ -33,7 +33,7 @@ default
 {{- end -}}
 {{- end -}}
 
-{{/* Labels by which the operator's pods are found; they must never change. */}}
+{{/* Selector labels of the operator's pods; they must never change. */}}
 {{- define "firesteel.selector" -}}
 app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -47,7 +47,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
-{{/* What the restricted Pod Security Standard wants of a container. */}}
+{{/* Security context of a container under the restricted Pod Security Standard. */}}
 {{- define "firesteel.restricted" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true

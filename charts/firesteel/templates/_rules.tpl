@@ -1,6 +1,6 @@
-{{/* What the operator does with applications and their children, in a namespace that it serves. Nothing of this can be left out. */}}
+{{/* Permissions for applications and their children, in a namespace that the operator serves. None can be omitted. */}}
 {{- define "firesteel.rules" -}}
-# Applications, which a schedule makes and which go when their time has come.
+# Applications: schedules create them, and they are deleted when their time to live is over.
 - apiGroups: [firesteel.dev]
   resources: [sparkapplications]
   verbs: [get, list, watch, create, delete]
@@ -10,11 +10,11 @@
 - apiGroups: [firesteel.dev]
   resources: [sparkapplications/status, scheduledsparkapplications/status]
   verbs: [patch]
-# Drivers and executors. To patch is to label one that has ended and is kept.
+# Drivers and executors. Patching labels pods that have ended and are kept.
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch, create, delete, patch]
-# The token of an application, by its name: the operator never sees which secrets there are.
+# An application's token, by name: the operator cannot list secrets.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, create]

@@ -1,21 +1,21 @@
-//! What the commands about a cluster take, and which cluster that is.
+//! Arguments of the commands for a cluster, and the choice of the cluster.
 
 use crate::arguments::SettingArguments;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum, ValueHint};
 use std::path::PathBuf;
 
-/// Where in which cluster.
+/// Flags that choose a cluster and a namespace.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Cluster")]
 pub(crate) struct PlaceArguments {
-    /// Namespace; by default that of the context.
+    /// Namespace; the context's by default.
     #[arg(short, long, value_name = "NAMESPACE")]
     pub namespace: Option<String>,
     /// Context of the kubeconfig; the current one by default.
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
-    /// The kubeconfig; by default what KUBECONFIG names, or ~/.kube/config.
+    /// The kubeconfig; by default KUBECONFIG or ~/.kube/config.
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
 }
@@ -30,7 +30,7 @@ impl PlaceArguments {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Cluster")]
 pub(crate) struct ClusterArguments {
-    /// The cluster: `k8s` is that of the kubeconfig, `k8s://URL` has its API server there.
+    /// The cluster: `k8s` is the kubeconfig's, `k8s://URL` has its API server at that address.
     #[arg(long, value_name = "MASTER")]
     pub master: Option<String>,
     #[command(flatten)]
@@ -38,25 +38,25 @@ pub(crate) struct ClusterArguments {
 }
 
 impl ClusterArguments {
-    /// Whether a cluster is meant for certain.
+    /// Whether the flags clearly name a cluster.
     pub(crate) fn is_given(&self) -> bool {
         self.master.is_some() || self.place.is_given()
     }
 
-    /// Where that is.
+    /// The cluster and namespace.
     pub(crate) fn place(&self) -> Result<Place> {
         let master = self.master.as_deref().unwrap_or(MASTER);
         Place::new(master, &self.place)
     }
 }
 
-/// What `--master` is where a cluster is meant and none is named.
+/// Value of `--master` when a cluster is meant but none is named.
 pub(crate) const MASTER: &str = "k8s";
 
-/// Where in which cluster, as far as it was said.
+/// A cluster and a namespace, as far as they were given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Address of the API server, instead of the kubeconfig's.
+    /// Address of the API server, overriding the kubeconfig's.
     pub url: Option<String>,
     pub namespace: Option<String>,
     pub context: Option<String>,
@@ -70,7 +70,7 @@ impl Place {
     }
 }
 
-/// The address in a master, if it has one. As in Spark it is `https` where nothing else is said.
+/// The address in a master, if it has one. As in Spark, `https` is the default scheme.
 fn api_server(master: &str) -> Result<Option<String>> {
     let Some(url) = master.strip_prefix("k8s") else {
         bail!(
@@ -85,30 +85,31 @@ fn api_server(master: &str) -> Result<Option<String>> {
     }
 }
 
-/// `submit`.
+/// Arguments of `submit`.
 #[derive(Debug, Args)]
 #[command(
-    mut_arg("master", |arg| arg.help("The cluster: `k8s` (the default) is that of the kubeconfig, `k8s://URL` has its API server there. With `local…` this is `firesteel run`")),
+    mut_arg("master", |arg| arg.help("The cluster: `k8s` (the default) is the kubeconfig's, `k8s://URL` has its API server at that address. With `local…` this is `firesteel run`")),
     mut_arg("deploy_mode", |arg| arg.help("Where the driver runs; in a cluster only `cluster`"))
 )]
 pub(crate) struct SubmitArguments {
     #[command(flatten)]
     pub settings: SettingArguments,
     #[command(flatten)]
-    pub unserved: Unserved,
+    pub unsupported: UnsupportedFlags,
     /// CPUs of the driver.
     #[arg(long, value_name = "NUMBER")]
     pub driver_cores: Option<String>,
-    /// Main class of a JVM program; only that of Spark's first example is known, `org.apache.spark.examples.SparkPi`.
+    /// Main class of a JVM program; only Spark's Pi example, `org.apache.spark.examples.SparkPi`,
+    /// is supported.
     #[arg(long, value_name = "CLASS")]
     pub class: Option<String>,
-    /// Python files or zip files for the Python path, separated by commas.
+    /// Python files or zip files for the Python path, comma-separated.
     #[arg(long, value_delimiter = ',', value_name = "FILES", value_hint = ValueHint::FilePath)]
     pub py_files: Vec<String>,
     /// Print the resource as YAML and create nothing.
     #[arg(long, value_enum, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "client")]
     pub dry_run: Option<DryRun>,
-    /// Follow the program's output until it ends, and take over its exit code (the default).
+    /// Follow the program's output until it ends, and exit with its exit code (the default).
     #[arg(long, overrides_with = "no_wait")]
     pub wait: bool,
     /// Return as soon as the resource is created.
@@ -120,7 +121,8 @@ pub(crate) struct SubmitArguments {
     /// Show an application instead, as `firesteel status` does.
     #[arg(long, value_name = "[NAMESPACE:]NAME", conflicts_with = "file")]
     pub status: Option<String>,
-    /// The program or the manifest: a file here, which goes with the application, or `local:///path`, which is in the image.
+    /// The program or the manifest: a local file, which is sent along, or `local:///path`, which is
+    /// in the image.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present_any = ["kill", "status"])]
     pub file: Option<String>,
     /// Arguments of the program.
@@ -130,21 +132,21 @@ pub(crate) struct SubmitArguments {
     pub place: PlaceArguments,
 }
 
-/// Where a dry run ends.
+/// Extent of a dry run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DryRun {
-    /// Here: the resource is printed.
+    /// Prints the resource.
     Client,
-    /// At the API server: it checks the resource and keeps nothing.
+    /// Lets the API server check the resource without storing it.
     Server,
 }
 
-/// `list`.
+/// Arguments of `list`.
 #[derive(Debug, Args)]
 pub(crate) struct ListArguments {
     #[command(flatten)]
     pub cluster: ClusterArguments,
-    /// Of all namespaces.
+    /// List all namespaces.
     #[arg(short = 'A', long)]
     pub all_namespaces: bool,
     /// Print JSON.
@@ -152,25 +154,25 @@ pub(crate) struct ListArguments {
     pub json: bool,
 }
 
-/// `logs`.
+/// Arguments of `logs`.
 #[derive(Debug, Args)]
 pub(crate) struct LogsArguments {
     /// The application.
     pub name: String,
     #[command(flatten)]
     pub cluster: ClusterArguments,
-    /// Go on until the application has ended.
+    /// Follow the output until the application has ended.
     #[arg(short, long)]
     pub follow: bool,
-    /// What this executor says, instead of the driver.
+    /// Show this executor's output instead of the driver's.
     #[arg(short, long, value_name = "NUMBER")]
     pub executor: Option<u64>,
-    /// Only the last lines.
+    /// Only this many last lines.
     #[arg(long, value_name = "LINES")]
     pub tail: Option<u32>,
 }
 
-/// `kill`.
+/// Arguments of `kill`.
 #[derive(Debug, Args)]
 pub(crate) struct KillArguments {
     /// The applications.
@@ -180,9 +182,10 @@ pub(crate) struct KillArguments {
     pub cluster: ClusterArguments,
 }
 
-/// Flags of `spark-submit` that mean nothing without a JVM, YARN or Kerberos: known, so that they are refused by name.
+/// Flags of `spark-submit` that mean nothing without a JVM, YARN or Kerberos: parsed, so that they
+/// are refused by name.
 #[derive(Debug, Default, Args)]
-pub(crate) struct Unserved {
+pub(crate) struct UnsupportedFlags {
     #[arg(long, hide = true)]
     jars: Option<String>,
     #[arg(long, hide = true)]
@@ -191,7 +194,7 @@ pub(crate) struct Unserved {
     exclude_packages: Option<String>,
     #[arg(long, hide = true)]
     repositories: Option<String>,
-    // Its value begins with a hyphen, always.
+    // Its value always starts with a hyphen.
     #[arg(long, hide = true, allow_hyphen_values = true)]
     driver_java_options: Option<String>,
     #[arg(long, hide = true)]
@@ -216,8 +219,8 @@ pub(crate) struct Unserved {
     supervise: bool,
 }
 
-impl Unserved {
-    /// Fails with the first one that is given.
+impl UnsupportedFlags {
+    /// Refuses the first one that is given.
     pub(crate) fn refuse(&self) -> Result<()> {
         const JVM: &str = "there is no JVM";
         const IMAGE: &str = "put the files into the image or on a volume";
@@ -239,13 +242,13 @@ impl Unserved {
             (
                 "--total-executor-cores",
                 &self.total_executor_cores,
-                "give --num-executors and --executor-cores",
+                "use --num-executors and --executor-cores",
             ),
         ];
         match flags.iter().find(|(_, value, _)| value.is_some()) {
-            Some((flag, _, why)) => bail!("{flag} is not served: {why}"),
+            Some((flag, _, why)) => bail!("{flag} is not supported: {why}"),
             None if self.supervise => bail!(
-                "--supervise is not served: a manifest's field spec.restartPolicy says whether a driver runs again"
+                "--supervise is not supported: a manifest's field spec.restartPolicy says whether a driver runs again"
             ),
             None => Ok(()),
         }
@@ -257,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_address_of_a_cluster_is_read_as_spark_reads_it() {
+    fn the_address_of_a_cluster_is_parsed_as_in_spark() {
         let cases = [
             ("k8s", Some(None)),
             ("k8s://https://10.0.0.1:6443", Some(Some("https://10.0.0.1:6443"))),

@@ -1,7 +1,7 @@
-//! The connection to a cluster, as `kubectl` would make it.
+//! The connection to a cluster, set up as `kubectl` would.
 
 use super::arguments::Place;
-use super::failure;
+use super::error;
 use anyhow::{Context, Result, anyhow, bail};
 use hyper_util::client::proxy::matcher::Matcher;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
@@ -14,27 +14,28 @@ use std::str::FromStr;
 use std::time::Duration;
 use tonic::transport::Uri;
 
-/// How long an API server may take to be reached. A cluster that is not there should not be waited for half a minute.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long it may take to answer.
-const LONGEST_ANSWER: Duration = Duration::from_secs(30);
+/// Limit on connecting to an API server: a cluster that does not exist should not cost half a
+/// minute.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Limit on the wait for an answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A cluster, and where in it.
+/// A cluster and a namespace in it.
 #[derive(Clone)]
 pub(crate) struct Cluster {
     client: Client,
-    /// Namespace that is meant.
+    /// The namespace.
     pub namespace: String,
-    /// Address of its API server, for people.
+    /// Address of its API server, for messages.
     pub url: String,
 }
 
 impl Cluster {
-    /// Looks up how to reach it. Nothing is sent yet.
+    /// Finds out how to reach the cluster. Sends nothing yet.
     pub(crate) async fn find(place: &Place) -> Result<Self> {
         let mut config = config(place).await?;
-        config.connect_timeout = Some(PATIENCE);
-        // It would repeat a creation, too, that came through although its answer did not.
+        config.connect_timeout = Some(CONNECT_TIMEOUT);
+        // A retry would also repeat a creation that succeeded but whose answer was lost.
         config.default_retry = false;
         if let Some(namespace) = &place.namespace {
             config.default_namespace.clone_from(namespace);
@@ -42,7 +43,7 @@ impl Cluster {
         let namespace = config.default_namespace.clone();
         let url = config.cluster_url.to_string();
         let client = Client::try_from(config)
-            .map_err(|error| failure::explain(error, "reading the kubeconfig", &url))?;
+            .map_err(|error| error::explain(error, "reading the kubeconfig", &url))?;
         Ok(Self { client, namespace, url })
     }
 
@@ -65,19 +66,19 @@ impl Cluster {
         Api::all(self.client.clone())
     }
 
-    /// What went wrong, as a sentence.
+    /// An error as a sentence for people.
     pub(crate) fn explain(&self, error: Error, doing: &str) -> anyhow::Error {
-        failure::explain(error, doing, &self.url)
+        error::explain(error, doing, &self.url)
     }
 }
 
-/// The answer to a request that is not a stream, within bounds.
+/// Waits for the answer to a request that is not a stream, with a limit.
 pub(super) async fn bounded<T>(
     request: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    tokio::time::timeout(LONGEST_ANSWER, request).await.map_err(|_| {
-        Error::Service(format!("nothing came for {} s", LONGEST_ANSWER.as_secs()).into())
-    })?
+    tokio::time::timeout(ANSWER_TIMEOUT, request)
+        .await
+        .map_err(|_| Error::Service(format!("no data for {} s", ANSWER_TIMEOUT.as_secs()).into()))?
 }
 
 async fn config(place: &Place) -> Result<Config> {
@@ -102,12 +103,12 @@ async fn config(place: &Place) -> Result<Config> {
         Err(error) if place.kubeconfig.is_some() || place.context.is_some() || !is_absent(&error) => {
             return Err(wrong(&error)).context("reading the kubeconfig");
         }
-        // In a pod there is no kubeconfig, and none is needed.
+        // A pod has no kubeconfig and needs none.
         Err(error) => match (Config::incluster(), &place.url) {
             (Ok(config), _) => config,
             (Err(_), Some(url)) => Config::new(address(url)?),
             (Err(_), None) => return Err(wrong(&error)).context(
-                "no cluster is known; name one by --kubeconfig, KUBECONFIG, ~/.kube/config or --master k8s://URL",
+                "no cluster is configured; choose one with --kubeconfig, KUBECONFIG, ~/.kube/config or --master k8s://URL",
             ),
         },
     };
@@ -115,11 +116,12 @@ async fn config(place: &Place) -> Result<Config> {
         config.cluster_url = address(url)?;
     }
     let proxy = proxy.or_else(|| proxy_for(&config.cluster_url, |name| std::env::var(name).ok()));
-    config.proxy_url = proxy.as_deref().map(served_proxy).transpose()?;
+    config.proxy_url = proxy.as_deref().map(supported_proxy).transpose()?;
     Ok(config)
 }
 
-/// The proxy that a kubeconfig names for the cluster of a context. It holds whatever the environment says.
+/// The proxy that a kubeconfig sets for the cluster of a context. It takes precedence over the
+/// environment.
 fn proxy_of(kubeconfig: &Kubeconfig, context: Option<&str>) -> Option<String> {
     let context = context.or(kubeconfig.current_context.as_deref())?;
     let context = kubeconfig.contexts.iter().find(|known| known.name == context)?;
@@ -128,7 +130,8 @@ fn proxy_of(kubeconfig: &Kubeconfig, context: Option<&str>) -> Option<String> {
     cluster.cluster.as_ref()?.proxy_url.clone().filter(|proxy| !proxy.is_empty())
 }
 
-/// The proxy that the environment names for an address, as `kubectl` reads it: for `https` alone, and nobody's own machine is behind one.
+/// The proxy that the environment sets for an address, as `kubectl` reads it: for `https` only, and
+/// never for the local machine.
 fn proxy_for(address: &Uri, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
     let either = |names: [&str; 2]| {
         names.into_iter().filter_map(&variable).find(|value| !value.is_empty()).unwrap_or_default()
@@ -136,28 +139,29 @@ fn proxy_for(address: &Uri, variable: impl Fn(&str) -> Option<String>) -> Option
     let host = address.host()?.trim_matches(['[', ']']);
     let is_own = host == "localhost" || host.parse().is_ok_and(|host: IpAddr| host.is_loopback());
     let proxy = either(["HTTPS_PROXY", "https_proxy"]);
-    // Whether there is one for this address is asked for any proxy: what is wrong with this one is said later.
+    // First decides whether any proxy applies to this address; errors in the proxy's own address
+    // are reported later.
     let any = Matcher::builder().https("http://any").no(either(["NO_PROXY", "no_proxy"])).build();
     let is_behind = !is_own && any.intercept(address).is_some();
     Some(proxy).filter(|proxy| is_behind && !proxy.is_empty())
 }
 
-/// The address of a proxy, if it is of a kind that is served. What is wrong with it is said without its password.
-fn served_proxy(text: &str) -> Result<Uri> {
+/// The address of a proxy, if its kind is supported. Error messages omit its password.
+fn supported_proxy(text: &str) -> Result<Uri> {
     let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let Ok(proxy) = with_scheme.parse::<Uri>() else {
-        bail!("the address of the proxy cannot be read; write it as http://host:port");
+        bail!("the address of the proxy is invalid; write it as http://host:port");
     };
     match proxy.scheme_str() {
         Some("http" | "https" | "socks5") => Ok(proxy),
         other => bail!(
-            "a proxy of the kind `{}` is not served; http, https and socks5 are",
+            "proxies of the kind `{}` are not supported; http, https and socks5 are",
             other.unwrap_or_default()
         ),
     }
 }
 
-/// The address of an API server, as the type that is wanted.
+/// The address of an API server, in the type wanted.
 fn address<T>(url: &str) -> Result<T>
 where
     T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
@@ -174,7 +178,7 @@ fn is_absent(error: &KubeconfigError) -> bool {
     }
 }
 
-/// What is wrong with a kubeconfig, in one line.
+/// The problem with a kubeconfig, in one line.
 fn wrong(error: &KubeconfigError) -> anyhow::Error {
     if let KubeconfigError::ParseNoProxy(problem) = error {
         return anyhow!("the variable NO_PROXY: {problem}");
@@ -187,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_environment_s_proxy_is_for_clusters_elsewhere_that_it_does_not_leave_out() {
+    fn the_environment_s_proxy_is_for_remote_clusters_without_an_exception() {
         let proxy = "http://me:secret@proxy:3128";
         let cases = [
             // cluster, HTTPS_PROXY, NO_PROXY, behind the proxy
@@ -200,7 +204,7 @@ mod tests {
             ("https://c.example.org:6443", proxy, "example.org,", false),
             ("https://c.example.org:6443", proxy, ".example.org", false),
             ("https://badexample.org:6443", proxy, "example.org", true),
-            // What leaves out the proxy itself says nothing of the cluster.
+            // An exception for the proxy itself does not concern the cluster.
             ("https://c.example.org:6443", proxy, "proxy", true),
             ("https://10.9.8.7:6443", proxy, "10.0.0.0/8", false),
             ("https://11.0.0.1:6443", proxy, "10.0.0.0/8", true),
@@ -245,15 +249,15 @@ current-context: one
     }
 
     #[test]
-    fn a_proxy_that_is_not_served_is_said_without_its_password() {
+    fn an_unsupported_proxy_is_reported_without_its_password() {
         for (text, expected) in [
             ("http://me:secret@proxy:3128", Ok("http://me:secret@proxy:3128/")),
             ("proxy:3128", Ok("http://proxy:3128/")),
             ("socks5://proxy:1080", Ok("socks5://proxy:1080/")),
-            ("ftp://me:secret@proxy", Err("`ftp` is not served")),
-            ("http://me:secret@pro xy", Err("cannot be read")),
+            ("ftp://me:secret@proxy", Err("`ftp` are not supported")),
+            ("http://me:secret@pro xy", Err("is invalid")),
         ] {
-            match (served_proxy(text), expected) {
+            match (supported_proxy(text), expected) {
                 (Ok(proxy), Ok(expected)) => assert_eq!(proxy.to_string(), expected),
                 (Err(error), Err(expected)) => {
                     let error = error.to_string();

@@ -1,5 +1,5 @@
-//! Files of this machine that a program needs: they go with the application, in a `ConfigMap` that the driver mounts. So a program
-//! needs no image of its own, and no store that driver and client share.
+//! Local files that a program needs: they are sent along in a `ConfigMap` that the driver mounts,
+//! so that a program needs neither its own image nor a store shared by client and driver.
 
 use anyhow::{Context, Result, bail, ensure};
 use crd::NamePath;
@@ -10,9 +10,10 @@ use kube::api::ObjectMeta;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Where the driver finds them.
+/// Mount path in the driver's pod.
 const MOUNT: &str = "/opt/firesteel/submitted";
-/// Bytes of all of them. An API server takes objects of a mebibyte, and in its text bytes are a third longer.
+/// Limit on their total size. An API server accepts objects of up to a mebibyte, and encoded bytes
+/// are a third longer.
 const LIMIT: u64 = 700 << 10;
 
 /// The files, by name.
@@ -23,61 +24,62 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// None so far; what they lie in gets a name with this end.
+    /// No files yet; the `ConfigMap` will have a name with this suffix.
     pub(crate) fn new(suffix: &str) -> Self {
         Self { name: format!("submitted-{suffix}"), files: BTreeMap::new() }
     }
 
-    /// Where a file will be in the driver's pod: one of the image is there already, one of this machine is read here.
+    /// The path of a file in the driver's pod: a file in the image stays where it is, a local one
+    /// is read and sent along.
     pub(crate) fn carry(&mut self, file: &str) -> Result<String> {
-        let path = match place(file) {
+        let path = match locate(file) {
             Some(Location::InImage(path)) => return Ok(format!("local://{path}")),
             Some(Location::Local(path)) => Path::new(path),
             None => bail!(
-                "{file}: nothing is fetched from elsewhere; give a file of this machine, or local:///path for one of the image"
+                "{file}: nothing is downloaded; give a local file, or local:///path for a file in the image"
             ),
         };
         ensure!(
             path.exists(),
-            "{file}: there is no such file; local://{} would be one of the image",
+            "{file}: no such file; local://{} would be a file in the image",
             std::path::absolute(path).unwrap_or_default().display()
         );
-        ensure!(!path.is_dir(), "{file}: a directory cannot be sent; make a .zip file of it");
+        ensure!(!path.is_dir(), "{file}: is a directory; send it as a .zip file");
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let right =
             |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
         ensure!(
             name.chars().all(right) && name.len() <= 253,
-            "{file}: the name of a file that is sent may have only letters, digits, `-`, `_` and `.`"
+            "{file}: the name of a sent file may have only letters, digits, `-`, `_` and `.`"
         );
         let reading = || format!("reading {file}");
-        // Asked before it is read: it may be larger than this machine's memory.
+        // Checked before reading: the file may be larger than this machine's memory.
         self.check(file, std::fs::metadata(path).with_context(reading)?.len())?;
         let bytes = std::fs::read(path).with_context(reading)?;
         self.check(file, bytes.len() as u64)?;
         if self.files.insert(name.clone(), bytes).is_some() {
-            bail!("{file}: two files that are sent have this name");
+            bail!("{file}: two sent files have this name");
         }
         Ok(format!("local://{MOUNT}/{name}"))
     }
 
-    /// Whether so many bytes more can be sent.
+    /// Whether so many more bytes can be sent.
     fn check(&self, file: &str, more: u64) -> Result<()> {
         let all = self.files.values().map(|bytes| bytes.len() as u64).sum::<u64>() + more;
         ensure!(
             all <= LIMIT,
-            "{file}: with it {all} bytes would be sent, and {LIMIT} is the limit; put it into the image"
+            "{file}: brings the sent files to {all} bytes, and the limit is {LIMIT}; put it into the image"
         );
         Ok(())
     }
 
-    /// What the driver mounts, if there are any.
+    /// The driver's mount for them, if there are any.
     pub(crate) fn mount(&self) -> Option<NamePath> {
         (!self.files.is_empty())
             .then(|| NamePath { name: self.name.clone(), path: MOUNT.to_owned() })
     }
 
-    /// The object that holds them; it goes with its owner.
+    /// The `ConfigMap` that holds them; it is deleted with its owner.
     pub(crate) fn object(&self, owner: Option<OwnerReference>) -> Option<ConfigMap> {
         let files = self.files.iter();
         let object = ConfigMap {
@@ -86,7 +88,7 @@ impl Files {
                 owner_references: owner.map(|owner| vec![owner]),
                 ..ObjectMeta::default()
             },
-            // As bytes, also where they are text: nobody has to find out.
+            // Stored as bytes even if they are text, so that nothing has to tell them apart.
             binary_data: Some(
                 files.map(|(name, bytes)| (name.clone(), ByteString(bytes.clone()))).collect(),
             ),
@@ -96,15 +98,16 @@ impl Files {
     }
 }
 
-/// Where a file is.
+/// Location of a file.
 enum Location<'a> {
     Local(&'a str),
     InImage(&'a str),
 }
 
-/// Reads the scheme of a file, as `spark-submit` does: `file` is this machine's, `local` is the image's. Nothing else is served.
-fn place(file: &str) -> Option<Location<'_>> {
-    // After a scheme stands a path, with or without an empty host.
+/// Reads the scheme of a file as `spark-submit` does: `file` is this machine, `local` is the image;
+/// no other one is supported.
+fn locate(file: &str) -> Option<Location<'_>> {
+    // A path follows the scheme, with or without an empty host.
     let after = |scheme: &str| {
         let rest = file.strip_prefix(scheme)?.strip_prefix(':')?;
         Some(rest.strip_prefix("//").unwrap_or(rest)).filter(|rest| rest.starts_with('/'))
@@ -117,9 +120,9 @@ fn place(file: &str) -> Option<Location<'_>> {
     }
 }
 
-/// A file of this machine as a path, whatever way it is written.
+/// A local file as a path, in whatever notation.
 pub(crate) fn here(file: &str) -> &str {
-    match place(file) {
+    match locate(file) {
         Some(Location::Local(path)) => path,
         Some(Location::InImage(_)) | None => file,
     }
@@ -149,13 +152,13 @@ mod tests {
         files.carry(&format!("file://{}", path("b.zip"))).unwrap();
         files.carry(&format!("file:{}", path("c.py"))).unwrap();
         for (wrong, why) in [
-            (path("none.py"), "there is no such file; local:///"),
-            (path("more"), "a directory cannot be sent"),
-            (path("more/a.py"), "two files"),
+            (path("none.py"), "no such file; local:///"),
+            (path("more"), "is a directory"),
+            (path("more/a.py"), "two sent files"),
             (path("a b.py"), "may have only letters"),
-            (path("large.py"), "is the limit"),
-            ("s3://bucket/a.py".to_owned(), "nothing is fetched"),
-            ("file://host/a.py".to_owned(), "nothing is fetched"),
+            (path("large.py"), "the limit is"),
+            ("s3://bucket/a.py".to_owned(), "nothing is downloaded"),
+            ("file://host/a.py".to_owned(), "nothing is downloaded"),
         ] {
             let problem = files.carry(&wrong).unwrap_err().to_string();
             assert!(problem.contains(why) && problem.starts_with(&wrong), "{problem}");

@@ -1,10 +1,10 @@
-//! What a container said, copied to standard output line by line. A connection that breaks is made again where it broke: every line
-//! has a time, by which it is known.
+//! A container's output, copied to standard output line by line. A broken connection is resumed
+//! where it broke: each line has a timestamp that identifies it.
 
 use super::connect::{Cluster, bounded};
-use super::failure;
+use super::error;
 use super::output::Output;
-use crate::say;
+use crate::notify;
 use futures::AsyncBufReadExt;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
@@ -12,41 +12,41 @@ use kube::api::LogParams;
 use kube::{Api, Error};
 use std::time::Duration;
 
-/// Time between two tries.
+/// Wait between two attempts.
 const PAUSE: Duration = Duration::from_millis(500);
 /// The same after many failures.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// How long a connection may say nothing before it is made again: one that is lost says nothing either.
+const MAX_PAUSE: Duration = Duration::from_secs(10);
+/// How long a connection may be silent before it is reopened: a lost one is silent, too.
 const SILENCE: Duration = Duration::from_mins(1);
 
-/// Which container.
+/// The container to read.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     pub pod: String,
     pub container: &'static str,
 }
 
-/// How much of it.
+/// Extent of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// What was said so far, or the last lines of it.
+    /// The output so far, or its last lines.
     SoFar(Option<u32>),
-    /// Until the container ends, from its beginning or from the last lines.
+    /// Until the container ends, from the start or from the last lines.
     ToTheEnd(Option<u32>),
 }
 
-/// How copying ended.
+/// Outcome of copying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Copied {
-    /// All is there.
+    /// Complete.
     Done,
-    /// There is no such pod, or none any more.
+    /// The pod does not exist, or no longer exists.
     Missing,
-    /// Nobody reads it.
+    /// The reader of standard output is gone.
     Unread,
 }
 
-/// Copies it. Who follows outlasts every failure but a refusal.
+/// Copies the output. Following survives every failure but a refusal.
 pub(super) async fn copy(
     cluster: &Cluster,
     source: &Source,
@@ -60,17 +60,17 @@ pub(super) async fn copy(
     let pods = cluster.api();
     let mut copy = Copy { pods, source, out, follow, tail, uid: None, began: false, seen: None };
     let mut pause = PAUSE;
-    let mut is_told = false;
+    let mut is_reported = false;
     loop {
         match copy.once().await {
             Ok(Once::End(copied)) => return Ok(copied),
-            Ok(Once::Again) => (pause, is_told) = (PAUSE, false),
-            Err(error) if follow && !failure::is_final(&error) => {
-                if !std::mem::replace(&mut is_told, true) {
-                    let doing = format!("reading what {} says", source.pod);
-                    say(&format!("{:#}; trying again", cluster.explain(error, &doing)));
+            Ok(Once::Again) => (pause, is_reported) = (PAUSE, false),
+            Err(error) if follow && !error::is_final(&error) => {
+                if !std::mem::replace(&mut is_reported, true) {
+                    let doing = format!("reading the output of {}", source.pod);
+                    notify(&format!("{:#}; retrying", cluster.explain(error, &doing)));
                 }
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                pause = (pause * 2).min(MAX_PAUSE);
             }
             Err(error) => return Err(error),
         }
@@ -78,14 +78,14 @@ pub(super) async fn copy(
     }
 }
 
-/// How one connection ended.
+/// Outcome of one connection.
 enum Once {
     End(Copied),
     /// There may be more.
     Again,
 }
 
-/// How a reading ended.
+/// Outcome of one read.
 enum Read {
     All,
     Broken,
@@ -98,18 +98,18 @@ struct Copy<'a> {
     out: &'a Output,
     follow: bool,
     tail: Option<u32>,
-    /// Of the pod that is read: a later one may have its name.
+    /// Uid of the pod being read: a later one may have its name.
     uid: Option<String>,
-    /// Whether it was ever heard.
+    /// Whether any output arrived.
     began: bool,
-    /// Time of the last line.
+    /// Timestamp of the last line.
     seen: Option<Timestamp>,
 }
 
 impl Copy<'_> {
     /// Reads until the connection ends.
     async fn once(&mut self) -> Result<Once, Error> {
-        // Looked at first: what has ended says nothing after that, so one reading is enough.
+        // Checked first: an ended container writes nothing more, so one read is enough.
         let pod = bounded(self.pods.get_opt(&self.source.pod)).await?;
         let Some(pod) = pod else { return Ok(Once::End(self.gone().await)) };
         if self.uid.is_some() && self.uid != pod.metadata.uid {
@@ -120,7 +120,7 @@ impl Copy<'_> {
         let params = LogParams {
             container: Some(self.source.container.to_owned()),
             follow: self.follow && !ended,
-            // In whole seconds, and none too many: it would be rounded otherwise.
+            // In whole seconds, rounded down: the client would round to nearest.
             since_time: self.seen.and_then(|at| Timestamp::from_second(at.as_second()).ok()),
             tail_lines: self.tail.map(i64::from),
             timestamps: true,
@@ -133,7 +133,8 @@ impl Copy<'_> {
                 self.tail = self.tail.filter(|_| self.seen.is_none());
                 Ok(Once::Again)
             }
-            // A container that has not started says so by "bad request"; one that never will has ended.
+            // A container that has not started answers "bad request"; one that never will has
+            // ended.
             Err(Error::Api(status)) if status.code == 400 && ended => {
                 Ok(Once::End(self.done().await))
             }
@@ -143,7 +144,7 @@ impl Copy<'_> {
         }
     }
 
-    /// The pod is no more. Who heard it has heard all that will be.
+    /// The pod is gone. If any output was read, it is complete.
     async fn gone(&self) -> Copied {
         if self.began { self.done().await } else { Copied::Missing }
     }
@@ -172,12 +173,13 @@ impl Copy<'_> {
                 Ok(Err(_)) => return Ok(Read::Broken),
                 Err(_) => return silent(params),
             }
-            // The API server ends its answer in good order, too, where it lost the node: half a line comes again as a whole.
+            // The API server closes the response cleanly even if it lost the node: a partial line
+            // will come again in full.
             if params.follow && !line.ends_with(b"\n") {
                 return Ok(Read::Broken);
             }
             let (time, text) = timed(&line);
-            // "Since" counts in seconds, so what was copied already comes again.
+            // The start time has a resolution of seconds, so lines already copied come again.
             if time.is_some() && time <= before {
                 continue;
             }
@@ -189,15 +191,15 @@ impl Copy<'_> {
     }
 }
 
-/// A container that runs may say nothing for long; of one that has ended everything is there.
+/// A running container may be silent for long; the output of an ended one is complete.
 fn silent(params: &LogParams) -> Result<Read, Error> {
     if params.follow {
         return Ok(Read::Broken);
     }
-    Err(Error::Service(format!("nothing came for {} s", SILENCE.as_secs()).into()))
+    Err(Error::Service(format!("no data for {} s", SILENCE.as_secs()).into()))
 }
 
-/// A line and the time in front of it.
+/// A line and its timestamp.
 fn timed(line: &[u8]) -> (Option<Timestamp>, &[u8]) {
     let space = line.iter().position(|byte| *byte == b' ');
     let time = space.and_then(|space| std::str::from_utf8(&line[..space]).ok()?.parse().ok());
@@ -223,7 +225,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_time_in_front_of_a_line_is_not_part_of_it() {
+    fn the_timestamp_of_a_line_is_not_part_of_it() {
         let cases: [(&[u8], bool, &[u8]); 6] = [
             (b"2026-11-21T16:15:11.123456789Z a b\n", true, b"a b\n"),
             (b"2026-11-21T16:15:11.123456789+02:00 \n", true, b"\n"),

@@ -1,22 +1,23 @@
-//! Applications in a cluster: what `submit`, `status`, `list`, `logs` and `kill` do there. They use nothing but the API server and the
-//! rights of the person who types them.
+//! Applications on a cluster: the implementation of `submit`, `status`, `list`, `logs` and `kill`.
+//! They use nothing but the API server and the permissions of the user who runs them.
 
 mod arguments;
 mod connect;
-mod failure;
+mod display;
+mod error;
 mod files;
 mod follow;
 mod logs;
 mod output;
-mod resource;
-mod story;
-mod text;
+mod state_changes;
+mod submission;
 
 pub(crate) use arguments::{
-    ClusterArguments, KillArguments, ListArguments, LogsArguments, Place, SubmitArguments, Unserved,
+    ClusterArguments, KillArguments, ListArguments, LogsArguments, Place, SubmitArguments,
+    UnsupportedFlags,
 };
 
-use crate::say;
+use crate::notify;
 use anyhow::{Context, Result, bail};
 use arguments::DryRun;
 use connect::{Cluster, bounded};
@@ -30,17 +31,17 @@ use kube::{Api, Resource, ResourceExt};
 use logs::{Copied, Extent, Source};
 use model::conf::Conf;
 use output::Output;
-use resource::{Asked, Submission};
 use std::io::Write;
+use submission::{Request, Submission};
 
-/// Who writes, for an API server.
+/// Field manager for the API server.
 const FIELD_MANAGER: &str = "firesteel-submit";
 
 /// Creates an application, follows it to its end, and returns its exit code.
 pub(crate) async fn submit(given: &SubmitArguments, conf: Conf) -> Result<u8> {
-    let file = given.file.as_deref().context("there is no file to submit")?;
+    let file = given.file.as_deref().context("no file to submit is given")?;
     let random = uuid::Uuid::new_v4().simple().to_string();
-    let submission = resource::submission(Asked {
+    let submission = submission::submission(Request {
         conf,
         place: &given.place,
         file,
@@ -51,7 +52,7 @@ pub(crate) async fn submit(given: &SubmitArguments, conf: Conf) -> Result<u8> {
     })?;
     let spec = &submission.application.spec;
     for field in crd::unsupported(spec) {
-        say(&format!("{field} has no effect"));
+        notify(&format!("{field} has no effect"));
     }
     if given.dry_run == Some(DryRun::Client) {
         let namespace = submission.place.namespace.as_deref().unwrap_or("default");
@@ -64,20 +65,20 @@ pub(crate) async fn submit(given: &SubmitArguments, conf: Conf) -> Result<u8> {
     let created = create(&cluster, &submission, given.dry_run.is_some()).await?;
     let name = created.name_any();
     if given.dry_run.is_some() {
-        say(&format!("the cluster would take {name}"));
+        notify(&format!("the cluster would accept {name}"));
         return Ok(0);
     }
-    say(&format!("{name}: created in namespace {}", cluster.namespace));
+    notify(&format!("{name}: created in namespace {}", cluster.namespace));
     let waits = if given.no_wait { false } else { given.wait || submission.wait };
     if waits { Box::pin(follow::follow(&cluster, &name, Shown::All)).await } else { Ok(0) }
 }
 
-/// The place that a submission's flags and settings mean, for what is there already.
+/// The cluster that a submission's flags and settings name, for `--kill` and `--status`.
 pub(crate) fn place(given: &SubmitArguments, mut conf: Conf) -> Result<Place> {
-    resource::place_of(&mut conf, &given.place)
+    submission::place_of(&mut conf, &given.place)
 }
 
-/// What the operator would refuse later is refused now.
+/// Refuses now what the operator would refuse later.
 fn check(submission: &Submission, namespace: &str) -> Result<()> {
     let checked = crd::validate(&submission.application.spec, namespace);
     if let Err(problems) = checked {
@@ -96,7 +97,8 @@ fn yaml(submission: &Submission) -> Result<String> {
     Ok(text)
 }
 
-/// Creates the application, then what belongs to it: its driver waits for the files, and without an owner they would stay for ever.
+/// Creates the application, then its files: the driver waits for them, and without an owner they
+/// would never be deleted.
 async fn create(
     cluster: &Cluster,
     submission: &Submission,
@@ -106,7 +108,8 @@ async fn create(
     let applications: Api<SparkApplication> = cluster.api();
     let maps: Api<ConfigMap> = cluster.api();
     let sending = |error| cluster.explain(error, "sending the program's files");
-    // Tried first: who may not send files should not have an application without them.
+    // Tried first with a dry run: a user who may not send files should not get an application
+    // without them.
     if let Some(files) = submission.files.object(None) {
         bounded(maps.create(&params(true), &files)).await.map_err(sending)?;
     }
@@ -117,10 +120,10 @@ async fn create(
         && let Err(error) = bounded(maps.create(&params(false), &files)).await
     {
         let problem = sending(error);
-        // Without its files it would wait for ever.
+        // Without its files the application would wait for ever.
         let Err(error) = delete(cluster, &created).await else { return Err(problem) };
         let name = created.name_any();
-        bail!("{problem}; {error}; `{name}` is left; remove it by `firesteel kill {name}`");
+        bail!("{problem}; {error}; `{name}` is left over; delete it with `firesteel kill {name}`");
     }
     Ok(created)
 }
@@ -144,10 +147,10 @@ pub(crate) async fn status(place: Place, name: Option<&str>, json: bool) -> Resu
     let cluster = named_cluster(place, name).await?;
     let mut application = find(&cluster, bare(name)).await?;
     if json {
-        forget_writers(&mut application);
+        drop_managed_fields(&mut application);
         return Ok(serde_json::to_string_pretty(&application)? + "\n");
     }
-    Ok(text::one(&application, Timestamp::now()))
+    Ok(display::one(&application, Timestamp::now()))
 }
 
 /// The text to print about all applications.
@@ -161,18 +164,18 @@ async fn list_of(cluster: &Cluster, all_namespaces: bool, json: bool) -> Result<
     let all = bounded(api.list(&ListParams::default())).await;
     let mut all = all.map_err(|error| cluster.explain(error, "listing applications"))?.items;
     if !json {
-        return Ok(text::list(&all, Timestamp::now(), all_namespaces));
+        return Ok(display::list(&all, Timestamp::now(), all_namespaces));
     }
-    all.iter_mut().for_each(forget_writers);
+    all.iter_mut().for_each(drop_managed_fields);
     Ok(serde_json::to_string_pretty(&all)? + "\n")
 }
 
-/// Who wrote which field is of use to the API server alone.
-fn forget_writers(application: &mut SparkApplication) {
+/// Drops the managed fields, which only the API server uses.
+fn drop_managed_fields(application: &mut SparkApplication) {
     application.metadata.managed_fields = None;
 }
 
-/// Prints what the driver or an executor says.
+/// Prints the output of the driver or of an executor.
 pub(crate) async fn logs(given: &LogsArguments) -> Result<u8> {
     let cluster = Cluster::find(&given.cluster.place()?).await?;
     let application = find(&cluster, &given.name).await?;
@@ -190,14 +193,14 @@ pub(crate) async fn logs(given: &LogsArguments) -> Result<u8> {
     let copied = logs::copy(&cluster, &source, extent, &out).await;
     match copied.map_err(|error| cluster.explain(error, "reading the output"))? {
         Copied::Done | Copied::Unread => Ok(0),
-        Copied::Missing => bail!("the pod {} is gone, and what it said with it", source.pod),
+        Copied::Missing => bail!("the pod {} is gone, and its output with it", source.pod),
     }
 }
 
 fn driver_source(application: &SparkApplication) -> Result<Source> {
     let status = application.status.clone().unwrap_or_default();
-    let Some((pod, _)) = story::driver(&status) else {
-        let state = text::state_name(status.application_state.state);
+    let Some((pod, _)) = state_changes::driver(&status) else {
+        let state = display::state_name(status.application_state.state);
         bail!("{} has no driver: its state is {state}; -f waits for one", application.name_any());
     };
     Ok(Source { pod: pod.to_owned(), container: DRIVER_CONTAINER })
@@ -218,19 +221,20 @@ async fn executor_source(cluster: &Cluster, name: &str, executor: u64) -> Result
     there.sort_unstable();
     let there: Vec<String> = there.iter().map(ToString::to_string).collect();
     match there.as_slice() {
-        [] => bail!("{name} has no executor {executor}, and no other one"),
+        [] => bail!("{name} has no executors"),
         there => bail!("{name} has no executor {executor}; it has {}", there.join(", ")),
     }
 }
 
-/// Deletes applications, and with them all that is theirs. One that is not there keeps no other one; it shows in the exit code.
+/// Deletes applications and everything they own. A missing one does not keep the others from being
+/// deleted, but shows in the exit code.
 pub(crate) async fn kill(place: &Place, names: &[String]) -> u8 {
     let mut code = 0;
     for name in names {
         match kill_one(place, name).await {
-            Ok(said) => say(&said),
+            Ok(said) => notify(&said),
             Err(error) => {
-                say(&format!("{error:#}"));
+                notify(&format!("{error:#}"));
                 code = 1;
             }
         }
@@ -260,11 +264,12 @@ fn bare(name: &str) -> &str {
 /// An application, or an error that names the one that was probably meant.
 async fn find(cluster: &Cluster, name: &str) -> Result<SparkApplication> {
     let applications: Api<SparkApplication> = cluster.api();
-    let doing = format!("asking for {name}");
+    let doing = format!("looking up {name}");
     match bounded(applications.get(name)).await {
         Ok(found) => Ok(found),
-        Err(error) if failure::is_missing(&error) => {
-            // Who may see one may perhaps not see all; then there is no hint.
+        Err(error) if error::is_missing(&error) => {
+            // A user who may see one application may not be allowed to list all; then there is no
+            // hint.
             let all = bounded(applications.list(&ListParams::default())).await;
             let all = all.map(|all| all.items).unwrap_or_default();
             let names: Vec<String> = all.iter().map(ResourceExt::name_any).collect();
@@ -282,7 +287,7 @@ fn missing(name: &str, namespace: &str, names: &[String]) -> String {
         .max_by(|a, b| a.0.total_cmp(&b.0));
     let hint = match near {
         Some((_, near)) => format!("; did you mean {near}?"),
-        None => "; `firesteel list -A` shows those of all namespaces".to_owned(),
+        None => "; `firesteel list -A` shows applications in all namespaces".to_owned(),
     };
     format!("there is no application `{name}` in namespace {namespace}{hint}")
 }
@@ -296,7 +301,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_is_not_there_brings_the_nearest_one() {
+    fn an_unknown_name_suggests_the_nearest_one() {
         let names = ["chapter15-0a1b2c".to_owned(), "pi".to_owned()];
         let check = |name: &str, expected: &str| {
             let text = missing(name, "jobs", &names);
@@ -306,8 +311,8 @@ mod tests {
             assert!(text.ends_with(expected), "{text}");
         };
         check("chapter15", "did you mean chapter15-0a1b2c?");
-        check("pj", "of all namespaces");
-        check("qqqq", "of all namespaces");
+        check("pj", "in all namespaces");
+        check("qqqq", "in all namespaces");
         assert_eq!((bare("a:b"), bare("b")), ("b", "b"));
     }
 }

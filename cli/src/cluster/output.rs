@@ -1,52 +1,53 @@
-//! Standard output in a thread of its own: who reads it may take their time, and everything else goes on meanwhile.
+//! Standard output in a thread of its own: its reader may be slow without blocking anything else.
 
 use anyhow::{Context, Result};
 use std::io::{BufWriter, Write};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// Lines that may wait for whoever reads.
+/// Number of lines that may wait for the reader.
 const ROOM: usize = 256;
 
-/// Where lines go. Its copies are the same output.
+/// Destination of lines. Clones write to the same output.
 #[derive(Debug, Clone)]
 pub(super) struct Output {
     waiting: mpsc::Sender<Message>,
-    /// Whether a line waits for room just now.
+    /// Whether a line is waiting for space.
     is_writing: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
 enum Message {
     Line(Vec<u8>),
-    /// Answered when all before it is written.
+    /// Answered once everything before it is written.
     Flush(oneshot::Sender<()>),
 }
 
-/// Nobody reads any more.
+/// The reader is gone.
 #[derive(Debug)]
 pub(super) struct Unread;
 
 impl Output {
-    /// Begins to write to standard output.
+    /// Starts writing to standard output.
     pub(super) fn begin() -> Result<Self> {
         Self::to(std::io::stdout())
     }
 
     fn to(out: impl Write + Send + 'static) -> Result<Self> {
         let (waiting, received) = mpsc::channel(ROOM);
-        // Not one of the runtime's: a runtime that ends waits for its own, and this one may be stuck for ever.
+        // Not a thread of the runtime: on shutdown the runtime waits for its own, and this one may
+        // be stuck for ever.
         let thread = std::thread::Builder::new().name("output".to_owned());
         thread.spawn(move || write(received, out)).context("starting a thread for the output")?;
         Ok(Self { waiting, is_writing: watch::Sender::new(false) })
     }
 
-    /// Writes a line when there is room.
+    /// Writes a line once there is space.
     pub(super) async fn line(&self, line: &[u8]) -> Result<(), Unread> {
         self.send(Message::Line(line.to_vec())).await
     }
 
-    /// Waits until all is written.
+    /// Waits until everything is written.
     pub(super) async fn flush(&self) -> Result<(), Unread> {
         let (done, is_done) = oneshot::channel();
         self.send(Message::Flush(done)).await?;
@@ -63,17 +64,18 @@ impl Output {
         sent
     }
 
-    /// Ends when nobody reads any more, which shows only when something was written.
+    /// Returns when the reader is gone, which only a write can show.
     pub(super) async fn unread(&self) {
         self.waiting.closed().await;
     }
 
-    /// Ends when there was nothing to write for so long. Time that a reader takes does not count.
+    /// Returns when there was nothing to write for so long. Time spent waiting for the reader does
+    /// not count.
     pub(super) async fn silent(&self, time: Duration) {
         let mut is_writing = self.is_writing.subscribe();
         loop {
             let busy = *is_writing.borrow_and_update();
-            // The other end lives as long as this does.
+            // The sender lives as long as `self`.
             if busy {
                 let _ = is_writing.changed().await;
             } else if tokio::time::timeout(time, is_writing.changed()).await.is_err() {
@@ -83,7 +85,7 @@ impl Output {
     }
 }
 
-/// Ends with the first failure: then nobody reads.
+/// Stops at the first failure: then the reader is gone.
 fn write(mut received: mpsc::Receiver<Message>, out: impl Write) {
     let mut out = BufWriter::new(out);
     while let Some(message) = received.blocking_recv() {
@@ -109,7 +111,7 @@ mod tests {
 
     const SHORT: Duration = Duration::from_millis(20);
 
-    /// Takes a write for each permission, until permissions end.
+    /// Accepts one write per permit, until permits run out.
     struct Slow {
         permissions: blocking::Receiver<()>,
         taken: blocking::Sender<Vec<u8>>,
@@ -128,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_reads_slowly_is_waited_for_and_who_goes_is_noticed() {
+    async fn a_slow_reader_is_waited_for_and_a_closed_one_is_noticed() {
         let (permit, permissions) = blocking::channel();
         let (taken, seen) = blocking::channel();
         let out = Output::to(Slow { permissions, taken }).unwrap();

@@ -1,4 +1,4 @@
-//! `AnalyzePlan`: what a program asks about a relation without running it.
+//! `AnalyzePlan`: questions about a relation that are answered without running it.
 
 use crate::command;
 use crate::json_type;
@@ -8,17 +8,17 @@ use crate::pb::analyze_plan_response as answer;
 use crate::pb::analyze_plan_response::Result as Answer;
 use crate::reader::{Required, count, invalid};
 use crate::relation::relation;
-use crate::session::Open;
+use crate::session::OpenSession;
 use crate::types::data_type_message;
 use plan::{ExplainMode, SparkError, StorageLevel};
 
 type Result<T> = std::result::Result<T, SparkError>;
 
-/// The version of Spark whose behaviour is followed; clients compare it with their own.
+/// The Spark version whose behaviour is implemented; clients compare it with their own.
 const SPARK_VERSION: &str = "4.2.0";
 
 /// Answers one question.
-pub(crate) async fn analyze(question: Option<Analyze>, open: &Open) -> Result<Answer> {
+pub(crate) async fn analyze(question: Option<Analyze>, open: &OpenSession) -> Result<Answer> {
     let reader = open.reader();
     let session = &open.session;
     Ok(match question.required("analyze_plan.analyze")? {
@@ -41,7 +41,7 @@ pub(crate) async fn analyze(question: Option<Analyze>, open: &Open) -> Result<An
             Answer::IsLocal(answer::IsLocal { is_local })
         }
         Analyze::IsStreaming(q) => {
-            // Streaming relations are refused, so what can be read is none.
+            // Streaming relations are refused, so the relation is never streaming.
             command::root(q.plan, reader)?;
             Answer::IsStreaming(answer::IsStreaming { is_streaming: false })
         }
@@ -64,8 +64,8 @@ pub(crate) async fn analyze(question: Option<Analyze>, open: &Open) -> Result<An
     })
 }
 
-/// Questions about the identity of relations and about what is kept of them.
-async fn analyze_kept(question: Analyze, open: &Open) -> Result<Answer> {
+/// Answers questions about the identity of relations and their storage levels.
+async fn analyze_kept(question: Analyze, open: &OpenSession) -> Result<Answer> {
     let reader = open.reader();
     let session = &open.session;
     Ok(match question {
@@ -98,7 +98,7 @@ async fn analyze_kept(question: Analyze, open: &Open) -> Result<Answer> {
             let storage_level = Some(level_message(session.storage_level(&of).await?));
             Answer::GetStorageLevel(answer::GetStorageLevel { storage_level })
         }
-        _ => return Err(invalid("The question is of a kind that this server does not know.")),
+        _ => return Err(invalid("The kind of the question is unknown to this server.")),
     })
 }
 

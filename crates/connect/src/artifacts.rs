@@ -1,4 +1,5 @@
-//! What a session's client has sent: local data under `cache/`, files, archives. Kept in memory, each whole or not at all.
+//! Artifacts sent by a session's client: local data under `cache/`, files, archives. Kept in
+//! memory, each completely or not at all.
 
 use crate::pb;
 use crate::pb::add_artifacts_request::{ArtifactChunk, BeginChunkedArtifact, Payload};
@@ -11,7 +12,8 @@ use std::sync::{Mutex, PoisonError};
 
 type Result<T> = std::result::Result<T, SparkError>;
 
-/// Bytes of all artifacts that one session may hold: local data of the size that clients are told, and some files.
+/// Size limit of a session's artifacts, in bytes: the local data that clients are allowed to send,
+/// and some files.
 const MAX_SESSION_BYTES: usize = 4 << 30;
 
 /// The artifacts of one session, by name.
@@ -29,7 +31,7 @@ impl Artifacts {
         self.lock().contains_key(name)
     }
 
-    /// A copy for a cloned session; the bytes are shared.
+    /// A copy for a cloned session; it shares the bytes.
     pub(crate) fn fork(&self) -> Self {
         Self { stored: Mutex::new(self.lock().clone()) }
     }
@@ -46,7 +48,8 @@ impl Artifacts {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Bytes>> {
-        // A map is whole after every single operation, so a panic elsewhere does not spoil it.
+        // The map is consistent after every single operation, so a panic elsewhere does not corrupt
+        // it.
         self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -65,7 +68,7 @@ pub(crate) struct Upload {
     summaries: Vec<pb::add_artifacts_response::ArtifactSummary>,
 }
 
-/// An artifact that comes in several requests.
+/// An artifact sent in several requests.
 #[derive(Debug)]
 struct Chunked {
     name: String,
@@ -76,7 +79,7 @@ struct Chunked {
 }
 
 impl Upload {
-    /// Takes the next request of the stream.
+    /// Handles the next request of the stream.
     pub(crate) fn add(&mut self, payload: Option<Payload>, artifacts: &Artifacts) -> Result<()> {
         match payload.ok_or_else(|| missing("add_artifacts.payload"))? {
             Payload::Batch(batch) => {
@@ -94,17 +97,16 @@ impl Upload {
                 self.close_if_complete(artifacts)
             }
             Payload::Chunk(chunk) => {
-                let open = self
-                    .open
-                    .as_mut()
-                    .ok_or_else(|| invalid("A chunk of an artifact came before its beginning."))?;
+                let open = self.open.as_mut().ok_or_else(|| {
+                    invalid("A chunk of an artifact came before the artifact was started.")
+                })?;
                 open.take(&chunk)?;
                 self.close_if_complete(artifacts)
             }
         }
     }
 
-    /// The end of the stream.
+    /// Ends the upload.
     pub(crate) fn finish(self) -> Result<Vec<pb::add_artifacts_response::ArtifactSummary>> {
         self.expect_none_open()?;
         Ok(self.summaries)
@@ -135,7 +137,7 @@ impl Upload {
         let Some(open) = self.open.take() else { return Ok(()) };
         if open.bytes.len() != open.total_bytes {
             return Err(invalid(format!(
-                "The artifact {} was announced with {} bytes and has {}.",
+                "The artifact {} was announced with {} bytes but has {}.",
                 open.name,
                 open.total_bytes,
                 open.bytes.len()
@@ -190,7 +192,7 @@ fn is_intact(chunk: &ArtifactChunk) -> bool {
     i64::from(crc32fast::hash(&chunk.data)) == chunk.crc
 }
 
-/// Local data is served now; what would be put on disk or into a worker is refused by its name.
+/// Accepts local data; whatever would be stored on disk or in a worker is refused by name.
 fn check_name(name: &str) -> Result<()> {
     let unsafe_part = |part: &str| matches!(part, "" | "." | "..");
     match name.split_once('/') {

@@ -1,4 +1,4 @@
-//! What this room asks of whoever serves its requests: the driver implements these traits.
+//! The interface between this crate and the server behind it: the driver implements these traits.
 
 use bytes::Bytes;
 use plan::{Command, DataType, ExplainMode, Relation, SparkError, StorageLevel};
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// Who talks: sessions are kept apart by user and id.
+/// Identity of a session: user and session id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the names are the protocol's")]
 pub struct SessionKey {
@@ -14,20 +14,66 @@ pub struct SessionKey {
     pub session_id: String,
 }
 
-/// Opens sessions.
+/// Opens sessions for the service.
 #[async_trait::async_trait]
 pub trait Backend: Send + Sync + 'static {
-    /// A new session. Called once per key, at its first request.
+    /// Opens a session. Called at a key's first request, and again after an error or once the
+    /// session was closed, but never while the key's session is open.
     async fn open(&self, key: &SessionKey) -> Result<Arc<dyn Session>, SparkError>;
 }
 
-/// One session: its settings, views and requests.
+/// One session: its settings, views and operations.
+///
+/// # Expected flow
+///
+/// 1. The service obtains the session from [`Backend::open`] or from [`fork`](Self::fork) of
+///    another session, and keeps it until the client releases it or it has been idle for long.
+/// 2. It calls the other methods any number of times, concurrently, from several threads.
+/// 3. [`close`](Self::close) comes last, once. Running operations have been asked to stop by then,
+///    but calls in progress may still overlap with it; no call starts afterwards.
+///
+/// [`execute`](Self::execute) is called once per operation: a repeated request attaches to the
+/// running operation instead. While its future runs, the service reads the responses:
+///
+/// - [`Work::Query`]: [`Response::Schema`], then at least one [`Response::Batch`], since clients
+///   need the Arrow schema even without rows.
+/// - [`Work::Command`]: the same if the command yields rows, else nothing.
+/// - [`Work::Sql`]: for a query [`Response::LazyQuery`] alone; for a command as above.
+/// - [`Response::Progress`] and [`Response::Observed`] may come anywhere in between.
+///
+/// The service itself sends the end of the operation when the future returns `Ok`.
+///
+/// # Guarantees
+///
+/// The service guarantees that there is one open session per key, that plans are nested at most
+/// 2,000 levels deep, and that the responses are consumed as long as the future is polled. The
+/// implementation guarantees that responses come in the order above, that every batch is an Arrow
+/// IPC stream with the announced schema, and that dropping the future of `execute` cancels the
+/// operation's jobs: this is how operations are interrupted.
+///
+/// # Assumptions
+///
+/// Methods that are not `async` answer from memory and do not block. Equal relations have the same
+/// [`semantic_hash`](Self::semantic_hash), and so do relations for which
+/// [`same_semantics`](Self::same_semantics) is true.
+///
+/// # Errors
+///
+/// An error is sent to the client as it is, with its condition and parameters. It ends the request,
+/// never the session. A panic in `execute` fails that operation with `INTERNAL_ERROR`.
+///
+/// # Caveats
+///
+/// [`Responses`] is bounded: sending waits for a slow client, which thereby slows the operation
+/// down. Sending fails once nothing reads the responses any more; that is not an error, as the
+/// future is about to be dropped. A batch must fit into one message (128 MiB) for clients that do
+/// not take results in chunks.
 #[async_trait::async_trait]
 pub trait Session: Send + Sync + 'static {
-    /// Runs an operation and sends what it yields in order. When the future is dropped, its jobs are cancelled.
+    /// Runs an operation and sends its responses in order. Dropping the future cancels its jobs.
     async fn execute(&self, operation: Operation, responses: Responses) -> Result<(), SparkError>;
 
-    /// The schema of a relation; a struct.
+    /// The schema of a relation: a struct.
     async fn schema(&self, relation: &Relation) -> Result<DataType, SparkError>;
 
     /// The plans of a relation as text.
@@ -39,108 +85,109 @@ pub trait Session: Send + Sync + 'static {
     /// Whether the relation can be computed without executors.
     async fn is_local(&self, relation: &Relation) -> Result<bool, SparkError>;
 
-    /// A number that is equal for relations that surely compute the same.
+    /// A number that is equal for relations that certainly compute the same.
     async fn semantic_hash(&self, relation: &Relation) -> Result<i32, SparkError>;
 
-    /// Whether two relations surely compute the same.
+    /// Whether two relations certainly compute the same.
     async fn same_semantics(&self, left: &Relation, right: &Relation) -> Result<bool, SparkError>;
 
-    /// Keeps what a relation yields, with a storage level, or with `None` forgets it.
+    /// Caches a relation's rows with a storage level; `None` drops them.
     async fn persist(
         &self,
         relation: &Relation,
         level: Option<StorageLevel>,
     ) -> Result<(), SparkError>;
 
-    /// How a relation is kept.
+    /// The storage level of a relation.
     async fn storage_level(&self, relation: &Relation) -> Result<StorageLevel, SparkError>;
 
-    /// A type from DDL text.
+    /// Parses a type from DDL text.
     fn parse_ddl(&self, text: &str) -> Result<DataType, SparkError>;
 
-    /// The value that holds for a key; `None` if neither given nor declared with a default.
+    /// The effective value of a key; `None` if neither given nor declared with a default.
     fn setting(&self, key: &str) -> Option<String>;
 
-    /// All settings that were given, by key.
+    /// All given settings, by key.
     fn settings(&self) -> BTreeMap<String, String>;
 
     /// Sets a key for this session.
     fn set(&self, key: &str, value: &str) -> Result<(), SparkError>;
 
-    /// Forgets a key.
+    /// Removes a key, so that its default applies again.
     fn unset(&self, key: &str) -> Result<(), SparkError>;
 
     /// Whether a key may be set now.
     fn is_modifiable(&self, key: &str) -> bool;
 
-    /// A copy with the same settings and views, for another key.
+    /// A copy of the session with the same settings and views, for another key.
     async fn fork(&self, key: &SessionKey) -> Result<Arc<dyn Session>, SparkError>;
 
-    /// The session is over.
+    /// Ends the session.
     async fn close(&self);
 }
 
-/// What a request asks to run.
+/// An operation to run.
 #[derive(Debug, Clone)]
 pub struct Operation {
-    /// Id that the client chose, or one made here.
+    /// Id chosen by the client, or generated here.
     pub id: String,
-    /// Tags by which it can be interrupted and is shown.
+    /// Tags by which it can be interrupted and displayed.
     pub tags: Vec<String>,
-    /// What to do.
+    /// The work to do.
     pub work: Work,
 }
 
-/// The three forms of a request.
+/// The three kinds of work.
 #[derive(Debug, Clone)]
 pub enum Work {
-    /// Yields rows: `Schema`, then `Batch`es, at least one: a client needs the Arrow schema even of no rows.
+    /// A query, which yields rows.
     Query(Relation),
-    /// Does something; may yield rows.
+    /// A command, which may yield rows.
     Command(Command),
-    /// `spark.sql(…)`: a relation of kind `Sql`, or `With` over one where the text names DataFrames. A query is only
-    /// checked and answered with `LazyQuery`; a command is run and its rows are answered as `Schema` and `Batch`es.
+    /// `spark.sql(…)`: a relation of kind `Sql`, or a `With` around one if the text names
+    /// DataFrames. A query is only checked and answered with `LazyQuery`; a command is run, and its
+    /// rows are sent as `Schema` and `Batch`es.
     Sql(Relation),
 }
 
-/// Where the answers of an operation go. Bounded: a slow client slows the operation down.
+/// Channel for the responses of an operation. Bounded: a slow client slows the operation down.
 pub type Responses = mpsc::Sender<Response>;
 
-/// One answer.
+/// One response.
 #[derive(Debug, Clone)]
 pub enum Response {
-    /// Schema of the batches to come; a struct. Sent once, before the first batch.
+    /// Schema of the batches that follow: a struct. Sent once, before the first batch.
     Schema(DataType),
-    /// Rows as an Arrow IPC stream of their own (schema, one batch, end).
+    /// Rows as a complete Arrow IPC stream (schema, one batch, end).
     Batch {
         /// The stream.
         ipc: Bytes,
-        /// Rows in it.
+        /// Number of rows.
         rows: u64,
     },
-    /// The text was a query: it runs when the client uses it.
+    /// The SQL text was a query, which runs when the client uses its result.
     LazyQuery,
-    /// How far it is.
+    /// Progress of the operation.
     Progress(Progress),
-    /// Metrics asked for with `observe`, by name of the observation.
+    /// Metrics requested with `observe`.
     Observed {
         /// Name of the observation.
         name: String,
-        /// Names and values.
+        /// Names and values of the metrics.
         values: Vec<(String, plan::Literal)>,
     },
 }
 
-/// How far an operation is: its stages, of all its jobs so far.
+/// Progress of an operation: the stages of all its jobs so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Stages, parents first.
     pub stages: Vec<StageProgress>,
-    /// Tasks running now.
+    /// Number of running tasks.
     pub running_tasks: u64,
 }
 
-/// How far a stage is.
+/// Progress of a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the protocol's")]
 pub struct StageProgress {

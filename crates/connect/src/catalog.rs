@@ -1,4 +1,4 @@
-//! Requests of `spark.catalog`: messages to commands whose rows the client reads by position.
+//! Calls of `spark.catalog`: messages to commands whose rows the client reads by position.
 
 use crate::pb;
 use crate::pb::catalog::CatType;

@@ -1,4 +1,5 @@
-//! How messages of this service are decoded: as prost does, but what is nested too deep for our stacks is refused before.
+//! Decoding of the service's messages: as prost does it, but a message nested too deep for our
+//! stacks is refused first.
 
 use bytes::{Buf, Bytes};
 use prost::Message;
@@ -7,7 +8,7 @@ use tonic::Status;
 use tonic::codec::{DecodeBuf, Decoder};
 use tonic_prost::ProstEncoder;
 
-/// Messages within messages that are decoded; a relation or expression is two or three of them.
+/// Limit on the nesting of messages; a relation or expression is two or three levels.
 const MAX_NESTING: usize = 10_000;
 
 /// The codec that the generated client and server use.
@@ -39,7 +40,7 @@ where
     }
 }
 
-/// Decodes a message after a look at its nesting.
+/// Decodes a message after checking its nesting.
 #[derive(Debug)]
 pub(crate) struct BoundedDecoder<U>(PhantomData<U>);
 
@@ -54,7 +55,7 @@ impl<U: Message + Default> Decoder for BoundedDecoder<U> {
     }
 }
 
-/// Decodes a message, or says why it cannot.
+/// Decodes a message, or returns the reason why it cannot be.
 pub(crate) fn decode<U: Message + Default>(bytes: Bytes) -> Result<U, String> {
     if is_nested_deeper_than(MAX_NESTING, &bytes) {
         return Err(format!("the message is nested deeper than {MAX_NESTING} levels"));
@@ -62,10 +63,11 @@ pub(crate) fn decode<U: Message + Default>(bytes: Bytes) -> Result<U, String> {
     U::decode(bytes).map_err(|e| e.to_string())
 }
 
-/// Whether fields lie in fields deeper than that. Every field that could be a message counts as one, so the answer may be
-/// yes for one that is only text, but never no for one that is too deep. Each byte is looked at once.
+/// Whether fields are nested deeper than the limit. Every field that could be a message counts as
+/// one, so the answer may be yes for mere text, but never no for a message that is too deep. Looks
+/// at each byte once.
 fn is_nested_deeper_than(limit: usize, bytes: &[u8]) -> bool {
-    // Where the fields around the current place end, and the groups that are open in each.
+    // End of each field around the current position, and the number of groups open in it.
     let mut around = vec![(bytes.len(), 0_usize)];
     let mut groups = 0;
     let mut at = 0;
@@ -100,17 +102,17 @@ fn is_nested_deeper_than(limit: usize, bytes: &[u8]) -> bool {
     false
 }
 
-/// What a field is to the search.
+/// The next step of the search.
 enum Step {
-    /// Holds no message.
+    /// Skip a field that cannot hold messages.
     Over(usize),
-    /// May be a message.
+    /// Enter a field that may be a message.
     Into { head: usize, length: usize },
-    /// The old way to write a message within a message.
+    /// Enter a group, the old form of a nested message.
     OpenGroup(usize),
-    /// Its end.
+    /// Leave a group.
     CloseGroup(usize),
-    /// The end, or no message at all.
+    /// The end, or not a message at all.
     Stop,
 }
 

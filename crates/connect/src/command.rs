@@ -19,17 +19,17 @@ use std::io::Read;
 
 type Result<T> = std::result::Result<T, SparkError>;
 
-/// Bytes that a compressed plan may have when it is unpacked.
+/// Size limit of an unpacked plan, in bytes.
 const MAX_PLAN_BYTES: u64 = 512 << 20;
 
-/// A request taken apart. Of SQL, the relation that a client gets back if the text is a query.
+/// A parsed request. `echo` is the relation that a client gets back if its SQL text is a query.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) work: Work,
     pub(crate) echo: Option<pb::Relation>,
 }
 
-/// The message inside a plan, unpacked if it was compressed.
+/// The message inside a plan, decompressed if necessary.
 pub(crate) fn unpack(plan: Option<pb::Plan>) -> Result<OpType> {
     match plan.and_then(|p| p.op_type).required("plan.op_type")? {
         OpType::CompressedOperation(message) => decompress(&message),
@@ -64,7 +64,7 @@ fn decompress(message: &pb::plan::CompressedOperation) -> Result<OpType> {
     of.map_err(|why| cannot_parse(&why))
 }
 
-/// The client turns its compression off when it sees this class.
+/// The client turns off its compression when it sees this class.
 fn cannot_parse(why: &str) -> SparkError {
     SparkError::new(
         condition::CONNECT_INVALID_PLAN_CANNOT_PARSE,
@@ -73,7 +73,7 @@ fn cannot_parse(why: &str) -> SparkError {
     )
 }
 
-/// What a request to execute asks for.
+/// Parses a request to execute.
 pub(crate) fn request(plan: OpType, reader: Reader<'_>) -> Result<Request> {
     let work = match plan {
         OpType::Root(message) => Work::Query(relation(message, reader)?),
@@ -88,7 +88,7 @@ pub(crate) fn request(plan: OpType, reader: Reader<'_>) -> Result<Request> {
     Ok(Request { work, echo: None })
 }
 
-/// The relation of a request that takes nothing else.
+/// The relation of a request that accepts nothing else.
 pub(crate) fn root(plan: Option<pb::Plan>, reader: Reader<'_>) -> Result<Relation> {
     match unpack(plan)? {
         OpType::Root(message) => relation(message, reader),
@@ -245,7 +245,7 @@ fn write_v2(message: pb::WriteOperationV2, reader: Reader<'_>) -> Result<Command
     }))
 }
 
-/// As `saveAsTable` in append mode: columns by name.
+/// Like `saveAsTable` in append mode: columns are matched by name.
 fn append_v2(message: pb::WriteOperationV2, reader: Reader<'_>) -> Result<Command> {
     refuse_v2_extras(&message)?;
     Ok(Command::Write(Write {

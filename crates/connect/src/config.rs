@@ -1,4 +1,5 @@
-//! `Config`: settings of a session. A key that clients ask for has a value even where the backend knows none.
+//! `Config`: settings of a session. A key that clients need has a value even if the backend knows
+//! none.
 
 use crate::backend::Session;
 use crate::pb;
@@ -40,7 +41,8 @@ pub(crate) fn config(
     Ok((pairs, warnings(&keys)))
 }
 
-/// With `silent`, what cannot be set is left as it is: clients send all options of a builder so.
+/// With `silent`, keys that cannot be set are ignored: clients send all options of a builder this
+/// way.
 fn set(message: pb::config_request::Set, session: &dyn Session) -> Result<Pairs> {
     let silent = message.silent.unwrap_or(false);
     for pb::KeyValue { key, value } in &message.pairs {
@@ -51,7 +53,7 @@ fn set(message: pb::config_request::Set, session: &dyn Session) -> Result<Pairs>
         };
         match session.set(key, value) {
             Err(error) if !silent => return Err(error),
-            Err(error) => tracing::debug!(key, %error, "a setting sent silently was not taken"),
+            Err(error) => tracing::debug!(key, %error, "ignored a setting that was sent silently"),
             Ok(()) => {}
         }
     }
@@ -77,7 +79,7 @@ fn or_default(message: pb::KeyValue, session: &dyn Session) -> pb::KeyValue {
     pair(value, message.key)
 }
 
-/// With a prefix, keys are told without it.
+/// With a prefix, keys are returned without it.
 fn all(prefix: &str, session: &dyn Session) -> Pairs {
     let given = session.settings().into_iter();
     let pairs = given
@@ -88,7 +90,7 @@ fn all(prefix: &str, session: &dyn Session) -> Pairs {
 fn setting(key: &str, session: &dyn Session) -> Option<String> {
     let declared = || conf::ALL.iter().find(|d| d.name == key)?.default.map(str::to_owned);
     session.setting(key).or_else(declared).or_else(|| {
-        // Clients cannot do without a time zone; the backend says which, or time is that of Greenwich.
+        // Clients need a time zone; UTC if the backend has none.
         (key == conf::TIME_ZONE.name).then(|| "UTC".to_owned())
     })
 }
@@ -97,7 +99,7 @@ fn pair(value: Option<String>, key: String) -> pb::KeyValue {
     pb::KeyValue { key, value }
 }
 
-/// For keys that were set: those that do nothing here.
+/// Warnings about keys that have no effect here.
 fn warnings(keys: &[String]) -> Vec<String> {
     let without_effect =
         |key: &&String| conf::ALL.iter().any(|d| d.name == **key && d.effect == conf::Effect::None);

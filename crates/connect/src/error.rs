@@ -1,9 +1,9 @@
-//! The failures that this room itself speaks of: sessions, operations and cursors that are not there.
+//! Failures that this crate itself raises: sessions, operations and cursors that do not exist.
 
 use errors::{Condition, condition};
 use plan::SparkError;
 
-/// A handle of a session or operation that cannot be used; `why` is one of its conditions.
+/// A session's or operation's handle cannot be used; `why` is the condition.
 pub(crate) fn invalid_handle(why: &'static Condition, handle: &str, message: &str) -> SparkError {
     SparkError::new(
         why,
@@ -31,7 +31,7 @@ pub(crate) fn session_closed(id: &str) -> SparkError {
     invalid_handle(condition::INVALID_HANDLE_SESSION_CLOSED, id, "Session was closed.")
 }
 
-/// The client has seen another session under this id: its server was started anew.
+/// The client has seen another session with this id: the server was restarted since.
 pub(crate) fn session_changed(id: &str) -> SparkError {
     invalid_handle(
         condition::INVALID_HANDLE_SESSION_CHANGED,
@@ -40,7 +40,7 @@ pub(crate) fn session_changed(id: &str) -> SparkError {
     )
 }
 
-/// A session of that id is there already.
+/// A session with that id already exists.
 pub(crate) fn session_exists(id: &str) -> SparkError {
     let message = format!(
         "Invalid session clone request. Cannot clone session to target session ID {id} because a session with this ID already exists."
@@ -49,7 +49,7 @@ pub(crate) fn session_exists(id: &str) -> SparkError {
     SparkError::new(exists, message, &[("targetSessionId", id)])
 }
 
-/// The operation is not known here.
+/// The operation is unknown.
 pub(crate) fn operation_not_found(id: &str) -> SparkError {
     invalid_handle(condition::INVALID_HANDLE_OPERATION_NOT_FOUND, id, "Operation not found.")
 }
@@ -83,7 +83,7 @@ pub(crate) fn disconnected() -> SparkError {
     SparkError::new(condition::INVALID_CURSOR_DISCONNECTED, message, &[])
 }
 
-/// A response that was asked for is no longer kept.
+/// The requested response is no longer kept.
 pub(crate) fn position_gone(response: &str) -> SparkError {
     SparkError::new(
         condition::INVALID_CURSOR_POSITION_NOT_AVAILABLE,
@@ -94,7 +94,7 @@ pub(crate) fn position_gone(response: &str) -> SparkError {
     )
 }
 
-/// A response of that id was never sent.
+/// No response with that id was ever sent.
 pub(crate) fn position_unknown(response: &str) -> SparkError {
     SparkError::new(
         condition::INVALID_CURSOR_POSITION_NOT_FOUND,
@@ -103,7 +103,7 @@ pub(crate) fn position_unknown(response: &str) -> SparkError {
     )
 }
 
-/// The operation was not started so that a client may come back to it.
+/// The operation was started without the option to reattach.
 pub(crate) fn not_reattachable() -> SparkError {
     let message = "The cursor is invalid. The cursor is not reattachable.";
     SparkError::new(condition::INVALID_CURSOR_NOT_REATTACHABLE, message, &[])

@@ -1,15 +1,15 @@
-//! Running an operation and sending what it yields: one task per operation, from its start to its release.
+//! Runs operations and sends their answers: one task per operation, from its start to its release.
 
 use crate::backend::{Operation, Progress, Response, Work};
 use crate::command::Request;
 use crate::error;
+use crate::execution::{End, Execution, Place, Step, StopRequest};
 use crate::ipc;
 use crate::literal::literal_message;
-use crate::operation::{End, Execution, Place, Step, Wish};
 use crate::pb;
 use crate::pb::ExecutePlanResponse as Answer;
 use crate::pb::execute_plan_response::{self as answer, ResponseType};
-use crate::session::Open;
+use crate::session::OpenSession;
 use crate::status::status;
 use crate::types::data_type_message;
 use bytes::Bytes;
@@ -25,21 +25,22 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tonic::Status;
 
-/// Responses that the backend may be ahead of what is taken from it.
-const BACKEND_AHEAD: usize = 4;
-/// Bytes of a chunk of an Arrow batch, where the client takes chunks.
+/// Number of responses by which the backend may be ahead.
+const RESPONSE_BUFFER: usize = 4;
+/// Size of a chunk of an Arrow batch, in bytes, for clients that take chunks.
 const CHUNK_BYTES: usize = 4 << 20;
-/// The smallest chunk that a client may wish for.
+/// The smallest chunk size that a client may request.
 const MIN_CHUNK_BYTES: usize = 1 << 10;
-/// Bytes of an Arrow batch for a client that takes no chunks: messages have a limit, and there is more in one than the batch.
+/// Size limit of an Arrow batch, in bytes, for clients that take no chunks: messages are limited,
+/// and contain more than the batch.
 const MAX_BATCH_BYTES: usize = crate::service::MESSAGE_LIMIT_BYTES - (1 << 20);
 
 /// The stream of answers.
 pub(crate) type Answers = BoxStream<'static, Result<Answer, Status>>;
 
-/// Starts the task of an operation, which ends when the operation is released or abandoned.
+/// Starts the task of an operation. It ends when the operation is released or abandoned.
 pub(crate) fn start(
-    open: Arc<Open>,
+    open: Arc<OpenSession>,
     execution: Arc<Execution>,
     request: Request,
     chunk_bytes: Option<usize>,
@@ -47,7 +48,7 @@ pub(crate) fn start(
     tokio::spawn(async move {
         let stopped = tokio::select! {
             biased;
-            () = execution.wished(&[Wish::Interrupt, Wish::Release]) => Some(error::canceled()),
+            () = execution.stop_requested(&[StopRequest::Interrupt, StopRequest::Release]) => Some(error::canceled()),
             () = execution.abandoned() => Some(error::canceled()),
             end = AssertUnwindSafe(run(&open, &execution, request, chunk_bytes)).catch_unwind() => {
                 let failed = |_| Err(SparkError::internal("The operation panicked."));
@@ -60,9 +61,9 @@ pub(crate) fn start(
         if let Some(error) = stopped {
             execution.finish(End::Canceled(open.fail(error)));
         }
-        // Kept for a client that comes back for the rest.
+        // Kept for a client that reattaches for the rest.
         tokio::select! {
-            () = execution.wished(&[Wish::Release]) => {}
+            () = execution.stop_requested(&[StopRequest::Release]) => {}
             () = execution.abandoned() => {}
         }
         open.remove(&execution);
@@ -70,12 +71,12 @@ pub(crate) fn start(
 }
 
 async fn run(
-    open: &Open,
+    open: &OpenSession,
     execution: &Execution,
     request: Request,
     chunk_bytes: Option<usize>,
 ) -> Result<(), SparkError> {
-    let (sender, receiver) = mpsc::channel(BACKEND_AHEAD);
+    let (sender, receiver) = mpsc::channel(RESPONSE_BUFFER);
     let mut writer = Writer { open, execution, chunk_bytes, rows: 0, sql: None };
     if matches!(request.work, Work::Sql(_)) {
         writer.sql = Some(SqlResult { echo: request.echo, schema: None, batches: Vec::new() });
@@ -93,14 +94,15 @@ async fn run(
 
 /// Turns the backend's responses into answers.
 struct Writer<'a> {
-    open: &'a Open,
+    open: &'a OpenSession,
     execution: &'a Execution,
     chunk_bytes: Option<usize>,
     rows: i64,
     sql: Option<SqlResult>,
 }
 
-/// What SQL text yields is told as a relation: the text itself if it is a query, else the rows.
+/// The result of SQL text, which is sent as a relation: the text itself if it is a query, else the
+/// rows.
 struct SqlResult {
     echo: Option<pb::Relation>,
     schema: Option<DataType>,
@@ -229,7 +231,7 @@ fn progress_message(progress: &Progress) -> ResponseType {
     })
 }
 
-/// Bytes of a chunk, if the client takes chunks.
+/// The chunk size in bytes, if the client takes chunks.
 pub(crate) fn chunk_bytes(options: &pb::ResultChunkingOptions) -> Option<usize> {
     let preferred = options.preferred_arrow_chunk_size.and_then(|n| usize::try_from(n).ok());
     options
@@ -237,15 +239,16 @@ pub(crate) fn chunk_bytes(options: &pb::ResultChunkingOptions) -> Option<usize> 
         .then(|| preferred.unwrap_or(CHUNK_BYTES).clamp(MIN_CHUNK_BYTES, MAX_BATCH_BYTES))
 }
 
-/// The answers from a place on. A stream of a reattachable operation may end before the answers do.
-pub(crate) fn answers(open: &Open, execution: Arc<Execution>, place: Place) -> Answers {
+/// The answers from a position on. A stream of a reattachable operation may end before the answers
+/// do.
+pub(crate) fn answers(open: &OpenSession, execution: Arc<Execution>, place: Place) -> Answers {
     let limits = Limits::new(open, execution.identity.reattachable);
     let changes = execution.changes();
     let reader = StreamReader { execution, place, changes, limits, sent: 0, over: false };
     Box::pin(futures::stream::unfold(reader, StreamReader::next))
 }
 
-/// When a stream ends although there is more.
+/// Limits at which a stream ends although there is more to send.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
     deadline: Option<Instant>,
@@ -253,7 +256,7 @@ struct Limits {
 }
 
 impl Limits {
-    fn new(open: &Open, reattachable: bool) -> Self {
+    fn new(open: &OpenSession, reattachable: bool) -> Self {
         if !reattachable {
             return Self { deadline: None, bytes: None };
         }
@@ -263,8 +266,8 @@ impl Limits {
     }
 }
 
-/// A key of the session; a value that cannot be read counts as not given.
-fn setting<T: Value>(open: &Open, key: &model::conf::Key<T>) -> Option<T> {
+/// A key of the session; an invalid value counts as not given.
+fn setting<T: Value>(open: &OpenSession, key: &model::conf::Key<T>) -> Option<T> {
     let given = open.session.setting(key.name);
     let text = given.as_deref().or(key.default)?;
     T::parse(text).ok()
@@ -284,7 +287,7 @@ impl StreamReader {
     async fn next(mut self) -> Option<(Result<Answer, Status>, Self)> {
         while !self.over {
             self.changes.borrow_and_update();
-            // Every stream sends at least one answer, so that a client always comes further.
+            // Every stream sends at least one answer, so that the client always makes progress.
             if self.sent > 0 && self.limits.bytes.is_some_and(|limit| self.sent >= limit) {
                 return None;
             }
@@ -313,7 +316,7 @@ impl StreamReader {
         None
     }
 
-    /// Until something changes; false once the stream's time is over.
+    /// Waits until something changes; returns false once the stream's time is up.
     async fn wait(&mut self) -> bool {
         match self.limits.deadline {
             None => self.changes.changed().await.is_ok(),
@@ -329,8 +332,8 @@ impl Drop for StreamReader {
     fn drop(&mut self) {
         self.execution.detach(self.place);
         if !self.execution.identity.reattachable {
-            // Nobody can come back for the rest.
-            self.execution.wish(Wish::Release);
+            // Nobody can reattach for the rest.
+            self.execution.request_stop(StopRequest::Release);
         }
     }
 }

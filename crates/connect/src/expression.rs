@@ -1,4 +1,4 @@
-//! Expressions: messages to `plan::Expr`. Nothing is looked up here; a name stays a name.
+//! Expressions: messages to `plan::Expr`. Nothing is resolved here; a name stays a name.
 
 use crate::literal::literal;
 use crate::pb;
@@ -15,7 +15,7 @@ use plan::{
 
 type Result<T> = std::result::Result<T, SparkError>;
 
-/// The expression that a message says.
+/// Converts a message to an expression.
 pub(crate) fn expression(message: pb::Expression, reader: Reader<'_>) -> Result<Expr> {
     let reader = reader.deeper()?;
     match message.expr_type.required("expression.expr_type")? {
@@ -60,12 +60,12 @@ pub(crate) fn expression(message: pb::Expression, reader: Reader<'_>) -> Result<
     }
 }
 
-/// Several, in order.
+/// Converts several messages, in order.
 pub(crate) fn expressions(messages: Vec<pb::Expression>, reader: Reader<'_>) -> Result<Vec<Expr>> {
     messages.into_iter().map(|m| expression(m, reader)).collect()
 }
 
-/// One that must be there.
+/// Converts a required message.
 pub(crate) fn boxed(
     message: Option<Box<pb::Expression>>,
     field: &str,
@@ -128,7 +128,7 @@ fn star_expr(message: ex::UnresolvedStar) -> Result<Expr> {
     Ok(Expr::Star { target, except: Vec::new(), plan_id: message.plan_id })
 }
 
-/// A pattern stands in backticks; without them it is a plain column, as in Spark.
+/// A pattern is in backticks; without them it is a plain column, as in Spark.
 fn column_regex(message: ex::UnresolvedRegex) -> Result<Expr> {
     let ex::UnresolvedRegex { col_name, plan_id } = message;
     let pattern = col_name.strip_prefix('`').and_then(|rest| rest.strip_suffix('`'));
@@ -143,7 +143,7 @@ fn column_regex(message: ex::UnresolvedRegex) -> Result<Expr> {
     }
 }
 
-/// A name, several for a generator, and metadata.
+/// A name (several for a generator) and metadata.
 pub(crate) fn alias(message: ex::Alias, reader: Reader<'_>) -> Result<Expr> {
     let ex::Alias { expr, name, metadata } = message;
     if name.is_empty() {
@@ -171,7 +171,7 @@ fn cast(message: ex::Cast, reader: Reader<'_>) -> Result<Expr> {
     Ok(Expr::Cast { expr, to, mode })
 }
 
-/// One key of an order.
+/// One sort key.
 pub(crate) fn sort_order(message: ex::SortOrder, reader: Reader<'_>) -> Result<SortOrder> {
     use ex::sort_order::{NullOrdering, SortDirection};
     let ascending = match SortDirection::try_from(message.direction) {
@@ -184,7 +184,7 @@ pub(crate) fn sort_order(message: ex::SortOrder, reader: Reader<'_>) -> Result<S
         Ok(NullOrdering::SortNullsFirst) => NullOrder::First,
         Ok(NullOrdering::SortNullsLast) => NullOrder::Last,
         Err(_) => {
-            return Err(invalid(format!("{} is no place for nulls.", message.null_ordering)));
+            return Err(invalid(format!("{} is not an order of nulls.", message.null_ordering)));
         }
     };
     let expr = *boxed(message.child, "sort_order.child", reader)?;
@@ -265,7 +265,7 @@ fn subquery(message: pb::SubqueryExpression, reader: Reader<'_>) -> Result<Expr>
     Ok(Expr::Subquery { kind, query })
 }
 
-/// A literal number, where one is expected.
+/// A literal integer, where one is expected.
 pub(crate) fn whole_number(of: &Expr) -> Option<i64> {
     match of {
         Expr::Literal(Literal::Byte(n)) => Some(i64::from(*n)),

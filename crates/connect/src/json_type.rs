@@ -1,10 +1,11 @@
-//! Types and schemas as JSON text, as clients send them for local data and readers; and types as DDL text.
+//! Types and schemas as JSON text, in the form that clients send for local data and readers, and
+//! types as DDL text.
 
 use crate::reader::invalid;
 use plan::{BadJsonType, DataType, Field, SparkError};
 use serde_json::Value;
 
-/// A type from its JSON text.
+/// Parses a type from JSON text.
 pub(crate) fn parse(text: &str) -> Result<DataType, SparkError> {
     DataType::from_json(text).map_err(|bad| match bad {
         BadJsonType::Malformed(message) => invalid(message),

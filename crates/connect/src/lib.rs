@@ -1,10 +1,12 @@
 //! Everything that knows Spark Connect: its messages to `plan`, results to its messages.
 //!
-//! `routes` is the door: the whole service over a `Backend`, which the driver implements. A request becomes a `plan`
-//! (`relation`, `expression`, `command`, `types` …), the backend runs it, and what it yields is kept per operation until
-//! the client has released it, so that a client may come back after any answer.
+//! `routes` is the entry point: the whole service over a `Backend`, which the driver implements. A
+//! request becomes a `plan` (`relation`, `expression`, `command`, `types` …), the backend runs it,
+//! and its answers are kept per operation until the client has released them, so that a client may
+//! reattach after any answer.
 //!
-//! Messages are decoded and taken apart by recursion: the runtime that serves this needs threads with `STACK_BYTES` of stack.
+//! Messages are decoded and converted recursively: the runtime that serves this needs threads with
+//! `STACK_BYTES` of stack.
 
 mod analyze;
 mod artifacts;
@@ -15,11 +17,11 @@ mod command;
 mod config;
 mod error;
 mod execute;
+mod execution;
 mod expression;
 mod ipc;
 mod json_type;
 mod literal;
-mod operation;
 mod reader;
 mod relation;
 mod service;

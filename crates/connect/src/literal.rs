@@ -1,4 +1,4 @@
-//! Constants, both ways.
+//! Constants, in both directions.
 
 use crate::pb;
 use crate::pb::expression::literal as lit;
@@ -10,7 +10,7 @@ use plan::{DataType, Literal, SparkError};
 
 type Message = pb::expression::Literal;
 
-/// The constant that a message says.
+/// Converts a message to a constant.
 pub(crate) fn literal(message: Message, reader: Reader<'_>) -> Result<Literal, SparkError> {
     let reader = reader.deeper()?;
     let Message { data_type: of, literal_type } = message;
@@ -49,7 +49,7 @@ pub(crate) fn literal(message: Message, reader: Reader<'_>) -> Result<Literal, S
     })
 }
 
-/// Several, in order.
+/// Converts several messages, in order.
 pub(crate) fn literals(
     messages: Vec<Message>,
     reader: Reader<'_>,
@@ -74,12 +74,12 @@ fn decimal(message: &lit::Decimal) -> Result<Literal, SparkError> {
     let mut unscaled: i128 = format!("{whole}{fraction}").parse().map_err(|_| bad())?;
     let mut scale =
         i32::try_from(fraction.len()).map_err(|_| bad())?.checked_sub(exponent).ok_or_else(bad)?;
-    // A client's type is only a lower bound: PySpark sends `decimal(10,0)` with any value.
+    // The client's type is only a lower bound: PySpark sends `decimal(10,0)` with any value.
     let wanted = message.scale.unwrap_or(0).max(scale).max(0);
     if unscaled == 0 {
         scale = wanted;
     }
-    // A value with fewer digits after the point than its type has is widened; one with more does not fit.
+    // A value with fewer fractional digits than its type is widened; one with more does not fit.
     while scale < wanted {
         unscaled = unscaled.checked_mul(10).ok_or_else(bad)?;
         scale += 1;
@@ -126,7 +126,7 @@ fn map_literal(
         ),
     };
     if map.keys.len() != map.values.len() {
-        return Err(invalid("A map literal has not as many values as keys."));
+        return Err(invalid("A map literal has a different number of keys and values."));
     }
     let keys = elements(map.keys, key.as_ref(), reader)?;
     let values = elements(map.values, value.as_ref(), reader)?;
@@ -151,7 +151,7 @@ fn struct_literal(
         return Err(invalid(format!("A struct literal has the type {of}.")));
     };
     if fields.len() != value.elements.len() {
-        return Err(invalid("A struct literal has not as many values as its type has fields."));
+        return Err(invalid("A struct literal has a different number of values and fields."));
     }
     let values = fields
         .into_iter()
@@ -168,7 +168,7 @@ fn elements(
     messages.into_iter().map(|m| typed(m, of, reader)).collect()
 }
 
-/// An element knows its type only from what it stands in.
+/// An element's type is known only from its container.
 fn typed(
     mut message: Message,
     of: Option<&DataType>,
@@ -202,13 +202,13 @@ fn specialized(array: lit::SpecializedArray) -> Result<Literal, SparkError> {
     Ok(Literal::Array { element, values })
 }
 
-/// The type of the first value that is not null; inside of the others nulls may be where it has none.
+/// The type of the first non-null value, nullable inside where the other values have nulls.
 fn common_type(values: &[Literal]) -> DataType {
     let known = values.iter().map(Literal::data_type).find(|of| *of != DataType::Null);
     known.map_or(DataType::Null, DataType::nullable_inside)
 }
 
-/// The message that says a constant.
+/// Converts a constant to a message.
 pub(crate) fn literal_message(of: &Literal) -> Message {
     let value = match of {
         Literal::Null(data_type) => LiteralType::Null(data_type_message(data_type)),

@@ -1,11 +1,12 @@
-//! What every conversion of a message needs at hand: the session's artifacts, its parser of types, and how deep we are.
+//! Context of all message conversions: the session's artifacts, its type parser, and the nesting
+//! depth.
 
 use crate::artifacts::Artifacts;
 use crate::backend::Session;
 use errors::condition;
 use plan::{DataType, Field, SparkError};
 
-/// Levels of nested relations and expressions together that a plan may have.
+/// Limit on the nesting of relations and expressions together.
 pub(crate) const MAX_DEPTH: u32 = 2_000;
 
 /// Passed down by value through all conversions.
@@ -21,7 +22,7 @@ impl<'a> Reader<'a> {
         Self { session, artifacts, depth: 0 }
     }
 
-    /// One level down; an error where a plan is nested too deep for our stacks.
+    /// The context one level down; an error if the plan is nested too deep for our stacks.
     pub(crate) fn deeper(self) -> Result<Self, SparkError> {
         if self.depth >= MAX_DEPTH {
             return Err(invalid(format!("The plan is nested deeper than {MAX_DEPTH} levels.")));
@@ -29,7 +30,7 @@ impl<'a> Reader<'a> {
         Ok(Self { depth: self.depth + 1, ..self })
     }
 
-    /// A schema as text, JSON or DDL, as fields.
+    /// Parses a schema from JSON or DDL text.
     pub(crate) fn schema_text(self, text: &str) -> Result<Vec<Field>, SparkError> {
         let parsed = if text.trim_start().starts_with(['{', '"']) {
             crate::json_type::parse(text)?
@@ -43,17 +44,17 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A request that is not well formed.
+/// A malformed request.
 pub(crate) fn invalid(message: impl Into<String>) -> SparkError {
     SparkError::new(condition::CONNECT_INVALID_PLAN, message, &[])
 }
 
-/// A required field that was not sent.
+/// A required field is missing.
 pub(crate) fn missing(field: &str) -> SparkError {
     invalid(format!("The required field `{field}` is missing."))
 }
 
-/// A required field, or the error that names it.
+/// Access to a required field, with an error that names it.
 pub(crate) trait Required<T> {
     fn required(self, field: &str) -> Result<T, SparkError>;
 }
@@ -69,7 +70,7 @@ pub(crate) fn count(value: i32, field: &str) -> Result<u32, SparkError> {
     u32::try_from(value).map_err(|_| invalid(format!("`{field}` must not be negative: {value}.")))
 }
 
-/// A name of several parts, as Spark writes it.
+/// Splits a name of several parts, in Spark's notation.
 pub(crate) fn name_parts(text: &str) -> Result<Vec<String>, SparkError> {
     plan::parse_name(text).map_err(|_| {
         SparkError::analysis(
@@ -80,7 +81,7 @@ pub(crate) fn name_parts(text: &str) -> Result<Vec<String>, SparkError> {
     })
 }
 
-/// Pairs in order of key, so that equal requests are equal plans.
+/// Pairs ordered by key, so that equal requests become equal plans.
 pub(crate) fn sorted<V>(map: std::collections::HashMap<String, V>) -> Vec<(String, V)> {
     let mut pairs: Vec<_> = map.into_iter().collect();
     pairs.sort_by(|a, b| a.0.cmp(&b.0));

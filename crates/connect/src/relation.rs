@@ -14,7 +14,7 @@ use plan::{Expr, FunctionCall, Relation, RelationKind, SparkError};
 
 type Result<T> = std::result::Result<T, SparkError>;
 
-/// The relation that a message says, with the id that the client gave it.
+/// Converts a message to a relation, with the client's id.
 pub(crate) fn relation(message: pb::Relation, reader: Reader<'_>) -> Result<Relation> {
     let reader = reader.deeper()?;
     let plan_id = message.common.and_then(|c| c.plan_id);
@@ -22,7 +22,7 @@ pub(crate) fn relation(message: pb::Relation, reader: Reader<'_>) -> Result<Rela
     Ok(Relation { plan_id, kind: Box::new(kind) })
 }
 
-/// A relation that must be there.
+/// Converts a required message.
 pub(crate) fn input(
     message: Option<Box<pb::Relation>>,
     field: &str,
@@ -102,8 +102,8 @@ fn statistics_or_refused(message: RelType, reader: Reader<'_>) -> Result<Relatio
         RelType::RelationChanges(m) => format!("The changes of {}", m.unparsed_identifier),
         RelType::MlRelation(_) => "Machine learning (MlRelation)".to_owned(),
         RelType::Extension(any) => format!("The relation extension {}", any.type_url),
-        RelType::Unknown(_) => return Err(invalid("The relation is of an unknown kind.")),
-        _ => return Err(invalid("The relation is of a kind that this server does not know.")),
+        RelType::Unknown(_) => return Err(invalid("The kind of the relation is unknown.")),
+        _ => return Err(invalid("The kind of the relation is unknown to this server.")),
     };
     Err(SparkError::unsupported(what))
 }
@@ -179,7 +179,7 @@ fn collect_metrics(message: pb::CollectMetrics, reader: Reader<'_>) -> Result<Re
     })
 }
 
-/// Without a stream there is no lateness: the column is only checked.
+/// Without a stream nothing is late: the column is only checked.
 fn with_watermark(message: pb::WithWatermark, reader: Reader<'_>) -> Result<RelationKind> {
     let input = input(message.input, "with_watermark.input", reader)?;
     Ok(RelationKind::Watermark { input, column: message.event_time })

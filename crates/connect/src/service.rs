@@ -1,4 +1,4 @@
-//! The twelve requests of Spark Connect: each is parsed, handed over, answered.
+//! The twelve requests of Spark Connect: each is parsed, handed over and answered.
 
 use crate::analyze::analyze;
 use crate::artifacts::Upload;
@@ -7,26 +7,27 @@ use crate::command;
 use crate::config::config;
 use crate::error;
 use crate::execute::{self, Answers};
-use crate::operation::{Execution, Identity, Wish};
+use crate::execution::{Execution, Identity, StopRequest};
 use crate::pb;
 use crate::pb::execute_plan_request::request_option::RequestOption;
 use crate::pb::get_status_response::OperationStatus;
 use crate::pb::get_status_response::operation_status::OperationState;
 use crate::pb::spark_connect_service_server::{SparkConnectService, SparkConnectServiceServer};
 use crate::reader::{invalid, missing};
-use crate::session::{Caller, Open, Sessions};
+use crate::session::{Caller, OpenSession, Sessions};
 use crate::status::{details, status};
 use plan::SparkError;
 use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
 
-/// Bytes that one message may have, in both directions; the same as clients allow.
+/// Size limit of a message in both directions, in bytes; the same as clients have.
 pub const MESSAGE_LIMIT_BYTES: usize = 128 << 20;
 
-/// Stack that the threads of the serving runtime need, for plans as deep as they may be.
+/// Stack size of the serving runtime's threads, in bytes, for the deepest plans allowed.
 pub const STACK_BYTES: usize = 64 << 20;
 
-/// The service, to be mounted in a server. With a token, a request without `authorization: Bearer <token>` is refused.
+/// The service, for mounting in a server. With a token, requests without `authorization: Bearer
+/// <token>` are refused.
 pub fn routes(backend: Arc<dyn Backend>, token: Option<String>) -> tonic::service::Routes {
     let service = SparkConnectServiceServer::new(Service { sessions: Sessions::new(backend) })
         .max_decoding_message_size(MESSAGE_LIMIT_BYTES)
@@ -39,7 +40,7 @@ pub fn routes(backend: Arc<dyn Backend>, token: Option<String>) -> tonic::servic
     tonic::service::Routes::new(guarded)
 }
 
-/// Hashes are compared, in constant time: how long it takes says nothing about the token.
+/// Compares hashes in constant time, so that timing reveals nothing about the token.
 fn admit(request: Request<()>, token: Option<&blake3::Hash>) -> Result<Request<()>, Status> {
     let Some(token) = token else { return Ok(request) };
     let header =
@@ -56,7 +57,7 @@ struct Service {
     sessions: Sessions,
 }
 
-/// The caller of any request: all have the same three fields.
+/// The caller of a request: all requests have the same three fields.
 macro_rules! caller {
     ($request:ident) => {
         Caller::new(
@@ -74,12 +75,12 @@ fn refuse(error: &SparkError) -> Status {
 }
 
 impl Service {
-    async fn enter(&self, caller: &Caller) -> Result<Arc<Open>, Status> {
-        self.sessions.enter(caller).await.map_err(|e| refuse(&e))
+    async fn get_or_open(&self, caller: &Caller) -> Result<Arc<OpenSession>, Status> {
+        self.sessions.get_or_open(caller).await.map_err(|e| refuse(&e))
     }
 
-    fn existing(&self, caller: &Caller) -> Result<Arc<Open>, Status> {
-        self.sessions.existing(caller).map_err(|e| refuse(&e))
+    fn get(&self, caller: &Caller) -> Result<Arc<OpenSession>, Status> {
+        self.sessions.get(caller).map_err(|e| refuse(&e))
     }
 }
 
@@ -94,7 +95,7 @@ impl SparkConnectService for Service {
     ) -> Result<Response<Answers>, Status> {
         let mut request = request.into_inner();
         let caller = caller!(request);
-        let open = self.enter(&caller).await?;
+        let open = self.get_or_open(&caller).await?;
         let answers = execute_plan(&open, request).map_err(|e| open.fail(e))?;
         Ok(Response::new(answers))
     }
@@ -105,7 +106,7 @@ impl SparkConnectService for Service {
     ) -> Result<Response<pb::AnalyzePlanResponse>, Status> {
         let mut request = request.into_inner();
         let caller = caller!(request);
-        let open = self.enter(&caller).await?;
+        let open = self.get_or_open(&caller).await?;
         let answer = Box::pin(analyze(request.analyze, &open));
         let result = answer.await.map_err(|e| open.fail(e))?;
         Ok(Response::new(pb::AnalyzePlanResponse {
@@ -121,7 +122,7 @@ impl SparkConnectService for Service {
     ) -> Result<Response<pb::ConfigResponse>, Status> {
         let mut request = request.into_inner();
         let caller = caller!(request);
-        let open = self.enter(&caller).await?;
+        let open = self.get_or_open(&caller).await?;
         let (pairs, warnings) =
             config(request.operation, &*open.session).map_err(|e| open.fail(e))?;
         Ok(Response::new(pb::ConfigResponse {
@@ -137,14 +138,16 @@ impl SparkConnectService for Service {
         request: Request<Streaming<pb::AddArtifactsRequest>>,
     ) -> Result<Response<pb::AddArtifactsResponse>, Status> {
         let mut requests = request.into_inner();
-        let mut session: Option<Arc<Open>> = None;
+        let mut session: Option<Arc<OpenSession>> = None;
         let mut upload = Upload::default();
         while let Some(mut request) = requests.message().await? {
             let caller = caller!(request);
             let open = match &session {
                 Some(open) if open.key == caller.key => Arc::clone(open),
-                Some(open) => return Err(open.fail(invalid("The session changed on the way."))),
-                None => self.enter(&caller).await?,
+                Some(open) => {
+                    return Err(open.fail(invalid("The session changed during the upload.")));
+                }
+                None => self.get_or_open(&caller).await?,
             };
             upload.add(request.payload, &open.artifacts).map_err(|e| open.fail(e))?;
             session = Some(open);
@@ -164,7 +167,7 @@ impl SparkConnectService for Service {
     ) -> Result<Response<pb::ArtifactStatusesResponse>, Status> {
         let mut request = request.into_inner();
         let caller = caller!(request);
-        let open = self.enter(&caller).await?;
+        let open = self.get_or_open(&caller).await?;
         let statuses = request.names.into_iter().map(|name| {
             let exists = open.artifacts.contains(&name);
             (name, pb::artifact_statuses_response::ArtifactStatus { exists })
@@ -182,7 +185,7 @@ impl SparkConnectService for Service {
     ) -> Result<Response<pb::InterruptResponse>, Status> {
         let mut request = request.into_inner();
         let caller = caller!(request);
-        let open = self.enter(&caller).await?;
+        let open = self.get_or_open(&caller).await?;
         let interrupted_ids = interrupt(&open, &request).map_err(|e| open.fail(e))?;
         Ok(Response::new(pb::InterruptResponse {
             session_id: open.key.session_id.clone(),
@@ -197,7 +200,7 @@ impl SparkConnectService for Service {
     ) -> Result<Response<Answers>, Status> {
         let mut request = request.into_inner();
         let caller = caller!(request);
-        let open = self.existing(&caller)?;
+        let open = self.get(&caller)?;
         let answers = reattach(&open, &request).map_err(|e| open.fail(e))?;
         Ok(Response::new(answers))
     }
@@ -208,7 +211,7 @@ impl SparkConnectService for Service {
     ) -> Result<Response<pb::ReleaseExecuteResponse>, Status> {
         let mut request = request.into_inner();
         let caller = caller!(request);
-        let open = self.existing(&caller)?;
+        let open = self.get(&caller)?;
         let operation_id = release(&open, &request).map_err(|e| open.fail(e))?;
         Ok(Response::new(pb::ReleaseExecuteResponse {
             session_id: open.key.session_id.clone(),
@@ -237,7 +240,7 @@ impl SparkConnectService for Service {
     ) -> Result<Response<pb::FetchErrorDetailsResponse>, Status> {
         let mut request = request.into_inner();
         let caller = caller!(request);
-        let open = self.existing(&caller)?;
+        let open = self.get(&caller)?;
         let errors = open.error(&request.error_id).map(|error| details(&error));
         Ok(Response::new(pb::FetchErrorDetailsResponse {
             server_side_session_id: open.server_id.clone(),
@@ -253,7 +256,7 @@ impl SparkConnectService for Service {
     ) -> Result<Response<pb::CloneSessionResponse>, Status> {
         let mut request = request.into_inner();
         let caller = caller!(request);
-        let open = self.existing(&caller)?;
+        let open = self.get(&caller)?;
         let wanted = request.new_session_id.filter(|id| !id.is_empty());
         let id = wanted.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
         if uuid::Uuid::parse_str(&id).is_err() {
@@ -274,7 +277,7 @@ impl SparkConnectService for Service {
     ) -> Result<Response<pb::GetStatusResponse>, Status> {
         let mut request = request.into_inner();
         let caller = caller!(request);
-        let open = self.existing(&caller)?;
+        let open = self.get(&caller)?;
         let operation_statuses = match request.operation_status {
             Some(question) => operation_statuses(&open, question.operation_ids),
             None => Vec::new(),
@@ -288,8 +291,11 @@ impl SparkConnectService for Service {
     }
 }
 
-/// Starts an operation, or attaches to it if this very request came before.
-fn execute_plan(open: &Arc<Open>, request: pb::ExecutePlanRequest) -> Result<Answers, SparkError> {
+/// Starts an operation, or attaches to it if the same request came before.
+fn execute_plan(
+    open: &Arc<OpenSession>,
+    request: pb::ExecutePlanRequest,
+) -> Result<Answers, SparkError> {
     let id = match request.operation_id.filter(|id| !id.is_empty()) {
         Some(id) if uuid::Uuid::parse_str(&id).is_err() => return Err(error::bad_handle(&id)),
         Some(id) => id,
@@ -322,9 +328,10 @@ fn execute_plan(open: &Arc<Open>, request: pb::ExecutePlanRequest) -> Result<Ans
     Ok(execute::answers(open, execution, place))
 }
 
-/// A request whose answers were lost is sent again: it must not run twice.
+/// Attaches to an operation whose request is repeated because its answers were lost: it must not
+/// run twice.
 fn attach_again(
-    open: &Open,
+    open: &OpenSession,
     there: &Arc<Execution>,
     plan: Option<&pb::Plan>,
 ) -> Result<Answers, SparkError> {
@@ -335,7 +342,10 @@ fn attach_again(
     Ok(execute::answers(open, Arc::clone(there), place))
 }
 
-fn reattach(open: &Open, request: &pb::ReattachExecuteRequest) -> Result<Answers, SparkError> {
+fn reattach(
+    open: &OpenSession,
+    request: &pb::ReattachExecuteRequest,
+) -> Result<Answers, SparkError> {
     let id = &request.operation_id;
     let Some(execution) = open.execution(id) else {
         return Err(match open.ended_as(id) {
@@ -351,23 +361,29 @@ fn reattach(open: &Open, request: &pb::ReattachExecuteRequest) -> Result<Answers
     Ok(execute::answers(open, execution, place))
 }
 
-/// Releasing what is not there is no failure: the client may ask twice.
-fn release(open: &Open, request: &pb::ReleaseExecuteRequest) -> Result<Option<String>, SparkError> {
+/// Releasing an unknown operation is not an error: the client may ask twice.
+fn release(
+    open: &OpenSession,
+    request: &pb::ReleaseExecuteRequest,
+) -> Result<Option<String>, SparkError> {
     use pb::release_execute_request::Release;
     let Some(execution) = open.execution(&request.operation_id) else { return Ok(None) };
     if !execution.identity.reattachable {
         return Err(error::not_reattachable());
     }
     match &request.release {
-        Some(Release::ReleaseAll(_)) => execution.wish(Wish::Release),
+        Some(Release::ReleaseAll(_)) => execution.request_stop(StopRequest::Release),
         Some(Release::ReleaseUntil(until)) => execution.release_until(&until.response_id),
         None => return Err(missing("release_execute.release")),
     }
     Ok(Some(request.operation_id.clone()))
 }
 
-/// The operations that were running and are asked to stop.
-fn interrupt(open: &Open, request: &pb::InterruptRequest) -> Result<Vec<String>, SparkError> {
+/// Interrupts running operations, and returns their ids.
+fn interrupt(
+    open: &OpenSession,
+    request: &pb::InterruptRequest,
+) -> Result<Vec<String>, SparkError> {
     use pb::interrupt_request::{Interrupt, InterruptType};
     let selected: Box<dyn Fn(&Identity) -> bool> =
         match (request.interrupt_type(), &request.interrupt) {
@@ -385,15 +401,15 @@ fn interrupt(open: &Open, request: &pb::InterruptRequest) -> Result<Vec<String>,
     let mut interrupted = Vec::new();
     for execution in open.executions() {
         if selected(&execution.identity) && execution.is_running() {
-            execution.wish(Wish::Interrupt);
+            execution.request_stop(StopRequest::Interrupt);
             interrupted.push(execution.identity.id.clone());
         }
     }
     Ok(interrupted)
 }
 
-/// Of the operations asked for, or of all.
-fn operation_statuses(open: &Open, ids: Vec<String>) -> Vec<OperationStatus> {
+/// The states of the given operations, or of all.
+fn operation_statuses(open: &OpenSession, ids: Vec<String>) -> Vec<OperationStatus> {
     let status_of = |id: String, state: OperationState| OperationStatus {
         operation_id: id,
         state: state.into(),

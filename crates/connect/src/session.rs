@@ -1,9 +1,10 @@
-//! Sessions by user and id: opened at their first request, with one id of the server's own as long as they live.
+//! Sessions by user and id: opened at their first request, with a server-side id that lasts as long
+//! as the session.
 
 use crate::artifacts::Artifacts;
 use crate::backend::{Backend, Session, SessionKey};
 use crate::error;
-use crate::operation::{Execution, Wish};
+use crate::execution::{Execution, StopRequest};
 use crate::pb;
 use crate::pb::get_status_response::operation_status::OperationState;
 use crate::reader::Reader;
@@ -19,35 +20,35 @@ use tonic::Status;
 
 type Result<T> = std::result::Result<T, SparkError>;
 
-/// Sessions open at once.
+/// Limit on open sessions.
 const MAX_SESSIONS: usize = 1_000;
-/// Sessions remembered as released.
+/// Limit on released sessions that are remembered.
 const MAX_RELEASED: usize = 1_000;
-/// How long a session without requests and operations lives.
+/// How long a session lives without requests and operations.
 const IDLE: Duration = Duration::from_hours(1);
-/// Operations of one session that are not released yet.
+/// Limit on unreleased operations of a session.
 const MAX_EXECUTIONS: usize = 1_000;
-/// Ended operations of one session whose state is remembered.
+/// Limit on ended operations of a session whose state is remembered.
 const MAX_ENDED: usize = 1_000;
-/// Failures of one session kept for `FetchErrorDetails`.
+/// Limit on failures of a session kept for `FetchErrorDetails`.
 const MAX_ERRORS: usize = 64;
 
 /// All sessions.
 pub(crate) struct Sessions {
     backend: Arc<dyn Backend>,
-    book: Mutex<Book>,
+    table: Mutex<SessionTable>,
 }
 
 #[derive(Default)]
-struct Book {
-    open: HashMap<SessionKey, Arc<OnceCell<Arc<Open>>>>,
+struct SessionTable {
+    open: HashMap<SessionKey, Arc<OnceCell<Arc<OpenSession>>>>,
     released: VecDeque<SessionKey>,
 }
 
-/// One session.
-pub(crate) struct Open {
+/// An open session.
+pub(crate) struct OpenSession {
     pub(crate) key: SessionKey,
-    /// Told to the client in every response: if it changes, the client knows that its session is lost.
+    /// Sent in every response: if it changes, the client knows that its session is lost.
     pub(crate) server_id: String,
     pub(crate) session: Arc<dyn Session>,
     pub(crate) artifacts: Artifacts,
@@ -61,7 +62,7 @@ struct Records {
     last_used: Instant,
 }
 
-/// Who asks, from a request.
+/// The caller of a request.
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) key: SessionKey,
@@ -85,26 +86,30 @@ impl Caller {
 
 impl Sessions {
     pub(crate) fn new(backend: Arc<dyn Backend>) -> Self {
-        Self { backend, book: Mutex::default() }
+        Self { backend, table: Mutex::default() }
     }
 
-    /// The caller's session, opened if it is not there.
-    pub(crate) async fn enter(&self, caller: &Caller) -> Result<Arc<Open>> {
+    /// The caller's session, opened if necessary.
+    pub(crate) async fn get_or_open(&self, caller: &Caller) -> Result<Arc<OpenSession>> {
         let (cell, idle) = {
-            let mut book = lock(&self.book);
-            book.refuse_released(&caller.key)?;
-            if caller.observed.is_some() && !book.open.contains_key(&caller.key) {
+            let mut table = lock(&self.table);
+            table.refuse_released(&caller.key)?;
+            if caller.observed.is_some() && !table.open.contains_key(&caller.key) {
                 return Err(error::session_changed(&caller.key.session_id));
             }
-            let idle = book.make_room(&caller.key)?;
-            (Arc::clone(book.open.entry(caller.key.clone()).or_default()), idle)
+            let idle = table.make_room(&caller.key)?;
+            (Arc::clone(table.open.entry(caller.key.clone()).or_default()), idle)
         };
         for session in idle {
             session.end().await;
         }
         let open = cell.get_or_try_init(|| async {
             let session = self.backend.open(&caller.key).await?;
-            Ok::<_, SparkError>(Arc::new(Open::new(&caller.key, session, Artifacts::default())))
+            Ok::<_, SparkError>(Arc::new(OpenSession::new(
+                &caller.key,
+                session,
+                Artifacts::default(),
+            )))
         });
         let open = match open.await {
             Ok(open) => Arc::clone(open),
@@ -117,48 +122,52 @@ impl Sessions {
         Ok(open)
     }
 
-    /// The caller's session, if it is there.
-    pub(crate) fn existing(&self, caller: &Caller) -> Result<Arc<Open>> {
+    /// The caller's session, if it is open.
+    pub(crate) fn get(&self, caller: &Caller) -> Result<Arc<OpenSession>> {
         let open = {
-            let book = lock(&self.book);
-            book.refuse_released(&caller.key)?;
-            book.open.get(&caller.key).and_then(|cell| cell.get()).map(Arc::clone)
+            let table = lock(&self.table);
+            table.refuse_released(&caller.key)?;
+            table.open.get(&caller.key).and_then(|cell| cell.get()).map(Arc::clone)
         };
         let open = open.ok_or_else(|| error::session_not_found(&caller.key.session_id))?;
         open.observe(caller)?;
         Ok(open)
     }
 
-    /// Ends a session; its operations are cancelled. Returns its server id, if it was there.
+    /// Ends a session and cancels its operations. Returns its server-side id if it was open.
     pub(crate) async fn release(&self, key: &SessionKey, allow_reconnect: bool) -> Option<String> {
         let cell = {
-            let mut book = lock(&self.book);
+            let mut table = lock(&self.table);
             if !allow_reconnect {
-                book.released.push_back(key.clone());
-                if book.released.len() > MAX_RELEASED {
-                    book.released.pop_front();
+                table.released.push_back(key.clone());
+                if table.released.len() > MAX_RELEASED {
+                    table.released.pop_front();
                 }
             }
-            book.open.remove(key)
+            table.open.remove(key)
         };
         let open = cell.and_then(|cell| cell.get().map(Arc::clone))?;
         open.end().await;
         Some(open.server_id.clone())
     }
 
-    /// A copy of a session under a new id.
-    pub(crate) async fn fork(&self, from: &Open, session_id: String) -> Result<Arc<Open>> {
+    /// Copies a session to a new id.
+    pub(crate) async fn fork(
+        &self,
+        from: &OpenSession,
+        session_id: String,
+    ) -> Result<Arc<OpenSession>> {
         let key = SessionKey { user_id: from.key.user_id.clone(), session_id };
         {
-            let mut book = lock(&self.book);
-            book.refuse_released(&key)?;
-            if book.open.contains_key(&key) {
+            let mut table = lock(&self.table);
+            table.refuse_released(&key)?;
+            if table.open.contains_key(&key) {
                 return Err(error::session_exists(&key.session_id));
             }
-            if book.open.len() >= MAX_SESSIONS {
+            if table.open.len() >= MAX_SESSIONS {
                 return Err(too_many("sessions", MAX_SESSIONS));
             }
-            book.open.entry(key.clone()).or_default();
+            table.open.entry(key.clone()).or_default();
         }
         let session = match from.session.fork(&key).await {
             Ok(session) => session,
@@ -167,13 +176,13 @@ impl Sessions {
                 return Err(error);
             }
         };
-        let open = Arc::new(Open::new(&key, session, from.artifacts.fork()));
+        let open = Arc::new(OpenSession::new(&key, session, from.artifacts.fork()));
         let taken = {
-            let book = lock(&self.book);
-            book.open.get(&key).is_none_or(|cell| cell.set(Arc::clone(&open)).is_err())
+            let table = lock(&self.table);
+            table.open.get(&key).is_none_or(|cell| cell.set(Arc::clone(&open)).is_err())
         };
         if taken {
-            // The new id was used or released by another request in the meantime.
+            // Another request has used or released the new id meanwhile.
             open.session.close().await;
             return Err(error::session_exists(&key.session_id));
         }
@@ -181,14 +190,14 @@ impl Sessions {
     }
 
     fn forget_if_empty(&self, key: &SessionKey) {
-        let mut book = lock(&self.book);
-        if book.open.get(key).is_some_and(|cell| cell.get().is_none()) {
-            book.open.remove(key);
+        let mut table = lock(&self.table);
+        if table.open.get(key).is_some_and(|cell| cell.get().is_none()) {
+            table.open.remove(key);
         }
     }
 }
 
-impl Book {
+impl SessionTable {
     fn refuse_released(&self, key: &SessionKey) -> Result<()> {
         if self.released.contains(key) {
             return Err(error::session_closed(&key.session_id));
@@ -196,12 +205,13 @@ impl Book {
         Ok(())
     }
 
-    /// Before a new session is added: takes out those that nobody uses.
-    fn make_room(&mut self, key: &SessionKey) -> Result<Vec<Arc<Open>>> {
+    /// Removes idle sessions before a new one is added.
+    fn make_room(&mut self, key: &SessionKey) -> Result<Vec<Arc<OpenSession>>> {
         if self.open.contains_key(key) {
             return Ok(Vec::new());
         }
-        let is_idle = |cell: &OnceCell<Arc<Open>>| cell.get().is_some_and(|open| open.is_idle());
+        let is_idle =
+            |cell: &OnceCell<Arc<OpenSession>>| cell.get().is_some_and(|open| open.is_idle());
         let idle: Vec<_> = self.open.extract_if(|_, cell| is_idle(cell)).collect();
         if self.open.len() >= MAX_SESSIONS {
             return Err(too_many("sessions", MAX_SESSIONS));
@@ -210,7 +220,7 @@ impl Book {
     }
 }
 
-impl Open {
+impl OpenSession {
     fn new(key: &SessionKey, session: Arc<dyn Session>, artifacts: Artifacts) -> Self {
         let records = Records {
             executions: BTreeMap::new(),
@@ -227,7 +237,7 @@ impl Open {
         }
     }
 
-    /// For conversions of messages.
+    /// Context for message conversions.
     pub(crate) fn reader(&self) -> Reader<'_> {
         Reader::new(&*self.session, &self.artifacts)
     }
@@ -250,17 +260,17 @@ impl Open {
         records.errors.iter().find(|(key, _)| key == id).map(|(_, error)| error.clone())
     }
 
-    /// An operation that is not released.
+    /// An unreleased operation.
     pub(crate) fn execution(&self, id: &str) -> Option<Arc<Execution>> {
         lock(&self.records).executions.get(id).map(Arc::clone)
     }
 
-    /// All of them.
+    /// All unreleased operations.
     pub(crate) fn executions(&self) -> Vec<Arc<Execution>> {
         lock(&self.records).executions.values().map(Arc::clone).collect()
     }
 
-    /// Adds an operation, or gives the one that has its id.
+    /// Adds an operation, or returns the existing one with its id.
     pub(crate) fn add(&self, execution: Arc<Execution>) -> Result<Option<Arc<Execution>>> {
         let mut records = lock(&self.records);
         let id = &execution.identity.id;
@@ -268,10 +278,10 @@ impl Open {
             return Ok(Some(Arc::clone(there)));
         }
         if records.executions.len() >= MAX_EXECUTIONS {
-            // One whose client has gone without releasing it makes room.
+            // An operation whose client has gone without releasing it makes room.
             let oldest = records.executions.values().filter_map(|e| Some((e.idle_since()?, e)));
             match oldest.min_by_key(|(since, _)| *since) {
-                Some((_, execution)) => execution.wish(Wish::Release),
+                Some((_, execution)) => execution.request_stop(StopRequest::Release),
                 None => return Err(too_many("operations", MAX_EXECUTIONS)),
             }
         }
@@ -279,7 +289,7 @@ impl Open {
         Ok(None)
     }
 
-    /// Takes an operation out; how it ended is remembered.
+    /// Removes an operation and remembers how it ended.
     pub(crate) fn remove(&self, execution: &Arc<Execution>) {
         let mut records = lock(&self.records);
         let id = &execution.identity.id;
@@ -292,7 +302,7 @@ impl Open {
         }
     }
 
-    /// Operations that were here and are released, with how they ended.
+    /// Released operations and how they ended.
     pub(crate) fn ended(&self) -> Vec<(String, OperationState)> {
         lock(&self.records).ended.iter().cloned().collect()
     }
@@ -319,7 +329,7 @@ impl Open {
 
     async fn end(&self) {
         for execution in self.executions() {
-            execution.wish(Wish::Release);
+            execution.request_stop(StopRequest::Release);
         }
         self.session.close().await;
     }
@@ -330,6 +340,7 @@ fn too_many(what: &str, limit: usize) -> SparkError {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Maps and queues are whole after every single operation, so a panic elsewhere does not spoil them.
+    // Maps and queues are consistent after every single operation, so a panic elsewhere does not
+    // corrupt them.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,5 @@
-//! How a failure travels: a gRPC status with `google.rpc.ErrorInfo`, from which PySpark picks its exception, and the whole
-//! story for `FetchErrorDetails`.
+//! Failures on the wire: a gRPC status with `google.rpc.ErrorInfo`, from which PySpark picks its
+//! exception, and full details for `FetchErrorDetails`.
 
 use crate::pb::fetch_error_details_response::query_context::ContextType;
 use crate::pb::fetch_error_details_response::{
@@ -11,9 +11,10 @@ use prost::Message;
 use std::collections::HashMap;
 use tonic::{Code, Status};
 
-/// Bytes of the message in a status: headers have a limit, and the message travels in them twice.
+/// Size limit of the message in a status, in bytes: headers are limited, and contain the message
+/// twice.
 const MESSAGE_LIMIT: usize = 2048;
-/// Bytes of the message parameters in a status.
+/// Size limit of the message parameters in a status, in bytes.
 const PARAMETERS_LIMIT: usize = 1024;
 
 /// `google.rpc.Status`.
@@ -38,7 +39,7 @@ struct ErrorInfo {
     metadata: HashMap<String, String>,
 }
 
-/// The status of a failure. With an id the client can ask for the rest of it.
+/// The status of a failure. With an id the client can fetch its details.
 pub(crate) fn status(error: &SparkError, error_id: Option<&str>) -> Status {
     let message = shorten(&error.to_string(), MESSAGE_LIMIT);
     let classes = error.exception.java_classes();
@@ -102,7 +103,7 @@ pub(crate) fn details(error: &SparkError) -> Vec<ErrorMessage> {
     out
 }
 
-/// The piece of a SQL text that is wrong.
+/// The wrong fragment of a SQL text.
 fn query_context(place: &Place) -> Option<QueryContext> {
     let Shown::Fragment { fragment, start } = &place.shows else { return None };
     let length = fragment.chars().count().max(1);
@@ -124,7 +125,8 @@ fn query_context(place: &Place) -> Option<QueryContext> {
     })
 }
 
-/// Bytes of a message where nothing else limits it, and causes told, so that a response stays far below the message limit.
+/// Size limit of a message in the details, in bytes; with the limit on causes it keeps a response
+/// far below the message limit.
 const FULL_MESSAGE_LIMIT: usize = 1 << 20;
 const MAX_CAUSES: usize = 16;
 
@@ -142,7 +144,7 @@ fn json_object(pairs: &[(String, String)]) -> String {
     serde_json::Value::from(object).to_string()
 }
 
-/// At most that many bytes, cut between letters.
+/// Truncates to this many bytes, between characters.
 fn shorten(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();

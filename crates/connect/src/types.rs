@@ -1,11 +1,11 @@
-//! Data types, both ways.
+//! Data types, in both directions.
 
 use crate::pb;
 use crate::pb::data_type::{self as kind, Kind};
 use crate::reader::{Reader, Required, invalid};
 use plan::{DataType, Field, IntervalUnit, SparkError, UserDefined};
 
-/// The type that a message says.
+/// Converts a message to a type.
 pub(crate) fn data_type(message: pb::DataType, reader: Reader<'_>) -> Result<DataType, SparkError> {
     let reader = reader.deeper()?;
     Ok(match message.kind.required("data_type.kind")? {
@@ -80,7 +80,7 @@ fn user_defined(message: kind::Udt, reader: Reader<'_>) -> Result<DataType, Spar
     })))
 }
 
-/// The string type of a collation; only the one that compares bytes is served.
+/// The string type of a collation; only byte-wise comparison is supported.
 pub(crate) fn string(collation: &str) -> Result<DataType, SparkError> {
     if collation.is_empty() || collation.eq_ignore_ascii_case("UTF8_BINARY") {
         Ok(DataType::String)
@@ -131,7 +131,7 @@ fn day_time(start: Option<i32>, end: Option<i32>) -> Result<DataType, SparkError
     Ok(DataType::DayTimeInterval { start: unit(first)?, end: unit(last)? })
 }
 
-/// Neither given means the widest interval; only a start means that unit alone.
+/// Without both ends the widest interval; with only a start that unit alone.
 fn interval_ends(start: Option<i32>, end: Option<i32>, finest: i32) -> (i32, i32) {
     match (start, end) {
         (None, None) => (0, finest),
@@ -140,7 +140,7 @@ fn interval_ends(start: Option<i32>, end: Option<i32>, finest: i32) -> (i32, i32
     }
 }
 
-/// The message that says a type.
+/// Converts a type to a message.
 pub(crate) fn data_type_message(of: &DataType) -> pb::DataType {
     let kind = match of {
         DataType::Null => Kind::Null(kind::Null::default()),

@@ -1,6 +1,6 @@
-//! Writes what is generated from this room to its output, as one JSON object from names to texts: the files with the definitions of the
-//! custom resources, and `settings`, a table for the documentation. `cargo xtask generate` runs it, and so needs none of the types of
-//! Kubernetes itself.
+//! Writes everything that is generated from this room to standard output, as one JSON object from
+//! names to texts: the files with the custom resource definitions, and `settings`, a table for the
+//! documentation. `cargo xtask generate` runs this program and so needs no Kubernetes types itself.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;

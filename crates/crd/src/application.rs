@@ -1,6 +1,7 @@
-//! `SparkApplication`: one run of a program. The fields are those of `sparkoperator.k8s.io/v1beta2`, name by name, so that an existing
-//! manifest needs only its `apiVersion` and its image changed. What a field must look like is told by `rules`, what is done with it by
-//! `validate`, and what is not served by `served`.
+//! `SparkApplication`: one run of a program. The fields are those of
+//! `sparkoperator.k8s.io/v1beta2`, name by name, so that an existing manifest needs only its
+//! `apiVersion` and image changed. `rules` says what a field must look like, `validate` what it
+//! means, and `unsupported` which fields are not supported.
 
 use crate::embedded::Embedded;
 use crate::options::{
@@ -15,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What is wanted of an application.
+/// Specification of an application.
 #[derive(CustomResource, JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[kube(
     group = "firesteel.dev",
@@ -44,13 +45,13 @@ use std::collections::BTreeMap;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct SparkApplicationSpec {
-    /// The driver waits, or is stopped, while this is true.
+    /// Stops the driver, or keeps it from starting, while true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
     /// Language of the program.
     #[serde(rename = "type")]
     pub type_: ProgramType,
-    /// Version of Spark that the program was written for.
+    /// Spark version that the program was written for.
     pub spark_version: String,
     /// Where the driver runs.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,7 +62,7 @@ pub struct SparkApplicationSpec {
     /// Image of driver and executors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// When the image is pulled.
+    /// When to pull the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_pull_policy: Option<String>,
     /// Secrets for pulling the image, by name.
@@ -88,14 +89,14 @@ pub struct SparkApplicationSpec {
     /// `ConfigMap` with files for `HADOOP_CONF_DIR`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hadoop_config_map: Option<String>,
-    /// Volumes that driver and executors may mount. Those named `spark-local-dir-…` hold shuffles.
+    /// Volumes for driver and executors to mount. Those named `spark-local-dir-…` hold shuffles.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Embedded<Volume>>,
     /// The driver's pod.
     pub driver: DriverSpec,
     /// The executors' pods.
     pub executor: ExecutorSpec,
-    /// What the program depends on.
+    /// Dependencies of the program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deps: Option<Dependencies>,
     /// Whether and when a program that ended runs again.
@@ -113,19 +114,19 @@ pub struct SparkApplicationSpec {
     /// Major version of Python.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub python_version: Option<PythonVersion>,
-    /// Share of its memory that a pod gets on top of it.
+    /// Memory overhead of a pod, as a fraction of its memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_overhead_factor: Option<String>,
-    /// Where metrics are shown.
+    /// Exposure of metrics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitoring: Option<Monitoring>,
-    /// Scheduler that places all pods of an application together.
+    /// Batch scheduler that places all pods of an application together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_scheduler: Option<String>,
-    /// What that scheduler is told.
+    /// Options for the batch scheduler.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_scheduler_options: Option<BatchSchedulerOptions>,
-    /// Seconds after its end when the application is deleted.
+    /// Seconds after its end until the application is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_to_live_seconds: Option<i64>,
     /// Service and ingress of the web UI.
@@ -134,7 +135,7 @@ pub struct SparkApplicationSpec {
     /// Services and ingresses of other ports of the driver.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub driver_ingress_options: Vec<DriverIngress>,
-    /// Executors come and go with the work.
+    /// Dynamic allocation of executors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dynamic_allocation: Option<DynamicAllocation>,
     /// Whether the driver's pod has a disruption budget.
@@ -144,7 +145,7 @@ pub struct SparkApplicationSpec {
 
 /// Language of a program.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is the name of a language")]
+#[expect(missing_docs, reason = "each variant is a language")]
 pub enum ProgramType {
     Java,
     Python,
@@ -166,7 +167,7 @@ pub enum DeployMode {
 
 /// Major version of Python.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub enum PythonVersion {
     #[serde(rename = "2")]
     Two,

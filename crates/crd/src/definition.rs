@@ -1,17 +1,18 @@
-//! The definitions that an API server is given: the schema of the types, with the bounds and rules of `rules`. What the derived
-//! `SparkApplication::crd()` returns has none of these, and is not for an API server.
+//! The custom resource definitions for an API server: the schema of the types, with the bounds and
+//! rules of `rules`. The derived `SparkApplication::crd()` lacks those and is not meant for an API
+//! server.
 
 use crate::rules::{self, Bounds, Rule};
 use crate::{ScheduledSparkApplication, SparkApplication};
 use kube::CustomResourceExt as _;
 use serde_json::{Map, Value, json};
 
-/// A definition and the file in which it is kept.
+/// A definition and the name of its file.
 #[derive(Debug, Clone)]
 pub struct Definition {
     /// Name of the file.
     pub file: &'static str,
-    /// The object, as an API server takes it.
+    /// The definition as an API server accepts it.
     pub object: Value,
 }
 
@@ -66,8 +67,9 @@ fn add_specification(spec: &mut Value) {
     add_rules(spec, &rules::settings::rules());
 }
 
-/// The schema of the only version, without what the derive adds and we do not want: a field that is `null` is as one that is not
-/// there, and defaults are for `validate`, so that a resource stays as it was written.
+/// The schema of the only version, without two things that the derive adds: `nullable`, because a
+/// `null` field means the same as an absent one, and defaults, which are `validate`'s business, so
+/// that a resource stays as it was written.
 fn tidied(object: &mut Value) -> &mut Value {
     let schema = &mut object["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     tidy(schema);
@@ -88,7 +90,8 @@ fn tidy(schema: &mut Value) {
     for keyword in ["items", "additionalProperties"] {
         if let Some(inner) = keywords.get_mut(keyword) {
             tidy(inner);
-            // What an element is, its list says already; Kubernetes' own types say it at great length.
+            // The list already describes its elements, and Kubernetes' own types do so at great
+            // length.
             if let Value::Object(keywords) = inner {
                 keywords.remove("description");
             }
@@ -108,7 +111,7 @@ fn place<'a>(schema: &'a mut Value, path: &str) -> &'a mut Value {
         found = found
             .get_mut("properties")
             .and_then(|properties| properties.get_mut(name))
-            .unwrap_or_else(|| panic!("the rules speak of `{path}`, and there is no `{name}`"));
+            .unwrap_or_else(|| panic!("the rules refer to `{path}`, but there is no `{name}`"));
         if let Some(inside) = inside {
             found = &mut found[inside];
         }
@@ -125,7 +128,7 @@ fn add_bounds(schema: &mut Value, bounds: &[Bounds]) {
     }
 }
 
-/// Adds keywords; objects in them are merged, too, so that a description stays.
+/// Adds keywords; nested objects are merged, too, so that descriptions are kept.
 fn merge(target: &mut Map<String, Value>, keywords: Map<String, Value>) {
     for (name, value) in keywords {
         match (target.get_mut(&name), value) {

@@ -1,6 +1,6 @@
-//! Objects of Kubernetes' own inside a specification. Their schema would make the resource too large to be applied, so they are stored as
-//! they were written, and are read by whoever needs them, with an error that names the field. One malformed object so never keeps the
-//! whole resource from being read.
+//! Kubernetes' own objects inside a specification. Their schemas would make the definition too
+//! large to apply, so they are stored as written and parsed by whoever needs them, with an error
+//! that names the field. One malformed object therefore never makes the whole resource unreadable.
 
 use crate::problem::{FieldPath, Problem};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
-/// A `T` as it was written.
+/// A `T`, stored as it was written.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Embedded<T> {
@@ -20,17 +20,17 @@ pub struct Embedded<T> {
 }
 
 impl<T> Embedded<T> {
-    /// What was written.
+    /// The value as it was written.
     pub fn raw(&self) -> &Value {
         &self.value
     }
 }
 
 impl<T: DeserializeOwned> Embedded<T> {
-    /// Reads it; `at` is where it stands.
+    /// Parses the value; `at` is its path.
     ///
     /// # Errors
-    /// If it is not a `T`, with the field inside it that is wrong.
+    /// If it is not a `T`; the error names the wrong field inside it.
     pub fn read(&self, at: &FieldPath) -> Result<T, Problem> {
         serde_path_to_error::deserialize(&self.value).map_err(|error| {
             let inside = error.path().to_string();
@@ -41,7 +41,7 @@ impl<T: DeserializeOwned> Embedded<T> {
 }
 
 impl<T: DeserializeOwned + Serialize> Embedded<T> {
-    /// The fields inside it that a `T` does not have, and that are therefore lost when it is read.
+    /// Paths of the fields inside it that `T` does not have and that parsing therefore loses.
     pub fn unknown(&self, at: &FieldPath) -> Vec<FieldPath> {
         let Ok(read) = serde_json::from_value::<T>(self.value.clone()) else { return Vec::new() };
         let kept = serde_json::to_value(read).unwrap_or(Value::Null);
@@ -51,7 +51,7 @@ impl<T: DeserializeOwned + Serialize> Embedded<T> {
     }
 }
 
-/// Collects what stands in `written` and not in `kept`. An empty value says nothing, and may go.
+/// Collects everything in `written` that is not in `kept`, except empty values, which mean nothing.
 fn compare(written: &Value, kept: &Value, at: &FieldPath, lost: &mut Vec<FieldPath>) {
     match (written, kept) {
         (Value::Object(written), Value::Object(kept)) => {

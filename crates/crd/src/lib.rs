@@ -1,8 +1,9 @@
-//! The custom resources, and everything about them that needs no cluster: their types, their definitions for an API server, what a
-//! specification means, what of it is not served, when a schedule is due.
+//! The custom resources, and everything about them that needs no cluster: their types, their
+//! definitions for an API server, the meaning of a specification, fields that are not supported,
+//! and the times at which a schedule is due.
 //!
-//! Nothing here talks to an API server or reads a clock. A specification that `validate` accepts can be made into pods without further
-//! questions; one that it refuses is refused with the names of the fields.
+//! Nothing here talks to an API server or reads a clock. A specification that `validate` accepts
+//! can be turned into pods without further checks; a refusal names the fields.
 
 mod application;
 mod definition;
@@ -16,8 +17,8 @@ mod quantity;
 mod rules;
 mod schedule;
 mod scheduled;
-mod served;
 mod status;
+mod unsupported;
 mod validate;
 
 pub use application::*;
@@ -30,6 +31,6 @@ pub use problem::{FieldPath, Problem};
 pub use quantity::{Amount, BadAmount};
 pub use schedule::{BadSchedule, Schedule, run_name};
 pub use scheduled::*;
-pub use served::{unsupported, unsupported_scheduled};
 pub use status::*;
+pub use unsupported::{unsupported, unsupported_scheduled};
 pub use validate::*;

@@ -1,22 +1,23 @@
-//! A manifest as somebody wrote it. An API server drops fields that it does not know; here they are errors, with the field that was
-//! probably meant.
+//! A manifest as the user wrote it. An API server drops unknown fields; here they are errors that
+//! suggest the field probably meant.
 
 use crate::problem::{FieldPath, Problem};
 use crate::{SparkApplication, definitions};
 use kube::Resource;
 use serde_json::Value;
 
-/// Text that is not the manifest of an application: one line that names the field.
+/// The text is not a valid manifest: one line that names the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BadManifest(String);
 
 const TOP: &[&str] = &["apiVersion", "kind", "metadata", "spec", "status"];
 
-/// Reads the manifest of an application. Numbers and truths that stand where text is wanted are that text.
+/// Reads the manifest of an application. Numbers and booleans where a string is expected become
+/// strings.
 ///
 /// # Errors
-/// If it is not one, with everything that is mistyped.
+/// If it is not a manifest of an application; lists everything that is mistyped.
 pub fn read_manifest(text: &str) -> Result<SparkApplication, BadManifest> {
     let mut value: Value = serde_saphyr::from_str(text).map_err(|error| {
         let text = error.to_string();
@@ -31,7 +32,7 @@ pub fn read_manifest(text: &str) -> Result<SparkApplication, BadManifest> {
         let problem = match fields.get(name) {
             Some(given) if *given == *wanted => continue,
             Some(Value::String(given)) => {
-                format!("{name}: `{given}` is not served; it must be `{wanted}`")
+                format!("{name}: `{given}` is not supported; it must be `{wanted}`")
             }
             _ => format!("{name}: is missing; it must be `{wanted}`"),
         };
@@ -60,7 +61,7 @@ pub fn read_manifest(text: &str) -> Result<SparkApplication, BadManifest> {
     Ok(application)
 }
 
-/// What a specification may have, as the definition says it.
+/// The schema of the specification, from its definition.
 fn schema() -> Value {
     let mut all = definitions().into_iter();
     let ours =
@@ -70,7 +71,8 @@ fn schema() -> Value {
     schema["properties"]["spec"].take()
 }
 
-/// Collects the fields that the schema does not have, and makes texts of what stands where texts are wanted.
+/// Collects fields that the schema does not have, and turns scalars into strings where strings are
+/// expected.
 fn compare(value: &mut Value, schema: &Value, at: &FieldPath, problems: &mut Vec<Problem>) {
     match value {
         Value::Object(fields) => match (&schema["properties"], &schema["additionalProperties"]) {
@@ -137,7 +139,7 @@ spec:
     }
 
     #[test]
-    fn numbers_and_truths_are_texts_where_texts_are_wanted() {
+    fn numbers_and_booleans_become_strings_where_strings_are_expected() {
         let text = GOOD
             .replace("\"3\"", "3, spark.sql.ansi.enabled: false, spark.memory.fraction: 0.5")
             .replace("spec:\n", "spec:\n  arguments: [a, 10, true]\n  pythonVersion: 3\n")
@@ -152,7 +154,7 @@ spec:
     }
 
     #[test]
-    fn what_a_cluster_would_drop_or_refuse_is_one_line_that_names_the_field() {
+    fn whatever_a_cluster_would_drop_or_refuse_gives_one_line_that_names_the_field() {
         let cases = [
             (
                 "instances",
@@ -177,7 +179,7 @@ spec:
             (
                 "kind: SparkApplication",
                 "kind: Pod",
-                "kind: `Pod` is not served; it must be `SparkApplication`",
+                "kind: `Pod` is not supported; it must be `SparkApplication`",
             ),
             ("firesteel.dev", "sparkoperator.k8s.io", "it must be `firesteel.dev/v1beta2`"),
             (GOOD, "a: [", "is not valid YAML"),

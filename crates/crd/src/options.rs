@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What a program depends on.
+/// Dependencies of a program.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Dependencies {
@@ -23,13 +23,13 @@ pub struct Dependencies {
     /// JVM libraries by coordinates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<String>,
-    /// What these need and must not be fetched.
+    /// Transitive dependencies to exclude.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude_packages: Vec<String>,
-    /// Where these are looked for.
+    /// Repositories to search for packages.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repositories: Vec<String>,
-    /// Archives that are unpacked in the working directory.
+    /// Archives to unpack in the working directory.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub archives: Vec<String>,
 }
@@ -38,26 +38,27 @@ pub struct Dependencies {
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct RestartPolicy {
-    /// After which ends.
+    /// Outcomes after which the program runs again.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub type_: Option<RestartPolicyType>,
-    /// How often it is submitted again after it could not be.
+    /// How many times a failed submission is retried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_submission_failure_retries: Option<i32>,
-    /// How often it runs again after it failed.
+    /// How many times a failed program runs again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_failure_retries: Option<i32>,
-    /// Seconds, times the attempts so far, before it is submitted again.
+    /// Base wait before a failed submission is retried, in seconds; multiplied by the attempts so
+    /// far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_submission_failure_retry_interval: Option<i64>,
-    /// Seconds, times the attempts so far, before it runs again.
+    /// Base wait before a failed program runs again, in seconds; multiplied by the runs so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_failure_retry_interval: Option<i64>,
 }
 
-/// After which ends a program runs again.
+/// Outcomes after which a program runs again.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub enum RestartPolicyType {
     #[default]
     Never,
@@ -65,7 +66,7 @@ pub enum RestartPolicyType {
     Always,
 }
 
-/// What a batch scheduler is told.
+/// Options for a batch scheduler.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchSchedulerOptions {
@@ -75,7 +76,7 @@ pub struct BatchSchedulerOptions {
     /// Priority class of the application.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority_class_name: Option<String>,
-    /// The least that it needs to start.
+    /// Resources that the application needs to start.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub resources: BTreeMap<String, Quantity>,
 }
@@ -102,12 +103,12 @@ pub struct SparkUiOptions {
     /// Annotations of the ingress.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ingress_annotations: BTreeMap<String, String>,
-    /// Certificates of the ingress.
+    /// TLS settings of the ingress.
     #[serde(rename = "ingressTLS", default, skip_serializing_if = "Vec::is_empty")]
     pub ingress_tls: Vec<Embedded<IngressTLS>>,
 }
 
-/// Service and ingress of a port of the driver.
+/// Service and ingress of one of the driver's ports.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct DriverIngress {
@@ -130,67 +131,67 @@ pub struct DriverIngress {
     /// Annotations of the ingress.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ingress_annotations: BTreeMap<String, String>,
-    /// Certificates of the ingress.
+    /// TLS settings of the ingress.
     #[serde(rename = "ingressTLS", default, skip_serializing_if = "Vec::is_empty")]
     pub ingress_tls: Vec<Embedded<IngressTLS>>,
 }
 
-/// Executors come and go with the work.
+/// Dynamic allocation of executors.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct DynamicAllocation {
-    /// Whether they do.
+    /// Whether executors are allocated dynamically.
     #[serde(default)]
     pub enabled: bool,
-    /// How many there are at first.
+    /// Initial number of executors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initial_executors: Option<i32>,
-    /// How many there are at least.
+    /// Smallest number of executors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_executors: Option<i32>,
-    /// How many there are at most.
+    /// Largest number of executors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_executors: Option<i32>,
-    /// Whether executors with shuffles stay.
+    /// Whether executors that hold shuffles are kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shuffle_tracking_enabled: Option<bool>,
-    /// Milliseconds that they stay.
+    /// How long they are kept, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shuffle_tracking_timeout: Option<i64>,
 }
 
-/// Where metrics are shown.
+/// Exposure of metrics.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Monitoring {
-    /// Whether the driver shows its own.
+    /// Whether the driver exposes metrics.
     pub expose_driver_metrics: bool,
-    /// Whether executors show theirs.
+    /// Whether executors expose metrics.
     pub expose_executor_metrics: bool,
     /// Configuration of Spark's metrics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics_properties: Option<String>,
-    /// A file with that.
+    /// A file with that configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics_properties_file: Option<String>,
-    /// How Prometheus reads them.
+    /// Exposure to Prometheus.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<Prometheus>,
 }
 
-/// How Prometheus reads metrics.
+/// Exposure of metrics to Prometheus.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Prometheus {
-    /// JVM agent, of which there is no need.
+    /// JVM agent; not needed here.
     pub jmx_exporter_jar: String,
-    /// Port on which they are served.
+    /// Port that the metrics are served on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<i32>,
     /// Name of that port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port_name: Option<String>,
-    /// Configuration of the agent, as a file.
+    /// Configuration file of the agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_file: Option<String>,
     /// Configuration of the agent.

@@ -1,4 +1,4 @@
-//! What a manifest says about the pods of its two roles.
+//! Pods of the two roles, as a manifest describes them.
 
 use crate::embedded::Embedded;
 use k8s_openapi::api::core::v1::{
@@ -9,50 +9,50 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What driver and executors have in common.
+/// Fields shared by driver and executors.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct SparkPodSpec {
-    /// Pod from which this one is made.
+    /// Pod template to start from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template: Option<Embedded<PodTemplateSpec>>,
-    /// Tasks that run at the same time; CPUs, unless `coreRequest` says otherwise.
+    /// Number of concurrent tasks; also the CPU request, unless `coreRequest` overrides it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cores: Option<i32>,
-    /// CPUs that the pod may use at most.
+    /// CPU limit of the pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub core_limit: Option<String>,
     /// Memory, such as `4g`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<String>,
-    /// Memory that the pod may use at most; by default what it asks for.
+    /// Memory limit of the pod; its memory request by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_limit: Option<String>,
-    /// Memory on top, for Python and the system.
+    /// Additional memory, for Python and the system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_overhead: Option<String>,
     /// GPUs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpu: Option<Gpu>,
-    /// Image, instead of the application's.
+    /// Image, overriding the application's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// `ConfigMaps` that are mounted.
+    /// `ConfigMaps` to mount.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub config_maps: Vec<NamePath>,
-    /// Secrets that are mounted.
+    /// Secrets to mount.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<SecretMount>,
     /// Environment variables.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<Embedded<EnvVar>>,
-    /// Environment variables; `env` can do more.
+    /// Environment variables; superseded by `env`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env_vars: BTreeMap<String, String>,
     /// Sources of environment variables.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env_from: Vec<Embedded<EnvFromSource>>,
-    /// Environment variables from secrets; `env` can do more.
+    /// Environment variables from secrets; superseded by `env`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env_secret_key_refs: BTreeMap<String, NameKey>,
     /// Labels of the pod.
@@ -61,46 +61,46 @@ pub struct SparkPodSpec {
     /// Annotations of the pod.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// Which of `spec.volumes` are mounted, and where.
+    /// Mounts of `spec.volumes`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volume_mounts: Vec<Embedded<VolumeMount>>,
-    /// Nodes and pods that it wants to be near to or far from.
+    /// Affinity to nodes and other pods.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Embedded<Affinity>>,
-    /// Taints that it bears.
+    /// Tolerations of taints.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tolerations: Vec<Embedded<Toleration>>,
-    /// Rights of the pod.
+    /// Security context of the pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_security_context: Option<Embedded<PodSecurityContext>>,
-    /// Rights of the Spark container.
+    /// Security context of the Spark container.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub security_context: Option<Embedded<SecurityContext>>,
     /// Scheduler of the pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheduler_name: Option<String>,
-    /// Containers beside the Spark container.
+    /// Containers that run beside the Spark container.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sidecars: Vec<Embedded<Container>>,
-    /// Containers that run before it.
+    /// Containers that run before the Spark container.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub init_containers: Vec<Embedded<Container>>,
     /// Whether the pod uses the node's network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_network: Option<bool>,
-    /// Labels of the nodes that it may run on.
+    /// Labels of the nodes that the pod may run on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub node_selector: BTreeMap<String, String>,
-    /// Name resolution.
+    /// DNS configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns_config: Option<Embedded<PodDNSConfig>>,
-    /// Seconds that it has to stop.
+    /// Grace period for termination, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub termination_grace_period_seconds: Option<i64>,
     /// Service account. Its token is not mounted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_account: Option<String>,
-    /// Names of other hosts.
+    /// Additional entries for the hosts file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub host_aliases: Vec<Embedded<HostAlias>>,
     /// Whether its containers see each other's processes.
@@ -115,22 +115,22 @@ pub struct SparkPodSpec {
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct DriverSpec {
-    /// What it has in common with an executor.
+    /// Fields shared with executors.
     #[serde(flatten)]
     pub pod: SparkPodSpec,
-    /// Name of the pod; by default the application's with `-driver`.
+    /// Name of the pod; by default the application's followed by `-driver`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_name: Option<String>,
-    /// CPUs that the pod asks for; by default `cores`.
+    /// CPU request of the pod; `cores` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub core_request: Option<String>,
-    /// Options of a JVM, of which there is none.
+    /// JVM options; there is no JVM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub java_options: Option<String>,
-    /// What is run when the container starts and stops.
+    /// Hooks to run when the container starts and stops.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lifecycle: Option<Embedded<Lifecycle>>,
-    /// Address of the API server, which the driver never calls.
+    /// Address of the API server, which the driver never contacts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kubernetes_master: Option<String>,
     /// Annotations of the driver's service.
@@ -151,22 +151,22 @@ pub struct DriverSpec {
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ExecutorSpec {
-    /// What they have in common with the driver.
+    /// Fields shared with the driver.
     #[serde(flatten)]
     pub pod: SparkPodSpec,
-    /// How many there are. It may be changed while they run.
+    /// Number of executors. It may be changed while the application runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instances: Option<i32>,
-    /// CPUs that a pod asks for; by default `cores`.
+    /// CPU request of a pod; `cores` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub core_request: Option<String>,
-    /// Options of a JVM, of which there is none.
+    /// JVM options; there is no JVM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub java_options: Option<String>,
-    /// What is run when the container starts and stops.
+    /// Hooks to run when the container starts and stops.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lifecycle: Option<Embedded<Lifecycle>>,
-    /// Whether pods that ended are deleted.
+    /// Whether pods of ended executors are deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delete_on_termination: Option<bool>,
     /// Ports of the container.
@@ -182,11 +182,11 @@ pub struct ExecutorSpec {
 pub struct Gpu {
     /// Name of the resource, such as `nvidia.com/gpu`.
     pub name: String,
-    /// How many.
+    /// Number of GPUs.
     pub quantity: i64,
 }
 
-/// Something that is mounted at a path.
+/// An object to mount at a path.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 pub struct NamePath {
     /// Its name.
@@ -195,20 +195,20 @@ pub struct NamePath {
     pub path: String,
 }
 
-/// A secret that is mounted.
+/// A secret to mount.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretMount {
     /// Name of the secret.
     pub name: String,
-    /// Where it is mounted.
+    /// Mount path.
     pub path: String,
-    /// What it holds.
+    /// Kind of the secret.
     #[schemars(with = "String")]
     pub secret_type: SecretType,
 }
 
-/// Kind of a secret. Any text names one; two of them do more than to mount it.
+/// Kind of a secret. Any text is accepted; two kinds do more than mount it.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(from = "String", into = "String")]
 pub enum SecretType {
@@ -216,7 +216,7 @@ pub enum SecretType {
     GcpServiceAccount,
     /// A token file, named by `HADOOP_TOKEN_FILE_LOCATION`.
     HadoopDelegationToken,
-    /// Anything else: `Generic`, `Opaque` or whatever a manifest says.
+    /// Any other kind: `Generic`, `Opaque` or whatever a manifest says.
     Other(String),
 }
 

@@ -1,8 +1,8 @@
-//! How fields are named, and what is wrong with them.
+//! Field paths, and problems with fields.
 
 use std::fmt;
 
-/// Where a field stands, as `kubectl explain` takes it: `spec.driver.volumeMounts[0].name`.
+/// Path of a field, as `kubectl explain` writes it: `spec.driver.volumeMounts[0].name`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FieldPath(String);
 
@@ -34,7 +34,7 @@ impl FieldPath {
         Self(format!("{}[{key}]", self.0))
     }
 
-    /// The same field of an application that is the template of a schedule.
+    /// The same field inside a schedule's template.
     #[must_use]
     pub fn in_template(&self) -> Self {
         let rest = self.0.strip_prefix("spec").unwrap_or(&self.0);
@@ -53,25 +53,25 @@ impl fmt::Display for FieldPath {
     }
 }
 
-/// A field that cannot be as it is.
+/// An invalid field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {problem}{}", meant(nearest.as_deref()))]
+#[error("{field}: {problem}{}", did_you_mean(nearest.as_deref()))]
 pub struct Problem {
     /// The field.
     pub field: FieldPath,
-    /// What is wrong with it.
+    /// Description of the problem.
     pub problem: String,
-    /// What was probably meant, if a name is mistyped.
+    /// The name that was probably meant, if this one is mistyped.
     pub nearest: Option<String>,
 }
 
 impl Problem {
-    /// A field and what is wrong with it.
+    /// A problem with a field.
     pub fn new(field: FieldPath, problem: impl Into<String>) -> Self {
         Self { field, problem: problem.into(), nearest: None }
     }
 
-    /// The same, with the one of `names` that `name` is probably meant to be.
+    /// Adds the one of `names` that `name` was probably meant to be.
     #[must_use]
     pub fn with_nearest<'a>(
         mut self,
@@ -88,6 +88,6 @@ impl Problem {
     }
 }
 
-fn meant(nearest: Option<&str>) -> String {
+fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }

@@ -1,29 +1,31 @@
-//! Amounts as Kubernetes writes them: `500m`, `2`, `1.5Gi`, `1e3`; and sizes as Spark writes them: `512m`, `4g`.
+//! Quantities in Kubernetes' notation: `500m`, `2`, `1.5Gi`, `1e3`; and sizes in Spark's: `512m`,
+//! `4g`.
 //!
-//! The same `512m` is half a gibibyte here and half a CPU there, so the two are read by two functions with two types.
+//! The same `512m` is half a gibibyte to Spark and half a CPU to Kubernetes, so two functions read
+//! them into two types.
 
 use model::ByteSize;
 use std::fmt;
 
-/// An amount as Kubernetes writes it, exactly as it was written.
+/// A quantity in Kubernetes' notation, kept exactly as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Amount {
     text: String,
     nanos: i128,
 }
 
-/// Text that is not an amount.
+/// The text is not a quantity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an amount; write a number with or without a unit, such as 500m, 2 or 1.5Gi")]
+#[error("`{0}` is not a quantity; write a number with or without a unit, such as 500m, 2 or 1.5Gi")]
 pub struct BadAmount(pub String);
 
 const NANO: i128 = 1_000_000_000;
 
 impl Amount {
-    /// Reads an amount that is not negative.
+    /// Reads a non-negative quantity.
     ///
     /// # Errors
-    /// If it is not one.
+    /// If the text is not one.
     pub fn parse(text: &str) -> Result<Self, BadAmount> {
         let trimmed = text.trim();
         let nanos = nanos(trimmed).ok_or_else(|| BadAmount(text.to_owned()))?;
@@ -46,22 +48,22 @@ impl Amount {
         Self { text, nanos }
     }
 
-    /// Whether it is nothing.
+    /// Whether it is zero.
     pub fn is_zero(&self) -> bool {
         self.nanos == 0
     }
 
-    /// Whether it is less than another one, however they are written.
+    /// Whether it is less than another one, in whatever notation.
     pub fn is_less_than(&self, other: &Self) -> bool {
         self.nanos < other.nanos
     }
 
-    /// In whole units, rounded up.
+    /// The value in whole units, rounded up.
     pub fn ceil(&self) -> u64 {
         u64::try_from((self.nanos + NANO - 1) / NANO).unwrap_or(u64::MAX)
     }
 
-    /// In thousandths, rounded up.
+    /// The value in thousandths, rounded up.
     pub fn millis(&self) -> u64 {
         u64::try_from((self.nanos + NANO / 1000 - 1) / (NANO / 1000)).unwrap_or(u64::MAX)
     }
@@ -73,7 +75,7 @@ impl fmt::Display for Amount {
     }
 }
 
-/// The amount times a thousand million, rounded up; `None` if it is not one that Kubernetes takes.
+/// The value times 10⁹, rounded up; `None` if Kubernetes would not accept it.
 fn nanos(text: &str) -> Option<i128> {
     let text = text.strip_prefix('+').unwrap_or(text);
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -96,7 +98,7 @@ fn nanos(text: &str) -> Option<i128> {
     (value <= i128::from(i64::MAX) * NANO).then_some(value)
 }
 
-/// What a suffix multiplies with: a power of two and a power of ten.
+/// The factor of a suffix: a power of two and a power of ten.
 fn unit(suffix: &str) -> Option<(u32, i32)> {
     Some(match suffix {
         "n" => (0, -9),
@@ -122,10 +124,10 @@ fn unit(suffix: &str) -> Option<(u32, i32)> {
     })
 }
 
-/// Reads a size as Spark does: a number without a unit counts mebibytes.
+/// Reads a size in Spark's notation: a number without a unit counts mebibytes.
 ///
 /// # Errors
-/// With the rest of a sentence that begins with the text.
+/// With a predicate that completes a sentence starting with the field.
 pub(crate) fn spark_size(text: &str) -> Result<ByteSize, String> {
     let text = text.trim();
     let bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

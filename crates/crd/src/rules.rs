@@ -1,13 +1,15 @@
-//! What an API server refuses at `apply`: bounds of fields, and rules in CEL with a message for people. A rule sees only what is in the
-//! resource; what needs more (a time zone's name, the inside of a template) is for `validate` and `Schedule`.
+//! Checks by the API server at `apply`: bounds of fields, and CEL rules with a message for people.
+//! A rule sees only the resource; whatever needs more (the name of a time zone, the inside of a
+//! template) is checked by `validate` and `Schedule`.
 //!
-//! What the definition of `sparkoperator.k8s.io` takes and its operator runs, is taken. Narrower on purpose are what no pod could be made of
-//! (labels, paths, protocols, policies for images), and a `concurrencyPolicy` that does not exist: there it lets runs overlap.
+//! Everything that the definition of `sparkoperator.k8s.io` accepts and its operator runs is
+//! accepted. Narrower on purpose are values that no pod can have (labels, paths, protocols, pull
+//! policies), and unknown values of `concurrencyPolicy`, which there let runs overlap.
 //!
-//! An API server refuses a rule whose worst case costs too much, so all that a rule looks at has a bound. Rules of settings are in
-//! `settings`.
+//! An API server refuses a rule whose worst case is too expensive, so everything that a rule looks
+//! at is bounded. Rules for `sparkConf` are in `settings`.
 
-use crate::validate::LONGEST_ARGUMENT;
+use crate::validate::MAX_ARGUMENT_BYTES;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
@@ -16,14 +18,14 @@ pub(crate) mod settings;
 /// A rule in CEL.
 #[derive(Debug)]
 pub(crate) struct Rule {
-    /// Where it stands: a path from where the table is applied; `[]` is the elements of a list, `{}` the values of a map, nothing the
-    /// place itself.
+    /// Path of the rule, relative to where the table is applied; `[]` stands for the elements of a
+    /// list, `{}` for the values of a map, the empty path for the place itself.
     pub(crate) at: &'static str,
-    /// What must hold there.
+    /// The CEL expression that must hold.
     pub(crate) cel: Cow<'static, str>,
-    /// What is said if it does not.
+    /// Message if it does not.
     pub(crate) message: Cow<'static, str>,
-    /// The field that is blamed, from `at`; nothing for the place itself.
+    /// The field to blame, relative to `at`; empty for the place itself.
     pub(crate) field: &'static str,
 }
 
@@ -74,7 +76,7 @@ fn mounted() -> Value {
     json!({ "minLength": 1, "maxLength": 1024 })
 }
 
-/// Objects that have a name, which rules look at.
+/// Objects with a name that rules look at.
 fn named() -> Value {
     json!({
         "maxItems": 64,
@@ -87,7 +89,7 @@ fn named() -> Value {
     })
 }
 
-/// The same, where no two may have the same name.
+/// The same, with unique names.
 fn named_once() -> Value {
     let mut named = named();
     named["x-kubernetes-list-type"] = json!("map");
@@ -95,7 +97,7 @@ fn named_once() -> Value {
     named
 }
 
-/// Names may come twice, the last holds.
+/// Names may be repeated; the last one holds.
 fn mounts() -> Value {
     json!({
         "maxItems": 64,
@@ -111,18 +113,18 @@ fn mounts() -> Value {
     })
 }
 
-/// Bounds of a resource's own name.
+/// Rules for an application's own name.
 pub(crate) const APPLICATION: &[Rule] = &[rule(
     "",
     "size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
-    "metadata.name: must be at most 63 lower-case letters, digits and `-`, begin with a letter and not end with `-`",
+    "metadata.name: must be at most 63 lower-case letters, digits and `-`, start with a letter and not end with `-`",
 )];
 
-/// Bounds of a schedule's own name: a run's name is longer by 11.
+/// Rules for a schedule's own name: the names of its runs are longer by 11.
 pub(crate) const SCHEDULED: &[Rule] = &[rule(
     "",
     "size(self.metadata.name) <= 52 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
-    "metadata.name: must be at most 52 lower-case letters, digits and `-`, begin with a letter and not end with `-`",
+    "metadata.name: must be at most 52 lower-case letters, digits and `-`, start with a letter and not end with `-`",
 )];
 
 /// Bounds of a schedule.
@@ -131,7 +133,7 @@ pub(crate) const SCHEDULE_BOUNDS: &[Bounds] = &[
     ("timeZone", short),
     ("successfulRunHistoryLimit", at_least_0),
     ("failedRunHistoryLimit", at_least_0),
-    // Nothing is the default, as manifests made of templates have it.
+    // The empty string means the default, as templated manifests have it.
     ("concurrencyPolicy", || json!({ "enum": ["", "Allow", "Forbid", "Replace"] })),
 ];
 
@@ -145,7 +147,7 @@ pub(crate) const SCHEDULE_RULES: &[Rule] = &[
     blaming(
         ".timeZone",
         "!has(self.timeZone) || self.timeZone in ['', 'Local'] || !(self.schedule.startsWith('TZ=') || self.schedule.startsWith('CRON_TZ='))",
-        "the schedule names a time zone already; write it at one place",
+        "the schedule already names a time zone; set it in one place only",
     ),
 ];
 
@@ -156,7 +158,7 @@ pub(crate) const SPEC_BOUNDS: &[Bounds] = &[
     ("imagePullPolicy", || json!({ "enum": ["", "Always", "IfNotPresent", "Never"] })),
     ("mainClass", || json!({ "maxLength": 512 })),
     ("mainApplicationFile", path),
-    ("arguments", || json!({ "items": { "maxLength": LONGEST_ARGUMENT } })),
+    ("arguments", || json!({ "items": { "maxLength": MAX_ARGUMENT_BYTES } })),
     ("sparkConf", settings::bounds),
     ("hadoopConf", || json!({ "maxProperties": 1024 })),
     ("volumes", named_once),
@@ -185,25 +187,25 @@ pub(crate) const SPEC_RULES: &[Rule] = &[
     blaming(
         ".type",
         "self.type in ['Python', 'SQL'] || (self.type in ['Java', 'Scala'] && has(self.mainClass) && self.mainClass == 'org.apache.spark.examples.SparkPi')",
-        "there is no JVM: programs are Python or SQL; of Java and Scala only the example org.apache.spark.examples.SparkPi is known",
+        "there is no JVM: programs are Python or SQL; of Java and Scala only the example org.apache.spark.examples.SparkPi is supported",
     ),
     blaming(
         ".mainApplicationFile",
         "self.type != 'Python' || (has(self.mainApplicationFile) && self.mainApplicationFile.endsWith('.py'))",
-        "a Python program needs the `.py` file that is run",
+        "a Python program needs a `.py` file to run",
     ),
     blaming(
         ".mainApplicationFile",
         "self.type != 'SQL' || (has(self.mainApplicationFile) && self.mainApplicationFile.endsWith('.sql'))",
-        "a SQL program needs the `.sql` file that is run",
+        "a SQL program needs a `.sql` file to run",
     ),
     rule(
         "mainApplicationFile",
         "self.startsWith('local:///') || self.startsWith('file:///') || self.startsWith('/')",
-        "must be a file of the image or of a volume: `local:///path`; nothing is fetched from elsewhere",
+        "must be a file in the image or on a volume: `local:///path`; nothing is downloaded",
     ),
-    rule("mode", "self == 'cluster'", "only `cluster` is served: the driver runs as a pod"),
-    rule("pythonVersion", "self == '3'", "Python 2 is not served"),
+    rule("mode", "self == 'cluster'", "only `cluster` is supported: the driver runs as a pod"),
+    rule("pythonVersion", "self == '3'", "Python 2 is not supported"),
     rule(
         "memoryOverheadFactor",
         r"self.matches('^\\s*([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][-+]?[0-9]+)?\\s*$')",
@@ -214,7 +216,7 @@ pub(crate) const SPEC_RULES: &[Rule] = &[
     blaming(
         ".nodeSelector",
         "!has(self.nodeSelector) || size(self.nodeSelector) == 0 || !((has(self.driver.nodeSelector) && size(self.driver.nodeSelector) > 0) || (has(self.executor.nodeSelector) && size(self.executor.nodeSelector) > 0))",
-        "must be given for the application or for driver and executor, not for both",
+        "must be set for the application or for driver and executor, not for both",
     ),
     blaming(
         ".sparkVersion",
@@ -224,12 +226,12 @@ pub(crate) const SPEC_RULES: &[Rule] = &[
     rule(
         "driverIngressOptions",
         "self.all(one, self.exists_one(other, other.servicePort == one.servicePort))",
-        "no two may have the same servicePort",
+        "servicePort must be unique",
     ),
     rule(
         "driverIngressOptions",
         "self.all(one, has(one.ingressURLFormat) && one.ingressURLFormat != '' && self.exists_one(other, has(other.ingressURLFormat) && other.ingressURLFormat == one.ingressURLFormat))",
-        "each needs an ingressURLFormat of its own",
+        "ingressURLFormat must be set and unique",
     ),
     rule(
         "dynamicAllocation",
@@ -244,17 +246,17 @@ pub(crate) const SPEC_RULES: &[Rule] = &[
     rule(
         "dynamicAllocation",
         "!has(self.enabled) || !self.enabled || !has(self.initialExecutors) || ((!has(self.minExecutors) || self.minExecutors <= self.initialExecutors) && (!has(self.maxExecutors) || self.initialExecutors <= self.maxExecutors))",
-        "initialExecutors must lie between minExecutors and maxExecutors",
+        "initialExecutors must be between minExecutors and maxExecutors",
     ),
     blaming(
         ".driver.volumeMounts",
         "!has(self.driver.volumeMounts) || has(self.driver.template) || self.driver.volumeMounts.all(mount, has(self.volumes) && self.volumes.exists(volume, volume.name == mount.name))",
-        "each must name one of spec.volumes",
+        "must name one of spec.volumes",
     ),
     blaming(
         ".executor.volumeMounts",
         "!has(self.executor.volumeMounts) || has(self.executor.template) || self.executor.volumeMounts.all(mount, has(self.volumes) && self.volumes.exists(volume, volume.name == mount.name))",
-        "each must name one of spec.volumes",
+        "must name one of spec.volumes",
     ),
     rule(
         "driver.podName",
@@ -301,16 +303,15 @@ const MEMORY_MESSAGE: &str = "must be a whole number with a unit, such as `512m`
 const MEMORY_LIMIT: &str = r"self.matches('^\\s*[0-9]+\\s*([kKmMgGtTpP][iI]?)?[bB]?\\s*$') || (isQuantity(self) && !quantity(self).isLessThan(quantity('1Mi')))";
 const CPU_REQUEST: &str = "isQuantity(self) && !quantity(self).isLessThan(quantity('0'))";
 const CPU_LIMIT: &str = "isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))";
-const CPU_MESSAGE: &str = "must be an amount of CPU, such as `500m` or `2`";
+const CPU_MESSAGE: &str = "must be a CPU quantity, such as `500m` or `2`";
 const LABEL: &str = "self.matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$')";
-const LABEL_MESSAGE: &str =
-    "must be at most 63 letters, digits, `-`, `_` and `.`, with a letter or a digit at both ends";
+const LABEL_MESSAGE: &str = "must be at most 63 letters, digits, `-`, `_` and `.`, and start and end with a letter or digit";
 const LABEL_NAMES: &str = "self.all(key, key.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))";
-const LABEL_NAMES_MESSAGE: &str = "each name must be at most 63 letters, digits, `-`, `_` and `.`, perhaps with a domain and `/` in front";
+const LABEL_NAMES_MESSAGE: &str = "each name must be at most 63 letters, digits, `-`, `_` and `.`, optionally preceded by a domain and `/`";
 const EACH_PATH_ONCE: &str = "self.all(one, self.exists_one(other, other.path == one.path))";
-const EACH_PATH_ONCE_MESSAGE: &str = "no two may be mounted at the same path";
+const EACH_PATH_ONCE_MESSAGE: &str = "mount paths must be unique";
 const PATH: &str = "self.startsWith('/') && size(self) > 1 && !self.contains(':')";
-const PATH_MESSAGE: &str = "must be a path to mount at, such as `/etc/more`";
+const PATH_MESSAGE: &str = "must be a mount path, such as `/etc/more`";
 
 /// Rules of both roles.
 pub(crate) const ROLE_RULES: &[Rule] = &[

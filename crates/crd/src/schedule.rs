@@ -1,8 +1,10 @@
 //! When a scheduled application is due: five cron fields, descriptors and `@every`, in a time zone.
 //!
-//! The meaning is that of `robfig/cron`, which `CronJob` and `sparkoperator.k8s.io` use: if both days of the month and days of the week are
-//! restricted, one of them is enough; what lies in an hour that a clock change leaves out does not happen, and what lies in an hour that
-//! it repeats happens twice. No crate has just this meaning together with `@every` and zones in the text, so it is written out here.
+//! The semantics are those of `robfig/cron`, which `CronJob` and `sparkoperator.k8s.io` use: if
+//! both days of the month and days of the week are restricted, either is enough; times in an hour
+//! that a clock change skips do not occur, and times in an hour that it repeats occur twice. No
+//! crate combines these semantics with `@every` and zones in the text, so they are implemented
+//! here.
 
 mod fields;
 
@@ -11,56 +13,54 @@ use jiff::civil::Date;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
-/// Text that is not a schedule.
+/// The text is not a schedule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadSchedule {
-    /// It has another form.
+    /// Its form is wrong.
     #[error(
         "`{0}` is not a schedule; write five cron fields, `@daily` or the like, or `@every 3m`"
     )]
     Form(String),
     /// One of the five fields is wrong.
-    #[error("`{text}` is not {field} of a schedule: {problem}")]
+    #[error("`{text}` cannot be {field} of a schedule: {problem}")]
     Field {
-        /// Which field.
+        /// The field.
         field: &'static str,
-        /// What was written.
+        /// Its text.
         text: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
-    /// There is no such descriptor.
+    /// The descriptor does not exist.
     #[error("there is no `{0}`; there are @yearly, @monthly, @weekly, @daily, @hourly and @every")]
     Descriptor(String),
-    /// It is not a time between two runs.
-    #[error(
-        "`{0}` is not a time between two runs; write at least one second, such as 90s, 3m or 1h30m"
-    )]
+    /// The period is wrong.
+    #[error("`{0}` is not a period; write at least one second, such as 90s, 3m or 1h30m")]
     Every(String),
-    /// There is no such time zone.
-    #[error("there is no time zone `{name}`{}", meant(nearest.as_deref()))]
+    /// The time zone does not exist.
+    #[error("there is no time zone `{name}`{}", did_you_mean(nearest.as_deref()))]
     Zone {
-        /// What was written.
+        /// Its name.
         name: String,
-        /// What was probably meant.
+        /// The zone that was probably meant.
         nearest: Option<String>,
     },
-    /// There are two time zones.
-    #[error("the schedule names the time zone {0}, and the field timeZone another one")]
+    /// Two time zones are given.
+    #[error("the schedule names the time zone {0}, but the field timeZone names another one")]
     TwoZones(String),
-    /// It is never due.
+    /// The schedule is never due.
     #[error("`{0}` is never due")]
     Never(String),
 }
 
-fn meant(nearest: Option<&str>) -> String {
+fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
-/// The zone of the machine, as other operators name it; that of a pod is UTC.
+/// The machine's zone, as other operators name it; a pod's is UTC.
 const LOCAL: &str = "Local";
 
-/// Days that are looked at for the next run: a 29th of February may be eight years away.
+/// Number of days searched for the next run: the next 29 February may be eight years away.
 const HORIZON_DAYS: i64 = 9 * 366;
 
 /// A schedule.
@@ -77,10 +77,11 @@ enum When {
 }
 
 impl Schedule {
-    /// Reads a schedule and the time zone that is given beside it. Without any zone it is UTC, and so it is with `Local`.
+    /// Reads a schedule and the time zone given beside it. Without a zone, and with `Local`, the
+    /// zone is UTC.
     ///
     /// # Errors
-    /// If one of them is not what it should be, or the schedule is never due.
+    /// If either is invalid, or the schedule is never due.
     pub fn parse(text: &str, zone: Option<&str>) -> Result<Self, BadSchedule> {
         let text = text.trim();
         let (prefix, text) = split_zone(text)?;
@@ -100,12 +101,13 @@ impl Schedule {
         Ok(schedule)
     }
 
-    /// The first time after `instant` at which it is due; `None` if there is none within nine years.
+    /// The first time after `instant` at which it is due; `None` if there is none within nine
+    /// years.
     pub fn next_after(&self, instant: Timestamp) -> Option<Timestamp> {
         match &self.when {
             When::Every(period) => whole_second(instant).checked_add(*period).ok(),
             When::Fields(fields) => {
-                // A clock that is set back over midnight shows the day before again.
+                // A clock set back over midnight shows the day before again.
                 let today = self.zone.to_datetime(instant).date();
                 let first = today.yesterday().ok()?;
                 (0..HORIZON_DAYS).find_map(|offset| {
@@ -118,8 +120,8 @@ impl Schedule {
         }
     }
 
-    /// The last time after `since` and not after `now` at which it was due: of runs that were missed only this one is still made. `None`
-    /// if it was not due since.
+    /// The last time after `since` and not after `now` at which it was due; `None` if there was
+    /// none. Of missed runs only this one still starts.
     pub fn last_due(&self, since: Timestamp, now: Timestamp) -> Option<Timestamp> {
         if let When::Every(period) = &self.when {
             let since = whole_second(since);
@@ -127,7 +129,8 @@ impl Schedule {
             let passed = SignedDuration::from_secs(periods.checked_mul(period.as_secs())?);
             return (periods > 0).then(|| since.checked_add(passed).ok()).flatten();
         }
-        // Backwards in growing steps, so that a month without an operator is not gone through minute by minute.
+        // Searches backwards in growing steps, so that a month without an operator is not traversed
+        // minute by minute.
         let mut back = SignedDuration::from_hours(1);
         loop {
             let start = now.checked_sub(back).map_or(since, |start| start.max(since));
@@ -145,14 +148,14 @@ impl Schedule {
         }
     }
 
-    /// The first time after `instant` that the clocks of the zone show on a day.
+    /// The first time after `instant` that the zone's clocks show on a day.
     fn first_on(&self, fields: &Fields, day: Date, instant: Timestamp) -> Option<Timestamp> {
         if !fields.is_on(day) {
             return None;
         }
         let mut times = fields.times().map(|(hour, minute)| day.at(hour, minute, 0, 0));
         if let Some(offset) = self.offset_around(day) {
-            // The times of the day come in their order, and each comes once.
+            // The times of the day come in order, and each once.
             let passed = offset.to_datetime(instant);
             return offset.to_timestamp(times.find(|local| *local > passed)?).ok();
         }
@@ -172,7 +175,7 @@ impl Schedule {
             .min()
     }
 
-    /// The offset of the zone's clocks, if they do not change near a day.
+    /// The offset of the zone's clocks, if they do not change around a day.
     fn offset_around(&self, day: Date) -> Option<Offset> {
         let at = |day: Date| {
             let midnight = Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok()?;
@@ -185,13 +188,14 @@ impl Schedule {
     }
 }
 
-/// An instant without its part of a second.
+/// An instant without its fraction of a second.
 fn whole_second(instant: Timestamp) -> Timestamp {
     let part = instant.subsec_nanosecond().rem_euclid(1_000_000_000);
     instant.checked_sub(SignedDuration::from_nanos(part.into())).unwrap_or(instant)
 }
 
-/// The name of the run that is due at an instant: the same whoever computes it, so that a run cannot start twice.
+/// The name of the run that is due at an instant: always the same, so that a run cannot start
+/// twice.
 pub fn run_name(schedule: &str, due: Timestamp) -> String {
     format!("{schedule}-{}", due.as_second())
 }
@@ -205,7 +209,8 @@ fn split_zone(text: &str) -> Result<(Option<&str>, &str), BadSchedule> {
     Ok((Some(zone), rest.trim()))
 }
 
-/// A zone of the database that is built in, so that it is the same on every machine, and in an image that has none.
+/// A zone of the built-in database, so that the rules are the same on every machine, and in an
+/// image without a database.
 fn read_zone(name: &str) -> Result<TimeZone, BadSchedule> {
     if name == LOCAL {
         return Ok(TimeZone::UTC);
@@ -243,7 +248,7 @@ fn read_descriptor(text: &str) -> Result<When, BadSchedule> {
     Fields::parse(fields).map(When::Fields)
 }
 
-/// A duration as Go writes it: `1h30m`, `90s`, `1.5h`. Whole seconds, at least one.
+/// A duration in Go's notation: `1h30m`, `90s`, `1.5h`. Whole seconds, at least one.
 fn read_period(text: &str) -> Option<SignedDuration> {
     let mut rest = text;
     let mut nanos: i128 = 0;
@@ -265,7 +270,7 @@ fn read_period(text: &str) -> Option<SignedDuration> {
         rest = after;
     }
     let seconds = i64::try_from(nanos / 1_000_000_000).ok()?;
-    // Longer than a century is a slip of the pen, and would leave the calendar.
+    // A period longer than a century is a typo, and would leave the calendar.
     (1..=3_155_760_000).contains(&seconds).then(|| SignedDuration::from_secs(seconds))
 }
 

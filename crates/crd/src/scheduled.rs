@@ -1,4 +1,4 @@
-//! `ScheduledSparkApplication`: applications that start by the clock.
+//! `ScheduledSparkApplication`: applications started by a schedule.
 
 use crate::application::SparkApplicationSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -6,7 +6,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What runs, and when.
+/// Specification of a schedule.
 #[derive(CustomResource, JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[kube(
     group = "firesteel.dev",
@@ -30,28 +30,28 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ScheduledSparkApplicationSpec {
-    /// When it runs: five cron fields, `@daily` and the like, or `@every 3m`.
+    /// When to run: five cron fields, `@daily` and the like, or `@every 3m`.
     pub schedule: String,
-    /// Time zone of the schedule, such as `Europe/Berlin`; by default UTC.
+    /// Time zone of the schedule, such as `Europe/Berlin`; UTC by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
-    /// What runs.
+    /// Specification of the applications to start.
     pub template: SparkApplicationSpec,
-    /// No new runs while this is true.
+    /// Starts no new runs while true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
-    /// What happens if the last run has not ended when the next is due.
+    /// What to do if the last run has not ended when the next one is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency_policy: Option<ConcurrencyPolicy>,
-    /// Successful runs that are kept; 1 by default.
+    /// Number of successful runs to keep; 1 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub successful_run_history_limit: Option<i32>,
-    /// Failed runs that are kept; 1 by default.
+    /// Number of failed runs to keep; 1 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_run_history_limit: Option<i32>,
 }
 
-/// What happens if the last run has not ended when the next is due.
+/// What to do if the last run has not ended when the next one is due.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ConcurrencyPolicy {
     /// Both run.
@@ -64,11 +64,11 @@ pub enum ConcurrencyPolicy {
     Replace,
 }
 
-/// What a schedule has done.
+/// Status of a schedule.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ScheduledSparkApplicationStatus {
-    /// Generation of the specification that this status is about.
+    /// Generation of the specification that this status reflects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// When the last run was due.
@@ -80,37 +80,38 @@ pub struct ScheduledSparkApplicationStatus {
     /// Name of the last run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_run_name: Option<String>,
-    /// Whether the last run was seen. Until then it is being made; from then on its absence means that it was deleted.
+    /// Whether the last run has been seen. Until then it is being created; afterwards its absence
+    /// means that it was deleted.
     #[serde(default)]
     pub last_run_seen: bool,
-    /// The schedule that the next run follows from, with its time zone.
+    /// The schedule that the next run was computed from, with its time zone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
-    /// Successful runs that are kept, the newest first.
+    /// Successful runs that are kept, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub past_successful_run_names: Vec<String>,
-    /// Failed runs that are kept, the newest first.
+    /// Failed runs that are kept, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub past_failed_run_names: Vec<String>,
-    /// What the schedule is doing.
+    /// State of the schedule.
     #[serde(default)]
     pub schedule_state: ScheduleState,
-    /// Why it does not run.
+    /// Reason why no run starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// What a schedule is doing.
+/// State of a schedule.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ScheduleState {
-    /// Nobody looked at it yet.
+    /// Not reconciled yet.
     #[default]
     #[serde(rename = "")]
     New,
-    /// It is being looked at.
+    /// Being validated.
     Validating,
-    /// It runs.
+    /// Valid and active.
     Scheduled,
-    /// It cannot.
+    /// Its specification is invalid.
     FailedValidation,
 }

@@ -1,28 +1,28 @@
-//! What is known of a running application. It is bounded: counts and the last failures, never one entry per pod, so that an application
-//! with thousands of executors fits into one object.
+//! Status of an application. It is bounded: counts and the last failures, never one entry per pod,
+//! so that an application with thousands of executors fits into one object.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// Failures that are kept.
+/// Number of failures kept.
 pub const FAILURES_KEPT: usize = 20;
 
-/// Bytes of a message that are kept.
+/// Length limit of a message, in bytes.
 pub const MESSAGE_BYTES: usize = 1024;
 
-/// What is known of an application.
+/// Status of an application.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct SparkApplicationStatus {
-    /// Generation of the specification that this status is about.
+    /// Generation of the specification that this status reflects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Id that the driver gave itself.
+    /// Id that the driver uses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spark_application_id: Option<String>,
-    /// Id of the current submission; pods of another one do not count.
+    /// Id of the current submission; pods of other ones do not count.
     #[serde(rename = "submissionID", skip_serializing_if = "Option::is_none")]
     pub submission_id: Option<String>,
     /// When it was last submitted.
@@ -34,10 +34,10 @@ pub struct SparkApplicationStatus {
     /// The driver.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub driver_info: Option<DriverInfo>,
-    /// The state as a whole.
+    /// State of the application.
     #[serde(default)]
     pub application_state: ApplicationState,
-    /// Runs so far; counted anew when the specification changes.
+    /// Runs so far; reset when the specification changes.
     #[serde(default)]
     pub execution_attempts: i32,
     /// Submissions of the current run so far.
@@ -46,25 +46,27 @@ pub struct SparkApplicationStatus {
     /// Executors by phase.
     #[serde(default)]
     pub executors: ExecutorCounts,
-    /// Numbers of executors that count as failed already or were let go, in order, until nobody speaks of them any more.
+    /// Numbers of executors already counted as failed or released, in order, until nothing refers
+    /// to them any more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settled_executors: Vec<i64>,
-    /// Labels of the executors' pods, for whoever scales them.
+    /// Label selector of the executors' pods, for autoscalers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
-    /// What the driver has done.
+    /// Progress of the driver's jobs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
-    /// The last failures of driver and executors, the oldest first.
+    /// The last failures of driver and executors, oldest first.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     pub failures: VecDeque<Failure>,
-    /// What holds, by type.
+    /// Conditions, by type.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 }
 
 impl SparkApplicationStatus {
-    /// Writes a failure down; the oldest is forgotten when there are too many, and its message is cut to its end, where the reason is.
+    /// Records a failure; drops the oldest beyond the limit, and keeps the tail of a long message,
+    /// because the reason is there.
     pub fn record(&mut self, mut failure: Failure) {
         if failure.message.len() > MESSAGE_BYTES {
             let start = failure.message.len() - MESSAGE_BYTES;
@@ -76,7 +78,7 @@ impl SparkApplicationStatus {
         }
     }
 
-    /// Writes a condition down. When it began to hold changes only if it did not hold before.
+    /// Records a condition. Its transition time changes only if its status does.
     pub fn set_condition(&mut self, mut condition: Condition) {
         if let Some(known) = self.conditions.iter_mut().find(|c| c.type_ == condition.type_) {
             if known.status == condition.status {
@@ -90,10 +92,10 @@ impl SparkApplicationStatus {
     }
 }
 
-/// Types of the conditions of an application.
+/// Condition types of an application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConditionType {
-    /// The specification means something; if not, the message says what is wrong.
+    /// The specification is valid; if not, the message lists the problems.
     Accepted,
     /// The driver's pod runs.
     DriverReady,
@@ -101,20 +103,20 @@ pub enum ConditionType {
     ExecutorsReady,
     /// The program failed.
     Failed,
-    /// Something is going on that will end by itself.
+    /// Work is in progress that will end by itself.
     Progressing,
-    /// Volumes with shuffles stay after the end.
+    /// Volumes with shuffles are kept after the end.
     ShuffleRetained,
-    /// The program ended well.
+    /// The program succeeded.
     Succeeded,
     /// The application is suspended.
     Suspended,
-    /// Fields are set that have no effect; the message names them.
+    /// Fields without effect are set; the message names them.
     UnsupportedField,
 }
 
 impl ConditionType {
-    /// As the resource writes it.
+    /// The name used in the resource.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "Accepted",
@@ -130,14 +132,14 @@ impl ConditionType {
     }
 }
 
-/// The state as a whole.
+/// State of an application.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ApplicationState {
-    /// Its name.
+    /// Name of the state.
     #[serde(default)]
     pub state: State,
-    /// Why it failed.
+    /// Reason of the failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
 }
@@ -146,33 +148,33 @@ pub struct ApplicationState {
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum State {
-    /// Nobody looked at it yet.
+    /// Not reconciled yet.
     #[default]
     #[serde(rename = "")]
     New,
-    /// The driver's pod exists and does not run yet.
+    /// The driver's pod exists but does not run yet.
     Submitted,
     /// The driver runs.
     Running,
-    /// The program ended well, and that is final.
+    /// The program succeeded, and that is final.
     Completed,
     /// The program failed, and that is final.
     Failed,
-    /// The driver's pod could not be made.
+    /// The driver's pod could not be created.
     SubmissionFailed,
     /// The program will run again.
     PendingRerun,
-    /// The specification changed; what runs is removed.
+    /// The specification changed; the running pods are being deleted.
     Invalidating,
-    /// The program ended well; what follows is not decided.
+    /// The program succeeded; whether it runs again is not decided yet.
     Succeeding,
-    /// The program failed; what follows is not decided.
+    /// The program failed; whether it runs again is not decided yet.
     Failing,
-    /// What runs is removed, because the application is suspended.
+    /// The running pods are being deleted, because the application is suspended.
     Suspending,
     /// Nothing runs, because the application is suspended.
     Suspended,
-    /// It is suspended no more, and will run again.
+    /// No longer suspended, about to run again.
     Resuming,
     /// The driver's node does not answer.
     Unknown,
@@ -184,7 +186,7 @@ impl State {
         matches!(self, Self::Submitted | Self::Running | Self::Unknown)
     }
 
-    /// Whether the application does nothing any more.
+    /// Whether the application has finished for good.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Failed)
     }
@@ -218,33 +220,33 @@ pub struct DriverInfo {
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ExecutorCounts {
-    /// How many the driver wants.
+    /// Number that the driver wants.
     #[serde(default)]
     pub desired: i32,
-    /// How many wait for a node, an image or a start.
+    /// Number waiting for a node, an image or a start.
     #[serde(default)]
     pub pending: i32,
-    /// How many run.
+    /// Number running.
     #[serde(default)]
     pub running: i32,
-    /// How many there were, in all attempts.
+    /// Number created, in all attempts.
     #[serde(default)]
     pub made: i32,
-    /// How many ended when they were told to, in all attempts.
+    /// Number that ended on request, in all attempts.
     #[serde(default)]
     pub completed: i32,
-    /// How many ended otherwise, in all attempts.
+    /// Number that ended otherwise, in all attempts.
     #[serde(default)]
     pub failed: i32,
-    /// How many there were at most at a time, in all attempts: each of these places has its claims.
+    /// Largest number at any one time, in all attempts: each of these slots has its claims.
     #[serde(default)]
     pub slots: i32,
-    /// How many of those that failed ended by their own doing in this attempt: too many end it.
+    /// Number that failed on their own in this attempt: too many fail the attempt.
     #[serde(default)]
     pub failed_on_their_own: i32,
 }
 
-/// What the driver has done.
+/// Progress of the driver's jobs.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
@@ -257,19 +259,19 @@ pub struct Progress {
     /// Tasks.
     #[serde(default)]
     pub tasks: Count,
-    /// Stages that were there already.
+    /// Stages that were reused.
     #[serde(default)]
     pub skipped_stages: i64,
     /// Tasks that did not have to run again.
     #[serde(default)]
     pub skipped_tasks: i64,
-    /// All this in a few words, for `kubectl get`.
+    /// Summary of these counts, for `kubectl get`.
     #[serde(default)]
     pub summary: String,
 }
 
 impl Progress {
-    /// The same with its summary.
+    /// The same counts with their summary.
     #[must_use]
     pub fn summarised(mut self) -> Self {
         let Self { stages, tasks, .. } = &self;
@@ -281,17 +283,17 @@ impl Progress {
     }
 }
 
-/// Some of a whole.
+/// Parts of a whole.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Count {
-    /// How many are done.
+    /// Number done.
     #[serde(default)]
     pub done: i64,
-    /// How many there are.
+    /// Total number.
     #[serde(default)]
     pub total: i64,
-    /// How many failed.
+    /// Number failed.
     #[serde(default)]
     pub failed: i64,
 }
@@ -302,18 +304,18 @@ pub struct Count {
 pub struct Failure {
     /// Name of the pod.
     pub name: String,
-    /// Run in which it was.
+    /// Run that the pod belonged to.
     #[serde(default)]
     pub attempt: i32,
     /// Its exit code, if its container ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
-    /// One word: `OOMKilled`, `Evicted`, `ImagePullBackOff` and so on.
+    /// One word, such as `OOMKilled`, `Evicted` or `ImagePullBackOff`.
     pub reason: String,
-    /// The last that is known of it.
+    /// Last known message.
     #[serde(default)]
     pub message: String,
-    /// When it was seen.
+    /// When it was observed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<Time>,
 }
@@ -323,7 +325,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_failures_are_kept_and_their_messages_end_as_they_did() {
+    fn the_last_failures_are_kept_with_the_tails_of_their_messages() {
         let mut status = SparkApplicationStatus::default();
         for n in 0..50 {
             let message = format!("{}end {n}", "ü".repeat(1000));

@@ -1,7 +1,9 @@
-//! What a specification means: parsed values with all defaults, or everything that is wrong with it.
+//! The meaning of a specification: parsed values with all defaults, or a list of everything that is
+//! wrong with it.
 //!
-//! The API server has refused most of what is wrong before; this finds the rest (the inside of embedded objects, keys of `sparkConf`, sums),
-//! and trusts nothing, as a resource may be older than the rules. What is returned can be made into pods without further questions.
+//! The API server has already refused most errors; this finds the rest (the inside of embedded
+//! objects, keys of `sparkConf`, sums) and trusts nothing, because a resource may be older than the
+//! rules. The result can be turned into pods without further checks.
 
 mod documented;
 mod keys;
@@ -18,7 +20,7 @@ mod volumes;
 pub use documented::{POD_KEYS, PodKey};
 pub(crate) use keys::{Keys, REFUSED, RETAIN_CLAIMS, RoleKeys};
 pub use legal::is_label_value;
-pub(crate) use program::LONGEST_ARGUMENT;
+pub(crate) use program::MAX_ARGUMENT_BYTES;
 pub use program::{Language, Program};
 pub use resources::{Cpu, Memory};
 pub use restart::{Restart, Retry};
@@ -35,52 +37,53 @@ use model::conf::Conf;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// A specification whose fields are all what they should be.
+/// A valid specification, parsed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Validated {
-    /// Whether the driver has to wait.
+    /// Whether the driver is held back.
     pub suspended: bool,
-    /// What runs.
+    /// The program to run.
     pub program: Program,
-    /// Settings of the driver, those that follow from fields among them. Keys that shape pods are in the roles.
+    /// Settings of the driver, including those derived from fields. Keys that shape pods are in the
+    /// roles.
     pub settings: Conf,
     /// The driver's pod.
     pub driver: Role,
-    /// Name of that pod, if it was given.
+    /// Name of that pod, if set.
     pub driver_pod_name: Option<String>,
     /// An executor's pod.
     pub executor: Role,
-    /// What the names of these pods begin with, if it was given.
+    /// Prefix of the names of these pods, if set.
     pub executor_pod_prefix: Option<String>,
-    /// How many executors there are.
+    /// Number of executors.
     pub executors: Executors,
-    /// Whether pods of executors that ended are deleted.
+    /// Whether pods of ended executors are deleted.
     pub delete_ended_executors: bool,
     /// Whether and when the program runs again.
     pub restart: Restart,
-    /// How long the application stays after its end; for ever if this is `None`.
+    /// How long the application is kept after its end; for ever if `None`.
     pub time_to_live: Option<Duration>,
 }
 
-/// How many executors there are.
+/// Number of executors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Executors {
-    /// At first.
+    /// Initial number.
     pub initial: u32,
-    /// At least.
+    /// Smallest number.
     pub min: u32,
-    /// At most.
+    /// Largest number.
     pub max: u32,
 }
 
 /// One of the two kinds of pods.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Role {
-    /// Its image, if one is given.
+    /// Its image, if set.
     pub image: Option<String>,
-    /// When the image is pulled.
+    /// When to pull the image.
     pub pull_policy: Option<String>,
-    /// Secrets for that.
+    /// Secrets for pulling the image.
     pub pull_secrets: Vec<String>,
     /// Its CPUs.
     pub cpu: Cpu,
@@ -88,14 +91,14 @@ pub struct Role {
     pub memory: Memory,
     /// Its GPUs.
     pub gpu: Option<Gpu>,
-    /// Everything else that its pod has.
+    /// Everything else about its pod.
     pub shape: Shape,
     /// Its volumes.
     pub volumes: Vec<RoleVolume>,
 }
 
 impl Role {
-    /// Where it may keep shuffles, in order; an `emptyDir` of the operator's if there are none.
+    /// Directories for shuffles, in order; if there are none, the operator adds an `emptyDir`.
     pub fn local_dirs(&self) -> impl Iterator<Item = &str> {
         self.volumes
             .iter()
@@ -105,7 +108,7 @@ impl Role {
     }
 }
 
-/// Which of the two kinds of pods.
+/// The two kinds of pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Driver,
@@ -113,7 +116,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// As `sparkConf` and the specification write it.
+    /// The name in `sparkConf` and in the specification.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Driver => "driver",
@@ -122,7 +125,7 @@ impl Kind {
     }
 }
 
-/// What the two roles have, with the same names for both.
+/// The fields of a role, under the same names for both.
 pub(crate) struct Given<'a> {
     pub(crate) kind: Kind,
     pub(crate) pod: &'a SparkPodSpec,
@@ -160,24 +163,24 @@ impl<'a> Given<'a> {
     }
 }
 
-/// What is found wrong on the way.
+/// Problems found so far.
 #[derive(Debug, Default)]
 pub(crate) struct Problems(pub(crate) Vec<Problem>);
 
 impl Problems {
-    /// Writes a problem down.
+    /// Records a problem.
     pub(crate) fn add(&mut self, at: FieldPath, problem: impl Into<String>) {
         self.0.push(Problem::new(at, problem));
     }
 
-    /// All problems, each once: what both roles share is looked at twice.
-    fn told_once(mut self) -> Vec<Problem> {
+    /// All problems without duplicates: fields shared by both roles are checked twice.
+    fn deduplicated(mut self) -> Vec<Problem> {
         let mut told = BTreeSet::new();
         self.0.retain(|problem| told.insert(problem.to_string()));
         self.0
     }
 
-    /// The value, or nothing and a problem more.
+    /// The value, or `None` after recording the problem.
     pub(crate) fn take<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
@@ -189,7 +192,7 @@ impl Problems {
     }
 }
 
-/// What a specification means; `namespace` is where it stands.
+/// Parses a specification; `namespace` is the resource's namespace.
 ///
 /// # Errors
 /// With everything that is wrong.
@@ -213,7 +216,7 @@ pub fn validate(spec: &SparkApplicationSpec, namespace: &str) -> Result<Validate
     let (Some(program), Some(driver), Some(executor), true) =
         (program, driver, executor, problems.0.is_empty())
     else {
-        return Err(problems.told_once());
+        return Err(problems.deduplicated());
     };
     let settings = settings(spec, keys, (&driver, &executor), executors);
     Ok(Validated {
@@ -231,13 +234,14 @@ pub fn validate(spec: &SparkApplicationSpec, namespace: &str) -> Result<Validate
     })
 }
 
-/// How long an application stays after its end; for ever if this is `None`. It holds, too, for one whose specification is refused.
+/// How long an application is kept after its end; for ever if `None`. Applies even to a refused
+/// specification.
 pub fn time_to_live(spec: &SparkApplicationSpec) -> Option<Duration> {
     let seconds = u64::try_from(spec.time_to_live_seconds?).ok()?;
     Some(Duration::from_secs(seconds))
 }
 
-/// Whether pods of executors that ended are deleted: the field, or the key.
+/// Whether pods of ended executors are deleted, from the field or the key.
 fn delete_ended(spec: &SparkApplicationSpec, keys: &Keys, problems: &mut Problems) -> bool {
     let of_key = keys.executor.values.get("deleteOnTermination").map(|text| text.trim());
     let of_key = match of_key {
@@ -265,11 +269,11 @@ fn read_role(
     let memory = resources::memory(spec, given, keys, problems);
     let shape = shape::read(spec, given, of_role, problems);
     let volumes = volumes::read(spec, given, of_role, &shape, problems);
-    // Templates of manifests leave fields empty that they have no value for.
-    let said = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    // Templated manifests leave fields empty if they have no value for them.
+    let non_empty = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     Some(Role {
-        image: said(&given.pod.image).or_else(|| said(&spec.image)),
-        pull_policy: said(&spec.image_pull_policy).or_else(|| said(&keys.pull_policy)),
+        image: non_empty(&given.pod.image).or_else(|| non_empty(&spec.image)),
+        pull_policy: non_empty(&spec.image_pull_policy).or_else(|| non_empty(&keys.pull_policy)),
         pull_secrets: if spec.image_pull_secrets.is_empty() {
             keys.pull_secrets.clone()
         } else {
@@ -283,7 +287,8 @@ fn read_role(
     })
 }
 
-/// Numbers of executors. With dynamic allocation there are at first as many as the greater of the two numbers says, as in Spark.
+/// Numbers of executors. With dynamic allocation the initial number is the greater of the two
+/// settings, as in Spark.
 fn read_executors(spec: &SparkApplicationSpec, keys: &Keys, problems: &mut Problems) -> Executors {
     let at = FieldPath::new("spec.executor.instances");
     let mut positive = |number: Option<i32>, at: FieldPath| {
@@ -323,12 +328,12 @@ fn check_selectors(spec: &SparkApplicationSpec, problems: &mut Problems) {
     let of_roles =
         !spec.driver.pod.node_selector.is_empty() || !spec.executor.pod.node_selector.is_empty();
     if of_roles && !spec.node_selector.is_empty() {
-        let problem = "must be given for the application or for driver and executor, not for both";
+        let problem = "must be set for the application or for driver and executor, not for both";
         problems.add(FieldPath::new("spec.nodeSelector"), problem);
     }
 }
 
-/// What the driver is told: the keys that were given, and what the fields say.
+/// The driver's settings: the given keys, and the ones derived from fields.
 fn settings(
     spec: &SparkApplicationSpec,
     keys: Keys,

@@ -1,4 +1,5 @@
-//! Whole manifests, accepted and refused. The same files are for an API server, which has to agree.
+//! Whole manifests, accepted and refused. `operator/tests/server` gives the same files to an API
+//! server, which has to agree.
 
 use crd::{
     FieldPath, Problem, ScheduledSparkApplication, SparkApplication, unsupported,
@@ -19,7 +20,7 @@ fn annotation<'a>(manifest: &'a Value, name: &str) -> &'a str {
     manifest["metadata"]["annotations"][name].as_str().unwrap_or_default()
 }
 
-/// What is wrong with a manifest, and which of its fields have no effect.
+/// Problems of a manifest, and its fields without effect.
 fn read(manifest: &Value) -> (Vec<String>, Vec<FieldPath>) {
     let result = if manifest["kind"] == "ScheduledSparkApplication" {
         let read: Result<ScheduledSparkApplication, _> = serde_path_to_error::deserialize(manifest);
@@ -40,7 +41,7 @@ fn read(manifest: &Value) -> (Vec<String>, Vec<FieldPath>) {
 }
 
 #[test]
-fn a_manifest_for_another_operator_is_accepted_and_what_has_no_effect_is_named() {
+fn a_manifest_for_another_operator_is_accepted_and_fields_without_effect_are_named() {
     for manifest in manifests(ACCEPTED) {
         let name = &manifest["metadata"]["name"];
         let (problems, unsupported) = read(&manifest);
@@ -55,7 +56,7 @@ fn a_manifest_for_another_operator_is_accepted_and_what_has_no_effect_is_named()
 }
 
 #[test]
-fn the_examples_of_this_repository_are_accepted_and_all_of_them_has_an_effect() {
+fn the_examples_of_this_repository_are_accepted_and_all_their_fields_have_an_effect() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
     let mut tried = 0;
     for entry in std::fs::read_dir(folder).expect("there are examples") {
@@ -114,7 +115,7 @@ fn a_manifest_with_one_thing_changed_at_random_never_panics() {
     assert!(tried > 3_000, "{tried}");
 }
 
-/// All places of a value, as JSON pointers.
+/// All places in a value, as JSON pointers.
 fn pointers(value: &Value, at: &str) -> Vec<String> {
     let inside: Vec<(String, &Value)> = match value {
         Value::Object(fields) => fields
@@ -138,7 +139,8 @@ fn the_definitions_are_small_enough_for_kubectl_apply() {
     for definition in crd::definitions() {
         let text = definition.yaml().expect("it can be written");
         let compact = definition.object.to_string();
-        // `kubectl apply` keeps the whole object in an annotation, and all annotations together may have 256 KiB.
+        // `kubectl apply` keeps the whole object in an annotation, and all annotations together are
+        // limited to 256 KiB.
         assert!(text.len() < 200 << 10 && compact.len() < 200 << 10, "{}", text.len());
         let read: Value = serde_saphyr::from_str(&text).expect("it can be read");
         assert_eq!(read, definition.object, "{}", definition.file);
@@ -153,7 +155,8 @@ fn every_field_of_the_types_is_in_the_definition_and_every_rule_has_a_message() 
     }
 }
 
-/// A structural schema: every place has a type, no keyword that an API server refuses.
+/// Checks that the schema is structural: every place has a type, and no keyword is one that an API
+/// server refuses.
 fn check_schema(schema: &Value, at: &str) {
     let is_mixed = schema["x-kubernetes-int-or-string"] == true;
     assert!(schema["type"].is_string() || is_mixed, "{at} has no type");

@@ -274,7 +274,7 @@ pub mod condition {
     pub const LEGACY_ERROR_TEMP_1211: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1211", sql_state: None, exception: Exception::Analysis, parameters: &["joinType", "leftPlan", "rightPlan"] };
     pub const LEGACY_ERROR_TEMP_1324: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1324", sql_state: None, exception: Exception::Analysis, parameters: &["pivotColumn", "maxValues", "config"] };
 
-    /// All of them, in order of class.
+    /// All conditions, ordered by class.
     pub const ALL: &[&Condition] = &[
         ALL_PARTITION_COLUMNS_NOT_ALLOWED,
         AMBIGUOUS_COLUMN_REFERENCE,

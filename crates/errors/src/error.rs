@@ -5,13 +5,15 @@ use model::RaisedError;
 use model::conf::{BadSetting, Problem};
 use std::fmt;
 
-/// A failure as Spark's clients expect it. PySpark picks its exception by `exception` and its users match on the condition.
+/// A failure as Spark's clients expect it. PySpark picks its exception by `exception`, and users
+/// match on the condition.
 ///
-/// It is data wherever it travels: functions raise it inside of a task, it crosses DataFusion as an external error and the wire
-/// between executor and driver by its fields, and nobody reads a message to find out what happened.
+/// It is data wherever it travels: functions raise it inside a task, it crosses DataFusion as an
+/// external error and the wire between executor and driver by its fields, and nothing parses a
+/// message to find out what happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SparkError {
-    /// Which exception it becomes.
+    /// The exception that it becomes.
     pub exception: Exception,
     /// Spark's condition; `None` where Spark itself has only a message.
     pub condition: Option<&'static Condition>,
@@ -19,31 +21,31 @@ pub struct SparkError {
     pub parameters: Vec<(String, String)>,
     /// The message as a sentence, without class and state.
     pub message: String,
-    /// Messages of what caused it, outermost first.
+    /// Messages of its causes, outermost first.
     pub causes: Vec<String>,
-    /// Where in a SQL text it is, if that is known.
+    /// Its position in a SQL text, if known.
     pub place: Option<Box<Place>>,
 }
 
-/// A place in a SQL text.
+/// A position in a SQL text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// Line, from 1.
     pub line: u32,
     /// Position in the line, from 0.
     pub position: u32,
-    /// What it shows of the text.
+    /// The part of the text to show.
     pub shows: Shown,
 }
 
-/// What a place shows.
+/// The part of a SQL text that a position shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shown {
-    /// The whole text, in which a mark stands below the place: for text that cannot be parsed.
+    /// The whole text, with a mark below the position: for text that cannot be parsed.
     Text(String),
-    /// The piece that is wrong, and the index of its first character in the text.
+    /// The wrong fragment, and the index of its first character in the text.
     Fragment {
-        /// The piece.
+        /// The fragment.
         fragment: String,
         /// Index of its first character.
         start: u32,
@@ -51,7 +53,8 @@ pub enum Shown {
 }
 
 impl Place {
-    /// The place of a piece of a text that starts at a byte of it; `None` if there is none.
+    /// The position of a fragment that starts at this byte of a text; `None` if it does not occur
+    /// there.
     pub fn of_fragment(text: &str, start: usize, fragment: &str) -> Option<Self> {
         let before = text.get(..start)?;
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -68,7 +71,7 @@ impl Place {
 }
 
 impl fmt::Display for Place {
-    /// As Spark puts it behind a message.
+    /// The form in which Spark appends it to a message.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { line, position, shows } = self;
         let text = match shows {
@@ -87,7 +90,7 @@ impl fmt::Display for Place {
 }
 
 impl SparkError {
-    /// A failure of a condition; `parameters` are written as the message needs them.
+    /// A failure with a condition; `parameters` are in the form in which the message uses them.
     pub fn new(
         condition: &'static Condition,
         message: impl Into<String>,
@@ -112,7 +115,8 @@ impl SparkError {
         }
     }
 
-    /// A failed analysis: the condition as Spark's analyser raises it, whatever exception it has elsewhere.
+    /// A failed analysis: the condition as raised by Spark's analyser, whatever its exception is
+    /// elsewhere.
     pub fn analysis(
         condition: &'static Condition,
         message: impl Into<String>,
@@ -121,19 +125,19 @@ impl SparkError {
         Self::new(condition, message, parameters).raised_as(Exception::Analysis)
     }
 
-    /// The same failure as another exception: Spark throws some conditions from several.
+    /// The same failure as another exception: Spark throws some conditions as several.
     #[must_use]
     pub fn raised_as(self, exception: Exception) -> Self {
         Self { exception, ..self }
     }
 
-    /// Something of Spark that is not served, by its name.
+    /// A feature of Spark that is not supported, by its name.
     pub fn unsupported(what: impl fmt::Display) -> Self {
         let message = format!("The feature is not supported: {what} is not served yet.");
         Self::new(condition::UNSUPPORTED_FEATURE, message, &[])
     }
 
-    /// A defect of this server.
+    /// A bug in this server.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(condition::INTERNAL_ERROR, message, &[])
     }
@@ -143,7 +147,7 @@ impl SparkError {
         self.condition.map_or("", |condition| condition.class)
     }
 
-    /// SQLSTATE, where the condition has one.
+    /// The SQLSTATE, if the condition has one.
     pub fn sql_state(&self) -> Option<&'static str> {
         self.condition.and_then(|condition| condition.sql_state)
     }
@@ -168,7 +172,7 @@ impl fmt::Display for SparkError {
 impl std::error::Error for SparkError {}
 
 impl From<SparkError> for RaisedError {
-    /// What a task reports; causes and the place in a text stay behind.
+    /// The error that a task reports, without causes and position.
     fn from(error: SparkError) -> Self {
         let SparkError { exception, condition, parameters, message, causes: _, place: _ } = error;
         Self {
@@ -181,8 +185,8 @@ impl From<SparkError> for RaisedError {
 }
 
 impl From<RaisedError> for SparkError {
-    /// The same failure where it counts. A class or an exception that this program does not know cannot come from an executor of
-    /// the same version; the message is kept in any case.
+    /// The failure that a task reported. Its class and exception are always known, because
+    /// executors have the same version; the message is kept in any case.
     fn from(RaisedError { class, exception, message, parameters }: RaisedError) -> Self {
         let condition = class.as_deref().and_then(Condition::find);
         let exception = exception.as_deref().and_then(Exception::find);
@@ -224,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_in_a_text_is_shown_with_a_mark() {
+    fn a_position_in_a_text_is_shown_with_a_mark() {
         let text = "SELECT *\n    FORM t\nWHERE a".to_owned();
         let place = Place { line: 2, position: 4, shows: Shown::Text(text) };
         let mut error =

@@ -1,6 +1,7 @@
-//! Spark's exception classes that clients tell apart.
+//! Spark's exception classes that clients distinguish.
 
-/// Spark's exception classes that clients tell apart. PySpark picks its own exception by the Java names of these.
+/// Spark's exception classes that clients distinguish. PySpark picks its own exception by their
+/// Java names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "each is named after its exception class")]
 pub enum Exception {
@@ -20,13 +21,13 @@ pub enum Exception {
     Runtime,
     /// A setting or key that does not exist.
     NoSuchElement,
-    /// A request of a client that is not well formed.
+    /// A malformed request of a client.
     InvalidPlan,
-    /// A session, operation or cursor that does not exist, or no longer.
+    /// A session, operation or cursor that does not exist, or no longer exists.
     Sql,
     /// A job that failed while it ran.
     Spark,
-    /// A defect of this server.
+    /// A bug in this server.
     Internal,
 }
 
@@ -54,7 +55,7 @@ impl Exception {
         Self::Internal,
     ];
 
-    /// The name by which `conditions.tsv` and messages between processes call it: that of the variant.
+    /// The name used in `conditions.tsv` and in messages between processes: the variant's.
     pub fn name(self) -> &'static str {
         match self {
             Self::Analysis => "Analysis",
@@ -79,12 +80,13 @@ impl Exception {
         }
     }
 
-    /// The exception of that [`name`](Self::name).
+    /// The exception with this [`name`](Self::name).
     pub fn find(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|exception| exception.name() == name)
     }
 
-    /// Java's names of the exception and its ancestors, the exception first. PySpark takes the first that it knows.
+    /// The Java names of the exception and its ancestors, the exception first. PySpark takes the
+    /// first one that it knows.
     pub fn java_classes(self) -> Vec<&'static str> {
         const ANALYSIS: &str = "org.apache.spark.sql.AnalysisException";
         const RUNTIME: &str = "java.lang.RuntimeException";

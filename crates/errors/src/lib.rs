@@ -1,10 +1,11 @@
-//! Spark's error conditions, and the failure that a program is told about.
+//! Spark's error conditions, and the failure that a program sees.
 //!
-//! `conditions.tsv` lists every condition that Firesteel raises with Spark's published facts: class, SQLSTATE, exception and
-//! parameters. `cargo xtask generate` makes the constants of [`condition`] from it, and every error is built from one of these,
-//! so that the same condition has the same state and becomes the same Python exception wherever it was raised. To raise another
-//! one, add its line to the table; `cargo xtask conditions FILE` compares the table with a copy of Spark's
-//! `error-conditions.json`.
+//! `conditions.tsv` lists every condition that Firesteel raises with Spark's published facts:
+//! class, SQLSTATE, exception and parameters. `cargo xtask generate` turns it into the constants of
+//! [`condition`], and every error is built from one of these, so that a condition has the same
+//! state and becomes the same Python exception wherever it was raised. To raise another condition,
+//! add its line to the table; `cargo xtask conditions FILE` compares the table with a copy of
+//! Spark's `error-conditions.json`.
 
 mod catalogue;
 mod error;
@@ -14,27 +15,29 @@ pub use catalogue::condition;
 pub use error::{Place, Shown, SparkError};
 pub use exception::Exception;
 
-/// One condition of Spark's catalogue. The constants of [`condition`] are all that there are; two are the same if their classes are.
+/// One condition of Spark's catalogue. All instances are constants in [`condition`]; two are equal
+/// if their classes are.
 #[derive(Debug)]
 pub struct Condition {
     /// Spark's error class, such as `UNRESOLVED_COLUMN.WITH_SUGGESTION`.
     pub class: &'static str,
-    /// SQLSTATE: five letters and digits of the SQL standard. Conditions that Spark has not named yet (`_LEGACY_…`) have none.
+    /// SQLSTATE: five letters and digits defined by the SQL standard. Conditions that Spark has not
+    /// named yet (`_LEGACY_…`) have none.
     pub sql_state: Option<&'static str>,
-    /// The exception that Spark throws for it, unless the place that raises it says otherwise.
+    /// The exception that Spark throws for it, unless the code that raises it chooses another.
     pub exception: Exception,
-    /// Names of the parameters of its message, in the order in which Spark's message first uses them.
+    /// Names of its message's parameters, in the order of their first use in Spark's message.
     pub parameters: &'static [&'static str],
 }
 
 impl Condition {
-    /// The condition of a class, or `None` if Firesteel raises none of that class.
+    /// The condition of a class; `None` if Firesteel raises none of that class.
     pub fn find(class: &str) -> Option<&'static Self> {
         let all = condition::ALL;
         all.binary_search_by_key(&class, |condition| condition.class).ok().map(|at| all[at])
     }
 
-    /// Class without its subclass: `UNRESOLVED_COLUMN` of `UNRESOLVED_COLUMN.WITH_SUGGESTION`.
+    /// The class without its subclass: `UNRESOLVED_COLUMN` of `UNRESOLVED_COLUMN.WITH_SUGGESTION`.
     pub fn main_class(&self) -> &'static str {
         self.class.split_once('.').map_or(self.class, |(main, _)| main)
     }

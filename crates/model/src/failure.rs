@@ -1,4 +1,5 @@
-//! Why a task ended without success. The scheduler decides by these, so they are data from where they happen to where they count.
+//! Failures of tasks. The scheduler decides by them, so they are data from where they happen to
+//! where they count.
 
 use crate::{Attempt, MapOutput, MapOutputId, VolumeId};
 use serde::{Deserialize, Serialize};
@@ -7,37 +8,39 @@ use std::fmt;
 /// Why an attempt failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TaskFailure {
-    /// Map outputs could not be read: their writers must run again. Does not count against this task.
+    /// Map outputs could not be read: their writers must run again. Does not count against this
+    /// task.
     FetchFailed {
-        /// All that the reader found to be so, the one that it met first in front. Never empty.
+        /// All unreadable outputs that the reader found, the first one met first. Never empty.
         unreadable: Vec<Unreadable>,
-        /// What was wrong with the first, for people.
+        /// The first one's problem, for people.
         message: String,
     },
-    /// The executor went away. `app_caused`: by something the program did (a crash, out of memory), so that it counts.
+    /// The executor was lost. Counts if the program caused it (a crash, out of memory).
     ExecutorLost {
         /// Whether it counts against the task.
         app_caused: bool,
-        /// What happened to it.
+        /// The reason.
         reason: String,
     },
     /// The program's code or data raised an error. Counts.
     Raised(RaisedError),
-    /// The attempt was told to stop. Does not count.
+    /// The attempt was stopped on request. Does not count.
     Killed {
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The attempt finished, but another had the right to commit. Does not count.
+    /// The attempt finished, but another had committed first. Does not count.
     CommitDenied,
-    /// It cannot be tried again with another outcome: a plan that does not decode, an output that is there already.
+    /// A retry would fail in the same way: a plan that does not decode, an output that already
+    /// exists.
     Hopeless {
-        /// What is wrong.
+        /// The problem.
         message: String,
     },
 }
 
-/// An error that the program's code or data raised, as it travels from the task to the program.
+/// An error raised by the program's code or data, as it travels from the task to the program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RaisedError {
     /// Spark's error class (`DIVIDE_BY_ZERO`), if it has one.
@@ -51,7 +54,7 @@ pub struct RaisedError {
 }
 
 impl RaisedError {
-    /// An error that has a message only.
+    /// An error with only a message.
     pub fn plain(message: impl Into<String>) -> Self {
         let message = message.into();
         Self { class: None, exception: None, message, parameters: Vec::new() }
@@ -74,33 +77,33 @@ pub struct Unreadable {
     pub output: MapOutputId,
     /// The attempt whose bytes were to be read.
     pub written_by: Attempt,
-    /// Where they were to be read.
+    /// The volume that it was to be read from.
     pub volume: VolumeId,
-    /// What was wrong.
+    /// The problem.
     pub problem: BlockProblem,
 }
 
 impl Unreadable {
-    /// What is wrong with an output.
+    /// An output with a problem.
     pub fn new(output: &MapOutput, problem: BlockProblem) -> Self {
         let MapOutput { id, attempt, volume, .. } = output;
         Self { output: *id, written_by: *attempt, volume: volume.clone(), problem }
     }
 }
 
-/// What was wrong with a block.
+/// A problem with a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BlockProblem {
-    /// The file or its manifest is not there.
+    /// The file or its manifest does not exist.
     Missing,
-    /// It is there, and its checksum or its structure is wrong.
+    /// It exists, but its checksum or structure is wrong.
     Damaged,
     /// It could not be reached or read in time.
     Unreachable,
 }
 
 impl TaskFailure {
-    /// An error of the program's code or data that has a message only.
+    /// An error of the program's code or data with only a message.
     pub fn raised(message: impl Into<String>) -> Self {
         Self::Raised(RaisedError::plain(message))
     }

@@ -1,4 +1,4 @@
-//! Identities. Each is its own type, so that none can stand in another's place.
+//! Identities. Each is its own type, so that none can be mistaken for another.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -23,11 +23,12 @@ number_id!(
     JobId, "job-"
 );
 number_id!(
-    /// A stage: tasks doing the same work. Numbered from 0 within an application; parents come before children.
+    /// A stage: tasks doing the same work. Numbered from 0 within an application; parents come
+    /// before children.
     StageId, "stage-"
 );
 number_id!(
-    /// An executor process. Numbered from 0 within an application and never given out twice.
+    /// An executor process. Numbered from 0 within an application and never reused.
     ExecutorId, "executor-"
 );
 number_id!(
@@ -54,13 +55,13 @@ text_id!(
     ApplicationId
 );
 text_id!(
-    /// A place where map outputs live. It outlives the executors that mount it.
+    /// A place for map outputs. It outlives the executors that mount it.
     VolumeId
 );
 
 /// One partition of one stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct TaskId {
     pub stage: StageId,
     pub partition: u32,
@@ -75,9 +76,9 @@ impl fmt::Display for TaskId {
 /// One try of a task. Numbers are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Attempt {
-    /// What is tried.
+    /// The task.
     pub task: TaskId,
-    /// Which try, from 0.
+    /// Number of the attempt, from 0.
     pub number: u32,
 }
 
@@ -87,8 +88,9 @@ impl fmt::Display for Attempt {
     }
 }
 
-/// What a stage computes, as a hash of its plan, its inputs and all that its result depends on. Equal fingerprints mean equal
-/// outputs. `Display` and `FromStr` use 64 hexadecimal digits.
+/// Identity of a stage's computation: a hash of its plan, its inputs and everything else that its
+/// result depends on. Equal fingerprints mean equal outputs. `Display` and `FromStr` use 64
+/// hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Fingerprint(pub [u8; 32]);
 
@@ -104,7 +106,7 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// Text that is not 64 hexadecimal digits.
+/// The text is not 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a fingerprint has 64 hexadecimal digits")]
 pub struct ParseFingerprintError;
@@ -125,7 +127,7 @@ impl FromStr for Fingerprint {
     }
 }
 
-/// The data that one map stage exchanges, named by what it is: the fingerprint of that stage.
+/// The data exchanged by one map stage, identified by the stage's fingerprint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ShuffleId(pub Fingerprint);
 

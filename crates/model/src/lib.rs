@@ -1,4 +1,4 @@
-//! The words of the domain: ids, small values, typed settings. No I/O, no behaviour.
+//! The vocabulary of the domain: ids, small values, typed settings. No I/O, no behaviour.
 
 mod failure;
 mod id;

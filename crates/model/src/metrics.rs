@@ -1,12 +1,12 @@
-//! What tasks took.
+//! Metrics of tasks.
 
 use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
 
-/// What a task took; of several tasks, the sum.
+/// Metrics of a task or, summed, of several tasks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskMetrics {
-    /// Nanoseconds that it ran.
+    /// Run time in nanoseconds.
     pub run_nanos: u64,
     /// Bytes read from files.
     pub input_bytes: u64,
@@ -14,7 +14,7 @@ pub struct TaskMetrics {
     pub input_rows: u64,
     /// Bytes of shuffle blocks read.
     pub shuffle_read_bytes: u64,
-    /// Rows in them.
+    /// Rows of shuffle blocks read.
     pub shuffle_read_rows: u64,
     /// Bytes of the map output written.
     pub shuffle_write_bytes: u64,

@@ -1,4 +1,4 @@
-//! Sizes in bytes, written as Spark writes them: `64m`, `1g`, `10485760b`, `10MB`.
+//! Sizes in bytes, in Spark's notation: `64m`, `1g`, `10485760b`, `10MB`.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -15,7 +15,7 @@ impl ByteSize {
     }
 }
 
-/// Text that is not a size.
+/// The text is not a size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a size; write a number with a unit, such as 512m or 1g")]
 pub struct ParseSizeError(pub String);

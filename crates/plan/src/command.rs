@@ -1,4 +1,4 @@
-//! Commands: what changes the session, the catalogue, or data.
+//! Commands: statements that change the session, the catalogue, or data.
 
 use crate::relation::SchemaOrText;
 use crate::{DataType, Expr, Field, Relation};
@@ -6,9 +6,9 @@ use crate::{DataType, Expr, Field, Relation};
 /// One SQL statement.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Statement {
-    /// Yields rows.
+    /// A query, which yields rows.
     Query(Relation),
-    /// Does something; may also yield rows.
+    /// A command, which may also yield rows.
     Command(Command),
 }
 
@@ -16,23 +16,23 @@ pub enum Statement {
 #[derive(Debug, Clone, PartialEq)]
 #[expect(
     missing_docs,
-    reason = "the field names are Spark's and SQL's own; what is not obvious has a comment"
+    reason = "the field names are Spark's and SQL's own; only the others have a comment"
 )]
 pub enum Command {
     CreateView(View),
     Write(Write),
-    /// `INSERT INTO` / `INSERT OVERWRITE` a table; `columns` empty is all, in order.
+    /// `INSERT INTO` / `INSERT OVERWRITE` a table; empty `columns` means all, in order.
     Insert {
         table: Vec<String>,
         columns: Vec<String>,
         input: Relation,
         overwrite: bool,
-        /// Columns of the query go to those of the same name, not by position.
+        /// Whether columns are matched by name instead of position.
         by_name: bool,
         partition: Vec<(String, Option<Expr>)>,
     },
     CreateTable(CreateTable),
-    /// `CREATE TABLE … LIKE`: a table without rows with the columns of another.
+    /// `CREATE TABLE … LIKE`: an empty table with the columns of another.
     CreateTableLike {
         table: Box<CreateTable>,
         source: Vec<String>,
@@ -40,7 +40,7 @@ pub enum Command {
     /// `ALTER TABLE`, `ALTER VIEW`.
     Alter {
         name: Vec<String>,
-        /// Whether the statement speaks of a view.
+        /// Whether the statement names a view.
         view: bool,
         change: Alteration,
     },
@@ -75,12 +75,12 @@ pub enum Command {
     UseCatalog {
         name: String,
     },
-    /// `SET key = value`; without value shows it; without key shows all.
+    /// `SET key = value`; without a value shows it; without a key shows all.
     Set {
         key: Option<String>,
         value: Option<String>,
     },
-    /// `RESET key`, or all.
+    /// `RESET key`; without a key resets all.
     Reset {
         key: Option<String>,
     },
@@ -140,7 +140,7 @@ pub enum Command {
     ShowPartitions {
         name: Vec<String>,
     },
-    /// `ANALYZE TABLE`: what is known of a table is read from its files by every query.
+    /// `ANALYZE TABLE`; has no effect, because every query reads statistics from the files.
     AnalyzeTable {
         name: Vec<String>,
     },
@@ -151,7 +151,7 @@ pub enum Command {
         default: Option<Expr>,
         replace: bool,
     },
-    /// `SET VARIABLE`: as many names as the query has columns.
+    /// `SET VARIABLE`: one name for each column of the query.
     SetVariable {
         names: Vec<Vec<String>>,
         value: Relation,
@@ -163,9 +163,9 @@ pub enum Command {
     /// `EXECUTE IMMEDIATE`: runs the text that an expression yields.
     ExecuteImmediate {
         text: Expr,
-        /// Variables that take the one row of the result.
+        /// Variables to receive the one row of the result.
         into: Vec<Vec<String>>,
-        /// Arguments, with names where they are given by name.
+        /// Arguments, with their names if given.
         using: Vec<(Option<String>, Expr)>,
     },
     ShowCatalogs {
@@ -189,15 +189,15 @@ pub enum Command {
     Catalog(CatalogRequest),
 }
 
-/// What `ALTER` does.
+/// The effect of `ALTER`.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub enum Alteration {
     Rename {
         to: Vec<String>,
     },
     AddColumns(Vec<Field>),
-    /// Of columns that are there; tables of files cannot.
+    /// Changes to existing columns; tables of files do not support them.
     ChangeColumns {
         operation: &'static str,
     },
@@ -213,24 +213,24 @@ pub enum Alteration {
 
 /// A view to create.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct View {
     pub name: Vec<String>,
     pub query: Relation,
-    /// Names of the columns; empty keeps those of the query.
+    /// Names of the columns; if empty, the query's.
     pub columns: Vec<String>,
     pub replace: ReplaceMode,
-    /// Of the session, or of all sessions (`global_temp`).
+    /// Temporary: of the session, or of all sessions (`global_temp`).
     pub temporary: bool,
     pub global: bool,
-    /// Whether its query is a text, whose names mean what they mean when the view is used. Else it
-    /// keeps the plan it was made of.
+    /// Whether the query is text whose names are resolved at each use. Otherwise the view keeps its
+    /// original plan.
     pub by_name: bool,
 }
 
-/// What happens if the name exists.
+/// What to do if the name exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub enum ReplaceMode {
     Fail,
     Replace,
@@ -239,10 +239,10 @@ pub enum ReplaceMode {
 
 /// Data to write.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct Write {
     pub input: Relation,
-    /// `None` is the session's default source.
+    /// Format; `None` is the session's default source.
     pub format: Option<String>,
     pub target: WriteTarget,
     pub mode: SaveMode,
@@ -253,35 +253,35 @@ pub struct Write {
     pub sort_by: Vec<String>,
 }
 
-/// Where data goes.
+/// Destination of data.
 #[derive(Debug, Clone, PartialEq)]
 pub enum WriteTarget {
     /// A directory.
     Path(String),
     /// `saveAsTable`: creates the table.
     Table(Vec<String>),
-    /// `insertInto`: the table exists, columns by position.
+    /// `insertInto`: the table exists, columns are matched by position.
     InsertInto(Vec<String>),
-    /// `format("noop")` and others that need no place.
+    /// `format("noop")` and others that need no destination.
     None,
 }
 
-/// What happens if the target exists.
+/// What to do if the target exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SaveMode {
-    /// Spark's default: an error.
+    /// Spark's default: fail.
     ErrorIfExists,
-    /// Adds.
+    /// Append to it.
     Append,
-    /// Replaces.
+    /// Replace it.
     Overwrite,
-    /// Leaves it as it is.
+    /// Leave it as it is.
     Ignore,
 }
 
 /// A table to create.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct CreateTable {
     pub name: Vec<String>,
     pub replace: ReplaceMode,
@@ -297,7 +297,7 @@ pub struct CreateTable {
     pub query: Option<Relation>,
 }
 
-/// How much `explain` shows.
+/// Detail of `explain`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are Spark's")]
 pub enum ExplainMode {
@@ -308,7 +308,7 @@ pub enum ExplainMode {
     Formatted,
 }
 
-/// `spark.catalog`. Results are rows, as the client's converter expects them.
+/// A call of `spark.catalog`. Results are rows in the form that the client's converter expects.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(
     missing_docs,

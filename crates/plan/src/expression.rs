@@ -1,4 +1,4 @@
-//! Expressions as the user wrote them: names, not columns; function names, not functions.
+//! Expressions as the user wrote them: names instead of columns and functions.
 
 use crate::{DataType, Field, Relation};
 
@@ -7,36 +7,39 @@ use crate::{DataType, Field, Relation};
 pub enum Expr {
     /// A constant.
     Literal(Literal),
-    /// A column, or a field of a struct column, by name. `plan_id` binds it to the relation with that id (`df["a"]`).
+    /// A column, or a field of a struct column, by name. `plan_id` binds it to the relation with
+    /// that id (`df["a"]`).
     Column {
         /// Parts of the name: `t.a.b` is `["t", "a", "b"]`.
         name: Vec<String>,
-        /// The relation of the program that it belongs to.
+        /// The client's relation that it belongs to.
         plan_id: Option<i64>,
     },
-    /// All columns whose name matches a Java regular expression (`df.colRegex`, or a quoted name in SQL).
+    /// All columns whose name matches a Java regular expression (`df.colRegex`, or a quoted name in
+    /// SQL).
     ColumnRegex {
         /// The pattern.
         pattern: String,
         /// As in `Column`.
         plan_id: Option<i64>,
     },
-    /// `*` or `t.*` or `struct.*`; `except` names columns left out (`* EXCEPT (a, b)`).
+    /// `*` or `t.*` or `struct.*`; `except` lists columns to leave out (`* EXCEPT (a, b)`).
     Star {
         /// Qualifier; empty for `*`.
         target: Vec<String>,
-        /// Columns left out.
+        /// Columns to leave out.
         except: Vec<Vec<String>>,
         /// As in `Column`.
         plan_id: Option<i64>,
     },
-    /// A call of a function or operator by name. Operators have Spark's names: `+ - * / % == <=> < <= > >= and or not
-    /// in like rlike ilike between isnull isnotnull when if negative & | ^ ~ ||`; `in`'s first argument is the value;
-    /// `when` takes condition, value pairs and perhaps an else value last.
+    /// A call of a function or operator by name. Operators have Spark's names: `+ - * / % == <=> <
+    /// <= > >= and or not in like rlike ilike between isnull isnotnull when if negative & | ^ ~
+    /// ||`; the first argument of `in` is the value; `when` takes pairs of condition and value, and
+    /// optionally an else value at the end.
     Function(FunctionCall),
     /// A new name (several for a generator). `metadata` is a JSON object for the resulting field.
     Alias {
-        /// What is named.
+        /// The named expression.
         expr: Box<Expr>,
         /// The name or, for a generator, names.
         names: Vec<String>,
@@ -45,14 +48,14 @@ pub enum Expr {
     },
     /// `CAST`, `TRY_CAST`.
     Cast {
-        /// What is cast.
+        /// The expression to cast.
         expr: Box<Expr>,
         /// Target type.
         to: DataType,
-        /// What a value that does not fit becomes.
+        /// Treatment of values that do not fit.
         mode: CastMode,
     },
-    /// An order where an expression is expected (the arguments of `df.sort`).
+    /// A sort key where an expression is expected (the arguments of `df.sort`).
     SortOrder(Box<SortOrder>),
     /// A window function call.
     Window {
@@ -61,7 +64,8 @@ pub enum Expr {
         /// Partitions, order and frame.
         spec: Box<WindowSpec>,
     },
-    /// A function value: `x -> x + 1`. In the body, the parameters are `LambdaVariable`s (`sql` and `connect` both see to it).
+    /// A lambda function: `x -> x + 1`. In its body, `sql` and `connect` turn the parameters into
+    /// `LambdaVariable`s.
     Lambda {
         /// The body.
         body: Box<Expr>,
@@ -70,7 +74,8 @@ pub enum Expr {
     },
     /// A parameter of the enclosing lambda.
     LambdaVariable(String),
-    /// `child[extraction]`, or `child.field` with a string literal: array element, map value, or struct field.
+    /// `child[extraction]`, or `child.field` with a string literal: array element, map value, or
+    /// struct field.
     ExtractValue {
         /// Array, map or struct.
         child: Box<Expr>,
@@ -90,14 +95,14 @@ pub enum Expr {
     NamedArgument {
         /// Parameter.
         name: String,
-        /// Its value.
+        /// The value.
         value: Box<Expr>,
     },
-    /// A query used as a value. A `SubqueryKind::In` holds the values compared.
+    /// A query used as a value. `SubqueryKind::In` holds the compared values.
     Subquery {
-        /// How it is used.
+        /// Its use.
         kind: SubqueryKind,
-        /// The query. From a client that sends it apart, the relation `RelationKind::Reference`.
+        /// The query; `RelationKind::Reference` if the client sent it separately.
         query: Box<Relation>,
     },
     /// SQL text of one expression, to be parsed by `TextParser::expression`.
@@ -109,7 +114,8 @@ pub enum Expr {
 /// A call by name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FunctionCall {
-    /// Name as written; matched without case. May be qualified (`builtin.abs`): the last part counts.
+    /// Name as written; not case-sensitive. It may be qualified (`builtin.abs`): the last part
+    /// counts.
     pub name: String,
     /// Arguments.
     pub args: Vec<Expr>,
@@ -123,11 +129,11 @@ pub struct FunctionCall {
     pub within_group: Vec<SortOrder>,
 }
 
-/// A constant. Numbers of time are those of Spark's own representation.
+/// A constant. Times are in Spark's internal representation.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the variants are Spark's own type names")]
 pub enum Literal {
-    /// Null of a type; `DataType::Null` where none is known.
+    /// Null of a type; `DataType::Null` if unknown.
     Null(DataType),
     Boolean(bool),
     Byte(i8),
@@ -148,15 +154,15 @@ pub enum Literal {
     Date(i32),
     /// Microseconds since 1970-01-01 00:00 UTC.
     Timestamp(i64),
-    /// Microseconds since 1970-01-01 00:00 of a clock without zone.
+    /// Microseconds since 1970-01-01 00:00 on a clock without a zone.
     TimestampNtz(i64),
     /// Nanoseconds since midnight.
     Time(i64),
-    /// Timestamp or date text whose zone is that of the session: `TIMESTAMP '…'`. Kept as text until resolved.
+    /// Timestamp or date text in the session's zone: `TIMESTAMP '…'`. Kept as text until resolved.
     TimestampText(String),
-    /// Months.
+    /// Number of months.
     YearMonthInterval(i32),
-    /// Microseconds.
+    /// Number of microseconds.
     DayTimeInterval(i64),
     CalendarInterval {
         months: i32,
@@ -176,7 +182,7 @@ pub enum Literal {
 }
 
 impl Literal {
-    /// The type of the constant, which may be null inside only where it is.
+    /// The type of the constant, nullable inside only where it contains nulls.
     pub fn data_type(&self) -> DataType {
         let is_null = |value: &Self| matches!(value, Self::Null(_));
         match self {
@@ -219,10 +225,10 @@ impl Literal {
     }
 }
 
-/// What a cast does with a value that does not fit.
+/// A cast's treatment of values that do not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CastMode {
-    /// By the session: an error in ANSI mode, null otherwise.
+    /// As the session says: an error in ANSI mode, null otherwise.
     Session,
     /// An error.
     Ansi,
@@ -230,18 +236,18 @@ pub enum CastMode {
     Try,
 }
 
-/// One key of an order.
+/// One sort key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SortOrder {
     /// The key.
     pub expr: Expr,
-    /// Smallest first.
+    /// Whether the order is ascending.
     pub ascending: bool,
-    /// Where nulls go.
+    /// Placement of nulls.
     pub nulls: NullOrder,
 }
 
-/// Where nulls go in an order.
+/// Placement of nulls in an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NullOrder {
     /// Spark's default: first when ascending, last when descending.
@@ -259,7 +265,7 @@ pub struct WindowSpec {
     pub partition_by: Vec<Expr>,
     /// `ORDER BY`.
     pub order_by: Vec<SortOrder>,
-    /// Rows seen; `None` is Spark's default for the order.
+    /// Frame; `None` is Spark's default for the order.
     pub frame: Option<WindowFrame>,
 }
 
@@ -274,12 +280,12 @@ pub struct WindowFrame {
     pub upper: FrameBound,
 }
 
-/// What a frame's bounds count.
+/// Unit of a frame's bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameUnits {
     /// Rows.
     Rows,
-    /// Differences of the order key.
+    /// Differences between sort keys.
     Range,
 }
 
@@ -290,14 +296,14 @@ pub enum FrameBound {
     UnboundedPreceding,
     UnboundedFollowing,
     CurrentRow,
-    /// Rows or difference after the current row; negative is before.
+    /// Rows or difference after the current row; negative for before.
     Offset(Box<Expr>),
 }
 
-/// How a subquery is used.
+/// Use of a subquery.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SubqueryKind {
-    /// Its one value.
+    /// Its single value.
     Scalar,
     /// Whether it has rows.
     Exists,
@@ -306,7 +312,7 @@ pub enum SubqueryKind {
 }
 
 impl Expr {
-    /// A column by one name.
+    /// A column with a name of one part.
     pub fn column(name: impl Into<String>) -> Self {
         Self::Column { name: vec![name.into()], plan_id: None }
     }

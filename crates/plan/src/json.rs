@@ -1,25 +1,25 @@
-//! Types and schemas in JSON, as Spark writes them into Parquet files and clients send them.
+//! Types and schemas as JSON, in the form that Spark writes into Parquet files and clients send.
 
 use crate::{DataType, Field, IntervalUnit, UserDefined};
 use serde_json::{Map, Value};
 
-/// A text that is not a type.
+/// The text is not a type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadJsonType {
-    /// It is not well formed, or names what is no type.
+    /// It is malformed, or contains an unknown type name.
     #[error("{0}")]
     Malformed(String),
-    /// A type that is not served.
-    #[error("{0} is not served")]
+    /// It is a type that is not supported.
+    #[error("{0} is not supported")]
     Unsupported(String),
 }
 
 type Result<T> = std::result::Result<T, BadJsonType>;
 
 impl DataType {
-    /// Reads a type from its JSON text: the inverse of [`DataType::json`].
+    /// Parses a type from JSON: the inverse of [`DataType::json`].
     pub fn from_json(text: &str) -> Result<Self> {
-        // The JSON parser has a limit of its own on nesting, so the recursion below is bounded.
+        // The JSON parser limits nesting, which bounds the recursion below.
         let value: Value = serde_json::from_str(text)
             .map_err(|e| malformed(format!("A schema in JSON could not be read: {e}.")))?;
         data_type(&value)
@@ -87,7 +87,7 @@ fn member<'a>(value: &'a Value, key: &str) -> Result<&'a Value> {
     value.get(key).ok_or_else(|| malformed(format!("A type in JSON has no `{key}`.")))
 }
 
-/// Spark's flags are all true where they are not given.
+/// Spark's flags default to true.
 fn flag(value: &Value, key: &str) -> bool {
     value.get(key).and_then(Value::as_bool).unwrap_or(true)
 }
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_type_is_refused() {
+    fn other_text_is_refused() {
         let cases = [
             "",
             "{",

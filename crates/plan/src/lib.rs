@@ -1,7 +1,9 @@
-//! What a program asks for, before anything is looked up: Spark's relations, expressions, commands and types.
+//! A program's requests before anything is looked up: Spark's relations, expressions, commands and
+//! types.
 //!
-//! Spark Connect messages (`connect`) and SQL text (`sql`) both become these enums, and only `engine` gives
-//! names, types and functions a meaning. Nothing here is resolved: a column is a name, a function is a name.
+//! Spark Connect messages (`connect`) and SQL text (`sql`) both become these enums, and only
+//! `engine` gives names, types and functions a meaning. Nothing here is resolved: a column is a
+//! name, a function is a name.
 
 mod command;
 mod expression;
@@ -33,24 +35,26 @@ pub use types::{DataType, Field, IntervalUnit, UserDefined};
 use errors::{Condition, Exception};
 use std::fmt;
 
-/// Turns text into plans. Implemented by `sql`, used by `engine`, which must not know the SQL grammar.
+/// Parses text to plans. Implemented by `sql`, used by `engine`, which must not know the SQL
+/// grammar.
 pub trait TextParser: fmt::Debug + Send + Sync {
-    /// One statement, such as the argument of `spark.sql`. A trailing semicolon is allowed.
+    /// Parses one statement, such as the argument of `spark.sql`. A trailing semicolon is allowed.
     fn statement(&self, text: &str) -> Result<Statement, ParseError>;
-    /// One expression, such as the argument of `selectExpr`; an alias is allowed.
+    /// Parses one expression, such as the argument of `selectExpr`; an alias is allowed.
     fn expression(&self, text: &str) -> Result<Expr, ParseError>;
-    /// One data type in DDL form, such as `decimal(10,2)`, or a bare field list such as `a int, b string`.
+    /// Parses one data type in DDL form, such as `decimal(10,2)`, or a bare field list such as `a
+    /// int, b string`.
     fn data_type(&self, text: &str) -> Result<DataType, ParseError>;
 }
 
-/// Text that is not valid Spark SQL. `Display` is the whole message, with line and position.
+/// The text is not valid Spark SQL. `Display` is the whole message, with line and position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseError {
     /// Spark's condition, such as `PARSE_SYNTAX_ERROR`.
     pub condition: &'static Condition,
-    /// Spark's message parameters of that class, in order of name.
+    /// Parameters of Spark's message, ordered by name.
     pub parameters: Vec<(String, String)>,
-    /// What is wrong, as a sentence, without the class.
+    /// The problem as a sentence, without the class.
     pub message: String,
     /// Line of the text, from 1; 0 if unknown.
     pub line: u32,

@@ -1,8 +1,8 @@
-//! Names of several parts: `a.b`, or with backticks where a part holds a dot or a space.
+//! Names of several parts: `a.b`, with backticks around parts that contain a dot or a space.
 
 use std::fmt;
 
-/// A name that cannot be taken apart: an open backtick, or an empty part.
+/// The name cannot be split: it has an unclosed backtick, or an empty part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadName(pub String);
 
@@ -14,7 +14,8 @@ impl fmt::Display for BadName {
 
 impl std::error::Error for BadName {}
 
-/// Takes a name apart at its dots; within backticks a dot is a letter and a doubled backtick is one backtick.
+/// Splits a name at its dots; within backticks a dot is an ordinary character, and a doubled
+/// backtick is one backtick.
 pub fn parse_name(text: &str) -> Result<Vec<String>, BadName> {
     let bad = || BadName(text.to_owned());
     let mut parts = Vec::new();
@@ -39,7 +40,7 @@ pub fn parse_name(text: &str) -> Result<Vec<String>, BadName> {
     }
 }
 
-/// The part up to the closing backtick, and what follows it.
+/// The text up to the closing backtick, and the rest.
 fn quoted_part(text: &str) -> Option<(String, &str)> {
     let mut part = String::new();
     let mut rest = text;
@@ -62,7 +63,7 @@ pub fn quote_name(part: &str) -> String {
     format!("`{}`", part.replace('`', "``"))
 }
 
-/// The name as it must be written in SQL: bare if it is a plain identifier, in backticks otherwise.
+/// The name as SQL requires it: bare if it is a plain identifier, in backticks otherwise.
 pub fn quote_if_needed(part: &str) -> String {
     let plain = !part.is_empty()
         && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
@@ -75,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_falls_apart_at_its_dots_outside_backticks() {
+    fn a_name_is_split_at_dots_outside_backticks() {
         let cases: [(&str, Option<&[&str]>); 8] = [
             ("a", Some(&["a"])),
             ("a.b", Some(&["a", "b"])),

@@ -1,13 +1,13 @@
-//! Relations: what yields rows.
+//! Relations: everything that yields rows.
 
 use crate::{Expr, Field, FunctionCall, Literal, SortOrder, Statement};
 
 /// A relation, with the id that the client gave it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Relation {
-    /// Client's id of this relation: `df["a"]` names it.
+    /// The client's id of this relation; `df["a"]` refers to it.
     pub plan_id: Option<i64>,
-    /// What it is.
+    /// Its kind.
     pub kind: Box<RelationKind>,
 }
 
@@ -21,24 +21,24 @@ impl From<RelationKind> for Relation {
 #[derive(Debug, Clone, PartialEq)]
 #[expect(
     missing_docs,
-    reason = "the field names are Spark's and SQL's own; what is not obvious has a comment"
+    reason = "the field names are Spark's and SQL's own; only the others have a comment"
 )]
 pub enum RelationKind {
     /// One row without columns (`SELECT 1`).
     OneRow,
-    /// No rows, of a schema.
+    /// No rows, with a schema.
     Empty {
         schema: Vec<Field>,
     },
-    /// `start, start + step, … < end`; `None` partitions is the default parallelism.
+    /// `start, start + step, … < end`; without `partitions` the default parallelism applies.
     Range {
         start: i64,
         end: i64,
         step: i64,
         partitions: Option<u32>,
     },
-    /// Rows sent by the client: an Arrow IPC stream. `schema` overrides the stream's; a DDL or JSON text is parsed by `connect`
-    /// (JSON) or left as `SchemaText`.
+    /// Rows sent by the client: an Arrow IPC stream. `schema` overrides the stream's; `connect`
+    /// parses JSON text and leaves DDL text as `SchemaOrText::Text`.
     Local {
         data: Vec<u8>,
         schema: Option<SchemaOrText>,
@@ -54,18 +54,19 @@ pub enum RelationKind {
     },
     /// Files or another source.
     Scan(ScanOptions),
-    /// SQL text with arguments by name or, named by their index, by position; parsed by `TextParser::statement`.
+    /// SQL text with arguments by name or, named by their index, by position; parsed by
+    /// `TextParser::statement`.
     Sql {
         text: String,
         arguments: Vec<(String, Expr)>,
     },
-    /// `WITH name AS (query), …`: names seen by later ones and by `input`.
+    /// `WITH name AS (query), …`: each name is visible to later queries and to `input`.
     With {
         input: Relation,
         named: Vec<(String, Relation)>,
         recursive: bool,
     },
-    /// Relations sent beside `input`; each has a plan id, and `Reference` names it.
+    /// Relations sent along with `input`; each has a plan id, and `Reference` refers to it.
     WithReferences {
         input: Relation,
         references: Vec<Relation>,
@@ -84,7 +85,7 @@ pub enum RelationKind {
     },
     Join(Join),
     SetOperation(SetOperation),
-    /// `global`: over all rows, otherwise within each partition.
+    /// `global`: sort over all rows, otherwise within each partition.
     Sort {
         input: Relation,
         order: Vec<SortOrder>,
@@ -103,7 +104,7 @@ pub enum RelationKind {
         limit: u32,
     },
     Aggregate(Aggregate),
-    /// Drops repeated rows; no columns given means all.
+    /// Drops duplicate rows; no columns means all.
     Deduplicate {
         input: Relation,
         columns: Vec<String>,
@@ -120,7 +121,8 @@ pub enum RelationKind {
         partitions: u32,
         shuffle: bool,
     },
-    /// By hash of the expressions, or by range if any of them is a `SortOrder`. `None` partitions: the session's.
+    /// Repartitions by a hash of the expressions, or by range if any of them is a `SortOrder`.
+    /// `None` partitions: the session's number.
     RepartitionByExpression {
         input: Relation,
         expressions: Vec<Expr>,
@@ -145,7 +147,7 @@ pub enum RelationKind {
         columns: Vec<Expr>,
         names: Vec<String>,
     },
-    /// Casts and reorders to a schema.
+    /// Casts and reorders columns to match a schema.
     ToSchema {
         input: Relation,
         schema: Vec<Field>,
@@ -157,12 +159,12 @@ pub enum RelationKind {
         parameters: Vec<HintArgument>,
     },
     Unpivot(Unpivot),
-    /// Rows become columns, named after the index column (the first one if none is given).
+    /// Turns rows into columns, named after the index column (by default the first one).
     Transpose {
         input: Relation,
         index: Option<Expr>,
     },
-    /// `withWatermark`: says which column is the time of an event.
+    /// `withWatermark`: names the event time column.
     Watermark {
         input: Relation,
         column: String,
@@ -177,7 +179,7 @@ pub enum RelationKind {
         table: Option<String>,
         columns: Vec<String>,
     },
-    /// A subquery that sees the columns of what stands left of it (`LATERAL (…)`).
+    /// A subquery that sees the columns to its left (`LATERAL (…)`).
     LateralJoin {
         left: Relation,
         right: Relation,
@@ -186,21 +188,22 @@ pub enum RelationKind {
     },
     /// A table-valued function: `range(10)`, `explode(…)`.
     TableFunction(FunctionCall),
-    /// What `df.show()` prints, as one row with one column `show_string`.
+    /// The output of `df.show()`, as one row with the column `show_string`.
     ShowString {
         input: Relation,
         rows: u32,
         truncate: u32,
         vertical: bool,
     },
-    /// What a notebook shows, as one row with one column `html_string`.
+    /// The output in a notebook, as one row with the column `html_string`.
     HtmlString {
         input: Relation,
         rows: u32,
         truncate: u32,
     },
     NaFill(NaFill),
-    /// Drops rows with fewer than `min_non_nulls` values that are not null; `None` means all columns must be set.
+    /// Drops rows with fewer than `min_non_nulls` non-null values; `None` means that no column may
+    /// be null.
     NaDrop {
         input: Relation,
         columns: Vec<String>,
@@ -216,7 +219,7 @@ pub enum RelationKind {
         input: Relation,
         statistics: Statistics,
     },
-    /// Metrics observed on the way, delivered beside the result.
+    /// Metrics collected along the way and delivered beside the result.
     CollectMetrics {
         input: Relation,
         name: String,
@@ -235,22 +238,22 @@ pub enum SchemaOrText {
     Text(String),
 }
 
-/// What to read.
+/// Options of a scan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScanOptions {
     /// `parquet`, `csv`, `json`, `text` …; `None` is the session's default source.
     pub format: Option<String>,
     /// Paths; directories, globs and `file:` URLs are allowed.
     pub paths: Vec<String>,
-    /// The user's schema; `None` is to be read from the data.
+    /// The user's schema; `None` infers it from the data.
     pub schema: Option<SchemaOrText>,
-    /// Reader options; keys are matched without case.
+    /// Reader options; keys are not case-sensitive.
     pub options: Vec<(String, String)>,
 }
 
 /// A join.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct Join {
     pub left: Relation,
     pub right: Relation,
@@ -258,16 +261,16 @@ pub struct Join {
     pub condition: JoinCondition,
 }
 
-/// What makes rows match.
+/// The condition for rows to match.
 #[derive(Debug, Clone, PartialEq)]
 pub enum JoinCondition {
     /// Every pair matches.
     None,
     /// `ON`.
     On(Expr),
-    /// `USING`: equal in these columns, which appear once.
+    /// `USING`: equality of these columns, which appear once.
     Using(Vec<String>),
-    /// `NATURAL`: equal in all common columns.
+    /// `NATURAL`: equality of all common columns.
     Natural,
 }
 
@@ -286,22 +289,22 @@ pub enum JoinType {
 
 /// Union, intersection, difference.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct SetOperation {
     pub left: Relation,
     pub right: Relation,
     pub operator: SetOperator,
-    /// Keeps repeated rows.
+    /// Whether to keep duplicate rows.
     pub all: bool,
-    /// Columns matched by name, not by position.
+    /// Whether to match columns by name instead of position.
     pub by_name: bool,
-    /// With `by_name`: a column that one side lacks is null there.
+    /// With `by_name`: whether a column missing on one side is null there.
     pub allow_missing_columns: bool,
 }
 
 /// The set operators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub enum SetOperator {
     Union,
     Intersect,
@@ -310,13 +313,14 @@ pub enum SetOperator {
 
 /// Grouping and aggregation.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct Aggregate {
     pub input: Relation,
     pub grouping: Grouping,
-    /// What comes out. For a `groupBy` of a DataFrame: the aggregates, before which the keys come out (`with_keys`).
+    /// The output. For a DataFrame's `groupBy`: the aggregates, with the keys in front
+    /// (`with_keys`).
     pub expressions: Vec<Expr>,
-    /// Whether the keys come out first, as a DataFrame's do; in SQL the select list says it.
+    /// Whether the keys come first, as in a DataFrame; in SQL the select list decides.
     pub with_keys: bool,
     pub having: Option<Expr>,
     pub pivot: Option<Pivot>,
@@ -342,24 +346,24 @@ pub enum Grouping {
     },
 }
 
-/// Turns values of a column into columns. With `Grouping::All` the groups are, as in SQL's `PIVOT`, all columns of the
-/// input that neither the pivot nor an aggregate names.
+/// Turns values of a column into columns. With `Grouping::All` the groups are, as in SQL's `PIVOT`,
+/// all input columns that neither the pivot nor an aggregate names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pivot {
-    /// Its values become columns.
+    /// The column whose values become columns.
     pub column: Expr,
-    /// The values, which are constants, with a name if one was given; empty means: ask the data.
+    /// The values, which are constants, with a name if given; empty to take them from the data.
     pub values: Vec<(Expr, Option<String>)>,
 }
 
 /// A random sample.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct Sample {
     pub input: Relation,
-    /// Fraction from.
+    /// Lower end of the fraction.
     pub lower: f64,
-    /// Fraction to.
+    /// Upper end of the fraction.
     pub upper: f64,
     pub with_replacement: bool,
     pub seed: Option<i64>,
@@ -367,12 +371,12 @@ pub struct Sample {
 
 /// Turns columns into rows.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct Unpivot {
     pub input: Relation,
-    /// Columns kept; `None` is all others.
+    /// Columns to keep; `None` for all others.
     pub ids: Option<Vec<Expr>>,
-    /// What becomes a row; `None` is each of the other columns.
+    /// Columns that become a row; `None` for each of the other columns.
     pub values: Option<Vec<UnpivotRow>>,
     pub variable_name: String,
     pub value_names: Vec<String>,
@@ -381,13 +385,13 @@ pub struct Unpivot {
 /// Columns that become the values of one row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UnpivotRow {
-    /// As many as there are value names.
+    /// As many columns as there are value names.
     pub columns: Vec<Expr>,
-    /// What the row is called; `None` is the names of the columns.
+    /// Name of the row; `None` for the names of the columns.
     pub alias: Option<String>,
 }
 
-/// Each left row with the one right row whose key is nearest to its own.
+/// Joins each left row with the one right row whose key is nearest.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the names are those of PySpark's method and its parameters")]
 pub struct AsOfJoin {
@@ -402,18 +406,18 @@ pub struct AsOfJoin {
     pub direction: AsOfDirection,
 }
 
-/// Where the right key lies, seen from the left one.
+/// Position of the right key relative to the left one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AsOfDirection {
-    /// At it or before it.
+    /// Equal or before.
     Backward,
-    /// At it or after it.
+    /// Equal or after.
     Forward,
-    /// Anywhere.
+    /// Either side.
     Nearest,
 }
 
-/// Each left row with the right rows that rank first.
+/// Joins each left row with the right rows that rank first.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the names are those of PySpark's method and its parameters")]
 pub struct NearestByJoin {
@@ -422,22 +426,23 @@ pub struct NearestByJoin {
     pub ranking: Expr,
     pub results: u32,
     pub kind: JoinType,
-    /// Whether the largest ranking is the nearest (a similarity), not the smallest (a distance).
+    /// Whether the largest ranking is the nearest (a similarity) instead of the smallest (a
+    /// distance).
     pub largest_first: bool,
 }
 
 /// `fillna`.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct NaFill {
     pub input: Relation,
-    /// Empty: all of a fitting type.
+    /// Columns to fill; empty for all of a fitting type.
     pub columns: Vec<String>,
-    /// One for all columns, or one per column.
+    /// One value for all columns, or one per column.
     pub values: Vec<Literal>,
 }
 
-/// Statistics functions of a DataFrame.
+/// A DataFrame's statistics functions.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the names are those of PySpark's methods and their parameters")]
 pub enum Statistics {

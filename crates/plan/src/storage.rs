@@ -1,6 +1,6 @@
-//! Where a program wants rows to be kept.
+//! Storage levels of cached rows.
 
-/// Where and how often kept rows are stored.
+/// Where and how often cached rows are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, clippy::struct_excessive_bools, reason = "Spark's own five fields")]
 pub struct StorageLevel {
@@ -12,7 +12,7 @@ pub struct StorageLevel {
 }
 
 impl StorageLevel {
-    /// `MEMORY_AND_DISK_DESER`: what rows are kept by where the program names no level.
+    /// `MEMORY_AND_DISK_DESER`: the default if the program names no level.
     pub const MEMORY_AND_DISK: Self = Self {
         use_disk: true,
         use_memory: true,
@@ -23,7 +23,7 @@ impl StorageLevel {
 }
 
 impl Default for StorageLevel {
-    /// Spark's level of rows that are not kept: nowhere, once.
+    /// Spark's level of rows that are not cached.
     fn default() -> Self {
         Self {
             use_disk: false,

@@ -1,4 +1,4 @@
-//! Spark's data types, and the three ways Spark writes them: simple string, JSON, tree.
+//! Spark's data types, and Spark's three notations for them: simple string, JSON, tree.
 
 use std::fmt::{self, Write};
 
@@ -25,7 +25,7 @@ pub enum DataType {
     Date,
     Timestamp,
     TimestampNtz,
-    /// Time of day with digits of a second.
+    /// Time of day with this many fractional digits.
     Time(u8),
     YearMonthInterval {
         start: IntervalUnit,
@@ -47,25 +47,26 @@ pub enum DataType {
     },
     Struct(Vec<Field>),
     Variant,
-    /// A type of the program's own, whose values are held as another type's.
+    /// A user-defined type, whose values are stored as another type's.
     UserDefined(Box<UserDefined>),
 }
 
-/// A type that a program defines.
+/// A user-defined type.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UserDefined {
-    /// The class on the JVM, if there is one.
+    /// Its JVM class, if it has one.
     pub jvm_class: Option<String>,
-    /// Module and name of the class in Python.
+    /// Module and name of its Python class.
     pub python_class: Option<String>,
-    /// The class in Python, pickled, in base 64.
+    /// Its Python class, pickled, in Base64.
     pub serialized_class: Option<String>,
-    /// How values are held.
+    /// The type that values are stored as.
     pub sql_type: DataType,
 }
 
 impl UserDefined {
-    /// The name in `printSchema`: that of the class on the JVM, or of Spark's class for all that Python defines.
+    /// The name in `printSchema`: that of the JVM class, or of Spark's own class for all types
+    /// defined in Python.
     fn name(&self) -> String {
         let Some(class) = &self.jvm_class else { return "pythonuserdefined".to_owned() };
         let simple = class.rsplit(['.', '$']).next().unwrap_or(class);
@@ -101,7 +102,7 @@ pub struct Field {
     pub data_type: DataType,
     /// Whether null is allowed.
     pub nullable: bool,
-    /// Spark's metadata as a JSON object; `None` is the empty object.
+    /// Spark's metadata as a JSON object; `None` for the empty object.
     pub metadata: Option<String>,
 }
 
@@ -114,7 +115,7 @@ impl Field {
 
 /// A unit of an ANSI interval, from coarse to fine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub enum IntervalUnit {
     Year,
     Month,
@@ -125,7 +126,7 @@ pub enum IntervalUnit {
 }
 
 impl IntervalUnit {
-    /// Lower-case name.
+    /// Name in lower case.
     pub fn name(self) -> &'static str {
         match self {
             Self::Year => "year",
@@ -151,7 +152,7 @@ impl DataType {
         Self::Array { element: Box::new(element), contains_null: true }
     }
 
-    /// The type whose values may be null everywhere inside.
+    /// The same type with nulls allowed everywhere inside.
     #[must_use]
     pub fn nullable_inside(self) -> Self {
         let all = |of: Box<Self>| Box::new(of.nullable_inside());
@@ -178,12 +179,12 @@ impl DataType {
         self.is_integral() || matches!(self, Self::Float | Self::Double | Self::Decimal { .. })
     }
 
-    /// Whether values are whole numbers of a machine width.
+    /// Whether values are integers of a machine width.
     pub fn is_integral(&self) -> bool {
         matches!(self, Self::Byte | Self::Short | Self::Integer | Self::Long)
     }
 
-    /// The name in error messages: the simple string in capitals and quotes, `"BIGINT"`.
+    /// The name in error messages: the simple string in upper case and quotes, `"BIGINT"`.
     pub fn sql(&self) -> String {
         match self {
             Self::Array { element, .. } => format!("ARRAY<{}>", element.sql()),
@@ -243,7 +244,8 @@ impl DataType {
         }
     }
 
-    /// The schema as `printSchema` shows it; `depth_limit` of `None` shows all levels. `self` is a struct.
+    /// The schema as `printSchema` shows it; `depth_limit` of `None` shows all levels. `self` is a
+    /// struct.
     pub fn tree(&self, depth_limit: Option<u32>) -> String {
         let mut out = String::from("root\n");
         if let Self::Struct(fields) = self {

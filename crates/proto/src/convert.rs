@@ -1,5 +1,5 @@
-//! Between messages and `model`. From the wire: `TryFrom`, which names the bad field. To the wire: `From`, which takes its argument
-//! apart, so that a new field breaks the build.
+//! Conversions between messages and `model`. From the wire: `TryFrom`, which names the bad field.
+//! To the wire: `From`, which destructures its argument, so that a new field breaks the build.
 
 use crate::pb;
 use model::{
@@ -7,7 +7,7 @@ use model::{
     StageId, TaskFailure, TaskId, TaskMetrics, Unreadable, VolumeId,
 };
 
-/// A field of a message that is missing or cannot be what it should.
+/// A message field is missing or invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("field {0} is missing or malformed")]
 pub struct BadField(pub &'static str);
@@ -18,7 +18,7 @@ impl From<BadField> for tonic::Status {
     }
 }
 
-/// A shuffle's id from its 32 bytes; `field` names where they stood.
+/// Reads a shuffle's id from its 32 bytes; `field` names their field.
 ///
 /// # Errors
 /// If there are not 32 bytes.
@@ -357,7 +357,7 @@ mod tests {
             assert_eq!(TaskFailure::try_from(failed), Err(BadField(field)));
         };
         check(vec![], "FetchFailed.unreadable");
-        // Whichever it is.
+        // Whichever field it is.
         for (bad, field) in [
             (pb::Unreadable { problem: 0, ..good.clone() }, "Unreadable.problem"),
             (pb::Unreadable { problem: 9, ..good.clone() }, "Unreadable.problem"),

@@ -1,27 +1,29 @@
-//! What every connection of an application stands on: its token and, where connections are encrypted, its identity.
+//! Credentials for every connection of an application: its token and, if connections are encrypted,
+//! its TLS identity.
 
 use crate::{BadIdentity, BadToken, Identity, Token};
 use tonic::transport::Endpoint;
 
-/// What the processes of one application have and nobody else has.
+/// Credentials shared by the processes of one application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// Every call and every request carries it.
+    /// The token that every call and request carries.
     pub token: Token,
-    /// With one, connections are encrypted and peers must show it; without, they are plain.
+    /// With an identity, connections are encrypted and peers must present it; without one, they are
+    /// plain.
     pub identity: Option<Identity>,
 }
 
 impl Credentials {
-    /// Reads both as a process is told them.
+    /// Reads both from a process's settings.
     ///
     /// # Errors
-    /// If one is not what it should be.
+    /// If one of them is invalid.
     pub fn read(token: &str, identity: Option<&str>) -> Result<Self, BadCredentials> {
         Ok(Self { token: Token::new(token)?, identity: identity.map(Identity::parse).transpose()? })
     }
 
-    /// The way to a gRPC server of the application's. `address`: `host:port`.
+    /// The endpoint of one of the application's gRPC servers. `address`: `host:port`.
     ///
     /// # Errors
     /// If that is not an address.
@@ -35,7 +37,7 @@ impl Credentials {
     }
 }
 
-/// Credentials that a process cannot use.
+/// The credentials are unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum BadCredentials {
     /// The token.

@@ -1,5 +1,6 @@
-//! TLS between the processes of one application. All of them show the same certificate, of an authority that exists for this application
-//! alone and whose key is kept by nobody; who does not show it is not heard.
+//! TLS between the processes of one application. All of them present the same certificate, issued
+//! by an authority that exists for this application alone and whose key is discarded; peers without
+//! it are refused.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -19,13 +20,15 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tonic::transport::{Certificate, ClientTlsConfig, ServerTlsConfig};
 
-/// The name in every certificate. Addresses of pods are not known when it is made, and the authority vouches for nobody else.
+/// The name in every certificate. Pod addresses are not known when it is issued, and the authority
+/// issues no other one.
 const NAME: &str = "application.firesteel";
-/// How long a peer may take to show who it is, on every connection.
+/// Time limit on a peer's handshake.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 
-/// A certificate, its private key, and the authority that peers must be of. Kept out of logs.
+/// A certificate, its private key, and the authority that peers are verified against. Kept out of
+/// logs.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
     /// Certificate and key, as PEM.
@@ -35,10 +38,11 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// An identity for a new application. It does not expire: it ends with the application.
+    /// Generates an identity for a new application. It does not expire: it ends with the
+    /// application.
     ///
     /// # Errors
-    /// If the machine gives no random numbers.
+    /// If the system provides no randomness.
     pub fn generate() -> Result<Self, BadIdentity> {
         let mut authority = CertificateParams::default();
         authority.distinguished_name.push(DnType::CommonName, "Firesteel application");
@@ -55,12 +59,12 @@ impl Identity {
         Ok(Self { own, authority: authority.pem() })
     }
 
-    /// The identity as one line of text, for whoever passes it on: PEM in Base64.
+    /// The identity as one line of text, for passing it on: PEM in Base64.
     pub fn secret(&self) -> String {
         BASE64_STANDARD.encode(format!("{}{}", self.own, self.authority))
     }
 
-    /// Reads what `secret` gave.
+    /// Parses the text that `secret` returned.
     ///
     /// # Errors
     /// If the text is something else.
@@ -70,12 +74,12 @@ impl Identity {
         let authority = pem.rfind(CERTIFICATE).ok_or(BadIdentity::Form)?;
         let (own, authority) = pem.split_at(authority);
         let identity = Self { own: own.to_owned(), authority: authority.to_owned() };
-        // Found out here, and not when the first peer comes.
+        // Checked now, and not when the first peer connects.
         identity.acceptor()?;
         Ok(identity)
     }
 
-    /// What a gRPC server serves with.
+    /// TLS configuration of a gRPC server.
     pub fn server(&self) -> ServerTlsConfig {
         ServerTlsConfig::new()
             .timeout(HANDSHAKE)
@@ -83,7 +87,7 @@ impl Identity {
             .client_ca_root(Certificate::from_pem(&self.authority))
     }
 
-    /// What a gRPC client connects with.
+    /// TLS configuration of a gRPC client.
     pub fn client(&self) -> ClientTlsConfig {
         ClientTlsConfig::new()
             .timeout(HANDSHAKE)
@@ -96,10 +100,10 @@ impl Identity {
         tonic::transport::Identity::from_pem(&self.own, &self.own)
     }
 
-    /// What a server of another protocol accepts with.
+    /// TLS acceptor of a server with another protocol.
     ///
     /// # Errors
-    /// If the identity is not what it should be.
+    /// If the identity is invalid.
     pub fn acceptor(&self) -> Result<TlsAcceptor, BadIdentity> {
         let (provider, roots) = (provider(), Arc::new(self.roots()?));
         let peers = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider));
@@ -111,10 +115,10 @@ impl Identity {
         Ok(Arc::new(config).into())
     }
 
-    /// What a client of another protocol connects with, and the name to ask for.
+    /// TLS connector of a client with another protocol, and the server name to request.
     ///
     /// # Errors
-    /// If the identity is not what it should be.
+    /// If the identity is invalid.
     pub fn connector(&self) -> Result<(TlsConnector, ServerName<'static>), BadIdentity> {
         let (chain, key) = self.certificate()?;
         let config = ClientConfig::builder_with_provider(provider())
@@ -151,16 +155,16 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// An identity that cannot be made or used.
+/// The identity cannot be generated or used.
 #[derive(Debug, thiserror::Error)]
 pub enum BadIdentity {
-    /// The text is none.
-    #[error("it is not a certificate, its key and its authority in PEM and Base64")]
+    /// The text is not an identity.
+    #[error("the text is not a certificate, its key and its authority in PEM and Base64")]
     Form,
-    /// It could not be made.
-    #[error("it could not be made: {0}")]
+    /// Generating it failed.
+    #[error("generating it failed: {0}")]
     Generate(#[from] rcgen::Error),
-    /// Its parts do not belong together.
+    /// Its parts do not match.
     #[error(transparent)]
     Tls(#[from] tokio_rustls::rustls::Error),
 }
@@ -170,7 +174,8 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-    /// What the server reads of a client, and what the client reads of the server, if each is content with the other.
+    /// What the server receives from a client, and the client from the server, if both accept each
+    /// other.
     async fn meet(server: &Identity, client: &Identity) -> Option<(String, String)> {
         let (near, far) = duplex(1 << 14);
         let acceptor = server.acceptor().unwrap();
@@ -196,11 +201,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_processes_of_one_application_hear_each_other() {
+    async fn only_processes_of_one_application_accept_each_other() {
         let (one, other) = (Identity::generate().unwrap(), Identity::generate().unwrap());
         assert_eq!(meet(&one, &one).await, Some(("ping".into(), "pong".into())));
         assert_eq!(meet(&one, &other).await, None);
-        // One that trusts the server but shows a certificate of another authority.
+        // A client that trusts the server but presents a certificate of another authority.
         let foreign = Identity { own: other.own.clone(), authority: one.authority.clone() };
         assert_eq!(meet(&one, &foreign).await, None);
         let foreign = Identity { own: one.own.clone(), authority: other.authority.clone() };

@@ -1,5 +1,5 @@
-//! Our wire format: the generated code, its conversions to and from `model`, and what every connection carries: the application's
-//! credentials and the version of its sender.
+//! The wire format: generated code, its conversions to and from `model`, and what every connection
+//! carries: the application's credentials and the sender's version.
 
 mod convert;
 mod credentials;
@@ -11,7 +11,7 @@ pub use credentials::{BadCredentials, Credentials};
 pub use identity::{BadIdentity, HANDSHAKE, Identity};
 pub use token::{BadToken, Token};
 
-/// The messages and services, as generated from `proto/firesteel/v1`.
+/// The messages and services, generated from `proto/firesteel/v1`.
 #[expect(
     missing_docs,
     unused_qualifications,
@@ -25,11 +25,13 @@ pub mod pb {
     include!("generated/firesteel.v1.rs");
 }
 
-/// Version of this program. Processes of different versions refuse each other: plans and blocks would not agree.
+/// Version of this program. Processes of different versions refuse each other, because plans and
+/// blocks would not match.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Bytes that one message may have, on every connection between our processes.
+/// Size limit of a message between our processes, in bytes.
 pub const MESSAGE_LIMIT: usize = 256 << 20;
 
-/// Bytes of a result task's rows that travel in one message; more travel in several, before the attempt's end.
+/// Size of one message with a result task's rows, in bytes; larger results take several, before the
+/// attempt's end.
 pub const ROWS_PART_BYTES: usize = 1 << 20;

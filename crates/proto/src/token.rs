@@ -1,4 +1,4 @@
-//! The application's token: who does not have it is not heard.
+//! The application's token: calls without it are refused.
 
 use std::fmt;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
@@ -8,13 +8,13 @@ use tonic::{Request, Status};
 const HEADER: &str = "authorization";
 const SCHEME: &str = "Bearer ";
 
-/// A token, kept out of logs. As an interceptor of a client it adds itself to each call; as an interceptor of a server it refuses
-/// calls that do not carry it, so the two sides use `Token::sender` and `Token::guard`.
+/// A token, kept out of logs. Clients add it to each call with `Token::sender`; servers refuse
+/// calls without it with `Token::guard`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(String);
 
 impl Token {
-    /// A token of this text. It must be printable ASCII, because it travels in a header.
+    /// Creates a token. It must be printable ASCII, because it travels in a header.
     ///
     /// # Errors
     /// If the text is empty or has other characters.
@@ -27,12 +27,12 @@ impl Token {
         }
     }
 
-    /// The text itself, for whoever passes it on to a child process.
+    /// The text itself, for passing it on to a child process.
     pub fn secret(&self) -> &str {
         &self.0
     }
 
-    /// Puts the token on each call of a client.
+    /// An interceptor that adds the token to each call of a client.
     pub fn sender(&self) -> impl Interceptor + Clone + use<> {
         let value: MetadataValue<Ascii> =
             format!("{SCHEME}{}", self.0).parse().expect("printable ASCII is a header value");
@@ -42,13 +42,13 @@ impl Token {
         }
     }
 
-    /// Refuses each call of a server that does not carry the token.
+    /// An interceptor that refuses calls without the token on a server.
     pub fn guard(&self) -> impl Interceptor + Clone + use<> {
         let token = self.clone();
         move |request: Request<()>| token.check(request.metadata()).map(|()| request)
     }
 
-    /// Whether the metadata carry the token.
+    /// Checks that the metadata carry the token.
     ///
     /// # Errors
     /// `Unauthenticated`, without saying what was wrong with it.
@@ -60,7 +60,7 @@ impl Token {
         }
     }
 
-    /// Compares without telling by the time it takes how much of it was right.
+    /// Compares in constant time.
     pub fn matches(&self, given: &str) -> bool {
         let (own, given) = (self.0.as_bytes(), given.as_bytes());
         let differences = own
@@ -77,7 +77,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Text that cannot be a token.
+/// The text cannot be a token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a token is printable ASCII without spaces, at least one character")]
 pub struct BadToken;
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_exact_token_is_heard() {
+    fn only_the_exact_token_is_accepted() {
         let token = Token::new("s3cret").unwrap();
         let mut sender = token.sender();
         let mut guard = token.guard();

@@ -1,4 +1,4 @@
-//! What the scheduler holds to be true of itself between two events. Slow: for tests and simulations.
+//! The scheduler's invariants between two events. Slow: for tests and simulations.
 
 use crate::scheduler::Scheduler;
 use crate::stage::{Kind, Phase, Stage};
@@ -6,7 +6,7 @@ use crate::tasks::TaskState;
 use model::{Attempt, JobId, MapOutputId, StageId, TaskId};
 
 impl Scheduler {
-    /// Looks through the whole state and names the first thing that contradicts another.
+    /// Checks the whole state and describes the first contradiction.
     pub fn audit(&self) -> Result<(), String> {
         if !self.executors.is_sound() {
             return Err("slots and attempts in flight disagree".to_owned());
@@ -19,24 +19,30 @@ impl Scheduler {
                 return fault("counts and tasks disagree");
             }
             if stage.jobs.is_empty() || !stage.jobs().all(|(job, _)| self.has(job, stage)) {
-                return fault("its jobs are not there");
+                return fault("its jobs do not exist");
             }
             if stage.parents.iter().any(|&parent| parent >= id || !self.links(parent, stage)) {
-                return fault("its parents do not come before it");
+                return fault("its parents do not precede it");
             }
             if stage.is_requested() != (self.stages.is_needed(id) && !stage.is_complete()) {
-                return fault("it is to run and not needed, or needed and not to run");
+                return fault("it is requested but not needed, or needed but not requested");
             }
             if !self.is_phase_right(stage) {
-                return fault("it may run before what it reads is there, or waits for nothing");
+                return fault("it may run before its inputs are complete, or waits for nothing");
             }
             if !self.are_tasks_right(stage) {
-                return fault("a task is done without output, or runs without being in flight");
+                return fault(
+                    "a task is done without an output, or runs without an attempt in flight",
+                );
             }
             queued += usize::from(matches!(stage.phase, Phase::Held { .. }));
             queued += usize::from(self.queue.is_ready(stage.first_job(), id));
         }
-        if queued == self.queue.len() { Ok(()) } else { Err("the queue has strangers".to_owned()) }
+        if queued == self.queue.len() {
+            Ok(())
+        } else {
+            Err("the queue holds stages that should not be in it".to_owned())
+        }
     }
 
     fn has(&self, job: JobId, stage: &Stage) -> bool {
@@ -67,7 +73,7 @@ impl Scheduler {
             let is = stage.task(partition);
             let right = match is {
                 Some(TaskState::Running { number }) => {
-                    self.executors.whereabouts(Attempt { task, number }).is_some()
+                    self.executors.executor_of(Attempt { task, number }).is_some()
                 }
                 Some(TaskState::NotWanted | TaskState::Pending | TaskState::Done) | None => true,
             };

@@ -1,133 +1,139 @@
-//! What the scheduler is told, and what it tells.
+//! Events that the scheduler handles, and commands that it returns.
 
 use model::{
     Attempt, BlockProblem, ExecutorId, JobId, MapOutput, ShuffleId, StageId, TaskFailure, VolumeId,
 };
 use std::collections::BTreeSet;
 
-/// What has happened.
+/// An event: something that has happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// An executor is there with free slots and the volumes that it mounts. Said again of one that is known, it updates both.
+    /// An executor is available, with its slots and the volumes that it mounts. Repeating it for a
+    /// known executor updates both.
     ExecutorRegistered {
-        /// Which.
+        /// The executor.
         executor: ExecutorId,
-        /// Tasks that it can run at once.
+        /// Number of tasks that it can run at once.
         slots: u32,
-        /// Volumes whose map outputs it can read and serve, and where it writes its own. Without any it gets no tasks.
+        /// Volumes whose map outputs it can read and serve, and on which it writes its own. Without
+        /// volumes it gets no tasks.
         volumes: BTreeSet<VolumeId>,
     },
-    /// An executor is gone.
+    /// An executor is lost.
     ExecutorLost {
-        /// Which.
+        /// The executor.
         executor: ExecutorId,
-        /// Whether the program caused it (a crash, out of memory), so that its tasks count a failure.
+        /// Whether the program caused the loss (a crash, out of memory), so that it counts as a
+        /// failure of its tasks.
         app_caused: bool,
-        /// What happened, for people.
+        /// The reason, for people.
         reason: String,
     },
-    /// A volume is gone with all that it held, as one step.
+    /// A volume is lost with everything on it, in one step.
     VolumeLost {
-        /// Which.
+        /// The volume.
         volume: VolumeId,
     },
-    /// Map outputs were found on a volume (at a start, or after a driver restart): they count as finished.
+    /// Map outputs were found on a volume (when it was mounted, or after a driver restart). They
+    /// count as finished.
     MapOutputsFound {
         /// The outputs.
         outputs: Vec<MapOutput>,
     },
     /// An action was submitted.
     JobSubmitted {
-        /// Its id; larger than those before.
+        /// Its id; larger than all earlier ones.
         job: JobId,
         /// Its shape.
         shape: JobShape,
     },
-    /// Nobody wants the job any more.
+    /// The job is no longer wanted.
     JobCancelled {
-        /// Which.
+        /// The job.
         job: JobId,
-        /// Why, for people.
+        /// The reason, for people.
         reason: String,
     },
-    /// An attempt of a task of a map stage committed its output.
+    /// An attempt of a map task committed its output.
     MapFinished {
-        /// The attempt that reports. Its output may be that of another attempt that committed first.
+        /// The reporting attempt. The output may be another attempt's that committed first.
         attempt: Attempt,
         /// The committed output.
         output: MapOutput,
     },
-    /// An attempt of a task of a result stage is done.
+    /// An attempt of a result task finished.
     ResultFinished {
-        /// Which.
+        /// The attempt.
         attempt: Attempt,
-        /// Bytes of its result.
+        /// Size of its result in bytes.
         result_bytes: u64,
     },
     /// An attempt failed.
     TaskFailed {
-        /// Which.
+        /// The attempt.
         attempt: Attempt,
-        /// Why.
+        /// The failure.
         failure: TaskFailure,
     },
-    /// Time has passed: a deadline that `next_deadline` named may be due.
+    /// Time has passed: a deadline announced by `next_deadline` may be due.
     Tick,
 }
 
 /// A job as the scheduler sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobShape {
-    /// Stages, parents first; the last is the result stage, all others write shuffles.
+    /// Stages, parents first; the last one is the result stage, all others write shuffles.
     pub stages: Vec<StageShape>,
-    /// The partitions wanted of the result stage.
+    /// The wanted partitions of the result stage.
     pub result_partitions: Vec<u32>,
 }
 
 /// A stage as the scheduler sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StageShape {
-    /// The shuffle that it writes; `None` for the result stage. A shuffle known from an earlier job is the same stage: what it
-    /// wrote is used again.
+    /// The shuffle that it writes; `None` for the result stage. A shuffle known from an earlier job
+    /// is the same stage, and its outputs are reused.
     pub shuffle: Option<ShuffleId>,
-    /// Tasks.
+    /// Number of tasks.
     pub partitions: u32,
-    /// Indices in `JobShape::stages` of those that it reads.
+    /// Indices in `JobShape::stages` of the stages that it reads.
     pub parents: Vec<usize>,
-    /// Whether each try yields the same rows.
+    /// Whether every attempt yields the same rows.
     pub deterministic: bool,
 }
 
-/// What is to be done.
+/// A command for the driver to carry out.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
-    /// Run an attempt. All map outputs that it reads are in `Scheduler::map_outputs`, once all commands of this event are out.
+    /// Launch an attempt. All map outputs that it reads are in `Scheduler::map_outputs` once all
+    /// commands of this event have been returned.
     Launch {
         /// The attempt.
         attempt: Attempt,
-        /// Where.
+        /// The executor.
         executor: ExecutorId,
     },
-    /// Stop an attempt: nobody needs it. Its slot stays taken until the attempt's end is reported.
+    /// Cancel an attempt that is no longer needed. Its slot stays taken until the attempt's end is
+    /// reported.
     Cancel {
         /// The attempt.
         attempt: Attempt,
-        /// Where.
+        /// The executor.
         executor: ExecutorId,
-        /// Why, for people.
+        /// The reason, for people.
         reason: String,
     },
-    /// A map output must not be used again: it is gone, damaged or made of outputs that are. Its file is to be deleted, so that
-    /// another attempt can commit in its place.
+    /// Discard a map output: it is lost, damaged, or made of outputs that are. Its file is to be
+    /// deleted, so that another attempt can commit in its place.
     Discard {
         /// The output.
         output: MapOutput,
-        /// Why.
+        /// The reason.
         reason: DiscardReason,
     },
-    /// A result partition is done; this attempt's result is the one that counts.
+    /// Deliver a result partition; this attempt's result is the one that counts.
     DeliverResult {
-        /// Whose.
+        /// The job.
         job: JobId,
         /// Partition of the result stage.
         partition: u32,
@@ -136,19 +142,19 @@ pub enum Command {
     },
     /// A job has all its results.
     JobFinished {
-        /// Which.
+        /// The job.
         job: JobId,
     },
     /// A job has failed.
     JobFailed {
-        /// Which.
+        /// The job.
         job: JobId,
-        /// Why.
+        /// The reason.
         failure: JobFailure,
     },
-    /// How a stage of a job stands has changed (declared, skipped, running, done): for progress.
+    /// The progress of a stage has changed (declared, skipped, running, done).
     StageChanged {
-        /// Which.
+        /// The stage.
         stage: StageId,
     },
 }
@@ -156,11 +162,11 @@ pub enum Command {
 /// Why a map output must not be used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiscardReason {
-    /// A reader met this.
+    /// A reader reported this problem.
     Unreadable(BlockProblem),
-    /// It went with its volume.
+    /// Its volume is lost.
     VolumeLost,
-    /// It was made by, or of what was made by, a run that another has taken the place of.
+    /// It was made by a run that has been superseded, or from that run's outputs.
     RolledBack,
     /// The stage has fewer partitions.
     OutOfRange,
@@ -169,46 +175,46 @@ pub enum DiscardReason {
 /// Why a job failed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum JobFailure {
-    /// A task failed too often; the last failure.
+    /// A task failed too often, or in a way that no retry can fix.
     TaskFailed {
         /// The last attempt.
         attempt: Attempt,
-        /// Failures that counted.
+        /// Number of failures that counted.
         failures: u32,
-        /// Where it ran.
+        /// The executor that it ran on.
         executor: ExecutorId,
         /// The last failure.
         failure: TaskFailure,
     },
     /// A stage met fetch failures too often in a row.
     StageAborted {
-        /// Which.
+        /// The stage.
         stage: StageId,
-        /// Attempts in a row that failed.
+        /// Number of consecutive failed rounds.
         attempts: u32,
         /// The last failure.
         failure: TaskFailure,
     },
-    /// A stage that does not yield the same rows again lost output after a consumer had finished with it.
+    /// A non-deterministic stage lost an output after a consumer's result had been delivered.
     NotRepeatable {
-        /// Which.
+        /// The stage.
         stage: StageId,
     },
-    /// The results are larger than `spark.driver.maxResultSize`.
+    /// The results exceed `spark.driver.maxResultSize`.
     ResultTooLarge {
         /// Bytes so far.
         bytes: u64,
         /// The limit.
         limit: u64,
     },
-    /// It was cancelled.
+    /// The job was cancelled.
     Cancelled {
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// Its shape contradicts itself, or what is known of a shuffle that it names.
+    /// Its shape contradicts itself, or the known stage of a shuffle that it names.
     Malformed {
-        /// What is wrong.
+        /// The contradiction.
         problem: String,
     },
 }

@@ -4,13 +4,13 @@ use model::{Attempt, ExecutorId, StageId, TaskId, VolumeId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// An attempt that was launched and has not been heard of since. It may be of a stage that is gone.
+/// A launched attempt whose end has not been reported. Its stage may be gone.
 #[derive(Debug)]
 pub(crate) struct Flight {
     pub(crate) executor: ExecutorId,
-    /// Round of its stage when it was launched.
+    /// Its stage's round at the launch.
     pub(crate) round: u32,
-    /// Volumes that were lost since: what it wrote there is lost too.
+    /// Volumes lost since the launch: its output there is lost too.
     pub(crate) lost_volumes: BTreeSet<VolumeId>,
 }
 
@@ -22,7 +22,8 @@ struct Executor {
 }
 
 impl Executor {
-    /// Room for tasks. One that has no volume (left) has none: its map tasks would fail at once, and so it would draw all of them.
+    /// Free slots. An executor without volumes has none: its map tasks would fail at once, and so
+    /// it would attract all of them.
     fn free(&self) -> u32 {
         let slots = if self.volumes.is_empty() { 0 } else { self.slots };
         slots.saturating_sub(u32::try_from(self.running.len()).unwrap_or(u32::MAX))
@@ -32,17 +33,17 @@ impl Executor {
 #[derive(Debug, Default)]
 pub(crate) struct Executors {
     all: BTreeMap<ExecutorId, Executor>,
-    /// Those with free slots, most free slots first.
+    /// Executors with free slots, most free slots first.
     free: BTreeSet<(Reverse<u32>, ExecutorId)>,
     flights: BTreeMap<Attempt, Flight>,
     mounts: BTreeMap<VolumeId, BTreeSet<ExecutorId>>,
 }
 
-/// How many executors are looked at for one that mounts a preferred volume.
+/// Number of executors considered when looking for one that mounts a preferred volume.
 const LOCAL_CANDIDATES: usize = 8;
 
 impl Executors {
-    /// Adds an executor, or updates what is known of it.
+    /// Adds an executor, or updates its slots and volumes.
     pub(crate) fn register(&mut self, id: ExecutorId, slots: u32, volumes: BTreeSet<VolumeId>) {
         self.unmount(id);
         for volume in &volumes {
@@ -55,7 +56,7 @@ impl Executors {
         });
     }
 
-    /// Removes an executor, and returns the attempts that it ran.
+    /// Removes an executor, and returns its attempts in flight.
     pub(crate) fn remove(&mut self, id: ExecutorId) -> Vec<(Attempt, Flight)> {
         self.unmount(id);
         let Some(executor) = self.all.remove(&id) else { return Vec::new() };
@@ -81,7 +82,7 @@ impl Executors {
         self.mounts.contains_key(volume)
     }
 
-    /// Notes on each attempt in flight that the volume is gone.
+    /// Marks each attempt in flight with the lost volume.
     pub(crate) fn lose_volume(&mut self, volume: &VolumeId) {
         for flight in self.flights.values_mut() {
             flight.lost_volumes.insert(volume.clone());
@@ -93,7 +94,7 @@ impl Executors {
         }
     }
 
-    /// The executor with the most free slots; one that mounts `preferred`, if one of those has any.
+    /// The executor with the most free slots, preferring those that mount `preferred`.
     pub(crate) fn pick(&self, preferred: Option<&VolumeId>) -> Option<ExecutorId> {
         let &(_, freest) = self.free.first()?;
         let Some(mounting) = preferred.and_then(|volume| self.mounts.get(volume)) else {
@@ -107,7 +108,7 @@ impl Executors {
         Some(local.copied().filter(|id| free_slots(id) > 0).unwrap_or(freest))
     }
 
-    /// An attempt takes a slot.
+    /// Occupies a slot with an attempt.
     pub(crate) fn start(&mut self, attempt: Attempt, executor: ExecutorId, round: u32) {
         self.flights.insert(attempt, Flight { executor, round, lost_volumes: BTreeSet::new() });
         self.change(executor, |executor| {
@@ -115,7 +116,7 @@ impl Executors {
         });
     }
 
-    /// An attempt gives its slot back. `None` if it had ended already.
+    /// Frees an attempt's slot; `None` if it has already ended.
     pub(crate) fn end(&mut self, attempt: Attempt) -> Option<Flight> {
         let flight = self.flights.remove(&attempt)?;
         self.change(flight.executor, |executor| {
@@ -124,22 +125,22 @@ impl Executors {
         Some(flight)
     }
 
-    /// Where an attempt runs.
-    pub(crate) fn whereabouts(&self, attempt: Attempt) -> Option<ExecutorId> {
+    /// The executor that an attempt runs on.
+    pub(crate) fn executor_of(&self, attempt: Attempt) -> Option<ExecutorId> {
         Some(self.flights.get(&attempt)?.executor)
     }
 
-    /// The attempts of a stage that have not been heard of since their launch.
+    /// A stage's attempts in flight.
     pub(crate) fn attempts_of(&self, stage: StageId) -> Vec<Attempt> {
         let bound = |n| Attempt { task: TaskId { stage, partition: n }, number: n };
         self.flights.range(bound(0)..=bound(u32::MAX)).map(|(&attempt, _)| attempt).collect()
     }
 
-    pub(crate) fn is_quiet(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.flights.is_empty() && self.all.values().all(|executor| executor.running.is_empty())
     }
 
-    /// Whether slots, attempts and mounts agree with each other.
+    /// Whether slots, attempts and mounts are consistent.
     pub(crate) fn is_sound(&self) -> bool {
         let running = self.all.values().map(|executor| executor.running.len()).sum::<usize>();
         let has_free = self.all.values().filter(|executor| executor.free() > 0).count();

@@ -1,30 +1,31 @@
-//! One job: its stages, and how far it is.
+//! One job: its stages and its progress.
 
 use model::StageId;
 
-/// A job that is not over.
+/// A job that has not ended.
 #[derive(Debug)]
 pub(crate) struct Job {
     /// The stage of each entry of `JobShape::stages`.
     pub(crate) stages: Vec<StageId>,
-    /// For each of them, the launches before this job; `None` if some of these still ran.
+    /// For each of them, the number of launches before this job; `None` if some of these were still
+    /// running.
     pub(crate) before: Vec<Option<u64>>,
-    /// Bytes of the results so far.
+    /// Total size of the results so far, in bytes.
     pub(crate) result_bytes: u64,
 }
 
-/// How a stage of a job stands, for people.
+/// Progress of one stage of a job, for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StageProgress {
-    /// Which.
+    /// The stage.
     pub stage: StageId,
-    /// Tasks that are wanted of it.
+    /// Wanted tasks.
     pub tasks: u32,
-    /// Those that are done.
+    /// Finished tasks.
     pub done: u32,
-    /// Those that run.
+    /// Running tasks.
     pub running: u32,
-    /// Attempts that failed.
+    /// Failed attempts.
     pub failed: u32,
     /// Whether the job did not need it to run.
     pub skipped: bool,

@@ -1,53 +1,83 @@
-//! Which task runs where, and when to try again. A pure state machine: events in, commands out.
+//! Decides which task runs where and what is retried. A pure state machine: events in, commands
+//! out.
 //!
-//! [`Scheduler::handle`] takes one event and the time since the start, and returns the commands to carry out. The driver also calls it
-//! at [`Scheduler::next_deadline`] with [`Event::Tick`]. Nothing here blocks, does I/O, reads a clock or uses randomness, and equal events
-//! yield equal commands.
+//! [`Scheduler::handle`] takes one event and the time since the start, and returns the commands to
+//! carry out. The driver also calls it with [`Event::Tick`] when [`Scheduler::next_deadline`] is
+//! due. Nothing here blocks, does I/O, reads a clock or uses randomness, and equal events yield
+//! equal commands.
+//!
+//! # Terms
+//!
+//! A *job* is what one action needs: map stages, which write shuffles, and one result stage. A
+//! *stage* has one task per partition; an *attempt* is one numbered try of a task, and is *in
+//! flight* from its launch until its end is reported. It is *current* while its task waits for it.
+//! A *round* is one try of a stage as a whole: it ends when outputs that the stage reads are lost
+//! while it runs.
 //!
 //! # The life of a job
 //!
-//! 1. **Submitted** (`declare`): the job's stages are matched with those that are known, by shuffle. A map stage whose outputs are complete
-//!    is skipped; the others are requested, parents first.
-//! 2. **Active** (`stages`, `queue`): a stage becomes active once every map stage that it reads is complete. Its pending tasks wait in the
-//!    queue, in order of the first job that needs them.
-//! 3. **Launched** (`scheduler`, `placement`): free slots are filled from the queue; a task goes where most of its input lies. Each launch is
-//!    an attempt with a number of its own.
-//! 4. **Reported** (`report`): a finished map task registers its output (`shuffles`), a finished result task its rows. A report counts only
-//!    if its attempt is the current one.
+//! 1. **Submitted** (`lifecycle`): each map stage is matched by its shuffle with a known one.
+//!    Starting at the result stage, incomplete stages are requested, and their inputs in turn; a
+//!    complete stage is skipped, and so is everything that only it reads.
+//! 2. **Active** (`stages`, `queue`): a requested stage waits until all its inputs are complete.
+//!    Then it is active, and its pending tasks are queued: the oldest job first, within a job by
+//!    stage.
+//! 3. **Launched** (`scheduler`, `placement`): free slots are filled from the queue. A task goes to
+//!    the executor with the most free slots, if possible one that mounts the volume with most of
+//!    its input. Every launch is a new attempt.
+//! 4. **Reported** (`report`): a finished map task registers its output (`shuffles`), a finished
+//!    result task has its result delivered. When a stage is complete, the stages that wait for it
+//!    move on.
 //! 5. **Failed** (`report`, `recover`, `rollback`): see the rules below.
-//! 6. **Over** (`job`): the job ends when its last result is delivered, when a limit is reached, or when it is cancelled. Stages that no
-//!    other job needs are cancelled; map outputs stay, for later jobs.
+//! 6. **Ended** (`lifecycle`): with the last result, at a limit, or when cancelled. Stages of no
+//!    other job are cancelled and dropped; map outputs stay, for later jobs.
 //!
 //! # Rules of failure, in order
 //!
-//! 1. A report about an attempt that is not current changes nothing.
-//! 2. An attempt that was killed, or lost the right to commit, does not count; its task is pending again.
-//! 3. An error of the program, and a loss of an executor that the program caused, counts: at `task_max_failures` the job fails.
-//! 4. A fetch failure does not count against the reader. Every output that it names as missing or damaged is lost, its writer is pending
-//!    again, and the reading stage waits; at `stage_max_consecutive_attempts` such rounds in a row the job fails.
-//! 5. A lost executor loses its running attempts; outputs are lost with the volume that they are on, not with the executor.
-//! 6. Where a lost output belongs to a stage whose rows differ from run to run, everything that read it is rolled back, or, if results of
-//!    it are delivered, the job fails.
+//! 1. A report about an attempt that is not in flight changes nothing. A failure or a result counts
+//!    only if its attempt is current; a map output also counts if its attempt was superseded,
+//!    unless a later run has made it outdated.
+//! 2. An attempt that was killed or denied the commit does not count; its task is pending again.
+//! 3. An error of the program, and the loss of an executor that the program caused, count: at
+//!    `task_max_failures` the jobs that need the task fail, and at once if no retry can help.
+//! 4. A fetch failure does not count against the reader. Every registered output that it names is
+//!    lost; an unreachable one takes all others on its volume with it if no executor mounts that
+//!    volume. Their tasks are pending again after `resubmit_wait`, which gathers further losses;
+//!    the reading stage waits. At `stage_max_consecutive_attempts` failed rounds in a row the jobs
+//!    fail.
+//! 5. A lost executor loses its attempts in flight. Outputs are lost with their volume, not with
+//!    the executor.
+//! 6. A stage whose rows may differ from run to run is rerun as a whole (unless it was never
+//!    complete, so that nothing has read it), and everything made from its earlier rows is rolled
+//!    back. A job that has already delivered such a result fails. The same happens when a row
+//!    checksum shows that rewritten rows differ.
 //!
-//! # Promises, whatever comes late, twice, or in another order
+//! # Promises, even if events are late, repeated or reordered
 //!
-//! - An attempt is launched only while every map stage that it reads is complete, and never beyond an executor's slots.
-//! - A map output is registered once per map at a time; one that was discarded does not come back.
-//! - Each wanted result partition is delivered exactly once, and never made of two different runs of a stage that cannot be repeated.
-//! - Every retry has a limit, every job ends once executors are there, and nothing of it is left behind but its map outputs.
+//! - An attempt is launched only while every map stage that it reads is complete, and never beyond
+//!   an executor's slots.
+//! - Each map has at most one registered output at a time, and a discarded one does not come back.
+//! - Each wanted result partition is delivered exactly once, and never mixes two runs of a stage
+//!   that cannot be repeated.
+//! - Every retry has a limit, every job ends once executors are available, and it leaves nothing
+//!   behind but its map outputs.
 //!
-//! # When you change it
+//! # Check list for a change
 //!
-//! Write the script first (`src/tests`, a sentence as its name). Match events and states by name, without a wildcard. Compare the attempt,
-//! never only the task or the executor. Let `settle` bring the state to rest instead of acting at once. Extend `audit`, which checks every
-//! invariant after every event, and the simulation (`tests/simulation`): a step in `faults`, a promise in `promises`, and in `broken`
-//! a deliberate mistake that the promise must notice.
+//! - Write the script first, in `src/tests`, with a sentence as its name.
+//! - Match events and states by name, without a wildcard. Compare the attempt, never only the task
+//!   or the executor.
+//! - Put follow-up work on the `Agenda` and let `settle` bring the state to rest, instead of acting
+//!   at once.
+//! - Extend `audit`, which the tests run after every event.
+//! - Extend the simulation in `tests/simulation`: a step in `faults`, a promise in `promises`, and
+//!   in `broken` a deliberate mistake that the promise must notice.
 
 mod audit;
-mod declare;
 mod event;
 mod executors;
 mod job;
+mod lifecycle;
 mod placement;
 mod progress;
 mod queue;

@@ -1,5 +1,5 @@
-//! Where a task would like to run: beside the volume that holds much of what it reads. Only for stages small enough that finding
-//! out is cheaper than reading over the network.
+//! Preferred placement of a task: near the volume that holds much of its input. Computed only for
+//! stages small enough that this is cheaper than reading over the network.
 
 use crate::scheduler::Scheduler;
 use crate::shuffles::Shuffles;
@@ -7,14 +7,14 @@ use crate::stage::Stage;
 use model::{ShuffleId, StageId, VolumeId};
 use std::collections::BTreeMap;
 
-/// From that many maps or readers on, placement does not matter enough.
-const TOO_MANY: usize = 1000;
+/// From this number of maps or readers on, placement does not matter enough.
+const MAX_PARTITIONS: usize = 1000;
 
-/// A volume is preferred if it holds at least one part in that many of what the task reads.
-const SHARE: u64 = 5;
+/// A volume is preferred if it holds at least one part in this many of the task's input.
+const MIN_SHARE: u64 = 5;
 
 impl Scheduler {
-    /// Looks up where the inputs of a stage's tasks lie, now that they are all there.
+    /// Computes where the inputs of a stage's tasks are, once they are complete.
     pub(crate) fn prefer_volumes(&mut self, id: StageId) {
         let Some(stage) = self.stages.get(id) else { return };
         let parents = stage.parents.iter().filter_map(|&parent| self.stages.get(parent)?.shuffle());
@@ -25,20 +25,21 @@ impl Scheduler {
     }
 }
 
-/// For each reader, the volume that holds most of its blocks, if that is a large enough part.
+/// For each reader, the volume that holds most of its blocks, if its share is large enough.
 fn preferred(
     shuffles: &Shuffles,
     parents: impl Iterator<Item = ShuffleId>,
     readers: usize,
 ) -> Vec<Option<VolumeId>> {
-    if readers >= TOO_MANY {
+    if readers >= MAX_PARTITIONS {
         return Vec::new();
     }
     let mut bytes_by_volume: BTreeMap<&VolumeId, Vec<u64>> = BTreeMap::new();
     for parent in parents {
         for (maps, output) in shuffles.outputs(parent).enumerate() {
-            // A parent that is read in another way (whole, or several blocks by one reader) tells nothing about single readers.
-            if maps >= TOO_MANY || output.block_bytes.len() != readers {
+            // The outputs of a parent that is read in another way (whole, or several blocks per
+            // reader) say nothing about single readers.
+            if maps >= MAX_PARTITIONS || output.block_bytes.len() != readers {
                 return Vec::new();
             }
             let sums = bytes_by_volume.entry(&output.volume).or_insert_with(|| vec![0; readers]);
@@ -54,13 +55,13 @@ fn preferred(
         let total = bytes_by_volume.values().fold(0_u64, |sum, v| sum.saturating_add(v[reader]));
         let (volume, sums) = bytes_by_volume.iter().max_by_key(|(_, sums)| sums[reader])?;
         let bytes = sums[reader];
-        (bytes > 0 && bytes >= total / SHARE).then(|| (*volume).clone())
+        (bytes > 0 && bytes >= total / MIN_SHARE).then(|| (*volume).clone())
     };
     (0..readers).map(best).collect()
 }
 
 impl Stage {
-    /// The volume that the task with this partition would like to be near.
+    /// The volume that this partition's task prefers.
     pub(crate) fn preferred_volume(&self, partition: u32) -> Option<&VolumeId> {
         self.preferred.get(partition as usize)?.as_ref()
     }

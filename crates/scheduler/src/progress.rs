@@ -1,11 +1,12 @@
-//! How far a job is, for progress bars and status pages.
+//! Progress of jobs, for progress bars and status pages.
 
 use crate::job::StageProgress;
 use crate::scheduler::Scheduler;
 use model::JobId;
 
 impl Scheduler {
-    /// How each stage of a job stands, in the order of `JobShape::stages`. Still there for a job that the last event ended.
+    /// Progress of each stage of a job, in the order of `JobShape::stages`. Still available for a
+    /// job that the last event ended.
     pub fn progress(&self, job: JobId) -> Vec<StageProgress> {
         let Some(live) = self.jobs.live.get(&job) else {
             return self.jobs.ended.get(&job).cloned().unwrap_or_default();
@@ -21,14 +22,14 @@ impl Scheduler {
                     done: stage.done(),
                     running: stage.running(),
                     failed: stage.failed(),
-                    // Outputs may have been found after the stage was asked to run.
+                    // Outputs may have been found after the stage was requested.
                     skipped: untouched && (stage.is_complete() || !stage.is_requested()),
                 })
             })
             .collect()
     }
 
-    /// The jobs that are not over, oldest first.
+    /// The jobs that have not ended, oldest first.
     pub fn jobs(&self) -> impl Iterator<Item = JobId> {
         self.jobs.live.keys().copied()
     }

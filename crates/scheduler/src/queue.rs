@@ -1,4 +1,4 @@
-//! The order in which stages get slots, and the times at which held ones do.
+//! The order in which stages get slots, and the deadlines of held ones.
 
 use model::{JobId, StageId};
 use std::collections::BTreeSet;
@@ -32,7 +32,7 @@ impl Queue {
         self.held.remove(&(until, stage));
     }
 
-    /// Takes out a stage whose time has come.
+    /// Removes and returns a stage whose deadline has passed.
     pub(crate) fn due(&mut self, now: Duration) -> Option<StageId> {
         let &(until, stage) = self.held.first()?;
         (until <= now).then(|| self.held.remove(&(until, stage)))?;
@@ -51,7 +51,7 @@ impl Queue {
         self.held.contains(&(until, stage))
     }
 
-    /// Stages in it, for either reason.
+    /// Number of stages, active and held.
     pub(crate) fn len(&self) -> usize {
         self.ready.len() + self.held.len()
     }

@@ -1,4 +1,4 @@
-//! What was there is lost: executors, volumes, map outputs. Their work is asked for again, and only theirs.
+//! Recovery from lost executors, volumes and map outputs: only the lost work is done again.
 
 use crate::event::{Command, DiscardReason, JobFailure};
 use crate::scheduler::Scheduler;
@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 impl Scheduler {
-    /// Its attempts are over. What it had written stays: that is on volumes.
+    /// Ends the executor's attempts. Its outputs stay: they are on volumes.
     pub(crate) fn on_executor_lost(
         &mut self,
         now: Duration,
@@ -31,9 +31,10 @@ impl Scheduler {
         self.lose(each(outputs, DiscardReason::VolumeLost), None);
     }
 
-    /// A task of `reader` could not read map outputs. Those of them that still count are lost, all at once: one by one they would use
-    /// up the rounds of the stage. The stage's round failed if the attempt is of the current one, that is, was launched with what
-    /// counts now.
+    /// Handles an attempt of `reader` that could not read map outputs. The named outputs that are
+    /// still registered are lost all at once; one by one they would exhaust the stage's rounds. The
+    /// failure counts against the stage only if the attempt is of the current round, that is, was
+    /// launched with the outputs that are registered now.
     pub(crate) fn on_fetch_failed(
         &mut self,
         now: Duration,
@@ -48,7 +49,8 @@ impl Scheduler {
         self.lose(lost, Some(until));
         let Some(stage) = self.stages.get_mut(reader) else { return };
         if stage.rounds.round == round && stage.phase == Phase::Active {
-            // Nothing was lost by that: the executor read what had not counted when the attempt was launched.
+            // That lost nothing: the executor read outputs that were already outdated at the
+            // launch.
             stage.rounds.round += 1;
             self.set_phase(reader, Phase::Held { until });
         }
@@ -61,14 +63,14 @@ impl Scheduler {
         for Unreadable { output: id, written_by, volume, problem } in unreadable {
             let output = self.shuffles.output(*id);
             if output.is_none_or(|o| (o.attempt, &o.volume) != (*written_by, volume)) {
-                continue; // it was lost before, and has perhaps been written again
+                continue; // lost before, and perhaps already rewritten
             }
             let reason = DiscardReason::Unreadable(*problem);
             let gone = *problem == BlockProblem::Unreachable && !self.executors.is_mounted(volume);
             if !gone {
                 lost.push((*id, reason));
             } else if volumes.insert(volume) {
-                // Nobody can serve the others on it either.
+                // Nothing can serve the other outputs on that volume either.
                 lost.extend(each(self.shuffles.on_volume(volume), reason));
             }
         }
@@ -84,14 +86,16 @@ impl Scheduler {
         stage.rounds.failed_in_a_row += 1;
         let attempts = stage.rounds.failed_in_a_row;
         if attempts >= limit {
-            stage.rounds.failed_in_a_row = 0; // a job that has it and does not wait for it may yet do so
+            // A job that does not wait for the stage now may do so later.
+            stage.rounds.failed_in_a_row = 0;
             let why = JobFailure::StageAborted { stage: id, attempts, failure };
             self.fail_jobs(id, &why);
         }
     }
 
-    /// Map outputs do not count any more. Their tasks run again if that is needed, from `hold` on. Of a stage that cannot be repeated
-    /// only they do if it had not been complete: then nobody has read any of it.
+    /// Discards map outputs. Their tasks run again if needed, from `hold` on. If a stage that
+    /// cannot be repeated was incomplete, only these tasks run again: nothing has read its outputs
+    /// yet.
     pub(crate) fn lose(
         &mut self,
         outputs: Vec<(MapOutputId, DiscardReason)>,
@@ -112,7 +116,8 @@ impl Scheduler {
         }
     }
 
-    /// A map stage was complete and is not any more: those that read it wait, and if there are any, it runs.
+    /// Makes the readers of a stage that is no longer complete wait for it, and requests it if
+    /// there are any.
     pub(crate) fn become_incomplete(&mut self, id: StageId, hold: Option<Duration>) {
         let Some(stage) = self.stages.get(id) else { return };
         self.agenda.changed.insert(id);
@@ -131,7 +136,7 @@ impl Scheduler {
         }
     }
 
-    /// Holds a stage back for a moment, so that it does not try the same again and again at full speed.
+    /// Holds a stage back for a moment, so that it does not retry at full speed.
     pub(crate) fn hold(&mut self, id: StageId, now: Duration) {
         if self.stages.get(id).is_some_and(|stage| stage.phase == Phase::Active) {
             self.set_phase(id, Phase::Held { until: now + self.limits.resubmit_wait });
@@ -144,7 +149,7 @@ impl Scheduler {
         self.stages.get(stage).is_some_and(|stage| stage.tasks.is_running(partition, number))
     }
 
-    /// Puts the task of an attempt back, if its task waits for that attempt. Returns whether it did.
+    /// Makes the task of a current attempt pending again. Returns whether the attempt was current.
     pub(crate) fn retry(&mut self, attempt: Attempt) -> bool {
         let current = self.is_current(attempt);
         if let (true, Some(stage)) = (current, self.stages.get_mut(attempt.task.stage)) {
@@ -154,7 +159,7 @@ impl Scheduler {
         current
     }
 
-    /// Stops the current attempts of a stage; their tasks are pending again.
+    /// Cancels the current attempts of a stage; their tasks are pending again.
     pub(crate) fn cancel_attempts(&mut self, id: StageId, reason: &str) {
         for attempt in self.executors.attempts_of(id) {
             if self.retry(attempt) {
@@ -163,9 +168,9 @@ impl Scheduler {
         }
     }
 
-    /// Tells an executor to stop an attempt that the task does not wait for any more.
+    /// Cancels an attempt that its task no longer waits for.
     pub(crate) fn cancel(&mut self, attempt: Attempt, reason: &str) {
-        if let Some(executor) = self.executors.whereabouts(attempt) {
+        if let Some(executor) = self.executors.executor_of(attempt) {
             let reason = reason.to_owned();
             self.agenda.commands.push(Command::Cancel { attempt, executor, reason });
         }

@@ -1,4 +1,5 @@
-//! What executors report of attempts. A report counts if its attempt is in flight, and decides its task if it is the current one.
+//! Reports of executors about attempts. A report is accepted if its attempt is in flight, and
+//! decides its task if the attempt is current.
 
 use crate::event::{Command, DiscardReason, JobFailure};
 use crate::executors::Flight;
@@ -22,7 +23,7 @@ impl Scheduler {
         }
         let id = output.id;
         if !self.offer(output.clone()) && self.shuffles.output(id).is_none() {
-            // The file is of an attempt that must not count, and stands where this one's should.
+            // The file is from an outdated attempt and occupies the place of this one's.
             let reason = DiscardReason::RolledBack;
             self.agenda.commands.push(Command::Discard { output, reason });
             if self.retry(attempt) {
@@ -67,13 +68,14 @@ impl Scheduler {
         }
     }
 
-    /// Makes an output the one that counts, if its map has none and it may. Returns whether it was taken.
+    /// Registers an output if its map has none and it is not outdated. Returns whether it was
+    /// registered.
     fn offer(&mut self, output: MapOutput) -> bool {
         let id = output.id;
         let stage = self.stages.writer(id.shuffle);
         if stage.and_then(|stage| self.stages.get(stage)?.task(id.map)).is_none() && stage.is_some()
         {
-            return false; // a partition that the stage does not have
+            return false; // the stage has no such partition
         }
         match self.shuffles.offer(output) {
             Offer::Present | Offer::Outdated => return false,
@@ -95,14 +97,14 @@ impl Scheduler {
         let complete = stage.is_complete();
         if let Some(number) = other {
             let task = TaskId { stage: id, partition };
-            self.cancel(Attempt { task, number }, "its output is there");
+            self.cancel(Attempt { task, number }, "its output is already committed");
         }
         if complete {
             self.complete(id);
         }
     }
 
-    /// A map stage has all its outputs: those that wait for it come closer, and what only it read can stop.
+    /// Completes a map stage: its readers move on, and stages that only it needed can stop.
     fn complete(&mut self, id: StageId) {
         self.set_phase(id, Phase::Idle);
         let Some(stage) = self.stages.get_mut(id) else { return };
@@ -120,7 +122,7 @@ impl Scheduler {
         self.idle_unless_needed(parents);
     }
 
-    /// An attempt has ended without success.
+    /// Handles the unsuccessful end of an attempt.
     pub(crate) fn fail_attempt(
         &mut self,
         now: Duration,
@@ -149,7 +151,8 @@ impl Scheduler {
         }
     }
 
-    /// Counts a failure against a task. Too many, or one that another try cannot mend, fail the jobs that need it.
+    /// Counts a failure against a task. Too many, or one that no retry can fix, fail the jobs that
+    /// need it.
     fn count_failure(&mut self, attempt: Attempt, executor: ExecutorId, failure: TaskFailure) {
         let Attempt { task, .. } = attempt;
         let limit = self.limits.task_max_failures;
@@ -157,13 +160,15 @@ impl Scheduler {
         let failures = stage.tasks.count_failure(task.partition, stage.rounds.round);
         let hopeless = matches!(failure, TaskFailure::Hopeless { .. });
         if hopeless || failures >= limit {
-            stage.tasks.forget_failures(task.partition); // a job that does not wait for it now may yet do so
+            // A job that does not wait for the task now may do so later.
+            stage.tasks.forget_failures(task.partition);
             let why = JobFailure::TaskFailed { attempt, failures, executor, failure };
             self.fail_jobs(task.stage, &why);
         }
     }
 
-    /// Whether a map output is what the task of an attempt writes. Of a stage that is gone only the partition is known.
+    /// Whether a map output belongs to an attempt's task. If the stage is gone, only the partition
+    /// can be compared.
     fn is_of(&self, attempt: Attempt, id: MapOutputId) -> bool {
         let shuffle = self.stages.get(attempt.task.stage).map(Stage::shuffle);
         attempt.task.partition == id.map && shuffle.is_none_or(|is| is == Some(id.shuffle))

@@ -1,5 +1,6 @@
-//! Mixed data is a wrong answer: when a stage that may yield other rows runs again, all that was made of its earlier rows is
-//! discarded too. What a job has delivered cannot be taken back: that job fails.
+//! Rollback, because mixed data is a wrong answer: when a stage that may yield other rows runs
+//! again, everything made from its earlier rows is discarded too. A job that has already delivered
+//! such a result fails.
 
 use crate::event::{Command, DiscardReason, JobFailure};
 use crate::scheduler::Scheduler;
@@ -8,13 +9,13 @@ use model::{Attempt, JobId, MapOutputId, ShuffleId, StageId, TaskId};
 use std::collections::BTreeSet;
 
 impl Scheduler {
-    /// Discards all that a stage made, and all that was made of it.
+    /// Discards all outputs of a stage, and everything made from them.
     pub(crate) fn roll_back(&mut self, shuffle: ShuffleId) {
         self.restart(shuffle);
         self.roll_back_readers(shuffle);
     }
 
-    /// Discards all that was made of a shuffle: one of its outputs has other rows than it had before.
+    /// Discards everything made from a shuffle: one of its outputs has other rows than before.
     pub(crate) fn roll_back_readers(&mut self, origin: ShuffleId) {
         let mut seen = BTreeSet::from([origin]);
         let mut reading = vec![origin];
@@ -29,7 +30,7 @@ impl Scheduler {
         }
     }
 
-    /// Discards what a stage made, also what its running attempts are about to make.
+    /// Discards a stage's outputs, including those that its running attempts are about to commit.
     fn restart(&mut self, shuffle: ShuffleId) {
         let writer = self.stages.writer(shuffle);
         let first_stage = writer.unwrap_or(self.stages.next_id());
@@ -38,7 +39,7 @@ impl Scheduler {
             self.agenda.commands.push(Command::Discard { output, reason });
         }
         let Some(id) = writer else { return };
-        self.cancel_attempts(id, "what it reads or wrote was rolled back");
+        self.cancel_attempts(id, "its input or output was rolled back");
         let Some(stage) = self.stages.get_mut(id) else { return };
         let was_complete = stage.is_complete();
         for map in 0..stage.partitions() {
@@ -48,7 +49,7 @@ impl Scheduler {
             stage.tasks.reopen(map);
         }
         if stage.is_complete() {
-            return; // it has no partitions
+            return; // a stage without partitions
         }
         if was_complete {
             self.become_incomplete(id, None);
@@ -57,7 +58,7 @@ impl Scheduler {
         }
     }
 
-    /// Starts the result stages that read a shuffle again. A job that has a result already fails.
+    /// Restarts the result stages that read a shuffle. A job that has delivered a result fails.
     fn restart_results(&mut self, shuffle: ShuffleId, origin: ShuffleId) {
         let Some(stage) = self.stages.writer(shuffle).and_then(|id| self.stages.get(id)) else {
             return;
@@ -76,7 +77,7 @@ impl Scheduler {
             if delivered {
                 self.agenda.failures.push((job, JobFailure::NotRepeatable { stage: blamed }));
             } else {
-                self.cancel_attempts(id, "what it reads was rolled back");
+                self.cancel_attempts(id, "its input was rolled back");
             }
         }
     }

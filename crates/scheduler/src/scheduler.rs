@@ -1,4 +1,4 @@
-//! The scheduler as its owner sees it: one event in, commands out, and what can be read in between.
+//! The scheduler's interface: one event in, commands out, and queries in between.
 
 use crate::event::{Command, Event, JobFailure};
 use crate::executors::Executors;
@@ -11,14 +11,16 @@ use model::{Attempt, Epoch, JobId, MapOutput, ShuffleId, StageId, TaskId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// How often things are tried, and how much is let through.
+/// Limits on retries and result size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// `spark.task.maxFailures`: failures of one partition, in one round of its stage, that fail its jobs.
+    /// `spark.task.maxFailures`: number of failures of one partition, in one round of its stage,
+    /// that fail its jobs.
     pub task_max_failures: u32,
-    /// `spark.stage.maxConsecutiveAttempts`: rounds of a stage in a row that end with a fetch failure and fail its jobs.
+    /// `spark.stage.maxConsecutiveAttempts`: number of consecutive rounds of a stage with a fetch
+    /// failure that fail its jobs.
     pub stage_max_consecutive_attempts: u32,
-    /// `spark.driver.maxResultSize`: bytes of all results of a job; `None` for no limit.
+    /// `spark.driver.maxResultSize`: limit on all results of a job, in bytes; `None` for no limit.
     pub max_result_bytes: Option<u64>,
     /// How long to collect further fetch failures before the lost map outputs are written again.
     pub resubmit_wait: Duration,
@@ -35,17 +37,17 @@ impl Default for Limits {
     }
 }
 
-/// What the event at hand still entails. Empty between events.
+/// Follow-up work of the current event. Empty between events.
 #[derive(Debug, Default)]
 pub(crate) struct Agenda {
     pub(crate) commands: Vec<Command>,
-    /// Stages that have to run, and from when on.
+    /// Stages to run, and when to start.
     pub(crate) requests: Vec<(StageId, Option<Duration>)>,
     pub(crate) failures: Vec<(JobId, JobFailure)>,
     pub(crate) changed: BTreeSet<StageId>,
 }
 
-/// The jobs that are not over, and the last words on those that the last event ended.
+/// The jobs that have not ended, and the final progress of those that the last event ended.
 #[derive(Debug, Default)]
 pub(crate) struct Jobs {
     pub(crate) live: BTreeMap<JobId, Job>,
@@ -53,7 +55,7 @@ pub(crate) struct Jobs {
     pub(crate) ended: BTreeMap<JobId, Vec<StageProgress>>,
 }
 
-/// Decides which task runs where, and when to try again.
+/// Decides which task runs where and what is retried.
 #[derive(Debug)]
 pub struct Scheduler {
     pub(crate) epoch: Epoch,
@@ -67,7 +69,7 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// A scheduler for this incarnation of the driver, with nothing to do.
+    /// Creates a scheduler for this incarnation of the driver, with nothing to do.
     pub fn new(epoch: Epoch, limits: Limits) -> Self {
         Self {
             epoch,
@@ -81,7 +83,8 @@ impl Scheduler {
         }
     }
 
-    /// Takes in what has happened and returns what is to be done, in that order. `now` is the time since any fixed moment.
+    /// Handles an event and returns the commands to carry out, in that order. `now` is the time
+    /// since any fixed moment.
     pub fn handle(&mut self, now: Duration, event: Event) -> Vec<Command> {
         self.jobs.ended.clear();
         match event {
@@ -109,12 +112,12 @@ impl Scheduler {
         self.take_commands()
     }
 
-    /// When `handle` wants to be called next, if nothing happens until then.
+    /// When `handle` needs to be called next, if no event comes earlier.
     pub fn next_deadline(&self) -> Option<Duration> {
         self.queue.next_deadline()
     }
 
-    /// Brings everything to rest that the event has set off.
+    /// Does all follow-up work of the event, until the state is at rest.
     fn settle(&mut self, now: Duration) {
         while let Some(stage) = self.queue.due(now) {
             self.set_phase(stage, Phase::Active);
@@ -130,10 +133,10 @@ impl Scheduler {
         }
     }
 
-    /// Fills the free slots, first job first, evenly over the executors.
+    /// Fills the free slots, oldest job first, evenly across executors.
     fn launch_ready(&mut self) {
         while let Some(id) = self.queue.first() {
-            let stage = self.stages.get_mut(id).expect("a queued stage is there");
+            let stage = self.stages.get_mut(id).expect("a queued stage exists");
             let partition = stage.tasks.first_pending().expect("a queued stage has a pending task");
             let preferred = stage.preferred_volume(partition);
             let Some(executor) = self.executors.pick(preferred) else { return };
@@ -154,7 +157,7 @@ impl Scheduler {
         commands
     }
 
-    /// Changes whether a stage's tasks may be launched, and its place in the queue with it.
+    /// Changes whether a stage's tasks may be launched, and its place in the queue accordingly.
     pub(crate) fn set_phase(&mut self, id: StageId, phase: Phase) {
         let Some(stage) = self.stages.get_mut(id) else { return };
         match std::mem::replace(&mut stage.phase, phase) {
@@ -173,7 +176,7 @@ impl Scheduler {
         self.agenda.changed.insert(id);
     }
 
-    /// Puts a stage in the queue if it has something to launch.
+    /// Queues a stage if it has tasks to launch.
     pub(crate) fn enqueue(&mut self, id: StageId) {
         let Some(stage) = self.stages.get(id) else { return };
         if stage.phase == Phase::Active && stage.tasks.first_pending().is_some() {
@@ -181,32 +184,33 @@ impl Scheduler {
         }
     }
 
-    /// A stage of a job that is not over.
+    /// A stage of a job that has not ended.
     pub fn stage(&self, id: StageId) -> Option<&Stage> {
         self.stages.get(id)
     }
 
-    /// The stage of each entry of the job's `JobShape::stages`; empty once the job is over.
+    /// The stage of each entry of the job's `JobShape::stages`; empty once the job has ended.
     pub fn job_stages(&self, job: JobId) -> &[StageId] {
         self.jobs.live.get(&job).map_or(&[], |job| &job.stages)
     }
 
-    /// The map outputs that count now, in order of their map.
+    /// The registered map outputs, ordered by map.
     pub fn map_outputs(&self, shuffle: ShuffleId) -> impl Iterator<Item = &MapOutput> {
         self.shuffles.outputs(shuffle)
     }
 
-    /// Rises with each change of `map_outputs`; 0 while there never were any.
+    /// A number that grows with every change of `map_outputs`; 0 while there have been none.
     pub fn generation(&self, shuffle: ShuffleId) -> u64 {
         self.shuffles.generation(shuffle)
     }
 
-    /// Whether no job is left, no attempt is out, and nothing is remembered but executors and map outputs.
+    /// Whether no job is left, no attempt is in flight, and nothing is remembered but executors and
+    /// map outputs.
     pub fn is_idle(&self) -> bool {
         let agenda = &self.agenda;
         self.jobs.live.is_empty()
             && self.stages.is_empty()
-            && self.executors.is_quiet()
+            && self.executors.is_idle()
             && self.queue.is_empty()
             && agenda.commands.is_empty()
             && agenda.requests.is_empty()

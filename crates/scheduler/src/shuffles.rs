@@ -1,11 +1,11 @@
-//! What is known of shuffles: which map outputs exist, and which must never count again. Outlives the jobs: this is what makes a
-//! stage skippable.
+//! Known shuffles: registered map outputs, and which ones must never count again. Outlives jobs,
+//! which is what makes stages skippable.
 
 use crate::event::StageShape;
 use model::{Attempt, Epoch, MapOutput, MapOutputId, ShuffleId, StageId, VolumeId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The first attempt, in the order in which attempts are launched, whose output may count.
+/// The first attempt, in launch order, whose output may count.
 type Floor = (Epoch, StageId, u32);
 
 const NO_FLOOR: Floor = (Epoch(0), StageId(0), 0);
@@ -17,7 +17,7 @@ fn rank(output: &MapOutput) -> Floor {
 #[derive(Debug)]
 struct Slot {
     output: Option<MapOutput>,
-    /// Row checksum of the last output, kept when the output is lost: the next one has to equal it.
+    /// Row checksum of the last output, kept when the output is lost: the next one has to match it.
     checksum: Option<u64>,
     floor: Floor,
 }
@@ -35,7 +35,7 @@ struct Shuffle {
     generation: u64,
     /// Shuffles written by stages that read this one.
     readers: BTreeSet<ShuffleId>,
-    /// Whether its stage, or one before it, may yield other rows when it runs again.
+    /// Whether its stage, or one upstream, may yield other rows when it runs again.
     unrepeatable: bool,
 }
 
@@ -51,14 +51,15 @@ impl Default for Shuffle {
     }
 }
 
-/// What became of an output that was offered.
+/// Outcome of offering an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Offer {
-    /// It counts now. `same_rows`: it has the rows of the output that was there before, if there was one.
+    /// Registered. `same_rows`: whether its rows equal those of the map's previous output, if there
+    /// was one.
     Registered { same_rows: bool },
-    /// The map has an output already.
+    /// The map already has an output.
     Present,
-    /// It is of an attempt whose output must not count.
+    /// Its attempt is outdated.
     Outdated,
 }
 
@@ -68,8 +69,9 @@ pub(crate) struct Shuffles {
 }
 
 impl Shuffles {
-    /// Notes that a stage which reads `parents` writes `shuffle`. Returns the outputs that must not be used: those of an earlier
-    /// driver, if they were made of rows that cannot be made again. Nobody can tell now if what they were made of is what is there.
+    /// Declares that a stage reading `parents` writes `shuffle`. Returns outputs that must not be
+    /// used: those of an earlier driver that were made from rows that cannot be reproduced, because
+    /// nobody can tell whether they match the current ones.
     pub(crate) fn declare(
         &mut self,
         shuffle: ShuffleId,
@@ -121,7 +123,7 @@ impl Shuffles {
             .filter_map(|slot| slot.output.as_ref())
     }
 
-    /// The maps whose outputs lie on a volume.
+    /// The maps whose outputs are on a volume.
     pub(crate) fn on_volume(&self, volume: &VolumeId) -> Vec<MapOutputId> {
         let slots = self.all.values().flat_map(|shuffle| shuffle.slots.values());
         slots
@@ -131,7 +133,7 @@ impl Shuffles {
             .collect()
     }
 
-    /// The output does not count any more, and neither will any from attempts up to the one that wrote it.
+    /// Discards an output, and rules out every attempt up to the one that wrote it.
     pub(crate) fn discard(&mut self, id: MapOutputId) -> Option<MapOutput> {
         let shuffle = self.all.get_mut(&id.shuffle)?;
         let slot = shuffle.slots.get_mut(&id.map)?;
@@ -142,7 +144,8 @@ impl Shuffles {
         Some(output)
     }
 
-    /// Discards all outputs of a shuffle and forgets what rows they had. Only attempts of stages from `next` on count.
+    /// Discards all outputs of a shuffle and their row checksums. Only attempts of stages from
+    /// `next` on may count.
     pub(crate) fn discard_all(
         &mut self,
         shuffle: ShuffleId,
@@ -159,7 +162,7 @@ impl Shuffles {
         discarded
     }
 
-    /// No attempt before this one counts for its map.
+    /// Rules out every attempt of a map before this one.
     pub(crate) fn raise_floor(&mut self, id: MapOutputId, epoch: Epoch, first: Attempt) {
         let slot = self.all.entry(id.shuffle).or_default().slots.entry(id.map).or_default();
         slot.floor = slot.floor.max((epoch, first.task.stage, first.number));

@@ -1,11 +1,11 @@
-//! One stage: what it is, where it stands, and its tasks.
+//! One stage: its kind, its phase, and its tasks.
 
 use crate::tasks::{TaskState, Tasks};
 use model::{JobId, ShuffleId, StageId, VolumeId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// What a stage leaves behind.
+/// The product of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Map { shuffle: ShuffleId, deterministic: bool },
@@ -15,26 +15,27 @@ pub(crate) enum Kind {
 /// Whether a stage's tasks may be launched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Nobody needs it to run: it is complete, or what it would feed is.
+    /// Not needed: it is complete, or its readers are.
     Idle,
-    /// It is to run when that many stages that it reads are complete.
+    /// Requested, and waiting for this many incomplete inputs.
     Waiting { missing: u32 },
-    /// It is to run at that time: more of what it has to do again may become known until then.
+    /// Requested, and held until this time, because more lost outputs may become known.
     Held { until: Duration },
     /// Its pending tasks may be launched.
     Active,
 }
 
-/// Tries of the stage as a whole.
+/// Rounds of the stage as a whole.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Rounds {
-    /// Rises when outputs that the stage reads are lost while it runs; attempts of an earlier round have seen these.
+    /// Number of the round. Grows when inputs are lost while the stage runs; attempts of an earlier
+    /// round have read those.
     pub(crate) round: u32,
-    /// Rounds that ended with a fetch failure since the stage was last complete.
+    /// Number of rounds that ended with a fetch failure since the stage was last complete.
     pub(crate) failed_in_a_row: u32,
 }
 
-/// One stage of one or more jobs that are not over.
+/// A stage of one or more jobs that have not ended.
 #[derive(Debug)]
 pub struct Stage {
     pub(crate) id: StageId,
@@ -46,7 +47,7 @@ pub struct Stage {
     pub(crate) phase: Phase,
     pub(crate) rounds: Rounds,
     pub(crate) tasks: Tasks,
-    /// Volume that holds a large part of what each partition reads; empty if that is not known or does not matter.
+    /// Volume that holds a large part of each partition's input; empty if unknown or irrelevant.
     pub(crate) preferred: Vec<Option<VolumeId>>,
 }
 
@@ -64,57 +65,58 @@ impl Stage {
         }
     }
 
-    /// The stages that it reads, by id: that need not be the order in the job's shape.
+    /// The stages that it reads, ordered by id, which need not be the order in the job's shape.
     pub fn parents(&self) -> &[StageId] {
         &self.parents
     }
 
-    /// The jobs that it belongs to, oldest first, with its index in each one's `JobShape::stages`. Never empty.
+    /// The jobs that it belongs to, oldest first, with its index in each one's `JobShape::stages`.
+    /// Never empty.
     pub fn jobs(&self) -> impl Iterator<Item = (JobId, usize)> {
         self.jobs.iter().map(|(&job, &index)| (job, index))
     }
 
-    /// Partitions of the stage, wanted or not.
+    /// Number of partitions, wanted or not.
     pub fn partitions(&self) -> u32 {
         self.tasks.len()
     }
 
-    /// Tasks that are wanted: all of a map stage, the chosen ones of a result stage.
+    /// Number of wanted tasks: all of a map stage, the chosen ones of a result stage.
     pub fn tasks(&self) -> u32 {
         self.tasks.wanted()
     }
 
-    /// Tasks that run now.
+    /// Number of running tasks.
     pub fn running(&self) -> u32 {
         self.tasks.running()
     }
 
-    /// Tasks whose output or result is there.
+    /// Number of tasks whose output or result exists.
     pub fn done(&self) -> u32 {
         self.tasks.done()
     }
 
-    /// Attempts that were launched.
+    /// Number of attempts launched.
     pub(crate) fn launches(&self) -> u64 {
         self.tasks.launches()
     }
 
-    /// Attempts that failed.
+    /// Number of failed attempts.
     pub fn failed(&self) -> u32 {
         self.tasks.failed()
     }
 
-    /// How one of its tasks stands; `None` if it has no such partition.
+    /// State of one of its tasks; `None` if there is no such partition.
     pub fn task(&self, partition: u32) -> Option<TaskState> {
         self.tasks.state(partition)
     }
 
-    /// Whether all that is wanted of it is there.
+    /// Whether every wanted task is done.
     pub fn is_complete(&self) -> bool {
         self.tasks.is_complete()
     }
 
-    /// Whether it is to run: it runs, waits for what it reads, or is held back for a moment.
+    /// Whether it is requested: running, waiting for its inputs, or held for a moment.
     pub fn is_requested(&self) -> bool {
         match self.phase {
             Phase::Idle => false,
@@ -122,12 +124,12 @@ impl Stage {
         }
     }
 
-    /// Whether another try of a task may yield other rows.
+    /// Whether another attempt of a task may yield other rows.
     pub(crate) fn is_unrepeatable(&self) -> bool {
         matches!(self.kind, Kind::Map { deterministic: false, .. })
     }
 
-    /// The oldest job that it belongs to decides when it gets slots.
+    /// The oldest job that it belongs to, which determines when it gets slots.
     pub(crate) fn first_job(&self) -> JobId {
         *self.jobs.keys().next().expect("a stage without a job is dropped with its last job")
     }

@@ -1,4 +1,4 @@
-//! All stages of the jobs that are not over, by id and by the shuffle that they write.
+//! All stages of jobs that have not ended, by id and by the shuffle that they write.
 
 use crate::stage::{Kind, Stage};
 use model::{ShuffleId, StageId};
@@ -12,7 +12,8 @@ pub(crate) struct Stages {
 }
 
 impl Stages {
-    /// The id that the next new stage gets. Ids only rise, so parents, which come first, have the lower ones.
+    /// The id of the next new stage. Ids only grow, so parents, which are created first, have lower
+    /// ones.
     pub(crate) fn next_id(&self) -> StageId {
         StageId(self.next)
     }
@@ -60,7 +61,7 @@ impl Stages {
         self.get(id).is_some_and(Stage::is_complete)
     }
 
-    /// Whether somebody waits for what the stage makes: its job, or a stage that is to run.
+    /// Whether something waits for the stage's output: its job, or a requested stage.
     pub(crate) fn is_needed(&self, id: StageId) -> bool {
         self.get(id).is_some_and(|stage| match stage.kind {
             Kind::Result { .. } => !stage.is_complete(),

@@ -1,20 +1,20 @@
-//! The tasks of one stage: which wait, run or are done, and how often each was tried.
+//! The tasks of one stage: their states, and how often each was tried.
 
 use std::collections::BTreeSet;
 
-/// How one task of a stage stands.
+/// State of one task of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TaskState {
     /// No job wants this partition of the result stage.
     NotWanted,
-    /// It is to run.
+    /// To be launched.
     Pending,
-    /// An attempt of it runs.
+    /// An attempt is running.
     Running {
         /// The number of that attempt.
         number: u32,
     },
-    /// Its output or result is there.
+    /// Its output or result exists.
     Done,
 }
 
@@ -23,11 +23,11 @@ struct Task {
     state: TaskState,
     next_number: u32,
     failures: u32,
-    /// The stage's round that `failures` were counted in.
+    /// The stage's round in which `failures` were counted.
     round: u32,
 }
 
-/// All tasks of a stage. Keeps the counts, so that no one needs to look through them.
+/// All tasks of a stage. Maintains counts, so that nothing has to iterate over the tasks.
 #[derive(Debug)]
 pub(crate) struct Tasks {
     all: Vec<Task>,
@@ -40,7 +40,7 @@ pub(crate) struct Tasks {
 }
 
 impl Tasks {
-    /// `states` are the states at the start: done for outputs that are there already.
+    /// `states` are the initial states: done for existing outputs.
     pub(crate) fn new(states: impl Iterator<Item = TaskState>) -> Self {
         let all: Vec<Task> =
             states.map(|state| Task { state, next_number: 0, failures: 0, round: 0 }).collect();
@@ -79,12 +79,12 @@ impl Tasks {
         self.done
     }
 
-    /// Attempts that were launched.
+    /// Number of attempts launched.
     pub(crate) fn launches(&self) -> u64 {
         self.launches
     }
 
-    /// Attempts that failed, whether or not they counted.
+    /// Number of failed attempts, whether or not they counted.
     pub(crate) fn failed(&self) -> u32 {
         self.failed
     }
@@ -97,7 +97,7 @@ impl Tasks {
         Some(self.all.get(partition as usize)?.state)
     }
 
-    /// Whether that attempt is the one that runs now.
+    /// Whether this attempt is the running one.
     pub(crate) fn is_running(&self, partition: u32, number: u32) -> bool {
         self.state(partition) == Some(TaskState::Running { number })
     }
@@ -107,12 +107,12 @@ impl Tasks {
         self.pending.first().copied()
     }
 
-    /// The number that the next attempt of a task will have.
+    /// The number of a task's next attempt.
     pub(crate) fn next_number(&self, partition: u32) -> u32 {
         self.all.get(partition as usize).map_or(0, |task| task.next_number)
     }
 
-    /// Starts a new attempt of a pending task and numbers it.
+    /// Starts a new attempt of a pending task and returns its number.
     pub(crate) fn launch(&mut self, partition: u32) -> u32 {
         let task = &mut self.all[partition as usize];
         let number = task.next_number;
@@ -122,22 +122,22 @@ impl Tasks {
         number
     }
 
-    /// The task's output or result is there. Returns the number of an attempt that still runs for it.
+    /// Marks a task as done. Returns the number of an attempt that still runs for it.
     pub(crate) fn finish(&mut self, partition: u32) -> Option<u32> {
         self.set(partition, TaskState::Done)
     }
 
-    /// The task is to run (again). Returns the number of an attempt that still runs for it.
+    /// Makes a task pending (again). Returns the number of an attempt that still runs for it.
     pub(crate) fn reopen(&mut self, partition: u32) -> Option<u32> {
         self.set(partition, TaskState::Pending)
     }
 
-    /// Notes that an attempt failed.
+    /// Records a failed attempt.
     pub(crate) fn note_failure(&mut self) {
         self.failed += 1;
     }
 
-    /// Counts a failure towards the limit, and returns how many there were in this round.
+    /// Counts a failure towards the limit, and returns the number in this round.
     pub(crate) fn count_failure(&mut self, partition: u32, round: u32) -> u32 {
         let task = &mut self.all[partition as usize];
         if task.round != round {
@@ -147,7 +147,7 @@ impl Tasks {
         task.failures
     }
 
-    /// Starts counting a task's failures from none.
+    /// Resets a task's failure count.
     pub(crate) fn forget_failures(&mut self, partition: u32) {
         if let Some(task) = self.all.get_mut(partition as usize) {
             task.failures = 0;

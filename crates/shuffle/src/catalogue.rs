@@ -1,4 +1,5 @@
-//! What exists on the volumes that this process mounts. The truth is what lies there; nothing here is remembered across a restart.
+//! The map outputs on the volumes that this process mounts. The disk is the only source of truth;
+//! nothing here survives a restart.
 
 use crate::error::{FileError, ReadError};
 use crate::manifest::OutputAttempt;
@@ -14,9 +15,10 @@ use std::sync::Arc;
 /// The map outputs found on volumes.
 #[derive(Debug, Default)]
 pub struct Inventory {
-    /// Outputs whose manifest is right and whose file is as long as it should be. Blocks are checked when they are read.
+    /// Outputs with a valid manifest and the expected file length. Blocks are checked when they are
+    /// read.
     pub outputs: Vec<MapOutput>,
-    /// Files that are not: each an output that has to be written again.
+    /// Files that are invalid: each is an output to be rewritten.
     pub damaged: Vec<ReadError>,
 }
 
@@ -27,23 +29,24 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// Of these volumes.
+    /// A catalogue of these volumes.
     pub fn new(volumes: impl IntoIterator<Item = Volume>) -> Self {
         let reader = |volume: Volume| (volume.id().clone(), Arc::new(VolumeReader::new(volume)));
         Self { volumes: volumes.into_iter().map(reader).collect() }
     }
 
-    /// The volumes, in order of their ids.
+    /// The volumes, ordered by id.
     pub fn volumes(&self) -> impl Iterator<Item = &Arc<VolumeReader>> {
         self.volumes.values()
     }
 
-    /// One of them, if it is mounted here.
+    /// A volume, if it is mounted here.
     pub fn volume(&self, id: &VolumeId) -> Option<&Arc<VolumeReader>> {
         self.volumes.get(id)
     }
 
-    /// A reader's block of an output, checked; `None` if its volume is not mounted here, so that a peer has to be asked.
+    /// A reader's block of an output, checked; `None` if the volume is not mounted here, so that a
+    /// peer has to be asked.
     pub fn read_block(
         &self,
         output: &MapOutput,
@@ -52,12 +55,12 @@ impl Catalogue {
         Some(self.volume(&output.volume)?.read_block(&output.into(), reader))
     }
 
-    /// Whether an output can be read as a whole; `None` if its volume is not mounted here.
+    /// Checks that an output can be read as a whole; `None` if its volume is not mounted here.
     pub fn verify(&self, output: &MapOutput) -> Option<Result<(), ReadError>> {
         Some(self.volume(&output.volume)?.verify(&output.into()))
     }
 
-    /// All that is there.
+    /// All outputs on all volumes.
     pub fn inventory(&self) -> Result<Inventory, FileError> {
         let mut inventory = Inventory::default();
         for reader in self.volumes.values() {
@@ -68,7 +71,7 @@ impl Catalogue {
 }
 
 impl Volume {
-    /// All outputs on this volume. A damaged one is reported and is no reason to stop.
+    /// All outputs on this volume. Damaged ones are reported and do not end the scan.
     pub fn scan(&self) -> Result<Inventory, FileError> {
         let mut inventory = Inventory::default();
         self.scan_into(&mut inventory)?;
@@ -83,7 +86,7 @@ impl Volume {
             for map in maps {
                 match MapOutputReader::open_any(self, MapOutputId { shuffle, map }) {
                     Ok(Some(reader)) => inventory.outputs.push(reader.output().clone()),
-                    // Removed since it was listed.
+                    // Deleted since it was listed.
                     Ok(None) => {}
                     Err(e) => inventory.damaged.push(e),
                 }
@@ -92,7 +95,7 @@ impl Volume {
         Ok(())
     }
 
-    /// The shuffles' directories, in order.
+    /// The directories of the shuffles, in order.
     pub(crate) fn shuffles(&self) -> Result<BTreeMap<ShuffleId, PathBuf>, FileError> {
         let shuffle = |path: PathBuf| {
             let name = path.file_name()?.to_str()?;
@@ -102,7 +105,7 @@ impl Volume {
         Ok(self.list(self.root())?.into_iter().filter_map(shuffle).collect())
     }
 
-    /// What is in a directory; nothing if it has been removed or is none.
+    /// The entries of a directory; none if it was deleted or is not a directory.
     pub(crate) fn list(&self, directory: &Path) -> Result<Vec<PathBuf>, FileError> {
         match self.disk().list(directory) {
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -112,13 +115,13 @@ impl Volume {
         }
     }
 
-    /// Whether an output is there and every block of it is right.
+    /// Checks that an output exists and all its blocks are intact.
     pub fn verify(&self, output: &OutputAttempt) -> Result<(), ReadError> {
         MapOutputReader::open(self, output)?.verify()
     }
 }
 
-/// The map index that a file's name says, if it is that of a map output.
+/// The map index in a file's name, if it is the name of a map output.
 fn map_of(path: &Path) -> Option<u32> {
     let text = path.file_name()?.to_str()?.strip_suffix(".out")?;
     text.parse().ok().filter(|map: &u32| map.to_string() == text)

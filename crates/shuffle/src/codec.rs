@@ -1,11 +1,12 @@
-//! Numbers and texts as bytes, for the manifest and the wire. Reading checks everything and never allocates more than is there.
+//! Numbers and text as bytes, for the manifest and the wire. Decoding checks everything and never
+//! allocates more than the input contains.
 
-/// Bytes that do not decode; names the field.
+/// The bytes do not decode; names the field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("bad field `{0}`")]
 pub struct BadBytes(pub &'static str);
 
-/// Appends fields to bytes. Numbers are little-endian.
+/// Appends fields to a buffer. Numbers are little-endian.
 #[derive(Debug, Default)]
 pub(crate) struct Encoder(pub(crate) Vec<u8>);
 
@@ -22,7 +23,7 @@ impl Encoder {
         self.0.extend_from_slice(&value.to_le_bytes());
     }
 
-    /// Seven bits a byte, lowest first: most lengths are short.
+    /// Seven bits per byte, lowest first: most lengths are short.
     pub(crate) fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value.to_le_bytes()[0] | 0x80);
@@ -35,14 +36,14 @@ impl Encoder {
         self.0.extend_from_slice(bytes);
     }
 
-    /// Length, then bytes.
+    /// A length, then the bytes.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.varint(bytes.len() as u64);
         self.raw(bytes);
     }
 }
 
-/// Takes fields from the front of bytes.
+/// Takes fields from the front of a slice.
 #[derive(Debug)]
 pub(crate) struct Decoder<'a>(pub(crate) &'a [u8]);
 
@@ -105,7 +106,7 @@ impl<'a> Decoder<'a> {
         str::from_utf8(bytes).map(str::to_owned).map_err(|_| BadBytes(field))
     }
 
-    /// Nothing may be left over.
+    /// Fails if bytes are left over.
     pub(crate) fn finish(self) -> Result<(), BadBytes> {
         if self.0.is_empty() { Ok(()) } else { Err(BadBytes("end")) }
     }

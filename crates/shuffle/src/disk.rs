@@ -1,5 +1,5 @@
-//! The few file operations that this room is made of, in one place, so that a test can make any of them fail, or end the process
-//! there. Promise: `rename_new` never replaces a file, whatever the file system.
+//! The file operations that this crate uses, behind one trait, so that a test can make any of them
+//! fail or end the process there.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -7,14 +7,58 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// File operations. The methods as they stand do the real thing; a test overrides some.
+/// File operations of a volume. The default methods are the real ones; tests override some.
+///
+/// # Expected flow
+///
+/// [`Volume`](crate::Volume) calls these methods, from several threads and processes at once.
+///
+/// - A commit: [`create`](Self::create) under a temporary name (after
+///   [`create_dir`](Self::create_dir) for the first output of a shuffle), [`write`](Self::write)
+///   any number of times, then [`rename_new`](Self::rename_new) to the final name. With
+///   [`Durability::Machine`](crate::Durability::Machine), [`sync`](Self::sync) comes before the
+///   rename and [`sync_dir`](Self::sync_dir) on both directories after it. A commit that fails
+///   calls [`remove`](Self::remove) on the temporary name.
+/// - A read: [`open`](Self::open), then [`read_at`](Self::read_at) at any offset.
+/// - A deletion: [`remove`](Self::remove) an output, or [`rename`](Self::rename) a shuffle's
+///   directory and then [`remove_dir`](Self::remove_dir). The caller holds the volume's lock.
+///
+/// # Guarantees that callers rely on
+///
+/// - `create` and `rename_new` never replace anything: of several callers exactly one succeeds, the
+///   others get [`io::ErrorKind::AlreadyExists`]. First-commit-wins rests on this alone.
+/// - Renames are atomic: other processes see either the old name or the new one, with all bytes
+///   written before.
+/// - After `sync` a file's bytes, and after `sync_dir` a directory's names, survive a power cut.
+///   Without them both may be lost, even after a rename.
+///
+/// # Assumptions
+///
+/// - Temporary and final names are on one file system. Hard links suffice for `rename_new` where
+///   the file system has no rename that refuses to replace.
+/// - An open file stays readable after `remove`.
+///
+/// # Errors
+///
+/// The kind is significant: `AlreadyExists` (another process was faster), `NotFound` (deleted
+/// meanwhile), `StorageFull`, `QuotaExceeded` and `FileTooLarge` (the volume is full; others may
+/// have room), and the system's `EIO` (the medium cannot return the bytes). All other kinds are
+/// reported as they are. A `write` that fails may have written some of the bytes; the file is then
+/// never renamed.
+///
+/// # Caveats
+///
+/// An operation whose error is reported may nevertheless have taken effect, for example a rename
+/// over NFS whose answer was lost. Callers look at what is in place afterwards instead of trusting
+/// the error. Locks are taken outside this trait: they end with the process and leave nothing on
+/// the disk.
 pub trait Disk: fmt::Debug + Send + Sync {
-    /// Makes a file that was not there.
+    /// Creates a file that does not exist yet.
     fn create(&self, path: &Path) -> io::Result<File> {
         OpenOptions::new().write(true).create_new(true).open(path)
     }
 
-    /// Appends all bytes to a file that `create` made. `path` is its name.
+    /// Appends all bytes to a file made by `create`. `path` is its name.
     fn write(&self, mut file: &File, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _ = path;
         file.write_all(bytes)
@@ -31,12 +75,12 @@ pub trait Disk: fmt::Debug + Send + Sync {
         File::open(path)?.sync_all()
     }
 
-    /// Gives a file a new name; an error of kind `AlreadyExists` if that name is taken.
+    /// Renames a file; fails with `AlreadyExists` if the new name is taken.
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
         rename_new(from, to)
     }
 
-    /// Gives a file or directory a new name, in place of what had it.
+    /// Renames a file or directory, replacing what has the new name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }
@@ -46,17 +90,17 @@ pub trait Disk: fmt::Debug + Send + Sync {
         fs::remove_file(path)
     }
 
-    /// Removes a directory and all in it.
+    /// Removes a directory and its contents.
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         fs::remove_dir_all(path)
     }
 
-    /// Makes a directory; its parent is there.
+    /// Creates a directory in an existing one.
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         fs::create_dir(path)
     }
 
-    /// Opens a file to read.
+    /// Opens a file for reading.
     fn open(&self, path: &Path) -> io::Result<File> {
         File::open(path)
     }
@@ -73,7 +117,7 @@ pub trait Disk: fmt::Debug + Send + Sync {
         file.read_at(buffer, offset)
     }
 
-    /// What is in a directory.
+    /// Lists a directory.
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
         fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect()
     }
@@ -101,7 +145,8 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     link_new(from, to)
 }
 
-/// A second name never replaces either. Should the process end between the two steps, the first name is swept later.
+/// Hard links do not replace either. If the process ends between the two steps, the old name is
+/// swept later.
 fn link_new(from: &Path, to: &Path) -> io::Result<()> {
     fs::hard_link(from, to)?;
     fs::remove_file(from)
@@ -112,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_is_taken_stays_with_its_file() {
+    fn a_taken_name_stays_with_its_file() {
         for rename in [rename_new, link_new] {
             let dir = tempfile::tempdir().unwrap();
             let [a, b, to] = ["a", "b", "to"].map(|name| dir.path().join(name));

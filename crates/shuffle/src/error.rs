@@ -1,4 +1,4 @@
-//! What can go wrong on a volume, as data: callers decide by the variant.
+//! Errors of volumes, as data: callers decide by the variant.
 
 use crate::codec::BadBytes;
 use crate::manifest::OutputAttempt;
@@ -6,22 +6,22 @@ use model::{ApplicationId, BlockProblem, Epoch, VolumeId};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The file system refused an operation.
+/// The file system failed an operation.
 #[derive(Debug, thiserror::Error)]
 #[error("volume {volume}: could not {doing} {}", path.display())]
 pub struct FileError {
     /// The operation, as a verb.
     pub doing: &'static str,
-    /// On which file or directory.
+    /// The file or directory.
     pub path: PathBuf,
-    /// On which volume.
+    /// The volume.
     pub volume: VolumeId,
     /// The reason.
     pub source: io::Error,
 }
 
 impl FileError {
-    /// Whether the volume has no room left. (Others may still read from it.)
+    /// Whether the volume is full. (It can still be read.)
     pub fn is_full(&self) -> bool {
         matches!(
             self.source.kind(),
@@ -29,7 +29,7 @@ impl FileError {
         )
     }
 
-    /// Whether the medium cannot give the bytes back, now or later.
+    /// Whether the medium cannot return the bytes, now or later.
     pub(crate) fn is_unreadable(&self) -> bool {
         self.source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
     }
@@ -42,52 +42,52 @@ impl FileError {
 /// A directory cannot be used as a volume.
 #[derive(Debug, thiserror::Error)]
 pub enum VolumeError {
-    /// The file system refused.
+    /// The file system failed an operation.
     #[error(transparent)]
     File(#[from] FileError),
-    /// There is no volume there.
+    /// There is no volume in the directory.
     #[error("{} is not a volume: it has no volume.json", .0.display())]
     Absent(PathBuf),
-    /// Its identity file cannot be read.
+    /// Its identity file is invalid.
     #[error("{} does not describe a volume", path.display())]
     BadIdentity {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         source: serde_json::Error,
     },
     /// It belongs to another application.
     #[error("volume {volume} at {} belongs to application {found}, not to {wanted}", root.display())]
     OtherApplication {
-        /// Which volume it is.
+        /// The volume.
         volume: VolumeId,
-        /// Where.
+        /// Its directory.
         root: PathBuf,
-        /// Its application.
+        /// The application that it belongs to.
         found: ApplicationId,
-        /// Ours.
+        /// This application.
         wanted: ApplicationId,
     },
     /// Another volume is mounted there.
     #[error("{} holds volume {found}, not {wanted}", root.display())]
     OtherVolume {
-        /// Where.
+        /// The directory.
         root: PathBuf,
-        /// Which it is.
+        /// The volume found there.
         found: VolumeId,
-        /// Which it should be.
+        /// The volume expected there.
         wanted: VolumeId,
     },
-    /// A newer version of Firesteel wrote it.
+    /// It was written by a newer version of Firesteel.
     #[error("volume {volume} at {} has format {found}; this version knows formats up to {known}", root.display())]
     NewerFormat {
-        /// Which volume.
+        /// The volume.
         volume: VolumeId,
-        /// Where.
+        /// Its directory.
         root: PathBuf,
         /// Its format.
         found: u32,
-        /// The newest one known here.
+        /// The newest format that this version knows.
         known: u32,
     },
 }
@@ -95,13 +95,13 @@ pub enum VolumeError {
 /// A map output could not be written. Nothing of it is visible.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// There is no room left on the volume: others may have more.
+    /// The volume is full; others may have room.
     #[error("volume {} is full", .0.volume)]
     Full(#[source] FileError),
-    /// The file system refused.
+    /// The file system failed an operation.
     #[error(transparent)]
     File(FileError),
-    /// A newer driver has taken over; what an older one launched may not commit.
+    /// A newer driver has taken over; attempts launched by an older one may not commit.
     #[error("volume {volume} accepts only commits of {fence} and later, not of {epoch}")]
     Fenced {
         /// The volume.
@@ -114,13 +114,13 @@ pub enum WriteError {
     /// The shuffle has fewer readers.
     #[error("there is no reader {reader}: the shuffle has {readers}")]
     NoSuchReader {
-        /// The reader that was named.
+        /// The given reader.
         reader: u32,
-        /// How many there are.
+        /// The number of readers.
         readers: u32,
     },
-    /// The output that is in place comes and goes, or stays damaged: nothing could be committed.
-    #[error("{}: another output was in the way each time", .0.display())]
+    /// The output in place keeps appearing and disappearing, so that nothing could be committed.
+    #[error("{}: another output was in place at each attempt", .0.display())]
     Contended(PathBuf),
 }
 
@@ -130,34 +130,34 @@ impl From<FileError> for WriteError {
     }
 }
 
-/// A map output or a block of it could not be read.
+/// A map output or one of its blocks could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// It is not there, or what is there was written by another attempt.
-    #[error("map output {} of {} is not there", .wanted.id.map, .wanted.attempt)]
+    /// It does not exist, or the existing one was written by another attempt.
+    #[error("map output {} of {} does not exist", .wanted.id.map, .wanted.attempt)]
     Missing {
-        /// What was wanted.
+        /// The output to be read.
         wanted: Box<OutputAttempt>,
-        /// Where it should be.
+        /// Its path.
         path: PathBuf,
-        /// What is there instead.
+        /// The output found there instead.
         found: Option<Box<OutputAttempt>>,
     },
-    /// It is there, and its bytes are not those that were written.
+    /// It exists, but its bytes are not the ones that were written.
     #[error("{} is damaged", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The damage.
         source: Damage,
     },
-    /// The file system refused.
+    /// The file system failed an operation.
     #[error(transparent)]
     File(#[from] FileError),
 }
 
 impl ReadError {
-    /// The same for the scheduler.
+    /// The problem as the scheduler classifies it.
     pub fn problem(&self) -> BlockProblem {
         match self {
             Self::Missing { .. } => BlockProblem::Missing,
@@ -167,45 +167,45 @@ impl ReadError {
     }
 }
 
-/// What is wrong with the bytes of a map output.
+/// Damage to a map output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
-    /// No trailer at the end: cut off, overwritten, or never a map output.
-    #[error("it does not end as a map output of a known format does")]
+    /// No trailer at the end: truncated, overwritten, or never a map output.
+    #[error("it does not end like a map output of a known format")]
     Trailer,
-    /// The file is not as long as its parts.
-    #[error("it has {found} bytes, its parts have {expected}")]
+    /// The file's length differs from that of its parts.
+    #[error("it has {found} bytes, but its parts have {expected}")]
     Length {
-        /// Bytes that its manifest and blocks need.
+        /// Bytes of its manifest and blocks.
         expected: u64,
-        /// Bytes that are there.
+        /// Bytes of the file.
         found: u64,
     },
     /// The manifest's checksum is wrong.
     #[error("the checksum of its manifest is wrong")]
     ManifestChecksum,
     /// The manifest does not decode.
-    #[error("its manifest cannot be read")]
+    #[error("its manifest cannot be decoded")]
     Manifest(#[from] BadBytes),
-    /// It lies under another name than its manifest says.
-    #[error("its manifest is that of another map output")]
+    /// Its path differs from the one in its manifest.
+    #[error("its manifest belongs to another map output")]
     Place,
     /// A block's checksum is wrong.
     #[error("the checksum of the block for reader {reader} is wrong")]
     Block {
-        /// Whose block.
+        /// The block's reader.
         reader: u32,
     },
-    /// The file ended early while a block was read.
-    #[error("the block for reader {reader} ends too early")]
+    /// The file ended while a block was read.
+    #[error("the block for reader {reader} is truncated")]
     Cut {
-        /// Whose block.
+        /// The block's reader.
         reader: u32,
     },
     /// There is no such block.
     #[error("it has no block for reader {reader}")]
     NoSuchReader {
-        /// Whose block was asked for.
+        /// The requested reader.
         reader: u32,
     },
 }

@@ -1,15 +1,19 @@
-//! Map outputs on volumes: file format, writer, reader, catalogue of what exists, sweeping. Bytes only: what a block means is for
-//! the engine to know.
+//! Map outputs on volumes: file format, writer, reader, catalogue, sweeping. Bytes only: the engine
+//! knows what a block means.
 //!
-//! A map output is one file, `<root>/<fingerprint>/<map>.out`: the blocks, then a manifest that says everything about them, then
-//! a trailer. It is written under a temporary name that carries epoch and attempt, and put in place by a rename that never
-//! replaces: the first commit wins, and whoever comes later learns who won. Every read names the attempt whose bytes it wants, and
-//! gets these bytes or an error.
+//! A map output is one file, `<root>/<fingerprint>/<map>.out`: the blocks, then a manifest that
+//! describes everything, then a trailer. It is written under a temporary name that contains epoch
+//! and attempt, and put in place by a rename that never replaces: the first commit wins, and later
+//! ones learn who won. Every read names the attempt whose bytes it wants, and gets these bytes or
+//! an error.
 //!
-//! - [`Volume`]: a directory with an identity; refuses what belongs to another application.
-//! - [`MapOutputWriter`]: [`append`](MapOutputWriter::append) in any order, then [`commit`](MapOutputWriter::commit).
-//! - [`Catalogue`]: the volumes that this process mounts: what is on them, and their blocks.
-//! - [`wire`]: how executors ask each other for blocks. Moving the bytes is the executor's business.
+//! - [`Volume`]: a directory with an identity; refuses a directory of another application.
+//! - [`MapOutputWriter`]: [`append`](MapOutputWriter::append) in any order, then
+//!   [`commit`](MapOutputWriter::commit).
+//! - [`Catalogue`]: the outputs on the volumes that this process mounts, and their blocks.
+//! - [`Disk`]: the contract with the file system.
+//! - [`wire`]: the protocol by which executors ask each other for blocks. Moving the bytes is the
+//!   executor's task.
 
 mod catalogue;
 mod codec;

@@ -1,6 +1,7 @@
-//! What a map output says about itself, as the end of its file: manifest, then trailer (length and checksum of the manifest, magic).
-//! The data before it is a sequence of runs; each run holds one part of every reader's block, in order of readers. A writer that
-//! never ran out of buffer wrote one run, so that a block is one extent.
+//! The description at the end of a map output's file: manifest, then trailer (length and checksum
+//! of the manifest, magic). The data before it is a sequence of runs; each run holds one part of
+//! every reader's block, ordered by reader. A writer that never exceeded its buffer wrote one run,
+//! so that each block is one extent.
 
 use crate::codec::{BadBytes, Decoder, Encoder};
 use crate::error::Damage;
@@ -9,23 +10,24 @@ use model::{ShuffleId, StageId, TaskId, VolumeId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Bytes of the trailer.
+/// Length of the trailer.
 pub(crate) const TRAILER: usize = 16;
 
-/// Ends every file; the last byte is the version of the format.
+/// The end of every file; the last byte is the version of the format.
 const MAGIC: [u8; 8] = *b"fs-map\0\x01";
 
-/// Longest names in a manifest. Longer ones are nobody's: they would be a sign of damage.
+/// Limit on names in a manifest; a longer one is a sign of damage.
 const MAX_NAME: usize = 4096;
 
-/// What one attempt wrote for a map task. Two attempts' outputs are never exchanged for each other.
+/// One attempt's output for a map task. Outputs of different attempts are never mistaken for each
+/// other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OutputAttempt {
-    /// Which map output.
+    /// The map output.
     pub id: MapOutputId,
-    /// Who wrote it.
+    /// The attempt that wrote it.
     pub attempt: Attempt,
-    /// Incarnation of the driver that launched that attempt.
+    /// Incarnation of the driver that launched the attempt.
     pub epoch: Epoch,
 }
 
@@ -44,48 +46,48 @@ impl fmt::Display for OutputAttempt {
 /// Length and checksum of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockSum {
-    /// Bytes.
+    /// Length in bytes.
     pub bytes: u64,
-    /// CRC-32 of all of them.
+    /// CRC-32 of all bytes.
     pub crc: u32,
 }
 
 impl BlockSum {
-    /// Those of some bytes.
+    /// Length and checksum of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self { bytes: bytes.len() as u64, crc: crc32fast::hash(bytes) }
     }
 }
 
-/// A stretch of a file.
+/// A contiguous part of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
-    /// Where it begins.
+    /// Its first byte.
     pub offset: u64,
-    /// Bytes.
+    /// Its length in bytes.
     pub bytes: u64,
 }
 
-/// All that a map output says about itself.
+/// The description of a map output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
-    /// What it is, who wrote it, how big its blocks are.
+    /// Its identity, the attempt that wrote it, and the sizes of its blocks.
     pub output: MapOutput,
     /// Hash of the schema of its rows.
     pub schema_hash: u64,
-    /// What the writer wanted to be kept with it (contributions to accumulators).
+    /// Opaque data stored by the writer (contributions to accumulators).
     pub extra: Vec<u8>,
     /// Version of the engine that wrote it.
     pub engine: String,
-    /// Where each run's part of each reader's block begins; one more number says where the run ends.
+    /// For each run, the start of each reader's part and, last, the run's end.
     starts: Vec<Vec<u64>>,
     /// Checksum of each reader's block.
     crcs: Vec<u32>,
 }
 
 impl Manifest {
-    /// `runs` are the lengths of the parts (one run at least, unless there are no readers), `crcs` the checksums of the blocks;
-    /// `output.block_bytes` is computed.
+    /// `runs` are the lengths of the parts (at least one run, unless there are no readers), `crcs`
+    /// the checksums of the blocks; `output.block_bytes` is computed.
     pub(crate) fn new(output: MapOutput, runs: &[Vec<u64>], crcs: Vec<u32>) -> Self {
         let mut manifest = Self {
             output,
@@ -95,7 +97,7 @@ impl Manifest {
             starts: vec![],
             crcs,
         };
-        manifest.lay_out(runs).expect("the lengths of what is in memory or on the disk have a sum");
+        manifest.lay_out(runs).expect("lengths of data in memory or on disk do not overflow");
         manifest
     }
 
@@ -104,7 +106,7 @@ impl Manifest {
         u32::try_from(self.crcs.len()).unwrap_or(u32::MAX)
     }
 
-    /// Length and checksum of a reader's block, if there is such a reader.
+    /// Length and checksum of a reader's block, if the reader exists.
     pub fn block(&self, reader: u32) -> Option<BlockSum> {
         let index = reader as usize;
         Some(BlockSum {
@@ -113,7 +115,7 @@ impl Manifest {
         })
     }
 
-    /// Where a reader's block lies in the file, in order. Empty parts are left out.
+    /// The extents of a reader's block in the file, in order, without empty ones.
     pub fn extents(&self, reader: u32) -> impl Iterator<Item = Extent> {
         let index = reader as usize;
         let part = move |run: &Vec<u64>| {
@@ -123,18 +125,18 @@ impl Manifest {
         self.starts.iter().filter_map(part)
     }
 
-    /// Bytes of all blocks.
+    /// Total length of all blocks.
     pub fn data_bytes(&self) -> u64 {
         self.starts.last().and_then(|run| run.last()).copied().unwrap_or(0)
     }
 
-    /// Memory that it takes, about.
+    /// Its approximate memory use.
     pub(crate) fn weight(&self) -> usize {
         let per_reader = 8 * self.starts.len() + 12;
         per_reader * self.crcs.len() + self.extra.len() + size_of::<Self>()
     }
 
-    /// Computes where everything lies; `None` if the lengths have no sum.
+    /// Computes the position of every part; `None` if the sum of lengths overflows.
     fn lay_out(&mut self, runs: &[Vec<u64>]) -> Option<()> {
         let mut end = 0_u64;
         let mut block_bytes = vec![0_u64; self.crcs.len()];
@@ -179,7 +181,7 @@ impl Manifest {
         out.0
     }
 
-    /// Reads a manifest whose checksum was found to be right.
+    /// Decodes a manifest whose checksum has been verified.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, BadBytes> {
         let mut input = Decoder(bytes);
         let OutputAttempt { id, attempt, epoch } = take_attempt(&mut input)?;
@@ -214,7 +216,7 @@ impl Manifest {
     }
 }
 
-/// What the trailer says: bytes of the manifest before it, and their checksum.
+/// The trailer's content: length and checksum of the manifest before it.
 pub(crate) fn read_trailer(trailer: &[u8; TRAILER]) -> Result<(usize, u32), Damage> {
     let mut input = Decoder(trailer);
     let length = input.u32("length")?;
@@ -222,7 +224,8 @@ pub(crate) fn read_trailer(trailer: &[u8; TRAILER]) -> Result<(usize, u32), Dama
     if input.0 == MAGIC { Ok((length as usize, crc)) } else { Err(Damage::Trailer) }
 }
 
-/// A number of things of which each takes that many bytes at least, so that nothing is allocated for what cannot be there.
+/// A count of items of at least the given size each, so that nothing is allocated for items that
+/// cannot exist.
 fn take_count(
     input: &mut Decoder<'_>,
     bytes_each: usize,

@@ -1,5 +1,6 @@
-//! Reads map outputs. Promise: a block that is returned as read is what the attempt that was asked for wrote; checked by length and
-//! checksum on every read. Only `read_raw` gives unchecked bytes, for a peer that checks them.
+//! Reads map outputs. Promise: a returned block is what the requested attempt wrote, verified by
+//! length and checksum on every read. Only `read_raw` returns unverified bytes, for a peer that
+//! verifies them.
 
 use crate::error::{Damage, FileError, ReadError};
 use crate::manifest::{BlockSum, Manifest, OutputAttempt, TRAILER, read_trailer};
@@ -9,10 +10,11 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Read from the end of a file at once: the whole of a small output, the manifest of nearly all others.
+/// Length of the first read, at the end of the file: covers a whole small output, and the manifest
+/// of nearly all others.
 const TAIL: u64 = 64 << 10;
 
-/// An open map output. Threads may share it.
+/// An open map output. It may be shared by threads.
 #[derive(Debug)]
 pub struct MapOutputReader {
     volume: Volume,
@@ -21,10 +23,10 @@ pub struct MapOutputReader {
     data: Data,
 }
 
-/// Where the blocks are.
+/// Location of the blocks.
 #[derive(Debug)]
 enum Data {
-    /// Here: the file is small, and its end is all of it.
+    /// In memory: the file is small, and the first read covers all of it.
     Memory(Vec<u8>),
     /// In the file.
     File(File),
@@ -42,14 +44,14 @@ impl MapOutputReader {
         if found == *wanted { Ok(reader) } else { Err(missing(Some(Box::new(found)))) }
     }
 
-    /// Opens the output that is in place, whoever wrote it; `None` if there is none.
+    /// Opens the output in place, whoever wrote it; `None` if there is none.
     pub(crate) fn open_any(volume: &Volume, id: MapOutputId) -> Result<Option<Self>, ReadError> {
         let path = volume.output_path(id);
         let file = match volume.disk().open(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             result => volume.at("open", &path, result)?,
         };
-        let length = volume.at("look at", &path, file.metadata())?.len();
+        let length = volume.at("inspect", &path, file.metadata())?.len();
         let (manifest, whole) =
             Source { volume, path: &path, file: &file }.read_manifest(length)?;
         let output = &manifest.output;
@@ -60,17 +62,17 @@ impl MapOutputReader {
         Ok(Some(Self { volume: volume.clone(), path, manifest, data }))
     }
 
-    /// What it is.
+    /// The output's identity.
     pub fn output(&self) -> &MapOutput {
         &self.manifest.output
     }
 
-    /// All that it says about itself.
+    /// The output's manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// A reader's block, checked. Empty if nothing was written for that reader.
+    /// A reader's block, verified. Empty if nothing was written for that reader.
     pub fn read_block(&self, reader: u32) -> Result<Vec<u8>, ReadError> {
         let sum = self.block(reader)?;
         let block = self.read_raw(reader)?;
@@ -80,15 +82,16 @@ impl MapOutputReader {
         Ok(block)
     }
 
-    /// Length and checksum of a reader's block, as they were when it was written.
+    /// Length and checksum of a reader's block, from the manifest.
     pub fn block(&self, reader: u32) -> Result<BlockSum, ReadError> {
         self.manifest.block(reader).ok_or_else(|| self.damaged(Damage::NoSuchReader { reader }))
     }
 
-    /// A reader's block as the disk gives it. Whoever gets it compares it with [`block`](Self::block).
+    /// A reader's block as stored, unverified. The recipient compares it with
+    /// [`block`](Self::block).
     pub fn read_raw(&self, reader: u32) -> Result<Vec<u8>, ReadError> {
         let length = self.block(reader)?.bytes;
-        // The file is at least that long, so that damage cannot make this large.
+        // The file is at least this long, so damage cannot inflate the allocation.
         let mut block = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
         let read = self.read_raw_at(reader, 0, &mut block)?;
         if read < block.len() {
@@ -97,8 +100,9 @@ impl MapOutputReader {
         Ok(block)
     }
 
-    /// Fills `buffer` with the bytes of a reader's block from `offset` in it, as the disk gives them; to serve a large block piece by
-    /// piece. Returns how many there were: fewer than asked for only at the block's end.
+    /// Fills `buffer` with a reader's block, unverified, from `offset` within the block; for
+    /// serving a large block in pieces. Returns the number of bytes: less than the buffer's length
+    /// only at the block's end.
     pub fn read_raw_at(
         &self,
         reader: u32,
@@ -127,7 +131,7 @@ impl MapOutputReader {
         Ok(filled)
     }
 
-    /// Reads every block: whether the whole output is as it was written.
+    /// Reads every block and verifies the whole output.
     pub fn verify(&self) -> Result<(), ReadError> {
         (0..self.manifest.readers()).try_for_each(|reader| self.read_block(reader).map(drop))
     }
@@ -150,7 +154,7 @@ impl MapOutputReader {
         ReadError::Damaged { path: self.path.clone(), source }
     }
 
-    /// Memory that it takes, about; and file descriptors.
+    /// Its approximate memory use, and its file descriptors.
     pub(crate) fn weight(&self) -> (usize, usize) {
         let (bytes, files) = match &self.data {
             Data::Memory(whole) => (whole.len(), 0),
@@ -169,7 +173,7 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// The manifest of a file that long; and the data, if the file is small.
+    /// Reads the manifest of a file of this length, and the data if the file is small.
     fn read_manifest(self, length: u64) -> Result<(Manifest, Option<Vec<u8>>), ReadError> {
         let damaged = |source| ReadError::Damaged { path: self.path.to_owned(), source };
         let mut tail = self.read(length.saturating_sub(TAIL), length.min(TAIL))?;
@@ -197,11 +201,11 @@ impl Source<'_> {
         Ok((manifest, small.then_some(tail)))
     }
 
-    /// So many bytes from `offset`.
+    /// Reads this many bytes from `offset`.
     fn read(self, offset: u64, length: u64) -> Result<Vec<u8>, ReadError> {
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
         let read = self.fill(offset, &mut bytes)?;
-        // Shorter than it was a moment ago: what is missing makes the trailer or a checksum wrong.
+        // The file has shrunk since: the missing bytes make the trailer or a checksum wrong.
         bytes.truncate(read);
         if (read as u64) < length {
             let source = Damage::Length { expected: offset + length, found: offset + read as u64 };
@@ -210,7 +214,7 @@ impl Source<'_> {
         Ok(bytes)
     }
 
-    /// Fills the buffer from `offset`, unless the file ends before.
+    /// Fills the buffer from `offset`, as far as the file goes.
     fn fill(self, offset: u64, buffer: &mut [u8]) -> Result<usize, FileError> {
         let mut filled = 0;
         while filled < buffer.len() {

@@ -1,6 +1,7 @@
-//! A checksum over rows that does not depend on their order, to tell whether two attempts wrote the same rows.
+//! A checksum of rows that is independent of their order, to tell whether two attempts wrote the
+//! same rows.
 
-/// Sum over rows. Feed it a hash of each row (all columns, with a seed that is the same everywhere).
+/// Sum over rows. Its input is a hash of each row (all columns, with a fixed seed).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RowChecksum(u64);
 

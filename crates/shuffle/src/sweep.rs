@@ -1,6 +1,7 @@
-//! Removing: a damaged output, a shuffle that nobody needs, what crashes left behind. Promise: what is not asked for stays. An
-//! output in place is removed only under the volume's lock and after a look at whose it is, so that a late request to discard one
-//! attempt's output cannot hit the next attempt's.
+//! Deletes damaged outputs, shuffles that are no longer needed, and leftovers of crashes. Promise:
+//! everything else stays. An output in place is deleted only under the volume's lock and after
+//! checking its attempt, so that a late request to discard one attempt's output cannot hit the next
+//! attempt's.
 
 use crate::error::{FileError, ReadError};
 use crate::manifest::OutputAttempt;
@@ -13,63 +14,65 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// What a sweep did.
+/// Result of a sweep.
 #[derive(Debug, Default)]
 pub struct Swept {
-    /// Shuffles that were removed.
+    /// Shuffles that were deleted.
     pub shuffles: Vec<ShuffleId>,
-    /// Leftovers of crashed writers and sweeps that were removed.
+    /// Number of deleted leftovers of crashed writers and sweeps.
     pub leftovers: u64,
-    /// What could not be removed.
+    /// Deletions that failed.
     pub failed: Vec<FileError>,
 }
 
-/// What stands in the way of a commit.
+/// The output in a commit's way.
 #[derive(Debug)]
-pub(crate) enum Standing {
-    /// An output whose every block is right.
-    Sound(MapOutput),
-    /// Nothing any more.
+pub(crate) enum InPlace {
+    /// An intact output.
+    Intact(MapOutput),
+    /// None any more.
     Gone,
 }
 
 impl Volume {
-    /// Looks at the output that is in place. A damaged one is removed.
-    pub(crate) fn judge(&self, id: MapOutputId) -> Result<Standing, FileError> {
-        // Without the lock first: nearly always the output is sound, and reading it may take long.
-        if let Some(output) = self.sound_output(id)? {
+    /// Inspects the output in place, and deletes a damaged one.
+    pub(crate) fn inspect(&self, id: MapOutputId) -> Result<InPlace, FileError> {
+        // Without the lock first: nearly always the output is intact, and reading it may take long.
+        if let Some(output) = self.intact_output(id)? {
             return Ok(output);
         }
         let _lock = self.lock()?;
-        if let Some(output) = self.sound_output(id)? {
+        if let Some(output) = self.intact_output(id)? {
             return Ok(output);
         }
         self.remove_if_there(&self.output_path(id))?;
-        Ok(Standing::Gone)
+        Ok(InPlace::Gone)
     }
 
     /// `None`: there is one, and it is damaged.
-    fn sound_output(&self, id: MapOutputId) -> Result<Option<Standing>, FileError> {
+    fn intact_output(&self, id: MapOutputId) -> Result<Option<InPlace>, FileError> {
         let checked = MapOutputReader::open_any(self, id).and_then(|reader| {
             reader.map(|reader| reader.verify().map(|()| reader.output().clone())).transpose()
         });
         match checked {
-            Ok(Some(output)) => Ok(Some(Standing::Sound(output))),
-            Ok(None) | Err(ReadError::Missing { .. }) => Ok(Some(Standing::Gone)),
+            Ok(Some(output)) => Ok(Some(InPlace::Intact(output))),
+            Ok(None) | Err(ReadError::Missing { .. }) => Ok(Some(InPlace::Gone)),
             Err(ReadError::Damaged { .. }) => Ok(None),
             Err(ReadError::File(e)) => Err(e),
         }
     }
 
-    /// Removes an output, if it is still that attempt's or cannot be read. Says whether it was there.
+    /// Deletes an output if it is still this attempt's or cannot be read. Returns whether it
+    /// existed.
     pub fn remove(&self, output: &OutputAttempt) -> Result<bool, FileError> {
         let _lock = self.lock()?;
         match MapOutputReader::open_any(self, output.id) {
             Ok(Some(reader)) if OutputAttempt::from(reader.output()) != *output => Ok(false),
             Ok(None) => Ok(false),
-            // Of other reasons not to read it (no file descriptor is free) the output is not to blame.
+            // Other reasons for a failed read (such as too many open files) do not blame the
+            // output.
             Err(ReadError::File(e)) if !e.is_unreadable() => Err(e),
-            // Unreadable: nobody can get anything from it, and it would be in the way of the next attempt.
+            // Unreadable: the output is useless and would block the next attempt.
             Ok(Some(_)) | Err(ReadError::Damaged { .. } | ReadError::File(_)) => {
                 self.remove_if_there(&self.output_path(output.id))
             }
@@ -77,12 +80,13 @@ impl Volume {
         }
     }
 
-    /// Removes all outputs of a shuffle, in one step for those who look for them. A task that is writing one fails.
+    /// Deletes all outputs of a shuffle, in one step as seen by others. A task that is writing one
+    /// fails.
     pub fn remove_shuffle(&self, shuffle: ShuffleId) -> Result<(), FileError> {
         let _lock = self.lock()?;
         let directory = self.shuffle_dir(shuffle);
         let trash = self.root().join(format!("{shuffle}.trash"));
-        // From a process that ended between the two steps below.
+        // Left over by a process that ended between the two steps below.
         self.remove_tree(&trash)?;
         match self.disk().rename(&directory, &trash) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -91,8 +95,8 @@ impl Volume {
         }
     }
 
-    /// Removes shuffles that are not in `keep`, and leftovers in all: only what was not touched after `untouched_since`, so that work
-    /// in progress stays. Failures do not stop it.
+    /// Deletes shuffles that are not in `keep`, and all leftovers, but only those untouched since
+    /// `untouched_since`, so that work in progress stays. Failures do not end the sweep.
     pub fn sweep(
         &self,
         keep: &BTreeSet<ShuffleId>,
@@ -151,19 +155,19 @@ impl Volume {
         Ok(())
     }
 
-    /// Whether it was last changed before; also true if it is gone.
+    /// Whether it was last changed before that time; also true if it is gone.
     fn is_older(&self, path: &Path, than: SystemTime) -> Result<bool, FileError> {
         match fs::symlink_metadata(path).and_then(|metadata: Metadata| metadata.modified()) {
             Ok(modified) => Ok(modified < than),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
-            Err(e) => self.at("look at", path, Err(e)),
+            Err(e) => self.at("inspect", path, Err(e)),
         }
     }
 
     fn remove_tree(&self, path: &Path) -> Result<(), FileError> {
         match self.disk().remove_dir(path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-            // Somebody's file under a name of ours.
+            // A foreign file under one of our names.
             Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
                 self.remove_if_there(path).map(drop)
             }

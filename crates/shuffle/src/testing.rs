@@ -1,4 +1,4 @@
-//! What the tests of this room share: a volume in a temporary directory, and outputs on it.
+//! Shared test fixtures: a volume in a temporary directory, and outputs on it.
 
 use crate::{Committed, Disk, MapOutputWriter, OutputAttempt, Summary, Volume, WriterOptions};
 use model::{ApplicationId, Attempt, Epoch, Fingerprint, MapOutputId};
@@ -34,7 +34,7 @@ pub(crate) fn attempt(map: u32, number: u32) -> OutputAttempt {
     OutputAttempt { id, attempt: Attempt { task, number }, epoch: Epoch(1) }
 }
 
-/// A writer that has been given all blocks.
+/// A writer with all blocks appended.
 pub(crate) fn written(volume: &Volume, output: OutputAttempt, blocks: &[&[u8]]) -> MapOutputWriter {
     let readers = u32::try_from(blocks.len()).expect("a test has few blocks");
     let mut writer = MapOutputWriter::new(volume, output, readers, WriterOptions::default());

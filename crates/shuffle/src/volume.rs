@@ -1,5 +1,6 @@
-//! A volume: a directory with an identity. Promises: what belongs to another application or was written by a newer version is
-//! refused; the fence only rises; whoever removes a map output in place holds the volume's lock.
+//! A volume: a directory with an identity. Promises: a volume of another application or a newer
+//! version is refused; the fence only rises; deleting a map output in place requires the volume's
+//! lock.
 
 use crate::disk::{Disk, RealDisk};
 use crate::error::{FileError, VolumeError};
@@ -11,14 +12,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Newest format of volumes that this version knows.
+/// The newest volume format that this version knows.
 const FORMAT: u32 = 1;
 
 const IDENTITY: &str = "volume.json";
 const FENCE: &str = "volume.fence";
 const LOCK: &str = "volume.lock";
 
-/// A place where map outputs live. Several processes may use one at the same time.
+/// A directory for map outputs. Several processes may use it at the same time.
 #[derive(Debug, Clone)]
 pub struct Volume {
     id: VolumeId,
@@ -27,7 +28,7 @@ pub struct Volume {
     disk: Arc<dyn Disk>,
 }
 
-/// What `volume.json` says.
+/// Content of `volume.json`.
 #[derive(Debug, Serialize, Deserialize)]
 struct Identity {
     id: VolumeId,
@@ -35,7 +36,7 @@ struct Identity {
     format: u32,
 }
 
-/// Only this much of an identity is the same in every format.
+/// The only part of an identity that is the same in every format.
 #[derive(Debug, Deserialize)]
 struct Format {
     id: VolumeId,
@@ -43,8 +44,8 @@ struct Format {
 }
 
 impl Volume {
-    /// Makes `root` a volume, or opens it if it already is that volume of that application. The directory is made if its parent is
-    /// there.
+    /// Makes `root` a volume, or opens it if it already is that volume of that application. The
+    /// directory is created if its parent exists.
     pub fn create(
         root: &Path,
         id: VolumeId,
@@ -106,7 +107,7 @@ impl Volume {
         Ok(Self { id, root, application, disk })
     }
 
-    /// Which volume this is.
+    /// The volume's id.
     pub fn id(&self) -> &VolumeId {
         &self.id
     }
@@ -116,12 +117,13 @@ impl Volume {
         &self.root
     }
 
-    /// Whose it is.
+    /// The application that it belongs to.
     pub fn application(&self) -> &ApplicationId {
         &self.application
     }
 
-    /// From now on only attempts of this epoch and later may commit here. A lower epoch than the present one changes nothing.
+    /// From now on only attempts of this epoch and later may commit here. A lower epoch than the
+    /// current one changes nothing.
     pub fn raise_fence(&self, epoch: Epoch) -> Result<(), FileError> {
         let _lock = self.lock()?;
         if self.fence()? >= epoch {
@@ -139,7 +141,7 @@ impl Volume {
         match read_all(&*self.disk, &path) {
             Ok(text) => {
                 let number = str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok());
-                let bad = || io::Error::new(io::ErrorKind::InvalidData, "it holds no epoch");
+                let bad = || io::Error::new(io::ErrorKind::InvalidData, "it contains no epoch");
                 self.at("read", &path, number.map(Epoch).ok_or_else(bad))
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Epoch(0)),
@@ -159,7 +161,8 @@ impl Volume {
         self.shuffle_dir(id.shuffle).join(format!("{}.out", id.map))
     }
 
-    /// Where an attempt writes. `turn` tells apart several tries of one attempt, which a repeated launch makes.
+    /// The path that an attempt writes to. `turn` distinguishes several writers of one attempt,
+    /// which a repeated launch causes.
     pub(crate) fn temporary_path(&self, output: &OutputAttempt, turn: u32) -> PathBuf {
         let OutputAttempt { id, attempt, epoch } = output;
         let (map, stage, number) = (id.map, attempt.task.stage.0, attempt.number);
@@ -167,9 +170,10 @@ impl Volume {
         self.shuffle_dir(id.shuffle).join(name)
     }
 
-    /// Removes it with all that is on it. No error if it is gone already.
+    /// Deletes the volume with everything on it. Succeeds if it is already gone.
     ///
-    /// Nobody may use it any more: this is for the end of the application, or of the only one who mounts it.
+    /// No one may use it any more: this is for the end of the application, or of the only process
+    /// that mounts it.
     pub fn destroy(self) -> Result<(), FileError> {
         match self.disk.remove_dir(&self.root) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => self.at("remove", &self.root, Err(e)),
@@ -177,17 +181,18 @@ impl Volume {
         }
     }
 
-    /// Whoever holds it may remove outputs in place; nobody else may. Released on drop, and when the process ends.
+    /// The lock that permits deleting outputs in place. Released on drop, and when the process
+    /// ends.
     pub(crate) fn lock(&self) -> Result<File, FileError> {
         let path = self.root.join(LOCK);
-        // Not through `Disk`: a lock changes nothing that outlives a process.
+        // Not through `Disk`: a lock leaves nothing behind when the process ends.
         let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = self.at("open", &path, open)?;
         self.at("lock", &path, file.lock())?;
         Ok(file)
     }
 
-    /// Removes a file; no error if it is gone already. Says whether it was there.
+    /// Deletes a file; succeeds if it is already gone. Returns whether it existed.
     pub(crate) fn remove_if_there(&self, path: &Path) -> Result<bool, FileError> {
         match self.disk.remove(path) {
             Ok(()) => Ok(true),
@@ -196,7 +201,7 @@ impl Volume {
         }
     }
 
-    /// Gives a failed operation its name.
+    /// Adds operation, path and volume to an error.
     pub(crate) fn at<T>(
         &self,
         doing: &'static str,
@@ -206,16 +211,16 @@ impl Volume {
         result.map_err(|e| FileError::new(doing, path, &self.id, e))
     }
 
-    /// Puts the identity in place unless there is one.
+    /// Writes the identity unless there is one.
     fn write_identity(&self) -> Result<(), FileError> {
         match self.disk.create_dir(&self.root) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
-                return self.at("make directory", &self.root, Err(e));
+                return self.at("create directory", &self.root, Err(e));
             }
             Ok(()) | Err(_) => {}
         }
         let path = self.root.join(IDENTITY);
-        if self.at("look at", &path, path.try_exists())? {
+        if self.at("inspect", &path, path.try_exists())? {
             return Ok(());
         }
         let _lock = self.lock()?;
@@ -230,19 +235,20 @@ impl Volume {
         }
     }
 
-    /// Forces names to the disk, also those that others made who ended before they came to this.
+    /// Forces the names to the disk, including those created by others that ended before doing so.
     fn sync_identity(&self) -> Result<(), FileError> {
         self.at("sync", &self.root, self.disk.sync_dir(&self.root))?;
         match self.root.parent().map(|parent| self.disk.sync_dir(parent)) {
             Some(Err(e)) if e.kind() != io::ErrorKind::PermissionDenied => {
                 self.at("sync the parent of", &self.root, Err(e))
             }
-            // Where others' directories cannot be opened, this one is not ours either: it is mounted.
+            // A parent that may not be opened belongs to someone else: the directory is a mount
+            // point.
             Some(Ok(()) | Err(_)) | None => Ok(()),
         }
     }
 
-    /// Writes a file in the root, durably. Whoever calls has the lock.
+    /// Writes a file in the root, durably. The caller holds the lock.
     fn write_temporary(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, FileError> {
         let path = self.root.join(name);
         self.remove_if_there(&path)?;
@@ -253,7 +259,7 @@ impl Volume {
     }
 }
 
-/// A small file's bytes.
+/// The bytes of a small file.
 fn read_all(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
     let file = disk.open(path)?;
     let mut bytes = vec![0; 4096];

@@ -1,5 +1,5 @@
-//! Reads from one volume and keeps open what was read last: the readers of a stage all come to the same map outputs. Promise: what
-//! is kept has a limit, in memory and in file descriptors.
+//! Reads from one volume and keeps recently read outputs open, because all readers of a stage read
+//! the same map outputs. Promise: the cache is bounded, in memory and in file descriptors.
 
 use crate::error::{FileError, ReadError};
 use crate::manifest::OutputAttempt;
@@ -9,13 +9,13 @@ use model::ShuffleId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// File descriptors that are kept open.
+/// Limit on open file descriptors.
 const MAX_FILES: usize = 256;
 
-/// Memory for manifests and small outputs.
+/// Limit on memory for manifests and small outputs, in bytes.
 const MAX_BYTES: usize = 64 << 20;
 
-/// A volume and its open outputs. Threads may share it.
+/// A volume and its open outputs. It may be shared by threads.
 #[derive(Debug)]
 pub struct VolumeReader {
     volume: Volume,
@@ -23,7 +23,7 @@ pub struct VolumeReader {
 }
 
 impl VolumeReader {
-    /// Reads from that volume.
+    /// Reads from this volume.
     pub fn new(volume: Volume) -> Self {
         Self { volume, cache: Mutex::default() }
     }
@@ -38,13 +38,15 @@ impl VolumeReader {
         if let Some(reader) = self.cache().get(wanted) {
             return Ok(reader);
         }
-        // Not under the lock: others go on reading. If two open the same output, one of the two stays.
+        // Without the lock, so that others can read meanwhile. If two threads open the same output,
+        // one reader stays.
         let reader = Arc::new(MapOutputReader::open(&self.volume, wanted)?);
         self.cache().put(*wanted, Arc::clone(&reader));
         Ok(reader)
     }
 
-    /// A reader's block of an attempt's output, checked. What is wrong is read again once, from the beginning, before it counts.
+    /// A reader's block of an attempt's output, verified. After an error the output is reopened and
+    /// read once more before the error counts.
     pub fn read_block(&self, wanted: &OutputAttempt, reader: u32) -> Result<Vec<u8>, ReadError> {
         match self.open(wanted).and_then(|output| output.read_block(reader)) {
             Err(ReadError::Damaged { .. } | ReadError::File(_)) => {
@@ -55,7 +57,7 @@ impl VolumeReader {
         }
     }
 
-    /// Whether every block of an attempt's output can be read. What is wrong is read again once, as a reader does.
+    /// Verifies every block of an attempt's output, likewise with one retry.
     pub fn verify(&self, wanted: &OutputAttempt) -> Result<(), ReadError> {
         match self.open(wanted).and_then(|output| output.verify()) {
             Err(ReadError::Damaged { .. } | ReadError::File(_)) => {
@@ -66,20 +68,21 @@ impl VolumeReader {
         }
     }
 
-    /// Removes an output from the volume, if it is still that attempt's or cannot be read. Says whether it was there.
+    /// Deletes an output from the volume if it is still this attempt's or cannot be read. Returns
+    /// whether it existed.
     pub fn remove(&self, output: &OutputAttempt) -> Result<bool, FileError> {
         self.cache().remove(output);
         self.volume.remove(output)
     }
 
-    /// Removes all outputs of a shuffle from the volume.
+    /// Deletes all outputs of a shuffle from the volume.
     pub fn remove_shuffle(&self, shuffle: ShuffleId) -> Result<(), FileError> {
         self.cache().remove_shuffle(shuffle);
         self.volume.remove_shuffle(shuffle)
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {
-        // A panic elsewhere leaves the cache usable: each of its steps is whole.
+        // A panic elsewhere leaves the cache usable: each of its steps is complete.
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -128,7 +131,7 @@ impl Cache {
         }
     }
 
-    /// Half at a time, so that a scan of more than fits does not sort for every output.
+    /// Half at a time, so that a scan over too many outputs does not sort for each of them.
     fn remove_older_half(&mut self) {
         let mut keys: Vec<_> = self.open.iter().map(|(key, (used, _))| (*used, *key)).collect();
         keys.sort_unstable();

@@ -1,8 +1,9 @@
-//! How an executor asks a peer for a block: the bytes of request and answer. Pure; the executor moves them. After the answer's head
-//! come the block's bytes as they lie on the disk, and whoever asked compares them with the head's checksum.
+//! The protocol by which an executor asks a peer for a block: the bytes of request and answer.
+//! Pure; the executor moves them. The answer's head is followed by the block's bytes as stored,
+//! which the recipient compares with the head's checksum.
 //!
-//! Every frame is a length (four bytes, little-endian) and that many bytes. Take the length by [`frame_length`], which refuses what
-//! no frame of ours can have, before making room for the rest.
+//! Every frame is a length (four bytes, little-endian) and that many bytes. Read the length with
+//! [`frame_length`], which refuses impossible values, before allocating the rest.
 
 use crate::codec::{BadBytes, Decoder, Encoder};
 use crate::error::ReadError;
@@ -12,43 +13,43 @@ use model::{BlockProblem, VolumeId};
 /// First byte of every frame: the version of the protocol.
 const VERSION: u8 = 1;
 
-/// Most bytes of a frame, without its length.
+/// Limit on the bytes of a frame, without its length.
 pub const MAX_FRAME: usize = 4096;
 
 const MAX_TOKEN: usize = 512;
 const MAX_NAME: usize = 512;
 const MAX_MESSAGE: usize = 2048;
 
-/// Asks for one block.
+/// A request for one block.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BlockRequest {
     /// The application's token.
     pub token: Vec<u8>,
-    /// The volume where the output lies.
+    /// The volume that the output is on.
     pub volume: VolumeId,
-    /// Whose bytes are wanted.
+    /// The attempt whose bytes are wanted.
     pub output: OutputAttempt,
-    /// The block.
+    /// The reader whose block is wanted.
     pub reader: u32,
 }
 
-/// What comes before the bytes of a block, or instead of them.
+/// The head of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BlockAnswer {
-    /// So many bytes follow, and that is their checksum.
+    /// This many bytes follow, with this checksum.
     Found(BlockSum),
-    /// It cannot be read.
+    /// The block cannot be read.
     NotFound {
-        /// What is wrong.
+        /// The problem.
         problem: BlockProblem,
-        /// The same for people.
+        /// An explanation for people.
         message: String,
     },
-    /// The token is not that of this application.
+    /// The token is not this application's.
     Denied,
 }
 
-/// Bytes of a frame whose length these are.
+/// The length of a frame from its first four bytes.
 pub fn frame_length(length: [u8; 4]) -> Result<usize, BadBytes> {
     match u32::from_le_bytes(length) as usize {
         0 => Err(BadBytes("frame length")),
@@ -58,7 +59,7 @@ pub fn frame_length(length: [u8; 4]) -> Result<usize, BadBytes> {
 }
 
 impl BlockRequest {
-    /// The whole frame, with its length. Fails if the token or the volume's name is too long.
+    /// The whole frame, including its length. Fails if the token or the volume's name is too long.
     pub fn encode(&self) -> Result<Vec<u8>, BadBytes> {
         let Self { token, volume, output, reader } = self;
         check(token.len(), MAX_TOKEN, "token")?;
@@ -71,7 +72,7 @@ impl BlockRequest {
         }))
     }
 
-    /// Reads a frame without its length.
+    /// Decodes a frame without its length.
     pub fn decode(frame: &[u8]) -> Result<Self, BadBytes> {
         let mut input = open(frame)?;
         let token = input.bytes(MAX_TOKEN, "token")?.to_vec();
@@ -84,7 +85,7 @@ impl BlockRequest {
 }
 
 impl std::fmt::Debug for BlockRequest {
-    /// Without the token.
+    /// Omits the token.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { token: _, volume, output, reader } = self;
         f.debug_struct("BlockRequest")
@@ -96,7 +97,7 @@ impl std::fmt::Debug for BlockRequest {
 }
 
 impl BlockAnswer {
-    /// The whole frame, with its length. A long message is cut.
+    /// The whole frame, including its length. A long message is truncated.
     pub fn encode(&self) -> Vec<u8> {
         frame(|out| match self {
             Self::Found(BlockSum { bytes, crc }) => {
@@ -116,7 +117,7 @@ impl BlockAnswer {
         })
     }
 
-    /// Reads a frame without its length.
+    /// Decodes a frame without its length.
     pub fn decode(frame: &[u8]) -> Result<Self, BadBytes> {
         let mut input = open(frame)?;
         let not_found = |input: &mut Decoder<'_>, problem| {

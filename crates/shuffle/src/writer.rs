@@ -1,45 +1,47 @@
-//! Writes one map output. Promises: nothing is visible before `commit`, all of it afterwards; a commit never replaces what another
-//! attempt committed; a writer that is dropped leaves nothing behind. A small output costs one file, one write and one rename.
+//! Writes one map output. Promises: nothing is visible before `commit`, everything afterwards; a
+//! commit never replaces another attempt's; a dropped writer leaves nothing behind. A small output
+//! costs one file, one write and one rename.
 
 use crate::error::{FileError, WriteError};
 use crate::manifest::{Manifest, OutputAttempt};
-use crate::sweep::Standing;
+use crate::sweep::InPlace;
 use crate::volume::Volume;
 use model::{ByteSize, MapOutput};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How much is gathered before a write.
+/// Size at which gathered parts are written.
 const GATHER: usize = 1 << 20;
 
-/// Parts from this size on are written from where they are.
+/// Parts from this size on are written directly.
 const DIRECT: usize = 128 << 10;
 
-/// Tries to put a file in place while what was there comes and goes.
+/// Attempts to put a file in place while other outputs come and go.
 const COMMIT_TRIES: u32 = 8;
 
-/// Tries to find a temporary name that is free: one for each leftover of the same attempt.
+/// Attempts to find a free temporary name: one for each leftover of the same attempt.
 const NAME_TRIES: u32 = 64;
 
 /// What a committed output survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Durability {
-    /// The end of processes. After the end of the machine a checksum may be wrong, and the output is written again.
+    /// The end of processes. After a power cut a checksum may be wrong, and the output is
+    /// rewritten.
     #[default]
     Process,
-    /// The end of the machine: forced to the disk before it counts.
+    /// A power cut: bytes are forced to the disk before the commit counts.
     Machine,
 }
 
-/// How map outputs are written.
+/// Options for writing map outputs.
 #[derive(Debug, Clone)]
 pub struct WriterOptions {
     /// What they survive.
     pub durability: Durability,
-    /// Bytes that one writer keeps in memory before it writes a run.
+    /// Bytes that one writer buffers before it writes a run.
     pub buffer: ByteSize,
-    /// Version of the engine, kept in the manifest.
+    /// Version of the engine, recorded in the manifest.
     pub engine: String,
 }
 
@@ -50,30 +52,30 @@ impl Default for WriterOptions {
     }
 }
 
-/// What is known of an output when all of it was appended.
+/// Facts about an output that are known once everything is appended.
 #[derive(Debug, Clone, Default)]
 pub struct Summary {
-    /// Rows in all blocks.
+    /// Number of rows in all blocks.
     pub rows: u64,
-    /// Checksum over the rows, [`RowChecksum`](crate::RowChecksum).
+    /// Checksum of the rows, [`RowChecksum`](crate::RowChecksum).
     pub row_checksum: u64,
-    /// Hash of their schema.
+    /// Hash of the rows' schema.
     pub schema_hash: u64,
-    /// Anything to be kept with the output (contributions to accumulators).
+    /// Opaque data to store with the output (contributions to accumulators).
     pub extra: Vec<u8>,
 }
 
-/// Whose output is in place.
+/// The output in place after a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Committed {
     /// This attempt's.
     Won(MapOutput),
-    /// That of another attempt, which committed before. This attempt's is removed.
+    /// That of another attempt, which committed first. This attempt's was deleted.
     Lost(MapOutput),
 }
 
 impl Committed {
-    /// The output that is in place, whoever wrote it.
+    /// The output in place, whoever wrote it.
     pub fn into_output(self) -> MapOutput {
         match self {
             Self::Won(output) | Self::Lost(output) => output,
@@ -81,22 +83,22 @@ impl Committed {
     }
 }
 
-/// A map output that is being written.
+/// A map output being written.
 #[derive(Debug)]
 pub struct MapOutputWriter {
     volume: Volume,
     output: OutputAttempt,
     options: WriterOptions,
     parts: Vec<Part>,
-    /// Bytes in `parts`.
+    /// Number of bytes in `parts`.
     buffered: usize,
-    /// Lengths of the parts that are in the file.
+    /// Lengths of the parts already in the file.
     runs: Vec<Vec<u64>>,
-    /// Where they are.
+    /// The file, once there is one.
     file: Option<Temporary>,
 }
 
-/// The part of a reader's block that is in memory, and the checksum of the whole block so far.
+/// The buffered part of a reader's block, and the checksum of the whole block so far.
 #[derive(Debug, Default)]
 struct Part {
     chunks: Vec<Vec<u8>>,
@@ -104,7 +106,7 @@ struct Part {
 }
 
 impl MapOutputWriter {
-    /// Begins an output with a block for each of `readers`. Nothing is written yet.
+    /// Starts an output with a block for each of `readers`. Writes nothing yet.
     pub fn new(
         volume: &Volume,
         output: OutputAttempt,
@@ -116,7 +118,7 @@ impl MapOutputWriter {
         Self { volume, output, options, parts, buffered: 0, runs: vec![], file: None }
     }
 
-    /// Adds bytes to the end of a reader's block. Readers may come in any order.
+    /// Appends bytes to a reader's block. Readers may come in any order.
     pub fn append(&mut self, reader: u32, bytes: Vec<u8>) -> Result<(), WriteError> {
         let Some(part) = self.parts.get_mut(reader as usize) else {
             let readers = u32::try_from(self.parts.len()).unwrap_or(u32::MAX);
@@ -131,7 +133,7 @@ impl MapOutputWriter {
         if self.buffered as u64 > self.options.buffer.0 { self.write_run() } else { Ok(()) }
     }
 
-    /// Bytes that are in memory.
+    /// Number of buffered bytes.
     pub fn buffered_bytes(&self) -> usize {
         self.buffered
     }
@@ -151,13 +153,14 @@ impl MapOutputWriter {
         self.check_fence()?;
         let committed = self.put_in_place(file, manifest.output)?;
         if self.options.durability == Durability::Machine {
-            // Also after losing: the winner may not have come this far, and its output is reported as committed from here.
+            // Also after losing: the winner may not have got this far, and this report makes its
+            // output count.
             self.sync_names()?;
         }
         Ok(committed)
     }
 
-    /// Writes what is in memory to the end of the file, in order of readers.
+    /// Writes the buffer to the end of the file, ordered by reader.
     fn write_run(&mut self) -> Result<(), WriteError> {
         let mut file = self.take_file()?;
         let mut run = Vec::with_capacity(self.parts.len());
@@ -218,14 +221,15 @@ impl MapOutputWriter {
                     return Err(FileError::new("rename", &file.path, self.volume.id(), e).into());
                 }
             }
-            // A damaged winner would win against every attempt that is to replace it, for ever.
-            match self.volume.judge(self.output.id)? {
-                Standing::Sound(winner) if OutputAttempt::from(&winner) == self.output => {
-                    // Ours, from a rename whose answer got lost, or from a repeated launch: what is in place is what counts.
+            // A damaged winner would win against every replacement, for ever.
+            match self.volume.inspect(self.output.id)? {
+                InPlace::Intact(winner) if OutputAttempt::from(&winner) == self.output => {
+                    // Ours, from a rename whose answer was lost or a repeated launch: the output in
+                    // place counts.
                     return Ok(Committed::Won(winner));
                 }
-                Standing::Sound(winner) => return Ok(Committed::Lost(winner)),
-                Standing::Gone => {}
+                InPlace::Intact(winner) => return Ok(Committed::Lost(winner)),
+                InPlace::Gone => {}
             }
         }
         Err(WriteError::Contended(path))
@@ -239,19 +243,19 @@ impl MapOutputWriter {
     }
 }
 
-/// A file under a temporary name. Removed on drop.
+/// A file under a temporary name. Deleted on drop.
 #[derive(Debug)]
 struct Temporary {
     volume: Volume,
     path: PathBuf,
     file: File,
-    /// What is not written yet: many small parts become one write.
+    /// Bytes not written yet: many small parts become one write.
     gathered: Vec<u8>,
     kept: bool,
 }
 
 impl Temporary {
-    /// Makes the file, and its directory if it is the first of its shuffle.
+    /// Creates the file, and its directory if it is the first of its shuffle.
     fn create(volume: &Volume, output: &OutputAttempt) -> Result<Self, WriteError> {
         let mut turn = 0;
         let mut made_directory = false;
@@ -274,7 +278,7 @@ impl Temporary {
         }
     }
 
-    /// Adds bytes to the end.
+    /// Appends bytes.
     fn put(&mut self, bytes: Vec<u8>) -> Result<(), FileError> {
         if self.gathered.len() + bytes.len() > GATHER || bytes.len() >= DIRECT {
             self.flush()?;
@@ -300,7 +304,7 @@ impl Temporary {
         self.volume.at("sync", &self.path, self.volume.disk().sync(&self.file, &self.path))
     }
 
-    /// The file has its final name: there is nothing to remove.
+    /// The file has its final name: nothing is to be deleted.
     fn keep(mut self) {
         self.kept = true;
     }
@@ -309,7 +313,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.kept {
-            // If this fails too, the sweep finds it.
+            // If this fails too, the sweep finds the file.
             let _ = self.volume.disk().remove(&self.path);
         }
     }
@@ -317,9 +321,9 @@ impl Drop for Temporary {
 
 fn make_directory(volume: &Volume, path: &Path) -> Result<(), FileError> {
     match volume.disk().create_dir(path) {
-        // Another task of the stage was quicker.
+        // Another task of the stage was faster.
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        result => volume.at("make directory", path, result),
+        result => volume.at("create directory", path, result),
     }
 }
 

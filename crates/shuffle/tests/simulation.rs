@@ -1,7 +1,8 @@
-//! Seeded simulation of a volume: attempts that commit at once, zombies, processes that end between any two file operations, full
-//! disks, damaged files, removals, sweeps and power cuts, over real files. What must hold is in `World::observe`.
+//! Seeded simulation of a volume: concurrent commits, zombies, processes that end between any two
+//! file operations, full disks, damaged files, deletions, sweeps and power cuts, over real files.
+//! `World::observe` checks what must hold.
 //!
-//! A simulation is as good as its world: the last tests break a rule and see it fail.
+//! A simulation is as good as its world: the last tests break a rule and expect a failure.
 
 mod faulty;
 
@@ -25,7 +26,7 @@ use tempfile::TempDir;
 const STEPS: u32 = 50;
 const READERS: u32 = 3;
 
-/// A rule that is broken on purpose.
+/// A rule broken on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flaw {
     None,
@@ -33,13 +34,13 @@ enum Flaw {
     ReplacingRename,
     /// Readers do not compare checksums.
     UncheckedReads,
-    /// Nothing is forced to the disk, and yet it is expected to survive a power cut.
+    /// Nothing is synced, yet it is expected to survive a power cut.
     NoSync,
-    /// Whoever removes an output does not look whose it is.
+    /// A removal does not check the output's attempt.
     BlindRemoval,
 }
 
-/// What a process does.
+/// An action of a process.
 #[derive(Debug, Clone)]
 enum Action {
     Commit(OutputAttempt),
@@ -57,7 +58,7 @@ enum Outcome {
     Done(Result<(), FileError>),
 }
 
-/// A promise that was not kept.
+/// A broken promise.
 type Violation = String;
 
 struct World {
@@ -69,17 +70,17 @@ struct World {
     epoch: Epoch,
     next_attempt: u32,
     started: Vec<OutputAttempt>,
-    /// What is in place for ever, unless it is removed or damaged.
+    /// Outputs in place for ever, unless removed or damaged.
     claimed: BTreeMap<MapOutputId, OutputAttempt>,
-    /// Of these, what survives a power cut.
+    /// Those of them that survive a power cut.
     durable: BTreeSet<OutputAttempt>,
-    /// All that was ever in place.
+    /// All outputs that were ever in place.
     seen: BTreeSet<OutputAttempt>,
-    /// No lower fence may come back.
+    /// The fence must not fall below this.
     fence: Epoch,
-    /// What was in place when its file was damaged.
+    /// Outputs in place when their file was damaged.
     damaged: BTreeMap<MapOutputId, OutputAttempt>,
-    /// An executor that has lived through it all.
+    /// An executor that lives through it all.
     reader: VolumeReader,
 }
 
@@ -87,12 +88,12 @@ fn application() -> ApplicationId {
     ApplicationId("app".to_owned())
 }
 
-/// What an attempt writes: different from all others.
+/// The blocks that an attempt writes: unlike any other's.
 fn blocks_of(output: &OutputAttempt) -> Vec<Vec<u8>> {
     let seed = u64::from(output.attempt.number) << 8 | u64::from(output.id.map);
     let mut chance = StdRng::seed_from_u64(seed);
     let block = |_| {
-        // Sometimes more than a reader keeps in memory.
+        // Sometimes more than a reader caches.
         let longest = if chance.random_bool(0.03) { 90_000 } else { 40 };
         let mut block = vec![0; chance.random_range(0..longest)];
         chance.fill_bytes(&mut block);
@@ -120,7 +121,7 @@ fn commit(
 }
 
 fn perform(volume: &Volume, action: &Action, durability: Durability, flaw: Flaw) -> Outcome {
-    // After all that has happened, so that everything is old enough.
+    // Late enough for everything to be old.
     let now = SystemTime::now() + Duration::from_hours(1);
     match action {
         Action::Commit(output) => Outcome::Committed(commit(volume, *output, durability)),
@@ -147,7 +148,7 @@ impl World {
         let durability = if chance.random() { Durability::Machine } else { Durability::Process };
         let root = directory.path().join("volume");
         let id = VolumeId("v".to_owned());
-        // The first processes end while they make the volume.
+        // The first processes end while creating the volume.
         for operations in 0..chance.random_range(0..10) {
             let process = Process::new(&root, &platter).then(operations, Incident::Crash);
             let _ = Volume::create_on(&root, id.clone(), application(), Arc::new(process));
@@ -192,7 +193,7 @@ impl World {
         self.observe(&BTreeSet::new())
     }
 
-    /// A process does something, and perhaps something happens to it or beside it.
+    /// A process does something, possibly with an incident or others beside it.
     fn act(&mut self) -> Result<(), Violation> {
         let action = self.any_action();
         let beside = self.chance.random_bool(0.4).then(|| self.any_action_beside(&action));
@@ -223,7 +224,7 @@ impl World {
         };
         let mut process = self.process();
         if let Some(incident) = incident {
-            // Three operations are those of opening the volume.
+            // Opening the volume takes three operations.
             let operations = if matches!(action, Action::Commit(_)) { 20 } else { 5 };
             process = process.then(3 + self.chance.random_range(0..operations), incident);
         }
@@ -287,7 +288,7 @@ impl World {
         ShuffleId(Fingerprint([self.chance.random_range(0..2); 32]))
     }
 
-    /// An attempt of the present driver, or of one that is gone.
+    /// An attempt of the current driver, or of an earlier one.
     fn new_attempt(&mut self) -> OutputAttempt {
         let map = self.chance.random_range(0..2);
         let id = MapOutputId { shuffle: self.any_shuffle(), map };
@@ -300,7 +301,7 @@ impl World {
         output
     }
 
-    /// Compares what processes were told with what may be. The fence is that from before.
+    /// Compares the results of processes with what is allowed. The fence is the one from before.
     fn judge(
         &mut self,
         done: &[(Action, Outcome)],
@@ -363,7 +364,7 @@ impl World {
         })
     }
 
-    /// An attempt was told that this output is in place; nobody has removed it.
+    /// An attempt learned that this output is in place, and nothing has removed it.
     fn claim(
         &mut self,
         winner: OutputAttempt,
@@ -392,7 +393,8 @@ impl World {
         }
     }
 
-    /// What is there is what some attempt wrote; what was committed is still there; nothing else can be read.
+    /// Every file is what some attempt wrote; everything committed is still there; nothing else can
+    /// be read.
     fn observe(&mut self, loose: &BTreeSet<OutputAttempt>) -> Result<(), Violation> {
         let volume = Volume::open(&self.root(), application()).map_err(|e| e.to_string())?;
         if volume.fence().map_err(|e| e.to_string())? < self.fence {
@@ -422,7 +424,7 @@ impl World {
         wanted.iter().try_for_each(|output| self.read(&volume, output))
     }
 
-    /// What can be read of an attempt is what it wrote, and all that is claimed can be read.
+    /// An attempt's output reads as written, and every claimed output can be read.
     fn read(&self, volume: &Volume, wanted: &OutputAttempt) -> Result<(), Violation> {
         let blocks = blocks_of(wanted);
         let claimed = self.claimed.get(&wanted.id) == Some(wanted);
@@ -450,7 +452,7 @@ impl World {
         Ok(())
     }
 
-    /// The bytes of an output are changed, or some of them are gone.
+    /// Changes or truncates the bytes of an output.
     fn damage(&mut self) {
         let Some((id, by)) = self.claimed.iter().next_back().map(|(id, by)| (*id, *by)) else {
             return;
@@ -468,7 +470,7 @@ impl World {
         self.damaged.insert(id, by);
     }
 
-    /// All processes end, and what was not forced to the disk may be lost.
+    /// Ends all processes; unsynced data may be lost.
     fn cut_power(&mut self) {
         self.platter.cut_power(&self.root(), &mut self.chance);
         let volume = Volume::open(&self.root(), application()).expect("its identity is durable");
@@ -484,7 +486,7 @@ impl World {
     }
 }
 
-/// Who won, as the attempt was told.
+/// The winner, as reported to the attempt.
 fn judge_commit(output: &OutputAttempt, committed: &Committed) -> Result<OutputAttempt, Violation> {
     let (Committed::Won(winner) | Committed::Lost(winner)) = committed;
     let winner = OutputAttempt::from(winner);
@@ -494,7 +496,7 @@ fn judge_commit(output: &OutputAttempt, committed: &Committed) -> Result<OutputA
     Err(format!("{output} was told of the wrong winner {winner}"))
 }
 
-/// Whether an action may take away an output that is in place.
+/// Whether an action may remove an output in place.
 fn may_remove(action: &Action, claimed: &OutputAttempt) -> bool {
     match action {
         Action::Commit(_) | Action::RaiseFence(_) => false,
@@ -509,13 +511,13 @@ fn run(seed: u64, flaw: Flaw) -> Result<(), Violation> {
     (0..STEPS).try_for_each(|step| world.step().map_err(|e| format!("step {step}: {e}")))
 }
 
-/// Worlds to try. `SHUFFLE_SEEDS=10000` looks longer.
+/// Number of worlds to try. `SHUFFLE_SEEDS=10000` runs more.
 fn seeds() -> u64 {
     std::env::var("SHUFFLE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60)
 }
 
 #[test]
-fn what_is_committed_stays_and_is_what_was_written() {
+fn committed_outputs_stay_and_read_as_written() {
     for seed in 0..seeds() {
         println!("seed {seed}");
         assert_eq!(run(seed, Flaw::None), Ok(()));

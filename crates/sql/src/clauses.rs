@@ -1,15 +1,15 @@
-//! Rearranges tokens where Spark's order of clauses is not the one that `sqlparser` reads. Every token keeps its
-//! place in the text, so errors still point to it.
+//! Reorders tokens where Spark's order of clauses differs from the one that `sqlparser` reads.
+//! Every token keeps its position in the text, so errors still point to it.
 
 use crate::pivot_items;
 use crate::tokens::is_keyword;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Word};
 
-/// The alias given to a lateral view's columns where the text has none.
+/// The alias for a lateral view's columns if the text has none.
 pub(crate) const NO_ALIAS: &str = "#none";
 
-/// Words that begin a clause of a query.
+/// Words that start a clause of a query.
 const CLAUSES: [Keyword; 20] = [
     Keyword::SELECT,
     Keyword::FROM,
@@ -33,7 +33,7 @@ const CLAUSES: [Keyword; 20] = [
     Keyword::QUALIFY,
 ];
 
-/// Makes the tokens of Spark's text those of `sqlparser`'s.
+/// Turns the tokens of Spark's text into the ones that `sqlparser` expects.
 pub(crate) fn rearrange(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let has = |word| tokens.iter().any(|t| is_keyword(&t.token, word));
     let (table, values) = (has(Keyword::TABLE), has(Keyword::VALUES));
@@ -58,13 +58,13 @@ pub(crate) fn rearrange(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     if pivot { pivot_items::as_calls(tokens) } else { tokens }
 }
 
-/// How many tables in double parentheses may lie in each other.
-const DOUBLE: usize = 10;
+/// Limit on nested tables in double parentheses.
+const MAX_DOUBLE_PARENTHESES: usize = 10;
 
-/// Whether a query lies in so many double parentheses, `FROM ((`, that `sqlparser`, which tries two readings of
-/// each, would not end.
+/// Whether a query is nested in so many double parentheses, `FROM ((`, that `sqlparser`, which
+/// tries two readings of each, would take exponential time.
 pub(crate) fn is_entangled(tokens: &[TokenWithSpan]) -> bool {
-    // Per open parenthesis, whether it is the first of two where a table may stand.
+    // For each open parenthesis, whether it is the first of two in the place of a table.
     let mut open: Vec<bool> = Vec::new();
     let mut doubled = 0;
     for (i, token) in tokens.iter().enumerate() {
@@ -79,7 +79,9 @@ pub(crate) fn is_entangled(tokens: &[TokenWithSpan]) -> bool {
                 doubled += usize::from(next && table);
             }
             Token::RParen => doubled -= usize::from(open.pop() == Some(true)),
-            word if is_keyword(word, Keyword::SELECT) && doubled > DOUBLE => return true,
+            word if is_keyword(word, Keyword::SELECT) && doubled > MAX_DOUBLE_PARENTHESES => {
+                return true;
+            }
             _ => {}
         }
     }
@@ -136,7 +138,7 @@ fn parenthesise_rows(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             if bare {
                 out.push(TokenWithSpan { token: Token::LParen, span });
             }
-            // Rows in parentheses can hold `VALUES` in a subquery.
+            // Rows in parentheses may contain `VALUES` in a subquery.
             out.extend(parenthesise_rows_within(&tokens[i..end]));
             if bare {
                 out.push(TokenWithSpan { token: Token::RParen, span });
@@ -154,7 +156,8 @@ fn parenthesise_rows(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     out
 }
 
-/// `FROM VALUES (1), (2)` becomes `FROM (VALUES (1), (2))`: `sqlparser` reads no `PIVOT` behind the former.
+/// `FROM VALUES (1), (2)` becomes `FROM (VALUES (1), (2))`: `sqlparser` reads no `PIVOT` behind the
+/// former.
 fn parenthesise_tables(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len() + 2);
     let mut i = 0;
@@ -180,7 +183,7 @@ fn parenthesise_tables(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     out
 }
 
-/// Whether a row can begin with this token; if not, `values` was a name.
+/// Whether a row can start with this token; if not, `values` is a name.
 fn begins_value(token: &Token) -> bool {
     match token {
         Token::LParen
@@ -196,7 +199,7 @@ fn begins_value(token: &Token) -> bool {
     }
 }
 
-/// The rows of a row's own subqueries; most rows have none.
+/// Handles the subqueries within a row; most rows have none.
 fn parenthesise_rows_within(row: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
     if row.iter().any(|t| is_keyword(&t.token, Keyword::VALUES)) {
         parenthesise_rows(row.to_vec())
@@ -205,13 +208,13 @@ fn parenthesise_rows_within(row: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
     }
 }
 
-/// Whether a comma is followed by something, so that another row comes.
+/// Whether a comma is followed by another row.
 fn end_is_row(tokens: &[TokenWithSpan], comma: usize) -> bool {
     tokens.get(comma + 1).is_some_and(|t| t.token != Token::SemiColon)
 }
 
-/// Where the row that begins at `start` ends: at a comma, a closing parenthesis, the end, or a word that follows a
-/// complete value, such as an alias.
+/// The end of the row that starts at `start`: a comma, a closing parenthesis, the end, or a word
+/// that follows a complete value, such as an alias.
 fn row_end(tokens: &[TokenWithSpan], start: usize) -> usize {
     let mut depth = 0_usize;
     let mut complete = false;
@@ -239,7 +242,7 @@ fn row_end(tokens: &[TokenWithSpan], start: usize) -> usize {
     tokens.len()
 }
 
-/// Whether a word after a value belongs to the same expression.
+/// Whether a word after a value continues the expression.
 fn continues(word: &Word) -> bool {
     const OPERATORS: [Keyword; 24] = [
         Keyword::AND,
@@ -289,8 +292,8 @@ fn is_value(word: &Word) -> bool {
         && matches!(word.keyword, Keyword::NULL | Keyword::TRUE | Keyword::FALSE | Keyword::END)
 }
 
-/// Gives the columns of a `LATERAL VIEW f(x) t` a name where the text has none: the next clause's first word would
-/// be taken for it.
+/// Names the columns of a `LATERAL VIEW f(x) t` if the text does not: otherwise the next clause's
+/// first word would be taken for the name.
 fn name_view_columns(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     for token in tokens {
@@ -346,9 +349,11 @@ fn push_alias(out: &mut Vec<TokenWithSpan>, span: Span) {
     out.push(TokenWithSpan { token: Token::make_word(NO_ALIAS, Some('`')), span });
 }
 
-/// `HAVING … SORT BY …` becomes `SORT BY … HAVING …`; the same for `WINDOW`, and for `CLUSTER` and `DISTRIBUTE BY`.
+/// `HAVING … SORT BY …` becomes `SORT BY … HAVING …`; the same for `WINDOW`, and for `CLUSTER` and
+/// `DISTRIBUTE BY`.
 fn sort_before_having(tokens: &mut [TokenWithSpan]) {
-    // Per depth of parentheses: where `HAVING` or `WINDOW` stands, and then where `SORT BY` does.
+    // For each depth of parentheses, the position of `HAVING` or `WINDOW`, and that of `SORT BY`
+    // after it.
     let mut open: Vec<(Option<usize>, Option<usize>)> = vec![(None, None)];
     let mut moves = Vec::new();
     for i in 0..tokens.len() {

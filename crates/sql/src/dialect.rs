@@ -1,8 +1,10 @@
-//! Spark's dialect for `sqlparser`: the reserved words, precedences and forms in which its grammar differs.
+//! Spark's dialect for `sqlparser`: the reserved words, precedences and forms in which its grammar
+//! differs.
 //!
-//! `sqlparser` tries several readings of a text and goes back, so the hooks here read every word that begins a
-//! form themselves and never go back; a budget of steps ends what would take exponential time anyway.
-//! What the syntax tree cannot hold (Spark's types and literals) is kept beside it and named `#n` in it.
+//! `sqlparser` backtracks over several readings of a text, so the hooks here consume every word
+//! that starts a form themselves and never backtrack; a budget of steps ends whatever would still
+//! take exponential time. Values that the syntax tree cannot hold (Spark's types and literals) are
+//! kept beside it and named `#n` in it.
 
 use crate::error::Parsed;
 use crate::stream::Cursor;
@@ -20,41 +22,41 @@ use std::cell::{Cell, RefCell};
 mod infix;
 mod prefix;
 
-/// Spark's dialect, and what parsing one text leaves behind.
+/// Spark's dialect, with the state of parsing one text.
 #[derive(Debug, Default)]
 pub(crate) struct SparkDialect {
-    /// The furthest token looked at.
+    /// The furthest token inspected.
     furthest: Cell<usize>,
     /// Steps left.
     budget: Cell<usize>,
-    /// An error of our own, more exact than `sqlparser`'s.
+    /// An error of our own, more precise than `sqlparser`'s.
     failure: RefCell<Option<ParseError>>,
     types: RefCell<Vec<DataType>>,
     literals: RefCell<Vec<Literal>>,
 }
 
 impl SparkDialect {
-    /// A dialect for one text of so many tokens.
+    /// A dialect for one text with this many tokens.
     pub(crate) fn for_tokens(count: usize) -> Self {
         Self { budget: Cell::new(count * 64 + 10_000), ..Self::default() }
     }
 
-    /// The furthest token that the parser looked at.
+    /// The furthest token that the parser inspected.
     pub(crate) fn furthest(&self) -> usize {
         self.furthest.get()
     }
 
-    /// The kept error, once.
+    /// Takes the recorded error.
     pub(crate) fn take_failure(&self) -> Option<ParseError> {
         self.failure.take()
     }
 
-    /// The type that the tree names `#n`.
+    /// The type that the tree calls `#n`.
     pub(crate) fn kept_type(&self, name: &str) -> Option<DataType> {
         self.types.borrow().get(kept_index(name)?).cloned()
     }
 
-    /// The literal that the tree names `#n`.
+    /// The literal that the tree calls `#n`.
     pub(crate) fn kept_literal(&self, name: &str) -> Option<Literal> {
         self.literals.borrow().get(kept_index(name)?).cloned()
     }
@@ -72,7 +74,7 @@ impl SparkDialect {
         Expr::value(Value::Placeholder(format!("#{}", literals.len() - 1)))
     }
 
-    /// Remembers our own error and gives `sqlparser` one of its kind.
+    /// Records our own error and returns a generic one to `sqlparser`.
     fn fail<T>(&self, result: Parsed<T>) -> Result<T, ParserError> {
         result.map_err(|failure| {
             let what = failure.message.clone();
@@ -81,7 +83,7 @@ impl SparkDialect {
         })
     }
 
-    /// One step of parsing, at the parser's place.
+    /// Counts one step of parsing at the parser's position.
     fn step(&self, parser: &Parser<'_>) -> Result<(), ParserError> {
         self.furthest.set(self.furthest.get().max(parser.index()));
         match self.budget.get().checked_sub(1) {
@@ -103,7 +105,7 @@ fn kept_index(name: &str) -> Option<usize> {
     name.strip_prefix('#')?.parse().ok()
 }
 
-/// Words that begin the next clause, and so are no alias without `AS`.
+/// Words that start the next clause, and so cannot be an alias without `AS`.
 const CLAUSE_WORDS: &[Keyword] = &[
     Keyword::FROM,
     Keyword::WHERE,
@@ -126,7 +128,7 @@ const CLAUSE_WORDS: &[Keyword] = &[
     Keyword::AS,
 ];
 
-/// Words that continue a relation, and so are no alias of a table without `AS`.
+/// Words that continue a relation, and so cannot be a table's alias without `AS`.
 const RELATION_WORDS: &[Keyword] = &[
     Keyword::ON,
     Keyword::USING,
@@ -146,7 +148,7 @@ const RELATION_WORDS: &[Keyword] = &[
     Keyword::WITH,
 ];
 
-/// Words that cannot begin an expression.
+/// Words that cannot start an expression.
 const NO_EXPRESSION: &[Keyword] = &[
     Keyword::SELECT,
     Keyword::FROM,
@@ -314,12 +316,12 @@ impl Dialect for SparkDialect {
     }
 }
 
-/// How strongly an operator of this kind binds.
+/// The binding strength of an operator of this kind.
 fn binding(precedence: Precedence) -> u8 {
     SparkDialect::default().prec_value(precedence)
 }
 
-/// Whether a query begins at the n-th token ahead.
+/// Whether a query starts at the n-th token ahead.
 fn begins_query(parser: &Parser<'_>, n: usize) -> bool {
     ["SELECT", "WITH", "FROM", "VALUES"]
         .iter()

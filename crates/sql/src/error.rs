@@ -1,13 +1,13 @@
-//! What can be wrong with a text, with Spark's error classes.
+//! Errors in a text, with Spark's error classes.
 
 use errors::{Condition, condition};
 use plan::ParseError;
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
-/// The result of every parser of this room.
+/// The result of every parser in this crate.
 pub(crate) type Parsed<T> = Result<T, ParseError>;
 
-/// A token that fits nowhere.
+/// An unexpected token.
 pub(crate) fn syntax(at: &TokenWithSpan) -> ParseError {
     let near = match &at.token {
         Token::EOF => "end of input".to_owned(),
@@ -18,7 +18,7 @@ pub(crate) fn syntax(at: &TokenWithSpan) -> ParseError {
     syntax_near(near, at.span.start)
 }
 
-/// A syntax error near a piece of text.
+/// A syntax error near a fragment.
 pub(crate) fn syntax_near(near: String, start: Location) -> ParseError {
     let message = format!("Syntax error at or near {near}.");
     let parameters = vec![("error".to_owned(), near), ("hint".to_owned(), String::new())];
@@ -31,13 +31,13 @@ pub(crate) fn empty() -> ParseError {
     located(condition::PARSE_EMPTY_STATEMENT, Vec::new(), message, Location { line: 1, column: 1 })
 }
 
-/// Something of Spark SQL that is not served, by its name.
+/// A feature of Spark SQL that is not supported, by its name.
 pub(crate) fn unsupported(what: impl std::fmt::Display) -> ParseError {
     let message = format!("The feature is not supported: {what} is not served yet.");
     located(condition::UNSUPPORTED_FEATURE, Vec::new(), message, Location { line: 0, column: 0 })
 }
 
-/// A text nested too deep.
+/// A text that is nested too deep.
 pub(crate) fn too_complex() -> ParseError {
     let message = "The statement, including potential SQL functions and referenced views, was too complex \
                    to parse. To mitigate this error divide the statement into multiple, less complex chunks."
@@ -50,7 +50,7 @@ pub(crate) fn too_complex() -> ParseError {
     )
 }
 
-/// A comment without end.
+/// An unclosed comment.
 pub(crate) fn unclosed_comment(start: Location) -> ParseError {
     let message =
         "Found an unclosed bracketed comment. Please, append */ at the end of the comment."
@@ -58,7 +58,7 @@ pub(crate) fn unclosed_comment(start: Location) -> ParseError {
     located(condition::UNCLOSED_BRACKETED_COMMENT, Vec::new(), message, start)
 }
 
-/// An interval that cannot be read.
+/// An invalid interval.
 pub(crate) fn bad_interval(text: &str, why: &str) -> ParseError {
     let message = format!("Error parsing '{text}' to interval. {why}");
     let parameters =
@@ -71,7 +71,7 @@ pub(crate) fn bad_interval(text: &str, why: &str) -> ParseError {
     )
 }
 
-/// A typed literal whose text is not of its type: `DATE 'x'`.
+/// A typed literal whose text is invalid for its type: `DATE 'x'`.
 pub(crate) fn bad_literal(value_type: &str, value: &str) -> ParseError {
     let message = format!("The value of the typed literal \"{value_type}\" is invalid: '{value}'.");
     let parameters = vec![
@@ -81,7 +81,7 @@ pub(crate) fn bad_literal(value_type: &str, value: &str) -> ParseError {
     located(condition::INVALID_TYPED_LITERAL, parameters, message, Location { line: 0, column: 0 })
 }
 
-/// A number that its type cannot hold.
+/// A number outside the range of its type.
 pub(crate) fn number_out_of_range(text: &str, type_name: &str) -> ParseError {
     let message = format!("Numeric literal {text} is outside the valid range for {type_name}.");
     let parameters = vec![
@@ -96,14 +96,14 @@ pub(crate) fn number_out_of_range(text: &str, type_name: &str) -> ParseError {
     )
 }
 
-/// A type name that Spark does not have.
+/// An unknown type name.
 pub(crate) fn unknown_type(name: &str, start: Location) -> ParseError {
     let message = format!("Unsupported data type \"{}\".", name.to_uppercase());
     let parameters = vec![("typeName".to_owned(), format!("\"{}\"", name.to_uppercase()))];
     located(condition::UNSUPPORTED_DATATYPE, parameters, message, start)
 }
 
-/// A statement that the grammar has but whose parts contradict each other.
+/// A statement that follows the grammar but contradicts itself.
 pub(crate) fn invalid(message: impl Into<String>) -> ParseError {
     located(
         condition::INVALID_SQL_SYNTAX,
@@ -113,7 +113,7 @@ pub(crate) fn invalid(message: impl Into<String>) -> ParseError {
     )
 }
 
-/// A row of `UNPIVOT` with another number of columns than there are value names.
+/// A row of `UNPIVOT` whose number of columns differs from that of the value names.
 pub(crate) fn unpivot_value_size_mismatch(names: &[String]) -> ParseError {
     let message =
         "All unpivot value columns must have the same size as there are value column names.";

@@ -1,4 +1,5 @@
-//! `INTERVAL` literals: `INTERVAL '1' DAY`, `INTERVAL 3 months 2 days`, `INTERVAL '1-2' YEAR TO MONTH`.
+//! `INTERVAL` literals: `INTERVAL '1' DAY`, `INTERVAL 3 months 2 days`, `INTERVAL '1-2' YEAR TO
+//! MONTH`.
 
 use crate::error::{self, Parsed};
 use crate::literal::fraction_micros;
@@ -12,7 +13,7 @@ const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// Whether the word `INTERVAL` that comes next begins a literal, and is not a name.
+/// Whether the next word, `INTERVAL`, starts a literal and is not a name.
 pub(crate) fn begins(parser: &Parser<'_>) -> bool {
     match &parser.at(1).token {
         Token::Number(..) | Token::SingleQuotedString(_) => true,
@@ -24,7 +25,7 @@ pub(crate) fn begins(parser: &Parser<'_>) -> bool {
     }
 }
 
-/// Reads a literal from the word `INTERVAL` on.
+/// Parses a literal, starting at the word `INTERVAL`.
 pub(crate) fn literal(parser: &mut Parser<'_>) -> Parsed<Literal> {
     parser.need(&["INTERVAL"])?;
     if let Token::SingleQuotedString(text) = &parser.at(0).token
@@ -62,13 +63,13 @@ fn value(parser: &mut Parser<'_>) -> Option<(bool, String)> {
         Token::Number(text, _) | Token::SingleQuotedString(text) => text.trim().to_owned(),
         _ => return None,
     };
-    // In `INTERVAL 1 DAY + 2`, the rest is arithmetic.
+    // In `INTERVAL 1 DAY + 2` the rest is arithmetic.
     unit_of(&parser.at(usize::from(signed) + 1).token)?;
     (0..=usize::from(signed)).for_each(|_| parser.advance_token());
     Some((negative, text))
 }
 
-/// A number with its sign turned.
+/// A number with its sign inverted.
 fn negated(text: &str) -> String {
     match text.strip_prefix('-') {
         Some(rest) => rest.to_owned(),
@@ -76,7 +77,7 @@ fn negated(text: &str) -> String {
     }
 }
 
-/// A unit, also as a plural.
+/// A unit, in singular or plural.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Unit {
     Year,
@@ -113,7 +114,7 @@ fn unit_named(name: &str) -> Option<Unit> {
     })
 }
 
-/// The sum of the parts of an interval.
+/// The sum of an interval's parts.
 #[derive(Default)]
 struct Total {
     months: i32,
@@ -163,7 +164,7 @@ impl Total {
         if has_months {
             return Literal::YearMonthInterval(months);
         }
-        // Days times microseconds of a day fit, and so does the sum unless both are near the limit.
+        // Days in microseconds do not overflow, nor does the sum unless both are near the limit.
         Literal::DayTimeInterval(i64::from(days).saturating_mul(DAY).saturating_add(micros))
     }
 }
@@ -206,7 +207,8 @@ fn from_text(text: &str) -> Parsed<Literal> {
     Ok(total.literal())
 }
 
-/// `INTERVAL '1-2' YEAR TO MONTH`, `INTERVAL '1 02:03:04.5' DAY TO SECOND` and what lies between.
+/// `INTERVAL '1-2' YEAR TO MONTH`, `INTERVAL '1 02:03:04.5' DAY TO SECOND` and everything in
+/// between.
 fn range(text: &str, negative: bool, first: Unit, last: Unit) -> Parsed<Literal> {
     let bad = || error::bad_interval(text, "It does not have the form that its units ask for.");
     let (sign, body) = match text.strip_prefix('-') {

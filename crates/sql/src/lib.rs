@@ -1,9 +1,9 @@
 //! Spark SQL text to `plan`.
 //!
-//! Text becomes tokens (`tokens`, `clauses`), `sqlparser` with our dialect (`dialect`) makes queries and
-//! expressions of them, and `lower` turns these into `plan`. Statements and types that `sqlparser` lacks have
-//! parsers of their own (`statement`, `types`). Promises: no text panics or exhausts the stack, and an error says
-//! where it is. No name is looked up here.
+//! Text becomes tokens (`tokens`, `clauses`), `sqlparser` with our dialect (`dialect`) parses
+//! queries and expressions, and `lower` turns these into `plan`. Statements and types that
+//! `sqlparser` lacks have parsers of their own (`statement`, `types`). Promises: no text causes a
+//! panic or exhausts the stack, and every error has a position. No name is resolved here.
 
 mod clauses;
 mod dialect;
@@ -25,7 +25,7 @@ pub use script::{Piece, split_statements};
 
 use plan::{DataType, Expr, ParseError, Statement, TextParser};
 
-/// Parses Spark SQL.
+/// Parser of Spark SQL.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SparkParser;
 

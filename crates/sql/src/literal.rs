@@ -3,10 +3,10 @@
 use crate::error::{self, Parsed};
 use plan::Literal;
 
-/// The most digits that a decimal holds.
+/// The largest precision of a decimal.
 const DECIMAL_DIGITS: usize = 38;
 
-/// A number as written, with its suffix in capitals; a minus sign belongs to it.
+/// A number as written, with its suffix in upper case; a minus sign is part of it.
 pub(crate) fn number(text: &str) -> Parsed<Literal> {
     let out_of_range = |name: &str| error::number_out_of_range(text, name);
     let suffixes: [(&str, &str); 6] = [
@@ -69,7 +69,7 @@ fn decimal(text: &str) -> Option<Literal> {
     })
 }
 
-/// Bytes written as hexadecimal digits; an odd number of them has a zero in front.
+/// Bytes written as hexadecimal digits; an odd number of digits is padded with a zero in front.
 pub(crate) fn binary(hex: &str) -> Parsed<Literal> {
     let bad = || error::bad_literal("X", hex);
     let digits: Option<Vec<u8>> =
@@ -81,7 +81,7 @@ pub(crate) fn binary(hex: &str) -> Parsed<Literal> {
     Ok(Literal::Binary(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()))
 }
 
-/// `DATE '…'` and its kin; the name is in capitals.
+/// `DATE '…'` and its relatives; the name is in upper case.
 pub(crate) fn typed(name: &str, text: &str) -> Parsed<Literal> {
     let trimmed = text.trim();
     let value = match name {
@@ -120,7 +120,8 @@ fn month_days(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days since 1970-01-01 in the proleptic Gregorian calendar: years begin in March, so that the leap day is last.
+/// Days since 1970-01-01 in the proleptic Gregorian calendar: years start in March, so that the
+/// leap day is last.
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
@@ -130,7 +131,7 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
-/// Microseconds since 1970-01-01 00:00, without zone.
+/// Microseconds since 1970-01-01 00:00, without a zone.
 fn timestamp(text: &str) -> Option<i64> {
     let (day, clock) = match text.split_once(['T', ' ']) {
         Some((day, clock)) => (day, time(clock)?),
@@ -139,7 +140,7 @@ fn timestamp(text: &str) -> Option<i64> {
     i64::from(date(day)?).checked_mul(86_400_000_000)?.checked_add(clock)
 }
 
-/// Whether a text begins like a timestamp: with a date, a time, or a word such as `now`.
+/// Whether a text starts like a timestamp: with a date, a time, or a word such as `now`.
 fn timestamp_shape(text: &str) -> bool {
     let day = text.split(['T', ' ']).next().unwrap_or("");
     let special = ["now", "today", "tomorrow", "yesterday", "epoch"];
@@ -164,7 +165,7 @@ fn time(text: &str) -> Option<i64> {
     Some(((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction_micros(fraction)?)
 }
 
-/// Microseconds of the digits behind a second's point; finer digits are cut.
+/// Microseconds of the digits after the decimal point of seconds; finer digits are dropped.
 pub(crate) fn fraction_micros(digits: &str) -> Option<i64> {
     if !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
@@ -173,7 +174,7 @@ pub(crate) fn fraction_micros(digits: &str) -> Option<i64> {
     six.parse().ok()
 }
 
-/// A number of so many digits.
+/// A number with this many digits.
 fn digits(text: &str, least: usize, most: usize) -> Option<i64> {
     let fits = (least..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     if fits { text.parse().ok() } else { None }

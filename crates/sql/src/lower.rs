@@ -1,7 +1,8 @@
-//! `sqlparser`'s syntax tree to `plan`. What the tree can hold and Spark's grammar cannot is refused here.
+//! `sqlparser`'s syntax tree to `plan`. Whatever the tree can express but Spark's grammar cannot is
+//! refused here.
 //!
-//! Depth is bounded: chains of operators are walked in loops, `AND` and `OR` become balanced trees, and everything
-//! else stops at `DEPTH`.
+//! Depth is bounded: chains of operators are walked in loops, `AND` and `OR` become balanced trees,
+//! and everything else stops at `MAX_DEPTH`.
 
 mod call;
 mod expression;
@@ -17,8 +18,8 @@ use crate::stream::Input;
 use plan::{Expr, Relation};
 use sqlparser::ast;
 
-/// How deep a plan may get.
-const DEPTH: usize = 400;
+/// Limit on the depth of a plan.
+const MAX_DEPTH: usize = 400;
 
 /// A query.
 pub(crate) fn query(dialect: &SparkDialect, query: ast::Query) -> Parsed<Relation> {
@@ -30,13 +31,13 @@ pub(crate) fn expression(dialect: &SparkDialect, expr: ast::Expr) -> Parsed<Expr
     Lower::new(dialect).expr(expr)
 }
 
-/// An expression as in a select list: perhaps with an alias, perhaps a star.
+/// An expression of a select list: possibly with an alias, possibly a star.
 pub(crate) fn named_expression(input: &mut Input<'_>) -> Parsed<Expr> {
     let item = input.parser.parse_select_item().map_err(|e| input.failure(&e))?;
     Lower::new(input.dialect).select_item(item)
 }
 
-/// The state of one lowering: what the names at this place mean.
+/// The state of one lowering: the names in scope.
 struct Lower<'a> {
     dialect: &'a SparkDialect,
     depth: usize,
@@ -53,7 +54,7 @@ impl<'a> Lower<'a> {
 
     /// Runs one level deeper.
     fn deeper<T>(&mut self, run: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
-        if self.depth >= DEPTH {
+        if self.depth >= MAX_DEPTH {
             return Err(error::too_complex());
         }
         self.depth += 1;
@@ -71,12 +72,14 @@ impl<'a> Lower<'a> {
 fn parts(name: ast::ObjectName) -> Parsed<Vec<String>> {
     let part = |part| match part {
         ast::ObjectNamePart::Identifier(ident) => Ok(ident.value),
-        ast::ObjectNamePart::Function(_) => Err(error::unsupported("a name made by a function")),
+        ast::ObjectNamePart::Function(_) => {
+            Err(error::unsupported("a name computed by a function"))
+        }
     };
     name.0.into_iter().map(part).collect()
 }
 
-/// A name that has one part.
+/// A name that must have one part.
 fn single(name: ast::ObjectName) -> Parsed<String> {
     match <[String; 1]>::try_from(parts(name)?) {
         Ok([name]) => Ok(name),

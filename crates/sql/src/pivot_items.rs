@@ -1,15 +1,15 @@
-//! The aggregates of a `PIVOT`. `sqlparser` reads calls there, Spark any expression: what is no
-//! call becomes the argument of one.
+//! The aggregates of a `PIVOT`. `sqlparser` only reads calls there, Spark any expression: an
+//! expression that is not a call becomes the argument of one.
 
 use crate::tokens::is_keyword;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Word};
 use std::ops::Range;
 
-/// The call whose argument is an expression as it stands.
+/// The call whose argument is an expression to be taken as it is.
 pub(crate) const ITEM: &str = "#item";
 
-/// Makes calls of the aggregates of each `PIVOT`.
+/// Wraps the aggregates of each `PIVOT` in calls.
 pub(crate) fn as_calls(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut wrapped: Vec<Range<usize>> = Vec::new();
     for (at, pair) in tokens.windows(2).enumerate() {
@@ -42,7 +42,7 @@ pub(crate) fn as_calls(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     out
 }
 
-/// The expressions between a place and the `FOR` that follows, without their aliases.
+/// The expressions up to the following `FOR`, without their aliases.
 fn items(tokens: &[TokenWithSpan], start: usize) -> Vec<Range<usize>> {
     let (mut depth, mut from, mut found) = (0_usize, start, Vec::new());
     for (at, token) in tokens.iter().enumerate().skip(start) {
@@ -65,7 +65,7 @@ fn items(tokens: &[TokenWithSpan], start: usize) -> Vec<Range<usize>> {
     Vec::new()
 }
 
-/// Where an expression ends before its alias.
+/// The end of an expression before its alias.
 fn without_alias(tokens: &[TokenWithSpan], item: Range<usize>) -> usize {
     let [.., before, last] = &tokens[item.clone()] else { return item.end };
     if is_keyword(&before.token, Keyword::AS) {
@@ -80,7 +80,7 @@ fn without_alias(tokens: &[TokenWithSpan], item: Range<usize>) -> usize {
     if is_name && is_operand { item.end - 1 } else { item.end }
 }
 
-/// Whether the tokens are one call.
+/// Whether the tokens are a single call.
 fn is_call(tokens: &[TokenWithSpan]) -> bool {
     let [name, open, rest @ ..] = tokens else { return tokens.is_empty() };
     if !matches!(name.token, Token::Word(_)) || open.token != Token::LParen {

@@ -1,16 +1,16 @@
-//! A file of statements, cut at its semicolons.
+//! Splits a file into statements at its semicolons.
 
 /// One statement of a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece<'a> {
-    /// Its text, without the semicolon and without space around it.
+    /// Its text, trimmed and without the semicolon.
     pub text: &'a str,
-    /// The line of the script, from 1, on which it starts.
+    /// Line of the script on which it starts, from 1.
     pub line: u32,
 }
 
-/// Cuts a script into its statements. Semicolons within strings, names in backticks and comments do not count;
-/// pieces that hold nothing but comments and space are left out.
+/// Splits a script into statements. Semicolons within strings, backticks and comments do not count;
+/// pieces of only comments and space are dropped.
 pub fn split_statements(text: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let mut first_word = None;
@@ -35,7 +35,7 @@ pub fn split_statements(text: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// The text with its comments as single spaces.
+/// The text with each comment replaced by a space.
 pub(crate) fn without_comments(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -51,7 +51,7 @@ pub(crate) fn without_comments(text: &str) -> String {
     out
 }
 
-/// A comment that is no hint.
+/// Whether a comment is not a hint.
 fn is_plain_comment(text: &str) -> bool {
     text.starts_with("/*") && !text.starts_with("/*+")
 }
@@ -64,7 +64,7 @@ fn push<'a>(pieces: &mut Vec<Piece<'a>>, text: &'a str, first: Option<usize>, en
     }
 }
 
-/// The length of the string, name, comment or single character at the beginning of the text.
+/// The length of the string, name, comment or single character at the start of the text.
 fn skip(text: &str) -> usize {
     let first = text.chars().next();
     match first {
@@ -75,7 +75,8 @@ fn skip(text: &str) -> usize {
     }
 }
 
-/// The length of a quoted text with its quotes; a doubled quote looks like two texts, which is as good here.
+/// The length of a quoted text with its quotes; a doubled quote looks like two texts, which is good
+/// enough here.
 fn quoted(text: &str, quote: char) -> usize {
     let mut rest = text.char_indices().skip(1);
     while let Some((at, c)) = rest.next() {
@@ -88,7 +89,7 @@ fn quoted(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// The length of a comment with the comments in it.
+/// The length of a comment, including nested ones.
 fn comment(text: &str) -> usize {
     let mut depth = 0_usize;
     let mut at = 0;

@@ -1,4 +1,4 @@
-//! Statements: which one it is. Queries go to `sqlparser`; the parsers of the others are ours.
+//! Dispatch of statements. Queries go to `sqlparser`; all other statements have parsers here.
 
 mod alter;
 mod create;
@@ -16,7 +16,7 @@ use plan::{Command, ExplainMode, Relation, RelationKind, Statement};
 use sqlparser::tokenizer::Token;
 
 /// Statements of Spark that are refused by name.
-const NOT_SERVED: [&str; 24] = [
+const UNSUPPORTED: [&str; 24] = [
     "ADD", "BEGIN", "CALL", "COMMENT", "COMMIT", "DELETE", "DFS", "EXPORT", "GRANT", "IMPORT",
     "LIST", "LOAD", "LOCK", "MAP", "MERGE", "MSCK", "REDUCE", "REPAIR", "REVOKE", "ROLLBACK",
     "START", "UNLOCK", "UNSET", "UPDATE",
@@ -56,7 +56,7 @@ fn command(input: &mut Input<'_>) -> Parsed<Command> {
         "UNCACHE" => session::uncache(input),
         "CLEAR" => session::clear_cache(input),
         "REFRESH" => session::refresh(input),
-        other if NOT_SERVED.contains(&other) => Err(error::unsupported(two_words(input))),
+        other if UNSUPPORTED.contains(&other) => Err(error::unsupported(two_words(input))),
         _ => Err(input.parser.wrong()),
     }
 }
@@ -71,7 +71,7 @@ fn explain(input: &mut Input<'_>) -> Parsed<Command> {
     ];
     let mode = modes.into_iter().find(|(word, _)| input.parser.take(&[word]));
     let mode = mode.map_or(ExplainMode::Simple, |(_, mode)| mode);
-    // An explanation of an explanation would be recursion without limit.
+    // Explaining an `EXPLAIN` would be unlimited recursion.
     if input.parser.sees(&["EXPLAIN"]) {
         return Err(input.parser.wrong());
     }
@@ -91,7 +91,7 @@ fn query(input: &mut Input<'_>) -> Parsed<Relation> {
     if !begins_query(input) {
         return Err(input.parser.wrong());
     }
-    // At other places `TABLE t` has become a `SELECT` before.
+    // Elsewhere `TABLE t` has already become a `SELECT`.
     if input.parser.take(&["TABLE"]) {
         let name = input.parser.name()?;
         return Ok(RelationKind::Table { name, options: Vec::new() }.into());
@@ -99,7 +99,7 @@ fn query(input: &mut Input<'_>) -> Parsed<Relation> {
     input.query()
 }
 
-/// The next two words, to name a statement that is not served.
+/// The next two words, to name an unsupported statement.
 fn two_words(input: &Input<'_>) -> String {
     let word = |n| match &input.parser.at(n).token {
         Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_uppercase()),
@@ -109,8 +109,8 @@ fn two_words(input: &Input<'_>) -> String {
     words.join(" ")
 }
 
-/// Refuses a statement by what it began with and its next word.
-fn not_served<T>(input: &Input<'_>, before: &str) -> Parsed<T> {
+/// Refuses a statement, naming its beginning and the next word.
+fn unsupported_statement<T>(input: &Input<'_>, before: &str) -> Parsed<T> {
     match &input.parser.at(0).token {
         Token::Word(word) => {
             Err(error::unsupported(format!("{before} {}", word.value.to_uppercase())))

@@ -1,5 +1,5 @@
-//! The door of every parser here: text in, a value or an error with its place out. Also the small steps over
-//! tokens that our own parsers are made of.
+//! The entry point of every parser here: text in, a value or an error with its position out. Also
+//! the small steps over tokens that our own parsers are made of.
 
 use crate::dialect::SparkDialect;
 use crate::error::{self, Parsed};
@@ -9,26 +9,26 @@ use plan::{Expr, ParseError, Relation};
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
-/// How deep queries and expressions may nest.
-const DEPTH: usize = 200;
-/// Texts of at most so many tokens cannot nest deep enough to trouble the caller's stack.
+/// Limit on the nesting of queries and expressions.
+const MAX_DEPTH: usize = 200;
+/// Texts of at most this many tokens cannot nest deep enough to overflow the caller's stack.
 const SMALL: usize = 64;
-/// Stack for all other texts: enough for `DEPTH` levels, and for chains of operators, which are deep trees while
-/// `sqlparser` holds them. Only what is used becomes memory.
+/// Stack size for all other texts: enough for `MAX_DEPTH` levels, and for chains of operators,
+/// which are deep trees in `sqlparser`. Only the used part becomes memory.
 const STACK_BYTES: usize = 32 << 20;
 const STACK_BYTES_PER_TOKEN: usize = 1 << 10;
 
-/// Tokens of one text on their way through a parser.
+/// The tokens of one text on their way through a parser.
 pub(crate) struct Input<'a> {
     pub(crate) parser: Parser<'a>,
     pub(crate) dialect: &'a SparkDialect,
-    /// The index of the last token, which is the end.
+    /// The index of the last token, which is the end of input.
     pub(crate) last: usize,
     /// The text itself, for the values of settings.
     pub(crate) text: &'a str,
 }
 
-/// Reads the whole text; what `read` leaves over is an error.
+/// Parses the whole text; anything that `read` leaves over is an error.
 pub(crate) fn parse<T: Send>(text: &str, read: fn(&mut Input<'_>) -> Parsed<T>) -> Parsed<T> {
     read_whole(text, read).map_err(|error| ParseError { text: text.to_owned(), ..error })
 }
@@ -64,7 +64,7 @@ fn run<T>(
     let dialect = SparkDialect::for_tokens(tokens.len());
     let last = tokens.len().saturating_sub(1);
     let parser =
-        Parser::new(&dialect).with_recursion_limit(DEPTH).with_tokens_with_locations(tokens);
+        Parser::new(&dialect).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(tokens);
     let mut input = Input { parser, dialect: &dialect, last, text };
     let value = read(&mut input)?;
     while input.parser.consume_token(&Token::SemiColon) {}
@@ -87,14 +87,14 @@ impl Input<'_> {
         lower::expression(self.dialect, expr)
     }
 
-    /// The error for text that ends too late, or goes on wrongly, at the place reached.
+    /// The error at the current position, for text that ends too early or continues wrongly.
     pub(crate) fn wrong_here(&self) -> ParseError {
         let reached = self.dialect.furthest().max(self.parser.index());
         error::syntax(self.parser.token_at(reached.min(self.last)))
     }
 
-    /// What `sqlparser` refused, at the furthest token that it looked at: after trying several readings it
-    /// reports the last one, which often stopped long before.
+    /// The error for text that `sqlparser` refused, at the furthest token that it inspected: after
+    /// trying several readings it reports the last one, which often stopped long before.
     pub(crate) fn failure(&self, failure: &ParserError) -> ParseError {
         if matches!(failure, ParserError::RecursionLimitExceeded) {
             return error::too_complex();
@@ -130,23 +130,23 @@ fn place(message: &str) -> Option<(u64, u64)> {
 pub(crate) trait Cursor {
     /// The n-th token ahead.
     fn at(&self, n: usize) -> &TokenWithSpan;
-    /// Whether these words come next, without quotes, in any case.
+    /// Whether these words come next, unquoted, in any case.
     fn sees(&self, words: &[&str]) -> bool;
     /// Skips these words if they come next.
     fn take(&mut self, words: &[&str]) -> bool;
-    /// Skips these words, which must come next.
+    /// Skips these words, or fails.
     fn need(&mut self, words: &[&str]) -> Parsed<()>;
-    /// Skips this token, which must come next.
+    /// Skips this token, or fails.
     fn need_token(&mut self, token: &Token) -> Parsed<()>;
-    /// A name of one part.
+    /// Parses a name of one part.
     fn ident(&mut self) -> Parsed<String>;
-    /// A name of several parts.
+    /// Parses a name of several parts.
     fn name(&mut self) -> Parsed<Vec<String>>;
-    /// A string literal.
+    /// Parses a string literal.
     fn string(&mut self) -> Parsed<String>;
-    /// A whole number.
+    /// Parses an integer.
     fn number(&mut self) -> Parsed<u32>;
-    /// `(item, item, …)`.
+    /// Parses `(item, item, …)`.
     fn listed<T>(&mut self, item: impl FnMut(&mut Self) -> Parsed<T>) -> Parsed<Vec<T>>
     where
         Self: Sized;
@@ -242,7 +242,7 @@ impl Cursor for Parser<'_> {
     }
 }
 
-/// Whether a token is this word, without quotes.
+/// Whether a token is this word, unquoted.
 pub(crate) fn is_word(token: &Token, word: &str) -> bool {
     matches!(token, Token::Word(Word { value, quote_style: None, .. }) if value.eq_ignore_ascii_case(word))
 }

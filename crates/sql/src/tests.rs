@@ -1,4 +1,4 @@
-//! Tests of this room by tables of cases: text, and the plan in short (see `short`).
+//! Tests of this crate as tables of cases: text, and the plan in short form (see `short`).
 
 mod commands;
 mod errors;

@@ -1,5 +1,6 @@
-//! Text to tokens. What Spark writes as one literal is one token afterwards: adjacent strings are joined, escapes
-//! are resolved, number suffixes belong to their number, `?` carries its index. Comments are gone, except hints.
+//! Text to tokens. Whatever Spark treats as one literal is one token afterwards: adjacent strings
+//! are joined, escapes are resolved, number suffixes belong to their number, `?` carries its index.
+//! Comments are dropped, except hints.
 
 use crate::clauses;
 use crate::dialect::SparkDialect;
@@ -31,13 +32,13 @@ pub(crate) fn tokenize(text: &str) -> Parsed<Vec<TokenWithSpan>> {
     }
     let mut tokens = clauses::rearrange(tokens.list);
     if let Some(end) = tokens.last().map(|last| last.span.end) {
-        // `sqlparser`'s own end has no place.
+        // `sqlparser`'s own end token has no position.
         tokens.push(TokenWithSpan { token: Token::EOF, span: Span::new(end, end) });
     }
     Ok(tokens)
 }
 
-/// The first word of the text from a place, quoted, for an error message.
+/// The first word of the text from a position, quoted, for an error message.
 fn text_at(text: &str, at: Location) -> String {
     let line = text.lines().nth(usize::try_from(at.line.saturating_sub(1)).unwrap_or(0));
     let start = usize::try_from(at.column.saturating_sub(1)).unwrap_or(0);
@@ -110,7 +111,8 @@ impl Clean {
         }
     }
 
-    /// Whether the last token stands in a list of properties, where two strings are a key and its value.
+    /// Whether the last token is in a list of properties, where two strings are a key and its
+    /// value.
     fn in_properties(&self) -> bool {
         let open = self.list.iter().rposition(|t| matches!(t.token, Token::LParen | Token::RParen));
         let Some([before, open]) = open.and_then(|i| self.list.get(i.checked_sub(1)?..=i)) else {
@@ -122,7 +124,8 @@ impl Clean {
                 .any(|word| crate::stream::is_word(&before.token, word))
     }
 
-    /// A word that touches the number before it is that number's suffix (`1S`), or both are one name (`1a`).
+    /// A word that touches the number before it is that number's suffix (`1S`), or both are one
+    /// name (`1a`).
     fn joined_to_number(&mut self, word: Word, start: Location) -> Option<Token> {
         let Word { value, quote_style, keyword } = word;
         if quote_style.is_some() {
@@ -152,18 +155,19 @@ impl Clean {
     }
 }
 
-/// Whether a token is this keyword, without quotes.
+/// Whether a token is this keyword, unquoted.
 pub(crate) fn is_keyword(token: &Token, keyword: Keyword) -> bool {
     matches!(token, Token::Word(word) if word.keyword == keyword && word.quote_style.is_none())
 }
 
-/// Resolves the escapes of a string literal as Spark does. `\%` and `\_` keep their backslash, because `LIKE` needs it.
+/// Resolves the escapes of a string literal as Spark does. `\%` and `\_` keep their backslash,
+/// because `LIKE` needs it.
 fn unescape(text: &str, quote: char) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars();
     while let Some(c) = rest.next() {
         if c == quote {
-            // Only doubled quotes are left inside of a literal.
+            // Only doubled quotes are left inside a literal.
             rest.next();
             out.push(quote);
         } else if c == '\\' {
@@ -175,7 +179,7 @@ fn unescape(text: &str, quote: char) -> String {
     out
 }
 
-/// Reads what follows a backslash.
+/// Parses the characters after a backslash.
 fn escape(rest: &mut std::str::Chars<'_>, out: &mut String) {
     for (lead, digits, radix) in [('u', 4, 16), ('U', 8, 16)] {
         if let Some(code) = rest.as_str().strip_prefix(lead).and_then(|r| code(r, digits, radix)) {
@@ -208,7 +212,7 @@ fn escape(rest: &mut std::str::Chars<'_>, out: &mut String) {
     }
 }
 
-/// The character whose code is written in the first digits of the text.
+/// The character whose code is in the first digits of the text.
 fn code(text: &str, digits: usize, radix: u32) -> Option<char> {
     let text = text.get(..digits)?;
     if !text.chars().all(|c| c.is_digit(radix)) {

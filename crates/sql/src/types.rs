@@ -1,5 +1,5 @@
-//! Data types as Spark writes them in DDL: `decimal(10,2)`, `array<struct<a:int, b string not null>>`, and bare
-//! lists of fields.
+//! Data types in Spark's DDL notation: `decimal(10,2)`, `array<struct<a:int, b string not null>>`,
+//! and bare lists of fields.
 
 use crate::error::{self, Parsed};
 use crate::stream::{Cursor, Input, is_word};
@@ -8,13 +8,14 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 use std::fmt::Write;
 
-/// How deep a type may nest.
-const DEPTH: usize = 100;
+/// Limit on the nesting of types.
+const MAX_DEPTH: usize = 100;
 
 /// One type, or a list of fields without `struct<…>` around it.
 pub(crate) fn type_or_fields(input: &mut Input<'_>) -> Parsed<DataType> {
     let parser = &mut input.parser;
-    // In a list of fields, the first name is followed by a type; after a type's name nothing but `(`, `<` comes.
+    // In a list of fields the first name is followed by a type; a type's name is only followed by
+    // `(` or `<`.
     let fields = match (&parser.at(0).token, &parser.at(1).token) {
         (Token::Word(_), Token::Colon) => true,
         (Token::Word(first), Token::Word(_)) => {
@@ -48,7 +49,7 @@ pub(crate) fn data_type(parser: &mut Parser<'_>) -> Parsed<DataType> {
 
 struct Types<'p, 'a> {
     parser: &'p mut Parser<'a>,
-    /// The first half of the `>>` before the next token was used.
+    /// Whether the first half of the `>>` before the next token was consumed.
     half_closed: bool,
     depth: usize,
 }
@@ -60,7 +61,7 @@ impl Types<'_, '_> {
 
     fn data_type(&mut self) -> Parsed<DataType> {
         self.depth += 1;
-        if self.depth > DEPTH {
+        if self.depth > MAX_DEPTH {
             return Err(error::too_complex());
         }
         let start = self.parser.at(0).span.start;
@@ -142,7 +143,7 @@ impl Types<'_, '_> {
         DataType::Timestamp
     }
 
-    /// The units after `interval`; without any it is the calendar interval.
+    /// The units after `interval`; without units it is the calendar interval.
     fn interval(&mut self) -> Parsed<DataType> {
         let Some(start) = unit(self.parser, 0) else { return Ok(DataType::CalendarInterval) };
         self.parser.advance_token();
@@ -205,7 +206,7 @@ impl Types<'_, '_> {
         self.parser.need_token(&Token::Lt)
     }
 
-    /// `>`, also as half of `>>`.
+    /// `>`, or half of a `>>`.
     fn close(&mut self) -> Parsed<()> {
         if self.half_closed {
             self.half_closed = false;
@@ -240,7 +241,7 @@ fn simple(name: &str) -> Option<DataType> {
     })
 }
 
-/// The unit of an interval that is the n-th token ahead.
+/// The interval unit that is the n-th token ahead.
 fn unit(parser: &Parser<'_>, n: usize) -> Option<IntervalUnit> {
     let units = [
         IntervalUnit::Year,

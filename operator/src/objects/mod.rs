@@ -1,14 +1,15 @@
-//! Building an application's children. It is pure and cannot fail: what could make it fail is refused when the application is read.
+//! Builders of an application's children. They are pure and cannot fail: validation has already
+//! refused whatever could make them fail.
 
 mod pod;
 mod processes;
-mod run;
+mod scheduled_run;
 mod security;
 mod volumes;
 
 pub use pod::{driver_pod, executor_pod};
 pub use processes::{driver_settings, executor_settings};
-pub use run::run;
+pub use scheduled_run::scheduled_run;
 pub use volumes::{driver_claims, executor_claims, lost_volume, remaining};
 
 use crate::names;
@@ -21,60 +22,61 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::Resource;
 use std::collections::BTreeMap;
 
-/// All that objects are made from.
+/// Inputs that all objects are built from.
 #[derive(Debug, Clone, Copy)]
-pub struct Making<'a> {
+pub struct BuildContext<'a> {
     /// The application.
     pub app: &'a Application,
-    /// What its specification means.
+    /// The validated specification.
     pub valid: &'a Validated,
     /// Settings of the operator.
     pub settings: &'a Settings,
-    /// What the objects belong to.
+    /// The submission that the objects belong to.
     pub submission: &'a SubmissionId,
-    /// Which run of the specification this is; the first has the number 1.
+    /// Number of this run of the specification, from 1.
     pub run: u32,
 }
 
-/// An executor to make.
+/// An executor to create.
 #[derive(Debug, Clone, Copy)]
 pub struct NewExecutor<'a> {
     /// Its number.
     pub id: u64,
-    /// Which claims it mounts.
+    /// The slot whose claims it mounts.
     pub slot: u32,
     /// Address of the driver's pod.
     pub driver: &'a str,
 }
 
-/// Bytes of settings in a pod: more do not fit into an object of Kubernetes, with all else that it has.
-const LONGEST_SETTINGS: usize = 1 << 20;
+/// Size limit of the settings in a pod: with more, the pod would exceed what Kubernetes accepts as
+/// one object.
+const MAX_SETTINGS_BYTES: usize = 1 << 20;
 
-/// What keeps objects from being made from a specification that is right in itself.
+/// Problems that keep objects from being built although the specification is valid in itself.
 pub fn problems(app: &Application, valid: &Validated, settings: &Settings) -> Vec<Problem> {
     let mut found = Vec::new();
     for (role, name) in [(&valid.driver, "driver"), (&valid.executor, "executor")] {
         if role.image.is_none() && settings.image.is_none() {
             let problem = format!(
-                "is missing, and so is spec.{name}.image; the operator has no image of its own"
+                "is missing, and so is spec.{name}.image; the operator has no default image"
             );
             found.push(Problem::new(FieldPath::new("spec.image"), problem));
             break;
         }
     }
     let submission = SubmissionId::first(String::new());
-    let making = Making { app, valid, settings, submission: &submission, run: 1 };
-    let bytes = processes::driver_text(&making).len();
-    if bytes > LONGEST_SETTINGS {
+    let context = BuildContext { app, valid, settings, submission: &submission, run: 1 };
+    let bytes = processes::driver_text(&context).len();
+    if bytes > MAX_SETTINGS_BYTES {
         let problem = format!(
-            "is too large: the driver is told {bytes} bytes in all, and {LONGEST_SETTINGS} fit into its pod"
+            "is too large: the driver's settings take {bytes} bytes, and its pod has room for {MAX_SETTINGS_BYTES}"
         );
         found.push(Problem::new(largest(valid), problem));
     }
     found
 }
 
-/// The field that has the most of what a driver is told.
+/// The field that contributes most to the driver's settings.
 fn largest(valid: &Validated) -> FieldPath {
     let bytes = |texts: &[String]| texts.iter().map(String::len).sum::<usize>();
     let settings = valid.settings.iter().map(|(key, value)| key.len() + value.len()).sum();
@@ -87,8 +89,8 @@ fn largest(valid: &Validated) -> FieldPath {
     FieldPath::new(largest.map_or("spec", |(field, _)| field))
 }
 
-/// The secret that holds what only the application's processes know. It has an identity even where nothing is encrypted: it cannot be
-/// changed, and the next specification may ask for encryption.
+/// The secret shared by the application's processes. It always holds a TLS identity: the secret is
+/// immutable, and the next specification may ask for encryption.
 pub fn token_secret(app: &Application, secrets: Secrets) -> Secret {
     let data = [(names::TOKEN_KEY, secrets.token), (names::IDENTITY_KEY, secrets.identity)];
     Secret {
@@ -100,7 +102,7 @@ pub fn token_secret(app: &Application, secrets: Secrets) -> Secret {
     }
 }
 
-/// Metadata of a child: its name, what it belongs to, and its one owner.
+/// Metadata of a child: its name, its labels, and its only owner.
 fn child_metadata(app: &Application, name: String) -> ObjectMeta {
     ObjectMeta {
         name: Some(name),
@@ -121,7 +123,8 @@ fn owner(app: &Application) -> OwnerReference {
         name: app.name.clone(),
         uid: app.uid.clone(),
         controller: Some(true),
-        // Blocking would need a right on finalizers of applications, and nothing is gained by it.
+        // Blocking deletion would need a permission on the applications' finalizers and gain
+        // nothing.
         block_owner_deletion: None,
     }
 }

@@ -1,7 +1,8 @@
-//! Pods. A pod begins as the manifest's template; the manifest's fields are laid over it, and over them what only the operator decides.
+//! Pods. A pod starts as the manifest's template; the manifest's fields override the template, and
+//! settings that only the operator decides override both.
 
 use super::volumes::{self, Whose};
-use super::{Making, NewExecutor, child_metadata, processes, security};
+use super::{BuildContext, NewExecutor, child_metadata, processes, security};
 use crate::names;
 use crd::Role;
 use k8s_openapi::DeepMerge;
@@ -13,34 +14,34 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use model::launch::FROM_ENVIRONMENT;
 use std::collections::BTreeMap;
 
-/// Name of the port on which a driver is reached.
+/// Name of the driver's RPC port.
 const DRIVER_PORT: &str = "driver-rpc";
 
 /// The driver's pod.
-pub fn driver_pod(making: &Making<'_>) -> Pod {
-    let Making { app, valid, settings, .. } = making;
+pub fn driver_pod(context: &BuildContext<'_>) -> Pod {
+    let BuildContext { app, valid, settings, .. } = context;
     let role = &valid.driver;
     let spark = Spark {
         container: names::DRIVER_CONTAINER,
         process: "driver",
-        environment: processes::driver_environment(making),
+        environment: processes::driver_environment(context),
         port: Some((DRIVER_PORT, settings.driver_port)),
     };
     let labels = BTreeMap::from([
         (names::ROLE.to_owned(), "driver".to_owned()),
         (names::ENCRYPTED.to_owned(), app.is_encrypted().to_string()),
     ]);
-    let metadata = metadata(making, role, app.driver_name(), labels);
-    pod(making, role, Whose::Driver, spark, metadata)
+    let metadata = metadata(context, role, app.driver_name(), labels);
+    pod(context, role, Whose::Driver, spark, metadata)
 }
 
 /// An executor's pod.
-pub fn executor_pod(making: &Making<'_>, executor: &NewExecutor<'_>) -> Pod {
-    let role = &making.valid.executor;
+pub fn executor_pod(context: &BuildContext<'_>, executor: &NewExecutor<'_>) -> Pod {
+    let role = &context.valid.executor;
     let spark = Spark {
         container: names::EXECUTOR_CONTAINER,
         process: "executor",
-        environment: processes::executor_environment(making, executor),
+        environment: processes::executor_environment(context, executor),
         port: None,
     };
     let labels = BTreeMap::from([
@@ -48,12 +49,12 @@ pub fn executor_pod(making: &Making<'_>, executor: &NewExecutor<'_>) -> Pod {
         (names::EXECUTOR_ID.to_owned(), executor.id.to_string()),
         (names::SLOT.to_owned(), executor.slot.to_string()),
     ]);
-    let name = making.app.executor_name(executor.id);
-    let metadata = metadata(making, role, name, labels);
-    pod(making, role, Whose::Executor { slot: executor.slot }, spark, metadata)
+    let name = context.app.executor_name(executor.id);
+    let metadata = metadata(context, role, name, labels);
+    pod(context, role, Whose::Executor { slot: executor.slot }, spark, metadata)
 }
 
-/// What the Spark container of a role is.
+/// The Spark container of a role.
 struct Spark {
     container: &'static str,
     process: &'static str,
@@ -61,25 +62,26 @@ struct Spark {
     port: Option<(&'static str, u16)>,
 }
 
-/// Labels and annotations of the template, over them those of the manifest, over them ours.
+/// Labels and annotations: the template's, overridden by the manifest's, overridden by the
+/// operator's.
 fn metadata(
-    making: &Making<'_>,
+    context: &BuildContext<'_>,
     role: &Role,
     name: String,
     own: BTreeMap<String, String>,
 ) -> ObjectMeta {
-    let mut metadata = child_metadata(making.app, name);
+    let mut metadata = child_metadata(context.app, name);
     let template = role.shape.template.as_ref().and_then(|template| template.metadata.as_ref());
     let mut labels = template.and_then(|given| given.labels.clone()).unwrap_or_default();
     labels.extend(role.shape.labels.clone());
     labels.extend(metadata.labels.take().unwrap_or_default());
     labels.extend(own);
     labels.extend([
-        (names::SUBMISSION_ID.to_owned(), making.submission.to_string()),
+        (names::SUBMISSION_ID.to_owned(), context.submission.to_string()),
         (names::LAUNCHED_BY.to_owned(), "true".to_owned()),
-        (names::SPARK_VERSION.to_owned(), making.app.spark_version.clone()),
+        (names::SPARK_VERSION.to_owned(), context.app.spark_version.clone()),
     ]);
-    // A version that is no value of a label must not keep the pod from being made.
+    // A version that is not a valid label value must not make the pod invalid.
     labels.retain(|name, value| name != names::SPARK_VERSION || crd::is_label_value(value));
     metadata.labels = Some(labels);
     let mut annotations = template.and_then(|given| given.annotations.clone()).unwrap_or_default();
@@ -88,20 +90,26 @@ fn metadata(
     metadata
 }
 
-fn pod(making: &Making<'_>, role: &Role, whose: Whose, spark: Spark, metadata: ObjectMeta) -> Pod {
+fn pod(
+    context: &BuildContext<'_>,
+    role: &Role,
+    whose: Whose,
+    spark: Spark,
+    metadata: ObjectMeta,
+) -> Pod {
     let template = role.shape.template.as_ref().and_then(|template| template.spec.clone());
     let mut base = template.unwrap_or_default();
     let of_template = take_spark_container(&mut base, spark.container);
-    let (volumes, mounts) = volumes::of_pod(making.app, role, whose);
+    let (volumes, mounts) = volumes::of_pod(context.app, role, whose);
     let mut container =
-        Container { volume_mounts: Some(mounts), ..container(making, role, spark, &of_template) };
-    let security = security::of_spark([
+        Container { volume_mounts: Some(mounts), ..container(context, role, spark, &of_template) };
+    let security = security::spark_context([
         of_template.security_context.clone(),
         role.shape.security_context.clone(),
     ]);
     container.security_context = Some(security);
     let mut merged = of_template;
-    // These are ours alone, and not to be mixed with what a template says.
+    // Already merged above; the template's own values must not be mixed in again.
     merged.command = None;
     merged.args = None;
     merged.env = None;
@@ -109,11 +117,12 @@ fn pod(making: &Making<'_>, role: &Role, whose: Whose, spark: Spark, metadata: O
     base.containers.insert(0, merged);
     base.containers.extend(role.shape.sidecars.iter().cloned());
     base.volumes.get_or_insert_default().extend(volumes);
-    lay_over(&mut base, role);
+    apply_overrides(&mut base, role);
     Pod { metadata, spec: Some(base), status: None }
 }
 
-/// Takes the template's Spark container: the one with its name, else the first one, as Spark does.
+/// Takes the Spark container out of the template: the one with the given name, or else the first,
+/// as Spark does.
 fn take_spark_container(template: &mut PodSpec, name: &str) -> Container {
     let position = template.containers.iter().position(|container| container.name == name);
     if template.containers.is_empty() {
@@ -122,7 +131,12 @@ fn take_spark_container(template: &mut PodSpec, name: &str) -> Container {
     template.containers.remove(position.unwrap_or(0))
 }
 
-fn container(making: &Making<'_>, role: &Role, spark: Spark, template: &Container) -> Container {
+fn container(
+    context: &BuildContext<'_>,
+    role: &Role,
+    spark: Spark,
+    template: &Container,
+) -> Container {
     let shape = &role.shape;
     let mut env: Vec<EnvVar> = template.env.clone().unwrap_or_default();
     let home = EnvVar { name: "HOME".to_owned(), value: Some("/tmp".to_owned()), value_from: None };
@@ -130,7 +144,8 @@ fn container(making: &Making<'_>, role: &Role, spark: Spark, template: &Containe
         env.push(home);
     }
     for variable in shape.env.iter().chain(&spark.environment) {
-        // A later one takes the place of an earlier one, and stands where it may refer to others.
+        // A later variable replaces an earlier one and moves to its own position, where it may
+        // refer to others.
         env.retain(|earlier| earlier.name != variable.name);
         env.push(variable.clone());
     }
@@ -154,16 +169,16 @@ fn container(making: &Making<'_>, role: &Role, spark: Spark, template: &Containe
     }
     Container {
         name: spark.container.to_owned(),
-        image: role.image.clone().or_else(|| making.settings.image.clone()),
+        image: role.image.clone().or_else(|| context.settings.image.clone()),
         image_pull_policy: role.pull_policy.clone(),
-        // What the image runs at its start is the `firesteel` command.
+        // The image's entry point is the `firesteel` command.
         args: Some(vec![spark.process.to_owned(), FROM_ENVIRONMENT.to_owned()]),
         env: Some(env),
         env_from: Some(shape.env_from.clone()).filter(|from| !from.is_empty()),
         ports: Some(ports).filter(|ports| !ports.is_empty()),
         resources: Some(resources(role)),
         lifecycle: shape.lifecycle.clone(),
-        // What a process that failed said last is then in the pod's status.
+        // Puts the last output of a failed process into the pod's status.
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
     }
@@ -186,26 +201,26 @@ fn resources(role: &Role) -> ResourceRequirements {
     ResourceRequirements { claims: None, limits: Some(limits), requests: Some(requests) }
 }
 
-/// Lays the manifest's fields about the pod over the template, and over both what only the operator decides.
-fn lay_over(spec: &mut PodSpec, role: &Role) {
+/// Applies the manifest's pod fields over the template, and the operator's own decisions over both.
+fn apply_overrides(spec: &mut PodSpec, role: &Role) {
     let shape = &role.shape;
     spec.init_containers.get_or_insert_default().extend(shape.init_containers.iter().cloned());
     let given = [spec.security_context.take(), shape.pod_security_context.clone()];
-    security::give(spec, given);
+    security::apply(spec, given);
     spec.node_selector.get_or_insert_default().extend(shape.node_selector.clone());
     spec.tolerations.get_or_insert_default().extend(shape.tolerations.iter().cloned());
     spec.host_aliases.get_or_insert_default().extend(shape.host_aliases.iter().cloned());
     let secrets = role.pull_secrets.iter();
     let secrets = secrets.map(|name| LocalObjectReference { name: name.clone() });
     spec.image_pull_secrets.get_or_insert_default().extend(secrets);
-    over(&mut spec.affinity, shape.affinity.as_ref());
-    over(&mut spec.scheduler_name, shape.scheduler_name.as_ref());
-    over(&mut spec.dns_config, shape.dns_config.as_ref());
-    over(&mut spec.runtime_class_name, shape.runtime_class_name.as_ref());
-    over(&mut spec.priority_class_name, shape.priority_class_name.as_ref());
-    over(&mut spec.service_account_name, shape.service_account.as_ref());
+    override_with(&mut spec.affinity, shape.affinity.as_ref());
+    override_with(&mut spec.scheduler_name, shape.scheduler_name.as_ref());
+    override_with(&mut spec.dns_config, shape.dns_config.as_ref());
+    override_with(&mut spec.runtime_class_name, shape.runtime_class_name.as_ref());
+    override_with(&mut spec.priority_class_name, shape.priority_class_name.as_ref());
+    override_with(&mut spec.service_account_name, shape.service_account.as_ref());
     let grace = shape.termination_grace_period_seconds;
-    over(&mut spec.termination_grace_period_seconds, grace.as_ref());
+    override_with(&mut spec.termination_grace_period_seconds, grace.as_ref());
     if shape.share_process_namespace {
         spec.share_process_namespace = Some(true);
     }
@@ -214,9 +229,10 @@ fn lay_over(spec: &mut PodSpec, role: &Role) {
         spec.dns_policy = Some("ClusterFirstWithHostNet".to_owned());
     }
     spec.restart_policy = Some("Never".to_owned());
-    // User code runs here: it gets no credentials of Kubernetes.
+    // User code runs in this pod and gets no Kubernetes credentials.
     spec.automount_service_account_token = Some(false);
-    // A variable for each service of the namespace would make the environment too large where there are thousands.
+    // One variable per service would make the environment too large in a namespace with thousands
+    // of services.
     spec.enable_service_links = Some(false);
     drop_empty(&mut spec.init_containers);
     drop_empty(&mut spec.tolerations);
@@ -227,7 +243,7 @@ fn lay_over(spec: &mut PodSpec, role: &Role) {
     }
 }
 
-fn over<T: Clone>(place: &mut Option<T>, given: Option<&T>) {
+fn override_with<T: Clone>(place: &mut Option<T>, given: Option<&T>) {
     if let Some(given) = given {
         *place = Some(given.clone());
     }

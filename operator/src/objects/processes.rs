@@ -1,9 +1,9 @@
-//! What driver and executors are told at their start, and how it comes into their pods: as variables of the environment, into which
-//! Kubernetes puts the token from its secret and the pod's own address. So a pod is made by one write, and cannot meet settings that are
-//! not its own.
+//! Settings that driver and executors get at their start, as environment variables of their pods;
+//! Kubernetes fills in the token from its secret and the pod's own address. A pod is therefore
+//! created by one write and never meets settings of another submission.
 
 use super::volumes::{keeps_shuffles, local_dir, shuffle_volume};
-use super::{Making, NewExecutor};
+use super::{BuildContext, NewExecutor};
 use crate::names;
 use crd::Language;
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector, SecretKeySelector};
@@ -17,71 +17,75 @@ use serde_json::Value;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-/// Variable with the pod's address.
+/// Variable that holds the pod's address.
 const ADDRESS_VARIABLE: &str = "FIRESTEEL_POD_IP";
-/// Spark's first example, in our image.
+/// Spark's Pi example, in the product's image.
 const PI: &str = "/opt/firesteel/examples/pi.py";
-/// What `spark.master` is in a cluster. Nobody dials it.
+/// Value of `spark.master` in a cluster. Nothing dials it.
 const MASTER: &str = "k8s://https://kubernetes.default.svc";
-/// Where the driver writes its addresses; its standard output belongs to the program.
+/// File in which the driver announces its addresses; its standard output belongs to the program.
 const ANNOUNCE: &str = "/tmp/firesteel-driver.json";
 
-/// What the driver is told. Its token is not among it.
-pub fn driver_settings(making: &Making<'_>) -> DriverSettings {
-    let Making { app, valid, settings, submission, .. } = making;
+/// The driver's settings, without its token.
+pub fn driver_settings(context: &BuildContext<'_>) -> DriverSettings {
+    let BuildContext { app, valid, settings, submission, .. } = context;
     let id = ApplicationId(names::application_id(&app.uid));
-    let mut told = DriverSettings::new(id, app.name.clone(), String::new());
-    told.epoch = submission.epoch;
-    told.conf = valid.settings.clone();
-    told.conf.set(conf::MASTER.name, MASTER);
-    told.conf.set(conf::DEPLOY_MODE.name, "cluster");
-    if let Some(name) = told.conf.given(conf::APP_NAME.name) {
-        told.name = name.to_owned();
+    let mut settings_json = DriverSettings::new(id, app.name.clone(), String::new());
+    settings_json.epoch = submission.epoch;
+    settings_json.conf = valid.settings.clone();
+    settings_json.conf.set(conf::MASTER.name, MASTER);
+    settings_json.conf.set(conf::DEPLOY_MODE.name, "cluster");
+    if let Some(name) = settings_json.conf.given(conf::APP_NAME.name) {
+        settings_json.name = name.to_owned();
     }
-    if told.conf.given(conf::LOCAL_DIR.name).is_none() {
-        told.conf.set(conf::LOCAL_DIR.name, local_dir(&valid.driver));
+    if settings_json.conf.given(conf::LOCAL_DIR.name).is_none() {
+        settings_json.conf.set(conf::LOCAL_DIR.name, local_dir(&valid.driver));
     }
-    let python = told.conf.given(conf::PYSPARK_PYTHON.name).unwrap_or("python3");
+    let python = settings_json.conf.given(conf::PYSPARK_PYTHON.name).unwrap_or("python3");
     let python = PathBuf::from(python);
     let file = match &valid.program.language {
         Language::Python { file } | Language::Sql { file } => file.as_str(),
         Language::SparkPi => PI,
     };
-    told.program = Some(Program {
+    settings_json.program = Some(Program {
         file: PathBuf::from(file),
         arguments: valid.program.arguments.clone(),
         python,
         python_path: valid.program.py_files.iter().map(PathBuf::from).collect(),
     });
-    told.listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, settings.driver_port));
-    told.connect = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.connect_port));
-    told.connect_access = Access::Token;
-    told.forget = forget(making);
-    told.without_manager = WithoutManager::Continue;
-    told.announce = Some(PathBuf::from(ANNOUNCE));
-    told
+    settings_json.listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, settings.driver_port));
+    settings_json.connect = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.connect_port));
+    settings_json.connect_access = Access::Token;
+    settings_json.forget = forget(context);
+    settings_json.without_manager = WithoutManager::Continue;
+    settings_json.announce = Some(PathBuf::from(ANNOUNCE));
+    settings_json
 }
 
-/// After which end of this run nobody uses the shuffles again: not if the program runs again, or if they are to stay.
-fn forget(making: &Making<'_>) -> Forget {
-    let restart = &making.valid.restart;
-    if restart.again_after_success() || keeps_shuffles(&making.valid.executor) {
+/// Which outcome of this run makes its shuffles useless: none if the program may run again or if
+/// they are to be kept.
+fn forget(context: &BuildContext<'_>) -> Forget {
+    let restart = &context.valid.restart;
+    if restart.again_after_success() || keeps_shuffles(&context.valid.executor) {
         Forget::Never
-    } else if restart.wait_after_failure(making.run).is_some() {
+    } else if restart.wait_after_failure(context.run).is_some() {
         Forget::AfterSuccess
     } else {
         Forget::AfterEachEnd
     }
 }
 
-/// What an executor is told. Its token and its address are not among it.
-pub fn executor_settings(making: &Making<'_>, executor: &NewExecutor<'_>) -> ExecutorSettings {
-    let Making { app, valid, settings, submission, .. } = making;
+/// An executor's settings, without its token and address.
+pub fn executor_settings(
+    context: &BuildContext<'_>,
+    executor: &NewExecutor<'_>,
+) -> ExecutorSettings {
+    let BuildContext { app, valid, settings, submission, .. } = context;
     let volume = shuffle_volume(app, &valid.executor, executor.id, executor.slot);
     ExecutorSettings {
         application: ApplicationId(names::application_id(&app.uid)),
         executor: ExecutorId(executor.id),
-        driver: names::dialled(executor.driver, settings.driver_port),
+        driver: names::host_port(executor.driver, settings.driver_port),
         token: Secret::default(),
         identity: None,
         epoch: submission.epoch,
@@ -94,40 +98,44 @@ pub fn executor_settings(making: &Making<'_>, executor: &NewExecutor<'_>) -> Exe
     }
 }
 
-/// The environment of the driver's container, in the order in which variables may refer to earlier ones.
-pub(super) fn driver_environment(making: &Making<'_>) -> Vec<EnvVar> {
-    let mut all = secrets(making);
+/// The environment of the driver's container, ordered so that variables refer only to earlier ones.
+pub(super) fn driver_environment(context: &BuildContext<'_>) -> Vec<EnvVar> {
+    let mut all = secrets(context);
     all.push(address());
-    all.extend(settings_variables(&driver_text(making)));
+    all.extend(settings_variables(&driver_text(context)));
     all
 }
 
-/// The same of an executor's.
-pub(super) fn executor_environment(making: &Making<'_>, executor: &NewExecutor<'_>) -> Vec<EnvVar> {
-    let told = serde_json::to_string(&executor_settings(making, executor));
-    let mut references = secret_references(making).to_vec();
+/// The environment of an executor's container, in the same order.
+pub(super) fn executor_environment(
+    context: &BuildContext<'_>,
+    executor: &NewExecutor<'_>,
+) -> Vec<EnvVar> {
+    let settings_json = serde_json::to_string(&executor_settings(context, executor));
+    let mut references = secret_references(context).to_vec();
     references.push(("host", ADDRESS_VARIABLE));
-    let told = with_references(&told.expect("settings are JSON"), &references);
-    let mut all = secrets(making);
+    let settings_json = with_references(&settings_json.expect("settings are JSON"), &references);
+    let mut all = secrets(context);
     all.push(address());
-    all.extend(settings_variables(&told));
+    all.extend(settings_variables(&settings_json));
     all
 }
 
-/// The driver's settings as its environment has them, in however many parts.
-pub(super) fn driver_text(making: &Making<'_>) -> String {
-    let told = serde_json::to_string(&driver_settings(making)).expect("settings are JSON");
-    with_references(&told, secret_references(making))
+/// The driver's settings as the environment holds them, before they are split into parts.
+pub(super) fn driver_text(context: &BuildContext<'_>) -> String {
+    let settings_json =
+        serde_json::to_string(&driver_settings(context)).expect("settings are JSON");
+    with_references(&settings_json, secret_references(context))
 }
 
-/// Fields of the settings that are secrets, and the variables that have them.
-fn secret_references(making: &Making<'_>) -> &'static [(&'static str, &'static str)] {
+/// Settings fields that are secrets, and the variables that hold them.
+fn secret_references(context: &BuildContext<'_>) -> &'static [(&'static str, &'static str)] {
     const ALL: &[(&str, &str)] = &[("token", TOKEN_VARIABLE), ("identity", IDENTITY_VARIABLE)];
-    if making.app.is_encrypted() { ALL } else { &ALL[..1] }
+    if context.app.is_encrypted() { ALL } else { &ALL[..1] }
 }
 
-/// The settings with the fields replaced by references to variables. A dollar sign of the user's own is doubled, so that Kubernetes takes
-/// it for itself.
+/// The settings with the given fields replaced by references to variables. The user's own dollar
+/// signs are doubled, so that Kubernetes does not expand them.
 fn with_references(settings: &str, references: &[(&str, &str)]) -> String {
     let escaped = settings.replace('$', "$$");
     let mut value: Value =
@@ -138,11 +146,12 @@ fn with_references(settings: &str, references: &[(&str, &str)]) -> String {
     value.to_string()
 }
 
-/// Bytes of one part of the settings. The kernel starts no process with a variable of 128 KiB or more, and a reference grows when
-/// Kubernetes puts a secret into its place.
+/// Size of one part of the settings. The kernel refuses a variable of 128 KiB or more, and a
+/// reference grows when Kubernetes expands it.
 const PART: usize = 96 << 10;
 
-/// The variables that hold settings. No part ends within what means something to Kubernetes: a reference or a doubled dollar sign.
+/// The variables that hold the settings. No part ends inside a token that Kubernetes interprets: a
+/// reference or a doubled dollar sign.
 fn settings_variables(settings: &str) -> Vec<EnvVar> {
     let mut parts = vec![String::new()];
     let mut rest = settings;
@@ -165,18 +174,18 @@ fn settings_variables(settings: &str) -> Vec<EnvVar> {
     parts.map(|(part, text)| variable(&settings_variable(part), text)).collect()
 }
 
-/// The variables that come from the application's secret; its keys are named as the fields.
-fn secrets(making: &Making<'_>) -> Vec<EnvVar> {
+/// The variables taken from the application's secret; its keys are named like the fields.
+fn secrets(context: &BuildContext<'_>) -> Vec<EnvVar> {
     let variable = |(key, variable): &(&str, &str)| {
         let selector = SecretKeySelector {
-            name: names::token_secret(&making.app.name),
+            name: names::token_secret(&context.app.name),
             key: (*key).to_owned(),
             optional: None,
         };
         let source = EnvVarSource { secret_key_ref: Some(selector), ..EnvVarSource::default() };
         EnvVar { name: (*variable).to_owned(), value: None, value_from: Some(source) }
     };
-    secret_references(making).iter().map(variable).collect()
+    secret_references(context).iter().map(variable).collect()
 }
 
 fn address() -> EnvVar {

@@ -1,6 +1,8 @@
-//! Rights of pods. What the manifest says holds, field by field; the rest is as the restricted Pod Security Standard wants it, for the Spark
-//! container and for every other one that is within it. A container that is not, such as one that begins as root to give a directory to
-//! somebody else, has what its image and its manifest say; whether that is allowed, the namespace decides.
+//! Security contexts. The manifest's values hold, field by field; all others follow the restricted
+//! Pod Security Standard, for the Spark container and for every other container that complies with
+//! it. A container that does not, such as an init container that starts as root to change a
+//! directory's owner, keeps what its image and manifest say; whether that is allowed is the
+//! namespace's decision.
 
 use k8s_openapi::DeepMerge;
 use k8s_openapi::api::core::v1::{
@@ -10,8 +12,9 @@ use k8s_openapi::api::core::v1::{
 /// User and group of the image.
 const SPARK: i64 = 185;
 
-/// Rights of the Spark container, with those of its template and of the manifest's field laid over ours.
-pub(super) fn of_spark(given: [Option<SecurityContext>; 2]) -> SecurityContext {
+/// The Spark container's security context: defaults overridden by the template's and the
+/// manifest's.
+pub(super) fn spark_context(given: [Option<SecurityContext>; 2]) -> SecurityContext {
     let mut context = SecurityContext {
         allow_privilege_escalation: Some(false),
         capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
@@ -25,15 +28,16 @@ pub(super) fn of_spark(given: [Option<SecurityContext>; 2]) -> SecurityContext {
     context
 }
 
-/// Gives a pod its rights, those of its template and of the manifest's field laid over ours. Its first container is Spark's. The user
-/// is the pod's, unless that would make it one of a container that has another: then it is told to each that it is for.
-pub(super) fn give(pod: &mut PodSpec, given: [Option<PodSecurityContext>; 2]) {
+/// Sets a pod's security contexts: defaults overridden by the template's and the manifest's. The
+/// first container is Spark's. The user is set on the pod unless that would change a container that
+/// has another user; then it is set on each compliant container.
+pub(super) fn apply(pod: &mut PodSpec, given: [Option<PodSecurityContext>; 2]) {
     let mut said = PodSecurityContext::default();
     for given in given.into_iter().flatten() {
         said.merge_from(given);
     }
     let mut context = PodSecurityContext {
-        // Volumes become writable for the group.
+        // Makes volumes writable for the group.
         fs_group: Some(SPARK),
         fs_group_change_policy: Some("OnRootMismatch".to_owned()),
         seccomp_profile: Some(SeccompProfile {
@@ -63,7 +67,7 @@ pub(super) fn give(pod: &mut PodSpec, given: [Option<PodSecurityContext>; 2]) {
     pod.security_context = Some(context);
 }
 
-/// Who runs, as far as the pod's manifest does not say it.
+/// The user to run as, where the pod's manifest leaves it open.
 fn user(said: &PodSecurityContext) -> SecurityContext {
     SecurityContext {
         run_as_non_root: said.run_as_non_root.is_none().then_some(true),
@@ -73,7 +77,7 @@ fn user(said: &PodSecurityContext) -> SecurityContext {
     }
 }
 
-/// Whether a container is within the restricted standard by what it says itself, whoever it runs as.
+/// Whether a container by itself complies with the restricted standard, whatever user it runs as.
 fn is_restricted(container: &Container) -> bool {
     let Some(context) = &container.security_context else { return false };
     let capabilities = context.capabilities.as_ref();

@@ -1,4 +1,4 @@
-//! What objects are made of a manifest.
+//! Objects built from manifests.
 
 use super::*;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
@@ -30,19 +30,19 @@ fn app(spec: Value) -> Application {
     app
 }
 
-fn with_making<T>(app: &Application, look: impl FnOnce(&Making<'_>) -> T) -> T {
+fn with_context<T>(app: &Application, look: impl FnOnce(&BuildContext<'_>) -> T) -> T {
     let submission = "0123456789abcdef-3".parse().unwrap();
     let valid = app.validated().unwrap();
-    look(&Making { app, valid, settings: &settings(), submission: &submission, run: 1 })
+    look(&BuildContext { app, valid, settings: &settings(), submission: &submission, run: 1 })
 }
 
 fn driver(spec: Value) -> Pod {
-    with_making(&app(spec), driver_pod)
+    with_context(&app(spec), driver_pod)
 }
 
 fn executor(spec: Value) -> Pod {
     let executor = NewExecutor { id: 7, slot: 2, driver: "10.0.0.9" };
-    with_making(&app(spec), |making| executor_pod(making, &executor))
+    with_context(&app(spec), |context| executor_pod(context, &executor))
 }
 
 fn spec(pod: &Pod) -> &PodSpec {
@@ -58,12 +58,12 @@ fn env<'a>(pod: &'a Pod, name: &str) -> Option<&'a str> {
     all.iter().find(|variable| variable.name == name)?.value.as_deref()
 }
 
-fn told(pod: &Pod) -> Value {
+fn settings_of(pod: &Pod) -> Value {
     serde_json::from_str(env(pod, "FIRESTEEL_SETTINGS").unwrap()).unwrap()
 }
 
 #[test]
-fn a_driver_of_the_least_manifest_is_this() {
+fn the_driver_of_a_minimal_manifest() {
     let pod = driver(json!({}));
     let value = serde_json::to_value(&pod).unwrap();
     assert_eq!(
@@ -126,7 +126,7 @@ fn a_driver_of_the_least_manifest_is_this() {
 }
 
 #[test]
-fn where_connections_are_encrypted_both_are_told_with_what() {
+fn encrypted_connections_give_both_sides_the_identity() {
     let manifest = json!({ "sparkConf": { "spark.ssl.rpc.enabled": "true" } });
     let encrypted =
         |pod: &Pod| pod.metadata.labels.clone().unwrap().remove("firesteel.dev/encrypted");
@@ -136,16 +136,16 @@ fn where_connections_are_encrypted_both_are_told_with_what() {
         let identity = variables.find(|one| one["name"] == "FIRESTEEL_IDENTITY").unwrap();
         let expected = json!({ "secretKeyRef": { "name": "pi-token", "key": "identity" } });
         assert_eq!(identity["valueFrom"], expected);
-        // Kubernetes puts it only into variables that come after it.
+        // Kubernetes expands it only in variables that come after it.
         assert!(variables.any(|one| one["name"] == "FIRESTEEL_SETTINGS"));
-        assert_eq!(told(&pod)["identity"], "$(FIRESTEEL_IDENTITY)");
+        assert_eq!(settings_of(&pod)["identity"], "$(FIRESTEEL_IDENTITY)");
     }
     assert_eq!(encrypted(&driver(manifest)).as_deref(), Some("true"));
-    assert_eq!(told(&driver(json!({})))["identity"], Value::Null);
+    assert_eq!(settings_of(&driver(json!({})))["identity"], Value::Null);
 }
 
 #[test]
-fn shuffles_are_removed_after_the_last_run_unless_they_are_to_stay() {
+fn shuffles_are_removed_after_the_last_run_unless_they_are_kept() {
     let claim = |retain: &str| {
         let prefix = "spark.kubernetes.executor.volumes.persistentVolumeClaim.spark-local-dir-1";
         json!({ "sparkConf": {
@@ -163,14 +163,15 @@ fn shuffles_are_removed_after_the_last_run_unless_they_are_to_stay() {
         (claim("never"), 1, "after-each-end"),
         (claim("always"), 1, "never"),
     ] {
-        let pod =
-            with_making(&app(manifest.clone()), |making| driver_pod(&Making { run, ..*making }));
-        assert_eq!(told(&pod)["forget"], expected, "{manifest} {run}");
+        let pod = with_context(&app(manifest.clone()), |context| {
+            driver_pod(&BuildContext { run, ..*context })
+        });
+        assert_eq!(settings_of(&pod)["forget"], expected, "{manifest} {run}");
     }
 }
 
 #[test]
-fn driver_and_executor_are_told_what_they_need() {
+fn driver_and_executor_get_the_settings_they_need() {
     let manifest = json!({
         "arguments": ["costs $5", "$(FIRESTEEL_TOKEN)"],
         "sparkConf": { "spark.sql.shuffle.partitions": "7" },
@@ -178,7 +179,7 @@ fn driver_and_executor_are_told_what_they_need() {
         "executor": { "instances": 3, "cores": 4, "memory": "2g" },
     });
     let pod = driver(manifest.clone());
-    let settings = told(&pod);
+    let settings = settings_of(&pod);
     assert_eq!(settings["application"], "spark-1234");
     assert_eq!(settings["epoch"], 3);
     assert_eq!(settings["token"], "$(FIRESTEEL_TOKEN)");
@@ -186,7 +187,7 @@ fn driver_and_executor_are_told_what_they_need() {
     assert_eq!(settings["connect"], "127.0.0.1:15002");
     assert_eq!(settings["program"]["file"], "/opt/app.py");
     assert_eq!(settings["program"]["python_path"], json!(["/opt/more.zip"]));
-    // Doubled, so that Kubernetes gives the program what the manifest says, and not a token.
+    // Doubled, so that Kubernetes passes on the manifest's text and not a token.
     assert_eq!(settings["program"]["arguments"], json!(["costs $$5", "$$(FIRESTEEL_TOKEN)"]));
     assert_eq!(settings["conf"]["spark.sql.shuffle.partitions"], "7");
     assert_eq!(settings["conf"]["spark.executor.instances"], "3");
@@ -200,7 +201,7 @@ fn driver_and_executor_are_told_what_they_need() {
     assert_eq!(&*read.token, "secret");
     assert_eq!(read.program.unwrap().arguments, ["costs $5", "$(FIRESTEEL_TOKEN)"]);
 
-    let settings = told(&executor(manifest));
+    let settings = settings_of(&executor(manifest));
     let read: model::launch::ExecutorSettings = serde_json::from_value(settings.clone()).unwrap();
     assert_eq!((read.executor.0, read.slots, read.memory_bytes), (7, 4, 2 << 30));
     assert_eq!(read.driver, "10.0.0.9:7078");
@@ -224,7 +225,7 @@ fn an_executor_has_its_number_and_its_slot() {
     assert_eq!(spark(&pod).ports, None);
 }
 
-/// A manifest that says nearly everything.
+/// A manifest that sets nearly everything.
 fn rich() -> Value {
     let text = r#"{
         "image": "mine:1", "imagePullPolicy": "Always", "imagePullSecrets": ["pull"],
@@ -268,7 +269,7 @@ fn rich() -> Value {
 }
 
 #[test]
-fn fields_are_laid_over_the_template_and_ours_over_both() {
+fn fields_override_the_template_and_ours_override_both() {
     let pod = driver(rich());
     let metadata = &pod.metadata;
     assert_eq!(metadata.name.as_deref(), Some("my-driver"));
@@ -350,7 +351,7 @@ fn the_spark_container_of_a_template_is_found_by_its_name() {
 }
 
 #[test]
-fn shuffles_live_on_the_volume_that_the_manifest_says() {
+fn shuffles_live_on_the_volume_that_the_manifest_names() {
     let claim = |name: &str| {
         let key = |end: &str| {
             format!(
@@ -368,7 +369,7 @@ fn shuffles_live_on_the_volume_that_the_manifest_says() {
         json!({ "volumes": [volume], "executor": { "volumeMounts": [{ "name": "spark-local-dir-1", "mountPath": "/data" }] } })
     };
     let cases = [
-        // manifest, id of the volume, its path, whether it goes with the pod
+        // manifest, volume id, path, whether it ends with the pod
         (json!({}), "executor-7", "/var/data/spark-local-dir/shuffle", true),
         (volume(json!({ "emptyDir": {} })), "executor-7", "/data/firesteel-12-34/shuffle-7", true),
         (
@@ -392,8 +393,9 @@ fn shuffles_live_on_the_volume_that_the_manifest_says() {
         (claim("all"), "all", "/data/firesteel-12-34/shuffle", false),
     ];
     for (manifest, id, path, goes) in cases {
-        let settings = told(&executor(manifest.clone()));
-        // Only what lies in a directory of a node stays although nobody mounts it again: the executor removes it.
+        let settings = settings_of(&executor(manifest.clone()));
+        // Only files in a node's directory stay although no pod mounts it again: the executor
+        // removes them.
         let stays_behind = manifest.to_string().contains("hostPath");
         let expected = json!({ "volume": id, "path": path, "last": stays_behind });
         assert_eq!(settings["volume"], expected, "{manifest}");
@@ -401,7 +403,7 @@ fn shuffles_live_on_the_volume_that_the_manifest_says() {
         let lost = lost_volume(&app, &app.validated().unwrap().executor, 7, 2);
         assert_eq!(lost, goes.then(|| id.to_owned()), "{manifest}");
     }
-    let claims = with_making(&app(claim("OnDemand")), |making| executor_claims(making, 2));
+    let claims = with_context(&app(claim("OnDemand")), |context| executor_claims(context, 2));
     let value = serde_json::to_value(&claims[0]).unwrap();
     assert_eq!(value["metadata"]["name"], "pi-exec-slot-2-spark-local-dir-1");
     assert_eq!(value["metadata"]["ownerReferences"][0]["kind"], "SparkApplication");
@@ -410,12 +412,12 @@ fn shuffles_live_on_the_volume_that_the_manifest_says() {
     let pod = executor(claim("OnDemand"));
     let mounted = serde_json::to_value(&spec(&pod).volumes.as_ref().unwrap()[0]).unwrap();
     assert_eq!(mounted["persistentVolumeClaim"]["claimName"], "pi-exec-slot-2-spark-local-dir-1");
-    // One volume of its own for temporary files; no second one for shuffles.
+    // One private volume for temporary files; no second one for shuffles.
     assert_eq!(spec(&pod).volumes.as_ref().unwrap().len(), 2);
 }
 
 #[test]
-fn what_cannot_be_made_is_refused_with_the_field() {
+fn what_cannot_be_built_is_refused_with_its_field() {
     let resource = |spec: Value| {
         let mut whole = json!({ "type": "SQL", "sparkVersion": "4.2.0", "mainApplicationFile": "/a.sql", "driver": {}, "executor": {} });
         for (name, value) in spec.as_object().unwrap() {
@@ -436,7 +438,7 @@ fn what_cannot_be_made_is_refused_with_the_field() {
     check(
         json!({ "image": "i", "arguments": many }),
         &Settings::default(),
-        "spec.arguments: is too large: the driver is told 11",
+        "spec.arguments: is too large: the driver's settings take 11",
     );
     let long = "x".repeat(1_100_000);
     check(

@@ -1,6 +1,6 @@
-//! Volumes of a pod, the claims that they need, and where on them shuffles live.
+//! Volumes of a pod, the claims they need, and the place of the shuffles on them.
 
-use super::{Making, child_metadata};
+use super::{BuildContext, child_metadata};
 use crate::names;
 use crate::plan::Application;
 use crd::{Claim, ClaimName, Retention, Role, RoleVolume, Source, Validated};
@@ -15,50 +15,51 @@ use model::VolumeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// Volume for shuffles where the manifest gives none.
+/// Volume for shuffles when the manifest declares none.
 const OWN_LOCAL_DIR: &str = "spark-local-dir-firesteel";
-/// Where it is mounted.
+/// Mount path of that volume.
 const OWN_LOCAL_PATH: &str = "/var/data/spark-local-dir";
-/// Volume for temporary files: the root cannot be written.
+/// Volume for temporary files: the root file system is read-only.
 const TMP: &str = "firesteel-tmp";
 
-/// Whose pod a volume is for.
+/// The pod that a volume is for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Whose {
     Driver,
     Executor { slot: u32 },
 }
 
-/// Where an executor keeps its shuffles.
+/// The place where an executor keeps its shuffles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ShuffleVolume {
     pub(super) id: VolumeId,
     pub(super) path: PathBuf,
     pub(super) scratch: PathBuf,
-    /// Whether nobody mounts it again once the pod is gone.
+    /// Whether no other pod can mount the volume once this pod is gone.
     pub(super) goes_with_pod: bool,
-    /// Whether it stays where it is nevertheless, unless somebody removes it.
+    /// Whether its files stay on disk even then, unless they are deleted.
     pub(super) stays_behind: bool,
 }
 
 /// The claims that the driver's pod needs.
-pub fn driver_claims(making: &Making<'_>) -> Vec<PersistentVolumeClaim> {
-    claims(making, &making.valid.driver, Whose::Driver)
+pub fn driver_claims(context: &BuildContext<'_>) -> Vec<PersistentVolumeClaim> {
+    claims(context, &context.valid.driver, Whose::Driver)
 }
 
 /// The claims that an executor's pod in this slot needs.
-pub fn executor_claims(making: &Making<'_>, slot: u32) -> Vec<PersistentVolumeClaim> {
-    claims(making, &making.valid.executor, Whose::Executor { slot })
+pub fn executor_claims(context: &BuildContext<'_>, slot: u32) -> Vec<PersistentVolumeClaim> {
+    claims(context, &context.valid.executor, Whose::Executor { slot })
 }
 
-/// The volume that nobody mounts again once the pod of this executor is gone, if it is so.
+/// The volume that becomes unreachable with this executor's pod, if any.
 pub fn lost_volume(app: &Application, executor: &Role, id: u64, slot: u32) -> Option<String> {
     let volume = shuffle_volume(app, executor, id, slot);
     volume.goes_with_pod.then_some(volume.id.0)
 }
 
-/// Where data stays when the application is gone, for people: claims that are kept, of a driver and of this many places for executors, and
-/// what is not the application's own, unless executors have `cleared` that.
+/// Descriptions of where data stays once the application is gone: retained claims of the driver and
+/// of this many executor slots, and volumes that the application does not own, unless executors
+/// have `cleared` those.
 pub fn remaining(app: &Application, valid: &Validated, slots: u32, cleared: bool) -> Vec<String> {
     let slots = (0..slots).map(|slot| Whose::Executor { slot });
     let roles = [(&valid.driver, vec![Whose::Driver]), (&valid.executor, slots.collect())];
@@ -79,12 +80,12 @@ pub fn remaining(app: &Application, valid: &Validated, slots: u32, cleared: bool
             }
         }
     }
-    let mut told = BTreeSet::new();
-    found.retain(|name| told.insert(name.clone()));
+    let mut seen = BTreeSet::new();
+    found.retain(|name| seen.insert(name.clone()));
     found
 }
 
-/// A volume that was there before the application, in a few words.
+/// Describes a volume that the application does not own.
 fn foreign(volume: &Volume) -> Option<String> {
     let claim = volume.persistent_volume_claim.as_ref();
     let claim = claim.map(|claim| format!("claim {}", claim.claim_name));
@@ -93,20 +94,20 @@ fn foreign(volume: &Volume) -> Option<String> {
     claim.or(nfs).or(host)
 }
 
-fn claims(making: &Making<'_>, role: &Role, whose: Whose) -> Vec<PersistentVolumeClaim> {
+fn claims(context: &BuildContext<'_>, role: &Role, whose: Whose) -> Vec<PersistentVolumeClaim> {
     let volumes = role.volumes.iter().filter_map(|volume| match &volume.source {
-        // One that goes with its pod is made with it, by Kubernetes.
+        // A claim that ends with its pod is created with it, by Kubernetes.
         Source::Claim(claim) if claim.retention != Retention::Pod => Some((volume, claim)),
         Source::Claim(_) | Source::Volume(_) => None,
     });
     volumes
         .map(|(volume, wanted)| {
-            let name = claim_name(making.app, wanted, volume, whose);
-            let mut metadata = child_metadata(making.app, name);
+            let name = claim_name(context.app, wanted, volume, whose);
+            let mut metadata = child_metadata(context.app, name);
             let mut labels = wanted.labels.clone();
             labels.extend(metadata.labels.take().unwrap_or_default());
             if wanted.retention == Retention::Forever {
-                // What has an owner goes with it.
+                // A claim with an owner would be deleted with it.
                 metadata.owner_references = None;
                 labels.insert(names::RETAINED.to_owned(), "true".to_owned());
             }
@@ -132,7 +133,7 @@ fn claim_spec(claim: &Claim) -> PersistentVolumeClaimSpec {
     }
 }
 
-/// A claim that Kubernetes makes with the pod and deletes with it.
+/// A claim that Kubernetes creates and deletes with the pod.
 fn ephemeral(app: &Application, volume: &RoleVolume, claim: &Claim) -> Volume {
     let mut labels = claim.labels.clone();
     labels.extend(child_metadata(app, String::new()).labels.unwrap_or_default());
@@ -157,7 +158,8 @@ fn claim_name(app: &Application, claim: &Claim, volume: &RoleVolume, whose: Whos
     }
 }
 
-/// The volumes of a pod and where its Spark container mounts them. Those that its template declares are there already.
+/// The volumes of a pod and the mounts of its Spark container. The template's own volumes are
+/// already in place.
 pub(super) fn of_pod(
     app: &Application,
     role: &Role,
@@ -213,19 +215,20 @@ pub(super) fn of_pod(
     (volumes, mounts)
 }
 
-/// Directory for what the driver keeps on disk.
+/// The driver's directory for files.
 pub(super) fn local_dir(role: &Role) -> &str {
     role.local_dirs().next().unwrap_or(OWN_LOCAL_PATH)
 }
 
-/// Whether the shuffles are to stay when the application is gone.
+/// Whether shuffles are kept when the application is gone.
 pub(super) fn keeps_shuffles(role: &Role) -> bool {
     let kept = |source: &Source| matches!(source, Source::Claim(claim) if claim.retention == Retention::Forever);
     role.volumes.iter().any(|volume| volume.holds_shuffles() && kept(&volume.source))
 }
 
-/// Where an executor keeps its shuffles: on the first volume for them. What several pods mount at once is shared by all; what only the
-/// pods of one slot mount is handed on from one to the next; the rest goes with the pod.
+/// The place where an executor keeps its shuffles: the first volume declared for them. A volume
+/// that several pods mount at once is shared; one mounted only by a slot's pods is passed on from
+/// each to the next; any other ends with the pod.
 pub(super) fn shuffle_volume(app: &Application, role: &Role, id: u64, slot: u32) -> ShuffleVolume {
     let own = VolumeId(format!("executor-{id}"));
     let of_app = format!("firesteel-{}", app.uid);
@@ -250,7 +253,7 @@ pub(super) fn shuffle_volume(app: &Application, role: &Role, id: u64, slot: u32)
         goes_with_pod: false,
         stays_behind: false,
     };
-    // A directory of the node's is seen by all pods of that node, and which node that is, is not known yet.
+    // All pods of a node see its directories, and the node is not known yet.
     let own_directory = || ShuffleVolume {
         id: own.clone(),
         path: mount.join(&of_app).join(format!("shuffle-{id}")),

@@ -1,4 +1,4 @@
-//! What pods say of themselves, and what is made of it.
+//! Pod statuses and the snapshots taken from them.
 
 use super::*;
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ fn spark(state: Value) -> Value {
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
-fn a_pod_is_what_its_spark_container_is() {
+fn a_pod_has_the_state_of_its_spark_container() {
     let sidecar = json!({ "name": "istio-proxy", "state": { "running": {} } });
     let killed = json!({ "name": "spark-kubernetes-driver",
         "state": { "terminated": { "exitCode": 137, "reason": "OOMKilled" } } });
@@ -128,12 +128,12 @@ fn a_pod_is_what_its_spark_container_is() {
 }
 
 #[test]
-fn a_pod_that_was_told_to_end_did_not_fail_by_itself() {
-    let read = |state: Value, is_told: bool| {
+fn a_pod_whose_deletion_was_requested_did_not_fail_on_its_own() {
+    let read = |state: Value, is_deleted: bool| {
         let container = json!({ "name": "spark-kubernetes-driver", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": { "terminated": state } });
         let mut pod = pod(json!({ "phase": "Failed", "containerStatuses": [container] }));
         let time = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::UNIX_EPOCH);
-        pod.metadata.deletion_timestamp = is_told.then_some(time);
+        pod.metadata.deletion_timestamp = is_deleted.then_some(time);
         PodFacts::read(&pod, names::DRIVER_CONTAINER).state
     };
     let killed = json!({ "exitCode": 143, "reason": "Error" });
@@ -148,7 +148,7 @@ fn a_pod_that_was_told_to_end_did_not_fail_by_itself() {
 }
 
 #[test]
-fn who_caused_an_end_is_told_apart() {
+fn ends_are_told_apart_by_their_cause() {
     let end =
         |exit_code, reason: &str| End { exit_code, reason: reason.into(), message: String::new() };
     for (of, own) in [

@@ -1,4 +1,5 @@
-//! The resource, read once: its specification with all defaults or with all that is wrong, and its last status.
+//! The resource, read once: its specification with defaults filled in or with all its problems, and
+//! its last status.
 
 use crate::names;
 use crate::objects;
@@ -22,19 +23,19 @@ pub struct Application {
     pub generation: i64,
     /// Whether it is being deleted.
     pub deleting: bool,
-    /// Whether it is to wait.
+    /// Whether it is suspended.
     pub suspended: bool,
-    /// Version of Spark that its program was written for.
+    /// Spark version that its program was written for.
     pub spark_version: String,
     /// Hash of its specification.
     pub specification: String,
-    /// What the specification means, or what is wrong with it.
+    /// The specification's meaning, or its problems.
     pub valid: Result<Box<Validated>, Vec<Problem>>,
-    /// How long it stays after its end, also if its specification is refused.
+    /// How long it is kept after its end, even if its specification is refused.
     pub time_to_live: Option<Duration>,
     /// Fields that have no effect.
     pub unsupported: Vec<FieldPath>,
-    /// What was known of it.
+    /// Its last written status.
     pub status: SparkApplicationStatus,
 }
 
@@ -64,7 +65,7 @@ impl Application {
         app
     }
 
-    /// What the specification means, if it is right.
+    /// The validated specification, if it is valid.
     pub fn validated(&self) -> Option<&Validated> {
         self.valid.as_ref().ok().map(Box::as_ref)
     }
@@ -86,7 +87,7 @@ impl Application {
         names::executor_pod(prefix.unwrap_or(&self.name), id)
     }
 
-    /// What is wrong with it, in one line.
+    /// All its problems, in one line.
     pub(super) fn problems(&self) -> Option<String> {
         let problems = self.valid.as_ref().err()?;
         Some(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))

@@ -1,14 +1,14 @@
-//! Which of the driver's objects are missing, and which pods are there too many.
+//! The driver's missing objects, and the surplus pods.
 
-use super::transitions::GONE_AGAIN;
-use super::{Change, Ending, Object, Passing, after};
-use crate::objects::{self, Making};
+use super::transitions::DELETION_POLL;
+use super::{Change, Ending, Object, PassBuilder, after};
+use crate::objects::{self, BuildContext};
 use crate::observe::PodFacts;
 use crd::State;
 use kube::ResourceExt;
 
-impl Passing<'_> {
-    /// Removes drivers that should not be there, and makes the one that should.
+impl PassBuilder<'_> {
+    /// Deletes drivers that should not exist and creates the one that should.
     pub(super) fn children(&mut self) {
         for driver in &self.seen.drivers {
             if driver.is_ending() || !self.may_stay(driver) {
@@ -19,19 +19,20 @@ impl Passing<'_> {
             && self.seen.drivers.is_empty()
             && self.status.driver_info.is_none();
         if is_missing && self.seen.name_taken {
-            self.again(GONE_AGAIN);
+            self.requeue_after(DELETION_POLL);
         } else if is_missing && self.is_time_for_the_secret() {
             self.make_driver();
         }
     }
 
-    /// Whether to try to make the secret: not a moment after another one was found in its place. That it is there no more, only the
-    /// next try tells.
+    /// Whether to try creating the secret: after a foreign one was found in its place, only after a
+    /// pause. Only the next attempt shows whether the name is free again.
     fn is_time_for_the_secret(&mut self) -> bool {
-        self.seen.secret_taken.is_none_or(|at| self.is_due(after(at, GONE_AGAIN)))
+        self.seen.secret_taken.is_none_or(|at| self.is_due(after(at, DELETION_POLL)))
     }
 
-    /// A driver stays while its submission counts, and, once it has ended, as evidence until the next one is due.
+    /// A driver stays while its submission is current and, once ended, as evidence until the next
+    /// one is due.
     fn may_stay(&self, driver: &PodFacts) -> bool {
         let ended = driver.end().is_some();
         self.is_current(driver)
@@ -48,7 +49,7 @@ impl Passing<'_> {
             }
     }
 
-    /// Removes a pod; by force if it should be gone for long.
+    /// Deletes a pod; by force if it is long overdue.
     pub(super) fn remove(&mut self, pod: &PodFacts) {
         let how = match pod.ends_by {
             None => Ending::Graceful,
@@ -61,17 +62,17 @@ impl Passing<'_> {
         self.pass.changes.push(Change::DeletePod { name, uid, how });
     }
 
-    /// Makes the driver of the submission, and before it what it needs.
+    /// Creates the current submission's driver, after the objects it needs.
     fn make_driver(&mut self) {
         let (Some(valid), Some(submission)) = (self.app.validated(), self.submission()) else {
             return;
         };
-        // Never from another specification than the submission says.
+        // The driver must come from the specification that was submitted.
         if submission.specification != self.app.specification {
             return;
         }
         let settings = self.with.settings;
-        let making = Making {
+        let context = BuildContext {
             app: self.app,
             valid,
             settings,
@@ -82,12 +83,12 @@ impl Passing<'_> {
             let secret = objects::token_secret(self.app, (self.with.fresh)());
             self.create(Object::Secret(Box::new(secret)));
         }
-        for claim in objects::driver_claims(&making) {
+        for claim in objects::driver_claims(&context) {
             if !self.seen.claims.contains(&claim.name_any()) {
                 self.create(Object::Claim(Box::new(claim)));
             }
         }
-        self.create(Object::Pod(Box::new(objects::driver_pod(&making))));
+        self.create(Object::Pod(Box::new(objects::driver_pod(&context))));
     }
 
     pub(super) fn create(&mut self, object: Object) {

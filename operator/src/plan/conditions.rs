@@ -1,23 +1,23 @@
-//! What holds of an application, as conditions: for `kubectl wait`, and for people who ask why.
+//! Conditions of an application: for `kubectl wait`, and for people who ask why.
 
-use super::Passing;
+use super::PassBuilder;
 use crate::names;
 use crate::objects;
 use crate::observe::{PodState, Trouble};
 use crd::{ConditionType, State};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-/// Bytes that the message of a condition may have.
-const LONGEST_MESSAGE: usize = 32_768;
+/// Length limit of a condition's message, in bytes.
+const MAX_MESSAGE_BYTES: usize = 32_768;
 
-/// Reason of a condition: something that is not the application's has a name that it needs.
+/// Condition reason: an object of another owner has a name that the application needs.
 const NAME_TAKEN: &str = "NameTaken";
 
-/// Claims that are named at most.
-const MOST_NAMED: usize = 100;
+/// Largest number of claims listed by name.
+const MAX_NAMED: usize = 100;
 
-impl Passing<'_> {
-    /// Brings the conditions to what the status says.
+impl PassBuilder<'_> {
+    /// Updates the conditions to match the status.
     pub(super) fn conditions(&mut self) {
         self.accepted();
         self.driver_ready();
@@ -32,7 +32,8 @@ impl Passing<'_> {
         self.shuffle_retained();
     }
 
-    /// Whether it goes on by itself: not if it is over or suspended, nor while its driver cannot start.
+    /// Whether it makes progress on its own: not when finished or suspended, nor while its driver
+    /// cannot start.
     fn progressing(&mut self) {
         let state = self.state();
         let trouble = self.driver().and_then(|driver| match &driver.state {
@@ -40,7 +41,7 @@ impl Passing<'_> {
             PodState::Running | PodState::Ended(_) | PodState::Unknown => None,
         });
         match trouble.filter(|_| self.is_live()) {
-            _ if self.taken().is_some() && !state.is_final() => {
+            _ if self.name_conflict().is_some() && !state.is_final() => {
                 self.set(ConditionType::Progressing, false, NAME_TAKEN, "");
             }
             Some(trouble) => {
@@ -57,7 +58,7 @@ impl Passing<'_> {
     fn shuffle_retained(&mut self) {
         let valid = self.app.validated().filter(|_| self.status.submission_id.is_some());
         let slots = u32::try_from(self.status.executors.slots).unwrap_or(0);
-        // What a program that ended well had on volumes of others was removed by its executors.
+        // After a successful program, executors have deleted its data from volumes of other owners.
         let cleared = self.state() == State::Completed;
         let names = valid.map(|valid| objects::remaining(self.app, valid, slots, cleared));
         let names = names.unwrap_or_default();
@@ -65,11 +66,11 @@ impl Passing<'_> {
             self.unset(ConditionType::ShuffleRetained);
             return;
         }
-        let more = match names.len().checked_sub(MOST_NAMED) {
+        let more = match names.len().checked_sub(MAX_NAMED) {
             Some(more) if more > 0 => format!(" and {more} more"),
             _ => String::new(),
         };
-        let first = &names[..names.len().min(MOST_NAMED)];
+        let first = &names[..names.len().min(MAX_NAMED)];
         let message = format!("data stays on {}{more}", first.join(", "));
         self.set(ConditionType::ShuffleRetained, true, "Retained", &message);
     }
@@ -84,30 +85,30 @@ impl Passing<'_> {
         if unsupported.is_empty() {
             self.unset(type_);
         } else {
-            let message = format!("without effect: {}", unsupported.join(", "));
+            let message = format!("fields without effect: {}", unsupported.join(", "));
             self.set(type_, true, "NotServed", &message);
         }
     }
 
-    /// What has a name that this application needs, and is not its own.
-    fn taken(&self) -> Option<String> {
+    /// The foreign object that has a name this application needs.
+    fn name_conflict(&self) -> Option<String> {
         if self.status.driver_info.is_some() {
             return None;
         }
         let (what, name, whose) = if self.seen.name_taken {
-            ("pod", self.app.driver_name(), "driver's")
+            ("pod", self.app.driver_name(), "driver")
         } else if self.seen.secret_taken.is_some() && self.is_live() {
-            ("secret", names::token_secret(&self.app.name), "token's")
+            ("secret", names::token_secret(&self.app.name), "token")
         } else {
             return None;
         };
         Some(format!(
-            "the {what} {name} is not of this application and has its {whose} name; it goes on when that is free"
+            "the {what} {name}, needed for this application's {whose}, has another owner; the application waits until the name is free"
         ))
     }
 
     fn driver_ready(&mut self) {
-        let taken = self.taken();
+        let taken = self.name_conflict();
         let is_taken = taken.is_some();
         let state = self.driver().map(|driver| &driver.state);
         let (ready, reason, message) = match (taken, state) {
@@ -153,7 +154,7 @@ impl Passing<'_> {
         });
         let unasked = (self.seen.token_lost && self.is_live()).then(|| {
             let message = format!(
-                "the secret {} is gone or not of this application any more, and without the token in it nobody asks the driver",
+                "the secret {} is gone or has another owner now, and without its token the operator cannot reach the driver",
                 names::token_secret(&self.app.name)
             );
             ("executors".to_owned(), Trouble { reason: "TokenLost".to_owned(), message })
@@ -180,11 +181,11 @@ impl Passing<'_> {
         }
     }
 
-    /// Whether a condition has this reason already. An image that cannot be pulled has two in turn.
+    /// Whether a condition already has this reason. A failing image pull alternates between two.
     fn has(&self, type_: ConditionType, reason: &str) -> bool {
         let same = |known: &str| match (known, reason) {
             ("ErrImagePull", "ImagePullBackOff") | ("ImagePullBackOff", "ErrImagePull") => true,
-            _ => known == word(reason),
+            _ => known == condition_reason(reason),
         };
         let mut conditions = self.status.conditions.iter();
         conditions.any(|known| known.type_ == type_.as_str() && same(&known.reason))
@@ -200,8 +201,8 @@ impl Passing<'_> {
         let condition = Condition {
             type_: type_.as_str().to_owned(),
             status: status.to_owned(),
-            reason: word(reason),
-            message: message[..message.floor_char_boundary(LONGEST_MESSAGE)].to_owned(),
+            reason: condition_reason(reason),
+            message: message[..message.floor_char_boundary(MAX_MESSAGE_BYTES)].to_owned(),
             observed_generation: Some(self.app.generation),
             last_transition_time: Time(self.with.now),
         };
@@ -209,8 +210,8 @@ impl Passing<'_> {
     }
 }
 
-/// A reason as conditions may have it: letters and digits, a letter in front.
-fn word(reason: &str) -> String {
+/// A reason in the form that conditions allow: letters and digits, starting with a letter.
+fn condition_reason(reason: &str) -> String {
     let kept: String = reason.chars().filter(char::is_ascii_alphanumeric).collect();
     if kept.starts_with(|first: char| first.is_ascii_alphabetic()) {
         kept

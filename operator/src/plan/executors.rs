@@ -1,8 +1,8 @@
-//! Executors: as many as the driver wishes within the manifest's bounds, each number once, and the end of each told to the driver and
-//! written down before its pod goes.
+//! Executors: as many as the driver wants within the manifest's bounds. Each number is used once,
+//! and each end is reported to the driver and recorded before the pod is deleted.
 
-use super::{Change, Object, Passing, after};
-use crate::objects::{self, Making, NewExecutor};
+use super::{Change, Object, PassBuilder, after};
+use crate::objects::{self, BuildContext, NewExecutor};
 use crate::observe::{Attached, End, ExecutorFacts, PodState, View};
 use crd::Failure;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -11,32 +11,32 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// How long the place stays empty of an executor that ended before it ran, or that the API server would not make.
-const AFTER_NO_START: Duration = Duration::from_secs(10);
+/// Back-off before replacing an executor that failed to start or that the API server refused.
+const NO_START_BACKOFF: Duration = Duration::from_secs(10);
 
-/// What a driver is told of an executor.
+/// What the driver is told about an executor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
-    /// Its pod is being made.
+    /// Its pod is being created.
     Starting,
     /// It runs.
     Running,
-    /// It will end soon.
+    /// It is about to end.
     Leaving {
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// It ended.
     Ended {
-        /// How.
+        /// The end.
         end: End,
-        /// Volumes that nobody mounts again.
+        /// Volumes that no other pod can mount any more.
         lost_volumes: Vec<String>,
     },
 }
 
-impl Passing<'_> {
-    /// Brings the executors to what the driver wishes.
+impl PassBuilder<'_> {
+    /// Brings the executors to what the driver wants.
     pub(super) fn executors(&mut self) {
         let live = self.is_live();
         let attached = self.seen.attached.clone().filter(|attached| {
@@ -47,7 +47,7 @@ impl Passing<'_> {
         let released = released.map(|wish| wish.release.clone()).unwrap_or_default();
         self.forget(attached.as_ref(), &released);
         if attached.is_some() && !is_over {
-            self.dismiss(&released);
+            self.scale_down(&released);
         }
         let mut facts = BTreeMap::new();
         for (id, executor) in &self.seen.executors {
@@ -60,11 +60,11 @@ impl Passing<'_> {
                 facts.insert(*id, fact);
             }
             match executor.pod.end() {
-                Some(end) if wanted => self.write_down(*id, end),
+                Some(end) if wanted => self.record_end(*id, end),
                 Some(_) => self.retire(executor),
                 None if wanted && !self.is_settled(*id) => {
                     if self.is_stuck(&executor.pod) {
-                        self.write_down(*id, &End::node_lost());
+                        self.record_end(*id, &End::node_lost());
                     }
                     if executor.pod.is_ending() {
                         self.remove(&executor.pod);
@@ -76,15 +76,16 @@ impl Passing<'_> {
         if let Some(attached) = &attached {
             if !is_over {
                 self.vanished(attached, &released, &mut facts);
-                self.grant(attached, &released, &mut facts);
+                self.create_missing(attached, &released, &mut facts);
             }
-            self.pass.tell = Some(facts);
+            self.pass.facts = Some(facts);
         }
         self.count();
     }
 
-    /// Lets executors go that are more than the manifest allows now: those first that do not run yet, then the newest.
-    fn dismiss(&mut self, released: &BTreeSet<u64>) {
+    /// Releases executors beyond the manifest's current limit: first those not running yet, then
+    /// the newest.
+    fn scale_down(&mut self, released: &BTreeSet<u64>) {
         let Some(valid) = self.app.validated().filter(|_| self.is_as_submitted()) else { return };
         let most = usize::try_from(valid.executors.max).unwrap_or(usize::MAX);
         let staying = self.seen.executors.iter().filter(|(id, executor)| {
@@ -96,12 +97,12 @@ impl Passing<'_> {
             .collect();
         let surplus = staying.len().saturating_sub(most);
         if surplus > 0 && self.seen.view == View::Cached {
-            // Some may be gone already.
-            self.pass.look = true;
+            // Some may be gone already; only a live view tells.
+            self.pass.refresh = true;
             return;
         }
         if surplus > 0 {
-            let message = format!("{surplus} executors are let go: {most} are allowed");
+            let message = format!("{surplus} executors are released: the limit is {most}");
             self.event(false, "SparkExecutorsScaledDown", message);
         }
         staying.sort_unstable();
@@ -110,40 +111,41 @@ impl Passing<'_> {
         }
     }
 
-    /// Whether the driver runs what the specification says now.
+    /// Whether the driver runs the current specification.
     fn is_as_submitted(&self) -> bool {
         self.submission().is_some_and(|id| id.specification == self.app.specification)
     }
 
-    /// Whether it counts as failed already or was let go. One that runs nevertheless has to go.
+    /// Whether it was already recorded as ended or released. If it still runs, it has to go.
     fn is_settled(&self, id: u64) -> bool {
         self.status.settled_executors.binary_search(&number(id)).is_ok()
     }
 
-    /// Writes that down; says whether it was not before.
+    /// Records that; returns whether it was new.
     fn settle(&mut self, id: u64) -> bool {
         let known = &mut self.status.settled_executors;
         let id = number(id);
         known.binary_search(&id).map_err(|place| known.insert(place, id)).is_err()
     }
 
-    /// Those that nobody speaks of any more need not be known any more.
+    /// Drops executors that nothing refers to any more.
     fn forget(&mut self, attached: Option<&Attached>, released: &BTreeSet<u64>) {
         let seen = &self.seen.executors;
         let is_seen = |id: &u64| seen.get(id).is_some_and(|executor| !executor.inactive);
-        let is_told = |id: &u64| {
+        let is_reported = |id: &u64| {
             attached.is_none_or(|attached| {
                 let alive = attached.executors.get(id).is_some_and(|alive| *alive);
-                (alive || attached.told.contains(id)) && !released.contains(id)
+                (alive || attached.reported.contains(id)) && !released.contains(id)
             })
         };
         let live = self.is_live();
-        let is_known = |id: &u64| is_seen(id) || (live && is_told(id));
+        let is_known = |id: &u64| is_seen(id) || (live && is_reported(id));
         let known = &mut self.status.settled_executors;
         known.retain(|id| u64::try_from(*id).is_ok_and(|id| is_known(&id)));
     }
 
-    /// What the driver is told of it. Of one whose end it has seen it is told no more.
+    /// The fact to report to the driver; `None` once the driver has acknowledged the executor's
+    /// end.
     fn fact(&self, id: u64, executor: &ExecutorFacts, released: &BTreeSet<u64>) -> Option<Fact> {
         Some(match &executor.pod.state {
             PodState::Ended(_) if released.contains(&id) => return None,
@@ -158,7 +160,7 @@ impl Passing<'_> {
             PodState::Pending { .. } | PodState::Running | PodState::Unknown
                 if self.is_settled(id) =>
             {
-                Fact::Leaving { reason: "it is one too many".to_owned() }
+                Fact::Leaving { reason: "it exceeds the executor limit".to_owned() }
             }
             PodState::Pending { .. } => Fact::Starting,
             PodState::Running | PodState::Unknown => Fact::Running,
@@ -173,8 +175,8 @@ impl Passing<'_> {
             .collect()
     }
 
-    /// Writes an end down, once.
-    fn write_down(&mut self, id: u64, end: &End) {
+    /// Records an end, once.
+    fn record_end(&mut self, id: u64, end: &End) {
         if end.is_success() || !self.settle(id) {
             return;
         }
@@ -197,7 +199,7 @@ impl Passing<'_> {
         });
     }
 
-    /// Its end is known to all who need to know: the pod goes, or is kept for people to look at.
+    /// Deletes a pod whose end everyone concerned knows, or keeps it for inspection.
     fn retire(&mut self, executor: &ExecutorFacts) {
         let pod = &executor.pod;
         let keep = self.app.validated().is_some_and(|valid| !valid.delete_ended_executors);
@@ -209,7 +211,7 @@ impl Passing<'_> {
         }
     }
 
-    /// Executors that the driver knows and that have no pod: somebody deleted it.
+    /// Executors that the driver knows and that have no pod: the pod was deleted from outside.
     fn vanished(
         &mut self,
         attached: &Attached,
@@ -218,33 +220,36 @@ impl Passing<'_> {
     ) {
         let alive = attached.executors.iter().filter(|(_, alive)| **alive).map(|(id, _)| *id);
         let missing: BTreeSet<u64> = attached
-            .told
+            .reported
             .iter()
             .copied()
             .chain(alive)
             .filter(|id| !released.contains(id) && !self.seen.executors.contains_key(id))
             .collect();
         if !missing.is_empty() && self.seen.view == View::Cached {
-            // A watch may be late with a pod that was just made. Until it is sure, they are as they were.
-            self.pass.look = true;
+            // A watch may not show a pod that was just created. Until a live view confirms it,
+            // nothing changes.
+            self.pass.refresh = true;
             facts.extend(missing.into_iter().map(|id| (id, Fact::Starting)));
             return;
         }
         for id in missing {
             let end = End::deleted();
-            // Nothing was lost with one that the driver never saw; perhaps it could not even be made.
+            // Nothing was lost with an executor that never reached the driver; perhaps its pod was
+            // never created.
             if attached.executors.contains_key(&id) {
-                self.write_down(id, &end);
+                self.record_end(id, &end);
             }
-            // Without its pod its slot is not known; what it had for itself alone does not depend on it.
+            // Without the pod its slot is unknown, but its private volumes do not depend on the
+            // slot.
             let lost_volumes = self.lost_volumes(id, 0);
             facts.insert(id, Fact::Ended { end, lost_volumes });
         }
     }
 
-    /// Makes the executors that are missing. The driver is told of them at once; so the next pass knows that they were made even if no
-    /// watch has shown them.
-    fn grant(
+    /// Creates missing executors. They are reported to the driver at once, so that the next pass
+    /// knows of them even if no watch has shown their pods.
+    fn create_missing(
         &mut self,
         attached: &Attached,
         released: &BTreeSet<u64>,
@@ -263,22 +268,28 @@ impl Passing<'_> {
             })
             .count();
         let settings = self.with.settings;
-        let making =
-            Making { app: self.app, valid, settings, submission: &submission, run: self.runs() };
-        // What is on the claims of one that is leaving is served by whoever mounts them next: that one waits until they are free.
-        let leaves_claims = !objects::executor_claims(&making, 0).is_empty();
+        let context = BuildContext {
+            app: self.app,
+            valid,
+            settings,
+            submission: &submission,
+            run: self.runs(),
+        };
+        // Data on the claims of a leaving executor is served by the slot's next one, which waits
+        // until the claims are free.
+        let leaves_claims = !objects::executor_claims(&context, 0).is_empty();
         let leaving = facts
             .iter()
             .filter(|(id, fact)| matches!(fact, Fact::Leaving { .. }) && !released.contains(id))
             .count();
         let staying = if leaves_claims { staying + leaving } else { staying };
         let missing = usize::try_from(desired).unwrap_or(usize::MAX).saturating_sub(staying);
-        if missing > 0 && self.is_too_early() {
+        if missing > 0 && self.is_backing_off() {
             return;
         }
         let batch = missing.min(self.with.settings.executors_per_pass);
         if batch < missing {
-            self.again(Duration::from_millis(100));
+            self.requeue_after(Duration::from_millis(100));
         }
         let first = self.next_number(attached);
         let mut slots = self.free_slots();
@@ -287,21 +298,22 @@ impl Passing<'_> {
             let slot = slots.next().unwrap_or_default();
             let slots = i32::try_from(slot).unwrap_or(i32::MAX).saturating_add(1);
             self.status.executors.slots = self.status.executors.slots.max(slots);
-            for claim in objects::executor_claims(&making, slot) {
+            for claim in objects::executor_claims(&context, slot) {
                 let name = claim.name_any();
                 if !self.seen.claims.contains(&name) && claims.insert(name) {
                     self.create(Object::Claim(Box::new(claim)));
                 }
             }
             let executor = NewExecutor { id, slot, driver: &address };
-            let pod = objects::executor_pod(&making, &executor);
+            let pod = objects::executor_pod(&context, &executor);
             self.create(Object::Pod(Box::new(pod)));
             facts.insert(id, Fact::Starting);
         }
     }
 
-    /// Whether executors were made in vain a moment ago: each pass would make the next ones.
-    fn is_too_early(&mut self) -> bool {
+    /// Whether an executor recently failed to start: without a back-off every pass would create the
+    /// next one.
+    fn is_backing_off(&mut self) -> bool {
         let attempt = self.status.execution_attempts;
         let driver = self.status.driver_info.as_ref().and_then(|info| info.pod_name.clone());
         let failures = self.status.failures.iter().rev();
@@ -313,17 +325,18 @@ impl Passing<'_> {
         let last = last.and_then(|failure| failure.time.as_ref()).map(|time| time.0);
         let refused = self.seen.refused_executor.as_ref().map(|refused| refused.at);
         let last = last.max(refused);
-        last.is_some_and(|last| !self.is_due(after(last, AFTER_NO_START)))
+        last.is_some_and(|last| !self.is_due(after(last, NO_START_BACKOFF)))
     }
 
-    /// A number that no executor had: the status knows of pods that are deleted and forgotten, the driver of those it was told of.
+    /// A number no executor has had: the status remembers deleted pods, the driver those reported
+    /// to it.
     fn next_number(&self, attached: &Attached) -> u64 {
         let seen = self.seen.executors.keys().chain(attached.executors.keys());
-        let seen = seen.chain(&attached.told).max().map_or(0, |id| id + 1);
+        let seen = seen.chain(&attached.reported).max().map_or(0, |id| id + 1);
         seen.max(u64::try_from(self.status.executors.made).unwrap_or(0))
     }
 
-    /// Slots whose claims no pod mounts or may still mount, the lowest first.
+    /// Slots whose claims no pod mounts or may yet mount, lowest first.
     fn free_slots(&self) -> impl Iterator<Item = u32> + use<> {
         let pods = self.seen.executors.values();
         let mounted = pods.filter(|executor| executor.pod.end().is_none());
@@ -331,7 +344,7 @@ impl Passing<'_> {
         (0..).filter(move |slot| !taken.contains(slot))
     }
 
-    /// Counts those of this run by what they do.
+    /// Counts this run's executors by state.
     fn count(&mut self) {
         let living: Vec<_> = self
             .seen
@@ -346,7 +359,8 @@ impl Passing<'_> {
         let present = self.seen.executors.values().filter(|one| one.pod.end().is_none()).count();
         let counts = &mut self.status.executors;
         (counts.pending, counts.running) = (pending, number(running));
-        // A count is what is left of all, not one more each time: a pass over old observations would count twice.
+        // The count is taken from the whole, not incremented: a pass over a stale snapshot would
+        // count twice.
         counts.made = counts.made.max(i32::try_from(made).unwrap_or(i32::MAX));
         counts.completed = (counts.made - counts.failed - number(present)).max(0);
         if !self.is_live() {
@@ -355,7 +369,7 @@ impl Passing<'_> {
     }
 }
 
-/// A number as the status has it.
+/// A number in the status's type.
 fn number(id: u64) -> i64 {
     i64::try_from(id).unwrap_or(i64::MAX)
 }

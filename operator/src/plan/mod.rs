@@ -1,9 +1,12 @@
-//! One pass over one application: from what is there to what is to be done. Pure; time and chance are arguments.
+//! One pass over one application: from a snapshot to the work to do. Pure; time and randomness are
+//! arguments.
 //!
-//! The order in which its outcome is carried out is part of it. First the status is written, over the version that was read and no
-//! other; if that fails, nothing else is done and the next pass begins anew. Then come the changes. If there are any, the status is
-//! written even if it is the same: a pass over an old version must not change anything. So what was decided is known before it is
-//! done, an end is written down before its evidence is deleted, and of two operators one goes on.
+//! The order in which the outcome is carried out is part of the contract. The status is written
+//! first, over the version that was read and no other; if that fails, nothing else is done and the
+//! next pass starts afresh. The changes follow. If there are any, the status is written even if it
+//! is unchanged: a pass over a stale version must not change anything. So every decision is
+//! recorded before it takes effect, every end before its evidence is deleted, and of two operators
+//! only one proceeds.
 
 mod application;
 mod children;
@@ -24,69 +27,70 @@ use model::launch;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What a pass looks at besides the application and its children.
+/// Inputs of a pass besides the application and its children.
 #[derive(Debug, Clone, Copy)]
 pub struct Circumstances<'a> {
     /// Settings of the operator.
     pub settings: &'a Settings,
     /// The time.
     pub now: Timestamp,
-    /// Makes secrets that nobody else has, should they be needed.
+    /// Generates fresh secrets, should they be needed.
     pub fresh: fn() -> Secrets,
 }
 
-/// What an application's processes are given and nobody else has.
+/// Secrets shared by an application's processes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secrets {
-    /// The token, as its text.
+    /// The token, as text.
     pub token: launch::Secret,
-    /// The TLS identity, as its text; it is used if the application asks for encryption.
+    /// The TLS identity, as text; used if the application asks for encryption.
     pub identity: launch::Secret,
 }
 
-/// What is to be done.
+/// Outcome of a pass.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Pass {
-    /// The status, to be written first if it differs from what was read or if there are changes.
+    /// The status, to be written first if it differs from the one read or if there are changes.
     pub status: SparkApplicationStatus,
-    /// What is to be changed then, in this order.
+    /// Changes to make afterwards, in this order.
     pub changes: Vec<Change>,
-    /// The complete facts for the driver, if one is attached.
-    pub tell: Option<BTreeMap<u64, Fact>>,
-    /// What people should hear of.
+    /// The complete set of facts for the driver, if one is attached.
+    pub facts: Option<BTreeMap<u64, Fact>>,
+    /// Kubernetes events to publish.
     pub events: Vec<Event>,
-    /// When to come again, if nothing happens before.
-    pub again: Option<Duration>,
-    /// Whether the children have to be asked of the API server, and the pass repeated, because a watch may be late.
-    pub look: bool,
+    /// When to requeue, if nothing happens earlier.
+    pub requeue_after: Option<Duration>,
+    /// Whether to list the children live and repeat the pass, because a watch may lag behind.
+    pub refresh: bool,
 }
 
-/// A change of the cluster.
+/// A change to the cluster.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// Makes an object. If there is one of its name already, that one stays as it is, and the next pass sees it.
+    /// Creates an object. An existing object of that name stays as it is, and the next pass sees
+    /// it.
     Create(Object),
-    /// Removes a pod, if it is still this one.
+    /// Deletes a pod, if its uid still matches.
     DeletePod {
         /// Its name.
         name: String,
         /// Its uid.
         uid: String,
-        /// Whether to wait for its node's word.
+        /// Whether to wait for the node's confirmation.
         how: Ending,
     },
-    /// Marks an executor's pod as one whose end is written down.
+    /// Marks an executor's pod as recorded.
     Retire {
         /// Its name.
         name: String,
         /// Its uid.
         uid: String,
     },
-    /// Removes the application; its children go with it.
+    /// Deletes the application, and with it its children.
     DeleteApplication,
 }
 
-/// How a pod is removed.
+/// How a pod is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// With its grace period.
@@ -95,43 +99,43 @@ pub enum Ending {
     Forced,
 }
 
-/// An object to make.
+/// An object to create.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub enum Object {
     Secret(Box<Secret>),
     Claim(Box<PersistentVolumeClaim>),
     Pod(Box<Pod>),
 }
 
-/// Something that people should hear of.
+/// A Kubernetes event to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Whether it is a bad thing.
+    /// Whether it is a warning.
     pub warning: bool,
     /// One word.
     pub reason: String,
-    /// For people.
+    /// Message for people.
     pub message: String,
 }
 
-/// What follows from what is seen.
+/// Decides what follows from a snapshot.
 pub fn pass(app: &Application, seen: &Observed, circumstances: Circumstances<'_>) -> Pass {
     let status = app.status.clone();
     if app.deleting {
-        // All children have it as their owner and go with it.
+        // All children have the application as their owner and go with it.
         return Pass { status, ..Pass::default() };
     }
-    let mut passing = Passing { app, seen, with: circumstances, status, pass: Pass::default() };
-    passing.advance();
-    passing.children();
-    passing.executors();
-    passing.conditions();
-    passing.finish()
+    let mut builder = PassBuilder { app, seen, with: circumstances, status, pass: Pass::default() };
+    builder.advance();
+    builder.children();
+    builder.executors();
+    builder.conditions();
+    builder.finish()
 }
 
-/// A pass on its way.
-struct Passing<'a> {
+/// A pass in progress.
+struct PassBuilder<'a> {
     app: &'a Application,
     seen: &'a Observed,
     with: Circumstances<'a>,
@@ -139,12 +143,12 @@ struct Passing<'a> {
     pass: Pass,
 }
 
-impl Passing<'_> {
+impl PassBuilder<'_> {
     fn state(&self) -> State {
         self.status.application_state.state
     }
 
-    /// The submission that counts.
+    /// The current submission.
     fn submission(&self) -> Option<SubmissionId> {
         self.status.submission_id.as_deref()?.parse().ok()
     }
@@ -153,36 +157,36 @@ impl Passing<'_> {
         self.status.submission_id.as_ref() == Some(&pod.submission)
     }
 
-    /// The pod of the submission that counts.
+    /// The current submission's pod.
     fn driver(&self) -> Option<&PodFacts> {
         self.seen.drivers.iter().find(|driver| self.is_current(driver))
     }
 
-    /// Whether the submission that counts should have a driver.
+    /// Whether the current submission should have a driver.
     fn is_live(&self) -> bool {
         self.state().is_live()
     }
 
-    /// Comes again after this time, or earlier.
-    fn again(&mut self, wait: Duration) {
-        let sooner = self.pass.again.is_none_or(|known| wait < known);
+    /// Requeues after this time at the latest.
+    fn requeue_after(&mut self, wait: Duration) {
+        let sooner = self.pass.requeue_after.is_none_or(|known| wait < known);
         if sooner {
-            self.pass.again = Some(wait);
+            self.pass.requeue_after = Some(wait);
         }
     }
 
-    /// Whether the time has come; if not, the pass comes again then.
+    /// Whether a time has come; if not, the pass is requeued for it.
     fn is_due(&mut self, time: Timestamp) -> bool {
         match Duration::try_from(time.duration_since(self.with.now)) {
             Ok(wait) if !wait.is_zero() => {
-                self.again(wait);
+                self.requeue_after(wait);
                 false
             }
             Ok(_) | Err(_) => true,
         }
     }
 
-    /// Whether a pod should be gone for long, and its node does not say anything.
+    /// Whether a pod's deletion is long overdue and its node does not report.
     fn is_stuck(&mut self, pod: &PodFacts) -> bool {
         let wait = self.with.settings.removed_by_force_after;
         pod.end().is_none() && pod.ends_by.is_some_and(|by| self.is_due(after(by, wait)))
@@ -195,14 +199,14 @@ impl Passing<'_> {
 
     fn finish(mut self) -> Pass {
         if !self.state().is_final() {
-            self.again(self.with.settings.resync);
+            self.requeue_after(self.with.settings.resync);
         }
         self.pass.status = self.status;
         self.pass
     }
 }
 
-/// A time and a wait.
+/// A time plus a duration.
 fn after(time: Timestamp, wait: Duration) -> Timestamp {
     time.checked_add(wait).unwrap_or(Timestamp::MAX)
 }

@@ -1,4 +1,4 @@
-//! What follows from what is seen: a script of passes, each over what the one before wrote.
+//! Scripts of passes, each starting from the status that the one before wrote.
 
 use super::*;
 use crate::names;
@@ -12,7 +12,7 @@ mod executors;
 mod scaling;
 mod waits;
 
-/// An application, its children as they are seen, and the time.
+/// An application, its observed children, and the time.
 struct Scene {
     resource: SparkApplication,
     seen: Observed,
@@ -46,11 +46,11 @@ fn end(exit_code: i32, reason: &str) -> End {
 }
 
 impl Scene {
-    /// Takes a pass, live if it asks for that, and keeps the status.
+    /// Makes a pass, live if it asks for that, and keeps the status.
     fn pass(&mut self) -> Pass {
         self.seen.view = View::Cached;
         let mut pass = self.try_pass();
-        if pass.look {
+        if pass.refresh {
             self.seen.view = View::Live;
             pass = self.try_pass();
         }
@@ -93,7 +93,7 @@ impl Scene {
         self.seen.drivers = vec![self.pod("pi-driver", state)];
     }
 
-    /// The driver's pod, which is there, does something else.
+    /// Changes the state of the existing driver pod.
     fn driver_is(&mut self, state: PodState) {
         self.seen.drivers[0].state = state;
     }
@@ -123,7 +123,7 @@ impl Scene {
         *self.resource.metadata.generation.as_mut().unwrap() += 1;
     }
 
-    /// To a driver that runs.
+    /// Advances to a running driver.
     fn running(spec: Value) -> Self {
         let mut scene = scene(spec);
         scene.pass();
@@ -135,7 +135,7 @@ impl Scene {
     }
 }
 
-/// Changes in few words.
+/// Changes in short form.
 fn short(pass: &Pass) -> Vec<String> {
     let words = |change: &Change| match change {
         Change::Create(object) => match object {
@@ -157,7 +157,7 @@ fn condition(status: &SparkApplicationStatus, type_: &str) -> (String, String) {
 }
 
 #[test]
-fn a_program_that_ends_well_goes_from_new_to_completed() {
+fn a_successful_program_goes_from_new_to_completed() {
     let mut scene = scene(json!({}));
     let pass = scene.pass();
     assert_eq!(short(&pass), ["+secret pi-token", "+pi-driver"]);
@@ -165,7 +165,8 @@ fn a_program_that_ends_well_goes_from_new_to_completed() {
     let status = scene.status();
     assert!(status.submission_id.as_ref().unwrap().ends_with("-1"));
     assert_eq!((status.submission_attempts, status.execution_attempts), (1, 0));
-    // Stopped before the driver was made, the next operator makes it, of the same submission.
+    // If the operator stops before the driver was created, the next one creates it, for the same
+    // submission.
     let again = scene.pass();
     assert_eq!(short(&again), short(&pass));
     assert_eq!(again.status, pass.status);
@@ -182,12 +183,12 @@ fn a_program_that_ends_well_goes_from_new_to_completed() {
     scene.driver(PodState::Ended(end(0, "Completed")));
     let pass = scene.pass();
     assert_eq!(scene.state(), State::Completed);
-    // The pod stays, for its log.
+    // The pod is kept for its log.
     assert!(short(&pass).is_empty());
     assert_eq!(condition(&scene.status(), "Succeeded"), ("True".into(), "Completed".into()));
     let reasons: Vec<_> = pass.events.iter().map(|event| event.reason.as_str()).collect();
     assert_eq!(reasons, ["SparkDriverCompleted", "SparkApplicationCompleted"]);
-    // And so it stays, whatever becomes of the pod.
+    // And that is final, whatever becomes of the pod.
     scene.gone();
     assert!(short(&scene.pass()).is_empty());
     assert_eq!(scene.state(), State::Completed);
@@ -221,9 +222,12 @@ fn a_program_that_fails_runs_again_as_often_as_the_policy_says() {
             assert_eq!(condition(&scene.status(), "Failed"), ("True".into(), "Failed".into()));
             continue;
         }
-        // It waits longer every time, and the driver that failed stays until then, for its log.
+        // Each wait is longer, and the failed driver is kept until then for its log.
         let wait = 10 * u64::try_from(run).unwrap();
-        assert_eq!((scene.state(), pass.again), (State::Failing, Some(Duration::from_secs(wait))));
+        assert_eq!(
+            (scene.state(), pass.requeue_after),
+            (State::Failing, Some(Duration::from_secs(wait)))
+        );
         assert!(short(&pass).is_empty());
         scene.seconds += i64::try_from(wait).unwrap();
         let pass = scene.pass();
@@ -249,20 +253,20 @@ fn a_program_is_run_again_only_when_nothing_is_left_and_that_is_certain() {
     // A watch that shows nothing is not enough.
     scene.seen.view = View::Cached;
     let hasty = scene.try_pass();
-    assert!(hasty.look && hasty.changes.is_empty());
+    assert!(hasty.refresh && hasty.changes.is_empty());
     scene.pass();
     assert_eq!(scene.state(), State::Submitted);
     assert!(scene.submission().ends_with("-2"));
 }
 
 #[test]
-fn a_lost_driver_is_believed_only_after_a_look() {
+fn a_lost_driver_is_believed_only_from_a_live_view() {
     let mut scene = Scene::running(json!({}));
     scene.seen.drivers.clear();
     scene.seen.view = View::Cached;
     let pass = scene.try_pass();
     assert!(
-        pass.look
+        pass.refresh
             && pass.changes.is_empty()
             && pass.status.application_state.state == State::Running
     );
@@ -292,7 +296,7 @@ fn a_driver_that_cannot_start_is_reported_and_not_failed() {
     assert_eq!(scene.state(), State::Submitted);
     assert_eq!(condition(&scene.status(), "DriverReady"), ("False".into(), "ErrImagePull".into()));
     assert_eq!(pass.events[0].reason, "SparkDriverPending");
-    // Said once.
+    // Published once.
     assert!(scene.pass().events.is_empty());
 }
 
@@ -309,7 +313,7 @@ fn a_driver_that_cannot_be_made_is_a_failed_submission() {
     };
     let pass = refuse(&mut scene);
     assert_eq!(
-        (scene.state(), pass.again),
+        (scene.state(), pass.requeue_after),
         (State::SubmissionFailed, Some(Duration::from_secs(5)))
     );
     assert_eq!(
@@ -328,7 +332,7 @@ fn a_driver_that_cannot_be_made_is_a_failed_submission() {
 }
 
 #[test]
-fn what_is_wrong_is_said_and_runs_once_it_is_right() {
+fn an_invalid_specification_is_reported_and_runs_once_it_is_corrected() {
     let mut scene = scene(json!({ "mainApplicationFile": "s3://bucket/a.py" }));
     assert!(short(&scene.pass()).is_empty());
     assert_eq!(scene.state(), State::Failed);
@@ -346,7 +350,7 @@ fn what_is_wrong_is_said_and_runs_once_it_is_right() {
 fn a_changed_specification_runs_anew() {
     let mut scene = Scene::running(json!({}));
     scene.executor(0, PodState::Running);
-    // These two are about the application as a whole.
+    // These two concern the application as a whole.
     scene.edit(|spec| spec.time_to_live_seconds = Some(60));
     assert!(short(&scene.pass()).is_empty());
     assert_eq!((scene.state(), scene.status().observed_generation), (State::Running, Some(2)));
@@ -360,7 +364,7 @@ fn a_changed_specification_runs_anew() {
     assert_eq!((scene.state(), short(&pass)), (State::Submitted, vec!["+pi-driver".to_owned()]));
     assert_eq!(scene.status().execution_attempts, 0);
 
-    // An operator that reads specifications differently starts nothing again.
+    // An operator that hashes specifications differently restarts nothing.
     let mut scene = Scene::running(json!({}));
     let status = scene.resource.status.as_mut().unwrap();
     status.submission_id = Some("ffffffffffffffff-1".into());
@@ -403,7 +407,7 @@ fn an_application_is_suspended_and_resumed() {
     assert_eq!((scene.state(), status.execution_attempts), (State::Submitted, 0));
     assert!(scene.submission().ends_with("-2"));
 
-    // One that ended before it could be suspended has ended.
+    // An application that ended before it could be suspended has ended.
     let mut scene = Scene::running(json!({}));
     scene.edit(|spec| spec.suspend = Some(true));
     scene.driver(PodState::Ended(end(0, "Completed")));
@@ -420,13 +424,13 @@ fn an_application_is_deleted_when_its_time_is_over() {
     let mut scene = Scene::running(json!({ "timeToLiveSeconds": 30 }));
     scene.driver(PodState::Ended(end(0, "Completed")));
     let pass = scene.pass();
-    assert_eq!(pass.again, Some(Duration::from_secs(30)));
+    assert_eq!(pass.requeue_after, Some(Duration::from_secs(30)));
     scene.seconds += 30;
     assert_eq!(short(&scene.pass()), ["-application"]);
 }
 
 #[test]
-fn of_an_application_that_is_deleted_nothing_is_made() {
+fn nothing_is_created_for_an_application_that_is_being_deleted() {
     for mut scene in [scene(json!({})), Scene::running(json!({}))] {
         let now = Timestamp::from_second(scene.seconds).unwrap();
         scene.resource.metadata.deletion_timestamp =
@@ -439,7 +443,7 @@ fn of_an_application_that_is_deleted_nothing_is_made() {
 }
 
 #[test]
-fn a_pod_of_somebody_else_is_left_alone() {
+fn a_foreign_pod_is_left_alone() {
     let mut scene = scene(json!({}));
     scene.seen.name_taken = true;
     assert!(short(&scene.pass()).is_empty());
@@ -465,7 +469,7 @@ fn a_pod_on_a_lost_node_is_removed_by_force_after_a_while() {
     scene.seen.drivers[0].ends_by = Timestamp::from_second(scene.seconds).ok();
     let pass = scene.pass();
     assert!(short(&pass).is_empty());
-    assert_eq!(pass.again, Some(Duration::from_mins(1)));
+    assert_eq!(pass.requeue_after, Some(Duration::from_mins(1)));
     scene.seconds += 60;
     assert_eq!(short(&scene.pass()), ["!pi-driver"]);
     scene.gone();
@@ -485,7 +489,7 @@ fn a_driver_whose_node_does_not_answer_is_unknown_until_it_does() {
 }
 
 #[test]
-fn a_pass_over_the_same_changes_nothing() {
+fn a_pass_over_an_unchanged_world_changes_nothing() {
     let mut scene = Scene::running(json!({ "proxyUser": "x" }));
     scene.executor(0, PodState::Running);
     scene.executor(1, PodState::Running);

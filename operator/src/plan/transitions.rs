@@ -1,7 +1,7 @@
-//! States and what follows from them. They are those of `sparkoperator.k8s.io`; each is left because of what is there, never because of
-//! what was heard.
+//! Transitions between the states of `sparkoperator.k8s.io`. A state is left because of the
+//! observed world, never because of what woke the pass.
 
-use super::{Change, Passing, after};
+use super::{Change, PassBuilder, after};
 use crate::names;
 use crate::observe::{End, PodFacts, PodState, View};
 use crate::submission::SubmissionId;
@@ -12,23 +12,23 @@ use model::conf;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// Transitions of one pass. More than this is a circle.
-const MOST_TRANSITIONS: usize = 16;
+/// Limit on the transitions of one pass. Exceeding it means a cycle.
+const MAX_TRANSITIONS: usize = 16;
 
-/// How soon to look again for pods that have to go.
-pub(super) const GONE_AGAIN: Duration = Duration::from_secs(2);
+/// How soon to check again for pods that are being deleted.
+pub(super) const DELETION_POLL: Duration = Duration::from_secs(2);
 
-impl Passing<'_> {
-    /// Goes from state to state until nothing follows any more.
+impl PassBuilder<'_> {
+    /// Follows transitions until none applies.
     pub(super) fn advance(&mut self) {
-        for _ in 0..MOST_TRANSITIONS {
+        for _ in 0..MAX_TRANSITIONS {
             let Some(next) = self.next() else { break };
             self.go(next);
         }
         self.observe_generation();
     }
 
-    /// The state that follows.
+    /// The next state, if a transition applies.
     fn next(&mut self) -> Option<State> {
         match self.state() {
             State::New => self.leave_new(),
@@ -40,7 +40,7 @@ impl Passing<'_> {
             State::Invalidating => self.leave_invalidating(),
             State::Suspending => self.is_all_gone().then_some(State::Suspended),
             State::Suspended => (!self.app.suspended).then(|| {
-                self.count_anew();
+                self.reset_counts();
                 State::Resuming
             }),
             State::Completed | State::Failed => self.leave_final(),
@@ -65,7 +65,7 @@ impl Passing<'_> {
             }
             State::Suspending => (false, "SparkApplicationSuspending", "is being suspended"),
             State::Suspended => (false, "SparkApplicationSuspended", "is suspended"),
-            State::Resuming => (false, "SparkApplicationResuming", "is suspended no more"),
+            State::Resuming => (false, "SparkApplicationResuming", "is resumed"),
             State::Unknown => {
                 (true, "SparkDriverUnknown", "has a driver whose node does not answer")
             }
@@ -88,17 +88,17 @@ impl Passing<'_> {
         self.submit()
     }
 
-    /// The specification cannot be run.
+    /// Fails an application whose specification cannot be run.
     fn refuse(&mut self, problems: String) -> State {
         self.status.application_state.error_message = Some(problems);
         self.status.termination_time = Some(Time(self.with.now));
         State::Failed
     }
 
-    /// Decides on a submission. Its driver is made only after this is written down.
+    /// Decides on a submission. The driver is created only after this is recorded.
     fn submit(&mut self) -> Option<State> {
         if self.seen.name_taken {
-            self.again(GONE_AGAIN);
+            self.requeue_after(DELETION_POLL);
             return None;
         }
         let specification = self.app.specification.clone();
@@ -132,7 +132,7 @@ impl Passing<'_> {
                 if let Some(end) = self.executors_failed() {
                     return Some(self.driver_ended(&driver.name, end));
                 }
-                self.told_to_stop().or_else(|| self.as_the_driver_is(&driver))
+                self.stop_requested().or_else(|| self.as_the_driver_is(&driver))
             }
             None => match self.status.driver_info.clone().and_then(|info| info.pod_name) {
                 Some(name) => self.without_driver(&name),
@@ -151,7 +151,7 @@ impl Passing<'_> {
         (state != self.state()).then_some(state)
     }
 
-    /// Writes down that the driver's pod was made: from now on its absence is a loss.
+    /// Records that the driver's pod was created: from now on its absence is a loss.
     fn confirm(&mut self, driver: &PodFacts) {
         if self.status.driver_info.is_none() {
             self.status.execution_attempts += 1;
@@ -166,7 +166,7 @@ impl Passing<'_> {
         }
     }
 
-    /// No pod yet, or none that was seen: it is being made.
+    /// No pod, or none seen yet: it is being created.
     fn before_driver(&mut self) -> Option<State> {
         let refused = self.seen.refused.as_ref();
         let refused = refused
@@ -176,13 +176,13 @@ impl Passing<'_> {
             self.status.termination_time = Some(Time(self.with.now));
             return Some(State::SubmissionFailed);
         }
-        self.told_to_stop()
+        self.stop_requested()
     }
 
-    /// The pod was there and is there no more, as far as is seen.
+    /// The pod existed and, as far as the snapshot shows, is gone.
     fn without_driver(&mut self, name: &str) -> Option<State> {
         if self.seen.view == View::Cached {
-            self.pass.look = true;
+            self.pass.refresh = true;
             return None;
         }
         let said =
@@ -198,7 +198,7 @@ impl Passing<'_> {
         if end.is_success() {
             return State::Succeeding;
         }
-        self.status.application_state.error_message = Some(words(&end));
+        self.status.application_state.error_message = Some(describe(&end));
         self.status.record(Failure {
             name: name.to_owned(),
             attempt: self.status.execution_attempts,
@@ -210,12 +210,12 @@ impl Passing<'_> {
         State::Failing
     }
 
-    /// That too many executors ended on their own in this run, if they did.
+    /// Failure of the run because too many executors failed on their own.
     fn executors_failed(&self) -> Option<End> {
         let valid = self.app.validated()?;
         let given = valid.settings.find(&conf::EXECUTOR_MAX_FAILURES).ok().flatten();
         let limit = given.unwrap_or_else(|| valid.executors.initial.saturating_mul(2).max(3));
-        // Those that somebody else ended, or that nobody knows the end of, are no reason to give up.
+        // Executors ended from outside, or for unknown reasons, do not count towards the limit.
         let count = self.status.executors.failed_on_their_own;
         if u32::try_from(count).unwrap_or(0) <= limit {
             return None;
@@ -225,13 +225,13 @@ impl Passing<'_> {
         let last = failures.find(|failure| Some(&failure.name) != driver);
         let last =
             last.map(|last| format!("; the last, {}: {} {}", last.name, last.reason, last.message));
-        let message = format!("{count} executors ended on their own{}", last.unwrap_or_default());
+        let message = format!("{count} executors failed on their own{}", last.unwrap_or_default());
         let reason = "MaxNumExecutorFailures".to_owned();
         Some(End { exit_code: None, reason, message: message.trim_end().to_owned() })
     }
 
-    /// Somebody wants it to stop, or to run as something else.
-    fn told_to_stop(&mut self) -> Option<State> {
+    /// The application is suspended, or its specification changed.
+    fn stop_requested(&mut self) -> Option<State> {
         if self.app.suspended {
             return Some(State::Suspending);
         }
@@ -240,24 +240,24 @@ impl Passing<'_> {
 
     fn invalidate(&mut self) -> State {
         self.status.observed_generation = Some(self.app.generation);
-        self.count_anew();
+        self.reset_counts();
         State::Invalidating
     }
 
-    fn count_anew(&mut self) {
+    fn reset_counts(&mut self) {
         self.status.execution_attempts = 0;
         self.status.submission_attempts = 0;
     }
 
-    /// Whether what was submitted is not what is wanted now. An edit is needed besides another hash, so that an operator that reads a
-    /// specification differently starts nothing again.
+    /// Whether the submitted specification differs from the current one. The generation must differ
+    /// as well as the hash, so that an operator version that hashes differently restarts nothing.
     fn is_changed(&self) -> bool {
         let edited = self.status.observed_generation.is_some_and(|seen| seen < self.app.generation);
         let submitted = self.submission().map(|id| id.specification);
         edited && self.app.valid.is_ok() && submitted.as_ref() != Some(&self.app.specification)
     }
 
-    /// The status is about the newest generation, unless that one is not acted upon yet.
+    /// Reports the newest generation as observed, unless it is not acted upon yet.
     fn observe_generation(&mut self) {
         self.status.selector = Some(names::executor_selector(&self.app.name));
         let waits = self.is_live()
@@ -269,10 +269,10 @@ impl Passing<'_> {
     }
 
     fn leave_submission_failed(&mut self) -> Option<State> {
-        if let Some(state) = self.told_to_stop() {
+        if let Some(state) = self.stop_requested() {
             return Some(state);
         }
-        let Some(valid) = self.app.validated() else { return Some(self.not_again()) };
+        let Some(valid) = self.app.validated() else { return Some(self.refuse_rerun()) };
         let attempts = u32::try_from(self.status.submission_attempts).unwrap_or(u32::MAX);
         let Some(wait) = valid.restart.wait_after_submission(attempts) else {
             return Some(State::Failed);
@@ -296,18 +296,19 @@ impl Passing<'_> {
         State::Completed
     }
 
-    /// How often the program has run.
+    /// Number of runs of the program so far.
     pub(super) fn runs(&self) -> u32 {
         u32::try_from(self.status.execution_attempts).unwrap_or(u32::MAX)
     }
 
-    /// From a run that failed. While it waits for the next one it can be stopped or changed, as while it ran.
+    /// From a failed run. While it waits for the next one it can be suspended or changed like a
+    /// running one.
     fn leave_failing(&mut self) -> Option<State> {
-        let Some(valid) = self.app.validated() else { return Some(self.not_again()) };
+        let Some(valid) = self.app.validated() else { return Some(self.refuse_rerun()) };
         let Some(wait) = valid.restart.wait_after_failure(self.runs()) else {
             return Some(State::Failed);
         };
-        if let Some(state) = self.told_to_stop() {
+        if let Some(state) = self.stop_requested() {
             return Some(state);
         }
         self.is_due_after_submission(wait).then(|| {
@@ -316,19 +317,19 @@ impl Passing<'_> {
         })
     }
 
-    /// What failed does not run again, because its specification was changed to one that cannot be run.
-    fn not_again(&mut self) -> State {
+    /// A failed program does not run again if its specification has become invalid.
+    fn refuse_rerun(&mut self) -> State {
         let problems = self.app.problems().unwrap_or_default();
         let error = self.status.application_state.error_message.get_or_insert_default();
         let joint = if error.is_empty() { "" } else { "; " };
         let _ = write!(
             error,
-            "{joint}it does not run again, because what it is now is refused: {problems}"
+            "{joint}it does not run again, because its new specification is refused: {problems}"
         );
         State::Failed
     }
 
-    /// It will run again as soon as nothing of its last run is left.
+    /// Reruns as soon as nothing of the last run is left.
     fn leave_waiting(&mut self) -> Option<State> {
         if self.app.suspended {
             return Some(State::Suspending);
@@ -361,24 +362,26 @@ impl Passing<'_> {
         None
     }
 
-    /// Whether no driver and no executor of any submission is there. A watch that is late must not make two drivers.
+    /// Whether no driver or executor pod of any submission is left. A lagging watch must not lead
+    /// to two drivers.
     fn is_all_gone(&mut self) -> bool {
         let executors = self.seen.executors.values();
         let left = executors.filter(|executor| executor.pod.end().is_none()).count();
         if left > 0 || !self.seen.drivers.is_empty() {
-            self.again(GONE_AGAIN);
+            self.requeue_after(DELETION_POLL);
             return false;
         }
         if self.seen.view == View::Cached {
-            self.pass.look = true;
+            self.pass.refresh = true;
             return false;
         }
         true
     }
 }
 
-/// How a driver ended, for people. Of a long message the end is kept: there the reason is.
-fn words(end: &End) -> String {
+/// Describes a driver's end for people. Of a long message the tail is kept, because the reason is
+/// there.
+fn describe(end: &End) -> String {
     let code = end.exit_code.map(|code| format!(" with exit code {code}")).unwrap_or_default();
     let what = format!("the driver ended{code} ({})", end.reason);
     let message = end.message.trim();

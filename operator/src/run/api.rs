@@ -1,4 +1,4 @@
-//! What the operator asks of the API server and writes to it, and what the answers mean.
+//! Requests to the API server, and the meaning of its answers.
 
 use crate::names;
 use crate::plan::{Application, Change, Ending, Object};
@@ -13,7 +13,7 @@ use proto::Credentials;
 use serde_json::json;
 use std::fmt::Debug;
 
-/// The API server, as the operator uses it.
+/// Client of the API server.
 #[derive(Clone)]
 pub(super) struct Server {
     client: Client,
@@ -25,23 +25,23 @@ impl Debug for Server {
     }
 }
 
-/// What came of a write.
+/// Outcome of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Written {
-    /// It is as it was to be.
+    /// The object is as intended.
     Done,
-    /// Something of this name is there that belongs to somebody else.
+    /// An object of another owner has this name.
     Foreign,
-    /// It will never be accepted; what the server said.
+    /// The server will never accept it; its message.
     Refused(String),
 }
 
-/// What came of writing a status.
+/// Outcome of a status write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StatusWritten {
-    /// It is written.
+    /// Written.
     Done,
-    /// What was read is not the newest version.
+    /// The version that was read is stale.
     Stale,
     /// The resource was deleted.
     Gone,
@@ -67,7 +67,7 @@ impl Server {
         self.api(namespace)
     }
 
-    /// The application's pods as they are now, and the pod that has its driver's name, whoever's it is.
+    /// The application's current pods, and any pod that has its driver's name, whoever owns it.
     pub(super) async fn pods(&self, app: &Application) -> kube::Result<Vec<Pod>> {
         let api = self.api::<Pod>(&app.namespace);
         let labelled = ListParams::default().labels(&format!("{}={}", names::APP_NAME, app.name));
@@ -80,7 +80,7 @@ impl Server {
         Ok(pods)
     }
 
-    /// What the application's driver asks for, if the secret is its own.
+    /// The credentials of the application's driver, if it owns the secret.
     pub(super) async fn credentials(&self, app: &Application) -> kube::Result<Option<Credentials>> {
         let secret =
             self.api::<Secret>(&app.namespace).get_opt(&names::token_secret(&app.name)).await?;
@@ -120,24 +120,24 @@ impl Server {
         }
     }
 
-    /// All applications of a namespace as they are now.
+    /// Current applications of a namespace.
     pub(super) async fn applications_in(
         &self,
         namespace: &str,
     ) -> kube::Result<Vec<SparkApplication>> {
         let api = self.api::<DeserializeGuard<SparkApplication>>(namespace);
         let listed = api.list(&ListParams::default()).await?;
-        // One that cannot be read was not made by a schedule.
+        // An application that cannot be parsed was not created by a schedule.
         Ok(listed.items.into_iter().filter_map(|app| app.0.ok()).collect())
     }
 
-    /// All drivers' pods of a namespace as they are now.
+    /// Current driver pods of a namespace.
     pub(super) async fn drivers_in(&self, namespace: &str) -> kube::Result<Vec<Pod>> {
         let drivers = ListParams::default().labels(&format!("{}=driver", names::ROLE));
         Ok(self.api::<Pod>(namespace).list(&drivers).await?.items)
     }
 
-    /// Makes a run of a schedule.
+    /// Creates a run of a schedule.
     pub(super) async fn create_run(
         &self,
         schedule: &ScheduledApplication,
@@ -146,7 +146,7 @@ impl Server {
         self.create_child(&schedule.namespace, &schedule.uid, run).await
     }
 
-    /// Removes a run of a schedule, if it is still this one, and as it was seen if that matters.
+    /// Deletes a run of a schedule if its uid, and optionally its version, still match.
     pub(super) async fn delete_run(
         &self,
         namespace: &str,
@@ -164,7 +164,8 @@ impl Server {
         match change {
             Change::Create(Object::Secret(secret)) => self.create(app, *secret).await,
             Change::Create(Object::Claim(claim)) => {
-                // One that is there is mounted, whoever made it: that is what a name in a manifest means, and one that is kept has no owner.
+                // An existing claim is mounted whoever created it: that is what a name in a
+                // manifest means, and a retained claim has no owner.
                 let written = self.create::<PersistentVolumeClaim>(app, *claim).await?;
                 Ok(if written == Written::Foreign { Written::Done } else { written })
             }
@@ -220,7 +221,8 @@ impl Server {
             Ok(_) => Ok(Written::Done),
             Err(kube::Error::Api(status)) if status.is_already_exists() => {
                 let present = api.get_metadata_opt(&object.name_any()).await?;
-                // One that has gone since will be made by the next pass, one of ours is what was wanted.
+                // If it is gone by now, the next pass creates it; if it is ours, it is what was
+                // wanted.
                 let is_ours = present.is_none_or(|present| is_owned_by(&present, owner));
                 Ok(if is_ours { Written::Done } else { Written::Foreign })
             }
@@ -240,13 +242,13 @@ fn is_owned_by<K: Resource>(object: &K, uid: &str) -> bool {
     object.owner_references().iter().any(|owner| owner.uid == uid)
 }
 
-/// Whether the server will say the same again: what it was given is wrong or not allowed. It is not about a moment when there was too
-/// much to do, or a namespace that is not there.
+/// Whether the server would answer the same again: the object is invalid or forbidden. A busy
+/// server or a missing namespace does not count.
 fn is_final(status: &Status) -> bool {
     matches!(status.code, 400 | 403 | 405 | 413 | 422)
 }
 
-/// What was to be deleted or marked is gone, or something else has its name: all is as it should be.
+/// Treats a missing or replaced object as success: there is nothing left to delete or mark.
 fn gone_is_done<T>(answer: kube::Result<T>) -> kube::Result<Written> {
     match answer {
         Ok(_) => Ok(Written::Done),

@@ -1,5 +1,6 @@
-//! The stream to a driver: what it says is kept for passes, and it is told the facts of the last pass. Both sides always say all that
-//! holds now, so a stream that breaks is opened again and nothing is lost.
+//! The stream to a driver: keeps the driver's last report for passes and sends it the facts of the
+//! last pass. Both sides always send their complete state, so a broken stream is simply reopened
+//! and nothing is lost.
 
 use crate::observe::{Attached, End, Wish};
 use crate::plan::Fact;
@@ -17,47 +18,53 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Waits between tries: a driver takes a moment to listen.
+/// Back-off between attempts to connect: a new driver takes a moment to listen.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
-/// How long a driver may take to answer before it is held for gone.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How often progress alone is news: each is a write to the API server.
-const PROGRESS: Duration = Duration::from_secs(2);
+const MAX_WAIT: Duration = Duration::from_secs(2);
+/// How long to wait for a driver before treating it as dead.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Minimum interval between passes triggered by progress alone: each writes to the API server.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 
 type Facts = BTreeMap<u64, Fact>;
 
-/// Which driver to talk to.
+/// The driver to connect to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Peer {
-    /// The submission whose driver it is.
+    /// The submission whose driver this is.
     pub(super) submission: SubmissionId,
     /// `host:port`.
     pub(super) address: String,
 }
 
-/// An open stream, or one that is being opened. Dropping it closes it.
+/// A stream to a driver, open or being opened. Dropping it closes the stream.
 #[derive(Debug)]
 pub(super) struct Attachment {
     peer: Peer,
-    heard: Arc<Mutex<Option<Attached>>>,
-    facts: watch::Sender<Option<Facts>>,
+    report: Arc<Mutex<Option<Attached>>>,
+    outgoing: watch::Sender<Option<Facts>>,
     _task: AbortOnDropHandle<()>,
 }
 
 impl Attachment {
-    /// Opens a stream and keeps it open. `news` is called whenever a pass should look at what was heard.
+    /// Opens a stream and keeps it open. Calls `on_change` whenever the report changed and a pass
+    /// should look at it.
     pub(super) fn open(
         peer: Peer,
         credentials: Credentials,
-        news: impl Fn() + Send + 'static,
+        on_change: impl Fn() + Send + 'static,
     ) -> Self {
-        let heard = Arc::new(Mutex::new(None));
-        let (facts, told) = watch::channel(None);
-        let stream =
-            Stream { peer: peer.clone(), credentials, heard: Arc::clone(&heard), told, news };
+        let report = Arc::new(Mutex::new(None));
+        let (outgoing, facts) = watch::channel(None);
+        let stream = Stream {
+            peer: peer.clone(),
+            credentials,
+            report: Arc::clone(&report),
+            facts,
+            on_change,
+        };
         let task = AbortOnDropHandle::new(tokio::spawn(stream.keep_open()));
-        Self { peer, heard, facts, _task: task }
+        Self { peer, report, outgoing, _task: task }
     }
 
     /// Whether it leads to this driver.
@@ -65,17 +72,17 @@ impl Attachment {
         self.peer == *peer
     }
 
-    /// What the driver said, if the stream is open, or if it said that it ends.
-    pub(super) fn heard(&self) -> Option<Attached> {
-        lock(&self.heard).clone()
+    /// The driver's last report, if the stream is open or the program has ended.
+    pub(super) fn report(&self) -> Option<Attached> {
+        lock(&self.report).clone()
     }
 
-    /// Tells the driver what holds now.
-    pub(super) fn tell(&self, facts: Facts) {
-        if let Some(heard) = lock(&self.heard).as_mut() {
-            heard.told = facts.keys().copied().collect();
+    /// Sends the driver the current facts, if they changed.
+    pub(super) fn send_facts(&self, facts: Facts) {
+        if let Some(report) = lock(&self.report).as_mut() {
+            report.reported = facts.keys().copied().collect();
         }
-        self.facts.send_if_modified(|known| {
+        self.outgoing.send_if_modified(|known| {
             let is_new = known.as_ref() != Some(&facts);
             *known = Some(facts);
             is_new
@@ -90,9 +97,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 struct Stream<N> {
     peer: Peer,
     credentials: Credentials,
-    heard: Arc<Mutex<Option<Attached>>>,
-    told: watch::Receiver<Option<Facts>>,
-    news: N,
+    report: Arc<Mutex<Option<Attached>>>,
+    facts: watch::Receiver<Option<Facts>>,
+    on_change: N,
 }
 
 impl<N: Fn()> Stream<N> {
@@ -100,93 +107,94 @@ impl<N: Fn()> Stream<N> {
         let mut wait = FIRST_WAIT;
         loop {
             let opened = Instant::now();
-            match self.once().await {
+            match self.serve().await {
                 Ok(()) => {
                     tracing::debug!(address = self.peer.address, "the driver closed its stream");
                 }
                 Err(error) => {
-                    tracing::debug!(address = self.peer.address, %error, "no stream to the driver");
+                    tracing::debug!(address = self.peer.address, %error, "the stream to the driver broke");
                 }
             }
-            // How the program ended stays known; all else holds only while the driver is there to say it.
+            // The end of the program stays known; everything else holds only while the driver is
+            // connected.
             let is_over = {
-                let mut heard = lock(&self.heard);
-                heard.take_if(|heard| heard.ended.is_none());
-                heard.is_some()
+                let mut report = lock(&self.report);
+                report.take_if(|report| report.ended.is_none());
+                report.is_some()
             };
-            (self.news)();
+            (self.on_change)();
             if is_over {
                 return;
             }
-            wait =
-                if opened.elapsed() > PATIENCE { FIRST_WAIT } else { (wait * 2).min(LONGEST_WAIT) };
+            wait = if opened.elapsed() > TIMEOUT { FIRST_WAIT } else { (wait * 2).min(MAX_WAIT) };
             tokio::time::sleep(wait).await;
         }
     }
 
     /// Opens the stream and serves it until it ends.
-    async fn once(&mut self) -> Result<(), Broken> {
+    async fn serve(&mut self) -> Result<(), Broken> {
         let endpoint = self
             .credentials
             .endpoint(&self.peer.address)?
-            .connect_timeout(PATIENCE)
-            .http2_keep_alive_interval(PATIENCE)
-            .keep_alive_timeout(PATIENCE)
+            .connect_timeout(TIMEOUT)
+            .http2_keep_alive_interval(TIMEOUT)
+            .keep_alive_timeout(TIMEOUT)
             .keep_alive_while_idle(true);
         let channel = endpoint.connect().await?;
         let mut client = ClusterClient::with_interceptor(channel, self.credentials.token.sender())
             .max_decoding_message_size(proto::MESSAGE_LIMIT);
         let (sender, outgoing) = mpsc::channel(1);
         let answer = client.attach(ReceiverStream::new(outgoing));
-        let answer = tokio::time::timeout(PATIENCE, answer).await.map_err(|_| Broken::Silent)?;
+        let answer =
+            tokio::time::timeout(TIMEOUT, answer).await.map_err(|_| Broken::Unresponsive)?;
         let mut incoming = answer?.into_inner();
         let submission = self.peer.submission.to_string();
-        *lock(&self.heard) = Some(Attached { submission, ..Attached::default() });
-        // What an earlier stream was told counts no more; a pass says it again.
-        self.told.mark_unchanged();
-        (self.news)();
+        *lock(&self.report) = Some(Attached { submission, ..Attached::default() });
+        // Facts sent over an earlier stream no longer count; the next pass sends them again.
+        self.facts.mark_unchanged();
+        (self.on_change)();
         let mut progress = Pace::default();
         loop {
             tokio::select! {
                 message = incoming.next() => match message {
-                    Some(message) => self.hear(message?, &mut progress),
+                    Some(message) => self.receive(message?, &mut progress),
                     None => return Ok(()),
                 },
-                changed = self.told.changed() => {
-                    changed.map_err(|_| Broken::Unwanted)?;
-                    self.say(&sender).await?;
+                changed = self.facts.changed() => {
+                    changed.map_err(|_| Broken::Detached)?;
+                    self.send(&sender).await?;
                 }
                 () = progress.due() => {
-                    progress.told();
-                    (self.news)();
+                    progress.reported();
+                    (self.on_change)();
                 }
             }
         }
     }
 
-    async fn say(&mut self, sender: &mpsc::Sender<pb::FromManager>) -> Result<(), Broken> {
-        let Some(facts) = self.told.borrow_and_update().clone() else { return Ok(()) };
+    async fn send(&mut self, sender: &mpsc::Sender<pb::FromManager>) -> Result<(), Broken> {
+        let Some(facts) = self.facts.borrow_and_update().clone() else { return Ok(()) };
         let executors = facts
             .iter()
             .map(|(id, fact)| pb::ExecutorFact { executor: *id, state: Some(state(fact)) });
         let fact =
             pb::from_manager::Fact::Executors(pb::ExecutorFacts { executors: executors.collect() });
         let message = pb::FromManager { epoch: self.peer.submission.epoch.0, fact: Some(fact) };
-        let sent = tokio::time::timeout(PATIENCE, sender.send(message)).await;
-        sent.map_err(|_| Broken::Silent)?.map_err(|_| Broken::Silent)
+        let sent = tokio::time::timeout(TIMEOUT, sender.send(message)).await;
+        sent.map_err(|_| Broken::Unresponsive)?.map_err(|_| Broken::Unresponsive)
     }
 
-    fn hear(&self, message: pb::ToManager, progress: &mut Pace) {
+    fn receive(&self, message: pb::ToManager, progress: &mut Pace) {
         if message.epoch != self.peer.submission.epoch.0 {
             tracing::warn!(
                 address = self.peer.address,
                 epoch = message.epoch,
-                "a driver of another epoch answers"
+                "ignored a message from a driver of another epoch"
             );
             return;
         }
-        let mut heard = lock(&self.heard);
-        let Some(known) = heard.as_mut() else { return };
+        let mut report = lock(&self.report);
+        let Some(known) = report.as_mut() else { return };
         let before = known.clone();
         match message.fact {
             Some(pb::to_manager::Fact::Wish(wish)) => known.wish = Some(read_wish(wish)),
@@ -201,43 +209,43 @@ impl<N: Fn()> Stream<N> {
         let only_progress =
             Attached { progress: before.progress.clone(), ..known.clone() } == before;
         let is_new = *known != before;
-        drop(heard);
+        drop(report);
         match (is_new, only_progress) {
             (false, _) => {}
             (true, true) => progress.changed(),
-            (true, false) => (self.news)(),
+            (true, false) => (self.on_change)(),
         }
     }
 }
 
-/// Why a stream ended.
+/// Reason why a stream ended.
 #[derive(Debug, thiserror::Error)]
 enum Broken {
     #[error(transparent)]
     Transport(#[from] tonic::transport::Error),
     #[error("{}", .0.message())]
     Refused(#[from] tonic::Status),
-    #[error("it does not answer")]
-    Silent,
-    #[error("nobody wants it any more")]
-    Unwanted,
+    #[error("the driver does not answer")]
+    Unresponsive,
+    #[error("the stream is no longer needed")]
+    Detached,
 }
 
-/// When progress is news again.
+/// Limits how often progress alone triggers a pass.
 #[derive(Debug, Default)]
 struct Pace {
-    told: Option<Instant>,
+    last: Option<Instant>,
     due: Option<Instant>,
 }
 
 impl Pace {
     fn changed(&mut self) {
-        let due = self.told.map_or_else(Instant::now, |told| told + PROGRESS);
+        let due = self.last.map_or_else(Instant::now, |last| last + PROGRESS_INTERVAL);
         self.due.get_or_insert(due);
     }
 
-    fn told(&mut self) {
-        (self.told, self.due) = (Some(Instant::now()), None);
+    fn reported(&mut self) {
+        (self.last, self.due) = (Some(Instant::now()), None);
     }
 
     async fn due(&self) {
@@ -275,7 +283,7 @@ fn read_end(ended: pb::ProgramEnded) -> End {
     End { exit_code: Some(exit_code), reason: reason.to_owned(), message }
 }
 
-/// Counts of what a driver has done. Stages that were there already count as done.
+/// Counts of the driver's finished work. Reused stages count as done.
 fn read_progress(status: &pb::ApplicationStatus) -> Progress {
     let mut progress = Progress::default();
     let mut jobs = Count::default();

@@ -1,8 +1,8 @@
-//! When a pass that failed is made again.
+//! Back-off before a failed pass is repeated.
 
 use std::time::Duration;
 
-/// Wait after the first failure; doubled by each further one.
+/// Wait after the first failure; each further failure doubles it.
 const FIRST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_mins(1);
 
@@ -14,13 +14,13 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// Counts a failure, and returns how long to wait before the next pass.
+    /// Counts a failure and returns how long to wait before the next pass.
     pub(super) fn failed(&mut self) -> Duration {
         self.failures = self.failures.saturating_add(1);
         FIRST.saturating_mul(1 << (self.failures - 1).min(20)).min(LONGEST)
     }
 
-    /// Starts anew after a pass that succeeded.
+    /// Resets the back-off after a successful pass.
     pub(super) fn reset(&mut self) {
         self.failures = 0;
     }

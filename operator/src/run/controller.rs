@@ -1,4 +1,5 @@
-//! The controllers of one namespace, or of all: three watches, and the work queues of applications and of schedules.
+//! The controllers of one namespace, or of all: three watches, and the work queues of applications
+//! and schedules.
 
 use super::api::Server;
 use super::metrics::Metrics;
@@ -26,14 +27,14 @@ use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Events that may wait to be published; further ones are dropped.
-const EVENTS: usize = 1024;
-/// Events that are published concurrently.
-const PUBLISHED: usize = 8;
-/// Bytes of an event's text that an API server takes.
-const NOTE: usize = 1024;
+/// Events that may wait to be published; more are dropped.
+const EVENT_QUEUE: usize = 1024;
+/// Number of events published concurrently.
+const MAX_PUBLISHING: usize = 8;
+/// Length limit of an event's note, in bytes, set by the API server.
+const MAX_NOTE_BYTES: usize = 1024;
 /// Concurrent passes over schedules, which are few and short.
-const SCHEDULES: u16 = 8;
+const SCHEDULE_CONCURRENCY: u16 = 8;
 
 /// The watches and work queues of one scope, ready to be run.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ struct Inbox {
 }
 
 impl NamespaceController {
-    /// For one namespace, or for all if none is named.
+    /// Creates the controllers of one namespace, or of all if `None`.
     pub(super) fn new(
         server: Server,
         namespace: Option<String>,
@@ -60,7 +61,7 @@ impl NamespaceController {
     ) -> Self {
         let (applications, of_applications) = mpsc::unbounded_channel();
         let (schedules, of_schedules) = mpsc::unbounded_channel();
-        let (events, said) = mpsc::channel(EVENTS);
+        let (events, said) = mpsc::channel(EVENT_QUEUE);
         let (seen, writer) = store();
         let outbox = Outbox { applications, schedules, events };
         let scope = Scope::new(server, namespace, (settings, metrics), seen, outbox);
@@ -68,7 +69,7 @@ impl NamespaceController {
         Self { scope: Arc::new(scope), writer, inbox }
     }
 
-    /// Reconciles until `stop` is cancelled; passes in flight are carried out to their end.
+    /// Reconciles until `stop` is cancelled; passes in flight are completed.
     pub(super) async fn run(self, concurrency: u16, recorder: Recorder, stop: CancellationToken) {
         let Self { scope, writer, inbox } = self;
         let _publishing = AbortOnDropHandle::new(tokio::spawn(publish(inbox.events, recorder)));
@@ -79,15 +80,15 @@ impl NamespaceController {
             .with_config(controller::Config::default().concurrency(concurrency))
             .reconcile_on(touched.map(|key| key.reference::<Guarded>()))
             .graceful_shutdown_on(stop.clone().cancelled_owned())
-            .run(pass, again_after, Arc::clone(&scope))
-            .for_each(note);
+            .run(pass, error_policy, Arc::clone(&scope))
+            .for_each(log_queue_error);
         let touched = UnboundedReceiverStream::new(inbox.schedules);
         let schedules = Controller::new(scope.api::<GuardedSchedule>(), watcher::Config::default())
-            .with_config(controller::Config::default().concurrency(SCHEDULES))
+            .with_config(controller::Config::default().concurrency(SCHEDULE_CONCURRENCY))
             .reconcile_on(touched.map(|key| key.reference::<GuardedSchedule>()))
             .graceful_shutdown_on(stop.cancelled_owned())
-            .run(schedule_pass, again_after, Arc::clone(&scope))
-            .for_each(note);
+            .run(schedule_pass, error_policy, Arc::clone(&scope))
+            .for_each(log_queue_error);
         tokio::join!(applications, schedules);
     }
 }
@@ -99,14 +100,14 @@ async fn watch_pods(scope: Arc<Scope>) {
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
         match event {
-            Ok(event) => scope.pods.take(event).into_iter().for_each(|key| scope.touch(key)),
-            Err(error) => tracing::warn!(%error, "watching pods"),
+            Ok(event) => scope.pods.take(event).into_iter().for_each(|key| scope.enqueue(key)),
+            Err(error) => tracing::warn!(%error, "watching pods failed"),
         }
     }
 }
 
-/// Watches the applications. The stream yields those that need a pass: new, edited or being deleted, but not those whose status the
-/// last pass wrote.
+/// Watches the applications. The stream yields those that need a pass: new, edited or being
+/// deleted, but not those whose status the last pass wrote.
 fn watch_applications(
     scope: &Arc<Scope>,
     writer: Writer<Guarded>,
@@ -117,36 +118,36 @@ fn watch_applications(
         .modify(|app| app.managed_fields_mut().clear())
         .reflect(writer)
         .inspect(move |event| match event {
-            Ok(event) => see(&seeing, event),
-            Err(error) => tracing::warn!(%error, "watching applications"),
+            Ok(event) => on_application_event(&seeing, event),
+            Err(error) => tracing::warn!(%error, "watching applications failed"),
         })
         .applied_objects()
-        .predicate_filter(worth_a_pass, PredicateConfig::default())
+        .predicate_filter(generation_hash, PredicateConfig::default())
 }
 
-/// Forgets an application that was deleted, and requeues the schedule that it is a run of.
-fn see(scope: &Scope, event: &Event<Guarded>) {
+/// Drops the state of a deleted application and requeues the schedule that started it.
+fn on_application_event(scope: &Scope, event: &Event<Guarded>) {
     if let Event::Delete(app) = event {
-        app.uid().iter().for_each(|uid| scope.memories.forget(uid));
+        app.uid().iter().for_each(|uid| scope.soft_states.forget(uid));
     }
     match event {
         Event::Apply(app) | Event::InitApply(app) | Event::Delete(app) => {
             if let Some(schedule) = app.labels().get(names::SCHEDULED_APP_NAME) {
-                scope.touch_schedule(Key::new(&app.namespace().unwrap_or_default(), schedule));
+                scope.enqueue_schedule(Key::new(&app.namespace().unwrap_or_default(), schedule));
             }
         }
         Event::Init => {}
         Event::InitDone => {
             let there = scope.applications.state();
             let there: HashSet<_> = there.iter().filter_map(|app| app.uid()).collect();
-            scope.memories.keep(|uid| there.contains(uid));
-            scope.list_is_complete();
+            scope.soft_states.keep(|uid| there.contains(uid));
+            scope.set_listed();
         }
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "what a filter is")]
-fn worth_a_pass(app: &Guarded) -> Option<u64> {
+#[expect(clippy::unnecessary_wraps, reason = "the signature of a filter")]
+fn generation_hash(app: &Guarded) -> Option<u64> {
     let meta = app.meta();
     let mut hasher = DefaultHasher::new();
     (&meta.uid, meta.generation, meta.deletion_timestamp.is_some()).hash(&mut hasher);
@@ -155,51 +156,52 @@ fn worth_a_pass(app: &Guarded) -> Option<u64> {
 
 async fn pass(app: Arc<Guarded>, scope: Arc<Scope>) -> Result<Action, Error> {
     let Some(resource) = readable(&app) else { return Ok(Action::await_change()) };
-    scope.pods.complete().await;
+    scope.pods.wait_until_listed().await;
     scope.pass(resource).await
 }
 
 async fn schedule_pass(schedule: Arc<GuardedSchedule>, scope: Arc<Scope>) -> Result<Action, Error> {
     let Some(resource) = readable(&schedule) else { return Ok(Action::await_change()) };
-    scope.pods.complete().await;
-    scope.complete_list().await;
+    scope.pods.wait_until_listed().await;
+    scope.wait_until_listed().await;
     scope.schedule_pass(resource).await
 }
 
-/// The resource, if it can be decoded. Only a definition that is not ours lets another in; it is reconciled again when it is edited.
+/// The resource, if it can be decoded. Only a foreign definition admits one that cannot; it is
+/// reconciled again when it is edited.
 fn readable<K: Resource<DynamicType = ()>>(resource: &DeserializeGuard<K>) -> Option<&K> {
     match &resource.0 {
         Ok(resource) => Some(resource),
         Err(invalid) => {
             let (namespace, name) = (&invalid.metadata.namespace, &invalid.metadata.name);
-            tracing::error!(namespace, name, kind = %K::kind(&()), error = invalid.error, "cannot be read");
+            tracing::error!(namespace, name, kind = %K::kind(&()), error = invalid.error, "the resource cannot be decoded");
             None
         }
     }
 }
 
-fn again_after<K>(resource: Arc<K>, error: &Error, scope: Arc<Scope>) -> Action
+fn error_policy<K>(resource: Arc<K>, error: &Error, scope: Arc<Scope>) -> Action
 where
     K: Resource<DynamicType = ()>,
 {
-    let wait = scope.memories.failed(&resource.uid().unwrap_or_default());
+    let wait = scope.soft_states.failed(&resource.uid().unwrap_or_default());
     let (namespace, name) = (resource.namespace(), resource.name_any());
-    tracing::warn!(namespace, name, kind = %K::kind(&()), %error, again_in = ?wait, "a pass failed");
+    tracing::warn!(namespace, name, kind = %K::kind(&()), %error, retry_in = ?wait, "a pass failed");
     Action::requeue(wait)
 }
 
-async fn note<T>(outcome: Result<T, controller::Error<Error, watcher::Error>>) {
+async fn log_queue_error<T>(outcome: Result<T, controller::Error<Error, watcher::Error>>) {
     if let Err(controller::Error::QueueError(error)) = outcome {
-        tracing::warn!(%error, "a queue of resources");
+        tracing::warn!(%error, "a work queue failed");
     }
 }
 
 async fn publish(events: mpsc::Receiver<(ObjectReference, plan::Event)>, recorder: Recorder) {
     let recorder = &recorder;
     ReceiverStream::new(events)
-        .for_each_concurrent(PUBLISHED, |(resource, event)| async move {
+        .for_each_concurrent(MAX_PUBLISHING, |(resource, event)| async move {
             let plan::Event { warning, reason, mut message } = event;
-            message.truncate(message.floor_char_boundary(NOTE));
+            message.truncate(message.floor_char_boundary(MAX_NOTE_BYTES));
             let event = events::Event {
                 type_: if warning { EventType::Warning } else { EventType::Normal },
                 action: reason.clone(),
@@ -208,7 +210,7 @@ async fn publish(events: mpsc::Receiver<(ObjectReference, plan::Event)>, recorde
                 secondary: None,
             };
             if let Err(error) = recorder.publish(&event, &resource).await {
-                tracing::debug!(%error, "an event was not published");
+                tracing::debug!(%error, "publishing an event failed");
             }
         })
         .await;

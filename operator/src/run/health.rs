@@ -1,6 +1,7 @@
-//! The port for whoever watches the operator: `/healthz` (it lives), `/readyz` (it knows the cluster, or waits for its turn), `/metrics`.
+//! The health port: `/healthz` (alive), `/readyz` (knows the cluster, or is on standby),
+//! `/metrics`.
 
-use super::metrics::{Metrics, Standing};
+use super::metrics::{Gauges, Metrics};
 use super::scope::Scope;
 use axum::Router;
 use axum::extract::State;
@@ -12,20 +13,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// What the port speaks of.
+/// State that the health port reports.
 #[derive(Debug)]
 pub(super) struct Health {
-    /// What is counted.
+    /// The operator's metrics.
     pub(super) metrics: Arc<Metrics>,
     phase: Mutex<Phase>,
 }
 
-/// How far the operator is.
+/// Phase of the operator.
 #[derive(Debug)]
 enum Phase {
     Starting,
-    Waiting,
-    Working(Vec<Arc<Scope>>),
+    Standby,
+    Active(Vec<Arc<Scope>>),
 }
 
 impl Health {
@@ -37,44 +38,44 @@ impl Health {
         self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Another operator works; this one is ready to take its place.
+    /// Another replica leads; this one is ready to take over.
     pub(super) fn standby(&self) {
-        self.metrics.leads(false);
-        *self.phase() = Phase::Waiting;
+        self.metrics.set_leader(false);
+        *self.phase() = Phase::Standby;
     }
 
-    /// It works in these.
+    /// This replica leads and reconciles these scopes.
     pub(super) fn active(&self, scopes: Vec<Arc<Scope>>) {
-        self.metrics.leads(true);
-        *self.phase() = Phase::Working(scopes);
+        self.metrics.set_leader(true);
+        *self.phase() = Phase::Active(scopes);
     }
 
     fn is_ready(&self) -> bool {
         match &*self.phase() {
             Phase::Starting => false,
-            Phase::Waiting => true,
-            Phase::Working(scopes) => scopes.iter().all(|scope| scope.pods.is_complete()),
+            Phase::Standby => true,
+            Phase::Active(scopes) => scopes.iter().all(|scope| scope.pods.is_complete()),
         }
     }
 
-    fn standing(&self) -> Standing {
-        let mut standing = Standing::default();
-        if let Phase::Working(scopes) = &*self.phase() {
+    fn gauges(&self) -> Gauges {
+        let mut gauges = Gauges::default();
+        if let Phase::Active(scopes) = &*self.phase() {
             for scope in scopes {
-                standing.attached += scope.memories.attached();
+                gauges.attached += scope.soft_states.attached();
                 for app in scope.applications.state() {
                     let Ok(app) = &app.0 else { continue };
                     let status = app.status.clone().unwrap_or_default();
-                    standing.executors.0 += i64::from(status.executors.pending);
-                    standing.executors.1 += i64::from(status.executors.running);
+                    gauges.executors.0 += i64::from(status.executors.pending);
+                    gauges.executors.1 += i64::from(status.executors.running);
                     let state = serde_json::to_value(status.application_state.state);
                     let state = state.ok().and_then(|name| name.as_str().map(str::to_owned));
                     let state = state.filter(|name| !name.is_empty());
-                    standing.applications.push(state.unwrap_or_else(|| "NEW".to_owned()));
+                    gauges.applications.push(state.unwrap_or_else(|| "NEW".to_owned()));
                 }
             }
         }
-        standing
+        gauges
     }
 }
 
@@ -96,13 +97,13 @@ async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, &'static str) 
     if health.is_ready() {
         (StatusCode::OK, "ok")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the first lists are not complete")
+        (StatusCode::SERVICE_UNAVAILABLE, "waiting for the initial lists")
     }
 }
 
 async fn metrics(State(health): State<Arc<Health>>) -> Response {
-    let standing = health.standing();
-    match health.metrics.text(&standing) {
+    let gauges = health.gauges();
+    match health.metrics.text(&gauges) {
         Ok(text) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(CONTENT_TYPE, kind)], text).into_response()

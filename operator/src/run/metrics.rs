@@ -1,4 +1,4 @@
-//! What is counted, for Prometheus. No label has the name of an application: there may be thousands.
+//! Prometheus metrics. No label has an application's name: there may be thousands.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -8,7 +8,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use std::time::Duration;
 
-/// What is counted.
+/// The operator's metrics.
 #[derive(Debug)]
 pub(super) struct Metrics {
     registry: Registry,
@@ -38,12 +38,12 @@ struct InState {
     state: String,
 }
 
-/// How the applications stand now.
+/// Values that are read when metrics are scraped.
 #[derive(Debug, Default)]
-pub(super) struct Standing {
+pub(super) struct Gauges {
     /// Applications by state.
     pub(super) applications: Vec<String>,
-    /// Executors that wait, and that run.
+    /// Pending and running executors.
     pub(super) executors: (i64, i64),
     /// Open streams to drivers.
     pub(super) attached: usize,
@@ -70,14 +70,10 @@ impl Metrics {
         );
         registry.register(
             "pass_seconds",
-            "Time of a pass over an application",
+            "Duration of a pass over an application",
             metrics.pass_seconds.clone(),
         );
-        registry.register(
-            "events",
-            "What happened to applications, by the reason of the event",
-            metrics.events.clone(),
-        );
+        registry.register("events", "Events of applications, by reason", metrics.events.clone());
         registry.register(
             "application_start_seconds",
             "Time from the creation of an application until its driver runs",
@@ -86,45 +82,41 @@ impl Metrics {
         registry.register("applications", "Applications by state", metrics.applications.clone());
         registry.register("executors", "Executors by state", metrics.executors.clone());
         registry.register("attached_drivers", "Open streams to drivers", metrics.attached.clone());
-        registry.register(
-            "leader",
-            "1 if this operator is the one that works",
-            metrics.leads.clone(),
-        );
+        registry.register("leader", "1 if this replica is the leader", metrics.leads.clone());
         metrics
     }
 
-    /// A pass was made over a resource of this kind.
-    pub(super) fn passed(&self, kind: &'static str, time: Duration, well: bool) {
+    /// Records a pass over a resource of this kind.
+    pub(super) fn record_pass(&self, kind: &'static str, time: Duration, well: bool) {
         let outcome = if well { "done" } else { "failed" };
         self.passes.get_or_create(&Outcome { kind, outcome }).inc();
         self.pass_seconds.observe(time.as_secs_f64());
     }
 
-    /// An event of an application of this age.
-    pub(super) fn happened(&self, reason: &str, age: Option<Duration>) {
+    /// Records an event of an application of this age.
+    pub(super) fn record_event(&self, reason: &str, age: Option<Duration>) {
         self.events.get_or_create(&Reason { reason: reason.to_owned() }).inc();
         if let (Some(age), "SparkDriverRunning") = (age, reason) {
             self.start_seconds.observe(age.as_secs_f64());
         }
     }
 
-    /// Whether this operator is the one that works.
-    pub(super) fn leads(&self, leads: bool) {
+    /// Records whether this replica leads.
+    pub(super) fn set_leader(&self, leads: bool) {
         self.leads.set(leads.into());
     }
 
-    /// All of it, as Prometheus reads it.
-    pub(super) fn text(&self, standing: &Standing) -> Result<String, std::fmt::Error> {
+    /// All metrics in Prometheus's text format.
+    pub(super) fn text(&self, gauges: &Gauges) -> Result<String, std::fmt::Error> {
         self.applications.clear();
-        for state in &standing.applications {
+        for state in &gauges.applications {
             self.applications.get_or_create(&InState { state: state.clone() }).inc();
         }
-        let (pending, running) = standing.executors;
+        let (pending, running) = gauges.executors;
         for (state, count) in [("PENDING", pending), ("RUNNING", running)] {
             self.executors.get_or_create(&InState { state: state.to_owned() }).set(count);
         }
-        self.attached.set(i64::try_from(standing.attached).unwrap_or(i64::MAX));
+        self.attached.set(i64::try_from(gauges.attached).unwrap_or(i64::MAX));
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
         Ok(text)
@@ -136,14 +128,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_counted_is_in_the_text() {
+    fn recorded_values_are_in_the_text() {
         let metrics = Metrics::new();
-        metrics.passed("application", Duration::from_millis(3), true);
-        metrics.happened("SparkDriverRunning", Some(Duration::from_millis(70)));
-        metrics.leads(true);
+        metrics.record_pass("application", Duration::from_millis(3), true);
+        metrics.record_event("SparkDriverRunning", Some(Duration::from_millis(70)));
+        metrics.set_leader(true);
         let applications = vec!["RUNNING".to_owned(), "RUNNING".to_owned(), "FAILED".to_owned()];
         let text =
-            metrics.text(&Standing { applications, executors: (1, 4), attached: 2 }).expect("text");
+            metrics.text(&Gauges { applications, executors: (1, 4), attached: 2 }).expect("text");
         for line in [
             r#"firesteel_operator_passes_total{kind="application",outcome="done"} 1"#,
             r#"firesteel_operator_events_total{reason="SparkDriverRunning"} 1"#,
@@ -155,7 +147,7 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
-        let text = metrics.text(&Standing::default()).expect("text");
+        let text = metrics.text(&Gauges::default()).expect("text");
         assert!(!text.contains(r#"applications{state="FAILED"}"#), "{text}");
     }
 }

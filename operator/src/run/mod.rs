@@ -1,18 +1,19 @@
-//! The shell of the operator. `controller` watches applications, schedules and pods and queues what changed; `reconcile` makes one
-//! pass over an application and carries out what `plan` decides; `backoff` says when a pass that failed is made again. Nothing is
-//! kept in memory that a new operator would not learn again.
+//! The operator's shell. `controller` watches applications, schedules and pods and queues what
+//! changed; `reconcile` makes one pass over an application and carries out what `plan` decides;
+//! `backoff` delays the repetition of a failed pass. Nothing is kept in memory that a new operator
+//! could not rebuild.
 
 mod api;
 mod attach;
 mod backoff;
 mod controller;
 mod health;
-mod memory;
 mod metrics;
 mod pods;
 mod reconcile;
 mod schedule;
 mod scope;
+mod soft_state;
 
 use crate::names;
 use crate::settings::Settings;
@@ -30,37 +31,37 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// How the operator is run.
+/// Options of the operator's process.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What passes need.
+    /// Settings for passes.
     pub settings: Settings,
-    /// Namespaces to work in; all, if there is none.
+    /// Namespaces to watch; all, if empty.
     pub namespaces: Vec<String>,
-    /// Passes that are made at once.
+    /// Number of concurrent passes.
     pub concurrency: u16,
-    /// Where health and metrics are served.
+    /// Address of the health port.
     pub listen: SocketAddr,
-    /// Which of several operators this is: the name of its pod.
+    /// Identity of this replica: its pod's name.
     pub identity: String,
-    /// Of several operators, the one that holds this lease works.
+    /// Lease for leader election; `None` to run without.
     pub lease: Option<Lease>,
 }
 
-/// A lease that several operators share.
+/// The leader election lease.
 #[derive(Debug, Clone)]
 pub struct Lease {
     /// Its name.
     pub name: String,
     /// Its namespace.
     pub namespace: String,
-    /// Seconds after which it is free if its holder says nothing.
+    /// Seconds after which it expires if its holder does not renew it.
     pub seconds: u64,
 }
 
-/// Why the operator ended.
+/// Reason why the operator ended.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
+#[expect(missing_docs, reason = "the messages are self-explanatory")]
 pub enum Error {
     #[error("listening on {address}: {source}")]
     Listen { address: SocketAddr, source: std::io::Error },
@@ -69,18 +70,19 @@ pub enum Error {
         "firesteel.dev/v1beta2"
     )]
     NoDefinition,
-    #[error("asking the API server for applications: {0}")]
+    #[error("listing applications: {0}")]
     Server(#[from] kube::Error),
-    #[error("the lease: {0}")]
+    #[error("leader election: {0}")]
     Lease(#[from] LeaseManagerError),
-    #[error("the lease was lost: another operator works now")]
+    #[error("the lease was lost: another replica leads now")]
     LeaseLost,
 }
 
-/// Works until it is told to stop.
+/// Runs the operator until `stop` is cancelled.
 ///
 /// # Errors
-/// If it cannot begin, or has lost its lease: then another operator works already, and this process should end.
+/// If it cannot start, or has lost its lease: then another replica already leads, and this process
+/// should exit.
 pub async fn run(client: Client, options: Options, stop: CancellationToken) -> Result<(), Error> {
     let health = Arc::new(Health::new());
     let address = options.listen;
@@ -89,12 +91,12 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> R
     let serving = tokio::spawn(health::serve(listener, Arc::clone(&health), stop.clone()));
     let ended = lead(client, options, &health, &stop).await;
     stop.cancel();
-    // Its clients may keep their connections open; nobody waits for them.
+    // Clients may keep their connections open; do not wait for them.
     serving.abort();
     ended
 }
 
-/// Waits for its turn, then works.
+/// Waits for leadership, then runs the controllers.
 async fn lead(
     client: Client,
     options: Options,
@@ -103,7 +105,7 @@ async fn lead(
 ) -> Result<(), Error> {
     check(&client, &options.namespaces).await?;
     let Some(lease) = &options.lease else {
-        return work(client, options, health, stop).await;
+        return run_controllers(client, options, health, stop).await;
     };
     health.standby();
     let manager = LeaseManagerBuilder::new(client.clone(), &lease.name)
@@ -120,12 +122,12 @@ async fn lead(
         () = stop.cancelled() => false,
     };
     let ended = if is_first {
-        tracing::info!(lease = lease.name, "holds the lease");
+        tracing::info!(lease = lease.name, "acquired the lease");
         let own = stop.child_token();
-        let working = work(client, options, health, &own);
-        let mut working = std::pin::pin!(working);
+        let controllers = run_controllers(client, options, health, &own);
+        let mut controllers = std::pin::pin!(controllers);
         tokio::select! {
-            ended = &mut working => ended,
+            ended = &mut controllers => ended,
             _ = holds.wait_for(|holds| !holds) => Err(Error::LeaseLost),
         }
     } else if stop.is_cancelled() {
@@ -133,15 +135,16 @@ async fn lead(
     } else {
         Err(Error::LeaseLost)
     };
-    // The manager gives the lease back when nobody listens any more, so that the next operator need not wait.
+    // With no receiver left, the manager releases the lease, so that the next replica need not wait
+    // for its expiry.
     drop(holds);
     if let Ok(Err(error)) = renewing.await {
-        tracing::debug!(%error, "the lease was not given back");
+        tracing::debug!(%error, "releasing the lease failed");
     }
     ended
 }
 
-/// Whether the API server knows the resource and lets us read it.
+/// Checks that the API server knows the resource and allows reading it.
 async fn check(client: &Client, namespaces: &[String]) -> Result<(), Error> {
     let namespace = namespaces.first().map(String::as_str);
     let api = scope::api::<SparkApplication>(client.clone(), namespace);
@@ -152,7 +155,7 @@ async fn check(client: &Client, namespaces: &[String]) -> Result<(), Error> {
     }
 }
 
-async fn work(
+async fn run_controllers(
     client: Client,
     options: Options,
     health: &Health,
@@ -166,7 +169,7 @@ async fn work(
     let reporter =
         Reporter { controller: names::FIELD_MANAGER.to_owned(), instance: Some(options.identity) };
     let recorder = Recorder::new(client.clone(), reporter);
-    let works: Vec<_> = namespaces
+    let controllers: Vec<_> = namespaces
         .into_iter()
         .map(|namespace| {
             let server = Server::new(client.clone());
@@ -178,10 +181,10 @@ async fn work(
             )
         })
         .collect();
-    health.active(works.iter().map(|work| Arc::clone(&work.scope)).collect());
+    health.active(controllers.iter().map(|controller| Arc::clone(&controller.scope)).collect());
     let mut running = JoinSet::new();
-    for work in works {
-        running.spawn(work.run(options.concurrency, recorder.clone(), stop.clone()));
+    for controller in controllers {
+        running.spawn(controller.run(options.concurrency, recorder.clone(), stop.clone()));
     }
     while running.join_next().await.is_some() {}
     Ok(())

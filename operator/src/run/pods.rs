@@ -1,4 +1,4 @@
-//! What the watch on pods has shown, by application. A pass looks here, and not through all pods of a cluster.
+//! The watched pods, indexed by application, so that a pass need not search all pods of a cluster.
 
 use crate::names;
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::SetOnce;
 
-/// An application by its namespace and its name: pods of one that was deleted count until they are gone.
+/// An application by namespace and name: pods of a deleted application of that name count until
+/// they are gone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     namespace: String,
@@ -17,18 +18,18 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// The application of this name.
+    /// The key of the application of this name.
     pub(super) fn new(namespace: &str, name: &str) -> Self {
         Self { namespace: namespace.to_owned(), name: name.to_owned() }
     }
 
-    /// The application that a pod's label names.
+    /// The application named by a pod's label.
     fn of_pod(pod: &Pod) -> Option<Self> {
         let name = pod.labels().get(names::APP_NAME)?;
         Some(Self::new(&pod.namespace().unwrap_or_default(), name))
     }
 
-    /// It as a controller names it.
+    /// The key as a controller's object reference.
     pub(super) fn reference<K: kube::Resource<DynamicType = ()>>(&self) -> ObjectRef<K> {
         ObjectRef::new(&self.name).within(&self.namespace)
     }
@@ -40,7 +41,7 @@ type Known = HashMap<Key, BTreeMap<String, Arc<Pod>>>;
 #[derive(Debug)]
 pub(super) struct Pods {
     known: RwLock<Known>,
-    /// Those of a list that is not complete yet.
+    /// Pods of a list in progress.
     listed: RwLock<Known>,
     complete: SetOnce<()>,
 }
@@ -50,12 +51,12 @@ impl Pods {
         Self { known: RwLock::default(), listed: RwLock::default(), complete: SetOnce::new() }
     }
 
-    /// Waits for the first complete list: before it, pods that are not known may be there.
-    pub(super) async fn complete(&self) {
+    /// Waits for the first complete list: until then, unknown pods may exist.
+    pub(super) async fn wait_until_listed(&self) {
         self.complete.wait().await;
     }
 
-    /// Whether there was a complete list.
+    /// Whether a list has been completed.
     pub(super) fn is_complete(&self) -> bool {
         self.complete.initialized()
     }
@@ -66,8 +67,8 @@ impl Pods {
         known.get(app).into_iter().flat_map(BTreeMap::values).cloned().collect()
     }
 
-    /// The pods of all applications of a namespace whose names begin so.
-    pub(super) fn of_names_that_begin(&self, namespace: &str, prefix: &str) -> Vec<Arc<Pod>> {
+    /// The pods of all applications in a namespace whose names have this prefix.
+    pub(super) fn of_names_with_prefix(&self, namespace: &str, prefix: &str) -> Vec<Arc<Pod>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let apps = known
             .iter()
@@ -75,8 +76,8 @@ impl Pods {
         apps.flat_map(|(_, pods)| pods.values()).cloned().collect()
     }
 
-    /// Takes what the watch shows, and says which applications it touches. A list that begins anew touches those, too, whose pods were
-    /// deleted unseen.
+    /// Applies a watch event and returns the applications affected. A restarted list also affects
+    /// applications whose pods were deleted unseen.
     pub(super) fn take(&self, event: Event<Pod>) -> Vec<Key> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let mut listed = self.listed.write().unwrap_or_else(PoisonError::into_inner);
@@ -95,7 +96,7 @@ impl Pods {
                 let before = std::mem::replace(&mut *known, std::mem::take(&mut listed));
                 let touched: HashSet<Key> =
                     before.into_keys().chain(known.keys().cloned()).collect();
-                // Later lists say nothing new.
+                // Later lists change nothing.
                 let _ = self.complete.set(());
                 touched.into_iter().collect()
             }
@@ -120,7 +121,8 @@ fn remove(pods: &mut Known, pod: &Pod) -> Option<Key> {
     Some(key)
 }
 
-/// Leaves only what passes read, so that the pods of thousands of applications need little memory.
+/// Removes what passes do not read, so that the pods of thousands of applications need little
+/// memory.
 pub(super) fn prune(pod: &mut Pod) {
     pod.spec = None;
     pod.metadata.managed_fields = None;
@@ -156,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_list_takes_the_place_of_the_old_one_at_its_end_and_touches_what_is_gone() {
+    fn a_new_list_replaces_the_old_one_at_its_end_and_affects_what_is_gone() {
         let pods = Pods::new();
         assert_eq!(pods.take(Event::Apply(pod("a", "a-driver"))), [Key::new("space", "a")]);
         pods.take(Event::Apply(pod("a", "a-exec-0")));
@@ -165,7 +167,7 @@ mod tests {
 
         assert!(pods.take(Event::Init).is_empty());
         assert!(pods.take(Event::InitApply(pod("b", "b-driver"))).is_empty());
-        assert_eq!(names_of(&pods, "a"), ["a-driver"], "a list that is not complete shows nothing");
+        assert_eq!(names_of(&pods, "a"), ["a-driver"], "an incomplete list shows nothing");
         let mut touched = pods.take(Event::InitDone);
         touched.sort_by(|a, b| a.name.cmp(&b.name));
         assert_eq!(touched, [Key::new("space", "a"), Key::new("space", "b")]);

@@ -1,9 +1,10 @@
-//! Reconciles one application: observes its children, lets `plan::pass` decide, and writes the result in its order.
+//! Reconciles one application: observes its children, lets `plan::pass` decide, and writes the
+//! result in its order.
 
 use super::api::Written;
 use super::attach::{Attachment, Peer};
 use super::pods::Key;
-use super::scope::{Scope, come_again};
+use super::scope::{Scope, requeue};
 use crate::names;
 use crate::observe::{Observed, Refused, RefusedExecutor, View};
 use crate::plan::{self, Application, Change, Circumstances, Object, Pass, Secrets};
@@ -20,46 +21,44 @@ use std::time::Instant;
 /// Concurrent writes of one pass.
 const WRITES: usize = 16;
 
-/// Reasons why a pass was not carried out to its end.
+/// Reasons why a pass was not completed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error("the API server: {0}")]
     Server(#[from] kube::Error),
-    #[error("{0} is there already and belongs to something else")]
+    #[error("{0} already exists and has another owner")]
     Foreign(String),
-    #[error(
-        "secret {0} is gone or belongs to something else, and the driver asks for what was in it"
-    )]
+    #[error("secret {0}, which holds the driver's credentials, is gone or has another owner")]
     TokenLost(String),
-    #[error("secret {0} has no TLS identity, and the driver is encrypted")]
+    #[error("secret {0} has no TLS identity, but the driver's connections are encrypted")]
     NoIdentity(String),
     #[error("the API server refuses {0}: {1}")]
     Refused(String, String),
 }
 
 impl Scope {
-    /// Reconciles an application once, and says when to come back to it.
+    /// Reconciles an application once and returns when to requeue it.
     pub(super) async fn pass(
         self: &Arc<Self>,
         resource: &SparkApplication,
     ) -> Result<Action, Error> {
         let started = Instant::now();
         let outcome = self.pass_inner(resource).await;
-        self.metrics.passed("application", started.elapsed(), outcome.is_ok());
+        self.metrics.record_pass("application", started.elapsed(), outcome.is_ok());
         outcome
     }
 
     async fn pass_inner(self: &Arc<Self>, resource: &SparkApplication) -> Result<Action, Error> {
         let app = Application::read(resource, &self.settings);
         let with = |now| Circumstances { settings: &self.settings, now, fresh };
-        let mut seen = if self.memories.is_to_look(&app.uid) {
-            self.look(&app).await?
+        let mut seen = if self.soft_states.take_refresh(&app.uid) {
+            self.observe_live(&app).await?
         } else {
             self.observe(&app)
         };
         let mut pass = plan::pass(&app, &seen, with(Timestamp::now()));
-        if pass.look {
-            seen = self.look(&app).await?;
+        if pass.refresh {
+            seen = self.observe_live(&app).await?;
             pass = plan::pass(&app, &seen, with(Timestamp::now()));
         }
         self.carry_out(resource, &app, &seen, pass).await
@@ -68,23 +67,23 @@ impl Scope {
     /// A snapshot of the children from the watch, which may be stale.
     fn observe(&self, app: &Application) -> Observed {
         let pods = self.pods.of(&Key::new(&app.namespace, &app.name));
-        self.with_words(
+        self.with_reports(
             app,
-            Observed::of_pods(&app.uid, &app.driver_name(), pods.iter().map(Arc::as_ref)),
+            Observed::from_pods(&app.uid, &app.driver_name(), pods.iter().map(Arc::as_ref)),
         )
     }
 
     /// A snapshot of the children from the API server.
-    async fn look(&self, app: &Application) -> Result<Observed, Error> {
+    async fn observe_live(&self, app: &Application) -> Result<Observed, Error> {
         let pods = self.server.pods(app).await?;
-        let seen = Observed::of_pods(&app.uid, &app.driver_name(), &pods);
-        Ok(Observed { view: View::Live, ..self.with_words(app, seen) })
+        let seen = Observed::from_pods(&app.uid, &app.driver_name(), &pods);
+        Ok(Observed { view: View::Live, ..self.with_reports(app, seen) })
     }
 
-    fn with_words(&self, app: &Application, seen: Observed) -> Observed {
-        let (attached, refused) = self.memories.heard(&app.uid);
-        let refused_executor = self.memories.refused_executor(&app.uid);
-        let (secret_taken, token_lost) = self.memories.of_secret(&app.uid);
+    fn with_reports(&self, app: &Application, seen: Observed) -> Observed {
+        let (attached, refused) = self.soft_states.reports(&app.uid);
+        let refused_executor = self.soft_states.refused_executor(&app.uid);
+        let (secret_taken, token_lost) = self.soft_states.token_secret(&app.uid);
         Observed { secret_taken, token_lost, attached, refused, refused_executor, ..seen }
     }
 
@@ -95,30 +94,30 @@ impl Scope {
         seen: &Observed,
         pass: Pass,
     ) -> Result<Action, Error> {
-        let Pass { status, changes, tell, events, again, look: _ } = pass;
+        let Pass { status, changes, facts, events, requeue_after, refresh: _ } = pass;
         let is_needed = status != app.status || !changes.is_empty();
         if is_needed && let Some(instead) = self.write_first(resource, &status).await? {
             return Ok(instead);
         }
-        self.say(resource, events);
+        self.publish(resource, events);
         let is_submission = status.driver_info.is_none();
         let submission = status.submission_id.clone().unwrap_or_default();
-        let refused = self.make(app, changes, is_submission.then_some(&submission)).await?;
+        let refused = self.apply(app, changes, is_submission.then_some(&submission)).await?;
         if seen.name_taken {
-            // The watch does not show whose pods are not ours.
-            self.memories.look(&app.uid);
+            // The watch does not show pods of other owners.
+            self.soft_states.request_refresh(&app.uid);
         }
-        if let Some(facts) = tell {
-            self.memories.tell(&app.uid, facts);
+        if let Some(facts) = facts {
+            self.soft_states.send_facts(&app.uid, facts);
         }
         self.attach(app, seen, status.application_state.state, &submission).await?;
-        self.memories.succeeded(&app.uid);
-        Ok(come_again(refused, again))
+        self.soft_states.succeeded(&app.uid);
+        Ok(requeue(refused, requeue_after))
     }
 
-    /// Makes the changes. Those of one kind, side by side, are on their way at once; kinds keep their order. True if something could not
-    /// be made: that is written down by the next pass.
-    async fn make(
+    /// Applies the changes in order; adjacent ones of the same kind run concurrently. Returns true
+    /// if an object could not be created, which the next pass records.
+    async fn apply(
         &self,
         app: &Application,
         changes: Vec<Change>,
@@ -142,9 +141,9 @@ impl Scope {
             let mut answers: Vec<(String, Written)> = writes.try_collect().await?;
             answers.retain(|(_, written)| *written != Written::Done);
             match answers.pop() {
-                None => self.remember_made(app, made),
+                None => self.on_created(app, made),
                 Some((name, problem)) => {
-                    self.remember_not_made(app, (made, name), problem, submission)?;
+                    self.on_not_created(app, (made, name), problem, submission)?;
                     return Ok(true);
                 }
             }
@@ -152,17 +151,18 @@ impl Scope {
         Ok(false)
     }
 
-    /// What kept things of a kind from being made does so no more.
-    fn remember_made(&self, app: &Application, made: Made) {
+    /// Clears the remembered obstacle to creating objects of this kind.
+    fn on_created(&self, app: &Application, made: Made) {
         match made {
-            Made::Secret => self.memories.set_secret_taken(&app.uid, None),
-            Made::Pod => self.memories.set_refused_executor(&app.uid, None),
+            Made::Secret => self.soft_states.set_secret_taken(&app.uid, None),
+            Made::Pod => self.soft_states.set_refused_executor(&app.uid, None),
             Made::Claim | Made::Nothing => {}
         }
     }
 
-    /// Keeps for the next pass why something could not be made. An error, if only trying again can tell more.
-    fn remember_not_made(
+    /// Remembers for the next pass why an object could not be created; an error if only a retry can
+    /// tell more.
+    fn on_not_created(
         &self,
         app: &Application,
         (made, name): (Made, String),
@@ -173,21 +173,21 @@ impl Scope {
         match (problem, made, submission) {
             (Written::Done, ..) => {}
             (Written::Foreign, Made::Secret, _) => {
-                self.memories.set_secret_taken(&app.uid, Some(now));
+                self.soft_states.set_secret_taken(&app.uid, Some(now));
             }
             (Written::Foreign, Made::Pod, None) => {
-                let message = format!("pod {name} is there already and belongs to something else");
+                let message = format!("pod {name} already exists and has another owner");
                 let reason = "NameTaken".to_owned();
                 let refused = RefusedExecutor { reason, message, at: now };
-                self.memories.set_refused_executor(&app.uid, Some(refused));
+                self.soft_states.set_refused_executor(&app.uid, Some(refused));
             }
             (Written::Foreign, ..) => {
-                self.memories.look(&app.uid);
+                self.soft_states.request_refresh(&app.uid);
                 return Err(Error::Foreign(name));
             }
             (Written::Refused(message), _, Some(submission)) => {
                 let refused = Refused { submission: submission.clone(), message };
-                self.memories.refused(&app.uid, refused);
+                self.soft_states.refused(&app.uid, refused);
             }
             (Written::Refused(message), Made::Nothing, None) => {
                 return Err(Error::Refused(name, message));
@@ -195,7 +195,7 @@ impl Scope {
             (Written::Refused(message), _, None) => {
                 let reason = "FailedCreate".to_owned();
                 let refused = RefusedExecutor { reason, message, at: now };
-                self.memories.set_refused_executor(&app.uid, Some(refused));
+                self.soft_states.set_refused_executor(&app.uid, Some(refused));
             }
         }
         Ok(())
@@ -219,7 +219,7 @@ impl Scope {
         Ok((name, written))
     }
 
-    /// Keeps a stream to the driver that counts, and to no other.
+    /// Keeps a stream to the current driver, and to no other.
     async fn attach(
         self: &Arc<Self>,
         app: &Application,
@@ -234,11 +234,12 @@ impl Scope {
         let (Some((address, encrypted)), Ok(submission)) =
             (reached, submission.parse::<SubmissionId>())
         else {
-            self.memories.detach(&app.uid);
+            self.soft_states.detach(&app.uid);
             return Ok(());
         };
-        let peer = Peer { submission, address: names::dialled(address, self.settings.driver_port) };
-        if self.memories.is_attached_to(&app.uid, &peer) {
+        let peer =
+            Peer { submission, address: names::host_port(address, self.settings.driver_port) };
+        if self.soft_states.is_attached_to(&app.uid, &peer) {
             return Ok(());
         }
         let mut credentials = self.credentials(app).await?;
@@ -250,27 +251,27 @@ impl Scope {
         let (scope, key) = (Arc::downgrade(self), Key::new(&app.namespace, &app.name));
         let news = move || {
             if let Some(scope) = scope.upgrade() {
-                scope.touch(key.clone());
+                scope.enqueue(key.clone());
             }
         };
-        self.memories.attach(&app.uid, Attachment::open(peer, credentials, news));
+        self.soft_states.attach(&app.uid, Attachment::open(peer, credentials, news));
         Ok(())
     }
 
-    /// What the driver asks for, from the secret if it is not known yet.
+    /// The driver's credentials, read from the secret if they are not known yet.
     async fn credentials(&self, app: &Application) -> Result<Credentials, Error> {
-        if let Some(known) = self.memories.credentials(&app.uid) {
+        if let Some(known) = self.soft_states.credentials(&app.uid) {
             return Ok(known);
         }
         let found = self.server.credentials(app).await?;
-        self.memories.set_token_lost(&app.uid, found.is_none());
+        self.soft_states.set_token_lost(&app.uid, found.is_none());
         let found = found.ok_or_else(|| Error::TokenLost(names::token_secret(&app.name)))?;
-        self.memories.keep_credentials(&app.uid, found.clone());
+        self.soft_states.keep_credentials(&app.uid, found.clone());
         Ok(found)
     }
 }
 
-/// What a change makes.
+/// Kind of object that a change creates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Made {
     Secret,
@@ -290,9 +291,9 @@ fn kind_of(change: &Change) -> &'static str {
     }
 }
 
-/// Secrets of a new application; its token is of 244 bits of chance.
+/// Secrets of a new application; its token has 244 random bits.
 fn fresh() -> Secrets {
     let half = || uuid::Uuid::new_v4().simple().to_string();
-    let identity = proto::Identity::generate().expect("the machine gives random numbers");
+    let identity = proto::Identity::generate().expect("the system provides randomness");
     Secrets { token: (half() + &half()).into(), identity: identity.secret().into() }
 }

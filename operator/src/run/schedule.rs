@@ -1,8 +1,9 @@
-//! One pass over one schedule, carried out as a pass over an application is: observed, decided by `schedule::pass`, written in its order.
+//! Reconciles one schedule as `reconcile` does an application: observes its runs, lets
+//! `schedule::pass` decide, and writes the result in its order.
 
 use super::api::Written;
 use super::reconcile::Error;
-use super::scope::{Scope, come_again};
+use super::scope::{Scope, requeue};
 use crate::observe::View;
 use crate::schedule::{self, RefusedRun, Runs, ScheduleChange, SchedulePass, ScheduledApplication};
 use crd::{ScheduledSparkApplication, SparkApplication};
@@ -13,14 +14,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 impl Scope {
-    /// Carries out a pass over a schedule.
+    /// Reconciles a schedule once and returns when to requeue it.
     pub(super) async fn schedule_pass(
         self: &Arc<Self>,
         resource: &ScheduledSparkApplication,
     ) -> Result<Action, Error> {
         let started = Instant::now();
         let outcome = self.schedule_pass_inner(resource).await;
-        self.metrics.passed("schedule", started.elapsed(), outcome.is_ok());
+        self.metrics.record_pass("schedule", started.elapsed(), outcome.is_ok());
         outcome
     }
 
@@ -31,27 +32,27 @@ impl Scope {
         let schedule = ScheduledApplication::read(resource, &self.settings);
         let pass_over =
             |seen: &Runs| schedule::pass(&schedule, seen, &self.settings, Timestamp::now());
-        let mut pass = pass_over(&self.runs(&schedule));
-        if pass.look {
-            let seen = self.look_at_runs(&schedule).await?;
+        let mut pass = pass_over(&self.observe_runs(&schedule));
+        if pass.refresh {
+            let seen = self.observe_runs_live(&schedule).await?;
             pass = pass_over(&seen);
         }
         self.carry_out_schedule(resource, &schedule, pass).await
     }
 
-    /// What the watches have shown.
-    fn runs(&self, schedule: &ScheduledApplication) -> Runs {
+    /// A snapshot of the runs from the watches, which may be stale.
+    fn observe_runs(&self, schedule: &ScheduledApplication) -> Runs {
         let applications = self.applications.state();
         let applications = applications.iter().filter_map(|app| app.0.as_ref().ok());
         let applications =
             applications.filter(|app| app.namespace().as_ref() == Some(&schedule.namespace));
-        let pods = self.pods.of_names_that_begin(&schedule.namespace, &schedule.name);
+        let pods = self.pods.of_names_with_prefix(&schedule.namespace, &schedule.name);
         let seen = Runs::of(schedule, applications, pods.iter().map(Arc::as_ref));
         Runs { refused: self.refused_run(&schedule.uid), ..seen }
     }
 
-    /// What the API server says now.
-    async fn look_at_runs(&self, schedule: &ScheduledApplication) -> Result<Runs, Error> {
+    /// A snapshot of the runs from the API server.
+    async fn observe_runs_live(&self, schedule: &ScheduledApplication) -> Result<Runs, Error> {
         let applications: Vec<SparkApplication> =
             self.server.applications_in(&schedule.namespace).await?;
         let pods = self.server.drivers_in(&schedule.namespace).await?;
@@ -65,21 +66,21 @@ impl Scope {
         schedule: &ScheduledApplication,
         pass: SchedulePass,
     ) -> Result<Action, Error> {
-        let SchedulePass { status, changes, events, again, look: _ } = pass;
+        let SchedulePass { status, changes, events, requeue_after, refresh: _ } = pass;
         let is_needed = status != schedule.status || !changes.is_empty();
         if is_needed && let Some(instead) = self.write_first(resource, &status).await? {
             return Ok(instead);
         }
-        self.say(resource, events);
+        self.publish(resource, events);
         let mut refused = false;
         for change in changes {
             refused |= self.change_run(schedule, change).await?;
         }
-        self.memories.succeeded(&schedule.uid);
-        Ok(come_again(refused, again))
+        self.soft_states.succeeded(&schedule.uid);
+        Ok(requeue(refused, requeue_after))
     }
 
-    /// Makes a change; true if the API server will not make a run.
+    /// Makes a change; returns true if the API server refused a run.
     async fn change_run(
         &self,
         schedule: &ScheduledApplication,
@@ -95,7 +96,7 @@ impl Scope {
                     name
                 );
                 let refused = match self.server.create_run(schedule, &run).await? {
-                    // An application of that name that is somebody else's is seen by the next pass.
+                    // The next pass sees an application of another owner that has this name.
                     Written::Done | Written::Foreign => None,
                     Written::Refused(message) => {
                         Some(RefusedRun { name, message, at: Timestamp::now() })

@@ -1,9 +1,9 @@
-//! What passes over the applications and schedules of one namespace, or of all, share.
+//! State shared by the passes over the applications and schedules of one namespace, or of all.
 
 use super::api::{Server, StatusWritten};
-use super::memory::Memories;
 use super::metrics::Metrics;
 use super::pods::{Key, Pods};
+use super::soft_state::SoftStates;
 use crate::plan;
 use crate::schedule::RefusedRun;
 use crate::settings::Settings;
@@ -23,38 +23,38 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{SetOnce, mpsc};
 
-/// An application as the watch shows it: one that cannot be read does not keep the others from being read.
+/// An application from the watch; one that cannot be decoded does not block the others.
 pub(super) type Guarded = DeserializeGuard<SparkApplication>;
-/// The same of a schedule.
+/// A schedule from the watch, likewise.
 pub(super) type GuardedSchedule = DeserializeGuard<ScheduledSparkApplication>;
 
-/// After a write over an old version: the watch will show the new one any moment.
+/// Wait after a write over a stale version: the watch is about to show the newest one.
 const STALE_WAIT: Duration = Duration::from_millis(100);
 
-/// What passes share.
+/// State shared by passes.
 #[derive(Debug)]
 pub(super) struct Scope {
-    /// The namespace; all, if there is none.
+    /// The namespace; `None` for all.
     pub(super) namespace: Option<String>,
     pub(super) server: Server,
     pub(super) settings: Arc<Settings>,
     pub(super) applications: Store<Guarded>,
     listed: SetOnce<()>,
     pub(super) pods: Pods,
-    pub(super) memories: Memories,
+    pub(super) soft_states: SoftStates,
     pub(super) metrics: Arc<Metrics>,
     refused_runs: Mutex<HashMap<String, RefusedRun>>,
     outbox: Outbox,
 }
 
-/// Where passes are asked for, and events are said.
+/// Queues of resources to reconcile and of events to publish.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    /// Applications that a pass should look at.
+    /// Applications to reconcile.
     pub(super) applications: mpsc::UnboundedSender<Key>,
-    /// Schedules, likewise.
+    /// Schedules to reconcile.
     pub(super) schedules: mpsc::UnboundedSender<Key>,
-    /// What people should hear of.
+    /// Kubernetes events to publish.
     pub(super) events: mpsc::Sender<(ObjectReference, plan::Event)>,
 }
 
@@ -73,37 +73,37 @@ impl Scope {
             applications,
             listed: SetOnce::new(),
             pods: Pods::new(),
-            memories: Memories::default(),
+            soft_states: SoftStates::default(),
             metrics,
             refused_runs: Mutex::default(),
             outbox,
         }
     }
 
-    /// All applications that there are were seen.
-    pub(super) fn list_is_complete(&self) {
-        // Later lists say nothing new.
+    /// Notes that all existing applications have been seen.
+    pub(super) fn set_listed(&self) {
+        // Later lists change nothing.
         let _ = self.listed.set(());
     }
 
-    /// Waits for the first complete list of applications. The store's own waiting wakes only the last of several that wait, and the
-    /// controller of applications is one of them.
-    pub(super) async fn complete_list(&self) {
+    /// Waits for the first complete list of applications. The store's own wait wakes only the last
+    /// of several waiters, one of which is the application controller.
+    pub(super) async fn wait_until_listed(&self) {
         self.listed.wait().await;
     }
 
-    /// Asks for a pass over an application.
-    pub(super) fn touch(&self, app: Key) {
-        // Nobody listens only when the operator ends.
+    /// Queues an application.
+    pub(super) fn enqueue(&self, app: Key) {
+        // Sending fails only while the operator shuts down.
         let _ = self.outbox.applications.send(app);
     }
 
-    /// Asks for a pass over a schedule.
-    pub(super) fn touch_schedule(&self, schedule: Key) {
+    /// Queues a schedule.
+    pub(super) fn enqueue_schedule(&self, schedule: Key) {
         let _ = self.outbox.schedules.send(schedule);
     }
 
-    /// Writes a status, before anything else is done. If it is not for this pass to write, what to do instead of the rest of the pass.
+    /// Writes a status before anything else is done. Returns an action if the pass must end here.
     pub(super) async fn write_first<K>(
         &self,
         resource: &K,
@@ -115,13 +115,13 @@ impl Scope {
         Ok(match self.server.write_status(resource, status).await? {
             StatusWritten::Done => None,
             StatusWritten::Stale => Some(Action::requeue(STALE_WAIT)),
-            // What belongs to it goes with it.
+            // Its children go with it.
             StatusWritten::Gone => Some(Action::await_change()),
         })
     }
 
-    /// Says to people what happened to a resource, and counts it.
-    pub(super) fn say<K>(&self, resource: &K, events: Vec<plan::Event>)
+    /// Publishes and counts the events of a resource.
+    pub(super) fn publish<K>(&self, resource: &K, events: Vec<plan::Event>)
     where
         K: Resource<DynamicType = ()>,
     {
@@ -129,26 +129,26 @@ impl Scope {
         let age =
             age.and_then(|created| Timestamp::now().duration_since(created.0).try_into().ok());
         for event in events {
-            self.metrics.happened(&event.reason, age);
-            self.publish(resource.object_ref(&()), event);
+            self.metrics.record_event(&event.reason, age);
+            self.enqueue_event(resource.object_ref(&()), event);
         }
     }
 
-    fn publish(&self, resource: ObjectReference, event: plan::Event) {
+    fn enqueue_event(&self, resource: ObjectReference, event: plan::Event) {
         let plan::Event { warning, reason, message } = &event;
         let ObjectReference { namespace, name, kind, .. } = &resource;
         tracing::info!(namespace, name, kind, warning, reason, "{message}");
         if self.outbox.events.try_send((resource, event)).is_err() {
-            tracing::debug!("an event was dropped: too many wait");
+            tracing::debug!("dropped an event: the queue is full");
         }
     }
 
-    /// What the API server refused of a schedule's runs, if it refuses them now.
+    /// The API server's current refusal of a schedule's run, if any.
     pub(super) fn refused_run(&self, schedule: &str) -> Option<RefusedRun> {
         self.refused_runs.lock().unwrap_or_else(PoisonError::into_inner).get(schedule).cloned()
     }
 
-    /// It would not make a run, or made one again.
+    /// Remembers a refusal of a run; `None` once one was created again.
     pub(super) fn set_refused_run(&self, schedule: &str, refused: Option<RefusedRun>) {
         let mut known = self.refused_runs.lock().unwrap_or_else(PoisonError::into_inner);
         match refused {
@@ -157,7 +157,7 @@ impl Scope {
         };
     }
 
-    /// A client for a kind, here.
+    /// A client for a kind in this scope.
     pub(super) fn api<K>(&self) -> Api<K>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
@@ -166,9 +166,9 @@ impl Scope {
     }
 }
 
-/// When the next pass comes: at once if something was refused, which the next pass writes down.
-pub(super) fn come_again(refused: bool, again: Option<Duration>) -> Action {
-    match again {
+/// When to requeue: at once after a refusal, which the next pass records.
+pub(super) fn requeue(refused: bool, requeue_after: Option<Duration>) -> Action {
+    match requeue_after {
         _ if refused => Action::requeue(Duration::ZERO),
         Some(wait) => Action::requeue(wait),
         None => Action::await_change(),

@@ -1,9 +1,10 @@
-//! One pass over one schedule: which run is to be made, and which are kept. Pure, as a pass over an application is, and carried out in the
-//! same order: first the status, over the version that was read and no other, then the changes.
+//! One pass over one schedule: which run to create, and which ones to keep. Pure like a pass over
+//! an application, and carried out in the same order: first the status, over the version that was
+//! read and no other, then the changes.
 //!
-//! A run is named by the time for which it is made, so that a pass that is repeated names the same run. That it is to be made is written
-//! down before it is made; that it was seen is written down, too, and from then on it is never made again, whoever deletes it. Of runs
-//! that were missed only the last one is made.
+//! A run is named by the time it was due, so that a repeated pass names the same run. The decision
+//! to create it is recorded before it is created; that it was seen is recorded too, and from then
+//! on it is never created again, whoever deletes it. Of missed runs only the last one is created.
 
 mod resource;
 
@@ -21,50 +22,50 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use std::time::Duration;
 
-/// How soon to look again for a run that has to go.
-const GONE_AGAIN: Duration = Duration::from_secs(2);
+/// How soon to check again for a run that is being deleted.
+const DELETION_POLL: Duration = Duration::from_secs(2);
 
-/// How soon a run that the API server would not make is tried again.
-const REFUSED_AGAIN: Duration = Duration::from_secs(10);
+/// Wait before a run that the API server refused is tried again.
+const REFUSED_RETRY: Duration = Duration::from_secs(10);
 
-/// A last run that lies further in the future was made when the clock was wrong.
-const CLOCK_WAS_WRONG: Duration = Duration::from_hours(24);
+/// A last run further in the future than this was created while the clock was wrong.
+const MAX_CLOCK_SKEW: Duration = Duration::from_hours(24);
 
-/// Names of ended runs that the status lists at most.
-const MOST_NAMES: usize = 100;
+/// Limit on the ended runs listed in the status.
+const MAX_NAMES: usize = 100;
 
-/// What is to be done.
+/// Outcome of a pass.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SchedulePass {
     /// The status, to be written first if it differs from what was read or if there are changes.
     pub status: ScheduledSparkApplicationStatus,
-    /// What is to be changed then, in this order.
+    /// Changes to make afterwards, in this order.
     pub changes: Vec<ScheduleChange>,
-    /// What people should hear of.
+    /// Kubernetes events to publish.
     pub events: Vec<Event>,
-    /// When to come again, if nothing happens before.
-    pub again: Option<Duration>,
-    /// Whether runs and pods have to be asked of the API server, and the pass repeated, because a watch may be late.
-    pub look: bool,
+    /// When to requeue, if nothing happens earlier.
+    pub requeue_after: Option<Duration>,
+    /// Whether to list runs and pods live and repeat the pass, because a watch may lag behind.
+    pub refresh: bool,
 }
 
-/// A change of a schedule's runs.
+/// A change to a schedule's runs.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ScheduleChange {
-    /// Makes a run. If there is an application of its name already, that one stays as it is.
+    /// Creates a run. An existing application of that name stays as it is.
     Create(Box<SparkApplication>),
-    /// Removes a run, if it is still this one.
+    /// Deletes a run, if its uid still matches.
     Delete {
         /// Its name.
         name: String,
         /// Its uid.
         uid: String,
-        /// Version that it must still have, if that matters.
+        /// Version that it must still have, if any.
         version: Option<String>,
     },
 }
 
-/// What follows from what is seen.
+/// Decides what follows from a snapshot.
 pub fn pass(
     schedule: &ScheduledApplication,
     seen: &Runs,
@@ -73,24 +74,24 @@ pub fn pass(
 ) -> SchedulePass {
     let status = schedule.status.clone();
     if schedule.deleting {
-        // All runs have it as their owner and go with it.
+        // All runs have the schedule as their owner and go with it.
         return SchedulePass { status, ..SchedulePass::default() };
     }
     let pass = SchedulePass::default();
-    let mut passing = Scheduling { schedule, seen, settings, now, status, pass };
-    passing.confirm();
+    let mut builder = SchedulePassBuilder { schedule, seen, settings, now, status, pass };
+    builder.confirm();
     match &schedule.valid {
         Ok(valid) => {
-            passing.schedule(valid);
-            passing.keep_history(valid);
+            builder.schedule(valid);
+            builder.keep_history(valid);
         }
-        Err(_) => passing.refuse(),
+        Err(_) => builder.refuse(),
     }
-    passing.finish()
+    builder.finish()
 }
 
-/// A pass on its way.
-struct Scheduling<'a> {
+/// A pass in progress.
+struct SchedulePassBuilder<'a> {
     schedule: &'a ScheduledApplication,
     seen: &'a Runs,
     settings: &'a Settings,
@@ -99,75 +100,77 @@ struct Scheduling<'a> {
     pass: SchedulePass,
 }
 
-impl Scheduling<'_> {
-    /// Writes down that the last run was made: from now on its absence is no reason to make it.
+impl SchedulePassBuilder<'_> {
+    /// Records that the last run was created: from now on its absence is no reason to create it.
     fn confirm(&mut self) {
         if let Some(last) = &self.status.last_run_name {
             self.status.last_run_seen |= self.seen.runs.iter().any(|run| run.name == *last);
         }
     }
 
-    /// It cannot run as it is.
+    /// Records why the specification is refused.
     fn refuse(&mut self) {
         self.status.schedule_state = ScheduleState::FailedValidation;
         self.status.next_run = None;
-        self.because("FailedValidation", self.schedule.problems().unwrap_or_default());
+        self.set_reason("FailedValidation", self.schedule.problems().unwrap_or_default());
     }
 
-    /// Makes the run that is due, if there is one and it may start.
+    /// Creates the run that is due, if there is one and it may start.
     fn schedule(&mut self, valid: &ValidSchedule) {
         self.find_next(valid);
         self.status.schedule_state = ScheduleState::Scheduled;
         let Some(next) = self.status.next_run.as_ref().map(|time| time.0) else { return };
         let wait = Duration::try_from(next.duration_since(self.now)).unwrap_or_default();
         if valid.suspended {
-            self.because("Suspended", "it is suspended".to_owned());
+            self.set_reason("Suspended", "the schedule is suspended".to_owned());
         } else if wait.is_zero() {
-            self.begin(valid, next);
+            self.start_run(valid, next);
         } else {
-            self.again(wait);
-            self.make_last();
+            self.requeue_after(wait);
+            self.create_last();
         }
     }
 
-    /// When the next run is due. It is found once and written down; only another schedule changes it.
+    /// Determines when the next run is due. The time is found once and recorded; only a changed
+    /// schedule changes it.
     fn find_next(&mut self, valid: &ValidSchedule) {
         let now = self.now;
         let last = self.status.last_run.as_ref().map(|time| time.0);
         let is_known = self.status.schedule.as_ref() == Some(&self.schedule.when);
         let after = |time: Timestamp| valid.schedule.next_after(time);
         let is_wrong = last.is_some_and(|last| {
-            Duration::try_from(last.duration_since(now)).is_ok_and(|ahead| ahead > CLOCK_WAS_WRONG)
+            Duration::try_from(last.duration_since(now)).is_ok_and(|ahead| ahead > MAX_CLOCK_SKEW)
         });
         let next = match self.status.next_run.as_ref().map(|time| time.0) {
             Some(next) if is_known && !is_wrong => Some(next),
-            // Never later than it was, so that it comes.
+            // Never later than recorded, so that the run does come.
             Some(next) if is_known => after(now).map(|from_now| from_now.min(next)),
-            // A new schedule counts from its creation, also if nobody looked at it then; one that was changed counts from now.
+            // A new schedule counts from its creation, even if no operator ran then; a changed one
+            // counts from now.
             _ if self.status.schedule_state == ScheduleState::New => {
                 after(self.schedule.created.unwrap_or(now))
             }
             _ if is_wrong => after(now),
-            // A clock that went back is no reason to run again.
+            // A clock that was set back must not repeat a run.
             _ => after(last.map_or(now, |last| last.max(now))),
         };
         self.status.next_run = next.map(Time);
         self.status.schedule = Some(self.schedule.when.clone());
     }
 
-    /// A run is due.
-    fn begin(&mut self, valid: &ValidSchedule, next: Timestamp) {
-        if !self.may_begin(valid.concurrency) {
+    /// Starts the run that is due.
+    fn start_run(&mut self, valid: &ValidSchedule, next: Timestamp) {
+        if !self.may_start(valid.concurrency) {
             return;
         }
         if self.seen.view == View::Cached {
-            // A watch may be late, and not show a run that is there.
-            self.pass.look = true;
+            // A lagging watch may not show an existing run.
+            self.pass.refresh = true;
             return;
         }
         let due = valid.schedule.last_due(next, self.now).unwrap_or(next);
         if due > next {
-            let message = format!("runs from {next} on were missed; only that of {due} is made");
+            let message = format!("missed runs since {next}; only the one due at {due} is started");
             self.event(true, "MissSchedule", message);
         }
         let name = crd::run_name(&self.schedule.name, due);
@@ -177,13 +180,16 @@ impl Scheduling<'_> {
         self.status.last_run_seen = false;
         self.status.next_run = valid.schedule.next_after(due).map(Time);
         if let Some(next) = &self.status.next_run {
-            self.again(Duration::try_from(next.0.duration_since(self.now)).unwrap_or_default());
+            self.requeue_after(
+                Duration::try_from(next.0.duration_since(self.now)).unwrap_or_default(),
+            );
         }
-        self.make_last();
+        self.create_last();
     }
 
-    /// Whether the policy lets another run begin. If it says that runs are replaced, they go first.
-    fn may_begin(&mut self, policy: ConcurrencyPolicy) -> bool {
+    /// Whether the concurrency policy allows another run to start. `Replace` deletes the active
+    /// runs first.
+    fn may_start(&mut self, policy: ConcurrencyPolicy) -> bool {
         if policy == ConcurrencyPolicy::Allow {
             return true;
         }
@@ -192,15 +198,15 @@ impl Scheduling<'_> {
         let names = active.iter().map(|run| &run.name).chain(&self.seen.driven);
         let Some(name) = names.min().cloned() else { return true };
         if policy == ConcurrencyPolicy::Forbid && !active.is_empty() {
-            self.because("JobAlreadyActive", format!("SparkApplication {name} has not ended"));
+            self.set_reason("JobAlreadyActive", format!("SparkApplication {name} has not ended"));
             return false;
         }
         if staying.is_empty() {
-            // Nobody tells when the last of its pods is gone.
-            self.again(GONE_AGAIN);
+            // No event announces that the last of its pods is gone.
+            self.requeue_after(DELETION_POLL);
         } else if self.seen.view == View::Cached {
-            // It may have ended.
-            self.pass.look = true;
+            // It may have ended already.
+            self.pass.refresh = true;
             return false;
         }
         for run in staying {
@@ -210,48 +216,54 @@ impl Scheduling<'_> {
                 version: None,
             });
         }
-        self.because(
+        self.set_reason(
             "Stopping",
-            format!("SparkApplication {name} ends before the next run begins"),
+            format!("SparkApplication {name} is stopped before the next run starts"),
         );
         false
     }
 
-    /// Makes the last run, if it was never seen.
-    fn make_last(&mut self) {
+    /// Creates the last run, if it was never seen.
+    fn create_last(&mut self) {
         let pending = self.status.last_run_name.clone().filter(|_| !self.status.last_run_seen);
         let (Some(name), Some(due)) = (pending, self.status.last_run.clone()) else {
             self.status.reason = None;
             return;
         };
         if self.seen.others.contains(&name) {
-            let message = format!("SparkApplication {name} is there and not of this schedule");
-            self.because("FailedCreate", message);
+            let message = format!(
+                "SparkApplication {name} already exists and does not belong to this schedule"
+            );
+            self.set_reason("FailedCreate", message);
             return;
         }
         let refused = self.seen.refused.as_ref().filter(|refused| refused.name == name);
         if let Some(refused) = refused.cloned() {
             let passed = Duration::try_from(self.now.duration_since(refused.at));
-            let wait = REFUSED_AGAIN.saturating_sub(passed.unwrap_or_default());
-            self.because("FailedCreate", format!("SparkApplication {name}: {}", refused.message));
+            let wait = REFUSED_RETRY.saturating_sub(passed.unwrap_or_default());
+            self.set_reason(
+                "FailedCreate",
+                format!("SparkApplication {name}: {}", refused.message),
+            );
             if !wait.is_zero() {
-                self.again(wait);
+                self.requeue_after(wait);
                 return;
             }
         } else {
             self.status.reason = None;
         }
-        let run = objects::run(self.schedule, due.0);
+        let run = objects::scheduled_run(self.schedule, due.0);
         self.pass.changes.push(ScheduleChange::Create(Box::new(run)));
     }
 
-    /// Keeps the newest of the runs that ended.
+    /// Keeps the newest of the ended runs.
     fn keep_history(&mut self, valid: &ValidSchedule) {
         self.status.past_successful_run_names = self.keep(State::Completed, valid.keep_successful);
         self.status.past_failed_run_names = self.keep(State::Failed, valid.keep_failed);
     }
 
-    /// The newest runs that ended in a state; the others go, if they are still as they were seen.
+    /// The newest runs that ended in a state; the others are deleted if their version still
+    /// matches.
     fn keep(&mut self, state: State, most: usize) -> Vec<String> {
         let ended = self.seen.runs.iter().filter(|run| run.state == state && !run.deleting);
         let mut ended: Vec<&Run> = ended.collect();
@@ -263,11 +275,11 @@ impl Scheduling<'_> {
                 version: run.version.clone(),
             });
         }
-        ended.iter().take(most.min(MOST_NAMES)).map(|run| run.name.clone()).collect()
+        ended.iter().take(most.min(MAX_NAMES)).map(|run| run.name.clone()).collect()
     }
 
-    /// Why no run begins; people hear of it once.
-    fn because(&mut self, event: &str, reason: String) {
+    /// Sets the reason why no run starts; the event is published once.
+    fn set_reason(&mut self, event: &str, reason: String) {
         if self.status.reason.as_ref() != Some(&reason) {
             let warning = !matches!(event, "Suspended" | "Stopping");
             self.event(warning, event, reason.clone());
@@ -279,16 +291,16 @@ impl Scheduling<'_> {
         self.pass.events.push(Event { warning, reason: reason.to_owned(), message });
     }
 
-    /// Comes again after this time, or earlier.
-    fn again(&mut self, wait: Duration) {
-        let sooner = self.pass.again.is_none_or(|known| wait < known);
+    /// Requeues after this time at the latest.
+    fn requeue_after(&mut self, wait: Duration) {
+        let sooner = self.pass.requeue_after.is_none_or(|known| wait < known);
         if sooner {
-            self.pass.again = Some(wait);
+            self.pass.requeue_after = Some(wait);
         }
     }
 
     fn finish(mut self) -> SchedulePass {
-        self.again(self.settings.resync);
+        self.requeue_after(self.settings.resync);
         self.status.observed_generation = Some(self.schedule.generation);
         self.pass.status = self.status;
         self.pass

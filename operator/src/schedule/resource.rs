@@ -13,8 +13,8 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Letters that the name of a schedule may have: with the time of a run behind it, it is the name of an application.
-const LONGEST_NAME: usize = 52;
+/// Length limit of a schedule's name: followed by the time of a run, it names an application.
+const MAX_NAME_LENGTH: usize = 52;
 
 /// A schedule.
 #[derive(Debug, Clone)]
@@ -31,17 +31,17 @@ pub struct ScheduledApplication {
     pub created: Option<Timestamp>,
     /// Whether it is being deleted.
     pub deleting: bool,
-    /// Its labels, which its runs have, too.
+    /// Its labels, which its runs inherit.
     pub labels: BTreeMap<String, String>,
     /// Its annotations, likewise.
     pub annotations: BTreeMap<String, String>,
-    /// When it is due, as text, with its time zone.
+    /// Its cron expression and time zone, as text.
     pub when: String,
-    /// What runs.
+    /// Specification of its runs.
     pub template: SparkApplicationSpec,
-    /// What its specification means, or what is wrong with it.
+    /// The specification's meaning, or its problems.
     pub valid: Result<Box<ValidSchedule>, Vec<Problem>>,
-    /// What was known of it.
+    /// Its last written status.
     pub status: ScheduledSparkApplicationStatus,
 }
 
@@ -74,38 +74,39 @@ impl ScheduledApplication {
         schedule
     }
 
-    /// What would keep every run from being made.
+    /// Problems that would keep every run from being created.
     fn problems_of_runs(&self, settings: &Settings) -> Vec<Problem> {
-        if self.name.len() > LONGEST_NAME {
-            let problem =
-                format!("must have at most {LONGEST_NAME} letters; those of runs are longer by 11");
+        if self.name.len() > MAX_NAME_LENGTH {
+            let problem = format!(
+                "must have at most {MAX_NAME_LENGTH} characters; the names of its runs are longer by 11"
+            );
             return vec![Problem::new(FieldPath::new("metadata.name"), problem)];
         }
-        let run = objects::run(self, Timestamp::UNIX_EPOCH);
+        let run = objects::scheduled_run(self, Timestamp::UNIX_EPOCH);
         let problems = Application::read(&run, settings).valid.err().unwrap_or_default();
         let inside = |problem: Problem| Problem { field: problem.field.in_template(), ..problem };
         problems.into_iter().map(inside).collect()
     }
 
-    /// What is wrong with it, in one line.
+    /// All its problems, in one line.
     pub(super) fn problems(&self) -> Option<String> {
         let problems = self.valid.as_ref().err()?;
         Some(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     }
 }
 
-/// All that is seen of a schedule's runs.
+/// Everything observed of a schedule's runs.
 #[derive(Debug, Clone, Default)]
 pub struct Runs {
-    /// The applications that it started.
+    /// Applications that it started.
     pub runs: Vec<Run>,
     /// Names of applications that it did not start.
     pub others: BTreeSet<String>,
-    /// Names of those of its runs, perhaps deleted ones, that have a driver which has not ended.
+    /// Names of its runs, including deleted ones, whose driver has not ended.
     pub driven: BTreeSet<String>,
-    /// That the API server would not make a run.
+    /// The API server's refusal to create a run.
     pub refused: Option<RefusedRun>,
-    /// How old this may be.
+    /// How fresh the snapshot is.
     pub view: crate::observe::View,
 }
 
@@ -116,29 +117,29 @@ pub struct Run {
     pub name: String,
     /// Its uid.
     pub uid: String,
-    /// Version of the resource that was seen.
+    /// Version of the resource that was observed.
     pub version: Option<String>,
     /// When it was due.
     pub due: Timestamp,
-    /// What it does.
+    /// Its state.
     pub state: State,
     /// Whether it is being deleted.
     pub deleting: bool,
 }
 
-/// The API server would not make a run.
+/// The API server's refusal to create a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedRun {
     /// Its name.
     pub name: String,
-    /// What it said.
+    /// The server's message.
     pub message: String,
-    /// When.
+    /// The time.
     pub at: Timestamp,
 }
 
 impl Runs {
-    /// Sorts the applications and pods of a schedule's namespace. Those that have nothing to do with it do no harm.
+    /// Sorts the applications and pods of a schedule's namespace. Unrelated ones do no harm.
     pub fn of<'a>(
         schedule: &ScheduledApplication,
         applications: impl IntoIterator<Item = &'a SparkApplication>,
@@ -167,7 +168,8 @@ impl Runs {
     }
 }
 
-/// Whether an application, of which perhaps only pods are left, has the name of a run.
+/// Whether an application, of which perhaps only pods are left, is named like a run of this
+/// schedule.
 fn is_run_of(schedule: &str, name: &str) -> bool {
     let time = name.strip_prefix(schedule).and_then(|rest| rest.strip_prefix('-'));
     time.is_some_and(|time| !time.is_empty() && time.bytes().all(|byte| byte.is_ascii_digit()))

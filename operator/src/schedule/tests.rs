@@ -1,4 +1,4 @@
-//! What follows for a schedule: a script of passes, each over what the one before wrote.
+//! Scripts of passes over a schedule, each starting from the status that the one before wrote.
 
 use super::*;
 use crate::Settings;
@@ -6,10 +6,10 @@ use crd::ScheduledSparkApplication;
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
-/// When the schedule was created: a full hour.
+/// Creation time of the schedule: a full hour.
 const CREATED: i64 = 1_783_555_200;
 
-/// A schedule, its runs as they are seen, and the time.
+/// A schedule, its observed runs, and the time.
 struct Scene {
     resource: ScheduledSparkApplication,
     seen: Runs,
@@ -50,17 +50,18 @@ fn name(seconds: i64) -> String {
 }
 
 impl Scene {
-    /// Takes a pass that many seconds after the creation, live if it asks for that, and keeps the status.
+    /// Makes a pass that many seconds after the creation, live if it asks for that, and keeps the
+    /// status.
     fn pass(&mut self, seconds: i64) -> SchedulePass {
         self.now = CREATED + seconds;
         self.seen.view = View::Cached;
         let mut pass = self.try_pass();
-        if pass.look {
+        if pass.refresh {
             assert!(pass.changes.is_empty());
             self.seen.view = View::Live;
             pass = self.try_pass();
         }
-        assert!(!pass.look);
+        assert!(!pass.refresh);
         self.resource.status = Some(pass.status.clone());
         pass
     }
@@ -80,7 +81,7 @@ impl Scene {
         self.status().next_run.unwrap().0.to_string()
     }
 
-    /// A run is seen in a state.
+    /// Sets the state in which a run is observed.
     fn run(&mut self, seconds: i64, state: State) {
         let name = name(seconds);
         self.seen.runs.retain(|run| run.name != name);
@@ -100,7 +101,7 @@ impl Scene {
     }
 }
 
-/// Changes in few words.
+/// Changes in short form.
 fn short(pass: &SchedulePass) -> Vec<String> {
     let words = |change: &ScheduleChange| match change {
         ScheduleChange::Create(run) => format!("+{}", run.metadata.name.clone().unwrap()),
@@ -117,12 +118,12 @@ fn reasons(pass: &SchedulePass) -> Vec<&str> {
 const NOTHING: [&str; 0] = [];
 
 #[test]
-fn a_run_is_made_when_it_is_due_and_only_then() {
+fn a_run_is_created_when_it_is_due_and_only_then() {
     let mut scene = scene(json!({}));
     let pass = scene.pass(1);
     assert_eq!(short(&pass), NOTHING);
-    assert_eq!((scene.next(), pass.again), (at(600), Some(Duration::from_mins(5))));
-    assert_eq!(scene.pass(590).again, Some(Duration::from_secs(10)));
+    assert_eq!((scene.next(), pass.requeue_after), (at(600), Some(Duration::from_mins(5))));
+    assert_eq!(scene.pass(590).requeue_after, Some(Duration::from_secs(10)));
     let pass = scene.pass(603);
     assert_eq!(short(&pass), [format!("+{}", name(600))]);
     assert_eq!(reasons(&pass), ["SuccessfulCreate"]);
@@ -130,12 +131,12 @@ fn a_run_is_made_when_it_is_due_and_only_then() {
     assert_eq!(status.last_run.unwrap().0.to_string(), at(600));
     assert_eq!((status.last_run_name, status.last_run_seen), (Some(name(600)), false));
     assert_eq!((scene.next(), scene.status().schedule_state), (at(1200), ScheduleState::Scheduled));
-    // Stopped before it was made, the next operator makes it; it makes no other.
+    // If the operator stops before the run was created, the next one creates it, and no other.
     assert_eq!(short(&scene.pass(604)), [format!("+{}", name(600))]);
     scene.run(600, State::New);
     assert_eq!(short(&scene.pass(605)), NOTHING);
     assert!(scene.status().last_run_seen);
-    // Once it was seen, it is not made again, whoever deletes it.
+    // Once seen, a run is not created again, whoever deletes it.
     scene.seen.runs.clear();
     assert_eq!(short(&scene.pass(606)), NOTHING);
 }
@@ -187,7 +188,7 @@ fn a_run_is_the_template_and_belongs_to_the_schedule() {
 }
 
 #[test]
-fn of_runs_that_were_missed_the_last_one_is_made() {
+fn only_the_last_of_the_missed_runs_is_created() {
     for spec in [json!({}), json!({ "schedule": "@every 10m" })] {
         let mut scene = scene(spec);
         scene.pass(1);
@@ -195,11 +196,11 @@ fn of_runs_that_were_missed_the_last_one_is_made() {
         assert_eq!(short(&pass), [format!("+{}", name(3600))]);
         assert_eq!(reasons(&pass), ["MissSchedule", "SuccessfulCreate"]);
         assert_eq!(scene.next(), at(4200));
-        // Nobody looked at it when it was created.
+        // No operator ran when it was created.
         let mut scene = self::scene(json!({}));
         assert_eq!(short(&scene.pass(1300)), [format!("+{}", name(1200))]);
     }
-    // One that was decided on and never made is one that was missed, too.
+    // A run that was decided on but never created counts as missed, too.
     let mut scene = scene(json!({}));
     scene.pass(600);
     assert_eq!(short(&scene.pass(1200)), [format!("+{}", name(1200))]);
@@ -234,7 +235,7 @@ fn both_run_if_the_policy_allows_it() {
 }
 
 #[test]
-fn a_run_waits_for_the_last_one_if_the_policy_forbids_two() {
+fn a_run_waits_for_the_previous_one_if_the_policy_forbids_two() {
     let mut scene = scene(json!({ "concurrencyPolicy": "Forbid" }));
     scene.pass(600);
     scene.run(600, State::Running);
@@ -245,26 +246,26 @@ fn a_run_waits_for_the_last_one_if_the_policy_forbids_two() {
         scene.status().reason.unwrap(),
         format!("SparkApplication {} has not ended", name(600))
     );
-    // Said once. Nobody needs to come again before something happens.
+    // Published once. No need to requeue before something happens.
     let pass = scene.pass(1900);
-    assert!(reasons(&pass).is_empty() && pass.again == Some(Duration::from_mins(5)));
-    // The last of those that it kept waiting is made as soon as it has ended.
+    assert!(reasons(&pass).is_empty() && pass.requeue_after == Some(Duration::from_mins(5)));
+    // The last of the runs held back starts as soon as the active one has ended.
     scene.run(600, State::Completed);
     assert_eq!(short(&scene.pass(1950)), [format!("+{}", name(1800))]);
     assert_eq!(scene.status().reason, None);
     scene.run(1800, State::Running);
     scene.pass(1951);
-    // Somebody deleted it; its driver has not ended yet.
+    // The run was deleted; its driver has not ended yet.
     scene.seen.runs.retain(|run| run.name != name(1800));
     scene.seen.driven = [name(1800)].into();
     let pass = scene.pass(2400);
-    assert_eq!((short(&pass), pass.again), (vec![], Some(GONE_AGAIN)));
+    assert_eq!((short(&pass), pass.requeue_after), (vec![], Some(DELETION_POLL)));
     scene.seen.driven.clear();
     assert_eq!(short(&scene.pass(2402)), [format!("+{}", name(2400))]);
 }
 
 #[test]
-fn a_run_replaces_the_last_one_once_that_is_gone() {
+fn a_run_replaces_the_previous_one_once_that_is_gone() {
     let mut scene = scene(json!({ "concurrencyPolicy": "Replace" }));
     scene.pass(600);
     scene.run(600, State::Running);
@@ -274,23 +275,23 @@ fn a_run_replaces_the_last_one_once_that_is_gone() {
     assert_eq!(scene.status().last_run_name, Some(name(600)));
     scene.seen.runs[0].deleting = true;
     let pass = scene.pass(1201);
-    assert_eq!((short(&pass), pass.again), (vec![], Some(GONE_AGAIN)));
+    assert_eq!((short(&pass), pass.requeue_after), (vec![], Some(DELETION_POLL)));
     scene.seen.runs.clear();
     scene.seen.driven = [name(600)].into();
     assert_eq!(short(&scene.pass(1203)), NOTHING);
     scene.seen.driven.clear();
     assert_eq!(short(&scene.pass(1205)), [format!("+{}", name(1200))]);
-    // One that has ended meanwhile is kept: a late watch does not delete it.
+    // A run that has ended meanwhile is kept: a lagging watch does not delete it.
     scene.run(1200, State::Running);
     scene.pass(1206);
     scene.now = CREATED + 1800;
     scene.seen.view = View::Cached;
     let hasty = scene.try_pass();
-    assert!(hasty.look && hasty.changes.is_empty());
+    assert!(hasty.refresh && hasty.changes.is_empty());
 }
 
 #[test]
-fn runs_that_ended_are_kept_as_many_as_the_schedule_says() {
+fn as_many_ended_runs_are_kept_as_the_schedule_says() {
     let mut scene = scene(json!({ "successfulRunHistoryLimit": 2, "failedRunHistoryLimit": 0 }));
     scene.pass(1);
     for (seconds, state) in [
@@ -320,11 +321,11 @@ fn runs_that_ended_are_kept_as_many_as_the_schedule_says() {
 }
 
 #[test]
-fn a_suspended_schedule_starts_nothing_and_then_the_last_that_was_missed() {
+fn a_suspended_schedule_starts_nothing_and_then_the_last_missed_run() {
     let mut scene = scene(json!({ "suspend": true }));
     let pass = scene.pass(1300);
     assert_eq!((short(&pass), reasons(&pass)), (vec![], vec!["Suspended"]));
-    assert_eq!(scene.status().reason.as_deref(), Some("it is suspended"));
+    assert_eq!(scene.status().reason.as_deref(), Some("the schedule is suspended"));
     assert!(scene.pass(1900).events.is_empty());
     scene.edit(|spec| spec.suspend = None);
     assert_eq!(short(&scene.pass(2000)), [format!("+{}", name(1800))]);
@@ -332,7 +333,7 @@ fn a_suspended_schedule_starts_nothing_and_then_the_last_that_was_missed() {
 }
 
 #[test]
-fn what_is_wrong_is_said_and_it_runs_once_it_is_right() {
+fn an_invalid_schedule_is_reported_and_runs_once_it_is_corrected() {
     let long = "n".repeat(53);
     let cases: [(fn(&mut ScheduledSparkApplication), &str); 5] = [
         (|it| it.spec.schedule = "61 * * * *".into(), "spec.schedule: "),
@@ -344,7 +345,7 @@ fn what_is_wrong_is_said_and_it_runs_once_it_is_right() {
         (|it| it.spec.template.image = None, "spec.template.image: is missing"),
         (
             |it| it.metadata.name = Some("n".repeat(53)),
-            "metadata.name: must have at most 52 letters",
+            "metadata.name: must have at most 52 characters",
         ),
     ];
     assert_eq!(long.len(), 53);
@@ -361,7 +362,7 @@ fn what_is_wrong_is_said_and_it_runs_once_it_is_right() {
         );
         assert!(status.reason.as_ref().unwrap().starts_with(expected), "{status:?}");
         assert!(scene.pass(701).events.is_empty(), "it is said once");
-        // Repaired, it counts from now.
+        // Corrected, it counts from now.
         scene.resource = ScheduledSparkApplication { status: Some(status), ..right };
         assert_eq!(short(&scene.pass(1000)), NOTHING);
         assert_eq!((scene.next(), scene.status().reason), (at(1200), None));
@@ -369,7 +370,7 @@ fn what_is_wrong_is_said_and_it_runs_once_it_is_right() {
 }
 
 #[test]
-fn a_run_that_cannot_be_made_is_tried_again_until_the_next_is_due() {
+fn a_run_that_cannot_be_created_is_retried_until_the_next_is_due() {
     let mut scene = scene(json!({}));
     scene.pass(600);
     let refused = |seconds: i64| {
@@ -379,7 +380,7 @@ fn a_run_that_cannot_be_made_is_tried_again_until_the_next_is_due() {
     scene.seen.refused = refused(601);
     let pass = scene.pass(601);
     assert_eq!((short(&pass), reasons(&pass)), (vec![], vec!["FailedCreate"]));
-    assert_eq!(pass.again, Some(REFUSED_AGAIN));
+    assert_eq!(pass.requeue_after, Some(REFUSED_RETRY));
     assert_eq!(scene.status().reason.unwrap(), format!("SparkApplication {}: quota", name(600)));
     assert_eq!(short(&scene.pass(611)), [format!("+{}", name(600))]);
     scene.seen.refused = refused(1199);
@@ -387,7 +388,13 @@ fn a_run_that_cannot_be_made_is_tried_again_until_the_next_is_due() {
     scene.seen.refused = None;
     scene.seen.others = [name(1200)].into();
     assert_eq!(short(&scene.pass(1201)), NOTHING);
-    assert!(scene.status().reason.unwrap().ends_with("is there and not of this schedule"));
+    assert!(
+        scene
+            .status()
+            .reason
+            .unwrap()
+            .ends_with("already exists and does not belong to this schedule")
+    );
 }
 
 #[test]
@@ -412,7 +419,7 @@ fn a_clock_that_goes_back_starts_nothing_twice_and_one_that_was_wrong_stops_noth
 }
 
 #[test]
-fn of_a_schedule_that_is_deleted_nothing_is_made() {
+fn nothing_is_created_for_a_schedule_that_is_being_deleted() {
     let mut scene = scene(json!({}));
     scene.pass(1);
     scene.run(0, State::Completed);

@@ -1,8 +1,9 @@
-//! Seeded simulation of passes over a schedule: watches are late, the operator is killed between any two writes, the clock is set forward
-//! and back, people edit, suspend and delete. No run is made twice, none is lost, no two run at once unless the policy allows it, what
-//! runs is stopped only by the policy, and as many are kept as the schedule says.
+//! Seeded simulation of passes over a schedule: watches lag, the operator is killed between any two
+//! writes, the clock is set forward and back, and users edit, suspend and delete. No run is created
+//! twice or lost, no two run at once unless the policy allows it, only the policy stops a run, and
+//! as many ended runs are kept as the schedule says.
 //!
-//! A simulation is as good as its world: the last test breaks rules and sees it fail.
+//! A simulation is as good as its world: the last test breaks rules and expects a failure.
 
 mod world;
 
@@ -20,7 +21,7 @@ fn run(seed: u64, policy: ConcurrencyPolicy, flaw: Flaw, is_hostile: bool) {
 }
 
 #[test]
-fn whatever_happens_no_run_is_made_twice_and_the_policy_holds() {
+fn whatever_happens_no_run_is_created_twice_and_the_policy_holds() {
     for seed in 0..40 {
         for policy in [Allow, Forbid, Replace] {
             println!("seed {seed} {policy:?}");

@@ -1,5 +1,5 @@
-//! The world around passes over a schedule: an API server that keeps every version, an operator with a late watch, applications that run
-//! and end, a clock that is set, and people.
+//! The world around passes over a schedule: an API server that keeps every version, an operator
+//! with a lagging watch, applications that run and end, a clock that is set, and users.
 
 use crd::{
     ConcurrencyPolicy, ScheduledSparkApplication, SparkApplication, SparkApplicationStatus, State,
@@ -17,27 +17,27 @@ use rand::{Rng, SeedableRng};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// A rule that is broken on purpose.
+/// A rule broken on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flaw {
     None,
-    /// What a watch shows is held for true.
+    /// A cached view is taken for a live one.
     BelievesTheWatch,
-    /// Changes come before the status.
+    /// Changes precede the status.
     ActsFirst,
-    /// A status that is the same is not written, whatever follows.
+    /// An unchanged status is not written, whatever changes follow.
     SkipsSameStatus,
-    /// A status is written over any version.
+    /// A status overwrites any version.
     Overwrites,
-    /// That a run was seen is not written down.
+    /// A run's sighting is not recorded.
     ForgetsTheRun,
-    /// When the next run is due is found anew in every pass.
+    /// The next run's time is recomputed in every pass.
     ForgetsTheNext,
-    /// A run is named by the time at which it is made.
+    /// A run is named by the time of its creation.
     NamesByTheClock,
-    /// The driver of a run that was deleted is not looked at.
+    /// The driver of a deleted run is ignored.
     ForgetsDrivers,
-    /// A run is deleted even if it is not any more what was seen.
+    /// A run is deleted even if its version changed.
     DeletesWhateverItIsNow,
 }
 
@@ -47,11 +47,11 @@ enum Write {
     Change(ScheduleChange),
 }
 
-/// An object's versions: when each came, and what it was.
+/// An object's versions: the time of each, and its content.
 type Versions<T> = Vec<(u64, Option<T>)>;
 
 const START: i64 = 1_783_555_200;
-/// Minutes between two runs, unless somebody edits that.
+/// Minutes between two runs, unless the schedule is edited.
 const PERIOD: i64 = 2;
 
 pub(crate) struct World {
@@ -60,19 +60,19 @@ pub(crate) struct World {
     flaw: Flaw,
     policy: ConcurrencyPolicy,
     version: u64,
-    /// What clocks show, in seconds after the start.
+    /// Time on all clocks, in seconds after the start.
     seconds: i64,
     schedule: Versions<ScheduledSparkApplication>,
     apps: BTreeMap<String, Versions<SparkApplication>>,
     drivers: BTreeMap<String, Versions<()>>,
-    /// Times for which runs were made, in order.
+    /// Due times of the runs created, in order.
     made: Vec<Timestamp>,
     forbids: bool,
     writes: VecDeque<Write>,
     refused: Option<RefusedRun>,
     schedule_seen: u64,
     seen: u64,
-    /// The last specification that was read: reading it takes longer than all the rest of a pass.
+    /// The last specification that was read, cached because reading dominates the cost of a pass.
     read: Option<ScheduledApplication>,
 }
 
@@ -168,7 +168,7 @@ impl World {
             .is_some_and(|(_, it)| it.is_some())
     }
 
-    /// One thing happens.
+    /// Makes one thing happen.
     pub(crate) fn step(&mut self) {
         self.seconds += i64::from(self.random.random_range(0..2u8));
         match self.random.random_range(0..12u8) {
@@ -197,7 +197,7 @@ impl World {
             status.next_run = None;
         }
         let mut pass = self.pass(&resource, View::Cached);
-        if pass.look {
+        if pass.refresh {
             pass = self.pass(&resource, View::Live);
         }
         self.plan_writes(&resource, pass);
@@ -314,7 +314,7 @@ impl World {
         self.put_app(run);
     }
 
-    /// In the background: its driver goes later.
+    /// Deletes in the background: the driver goes later.
     fn delete(&mut self, name: &str) {
         let version = self.next();
         self.apps.entry(name.to_owned()).or_default().push((version, None));
@@ -340,7 +340,7 @@ impl World {
         }
     }
 
-    /// One application comes further.
+    /// Advances one application.
     fn applications(&mut self) {
         let names: BTreeSet<String> =
             self.apps.keys().chain(self.drivers.keys()).cloned().collect();
@@ -359,7 +359,7 @@ impl World {
             self.set_driver(&name, false);
             return;
         };
-        // As long as some periods, so that runs meet.
+        // Runs last some periods, so that they overlap.
         let state = match Self::state(&app) {
             State::New => State::Submitted,
             State::Submitted => State::Running,
@@ -381,7 +381,7 @@ impl World {
         }
     }
 
-    /// People and clocks.
+    /// Users and clocks interfere.
     fn interfere(&mut self) {
         match self.random.random_range(0..8u8) {
             0 => self.seconds += self.random.random_range(0..3600),
@@ -400,7 +400,7 @@ impl World {
                 spec.template.arguments = vec![random.random_range(0..9u8).to_string()];
             }),
             _ => {
-                // One that nobody saw yet would be made again: its absence says nothing.
+                // A run not seen yet would be created again: its absence proves nothing.
                 let status = self.schedule().status.clone().unwrap_or_default();
                 let unseen = status.last_run_name.filter(|_| !status.last_run_seen);
                 let names: Vec<_> = self
@@ -419,7 +419,7 @@ impl World {
         }
     }
 
-    /// Somebody edits a run that has ended, and it runs once more.
+    /// A user edits an ended run, and it runs once more.
     fn run_again(&mut self) {
         let ended = self.apps.keys().filter_map(|name| self.app(name)).cloned();
         let mut ended: Vec<_> = ended.filter(|app| Self::state(app).is_final()).collect();
@@ -439,7 +439,7 @@ impl World {
         }
     }
 
-    /// What must hold at every moment.
+    /// Checks what must hold at every moment.
     fn observe(&self) {
         let running = self.apps.keys().chain(self.drivers.keys()).collect::<BTreeSet<_>>();
         let running = running.into_iter().filter(|name| {
@@ -451,12 +451,12 @@ impl World {
         assert!(is_one, "several run at once: {running:?}");
     }
 
-    /// Nothing interferes any more: what must hold then is looked at.
+    /// Stops all interference and checks what must hold in the end.
     pub(crate) fn finish(&mut self) {
         let was_hostile = std::mem::replace(&mut self.is_hostile, false);
         self.forbids = false;
         self.edit(|spec, _| spec.suspend = None);
-        // A clock that was set forward and back again has to come there.
+        // A clock that was set forward and back again has to catch up.
         let last = self.made.last().map_or(START, |last| last.as_second());
         let ahead = last - START - self.seconds;
         self.seconds += ahead.max(0);
@@ -492,7 +492,7 @@ impl World {
         }
     }
 
-    /// No time passes, and no application ends, until there is nothing to do.
+    /// Runs until there is nothing to do; no time passes, and no application ends.
     fn quieten(&mut self) {
         for _ in 0..50 {
             (self.schedule_seen, self.seen) = (self.version, self.version);
@@ -501,7 +501,7 @@ impl World {
     }
 }
 
-/// What was there at a version.
+/// The newest state up to a version.
 fn newest<T: Clone>(versions: &Versions<T>, upto: u64) -> Option<T> {
     versions.iter().rev().find(|(version, _)| *version <= upto)?.1.clone()
 }

@@ -1,5 +1,6 @@
-//! Plays nodes and drivers: a driver's pod runs as soon as it is made and serves the operator's stream as a driver does; executors' pods run,
-//! too. When all executors run that a driver wishes for, its program ends.
+//! Plays nodes and drivers: a driver's pod runs as soon as it is created and serves the operator's
+//! stream as a driver does; executors' pods run, too. Once as many executors run as a driver wants,
+//! its program ends.
 
 use crate::place::{Place, application_of};
 use futures::StreamExt;
@@ -20,12 +21,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Response, Status, Streaming};
 
-/// What drivers do.
+/// Behaviour of the drivers.
 #[derive(Debug, Clone)]
 pub(crate) struct Script {
-    /// Executors that each wishes for.
+    /// Number of executors that each wants.
     pub(crate) executors: u32,
-    /// Exit codes of an application's runs, one after another; the last one of all further ones.
+    /// Exit codes of an application's runs in order; the last one repeats.
     pub(crate) exits: Vec<i32>,
 }
 
@@ -34,7 +35,7 @@ pub(crate) struct Script {
 pub(crate) struct Run {
     pub(crate) application: String,
     pub(crate) epoch: u64,
-    /// Executors that it was told run.
+    /// Executors reported to it as running.
     pub(crate) executors: BTreeSet<u64>,
 }
 
@@ -57,7 +58,7 @@ impl Drivers {
         Self { runs, _nodes: AbortOnDropHandle::new(tokio::spawn(nodes.watch())) }
     }
 
-    /// All that ran so far.
+    /// All runs so far.
     pub(crate) fn runs(&self) -> Vec<Run> {
         self.runs.lock().expect("no panic").clone()
     }
@@ -95,7 +96,7 @@ impl Nodes {
         }
     }
 
-    /// Writes what a node would say of a pod. One that is gone is nobody's business.
+    /// Writes a pod's status as its node would. A pod that is gone is ignored.
     async fn say(&self, pod: &Pod, phase: &str, state: Value, address: Option<String>) {
         let role = &pod.labels()["spark-role"];
         let container = json!({
@@ -144,7 +145,7 @@ impl Nodes {
         let Credentials { token, identity } = self.credentials(&application).await;
         let service = ClusterServer::with_interceptor(driver, token.guard());
         let mut server = tonic::transport::Server::builder();
-        if is_told(pod, "FIRESTEEL_IDENTITY") {
+        if has_variable(pod, "FIRESTEEL_IDENTITY") {
             let identity = identity.expect("the secret has an identity");
             server = server.tls_config(identity.server()).expect("an identity that can be served");
         }
@@ -174,7 +175,7 @@ impl Nodes {
 }
 
 /// Whether the pod's program gets that variable.
-fn is_told(pod: &Pod, variable: &str) -> bool {
+fn has_variable(pod: &Pod, variable: &str) -> bool {
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
     containers.flat_map(|container| container.env.iter().flatten()).any(|one| one.name == variable)
 }

@@ -1,4 +1,5 @@
-//! A layer of the operator's client that stops everything at one write: the operator is dead from then on, as far as the API server sees.
+//! A layer of the operator's client that blocks everything from a given write on: for the API
+//! server, the operator is dead from then on.
 
 use http::{Method, Request};
 use std::sync::Arc;
@@ -7,14 +8,14 @@ use std::task::{Context, Poll};
 use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service};
 
-/// Whether the write at which the operator dies comes to the API server.
+/// Whether the fatal write reaches the API server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     Before,
     After,
 }
 
-/// Where an operator dies.
+/// The write at which an operator dies.
 #[derive(Debug, Clone)]
 pub(crate) struct Kill {
     at: usize,
@@ -24,12 +25,12 @@ pub(crate) struct Kill {
 }
 
 impl Kill {
-    /// At this write, counted from 0. Events are not counted.
+    /// At this write, counted from 0; events do not count.
     pub(crate) fn at(at: usize, mode: Mode) -> Self {
         Self { at, mode, writes: Arc::default(), dead: CancellationToken::new() }
     }
 
-    /// Waits for its death.
+    /// Waits for the operator's death.
     pub(crate) async fn done(&self) {
         self.dead.cancelled().await;
     }

@@ -1,7 +1,8 @@
-//! The operator against a real API server, with the rights that the chart gives it and the garbage collector running. Nodes and drivers are
-//! played here: no container runs.
+//! The operator against a real API server, with the permissions that the chart grants and the
+//! garbage collector running. Nodes and drivers are simulated: no container runs.
 //!
-//! These need a server of their own: `./dev e2e with-api cargo test -p crd -p operator --test server -- --ignored`, which `./dev test` does.
+//! The tests need a server of their own: `./dev e2e with-api cargo test -p crd -p operator --test
+//! server -- --ignored`, which `./dev test` runs.
 
 mod drivers;
 mod kills;
@@ -34,7 +35,7 @@ async fn a_program_runs_with_its_executors_and_leaves_nothing() {
     assert_eq!(status.progress.expect("progress").summary, "1/1 stages, 4/4 tasks");
     let runs = drivers.runs();
     assert_eq!(runs.len(), 1);
-    assert_eq!(runs[0].executors, [0, 1].into(), "the driver was told that both run");
+    assert_eq!(runs[0].executors, [0, 1].into(), "both were reported to the driver as running");
     eventually("executors go with the program", async || {
         place.pods("spark-role=executor").await.is_empty()
     })
@@ -86,19 +87,19 @@ async fn an_operator_that_is_killed_at_any_write_runs_every_program_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs an API server of its own: ./dev e2e with-api"]
-async fn of_two_operators_one_works_and_the_other_takes_its_place() {
+async fn of_two_operators_one_leads_and_the_other_takes_over() {
     let place = Place::new("lease").await;
     let drivers = place.play(Script { executors: 1, exits: vec![0, 0] });
     let first = place.leased("first");
     place.create(&application("one", json!({}))).await;
     place.until("one", State::Completed).await;
     let second = place.leased("second");
-    // Killed without a word: its lease must run out.
+    // Killed abruptly: its lease must expire.
     first.kill();
     place.create(&application("two", json!({}))).await;
     place.until("two", State::Completed).await;
     assert_eq!(drivers.runs().len(), 2);
-    // Told to stop, it gives its lease back.
+    // Stopped by a signal, it releases its lease.
     second.stop().await;
     let third = place.leased("third");
     place.create(&application("three", json!({}))).await;
@@ -115,7 +116,7 @@ async fn drivers_are_dialled_with_the_application_s_identity_where_it_asks_for_e
     let encrypted = json!({ "sparkConf": { "spark.ssl.rpc.enabled": "true" } });
     place.create(&application("secret", encrypted)).await;
     place.until("secret", State::Completed).await;
-    // The driver ends only when it was told of two executors over its stream.
+    // The driver ends only after two executors were reported over its stream.
     assert_eq!(drivers.runs().len(), 1);
 }
 
@@ -136,7 +137,7 @@ async fn a_program_that_fails_runs_again_as_often_as_it_may() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs an API server of its own: ./dev e2e with-api"]
-async fn what_the_api_server_refuses_is_said_and_a_pod_of_somebody_else_is_waited_for() {
+async fn refusals_are_reported_and_a_foreign_pod_is_waited_for() {
     let place = Place::new("refused").await;
     let _drivers = place.play(Script { executors: 0, exits: vec![0] });
     let _operator = place.operator(None);

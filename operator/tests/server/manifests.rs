@@ -1,4 +1,4 @@
-//! What an API server takes and refuses of the manifests with which `crd` is tested: it has to agree.
+//! The manifests that `crd` is tested with, against a real API server: its verdicts must agree.
 
 use crate::place::Place;
 use kube::api::{Api, PostParams};
@@ -12,7 +12,7 @@ fn manifests(text: &str) -> impl Iterator<Item = Value> {
     text.split("\n---\n").map(|text| serde_saphyr::from_str(text).expect("YAML"))
 }
 
-/// What the API server says to a manifest that would be created.
+/// The API server's answer to creating a manifest.
 async fn answer(place: &Place, manifest: &Value) -> Result<(), String> {
     let kind = manifest["kind"].as_str().expect("a kind");
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("firesteel.dev", "v1beta2", kind));

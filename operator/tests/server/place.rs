@@ -1,4 +1,4 @@
-//! A namespace for one test, and an operator in it whose rights are those of the chart.
+//! A namespace for one test, with an operator that has the chart's permissions.
 
 use crate::drivers::{Drivers, Script};
 use crate::kills::Kill;
@@ -27,15 +27,15 @@ static PORTS: AtomicU16 = AtomicU16::new(0);
 
 /// A namespace.
 pub(crate) struct Place {
-    /// Somebody who may do everything.
+    /// A client with all permissions.
     pub(crate) admin: Client,
     pub(crate) namespace: String,
-    /// Where drivers listen, each on an address of its own.
+    /// Port that drivers listen on, each at its own address.
     pub(crate) port: u16,
     config: Config,
 }
 
-/// An operator that works in a runtime of its own, so that it can be killed.
+/// An operator in a runtime of its own, so that it can be killed.
 pub(crate) struct Running {
     runtime: Option<Runtime>,
     stop: CancellationToken,
@@ -43,7 +43,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Ends it without a word.
+    /// Ends it abruptly.
     pub(crate) fn kill(mut self) {
         self.runtime.take().expect("it runs").shutdown_background();
     }
@@ -81,7 +81,7 @@ impl Place {
             accounts.get_opt("default").await.ok().flatten().is_some()
         })
         .await;
-        // Another port for each test: drivers of two tests have the same addresses.
+        // Each test has its own port: drivers of two tests share addresses.
         let port =
             20_000 + (std::process::id() % 20_000) as u16 + PORTS.fetch_add(1, Ordering::Relaxed);
         let place = Self { admin, namespace, port, config };
@@ -101,7 +101,7 @@ impl Place {
             .expect("a role")
             .rules
             .expect("rules");
-        // In its own namespace it keeps its lease.
+        // It keeps its lease in its own namespace.
         rules.push(PolicyRule {
             api_groups: Some(vec!["coordination.k8s.io".to_owned()]),
             resources: Some(vec!["leases".to_owned()]),
@@ -129,12 +129,12 @@ impl Place {
         api.create(&PostParams::default(), &object).await.expect("created");
     }
 
-    /// Starts an operator; with `kill`, it is killed then.
+    /// Starts an operator; `kill` says where it dies.
     pub(crate) fn operator(&self, kill: Option<&Kill>) -> Running {
         self.start(kill, None, ACCOUNT)
     }
 
-    /// Starts an operator that works only while it has the lease.
+    /// Starts an operator that runs only while it holds the lease.
     pub(crate) fn leased(&self, identity: &str) -> Running {
         let lease =
             Lease { name: "lease".to_owned(), namespace: self.namespace.clone(), seconds: 3 };
@@ -157,10 +157,10 @@ impl Place {
         };
         let (namespace, config) = (self.namespace.clone(), self.config.clone());
         let (kill, stop) = (kill.cloned(), CancellationToken::new());
-        let told = stop.clone();
+        let stopped = stop.clone();
         let ended = runtime.spawn(async move {
             let client = account(&namespace, config, kill).await;
-            run(client, options, told).await.expect("it works until it is told to stop");
+            run(client, options, stopped).await.expect("it runs until it is stopped");
         });
         Running { runtime: Some(runtime), stop, ended: Some(ended) }
     }
@@ -202,7 +202,8 @@ impl Place {
     }
 }
 
-/// A client that is the operator's account. What asks for it is a client of its own: connections end with the runtime that opened them.
+/// A client with the operator's account. The token is requested by a separate client: connections
+/// end with the runtime that opened them.
 async fn account(namespace: &str, config: Config, kill: Option<Kill>) -> Client {
     let admin = Client::try_from(config.clone()).expect("a client");
     let accounts: Api<ServiceAccount> = Api::namespaced(admin, namespace);
@@ -256,7 +257,7 @@ pub(crate) fn state(app: &SparkApplication) -> State {
     app.status.as_ref().map(|status| status.application_state.state).unwrap_or_default()
 }
 
-/// Waits until it holds.
+/// Waits until the condition holds.
 pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds().await {

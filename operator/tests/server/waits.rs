@@ -1,4 +1,4 @@
-//! Applications that wait, and are stopped, changed or deleted while they do.
+//! Applications that are stopped, changed or deleted while they wait.
 
 use crate::drivers::Script;
 use crate::place::{Place, application, eventually};
@@ -21,7 +21,7 @@ fn condition(app: &SparkApplication, type_: &str) -> (String, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs an API server of its own: ./dev e2e with-api"]
-async fn who_waits_for_the_next_run_is_suspended_and_changed_at_once() {
+async fn a_pending_rerun_is_suspended_and_changed_at_once() {
     let place = Place::new("waits").await;
     let drivers = place.play(Script { executors: 0, exits: vec![3, 0] });
     let _operator = place.operator(None);
@@ -44,7 +44,7 @@ async fn who_waits_for_the_next_run_is_suspended_and_changed_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs an API server of its own: ./dev e2e with-api"]
-async fn a_refused_application_is_deleted_when_its_time_is_over() {
+async fn a_refused_application_is_deleted_when_its_time_to_live_is_over() {
     let place = Place::new("refused-ttl").await;
     let _operator = place.operator(None);
     let wrong =
@@ -58,7 +58,7 @@ async fn a_refused_application_is_deleted_when_its_time_is_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs an API server of its own: ./dev e2e with-api"]
-async fn a_secret_of_somebody_else_is_said_and_waited_for() {
+async fn a_foreign_secret_is_reported_and_waited_for() {
     let place = Place::new("secret").await;
     let _drivers = place.play(Script { executors: 0, exits: vec![0] });
     let _operator = place.operator(None);
@@ -82,7 +82,7 @@ async fn a_secret_of_somebody_else_is_said_and_waited_for() {
 #[ignore = "needs an API server of its own: ./dev e2e with-api"]
 async fn long_arguments_and_chosen_names_are_in_the_pods() {
     let place = Place::new("long").await;
-    // It never has as many as it wishes for, and so runs on.
+    // It never gets as many as it wants, and so runs on.
     let _drivers = place.play(Script { executors: 3, exits: vec![0] });
     let _operator = place.operator(None);
     let wanted = json!({

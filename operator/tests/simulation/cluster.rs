@@ -1,4 +1,5 @@
-//! A small API server with a kubelet and a garbage collector. It keeps every version of every object, so that a watch may show old ones.
+//! A small API server with a kubelet and a garbage collector. It keeps every version of every
+//! object, so that a watch may show old ones.
 
 use crd::{SparkApplication, SparkApplicationStatus};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
@@ -9,10 +10,10 @@ use operator::plan::Object;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// An object's versions: when each came, and what it was.
+/// An object's versions: the time of each, and its content.
 pub(crate) type Versions<T> = Vec<(u64, Option<T>)>;
 
-/// The API server would not write.
+/// Why the API server rejected a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rejected {
     Conflict,
@@ -27,14 +28,14 @@ pub(crate) struct Cluster {
     pub(crate) app: Versions<SparkApplication>,
     pub(crate) pods: BTreeMap<String, Versions<Pod>>,
     pub(crate) secrets: BTreeMap<String, String>,
-    /// Claims, and who owns them.
+    /// Claims and their owners.
     pub(crate) claims: BTreeMap<String, Option<String>>,
     uids: u64,
     /// Pods on a node that does not answer.
     pub(crate) stuck: BTreeSet<String>,
-    /// Submissions of the drivers that were made, in order.
+    /// Submissions of the drivers created, in order.
     pub(crate) runs: Vec<String>,
-    /// The next pod is refused.
+    /// Whether the next pod is refused.
     pub(crate) forbids: bool,
 }
 
@@ -138,7 +139,7 @@ impl Cluster {
         }
     }
 
-    /// Tells a pod to end.
+    /// Requests a pod's deletion.
     pub(crate) fn delete_pod(&mut self, name: &str, uid: Option<&str>, is_forced: bool) {
         let Some(mut pod) = self.pod(name).cloned() else { return };
         if uid.is_some() && pod.uid().as_deref() != uid {
@@ -160,7 +161,7 @@ impl Cluster {
         }
     }
 
-    /// What the kubelet says of a pod.
+    /// Writes a pod's status as the kubelet would.
     pub(crate) fn say(&mut self, name: &str, exit_code: Option<i32>) {
         let Some(mut pod) = self.pod(name).cloned() else { return };
         let container = pod.spec.as_ref().expect("a pod has one").containers[0].name.clone();
@@ -193,7 +194,7 @@ impl Cluster {
         matches!(Self::phase(pod), "Failed" | "Succeeded")
     }
 
-    /// Removes what has no owner any more.
+    /// Removes objects whose owner is gone.
     pub(crate) fn collect_garbage(&mut self) {
         let uid = self.app().and_then(ResourceExt::uid);
         for pod in self.living() {

@@ -1,8 +1,9 @@
-//! Seeded simulation of passes: the API server keeps old versions and a watch shows them late, twice or not at all, and the operator is
-//! killed between any two writes. Never are there two drivers at once, no submission runs twice, what ended stays ended, of an
-//! application that is deleted nothing is left, and runs are counted right.
+//! Seeded simulation of passes: the API server keeps old versions, a watch shows them late, twice
+//! or not at all, and the operator is killed between any two writes. There are never two drivers at
+//! once, no submission runs twice, an ended application stays ended, a deleted one leaves nothing
+//! behind, and runs are counted correctly.
 //!
-//! A simulation is as good as its world: the last test breaks rules and sees it fail.
+//! A simulation is as good as its world: the last test breaks rules and expects a failure.
 
 mod cluster;
 mod world;
@@ -27,7 +28,7 @@ fn plot(seed: u64, others: Others) -> Plot {
     Plot { fails: seed.is_multiple_of(2), retries, others, retains: seed.is_multiple_of(3) }
 }
 
-/// The number of executors is changed again and again.
+/// Changes the number of executors again and again.
 fn scale(seed: u64, flaw: Flaw) {
     let plot = plot(seed, Others::Scaling);
     let mut world = World::new(seed, flaw, plot);
@@ -86,7 +87,7 @@ fn broken_rules_are_noticed() {
         Flaw::ForgetsTheDriver,
         Flaw::KeepsExecutors,
         Flaw::ForgetsOwners,
-        Flaw::IsDeafWhileItWaits,
+        Flaw::IgnoresSuspensionWhilePending,
     ];
     let unnoticed: Vec<_> = flaws
         .into_iter()
@@ -99,7 +100,7 @@ fn broken_rules_are_noticed() {
         .collect();
     assert!(unnoticed.is_empty(), "{unnoticed:?}");
     let is_noticed = |seed| {
-        let scale = || scale(seed, Flaw::ForgetsWhomItLetGo);
+        let scale = || scale(seed, Flaw::ForgetsReleased);
         catch_unwind(AssertUnwindSafe(scale)).is_err()
     };
     assert!((0..100).any(is_noticed));

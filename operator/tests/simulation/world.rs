@@ -1,5 +1,6 @@
-//! The world around passes: an operator with a late watch that is killed between any two writes, a driver with wishes, pods that start, end
-//! and get stuck, and people who change their minds. What must hold is in `observe` and `finish`.
+//! The world around passes: an operator with a lagging watch that is killed between any two writes,
+//! a driver that wants executors, pods that start, end and get stuck, and users who change their
+//! minds. `observe` and `finish` check what must hold.
 
 use crate::cluster::{Cluster, Rejected};
 use crd::{SparkApplication, State};
@@ -15,31 +16,31 @@ use rand::{Rng, SeedableRng};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// A rule that is broken on purpose.
+/// A rule broken on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flaw {
     None,
-    /// What a watch shows is held for true.
+    /// A cached view is taken for a live one.
     BelievesTheWatch,
-    /// Changes come before the status.
+    /// Changes precede the status.
     ActsFirst,
-    /// A status that is the same is not written, whatever follows.
+    /// An unchanged status is not written, whatever changes follow.
     SkipsSameStatus,
-    /// A status is written over any version.
+    /// A status overwrites any version.
     Overwrites,
-    /// That the driver was made is not written down.
+    /// The driver's creation is not recorded.
     ForgetsTheDriver,
     /// Executors outlive their run.
     KeepsExecutors,
     /// Claims have no owner, whatever the manifest says.
     ForgetsOwners,
-    /// Which executors were let go is not written down.
-    ForgetsWhomItLetGo,
-    /// Who waits for the next run is not suspended.
-    IsDeafWhileItWaits,
+    /// Released executors are not recorded.
+    ForgetsReleased,
+    /// A pending rerun is not suspended.
+    IgnoresSuspensionWhilePending,
 }
 
-/// What people and nodes do.
+/// What users and nodes do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Others {
     /// Nothing.
@@ -50,7 +51,7 @@ pub(crate) enum Others {
     Scaling,
 }
 
-/// What the program of a seed does, and how often it may run.
+/// The behaviour of a seed's program, and how often it may run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plot {
     pub(crate) fails: bool,
@@ -60,7 +61,7 @@ pub(crate) struct Plot {
     pub(crate) retains: bool,
 }
 
-/// Something that an operator is about to do.
+/// A write that an operator is about to make.
 #[derive(Debug, Clone)]
 enum Write {
     Status { over: Option<String>, status: Box<crd::SparkApplicationStatus> },
@@ -71,8 +72,8 @@ enum Write {
 struct Memory {
     writes: VecDeque<Write>,
     refused: Option<Refused>,
-    told: BTreeSet<u64>,
-    /// Whether the stream to the driver is open, and whose it is.
+    reported: BTreeSet<u64>,
+    /// The driver that the open stream leads to.
     stream: Option<String>,
 }
 
@@ -91,13 +92,13 @@ pub(crate) struct World {
     settings: Settings,
     memory: Memory,
     drivers: BTreeMap<String, Driver>,
-    /// Up to which version the watches have come, by object.
+    /// Version that the watches have reached, by object.
     app_seen: u64,
     pods_seen: BTreeMap<String, u64>,
-    /// Specification that has reached its end, and how many drivers there were then.
+    /// Generation that has ended, and the number of drivers by then.
     ended: Option<(i64, usize)>,
     kills: u32,
-    /// What the status says that stays behind.
+    /// The places where data stays, according to the status.
     remaining: String,
 }
 
@@ -148,7 +149,7 @@ impl World {
         self.random.random_range(0..one_in) == 0
     }
 
-    /// One thing happens.
+    /// Makes one thing happen.
     pub(crate) fn step(&mut self) {
         self.cluster.seconds += i64::from(self.random.random_range(0..2u8));
         match self.random.random_range(0..12u8) {
@@ -164,7 +165,7 @@ impl World {
         self.observe();
     }
 
-    /// The operator does the next of its writes, or takes a pass if it has none.
+    /// Makes the operator's next write, or a pass if none is left.
     fn operate(&mut self) {
         if let Some(write) = self.memory.writes.pop_front() {
             self.perform(write);
@@ -173,9 +174,9 @@ impl World {
         let Some(resource) = self.cached_app() else { return };
         let mut app = Application::read(&resource, &self.settings);
         let waits = app.status.application_state.state == State::Failing;
-        app.suspended &= !(waits && self.flaw == Flaw::IsDeafWhileItWaits);
+        app.suspended &= !(waits && self.flaw == Flaw::IgnoresSuspensionWhilePending);
         let mut pass = self.pass(&app, View::Cached);
-        if pass.look {
+        if pass.refresh {
             pass = self.pass(&app, View::Live);
         }
         self.plan_writes(&resource, pass);
@@ -186,7 +187,7 @@ impl World {
             View::Cached => self.cached_pods(),
             View::Live => self.cluster.living(),
         };
-        let mut seen = Observed::of_pods(&app.uid, &app.driver_name(), &pods);
+        let mut seen = Observed::from_pods(&app.uid, &app.driver_name(), &pods);
         seen.view = if self.flaw == Flaw::BelievesTheWatch { View::Live } else { view };
         seen.token = self.cluster.secrets.contains_key("pi-token");
         seen.refused = self.memory.refused.clone();
@@ -199,7 +200,7 @@ impl World {
         let mut pass = pass(app, &seen, with);
         match self.flaw {
             Flaw::ForgetsTheDriver => pass.status.driver_info = None,
-            Flaw::ForgetsWhomItLetGo => pass.status.settled_executors.clear(),
+            Flaw::ForgetsReleased => pass.status.settled_executors.clear(),
             Flaw::KeepsExecutors => pass.changes.retain(|change| {
                 !matches!(change, Change::DeletePod { name, .. } if name.contains("-exec-"))
             }),
@@ -209,8 +210,8 @@ impl World {
     }
 
     fn plan_writes(&mut self, resource: &SparkApplication, pass: Pass) {
-        if let Some(facts) = &pass.tell {
-            self.hear(facts);
+        if let Some(facts) = &pass.facts {
+            self.receive(facts);
         }
         let is_same = resource.status.as_ref() == Some(&pass.status);
         let over = resource.metadata.resource_version.clone();
@@ -253,7 +254,7 @@ impl World {
         }
     }
 
-    /// The operator forgets everything; the next one begins with a list that may be old.
+    /// Makes the operator forget everything; the next one starts with a list that may be stale.
     fn kill(&mut self) {
         self.kills += 1;
         self.memory = Memory::default();
@@ -265,7 +266,8 @@ impl World {
         }
     }
 
-    /// A watch delivers something: one object's newest version, or all after a new list. What it passes over is lost.
+    /// Delivers from a watch: one object's newest version, or everything after a new list. Versions
+    /// in between are lost.
     fn watch(&mut self) {
         let version = self.cluster.version;
         match self.random.random_range(0..4u8) {
@@ -308,7 +310,8 @@ impl World {
         .collect()
     }
 
-    /// The stream to the driver that is seen, if it runs. A new stream begins with what the driver knows.
+    /// The stream to the observed driver, if it runs. A new stream starts with what the driver
+    /// knows.
     fn attach(&mut self, seen: &Observed) -> Option<Attached> {
         let running = self.cluster.of_role("driver").into_iter().find(Cluster::is_running)?;
         let driver =
@@ -316,7 +319,7 @@ impl World {
         let submission = driver.submission.clone();
         if self.memory.stream.as_ref() != Some(&submission) {
             self.memory.stream = Some(submission.clone());
-            self.memory.told.clear();
+            self.memory.reported.clear();
         }
         let known = self.drivers.entry(submission.clone()).or_default();
         Some(Attached {
@@ -324,15 +327,15 @@ impl World {
             wish: Some(Wish { executors: 2, release: known.release.clone() }),
             progress: None,
             executors: known.alive.clone(),
-            told: self.memory.told.clone(),
+            reported: self.memory.reported.clone(),
             ended: None,
         })
     }
 
-    /// The driver hears facts, and lets those go whose end it has seen.
-    fn hear(&mut self, facts: &BTreeMap<u64, Fact>) {
+    /// Gives the driver facts; it releases executors whose end it has seen.
+    fn receive(&mut self, facts: &BTreeMap<u64, Fact>) {
         let Some(submission) = self.memory.stream.clone() else { return };
-        self.memory.told = facts.keys().copied().collect();
+        self.memory.reported = facts.keys().copied().collect();
         let driver = self.drivers.entry(submission).or_default();
         for (id, fact) in facts {
             if matches!(fact, Fact::Ended { .. }) {
@@ -342,7 +345,7 @@ impl World {
         }
     }
 
-    /// Nodes bring one pod further.
+    /// Advances one pod on its node.
     fn kubelet(&mut self) {
         let pods = self.cluster.living();
         if pods.is_empty() {
@@ -372,14 +375,14 @@ impl World {
         }
     }
 
-    /// People and nodes do what they do.
+    /// Users and nodes interfere.
     fn interfere(&mut self) {
         let pods = self.cluster.living();
         let pick = if pods.is_empty() { 0 } else { self.random.random_range(0..pods.len()) };
         match self.random.random_range(0..8u8) {
             6 => self.scale(),
             0 => {
-                // Before it is written down that the driver was there, nobody could tell that it is missing.
+                // Until the driver's existence is recorded, its absence cannot be noticed.
                 let is_known = self
                     .cluster
                     .app()
@@ -397,7 +400,7 @@ impl World {
             }
             2 => self.edit(|spec| spec.suspend = Some(!spec.suspend.unwrap_or(false))),
             3 => {
-                // The driver gets another name: nothing but passes keeps two from being there at once.
+                // The driver gets another name: only passes keep two from existing at once.
                 let number = self.random.random_range(0..3u8);
                 self.edit(|spec| spec.driver.pod_name = Some(format!("driver-{number}")));
             }
@@ -412,8 +415,8 @@ impl World {
         self.edit(|spec| spec.executor.instances = Some(number));
     }
 
-    /// The number of executors is changed no more: as many run as it says, none of those that were let go counts as failed, and nothing
-    /// was started again.
+    /// Stops changing the executor count and checks: as many run as specified, no released one
+    /// counts as failed, and nothing was restarted.
     pub(crate) fn settle(&mut self) {
         let wanted = self.cluster.app().and_then(|app| app.spec.executor.instances).unwrap_or(2);
         for _ in 0..1000 {
@@ -443,7 +446,7 @@ impl World {
         }
     }
 
-    /// What must hold at every moment.
+    /// Checks what must hold at every moment.
     fn observe(&mut self) {
         let drivers = self.cluster.of_role("driver");
         let alive: Vec<_> = drivers
@@ -459,7 +462,7 @@ impl World {
         let Some(app) = self.cluster.app() else { return };
         let generation = app.metadata.generation.unwrap_or_default();
         let runs = self.cluster.runs.len();
-        // A change that came before the end is acted upon after it.
+        // A change made before the end takes effect after it.
         let is_seen =
             app.status.as_ref().and_then(|status| status.observed_generation) == Some(generation);
         match (self.state().is_final() && is_seen, self.ended) {
@@ -487,7 +490,7 @@ impl World {
         }
     }
 
-    /// Nothing interferes any more: the application comes to its end, and what must hold then is looked at.
+    /// Stops all interference, brings the application to its end and checks what must hold then.
     pub(crate) fn finish(&mut self) {
         self.plot.others = Others::Quiet;
         self.cluster.forbids = false;
@@ -497,7 +500,7 @@ impl World {
             self.see_all();
             self.step();
             if self.cluster.app().is_none() {
-                // Nobody looks after these any more but their node, which comes back.
+                // Only their node, which comes back, still looks after these.
                 self.cluster.stuck.clear();
             }
             let is_quiet = self.memory.writes.is_empty();
@@ -524,12 +527,12 @@ impl World {
         none_left && (self.cluster.app().is_some() || self.cluster.living().is_empty())
     }
 
-    /// Of an application that is deleted nothing is left.
+    /// Deletes the application: nothing may be left.
     fn delete(&mut self) {
         if self.cluster.app().is_some() {
             self.cluster.remove_app();
         }
-        // The operator may be in the middle of something.
+        // The operator may be in the middle of a pass.
         for _ in 0..400 {
             self.cluster.seconds += 1;
             self.cluster.collect_garbage();

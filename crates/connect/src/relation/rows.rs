@@ -1,4 +1,4 @@
-//! Relations that pick, order, move or print rows and leave their columns alone.
+//! Relations that select, order, move or print rows and keep their columns.
 
 use super::{Expr, RelationKind, Result, count, expressions, input, sort_order};
 use crate::expression::whole_number;

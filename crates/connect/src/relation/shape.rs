@@ -1,4 +1,4 @@
-//! Relations that put inputs together, group them, or change values and columns as a whole.
+//! Relations that combine inputs, group them, or change values and columns.
 
 use super::{RelationKind, Result, count, expression, expressions, input};
 use crate::literal::{literal, literals};
@@ -181,7 +181,7 @@ pub(super) fn nearest_by_join(
         other => return Err(invalid(format!("`{other}` is not a direction of nearestByJoin."))),
     };
     if message.mode.eq_ignore_ascii_case("approx") {
-        // An exact answer is one that an approximate search may give.
+        // An exact answer is a valid answer of an approximate search.
         tracing::debug!("an approximate nearest-by join is computed exactly");
     }
     Ok(RelationKind::NearestByJoin(NearestByJoin {
@@ -197,7 +197,7 @@ pub(super) fn nearest_by_join(
     }))
 }
 
-/// The join types of joins that keep the order of sides.
+/// The join types that preserve the order of the sides.
 fn named_join_type(name: &str, unsupported: &'static Condition) -> Result<JoinType> {
     match name.to_lowercase().replace('_', "").as_str() {
         "inner" => Ok(JoinType::Inner),

@@ -1,4 +1,5 @@
-//! Relations at the leaves: tables, files, SQL text, ranges, local data; and those that carry others beside them.
+//! Leaf relations: tables, files, SQL text, ranges, local data; and relations that carry others
+//! along.
 
 use super::{Result, expression, relation};
 use crate::ipc;
@@ -91,7 +92,7 @@ pub(super) fn local(message: pb::LocalRelation, reader: Reader<'_>) -> Result<Re
     }
 }
 
-/// A whole `LocalRelation` that was sent as an artifact.
+/// A whole `LocalRelation` sent as an artifact.
 pub(super) fn cached_local(
     message: &pb::CachedLocalRelation,
     reader: Reader<'_>,
@@ -102,7 +103,7 @@ pub(super) fn cached_local(
     local(inner, reader)
 }
 
-/// Arrow streams and a schema that were sent as artifacts.
+/// Arrow streams and a schema sent as artifacts.
 pub(super) fn chunked_local(
     message: &pb::ChunkedCachedLocalRelation,
     reader: Reader<'_>,
@@ -134,7 +135,8 @@ fn cached(hash: &str, reader: Reader<'_>) -> Result<Bytes> {
     })
 }
 
-/// Relations beside a root. Those beside SQL text are views that it names; others are named by `Reference`.
+/// Relations sent along with a root. For SQL text they are views that it names; otherwise
+/// `Reference` refers to them.
 pub(super) fn with_relations(
     message: pb::WithRelations,
     reader: Reader<'_>,

@@ -1,4 +1,4 @@
-//! Artifacts: what is sent whole or in chunks, and local data made of it.
+//! Artifacts: sent whole or in chunks, and local data made from them.
 
 use crate::fake::{Client, THREE_ROWS, connected};
 use crate::requests::{error_class, rel, schema_of, user, uuid};
@@ -106,7 +106,7 @@ async fn bad_uploads_are_refused() {
 }
 
 #[tokio::test]
-async fn local_data_is_put_together_from_artifacts() {
+async fn local_data_is_assembled_from_artifacts() {
     let (seen, mut client) = connected().await;
     let session = uuid();
     let schema = br#"{"type":"struct","fields":[{"name":"id","type":"long","nullable":true,"metadata":{}}]}"#;
@@ -136,7 +136,7 @@ async fn local_data_is_put_together_from_artifacts() {
     let fields = vec![Field::new("id", DataType::Long, true)];
     assert_eq!(schema, Some(SchemaOrText::Schema(fields.clone())));
     let head = data.len() - THREE_ROWS.len();
-    // The head and the end once, the batch twice.
+    // The header and the end once, the batch twice.
     assert_eq!(data[..THREE_ROWS.len() - 8], THREE_ROWS[..THREE_ROWS.len() - 8]);
     assert_eq!(data[THREE_ROWS.len() - 8..], THREE_ROWS[THREE_ROWS.len() - head - 8..]);
 

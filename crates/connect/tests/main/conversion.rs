@@ -1,4 +1,4 @@
-//! Messages and the plans they become, row by row; and those that are refused.
+//! Messages and the plans they become, row by row; and messages that are refused.
 
 use crate::fake::{Client, Fake, client, connected, serve};
 use crate::requests::{error_class, error_info, execute, rel, root, run, schema_of, table, uuid};
@@ -46,7 +46,7 @@ fn t() -> Relation {
     RelationKind::Table { name: vec!["t".into()], options: Vec::new() }.into()
 }
 
-/// What the backend is given for a relation.
+/// The relation that the backend receives for a message.
 async fn converted(
     client: &mut Client,
     seen: &crate::fake::Seen,
@@ -274,7 +274,7 @@ async fn relations_become_relations() {
 }
 
 #[tokio::test]
-async fn what_is_missing_or_not_served_is_named() {
+async fn missing_or_unsupported_parts_are_named() {
     let unsupported = "UNSUPPORTED_FEATURE";
     let bad = "CONNECT_INVALID_PLAN";
     let map = pb::MapPartitions { input: boxed(table("t")), ..Default::default() };
@@ -367,7 +367,7 @@ async fn writes_become_commands_and_plans_may_be_compressed() {
     let garbage = execute(&uuid(), &uuid(), compressed(vec![1, 2, 3]));
     let status = run(&mut client, garbage).await.unwrap_err();
     assert_eq!(error_class(&status), "CONNECT_INVALID_PLAN.CANNOT_PARSE");
-    // A small message that unpacks to more than is allowed.
+    // A small message that unpacks to more than the limit.
     let zeros = std::io::repeat(0);
     let bomb = zstd::encode_all(std::io::Read::take(zeros, 600 << 20), 1).unwrap();
     let status = run(&mut client, execute(&uuid(), &uuid(), compressed(bomb))).await.unwrap_err();
@@ -375,7 +375,7 @@ async fn writes_become_commands_and_plans_may_be_compressed() {
 }
 
 #[tokio::test]
-async fn commands_that_are_not_served_are_named() {
+async fn unsupported_commands_are_named() {
     use pb::command::CommandType;
     let (_, mut client) = connected().await;
     let cases = [
@@ -395,7 +395,7 @@ async fn commands_that_are_not_served_are_named() {
     }
 }
 
-/// A chain of filters, as a program that adds to its DataFrame in a loop makes it.
+/// A chain of filters, as a program that extends its DataFrame in a loop makes it.
 fn deep(levels: usize) -> pb::Relation {
     (0..levels).fold(table("t"), |input, _| {
         let condition = Some(column("a"));

@@ -11,7 +11,7 @@ use connect::pb::get_status_response::operation_status::OperationState;
 use std::sync::atomic::Ordering::SeqCst;
 
 #[tokio::test]
-async fn a_client_may_come_back_after_any_answer() {
+async fn a_client_may_reattach_after_any_answer() {
     let (seen, mut client) = connected().await;
     let (session, operation) = (uuid(), uuid());
     let request = execute(&session, &operation, root(table("batches_4")));
@@ -30,7 +30,7 @@ async fn a_client_may_come_back_after_any_answer() {
 }
 
 #[tokio::test]
-async fn answers_say_what_the_backend_said() {
+async fn answers_contain_the_backends_responses() {
     let (_, mut client) = connected().await;
     let (session, operation) = (uuid(), uuid());
     let request = execute(&session, &operation, root(table("batches_2")));
@@ -92,7 +92,7 @@ async fn a_stream_ends_when_its_time_is_over() {
 }
 
 #[tokio::test]
-async fn what_is_released_is_gone() {
+async fn released_answers_are_gone() {
     let (_, mut client) = connected().await;
     let (session, operation) = (uuid(), uuid());
     let request = execute(&session, &operation, root(table("batches_4")));
@@ -113,12 +113,12 @@ async fn what_is_released_is_gone() {
     assert_eq!(released.into_inner().operation_id.as_deref(), Some(operation.as_str()));
     let state = wait_for_end(&mut client, &session, &operation).await;
     assert_eq!(state, OperationState::Succeeded);
-    // Asked twice, and for what never was: no failure.
+    // Releasing twice, or what never existed, is no error.
     client.release_execute(release_all(&session, &operation)).await.unwrap();
     client.release_execute(release_all(&session, &uuid())).await.unwrap();
 }
 
-/// The state of an operation that is released, once it is.
+/// Waits until an operation is released, and returns its state.
 async fn wait_for_end(
     client: &mut crate::fake::Client,
     session: &str,
@@ -137,7 +137,7 @@ async fn wait_for_end(
 }
 
 #[tokio::test]
-async fn an_operation_that_is_not_there_is_told_by_its_class() {
+async fn an_unknown_operation_is_reported_by_its_class() {
     let (_, mut client) = connected().await;
     let (session, operation) = (uuid(), uuid());
     let status = client.reattach_execute(reattach(&session, &operation, None)).await.unwrap_err();
@@ -176,7 +176,7 @@ async fn a_second_stream_displaces_the_first() {
 }
 
 #[tokio::test]
-async fn interrupts_stop_what_they_name() {
+async fn interrupts_stop_the_operations_they_name() {
     use pb::interrupt_request::{Interrupt, InterruptType};
     let (seen, mut client) = connected().await;
     let (session, operation) = (uuid(), uuid());
@@ -227,7 +227,7 @@ async fn releasing_a_running_operation_stops_it() {
 }
 
 #[tokio::test]
-async fn an_operation_nobody_can_come_back_to_ends_with_its_stream() {
+async fn an_operation_that_cannot_be_reattached_ends_with_its_stream() {
     let (seen, mut client) = connected().await;
     let session = uuid();
     let mut request = execute(&session, &uuid(), root(table("never")));
@@ -258,7 +258,7 @@ async fn a_slow_client_slows_the_backend_down() {
 }
 
 #[tokio::test]
-async fn failures_carry_what_pyspark_makes_its_exception_of() {
+async fn failures_carry_the_details_of_pysparks_exception() {
     let (_, mut client) = connected().await;
     let (session, operation) = (uuid(), uuid());
     let request = execute(&session, &operation, root(table("fails")));
@@ -290,7 +290,7 @@ async fn failures_carry_what_pyspark_makes_its_exception_of() {
     let unknown = pb::FetchErrorDetailsRequest { error_id: uuid(), ..question };
     let details = client.fetch_error_details(unknown).await.unwrap().into_inner();
     assert_eq!((details.root_error_idx, details.errors.len()), (None, 0));
-    // A client that comes back hears it again.
+    // A client that reattaches gets it again.
     let again = client.reattach_execute(reattach(&session, &operation, None)).await.unwrap();
     assert_eq!(
         error_class(&drain(again.into_inner()).await.unwrap_err()),
@@ -350,7 +350,7 @@ async fn sql_text_comes_back_as_a_relation() {
     else {
         panic!("rows are expected")
     };
-    // Two batches in one stream: a head, two bodies, an end.
+    // Two batches in one stream: a header, two bodies, an end.
     assert!(rows.data.unwrap().len() > THREE_ROWS.len());
     assert!(rows.schema.unwrap().contains("\"name\":\"id\""));
     let Some(pb::relation::RelType::LocalRelation(none)) = result("DROP TABLE t").await.rel_type

@@ -1,4 +1,5 @@
-//! A backend that answers by the name of the table or the SQL text it is asked for, and a server with it on loopback.
+//! A backend that answers by the name of the table or the SQL text in the request, and a server
+//! with it on loopback.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -23,7 +24,7 @@ pub(crate) const THREE_ROWS: &[u8] = include_bytes!("three_rows.arrow");
 
 pub(crate) type Client = SparkConnectServiceClient<Channel>;
 
-/// What the backend was asked, for all sessions.
+/// The requests that the backend has seen, of all sessions.
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) started: AtomicUsize,
@@ -51,7 +52,7 @@ struct FakeSession {
     conf: Mutex<Conf>,
 }
 
-/// Counts how many operations were dropped before their end.
+/// Counts operations dropped before their end.
 struct Running(Arc<Seen>, bool);
 
 impl Drop for Running {
@@ -257,7 +258,7 @@ pub(crate) async fn client(address: &str) -> Client {
     Client::new(channel).max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX)
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 pub(crate) async fn until(what: &str, mut is: impl FnMut() -> bool) {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while !is() {

@@ -1,4 +1,4 @@
-//! The service over a fake backend, on loopback, spoken to by the generated client.
+//! The service over a fake backend, on loopback, called by the generated client.
 
 #![expect(clippy::large_futures, reason = "requests are large messages, and tests have room")]
 

@@ -1,4 +1,4 @@
-//! Requests as tests write them.
+//! Builders of requests.
 
 use crate::fake::Client;
 use connect::pb;

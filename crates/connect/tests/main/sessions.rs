@@ -43,7 +43,7 @@ async fn settings_are_asked_and_set() {
     let mut ask = async |operation| {
         Ok::<_, tonic::Status>(client.config(config(&session, operation)).await?.into_inner())
     };
-    // What a client asks for and cannot do without.
+    // Keys that clients need.
     for key in [
         "spark.sql.timestampType",
         "spark.sql.session.timeZone",

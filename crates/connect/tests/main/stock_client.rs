@@ -1,4 +1,5 @@
-//! PySpark's own client against the service. Needs a Python with `pyspark-client`, named by `FIRESTEEL_PYTHON`.
+//! PySpark's own client against the service. Needs a Python with `pyspark-client`, named by
+//! `FIRESTEEL_PYTHON`.
 
 use crate::fake::{Fake, RAISED, serve};
 use errors::{Exception, condition};
@@ -47,7 +48,7 @@ fn python_exception(exception: Exception) -> &'static str {
     }
 }
 
-/// Runs a program of the stock client against a server of its own; `input` is what it reads.
+/// Runs a program with the stock client against a server of its own; `input` is its standard input.
 async fn run(program: &str, input: String) {
     let Some(python) = std::env::var_os("FIRESTEEL_PYTHON") else {
         eprintln!("skipped: FIRESTEEL_PYTHON names no Python with pyspark-client");

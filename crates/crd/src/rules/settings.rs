@@ -1,7 +1,8 @@
-//! What an API server refuses of `sparkConf`: what each key must be, from its declaration, so that a wrong value is refused where it is
-//! written and not when it is read.
+//! Checks of `sparkConf` by the API server: each key's values, from its declaration, so that a
+//! wrong value is refused when it is written and not when it is read.
 //!
-//! Whoever reads a key is more exact than the rule: nothing that it takes is refused here.
+//! The code that reads a key is stricter than its rule: the rule refuses nothing that the code
+//! accepts.
 
 use super::Rule;
 use crate::validate::{KINDS, Keys, REFUSED, RETAIN_CLAIMS, properties};
@@ -9,19 +10,19 @@ use model::conf::{self, Declared, Effect};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
-/// Settings that there may be, and letters that the value of one may have. All pairs are looked at for labels, and their number has a
-/// cost.
+/// Limits on the number of settings and the length of a value. Rules for labels look at all pairs,
+/// and the API server counts that cost.
 pub(crate) fn bounds() -> Value {
     json!({ "maxProperties": 512, "additionalProperties": { "maxLength": 20_000 } })
 }
 
-/// What a value looks like, and how that is said.
+/// Pattern of a value, and the message if it does not match.
 type Form = (&'static str, &'static str);
 
-const TRUTH: Form = (r"^\\s*(?i:true|false)\\s*$", "must be true or false");
+const BOOLEAN: Form = (r"^\\s*(?i:true|false)\\s*$", "must be true or false");
 const NUMBER: Form = (r"^\\s*[-+]?[0-9]+\\s*$", "must be a whole number");
 const COUNT: Form = (r"^\\s*[+]?0*[1-9][0-9]*\\s*$", "must be a whole number above 0");
-const SHARE: Form =
+const FRACTION: Form =
     (r"^\\s*([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][-+]?[0-9]+)?\\s*$", "must be a number");
 const SIZE: Form =
     (r"^\\s*[0-9]+\\s*([kKmMgGtTpP][iI]?)?[bB]?\\s*$", "must be a size, such as `512m`");
@@ -32,10 +33,10 @@ const SIZE_OR_OFF: Form = (
 const TIME: Form = (r"^\\s*[0-9]+(?i:us|ms|s|m|min|h|d)?\\s*$", "must be a duration, such as `3s`");
 const NEVER_OR_ALWAYS: Form = (r"^\\s*(never|always)\\s*$", "must be `never` or `always`");
 
-/// The form of a declared key's values, if a rule can tell it.
+/// The form of a declared key's values, if a rule can express it.
 fn form_of(declared: &Declared) -> Option<Form> {
     match declared.form {
-        "true or false" => Some(TRUTH),
+        "true or false" => Some(BOOLEAN),
         "whole number" => Some(NUMBER),
         "whole number from 1" => Some(COUNT),
         "size, such as 64m" => Some(SIZE),
@@ -46,20 +47,20 @@ fn form_of(declared: &Declared) -> Option<Form> {
 }
 
 /// Keys that shape pods, and the form of their values.
-const OF_PODS: &[(&str, Form)] = &[
+const POD_KEYS: &[(&str, Form)] = &[
     ("spark.driver.cores", NUMBER),
     ("spark.driver.memoryOverhead", SIZE),
     ("spark.executor.memoryOverhead", SIZE),
     ("spark.driver.minMemoryOverhead", SIZE),
     ("spark.executor.minMemoryOverhead", SIZE),
-    ("spark.driver.memoryOverheadFactor", SHARE),
-    ("spark.executor.memoryOverheadFactor", SHARE),
-    ("spark.kubernetes.memoryOverheadFactor", SHARE),
+    ("spark.driver.memoryOverheadFactor", FRACTION),
+    ("spark.executor.memoryOverheadFactor", FRACTION),
+    ("spark.kubernetes.memoryOverheadFactor", FRACTION),
     ("spark.executor.pyspark.memory", SIZE),
-    ("spark.kubernetes.driver.ownPersistentVolumeClaim", TRUTH),
-    ("spark.kubernetes.driver.reusePersistentVolumeClaim", TRUTH),
-    ("spark.kubernetes.legacy.useReadWriteOnceAccessMode", TRUTH),
-    ("spark.kubernetes.executor.deleteOnTermination", TRUTH),
+    ("spark.kubernetes.driver.ownPersistentVolumeClaim", BOOLEAN),
+    ("spark.kubernetes.driver.reusePersistentVolumeClaim", BOOLEAN),
+    ("spark.kubernetes.legacy.useReadWriteOnceAccessMode", BOOLEAN),
+    ("spark.kubernetes.executor.deleteOnTermination", BOOLEAN),
     (RETAIN_CLAIMS, NEVER_OR_ALWAYS),
 ];
 
@@ -74,17 +75,17 @@ pub(crate) fn rules() -> Vec<Rule> {
         if !declared.words.is_empty() {
             all.push(worded(declared));
         } else if declared.effect == Effect::Refused {
-            all.push(unserved(declared));
+            all.push(unsupported(declared));
         } else if let Some(form) = form_of(declared) {
             all.push(formed(declared.name, form));
         }
     }
-    all.extend(OF_PODS.iter().map(|(key, form)| formed(key, *form)));
+    all.extend(POD_KEYS.iter().map(|(key, form)| formed(key, *form)));
     for role in ["driver", "executor"] {
         for end in ["request.cores", "limit.cores"] {
             let key = format!("spark.kubernetes.{role}.{end}");
             let cel = format!("!('{key}' in self) || isQuantity(self['{key}'])");
-            all.push(rule(cel, format!("{key}: must be an amount of CPU, such as `500m` or `2`")));
+            all.push(rule(cel, format!("{key}: must be a CPU quantity, such as `500m` or `2`")));
         }
     }
     all
@@ -94,22 +95,22 @@ fn rule(cel: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>
     Rule { at: "sparkConf", cel: cel.into(), message: message.into(), field: "" }
 }
 
-/// A key that must not be set to anything but its default.
-fn unserved(declared: &Declared) -> Rule {
+/// A key that must keep its default.
+fn unsupported(declared: &Declared) -> Rule {
     let (key, default) = (declared.name, declared.default.unwrap_or_default());
     rule(
         format!("!('{key}' in self) || self['{key}'] == '{default}'"),
-        format!("{key}: is not served, and ignoring it would change results or safety"),
+        format!("{key}: is not supported, and ignoring it would change results or safety"),
     )
 }
 
-/// A key with one of a few words, in any case.
+/// A key whose value is one of a few words, in any case.
 fn worded(declared: &Declared) -> Rule {
     let (key, words) = (declared.name, declared.words);
     let pattern = format!(r"^\\s*(?i:{})\\s*$", words.join("|"));
     rule(
         format!("!('{key}' in self) || self['{key}'].matches('{pattern}')"),
-        format!("{key}: what is served is {}", words.join(", ")),
+        format!("{key}: must be {}", words.join(", ")),
     )
 }
 
@@ -119,8 +120,8 @@ fn formed(key: &str, (pattern, must): Form) -> Rule {
     rule(cel, format!("{key}: {must}"))
 }
 
-/// Keys of families that shape pods, as patterns. What a key is called costs nothing in the estimate of an API server; what its value
-/// is like is counted for each setting that there may be, so patterns of values are short.
+/// Patterns for families of keys that shape pods. In an API server's cost estimate, matching a key
+/// is free, but matching a value counts once per possible setting, so patterns of values are short.
 const LABELS: &str =
     "^spark[.]kubernetes[.]((driver|executor)[.](label|node[.]selector)|node[.]selector)[.]";
 const NAMED: &str = "^spark[.]kubernetes[.]((driver|executor)[.](label|annotation|node[.]selector)|node[.]selector)[.]";
@@ -131,7 +132,7 @@ const PATHS: &str =
     "^spark[.]kubernetes[.](driver|executor)[.](secrets[.]|volumes[.].*[.]mount[.]path$)";
 const VOLUMES: &str = "^spark[.]kubernetes[.](driver|executor)[.]volumes[.]";
 
-/// Rules of keys by family, each about every key that there is.
+/// Rules for families of keys, each looking at all keys.
 fn families() -> Vec<Rule> {
     let all = |which: &str, holds: &str, message: &str| {
         rule(format!("self.all(key, !key.matches('{which}') || {holds})"), message.to_owned())
@@ -145,7 +146,7 @@ fn families() -> Vec<Rule> {
         all(
             LABELS,
             r"(size(self[key]) <= 63 && !self[key].matches('[^\\w.-]'))",
-            "spark.kubernetes.*.label.* and *.node.selector.*: the value of a label has at most 63 letters, digits, `-`, `_` and `.`",
+            "spark.kubernetes.*.label.* and *.node.selector.*: a label's value has at most 63 letters, digits, `-`, `_` and `.`",
         ),
         all(
             NAMED,
@@ -166,7 +167,7 @@ fn families() -> Vec<Rule> {
         all(
             PATHS,
             "self[key].startsWith('/')",
-            "spark.kubernetes.*.secrets.* and *.mount.path: must be a path to mount at",
+            "spark.kubernetes.*.secrets.* and *.mount.path: must be a mount path",
         ),
         all(
             VOLUMES,
@@ -177,7 +178,7 @@ fn families() -> Vec<Rule> {
     ]
 }
 
-/// What may follow in the key of a volume, as a pattern.
+/// Pattern of what may follow in the key of a volume.
 fn volumes() -> String {
     let kinds = KINDS.iter().map(|(kind, _)| {
         let mut all = properties(kind).join("|").replace('.', "[.]");

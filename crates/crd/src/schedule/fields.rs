@@ -3,10 +3,10 @@
 use super::BadSchedule;
 use jiff::civil::Date;
 
-/// Values of one field, as bits.
+/// Values of one field, as a bit set.
 type Set = u64;
 
-/// The five fields.
+/// The five fields, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fields {
     minutes: Set,
@@ -14,11 +14,12 @@ pub(super) struct Fields {
     days: Set,
     months: Set,
     weekdays: Set,
-    /// Whether `days` or `weekdays` was left open with `*` or `?`: then the other one alone decides.
+    /// Whether `days` or `weekdays` was left open with `*` or `?`: then the other one alone
+    /// decides.
     any_day: bool,
 }
 
-/// What a field may hold.
+/// The range of a field's values.
 struct Range {
     what: &'static str,
     min: u32,
@@ -43,7 +44,7 @@ const WEEKDAYS: Range = Range {
 };
 
 impl Fields {
-    /// Reads five fields with space between them.
+    /// Reads five fields separated by space.
     pub(super) fn parse(text: &str) -> Result<Self, BadSchedule> {
         let parts: Vec<&str> = text.split_whitespace().collect();
         let [minutes, hours, days, months, weekdays] = parts.as_slice() else {
@@ -61,7 +62,7 @@ impl Fields {
         })
     }
 
-    /// Whether there is something to do on a day.
+    /// Whether the schedule is due on a day.
     pub(super) fn is_on(&self, date: Date) -> bool {
         let day = has(self.days, date.day());
         let weekday = has(self.weekdays, date.weekday().to_sunday_zero_offset());
@@ -69,7 +70,7 @@ impl Fields {
         matches && has(self.months, date.month())
     }
 
-    /// Hours and minutes, in order.
+    /// The hours and minutes, in order.
     pub(super) fn times(&self) -> impl Iterator<Item = (i8, i8)> {
         (0..24).filter(|hour| has(self.hours, *hour)).flat_map(move |hour| {
             (0..60)
@@ -84,7 +85,7 @@ fn has(set: Set, value: i8) -> bool {
 }
 
 impl Range {
-    /// Reads a field; says, too, whether it is left open.
+    /// Reads a field; also returns whether it is left open.
     fn parse(&self, text: &str) -> Result<(Set, bool), BadSchedule> {
         let mut set = 0;
         let mut open = false;
@@ -100,7 +101,7 @@ impl Range {
         Ok((set, open))
     }
 
-    /// Reads `*`, `5`, `mon-fri`, each with an optional `/step`.
+    /// Reads `*`, `5` or `mon-fri`, each with an optional `/step`.
     fn part(&self, text: &str) -> Result<(Set, bool), String> {
         let (range, step) = match text.split_once('/') {
             Some((range, step)) => (range, Some(step_of(step)?)),
@@ -113,7 +114,7 @@ impl Range {
             (self.value(from)?, self.value(to)?)
         } else {
             let from = self.value(range)?;
-            // `5/10` begins at 5 and goes on to the end.
+            // `5/10` starts at 5 and goes on to the maximum.
             (from, if step.is_some() { self.max } else { from })
         };
         if from > to {

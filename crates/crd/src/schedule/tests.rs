@@ -6,7 +6,7 @@ fn instant(text: &str) -> Timestamp {
     text.parse().expect("a time")
 }
 
-/// Checks the next times after an instant, all in the zone of the schedule.
+/// Checks the next times after an instant, all in the schedule's zone.
 fn check(schedule: &str, zone: Option<&str>, after: &str, expected: &[&str]) {
     let parsed = Schedule::parse(schedule, zone).unwrap_or_else(|error| panic!("{error}"));
     let mut now = instant(after);
@@ -48,7 +48,7 @@ fn the_next_time_is_the_first_that_all_fields_allow() {
         ("0 0 29 2 *", "2096-03-01T00:00:00Z", &["2104-02-29T00:00:00Z"]),
         ("0 0 31 * *", "2026-01-31T00:00:00Z", &["2026-03-31T00:00:00Z"]),
         ("59 23 31 12 ?", "2026-12-31T23:59:00Z", &["2027-12-31T23:59:00Z"]),
-        // Both kinds of days are restricted: one of them is enough.
+        // Both kinds of days are restricted: either is enough.
         (
             "0 0 13 * fri",
             "2026-11-01T00:00:00Z",
@@ -82,11 +82,11 @@ fn a_schedule_follows_the_clocks_of_its_zone() {
     let cases: &[(&str, &str, &str, &[&str])] = &[
         ("0 3 * * *", "Europe/Berlin", "2026-07-01T12:00:00Z", &["2026-07-02T01:00:00Z"]),
         ("0 3 * * *", "Europe/Berlin", "2026-01-01T12:00:00Z", &["2026-01-02T02:00:00Z"]),
-        // The clocks go forward at 2: what lies between 2 and 3 does not happen that day.
+        // The clocks go forward at 2: times between 2 and 3 do not occur that day.
         ("30 2 * * *", "America/New_York", "2026-03-07T12:00:00Z", &["2026-03-09T06:30:00Z"]),
         ("0 * * * *", "America/New_York", "2026-03-08T06:00:00Z", &["2026-03-08T07:00:00Z"]),
         ("0 3 * * *", "America/New_York", "2026-03-07T12:00:00Z", &["2026-03-08T07:00:00Z"]),
-        // The clocks go back at 2: what lies between 1 and 2 happens twice.
+        // The clocks go back at 2: times between 1 and 2 occur twice.
         (
             "0 1 * * *",
             "America/New_York",
@@ -136,7 +136,7 @@ fn a_schedule_follows_the_clocks_of_its_zone() {
         ("0 0 * * *", "Asia/Beirut", "2026-03-28T12:00:00Z", &["2026-03-29T21:00:00Z"]),
         // Nor does a whole day.
         ("0 12 * * *", "Pacific/Apia", "2011-12-29T23:00:00Z", &["2011-12-30T22:00:00Z"]),
-        // A period does not care.
+        // A period is not affected.
         ("@every 1h", "America/New_York", "2026-03-08T06:30:00Z", &["2026-03-08T07:30:00Z"]),
     ];
     for (schedule, zone, after, expected) in cases {
@@ -179,7 +179,7 @@ fn a_run_never_comes_at_or_before_the_last() {
 }
 
 #[test]
-fn of_missed_runs_the_last_one_is_made() {
+fn only_the_last_of_the_missed_runs_starts() {
     let cases = [
         // schedule, since, now, last due
         ("0 * * * *", "2026-07-01T00:00:00Z", "2026-07-01T00:59:59Z", None),
@@ -190,7 +190,7 @@ fn of_missed_runs_the_last_one_is_made() {
         ("@yearly", "2026-05-01T00:00:00Z", "2026-07-03T00:00:00Z", None),
         ("@every 3m", "2026-07-01T00:00:00Z", "2026-07-01T00:02:59Z", None),
         ("@every 3m", "2026-07-01T00:00:00Z", "2026-07-01T00:10:00Z", Some("2026-07-01T00:09:00Z")),
-        // A clock that went back is no reason to run.
+        // A clock set back does not repeat a run.
         ("* * * * *", "2026-07-01T00:00:00Z", "2026-06-01T00:00:00Z", None),
         ("@every 3m", "2026-07-01T00:00:00Z", "2026-06-01T00:00:00Z", None),
     ];
@@ -202,12 +202,16 @@ fn of_missed_runs_the_last_one_is_made() {
 }
 
 #[test]
-fn what_is_not_a_schedule_says_why() {
+fn an_invalid_schedule_gives_the_reason() {
     let cases = [
         ("", None, "is not a schedule"),
         ("* * * *", None, "is not a schedule"),
         ("* * * * * *", None, "is not a schedule"),
-        ("60 * * * *", None, "`60` is not the minutes of a schedule: 60 is not between 0 and 59"),
+        (
+            "60 * * * *",
+            None,
+            "`60` cannot be the minutes of a schedule: 60 is not between 0 and 59",
+        ),
         ("* 24 * * *", None, "the hours"),
         ("* * 0 * *", None, "the days of the month"),
         ("* * * 13 *", None, "the months"),
@@ -223,13 +227,13 @@ fn what_is_not_a_schedule_says_why() {
         ("@sometimes", None, "there is no `@sometimes`"),
         ("@everything", None, "there is no `@everything`"),
         ("@every", None, "there is no `@every`"),
-        ("@every soon", None, "`soon` is not a time between two runs"),
+        ("@every soon", None, "`soon` is not a period"),
         ("@every 300ms", None, "at least one second"),
-        ("@every -3m", None, "is not a time"),
-        ("@every 3", None, "is not a time"),
-        ("@every .h", None, "is not a time"),
-        ("@every 99999999999999999h", None, "is not a time"),
-        ("@every 1ö", None, "is not a time"),
+        ("@every -3m", None, "is not a period"),
+        ("@every 3", None, "is not a period"),
+        ("@every .h", None, "is not a period"),
+        ("@every 99999999999999999h", None, "is not a period"),
+        ("@every 1ö", None, "is not a period"),
         ("0 0 30 2 *", None, "`0 0 30 2 *` is never due"),
         ("TZ=Europe/Berlin", None, "is not a schedule"),
         ("TZ=Europe/Berlni 0 0 * * *", None, "did you mean `Europe/Berlin`?"),

@@ -1,30 +1,30 @@
-//! The keys of `sparkConf`: those that shape pods, by family; the others, which are the driver's.
+//! The keys of `sparkConf`, sorted: families that shape pods, and the driver's settings.
 
 use super::{Kind, Problems};
 use crate::problem::{FieldPath, Problem};
 use model::conf::{self, Conf, Effect};
 use std::collections::BTreeMap;
 
-/// What the keys say.
+/// The keys, sorted by what they concern.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Keys {
-    /// About the driver's pod.
+    /// Those of the driver's pod.
     pub(crate) driver: RoleKeys,
-    /// About the executors' pods.
+    /// Those of the executors' pods.
     pub(crate) executor: RoleKeys,
-    /// How many executors there are.
+    /// Number of executors.
     pub(crate) instances: Option<u32>,
-    /// When images are pulled.
+    /// When to pull images.
     pub(crate) pull_policy: Option<String>,
-    /// Secrets for that.
+    /// Secrets for pulling images.
     pub(crate) pull_secrets: Vec<String>,
     /// The driver's settings.
     pub(crate) settings: Conf,
-    /// Keys that are known or look like Spark's, and have no effect.
-    pub(crate) unserved: Vec<String>,
+    /// Keys that are known or look like Spark's, but have no effect.
+    pub(crate) unsupported: Vec<String>,
 }
 
-/// What the keys say about the pods of one role.
+/// The keys about the pods of one role.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct RoleKeys {
     /// `label.NAME`.
@@ -35,23 +35,23 @@ pub(crate) struct RoleKeys {
     pub(crate) node_selector: BTreeMap<String, String>,
     /// Environment variables.
     pub(crate) env: BTreeMap<String, String>,
-    /// `secrets.NAME`: where it is mounted.
+    /// `secrets.NAME`: the mount path.
     pub(crate) secrets: BTreeMap<String, String>,
     /// `secretKeyRef.VARIABLE`: name and key.
     pub(crate) secret_env: BTreeMap<String, (String, String)>,
-    /// `volumes.KIND.NAME`: the properties.
+    /// `volumes.KIND.NAME`: its properties.
     pub(crate) volumes: BTreeMap<(String, String), BTreeMap<String, String>>,
-    /// Values that a field of the specification can say, too, by the end of the key.
+    /// Values that a field of the specification can set, too, by the end of the key.
     pub(crate) values: BTreeMap<&'static str, String>,
 }
 
-/// Keys that name what only the operator decides, and what to write instead.
+/// Keys about matters that only the operator decides, and what to write instead.
 pub(crate) const REFUSED: &[(&str, &str)] = &[
     ("spark.master", "is set by the operator"),
     ("spark.kubernetes.driver.master", "is set by the operator"),
-    ("spark.kubernetes.container.image", "is not taken; write spec.image"),
-    ("spark.kubernetes.driver.container.image", "is not taken; write spec.driver.image"),
-    ("spark.kubernetes.executor.container.image", "is not taken; write spec.executor.image"),
+    ("spark.kubernetes.container.image", "is not supported; use spec.image"),
+    ("spark.kubernetes.driver.container.image", "is not supported; use spec.driver.image"),
+    ("spark.kubernetes.executor.container.image", "is not supported; use spec.executor.image"),
 ];
 
 /// Keys of a role outside `spark.kubernetes`, after `spark.driver.` or `spark.executor.`.
@@ -71,7 +71,7 @@ impl Kind {
     }
 }
 
-/// Key that says whether claims that were made outlive their application.
+/// Key that decides whether created claims outlive their application.
 pub(crate) const RETAIN_CLAIMS: &str = "firesteel.kubernetes.claims.retain";
 
 /// Labels that the operator sets.
@@ -79,7 +79,7 @@ pub(crate) const OWN_LABELS: &[&str] =
     &["spark-role", "spark-app-selector", "spark-exec-id", "spark-version"];
 
 impl Keys {
-    /// Sorts the keys; `at` is where they stand, and `namespace` where the resource does.
+    /// Sorts the keys; `at` is their path, and `namespace` the resource's namespace.
     pub(crate) fn read(
         given: &BTreeMap<String, String>,
         at: &FieldPath,
@@ -105,7 +105,7 @@ impl Keys {
         REFUSED.iter().any(|(refused, _)| *refused == key)
     }
 
-    /// What the keys say about one role.
+    /// The keys about one role.
     pub(crate) fn role(&self, kind: Kind) -> &RoleKeys {
         match kind {
             Kind::Driver => &self.driver,
@@ -120,7 +120,7 @@ impl Keys {
         }
     }
 
-    /// A key that is not about Kubernetes.
+    /// Sorts a key that is not about Kubernetes.
     fn spark(&mut self, key: &str, value: &str, at: FieldPath, problems: &mut Problems) {
         if let Some(variable) = key.strip_prefix("spark.executorEnv.") {
             self.executor.env.insert(variable.to_owned(), value.to_owned());
@@ -148,38 +148,39 @@ impl Keys {
             "spark.memory.offHeap.size" => {
                 self.executor.values.insert("offHeap.size", value.to_owned());
             }
-            // Read where claims are made.
+            // Read when claims are created.
             RETAIN_CLAIMS => {
                 if !matches!(value.trim(), "never" | "always") {
-                    problems.add(at, format!("`{value}` is neither never nor always"));
+                    problems.add(at, format!("`{value}` is neither `never` nor `always`"));
                 }
             }
             _ => self.setting(key, value, at, problems),
         }
     }
 
-    /// A key of the driver's.
+    /// Sorts a key of the driver's settings.
     fn setting(&mut self, key: &str, value: &str, at: FieldPath, problems: &mut Problems) {
         match conf::declared(key) {
             Some(declared) => {
                 let refused = declared.effect == Effect::Refused
                     && value != declared.default.unwrap_or_default();
                 if refused {
-                    let problem = "is not served, and ignoring it would change results or safety";
+                    let problem =
+                        "is not supported, and ignoring it would change results or safety";
                     problems.add(at, problem);
                 } else if let Err(error) = declared.check(value) {
                     problems.add(at, format!("`{value}` {}", error.problem));
                 } else if declared.effect == Effect::None && !conf::asks_for_nothing(key, value) {
-                    self.unserved.push(key.to_owned());
+                    self.unsupported.push(key.to_owned());
                 }
             }
             None if conf::asks_for_nothing(key, value) => {}
-            None => self.unserved.push(key.to_owned()),
+            None => self.unsupported.push(key.to_owned()),
         }
         self.settings.set(key, value);
     }
 
-    /// A key about Kubernetes; `rest` is what follows `spark.kubernetes.`.
+    /// Sorts a key about Kubernetes; `rest` is the part after `spark.kubernetes.`.
     fn kubernetes(
         &mut self,
         rest: &str,
@@ -187,7 +188,7 @@ impl Keys {
         (at, namespace): (FieldPath, &str),
         problems: &mut Problems,
     ) {
-        // Read where claims are made.
+        // Read when claims are created.
         let is_flag = matches!(
             rest,
             "driver.ownPersistentVolumeClaim"
@@ -207,7 +208,7 @@ impl Keys {
                 if let Some(own) = own {
                     self.role_mut(kind).values.insert(own, value.to_owned());
                 } else if !self.role_mut(kind).read(end, value, &at, problems) {
-                    self.unserved.push(key.to_owned());
+                    self.unsupported.push(key.to_owned());
                 }
                 return;
             }
@@ -222,7 +223,7 @@ impl Keys {
             problems.add(at, problem);
         } else if let Some(label) = rest.strip_prefix("node.selector.") {
             both(self, &|role| {
-                // What is said for one role goes first.
+                // A key of one role takes precedence over one for both.
                 role.node_selector.entry(label.to_owned()).or_insert_with(|| value.to_owned());
             });
         } else if let Some(variable) = rest.strip_prefix("driverEnv.") {
@@ -246,14 +247,14 @@ impl Keys {
                 "memoryOverheadFactor" => both(self, &|role| {
                     role.values.insert("shared.memoryOverheadFactor", value.to_owned());
                 }),
-                _ => self.unserved.push(key.to_owned()),
+                _ => self.unsupported.push(key.to_owned()),
             }
         }
     }
 }
 
 impl RoleKeys {
-    /// Takes a key of this role, if it is of a family that is served.
+    /// Takes a key of this role, if its family is supported.
     fn read(&mut self, end: &str, value: &str, at: &FieldPath, problems: &mut Problems) -> bool {
         let owned = |name: &str| (name.to_owned(), value.to_owned());
         if let Some(name) = end.strip_prefix("label.") {

@@ -1,15 +1,16 @@
-//! Names and label values that an API server takes. What is legal is Kubernetes' rule; here it is known before a pod is made.
+//! Names and label values that an API server accepts. The rules are Kubernetes'; checking them here
+//! finds errors before a pod is created.
 
 use super::Problems;
 use crate::problem::FieldPath;
 use std::collections::BTreeMap;
 
-/// Letters of a label's value, and of a name without its prefix.
-const LONGEST_LABEL: usize = 63;
-/// Letters of a name of an object.
-const LONGEST_NAME: usize = 253;
+/// Length limit of a label's value, and of a name without its prefix.
+const MAX_LABEL_LENGTH: usize = 63;
+/// Length limit of an object's name.
+const MAX_NAME_LENGTH: usize = 253;
 
-/// Whether a text is the value of a label.
+/// Whether a text is a valid label value.
 pub fn is_label_value(text: &str) -> bool {
     text.is_empty() || is_label_word(text)
 }
@@ -18,13 +19,14 @@ fn is_label_word(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     let ends = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     let bytes = text.as_bytes();
-    bytes.len() <= LONGEST_LABEL
+    bytes.len() <= MAX_LABEL_LENGTH
         && bytes.iter().all(|byte| inner(*byte))
         && ends(bytes.first())
         && ends(bytes.last())
 }
 
-/// Whether a text is the name of a label or an annotation: a word, perhaps with a domain in front.
+/// Whether a text is a valid name of a label or an annotation: a word, optionally preceded by a
+/// domain.
 fn is_qualified_name(text: &str) -> bool {
     match text.split_once('/') {
         Some((domain, word)) => is_object_name(domain) && is_label_word(word),
@@ -32,7 +34,7 @@ fn is_qualified_name(text: &str) -> bool {
     }
 }
 
-/// Whether a text is the name of a pod: a DNS subdomain.
+/// Whether a text is a valid pod name: a DNS subdomain.
 pub(super) fn is_object_name(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let is_part = |part: &str| {
@@ -41,10 +43,10 @@ pub(super) fn is_object_name(text: &str) -> bool {
             && !part.starts_with('-')
             && !part.ends_with('-')
     };
-    text.len() <= LONGEST_NAME && text.split('.').all(is_part)
+    text.len() <= MAX_NAME_LENGTH && text.split('.').all(is_part)
 }
 
-/// Refuses labels that no pod can have; `at` is where one of them stands.
+/// Refuses invalid labels; `at` is the path of one of them.
 pub(super) fn check_labels(
     labels: &BTreeMap<String, String>,
     at: impl Fn(&str) -> FieldPath,
@@ -54,7 +56,7 @@ pub(super) fn check_labels(
     for (name, value) in labels {
         if !is_label_value(value) {
             let problem = format!(
-                "`{value}` is not the value of a label: at most {LONGEST_LABEL} letters, digits, `-`, `_` and `.`, \
+                "`{value}` is not the value of a label: at most {MAX_LABEL_LENGTH} letters, digits, `-`, `_` and `.`, \
                  with a letter or a digit at both ends"
             );
             problems.add(at(name), problem);
@@ -62,7 +64,7 @@ pub(super) fn check_labels(
     }
 }
 
-/// Refuses names of labels or annotations that no pod can have.
+/// Refuses invalid names of labels or annotations.
 pub(super) fn check_names(
     named: &BTreeMap<String, String>,
     at: impl Fn(&str) -> FieldPath,
@@ -70,7 +72,7 @@ pub(super) fn check_names(
 ) {
     for name in named.keys().filter(|name| !is_qualified_name(name)) {
         let problem = format!(
-            "`{name}` is not such a name: at most {LONGEST_LABEL} letters, digits, `-`, `_` and `.`, \
+            "`{name}` is not such a name: at most {MAX_LABEL_LENGTH} letters, digits, `-`, `_` and `.`, \
              perhaps with a domain and `/` in front"
         );
         problems.add(at(name), problem);

@@ -1,4 +1,4 @@
-//! Where a Spark container mounts what: every place is a path, and no two things are mounted at one.
+//! Mount paths of a Spark container: each is valid, and no two are the same.
 
 use super::keys::RoleKeys;
 use super::shape::Shape;
@@ -6,22 +6,22 @@ use super::{Given, Problems};
 use crate::problem::FieldPath;
 use std::collections::BTreeMap;
 
-/// Refuses places that are no paths, and those that are taken, with the field that says so.
+/// Refuses invalid and duplicate mount paths, naming the field of the first one.
 pub(super) fn check(given: &Given<'_>, keys: &RoleKeys, shape: &Shape, problems: &mut Problems) {
     let mut taken: BTreeMap<String, FieldPath> = BTreeMap::new();
     for (at, written) in all(given, keys, shape) {
         let path = written.trim_end_matches('/');
         if !written.starts_with('/') || path.is_empty() || path.contains(':') {
-            problems.add(at, format!("`{written}` is not a path to mount at"));
+            problems.add(at, format!("`{written}` is not a mount path"));
         } else if let Some(first) = taken.get(path) {
-            problems.add(at, format!("something is mounted at `{path}` already, by {first}"));
+            problems.add(at, format!("`{path}` is already mounted by {first}"));
         } else {
             taken.insert(path.to_owned(), at);
         }
     }
 }
 
-/// All places, each with the field that names it.
+/// All mount paths, each with its field.
 fn all(given: &Given<'_>, keys: &RoleKeys, shape: &Shape) -> Vec<(FieldPath, String)> {
     let (at, pod, role) = (given.at(), given.pod, given.kind.name());
     let conf =
@@ -50,7 +50,7 @@ fn all(given: &Given<'_>, keys: &RoleKeys, shape: &Shape) -> Vec<(FieldPath, Str
     found
 }
 
-/// The places of the template's Spark container: the one with its name, else the first.
+/// The mount paths of the template's Spark container: the one with its name, or else the first.
 fn of_template(given: &Given<'_>, shape: &Shape) -> Vec<(FieldPath, String)> {
     let pod = shape.template.as_ref().and_then(|template| template.spec.as_ref());
     let containers = pod.map(|pod| pod.containers.as_slice()).unwrap_or_default();

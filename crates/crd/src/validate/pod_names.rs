@@ -1,14 +1,15 @@
-//! Names of pods that a manifest chooses.
+//! Pod names chosen by the manifest.
 
 use super::legal::is_object_name;
 use super::{Keys, Problems};
 use crate::SparkApplicationSpec;
 use crate::problem::FieldPath;
 
-/// Letters that executors' names may begin with, so that with any number behind they can be host names, as in Spark.
-const LONGEST_PREFIX: usize = 63 - "-exec-2147483647".len();
+/// Length limit of the prefix of executors' names, so that with any number appended they are valid
+/// host names, as in Spark.
+const MAX_PREFIX_LENGTH: usize = 63 - "-exec-2147483647".len();
 
-/// Name of the driver's pod: the field, or the key.
+/// Name of the driver's pod, from the field or the key.
 pub(super) fn driver(
     spec: &SparkApplicationSpec,
     keys: &Keys,
@@ -22,20 +23,20 @@ pub(super) fn driver(
     });
     let (name, at) = field.or(key)?;
     if !is_object_name(name) {
-        let problem = "is not the name of a pod: lower-case letters, digits, `-` and `.`";
+        let problem = "is not a valid pod name: lower-case letters, digits, `-` and `.`";
         problems.add(at, format!("`{name}` {problem}"));
         return None;
     }
     Some(name.clone())
 }
 
-/// What the names of executors' pods begin with.
+/// Prefix of the names of executors' pods.
 pub(super) fn executor_prefix(keys: &Keys, problems: &mut Problems) -> Option<String> {
     let prefix = keys.executor.values.get("podNamePrefix")?;
-    if !is_object_name(prefix) || prefix.len() > LONGEST_PREFIX {
+    if !is_object_name(prefix) || prefix.len() > MAX_PREFIX_LENGTH {
         let key = "spark.kubernetes.executor.podNamePrefix";
         let problem = format!(
-            "`{prefix}` is not what names of pods begin with: at most {LONGEST_PREFIX} lower-case letters, digits, `-` and `.`"
+            "`{prefix}` is not a valid prefix of pod names: at most {MAX_PREFIX_LENGTH} lower-case letters, digits, `-` and `.`"
         );
         problems.add(FieldPath::new("spec.sparkConf").key(key), problem);
         return None;

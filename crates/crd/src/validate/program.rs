@@ -1,19 +1,20 @@
-//! What runs.
+//! The program to run.
 
 use super::Problems;
 use crate::problem::FieldPath;
 use crate::{DeployMode, ProgramType, PythonVersion, SparkApplicationSpec};
 
-/// The JVM program that is known, because every introduction to Spark on Kubernetes begins with it.
+/// The one JVM program that is supported, because every introduction to Spark on Kubernetes starts
+/// with it.
 pub(crate) const SPARK_PI: &str = "org.apache.spark.examples.SparkPi";
 
-/// Bytes of one argument: Linux starts no process with a longer one.
-pub(crate) const LONGEST_ARGUMENT: usize = (128 << 10) - 1;
+/// Length limit of one argument, in bytes: Linux starts no process with a longer one.
+pub(crate) const MAX_ARGUMENT_BYTES: usize = (128 << 10) - 1;
 
-/// What runs.
+/// The program to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
-    /// In which language.
+    /// Its language, and the file.
     pub language: Language,
     /// Its arguments.
     pub arguments: Vec<String>,
@@ -21,7 +22,7 @@ pub struct Program {
     pub py_files: Vec<String>,
 }
 
-/// Languages of programs.
+/// Language of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Language {
     /// Python.
@@ -34,11 +35,11 @@ pub enum Language {
         /// Path of the file in the container.
         file: String,
     },
-    /// Spark's first example, which needs no JVM here.
+    /// Spark's Pi example, which needs no JVM here.
     SparkPi,
 }
 
-/// Reads it.
+/// Reads the program.
 pub(super) fn read(spec: &SparkApplicationSpec, problems: &mut Problems) -> Option<Program> {
     check_mode(spec, problems);
     check_arguments(spec, problems);
@@ -49,13 +50,14 @@ pub(super) fn read(spec: &SparkApplicationSpec, problems: &mut Problems) -> Opti
             Language::SparkPi
         }
         ProgramType::Java | ProgramType::Scala => {
-            let problem =
-                format!("there is no JVM: of Java and Scala only the example {SPARK_PI} is known");
+            let problem = format!(
+                "there is no JVM: of Java and Scala only the example {SPARK_PI} is supported"
+            );
             problems.add(FieldPath::new("spec.type"), problem);
             return None;
         }
         ProgramType::R => {
-            problems.add(FieldPath::new("spec.type"), "programs in R are not served");
+            problems.add(FieldPath::new("spec.type"), "R programs are not supported");
             return None;
         }
     };
@@ -75,10 +77,10 @@ pub(super) fn read(spec: &SparkApplicationSpec, problems: &mut Problems) -> Opti
 
 fn check_mode(spec: &SparkApplicationSpec, problems: &mut Problems) {
     if matches!(spec.mode, Some(DeployMode::Client | DeployMode::InClusterClient)) {
-        problems.add(FieldPath::new("spec.mode"), "only `cluster` is served");
+        problems.add(FieldPath::new("spec.mode"), "only `cluster` is supported");
     }
     if spec.python_version == Some(PythonVersion::Two) {
-        problems.add(FieldPath::new("spec.pythonVersion"), "Python 2 is not served");
+        problems.add(FieldPath::new("spec.pythonVersion"), "Python 2 is not supported");
     }
 }
 
@@ -86,9 +88,8 @@ fn check_arguments(spec: &SparkApplicationSpec, problems: &mut Problems) {
     let at = FieldPath::new("spec.arguments");
     for (index, argument) in spec.arguments.iter().enumerate() {
         let bytes = argument.len();
-        if bytes > LONGEST_ARGUMENT {
-            let problem =
-                format!("has {bytes} bytes; a program is given at most {LONGEST_ARGUMENT}");
+        if bytes > MAX_ARGUMENT_BYTES {
+            let problem = format!("has {bytes} bytes; the limit is {MAX_ARGUMENT_BYTES}");
             problems.add(at.index(index), problem);
         }
     }
@@ -97,11 +98,11 @@ fn check_arguments(spec: &SparkApplicationSpec, problems: &mut Problems) {
 fn file(spec: &SparkApplicationSpec, ending: &str, problems: &mut Problems) -> Option<String> {
     let at = FieldPath::new("spec.mainApplicationFile");
     let Some(text) = spec.main_application_file.as_deref() else {
-        problems.add(at, format!("is missing; it names the `{ending}` file that is run"));
+        problems.add(at, format!("is missing; it names the `{ending}` file to run"));
         return None;
     };
     if !text.ends_with(ending) {
-        let problem = format!("`{text}` is not a `{ending}` file, as spec.type says");
+        let problem = format!("`{text}` is not a `{ending}` file, which spec.type requires");
         problems.add(at, problem);
         return None;
     }
@@ -112,7 +113,7 @@ fn file(spec: &SparkApplicationSpec, ending: &str, problems: &mut Problems) -> O
     found
 }
 
-/// The path of a file that is in the image or on a volume.
+/// The path of a file in the image or on a volume.
 fn path(text: &str) -> Option<String> {
     let path = text.strip_prefix("local://").or_else(|| text.strip_prefix("file://"));
     let path = path.unwrap_or(text);
@@ -121,6 +122,6 @@ fn path(text: &str) -> Option<String> {
 
 fn elsewhere(text: &str) -> String {
     format!(
-        "`{text}` is not a file of the image or of a volume; write `local:///path`, as nothing is fetched from elsewhere"
+        "`{text}` is not a file in the image or on a volume; write `local:///path`, because nothing is downloaded"
     )
 }

@@ -9,44 +9,44 @@ use model::ByteSize;
 /// CPUs of a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cpu {
-    /// Tasks that run at the same time.
+    /// Number of concurrent tasks.
     pub slots: u32,
-    /// What the pod asks for.
+    /// The pod's request.
     pub request: Amount,
-    /// What it may use at most.
+    /// The pod's limit.
     pub limit: Option<Amount>,
 }
 
 /// Memory of a pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
-    /// What Spark calls the memory of the role.
+    /// The role's memory in Spark's sense.
     pub program: ByteSize,
-    /// What comes on top.
+    /// The overhead.
     pub overhead: ByteSize,
-    /// What is asked for besides, for Python workers and outside of the heap.
+    /// Further requests, for Python workers and off-heap memory.
     pub besides: ByteSize,
-    /// What the pod may use at most.
+    /// The pod's limit.
     pub limit: ByteSize,
 }
 
 impl Memory {
-    /// What the pod asks for.
+    /// The pod's request.
     pub fn request(&self) -> ByteSize {
         ByteSize(self.program.0.saturating_add(self.overhead.0).saturating_add(self.besides.0))
     }
 }
 
-/// The least that comes on top.
+/// Lower bound of the overhead.
 const MIN_OVERHEAD: ByteSize = ByteSize::mib(384);
 
-/// Share that comes on top of the memory of a program in Python.
+/// Overhead of a Python program, as a fraction of its memory.
 const PYTHON_FACTOR: f64 = 0.4;
 
-/// The same for other programs.
+/// Overhead of other programs.
 const OTHER_FACTOR: f64 = 0.1;
 
-/// A value and where it stands: in a field of the specification, which goes first, or in a key.
+/// A value and its path: from a field of the specification, which takes precedence, or from a key.
 fn either<'a>(
     field: Option<&'a str>,
     at: FieldPath,
@@ -95,7 +95,7 @@ pub(super) fn cpu(given: &Given<'_>, keys: &Keys, problems: &mut Problems) -> Op
             None
         }
         Some((limit, at)) if limit.is_less_than(&request) => {
-            problems.add(at, format!("{limit} is less than the {request} that the pod asks for"));
+            problems.add(at, format!("{limit} is less than the pod's request of {request}"));
             None
         }
         limit => limit.map(|(limit, _)| limit),
@@ -113,13 +113,13 @@ pub(super) fn memory(
     let prefix = format!("spark.{}", given.kind.name());
     let mut size = |field, name: &str, key| {
         let (text, at) = either(field, given.at().field(name), given, keys, (&prefix, key))?;
-        // The limit is Kubernetes' alone, and may be written as an amount of it.
+        // The limit is Kubernetes' alone, and may be in its notation.
         let is_limit = key == "memoryLimit";
         let amount = || Amount::parse(text).ok().filter(|_| is_limit);
         let size = spark_size(text)
             .or_else(|problem| amount().map(|amount| ByteSize(amount.ceil())).ok_or(problem));
         let size = size.and_then(|size| {
-            // Spark counts in mebibytes, and drops what is left over.
+            // Spark counts in mebibytes and drops the remainder.
             let whole = ByteSize::mib(size.0 >> 20);
             if whole.0 == 0 && size.0 > 0 {
                 Err(format!("`{text}` is less than 1m"))
@@ -151,7 +151,7 @@ pub(super) fn memory(
     let request = memory.request();
     memory.limit = match limit {
         Some((limit, at)) if limit < request => {
-            let problem = format!("{limit} is less than the {request} that the pod asks for");
+            let problem = format!("{limit} is less than the pod's request of {request}");
             problems.add(at, problem);
             return None;
         }
@@ -161,7 +161,8 @@ pub(super) fn memory(
     Some(memory)
 }
 
-/// The share that comes on top: the key of the role, the field, the key of both roles, or what suits the language.
+/// The overhead fraction: the key of the role, the field, the key of both roles, or the default of
+/// the language.
 fn factor(
     spec: &SparkApplicationSpec,
     given: &Given<'_>,
@@ -187,12 +188,12 @@ fn factor(
     };
     let factor = text.trim().parse().ok().filter(|factor: &f64| (0.0..=100.0).contains(factor));
     if factor.is_none() {
-        problems.add(at, format!("`{text}` is not a share, such as 0.4"));
+        problems.add(at, format!("`{text}` is not a fraction, such as 0.4"));
     }
     factor
 }
 
-/// A share of a size, in whole mebibytes.
+/// A fraction of a size, in whole mebibytes.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -204,13 +205,13 @@ fn share(size: ByteSize, factor: f64) -> ByteSize {
     ByteSize(mib.saturating_mul(1 << 20))
 }
 
-/// Memory outside of the heap, which only executors ask for.
+/// Off-heap memory, which only executors request.
 fn off_heap(given: &Given<'_>, keys: &Keys, problems: &mut Problems) -> ByteSize {
     let values = &keys.role(given.kind).values;
     let is_on = given.kind == Kind::Executor
         && values.get("offHeap.enabled").is_some_and(|text| text.trim() == "true");
     let Some(text) = values.get("offHeap.size").filter(|_| is_on) else { return ByteSize(0) };
-    // This one key counts bytes when it has no unit.
+    // This one key counts bytes if it has no unit.
     let size: Result<ByteSize, _> = text.parse();
     let at = FieldPath::new("spec.sparkConf").key("spark.memory.offHeap.size");
     problems

@@ -1,45 +1,47 @@
-//! Whether and when a program runs again. `N` retries are `N + 1` runs, and the wait grows with every one, as in `sparkoperator.k8s.io`.
+//! Whether and when a program runs again. `N` retries are `N + 1` runs, and the wait grows with
+//! every run, as in `sparkoperator.k8s.io`.
 
 use super::Problems;
 use crate::problem::FieldPath;
 use crate::{RestartPolicy, RestartPolicyType};
 use std::time::Duration;
 
-/// Seconds between two runs, times the runs so far, if nothing is said.
+/// Default wait after the first run; later ones are multiplied by the runs so far.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Whether and when a program runs again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Restart {
-    /// After which ends.
+    /// Outcomes after which it runs again.
     pub after: RestartPolicyType,
-    /// After the program failed.
+    /// Retries after the program failed.
     pub failure: Retry,
-    /// After its pod could not be made.
+    /// Retries after its pod could not be created.
     pub submission: Retry,
 }
 
-/// How often and after which wait.
+/// Number of retries, and the wait between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// How often at most.
+    /// Limit on the retries.
     pub retries: u32,
     /// The wait after the first run.
     pub interval: Duration,
 }
 
 impl Restart {
-    /// Whether a program that ended well runs again.
+    /// Whether a successful program runs again.
     pub fn again_after_success(&self) -> bool {
         self.after == RestartPolicyType::Always
     }
 
-    /// How long to wait before a program that failed in its run number `runs` runs again; `None` if it does not.
+    /// How long to wait before a program whose run number `runs` failed runs again; `None` if it
+    /// does not.
     pub fn wait_after_failure(&self, runs: u32) -> Option<Duration> {
         self.wait(self.failure, runs)
     }
 
-    /// The same for a pod that could not be made, at the try number `tries`.
+    /// The same for a pod that could not be created, after `tries` attempts.
     pub fn wait_after_submission(&self, tries: u32) -> Option<Duration> {
         self.wait(self.submission, tries)
     }
@@ -54,7 +56,7 @@ impl Restart {
     }
 }
 
-/// Reads it.
+/// Reads the policy.
 pub(super) fn read(policy: Option<&RestartPolicy>, problems: &mut Problems) -> Restart {
     let policy = policy.cloned().unwrap_or_default();
     let at = FieldPath::new("spec.restartPolicy");

@@ -1,28 +1,28 @@
-//! What a schedule means.
+//! The meaning of a schedule's specification.
 
 use super::{Problems, Validated, validate};
 use crate::problem::{FieldPath, Problem};
 use crate::schedule::{BadSchedule, Schedule};
 use crate::{ConcurrencyPolicy, ScheduledSparkApplicationSpec};
 
-/// A schedule whose fields are all what they should be.
+/// A valid schedule, parsed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ValidSchedule {
     /// When it is due.
     pub schedule: Schedule,
-    /// What runs.
+    /// The application to start.
     pub application: Validated,
-    /// Whether nothing new starts.
+    /// Whether no new runs start.
     pub suspended: bool,
-    /// What happens if the last run has not ended.
+    /// What to do if the last run has not ended.
     pub concurrency: ConcurrencyPolicy,
-    /// Successful runs that are kept.
+    /// Number of successful runs to keep.
     pub keep_successful: usize,
-    /// Failed runs that are kept.
+    /// Number of failed runs to keep.
     pub keep_failed: usize,
 }
 
-/// What a schedule means; `namespace` is where it stands.
+/// Parses a schedule; `namespace` is the resource's namespace.
 ///
 /// # Errors
 /// With everything that is wrong.

@@ -1,4 +1,5 @@
-//! What a pod has besides CPUs, memory and volumes: the embedded objects read, labels and the like from fields and keys together.
+//! Everything about a pod besides CPUs, memory and volumes: embedded objects, parsed, and labels
+//! and the like merged from fields and keys.
 
 use super::keys::{OWN_LABELS, RoleKeys};
 use super::legal::{check_labels, check_names};
@@ -13,10 +14,10 @@ use k8s_openapi::api::core::v1::{
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 
-/// What a pod has besides CPUs, memory and volumes.
+/// Everything about a pod besides CPUs, memory and volumes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Shape {
-    /// The pod from which it is made.
+    /// The pod template to start from.
     pub template: Option<PodTemplateSpec>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
@@ -24,33 +25,33 @@ pub struct Shape {
     pub annotations: BTreeMap<String, String>,
     /// Labels of its nodes.
     pub node_selector: BTreeMap<String, String>,
-    /// Environment variables, each name once.
+    /// Environment variables, with unique names.
     pub env: Vec<EnvVar>,
     /// Sources of environment variables.
     pub env_from: Vec<EnvFromSource>,
-    /// What it wants to be near to or far from.
+    /// Affinity to nodes and other pods.
     pub affinity: Option<Affinity>,
-    /// Taints that it bears.
+    /// Tolerations of taints.
     pub tolerations: Vec<Toleration>,
-    /// Rights of the pod.
+    /// Security context of the pod.
     pub pod_security_context: Option<PodSecurityContext>,
-    /// Rights of the Spark container.
+    /// Security context of the Spark container.
     pub security_context: Option<SecurityContext>,
     /// Its scheduler.
     pub scheduler_name: Option<String>,
-    /// Containers beside the Spark container.
+    /// Containers that run beside the Spark container.
     pub sidecars: Vec<Container>,
-    /// Containers that run before it.
+    /// Containers that run before the Spark container.
     pub init_containers: Vec<Container>,
     /// Whether it uses the node's network.
     pub host_network: bool,
-    /// Name resolution.
+    /// DNS configuration.
     pub dns_config: Option<PodDNSConfig>,
-    /// Seconds that it has to stop.
+    /// Grace period for termination, in seconds.
     pub termination_grace_period_seconds: Option<i64>,
     /// Its service account.
     pub service_account: Option<String>,
-    /// Names of other hosts.
+    /// Additional entries for the hosts file.
     pub host_aliases: Vec<HostAlias>,
     /// Whether its containers see each other's processes.
     pub share_process_namespace: bool,
@@ -60,11 +61,11 @@ pub struct Shape {
     pub ports: Vec<Port>,
     /// Its priority class.
     pub priority_class_name: Option<String>,
-    /// What is run when the Spark container starts and stops.
+    /// Hooks to run when the Spark container starts and stops.
     pub lifecycle: Option<Lifecycle>,
 }
 
-/// Reads it.
+/// Reads the shape of a role's pod.
 pub(super) fn read(
     spec: &SparkApplicationSpec,
     given: &Given<'_>,
@@ -111,7 +112,7 @@ pub(super) fn read(
     }
 }
 
-/// A port without a protocol is one of TCP, as everywhere in Kubernetes.
+/// The default protocol is TCP, as everywhere in Kubernetes.
 fn ports(given: &[Port]) -> Vec<Port> {
     let mut ports = given.to_vec();
     for port in ports.iter_mut().filter(|port| port.protocol.is_empty()) {
@@ -128,7 +129,7 @@ fn one<T: DeserializeOwned>(
     problems.take(object?.read(at))
 }
 
-/// Reads the objects of a list.
+/// Parses the objects of a list.
 pub(super) fn all<T: DeserializeOwned>(
     objects: &[Embedded<T>],
     at: &FieldPath,
@@ -138,7 +139,7 @@ pub(super) fn all<T: DeserializeOwned>(
     objects.filter_map(|(index, object)| problems.take(object.read(&at.index(index)))).collect()
 }
 
-/// Both maps; the second one goes first where they differ.
+/// Both maps merged; the second one takes precedence.
 fn over(
     low: &BTreeMap<String, String>,
     high: &BTreeMap<String, String>,
@@ -187,13 +188,13 @@ fn node_selector(
     all
 }
 
-/// Where a key of a family of this role stands.
+/// Path of a key of this role's family.
 fn key_of(given: &Given<'_>, family: &str, name: &str) -> FieldPath {
     let key = format!("spark.kubernetes.{}.{family}.{name}", given.kind.name());
     FieldPath::new("spec.sparkConf").key(&key)
 }
 
-/// Names of containers that the operator makes.
+/// Names of containers that the operator creates.
 const OWN_CONTAINERS: &[&str] = &["spark-kubernetes-driver", "spark-kubernetes-executor"];
 
 fn containers(
@@ -213,7 +214,7 @@ fn containers(
     containers
 }
 
-/// Environment variables from everywhere. Of two with one name the later one here holds.
+/// Environment variables from all sources. Of two with one name the later one here holds.
 fn env(given: &Given<'_>, keys: &RoleKeys, problems: &mut Problems) -> Vec<EnvVar> {
     let at = given.at().field("env");
     let pod = given.pod;

@@ -1,4 +1,4 @@
-//! What specifications mean.
+//! Specifications and their meaning.
 
 use super::*;
 use serde_json::{Value, json};
@@ -112,7 +112,7 @@ fn memory_is_summed_up_as_spark_does() {
 }
 
 #[test]
-fn cpus_are_asked_for_by_cores_or_by_what_is_requested() {
+fn the_cpu_request_is_the_cores_unless_it_is_set() {
     let cases = [
         // changes, slots, request, limit
         (json!({"executor": {"cores": 4}}), 4, "4", None),
@@ -291,7 +291,7 @@ fn volumes_come_from_fields_keys_and_templates() {
 }
 
 #[test]
-fn what_is_wrong_is_named_with_what_was_probably_meant() {
+fn problems_are_named_with_what_was_probably_meant() {
     let cases = [
         (
             json!({"volumes": [{"name": "data"}], "driver": {"volumeMounts": [{"name": "dta", "mountPath": "/d"}]}}),
@@ -299,7 +299,7 @@ fn what_is_wrong_is_named_with_what_was_probably_meant() {
         ),
         (
             json!({"driver": {"volumeMounts": [{"name": "data", "mountPath": "data"}]}, "volumes": [{"name": "data"}]}),
-            "spec.driver.volumeMounts[0].mountPath: `data` is not a path to mount at",
+            "spec.driver.volumeMounts[0].mountPath: `data` is not a mount path",
         ),
         (
             json!({"executor": {"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": "x"}}}}),
@@ -341,7 +341,7 @@ fn what_is_wrong_is_named_with_what_was_probably_meant() {
         ),
         (
             json!({"sparkConf": {"spark.executor.memoryOverheadFactor": "-1"}}),
-            "spec.sparkConf[spark.executor.memoryOverheadFactor]: `-1` is not a share",
+            "spec.sparkConf[spark.executor.memoryOverheadFactor]: `-1` is not a fraction",
         ),
         (json!({"executor": {"memory": "0"}}), "spec.executor.memory: must be more than 0"),
         (json!({"executor": {"memory": "1b"}}), "spec.executor.memory: `1b` is less than 1m"),
@@ -364,28 +364,28 @@ fn what_is_wrong_is_named_with_what_was_probably_meant() {
 }
 
 #[test]
-fn of_two_things_at_one_path_the_second_is_named_with_the_first() {
+fn of_two_mounts_at_one_path_the_second_is_reported_with_the_first() {
     let prefix = "spark.kubernetes.driver";
     let cases = [
         (
             json!({"secrets": [{"name": "a", "path": "/etc/a", "secretType": "Opaque"}, {"name": "a", "path": "/etc/a", "secretType": "Opaque"}]}),
             json!({}),
-            "spec.driver.secrets[1].path: something is mounted at `/etc/a` already, by spec.driver.secrets[0].path",
+            "spec.driver.secrets[1].path: `/etc/a` is already mounted by spec.driver.secrets[0].path",
         ),
         (
             json!({"secrets": [{"name": "a", "path": "/etc/a", "secretType": "Opaque"}]}),
             json!({(format!("{prefix}.secrets.a")): "/etc/a/"}),
-            "spec.sparkConf[spark.kubernetes.driver.secrets.a]: something is mounted at `/etc/a` already, by spec.driver.secrets[0].path",
+            "spec.sparkConf[spark.kubernetes.driver.secrets.a]: `/etc/a` is already mounted by spec.driver.secrets[0].path",
         ),
         (
             json!({"configMaps": [{"name": "a", "path": "etc"}]}),
             json!({}),
-            "spec.driver.configMaps[0].path: `etc` is not a path to mount at",
+            "spec.driver.configMaps[0].path: `etc` is not a mount path",
         ),
         (
             json!({"volumeMounts": [{"name": "x", "mountPath": "/x"}]}),
             json!({(format!("{prefix}.volumes.emptyDir.y.mount.path")): "/x"}),
-            "spec.sparkConf[spark.kubernetes.driver.volumes.emptyDir.y.mount.path]: something is mounted at `/x` already, by spec.driver.volumeMounts[0].mountPath",
+            "spec.sparkConf[spark.kubernetes.driver.volumes.emptyDir.y.mount.path]: `/x` is already mounted by spec.driver.volumeMounts[0].mountPath",
         ),
         (
             json!({
@@ -393,7 +393,7 @@ fn of_two_things_at_one_path_the_second_is_named_with_the_first() {
                 "template": {"spec": {"containers": [{"name": "spark-kubernetes-driver", "volumeMounts": [{"name": "y", "mountPath": "/x"}]}]}},
             }),
             json!({}),
-            "spec.driver.template.spec.containers[0].volumeMounts[0].mountPath: something is mounted at `/x` already",
+            "spec.driver.template.spec.containers[0].volumeMounts[0].mountPath: `/x` is already mounted",
         ),
     ];
     for (driver, conf, expected) in cases {
@@ -429,7 +429,7 @@ fn pods_are_named_by_the_field_or_the_key() {
 }
 
 #[test]
-fn what_another_definition_takes_means_the_same_here() {
+fn manifests_for_another_definition_mean_the_same_here() {
     let app = valid(json!({
         "image": "", "imagePullPolicy": "", "sparkConf": {"spark.kubernetes.executor.deleteOnTermination": "false"},
         "driver": {
@@ -448,9 +448,9 @@ fn what_another_definition_takes_means_the_same_here() {
 }
 
 #[test]
-fn an_argument_that_no_process_can_be_given_is_named() {
-    let fits = json!({"arguments": ["x".repeat(LONGEST_ARGUMENT), "y".repeat(100_000)]});
+fn an_argument_too_long_for_any_process_is_reported() {
+    let fits = json!({"arguments": ["x".repeat(MAX_ARGUMENT_BYTES), "y".repeat(100_000)]});
     assert_eq!(problems(fits), Vec::<String>::new());
     let long = problems(json!({"arguments": ["a", "x".repeat(131_072)]}));
-    assert_eq!(long, ["spec.arguments[1]: has 131072 bytes; a program is given at most 131071"]);
+    assert_eq!(long, ["spec.arguments[1]: has 131072 bytes; the limit is 131071"]);
 }

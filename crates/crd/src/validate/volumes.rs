@@ -1,5 +1,5 @@
-//! The volumes of a pod: those of the specification that it mounts, those of `sparkConf`, config maps and secrets. Volumes named
-//! `spark-local-dir-…` hold shuffles, wherever they come from.
+//! The volumes of a pod: those of the specification that it mounts, those of `sparkConf`, config
+//! maps and secrets. Volumes named `spark-local-dir-…` hold shuffles, whatever their source.
 
 use super::keys::RETAIN_CLAIMS;
 use super::shape::{Shape, all};
@@ -14,26 +14,26 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the names of volumes for shuffles begin with.
+/// Prefix of the names of volumes for shuffles.
 const LOCAL_DIR: &str = "spark-local-dir-";
 
 /// Key that asks for claims which several pods of one node may mount.
 const LEGACY_ACCESS_MODE: &str = "spark.kubernetes.legacy.useReadWriteOnceAccessMode";
 
-/// Key that gives executors' claims to their pods if it is false.
+/// Key that, if false, ties executors' claims to their pods.
 const OWNED_BY_DRIVER: &str = "spark.kubernetes.driver.ownPersistentVolumeClaim";
 
-/// Key that keeps executors from mounting the claims of earlier ones if it is false.
+/// Key that, if false, keeps executors from mounting the claims of earlier ones.
 const REUSED: &str = "spark.kubernetes.driver.reusePersistentVolumeClaim";
 
-/// A volume of a pod, and where its Spark container sees it.
+/// A volume of a pod, and its mounts in the Spark container.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoleVolume {
     /// Its name in the pod.
     pub name: String,
-    /// What it is.
+    /// Its source.
     pub source: Source,
-    /// Where it is mounted. None if only other containers mount it.
+    /// Its mounts; empty if only other containers mount it.
     pub mounts: Vec<VolumeMount>,
 }
 
@@ -44,21 +44,21 @@ impl RoleVolume {
     }
 }
 
-/// What a volume is.
+/// Source of a volume.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
     /// As Kubernetes describes it.
     Volume(Box<Volume>),
-    /// A claim that has to be made.
+    /// A claim to create.
     Claim(Claim),
 }
 
-/// A claim that has to be made.
+/// A claim to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// Its name.
     pub name: ClaimName,
-    /// Its storage class; the cluster's own if `None`.
+    /// Its storage class; the cluster's default if `None`.
     pub storage_class: Option<String>,
     /// Its size.
     pub size: Amount,
@@ -68,30 +68,30 @@ pub struct Claim {
     pub labels: BTreeMap<String, String>,
     /// Its annotations.
     pub annotations: BTreeMap<String, String>,
-    /// Whether pods only read it.
+    /// Whether pods mount it read-only.
     pub read_only: bool,
-    /// How long it stays.
+    /// How long it is kept.
     pub retention: Retention,
 }
 
-/// How long a claim stays that is made for an application.
+/// How long a created claim is kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Retention {
     /// As long as the one pod that mounts it.
     Pod,
-    /// As long as the application: from one executor it goes to the next.
+    /// As long as the application: executors pass it on to their successors.
     #[default]
     Application,
-    /// Until somebody deletes it.
+    /// Until a user deletes it.
     Forever,
 }
 
 /// The name of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClaimName {
-    /// Each pod has its own.
+    /// One claim per pod.
     PerPod,
-    /// All pods of the role have this one.
+    /// One claim for all pods of the role.
     Fixed(String),
 }
 
@@ -111,7 +111,7 @@ pub(crate) fn properties(kind: &str) -> Vec<&'static str> {
     own.chain(MOUNT).copied().collect()
 }
 
-/// Reads them.
+/// Reads the volumes of a role.
 pub(super) fn read(
     spec: &SparkApplicationSpec,
     given: &Given<'_>,
@@ -127,7 +127,7 @@ pub(super) fn read(
         let reader = Reader { given, kind, name, properties, access_mode, retention };
         let at = reader.at("");
         if volumes.iter().any(|volume| volume.name == *name) {
-            problems.add(at, format!("there are two volumes named `{name}`"));
+            problems.add(at, format!("more than one volume is named `{name}`"));
         } else if let Some(volume) = reader.volume(problems) {
             volumes.push(volume);
         }
@@ -137,7 +137,7 @@ pub(super) fn read(
     volumes
 }
 
-/// How long the claims of a role stay that are made.
+/// How long created claims of a role are kept.
 fn retention(spec: &SparkApplicationSpec, kind: Kind, problems: &mut Problems) -> Retention {
     let is = |key: &str, wanted: &str| {
         spec.spark_conf.get(key).is_some_and(|value| value.trim() == wanted)
@@ -148,7 +148,7 @@ fn retention(spec: &SparkApplicationSpec, kind: Kind, problems: &mut Problems) -
             let at = FieldPath::new("spec.sparkConf").key(RETAIN_CLAIMS);
             problems.add(
                 at,
-                format!("is always, and {key} is false: a claim goes with its pod or stays"),
+                format!("is `always`, but {key} is false: a claim cannot both end with its pod and be kept"),
             );
             Retention::Forever
         }
@@ -158,7 +158,7 @@ fn retention(spec: &SparkApplicationSpec, kind: Kind, problems: &mut Problems) -
     }
 }
 
-/// The volumes of the specification that this role mounts, in any of its containers.
+/// The volumes of the specification that any container of this role mounts.
 fn of_fields(
     spec: &SparkApplicationSpec,
     given: &Given<'_>,
@@ -202,7 +202,8 @@ fn of_fields(
     found
 }
 
-/// The volumes that a template declares and its Spark container or the role's fields mount. They are in the pod already.
+/// The template's volumes that its Spark container or the role's fields mount. The pod has them
+/// already.
 fn of_template(
     given: &Given<'_>,
     shape: &Shape,
@@ -238,7 +239,7 @@ fn read_volumes(spec: &SparkApplicationSpec, problems: &mut Problems) -> Vec<Vol
         if volume.name.is_empty() {
             problems.add(at, "is missing");
         } else if !names.insert(&volume.name) {
-            problems.add(at, format!("there are two volumes named `{}`", volume.name));
+            problems.add(at, format!("more than one volume is named `{}`", volume.name));
         }
     }
     volumes
@@ -319,7 +320,7 @@ impl Reader<'_> {
         let sub_path = self.get("mount.subPath").filter(|path| !path.is_empty());
         let sub_path_expr = self.get("mount.subPathExpr").filter(|path| !path.is_empty());
         if sub_path.is_some() && sub_path_expr.is_some() {
-            problems.add(self.at("mount.subPathExpr"), "and mount.subPath exclude each other");
+            problems.add(self.at("mount.subPathExpr"), "and mount.subPath are mutually exclusive");
         }
         let read_only = match self.get("mount.readOnly").as_deref().map(str::trim) {
             None => None,
@@ -341,7 +342,7 @@ impl Reader<'_> {
         })
     }
 
-    /// A claim: one that exists, or, with a size, one that is made.
+    /// A claim: an existing one or, with a size, one to create.
     fn claim(
         &self,
         mount: Option<&VolumeMount>,
@@ -354,7 +355,7 @@ impl Reader<'_> {
         let read_only = mount.and_then(|mount| mount.read_only).unwrap_or(false);
         let Some(size) = size else {
             if per_pod {
-                let problem = "is missing; a claim for each pod has to be made, and needs a size";
+                let problem = "is missing; a claim created for each pod needs a size";
                 problems.add(self.at("options.sizeLimit"), problem);
                 return None;
             }
@@ -380,7 +381,7 @@ impl Reader<'_> {
             labels: family("label."),
             annotations: family("annotation."),
             read_only,
-            // What all pods share belongs to none of them.
+            // A claim shared by all pods belongs to none of them.
             retention: match self.retention {
                 Retention::Pod if !per_pod => Retention::Application,
                 retention => retention,
@@ -389,7 +390,7 @@ impl Reader<'_> {
     }
 }
 
-/// Config maps and secrets that are mounted whole.
+/// Config maps and secrets that are mounted as a whole.
 fn mounted_objects(given: &Given<'_>, keys: &RoleKeys, volumes: &mut Vec<RoleVolume>) {
     let mut add = |name: String, path: &str, volume: Volume| {
         let mount = VolumeMount {

@@ -1,8 +1,9 @@
-//! Settings that take one of a few words.
+//! Settings with a few permitted words.
 
 use super::{Problem, Value};
 
-/// Declares an enum whose values are words, in any case. A word behind `refused` is one of Spark's that is not served.
+/// Declares an enum whose values are words, in any case. Words after `refused` are Spark's, but not
+/// supported.
 macro_rules! choice {
     ($(#[$attribute:meta])* $name:ident { $($(#[$of_variant:meta])* $variant:ident = $word:literal),* } $(refused $($refused:literal),*)?) => {
         $(#[$attribute])*
@@ -30,19 +31,19 @@ macro_rules! choice {
 }
 
 choice!(
-    /// Order in which jobs get slots.
+    /// The order in which jobs get slots.
     SchedulerMode {
-        /// The job that was submitted first goes first.
+        /// First in, first out.
         Fifo = "FIFO"
     } refused "FAIR"
 );
 
 choice!(
-    /// What becomes of a key that comes twice in a new map.
+    /// The treatment of a duplicate key in a new map.
     MapKeyDedupPolicy {
-        /// It is an error.
+        /// An error.
         Exception = "EXCEPTION",
-        /// The last value stays.
+        /// The last value is kept.
         LastWin = "LAST_WIN"
     }
 );
@@ -54,33 +55,33 @@ choice!(
         Lz4 = "lz4",
         /// Zstandard.
         Zstd = "zstd",
-        /// Bytes as they are.
+        /// No compression.
         None = "none"
     } refused "snappy", "lzf"
 );
 
 choice!(
-    /// Where the volumes of executors on one machine are.
+    /// The volumes of executors on one machine.
     VolumeLayout {
-        /// All executors have one volume.
+        /// All executors share one volume.
         Shared = "shared",
-        /// Each executor has its own.
+        /// Each executor has its own volume.
         Own = "own"
     }
 );
 
 choice!(
-    /// What an overwrite of a partitioned table removes.
+    /// The partitions that an overwrite of a partitioned table deletes.
     PartitionOverwriteMode {
-        /// Every partition.
+        /// All partitions.
         Static = "STATIC",
-        /// Partitions of which there are new rows.
+        /// Partitions with new rows.
         Dynamic = "DYNAMIC"
     }
 );
 
 choice!(
-    /// What the type name `TIMESTAMP` means.
+    /// The meaning of the type name `TIMESTAMP`.
     TimestampType {
         /// An instant, shown in the session's time zone.
         Ltz = "TIMESTAMP_LTZ"
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_read_in_any_case_and_others_are_told_what_there_is() {
+    fn a_word_is_read_in_any_case_and_errors_list_the_valid_ones() {
         assert_eq!(MapKeyDedupPolicy::parse(" last_win"), Ok(MapKeyDedupPolicy::LastWin));
         assert_eq!(MapKeyDedupPolicy::FORM, "EXCEPTION, LAST_WIN");
         let known = Problem::NotOneOf(&["EXCEPTION", "LAST_WIN"]);
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_of_spark_that_is_not_served_is_refused_as_such() {
+    fn an_unsupported_word_of_spark_is_refused_as_such() {
         assert_eq!(SchedulerMode::parse("fair"), Err(Problem::NotServed(&["FIFO"])));
         assert_eq!(SchedulerMode::parse("LIFO"), Err(Problem::NotOneOf(&["FIFO"])));
     }

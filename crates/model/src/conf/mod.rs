@@ -1,6 +1,8 @@
-//! Settings: every `spark.*` and `firesteel.*` key is declared once, in `keys`, with its type, default and meaning.
+//! Settings: every `spark.*` and `firesteel.*` key is declared once, in `keys`, with its type,
+//! default and meaning.
 //!
-//! A process reads its settings once at the start into its own struct. An unknown key is a warning, a bad value an error.
+//! A process reads its settings once, at the start, into its own struct. An unknown key is a
+//! warning, a bad value an error.
 
 mod choice;
 mod keys;
@@ -20,22 +22,22 @@ use std::collections::BTreeMap;
 /// When a key may be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// At the start of the application only.
+    /// Only at the start of the application.
     Static,
     /// At any time, for one session.
     Session,
 }
 
-/// What a key does here.
+/// The effect of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// It is honoured: code outside of its declaration reads it.
+    /// Honoured: code outside its declaration reads it.
     Honoured,
-    /// Clients ask for it and act by it; nothing here does.
+    /// Only clients ask for it and act on it.
     ForClients,
-    /// It is accepted and reported as having no effect; results do not depend on it.
+    /// Accepted and reported as having no effect; results do not depend on it.
     None,
-    /// It would change results or safety and is not served: to set it is an error.
+    /// Not supported, but it would change results or safety: setting it is an error.
     Refused,
 }
 
@@ -48,9 +50,9 @@ pub struct Key<T> {
     pub default: Option<&'static str>,
     /// When it may be set.
     pub scope: Scope,
-    /// What it does.
+    /// Its effect.
     pub effect: Effect,
-    /// Meaning, one sentence.
+    /// Meaning, in one sentence.
     pub doc: &'static str,
     value: std::marker::PhantomData<fn() -> T>,
 }
@@ -64,51 +66,51 @@ pub struct Declared {
     pub scope: Scope,
     pub effect: Effect,
     pub doc: &'static str,
-    /// What a value looks like.
+    /// The form of its values.
     pub form: &'static str,
-    /// The words that a value can be, in any case, if it is one of a few.
+    /// The permitted words, in any case, if it has only a few values.
     pub words: &'static [&'static str],
     check: fn(&str) -> Result<(), Problem>,
 }
 
 impl Declared {
-    /// Whether `text` is a value of this key, and one that is served: a refused key takes its default only.
+    /// Checks that `text` is a supported value of this key; a refused key only accepts its default.
     pub fn check(&self, text: &str) -> Result<(), BadSetting> {
         let bad =
             |problem| BadSetting { key: self.name.to_owned(), value: text.to_owned(), problem };
         (self.check)(text).map_err(bad)?;
         let default = self.default.unwrap_or_default();
         if self.effect == Effect::Refused && !text.trim().eq_ignore_ascii_case(default) {
-            let words = "It is not served, and ignoring it would change results or safety.";
+            let words = "It is not supported, and ignoring it would change results or safety.";
             return Err(bad(Problem::Requirement(words.to_owned())));
         }
         Ok(())
     }
 }
 
-/// The settings that were given, by key.
+/// The given settings, by key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Conf {
     values: BTreeMap<String, String>,
 }
 
 impl Conf {
-    /// Sets a key; what it was before is gone.
+    /// Sets a key, replacing its earlier value.
     pub fn set(&mut self, key: impl Into<String>, value: impl Into<String>) {
         self.values.insert(key.into(), value.into());
     }
 
-    /// Forgets a key, so that its default holds again.
+    /// Removes a key, so that its default applies again.
     pub fn unset(&mut self, key: &str) {
         self.values.remove(key);
     }
 
-    /// What was given for a key, declared or not.
+    /// The given value of a key, declared or not.
     pub fn given(&self, key: &str) -> Option<&str> {
         self.values.get(key).map(String::as_str)
     }
 
-    /// What holds for a key: what was given, else the declared default.
+    /// The effective value of a key: the given one, or else the declared default.
     pub fn effective(&self, key: &str) -> Option<&str> {
         self.given(key).or_else(|| declared(key).and_then(|d| d.default))
     }
@@ -116,12 +118,12 @@ impl Conf {
     /// The value of a declared key that has a default.
     ///
     /// # Errors
-    /// If what was given is not such a value.
+    /// If the given value is invalid.
     pub fn get<T: Value>(&self, key: &Key<T>) -> Result<T, BadSetting> {
         self.find(key).map(|found| found.expect("a key read with `get` declares a default"))
     }
 
-    /// The value of a declared key, `None` if it was not given and has no default.
+    /// The value of a declared key; `None` if it was not given and has no default.
     pub fn find<T: Value>(&self, key: &Key<T>) -> Result<Option<T>, BadSetting> {
         let Some(text) = self.given(key.name).or(key.default) else { return Ok(None) };
         T::parse(text).map(Some).map_err(|problem| BadSetting {
@@ -131,12 +133,13 @@ impl Conf {
         })
     }
 
-    /// All that was given, in order of key.
+    /// All given settings, ordered by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.values.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// Checks every given key: bad values and refused keys are errors, keys without effect are returned as warnings.
+    /// Checks every given key: bad values and refused keys are errors, keys without effect are
+    /// returned as warnings.
     pub fn check(&self) -> Result<Vec<String>, BadSetting> {
         let mut warnings = Vec::new();
         for (key, value) in self.iter() {
@@ -166,7 +169,7 @@ pub fn declared(name: &str) -> Option<&'static Declared> {
     ALL.iter().find(|d| d.name == name)
 }
 
-/// The declared key nearest to `name`, if one is near.
+/// The declared key nearest to `name`, if one is close.
 pub fn nearest(name: &str) -> Option<&'static str> {
     let near = ALL.iter().map(|d| (strsim::damerau_levenshtein(d.name, name), d.name)).min()?;
     (near.0 <= 2 + name.len() / 10).then_some(near.1)
@@ -174,8 +177,8 @@ pub fn nearest(name: &str) -> Option<&'static str> {
 
 fn unknown(key: &str) -> String {
     match nearest(key) {
-        Some(near) => format!("setting {key} is not known and has no effect; did you mean {near}?"),
-        None => format!("setting {key} is not known and has no effect"),
+        Some(near) => format!("setting {key} is unknown and has no effect; did you mean {near}?"),
+        None => format!("setting {key} is unknown and has no effect"),
     }
 }
 

@@ -1,9 +1,9 @@
-//! Values that ask for nothing: what they turn off, or choose, is as it is here anyway.
+//! Values that ask for nothing: they turn off, or choose, what is the case here anyway.
 
 use super::declared;
 
-/// Switches of Spark's by which nothing here can be switched, and the value that says so.
-const AS_IT_IS: &[(&str, &str)] = &[
+/// Switches of Spark's that have no effect here, and the value that describes the actual behaviour.
+const ACTUAL_BEHAVIOUR: &[(&str, &str)] = &[
     ("spark.blacklist.enabled", "false"),
     ("spark.decommission.enabled", "false"),
     ("spark.dynamicAllocation.enabled", "false"),
@@ -23,9 +23,11 @@ const AS_IT_IS: &[(&str, &str)] = &[
     ("spark.ui.prometheus.enabled", "false"),
 ];
 
-/// Whether a key that has no effect is given a value that asks for none: its default, or what holds here in any case.
+/// Whether a key without effect is set to a value that asks for none: its default, or the actual
+/// behaviour.
 pub fn asks_for_nothing(key: &str, value: &str) -> bool {
-    let as_it_is = AS_IT_IS.iter().find(|(known, _)| *known == key).map(|(_, value)| *value);
+    let as_it_is =
+        ACTUAL_BEHAVIOUR.iter().find(|(known, _)| *known == key).map(|(_, value)| *value);
     let default = declared(key).and_then(|declared| declared.default);
     let value = value.trim();
     as_it_is.or(default).is_some_and(|known| known.eq_ignore_ascii_case(value))
@@ -36,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_not_so_is_asked_for() {
+    fn only_values_that_differ_from_the_actual_behaviour_ask_for_something() {
         for (key, value, nothing) in [
             ("spark.speculation", "false", true),
             ("spark.speculation", " False", true),
@@ -50,7 +52,7 @@ mod tests {
         ] {
             assert_eq!(asks_for_nothing(key, value), nothing, "{key}={value}");
         }
-        for (key, value) in AS_IT_IS {
+        for (key, value) in ACTUAL_BEHAVIOUR {
             let default = declared(key).and_then(|declared| declared.default);
             assert_ne!(default, Some(*value), "{key} is declared, and its default says it");
         }

@@ -1,48 +1,49 @@
-//! How the text of a setting becomes a value.
+//! Conversion of a setting's text to a value.
 
 use crate::ByteSize;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// A setting with a value that its key does not take.
+/// A setting whose value is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("setting {key}: `{value}` is not valid. {problem}")]
 pub struct BadSetting {
     /// The key.
     pub key: String,
-    /// What was given.
+    /// The given value.
     pub value: String,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: Problem,
 }
 
-/// What is wrong with the value of a setting. `Display` is a sentence, worded as Spark words it.
+/// The problem with a setting's value. `Display` is a sentence in Spark's wording.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    /// The text is no value of the key's type, which is named as Spark names it: `int`, `boolean` …
+    /// The text is not a value of the key's type, by Spark's name for it: `int`, `boolean` …
     #[error("It should be a/an '{0}' value.")]
     NotA(&'static str),
-    /// The key takes one of these texts only.
+    /// The text is not one of these.
     #[error("It should be one of '{}'.", .0.join(", "))]
     NotOneOf(&'static [&'static str]),
-    /// Spark takes the text, Firesteel does not serve it, and to ignore it would change results: only these are served.
-    #[error("It is not served; what is served is '{}'.", .0.join(", "))]
+    /// The text is one of Spark's, but not supported, and ignoring it would change results: these
+    /// are supported.
+    #[error("It is not supported; supported values are '{}'.", .0.join(", "))]
     NotServed(&'static [&'static str]),
-    /// The text names no time zone.
+    /// The text is not a time zone.
     #[error("Cannot resolve the given timezone.")]
     NotAZone,
-    /// The value breaks a rule, told as a sentence.
+    /// The value breaks a rule, given as a sentence.
     #[error("{0}")]
     Requirement(String),
 }
 
-/// A type that a setting can have.
+/// A type of setting values.
 pub trait Value: Sized {
-    /// What a value looks like, for documentation.
+    /// The form of its values, for documentation.
     const FORM: &'static str;
-    /// The words that a value can be, in any case, if it is one of a few.
+    /// The permitted words, in any case, if it has only a few values.
     const WORDS: &'static [&'static str] = &[];
-    /// Reads a value.
+    /// Parses a value.
     fn parse(text: &str) -> Result<Self, Problem>;
 }
 

@@ -1,4 +1,4 @@
-//! What a driver is told.
+//! Settings of a driver.
 
 use super::Secret;
 use crate::conf::Conf;
@@ -8,15 +8,15 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-/// Everything that a driver needs to know.
+/// Everything that a driver needs to know at its start.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DriverSettings {
-    /// Which application it owns.
+    /// The application that it owns.
     pub application: ApplicationId,
     /// Name of the application, for people.
     pub name: String,
-    /// Which incarnation of the driver this is.
+    /// Its incarnation.
     pub epoch: Epoch,
     /// The application's token.
     pub token: Secret,
@@ -29,25 +29,26 @@ pub struct DriverSettings {
     /// The user's program; without one it serves Spark Connect until it is stopped.
     #[serde(default)]
     pub program: Option<Program>,
-    /// Where executors and the cluster manager reach it; port 0 takes a free one.
+    /// Address for executors and the cluster manager; port 0 picks a free one.
     #[serde(default = "any_port")]
     pub listen: SocketAddr,
-    /// Where it serves Spark Connect; port 0 takes a free one.
+    /// Address for Spark Connect; port 0 picks a free one.
     #[serde(default = "any_port")]
     pub connect: SocketAddr,
     /// Who may use Spark Connect.
     #[serde(default)]
     pub connect_access: Access,
-    /// Directories that it removes at its end: volumes that are this application's alone.
+    /// Directories to delete at the end: volumes that only this application uses.
     #[serde(default)]
     pub remove: Vec<PathBuf>,
-    /// After which end of the program executors remove what is on its volumes.
+    /// Outcomes of the program after which executors delete its data from their volumes.
     #[serde(default)]
     pub forget: Forget,
-    /// What it does while no cluster manager is attached.
+    /// Behaviour while no cluster manager is attached.
     #[serde(default)]
     pub without_manager: WithoutManager,
-    /// File, pipe or `/dev/fd/N` to which it writes its addresses, one line of JSON; standard output if there is none.
+    /// File, pipe or `/dev/fd/N` to announce its addresses on, as one line of JSON; standard output
+    /// by default.
     #[serde(default)]
     pub announce: Option<PathBuf>,
 }
@@ -56,28 +57,29 @@ pub struct DriverSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
-    /// Who has the application's token.
+    /// Holders of the application's token.
     #[default]
     Token,
-    /// Everybody who reaches the address.
+    /// Anyone who can reach the address.
     Open,
 }
 
-/// After which end of the program its shuffles are removed from volumes. A driver that is told to end removes nothing.
+/// Outcomes of the program after which its shuffles are deleted from volumes. A driver that is told
+/// to stop deletes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Forget {
-    /// After none: another run of the program may use them, or the volumes go anyway.
+    /// None: another run of the program may reuse them, or the volumes are deleted anyway.
     #[default]
     Never,
-    /// If it ends well; a run that is to repair a failure uses them.
+    /// Success only; a run that repairs a failure reuses them.
     AfterSuccess,
-    /// However it ends.
+    /// Every outcome.
     AfterEachEnd,
 }
 
 impl Forget {
-    /// Whether they are removed after this exit code.
+    /// Whether shuffles are deleted after this exit code.
     pub fn after(self, exit_code: i32) -> bool {
         match self {
             Self::Never => false,
@@ -87,14 +89,14 @@ impl Forget {
     }
 }
 
-/// What a driver does while no cluster manager is attached.
+/// A driver's behaviour while no cluster manager is attached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WithoutManager {
-    /// It runs with the executors it has.
+    /// Keeps running with its executors.
     #[default]
     Continue,
-    /// It ends, after that many milliseconds: on one machine nobody else would end it.
+    /// Exits after this many milliseconds: on one machine nothing else would end it.
     EndAfterMs(u64),
 }
 
@@ -107,16 +109,16 @@ pub struct Program {
     /// Arguments of a Python program.
     #[serde(default)]
     pub arguments: Vec<String>,
-    /// The Python that runs it.
+    /// The Python interpreter.
     #[serde(default = "python")]
     pub python: PathBuf,
-    /// Put in front of the Python path: files, directories, zip files.
+    /// Entries to put in front of the Python path: files, directories, zip files.
     #[serde(default)]
     pub python_path: Vec<PathBuf>,
 }
 
 impl DriverSettings {
-    /// Settings with the defaults of everything that has one.
+    /// Settings with defaults for everything that has one.
     pub fn new(
         application: ApplicationId,
         name: impl Into<String>,
@@ -141,7 +143,7 @@ impl DriverSettings {
     }
 }
 
-/// Where a driver is reached, as it announces it.
+/// Addresses of a driver, as it announces them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses {
     /// For executors and the cluster manager: `host:port`.

@@ -1,52 +1,52 @@
-//! What an executor is told.
+//! Settings of an executor.
 
 use super::Secret;
 use crate::{ApplicationId, Epoch, ExecutorId, VolumeId};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Everything that an executor needs to know.
+/// Everything that an executor needs to know at its start.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExecutorSettings {
-    /// Which application it works for.
+    /// The application that it belongs to.
     pub application: ApplicationId,
-    /// Which executor it is.
+    /// Its number.
     pub executor: ExecutorId,
-    /// The driver: `host:port`.
+    /// Address of the driver: `host:port`.
     pub driver: String,
     /// The application's token.
     pub token: Secret,
     /// The application's TLS identity, if connections between its processes are encrypted.
     #[serde(default)]
     pub identity: Option<Secret>,
-    /// The incarnation of the driver that it serves.
+    /// Incarnation of the driver that it serves.
     pub epoch: Epoch,
-    /// Tasks that it runs at once.
+    /// Number of tasks that it runs at once.
     pub slots: u32,
-    /// Memory that its tasks share.
+    /// Memory shared by its tasks.
     pub memory_bytes: u64,
-    /// Where it writes map outputs.
+    /// The volume for map outputs.
     pub volume: Mount,
-    /// Where it spills; removed by whoever made it.
+    /// Directory for spill files; deleted by its creator.
     pub scratch: PathBuf,
-    /// Address on which it serves blocks to peers: an IP address without port.
+    /// IP address on which it serves blocks to peers, without port.
     #[serde(default = "loopback")]
     pub host: String,
-    /// Whether a map output is forced to the disk before it counts.
+    /// Whether map outputs are forced to the disk before they count.
     #[serde(default)]
     pub sync: bool,
 }
 
-/// A volume in a directory of this executor's.
+/// A mounted volume.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mount {
-    /// Which volume.
+    /// The volume.
     pub volume: VolumeId,
-    /// Where it is mounted; it is made a volume if it is empty.
+    /// Its directory; made a volume if it is empty.
     pub path: PathBuf,
-    /// Whether nobody mounts it after this executor, which therefore removes it at its end.
+    /// Whether no other executor mounts it later, so that this one deletes it at its end.
     #[serde(default)]
     pub last: bool,
 }

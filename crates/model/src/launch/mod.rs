@@ -1,5 +1,5 @@
-//! What the processes of an application are told at their start, each once, as one JSON document: through a file or a pipe, or, where
-//! there is neither, through the environment.
+//! Settings that an application's processes get at their start, once, as one JSON document: through
+//! a file or a pipe or, where there is neither, through the environment.
 
 mod driver;
 mod executor;
@@ -9,18 +9,19 @@ pub use driver::{Access, Addresses, DriverSettings, Forget, Program, WithoutMana
 pub use executor::{ExecutorSettings, Mount};
 pub use secret::Secret;
 
-/// Stands where a process expects the path of its settings, and says that they are in the environment.
+/// Takes the place of the settings' path if they are in the environment.
 pub const FROM_ENVIRONMENT: &str = "env";
 
-/// Variable of the environment that holds the settings then, or the first part of them.
+/// Environment variable with the settings, or their first part.
 pub const SETTINGS_VARIABLE: &str = "FIRESTEEL_SETTINGS";
 
-/// Variable that holds a part of the settings, counted from 0: Linux starts no process with a variable of more than 128 KiB.
+/// Environment variable with a part of the settings, counted from 0: Linux starts no process with a
+/// variable of more than 128 KiB.
 pub fn settings_variable(part: usize) -> String {
     if part == 0 { SETTINGS_VARIABLE.to_owned() } else { format!("{SETTINGS_VARIABLE}_{part}") }
 }
 
-/// The settings that are in the environment, put together from their parts; `variable` looks one up.
+/// The settings from the environment, joined from their parts; `variable` looks one up.
 pub fn settings_of(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
     let mut settings = variable(SETTINGS_VARIABLE)?;
     for part in (1..).map_while(|part| variable(&settings_variable(part))) {
@@ -29,17 +30,17 @@ pub fn settings_of(variable: impl Fn(&str) -> Option<String>) -> Option<String> 
     Some(settings)
 }
 
-/// Whether a variable holds more than the user's program is to know.
+/// Whether a variable must be hidden from the user's program.
 pub fn is_hidden(variable: &str) -> bool {
     let is_part = |rest: &str| rest.is_empty() || rest.starts_with('_');
     variable.strip_prefix(SETTINGS_VARIABLE).is_some_and(is_part)
         || matches!(variable, TOKEN_VARIABLE | IDENTITY_VARIABLE)
 }
 
-/// Variable of the environment from which a pod's settings take the application's token.
+/// Environment variable that a pod's settings take the application's token from.
 pub const TOKEN_VARIABLE: &str = "FIRESTEEL_TOKEN";
 
-/// Variable of the environment from which a pod's settings take the application's TLS identity.
+/// Environment variable that a pod's settings take the application's TLS identity from.
 pub const IDENTITY_VARIABLE: &str = "FIRESTEEL_IDENTITY";
 
 #[cfg(test)]

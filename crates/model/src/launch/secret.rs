@@ -1,10 +1,11 @@
-//! Text that is not for logs.
+//! Text that must not be logged.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Deref;
 
-/// A text that does not print itself. Reading and writing it as JSON are not hindered: that is how processes are told it.
+/// A text that does not print itself. It does serialize as JSON, because that is how processes
+/// receive it.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);

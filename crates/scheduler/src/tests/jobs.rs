@@ -29,7 +29,7 @@ fn a_result_is_delivered_once_for_each_wanted_partition() {
 }
 
 #[test]
-fn a_stage_starts_when_all_that_it_reads_is_complete() {
+fn a_stage_starts_when_all_its_inputs_are_complete() {
     check(vec![
         (submit(0, vec![map(1, 2, &[]), map(2, 1, &[]), result(1, &[0, 1])]), vec![]),
         (up(0, 4), vec![launch(at(0, 0, 0), 0), launch(at(0, 1, 0), 0), launch(at(1, 0, 0), 0)]),
@@ -87,7 +87,7 @@ fn a_partly_complete_stage_runs_only_what_is_missing() {
 }
 
 #[test]
-fn what_a_skipped_stage_reads_does_not_run_either() {
+fn the_inputs_of_a_skipped_stage_do_not_run_either() {
     let found = Event::MapOutputsFound { outputs: vec![output(2, at(1, 0, 0))] };
     let scheduler = check(vec![
         (up(0, 1), vec![]),
@@ -102,7 +102,8 @@ fn what_a_skipped_stage_reads_does_not_run_either() {
 
 #[test]
 fn a_stage_whose_outputs_are_found_before_it_was_launched_is_skipped() {
-    // As after a restart of the driver: the job is there before the executors, who know what there is on their volumes.
+    // As after a driver restart: the job comes before the executors, which know what is on their
+    // volumes.
     let outputs = vec![output(2, at(1, 0, 0)), output(2, at(1, 1, 0))];
     let scheduler = check(vec![
         (submit(0, vec![map(1, 3, &[]), map(2, 2, &[0]), result(1, &[1])]), vec![]),
@@ -222,13 +223,13 @@ fn a_cancelled_job_stops_its_attempts_and_keeps_their_slots_until_they_end() {
         (down(0), vec![]),
     ]);
     assert!(scheduler.is_idle());
-    // What was written before it could be stopped is there for the next job.
+    // An output written before the attempt could be stopped is available to the next job.
     assert_eq!(scheduler.map_outputs(shuffle(1)).count(), 1);
 }
 
 #[test]
-fn a_stage_that_nobody_waits_for_any_more_stops() {
-    // The result's last partition arrives while what it had read is written again.
+fn a_stage_that_nothing_waits_for_any_more_stops() {
+    // The result's last partition arrives while its input is being rewritten.
     let lost = output(1, at(0, 0, 0));
     check(vec![
         (up(0, 3), vec![]),
@@ -274,10 +275,10 @@ fn a_shape_that_contradicts_itself_fails_its_job_only() {
     let malformed = |job, problem: &str| {
         vec![failed(job, JobFailure::Malformed { problem: problem.to_owned() })]
     };
-    let stranger = format!("stage 0 is not the one that shuffle {} is of", shuffle(1));
+    let stranger = format!("stage 0 differs from the known writer of shuffle {}", shuffle(1));
     check(vec![
-        (submit(0, vec![]), malformed(0, "it has no stage")),
-        (submit(1, vec![map(1, 1, &[])]), malformed(1, "its last stage writes a shuffle")),
+        (submit(0, vec![]), malformed(0, "the job has no stage")),
+        (submit(1, vec![map(1, 1, &[])]), malformed(1, "the last stage writes a shuffle")),
         (
             submit(2, vec![result(1, &[]), result(1, &[])]),
             malformed(2, "stage 0 writes no shuffle and is not the last"),
@@ -288,7 +289,7 @@ fn a_shape_that_contradicts_itself_fails_its_job_only() {
         ),
         (
             submit_wanting(4, vec![result(1, &[])], vec![1]),
-            malformed(4, "its result stage has no partition 1"),
+            malformed(4, "the result stage has no partition 1"),
         ),
         (submit(5, vec![map(1, 1, &[]), result(1, &[0])]), vec![]),
         (submit(6, vec![map(1, 2, &[]), result(1, &[0])]), malformed(6, &stranger)),
@@ -309,7 +310,7 @@ fn a_job_that_is_submitted_twice_runs_once() {
 }
 
 #[test]
-fn a_change_of_a_stage_is_told_once_per_event() {
+fn a_change_of_a_stage_is_reported_once_per_event() {
     let mut scheduler = Scheduler::new(Epoch(1), Limits::default());
     let mut changes = |event| {
         let commands = scheduler.handle(Duration::ZERO, event).into_iter();

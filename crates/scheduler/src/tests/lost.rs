@@ -45,7 +45,7 @@ fn the_lost_map_runs_after_200_ms_without_a_tick_of_its_own() {
     assert_eq!(scheduler.next_deadline(), None);
 }
 
-/// One map and one reader that meets fetch failures: `failures` of them, from number `first` on.
+/// One map and one reader that meets `failures` fetch failures, starting at attempt `first`.
 fn reader_fails(first: u32, failures: u32) -> Vec<(Event, Vec<Command>)> {
     let mut script = Vec::new();
     for n in first..first + failures {
@@ -130,7 +130,7 @@ fn fetch_failures_of_different_stages_do_not_add_up() {
 }
 
 #[test]
-fn many_fetch_failures_at_once_are_one_round_also_those_that_come_late() {
+fn many_fetch_failures_at_once_are_one_round_including_late_ones() {
     let first = damaged(&output(1, at(0, 0, 0)));
     let second = damaged(&output(1, at(0, 1, 0)));
     let mut script = vec![
@@ -202,7 +202,8 @@ fn of_the_outputs_that_a_reader_names_only_those_that_count_are_lost() {
         (fails(at(1, 0, 0), damaged(&first)), vec![discard_damaged(1, at(0, 0, 0))]),
         (Event::Tick, vec![launch(at(0, 0, 1), 0)]),
         (wrote(1, at(0, 0, 1)), vec![launch(at(1, 0, 1), 0)]),
-        // Of the round before: one that it names has been written again, the other was not known to be lost.
+        // From the previous round: one output it names has been rewritten, the other was not known
+        // to be lost.
         (
             fails(at(1, 1, 0), unreadable(&both, BlockProblem::Missing)),
             vec![discard(both[1].clone(), DiscardReason::Unreadable(BlockProblem::Missing))],
@@ -237,7 +238,7 @@ fn a_reader_of_two_shuffles_can_lose_outputs_of_both_at_once() {
 }
 
 #[test]
-fn a_reader_that_keeps_asking_for_what_does_not_count_is_held_and_fails_at_last() {
+fn a_reader_that_keeps_asking_for_outdated_outputs_is_held_and_finally_fails() {
     let stranger = damaged(&output(1, at(7, 0, 0)));
     let mut script = one_by_one();
     for n in 0..3 {
@@ -262,7 +263,7 @@ fn a_success_of_the_round_before_still_counts() {
 }
 
 #[test]
-fn losing_an_executor_keeps_outputs_and_losing_a_volume_drops_them_in_one_step() {
+fn losing_an_executor_keeps_outputs_but_losing_a_volume_drops_them_in_one_step() {
     let mut script = two_by_two();
     script.extend([
         (down(0), vec![]),
@@ -274,7 +275,7 @@ fn losing_an_executor_keeps_outputs_and_losing_a_volume_drops_them_in_one_step()
                 discard(output(1, at(0, 1, 0)), DiscardReason::VolumeLost),
             ],
         ),
-        // The readers notice, and that is no news.
+        // The readers notice, which is no news.
         (fails(at(1, 0, 1), damaged(&output(1, at(0, 0, 0)))), vec![launch(at(0, 0, 1), 1)]),
         (fails(at(1, 1, 1), damaged(&output(1, at(0, 0, 0)))), vec![launch(at(0, 1, 1), 1)]),
     ]);
@@ -300,22 +301,22 @@ fn a_child_does_not_start_while_an_output_is_lost_in_the_middle() {
 }
 
 #[test]
-fn what_was_written_to_a_volume_before_it_was_lost_is_not_registered() {
+fn an_output_written_to_a_volume_before_it_was_lost_is_not_registered() {
     check(vec![
         (up(0, 1), vec![]),
         (submit(0, vec![map(1, 1, &[]), result(1, &[0])]), vec![launch(at(0, 0, 0), 0)]),
         (volume_lost(0), vec![]),
         (wrote(1, at(0, 0, 0)), vec![launch(at(0, 0, 1), 0)]),
-        // It was written after the loss: so the volume is back.
+        // It was written after the loss, so the volume is back.
         (wrote(1, at(0, 0, 1)), vec![launch(at(1, 0, 0), 0)]),
     ]);
 }
 
 #[test]
-fn outputs_on_a_volume_that_nobody_mounts_go_together_once_one_is_unreachable() {
+fn outputs_on_an_unmounted_volume_are_lost_together_once_one_is_unreachable() {
     let unreachable = unreadable(&[output(1, at(0, 0, 0))], BlockProblem::Unreachable);
     let gone = DiscardReason::Unreadable(BlockProblem::Unreachable);
-    // While somebody mounts it, it is that one output.
+    // While an executor mounts the volume, only that one output is lost.
     let mut script = two_by_two();
     script.push((
         fails(at(1, 0, 0), unreachable.clone()),
@@ -345,7 +346,7 @@ fn a_discarded_output_does_not_come_back() {
         (wrote(1, at(0, 1, 0)), vec![]),
         (Event::MapOutputsFound { outputs: vec![lost.clone(), older] }, vec![]),
         (Event::Tick, vec![launch(at(0, 1, 1), 0)]),
-        // Its file was still there, so that nothing else could be committed.
+        // Its file was still there, so nothing else could be committed.
         (
             Event::MapFinished { attempt: at(0, 1, 1), output: lost.clone() },
             vec![discard(lost, DiscardReason::RolledBack)],
@@ -399,7 +400,7 @@ fn a_loss_that_shows_in_a_later_job_is_repaired_by_that_job() {
 }
 
 #[test]
-fn what_was_lost_between_jobs_runs_before_its_readers() {
+fn outputs_lost_between_jobs_are_rewritten_before_their_readers_run() {
     let mut script = two_by_two();
     script.extend([
         (done(at(1, 0, 0)), vec![deliver(0, at(1, 0, 0))]),
@@ -449,7 +450,7 @@ fn a_stage_that_failed_one_job_starts_counting_anew_for_another() {
     script.extend(reader_fails(0, 3));
     let (lost, read) = (output(1, at(0, 0, 3)), output(3, at(9, 0, 0)));
     script.extend([
-        // It has the failing stage too, and does not wait for it: what it reads is there.
+        // It has the failing stage too, but does not wait for it: its own inputs are complete.
         (submit(1, reading(3)), vec![]),
         (
             fails(at(1, 0, 3), damaged(&lost)),

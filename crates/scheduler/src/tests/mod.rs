@@ -1,4 +1,4 @@
-//! Scripts: what happens, and what is to be done about it. Each file has the rules of one subject.
+//! Scripts of events and expected commands. Each file has the rules of one subject.
 
 mod jobs;
 mod lost;
@@ -15,8 +15,9 @@ use model::{
 };
 use std::time::Duration;
 
-/// Runs a script against a fresh scheduler: after each event, exactly these commands. Changes of stages are left out, texts for
-/// people are empty. A tick comes 200 ms after what was before, everything else one millisecond.
+/// Runs a script against a fresh scheduler: after each event, exactly these commands. Stage changes
+/// are left out, and texts for people are blanked. A tick comes 200 ms after the previous event,
+/// everything else one millisecond.
 fn check(script: Vec<(Event, Vec<Command>)>) -> Scheduler {
     let mut scheduler =
         Scheduler::new(Epoch(1), Limits { max_result_bytes: Some(100), ..Limits::default() });
@@ -71,7 +72,7 @@ fn submit(job: u64, stages: Vec<StageShape>) -> Event {
 
 // Events.
 
-/// An executor that mounts the volume with its number, and another that is never lost.
+/// An executor that mounts the volume with its number, and another one that is never lost.
 fn up(executor: u64, slots: u32) -> Event {
     let volumes = [VolumeId(executor.to_string()), VolumeId(format!("spare {executor}"))].into();
     Event::ExecutorRegistered { executor: ExecutorId(executor), slots, volumes }
@@ -99,7 +100,7 @@ fn at(stage: u64, partition: u32, number: u32) -> Attempt {
     Attempt { task: TaskId { stage: StageId(stage), partition }, number }
 }
 
-/// What an attempt writes for shuffle `n`, on volume 0.
+/// The output that an attempt writes for shuffle `n`, on volume 0.
 fn output(n: u8, attempt: Attempt) -> MapOutput {
     MapOutput {
         id: MapOutputId { shuffle: shuffle(n), map: attempt.task.partition },
@@ -171,7 +172,7 @@ fn failed(job: u64, failure: JobFailure) -> Command {
     Command::JobFailed { job: JobId(job), failure }
 }
 
-/// Tasks done and wanted, and whether it was skipped, of each stage of a job.
+/// Tasks done and wanted of each stage of a job, and whether it was skipped.
 fn progress(scheduler: &Scheduler, job: u64) -> Vec<(u32, u32, bool)> {
     let stages = scheduler.progress(JobId(job)).into_iter();
     stages.map(|StageProgress { done, tasks, skipped, .. }| (done, tasks, skipped)).collect()

@@ -1,9 +1,9 @@
-//! Stages that do not yield the same rows again: nothing is ever made of two of their runs.
+//! Stages that do not yield the same rows again: nothing is ever made from two of their runs.
 
 use super::*;
 
-/// One random map stage of two tasks, a map stage that reads it, and a result that reads that. All map outputs are there; the
-/// result's two tasks run.
+/// One random map stage of two tasks, a map stage that reads it, and a result that reads that. All
+/// map outputs are there; the result's two tasks run.
 fn random_then_sure() -> Vec<(Event, Vec<Command>)> {
     vec![
         (up(0, 2), vec![]),
@@ -39,7 +39,7 @@ fn a_random_stage_that_loses_an_output_runs_whole_again_with_all_that_read_it() 
             vec![
                 discard_damaged(1, at(0, 1, 0)),
                 rolled_back(1, at(0, 0, 0)),
-                // It had read what cannot be made again.
+                // It had read rows that cannot be reproduced.
                 cancel(at(2, 1, 0), 0),
             ],
         ),
@@ -79,7 +79,7 @@ fn a_random_stage_that_nobody_has_to_read_again_may_lose_outputs() {
             fails(at(2, 1, 0), damaged(&output(1, at(0, 1, 0)))),
             vec![discard_damaged(1, at(0, 1, 0))],
         ),
-        // The result reads the second stage only, which is complete.
+        // The result reads only the second stage, which is complete.
         (Event::Tick, vec![launch(at(2, 1, 1), 0)]),
         (done(at(2, 0, 0)), vec![deliver(0, at(2, 0, 0))]),
         (done(at(2, 1, 1)), vec![deliver(0, at(2, 1, 1)), finished(0)]),
@@ -118,7 +118,7 @@ fn a_partly_complete_random_stage_is_not_reused() {
             submit(1, vec![random_map(1, 2, &[]), result(1, &[0])]),
             vec![rolled_back(1, at(0, 0, 0)), launch(at(2, 0, 0), 0)],
         ),
-        // The cancelled attempt had committed: it is of the run before.
+        // The cancelled attempt had committed: its output is from the previous run.
         (wrote(1, at(0, 1, 0)), vec![rolled_back(1, at(0, 1, 0)), launch(at(2, 1, 0), 0)]),
         (wrote(1, at(2, 0, 0)), vec![]),
         (wrote(1, at(2, 1, 0)), vec![launch(at(3, 0, 0), 0)]),
@@ -127,7 +127,7 @@ fn a_partly_complete_random_stage_is_not_reused() {
 }
 
 #[test]
-fn after_a_restart_a_complete_random_stage_is_reused_but_nothing_that_was_made_of_it() {
+fn after_a_restart_a_complete_random_stage_is_reused_but_nothing_made_from_it() {
     let earlier = |n, map| MapOutput { epoch: Epoch(0), ..output(n, at(5, map, 0)) };
     let sure = earlier(2, 0);
     check(vec![
@@ -140,7 +140,7 @@ fn after_a_restart_a_complete_random_stage_is_reused_but_nothing_that_was_made_o
             submit(0, vec![random_map(1, 2, &[]), map(2, 1, &[0]), result(1, &[1])]),
             vec![discard(sure.clone(), DiscardReason::RolledBack), launch(at(1, 0, 0), 0)],
         ),
-        // Nor is it when it is found late, or in place of what is to be committed.
+        // Nor is it when found late, or in place of the one to be committed.
         (Event::MapOutputsFound { outputs: vec![sure.clone()] }, vec![]),
         (
             Event::MapFinished { attempt: at(1, 0, 0), output: sure.clone() },
@@ -152,7 +152,7 @@ fn after_a_restart_a_complete_random_stage_is_reused_but_nothing_that_was_made_o
 }
 
 #[test]
-fn what_an_earlier_job_made_of_a_random_stage_goes_when_that_runs_again() {
+fn what_an_earlier_job_made_from_a_random_stage_is_discarded_when_that_runs_again() {
     let mut script = random_then_sure();
     script.extend([
         (done(at(2, 0, 0)), vec![deliver(0, at(2, 0, 0))]),
@@ -170,7 +170,8 @@ fn what_an_earlier_job_made_of_a_random_stage_goes_when_that_runs_again() {
     check(script);
 }
 
-/// A stage declared to be repeatable, whose second map is written again with other rows; with a result that had read it.
+/// A stage declared deterministic whose second map is rewritten with other rows, with a result that
+/// had read it.
 fn other_rows(delivered: bool) -> Vec<(Event, Vec<Command>)> {
     let other = MapOutput { row_checksum: 8, ..output(1, at(0, 1, 1)) };
     let mut script = vec![
@@ -206,7 +207,7 @@ fn other_rows(delivered: bool) -> Vec<(Event, Vec<Command>)> {
 fn other_rows_than_before_start_the_readers_over() {
     let mut script = other_rows(false);
     script.extend([
-        // Late: it had read the rows from before.
+        // Late: it had read the earlier rows.
         (done(at(1, 1, 0)), vec![launch(at(1, 1, 1), 0)]),
         (fails(at(1, 2, 0), killed()), vec![launch(at(1, 2, 1), 0)]),
     ]);

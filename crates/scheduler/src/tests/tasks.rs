@@ -1,4 +1,5 @@
-//! Tasks and executors: where attempts go, what their failures count, and which reports are heard.
+//! Tasks and executors: placement of attempts, counting of their failures, and reports that are
+//! accepted.
 
 use super::*;
 
@@ -23,7 +24,7 @@ fn tasks_are_spread_evenly_and_never_exceed_the_slots() {
             ],
         ),
         (done(at(0, 3, 0)), vec![deliver(0, at(0, 3, 0)), launch(at(0, 5, 0), 0)]),
-        // Said again with one slot less: the next end fills nothing.
+        // Registered again with one slot less: the next end fills nothing.
         (up(0, 1), vec![]),
         (done(at(0, 5, 0)), vec![deliver(0, at(0, 5, 0))]),
         (done(at(0, 1, 0)), vec![deliver(0, at(0, 1, 0)), launch(at(0, 6, 0), 0)]),
@@ -90,7 +91,7 @@ fn a_map_task_that_fails_too_often_fails_every_job_that_waits_for_it_and_no_othe
 }
 
 #[test]
-fn executors_lost_for_other_reasons_never_use_up_the_four() {
+fn executors_lost_for_other_reasons_never_exhaust_the_limit() {
     let mut script = vec![(submit(0, vec![result(1, &[])]), vec![])];
     for n in 0..9 {
         script.push((up(0, 1), vec![launch(at(0, 0, n), 0)]));
@@ -100,7 +101,7 @@ fn executors_lost_for_other_reasons_never_use_up_the_four() {
 }
 
 #[test]
-fn crashes_caused_by_the_program_do() {
+fn crashes_caused_by_the_program_exhaust_the_limit() {
     let mut script = vec![(submit(0, vec![result(1, &[])]), vec![])];
     for n in 0..3 {
         script.push((up(0, 1), vec![launch(at(0, 0, n), 0)]));
@@ -165,7 +166,7 @@ fn an_output_that_an_earlier_attempt_had_committed_counts() {
 }
 
 #[test]
-fn reports_of_attempts_nobody_knows_are_nothing() {
+fn reports_of_unknown_attempts_change_nothing() {
     check(vec![
         (wrote(1, at(0, 0, 0)), vec![]),
         (done(at(4, 0, 0)), vec![]),

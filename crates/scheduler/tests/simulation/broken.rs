@@ -1,4 +1,4 @@
-//! The scheduler with one rule broken, by changing what goes in or what comes out. The simulation must notice.
+//! The scheduler with one rule broken, by changing its input or output. The simulation must notice.
 
 use model::{
     Attempt, Epoch, ExecutorId, MapOutput, ShuffleId, StageId, TaskFailure, TaskId, Unreadable,

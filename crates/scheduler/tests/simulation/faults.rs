@@ -1,4 +1,4 @@
-//! What goes wrong, what the program asks for, and the calm after it.
+//! Faults, the program's requests, and the calm that follows.
 
 use crate::broken::Subject;
 use crate::promises::Promises;
@@ -10,7 +10,7 @@ use scheduler::{Event, JobShape, StageShape};
 use std::collections::BTreeMap;
 
 impl World {
-    /// Perhaps something happens that nobody ordered, or the program submits or cancels a job.
+    /// Possibly injects a fault, or lets the program submit or cancel a job.
     pub(crate) fn disturb(&mut self) {
         match self.rng.random_range(0..400) {
             0..16 => self.submit(),
@@ -57,7 +57,7 @@ impl World {
 
     fn cancel(&mut self) {
         if let Some(job) = self.promises.any_live(&mut self.rng) {
-            self.tell(Event::JobCancelled { job, reason: String::new() });
+            self.send_event(Event::JobCancelled { job, reason: String::new() });
         }
     }
 
@@ -66,7 +66,7 @@ impl World {
         self.executors.keys().nth(index).copied()
     }
 
-    /// An executor dies, or freezes so long that it is given up.
+    /// An executor dies, or freezes so long that it is declared lost.
     fn lose_executor(&mut self) {
         let Some(executor) = self.any_executor() else { return };
         let app_caused = self.chance(0.2);
@@ -78,7 +78,7 @@ impl World {
         } else {
             self.executors.remove(&executor);
         }
-        self.tell(Event::ExecutorLost { executor, app_caused, reason: String::new() });
+        self.send_event(Event::ExecutorLost { executor, app_caused, reason: String::new() });
         if self.chance(0.8) {
             self.add_executor();
         }
@@ -95,10 +95,10 @@ impl World {
         for executor in self.executors.values_mut() {
             executor.volumes.remove(&volume);
         }
-        self.tell(Event::VolumeLost { volume });
+        self.send_event(Event::VolumeLost { volume });
     }
 
-    /// Bytes flip in a file.
+    /// Damages one file.
     fn damage(&mut self) {
         let Some(volume) = self.any_volume() else { return };
         let Some(files) = self.volumes.get_mut(&volume) else { return };
@@ -108,7 +108,7 @@ impl World {
         }
     }
 
-    /// Bytes flip in all files.
+    /// Damages all files.
     fn rot(&mut self) {
         for file in self.volumes.values_mut().flat_map(BTreeMap::values_mut) {
             file.damaged = true;
@@ -116,8 +116,9 @@ impl World {
         }
     }
 
-    /// The driver dies, and all executors with it. The next one finds what is on the volumes, once what was to be deleted is.
-    /// A stage that is secretly random is not to be trusted after that: nobody knows its checksums any more.
+    /// The driver dies with all executors. The next one finds the outputs on the volumes, after
+    /// pending deletions. A stage that is secretly random cannot be trusted from then on: its
+    /// checksums are forgotten.
     fn restart(&mut self) {
         if self.stages.iter().any(|stage| stage.nature == Nature::Secret) {
             return;
@@ -137,7 +138,7 @@ impl World {
         }
     }
 
-    /// From here on nothing breaks any more, and there is room to work.
+    /// Stops all faults, and provides enough executors.
     pub(crate) fn calm_down(&mut self) {
         self.calm = true;
         for _ in 0..2 {
@@ -145,7 +146,8 @@ impl World {
         }
     }
 
-    /// Plays a whole life: a storm, then the calm, in which everything must come to its end, then a last stroke and calm again.
+    /// Plays a whole life: a storm, then a calm in which everything must come to its end, then a
+    /// last strike and calm again.
     pub(crate) fn play(&mut self) -> Result<(), String> {
         for _ in 0..300 {
             self.disturb();
@@ -153,7 +155,7 @@ impl World {
         }
         self.calm_down();
         self.come_to_rest()?;
-        // However much is damaged at once: a few rounds mend it.
+        // However much is damaged at once, a few rounds repair it.
         self.rot();
         let failed = self.tally.failed;
         for _ in 0..3 {

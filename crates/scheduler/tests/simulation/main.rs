@@ -1,5 +1,6 @@
-//! The scheduler in a world where executors die and freeze, volumes vanish, files rot, drivers restart, and reports come late, twice
-//! and out of order. One seed is one life. Then the same with a rule broken: the world has to notice.
+//! The scheduler in a world where executors die and freeze, volumes vanish, files rot, drivers
+//! restart, and reports are late, repeated and reordered. One seed is one life. Then the same with
+//! a rule broken: the world has to notice.
 
 mod broken;
 mod faults;
@@ -18,8 +19,8 @@ fn play(seed: u64, bug: Option<Bug>) -> Result<Tally, String> {
     Ok(world.tally)
 }
 
-/// To look at one seed: `SEED=n TRACE=1 cargo test -p scheduler --test simulation every_promise -- --nocapture`. To look at many:
-/// `SEEDS=n`.
+/// To run one seed: `SEED=n TRACE=1 cargo test -p scheduler --test simulation every_promise --
+/// --nocapture`. To run many: `SEEDS=n`.
 fn seeds() -> Range<u64> {
     let number = |name| std::env::var(name).ok().and_then(|value| value.parse().ok());
     match (number("SEED"), number("SEEDS")) {
@@ -46,7 +47,7 @@ fn every_promise_holds_whatever_happens() {
     }
     println!("{sum:?}");
     if seeds().count() > 1 {
-        // A world in which nothing happens proves nothing, and neither does one in which every job fails.
+        // A world in which nothing happens proves nothing, nor does one in which every job fails.
         assert!(sum.finished > 3 * sum.failed, "{sum:?}");
         let happened = [
             sum.not_repeatable,

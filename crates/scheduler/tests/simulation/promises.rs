@@ -1,4 +1,4 @@
-//! What the scheduler promises, checked at every command and after every event.
+//! The scheduler's promises, checked at every command and after every event.
 
 use crate::broken::outputs;
 use crate::rows::{MapStage, Nature, Rows, expected};
@@ -11,10 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 type Outputs = Vec<(u32, Epoch, Attempt)>;
 
-/// What is known of the past, as far as it binds the future.
+/// The past, as far as it constrains the future.
 #[derive(Debug, Default)]
 pub(crate) struct Promises {
-    /// Jobs that are not over, with what was delivered: for each partition its value, and what all of it is made of.
+    /// Jobs that have not ended, with what was delivered: the partitions, and what all of them are
+    /// made from.
     live: BTreeMap<JobId, (BTreeSet<u32>, Rows)>,
     cancelled: BTreeSet<JobId>,
     lost_volumes: BTreeSet<VolumeId>,
@@ -55,7 +56,8 @@ impl Promises {
         self.live.keys().nth(rng.random_range(0..self.live.len().max(1))).copied()
     }
 
-    /// An output is called unreadable only if a reader said so of just that output, or of another on its volume.
+    /// An output is discarded as unreadable only if a reader reported it, or another one on its
+    /// volume.
     pub(crate) fn check_discard(
         &mut self,
         output: &MapOutput,
@@ -72,7 +74,8 @@ impl Promises {
         if justified { Ok(()) } else { Err("a discard without reason".to_owned()) }
     }
 
-    /// A result is wanted, was computed by that attempt, is delivered once, is right, and of one piece with the others of its job.
+    /// A delivered result is wanted, was computed by that attempt, is delivered once, is correct,
+    /// and is consistent with the others of its job.
     pub(crate) fn check_delivery(
         &mut self,
         (id, job): (JobId, &Job),
@@ -111,7 +114,7 @@ impl Promises {
         }
     }
 
-    /// A job fails only for something that can have happened to it.
+    /// A job fails only for a reason that can have occurred.
     pub(crate) fn check_failed(
         &mut self,
         (id, job): (JobId, &Job),
@@ -132,7 +135,8 @@ impl Promises {
         if justified { Ok(()) } else { Err("a job fails without reason".to_owned()) }
     }
 
-    /// Each map has one output at most, none that was discarded, and a change of them is a new generation.
+    /// Each map has at most one output and none that was discarded, and every change is a new
+    /// generation.
     pub(crate) fn check_outputs(
         &mut self,
         scheduler: &Scheduler,
@@ -159,7 +163,7 @@ impl Promises {
         Ok(())
     }
 
-    /// At the end every job is over, and nothing is left of any.
+    /// In the end every job has ended, and nothing is left of it.
     pub(crate) fn check_rest(&self, scheduler: &Scheduler) -> Result<(), String> {
         if let Some(job) = self.live.keys().next() {
             return Err(format!("{job} never ends: {scheduler:?}"));

@@ -1,18 +1,18 @@
-//! Rows as one number: what a task yields is a hash of what it read. So a result shows whether everything below it was right, and
-//! of which tries it was made.
+//! Rows as one number: a task's output is a hash of its input, so that a result shows whether
+//! everything upstream was correct, and from which attempts it was made.
 
 use model::{Fingerprint, MapOutputId, ShuffleId};
 use scheduler::StageShape;
 use std::collections::BTreeMap;
 
-/// Whether each try of a stage's tasks yields the same rows.
+/// Whether every attempt of a stage's tasks yields the same rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nature {
-    /// It does.
+    /// Yes.
     Sure,
-    /// It does not, and says so. Its row checksum does not show it.
+    /// No, and declared so. The row checksum does not show it.
     Random,
-    /// It does not, and says that it does. Its row checksum gives it away.
+    /// No, but declared deterministic. The row checksum reveals it.
     Secret,
 }
 
@@ -37,18 +37,18 @@ impl MapStage {
     }
 }
 
-/// What a task yielded.
+/// The output of a task.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Rows {
     pub(crate) value: u64,
-    /// Of which try of each map output it is made, directly or not.
+    /// The attempt of each map output that it is made from, directly or indirectly.
     pub(crate) made_of: BTreeMap<MapOutputId, u64>,
-    /// Whether two tries of the same map output went into it.
+    /// Whether two attempts of the same map output went into it.
     pub(crate) mixed: bool,
 }
 
 impl Rows {
-    /// What a task of stage `name` makes of its inputs. `nonce` is 0 for a stage that yields the same each time.
+    /// The output of a task of stage `name`. `nonce` is 0 for a deterministic stage.
     pub(crate) fn make(name: u64, partition: u32, nonce: u64, inputs: &[Rows]) -> Self {
         let mut rows =
             Self { value: hash(&[name, u64::from(partition), nonce]), ..Self::default() };
@@ -60,7 +60,7 @@ impl Rows {
         rows
     }
 
-    /// Adds what something else was made of.
+    /// Adds the origins of another output.
     pub(crate) fn merge(&mut self, made_of: &BTreeMap<MapOutputId, u64>) {
         for (&id, &nonce) in made_of {
             self.mixed |= *self.made_of.entry(id).or_insert(nonce) != nonce;
@@ -68,7 +68,8 @@ impl Rows {
     }
 }
 
-/// What a task must yield, computed from the start. `made_of` says which tries of random stages it was made of.
+/// The expected output of a task, computed from scratch. `made_of` names the attempts of random
+/// stages.
 pub(crate) fn expected(
     stages: &[MapStage],
     (name, partition): (u64, u32),

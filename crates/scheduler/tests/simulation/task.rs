@@ -1,4 +1,4 @@
-//! What an executor does with a task: read, compute, commit.
+//! An executor's work on a task: read, compute, commit.
 
 use crate::rows::{Nature, Rows};
 use crate::world::{File, Work, World};
@@ -8,7 +8,7 @@ use scheduler::Event;
 use std::collections::BTreeSet;
 
 impl World {
-    /// Runs an attempt to its end: what it reports.
+    /// Runs an attempt to its end and returns its report.
     pub(crate) fn run(&mut self, work: &Work) -> Result<Event, TaskFailure> {
         if !self.calm && self.chance(0.05) {
             return Err(TaskFailure::raised("boom".to_owned()));
@@ -37,7 +37,7 @@ impl World {
         Ok(Event::MapFinished { attempt, output: self.commit(output, rows) })
     }
 
-    /// The first commit wins: what stands there already is not replaced.
+    /// The first commit wins: an existing file is not replaced.
     fn commit(&mut self, output: MapOutput, rows: Rows) -> MapOutput {
         let files = self.volumes.entry(output.volume.clone()).or_default();
         let file = File { output: output.clone(), rows, damaged: false };
@@ -50,9 +50,13 @@ impl World {
         let volumes = self.executors.get(&work.executor).map(|executor| executor.volumes.clone());
         let volumes: Vec<VolumeId> = volumes.into_iter().flatten().collect();
         if volumes.is_empty() {
-            // What the scheduler believes came late: the executor says again how it stands.
+            // The scheduler's knowledge was stale: the executor registers again.
             let (executor, slots) = (work.executor, 1);
-            self.tell(Event::ExecutorRegistered { executor, slots, volumes: BTreeSet::new() });
+            self.send_event(Event::ExecutorRegistered {
+                executor,
+                slots,
+                volumes: BTreeSet::new(),
+            });
             let reason = "it has no volume left".to_owned();
             return Err(TaskFailure::ExecutorLost { app_caused: false, reason });
         }
@@ -60,7 +64,8 @@ impl World {
         Ok(volumes[index].clone())
     }
 
-    /// Reads everything, or names all that cannot be read. A hasty reader looks no further than the first.
+    /// Reads everything, or names everything that cannot be read. A hasty reader stops at the first
+    /// problem.
     fn read_all(&mut self, inputs: &[MapOutput]) -> Result<Vec<Rows>, TaskFailure> {
         let hasty = !self.calm && self.chance(0.2);
         let (mut rows, mut unreadable) = (Vec::new(), Vec::new());
@@ -79,7 +84,7 @@ impl World {
         Err(TaskFailure::FetchFailed { unreadable, message: String::new() })
     }
 
-    /// Reads exactly that attempt's bytes, or says why not.
+    /// Reads exactly that attempt's bytes, or returns the problem.
     fn read(&mut self, input: &MapOutput) -> Result<Rows, BlockProblem> {
         let mounted = self.executors.values().any(|e| e.volumes.contains(&input.volume));
         if !mounted || (!self.calm && self.chance(0.01)) {

@@ -1,5 +1,5 @@
-//! The world around the scheduler: a driver that does what it is told, executors, volumes, and mail between them that is late,
-//! doubled and out of order.
+//! The world around the scheduler: an obedient driver, executors, volumes, and mail between them
+//! that is late, duplicated and reordered.
 
 use crate::broken::{Bug, Subject};
 use crate::promises::Promises;
@@ -21,7 +21,7 @@ pub(crate) struct File {
     pub(crate) damaged: bool,
 }
 
-/// What an attempt is to do.
+/// The work of an attempt.
 #[derive(Debug, Clone)]
 pub(crate) struct Work {
     pub(crate) attempt: Attempt,
@@ -41,11 +41,11 @@ pub(crate) struct Executor {
     pub(crate) running: BTreeSet<Attempt>,
     pub(crate) seen: BTreeSet<Attempt>,
     pub(crate) cancelled: BTreeSet<Attempt>,
-    /// Declared lost while it is still there.
+    /// Declared lost while it still exists.
     pub(crate) frozen: bool,
 }
 
-/// Something on its way.
+/// A message on its way.
 #[derive(Debug, Clone)]
 pub(crate) enum Mail {
     Tell(Event),
@@ -60,11 +60,11 @@ pub(crate) enum Mail {
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
     pub(crate) shape: JobShape,
-    /// The map stage that each stage of the shape is, but the last.
+    /// The map stage of each stage of the shape but the last.
     pub(crate) map_stages: Vec<usize>,
 }
 
-/// How often things happened.
+/// Number of occurrences of each fault and outcome.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Tally {
     pub(crate) finished: u64,
@@ -79,7 +79,7 @@ pub(crate) struct Tally {
     pub(crate) events: u64,
 }
 
-/// Everything.
+/// The whole world.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) rng: StdRng,
@@ -128,7 +128,7 @@ impl World {
         world
     }
 
-    /// A number that was not used before, above 0.
+    /// An unused number above 0.
     pub(crate) fn fresh(&mut self) -> u64 {
         self.counter += 1;
         self.counter
@@ -138,15 +138,15 @@ impl World {
         self.rng.random_bool(probability)
     }
 
-    /// Puts something on its way; it arrives within that many milliseconds.
+    /// Sends a message that arrives within this many milliseconds.
     pub(crate) fn send(&mut self, within: u64, mail: Mail) {
         let delay = Duration::from_millis(self.rng.random_range(0..=within));
         let key = (self.now + delay, self.fresh());
         self.mail.insert(key, mail);
     }
 
-    /// Tells the scheduler something; perhaps twice, and usually soon.
-    pub(crate) fn tell(&mut self, event: Event) {
+    /// Sends the scheduler an event, possibly twice, and usually soon.
+    pub(crate) fn send_event(&mut self, event: Event) {
         let within = if self.chance(0.1) { 600 } else { 20 };
         if self.chance(0.1) {
             self.send(600, Mail::Tell(event.clone()));
@@ -154,7 +154,7 @@ impl World {
         self.send(within, Mail::Tell(event));
     }
 
-    /// Lets the next thing happen. Returns whether there was any.
+    /// Lets the next thing happen. Returns whether there was one.
     pub(crate) fn step(&mut self) -> Result<bool, String> {
         let deadline = self.subject.next_deadline();
         let first = self.mail.keys().next().copied();
@@ -205,7 +205,7 @@ impl World {
         }
     }
 
-    /// Gives the scheduler an event, checks what it says, and does it.
+    /// Gives the scheduler an event, checks its commands, and performs them.
     pub(crate) fn handle(&mut self, event: Event) -> Result<(), String> {
         self.tally.events += 1;
         self.promises.note(&event);
@@ -267,7 +267,8 @@ impl World {
         Ok(())
     }
 
-    /// What a driver sends with a launch: what the scheduler says that counts, which must be everything.
+    /// A driver's data for a launch: the outputs that the scheduler has registered, which must be
+    /// complete.
     fn work(&mut self, attempt: Attempt, executor: ExecutorId) -> Result<Work, String> {
         let scheduler = &self.subject.scheduler;
         let stage = scheduler.stage(attempt.task.stage).ok_or("a launch of no stage")?;
@@ -289,9 +290,9 @@ impl World {
 
     fn launch(&mut self, work: Work) -> Result<(), String> {
         let Some(executor) = self.executors.get_mut(&work.executor).filter(|e| !e.frozen) else {
-            // Its connection is closed: the driver notices at the latest now.
+            // Its connection is closed: the driver notices now at the latest.
             let (executor, reason) = (work.executor, String::new());
-            self.tell(Event::ExecutorLost { executor, app_caused: false, reason });
+            self.send_event(Event::ExecutorLost { executor, app_caused: false, reason });
             return Ok(());
         };
         if !executor.seen.insert(work.attempt) {
@@ -306,7 +307,7 @@ impl World {
         Ok(())
     }
 
-    /// An attempt comes to its end on its executor, and reports.
+    /// Ends an attempt on its executor, with its report.
     fn end(&mut self, work: &Work) {
         let Some(executor) = self.executors.get_mut(&work.executor) else { return };
         executor.running.remove(&work.attempt);
@@ -324,10 +325,10 @@ impl World {
                 }
             }
         };
-        self.tell(event);
+        self.send_event(event);
     }
 
-    /// Starts an executor that mounts a volume of its own, and perhaps others.
+    /// Starts an executor that mounts a volume of its own, and possibly others.
     pub(crate) fn add_executor(&mut self) {
         let id = ExecutorId(self.fresh());
         let own = VolumeId(format!("volume-{}", id.0));
@@ -340,8 +341,8 @@ impl World {
         let outputs = found.flat_map(BTreeMap::values).map(|file| file.output.clone()).collect();
         let executor = Executor { slots, volumes: volumes.clone(), ..Executor::default() };
         self.executors.insert(id, executor);
-        self.tell(Event::ExecutorRegistered { executor: id, slots, volumes });
-        self.tell(Event::MapOutputsFound { outputs });
+        self.send_event(Event::ExecutorRegistered { executor: id, slots, volumes });
+        self.send_event(Event::MapOutputsFound { outputs });
     }
 
     /// The name that stands for a job's result stage in hashes.

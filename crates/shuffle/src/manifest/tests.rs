@@ -23,51 +23,52 @@ fn body(manifest: &Manifest) -> Vec<u8> {
 }
 
 #[test]
-fn what_was_said_is_read() {
+fn an_encoded_manifest_is_decoded() {
     for (runs, crcs) in [
         (vec![], vec![]),
         (vec![vec![0]], vec![0]),
         (vec![vec![3, 0, 500]], vec![7, 0, 9]),
         (vec![vec![3, 0, 5], vec![0, 0, 1 << 40]], vec![7, 0, 9]),
     ] {
-        let said = manifest(&runs, crcs);
-        let bytes = said.encode();
+        let encoded = manifest(&runs, crcs);
+        let bytes = encoded.encode();
         let (length, crc) = read_trailer(bytes.last_chunk().unwrap()).unwrap();
         assert_eq!(length, bytes.len() - TRAILER);
         assert_eq!(crc, crc32fast::hash(&bytes[..length]));
-        assert_eq!(Manifest::decode(&bytes[..length]), Ok(said));
+        assert_eq!(Manifest::decode(&bytes[..length]), Ok(encoded));
     }
 }
 
 #[test]
 fn blocks_lie_where_the_runs_put_them() {
-    let said = manifest(&[vec![3, 0, 5], vec![2, 0, 0]], vec![7, 0, 9]);
+    let encoded = manifest(&[vec![3, 0, 5], vec![2, 0, 0]], vec![7, 0, 9]);
     let extents = |reader| {
-        said.extents(reader).map(|Extent { offset, bytes }| (offset, bytes)).collect::<Vec<_>>()
+        encoded.extents(reader).map(|Extent { offset, bytes }| (offset, bytes)).collect::<Vec<_>>()
     };
     assert_eq!(extents(0), [(0, 3), (8, 2)]);
     assert_eq!(extents(1), []);
     assert_eq!(extents(2), [(3, 5)]);
     assert_eq!(extents(3), []);
-    assert_eq!(said.output.block_bytes, [5, 0, 5]);
-    assert_eq!(said.data_bytes(), 10);
-    assert_eq!(said.block(0), Some(BlockSum { bytes: 5, crc: 7 }));
-    assert_eq!(said.block(3), None);
+    assert_eq!(encoded.output.block_bytes, [5, 0, 5]);
+    assert_eq!(encoded.data_bytes(), 10);
+    assert_eq!(encoded.block(0), Some(BlockSum { bytes: 5, crc: 7 }));
+    assert_eq!(encoded.block(3), None);
 }
 
 #[test]
-fn bytes_that_are_no_manifest_are_refused() {
-    let said = body(&manifest(&[vec![3, 0, 5]], vec![7, 0, 9]));
-    for length in 0..said.len() {
-        assert!(Manifest::decode(&said[..length]).is_err(), "cut off at {length}");
+fn other_bytes_are_refused() {
+    let encoded = body(&manifest(&[vec![3, 0, 5]], vec![7, 0, 9]));
+    for length in 0..encoded.len() {
+        assert!(Manifest::decode(&encoded[..length]).is_err(), "cut off at {length}");
     }
-    let mut longer = said.clone();
+    let mut longer = encoded.clone();
     longer.push(0);
     assert_eq!(Manifest::decode(&longer), Err(BadBytes("end")));
-    // Some changed numbers are manifests too (that is what the checksum is for), but none may panic or take all memory.
-    for index in 0..said.len() {
+    // Some changes yield another valid manifest (that is what the checksum is for), but none may
+    // panic or allocate without limit.
+    for index in 0..encoded.len() {
         for value in 0..=255 {
-            let mut changed = said.clone();
+            let mut changed = encoded.clone();
             changed[index] = value;
             let _ = Manifest::decode(&changed);
         }

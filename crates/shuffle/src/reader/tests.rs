@@ -1,4 +1,4 @@
-//! Reads give what was written, or an error that says what is wrong. Never other bytes.
+//! Reads return the bytes written, or an error that names the problem; never other bytes.
 
 use super::*;
 use crate::disk::{Disk, RealDisk};
@@ -74,7 +74,7 @@ fn a_damaged_block_does_not_spoil_the_others() {
 }
 
 #[test]
-fn only_the_attempt_that_is_asked_for_is_read() {
+fn only_the_requested_attempt_is_read() {
     let (_directory, volume, ..) = given();
     let other_attempt = attempt(0, 1);
     let other_epoch = OutputAttempt { epoch: model::Epoch(2), ..attempt(0, 0) };
@@ -87,7 +87,7 @@ fn only_the_attempt_that_is_asked_for_is_read() {
 }
 
 #[test]
-fn an_output_under_another_name_is_not_believed() {
+fn an_output_under_another_name_is_refused() {
     let (_directory, volume, path, _) = given();
     let elsewhere = MapOutputId { shuffle: shuffle(2), map: 0 };
     for id in [MapOutputId { map: 1, ..attempt(0, 0).id }, elsewhere] {
@@ -110,7 +110,7 @@ fn a_reader_beyond_the_last_is_an_error() {
 #[test]
 fn raw_pieces_are_the_block_and_its_sum_checks_them() {
     let (_directory, volume) = volume();
-    // Larger than what is kept in memory, in three runs.
+    // Larger than the cache, in three runs.
     let parts: Vec<Vec<u8>> = (1..=3).map(|n| vec![n; 40_000]).collect();
     let options = crate::WriterOptions { buffer: model::ByteSize(40_001), ..Default::default() };
     let mut writer = crate::MapOutputWriter::new(&volume, attempt(0, 0), 2, options);

@@ -1,4 +1,4 @@
-//! What is removed, and what is not.
+//! Deletions, and what must stay.
 
 use super::*;
 use crate::disk::{Disk, RealDisk};
@@ -8,7 +8,7 @@ use model::ByteSize;
 use std::fs::File;
 use std::time::Duration;
 
-/// After all that the test has done.
+/// A time after everything that the test has done.
 fn later() -> SystemTime {
     SystemTime::now() + Duration::from_mins(1)
 }
@@ -54,7 +54,7 @@ fn an_unreadable_output_is_removed_whoever_wrote_it() {
 }
 
 #[test]
-fn a_sweep_removes_what_is_neither_wanted_nor_young() {
+fn a_sweep_removes_what_is_neither_needed_nor_young() {
     let (directory, volume) = volume();
     let wanted = write(&volume, attempt(0, 0), &[b"a"]).into_output();
     let mut unwanted = attempt(0, 0);

@@ -9,7 +9,7 @@ fn id(text: &str) -> VolumeId {
 }
 
 #[test]
-fn a_volume_is_what_it_was_made_as() {
+fn a_volume_keeps_its_identity() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("v");
     let made = Volume::create(&root, id("v1"), application()).unwrap();
@@ -22,7 +22,7 @@ fn a_volume_is_what_it_was_made_as() {
 }
 
 #[test]
-fn what_is_not_our_volume_is_refused_by_name() {
+fn foreign_volumes_are_refused_by_name() {
     let ours = r#"{"id":"v1","application":"app-1","format":1}"#;
     let check = |name: &str, identity: Option<&str>, message: &str| {
         let directory = tempfile::tempdir().unwrap();
@@ -58,7 +58,7 @@ fn another_volume_in_its_place_is_refused() {
 }
 
 #[test]
-fn many_may_make_the_same_volume_at_once() {
+fn many_processes_may_create_the_same_volume_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
     let make = |n: u32| Volume::create(root, id(&format!("v{n}")), application());

@@ -1,4 +1,4 @@
-//! What is kept open, and for how long.
+//! The cache of open outputs.
 
 use super::*;
 use crate::testing::{attempt, volume, write};
@@ -22,7 +22,7 @@ fn an_output_is_opened_once_and_forgotten_when_it_is_removed() {
 }
 
 #[test]
-fn what_is_wrong_is_read_again_before_it_counts() {
+fn an_error_is_retried_before_it_counts() {
     let (_directory, volume) = volume();
     let block = vec![1; 100_000];
     write(&volume, attempt(0, 0), &[&block]);
@@ -39,7 +39,7 @@ fn what_is_wrong_is_read_again_before_it_counts() {
 }
 
 #[test]
-fn what_is_kept_has_a_limit() {
+fn the_cache_is_bounded() {
     let (_directory, volume) = volume();
     let large = vec![1; 70_000];
     let maps = 300;

@@ -1,4 +1,4 @@
-//! Frames, and bytes that are none.
+//! Frames, valid and invalid.
 
 use super::*;
 use crate::testing::attempt;
@@ -20,7 +20,7 @@ fn answers() -> Vec<BlockAnswer> {
     ]
 }
 
-/// The frame without its length, which is right.
+/// The frame without its length, which is valid.
 fn body(frame: &[u8]) -> &[u8] {
     let (length, body) = frame.split_first_chunk().unwrap();
     assert_eq!(frame_length(*length), Ok(body.len()));
@@ -28,7 +28,7 @@ fn body(frame: &[u8]) -> &[u8] {
 }
 
 #[test]
-fn what_was_sent_is_received() {
+fn an_encoded_frame_is_decoded() {
     assert_eq!(BlockRequest::decode(body(&request().encode().unwrap())), Ok(request()));
     for answer in answers() {
         assert_eq!(BlockAnswer::decode(body(&answer.encode())), Ok(answer));
@@ -63,7 +63,7 @@ fn fields_that_are_too_long_are_refused_or_cut() {
 }
 
 #[test]
-fn bytes_that_are_no_frame_are_refused() {
+fn other_bytes_are_refused() {
     let frame = request().encode().unwrap();
     let whole = body(&frame);
     for length in 0..whole.len() {
@@ -82,7 +82,7 @@ fn bytes_that_are_no_frame_are_refused() {
         if let Some(first) = garbage.first_mut() {
             *first = VERSION;
         }
-        // Some garbage is a frame; none may panic.
+        // Some garbage is a valid frame; none may panic.
         let _ = BlockRequest::decode(&garbage);
         let _ = BlockAnswer::decode(&garbage);
     }
@@ -95,7 +95,7 @@ fn a_token_is_not_shown() {
 }
 
 #[test]
-fn an_answer_tells_the_whole_cause() {
+fn an_answer_contains_the_whole_cause() {
     let source = crate::Damage::ManifestChecksum;
     let answer = BlockAnswer::from(&ReadError::Damaged { path: "/v/0.out".into(), source });
     let message = "/v/0.out is damaged: the checksum of its manifest is wrong".to_owned();

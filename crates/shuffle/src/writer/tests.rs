@@ -1,4 +1,5 @@
-//! Commits: one wins, nothing is half visible, nothing is left behind, and errors name what they are about.
+//! Commits: one wins, nothing is partly visible, nothing is left behind, and errors name what they
+//! are about.
 
 use super::*;
 use crate::disk::{Disk, RealDisk};
@@ -22,7 +23,7 @@ fn names(volume: &Volume) -> Vec<String> {
 fn blocks_come_back_as_they_were_appended() {
     let (_directory, volume) = volume();
     let options = |buffer| WriterOptions { buffer: ByteSize(buffer), ..Default::default() };
-    // Everything in memory, a run for some appends, a run for each.
+    // Everything in one run, a run for some appends, a run for each.
     for (map, buffer) in [(0, u64::MAX), (1, 10), (2, 0)] {
         let mut writer = MapOutputWriter::new(&volume, attempt(map, 0), 4, options(buffer));
         for (reader, bytes) in
@@ -55,7 +56,7 @@ fn large_blocks_come_back_too() {
 }
 
 #[test]
-fn the_manifest_says_everything() {
+fn the_manifest_is_complete() {
     let (_directory, volume) = volume();
     let output = write(&volume, attempt(4, 2), &[b"abc"]).into_output();
     let reader = MapOutputReader::open(&volume, &attempt(4, 2)).unwrap();
@@ -84,7 +85,7 @@ fn an_output_without_rows_or_without_readers_is_an_output() {
 }
 
 #[test]
-fn a_reader_that_is_not_there_is_an_error() {
+fn a_reader_that_does_not_exist_is_an_error() {
     let (_directory, volume) = volume();
     let error = written(&volume, attempt(0, 0), &[b"a", b"b"]).append(2, vec![1]).unwrap_err();
     assert_eq!(error.to_string(), "there is no reader 2: the shuffle has 2");
@@ -180,7 +181,7 @@ fn an_older_epoch_may_not_commit_behind_the_fence() {
     assert!(matches!(write(&volume, next, &[b"next"]), Committed::Won(_)));
 }
 
-/// A disk on which there is room for so many bytes per write.
+/// A disk with room for this many bytes per write.
 #[derive(Debug)]
 struct Full(usize);
 

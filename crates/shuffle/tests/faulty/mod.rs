@@ -1,4 +1,5 @@
-//! A disk on which processes end between any two operations, operations fail, others work meanwhile, and the power goes.
+//! A disk on which processes end between any two operations, operations fail, others interfere, and
+//! the power is cut.
 
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -11,13 +12,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-/// What happens at some operation of a process.
+/// An incident at some operation of a process.
 pub(crate) enum Incident {
-    /// The process ends before it (in the middle of it, if it is a write).
+    /// The process ends before the operation (in the middle of it, if it is a write).
     Crash,
-    /// It fails (a write after half of its bytes).
+    /// The operation fails (a write after half of its bytes).
     Fail(io::ErrorKind),
-    /// Others do something before it.
+    /// Others do something before the operation.
     Meanwhile(Box<dyn FnOnce() + Send>),
 }
 
@@ -25,19 +26,19 @@ pub(crate) enum Incident {
 pub(crate) struct Process {
     root: PathBuf,
     platter: Arc<Platter>,
-    /// The flaw that a test of the simulation wants: a rename that replaces.
+    /// The flaw for testing the simulation: a rename that replaces.
     pub(crate) replacing: bool,
     state: Mutex<State>,
 }
 
 enum State {
     Calm,
-    /// So many operations before it.
+    /// The incident follows after this many operations.
     Until(u32, Incident),
     Dead,
 }
 
-/// What is on the disk but would not survive a power cut.
+/// State of the disk that would not survive a power cut.
 #[derive(Debug, Default)]
 pub(crate) struct Platter {
     /// Files by inode.
@@ -59,13 +60,13 @@ impl Process {
         Self { root: root.to_owned(), platter, replacing: false, state: Mutex::new(State::Calm) }
     }
 
-    /// The incident happens after so many operations.
+    /// Schedules the incident after this many operations.
     pub(crate) fn then(self, operations: u32, incident: Incident) -> Self {
         *self.state.lock().expect("no operation panics") = State::Until(operations, incident);
         self
     }
 
-    /// Whether the incident has happened (or there was none to come).
+    /// Counts an operation; the incident may happen at it.
     fn step(&self) -> io::Result<()> {
         let mut state = self.state.lock().expect("no operation panics");
         match std::mem::replace(&mut *state, State::Calm) {
@@ -190,7 +191,7 @@ impl Change {
     }
 
     fn undo(self) {
-        // What was removed since is gone anyway.
+        // Whatever was removed since is gone anyway.
         let _ = match self {
             Self::Created(path) => fs::remove_file(path),
             Self::CreatedDir(path) => fs::remove_dir_all(path),
@@ -200,7 +201,8 @@ impl Change {
 }
 
 impl Platter {
-    /// Files lose bytes that were not forced to the disk; of the changes of names that were not, only the first few remain.
+    /// Files lose bytes that were not synced; of the unsynced changes of names only the first few
+    /// remain.
     pub(crate) fn cut_power(&self, root: &Path, chance: &mut StdRng) {
         let mut names = self.names.lock().expect("no operation panics");
         let kept = chance.random_range(0..=names.len());
@@ -218,7 +220,7 @@ impl Platter {
             let survives = chance.random_range(0..=length);
             file.set_len(survives).expect("it can be cut");
             if chance.random() {
-                // The file system had written down the length, not the bytes.
+                // The file system had recorded the length, but not the bytes.
                 file.set_len(length).expect("it can be made longer");
             }
         }

@@ -1,4 +1,4 @@
-//! How an expression goes on: operators in which Spark differs.
+//! Continuations of an expression: operators in which Spark differs.
 
 use super::{SparkDialect, begins_query, binding};
 use crate::stream::Cursor;
@@ -9,13 +9,14 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, Word};
 
-/// How many operators of this file may follow each other without parentheses.
-const CHAIN: usize = 200;
+/// Limit on consecutive operators of this file without parentheses.
+const MAX_CHAIN: usize = 200;
 
 /// Shifts bind weaker than sums and stronger than `&`.
 const SHIFT: u8 = 25;
 
-/// The precedence of the operator that comes next, where it is not `sqlparser`'s; 0 if it is no operator of Spark.
+/// The precedence of the next operator, if it differs from `sqlparser`'s; 0 if Spark has no such
+/// operator.
 pub(super) fn precedence(parser: &Parser<'_>) -> Option<u8> {
     match &parser.at(0).token {
         Token::StringConcat => Some(binding(Precedence::PlusMinus)),
@@ -63,13 +64,13 @@ fn is_pattern(word: Keyword) -> bool {
 }
 
 impl SparkDialect {
-    /// The expression that goes on here, if `sqlparser` would read it differently.
+    /// Parses the continuation of an expression if `sqlparser` would read it differently.
     pub(super) fn infix(
         &self,
         parser: &mut Parser<'_>,
         left: &Expr,
     ) -> Option<Result<Expr, ParserError>> {
-        if chain(left) > CHAIN {
+        if chain(left) > MAX_CHAIN {
             return Some(Err(ParserError::RecursionLimitExceeded));
         }
         if parser.consume_token(&Token::DoubleColon) {
@@ -107,12 +108,12 @@ impl SparkDialect {
     }
 }
 
-/// How many operators the left side of an expression is long, as far as it matters. Each of ours copies its left
-/// side.
+/// The number of operators in the left side of an expression, as far as it matters: each of our
+/// operators copies its left side.
 fn chain(left: &Expr) -> usize {
     let mut length = 0;
     let mut rest = left;
-    while length <= CHAIN {
+    while length <= MAX_CHAIN {
         rest = match rest {
             Expr::Cast { kind: CastKind::DoubleColon, expr, .. }
             | Expr::InList { expr, .. }
@@ -140,7 +141,8 @@ fn distinct_from(parser: &mut Parser<'_>, left: &Expr) -> Result<Expr, ParserErr
     Ok(if same { Expr::IsNotDistinctFrom(left, right) } else { Expr::IsDistinctFrom(left, right) })
 }
 
-/// `LIKE` and its kin, after the word. `ANY` and `ALL` of several patterns become `OR` and `AND`.
+/// `LIKE` and its relatives, after the word. `ANY` and `ALL` of several patterns become `OR` and
+/// `AND`.
 fn patterns(
     parser: &mut Parser<'_>,
     left: &Expr,

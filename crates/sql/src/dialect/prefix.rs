@@ -1,4 +1,4 @@
-//! How an expression begins.
+//! Starts of an expression: forms in which Spark differs.
 
 use super::{NO_EXPRESSION, SparkDialect, begins_query, binding, call};
 use crate::stream::Cursor;
@@ -13,7 +13,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, Word};
 
 impl SparkDialect {
-    /// The expression that begins here, if it is one that `sqlparser` reads differently.
+    /// Parses the expression that starts here if `sqlparser` would read it differently.
     pub(super) fn prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
         match &parser.at(0).token {
             Token::Word(word) => {
@@ -34,7 +34,7 @@ impl SparkDialect {
         }
     }
 
-    /// A form that begins with a word without quotes.
+    /// A form that starts with an unquoted word.
     fn word(&self, parser: &mut Parser<'_>, word: Word) -> Result<Expr, ParserError> {
         let upper = word.value.to_uppercase();
         match (&parser.at(1).token, upper.as_str()) {
@@ -154,7 +154,7 @@ fn lambda(parser: &mut Parser<'_>, count: usize) -> Result<Expr, ParserError> {
     let mut names = Vec::with_capacity(count);
     for _ in 0..count {
         names.push(parser.parse_identifier()?);
-        // The comma, or after the last name the parenthesis.
+        // The comma or, after the last name, the parenthesis.
         parser.advance_token();
     }
     parser.advance_token();
@@ -170,7 +170,7 @@ fn lambda_body(parser: &mut Parser<'_>, names: Vec<Ident>) -> Result<Expr, Parse
     }))
 }
 
-/// Skips a word and the parenthesis behind it.
+/// Skips a word and the parenthesis after it.
 fn opening(parser: &mut Parser<'_>) {
     parser.advance_token();
     parser.advance_token();
@@ -207,7 +207,8 @@ fn extract(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
     Ok(call("extract", vec![Expr::value(Value::SingleQuotedString(unit)), source]))
 }
 
-/// `TRIM([BOTH | LEADING | TRAILING] [characters] FROM x)`; the functions take the characters first.
+/// `TRIM([BOTH | LEADING | TRAILING] [characters] FROM x)`; the functions take the characters
+/// first.
 fn trim(parser: &mut Parser<'_>, word: Word) -> Result<Expr, ParserError> {
     let name = match &parser.at(2).token {
         Token::Word(side) => match side.keyword {
@@ -218,7 +219,7 @@ fn trim(parser: &mut Parser<'_>, word: Word) -> Result<Expr, ParserError> {
         },
         _ => None,
     };
-    // `TRIM(both)` is the column of that name.
+    // `TRIM(both)` trims the column of that name.
     let name =
         name.filter(|_| parser.at(3).token != Token::RParen && parser.at(3).token != Token::Comma);
     opening(parser);
@@ -248,7 +249,7 @@ fn trim(parser: &mut Parser<'_>, word: Word) -> Result<Expr, ParserError> {
 fn with_words(parser: &mut Parser<'_>, name: &str, words: &[Keyword]) -> Result<Expr, ParserError> {
     opening(parser);
     let mut args = Vec::new();
-    // Above `IN`, which separates in `POSITION(x IN y)`.
+    // Binds tighter than `IN`, which is a separator in `POSITION(x IN y)`.
     args.push(parser.parse_subexpr(binding(Precedence::Between))?);
     if parser.at(0).token == Token::Comma {
         while parser.consume_token(&Token::Comma) {

@@ -169,7 +169,7 @@ impl Lower<'_> {
     }
 }
 
-/// Where nulls go.
+/// Placement of nulls.
 pub(super) fn null_order(first: Option<bool>) -> NullOrder {
     match first {
         None => NullOrder::Default,
@@ -178,7 +178,7 @@ pub(super) fn null_order(first: Option<bool>) -> NullOrder {
     }
 }
 
-/// What Spark's grammar itself does to some calls.
+/// Rewrites that Spark's own grammar does to some calls.
 fn known_forms(call: &mut FunctionCall) {
     let name = call.name.to_lowercase();
     if name == "count"

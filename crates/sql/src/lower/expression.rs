@@ -1,13 +1,13 @@
 //! Expressions.
 
-use super::{DEPTH, Lower};
+use super::{Lower, MAX_DEPTH};
 use crate::error::{self, Parsed};
 use crate::literal;
 use plan::{CastMode, DataType, Expr, Literal, SubqueryKind};
 use sqlparser::ast::{self, AccessExpr, BinaryOperator, CastKind, Subscript, UnaryOperator, Value};
 
-/// The longest chain of one operator, other than `AND` and `OR`.
-const CHAIN: usize = DEPTH;
+/// Limit on a chain of one operator, other than `AND` and `OR`.
+const MAX_CHAIN: usize = MAX_DEPTH;
 
 impl Lower<'_> {
     pub(super) fn expr(&mut self, expr: ast::Expr) -> Parsed<Expr> {
@@ -51,7 +51,7 @@ impl Lower<'_> {
         }
     }
 
-    /// Expressions that are true, false or unknown.
+    /// Predicates.
     fn predicate(&mut self, expr: ast::Expr) -> Parsed<Expr> {
         match expr {
             ast::Expr::IsNull(e) | ast::Expr::IsUnknown(e) => self.unary_call("isnull", *e),
@@ -93,7 +93,7 @@ impl Lower<'_> {
         }
     }
 
-    /// A column, or a parameter of a lambda and its fields.
+    /// A column, or a lambda parameter and its fields.
     fn name(&self, name: Vec<String>) -> Expr {
         let first = name.first().map_or("", String::as_str);
         let parameter = self.lambdas.iter().rev().flatten().find(|p| p.eq_ignore_ascii_case(first));
@@ -108,7 +108,7 @@ impl Lower<'_> {
 
     /// `root.a[0].b`; the leading names are one column.
     fn access(&mut self, root: ast::Expr, chain: Vec<AccessExpr>) -> Parsed<Expr> {
-        if chain.len() > CHAIN {
+        if chain.len() > MAX_CHAIN {
             return Err(error::too_complex());
         }
         let mut chain = chain.into_iter().peekable();
@@ -163,7 +163,7 @@ impl Lower<'_> {
 
     fn unary(&mut self, op: UnaryOperator, expr: ast::Expr) -> Parsed<Expr> {
         match (op, expr) {
-            // The sign belongs to the literal, so that the smallest integers can be written.
+            // The sign is part of the literal, so that the smallest integers can be written.
             (
                 UnaryOperator::Minus,
                 ast::Expr::Value(ast::ValueWithSpan { value: Value::Number(text, _), .. }),
@@ -176,7 +176,7 @@ impl Lower<'_> {
         }
     }
 
-    /// A chain of operators, `left` being the deep side.
+    /// A chain of operators whose left side is deep.
     fn chain(&mut self, left: ast::Expr, op: BinaryOperator, right: ast::Expr) -> Parsed<Expr> {
         let mut steps = vec![(op, right)];
         let mut first = left;
@@ -204,7 +204,7 @@ impl Lower<'_> {
                 result = balanced(if op == BinaryOperator::And { "and" } else { "or" }, operands);
             } else {
                 length += 1;
-                if length > CHAIN {
+                if length > MAX_CHAIN {
                     return Err(error::too_complex());
                 }
                 result = binary(&op, result, self.expr(right)?)?;
@@ -323,7 +323,7 @@ fn negate_if(negated: bool, expr: Expr) -> Expr {
     if negated { not(expr) } else { expr }
 }
 
-/// A tree of logarithmic depth, in the order of the operands.
+/// A tree of logarithmic depth that keeps the order of the operands.
 fn balanced(name: &str, mut operands: Vec<Expr>) -> Expr {
     while operands.len() > 1 {
         let mut next = Vec::with_capacity(operands.len().div_ceil(2));

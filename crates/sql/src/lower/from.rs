@@ -12,13 +12,13 @@ use sqlparser::ast::{
     TableSampleUnit,
 };
 
-/// The longest chain of joins.
-const CHAIN: usize = 1_000;
+/// Limit on a chain of joins.
+const MAX_CHAIN: usize = 1_000;
 
 impl Lower<'_> {
-    /// All tables of a `FROM`; those after a comma are joined without condition.
+    /// All tables of a `FROM`; those after a comma are joined without a condition.
     pub(super) fn from(&mut self, from: Vec<ast::TableWithJoins>) -> Parsed<Relation> {
-        if from.iter().map(|t| t.joins.len() + 1).sum::<usize>() > CHAIN {
+        if from.iter().map(|t| t.joins.len() + 1).sum::<usize>() > MAX_CHAIN {
             return Err(error::too_complex());
         }
         let mut relation: Option<Relation> = None;
@@ -64,7 +64,7 @@ impl Lower<'_> {
         self.factor(join.relation)?.joined(left, kind, condition)
     }
 
-    /// A table that does not see what stands left of it.
+    /// A table that does not see the tables to its left.
     fn table(&mut self, factor: TableFactor) -> Parsed<Relation> {
         let factor = self.factor(factor)?;
         if factor.lateral {
@@ -155,7 +155,7 @@ impl Lower<'_> {
         }
     }
 
-    /// `UNPIVOT (value FOR name IN (…))`. Rows whose values are all null are left out unless they are asked for.
+    /// `UNPIVOT (value FOR name IN (…))`. Rows of nulls only are dropped unless requested.
     fn unpivoted(
         &mut self,
         input: Relation,
@@ -275,7 +275,7 @@ impl Lower<'_> {
     }
 }
 
-/// A table, and whether it sees what stands left of it.
+/// A table, and whether it sees the tables to its left.
 struct Factor {
     relation: Relation,
     lateral: bool,
@@ -298,7 +298,7 @@ impl Factor {
     }
 }
 
-/// The members of a tuple, or the one expression.
+/// The members of a tuple, or the single expression.
 fn members(expr: ast::Expr) -> Vec<ast::Expr> {
     match expr {
         ast::Expr::Tuple(members) => members,
@@ -318,7 +318,7 @@ fn aliased(input: Relation, alias: Option<ast::TableAlias>) -> Relation {
 }
 
 fn bad_sample() -> plan::ParseError {
-    error::invalid("The sample must be a number, and lie between 0 and 100 percent.")
+    error::invalid("The sample must be a number between 0 and 100 percent.")
 }
 
 fn number(expr: &Expr) -> Parsed<f64> {
@@ -332,7 +332,7 @@ fn number(expr: &Expr) -> Parsed<f64> {
     text.parse().map_err(|_| bad_sample())
 }
 
-/// The name of a join of other databases.
+/// The name of a join that only other databases have.
 fn join_name(join: &JoinOperator) -> &'static str {
     match join {
         JoinOperator::RightSemi(_) => "RIGHT SEMI JOIN",

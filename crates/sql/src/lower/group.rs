@@ -5,8 +5,8 @@ use crate::error::{self, Parsed};
 use plan::{Expr, Grouping};
 use sqlparser::ast::{self, GroupByExpr, GroupByWithModifier};
 
-/// The most grouping sets that `CUBE`s and their products may make.
-const SETS: usize = 4_096;
+/// Limit on the grouping sets that `CUBE`s and their products may produce.
+const MAX_SETS: usize = 4_096;
 
 impl Lower<'_> {
     /// The groups, if there are any; `HAVING` alone makes one group of all rows.
@@ -41,7 +41,7 @@ impl Lower<'_> {
         tuples.into_iter().map(|tuple| self.exprs(tuple)).collect()
     }
 
-    /// A list of keys, in which `ROLLUP`, `CUBE` and `GROUPING SETS` may stand.
+    /// A list of keys, which may contain `ROLLUP`, `CUBE` and `GROUPING SETS`.
     fn elements(&mut self, elements: Vec<ast::Expr>) -> Parsed<Grouping> {
         if !elements.iter().any(is_set_maker) {
             return Ok(Grouping::By(self.exprs(elements)?));
@@ -73,7 +73,7 @@ impl Lower<'_> {
                     keys.push(key.clone());
                 }
             }
-            if product.len() * sets.len() > SETS {
+            if product.len() * sets.len() > MAX_SETS {
                 return Err(error::too_complex());
             }
             let joined = |a: &Vec<Expr>, b: &Vec<Expr>| a.iter().chain(b).cloned().collect();
@@ -96,19 +96,20 @@ fn singles(alone: bool, tuples: &[Vec<Expr>]) -> Option<Vec<Expr>> {
     if alone { tuples.iter().map(single).collect() } else { None }
 }
 
-/// All prefixes, the longest first.
+/// All prefixes, longest first.
 fn prefixes(tuples: &[Vec<Expr>]) -> Vec<Vec<Expr>> {
     (0..=tuples.len()).rev().map(|n| tuples[..n].concat()).collect()
 }
 
-/// All subsets, the largest first.
+/// All subsets, largest first.
 fn subsets(tuples: &[Vec<Expr>]) -> Parsed<Vec<Vec<Expr>>> {
     if tuples.len() > 12 {
         return Err(error::too_complex());
     }
     let count = 1_usize << tuples.len();
     let chosen = |mask: usize| {
-        // The first tuple is the highest bit, so that all of them come first and prefixes early.
+        // The first tuple is the highest bit, so that the full set comes first and prefixes come
+        // early.
         let picked = (0..tuples.len()).filter(|i| mask >> (tuples.len() - 1 - i) & 1 == 1);
         picked.flat_map(|i| tuples[i].clone()).collect()
     };

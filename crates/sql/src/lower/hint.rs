@@ -8,7 +8,7 @@ use plan::{Expr, HintArgument, Literal, Relation, RelationKind};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
-/// Puts the hints of one comment on a relation, the first one outermost.
+/// Applies the hints of one comment to a relation, the first one outermost.
 pub(super) fn apply(input: Relation, text: &str) -> Parsed<Relation> {
     let tokens = tokens::tokenize(text)?;
     let dialect = SparkDialect::for_tokens(tokens.len());

@@ -1,4 +1,4 @@
-//! Queries around their selects: `WITH`, set operations, `ORDER BY` and its kin, `LIMIT`.
+//! Queries around their selects: `WITH`, set operations, `ORDER BY` and its relatives, `LIMIT`.
 
 use super::select::Arrangement;
 use super::{Lower, call};
@@ -6,8 +6,8 @@ use crate::error::{self, Parsed};
 use plan::{Expr, Relation, RelationKind, SetOperation, SetOperator, SortOrder};
 use sqlparser::ast::{self, LimitClause, OrderByKind, SetExpr, SetQuantifier};
 
-/// The longest chain of set operations.
-const CHAIN: usize = 1_000;
+/// Limit on a chain of set operations.
+const MAX_CHAIN: usize = 1_000;
 
 impl Lower<'_> {
     pub(super) fn query(&mut self, query: ast::Query) -> Parsed<Relation> {
@@ -60,7 +60,8 @@ impl Lower<'_> {
     fn order_by(&mut self, order_by: ast::OrderBy) -> Parsed<Vec<SortOrder>> {
         match order_by.kind {
             OrderByKind::Expressions(orders) => self.orders(orders),
-            // As Spark's parser does, a column named `ALL`; only the engine knows whether there is one.
+            // A column named `ALL`, as in Spark's parser; only the engine knows whether there is
+            // one.
             OrderByKind::All(options) => Ok(vec![SortOrder {
                 expr: Expr::column("ALL"),
                 ascending: options.asc != Some(false),
@@ -91,7 +92,8 @@ impl Lower<'_> {
         Ok(relation)
     }
 
-    /// The body of a query. `SORT BY` and its kin, which `sqlparser` gives to the last select, come out beside it.
+    /// The body of a query. `SORT BY` and its relatives, which `sqlparser` attaches to the last
+    /// select, are returned separately.
     fn body(&mut self, body: SetExpr) -> Parsed<(Relation, Arrangement)> {
         let mut steps = Vec::new();
         let mut first = body;
@@ -99,7 +101,7 @@ impl Lower<'_> {
             steps.push((op, set_quantifier, *right));
             first = *left;
         }
-        if steps.len() > CHAIN {
+        if steps.len() > MAX_CHAIN {
             return Err(error::too_complex());
         }
         let (mut relation, mut arrangement) = self.leaf(first)?;

@@ -90,7 +90,7 @@ impl Lower<'_> {
         if !cluster.is_empty() {
             if !distribute.is_empty() || !sort.is_empty() {
                 return Err(error::invalid(
-                    "CLUSTER BY cannot stand with DISTRIBUTE BY or SORT BY.",
+                    "CLUSTER BY cannot be combined with DISTRIBUTE BY or SORT BY.",
                 ));
             }
             let distribute = self.exprs(cluster)?;
@@ -104,7 +104,7 @@ impl Lower<'_> {
     pub(super) fn select_item(&mut self, item: SelectItem) -> Parsed<Expr> {
         match item {
             SelectItem::UnnamedExpr(expr) => self.expr(expr),
-            // A string is no name in Spark; `sqlparser` takes it for one.
+            // A string is not a name in Spark, but `sqlparser` accepts it.
             SelectItem::ExprWithAlias { alias, .. } if alias.quote_style == Some('\'') => {
                 Err(error::syntax_near(format!("'{}'", alias.value), alias.span.start))
             }
@@ -121,7 +121,7 @@ impl Lower<'_> {
                 }
                 SelectItemQualifiedWildcardKind::Expr(expr) => match self.expr(expr)? {
                     Expr::Column { name, .. } => starred(name, options),
-                    _ => Err(error::unsupported("a star after an expression that is no name")),
+                    _ => Err(error::unsupported("a star after an expression that is not a name")),
                 },
             },
         }
@@ -142,7 +142,7 @@ impl Lower<'_> {
     }
 }
 
-/// What `sqlparser` reads for other databases.
+/// Refuses clauses that `sqlparser` reads for other databases.
 fn refuse_foreign(select: &ast::Select) -> Parsed<()> {
     let foreign = [
         (select.top.is_some(), "TOP"),
@@ -158,7 +158,7 @@ fn refuse_foreign(select: &ast::Select) -> Parsed<()> {
     }
 }
 
-/// A star with the columns that it leaves out.
+/// A star with its excluded columns.
 fn starred(target: Vec<String>, options: ast::WildcardAdditionalOptions) -> Parsed<Expr> {
     if options.opt_ilike.is_some() || options.opt_replace.is_some() || options.opt_rename.is_some()
     {

@@ -12,11 +12,11 @@ pub(super) fn alter(input: &mut Input<'_>) -> Parsed<Command> {
     input.parser.need(&["ALTER"])?;
     let view = input.parser.take(&["VIEW"]);
     if !view && !input.parser.take(&["TABLE"]) {
-        return super::not_served(input, "ALTER");
+        return super::unsupported_statement(input, "ALTER");
     }
     let name = input.parser.name()?;
     if input.parser.sees(&["PARTITION"]) {
-        return super::not_served(input, "ALTER TABLE …");
+        return super::unsupported_statement(input, "ALTER TABLE …");
     }
     let change = if view { of_view(input)? } else { of_table(input)? };
     Ok(Command::Alter { name, view, change })
@@ -28,7 +28,7 @@ fn of_view(input: &mut Input<'_>) -> Parsed<Alteration> {
     }
     match shared(input)? {
         Some(change) => Ok(change),
-        None => super::not_served(input, "ALTER VIEW …"),
+        None => super::unsupported_statement(input, "ALTER VIEW …"),
     }
 }
 
@@ -52,11 +52,11 @@ fn of_table(input: &mut Input<'_>) -> Parsed<Alteration> {
     }
     match shared(input)? {
         Some(change) => Ok(change),
-        None => super::not_served(input, "ALTER TABLE …"),
+        None => super::unsupported_statement(input, "ALTER TABLE …"),
     }
 }
 
-/// What tables and views have in common.
+/// The alterations that tables and views share.
 fn shared(input: &mut Input<'_>) -> Parsed<Option<Alteration>> {
     if input.parser.take(&["RENAME", "TO"]) {
         return Ok(Some(Alteration::Rename { to: input.parser.name()? }));
@@ -72,12 +72,12 @@ fn shared(input: &mut Input<'_>) -> Parsed<Option<Alteration>> {
     Ok(None)
 }
 
-/// `COLUMN name …`: Spark changes no column of a table of files but its comment.
+/// `COLUMN name …`: of a table of files, Spark only changes a column's comment.
 fn column(input: &mut Input<'_>) -> Parsed<Alteration> {
     let _ = input.parser.take(&["COLUMN"]);
     input.parser.ident()?;
     if input.parser.sees(&["COMMENT"]) {
-        return super::not_served(input, "ALTER TABLE … ALTER COLUMN …");
+        return super::unsupported_statement(input, "ALTER TABLE … ALTER COLUMN …");
     }
     skip(input);
     Ok(Alteration::ChangeColumns { operation: "ALTER COLUMN" })
@@ -92,7 +92,7 @@ fn new_columns(input: &mut Input<'_>) -> Parsed<Vec<Field>> {
     Ok(fields)
 }
 
-/// The rest of a statement that is refused whatever it says.
+/// Skips the rest of a statement that is refused anyway.
 fn skip(input: &mut Input<'_>) {
     while !matches!(input.parser.at(0).token, Token::EOF | Token::SemiColon) {
         input.parser.advance_token();
@@ -103,11 +103,11 @@ fn skip(input: &mut Input<'_>) {
 pub(super) fn analyze(input: &mut Input<'_>) -> Parsed<Command> {
     input.parser.need(&["ANALYZE"])?;
     if !input.parser.take(&["TABLE"]) {
-        return super::not_served(input, "ANALYZE");
+        return super::unsupported_statement(input, "ANALYZE");
     }
     let name = input.parser.name()?;
     if input.parser.sees(&["PARTITION"]) {
-        return super::not_served(input, "ANALYZE TABLE …");
+        return super::unsupported_statement(input, "ANALYZE TABLE …");
     }
     input.parser.need(&["COMPUTE", "STATISTICS"])?;
     if input.parser.take(&["FOR", "ALL", "COLUMNS"]) || input.parser.take(&["NOSCAN"]) {

@@ -24,7 +24,7 @@ pub(super) fn create(input: &mut Input<'_>) -> Parsed<Command> {
         return view(input, replace, Scope::of(temporary, global)?);
     }
     if temporary || global {
-        return super::not_served(input, "CREATE TEMPORARY");
+        return super::unsupported_statement(input, "CREATE TEMPORARY");
     }
     let _ = input.parser.take(&["EXTERNAL"]);
     if input.parser.take(&["TABLE"]) {
@@ -33,10 +33,10 @@ pub(super) fn create(input: &mut Input<'_>) -> Parsed<Command> {
     if replace == ReplaceMode::Fail && super::takes_database(input) {
         return database(input);
     }
-    super::not_served(input, "CREATE")
+    super::unsupported_statement(input, "CREATE")
 }
 
-/// Who sees a view.
+/// Visibility of a view.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Scope {
     Stored,
@@ -82,7 +82,7 @@ fn view(input: &mut Input<'_>, replace: ReplaceMode, scope: Scope) -> Parsed<Com
     Ok(Command::CreateView(View { name, query, columns, replace, temporary, global, by_name }))
 }
 
-/// Whether `(` begins a list of bare names.
+/// Whether `(` starts a list of bare names.
 fn names_columns(input: &Input<'_>) -> bool {
     let next = &input.parser.at(2).token;
     matches!(next, Token::Comma | Token::RParen) || crate::stream::is_word(next, "COMMENT")
@@ -96,7 +96,7 @@ fn view_column(parser: &mut sqlparser::parser::Parser<'_>) -> Parsed<String> {
     Ok(name)
 }
 
-/// What a view may say about itself; temporary views have no place to keep it.
+/// Skips the clauses of a view, which temporary views do not store.
 fn view_clauses(input: &mut Input<'_>) -> Parsed<()> {
     loop {
         if input.parser.take(&["COMMENT"]) {
@@ -104,7 +104,7 @@ fn view_clauses(input: &mut Input<'_>) -> Parsed<()> {
         } else if input.parser.take(&["TBLPROPERTIES"]) {
             properties(&mut input.parser)?;
         } else if input.parser.sees(&["WITH", "SCHEMA"]) {
-            return super::not_served(input, "CREATE VIEW");
+            return super::unsupported_statement(input, "CREATE VIEW");
         } else {
             return Ok(());
         }
@@ -157,7 +157,7 @@ fn begins_query_in_parentheses(input: &Input<'_>) -> bool {
     ["SELECT", "WITH", "FROM", "VALUES"].iter().any(|word| crate::stream::is_word(next, word))
 }
 
-/// Reads one clause of `CREATE TABLE`; false if none comes.
+/// Parses one clause of `CREATE TABLE`; returns false if none comes.
 fn table_clause(input: &mut Input<'_>, table: &mut CreateTable) -> Parsed<bool> {
     let parser = &mut input.parser;
     if parser.take(&["USING"]) || parser.take(&["STORED", "AS"]) {
@@ -176,7 +176,7 @@ fn table_clause(input: &mut Input<'_>, table: &mut CreateTable) -> Parsed<bool> 
         .iter()
         .any(|w| parser.sees(&[w]))
     {
-        return super::not_served(input, "CREATE TABLE …");
+        return super::unsupported_statement(input, "CREATE TABLE …");
     } else {
         return Ok(false);
     }
@@ -208,7 +208,7 @@ fn fields(input: &mut Input<'_>) -> Parsed<Vec<Field>> {
         let constraints =
             ["DEFAULT", "GENERATED", "PRIMARY", "CHECK", "UNIQUE", "REFERENCES", "CONSTRAINT"];
         if constraints.iter().any(|word| input.parser.sees(&[word])) {
-            return super::not_served(input, "a column with");
+            return super::unsupported_statement(input, "a column with");
         }
         return Err(input.parser.wrong());
     }

@@ -16,7 +16,8 @@ pub(super) fn describe(input: &mut Input<'_>) -> Parsed<Command> {
         return Ok(Command::DescribeDatabase { name: input.parser.name()?, extended });
     }
     let query = input.parser.take(&["QUERY"]);
-    // A table may have the name of a word that begins a query; `DESCRIBE TABLE t` says that it has not.
+    // A table may be named like a word that starts a query; `DESCRIBE TABLE t` makes it
+    // unambiguous.
     let table = !query && input.parser.take(&["TABLE"]);
     if query || !table && super::begins_query(input) {
         return Ok(Command::DescribeQuery { query: super::query(input)? });
@@ -24,7 +25,7 @@ pub(super) fn describe(input: &mut Input<'_>) -> Parsed<Command> {
     let extended = input.parser.take(&["EXTENDED"]) || input.parser.take(&["FORMATTED"]);
     let name = input.parser.name()?;
     if input.parser.sees(&["PARTITION"]) || input.parser.sees(&["AS", "JSON"]) {
-        return super::not_served(input, "DESCRIBE TABLE …");
+        return super::unsupported_statement(input, "DESCRIBE TABLE …");
     }
     let column = match input.parser.at(0).token {
         Token::Word(_) => Some(input.parser.name()?.join(".")),

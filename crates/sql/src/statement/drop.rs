@@ -26,14 +26,14 @@ pub(super) fn drop(input: &mut Input<'_>) -> Parsed<Command> {
         let _ = !cascade && input.parser.take(&["RESTRICT"]);
         return Ok(Command::DropDatabase { name, if_exists, cascade });
     }
-    super::not_served(input, "DROP")
+    super::unsupported_statement(input, "DROP")
 }
 
 pub(super) fn truncate(input: &mut Input<'_>) -> Parsed<Command> {
     input.parser.need(&["TRUNCATE", "TABLE"])?;
     let name = input.parser.name()?;
     if input.parser.sees(&["PARTITION"]) {
-        return super::not_served(input, "TRUNCATE TABLE …");
+        return super::unsupported_statement(input, "TRUNCATE TABLE …");
     }
     Ok(Command::TruncateTable { name })
 }

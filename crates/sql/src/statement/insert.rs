@@ -21,11 +21,11 @@ pub(super) fn insert(input: &mut Input<'_>) -> Parsed<Command> {
     let table = input.parser.name()?;
     let partition = if input.parser.take(&["PARTITION"]) { partition(input)? } else { Vec::new() };
     if input.parser.sees(&["IF", "NOT", "EXISTS"]) {
-        return super::not_served(input, "INSERT …");
+        return super::unsupported_statement(input, "INSERT …");
     }
     let by_name = input.parser.take(&["BY", "NAME"]);
     if input.parser.sees(&["REPLACE", "WHERE"]) {
-        return super::not_served(input, "INSERT INTO …");
+        return super::unsupported_statement(input, "INSERT INTO …");
     }
     let columns = if !by_name && names_columns(input) {
         input.parser.listed(Cursor::ident)?
@@ -61,14 +61,14 @@ fn partition(input: &mut Input<'_>) -> Parsed<Vec<(String, Option<Expr>)>> {
     Ok(partition)
 }
 
-/// A directory that is written over, after the word `DIRECTORY`.
+/// A directory to overwrite, after the word `DIRECTORY`.
 fn directory(input: &mut Input<'_>) -> Parsed<Command> {
     let mut path = match input.parser.at(0).token {
         Token::SingleQuotedString(_) => Some(input.parser.string()?),
         _ => None,
     };
     if input.parser.sees(&["ROW", "FORMAT"]) {
-        return super::not_served(input, "INSERT OVERWRITE DIRECTORY …");
+        return super::unsupported_statement(input, "INSERT OVERWRITE DIRECTORY …");
     }
     if !input.parser.take(&["STORED", "AS"]) {
         input.parser.need(&["USING"])?;

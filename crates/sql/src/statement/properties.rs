@@ -5,7 +5,7 @@ use crate::stream::Cursor;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
-/// `(key [=] value, …)`, perhaps empty.
+/// `(key [=] value, …)`, possibly empty.
 pub(super) fn properties(parser: &mut Parser<'_>) -> Parsed<Vec<(String, String)>> {
     if parser.consume_tokens(&[Token::LParen, Token::RParen]) {
         return Ok(Vec::new());

@@ -26,7 +26,7 @@ fn catalog_name(input: &mut Input<'_>) -> Parsed<String> {
     }
 }
 
-/// `SET`. A setting's value is the text up to the end of the line, as it stands there.
+/// `SET`. A setting's value is the text up to the end of the line, verbatim.
 pub(super) fn set(input: &mut Input<'_>) -> Parsed<Command> {
     input.parser.need(&["SET"])?;
     if input.parser.take(&["TIME", "ZONE"]) {
@@ -40,7 +40,7 @@ pub(super) fn set(input: &mut Input<'_>) -> Parsed<Command> {
             return super::variable::set(input);
         }
         if ["ROLE", "PATH"].iter().any(|w| input.parser.sees(&[w])) {
-            return super::not_served(input, "SET");
+            return super::unsupported_statement(input, "SET");
         }
     }
     let text = rest_of(input, "SET");
@@ -74,13 +74,13 @@ fn rest_of(input: &mut Input<'_>, word: &str) -> String {
     while input.parser.at(0).token != Token::EOF {
         input.parser.advance_token();
     }
-    // Comments before the word are no part of the statement.
+    // Comments before the word are not part of the statement.
     let text = crate::script::without_comments(input.text);
     let text = text.trim().get(word.len()..).unwrap_or("");
     text.trim_end_matches(|c: char| c == ';' || c.is_whitespace()).trim().to_owned()
 }
 
-/// A key or value without the backticks that may stand around it.
+/// A key or value without surrounding backticks.
 fn unquoted(text: &str) -> &str {
     text.strip_prefix('`').and_then(|t| t.strip_suffix('`')).unwrap_or(text)
 }
@@ -143,7 +143,7 @@ pub(super) fn clear_cache(input: &mut Input<'_>) -> Parsed<Command> {
 pub(super) fn refresh(input: &mut Input<'_>) -> Parsed<Command> {
     input.parser.need(&["REFRESH"])?;
     if input.parser.sees(&["FUNCTION"]) {
-        return super::not_served(input, "REFRESH");
+        return super::unsupported_statement(input, "REFRESH");
     }
     if let Token::SingleQuotedString(_) = input.parser.at(0).token {
         let path = input.parser.string()?;

@@ -16,7 +16,7 @@ pub(super) fn show(input: &mut Input<'_>) -> Parsed<Command> {
         let database = within(input)?;
         let Some(pattern) = pattern(input)? else { return Err(input.parser.wrong()) };
         if input.parser.sees(&["PARTITION"]) {
-            return super::not_served(input, "SHOW TABLE EXTENDED … PARTITION");
+            return super::unsupported_statement(input, "SHOW TABLE EXTENDED … PARTITION");
         }
         return Ok(Command::ShowTableExtended { database, pattern });
     }
@@ -26,7 +26,7 @@ pub(super) fn show(input: &mut Input<'_>) -> Parsed<Command> {
     }
     if ["DATABASES", "SCHEMAS", "NAMESPACES"].iter().any(|word| input.parser.take(&[word])) {
         if input.parser.sees(&["FROM"]) || input.parser.sees(&["IN"]) {
-            return super::not_served(input, "SHOW DATABASES");
+            return super::unsupported_statement(input, "SHOW DATABASES");
         }
         return Ok(Command::ShowDatabases { pattern: pattern(input)? });
     }
@@ -36,7 +36,7 @@ pub(super) fn show(input: &mut Input<'_>) -> Parsed<Command> {
     if input.parser.take(&["CREATE", "TABLE"]) {
         let name = input.parser.name()?;
         if input.parser.sees(&["AS", "SERDE"]) {
-            return super::not_served(input, "SHOW CREATE TABLE …");
+            return super::unsupported_statement(input, "SHOW CREATE TABLE …");
         }
         return Ok(Command::ShowCreateTable { name });
     }
@@ -53,7 +53,7 @@ pub(super) fn show(input: &mut Input<'_>) -> Parsed<Command> {
     if input.parser.take(&["PARTITIONS"]) {
         let name = input.parser.name()?;
         if input.parser.sees(&["PARTITION"]) {
-            return super::not_served(input, "SHOW PARTITIONS …");
+            return super::unsupported_statement(input, "SHOW PARTITIONS …");
         }
         return Ok(Command::ShowPartitions { name });
     }
@@ -65,7 +65,7 @@ pub(super) fn show(input: &mut Input<'_>) -> Parsed<Command> {
         return if super::takes_database(input) {
             Ok(Command::ShowCurrentNamespace)
         } else {
-            super::not_served(input, "SHOW CURRENT")
+            super::unsupported_statement(input, "SHOW CURRENT")
         };
     }
     functions(input)
@@ -78,7 +78,7 @@ fn functions(input: &mut Input<'_>) -> Parsed<Command> {
         input.parser.advance_token();
     }
     if !input.parser.take(&["FUNCTIONS"]) {
-        return super::not_served(input, "SHOW");
+        return super::unsupported_statement(input, "SHOW");
     }
     let _ = within(input)?;
     if let Token::Word(word) = &input.parser.at(0).token
@@ -94,7 +94,8 @@ fn functions(input: &mut Input<'_>) -> Parsed<Command> {
 fn columns(input: &mut Input<'_>) -> Parsed<Command> {
     let Some(mut table) = within(input)? else { return Err(input.parser.wrong()) };
     if let Some(mut database) = within(input)? {
-        // The table may already be qualified; Spark then wants both to agree, and the second one counts.
+        // The table may already be qualified; Spark then wants both to agree, and the second one
+        // counts.
         let last = table.pop();
         database.extend(last);
         table = database;

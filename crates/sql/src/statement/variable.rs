@@ -1,4 +1,4 @@
-//! Variables of the session, and text that is run.
+//! Session variables, and `EXECUTE IMMEDIATE`.
 
 use crate::error::{self, Parsed};
 use crate::stream::{Cursor, Input};

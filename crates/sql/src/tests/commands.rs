@@ -1,4 +1,4 @@
-//! Statements that are no queries.
+//! Statements other than queries.
 
 use super::short;
 use crate::SparkParser;

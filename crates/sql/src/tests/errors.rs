@@ -1,4 +1,4 @@
-//! What is refused, and how.
+//! Errors and their messages.
 
 use super::short;
 use crate::SparkParser;
@@ -60,7 +60,7 @@ fn other_errors_have_spark_s_classes() {
 }
 
 #[test]
-fn a_statement_that_is_not_served_is_named() {
+fn an_unsupported_statement_is_named() {
     let named = |what: &str| {
         format!("[UNSUPPORTED_FEATURE] The feature is not supported: {what} is not served yet.")
     };
@@ -77,7 +77,7 @@ fn a_statement_that_is_not_served_is_named() {
     short::check(&cases, refusal);
 }
 
-/// Any result will do; it must come, and soon.
+/// Any result will do, but it must come soon.
 fn attempt(text: &str) {
     let start = std::time::Instant::now();
     let _ = SparkParser.statement(text);

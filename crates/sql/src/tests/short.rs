@@ -1,4 +1,4 @@
-//! Plans written short, so that a case fits a line: `Filter(Table(t), ==(a, 1))`.
+//! Plans in short form, so that a case fits on a line: `Filter(Table(t), ==(a, 1))`.
 
 use plan::{
     CastMode, Command, Expr, FrameBound, FrameUnits, FunctionCall, Grouping, HintArgument,
@@ -6,7 +6,7 @@ use plan::{
     WindowSpec,
 };
 
-/// Compares every case and shows all that differ.
+/// Compares every case and shows all differences.
 pub(super) fn check(
     cases: &[(&str, &str)],
     read: impl Fn(&str) -> Result<String, plan::ParseError>,

@@ -3,7 +3,7 @@
 use super::*;
 use std::fmt::Write as _;
 
-/// What Kubernetes makes of a variable's text.
+/// Expands a variable's text as Kubernetes does.
 fn expanded(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;

@@ -1,9 +1,9 @@
-//! Who containers run as.
+//! The users that containers run as.
 
 use super::*;
 
 #[test]
-fn who_a_container_runs_as_is_its_own_unless_it_is_restricted_by_what_it_says() {
+fn a_container_keeps_its_user_unless_it_complies_with_the_restricted_standard() {
     let plain =
         json!({ "name": "chown", "image": "busybox", "command": ["chown", "-R", "185", "/data"] });
     let with = |context: Value| {
@@ -19,7 +19,7 @@ fn who_a_container_runs_as_is_its_own_unless_it_is_restricted_by_what_it_says() 
     let root = json!({ "runAsUser": 0 });
     let chown = json!({ "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"], "add": ["CHOWN"] } });
     let cases = [
-        // the init container, what is said for it, whether the pod as a whole has Spark's user
+        // init container, its security context, whether the pod as a whole has Spark's user
         (plain.clone(), Value::Null, false),
         (with(root.clone()), root, false),
         (with(chown.clone()), chown, false),
@@ -38,7 +38,7 @@ fn who_a_container_runs_as_is_its_own_unless_it_is_restricted_by_what_it_says() 
         assert_eq!(whole["securityContext"]["fsGroup"], 185);
         assert_eq!(spark["allowPrivilegeEscalation"], false);
     }
-    // Beside one that is not restricted, those that are have Spark's user.
+    // Compliant containers beside one that is not have Spark's user.
     let pod = executor(json!({ "executor": {
         "template": { "spec": { "initContainers": [plain] } },
         "sidecars": [with(json!({ "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] } }))],
@@ -47,7 +47,7 @@ fn who_a_container_runs_as_is_its_own_unless_it_is_restricted_by_what_it_says() 
     assert_eq!(whole["containers"][1]["securityContext"], filled);
     assert_eq!(whole["initContainers"][0].get("securityContext"), None);
 
-    // What the manifest says of the pod holds for all.
+    // The manifest's pod-level value holds for all containers.
     let pod = executor(
         json!({ "executor": { "initContainers": [plain], "podSecurityContext": { "runAsUser": 999 } } }),
     );

@@ -1,4 +1,4 @@
-//! Claims, and what becomes of them.
+//! Claims and their life.
 
 use super::*;
 use crate::objects;
@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 
 const VOLUME: &str = "spark.kubernetes.executor.volumes.persistentVolumeClaim.spark-local-dir-1";
 
-/// A manifest whose executors have claims, with more settings.
+/// A manifest whose executors have claims, with further settings.
 fn manifest(claim: &str, size: Option<&str>, more: Value) -> Value {
     let mut conf = json!({
         format!("{VOLUME}.mount.path"): "/data", format!("{VOLUME}.options.claimName"): claim,
@@ -43,7 +43,7 @@ fn retained(status: &SparkApplicationStatus) -> Option<String> {
 fn a_claim_goes_with_its_pod_or_with_the_application_or_stays() {
     let own = "pi-exec-slot-0-spark-local-dir-1";
     let cases = [
-        // settings, name of the claim that is made, whether it has an owner
+        // settings, name of the created claim, whether it has an owner
         (manifest("OnDemand", Some("1Gi"), json!({})), Some((own, true))),
         (
             manifest(
@@ -77,7 +77,7 @@ fn a_claim_goes_with_its_pod_or_with_the_application_or_stays() {
             ),
             None,
         ),
-        // What all share is none of theirs alone.
+        // A claim shared by all executors belongs to none of them alone.
         (
             manifest(
                 "ours",
@@ -86,7 +86,7 @@ fn a_claim_goes_with_its_pod_or_with_the_application_or_stays() {
             ),
             Some(("ours", true)),
         ),
-        // A claim that exists is neither made nor deleted.
+        // An existing claim is neither created nor deleted.
         (manifest("theirs", None, json!({ "firesteel.kubernetes.claims.retain": "always" })), None),
     ];
     for (spec, expected) in cases {
@@ -119,14 +119,14 @@ fn a_claim_that_goes_with_its_pod_is_made_by_kubernetes_and_lost_with_it() {
     assert_eq!(template["spec"]["resources"]["requests"]["storage"], "1Gi");
     assert_eq!(template["metadata"]["labels"]["firesteel.dev/app-name"], "pi");
     scene.executor(0, PodState::Ended(end(1, "Error")));
-    let facts = scene.pass().tell.unwrap();
+    let facts = scene.pass().facts.unwrap();
     assert!(
         matches!(&facts[&0], Fact::Ended { lost_volumes, .. } if *lost_volumes == ["executor-0"])
     );
 }
 
 #[test]
-fn where_data_stays_is_said_with_the_names() {
+fn places_where_data_stays_are_reported_by_name() {
     let always = || json!({ "firesteel.kubernetes.claims.retain": "always" });
     let mut spec = manifest("OnDemand", Some("1Gi"), always());
     spec["executor"] = json!({ "instances": 2 });
@@ -136,7 +136,7 @@ fn where_data_stays_is_said_with_the_names() {
     scene.pass();
     let expected = "data stays on claim pi-exec-slot-0-spark-local-dir-1, claim pi-exec-slot-1-spark-local-dir-1";
     assert_eq!(retained(&scene.status()).as_deref(), Some(expected));
-    // Known to the status alone: also when the executors are gone.
+    // From the status alone: also when the executors are gone.
     scene.driver(PodState::Ended(end(0, "Completed")));
     scene.pass();
     scene.gone();
@@ -165,15 +165,15 @@ fn where_data_stays_is_said_with_the_names() {
 }
 
 #[test]
-fn what_excludes_each_other_is_refused() {
+fn contradictory_fields_are_refused() {
     let cases = [
         (
             json!({ "firesteel.kubernetes.claims.retain": "always", "spark.kubernetes.driver.ownPersistentVolumeClaim": "false" }),
-            "spec.sparkConf[firesteel.kubernetes.claims.retain]: is always, and spark.kubernetes.driver.ownPersistentVolumeClaim is false",
+            "spec.sparkConf[firesteel.kubernetes.claims.retain]: is `always`, but spark.kubernetes.driver.ownPersistentVolumeClaim is false",
         ),
         (
             json!({ "firesteel.kubernetes.claims.retain": "sometimes" }),
-            "spec.sparkConf[firesteel.kubernetes.claims.retain]: `sometimes` is neither never nor always",
+            "spec.sparkConf[firesteel.kubernetes.claims.retain]: `sometimes` is neither `never` nor `always`",
         ),
         (
             json!({ "spark.kubernetes.driver.reusePersistentVolumeClaim": "maybe" }),
@@ -188,7 +188,7 @@ fn what_excludes_each_other_is_refused() {
         assert_eq!(problems.len(), 1, "{problems:?}");
         assert!(problems[0].to_string().starts_with(expected), "{problems:?}");
     }
-    // It is the claims that are made for somebody that it is about.
+    // The check looks only at claims that are created per pod.
     let app = scene(manifest(
         "OnDemand",
         Some("1Gi"),
@@ -212,7 +212,7 @@ fn an_executor_waits_for_the_claims_of_the_one_that_it_replaces() {
         let (_, pod) = made(&scene.pass());
         assert_eq!(pod.is_none(), waits);
         scene.seen.executors.clear();
-        scene.seen.attached.as_mut().unwrap().told = [0].into();
+        scene.seen.attached.as_mut().unwrap().reported = [0].into();
         let (_, pod) = made(&scene.pass());
         if waits {
             let labels = pod.expect("the next one").metadata.labels.expect("labels");
@@ -248,8 +248,8 @@ fn claims_go_from_one_executor_to_the_next() {
     let Change::Create(object) = &pass.changes[0] else { panic!("{pass:?}") };
     let Object::Pod(pod) = object else { panic!("{pass:?}") };
     assert_eq!(pod.metadata.labels.as_ref().unwrap()[names::SLOT], "0");
-    // What is on it is not lost.
+    // The data on it is not lost.
     assert!(
-        matches!(&pass.tell.unwrap()[&0], Fact::Ended { lost_volumes, .. } if lost_volumes.is_empty())
+        matches!(&pass.facts.unwrap()[&0], Fact::Ended { lost_volumes, .. } if lost_volumes.is_empty())
     );
 }

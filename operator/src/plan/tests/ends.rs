@@ -1,4 +1,4 @@
-//! What keeps pods from starting, how they end, and what is made of it.
+//! Obstacles to a pod's start, ends of pods, and what follows from them.
 
 use super::*;
 use crate::observe::RefusedExecutor;
@@ -12,9 +12,9 @@ fn few(reason: &str) -> Value {
 }
 
 #[test]
-fn only_ends_by_their_own_doing_are_too_many() {
+fn only_executors_that_fail_on_their_own_count_towards_the_limit() {
     let cases = [
-        // how each of five executors ends, what the application does
+        // how each of five executors ends, resulting state of the application
         (end(1, "Error"), State::Failed),
         (end(137, "OOMKilled"), State::Failed),
         (nowhere("InitContainerFailed"), State::Failed),
@@ -38,7 +38,7 @@ fn only_ends_by_their_own_doing_are_too_many() {
         } else {
             let error = status.application_state.error_message.unwrap();
             assert!(
-                error.contains("3 executors ended on their own; the last, pi-exec-2: "),
+                error.contains("3 executors failed on their own; the last, pi-exec-2: "),
                 "{error}"
             );
         }
@@ -68,15 +68,15 @@ fn each_end_counts_once_however_many_there_are_at_a_time() {
 }
 
 #[test]
-fn executors_that_end_before_they_run_are_not_made_at_once_again() {
+fn executors_that_fail_to_start_are_replaced_after_a_backoff() {
     let mut scene = Scene::running(json!({ "executor": { "instances": 1 } }));
     scene.executor(0, PodState::Ended(nowhere("OutOfcpu")));
     scene.wish(1, &[]);
     let pass = scene.pass();
-    assert_eq!((short(&pass), pass.again), (vec![], Some(Duration::from_secs(10))));
+    assert_eq!((short(&pass), pass.requeue_after), (vec![], Some(Duration::from_secs(10))));
     scene.seconds += 10;
     assert_eq!(short(&scene.pass()), ["+pi-exec-1"]);
-    // One that ran is replaced at once, and so is one whose node is gone.
+    // An executor that ran is replaced at once, and so is one whose node is gone.
     for how in [end(1, "Error"), nowhere("NodeLost"), nowhere("Deleted")] {
         let mut scene = Scene::running(json!({ "executor": { "instances": 1 } }));
         scene.executor(0, PodState::Ended(how.clone()));
@@ -86,7 +86,7 @@ fn executors_that_end_before_they_run_are_not_made_at_once_again() {
 }
 
 #[test]
-fn executors_that_cannot_be_made_are_reported_and_tried_again_later() {
+fn executors_that_cannot_be_created_are_reported_and_retried_later() {
     let mut scene = Scene::running(json!({ "executor": { "instances": 1 } }));
     scene.wish(1, &[]);
     let at = Timestamp::from_second(scene.seconds).unwrap();
@@ -96,7 +96,7 @@ fn executors_that_cannot_be_made_are_reported_and_tried_again_later() {
         at,
     });
     let pass = scene.pass();
-    assert_eq!((short(&pass), pass.again), (vec![], Some(Duration::from_secs(10))));
+    assert_eq!((short(&pass), pass.requeue_after), (vec![], Some(Duration::from_secs(10))));
     assert_eq!(condition(&pass.status, "ExecutorsReady"), ("False".into(), "FailedCreate".into()));
     assert_eq!(pass.events[0].message, "an executor: FailedCreate: exceeded quota");
     assert!(scene.pass().events.is_empty(), "said once");
@@ -105,7 +105,7 @@ fn executors_that_cannot_be_made_are_reported_and_tried_again_later() {
 }
 
 #[test]
-fn what_is_lost_with_its_node_is_written_down_before_it_is_removed() {
+fn the_end_of_a_pod_on_a_lost_node_is_recorded_before_its_removal() {
     let mut scene =
         Scene::running(json!({ "restartPolicy": { "type": "OnFailure", "onFailureRetries": 1 } }));
     scene.executor(0, PodState::Running);
@@ -113,7 +113,7 @@ fn what_is_lost_with_its_node_is_written_down_before_it_is_removed() {
     let ends_by = Timestamp::from_second(scene.seconds).ok();
     scene.seen.executors.get_mut(&0).unwrap().pod.ends_by = ends_by;
     let pass = scene.pass();
-    assert!(matches!(pass.tell.unwrap()[&0], Fact::Leaving { .. }));
+    assert!(matches!(pass.facts.unwrap()[&0], Fact::Leaving { .. }));
     scene.seconds += 60;
     let pass = scene.pass();
     assert_eq!(short(&pass), ["!pi-exec-0", "+pi-exec-1", "+pi-exec-2"]);
@@ -127,7 +127,7 @@ fn what_is_lost_with_its_node_is_written_down_before_it_is_removed() {
     let failure = scene.status().failures.back().cloned().unwrap();
     assert_eq!((failure.name.as_str(), failure.reason.as_str()), ("pi-driver", "NodeLost"));
     assert_eq!(scene.state(), State::PendingRerun);
-    // What it was is not forgotten when it is gone.
+    // Its end is remembered once the pod is gone.
     scene.gone();
     scene.pass();
     assert_eq!(scene.state(), State::Submitted);
@@ -135,7 +135,7 @@ fn what_is_lost_with_its_node_is_written_down_before_it_is_removed() {
 }
 
 #[test]
-fn of_what_a_driver_said_the_last_lines_are_kept() {
+fn the_last_lines_of_a_drivers_message_are_kept() {
     let mut scene = Scene::running(json!({}));
     let message = format!("{}ValueError: the reason", "Traceback ü\n".repeat(1000));
     scene.driver(PodState::Ended(End { exit_code: Some(1), reason: "Error".into(), message }));
@@ -149,7 +149,7 @@ fn of_what_a_driver_said_the_last_lines_are_kept() {
 }
 
 #[test]
-fn what_keeps_a_driver_from_starting_is_said_once_and_stops_no_progress_when_it_is_over() {
+fn an_obstacle_to_a_drivers_start_is_reported_once_and_forgotten_when_it_is_gone() {
     let mut scene = scene(json!({}));
     scene.pass();
     assert_eq!(condition(&scene.status(), "Progressing"), ("True".into(), "Submitted".into()));
@@ -169,7 +169,7 @@ fn what_keeps_a_driver_from_starting_is_said_once_and_stops_no_progress_when_it_
     scene.pass();
     assert_eq!(condition(&scene.status(), "Progressing"), ("False".into(), "Completed".into()));
 
-    // People may still change their minds.
+    // The user may still change the specification.
     let mut stuck = self::scene(json!({}));
     stuck.pass();
     let trouble = Trouble { reason: "Unschedulable".into(), message: "0/3 nodes".into() };
@@ -185,7 +185,7 @@ fn what_keeps_a_driver_from_starting_is_said_once_and_stops_no_progress_when_it_
 }
 
 #[test]
-fn an_application_that_is_deleted_is_left_alone_in_every_state() {
+fn an_application_that_is_being_deleted_is_left_alone_in_every_state() {
     let states = [
         State::New,
         State::Submitted,
@@ -217,8 +217,8 @@ fn an_application_that_is_deleted_is_left_alone_in_every_state() {
             scene.seconds += 1000;
             let before = scene.status();
             let pass = scene.try_pass();
-            let is_quiet = pass.changes.is_empty() && pass.events.is_empty() && !pass.look;
-            assert!(is_quiet && pass.tell.is_none() && pass.status == before, "{state:?}");
+            let is_quiet = pass.changes.is_empty() && pass.events.is_empty() && !pass.refresh;
+            assert!(is_quiet && pass.facts.is_none() && pass.status == before, "{state:?}");
         }
     }
 }

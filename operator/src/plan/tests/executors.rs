@@ -1,25 +1,25 @@
-//! How many executors there are, under which numbers, and what becomes of those that end.
+//! Numbers of executors and their ids, and the handling of those that end.
 
 use super::*;
 
 #[test]
-fn an_executor_that_was_made_is_not_made_again_under_another_number_while_no_watch_shows_it() {
+fn an_executor_that_no_watch_shows_yet_is_not_created_a_second_time() {
     let mut scene = Scene::running(json!({}));
     scene.wish(2, &[]);
     let pass = scene.pass();
     assert_eq!(short(&pass), ["+pi-exec-0", "+pi-exec-1"]);
-    let told = pass.tell.expect("facts");
-    assert_eq!(told, BTreeMap::from([(0, Fact::Starting), (1, Fact::Starting)]));
+    let facts = pass.facts.expect("facts");
+    assert_eq!(facts, BTreeMap::from([(0, Fact::Starting), (1, Fact::Starting)]));
     // The second one is seen first.
-    scene.seen.attached.as_mut().unwrap().told = told.into_keys().collect();
+    scene.seen.attached.as_mut().unwrap().reported = facts.into_keys().collect();
     scene.executor(1, PodState::Running);
     scene.seen.view = View::Cached;
     let pass = scene.try_pass();
-    assert!(pass.look && short(&pass).is_empty(), "{pass:?}");
+    assert!(pass.refresh && short(&pass).is_empty(), "{pass:?}");
 }
 
 #[test]
-fn executors_are_counted_once_however_often_they_are_seen_to_go() {
+fn executors_are_counted_once_however_often_their_end_is_seen() {
     let bounds = json!({ "enabled": true, "minExecutors": 0, "maxExecutors": 3 });
     let mut scene = Scene::running(json!({ "dynamicAllocation": bounds, "executor": {} }));
     for id in [0, 1] {
@@ -29,7 +29,7 @@ fn executors_are_counted_once_however_often_they_are_seen_to_go() {
     scene.pass();
     scene.wish(1, &[1]);
     for _ in 0..3 {
-        // The watch is late: the pod that was deleted seems to run.
+        // The watch lags behind: the deleted pod still seems to run.
         assert_eq!(short(&scene.pass()), ["-pi-exec-1"]);
     }
     assert_eq!(scene.status().executors.completed, 0);
@@ -40,16 +40,16 @@ fn executors_are_counted_once_however_often_they_are_seen_to_go() {
 }
 
 #[test]
-fn executors_are_as_many_as_the_driver_wishes_within_the_bounds() {
+fn there_are_as_many_executors_as_the_driver_wants_within_the_bounds() {
     let dynamic = json!({ "dynamicAllocation": { "enabled": true, "minExecutors": 1, "maxExecutors": 3 }, "executor": {} });
     let cases = [
-        // specification, wished, there already, changes
+        // specification, wanted, existing, changes
         (json!({}), 2, vec![], vec!["+pi-exec-0", "+pi-exec-1"]),
         (json!({}), 2, vec![0, 1], vec![]),
         (json!({}), 9, vec![0], vec!["+pi-exec-1"]),
         (dynamic.clone(), 0, vec![], vec!["+pi-exec-0"]),
         (dynamic.clone(), 9, vec![4], vec!["+pi-exec-5", "+pi-exec-6"]),
-        // Which of those that are too many should go is for the driver to say.
+        // The driver decides which surplus executors go.
         (dynamic, 1, vec![0, 1, 2], vec![]),
     ];
     for (spec, wished, there, expected) in cases {
@@ -64,14 +64,14 @@ fn executors_are_as_many_as_the_driver_wishes_within_the_bounds() {
 }
 
 #[test]
-fn an_executor_that_ended_is_told_written_down_and_replaced() {
+fn an_executor_that_ended_is_reported_recorded_and_replaced() {
     let mut scene = Scene::running(json!({}));
     scene.executor(0, PodState::Running);
     scene.executor(1, PodState::Ended(end(137, "OOMKilled")));
     scene.wish(2, &[]);
     let pass = scene.pass();
     assert_eq!(short(&pass), ["+pi-exec-2"]);
-    let facts = pass.tell.unwrap();
+    let facts = pass.facts.unwrap();
     assert_eq!(facts[&0], Fact::Running);
     let lost_volumes = vec!["executor-1".to_owned()];
     assert_eq!(facts[&1], Fact::Ended { end: end(137, "OOMKilled"), lost_volumes });
@@ -79,13 +79,13 @@ fn an_executor_that_ended_is_told_written_down_and_replaced() {
     assert_eq!((status.executors.failed, status.failures.len()), (1, 1));
     assert_eq!(status.failures[0].reason, "OOMKilled");
     scene.executor(2, PodState::Pending { trouble: None });
-    // Written down once, and its pod goes when the driver has seen its end.
+    // Recorded once, and the pod is deleted once the driver has seen its end.
     assert!(short(&scene.pass()).is_empty());
     assert_eq!(scene.status().executors.failed, 1);
     scene.wish(2, &[1]);
     let pass = scene.pass();
     assert_eq!(short(&pass), ["-pi-exec-1"]);
-    assert!(!pass.tell.unwrap().contains_key(&1));
+    assert!(!pass.facts.unwrap().contains_key(&1));
     assert_eq!((scene.status().executors.running, scene.status().executors.pending), (1, 1));
 }
 
@@ -99,13 +99,13 @@ fn an_ended_executor_is_kept_if_the_manifest_says_so() {
     scene.seen.executors.get_mut(&0).unwrap().inactive = true;
     scene.executor(1, PodState::Running);
     assert!(short(&scene.pass()).is_empty());
-    // It does not keep the program from running again.
+    // A kept pod does not keep the program from running again.
     scene.driver(PodState::Ended(end(0, "Completed")));
     assert_eq!(short(&scene.pass()), ["-pi-exec-1"]);
 }
 
 #[test]
-fn an_executor_that_the_driver_lets_go_is_removed() {
+fn an_executor_that_the_driver_releases_is_deleted() {
     let mut scene = Scene::running(json!({}));
     scene.executor(0, PodState::Running);
     scene.executor(1, PodState::Running);
@@ -117,35 +117,35 @@ fn an_executor_that_the_driver_lets_go_is_removed() {
     scene.executor(2, PodState::Running);
     let pass = scene.pass();
     assert!(short(&pass).is_empty());
-    assert!(matches!(pass.tell.unwrap()[&1], Fact::Leaving { .. }));
+    assert!(matches!(pass.facts.unwrap()[&1], Fact::Leaving { .. }));
 }
 
 #[test]
-fn an_executor_whose_pod_was_deleted_is_told_and_replaced() {
+fn an_executor_whose_pod_was_deleted_is_reported_and_replaced() {
     let mut scene = Scene::running(json!({}));
     scene.executor(0, PodState::Running);
     scene.wish(2, &[]);
     let attached = scene.seen.attached.as_mut().unwrap();
-    (attached.told, attached.executors) = ([0, 1].into(), [(0, true), (1, true)].into());
+    (attached.reported, attached.executors) = ([0, 1].into(), [(0, true), (1, true)].into());
     scene.seen.view = View::Cached;
     let hasty = scene.try_pass();
-    assert!(hasty.look, "a watch may be late");
+    assert!(hasty.refresh, "a watch may be late");
     let pass = scene.pass();
     assert_eq!(short(&pass), ["+pi-exec-2"]);
-    assert!(matches!(&pass.tell.unwrap()[&1], Fact::Ended { end, .. } if end.reason == "Deleted"));
+    assert!(matches!(&pass.facts.unwrap()[&1], Fact::Ended { end, .. } if end.reason == "Deleted"));
     assert_eq!(scene.status().failures[0].name, "pi-exec-1");
-    // One that never came to the driver is replaced, and nothing has failed.
+    // An executor that never reached the driver is replaced, and nothing has failed.
     scene.executor(2, PodState::Running);
     scene.wish(2, &[1]);
-    scene.seen.attached.as_mut().unwrap().told = [0, 2, 3].into();
+    scene.seen.attached.as_mut().unwrap().reported = [0, 2, 3].into();
     scene.executor(0, PodState::Ended(end(0, "Completed")));
     let pass = scene.pass();
     assert_eq!((short(&pass), scene.status().failures.len()), (vec!["+pi-exec-4".to_owned()], 1));
-    assert!(matches!(pass.tell.unwrap()[&3], Fact::Ended { .. }));
+    assert!(matches!(pass.facts.unwrap()[&3], Fact::Ended { .. }));
 }
 
 #[test]
-fn numbers_of_executors_are_never_given_twice() {
+fn executor_numbers_are_never_reused() {
     let mut scene = Scene::running(json!({ "executor": { "instances": 1 } }));
     let mut given = std::collections::BTreeSet::new();
     for _ in 0..20 {
@@ -158,7 +158,7 @@ fn numbers_of_executors_are_never_given_twice() {
         scene.executor(id, PodState::Ended(end(0, "Completed")));
         scene.wish(0, &[id]);
         assert_eq!(short(&scene.pass()).first(), Some(&format!("-pi-exec-{id}")));
-        // Nobody remembers it: the pod is gone, and the operator begins anew.
+        // Nothing remembers it: the pod is gone, and the operator has restarted.
         scene.seen.executors.clear();
     }
 }
@@ -177,5 +177,5 @@ fn too_many_failed_executors_fail_the_application() {
     assert_eq!(scene.state(), State::Failed);
     assert!(short(&pass).contains(&"-pi-driver".to_owned()));
     let error = scene.status().application_state.error_message.unwrap();
-    assert!(error.contains("3 executors ended on their own"), "{error}");
+    assert!(error.contains("3 executors failed on their own"), "{error}");
 }

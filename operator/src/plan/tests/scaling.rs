@@ -1,8 +1,8 @@
-//! Numbers of executors that are changed while the application runs.
+//! Executor counts that change while the application runs.
 
 use super::*;
 
-/// To two executors that run, and a driver that wants two.
+/// Advances to two running executors and a driver that wants two.
 fn two(spec: Value) -> Scene {
     let mut scene = Scene::running(spec);
     scene.executor(0, PodState::Running);
@@ -13,12 +13,12 @@ fn two(spec: Value) -> Scene {
 }
 
 fn leaving(pass: &Pass) -> Vec<u64> {
-    let facts = pass.tell.iter().flatten();
+    let facts = pass.facts.iter().flatten();
     facts.filter(|(_, fact)| matches!(fact, Fact::Leaving { .. })).map(|(id, _)| *id).collect()
 }
 
 #[test]
-fn more_executors_are_made_without_a_restart() {
+fn more_executors_are_created_without_a_restart() {
     let mut scene = two(json!({}));
     scene.edit(|spec| spec.executor.instances = Some(4));
     let pass = scene.pass();
@@ -27,12 +27,12 @@ fn more_executors_are_made_without_a_restart() {
     assert_eq!((scene.state(), status.observed_generation), (State::Running, Some(2)));
     assert_eq!((status.executors.desired, status.execution_attempts), (4, 1));
     assert_eq!(status.selector.as_deref(), Some("firesteel.dev/app-name=pi,spark-role=executor"));
-    // If it runs again, it is with the number of then.
+    // A later run starts with the count of that time.
     assert!(scene.submission().ends_with("-1"));
 }
 
 #[test]
-fn executors_that_are_too_many_are_let_go_and_are_no_failures() {
+fn surplus_executors_are_released_and_do_not_count_as_failed() {
     let mut scene = Scene::running(json!({ "executor": { "instances": 4 } }));
     for id in [0, 1, 3] {
         scene.executor(id, PodState::Running);
@@ -43,7 +43,7 @@ fn executors_that_are_too_many_are_let_go_and_are_no_failures() {
     scene.edit(|spec| spec.executor.instances = Some(2));
     scene.seen.view = View::Cached;
     let hasty = scene.try_pass();
-    assert!(hasty.look, "a watch may be late");
+    assert!(hasty.refresh, "a watch may be late");
     let pass = scene.pass();
     // The one that does not run yet, and the newest.
     assert_eq!(
@@ -52,19 +52,19 @@ fn executors_that_are_too_many_are_let_go_and_are_no_failures() {
     );
     assert_eq!(pass.events[0].reason, "SparkExecutorsScaledDown");
     assert_eq!((scene.status().executors.desired, scene.status().executors.failed), (2, 0));
-    // A pass that sees the same again lets no more go.
+    // A pass over the same snapshot releases no more.
     let pass = scene.pass();
     assert_eq!((short(&pass).len(), scene.status().settled_executors), (2, vec![2, 3]));
 
-    // One is seen to end, one is gone at once; the driver has not noticed either.
+    // One is terminating, one is gone at once; the driver has not noticed either.
     let ends_by = Timestamp::from_second(scene.seconds + 30).ok();
     scene.executor(3, PodState::Ended(end(143, "Error")));
     scene.seen.executors.get_mut(&3).unwrap().pod.ends_by = ends_by;
     scene.seen.executors.remove(&2);
-    scene.seen.attached.as_mut().unwrap().told = [0, 1, 2, 3].into();
+    scene.seen.attached.as_mut().unwrap().reported = [0, 1, 2, 3].into();
     let pass = scene.pass();
     assert_eq!(short(&pass), [""; 0]);
-    let facts = pass.tell.unwrap();
+    let facts = pass.facts.unwrap();
     assert!(matches!(facts[&2], Fact::Ended { .. }) && matches!(facts[&3], Fact::Ended { .. }));
     scene.seen.executors.remove(&3);
     scene.wish(2, &[2, 3]);
@@ -75,7 +75,7 @@ fn executors_that_are_too_many_are_let_go_and_are_no_failures() {
 }
 
 #[test]
-fn the_bounds_of_dynamic_allocation_are_followed_too() {
+fn the_bounds_of_dynamic_allocation_are_followed_as_well() {
     let dynamic =
         |min: u32, max: u32| json!({ "enabled": true, "minExecutors": min, "maxExecutors": max });
     let mut scene = two(json!({ "dynamicAllocation": dynamic(1, 3), "executor": {} }));
@@ -89,14 +89,14 @@ fn the_bounds_of_dynamic_allocation_are_followed_too() {
     };
     assert_eq!(bounds(3, 3), ["+pi-exec-2"]);
     assert_eq!(bounds(0, 1), ["-pi-exec-1"]);
-    // Whether there are executors by the work is another matter.
+    // Whether executors are allocated dynamically at all is another matter.
     scene.edit(|spec| spec.dynamic_allocation = None);
     scene.pass();
     assert_eq!(scene.state(), State::Invalidating);
 }
 
 #[test]
-fn a_number_that_is_wrong_changes_nothing_that_runs() {
+fn an_invalid_number_changes_nothing_that_runs() {
     let dynamic = json!({ "enabled": true, "maxExecutors": 3 });
     let mut scene = two(json!({ "dynamicAllocation": dynamic, "executor": {} }));
     scene.edit(|spec| spec.executor.instances = Some(9));

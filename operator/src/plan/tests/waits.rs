@@ -1,8 +1,9 @@
-//! Applications that wait: for their next run, for a name that somebody else has, for the end of their time.
+//! Applications that wait: for their next run, for a name held by another owner, for the end of
+//! their time to live.
 
 use super::*;
 
-/// To a run that failed and waits for the next one.
+/// Advances to a failed run that waits for the next one.
 fn failing() -> Scene {
     let again = json!({ "type": "OnFailure", "onFailureRetries": 3, "onFailureRetryInterval": 60 });
     let mut scene = Scene::running(json!({ "restartPolicy": again }));
@@ -13,20 +14,20 @@ fn failing() -> Scene {
 }
 
 #[test]
-fn an_edit_is_heard_while_the_next_run_is_waited_for() {
+fn an_edit_takes_effect_while_the_next_run_is_pending() {
     let mut scene = failing();
     scene.edit(|spec| spec.arguments = vec!["other".into()]);
     assert_eq!(short(&scene.pass()), ["-pi-driver"]);
     assert_eq!((scene.state(), scene.status().observed_generation), (State::Invalidating, Some(2)));
     scene.gone();
     scene.pass();
-    // At once, and counted anew.
+    // At once, and with the counters reset.
     assert_eq!((scene.state(), scene.status().execution_attempts), (State::Submitted, 0));
     assert!(scene.submission().ends_with("-2"));
 }
 
 #[test]
-fn an_application_is_suspended_while_its_next_run_is_waited_for() {
+fn an_application_can_be_suspended_while_its_next_run_is_pending() {
     let mut scene = failing();
     scene.edit(|spec| spec.suspend = Some(true));
     assert_eq!(short(&scene.pass()), ["-pi-driver"]);
@@ -42,7 +43,7 @@ fn an_application_is_suspended_while_its_next_run_is_waited_for() {
 }
 
 #[test]
-fn one_that_would_not_run_again_has_failed_whatever_is_said_then() {
+fn a_run_that_exhausted_its_retries_has_failed_whatever_is_edited_then() {
     let mut scene = Scene::running(json!({}));
     scene.edit(|spec| spec.suspend = Some(true));
     scene.driver(PodState::Ended(end(3, "Error")));
@@ -51,7 +52,7 @@ fn one_that_would_not_run_again_has_failed_whatever_is_said_then() {
 }
 
 #[test]
-fn what_waits_and_becomes_wrong_fails_with_both_reasons_and_runs_once_it_is_right() {
+fn a_pending_rerun_made_invalid_fails_with_both_reasons_and_runs_once_corrected() {
     let mut scene = failing();
     scene.edit(|spec| spec.main_application_file = Some("s3://bucket/a.py".into()));
     assert!(short(&scene.pass()).is_empty());
@@ -67,17 +68,17 @@ fn what_waits_and_becomes_wrong_fails_with_both_reasons_and_runs_once_it_is_righ
 }
 
 #[test]
-fn an_application_that_is_refused_is_deleted_when_its_time_is_over() {
+fn a_refused_application_is_deleted_when_its_time_to_live_is_over() {
     let wrong = json!({ "timeToLiveSeconds": 30, "mainApplicationFile": "s3://bucket/a.py" });
     let mut scene = scene(wrong);
     let pass = scene.pass();
-    assert_eq!((scene.state(), pass.again), (State::Failed, Some(Duration::from_secs(30))));
+    assert_eq!((scene.state(), pass.requeue_after), (State::Failed, Some(Duration::from_secs(30))));
     scene.seconds += 29;
     assert!(short(&scene.pass()).is_empty());
     scene.seconds += 1;
     assert_eq!(short(&scene.pass()), ["-application"]);
 
-    // One that ended, too, whatever it was changed to since.
+    // So is an ended one, whatever it was changed to since.
     let mut scene = Scene::running(json!({ "timeToLiveSeconds": 30 }));
     scene.driver(PodState::Ended(end(0, "Completed")));
     scene.pass();
@@ -87,13 +88,16 @@ fn an_application_that_is_refused_is_deleted_when_its_time_is_over() {
 }
 
 #[test]
-fn a_secret_of_somebody_else_is_named_and_tried_again_until_its_name_is_free() {
+fn a_foreign_secret_is_reported_and_retried_until_its_name_is_free() {
     let mut scene = scene(json!({}));
     assert_eq!(short(&scene.pass()), ["+secret pi-token", "+pi-driver"]);
     scene.seen.secret_taken = Timestamp::from_second(scene.seconds).ok();
     let pass = scene.pass();
     assert!(short(&pass).is_empty());
-    assert_eq!((scene.state(), pass.again), (State::Submitted, Some(Duration::from_secs(2))));
+    assert_eq!(
+        (scene.state(), pass.requeue_after),
+        (State::Submitted, Some(Duration::from_secs(2)))
+    );
     for type_ in ["DriverReady", "Progressing"] {
         assert_eq!(condition(&scene.status(), type_), ("False".into(), "NameTaken".into()));
     }
@@ -102,7 +106,7 @@ fn a_secret_of_somebody_else_is_named_and_tried_again_until_its_name_is_free() {
     assert!(ready.message.contains("secret pi-token"), "{}", ready.message);
     let said: Vec<_> = pass.events.iter().map(|event| event.reason.as_str()).collect();
     assert_eq!(said, ["SparkDriverPending"]);
-    // Said once; tried again and again.
+    // Published once; retried indefinitely.
     scene.seconds += 2;
     let pass = scene.pass();
     assert_eq!(short(&pass), ["+secret pi-token", "+pi-driver"]);
@@ -113,7 +117,7 @@ fn a_secret_of_somebody_else_is_named_and_tried_again_until_its_name_is_free() {
     assert_eq!(scene.state(), State::Running);
     assert_eq!(condition(&scene.status(), "DriverReady"), ("True".into(), "Running".into()));
 
-    // Who waits can be stopped.
+    // A waiting application can be suspended.
     let mut scene = self::scene(json!({}));
     scene.pass();
     scene.seen.secret_taken = Timestamp::from_second(scene.seconds).ok();
@@ -124,7 +128,7 @@ fn a_secret_of_somebody_else_is_named_and_tried_again_until_its_name_is_free() {
 }
 
 #[test]
-fn a_driver_whose_token_is_lost_runs_on_and_that_nobody_asks_it_is_said() {
+fn a_driver_whose_token_is_lost_runs_on_and_that_is_reported() {
     let mut scene = Scene::running(json!({}));
     scene.seen.token_lost = true;
     let pass = scene.pass();

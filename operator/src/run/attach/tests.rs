@@ -1,4 +1,4 @@
-//! What is made of a driver's words, and how often they are passed on.
+//! Translation of a driver's messages, and the pace at which progress triggers passes.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn stage(state: pb::StageState, tasks: u32, done: u32) -> pb::StageStatus {
 }
 
 #[test]
-fn progress_counts_what_was_there_already_as_done() {
+fn progress_counts_reused_stages_as_done() {
     let job = pb::JobStatus {
         state: pb::JobState::Running.into(),
         stages: vec![
@@ -30,15 +30,15 @@ fn progress_counts_what_was_there_already_as_done() {
 }
 
 #[test]
-fn progress_is_news_at_once_and_then_seldom() {
+fn progress_triggers_a_pass_at_once_and_then_rarely() {
     let mut pace = Pace::default();
     assert_eq!(pace.due, None);
     let before = Instant::now();
     pace.changed();
     assert!(pace.due.is_some_and(|due| due >= before && due <= Instant::now()));
-    pace.told();
+    pace.reported();
     assert_eq!(pace.due, None);
     pace.changed();
     pace.changed();
-    assert_eq!(pace.due, pace.told.map(|told| told + PROGRESS));
+    assert_eq!(pace.due, pace.last.map(|last| last + PROGRESS_INTERVAL));
 }

@@ -9,14 +9,14 @@ use kube::Resource;
 use std::collections::BTreeMap;
 
 /// Labels and annotations by which other tools know the schedule; its runs are not theirs.
-const OF_TOOLS: &[&str] =
+const TOOL_PREFIXES: &[&str] =
     &["kubectl.kubernetes.io/", "meta.helm.sh/", "argocd.argoproj.io/", "firesteel.dev/"];
 
 /// The run that is due at an instant.
-pub fn run(schedule: &ScheduledApplication, due: Timestamp) -> SparkApplication {
-    let mut labels = carried(&schedule.labels);
+pub fn scheduled_run(schedule: &ScheduledApplication, due: Timestamp) -> SparkApplication {
+    let mut labels = inherited(&schedule.labels);
     labels.insert(names::SCHEDULED_APP_NAME.to_owned(), schedule.name.clone());
-    let mut annotations = carried(&schedule.annotations);
+    let mut annotations = inherited(&schedule.annotations);
     annotations.insert(names::SCHEDULED_FOR.to_owned(), due.to_string());
     let owner = OwnerReference {
         api_version: ScheduledSparkApplication::api_version(&()).into_owned(),
@@ -40,7 +40,7 @@ pub fn run(schedule: &ScheduledApplication, due: Timestamp) -> SparkApplication 
     }
 }
 
-fn carried(given: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let of_tool = |name: &str| OF_TOOLS.iter().any(|prefix| name.starts_with(prefix));
+fn inherited(given: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let of_tool = |name: &str| TOOL_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     given.clone().into_iter().filter(|(name, _)| !of_tool(name)).collect()
 }

@@ -1,30 +1,31 @@
-//! What is told of an application while somebody waits for it, and how it ended. Pure: status in, lines out.
+//! State changes of an application as lines for a waiting user, and its exit code. Pure: status in,
+//! lines out.
 
-use super::text::{state_name, worth_telling};
+use super::display::{notable_conditions, state_name};
 use crd::{SparkApplicationStatus, State};
 use std::fmt::Write as _;
 
-/// What was told so far, so that nothing is told twice in a row.
+/// The state changes reported so far, so that none is reported twice in a row.
 #[derive(Debug, Default)]
-pub(super) struct Story {
+pub(super) struct StateChanges {
     state: Option<(State, i32)>,
     notes: Vec<String>,
 }
 
-impl Story {
+impl StateChanges {
     /// The lines that a new status adds.
     pub(super) fn lines(&mut self, status: &SparkApplicationStatus) -> Vec<String> {
         let mut lines = Vec::new();
         let state = status.application_state.state;
         let now = (state, status.execution_attempts);
-        let is_news = self.state.is_none_or(|(told, attempts)| {
-            told != state || (state == State::Running && attempts != now.1)
+        let is_news = self.state.is_none_or(|(reported, attempts)| {
+            reported != state || (state == State::Running && attempts != now.1)
         });
         if is_news {
             self.state = Some(now);
             lines.push(line(status));
         }
-        let notes = worth_telling(status);
+        let notes = notable_conditions(status);
         lines.extend(notes.iter().filter(|note| !self.notes.contains(note)).cloned());
         self.notes = notes;
         lines
@@ -40,7 +41,7 @@ fn line(status: &SparkApplicationStatus) -> String {
     }
     let error = status.application_state.error_message.as_deref().unwrap_or_default();
     let fails = matches!(state, State::Failed | State::Failing | State::SubmissionFailed);
-    // The program said it in its own output; here one line will do.
+    // The program printed the details itself; one line is enough here.
     if let Some(first) = error.trim().lines().next().filter(|_| fails) {
         let _ = write!(line, ": {first}");
     }
@@ -58,14 +59,14 @@ pub(super) fn exit_code(status: &SparkApplicationStatus) -> Option<u8> {
                     && failure.attempt == status.execution_attempts
             });
             let code = last.and_then(|failure| failure.exit_code).unwrap_or(1);
-            // What failed never looks as if it had not.
+            // A failure never exits with 0.
             Some(u8::try_from(code & 0xff).ok().filter(|code| *code != 0).unwrap_or(1))
         }
         _ => None,
     }
 }
 
-/// Pod and submission of the driver that is there now.
+/// Pod and submission of the current driver.
 pub(super) fn driver(status: &SparkApplicationStatus) -> Option<(&str, &str)> {
     let pod = status.driver_info.as_ref()?.pod_name.as_deref()?;
     Some((pod, status.submission_id.as_deref().unwrap_or_default()))
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn each_change_is_told_once() {
+    fn each_change_is_reported_once() {
         let trouble = json!({ "conditions": [{
             "type": "DriverReady", "status": "False", "reason": "ImagePullBackOff", "message": "no image",
             "lastTransitionTime": "2026-01-01T00:00:00Z",
@@ -111,7 +112,7 @@ mod tests {
             (status("RUNNING", 3, json!({})), vec!["RUNNING (attempt 3)"]),
             (status("COMPLETED", 3, json!({})), vec!["COMPLETED (attempt 3)"]),
         ];
-        let mut story = Story::default();
+        let mut story = StateChanges::default();
         for (number, (status, lines)) in script.iter().enumerate() {
             assert_eq!(story.lines(status), *lines, "{number}");
         }

@@ -1,7 +1,9 @@
-//! One execution: its answers, kept until the client has released them, and where the client is in them.
+//! One execution: its answers, kept until the client has released them, and the client's position
+//! in them.
 //!
-//! Answers are numbered from 0. What was not sent yet is bounded by making the writer wait; what was sent is kept for a
-//! client that comes back, bounded by forgetting the oldest. At most one stream is attached; a new one displaces the old.
+//! Answers are numbered from 0. Unsent answers are bounded by making the writer wait; sent ones are
+//! kept for a client that reattaches, bounded by dropping the oldest. At most one stream is
+//! attached; a new one displaces the old one.
 
 use crate::error;
 use crate::pb::get_status_response::operation_status::OperationState;
@@ -15,27 +17,27 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::Status;
 
-/// Bytes of answers that wait to be sent before the writer has to wait.
+/// Bytes of unsent answers from which the writer has to wait.
 const UNSENT_BYTES: usize = 64 << 20;
-/// Bytes of sent answers that are kept for a client that comes back.
+/// Bytes of sent answers kept for a client that reattaches.
 const KEPT_BYTES: usize = 32 << 20;
-/// How long an operation without a client lives.
+/// How long an operation lives without a client.
 const ABANDONED_AFTER: Duration = Duration::from_mins(5);
 
-/// Who it is and how it was asked for.
+/// Identity of an operation, and its request.
 #[derive(Debug)]
 pub(crate) struct Identity {
     pub(crate) id: String,
     pub(crate) tags: Vec<String>,
     pub(crate) reattachable: bool,
-    /// What was asked for: a request that is sent again is told from another with the same id.
+    /// The request, by which a repeated one is distinguished from another with the same id.
     pub(crate) plan: Option<pb::Plan>,
 }
 
-/// What was decided about it from outside.
+/// A request to stop an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wish {
-    Run,
+pub(crate) enum StopRequest {
+    None,
     Interrupt,
     Release,
 }
@@ -44,11 +46,12 @@ pub(crate) enum Wish {
 #[derive(Debug)]
 pub(crate) struct Execution {
     pub(crate) identity: Identity,
-    /// Begins the ids of its answers, so that those of an earlier execution of the same id are not mistaken for its own.
+    /// Prefix of its answers' ids, so that those of an earlier execution with the same id are not
+    /// mistaken for its own.
     run: String,
     state: Mutex<State>,
     changed: watch::Sender<()>,
-    wish: watch::Sender<Wish>,
+    stop: watch::Sender<StopRequest>,
 }
 
 #[derive(Debug)]
@@ -62,7 +65,7 @@ struct State {
     unsent_bytes: usize,
     end: Option<End>,
     client: Client,
-    /// Number of streams attached so far; the last one is the one that counts.
+    /// Number of streams attached so far; the last one is current.
     streams: u64,
 }
 
@@ -80,18 +83,18 @@ pub(crate) enum End {
     Canceled(Status),
 }
 
-/// What a stream does next.
+/// A stream's next step.
 #[derive(Debug)]
 pub(crate) enum Step {
     Send(Box<ExecutePlanResponse>),
     Wait,
     Finished,
     Failed(Status),
-    /// Another stream took over, or the answer is not kept any more.
+    /// Another stream took over, or the answer is no longer kept.
     Refused(SparkError),
 }
 
-/// A stream's place.
+/// A stream's position.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
     pub(crate) next: u64,
@@ -115,16 +118,17 @@ impl Execution {
             run: uuid::Uuid::new_v4().to_string(),
             state: Mutex::new(state),
             changed: watch::Sender::new(()),
-            wish: watch::Sender::new(Wish::Run),
+            stop: watch::Sender::new(StopRequest::None),
         }
     }
 
-    /// Adds an answer, once there is room for it.
+    /// Adds an answer once there is room for it.
     pub(crate) async fn push(&self, answer: ExecutePlanResponse) {
         self.append(answer, None).await;
     }
 
-    /// Adds the last answer. Who has seen it must not find the operation running, so both happen at once.
+    /// Adds the last answer. A client that has seen it must not find the operation running, so both
+    /// happen at once.
     pub(crate) async fn complete(&self, answer: ExecutePlanResponse) {
         self.append(answer, Some(End::Succeeded)).await;
     }
@@ -151,13 +155,13 @@ impl Execution {
         self.changed.send_replace(());
     }
 
-    /// The end; the first one counts.
+    /// Ends the execution; the first end counts.
     pub(crate) fn finish(&self, end: End) {
         self.lock().end.get_or_insert(end);
         self.changed.send_replace(());
     }
 
-    /// Attaches a stream that begins after an answer, or at the beginning.
+    /// Attaches a stream that starts after an answer, or at the beginning.
     pub(crate) fn attach(&self, after: Option<&str>) -> Result<Place, SparkError> {
         let next = match after {
             None => 0,
@@ -178,7 +182,7 @@ impl Execution {
         Ok(place)
     }
 
-    /// A stream is gone.
+    /// Detaches a stream.
     pub(crate) fn detach(&self, place: Place) {
         let mut state = self.lock();
         if state.streams == place.stream {
@@ -188,7 +192,7 @@ impl Execution {
         self.changed.send_replace(());
     }
 
-    /// What a stream at this place does next.
+    /// The next step of a stream at this position.
     pub(crate) fn step(&self, place: Place) -> Step {
         let mut state = self.lock();
         if state.streams != place.stream {
@@ -214,7 +218,7 @@ impl Execution {
         }
     }
 
-    /// The client has these: forget them.
+    /// Drops answers that the client has released.
     pub(crate) fn release_until(&self, response: &str) {
         let Some(number) = self.number(response) else { return };
         let mut state = self.lock();
@@ -223,7 +227,7 @@ impl Execution {
         }
     }
 
-    /// Changes of the state, for streams that wait.
+    /// Changes of the state, for waiting streams.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
@@ -233,25 +237,25 @@ impl Execution {
         self.lock().end.is_none()
     }
 
-    /// Asks it to stop. A release is not taken back by an interrupt.
-    pub(crate) fn wish(&self, wish: Wish) {
-        self.wish.send_if_modified(|current| {
-            let stronger = *current != Wish::Release && *current != wish;
+    /// Requests a stop. An interrupt does not undo a release.
+    pub(crate) fn request_stop(&self, stop: StopRequest) {
+        self.stop.send_if_modified(|current| {
+            let stronger = *current != StopRequest::Release && *current != stop;
             if stronger {
-                *current = wish;
+                *current = stop;
             }
             stronger
         });
     }
 
-    /// Returns once the wish is one of these.
-    pub(crate) async fn wished(&self, any_of: &[Wish]) {
-        let mut wishes = self.wish.subscribe();
+    /// Waits until one of these stops is requested.
+    pub(crate) async fn stop_requested(&self, any_of: &[StopRequest]) {
+        let mut requests = self.stop.subscribe();
         // The sender lives as long as `self`, so waiting cannot fail.
-        let _ = wishes.wait_for(|w| any_of.contains(w)).await;
+        let _ = requests.wait_for(|w| any_of.contains(w)).await;
     }
 
-    /// Returns once no client was there for long.
+    /// Waits until no client has been attached for long.
     pub(crate) async fn abandoned(&self) {
         let mut changes = self.changed.subscribe();
         loop {
@@ -275,7 +279,7 @@ impl Execution {
         }
     }
 
-    /// When its client went away, if it did and nothing is left to do.
+    /// When its client detached, if nothing is left to do.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         let state = self.lock();
         match (&state.end, &state.client) {
@@ -284,10 +288,10 @@ impl Execution {
         }
     }
 
-    /// For `GetStatus`.
+    /// The state, for `GetStatus`.
     pub(crate) fn status(&self) -> OperationState {
         match self.lock().end {
-            None if *self.wish.borrow() == Wish::Run => OperationState::Running,
+            None if *self.stop.borrow() == StopRequest::None => OperationState::Running,
             None => OperationState::Terminating,
             Some(End::Succeeded) => OperationState::Succeeded,
             Some(End::Failed(_)) => OperationState::Failed,
@@ -301,7 +305,7 @@ impl Execution {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing between a lock and its end can panic half-way through a change.
+        // No change of the state can panic half-way.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -315,7 +319,7 @@ impl State {
         }
     }
 
-    /// Keeps the last answer sent in any case: it may have been lost on the way.
+    /// Drops sent answers, but never the last one: it may have been lost on the way.
     fn forget(&mut self, reattachable: bool) {
         let limit = if reattachable { KEPT_BYTES } else { 0 };
         let last = if reattachable { self.sent.saturating_sub(1) } else { self.sent };

@@ -1,4 +1,5 @@
-//! Jobs come and go: their stages are found or made, asked to run, and dropped with the last job that has them.
+//! Submission and end of jobs: their stages are found or created, requested, and dropped with the
+//! last job that has them.
 
 use crate::event::{Command, DiscardReason, JobFailure, JobShape, StageShape};
 use crate::job::Job;
@@ -13,7 +14,7 @@ use std::time::Duration;
 impl Scheduler {
     pub(crate) fn on_job_submitted(&mut self, job: JobId, shape: &JobShape) {
         if self.jobs.last.is_some_and(|last| job <= last) {
-            return; // said again
+            return; // a repeated submission
         }
         self.jobs.last = Some(job);
         if let Err(problem) = self.check(shape) {
@@ -106,14 +107,15 @@ impl Scheduler {
         id
     }
 
-    /// Has a stage run, if it is needed and not complete, and asks for what it reads in turn.
+    /// Makes a stage run if it is needed and incomplete, and requests its inputs in turn.
     pub(crate) fn request(&mut self, id: StageId, hold: Option<Duration>) {
         if self.stages.is_complete(id) || !self.stages.is_needed(id) {
             return;
         }
         let Some(stage) = self.stages.get(id).filter(|stage| !stage.is_requested()) else { return };
         if let (true, Some(shuffle)) = (stage.is_unrepeatable(), stage.shuffle()) {
-            // What is left of it, or was made of it, would not match what it is going to make.
+            // Its remaining outputs, and whatever was made of its earlier ones, would not match the
+            // new ones.
             self.roll_back(shuffle);
         }
         let Some(stage) = self.stages.get(id) else { return };
@@ -128,7 +130,8 @@ impl Scheduler {
         self.agenda.requests.extend(parents.into_iter().map(|parent| (parent, hold)));
     }
 
-    /// Takes a job out, with all that no other job needs. `failure` is `None` for one that has all its results.
+    /// Removes a job and everything that no other job needs. `failure` is `None` if it has all its
+    /// results.
     pub(crate) fn end_job(&mut self, id: JobId, failure: Option<JobFailure>) {
         let progress = self.progress(id);
         let Some(job) = self.jobs.live.remove(&id) else { return };
@@ -140,15 +143,16 @@ impl Scheduler {
         let stages: BTreeSet<StageId> = job.stages.into_iter().collect();
         let mut shared = Vec::new();
         for stage in stages.into_iter().rev() {
-            if self.leave(id, stage) {
+            if self.detach(id, stage) {
                 shared.push(stage);
             }
         }
         self.idle_unless_needed(shared);
     }
 
-    /// Takes a job off a stage, and drops the stage if that was its last job. Returns whether it is still there.
-    fn leave(&mut self, job: JobId, id: StageId) -> bool {
+    /// Removes a job from a stage, and drops the stage if that was its last job. Returns whether
+    /// the stage still exists.
+    fn detach(&mut self, job: JobId, id: StageId) -> bool {
         let Some(stage) = self.stages.get_mut(id) else { return false };
         if stage.jobs.len() > 1 {
             self.queue.remove(stage.first_job(), id);
@@ -162,7 +166,7 @@ impl Scheduler {
         false
     }
 
-    /// Stops stages, and then what they read, if nobody waits for them.
+    /// Stops stages that nothing needs, and then their inputs likewise.
     pub(crate) fn idle_unless_needed(&mut self, mut stages: Vec<StageId>) {
         while let Some(id) = stages.pop() {
             let Some(stage) = self.stages.get(id) else { continue };
@@ -171,20 +175,20 @@ impl Scheduler {
             }
             stages.extend(&stage.parents);
             self.set_phase(id, Phase::Idle);
-            self.cancel_attempts(id, "nobody needs its output any more");
+            self.cancel_attempts(id, "its output is no longer needed");
         }
     }
 
-    /// Whether a shape is sound, and agrees with the stages that are there.
+    /// Checks that a shape is consistent, and agrees with the existing stages.
     fn check(&self, shape: &JobShape) -> Result<(), String> {
         let Some((result, maps)) = shape.stages.split_last() else {
-            return Err("it has no stage".to_owned());
+            return Err("the job has no stage".to_owned());
         };
         if result.shuffle.is_some() {
-            return Err("its last stage writes a shuffle".to_owned());
+            return Err("the last stage writes a shuffle".to_owned());
         }
         if let Some(partition) = shape.result_partitions.iter().find(|&&p| p >= result.partitions) {
-            return Err(format!("its result stage has no partition {partition}"));
+            return Err(format!("the result stage has no partition {partition}"));
         }
         let mut seen: BTreeMap<ShuffleId, (u32, BTreeSet<ShuffleId>)> = BTreeMap::new();
         for (index, stage) in shape.stages.iter().enumerate() {
@@ -201,14 +205,16 @@ impl Scheduler {
             let is = (stage.partitions, reads);
             let known = seen.get(&shuffle).cloned().or_else(|| self.known(shuffle));
             if known.is_some_and(|known| known != is) {
-                return Err(format!("stage {index} is not the one that shuffle {shuffle} is of"));
+                return Err(format!(
+                    "stage {index} differs from the known writer of shuffle {shuffle}"
+                ));
             }
             seen.insert(shuffle, is);
         }
         Ok(())
     }
 
-    /// Partitions and inputs of the stage that writes a shuffle.
+    /// Partitions and inputs of the known stage that writes a shuffle.
     fn known(&self, shuffle: ShuffleId) -> Option<(u32, BTreeSet<ShuffleId>)> {
         let stage = self.stages.get(self.stages.writer(shuffle)?)?;
         let reads = stage.parents.iter().filter_map(|&parent| self.stages.get(parent)?.shuffle());

@@ -1,19 +1,19 @@
-//! What goes wrong between here and a cluster, as one line that says what to do about it.
+//! Errors between this machine and a cluster, each as one line that says what to do about it.
 
 use kube::Error;
 use kube::core::Status;
 
-/// The error for people. `doing` is what was tried, `url` where the cluster is.
+/// The error for people. `doing` is the attempted action, `url` the cluster's address.
 pub(crate) fn explain(error: Error, doing: &str, url: &str) -> anyhow::Error {
     anyhow::anyhow!("{}", sentence(&error, doing, url))
 }
 
-/// Whether the object is not there, although its kind is known.
+/// Whether the object does not exist although its kind does.
 pub(crate) fn is_missing(error: &Error) -> bool {
     matches!(error, Error::Api(status) if status.code == 404 && !is_unknown_kind(status) && !is_namespace(status))
 }
 
-/// Whether trying again would not help: who asks may not.
+/// Whether a retry would not help: the user lacks the permission.
 pub(crate) fn is_final(error: &Error) -> bool {
     matches!(error, Error::Api(status) if matches!(status.code, 401 | 403 | 404))
 }
@@ -38,7 +38,7 @@ fn unreachable(cause: &str, doing: &str, url: &str) -> String {
     )
 }
 
-/// What the API server said.
+/// The API server's error as a sentence.
 fn answered(status: &Status, doing: &str, url: &str) -> String {
     let said = status.message.trim();
     let details = status.details.as_ref();
@@ -46,7 +46,7 @@ fn answered(status: &Status, doing: &str, url: &str) -> String {
     let kind = details.map(|details| details.kind.as_str()).unwrap_or_default();
     match status.code {
         401 => format!(
-            "{doing}: the cluster at {url} does not know you; log in again, or choose another context (--context)"
+            "{doing}: the cluster at {url} does not accept your credentials; log in again, or choose another context (--context)"
         ),
         403 if said.contains("cannot") => {
             format!("{doing}: {said}; ask for a role that allows it")
@@ -73,13 +73,13 @@ fn answered(status: &Status, doing: &str, url: &str) -> String {
                 })
                 .collect();
             let all = if causes.is_empty() { said.to_owned() } else { causes.join("; ") };
-            format!("{doing}: the cluster refuses it: {all}")
+            format!("{doing}: the cluster rejects it: {all}")
         }
         _ => format!("{doing}: {said}"),
     }
 }
 
-/// An API server that does not know the kind has no object to name.
+/// An API server that does not know the kind names no object.
 fn is_unknown_kind(status: &Status) -> bool {
     let named = status.details.as_ref().is_some_and(|details| !details.name.is_empty());
     status.code == 404 && !named
@@ -89,7 +89,7 @@ fn is_namespace(status: &Status) -> bool {
     status.details.as_ref().is_some_and(|details| details.kind == "namespaces")
 }
 
-/// What an error has at the bottom, which is what a person can do something about.
+/// The root cause of an error, which a person can do something about.
 fn root(error: &(dyn std::error::Error + 'static)) -> String {
     let mut lowest = error;
     while let Some(source) = lowest.source() {
@@ -137,13 +137,13 @@ mod tests {
             json!({ "code": 422, "reason": "Invalid", "message": "long", "details": { "name": "pi", "causes": [
                 { "field": "spec.type", "message": "Unsupported value" }, { "field": "<nil>", "message": "and more" },
             ] } }),
-            "the cluster refuses it: spec.type: Unsupported value; ",
+            "the cluster rejects it: spec.type: Unsupported value; ",
         );
         check(json!({ "code": 500, "message": "etcd is away" }), "etcd is away");
     }
 
     #[test]
-    fn a_missing_object_is_told_from_a_missing_kind_and_a_missing_namespace() {
+    fn missing_objects_kinds_and_namespaces_are_told_apart() {
         let is_missing_with = |details: serde_json::Value| {
             let status = json!({ "code": 404, "message": "m", "details": details });
             is_missing(&Error::Api(serde_json::from_value(status).unwrap()))

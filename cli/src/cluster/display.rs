@@ -1,13 +1,13 @@
-//! How applications of a cluster stand, as text. The time is an argument.
+//! The state of a cluster's applications, as text. The time is an argument.
 
 use crd::{SparkApplication, SparkApplicationStatus, State};
 use k8s_openapi::jiff::Timestamp;
 use std::fmt::Write as _;
 
-/// Failures shown; the resource keeps more.
+/// Number of failures shown; the resource keeps more.
 const FAILURES: usize = 5;
 
-/// A state as other tools write it. One that nobody looked at has no name there.
+/// A state as other tools name it. The initial state has no name there.
 pub(super) fn state_name(state: State) -> String {
     match serde_json::to_value(state) {
         Ok(serde_json::Value::String(name)) if !name.is_empty() => name,
@@ -15,7 +15,7 @@ pub(super) fn state_name(state: State) -> String {
     }
 }
 
-/// A table, one line for each application.
+/// A table with one line per application.
 pub(crate) fn list(applications: &[SparkApplication], now: Timestamp, namespaces: bool) -> String {
     if applications.is_empty() {
         return "no applications\n".to_owned();
@@ -52,7 +52,7 @@ pub(crate) fn list(applications: &[SparkApplication], now: Timestamp, namespaces
     text
 }
 
-/// Everything that is known of one.
+/// All details of one application.
 pub(crate) fn one(application: &SparkApplication, now: Timestamp) -> String {
     let metadata = &application.metadata;
     let name = metadata.name.as_deref().unwrap_or_default();
@@ -93,8 +93,8 @@ pub(crate) fn one(application: &SparkApplication, now: Timestamp) -> String {
         &status.last_submission_attempt_time.as_ref().map(|at| ago(at.0)).unwrap_or_default(),
     );
     line("ended", &status.termination_time.as_ref().map(|at| ago(at.0)).unwrap_or_default());
-    for told in worth_telling(&status) {
-        line("note", &told);
+    for note in notable_conditions(&status) {
+        line("note", &note);
     }
     for failure in status.failures.iter().rev().take(FAILURES) {
         let code = failure.exit_code.map(|code| format!(", exit code {code}")).unwrap_or_default();
@@ -106,10 +106,10 @@ pub(crate) fn one(application: &SparkApplication, now: Timestamp) -> String {
     text
 }
 
-/// What keeps an application from running or has no effect, a line each.
-pub(super) fn worth_telling(status: &SparkApplicationStatus) -> Vec<String> {
+/// Conditions worth showing, a line each: obstacles to running, and fields without effect.
+pub(super) fn notable_conditions(status: &SparkApplicationStatus) -> Vec<String> {
     let ended = status.application_state.state.is_final();
-    let told = status.conditions.iter().filter_map(|condition| {
+    let note = status.conditions.iter().filter_map(|condition| {
         let is = condition.status == "True";
         let waits = !is && !ended && !condition.message.is_empty();
         match condition.type_.as_str() {
@@ -117,17 +117,17 @@ pub(super) fn worth_telling(status: &SparkApplicationStatus) -> Vec<String> {
             "DriverReady" if waits => {
                 Some(format!("driver: {}: {}", condition.reason, condition.message))
             }
-            // How many are missing is no trouble.
+            // Missing executors alone are no trouble.
             "ExecutorsReady" if waits && condition.reason != "Missing" => {
                 Some(format!("executor: {}: {}", condition.reason, condition.message))
             }
             _ => None,
         }
     });
-    told.map(|line| line.replace('\n', " ")).collect()
+    note.map(|line| line.replace('\n', " ")).collect()
 }
 
-/// Time since, in one unit.
+/// Elapsed time, in one unit.
 fn age(since: Timestamp, now: Timestamp) -> String {
     let seconds = now.as_second().saturating_sub(since.as_second()).max(0);
     match seconds {
@@ -184,7 +184,7 @@ mod tests {
             "lastSubmissionAttemptTime": "2026-01-01T00:00:01Z",
             "failures": [{ "name": "pi-exec-1", "attempt": 1, "exitCode": 137, "reason": "OOMKilled", "message": "last\nwords" }],
             "conditions": [
-                condition("UnsupportedField", "True", "NotServed", "without effect: spec.proxyUser"),
+                condition("UnsupportedField", "True", "NotServed", "fields without effect: spec.proxyUser"),
                 condition("ExecutorsReady", "False", "ImagePullBackOff", "pi-exec-2: no such image"),
                 condition("DriverReady", "True", "Running", ""),
                 condition("Succeeded", "False", "Running", ""),
@@ -200,7 +200,7 @@ mod tests {
              \u{20} executors   1 of 2 running, 0 pending, 0 completed, 1 failed\n\
              \u{20} attempts    1\n\
              \u{20} submitted   2026-01-01T00:00:01Z, 60s ago\n\
-             \u{20} note        without effect: spec.proxyUser\n\
+             \u{20} note        fields without effect: spec.proxyUser\n\
              \u{20} note        executor: ImagePullBackOff: pi-exec-2: no such image\n\
              \u{20} failure     pi-exec-1 in attempt 1: OOMKilled, exit code 137\n\
              \u{20}             last\n\

@@ -1,4 +1,5 @@
-//! A `SparkApplication` on this machine: what of its manifest is run here, and what has a meaning on Kubernetes only.
+//! A `SparkApplication` manifest run on this machine: the fields that apply here, and notes for
+//! those that only matter on Kubernetes.
 
 use crate::application::{Application, Program};
 use anyhow::{Context, Result, bail};
@@ -7,7 +8,7 @@ use model::conf;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// Fields of a specification that are served here. All others have a meaning on Kubernetes only.
+/// Fields of a specification that apply here. All others matter on Kubernetes only.
 const SPEC: &[&str] = &[
     "type",
     "sparkVersion",
@@ -21,29 +22,30 @@ const SPEC: &[&str] = &[
     "deps",
     "pythonVersion",
 ];
-/// The same of the driver and the executors.
+/// The same for driver and executors.
 const ROLE: &[&str] = &["cores", "memory", "instances"];
-/// The same of what a program depends on.
+/// The same for a program's dependencies.
 const DEPS: &[&str] = &["pyFiles"];
 
-/// Reads a manifest file, as a cluster would take it.
+/// Reads a manifest file as a cluster would.
 pub(crate) fn read_manifest(path: &Path) -> Result<SparkApplication> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path).with_context(|| format!("{shown}: cannot be read"))?;
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {shown}"))?;
     crd::read_manifest(&text).with_context(|| format!("{shown}"))
 }
 
-/// Reads a manifest file, to be run here.
+/// Reads a manifest file, to run it here.
 pub(crate) fn read(path: &Path) -> Result<Application> {
     let directory = path.parent().unwrap_or(Path::new("."));
     application(read_manifest(path)?, directory).with_context(|| format!("{}", path.display()))
 }
 
-/// What is run of a resource whose manifest lies in a directory.
+/// The application of a resource whose manifest lies in a directory.
 fn application(resource: SparkApplication, directory: &Path) -> Result<Application> {
     let SparkApplication { metadata, mut spec, .. } = resource;
     let mut notes = elsewhere(&spec)?;
-    // The driver runs here whatever the mode is, and where executors run is said as on the command line.
+    // The driver runs here whatever the mode is, and where executors run is set as on the command
+    // line.
     spec.mode = None;
     let master = spec.spark_conf.remove(conf::MASTER.name);
     let files = spec.main_application_file.iter_mut();
@@ -60,7 +62,9 @@ fn application(resource: SparkApplication, directory: &Path) -> Result<Applicati
         }
     };
     let (Language::Python { file } | Language::Sql { file }) = valid.program.language else {
-        bail!("spec.type: this example is in the image alone; examples/pi.py is the same program")
+        bail!(
+            "spec.type: this example exists only in the image; examples/pi.py is the same program"
+        )
     };
     let mut conf = valid.settings;
     notes.extend(
@@ -85,7 +89,7 @@ fn application(resource: SparkApplication, directory: &Path) -> Result<Applicati
     Ok(Application { conf, program: Some(program), notes })
 }
 
-/// A note for each field that is set and means nothing here.
+/// A note for each set field that has no effect here.
 fn elsewhere(spec: &SparkApplicationSpec) -> Result<Vec<String>> {
     let spec = serde_json::to_value(spec)?;
     let at = FieldPath::new("spec");
@@ -103,11 +107,12 @@ fn elsewhere(spec: &SparkApplicationSpec) -> Result<Vec<String>> {
 }
 
 fn note(field: &FieldPath) -> String {
-    format!("{field} has a meaning on Kubernetes only")
+    format!("{field} only has an effect on Kubernetes")
 }
 
-/// Where a file of the manifest lies on this machine: `local://` and `file://` are absolute, others are relative to the
-/// manifest. A file that only the image has is looked for beside the manifest. What is elsewhere is left as it is, and refused.
+/// The path of a manifest's file on this machine: `local://` and `file://` are absolute, others are
+/// relative to the manifest. A file that only the image has is looked for beside the manifest. A
+/// remote file is returned as it is, and refused later.
 fn located(file: &str, directory: &Path, notes: &mut Vec<String>) -> Result<String> {
     let plain =
         file.strip_prefix("local://").or_else(|| file.strip_prefix("file://")).unwrap_or(file);
@@ -118,7 +123,10 @@ fn located(file: &str, directory: &Path, notes: &mut Vec<String>) -> Result<Stri
     let beside = Path::new(plain).file_name().map(|name| directory.join(name));
     let found = match beside.filter(|beside| !path.exists() && beside.exists()) {
         Some(beside) => {
-            notes.push(format!("{plain} is not on this machine; taking {}", beside.display()));
+            notes.push(format!(
+                "{plain} does not exist on this machine; using {}",
+                beside.display()
+            ));
             beside
         }
         None => path,
@@ -183,7 +191,7 @@ spec:
                 "spec.sparkConf[spark.kubernetes.driver.label.team]",
             ]
         );
-        assert!(application.notes[0].ends_with(" has a meaning on Kubernetes only"));
+        assert!(application.notes[0].ends_with(" only has an effect on Kubernetes"));
     }
 
     #[test]
@@ -195,7 +203,7 @@ spec:
     }
 
     #[test]
-    fn what_is_wrong_is_said_in_one_line_that_names_the_field() {
+    fn problems_are_reported_in_one_line_that_names_the_field() {
         let cases = [
             (
                 "mainApplicationFile",
@@ -207,7 +215,7 @@ spec:
             ("type: Python", "type: Scala", "spec.type: there is no JVM"),
             ("memory: 512m", "memory: lots", "spec.driver.memory: `lots` is not a size"),
             ("  mainApplicationFile: pi.py\n", "", "spec.mainApplicationFile: is missing"),
-            ("pi.py", "s3a://bucket/pi.py", "nothing is fetched from elsewhere"),
+            ("pi.py", "s3a://bucket/pi.py", "nothing is downloaded"),
             ("pi.py", "pi.sql", "spec.mainApplicationFile: `/dir/pi.sql` is not a `.py` file"),
             ("partitions: 3", "partitions: few", "spec.sparkConf[spark.sql.shuffle.partitions]"),
             (

@@ -1,17 +1,17 @@
-//! The signals by which a person, or a system that shuts down, ends a command.
+//! Termination signals, from a user or a system shutdown.
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that end what is going on.
+/// Receivers of the termination signals.
 #[derive(Debug)]
-pub(crate) struct Stop {
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
-impl Stop {
-    /// From now on they end nothing by themselves.
+impl Signals {
+    /// Starts receiving them; from now on they no longer end the process by themselves.
     pub(crate) fn listen() -> Result<Self> {
         let listen = |kind| signal(kind).context("listening for signals");
         Ok(Self {
@@ -20,7 +20,7 @@ impl Stop {
         })
     }
 
-    /// The next one, with its exit code.
+    /// Waits for the next signal; returns its name and exit code.
     pub(crate) async fn next(&mut self) -> (&'static str, u8) {
         tokio::select! {
             _ = self.interrupt.recv() => ("interrupted", 130),

@@ -1,9 +1,9 @@
-//! What is submitted becomes what resource.
+//! Submissions and the resources they become.
 
 use super::*;
 
-fn asked<'a>(conf: &[(&str, &str)], file: &'a str, place: &'a PlaceArguments) -> Asked<'a> {
-    Asked {
+fn request<'a>(conf: &[(&str, &str)], file: &'a str, place: &'a PlaceArguments) -> Request<'a> {
+    Request {
         conf: conf.iter().copied().collect(),
         place,
         file,
@@ -15,7 +15,7 @@ fn asked<'a>(conf: &[(&str, &str)], file: &'a str, place: &'a PlaceArguments) ->
 }
 
 fn made(conf: &[(&str, &str)], file: &str) -> Result<Submission> {
-    submission(asked(conf, file, &PlaceArguments::default()))
+    submission(request(conf, file, &PlaceArguments::default()))
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn flags_and_settings_become_fields_and_the_rest_stays_settings() {
     ];
     let arguments = ["--rows".to_owned(), "5".to_owned()];
     let place = PlaceArguments { context: Some("mine".to_owned()), ..Default::default() };
-    let asked = Asked { arguments: &arguments, ..asked(&conf, "local:///opt/pi.py", &place) };
+    let asked = Request { arguments: &arguments, ..request(&conf, "local:///opt/pi.py", &place) };
     let made = submission(asked).unwrap();
     let expected = serde_json::json!({
         "apiVersion": "firesteel.dev/v1beta2",
@@ -76,13 +76,13 @@ fn flags_and_settings_become_fields_and_the_rest_stays_settings() {
     };
     assert_eq!(made.place, place);
     assert!(crd::validate(&made.application.spec, "jobs").is_ok());
-    // That it has no effect yet is for the room that knows.
+    // Whether it has an effect yet is `crd`'s business.
     let unsupported = crd::unsupported(&made.application.spec);
     assert!(unsupported.iter().all(|field| field.as_str() == "spec.dynamicAllocation"));
 }
 
 #[test]
-fn a_program_of_this_machine_goes_along_and_is_found_where_it_will_be() {
+fn a_local_program_is_sent_along_and_named_by_its_path_in_the_pod() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(path("Count words.py"), "").unwrap();
@@ -92,7 +92,7 @@ fn a_program_of_this_machine_goes_along_and_is_found_where_it_will_be() {
     let more = [path("more.py")];
     let file = path("count.py");
     let place = PlaceArguments::default();
-    let made = submission(Asked { py_files: &more, ..asked(&[], &file, &place) }).unwrap();
+    let made = submission(Request { py_files: &more, ..request(&[], &file, &place) }).unwrap();
     let spec = &made.application.spec;
     assert_eq!(made.application.metadata.name.as_deref(), Some("count-0a1b2c"));
     assert_eq!(
@@ -113,7 +113,7 @@ fn a_program_of_this_machine_goes_along_and_is_found_where_it_will_be() {
 }
 
 #[test]
-fn a_manifest_keeps_what_it_says_and_settings_go_over_it() {
+fn settings_override_a_manifest_and_the_rest_of_it_is_kept() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("a.yaml");
     let text = include_str!("../../../../examples/chapter15.yaml");
@@ -132,18 +132,18 @@ fn a_manifest_keeps_what_it_says_and_settings_go_over_it() {
     expected.spec.spark_conf.insert("spark.app.name".to_owned(), "other".to_owned());
     assert_eq!(made.application, expected);
     let jobs = PlaceArguments { namespace: Some("jobs".to_owned()), ..Default::default() };
-    let there = submission(asked(&[], file, &jobs)).unwrap();
+    let there = submission(request(&[], file, &jobs)).unwrap();
     assert_eq!(there.application.metadata.namespace.as_deref(), Some("jobs"));
     std::fs::write(file, text.replace("metadata:\n", "metadata:\n  namespace: night\n")).unwrap();
     let place = PlaceArguments::default();
-    let night = submission(asked(&[], file, &place)).unwrap();
+    let night = submission(request(&[], file, &place)).unwrap();
     assert_eq!(night.place.namespace.as_deref(), Some("night"));
-    let two = submission(asked(&[], file, &jobs)).unwrap_err().to_string();
-    assert_eq!(two, "the manifest is for the namespace night, and --namespace says jobs");
+    let two = submission(request(&[], file, &jobs)).unwrap_err().to_string();
+    assert_eq!(two, "the manifest sets the namespace night, but --namespace sets jobs");
     let arguments = ["x".to_owned()];
     for wrong in [
-        Asked { arguments: &arguments, ..asked(&[], file, &place) },
-        Asked { class: Some("C"), ..asked(&[], file, &place) },
+        Request { arguments: &arguments, ..request(&[], file, &place) },
+        Request { class: Some("C"), ..request(&[], file, &place) },
     ] {
         assert!(submission(wrong).unwrap_err().to_string().contains("belong"));
     }
@@ -154,13 +154,13 @@ fn spark_s_first_example_needs_no_jar() {
     let place = PlaceArguments::default();
     let class = Some("org.apache.spark.examples.SparkPi");
     let jar = "local:///opt/spark/examples/jars/spark-examples.jar";
-    let made = submission(Asked { class, ..asked(&[], jar, &place) }).unwrap();
+    let made = submission(Request { class, ..request(&[], jar, &place) }).unwrap();
     assert_eq!(made.application.metadata.name.as_deref(), Some("spark-examples-0a1b2c"));
     assert!(crd::validate(&made.application.spec, "default").is_ok());
 }
 
 #[test]
-fn what_cannot_be_submitted_is_refused_by_name() {
+fn unsupported_submissions_are_refused_by_name() {
     let pi = "local:///pi.py";
     let cases: &[(&[(&str, &str)], &str, &str)] = &[
         (&[("spark.master", "yarn")], pi, "master `yarn` is not a cluster"),
@@ -170,10 +170,10 @@ fn what_cannot_be_submitted_is_refused_by_name() {
         (&[("spark.kubernetes.submission.waitAppCompletion", "no")], pi, "neither true nor false"),
         (&[], "local:///pi.R", "not a program"),
         (&[], "local:///pi.jar", "needs --class"),
-        (&[], "missing.py", "missing.py: there is no such file"),
-        (&[], "missing.yaml", "missing.yaml: cannot be read"),
-        (&[], "https://example.org/pi.py", "nothing is fetched from elsewhere"),
-        (&[("spark.submit.pyFiles", "s3://b/a.py")], pi, "nothing is fetched from elsewhere"),
+        (&[], "missing.py", "missing.py: no such file"),
+        (&[], "missing.yaml", "missing.yaml"),
+        (&[], "https://example.org/pi.py", "nothing is downloaded"),
+        (&[("spark.submit.pyFiles", "s3://b/a.py")], pi, "nothing is downloaded"),
     ];
     for (conf, file, expected) in cases {
         let problem = format!("{:#}", made(conf, file).unwrap_err());
@@ -183,7 +183,7 @@ fn what_cannot_be_submitted_is_refused_by_name() {
 }
 
 #[test]
-fn any_name_becomes_one_that_a_resource_may_have() {
+fn any_name_becomes_a_valid_resource_name() {
     let long = "x".repeat(80);
     let cases = [
         ("pi", "pi"),
@@ -196,7 +196,7 @@ fn any_name_becomes_one_that_a_resource_may_have() {
         (long.as_str(), &long[..63]),
     ];
     for (given, expected) in cases {
-        assert_eq!(resource_name(given, LONGEST_NAME), expected, "{given}");
+        assert_eq!(resource_name(given, MAX_NAME_LENGTH), expected, "{given}");
     }
     assert_eq!(resource_name("abc-def", 4), "abc");
 }

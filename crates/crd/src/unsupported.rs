@@ -1,5 +1,5 @@
-//! Which fields are not served. Every field of the specification is named here once, so that a new one cannot be forgotten: it is either
-//! served, or reported when it is set.
+//! Fields that are not supported. Every field of the specification is named here once, so that a
+//! new one cannot be forgotten: it is either supported, or reported when set.
 
 use crate::embedded::Embedded;
 use crate::problem::FieldPath;
@@ -11,15 +11,15 @@ use crate::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The fields that are set and have no effect here, in the order of the specification.
+/// The set fields that have no effect here, in the order of the specification.
 pub fn unsupported(spec: &SparkApplicationSpec) -> Vec<FieldPath> {
     let mut found = Found::default();
     let at = FieldPath::new("spec");
     application(spec, &at, &mut found);
     let conf = at.field("sparkConf");
-    // What is wrong with a key is for `validate`.
+    // Problems with keys are reported by `validate`.
     let keys = Keys::read(&spec.spark_conf, &conf, "", &mut Problems::default());
-    found.0.extend(keys.unserved.iter().map(|key| conf.key(key)));
+    found.0.extend(keys.unsupported.iter().map(|key| conf.key(key)));
     for key in spec.hadoop_conf.keys() {
         if model::conf::declared(&format!("spark.hadoop.{key}")).is_none() {
             found.0.push(at.field("hadoopConf").key(key));
@@ -28,7 +28,7 @@ pub fn unsupported(spec: &SparkApplicationSpec) -> Vec<FieldPath> {
     found.0
 }
 
-/// The same for a schedule, all of whose own fields are served.
+/// The same for a schedule, all of whose own fields are supported.
 pub fn unsupported_scheduled(spec: &ScheduledSparkApplicationSpec) -> Vec<FieldPath> {
     unsupported(&spec.template).iter().map(FieldPath::in_template).collect()
 }
@@ -68,7 +68,7 @@ impl Found {
     }
 }
 
-/// Whether a field says something.
+/// Whether a field is set.
 trait IsSet {
     fn is_set(&self) -> bool;
 }
@@ -246,7 +246,7 @@ fn pod(spec: &SparkPodSpec, at: &FieldPath, found: &mut Found) {
     } = spec;
     found.inside(template, at, "template");
     for (index, secret) in secrets.iter().enumerate() {
-        // The secret is mounted, but there is nothing that would use a token of Hadoop's.
+        // The secret is mounted, but nothing here uses a Hadoop token.
         let is_token = secret.secret_type == SecretType::HadoopDelegationToken;
         found.set(is_token, &at.field("secrets").index(index), "secretType");
     }

@@ -1,17 +1,17 @@
-//! What `submit` is told, as a resource: `spark-submit`'s flags and settings become the fields of a `SparkApplication`; what has no
-//! field stays among its settings. Nothing here talks to a cluster.
+//! The arguments of `submit` as a resource: `spark-submit`'s flags and settings become fields of a
+//! `SparkApplication`; those without a field stay settings. Nothing here talks to a cluster.
 
 use super::arguments::{self, Place, PlaceArguments};
 use super::files::{Files, here};
-use crate::one_machine::read_manifest;
+use crate::manifest::read_manifest;
 use anyhow::{Context, Result, bail};
 use crd::{ProgramType, SparkApplication, SparkApplicationSpec};
 use model::conf::{self, Conf};
 use std::path::Path;
 
-/// What was said.
+/// A request to submit.
 #[derive(Debug)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct Request<'a> {
     /// Flags, `--conf` and the properties file.
     pub conf: Conf,
     pub place: &'a PlaceArguments,
@@ -20,38 +20,38 @@ pub(crate) struct Asked<'a> {
     pub arguments: &'a [String],
     pub py_files: &'a [String],
     pub class: Option<&'a str>,
-    /// Told apart from other applications of the same file by this, unless a name is given.
+    /// Suffix that distinguishes applications of the same file, unless a name is given.
     pub suffix: String,
 }
 
-/// What is to be done.
+/// The submission to make.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Submission {
     pub application: SparkApplication,
-    /// Files of this machine that go with it.
+    /// Local files to send along.
     pub files: Files,
     pub place: Place,
-    /// Whether its end is waited for, if no flag says so.
+    /// Whether to wait for its end, if no flag decides that.
     pub wait: bool,
 }
 
-/// Version of Spark whose programs are understood.
+/// The Spark version that programs are written for.
 const SPARK_VERSION: &str = "4.2.0";
-/// Letters of a resource's name; the names of its pods are longer.
-const LONGEST_NAME: usize = 63;
+/// Length limit of a resource's name; the names of its pods are longer.
+const MAX_NAME_LENGTH: usize = 63;
 
-/// Keys that say where to submit and how, and are not the application's.
+/// Keys about how to submit, which are not settings of the application.
 const NAMESPACE: &str = "spark.kubernetes.namespace";
 const CONTEXT: &str = "spark.kubernetes.context";
 const WAIT: &str = "spark.kubernetes.submission.waitAppCompletion";
 
-/// Makes the resource.
-pub(crate) fn submission(asked: Asked<'_>) -> Result<Submission> {
-    let Asked { mut conf, place, file, arguments, py_files, class, suffix } = asked;
+/// Builds the submission.
+pub(crate) fn submission(request: Request<'_>) -> Result<Submission> {
+    let Request { mut conf, place, file, arguments, py_files, class, suffix } = request;
     let mut place = place_of(&mut conf, place)?;
     if let Some(mode) = taken(&mut conf, conf::DEPLOY_MODE.name).filter(|mode| mode != "cluster") {
         bail!(
-            "--deploy-mode `{mode}` is not served in a cluster: the driver runs there, in a pod; it must be cluster"
+            "--deploy-mode `{mode}` is not supported on a cluster: the driver runs there, in a pod; it must be cluster"
         );
     }
     let wait = match taken(&mut conf, WAIT).as_deref() {
@@ -90,12 +90,12 @@ pub(crate) fn submission(asked: Asked<'_>) -> Result<Submission> {
     Ok(Submission { application, files, place, wait })
 }
 
-/// A manifest may name a namespace, and a flag may; not two different ones.
+/// Both the manifest and a flag may set the namespace, but not to different ones.
 fn settle_namespace(application: &mut SparkApplication, place: &mut Place) -> Result<()> {
     let written = &mut application.metadata.namespace;
     match (written.as_deref(), place.namespace.as_deref()) {
         (Some(written), Some(given)) if written != given => {
-            bail!("the manifest is for the namespace {written}, and --namespace says {given}")
+            bail!("the manifest sets the namespace {written}, but --namespace sets {given}")
         }
         (Some(written), _) => place.namespace = Some(written.to_owned()),
         (None, given) => *written = given.map(str::to_owned),
@@ -109,7 +109,7 @@ fn taken(conf: &mut Conf, key: &str) -> Option<String> {
     value
 }
 
-/// Takes what says where, flags before settings.
+/// Takes out the settings that choose the cluster; flags take precedence.
 pub(super) fn place_of(conf: &mut Conf, given: &PlaceArguments) -> Result<Place> {
     let master = taken(conf, conf::MASTER.name);
     let mut place = Place::new(master.as_deref().unwrap_or(arguments::MASTER), given)?;
@@ -141,7 +141,7 @@ fn from_manifest(
     }
     let mut application = read_manifest(Path::new(here(file)))?;
     if let Some(name) = conf.given(conf::APP_NAME.name) {
-        application.metadata.name = Some(resource_name(name, LONGEST_NAME));
+        application.metadata.name = Some(resource_name(name, MAX_NAME_LENGTH));
         application.metadata.generate_name = None;
     }
     Ok(application)
@@ -156,24 +156,24 @@ fn from_program(
     let type_ = match (extension(file).as_str(), class) {
         ("jar", Some(_)) => ProgramType::Scala,
         ("jar", None) => bail!("{file}: a JVM program needs --class"),
-        (_, Some(class)) => bail!("--class `{class}` is for a .jar file; {file} is none"),
+        (_, Some(class)) => bail!("--class `{class}` needs a .jar file; {file} is not one"),
         ("py", None) => ProgramType::Python,
         ("sql", None) => ProgramType::Sql,
         _ => bail!(
             "{file}: not a program; it must end in .py (Python), .sql (SQL) or .yaml (a SparkApplication manifest)"
         ),
     };
-    // A file of the JVM is not looked at, wherever it is.
+    // A JVM file is not read, wherever it is.
     let there = if type_ == ProgramType::Scala { file.to_owned() } else { files.carry(file)? };
     let given = conf.given(conf::APP_NAME.name);
     let name = given.map_or_else(
         || {
             let stem = Path::new(file).file_stem().unwrap_or_default().to_string_lossy();
-            format!("{}-{suffix}", resource_name(&stem, LONGEST_NAME - suffix.len() - 1))
+            format!("{}-{suffix}", resource_name(&stem, MAX_NAME_LENGTH - suffix.len() - 1))
         },
-        |name| resource_name(name, LONGEST_NAME),
+        |name| resource_name(name, MAX_NAME_LENGTH),
     );
-    // The name says nothing that the resource's own does not say.
+    // A name equal to the resource's own is redundant.
     if given == Some(name.as_str()) {
         conf.unset(conf::APP_NAME.name);
     }
@@ -186,17 +186,17 @@ fn from_program(
         "driver": {},
         "executor": {},
     });
-    let spec = serde_json::from_value(spec).context("making the resource")?;
+    let spec = serde_json::from_value(spec).context("building the resource")?;
     Ok(SparkApplication::new(&name, spec))
 }
 
-/// A name that a resource may have, as near as possible to one that a person gave.
+/// A valid resource name, as close as possible to the given one.
 fn resource_name(text: &str, room: usize) -> String {
     let mut name = String::new();
     for letter in text.to_lowercase().chars() {
         match letter {
             'a'..='z' => name.push(letter),
-            // A name begins with a letter.
+            // A name must start with a letter.
             '0'..='9' if name.is_empty() => name.extend(['a', 'p', 'p', '-', letter]),
             '0'..='9' => name.push(letter),
             _ if name.is_empty() || name.ends_with('-') => {}
@@ -252,7 +252,7 @@ const FIELDS: &[(&str, Set)] = &[
         Ok(())
     }),
     ("spark.dynamicAllocation.enabled", |spec, value| {
-        truth(&value).map(|truth| spec.dynamic_allocation.get_or_insert_default().enabled = truth)
+        boolean(&value).map(|truth| spec.dynamic_allocation.get_or_insert_default().enabled = truth)
     }),
     ("spark.dynamicAllocation.initialExecutors", |spec, value| {
         let wanted = spec.dynamic_allocation.get_or_insert_default();
@@ -272,7 +272,7 @@ fn number(text: &str) -> Result<i32, String> {
     text.trim().parse().map_err(|_| format!("`{text}` is not a whole number"))
 }
 
-fn truth(text: &str) -> Result<bool, String> {
+fn boolean(text: &str) -> Result<bool, String> {
     text.trim().parse().map_err(|_| format!("`{text}` is neither true nor false"))
 }
 
