@@ -51,11 +51,14 @@ fn machine_cores() -> u32 {
 
 /// The executors that an application wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub struct Wanted {
+    /// Executor processes.
     pub executors: u32,
+    /// Cores of each.
     pub cores: u32,
     /// Cores that one task takes; never more than `cores`.
     pub task_cpus: NonZeroU32,
+    /// Memory of each.
     pub memory: ByteSize,
 }
 

@@ -1,224 +1,105 @@
-//! What the event loop is told, and what it tells, in our own words: the services translate them to and from messages.
+//! What the event loop is told, and what it tells, in our own words: the services translate them to and from messages. No channels: whoever
+//! waits for an answer is known by the number of the stream, the ticket or the operation that the answer names.
 
 use crate::settings::Forget;
 use bytes::Bytes;
 use engine::JobPlan;
-use model::{
-    Attempt, ExecutorId, MapOutput, ShuffleId, StageId, TaskFailure, TaskMetrics, VolumeId,
-};
+use model::executor::{Registration, Report};
+use model::{ExecutorId, StageId, TaskMetrics, VolumeId};
 use scheduler::JobFailure;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
 
-/// Messages that may wait for the event loop. Whoever sends more waits; the event loop itself waits for nobody.
-pub(crate) const INBOX_LIMIT: usize = 4096;
-
-/// Messages that may wait for one executor. One that does not read its stream that long counts as gone.
-pub(crate) const OUTBOX_LIMIT: usize = 1024;
-
-/// The way into the event loop.
-pub(crate) type Inbox = mpsc::Sender<Message>;
-
-/// What the event loop is told.
-#[derive(Debug)]
-pub(crate) enum Message {
+/// Something that the core is told.
+#[derive(Debug, Clone)]
+pub enum Message {
     /// An action is to run.
     Submit(Submission),
-    /// Nobody waits for the answer of this ticket any more.
+    /// Nobody waits for the end of this ticket's job any more.
     Abandon { ticket: u64, reason: String },
+    /// Nobody looks at the progress of this operation any more.
+    Unwatch { operation: u64 },
     /// An executor opened its stream.
-    ExecutorAttached {
-        registration: Registration,
-        outbox: mpsc::Sender<ToExecutor>,
-        answer: oneshot::Sender<Result<Connection, Refusal>>,
-    },
+    ExecutorAttached { serial: u64, registration: Registration },
     /// An executor says something.
     ExecutorSaid { connection: Connection, report: Report },
+    /// The stream of an executor ended.
+    ExecutorClosed { connection: Connection, reason: String },
+    /// An executor does not read its stream: what it is told finds no room.
+    ExecutorStuck { connection: Connection },
     /// The cluster manager opened its stream. A later one replaces it.
-    ManagerAttached { serial: u64, outbox: mpsc::Sender<ToManager> },
+    ManagerAttached { serial: u64 },
     /// The cluster manager says something.
     ManagerSaid { serial: u64, fact: FromManager },
+    /// The stream of the cluster manager ended, or is not read.
+    ManagerClosed { serial: u64 },
     /// Somebody asks how the application stands.
-    StatusAsked { answer: oneshot::Sender<Status> },
+    StatusAsked { ticket: u64 },
     /// The driver is to end: all jobs are cancelled, the executors leave, the manager is told.
-    End { ending: Ending, done: oneshot::Sender<()> },
+    End { ending: Ending },
 }
 
 /// An action to run.
-#[derive(Debug)]
-pub(crate) struct Submission {
+#[derive(Debug, Clone)]
+pub struct Submission {
     /// By which its sender names it. Unique in this process.
     pub ticket: u64,
     pub plan: JobPlan,
     /// What it is part of.
     pub operation: Operation,
-    pub answer: oneshot::Sender<JobEnd>,
 }
 
 /// What jobs belong together: those of one request.
 #[derive(Debug, Clone)]
-pub(crate) struct Operation {
+pub struct Operation {
     /// Unique in this process.
     pub id: u64,
     /// For people.
     pub description: Arc<str>,
-    /// Where its progress is shown, if anywhere.
-    pub progress: Option<Arc<watch::Sender<Progress>>>,
+    /// Whether somebody looks at its progress.
+    pub watched: bool,
 }
 
 /// How far an operation is: all stages of all its jobs so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Progress {
+pub struct Progress {
     pub stages: Vec<StageStatus>,
 }
 
 /// How a job ended: the rows of each wanted partition, in their order, each an Arrow IPC stream.
-pub(crate) type JobEnd = Result<Vec<Bytes>, JobFailed>;
+pub type JobEnd = Result<Vec<Bytes>, JobFailed>;
 
 /// A failed job: why, and what people call its parts.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct JobFailed {
+pub struct JobFailed {
     pub failure: JobFailure,
     /// Host of the executor that the failure names.
     pub host: Option<String>,
 }
 
-/// How an executor introduces itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Registration {
-    pub executor: ExecutorId,
-    pub host: String,
-    pub slots: u32,
-    /// Where its peers and the driver fetch blocks.
-    pub block_address: String,
-    /// The volumes that it mounts and what they hold.
-    pub volumes: Vec<(VolumeId, Vec<MapOutput>)>,
-}
-
 /// Why an executor may not attach.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal(pub String);
+pub struct Refusal(pub String);
 
 /// One stream of one executor: what a replaced or broken one still says is not heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Connection {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Connection {
     pub executor: ExecutorId,
+    /// Number of the stream. Unique in this process.
     pub serial: u64,
-}
-
-/// What an executor says.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Report {
-    Heartbeat,
-    Ends(Vec<TaskEnd>),
-    /// The next bytes of the rows of a result task that has not ended.
-    Part {
-        attempt: Attempt,
-        bytes: Bytes,
-    },
-    /// It was told to end, and will when what it runs has ended.
-    Decommission {
-        reason: String,
-    },
-    /// Its stream ended.
-    Closed {
-        reason: String,
-    },
-}
-
-/// An attempt ended.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct TaskEnd {
-    pub attempt: Attempt,
-    pub outcome: Outcome,
-    pub metrics: TaskMetrics,
-}
-
-/// How an attempt ended.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Outcome {
-    Wrote(MapOutput),
-    /// Rows as an Arrow IPC stream, or what of it has not come in parts before.
-    Yielded(Bytes),
-    Failed(TaskFailure),
-}
-
-/// What an executor is told.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum ToExecutor {
-    Welcome { heartbeat: Duration, timeout: Duration },
-    Work(Work),
-    Leave { reason: String, forget: bool },
-}
-
-/// What an executor is to do, to be taken in the order of the fields.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Work {
-    pub stages: Vec<Arc<Stage>>,
-    pub outputs: Vec<Arc<Located>>,
-    /// Map outputs whose files are to be removed, if they are still those of that attempt.
-    pub discards: Vec<MapOutput>,
-    pub launches: Vec<Launch>,
-    pub cancels: Vec<(Attempt, String)>,
-    /// Stages whose plans can be forgotten.
-    pub forget: Vec<StageId>,
-}
-
-impl Work {
-    /// Whether there is nothing to do.
-    pub(crate) fn is_empty(&self) -> bool {
-        let Self { stages, outputs, discards, launches, cancels, forget } = self;
-        stages.is_empty()
-            && outputs.is_empty()
-            && discards.is_empty()
-            && launches.is_empty()
-            && cancels.is_empty()
-            && forget.is_empty()
-    }
-}
-
-/// What the tasks of a stage do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stage {
-    pub id: StageId,
-    pub template: Bytes,
-    /// The shuffle that it writes and its number of readers; `None` for a result stage.
-    pub writes: Option<(ShuffleId, u32)>,
-    pub inputs: Vec<ShuffleId>,
-}
-
-/// Where all map outputs of a shuffle are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Located {
-    pub shuffle: ShuffleId,
-    pub generation: u64,
-    /// In map order, each with the addresses that serve it.
-    pub outputs: Vec<(MapOutput, Vec<String>)>,
-}
-
-/// An attempt to start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Launch {
-    pub attempt: Attempt,
-    pub binding: Bytes,
 }
 
 /// What the cluster manager says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum FromManager {
+pub enum FromManager {
     /// All executors that it knows.
     Executors(Vec<(ExecutorId, Fact)>),
-    Stop {
-        reason: String,
-    },
-    /// Its stream ended.
-    Closed,
+    /// The driver is to end.
+    Stop { reason: String },
 }
 
 /// What a manager knows of an executor.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fact {
+pub enum Fact {
     Starting,
     Running,
     Leaving { reason: String },
@@ -227,7 +108,7 @@ pub(crate) enum Fact {
 
 /// What the cluster manager is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ToManager {
+pub enum ToManager {
     Wish { executors: u32, cores: u32, memory_bytes: u64, release: Vec<ExecutorId> },
     Status(Status),
     Ended(Ending),
@@ -258,7 +139,7 @@ impl Ending {
 
 /// How the application stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Status {
+pub struct Status {
     pub application: String,
     pub name: String,
     pub jobs: Vec<JobStatus>,
@@ -270,7 +151,7 @@ pub(crate) struct Status {
 
 /// How a job stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct JobStatus {
+pub struct JobStatus {
     pub job: model::JobId,
     pub state: JobState,
     pub description: Arc<str>,
@@ -281,7 +162,7 @@ pub(crate) struct JobStatus {
 
 /// State of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum JobState {
+pub enum JobState {
     Running,
     Succeeded,
     Failed,
@@ -290,7 +171,7 @@ pub(crate) enum JobState {
 
 /// How a stage of a job stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StageStatus {
+pub struct StageStatus {
     pub stage: StageId,
     pub label: Arc<str>,
     pub tasks: u32,
@@ -304,7 +185,7 @@ pub(crate) struct StageStatus {
 
 /// State of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StageState {
+pub enum StageState {
     Waiting,
     Running,
     Done,
@@ -315,7 +196,7 @@ pub(crate) enum StageState {
 
 /// How an executor stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ExecutorStatus {
+pub struct ExecutorStatus {
     pub executor: ExecutorId,
     pub host: String,
     pub slots: u32,

@@ -3,8 +3,9 @@
 use crate::backend::{Sessions, connect_routes};
 use crate::core::{Core, Rules};
 use crate::error::Error;
+use crate::event_loop::{self, INBOX_LIMIT, Inbox, Input};
 use crate::master::{Master, Wanted};
-use crate::message::{Ending, INBOX_LIMIT, Inbox, Message};
+use crate::message::Ending;
 use crate::program::{self, Python};
 use crate::run_job::Runners;
 use crate::serve::{self, Serving};
@@ -102,7 +103,7 @@ impl Driver {
         let (inbox, messages) = mpsc::channel(INBOX_LIMIT);
         let rules = rules(settings, wanted, &addresses)?;
         let scheduler = Scheduler::new(settings.epoch, limits(conf)?);
-        tokio::spawn(Core::new(rules, scheduler, stop).run(messages));
+        tokio::spawn(event_loop::run(Core::new(rules, scheduler), messages, stop));
 
         let runners = Runners::new(inbox.clone(), wanted.slots());
         let mut session_conf = conf.clone();
@@ -142,7 +143,7 @@ impl Driver {
     /// Ends it: jobs are cancelled, executors sent away, the manager is told.
     pub async fn end(self, ending: Ending) {
         let (done, is_done) = oneshot::channel();
-        if self.inbox.send(Message::End { ending, done }).await.is_ok() {
+        if self.inbox.send(Input::End { ending, done }).await.is_ok() {
             // If the event loop ended by itself, there is nothing to wait for.
             let _ = is_done.await;
         }
@@ -232,7 +233,7 @@ fn max_result_bytes(conf: &Conf) -> Result<Option<u64>, BadSetting> {
 }
 
 fn cluster_routes(door: Door, token: &Token) -> Routes {
-    let executors = ExecutorsServer::new(ExecutorsService(door.clone()))
+    let executors = ExecutorsServer::new(ExecutorsService::new(door.clone()))
         .max_decoding_message_size(MESSAGE_LIMIT)
         .max_encoding_message_size(MESSAGE_LIMIT);
     let cluster = ClusterServer::new(ClusterService::new(door))

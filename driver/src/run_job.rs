@@ -1,7 +1,8 @@
 //! The engine's way to run a job: into the event loop, and back as rows.
 
+use crate::event_loop::{Inbox, Input};
 use crate::failure;
-use crate::message::{Inbox, Message, Operation, Progress, Submission};
+use crate::message::{Message, Operation, Progress, Submission};
 use arrow::buffer::Buffer;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
@@ -37,8 +38,9 @@ impl Runners {
     ) -> Runner {
         let id = self.numbers.fetch_add(1, Ordering::Relaxed);
         let operation =
-            Operation { id, description: description.into(), progress: progress.map(Arc::new) };
-        Runner { runners: self.clone(), operation, observed: Mutex::default() }
+            Operation { id, description: description.into(), watched: progress.is_some() };
+        let progress = progress.map(Arc::new);
+        Runner { runners: self.clone(), operation, progress, observed: Mutex::default() }
     }
 }
 
@@ -47,6 +49,7 @@ impl Runners {
 pub(crate) struct Runner {
     runners: Runners,
     operation: Operation,
+    progress: Option<Arc<watch::Sender<Progress>>>,
     /// Observed metrics, by the name of their observation.
     observed: Mutex<Vec<Observed>>,
 }
@@ -68,8 +71,10 @@ impl RunJob for Runner {
         let ticket = numbers.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
         let operation = self.operation.clone();
-        let submission = Submission { ticket, plan: job, operation, answer };
-        inbox.send(Message::Submit(submission)).await.map_err(|_| ending())?;
+        let submission = Submission { ticket, plan: job, operation };
+        let progress = self.progress.clone();
+        let submit = Input::Submit { submission, answer, progress };
+        inbox.send(submit).await.map_err(|_| ending())?;
         let mut guard = Abandon { inbox: Some(inbox.clone()), ticket };
         let end = answered.await;
         guard.inbox = None;
@@ -104,7 +109,7 @@ impl Drop for Abandon {
         let message =
             Message::Abandon { ticket: self.ticket, reason: "its result is not wanted".to_owned() };
         // Dropping cannot wait for room in the inbox, so a task does. If the event loop is gone there is nothing to cancel.
-        runtime.spawn(async move { inbox.send(message).await });
+        runtime.spawn(async move { inbox.send(Input::Say(message)).await });
     }
 }
 

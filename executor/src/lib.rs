@@ -1,12 +1,15 @@
 //! The executor process: runs tasks in slots and serves blocks to peers. It cannot plan and cannot schedule.
 //!
-//! One thread talks to the driver (`link`), as many threads as there are slots run tasks (`tasks`), and blocks of map outputs come and
-//! go beside both (`blocks`). An executor whose driver is gone ends: on a restart the driver's successor gets executors of its own.
+//! One thread talks to the driver (`link`) and keeps what was told and what runs (`tasks`, which is pure), as many threads as there are
+//! slots run the attempts (`slots`), and blocks of map outputs come and go beside both (`blocks`). An executor whose driver is gone ends: on a restart the driver's successor gets executors of its own.
 
 mod blocks;
 mod link;
 mod settings;
-mod tasks;
+mod slots;
+// Not part of what this room offers: the driver's simulation plays executors with it.
+#[doc(hidden)]
+pub mod tasks;
 
 pub use settings::{Mount, Settings};
 
@@ -16,6 +19,7 @@ use link::{Left, Link, Signals};
 use model::ByteSize;
 use proto::Credentials;
 use shuffle::{Catalogue, Durability, Volume, WriterOptions};
+use slots::Slots;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,10 +115,17 @@ async fn work(
         writer: WriterOptions { durability, ..WriterOptions::default() },
     };
     let runtime = TaskRuntime::new(task_settings, Arc::new(blocks))?;
-    let (tasks, ends) = Tasks::new(Arc::new(runtime), tasks, settings.epoch);
-    let link =
-        Link { settings, credentials, block_address: server.address.clone(), catalogue, locations };
-    link.serve(tasks, ends, signals).await
+    let (slots, ends) = Slots::new(Arc::new(runtime), tasks, settings.epoch);
+    let link = Link {
+        settings,
+        credentials,
+        block_address: server.address.clone(),
+        catalogue,
+        locations,
+        slots,
+        tasks: Tasks::default(),
+    };
+    link.serve(ends, signals).await
 }
 
 #[cfg(test)]

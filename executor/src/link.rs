@@ -2,13 +2,14 @@
 
 use crate::Settings;
 use crate::blocks::Locations;
-use crate::tasks::{End, Tasks, messages};
+use crate::slots::Slots;
+use crate::tasks::{Effect, Tasks, split};
 use anyhow::{Context, Result, bail};
-use model::{MapOutput, StageId};
+use model::MapOutput;
+use model::executor::{Registration, Report, TaskEnd, ToExecutor, Work};
 use proto::pb::executors_client::ExecutorsClient;
-use proto::pb::from_executor::Message as Said;
-use proto::pb::to_executor::Message as Told;
-use proto::{BadField, Credentials, VERSION, pb};
+use proto::pb::from_executor::Message;
+use proto::{Credentials, pb};
 use shuffle::Catalogue;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Time between the pings by which a driver is noticed that is gone without a word, and how long it may take to answer one.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_PATIENCE: Duration = Duration::from_mins(2);
+/// Shortest time between heartbeats, whatever the driver asks for.
+const LEAST_HEARTBEAT: Duration = Duration::from_millis(100);
 /// Ends that travel in one message.
 const BATCH: usize = 1024;
 /// Exit code of an executor whose driver is gone.
@@ -38,6 +41,8 @@ pub(crate) struct Link {
     pub block_address: String,
     pub catalogue: Arc<Catalogue>,
     pub locations: Arc<Locations>,
+    pub slots: Slots,
+    pub tasks: Tasks,
 }
 
 /// How an executor left.
@@ -55,21 +60,13 @@ impl Left {
     }
 }
 
-/// What the loop does next.
-#[derive(Debug, PartialEq, Eq)]
-enum Next {
-    GoOn,
-    Leave { forget: bool },
-}
-
 impl Link {
     /// Serves the driver until it lets this executor go. Returns how it left.
     ///
     /// Who is told to end by a signal asks to be let go, so that what runs here is not lost; a second signal ends it at once.
     pub(crate) async fn serve(
-        self,
-        mut tasks: Tasks,
-        mut ends: mpsc::UnboundedReceiver<End>,
+        mut self,
+        mut ends: mpsc::UnboundedReceiver<TaskEnd>,
         mut signals: Signals,
     ) -> Result<Left> {
         let (out, outgoing) = mpsc::channel(64);
@@ -82,37 +79,37 @@ impl Link {
         let mut terminated = false;
         loop {
             tokio::select! {
-                told = inbox.next() => match told {
-                    Some(Ok(pb::ToExecutor { epoch, message })) => {
-                        if epoch != self.settings.epoch.0 {
-                            bail!("the driver is of epoch {epoch}, this executor serves {}", self.settings.epoch);
+                received = inbox.next() => match received {
+                    Some(Ok(message)) => match self.parse(message)? {
+                        None => {}
+                        Some(ToExecutor::Welcome { heartbeat: every, timeout: _ }) => {
+                            heartbeat = interval(every.max(LEAST_HEARTBEAT));
                         }
-                        if let Some(Told::Welcome(welcome)) = &message {
-                            heartbeat = interval(Duration::from_millis(welcome.heartbeat_ms.max(100)));
-                        }
-                        if let Next::Leave { forget } = self.take(message, &mut tasks)? {
+                        Some(ToExecutor::Work(work)) => self.work(&out, work).await,
+                        Some(ToExecutor::Leave { reason, forget }) => {
+                            tracing::info!("leaving: {reason}");
                             return Ok(Left { code: if terminated { TERMINATED } else { 0 }, forget });
                         }
-                    }
+                    },
                     Some(Err(status)) if !terminated && refused(&status) => bail!("the driver refused: {}", status.message()),
                     Some(Err(_)) | None => return Ok(Left::with(if terminated { TERMINATED } else { DRIVER_GONE })),
                 },
                 Some(end) = ends.recv() => {
-                    if let Some(end) = tasks.ended(end) {
-                        self.send_ends(&out, end, &mut ends, &mut tasks).await;
+                    if let Some(end) = self.ended(end) {
+                        self.send_ends(&out, end, &mut ends).await;
                     }
                 }
                 _ = heartbeat.tick() => {
-                    let running_tasks = u32::try_from(tasks.running()).unwrap_or(u32::MAX);
-                    self.say(&out, Said::Heartbeat(pb::Heartbeat { running_tasks, memory_used_bytes: 0 })).await;
+                    let running_tasks = u32::try_from(self.tasks.running()).unwrap_or(u32::MAX);
+                    self.say(&out, Report::Heartbeat { running_tasks }).await;
                 }
                 () = signals.terminate() => {
                     if std::mem::replace(&mut terminated, true) {
                         return Ok(Left::with(TERMINATED));
                     }
-                    tracing::info!("told to end: {} tasks are on their way", tasks.running());
+                    tracing::info!("told to end: {} tasks are on their way", self.tasks.running());
                     let reason = "it was told to end".to_owned();
-                    self.say(&out, Said::Decommission(pb::Decommission { reason })).await;
+                    self.say(&out, Report::Decommission { reason }).await;
                 }
             }
         }
@@ -124,25 +121,24 @@ impl Link {
         out: &mpsc::Sender<pb::FromExecutor>,
         outgoing: mpsc::Receiver<pb::FromExecutor>,
     ) -> Result<tonic::Streaming<pb::ToExecutor>> {
-        self.say(out, Said::Register(self.registration().await?)).await;
+        let registration = self.registration().await?;
+        self.say(out, Message::Register(registration.into())).await;
         self.attach(outgoing).await
     }
 
-    async fn registration(&self) -> Result<pb::Register> {
+    async fn registration(&self) -> Result<Registration> {
         let catalogue = Arc::clone(&self.catalogue);
         let inventory = tokio::task::spawn_blocking(move || catalogue.inventory()).await??;
         for damaged in &inventory.damaged {
             tracing::warn!("a map output on this volume is not usable: {damaged}");
         }
         let volume = self.settings.volume.volume.clone();
-        Ok(pb::Register {
-            executor: self.settings.executor.0,
+        Ok(Registration {
+            executor: self.settings.executor,
             host: self.settings.host.clone(),
             slots: self.settings.slots,
             block_address: self.block_address.clone(),
-            version: VERSION.to_owned(),
-            volumes: vec![(volume, inventory.outputs).into()],
-            process_id: std::process::id(),
+            volumes: vec![(volume, inventory.outputs)],
         })
     }
 
@@ -182,81 +178,69 @@ impl Link {
             .into_inner())
     }
 
-    async fn say(&self, out: &mpsc::Sender<pb::FromExecutor>, message: Said) {
+    async fn say(&self, out: &mpsc::Sender<pb::FromExecutor>, message: impl Into<Message>) {
+        let message = Some(message.into());
         // If the stream is gone, the inbox tells.
-        let _ = out
-            .send(pb::FromExecutor { epoch: self.settings.epoch.0, message: Some(message) })
-            .await;
+        let _ = out.send(pb::FromExecutor { epoch: self.settings.epoch.0, message }).await;
     }
 
     /// Sends an end and all others that have come meanwhile.
     async fn send_ends(
-        &self,
+        &mut self,
         out: &mpsc::Sender<pb::FromExecutor>,
-        first: End,
-        more: &mut mpsc::UnboundedReceiver<End>,
-        tasks: &mut Tasks,
+        first: TaskEnd,
+        more: &mut mpsc::UnboundedReceiver<TaskEnd>,
     ) {
         let mut batch = Vec::new();
         let mut next = Some(first);
-        while let Some(end) = next {
-            let (parts, end) = messages(end);
-            for part in parts {
-                self.say(out, Said::Part(part)).await;
+        while let Some(mut end) = next {
+            for part in split(&mut end, proto::ROWS_PART_BYTES) {
+                self.say(out, part).await;
             }
             batch.push(end);
             next = None;
             while batch.len() < BATCH && next.is_none() {
                 let Ok(end) = more.try_recv() else { break };
-                next = tasks.ended(end);
+                next = self.ended(end);
             }
         }
-        self.say(out, Said::Ends(pb::TaskEnds { ends: batch })).await;
+        self.say(out, Report::Ends(batch)).await;
     }
 
-    fn take(&self, message: Option<Told>, tasks: &mut Tasks) -> Result<Next> {
-        match message {
-            Some(Told::Work(work)) => {
-                self.work(work, tasks)?;
-                Ok(Next::GoOn)
-            }
-            Some(Told::Leave(leave)) => {
-                tracing::info!("leaving: {}", leave.reason);
-                Ok(Next::Leave { forget: leave.forget })
-            }
-            Some(Told::Welcome(_)) | None => Ok(Next::GoOn),
-        }
+    fn ended(&mut self, end: TaskEnd) -> Option<TaskEnd> {
+        self.slots.clear(end.attempt);
+        self.tasks.ended(end)
     }
 
-    /// Takes a batch in the order that the protocol gives.
-    fn work(&self, work: pb::Work, tasks: &mut Tasks) -> Result<(), BadField> {
-        let pb::Work { stages, outputs, launches, cancels, forget, discards } = work;
-        for stage in stages {
-            tasks.add_stage(stage)?;
+    /// The message of a driver of the right epoch.
+    fn parse(&self, message: pb::ToExecutor) -> Result<Option<ToExecutor>> {
+        let pb::ToExecutor { epoch, message } = message;
+        if epoch != self.settings.epoch.0 {
+            bail!("the driver is of epoch {epoch}, this executor serves {}", self.settings.epoch);
         }
-        for pb::MapOutputs { shuffle, generation: _, outputs } in outputs {
-            let shuffle = proto::shuffle_id(&shuffle, "MapOutputs.shuffle")?;
-            let mut all = Vec::with_capacity(outputs.len());
-            for pb::map_outputs::Located { output, addresses } in outputs {
-                let output: MapOutput = output.ok_or(BadField("Located.output"))?.try_into()?;
-                self.locations.set(output.volume.clone(), addresses);
-                all.push(output);
+        Ok(message.map(ToExecutor::try_from).transpose()?)
+    }
+
+    /// Takes a batch and carries out what follows from it.
+    async fn work(&mut self, out: &mpsc::Sender<pb::FromExecutor>, work: Work) {
+        let mut hopeless = Vec::new();
+        for effect in self.tasks.take(work) {
+            match effect {
+                Effect::Locate(places) => {
+                    for (output, addresses) in &places.outputs {
+                        self.locations.set(output.volume.clone(), addresses.clone());
+                    }
+                }
+                Effect::Discard(output) => self.discard(&output),
+                Effect::Start(start) => self.slots.start(start),
+                Effect::Stop { attempt, reason } => self.slots.stop(attempt, reason),
+                Effect::Report(end) => hopeless.push(end),
+                Effect::Forget(stage) => self.slots.forget(stage),
             }
-            tasks.set_outputs(shuffle, all);
         }
-        for discard in discards {
-            self.discard(&discard.try_into()?);
+        if !hopeless.is_empty() {
+            self.say(out, Report::Ends(hopeless)).await;
         }
-        for pb::Cancel { attempt, reason } in cancels {
-            tasks.cancel(attempt.ok_or(BadField("Cancel.attempt"))?.into(), reason);
-        }
-        for launch in launches {
-            tasks.launch(launch);
-        }
-        for stage in forget {
-            tasks.forget(StageId(stage));
-        }
-        Ok(())
     }
 
     /// Removes a map output that must not be used again, so that another attempt can commit in its place.

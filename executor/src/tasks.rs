@@ -1,219 +1,286 @@
-//! The stages that this executor knows, and the attempts that it runs.
+//! The stages that this executor was told of, and the attempts that it runs. A pure state machine: messages in, effects out. `slots`
+//! carries the effects out on threads and says when an attempt ends.
+//!
+//! Promises: an attempt that arrives twice is started once; of each attempt one end is reported, the first.
 
-use model::{Attempt, Epoch, MapOutput, ShuffleId, StageId, TaskFailure, TaskId, TaskMetrics};
-use proto::{BadField, pb};
+use bytes::Bytes;
+use model::executor::{Launch, Outcome, Places, Report, TaskEnd, Template, Work};
+use model::{Attempt, MapOutput, ShuffleId, StageId, TaskFailure, TaskMetrics};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
-use task::{Launch, Stage, Stop, TaskOutcome, TaskRuntime};
-use tokio::runtime::Handle;
-use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
-
-/// An attempt that ended.
-#[derive(Debug)]
-pub(crate) struct End {
-    /// Which.
-    pub attempt: Attempt,
-    /// How.
-    pub outcome: Result<TaskOutcome, TaskFailure>,
-    /// Nanoseconds that it ran.
-    pub run_nanos: u64,
-}
+use std::sync::Arc;
 
 /// The map outputs of a shuffle, complete and in order of the map index.
-type Outputs = Arc<[Arc<MapOutput>]>;
+pub type Outputs = Arc<[Arc<MapOutput>]>;
+
+/// Something that the executor is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Remember where the map outputs of a shuffle are fetched.
+    Locate(Arc<Places>),
+    /// Remove a map output, if it is still that of this attempt, so that another can commit in its place.
+    Discard(MapOutput),
+    /// Run an attempt. Its end is told to [`Tasks::ended`].
+    Start(Start),
+    /// Stop an attempt, which is an end like any other.
+    Stop {
+        /// The attempt.
+        attempt: Attempt,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Tell the driver that an attempt ended.
+    Report(TaskEnd),
+    /// Drop what was made of a stage's template.
+    Forget(StageId),
+}
+
+/// An attempt to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// What it has in common with the other tasks of its stage.
+    pub template: Arc<Template>,
+    /// What its leaves read.
+    pub binding: Bytes,
+    /// The map outputs of each of the template's inputs.
+    pub inputs: HashMap<ShuffleId, Outputs>,
+}
 
 /// What this executor has been told, and what it runs.
-#[derive(Debug)]
-pub(crate) struct Tasks {
-    runtime: Arc<TaskRuntime>,
-    threads: Handle,
-    epoch: Epoch,
-    stages: BTreeMap<StageId, Known>,
+#[derive(Debug, Default)]
+pub struct Tasks {
+    stages: BTreeMap<StageId, Stage>,
     outputs: BTreeMap<ShuffleId, Outputs>,
-    /// Attempts that run, and what ends them: where they pause, and where they compute.
-    running: BTreeMap<Attempt, (AbortHandle, Stop)>,
-    ends: mpsc::UnboundedSender<End>,
+    running: BTreeSet<Attempt>,
 }
 
 #[derive(Debug)]
-struct Known {
-    plan: Arc<Plan>,
-    shuffle: Option<ShuffleId>,
-    inputs: Vec<ShuffleId>,
-    /// Attempts that were launched: one that arrives twice is run once.
-    seen: BTreeSet<Attempt>,
-}
-
-/// A stage's plan, decoded by the first task that needs it.
-#[derive(Debug)]
-struct Plan {
-    template: bytes::Bytes,
-    decoded: OnceLock<Result<Arc<Stage>, TaskFailure>>,
-}
-
-impl Plan {
-    fn decoded(&self, runtime: &TaskRuntime) -> Result<Arc<Stage>, TaskFailure> {
-        self.decoded.get_or_init(|| runtime.decode_stage(&self.template)).clone()
-    }
+struct Stage {
+    template: Arc<Template>,
+    /// Attempts that were launched.
+    launched: BTreeSet<Attempt>,
 }
 
 impl Tasks {
-    /// Tasks on these threads; their ends come out of the channel. At most as many as the driver launched are in it.
-    pub(crate) fn new(
-        runtime: Arc<TaskRuntime>,
-        threads: Handle,
-        epoch: Epoch,
-    ) -> (Self, mpsc::UnboundedReceiver<End>) {
-        let (ends, out) = mpsc::unbounded_channel();
-        let tasks = Self {
-            runtime,
-            threads,
-            epoch,
-            stages: BTreeMap::new(),
-            outputs: BTreeMap::new(),
-            running: BTreeMap::new(),
-            ends,
-        };
-        (tasks, out)
-    }
-
-    /// Attempts that run now.
-    pub(crate) fn running(&self) -> usize {
+    /// Number of attempts that run now.
+    pub fn running(&self) -> usize {
         self.running.len()
     }
 
-    /// Learns a stage.
-    pub(crate) fn add_stage(&mut self, stage: pb::Stage) -> Result<(), BadField> {
-        let pb::Stage { stage, template, shuffle, readers: _, inputs } = stage;
-        let shuffle = if shuffle.is_empty() {
-            None
-        } else {
-            Some(proto::shuffle_id(&shuffle, "Stage.shuffle")?)
+    /// Takes a batch, in the order of its fields.
+    pub fn take(&mut self, work: Work) -> Vec<Effect> {
+        let Work { templates, places, discards, launches, cancels, forget } = work;
+        let mut effects = Vec::with_capacity(places.len() + discards.len() + launches.len());
+        for template in templates {
+            let launched = BTreeSet::new();
+            self.stages.insert(template.stage, Stage { template, launched });
+        }
+        for places in places {
+            let outputs = places.outputs.iter().map(|(output, _)| Arc::clone(output)).collect();
+            self.outputs.insert(places.shuffle, outputs);
+            effects.push(Effect::Locate(places));
+        }
+        effects.extend(discards.into_iter().map(Effect::Discard));
+        effects.extend(launches.into_iter().filter_map(|launch| self.launch(launch)));
+        let runs = |(attempt, _): &(Attempt, String)| self.running.contains(attempt);
+        let stop = |(attempt, reason)| Effect::Stop { attempt, reason };
+        effects.extend(cancels.into_iter().filter(runs).map(stop));
+        self.forget(&forget);
+        effects.extend(forget.into_iter().map(Effect::Forget));
+        effects
+    }
+
+    fn launch(&mut self, Launch { attempt, binding }: Launch) -> Option<Effect> {
+        let id = attempt.task.stage;
+        let Some(stage) = self.stages.get_mut(&id) else {
+            return Some(hopeless(attempt, format!("{id} is not known here")));
         };
-        let inputs = inputs
-            .iter()
-            .map(|input| proto::shuffle_id(input, "Stage.inputs"))
-            .collect::<Result<_, _>>()?;
-        let plan = Arc::new(Plan { template, decoded: OnceLock::new() });
-        self.stages.insert(StageId(stage), Known { plan, shuffle, inputs, seen: BTreeSet::new() });
-        Ok(())
+        if !stage.launched.insert(attempt) {
+            return None;
+        }
+        let known = |shuffle: &ShuffleId| Some((*shuffle, Arc::clone(self.outputs.get(shuffle)?)));
+        let Some(inputs) = stage.template.inputs.iter().map(known).collect() else {
+            let message = format!("the map outputs that {id} reads are not known here");
+            return Some(hopeless(attempt, message));
+        };
+        self.running.insert(attempt);
+        let template = Arc::clone(&stage.template);
+        Some(Effect::Start(Start { attempt, template, binding, inputs }))
     }
 
-    /// Learns where the map outputs of a shuffle are. What was known of it before is gone.
-    pub(crate) fn set_outputs(&mut self, shuffle: ShuffleId, outputs: Vec<MapOutput>) {
-        self.outputs.insert(shuffle, outputs.into_iter().map(Arc::new).collect());
-    }
-
-    /// Forgets a stage, and the outputs that only it read.
-    pub(crate) fn forget(&mut self, stage: StageId) {
-        self.stages.remove(&stage);
+    /// Forgets stages, and the map outputs that only they read.
+    fn forget(&mut self, stages: &[StageId]) {
+        if stages.is_empty() {
+            return;
+        }
+        for stage in stages {
+            self.stages.remove(stage);
+        }
         let read: BTreeSet<ShuffleId> =
-            self.stages.values().flat_map(|known| &known.inputs).copied().collect();
+            self.stages.values().flat_map(|stage| &stage.template.inputs).copied().collect();
         self.outputs.retain(|shuffle, _| read.contains(shuffle));
     }
 
-    /// Starts attempts.
-    pub(crate) fn launch(&mut self, launch: pb::Launch) {
-        let stage = StageId(launch.stage);
-        for pb::launch::Task { partition, number, binding } in launch.tasks {
-            let attempt = Attempt { task: TaskId { stage, partition }, number };
-            let Some(known) = self.stages.get_mut(&stage) else {
-                self.fail(attempt, format!("{stage} is not known here"));
-                continue;
-            };
-            if !known.seen.insert(attempt) {
-                continue;
-            }
-            let inputs: Option<HashMap<ShuffleId, Outputs>> = known
-                .inputs
-                .iter()
-                .map(|id| Some((*id, Arc::clone(self.outputs.get(id)?))))
-                .collect();
-            let Some(inputs) = inputs else {
-                self.fail(
-                    attempt,
-                    format!("the map outputs that {stage} reads are not known here"),
-                );
-                continue;
-            };
-            let stop = Stop::default();
-            let launch = Launch {
-                attempt,
-                epoch: self.epoch,
-                shuffle: known.shuffle,
-                binding,
-                inputs,
-                stop: stop.clone(),
-            };
-            let plan = Arc::clone(&known.plan);
-            let (runtime, ends) = (Arc::clone(&self.runtime), self.ends.clone());
-            let task = self.threads.spawn(async move {
-                let started = Instant::now();
-                let outcome = match plan.decoded(&runtime) {
-                    Ok(stage) => runtime.run(&stage, launch).await,
-                    Err(failure) => Err(failure),
-                };
-                let run_nanos = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                // If nobody listens, the executor is ending.
-                let _ = ends.send(End { attempt, outcome, run_nanos });
-            });
-            self.running.insert(attempt, (task.abort_handle(), stop));
-        }
-    }
-
-    /// Stops an attempt, which is its end.
-    pub(crate) fn cancel(&mut self, attempt: Attempt, reason: String) {
-        if let Some((task, stop)) = self.running.get(&attempt) {
-            stop.stop();
-            task.abort();
-            let _ = self.ends.send(End {
-                attempt,
-                outcome: Err(TaskFailure::Killed { reason }),
-                run_nanos: 0,
-            });
-        }
-    }
-
-    /// Takes note of an end; only the first of an attempt is passed on.
-    pub(crate) fn ended(&mut self, end: End) -> Option<End> {
-        self.running.remove(&end.attempt).map(|_| end)
-    }
-
-    fn fail(&mut self, attempt: Attempt, message: String) {
-        // It never ran, but its end must be passed on.
-        let nothing = self.threads.spawn(async {}).abort_handle();
-        self.running.insert(attempt, (nothing, Stop::default()));
-        let outcome = Err(TaskFailure::Hopeless { message });
-        let _ = self.ends.send(End { attempt, outcome, run_nanos: 0 });
+    /// Takes note of the end of an attempt that was started. Returns it if it is the first of that attempt: the one to report.
+    pub fn ended(&mut self, end: TaskEnd) -> Option<TaskEnd> {
+        self.running.remove(&end.attempt).then_some(end)
     }
 }
 
-/// What goes to the driver about an end: parts of its rows, then the end itself.
-pub(crate) fn messages(end: End) -> (Vec<pb::RowsPart>, pb::TaskEnd) {
-    use pb::task_end::Outcome;
-    let End { attempt, outcome, run_nanos } = end;
+fn hopeless(attempt: Attempt, message: String) -> Effect {
+    let outcome = Outcome::Failed(TaskFailure::Hopeless { message });
+    Effect::Report(TaskEnd { attempt, outcome, metrics: TaskMetrics::default() })
+}
+
+/// Takes from an end the rows that travel before it, in parts of at most `limit` bytes each.
+pub fn split(end: &mut TaskEnd, limit: usize) -> Vec<Report> {
     let mut parts = Vec::new();
-    let (outcome, metrics) = match outcome {
-        Ok(TaskOutcome::Committed { output, metrics }) => {
-            (Outcome::MapOutput(output.into()), metrics)
+    if let Outcome::Yielded(rows) = &mut end.outcome {
+        while rows.len() > limit {
+            parts.push(Report::Part { attempt: end.attempt, bytes: rows.split_to(limit) });
         }
-        Ok(TaskOutcome::Rows { mut ipc, rows, metrics }) => {
-            let bytes = ipc.len() as u64;
-            while ipc.len() > proto::ROWS_PART_BYTES {
-                let part = ipc.split_to(proto::ROWS_PART_BYTES);
-                parts.push(pb::RowsPart { attempt: Some(attempt.into()), bytes: part });
-            }
-            let place = Some(pb::rows::Place::Inline(ipc));
-            (Outcome::Rows(pb::Rows { rows, bytes, place }), metrics)
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{Epoch, Fingerprint, MapOutputId, TaskId, VolumeId};
+
+    const INPUT: ShuffleId = ShuffleId(Fingerprint([1; 32]));
+    const STAGE: StageId = StageId(4);
+
+    fn attempt(partition: u32) -> Attempt {
+        Attempt { task: TaskId { stage: STAGE, partition }, number: 0 }
+    }
+
+    fn output(map: u32) -> MapOutput {
+        MapOutput {
+            id: MapOutputId { shuffle: INPUT, map },
+            attempt: Attempt { task: TaskId { stage: StageId(3), partition: map }, number: 0 },
+            epoch: Epoch(1),
+            volume: VolumeId("v".into()),
+            block_bytes: vec![1],
+            rows: 1,
+            row_checksum: 1,
         }
-        Err(failure) => (Outcome::Failure(failure.into()), TaskMetrics::default()),
-    };
-    let end = pb::TaskEnd {
-        attempt: Some(attempt.into()),
-        outcome: Some(outcome),
-        metrics: Some(TaskMetrics { run_nanos, ..metrics }.into()),
-    };
-    (parts, end)
+    }
+
+    fn template() -> Arc<Template> {
+        Arc::new(Template { stage: STAGE, plan: "plan".into(), writes: None, inputs: vec![INPUT] })
+    }
+
+    fn places(maps: u32) -> Arc<Places> {
+        let outputs = (0..maps).map(|map| (Arc::new(output(map)), Vec::new())).collect();
+        Arc::new(Places { shuffle: INPUT, generation: maps.into(), outputs })
+    }
+
+    fn launches(partitions: &[u32]) -> Vec<Launch> {
+        let launch = |partition: &u32| Launch { attempt: attempt(*partition), binding: "b".into() };
+        partitions.iter().map(launch).collect()
+    }
+
+    fn start(partition: u32, maps: u32) -> Effect {
+        let outputs = (0..maps).map(output).map(Arc::new).collect();
+        let inputs = HashMap::from([(INPUT, outputs)]);
+        let (attempt, template) = (attempt(partition), template());
+        Effect::Start(Start { attempt, template, binding: "b".into(), inputs })
+    }
+
+    fn end(partition: u32, outcome: Outcome) -> TaskEnd {
+        TaskEnd { attempt: attempt(partition), outcome, metrics: TaskMetrics::default() }
+    }
+
+    /// An executor that knows the stage and runs its task 0.
+    fn running() -> Tasks {
+        let mut tasks = Tasks::default();
+        let work = Work {
+            templates: vec![template()],
+            places: vec![places(1)],
+            launches: launches(&[0]),
+            ..Work::default()
+        };
+        assert_eq!(tasks.take(work), [Effect::Locate(places(1)), start(0, 1)]);
+        tasks
+    }
+
+    #[test]
+    fn an_attempt_that_arrives_twice_is_started_once() {
+        let mut tasks = running();
+        let again = || Work { launches: launches(&[0, 1]), ..Work::default() };
+        assert_eq!(tasks.take(again()), [start(1, 1)]);
+        tasks.ended(end(0, Outcome::Yielded("x".into()))).unwrap();
+        assert_eq!(tasks.take(again()), []);
+        assert_eq!(tasks.running(), 1);
+    }
+
+    #[test]
+    fn the_first_end_of_an_attempt_is_reported_and_no_other() {
+        let mut tasks = running();
+        let cancels = vec![(attempt(0), "why".to_owned()), (attempt(7), "why".to_owned())];
+        let stop = Effect::Stop { attempt: attempt(0), reason: "why".into() };
+        assert_eq!(tasks.take(Work { cancels, ..Work::default() }), [stop]);
+        let killed = end(0, Outcome::Failed(TaskFailure::Killed { reason: "why".into() }));
+        assert_eq!(tasks.ended(killed.clone()), Some(killed));
+        assert_eq!(tasks.ended(end(0, Outcome::Yielded("x".into()))), None);
+        assert_eq!(tasks.ended(end(7, Outcome::Yielded("x".into()))), None, "it never ran here");
+    }
+
+    #[test]
+    fn an_attempt_cancelled_with_its_launch_is_stopped() {
+        let mut tasks = running();
+        let cancels = vec![(attempt(1), "why".to_owned())];
+        let work =
+            Work { launches: launches(&[1]), cancels, forget: vec![STAGE], ..Work::default() };
+        let stop = Effect::Stop { attempt: attempt(1), reason: "why".into() };
+        assert_eq!(tasks.take(work), [start(1, 1), stop, Effect::Forget(STAGE)]);
+    }
+
+    #[test]
+    fn newer_places_replace_the_older_and_discards_come_before_launches() {
+        let mut tasks = running();
+        let work = Work {
+            places: vec![places(2)],
+            discards: vec![output(0)],
+            launches: launches(&[1]),
+            ..Work::default()
+        };
+        let expected = [Effect::Locate(places(2)), Effect::Discard(output(0)), start(1, 2)];
+        assert_eq!(tasks.take(work), expected);
+    }
+
+    #[test]
+    fn what_cannot_be_started_fails_for_good() {
+        let check = |tasks: &mut Tasks, words: &str| {
+            let effects = tasks.take(Work { launches: launches(&[5]), ..Work::default() });
+            assert_eq!(effects, [hopeless(attempt(5), words.to_owned())]);
+            assert_eq!(tasks.running(), 0);
+        };
+        check(&mut Tasks::default(), "stage-4 is not known here");
+        let mut tasks = Tasks::default();
+        tasks.take(Work { templates: vec![template()], ..Work::default() });
+        check(&mut tasks, "the map outputs that stage-4 reads are not known here");
+    }
+
+    #[test]
+    fn places_go_with_the_last_stage_that_reads_them() {
+        let mut tasks = running();
+        let second = Arc::new(Template { stage: StageId(9), ..Template::clone(&template()) });
+        let work = Work { templates: vec![second], forget: vec![STAGE], ..Work::default() };
+        assert_eq!(tasks.take(work), [Effect::Forget(STAGE)]);
+        assert_eq!(tasks.outputs.len(), 1);
+        tasks.take(Work { forget: vec![StageId(9)], ..Work::default() });
+        assert!(tasks.outputs.is_empty() && tasks.stages.is_empty());
+    }
+
+    #[test]
+    fn many_rows_travel_in_parts_and_the_last_with_the_end() {
+        let mut yielded = end(0, Outcome::Yielded("abcdefgh".into()));
+        let part = |bytes: &'static str| Report::Part { attempt: attempt(0), bytes: bytes.into() };
+        assert_eq!(split(&mut yielded, 3), [part("abc"), part("def")]);
+        assert_eq!(yielded, end(0, Outcome::Yielded("gh".into())));
+        assert_eq!(split(&mut yielded, 3), []);
+    }
 }

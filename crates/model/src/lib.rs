@@ -7,6 +7,7 @@ mod metrics;
 mod size;
 
 pub mod conf;
+pub mod executor;
 pub mod launch;
 
 pub use failure::{BlockProblem, RaisedError, TaskFailure, Unreadable};

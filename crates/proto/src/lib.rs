@@ -3,6 +3,7 @@
 
 mod convert;
 mod credentials;
+mod executor;
 mod identity;
 mod token;
 

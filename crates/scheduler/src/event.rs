@@ -35,7 +35,8 @@ pub enum Event {
         volume: VolumeId,
     },
     /// Map outputs were found on a volume (when it was mounted, or after a driver restart). They
-    /// count as finished.
+    /// count as finished. Those that must not count are discarded, so that they are not in the way
+    /// of new ones.
     MapOutputsFound {
         /// The outputs.
         outputs: Vec<MapOutput>,

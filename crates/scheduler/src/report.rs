@@ -64,7 +64,14 @@ impl Scheduler {
 
     pub(crate) fn on_map_outputs_found(&mut self, outputs: Vec<MapOutput>) {
         for output in outputs {
-            self.offer(output);
+            if self.shuffles.is_outdated(&output) {
+                // Its file would stand where that of another attempt should: that one would run for
+                // nothing.
+                let reason = DiscardReason::RolledBack;
+                self.agenda.commands.push(Command::Discard { output, reason });
+            } else {
+                self.offer(output);
+            }
         }
     }
 

@@ -111,6 +111,13 @@ impl Shuffles {
         Offer::Registered { same_rows }
     }
 
+    /// Whether an output is of an attempt before those whose outputs may count.
+    pub(crate) fn is_outdated(&self, output: &MapOutput) -> bool {
+        let Some(shuffle) = self.all.get(&output.id.shuffle) else { return false };
+        let floor = shuffle.slots.get(&output.id.map).map_or(NO_FLOOR, |slot| slot.floor);
+        rank(output) < floor.max(shuffle.floor)
+    }
+
     pub(crate) fn output(&self, id: MapOutputId) -> Option<&MapOutput> {
         self.all.get(&id.shuffle)?.slots.get(&id.map)?.output.as_ref()
     }

@@ -1,9 +1,9 @@
 //! The jobs: what was asked, what has come, who waits for it, and what people are told of it.
 
+use super::effect::Effect;
 use crate::failure;
 use crate::message::{
-    JobEnd, JobFailed, JobState, JobStatus, Operation, Progress, StageState, StageStatus,
-    Submission,
+    JobFailed, JobState, JobStatus, Operation, Progress, StageState, StageStatus, Submission,
 };
 use bytes::Bytes;
 use engine::{JobPlan, StageOutput, StagePlan};
@@ -11,7 +11,6 @@ use model::{JobId, StageId, TaskMetrics};
 use scheduler::{JobFailure, JobShape, Scheduler, Stage, StageProgress, StageShape};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use tokio::sync::oneshot;
 
 /// Ended jobs that are still listed.
 const LISTED: usize = 50;
@@ -32,24 +31,22 @@ pub(crate) struct Jobs {
 struct Job {
     ticket: u64,
     operation: Operation,
-    answer: oneshot::Sender<JobEnd>,
     plan: Arc<JobPlan>,
     /// Per stage of the plan.
-    stages: Vec<Told>,
+    stages: Vec<Shown>,
     results: BTreeMap<u32, Bytes>,
 }
 
 /// What people are told of a stage, beyond what the scheduler knows.
 #[derive(Debug)]
-struct Told {
+struct Shown {
     label: Arc<str>,
     metrics: TaskMetrics,
     logged: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Watched {
-    operation: Operation,
     jobs: Vec<JobId>,
     /// Stages of its jobs that are over.
     ended: Vec<StageStatus>,
@@ -80,26 +77,21 @@ impl Jobs {
 
     /// Takes a job in, under its id from `next_id`.
     pub(crate) fn add(&mut self, id: JobId, submission: Submission) {
-        let Submission { ticket, plan, operation, answer } = submission;
+        let Submission { ticket, plan, operation } = submission;
         self.next = id.0 + 1;
         self.by_ticket.insert(ticket, id);
-        if operation.progress.is_some() {
-            let watched = self.watched.entry(operation.id).or_insert_with(|| Watched {
-                operation: operation.clone(),
-                jobs: Vec::new(),
-                ended: Vec::new(),
-            });
-            watched.jobs.push(id);
+        if operation.watched {
+            self.watched.entry(operation.id).or_default().jobs.push(id);
         }
-        let told = |stage: &StagePlan| Told {
+        let shown = |stage: &StagePlan| Shown {
             label: stage.label.as_str().into(),
             metrics: TaskMetrics::default(),
             logged: false,
         };
-        let stages = plan.stages.iter().map(told).collect();
+        let stages = plan.stages.iter().map(shown).collect();
         let plan = Arc::new(plan);
         let results = BTreeMap::new();
-        self.live.insert(id, Job { ticket, operation, answer, plan, stages, results });
+        self.live.insert(id, Job { ticket, operation, plan, stages, results });
     }
 
     pub(crate) fn by_ticket(&self, ticket: u64) -> Option<JobId> {
@@ -134,12 +126,12 @@ impl Jobs {
         }
         for (id, index) in stage.jobs() {
             let Some(job) = self.live.get_mut(&id) else { continue };
-            let told = &mut job.stages[index];
+            let shown = &mut job.stages[index];
             // Whether a stage is skipped is known once all stages of its job are declared.
             let progress = scheduler.progress(id);
-            if let Some(progress) = progress.get(index).filter(|_| !told.logged) {
-                told.logged = true;
-                log(id, &stage_status(progress, told, None));
+            if let Some(progress) = progress.get(index).filter(|_| !shown.logged) {
+                shown.logged = true;
+                log(id, &stage_status(progress, shown, None));
             }
         }
     }
@@ -150,6 +142,7 @@ impl Jobs {
         id: JobId,
         progress: &[StageProgress],
         failed: Option<JobFailed>,
+        effects: &mut Vec<Effect>,
     ) {
         let Some(job) = self.live.remove(&id) else { return };
         self.by_ticket.remove(&job.ticket);
@@ -159,19 +152,18 @@ impl Jobs {
             Some(_) => JobState::Failed,
         };
         let stages = statuses(progress, &job.stages, Some(state));
-        for (stage, told) in stages.iter().zip(&job.stages).filter(|(_, told)| !told.logged) {
-            if matches!(stage.state, StageState::Waiting) {
-                continue;
+        for (stage, shown) in stages.iter().zip(&job.stages) {
+            if !shown.logged && !matches!(stage.state, StageState::Waiting) {
+                log(id, stage);
             }
-            debug_assert_eq!(stage.label, told.label);
-            log(id, stage);
         }
         if let Some(watched) = self.watched.get_mut(&job.operation.id) {
             watched.jobs.retain(|live| *live != id);
             watched.ended.extend(stages.iter().cloned());
             // Whoever gets the answer next has then also been told how far it came.
-            if let (Some(progress), []) = (&watched.operation.progress, watched.jobs.as_slice()) {
-                progress.send_replace(Progress { stages: watched.ended.clone() });
+            if watched.jobs.is_empty() {
+                let progress = Progress { stages: watched.ended.clone() };
+                effects.push(Effect::ShowProgress { operation: job.operation.id, progress });
             }
         }
         let message = failed.as_ref().map(failure::words).unwrap_or_default();
@@ -181,23 +173,23 @@ impl Jobs {
             self.ended.pop_front();
             self.forgotten += 1;
         }
-        job.end(failed);
+        effects.push(job.end(failed));
+    }
+
+    /// Nobody looks at the progress of this operation any more.
+    pub(crate) fn unwatch(&mut self, operation: u64) {
+        self.watched.remove(&operation);
     }
 
     /// Tells the watchers of operations how far these are.
-    pub(crate) fn show_progress(&mut self, scheduler: &Scheduler) {
-        let Self { live, watched, .. } = self;
-        watched.retain(|_, Watched { operation, jobs, ended }| {
-            let Some(sender) = operation.progress.as_ref().filter(|s| !s.is_closed()) else {
-                return !jobs.is_empty();
-            };
-            let running = jobs.iter().filter_map(|id| Some((id, live.get(id)?)));
+    pub(crate) fn show_progress(&self, scheduler: &Scheduler, effects: &mut Vec<Effect>) {
+        for (&operation, Watched { jobs, ended }) in &self.watched {
+            let running = jobs.iter().filter_map(|id| Some((id, self.live.get(id)?)));
             let running =
                 running.flat_map(|(id, job)| statuses(&scheduler.progress(*id), &job.stages, None));
             let stages = ended.iter().cloned().chain(running).collect();
-            sender.send_replace(Progress { stages });
-            true
-        });
+            effects.push(Effect::ShowProgress { operation, progress: Progress { stages } });
+        }
     }
 
     /// The jobs that are listed, oldest first.
@@ -221,7 +213,7 @@ impl Jobs {
 }
 
 impl Job {
-    fn end(mut self, failed: Option<JobFailed>) {
+    fn end(mut self, failed: Option<JobFailed>) -> Effect {
         let end = match failed {
             Some(failed) => Err(failed),
             None => Ok(self
@@ -233,20 +225,19 @@ impl Job {
                 })
                 .collect()),
         };
-        // Whoever asked may not wait any more.
-        let _ = self.answer.send(end);
+        Effect::EndJob { ticket: self.ticket, end }
     }
 }
 
 fn statuses(
     progress: &[StageProgress],
-    told: &[Told],
+    shown: &[Shown],
     ended: Option<JobState>,
 ) -> Vec<StageStatus> {
-    progress.iter().zip(told).map(|(stage, told)| stage_status(stage, told, ended)).collect()
+    progress.iter().zip(shown).map(|(stage, shown)| stage_status(stage, shown, ended)).collect()
 }
 
-fn stage_status(progress: &StageProgress, told: &Told, ended: Option<JobState>) -> StageStatus {
+fn stage_status(progress: &StageProgress, shown: &Shown, ended: Option<JobState>) -> StageStatus {
     let StageProgress { stage, tasks, done, running, failed, skipped } = *progress;
     let state = if skipped {
         StageState::Skipped
@@ -260,8 +251,8 @@ fn stage_status(progress: &StageProgress, told: &Told, ended: Option<JobState>) 
         StageState::Waiting
     };
     let running = if ended.is_some() { 0 } else { running };
-    let label = Arc::clone(&told.label);
-    let metrics = told.metrics;
+    let label = Arc::clone(&shown.label);
+    let metrics = shown.metrics;
     StageStatus { stage, label, tasks, done, running, failed, state, metrics }
 }
 

@@ -1,12 +1,11 @@
 //! The cluster manager's stream: at most one at a time, and what was said over it.
 
+use super::effect::Effect;
 use crate::message::ToManager;
 use crate::settings::WithoutManager;
 use model::ExecutorId;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 /// What is known of the manager.
 #[derive(Debug)]
@@ -21,30 +20,45 @@ pub(crate) struct Manager {
 
 #[derive(Debug)]
 enum Stream {
-    Absent { since: Instant },
-    Attached { serial: u64, outbox: mpsc::Sender<ToManager>, wished: Option<ToManager> },
+    Absent { since: Duration },
+    Attached { serial: u64, wished: Option<ToManager> },
 }
 
 impl Manager {
-    pub(crate) fn new(rule: WithoutManager, now: Instant) -> Self {
-        let stream = Stream::Absent { since: now };
+    /// A manager that has not attached since the start.
+    pub(crate) fn new(rule: WithoutManager) -> Self {
+        let stream = Stream::Absent { since: Duration::ZERO };
         Self { rule, stream, came: false, known: BTreeSet::new() }
     }
 
     /// A new stream takes the place of the one before.
-    pub(crate) fn attach(&mut self, serial: u64, outbox: mpsc::Sender<ToManager>) {
+    pub(crate) fn attach(&mut self, serial: u64, effects: &mut Vec<Effect>) {
         self.came = true;
-        let newer = match &self.stream {
-            Stream::Absent { .. } => true,
-            Stream::Attached { serial: present, .. } => *present < serial,
+        let present = match &self.stream {
+            Stream::Absent { .. } => None,
+            Stream::Attached { serial, .. } => Some(*serial),
         };
-        if newer {
-            self.stream = Stream::Attached { serial, outbox, wished: None };
+        if present.is_some_and(|present| present > serial) {
+            effects.push(Effect::CloseManager { serial });
+            return;
+        }
+        effects.extend(present.map(|serial| Effect::CloseManager { serial }));
+        self.stream = Stream::Attached { serial, wished: None };
+    }
+
+    /// A stream has ended, or a manager does not read it: when it comes back it is told everything.
+    pub(crate) fn detach(&mut self, now: Duration, serial: u64, effects: &mut Vec<Effect>) {
+        if self.hears(serial) {
+            effects.push(Effect::CloseManager { serial });
+            self.stream = Stream::Absent { since: now };
         }
     }
 
-    pub(crate) fn detach(&mut self, now: Instant) {
-        self.stream = Stream::Absent { since: now };
+    /// An absence begins now, whenever it began.
+    pub(crate) fn reset_absence(&mut self, now: Duration) {
+        if let Stream::Absent { since } = &mut self.stream {
+            *since = now;
+        }
     }
 
     pub(crate) fn is_attached(&self) -> bool {
@@ -78,25 +92,22 @@ impl Manager {
     }
 
     /// Tells it what is wanted, if that is not what it was told last.
-    pub(crate) fn wish(&mut self, wish: ToManager) {
+    pub(crate) fn wish(&mut self, wish: ToManager, effects: &mut Vec<Effect>) {
         let Stream::Attached { wished, .. } = &mut self.stream else { return };
         if wished.as_ref() != Some(&wish) {
             *wished = Some(wish.clone());
-            self.tell(wish);
+            self.tell(wish, effects);
         }
     }
 
-    /// One that does not read what it is told is held for gone: when it comes back it is told everything.
-    pub(crate) fn tell(&mut self, told: ToManager) {
-        let Stream::Attached { outbox, .. } = &self.stream else { return };
-        if outbox.try_send(told).is_err() {
-            tracing::warn!("the cluster manager does not read its stream");
-            self.detach(Instant::now());
+    pub(crate) fn tell(&self, message: ToManager, effects: &mut Vec<Effect>) {
+        if let Stream::Attached { serial, .. } = self.stream {
+            effects.push(Effect::TellManager { serial, message });
         }
     }
 
     /// When its absence ends the driver.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Duration> {
         match (&self.stream, self.rule) {
             (Stream::Absent { since }, WithoutManager::EndAfterMs(ms)) => {
                 Some(*since + Duration::from_millis(ms))
@@ -108,7 +119,7 @@ impl Manager {
     }
 
     /// Whether its absence ends the driver now, and why. Said once.
-    pub(crate) fn overdue(&mut self, now: Instant) -> Option<String> {
+    pub(crate) fn overdue(&mut self, now: Duration) -> Option<String> {
         self.deadline().filter(|deadline| now >= *deadline)?;
         self.rule = WithoutManager::Continue;
         Some("the cluster manager is gone".to_owned())

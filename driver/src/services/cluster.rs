@@ -1,9 +1,10 @@
 //! `Cluster`: the cluster manager's stream, and the question how the application stands.
 
 use super::Door;
+use crate::event_loop::{Input, OUTBOX_LIMIT};
 use crate::message::{
-    Ending, ExecutorStatus, Fact, FromManager, JobState, JobStatus, Message, OUTBOX_LIMIT,
-    StageState, StageStatus, Status as Standing, ToManager,
+    Ending, ExecutorStatus, Fact, FromManager, JobState, JobStatus, Message, StageState,
+    StageStatus, Status as Standing, ToManager,
 };
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
@@ -38,7 +39,7 @@ impl pb::cluster_server::Cluster for ClusterService {
         let door = self.door.clone();
         let serial = self.streams.fetch_add(1, Ordering::Relaxed);
         let (outbox, inner) = mpsc::channel(OUTBOX_LIMIT);
-        door.send(Message::ManagerAttached { serial, outbox }).await?;
+        door.send(Input::AttachManager { serial, outbox }).await?;
         let epoch = door.epoch;
         tokio::spawn(listen(door, serial, request.into_inner()).boxed());
         let out = ReceiverStream::new(inner).map(move |told| Ok(to_manager(told, epoch)));
@@ -50,7 +51,7 @@ impl pb::cluster_server::Cluster for ClusterService {
         _: Request<pb::StatusRequest>,
     ) -> Result<Response<pb::ApplicationStatus>, Status> {
         let (answer, answered) = oneshot::channel();
-        self.door.send(Message::StatusAsked { answer }).await?;
+        self.door.send(Input::AskStatus { answer }).await?;
         let standing = answered.await.map_err(|_| Status::unavailable("the driver is ending"))?;
         Ok(Response::new(application_status(standing, self.door.epoch)))
     }
@@ -75,12 +76,13 @@ async fn listen(door: Door, serial: u64, mut stream: Streaming<pb::FromManager>)
             },
             Ok(None) | Err(_) => break,
         };
-        if door.send(Message::ManagerSaid { serial, fact }).await.is_err() {
+        let said = Input::Say(Message::ManagerSaid { serial, fact });
+        if door.send(said).await.is_err() {
             return;
         }
     }
     // If the event loop is gone, nobody wants to know.
-    let _ = door.send(Message::ManagerSaid { serial, fact: FromManager::Closed }).await;
+    let _ = door.send(Input::Say(Message::ManagerClosed { serial })).await;
 }
 
 fn from_manager(door: &Door, said: pb::FromManager) -> Result<FromManager, Status> {

@@ -6,7 +6,7 @@ mod executors;
 pub(crate) use cluster::ClusterService;
 pub(crate) use executors::ExecutorsService;
 
-use crate::message::{Inbox, Message};
+use crate::event_loop::{Inbox, Input};
 use model::Epoch;
 use tonic::Status;
 
@@ -18,8 +18,8 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    async fn send(&self, message: Message) -> Result<(), Status> {
-        self.inbox.send(message).await.map_err(|_| Status::unavailable("the driver is ending"))
+    async fn send(&self, input: Input) -> Result<(), Status> {
+        self.inbox.send(input).await.map_err(|_| Status::unavailable("the driver is ending"))
     }
 
     /// Refuses what was meant for another incarnation of the driver.

@@ -1,8 +1,9 @@
-//! A real driver over loopback, with executors and a cluster manager that this test plays itself.
+//! A real driver over loopback, with executors and a cluster manager that this test plays itself; and its core alone, in a simulation.
 
 mod manager;
 mod program;
 mod rig;
+mod simulation;
 
 use driver::{Driver, Settings};
 use model::{ApplicationId, ExecutorId, TaskFailure};

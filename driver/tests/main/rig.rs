@@ -279,7 +279,7 @@ impl Executor {
 
     pub(crate) async fn yielded(&self, attempt: Attempt, ipc: &[u8]) {
         let place = Some(pb::rows::Place::Inline(Bytes::copy_from_slice(ipc)));
-        self.end(attempt, Outcome::Rows(pb::Rows { rows: 1, bytes: 0, place })).await;
+        self.end(attempt, Outcome::Rows(pb::Rows { place })).await;
     }
 
     pub(crate) async fn part(&self, attempt: Attempt, bytes: &[u8]) {

@@ -147,11 +147,6 @@ pub struct TaskMetrics {
 /// before the attempt's end, and `inline` is the last part.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Rows {
-    #[prost(uint64, tag = "1")]
-    pub rows: u64,
-    /// Bytes of the whole stream.
-    #[prost(uint64, tag = "2")]
-    pub bytes: u64,
     #[prost(oneof = "rows::Place", tags = "3")]
     pub place: ::core::option::Option<rows::Place>,
 }

@@ -344,7 +344,14 @@ fn a_discarded_output_does_not_come_back() {
     script.extend([
         (fails(at(1, 0, 0), damaged(&lost)), vec![discard_damaged(1, at(0, 1, 0))]),
         (wrote(1, at(0, 1, 0)), vec![]),
-        (Event::MapOutputsFound { outputs: vec![lost.clone(), older] }, vec![]),
+        // As on a volume that nobody mounted when it was discarded.
+        (
+            Event::MapOutputsFound { outputs: vec![lost.clone(), older.clone()] },
+            vec![
+                discard(lost.clone(), DiscardReason::RolledBack),
+                discard(older, DiscardReason::RolledBack),
+            ],
+        ),
         (Event::Tick, vec![launch(at(0, 1, 1), 0)]),
         // Its file was still there, so nothing else could be committed.
         (

@@ -141,7 +141,10 @@ fn after_a_restart_a_complete_random_stage_is_reused_but_nothing_made_from_it() 
             vec![discard(sure.clone(), DiscardReason::RolledBack), launch(at(1, 0, 0), 0)],
         ),
         // Nor is it when found late, or in place of the one to be committed.
-        (Event::MapOutputsFound { outputs: vec![sure.clone()] }, vec![]),
+        (
+            Event::MapOutputsFound { outputs: vec![sure.clone()] },
+            vec![discard(sure.clone(), DiscardReason::RolledBack)],
+        ),
         (
             Event::MapFinished { attempt: at(1, 0, 0), output: sure.clone() },
             vec![discard(sure, DiscardReason::RolledBack)],

@@ -1,7 +1,8 @@
 //! The scheduler with one rule broken, by changing its input or output. The simulation must notice.
 
 use model::{
-    Attempt, Epoch, ExecutorId, MapOutput, ShuffleId, StageId, TaskFailure, TaskId, Unreadable,
+    Attempt, BlockProblem, Epoch, ExecutorId, MapOutput, ShuffleId, StageId, TaskFailure, TaskId,
+    Unreadable,
 };
 use scheduler::{Command, DiscardReason, Event, Limits, Scheduler};
 use std::time::Duration;
@@ -35,10 +36,16 @@ pub(crate) enum Bug {
     SlotsAreExceeded,
     /// A job that finishes after a task of it failed is not reported.
     JobsEndSilently,
+    /// One block that cannot be reached costs everything on its volume, though others can reach it:
+    /// it runs again without need.
+    OneBlockCostsItsVolume,
+    /// Stages that yield the same rows each time are treated as if they did not: all of them run
+    /// again without need.
+    SureStagesAreMistrusted,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::DiscardIsSkipped,
         Self::StaleFetchFailuresCount,
         Self::OneOutputIsLostAtATime,
@@ -52,6 +59,8 @@ impl Bug {
         Self::DeadlinesAreMissed,
         Self::SlotsAreExceeded,
         Self::JobsEndSilently,
+        Self::OneBlockCostsItsVolume,
+        Self::SureStagesAreMistrusted,
     ];
 }
 
@@ -95,6 +104,14 @@ impl Subject {
             (Bug::RandomStagesAreTrusted, Event::JobSubmitted { shape, .. }) => {
                 shape.stages.iter_mut().for_each(|stage| stage.deterministic = true);
             }
+            (Bug::SureStagesAreMistrusted, Event::JobSubmitted { shape, .. }) => {
+                let maps = shape.stages.iter_mut().filter(|stage| stage.shuffle.is_some());
+                maps.for_each(|stage| stage.deterministic = false);
+            }
+            (
+                Bug::OneBlockCostsItsVolume,
+                Event::TaskFailed { failure: TaskFailure::FetchFailed { unreadable, .. }, .. },
+            ) => unreadable.extend(self.neighbours(unreadable)),
             (Bug::ChecksumsAreIgnored, Event::MapFinished { output, .. }) => {
                 output.row_checksum = 0;
             }
@@ -114,6 +131,20 @@ impl Subject {
         if let Some(current) = outputs.find(|current| current.id == named.output) {
             (named.written_by, named.volume) = (current.attempt, current.volume.clone());
         }
+    }
+
+    /// Outputs of the same shuffles on the volumes of those that cannot be reached.
+    fn neighbours(&self, unreadable: &[Unreadable]) -> Vec<Unreadable> {
+        let unreachable = |named: &&Unreadable| named.problem == BlockProblem::Unreachable;
+        let beside = |named: &Unreadable| {
+            let outputs = self.scheduler.map_outputs(named.output.shuffle);
+            let volume = named.volume.clone();
+            outputs
+                .filter(move |output| output.volume == volume)
+                .map(|output| Unreadable::new(output, BlockProblem::Unreachable))
+                .collect::<Vec<_>>()
+        };
+        unreadable.iter().filter(unreachable).flat_map(beside).collect()
     }
 
     /// Passes an attempt off as the one that runs.

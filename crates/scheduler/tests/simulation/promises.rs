@@ -1,12 +1,13 @@
 //! The scheduler's promises, checked at every command and after every event.
 
 use crate::broken::outputs;
+use crate::reruns::Reruns;
 use crate::rows::{MapStage, Nature, Rows, expected};
 use crate::world::{Job, World};
-use model::{Attempt, Epoch, JobId, MapOutput, MapOutputId, ShuffleId, TaskFailure, VolumeId};
+use model::{Attempt, Epoch, JobId, MapOutput, MapOutputId, ShuffleId};
 use rand::Rng;
 use rand::rngs::StdRng;
-use scheduler::{DiscardReason, Event, JobFailure, Scheduler};
+use scheduler::{Event, JobFailure, Scheduler};
 use std::collections::{BTreeMap, BTreeSet};
 
 type Outputs = Vec<(u32, Epoch, Attempt)>;
@@ -18,9 +19,7 @@ pub(crate) struct Promises {
     /// made from.
     live: BTreeMap<JobId, (BTreeSet<u32>, Rows)>,
     cancelled: BTreeSet<JobId>,
-    lost_volumes: BTreeSet<VolumeId>,
-    /// Blocks that readers reported.
-    reported: BTreeSet<(MapOutputId, Attempt)>,
+    pub(crate) reruns: Reruns,
     /// Results that attempts computed.
     results: BTreeMap<Attempt, Rows>,
     seen: BTreeMap<ShuffleId, (u64, Outputs)>,
@@ -28,20 +27,11 @@ pub(crate) struct Promises {
 }
 
 impl Promises {
-    pub(crate) fn note(&mut self, event: &Event) {
-        match event {
-            Event::JobCancelled { job, .. } => {
-                self.cancelled.insert(*job);
-            }
-            Event::VolumeLost { volume } => {
-                self.lost_volumes.insert(volume.clone());
-            }
-            Event::TaskFailed { failure: TaskFailure::FetchFailed { unreadable, .. }, .. } => {
-                let named = unreadable.iter().map(|named| (named.output, named.written_by));
-                self.reported.extend(named);
-            }
-            _ => {}
+    pub(crate) fn note(&mut self, event: &Event, epoch: Epoch) {
+        if let Event::JobCancelled { job, .. } = event {
+            self.cancelled.insert(*job);
         }
+        self.reruns.note(event, epoch);
     }
 
     pub(crate) fn note_submitted(&mut self, job: JobId) {
@@ -56,22 +46,9 @@ impl Promises {
         self.live.keys().nth(rng.random_range(0..self.live.len().max(1))).copied()
     }
 
-    /// An output is discarded as unreadable only if a reader reported it, or another one on its
-    /// volume.
-    pub(crate) fn check_discard(
-        &mut self,
-        output: &MapOutput,
-        reason: DiscardReason,
-    ) -> Result<(), String> {
+    /// An output that is discarded must not come back.
+    pub(crate) fn note_discard(&mut self, output: &MapOutput) {
         self.discarded.insert((output.id, output.epoch, output.attempt));
-        let justified = match reason {
-            DiscardReason::Unreadable(model::BlockProblem::Unreachable) => true,
-            DiscardReason::Unreadable(_) => self.reported.contains(&(output.id, output.attempt)),
-            DiscardReason::VolumeLost => self.lost_volumes.contains(&output.volume),
-            DiscardReason::RolledBack => true,
-            DiscardReason::OutOfRange => false,
-        };
-        if justified { Ok(()) } else { Err("a discard without reason".to_owned()) }
     }
 
     /// A delivered result is wanted, was computed by that attempt, is delivered once, is correct,

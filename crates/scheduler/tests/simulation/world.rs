@@ -72,7 +72,19 @@ pub(crate) struct Tally {
     pub(crate) not_repeatable: u64,
     pub(crate) skipped: u64,
     pub(crate) fetch_failures: u64,
-    pub(crate) rolled_back: u64,
+    /// Outputs for which there was a need to write them again: they could not be read, nobody
+    /// mounts their volume, their volume is lost; they, or what they were made of, cannot be made
+    /// again alone, was made again with other rows, or is of an earlier driver.
+    pub(crate) needed_unreadable: u64,
+    pub(crate) needed_out_of_reach: u64,
+    pub(crate) needed_volume_lost: u64,
+    pub(crate) needed_random: u64,
+    pub(crate) needed_other_rows: u64,
+    pub(crate) needed_earlier: u64,
+    /// Files of outputs that did not count, and stood where others should.
+    pub(crate) in_the_way: u64,
+    /// Map tasks that ran again after their output had counted.
+    pub(crate) reruns: u64,
     pub(crate) adopted: u64,
     pub(crate) restarts: u64,
     pub(crate) rotten: u64,
@@ -208,7 +220,7 @@ impl World {
     /// Gives the scheduler an event, checks its commands, and performs them.
     pub(crate) fn handle(&mut self, event: Event) -> Result<(), String> {
         self.tally.events += 1;
-        self.promises.note(&event);
+        self.promises.note(&event, self.epoch);
         let commands = self.subject.handle(self.now, event.clone());
         if self.trace {
             eprintln!("{:?} {event:?} => {commands:#?}", self.now);
@@ -223,6 +235,7 @@ impl World {
             let said = command.clone();
             self.perform(command).map_err(|error| format!("{error}\nat {said:?}"))?;
         }
+        self.promises.reruns.check_outputs(&self.subject.scheduler, &self.stages)?;
         let shuffles = self.stages.iter().map(|stage| stage.shuffle);
         self.promises.check_outputs(&self.subject.scheduler, shuffles)
     }
@@ -231,16 +244,19 @@ impl World {
         match command {
             Command::Launch { attempt, executor } => {
                 let work = self.work(attempt, executor)?;
+                let (scheduler, tally) = (&self.subject.scheduler, &mut self.tally);
+                self.promises.reruns.check_launch((attempt, executor), scheduler, tally)?;
                 self.send(10, Mail::Launch(work));
             }
             Command::Cancel { attempt, executor, .. } => {
+                self.promises.reruns.note_cancel(attempt);
                 self.send(30, Mail::Cancel(attempt, executor));
             }
             Command::Discard { output, reason } => {
-                self.promises.check_discard(&output, reason)?;
-                if reason == scheduler::DiscardReason::RolledBack {
-                    self.tally.rolled_back += 1;
-                }
+                self.promises.note_discard(&output);
+                let known = (&self.subject.scheduler, self.stages.as_slice(), self.epoch);
+                let reruns = &mut self.promises.reruns;
+                reruns.check_discard(&output, reason, known, &mut self.tally)?;
                 self.send(100, Mail::Delete(output));
             }
             Command::DeliverResult { job, partition, attempt } => {

@@ -1,0 +1,156 @@
+//! What the driver and its executors say to each other, in the order in which one stream carries
+//! it. The wire format of these words is `proto`'s.
+
+use crate::{
+    Attempt, ExecutorId, MapOutput, ShuffleId, StageId, TaskFailure, TaskMetrics, VolumeId,
+};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How an executor introduces itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    /// Its id, which is never given out twice.
+    pub executor: ExecutorId,
+    /// The host that it runs on, for people.
+    pub host: String,
+    /// Its cores.
+    pub slots: u32,
+    /// Where its peers fetch blocks.
+    pub block_address: String,
+    /// The volumes that it mounts and what they hold.
+    pub volumes: Vec<(VolumeId, Vec<MapOutput>)>,
+}
+
+/// Message from the driver to an executor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToExecutor {
+    /// Answer to the registration.
+    Welcome {
+        /// Time between heartbeats.
+        heartbeat: Duration,
+        /// Silence after which each side holds the other for gone.
+        timeout: Duration,
+    },
+    /// Things to do.
+    Work(Work),
+    /// Order to end, whatever still runs.
+    Leave {
+        /// Why, for people.
+        reason: String,
+        /// Whether what is on its volumes is of no more use to anybody.
+        forget: bool,
+    },
+}
+
+/// What an executor is to do, taken in the order of the fields.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Templates of the launches, each sent once to each executor.
+    pub templates: Vec<Arc<Template>>,
+    /// Places of the map outputs that the launches read.
+    pub places: Vec<Arc<Places>>,
+    /// Map outputs whose files are to be removed, if they are still those of that attempt.
+    pub discards: Vec<MapOutput>,
+    /// Attempts to start.
+    pub launches: Vec<Launch>,
+    /// Attempts to stop, and why.
+    pub cancels: Vec<(Attempt, String)>,
+    /// Stages whose templates are not needed any more, and with them the places that only they
+    /// read.
+    pub forget: Vec<StageId>,
+}
+
+impl Work {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        let Self { templates, places, discards, launches, cancels, forget } = self;
+        templates.is_empty()
+            && places.is_empty()
+            && discards.is_empty()
+            && launches.is_empty()
+            && cancels.is_empty()
+            && forget.is_empty()
+    }
+}
+
+/// What all tasks of a stage have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    /// The stage.
+    pub stage: StageId,
+    /// The encoded plan of one task.
+    pub plan: Bytes,
+    /// The shuffle that it writes and its number of readers; `None` for a result stage.
+    pub writes: Option<(ShuffleId, u32)>,
+    /// The shuffles that it reads.
+    pub inputs: Vec<ShuffleId>,
+}
+
+/// Where all map outputs of a shuffle are. Replaces what was said of that shuffle before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// The shuffle.
+    pub shuffle: ShuffleId,
+    /// Number of this version of the places.
+    pub generation: u64,
+    /// In map order, each with the addresses that serve it.
+    pub outputs: Vec<(Arc<MapOutput>, Vec<String>)>,
+}
+
+/// An attempt to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// What the leaves of its template read.
+    pub binding: Bytes,
+}
+
+/// Message from an executor to the driver, after its registration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// Sign of life.
+    Heartbeat {
+        /// Attempts that it runs.
+        running_tasks: u32,
+    },
+    /// Attempts that ended.
+    Ends(Vec<TaskEnd>),
+    /// The next bytes of the rows of a result task that has not ended.
+    Part {
+        /// The attempt.
+        attempt: Attempt,
+        /// The bytes.
+        bytes: Bytes,
+    },
+    /// It was told to end, and will when what it runs has ended.
+    Decommission {
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+/// The end of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskEnd {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it took.
+    pub metrics: TaskMetrics,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// A map task's output is committed; it may be that of another attempt that committed first.
+    Wrote(MapOutput),
+    /// Rows of a result task as an Arrow IPC stream, or the rest of it that has not come in parts
+    /// before.
+    Yielded(Bytes),
+    /// It failed.
+    Failed(TaskFailure),
+}

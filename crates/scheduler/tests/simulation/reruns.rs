@@ -1,0 +1,273 @@
+//! The promise that nothing runs again without need.
+//!
+//! A map task whose output was reported runs no second time while that output counts, and an output
+//! stops counting only by a `Discard` for which there is a need:
+//!
+//! - its volume is lost;
+//! - a reader that was out has just reported it as missing, damaged or unreachable;
+//! - such a reader has reported another output as unreachable, and no executor mounts the volume
+//!   that both lie on;
+//! - it is of a random stage, or was made of one, and of that stage an output is missing: it can
+//!   only be made again as a whole;
+//! - it was made of an output that has just been written again with other rows;
+//! - it was made of a random stage under an earlier driver: nobody can tell now of which rows.
+//!
+//! A task of which an attempt is out runs no second time before that attempt was reported as ended,
+//! its executor was lost, or it was cancelled. What an attempt reports that was not cancelled is
+//! taken, unless its volume was lost meanwhile.
+
+use crate::rows::{MapStage, Nature};
+use crate::world::{Tally, index_of};
+use model::{
+    Attempt, BlockProblem, Epoch, ExecutorId, MapOutput, MapOutputId, ShuffleId, TaskFailure,
+    Unreadable, VolumeId,
+};
+use scheduler::{DiscardReason, Event, Scheduler};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An attempt that is out.
+#[derive(Debug)]
+struct Flight {
+    executor: ExecutorId,
+    is_cancelled: bool,
+    lost_volumes: BTreeSet<VolumeId>,
+}
+
+/// What is known of what has run.
+#[derive(Debug, Default)]
+pub(crate) struct Reruns {
+    flights: BTreeMap<Attempt, Flight>,
+    mounts: BTreeMap<ExecutorId, BTreeSet<VolumeId>>,
+    /// Outputs that counted before the event at hand.
+    counted: BTreeMap<MapOutputId, MapOutput>,
+    /// Row checksum of each map's last output.
+    checksums: BTreeMap<MapOutputId, u64>,
+    written: BTreeSet<MapOutputId>,
+    /// Of the event at hand: what it is, whether its attempt was cancelled or reports another's
+    /// output, what a reader reported in it, what it must have registered, what was discarded, and
+    /// which shuffles lost something that was not rolled back.
+    event: Option<Event>,
+    is_cancelled: bool,
+    is_adopted: bool,
+    unreadable: Vec<Unreadable>,
+    owed: Option<MapOutputId>,
+    discarded: BTreeSet<MapOutputId>,
+    incomplete: BTreeSet<ShuffleId>,
+}
+
+impl Reruns {
+    /// Takes note of an event before the scheduler sees it.
+    pub(crate) fn note(&mut self, event: &Event, epoch: Epoch) {
+        self.unreadable.clear();
+        self.owed = None;
+        self.discarded.clear();
+        self.incomplete.clear();
+        self.event = Some(event.clone());
+        self.is_adopted = false;
+        match event {
+            Event::ExecutorRegistered { executor, volumes, .. } => {
+                self.mounts.insert(*executor, volumes.clone());
+            }
+            Event::ExecutorLost { executor, .. } => {
+                self.mounts.remove(executor);
+                self.flights.retain(|_, flight| flight.executor != *executor);
+            }
+            Event::VolumeLost { volume } => {
+                for volumes in self.mounts.values_mut() {
+                    volumes.remove(volume);
+                }
+                for flight in self.flights.values_mut() {
+                    flight.lost_volumes.insert(volume.clone());
+                }
+            }
+            Event::MapFinished { attempt, output } => {
+                let flight = self.flights.remove(attempt);
+                self.is_adopted = (output.attempt, output.epoch) != (*attempt, epoch);
+                self.is_cancelled = flight.as_ref().is_some_and(|flight| flight.is_cancelled);
+                let counts = |flight: &Flight| {
+                    let is_there = !flight.lost_volumes.contains(&output.volume);
+                    !flight.is_cancelled && is_there && !self.is_adopted
+                };
+                self.owed = flight.filter(counts).map(|_| output.id);
+            }
+            Event::TaskFailed { attempt, failure } => {
+                let was_out = self.flights.remove(attempt).is_some();
+                if let (true, TaskFailure::FetchFailed { unreadable, .. }) = (was_out, failure) {
+                    self.unreadable.clone_from(unreadable);
+                }
+            }
+            Event::ResultFinished { attempt, .. } => drop(self.flights.remove(attempt)),
+            Event::MapOutputsFound { .. }
+            | Event::JobSubmitted { .. }
+            | Event::JobCancelled { .. }
+            | Event::Tick => {}
+        }
+    }
+
+    pub(crate) fn note_cancel(&mut self, attempt: Attempt) {
+        if let Some(flight) = self.flights.get_mut(&attempt) {
+            flight.is_cancelled = true;
+        }
+    }
+
+    /// There is a need to have an output written again.
+    pub(crate) fn check_discard(
+        &mut self,
+        output: &MapOutput,
+        reason: DiscardReason,
+        (scheduler, stages, epoch): (&Scheduler, &[MapStage], Epoch),
+        tally: &mut Tally,
+    ) -> Result<(), String> {
+        self.discarded.insert(output.id);
+        let names = |named: &Unreadable| {
+            let same = (named.output, named.written_by) == (output.id, output.attempt);
+            same && DiscardReason::Unreadable(named.problem) == reason
+        };
+        let need = match reason {
+            DiscardReason::Unreadable(_) if self.unreadable.iter().any(names) => {
+                Some(&mut tally.needed_unreadable)
+            }
+            DiscardReason::Unreadable(BlockProblem::Unreachable) => {
+                self.is_out_of_reach(&output.volume).then_some(&mut tally.needed_out_of_reach)
+            }
+            DiscardReason::Unreadable(BlockProblem::Missing | BlockProblem::Damaged) => None,
+            DiscardReason::VolumeLost => {
+                let volume = output.volume.clone();
+                let is_lost = self.event == Some(Event::VolumeLost { volume });
+                is_lost.then_some(&mut tally.needed_volume_lost)
+            }
+            DiscardReason::RolledBack => {
+                return self.check_roll_back(output, (scheduler, stages, epoch), tally);
+            }
+            DiscardReason::OutOfRange => None,
+        };
+        self.incomplete.insert(output.id.shuffle);
+        *need.ok_or("an output is discarded without need")? += 1;
+        Ok(())
+    }
+
+    fn is_out_of_reach(&self, volume: &VolumeId) -> bool {
+        let unreachable = |named: &Unreadable| {
+            named.problem == BlockProblem::Unreachable && named.volume == *volume
+        };
+        let mounted = self.mounts.values().any(|volumes| volumes.contains(volume));
+        !mounted && self.unreadable.iter().any(unreachable)
+    }
+
+    fn check_roll_back(
+        &self,
+        output: &MapOutput,
+        (scheduler, stages, epoch): (&Scheduler, &[MapStage], Epoch),
+        tally: &mut Tally,
+    ) -> Result<(), String> {
+        let counted = self.counted.get(&output.id) == Some(output);
+        if !counted && self.brings(output) {
+            // Nothing is lost by that: it did not count, and would be in the way.
+            tally.in_the_way += 1;
+            return Ok(());
+        }
+        let above = ancestors(stages, index_of(stages, output.id.shuffle));
+        let random = |index: &&usize| stages[**index].nature == Nature::Random;
+        let missing = |index: &usize| self.is_incomplete(&stages[*index]);
+        let of_random = above.iter().filter(random).any(missing);
+        let of_other_rows =
+            above[1..].iter().any(|&index| self.has_other_rows(scheduler, &stages[index]));
+        let of_earlier = output.epoch < epoch && above[1..].iter().any(|index| random(&index));
+        let need = if of_random {
+            &mut tally.needed_random
+        } else if of_other_rows {
+            &mut tally.needed_other_rows
+        } else if of_earlier {
+            &mut tally.needed_earlier
+        } else {
+            return Err("an output is rolled back without need".to_owned());
+        };
+        *need += 1;
+        Ok(())
+    }
+
+    /// Whether the event at hand names an output: as found, or as what an attempt met in place of
+    /// its own.
+    fn brings(&self, output: &MapOutput) -> bool {
+        match &self.event {
+            Some(Event::MapOutputsFound { outputs }) => outputs.contains(output),
+            Some(Event::MapFinished { output: met, .. }) => {
+                met == output && (self.is_adopted || self.is_cancelled)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether an output of a stage was missing before the event, or was lost by it.
+    fn is_incomplete(&self, stage: &MapStage) -> bool {
+        let shuffle = stage.shuffle;
+        let is_there = |map| self.counted.contains_key(&MapOutputId { shuffle, map });
+        self.incomplete.contains(&shuffle) || !(0..stage.partitions).all(is_there)
+    }
+
+    fn has_other_rows(&self, scheduler: &Scheduler, stage: &MapStage) -> bool {
+        scheduler.map_outputs(stage.shuffle).any(|output| {
+            let before = self.checksums.get(&output.id);
+            before.is_some_and(|checksum| *checksum != output.row_checksum)
+        })
+    }
+
+    /// There is a need to run a task, and nobody else is at it.
+    pub(crate) fn check_launch(
+        &mut self,
+        (attempt, executor): (Attempt, ExecutorId),
+        scheduler: &Scheduler,
+        tally: &mut Tally,
+    ) -> Result<(), String> {
+        let beside = self
+            .flights
+            .iter()
+            .find(|(other, flight)| other.task == attempt.task && !flight.is_cancelled);
+        if let Some((other, _)) = beside {
+            return Err(format!("{attempt} runs beside {other}"));
+        }
+        let stage = scheduler.stage(attempt.task.stage).ok_or("a launch of no stage")?;
+        if let Some(shuffle) = stage.shuffle() {
+            let id = MapOutputId { shuffle, map: attempt.task.partition };
+            if scheduler.map_outputs(shuffle).any(|output| output.id == id) {
+                return Err(format!("{attempt} runs though its output is there"));
+            }
+            tally.reruns += u64::from(self.written.contains(&id));
+        }
+        let lost_volumes = BTreeSet::new();
+        self.flights.insert(attempt, Flight { executor, is_cancelled: false, lost_volumes });
+        Ok(())
+    }
+
+    /// What counted still does, unless it was discarded; and what was reported does.
+    pub(crate) fn check_outputs(
+        &mut self,
+        scheduler: &Scheduler,
+        stages: &[MapStage],
+    ) -> Result<(), String> {
+        let now = stages.iter().flat_map(|stage| scheduler.map_outputs(stage.shuffle));
+        let now: BTreeMap<MapOutputId, MapOutput> = now.map(|o| (o.id, o.clone())).collect();
+        let stays = |id: &MapOutputId| now.contains_key(id) || self.discarded.contains(id);
+        if let Some(id) = self.counted.keys().find(|id| !stays(id)) {
+            return Err(format!("{id:?} is forgotten"));
+        }
+        if let Some(id) = self.owed.filter(|id| !now.contains_key(id)) {
+            return Err(format!("{id:?} was written, and does not count"));
+        }
+        self.checksums.extend(now.values().map(|output| (output.id, output.row_checksum)));
+        self.written.extend(now.keys());
+        self.counted = now;
+        Ok(())
+    }
+}
+
+/// A stage and all that it reads, directly or not.
+fn ancestors(stages: &[MapStage], index: usize) -> Vec<usize> {
+    let mut all = vec![index];
+    let mut next = 0;
+    while next < all.len() {
+        all.extend(&stages[all[next]].parents);
+        next += 1;
+    }
+    all
+}

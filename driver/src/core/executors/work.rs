@@ -1,0 +1,193 @@
+//! What executors were told already, what they are told at the end of this turn, and what they run.
+
+use super::{Executor, Executors};
+use crate::core::effect::Effect;
+use bytes::{Bytes, BytesMut};
+use engine::{JobPlan, StageOutput};
+use model::executor::{Launch, Places, Template, ToExecutor, Work};
+use model::{Attempt, ExecutorId, MapOutput, ShuffleId, StageId, VolumeId};
+use scheduler::Scheduler;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Shuffles whose map outputs' places are remembered between jobs.
+const PLACES_KEPT: usize = 1000;
+
+/// One executor's work.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    known: Known,
+    /// What it is told at the end of this turn.
+    work: Work,
+    pub(super) running: BTreeSet<Attempt>,
+    pub(super) finished: u64,
+    pub(super) failed: u64,
+    /// Rows that came before the end of their attempt.
+    parts: BTreeMap<Attempt, BytesMut>,
+}
+
+/// What an executor was told already.
+#[derive(Debug, Default)]
+struct Known {
+    /// Each with the shuffles that it reads.
+    stages: BTreeMap<StageId, Vec<ShuffleId>>,
+    /// Each with the number of the places that it knows.
+    places: BTreeMap<ShuffleId, u64>,
+}
+
+/// The places of map outputs as they were last told to anyone, each version with a number of its own.
+#[derive(Debug, Default)]
+pub(super) struct Atlas {
+    generations: u64,
+    pages: BTreeMap<ShuffleId, Page>,
+    /// Shuffles that launches of the event at hand read, by executor.
+    wanted: BTreeSet<(ExecutorId, ShuffleId)>,
+}
+
+#[derive(Debug)]
+struct Page {
+    /// Generation of the outputs, and `Executors::mounts`, when these were gathered.
+    of: (u64, u64),
+    places: Arc<Places>,
+}
+
+impl Executors {
+    /// Puts a launch into the executor's work, and the stage's template if it does not have it.
+    pub(crate) fn launch(
+        &mut self,
+        id: ExecutorId,
+        attempt: Attempt,
+        (plan, index): (&JobPlan, usize),
+    ) {
+        let Some(Executor { desk, .. }) = self.live.get_mut(&id) else { return };
+        let planned = &plan.stages[index];
+        let inputs = planned.parents.iter().map(|parent| plan.stages[*parent].shuffle());
+        let stage = attempt.task.stage;
+        if let Entry::Vacant(entry) = desk.known.stages.entry(stage) {
+            let inputs: Vec<ShuffleId> = inputs.clone().collect();
+            entry.insert(inputs.clone());
+            let writes = match planned.output {
+                StageOutput::Shuffle { readers } => Some((planned.shuffle(), readers)),
+                StageOutput::Rows => None,
+            };
+            let plan = planned.template.clone();
+            desk.work.templates.push(Arc::new(Template { stage, plan, writes, inputs }));
+        }
+        let binding = planned.bindings[attempt.task.partition as usize].clone();
+        desk.work.launches.push(Launch { attempt, binding });
+        desk.running.insert(attempt);
+        self.atlas.wanted.extend(inputs.map(|shuffle| (id, shuffle)));
+    }
+
+    /// Tells the places of the map outputs that the launches since the last call read, where they are not known or have changed.
+    pub(crate) fn locate(&mut self, scheduler: &Scheduler) {
+        for (id, shuffle) in std::mem::take(&mut self.atlas.wanted) {
+            let of = (scheduler.generation(shuffle), self.mounts);
+            if self.atlas.pages.get(&shuffle).is_none_or(|page| page.of != of) {
+                self.atlas.generations += 1;
+                let generation = self.atlas.generations;
+                let outputs = scheduler
+                    .map_outputs(shuffle)
+                    .map(|output| (Arc::new(output.clone()), self.addresses(&output.volume)))
+                    .collect();
+                let places = Arc::new(Places { shuffle, generation, outputs });
+                self.atlas.pages.insert(shuffle, Page { of, places });
+            }
+            let places = &self.atlas.pages[&shuffle].places;
+            let Some(Executor { desk, .. }) = self.live.get_mut(&id) else { continue };
+            let known = desk.known.places.insert(shuffle, places.generation);
+            if known != Some(places.generation) {
+                desk.work.places.retain(|older| older.shuffle != shuffle);
+                desk.work.places.push(Arc::clone(places));
+            }
+        }
+    }
+
+    fn addresses(&self, volume: &VolumeId) -> Vec<String> {
+        let serving = self.live.values().filter(|executor| executor.volumes.contains(volume));
+        serving.map(|executor| executor.block_address.clone()).collect()
+    }
+
+    pub(crate) fn cancel(&mut self, id: ExecutorId, attempt: Attempt, reason: String) {
+        if let Some(executor) = self.live.get_mut(&id) {
+            executor.desk.work.cancels.push((attempt, reason));
+        }
+    }
+
+    /// Tells all who mount its volume that a map output must not be used again.
+    pub(crate) fn discard(&mut self, output: &MapOutput) {
+        for executor in self.live.values_mut() {
+            if executor.volumes.contains(&output.volume) {
+                executor.desk.work.discards.push(output.clone());
+            }
+        }
+    }
+
+    /// Tells all executors to forget the stages for which `needed` is false, and with them the places that only those read.
+    pub(crate) fn forget(&mut self, needed: impl Fn(StageId) -> bool) {
+        for executor in self.live.values_mut() {
+            let Desk { known: Known { stages, places }, work, .. } = &mut executor.desk;
+            stages.retain(|stage, _| {
+                let keep = needed(*stage);
+                if !keep {
+                    work.forget.push(*stage);
+                }
+                keep
+            });
+            let read: BTreeSet<ShuffleId> = stages.values().flatten().copied().collect();
+            places.retain(|shuffle, _| read.contains(shuffle));
+        }
+        if self.atlas.pages.len() > PLACES_KEPT {
+            // They are gathered again for whoever needs them.
+            self.atlas.pages.clear();
+            self.live.values_mut().for_each(|executor| executor.desk.known.places.clear());
+        }
+    }
+
+    /// Adds to the rows of an attempt, and returns how many bytes of it there are.
+    pub(crate) fn add_part(&mut self, id: ExecutorId, attempt: Attempt, bytes: &Bytes) -> u64 {
+        let Some(Executor { desk, .. }) = self.live.get_mut(&id) else { return 0 };
+        // Rows of an attempt that does not run here would never be fetched.
+        if !desk.running.contains(&attempt) {
+            return 0;
+        }
+        let parts = desk.parts.entry(attempt).or_default();
+        parts.extend_from_slice(bytes);
+        parts.len() as u64
+    }
+
+    /// The rows of an attempt that came before its end.
+    pub(crate) fn take_parts(&mut self, id: ExecutorId, attempt: Attempt) -> Option<BytesMut> {
+        self.live.get_mut(&id)?.desk.parts.remove(&attempt)
+    }
+
+    pub(crate) fn note_end(&mut self, id: ExecutorId, attempt: Attempt, failed: bool) {
+        let Some(Executor { desk, .. }) = self.live.get_mut(&id) else { return };
+        if desk.running.remove(&attempt) {
+            let count = if failed { &mut desk.failed } else { &mut desk.finished };
+            *count += 1;
+        }
+    }
+
+    /// Sends each executor what has gathered.
+    pub(crate) fn flush(&mut self, effects: &mut Vec<Effect>) {
+        for Executor { connection, desk, .. } in self.live.values_mut() {
+            if !desk.work.is_empty() {
+                let message = ToExecutor::Work(std::mem::take(&mut desk.work));
+                effects.push(Effect::TellExecutor { connection: *connection, message });
+            }
+        }
+    }
+}
+
+/// The parts of rows, put together.
+pub(crate) fn joined(parts: Option<BytesMut>, last: Bytes) -> Bytes {
+    match parts {
+        None => last,
+        Some(mut parts) => {
+            parts.extend_from_slice(&last);
+            parts.freeze()
+        }
+    }
+}

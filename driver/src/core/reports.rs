@@ -1,0 +1,124 @@
+//! What executors say.
+
+use super::executors::joined;
+use super::{Core, Effect, REASON_WAIT};
+use crate::message::Connection;
+use model::executor::{Outcome, Registration, Report, TaskEnd, ToExecutor};
+use model::{ExecutorId, MapOutput, TaskFailure};
+use scheduler::Event;
+use std::time::Duration;
+
+impl Core {
+    pub(super) fn on_executor_attached(
+        &mut self,
+        now: Duration,
+        serial: u64,
+        mut registration: Registration,
+    ) {
+        let executor = registration.executor;
+        let connection = Connection { executor, serial };
+        // It tells its cores; a task may take several.
+        registration.slots = self.rules.wanted.slots_of(registration.slots);
+        if let Err(refusal) = self.executors.attach(now, serial, &registration) {
+            self.effects.push(Effect::Refuse { connection, refusal });
+            return;
+        }
+        let Registration { host, slots, volumes, .. } = registration;
+        tracing::info!("{executor} on {host} registered, {slots} slots");
+        let welcome =
+            ToExecutor::Welcome { heartbeat: self.rules.heartbeat, timeout: self.rules.timeout };
+        self.effects.push(Effect::Accept { connection });
+        self.executors.tell(executor, welcome, &mut self.effects);
+        let retired = self.executors.is_retired(executor);
+        if retired {
+            self.executors.leave_when_idle(executor);
+        }
+        let slots = if retired { 0 } else { slots };
+        let (volumes, found): (Vec<_>, Vec<_>) = volumes.into_iter().unzip();
+        let outputs: Vec<MapOutput> = found.into_iter().flatten().collect();
+        if !outputs.is_empty() {
+            self.apply(now, Event::MapOutputsFound { outputs });
+        }
+        let volumes = volumes.into_iter().collect();
+        self.apply(now, Event::ExecutorRegistered { executor, slots, volumes });
+        self.shown.touch();
+    }
+
+    pub(super) fn on_report(&mut self, now: Duration, connection: Connection, report: Report) {
+        if !self.executors.hears(now, connection) {
+            return;
+        }
+        let executor = connection.executor;
+        match report {
+            Report::Heartbeat { running_tasks: _ } => {}
+            Report::Part { attempt, bytes } => {
+                let result_bytes = self.executors.add_part(executor, attempt, &bytes);
+                if self.rules.max_result_bytes.is_some_and(|limit| result_bytes > limit) {
+                    // The scheduler fails the job; to gather more would only fill the memory.
+                    self.executors.take_parts(executor, attempt);
+                    self.apply(now, Event::ResultFinished { attempt, result_bytes });
+                }
+            }
+            Report::Ends(ends) => {
+                for end in ends {
+                    self.on_task_end(now, executor, end);
+                }
+                self.shown.touch();
+            }
+            Report::Decommission { reason } => {
+                self.retire(now, executor, &reason);
+                self.executors.leave_when_idle(executor);
+            }
+        }
+    }
+
+    pub(super) fn on_executor_closed(
+        &mut self,
+        now: Duration,
+        connection: Connection,
+        reason: String,
+    ) {
+        if self.executors.hears(now, connection) {
+            let wait = if self.manager.is_attached() { REASON_WAIT } else { Duration::ZERO };
+            self.executors.stream_ended(connection.executor, now + wait, reason);
+        }
+    }
+
+    pub(super) fn on_executor_stuck(&mut self, now: Duration, connection: Connection) {
+        if self.executors.hears(now, connection) {
+            let reason = "it does not read its stream".to_owned();
+            self.lose(now, connection.executor, false, reason);
+        }
+    }
+
+    fn on_task_end(&mut self, now: Duration, executor: ExecutorId, end: TaskEnd) {
+        let TaskEnd { attempt, outcome, metrics } = end;
+        let parts = self.executors.take_parts(executor, attempt);
+        let failed = matches!(&outcome, Outcome::Failed(failure) if !is_stopped(failure));
+        self.executors.note_end(executor, attempt, failed);
+        if let Some(stage) = self.scheduler.stage(attempt.task.stage) {
+            self.jobs.note_metrics(stage, metrics);
+        }
+        match outcome {
+            Outcome::Wrote(output) => self.apply(now, Event::MapFinished { attempt, output }),
+            Outcome::Failed(failure) => {
+                if failed {
+                    tracing::warn!("{attempt} on {executor} failed: {failure}");
+                }
+                self.apply(now, Event::TaskFailed { attempt, failure });
+            }
+            Outcome::Yielded(last) => {
+                let bytes = joined(parts, last);
+                let result_bytes = bytes.len() as u64;
+                self.arrived = Some((attempt, bytes));
+                self.apply(now, Event::ResultFinished { attempt, result_bytes });
+                self.arrived = None;
+            }
+        }
+    }
+}
+
+/// Whether an attempt ended because nobody needed it: not worth a word.
+fn is_stopped(failure: &TaskFailure) -> bool {
+    matches!(failure, TaskFailure::Killed { .. } | TaskFailure::CommitDenied)
+}

@@ -1,0 +1,227 @@
+//! The core, and executors, with one rule broken, by changing what goes in or what comes out. The simulation must notice.
+
+use super::world::TIMEOUT;
+use driver::core::{Core, Effect, Rules};
+use driver::message::{Connection, Fact, FromManager, Message};
+use model::executor::{Outcome, Report, Template, ToExecutor, Work};
+use model::{Attempt, Epoch, ExecutorId, ShuffleId, StageId, TaskId, VolumeId};
+use scheduler::{Limits, Scheduler};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A rule that is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bug {
+    /// The places of map outputs are told after the launches that read them.
+    PlacesComeAfterLaunches,
+    /// The places of map outputs are told once, and not again when they change.
+    PlacesAreNotRefreshed,
+    /// A template is told with each launch.
+    TemplatesAreRepeated,
+    /// Templates are not told.
+    TemplatesAreOmitted,
+    /// Nobody is told to forget templates.
+    TemplatesAreKept,
+    /// What an executor says over a stream that is closed counts, for whatever attempt of the task runs now.
+    LateEndsAreBelieved,
+    /// Executors that will leave get work.
+    RetiredExecutorsWork,
+    /// An executor whose id is used up is taken in again.
+    UsedIdsComeBack,
+    /// An executor that does not read its stream is kept.
+    StuckExecutorsAreKept,
+    /// Executors count as silent although it was the driver that stood still.
+    SilenceIsNotExcused,
+    /// Failed jobs are not answered.
+    FailuresAreNotAnswered,
+    /// Jobs are answered twice.
+    AnswersAreRepeated,
+    /// Rows that come before the end of their attempt are dropped.
+    PartsAreDropped,
+    /// Cancels are not told.
+    CancelsAreOmitted,
+    /// An attempt that arrives twice is run twice.
+    RepeatedLaunchesRun,
+    /// Each end of an attempt is passed on.
+    SecondEndsAreReported,
+    /// Everything on an executor's volume counts as lost with the executor: it runs again without need.
+    VolumesGoWithTheirExecutor,
+}
+
+impl Bug {
+    pub(crate) const ALL: [Self; 17] = [
+        Self::PlacesComeAfterLaunches,
+        Self::PlacesAreNotRefreshed,
+        Self::TemplatesAreRepeated,
+        Self::TemplatesAreOmitted,
+        Self::TemplatesAreKept,
+        Self::LateEndsAreBelieved,
+        Self::RetiredExecutorsWork,
+        Self::UsedIdsComeBack,
+        Self::StuckExecutorsAreKept,
+        Self::SilenceIsNotExcused,
+        Self::FailuresAreNotAnswered,
+        Self::AnswersAreRepeated,
+        Self::PartsAreDropped,
+        Self::CancelsAreOmitted,
+        Self::RepeatedLaunchesRun,
+        Self::SecondEndsAreReported,
+        Self::VolumesGoWithTheirExecutor,
+    ];
+}
+
+/// A core, perhaps with a bug.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    core: Core,
+    bug: Option<Bug>,
+    /// What bugs need to know: the volumes of executors, what is told, and which attempt of each task runs where.
+    volumes: BTreeMap<ExecutorId, VolumeId>,
+    templates: BTreeMap<StageId, Arc<Template>>,
+    places: BTreeSet<(Connection, ShuffleId)>,
+    current: BTreeMap<TaskId, (Connection, Attempt)>,
+    closed: BTreeSet<Connection>,
+    woken: Duration,
+}
+
+impl Subject {
+    pub(crate) fn new(rules: Rules, bug: Option<Bug>) -> Self {
+        let limits = Limits { max_result_bytes: rules.max_result_bytes, ..Limits::default() };
+        Self {
+            core: Core::new(rules, Scheduler::new(Epoch(1), limits)),
+            bug,
+            volumes: BTreeMap::new(),
+            templates: BTreeMap::new(),
+            places: BTreeSet::new(),
+            current: BTreeMap::new(),
+            closed: BTreeSet::new(),
+            woken: Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        self.core.next_deadline()
+    }
+
+    pub(crate) fn wake(&mut self, now: Duration) {
+        if self.bug == Some(Bug::SilenceIsNotExcused) {
+            // As if it had looked at its clock all the time.
+            while self.woken < now {
+                self.core.wake(self.woken);
+                self.woken += TIMEOUT / 8;
+            }
+        }
+        self.woken = now;
+        self.core.wake(now);
+    }
+
+    pub(crate) fn handle(&mut self, now: Duration, mut message: Message) {
+        if let Message::ExecutorAttached { registration, .. } = &message
+            && let Some((volume, _)) = registration.volumes.first()
+        {
+            self.volumes.insert(registration.executor, volume.clone());
+        }
+        let dropped = match (self.bug, &mut message) {
+            (Some(Bug::StuckExecutorsAreKept), Message::ExecutorStuck { .. }) => true,
+            (
+                Some(Bug::PartsAreDropped),
+                Message::ExecutorSaid { report: Report::Part { .. }, .. },
+            ) => true,
+            (
+                Some(Bug::RetiredExecutorsWork),
+                Message::ExecutorSaid { report: report @ Report::Decommission { .. }, .. },
+            ) => {
+                *report = Report::Heartbeat { running_tasks: 0 };
+                false
+            }
+            (
+                Some(Bug::LateEndsAreBelieved),
+                Message::ExecutorSaid { connection, report: Report::Ends(ends) },
+            ) if self.closed.contains(connection) => {
+                if let Some(end) = ends.first_mut()
+                    && !matches!(end.outcome, Outcome::Failed(_))
+                    && let Some((current, attempt)) = self.current.get(&end.attempt.task)
+                {
+                    (*connection, end.attempt) = (*current, *attempt);
+                }
+                false
+            }
+            (
+                Some(Bug::VolumesGoWithTheirExecutor),
+                Message::ManagerSaid { fact: FromManager::Executors(facts), .. },
+            ) => {
+                for (executor, fact) in facts {
+                    if let Fact::Ended { lost_volumes, .. } = fact {
+                        lost_volumes.extend(self.volumes.get(executor).cloned());
+                    }
+                }
+                false
+            }
+            _ => false,
+        };
+        if !dropped {
+            self.core.handle(now, message);
+        }
+    }
+
+    pub(crate) fn settle(&mut self, now: Duration) -> Vec<Effect> {
+        let effects = self.core.settle(now);
+        for effect in &effects {
+            match effect {
+                Effect::CloseExecutor { connection } => drop(self.closed.insert(*connection)),
+                Effect::TellExecutor { connection, message: ToExecutor::Work(work) } => {
+                    for launch in &work.launches {
+                        let task = launch.attempt.task;
+                        self.current.insert(task, (*connection, launch.attempt));
+                    }
+                }
+                _ => {}
+            }
+        }
+        effects.into_iter().flat_map(|effect| self.change(effect)).collect()
+    }
+
+    fn change(&mut self, effect: Effect) -> Vec<Effect> {
+        match (self.bug, effect) {
+            (Some(Bug::UsedIdsComeBack), Effect::Refuse { connection, .. }) => {
+                vec![Effect::Accept { connection }]
+            }
+            (Some(Bug::FailuresAreNotAnswered), Effect::EndJob { end: Err(_), .. }) => Vec::new(),
+            (Some(Bug::AnswersAreRepeated), effect @ Effect::EndJob { .. }) => {
+                vec![effect.clone(), effect]
+            }
+            (_, Effect::TellExecutor { connection, message: ToExecutor::Work(work) }) => self
+                .change_work(connection, work)
+                .into_iter()
+                .filter(|work| !work.is_empty())
+                .map(|work| Effect::TellExecutor { connection, message: ToExecutor::Work(work) })
+                .collect(),
+            (_, effect) => vec![effect],
+        }
+    }
+
+    fn change_work(&mut self, connection: Connection, mut work: Work) -> Vec<Work> {
+        match self.bug {
+            Some(Bug::PlacesComeAfterLaunches) => {
+                let places = std::mem::take(&mut work.places);
+                return vec![work, Work { places, ..Work::default() }];
+            }
+            Some(Bug::PlacesAreNotRefreshed) => {
+                work.places.retain(|places| self.places.insert((connection, places.shuffle)));
+            }
+            Some(Bug::TemplatesAreRepeated) => {
+                let known = |template: &Arc<Template>| (template.stage, Arc::clone(template));
+                self.templates.extend(work.templates.iter().map(known));
+                let stages: BTreeSet<StageId> =
+                    work.launches.iter().map(|launch| launch.attempt.task.stage).collect();
+                work.templates = stages.iter().map(|id| Arc::clone(&self.templates[id])).collect();
+            }
+            Some(Bug::TemplatesAreOmitted) => work.templates.clear(),
+            Some(Bug::TemplatesAreKept) => work.forget.clear(),
+            Some(Bug::CancelsAreOmitted) => work.cancels.clear(),
+            _ => {}
+        }
+        vec![work]
+    }
+}

@@ -1,0 +1,156 @@
+//! What the program asks for: map stages that its jobs share, and jobs over them.
+
+use super::rows::{MadeOf, MapStage, Rows, expected, name_of, shuffle};
+use arrow::datatypes::Schema;
+use bytes::Bytes;
+use driver::message::JobEnd;
+use engine::{JobPlan, StageOutput, StagePlan};
+use model::{Fingerprint, ShuffleId};
+use rand::Rng;
+use rand::rngs::StdRng;
+use scheduler::JobFailure;
+use std::sync::Arc;
+
+/// The stages that jobs may contain.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) stages: Vec<MapStage>,
+}
+
+/// A job that was submitted.
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// The number that stands for its result stage in hashes.
+    name: u64,
+    /// Map stages that its result stage reads.
+    reads: Vec<usize>,
+    /// All map stages in it.
+    map_stages: Vec<usize>,
+    wanted: Vec<u32>,
+    /// Whether the program has given it up.
+    pub(crate) abandoned: bool,
+}
+
+impl Program {
+    pub(crate) fn new(rng: &mut StdRng) -> Self {
+        let any_random = rng.random_bool(0.4);
+        let stages = (0..rng.random_range(2..5))
+            .map(|index| MapStage {
+                shuffle: shuffle(index),
+                partitions: rng.random_range(1..5),
+                parents: (0..index).filter(|_| rng.random_bool(0.4)).collect(),
+                random: any_random && rng.random_bool(0.3),
+            })
+            .collect();
+        Self { stages }
+    }
+
+    pub(crate) fn index_of(&self, shuffle: ShuffleId) -> usize {
+        let found = self.stages.iter().position(|stage| stage.shuffle == shuffle);
+        found.expect("only known shuffles")
+    }
+
+    /// Whether another try of a task of the stage may have other rows: it is random, or something is that it reads.
+    pub(crate) fn is_repeatable(&self, index: usize) -> bool {
+        let stage = &self.stages[index];
+        !stage.random && stage.parents.iter().all(|&parent| self.is_repeatable(parent))
+    }
+
+    /// A job that reads some of the map stages, and wants some partitions of what it makes of them.
+    pub(crate) fn job(&self, rng: &mut StdRng, ticket: u64) -> (Job, JobPlan) {
+        let reads: Vec<usize> = (0..self.stages.len()).filter(|_| rng.random_bool(0.4)).collect();
+        let mut map_stages = reads.clone();
+        let mut next = 0;
+        while next < map_stages.len() {
+            map_stages.extend(self.stages[map_stages[next]].parents.clone());
+            next += 1;
+        }
+        map_stages.sort_unstable();
+        map_stages.dedup();
+        let position = |stage: &usize| map_stages.binary_search(stage).expect("it is in the list");
+        let map_plan = |&index: &usize| {
+            let MapStage { shuffle, partitions, parents, random } = &self.stages[index];
+            StagePlan {
+                output: StageOutput::Shuffle { readers: 1 },
+                deterministic: !random,
+                parents: parents.iter().map(position).collect(),
+                ..stage(shuffle.0, name_of(index), *partitions)
+            }
+        };
+        let mut stages: Vec<StagePlan> = map_stages.iter().map(map_plan).collect();
+        let name = 1000 + ticket;
+        let mut fingerprint = [0; 32];
+        fingerprint[..8].copy_from_slice(&name.to_be_bytes());
+        let partitions = rng.random_range(1..6);
+        let parents = reads.iter().map(position).collect();
+        stages.push(StagePlan { parents, ..stage(Fingerprint(fingerprint), name, partitions) });
+        let wanted: Vec<u32> = (0..partitions).filter(|_| rng.random_bool(0.8)).collect();
+        let plan = JobPlan { stages, result_partitions: wanted.clone() };
+        (Job { name, reads, map_stages, wanted, abandoned: false }, plan)
+    }
+}
+
+fn stage(fingerprint: Fingerprint, name: u64, partitions: u32) -> StagePlan {
+    StagePlan {
+        fingerprint,
+        template: Bytes::copy_from_slice(&name.to_be_bytes()),
+        bindings: (0..partitions).map(|p| Bytes::copy_from_slice(&p.to_be_bytes())).collect(),
+        parents: Vec::new(),
+        output: StageOutput::Rows,
+        deterministic: true,
+        schema: Arc::new(Schema::empty()),
+        label: String::new(),
+    }
+}
+
+impl Job {
+    /// Whether its end is right: exactly the wanted rows, of one piece; or a failure for something that can have happened to it.
+    pub(crate) fn check(
+        &self,
+        program: &Program,
+        end: &JobEnd,
+        is_over: bool,
+    ) -> Result<(), String> {
+        match end {
+            Ok(partitions) => self.check_rows(program, partitions),
+            Err(failed) if self.can_fail_for(program, &failed.failure, is_over) => Ok(()),
+            Err(failed) => Err(format!("a job fails without reason: {failed:?}")),
+        }
+    }
+
+    fn check_rows(&self, program: &Program, partitions: &[Bytes]) -> Result<(), String> {
+        if partitions.len() != self.wanted.len() {
+            return Err("a finished job without all results".to_owned());
+        }
+        let mut all = Rows::default();
+        for (bytes, partition) in partitions.iter().zip(&self.wanted) {
+            let rows = Rows::decode(bytes.clone()).ok_or("rows that are not whole")?;
+            all.merge(&rows.made_of);
+            if rows.mixed || all.mixed {
+                return Err("a result of mixed data".to_owned());
+            }
+            let made_of: &MadeOf = &rows.made_of;
+            let task = (self.name, *partition);
+            if rows.value != expected(&program.stages, task, &self.reads, made_of) {
+                return Err("a wrong result".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn can_fail_for(&self, program: &Program, failure: &JobFailure, is_over: bool) -> bool {
+        match failure {
+            JobFailure::TaskFailed { failures, failure, .. } => {
+                let hopeless = matches!(failure, model::TaskFailure::Hopeless { .. });
+                *failures == 4 && failure.counts() && !hopeless
+            }
+            JobFailure::StageAborted { attempts, .. } => *attempts == 4,
+            JobFailure::NotRepeatable { .. } => {
+                self.map_stages.iter().any(|&index| program.stages[index].random)
+            }
+            JobFailure::Cancelled { .. } => self.abandoned || is_over,
+            JobFailure::ResultTooLarge { bytes, limit } => bytes > limit,
+            JobFailure::Malformed { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! How often things happened: a world in which nothing happens proves nothing.
+
+/// How often things happened.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tally {
+    pub(crate) finished: u64,
+    pub(crate) failed: u64,
+    pub(crate) abandoned: u64,
+    pub(crate) too_large: u64,
+    pub(crate) killed: u64,
+    pub(crate) not_started: u64,
+    pub(crate) silent: u64,
+    pub(crate) stuck: u64,
+    pub(crate) cut: u64,
+    pub(crate) late: u64,
+    pub(crate) refused: u64,
+    pub(crate) retired: u64,
+    pub(crate) decommissioned: u64,
+    pub(crate) driver_froze: u64,
+    pub(crate) manager_disconnects: u64,
+    pub(crate) manager_late: u64,
+    pub(crate) ended_early: u64,
+    pub(crate) lost_volumes: u64,
+    pub(crate) inherited_volumes: u64,
+    pub(crate) damaged: u64,
+    pub(crate) fetch_failures: u64,
+    pub(crate) adopted: u64,
+    pub(crate) second_ends: u64,
+    pub(crate) repeated_launches: u64,
+    pub(crate) parts: u64,
+    pub(crate) unwatched: u64,
+    pub(crate) reruns: u64,
+}
