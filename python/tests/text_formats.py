@@ -222,77 +222,97 @@ def texts(frame):
     return [row[0] for row in frame.collect()]
 
 
-def read(spark, directory, kind, schema, options, text):
-    frame = spark.createDataFrame([(text,)], "v string")
-    call = f"cast(from_{kind}(v, '{schema.replace(chr(39), chr(92) + chr(39))}'{options_text(options)}) as string)"
-    path = directory / f"in.{kind}"
-    path.write_text(text, newline="")
-    names = "struct(*)"
+def computed(spark, expression, inputs):
+    """The values of an expression over the texts `v`, all at once where none is an error."""
+    def query(chosen):
+        frame = spark.createDataFrame(list(enumerate(chosen)), "i int, v string")
+        return [[row[1]] for row in sorted(frame.selectExpr("i", expression).collect())]
 
-    def file():
+    together = attempt(lambda: query(inputs))
+    return together if isinstance(together, list) else [attempt(lambda: query([text])[0]) for text in inputs]
+
+
+def read(spark, directory, kind, schema, options, inputs):
+    path = directory / f"in.{kind}"
+
+    def file(text):
+        path.write_text(text, newline="")
         found = spark.read.schema(schema).options(**options).format(kind).load(str(path))
-        return texts(found.selectExpr(f"cast({names} as string)"))
+        return texts(found.selectExpr("cast(struct(*) as string)"))
 
-    return attempt(lambda: texts(frame.selectExpr(call))), attempt(file)
+    functions = computed(spark, f"cast(from_{kind}(v, '{schema}'{options_text(options)}) as string)", inputs)
+    return [(function, attempt(lambda: file(text))) for function, text in zip(functions, inputs)]
 
 
-def infer(spark, directory, kind, options, text):
-    quoted = text.replace("\\", "\\\\").replace("'", "\\'")
+def infer(spark, directory, kind, options, inputs):
     path = directory / f"in.{kind}"
-    path.write_text(text, newline="")
-    function = attempt(lambda: texts(spark.sql(f"select schema_of_{kind}('{quoted}'{options_text(options)})"))[0])
-    return function, attempt(lambda: spark.read.options(**options).format(kind).load(str(path)).schema.simpleString())
+
+    def both(text):
+        quoted = text.replace("\\", "\\\\").replace("'", "\\'")
+        path.write_text(text, newline="")
+        function = attempt(lambda: texts(spark.sql(f"select schema_of_{kind}('{quoted}'{options_text(options)})"))[0])
+        return function, attempt(lambda: spark.read.options(**options).format(kind).load(str(path)).schema.simpleString())
+
+    return [both(text) for text in inputs]
 
 
-def write(spark, directory, kind, options, values):
-    def file():
+def write(spark, directory, kind, options, inputs):
+    def file(values):
         path = directory / "out"
         shutil.rmtree(path, ignore_errors=True)
         spark.sql(f"select {values}").coalesce(1).write.options(**options).format(kind).save(str(path))
         return "".join(part.read_bytes().decode() for part in sorted(path.glob("part-*")))
 
-    query = f"select to_{kind}(struct(*){options_text(options)}) from (select {values})"
-    return attempt(lambda: texts(spark.sql(query))[0]), attempt(file)
+    def both(values):
+        query = f"select to_{kind}(struct(*){options_text(options)}) from (select {values})"
+        return attempt(lambda: texts(spark.sql(query))[0]), attempt(lambda: file(values))
+
+    return [both(values) for values in inputs]
 
 
-def look(spark, directory, expression, text):
-    frame = spark.createDataFrame([(text,)], "v string")
-    return attempt(lambda: texts(frame.selectExpr(f"cast({expression} as string)")))
+def look(spark, _, expression, inputs):
+    return computed(spark, f"cast({expression} as string)", inputs)
 
 
-def tuple_(spark, directory, text):
-    frame = spark.createDataFrame([(text,)], "v string")
-    return attempt(lambda: [list(row) for row in frame.selectExpr("json_tuple(v, 'a', 'b', 'a.b')").collect()])
+def fields(spark, _, names, inputs):
+    def found(text):
+        frame = spark.createDataFrame([(text,)], "v string")
+        return attempt(lambda: [list(row) for row in frame.selectExpr(f"json_tuple(v, {names})").collect()])
+
+    return [found(text) for text in inputs]
 
 
-def cases():
-    """What is asked in common, a text, and the function that asks, with its arguments."""
+def groups():
+    """What is asked in common, the texts, and the function that asks, with its arguments."""
+    found = {}
+
+    def add(name, inputs, *asked):
+        found.setdefault(name, ([], asked))[0].extend(inputs)
+
     def shown(options):
         return ", ".join(f"{key}={value}" for key, value in options.items())
 
     for kind, schema, options, inputs in READ:
-        for text in inputs:
-            yield f"read {kind} as {schema} with {shown(options)}", text, (read, kind, schema, options, text)
+        add(f"read {kind} as {schema} with {shown(options)}", inputs, read, kind, schema, options)
     for kind, options, inputs in INFER:
-        for text in inputs:
-            yield f"infer {kind} with {shown(options)}", text, (infer, kind, options, text)
+        add(f"infer {kind} with {shown(options)}", inputs, infer, kind, options)
     for kind, options, inputs in WRITE:
-        for values in inputs:
-            yield f"write {kind} with {shown(options)}", values, (write, kind, options, values)
+        add(f"write {kind} with {shown(options)}", inputs, write, kind, options)
     for expression, inputs in LOOK:
-        for text in inputs:
-            yield expression, text, (look, expression, text)
-    for text in TUPLES:
-        yield "json_tuple(v, 'a', 'b', 'a.b')", text, (tuple_, text)
+        add(expression, inputs, look, expression)
+    add("json_tuple(v, 'a', 'b', 'a.b')", TUPLES, fields, "'a', 'b', 'a.b'")
+    return [(name, inputs, asked) for name, (inputs, asked) in found.items()]
 
 
-def answer(spark, directory, text, run, *arguments):
-    """What the function and the file give; `~` if both know only that the text is not well formed."""
-    found = run(spark, directory, *arguments)
-    lost = ([f"{{null, {text}}}"], [f"{{null, x, {text}}}"])
-    if isinstance(found, tuple) and found[0] == found[1]:
-        return "~" if found[0] in lost else found[0]
-    return found if isinstance(found, list) else list(found) if isinstance(found, tuple) else found
+def answers(spark, directory, inputs, run, *arguments):
+    """For every text what the function and the file give; `~` if both know only that the text is not well formed."""
+    def short(text, found):
+        lost = ([f"{{null, {text}}}"], [f"{{null, x, {text}}}"])
+        if isinstance(found, tuple) and found[0] == found[1]:
+            return "~" if found[0] in lost else found[0]
+        return list(found) if isinstance(found, tuple) else found
+
+    return [short(text, found) for text, found in zip(inputs, run(spark, directory, *arguments, inputs))]
 
 
 def main():
@@ -302,12 +322,11 @@ def main():
     builder = builder.config("spark.sql.codegen.wholeStage", "false").config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("OFF")
-    answers = {}
+    lines = []
     with tempfile.TemporaryDirectory() as directory:
-        for group, text, (run, *arguments) in cases():
-            found = answer(spark, pathlib.Path(directory), text, run, *arguments)
-            answers.setdefault(group, []).append(found)
-    lines = (f"{json.dumps(group)}: {json.dumps(found)}" for group, found in answers.items())
+        for group, inputs, (run, *arguments) in groups():
+            found = answers(spark, pathlib.Path(directory), inputs, run, *arguments)
+            lines.append(f"{json.dumps(group)}: {json.dumps(found)}")
     ANSWERS.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 

@@ -49,6 +49,7 @@ pub mod condition {
     pub const DATATYPE_MISMATCH_HASH_MAP_TYPE: &Condition = &Condition { class: "DATATYPE_MISMATCH.HASH_MAP_TYPE", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "functionName"] };
     pub const DATATYPE_MISMATCH_INPUT_SIZE_NOT_ONE: &Condition = &Condition { class: "DATATYPE_MISMATCH.INPUT_SIZE_NOT_ONE", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "exprName"] };
     pub const DATATYPE_MISMATCH_INVALID_ARG_VALUE: &Condition = &Condition { class: "DATATYPE_MISMATCH.INVALID_ARG_VALUE", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "inputName", "requireType", "validValues", "inputValue"] };
+    pub const DATATYPE_MISMATCH_INVALID_JSON_MAP_KEY_TYPE: &Condition = &Condition { class: "DATATYPE_MISMATCH.INVALID_JSON_MAP_KEY_TYPE", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["schema", "sqlExpr"] };
     pub const DATATYPE_MISMATCH_INVALID_JSON_SCHEMA: &Condition = &Condition { class: "DATATYPE_MISMATCH.INVALID_JSON_SCHEMA", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "schema"] };
     pub const DATATYPE_MISMATCH_INVALID_ORDERING_TYPE: &Condition = &Condition { class: "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "functionName", "dataType"] };
     pub const DATATYPE_MISMATCH_IN_SUBQUERY_DATA_TYPE_MISMATCH: &Condition = &Condition { class: "DATATYPE_MISMATCH.IN_SUBQUERY_DATA_TYPE_MISMATCH", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "mismatchedColumns", "leftType", "rightType"] };
@@ -319,6 +320,7 @@ pub mod condition {
         DATATYPE_MISMATCH_HASH_MAP_TYPE,
         DATATYPE_MISMATCH_INPUT_SIZE_NOT_ONE,
         DATATYPE_MISMATCH_INVALID_ARG_VALUE,
+        DATATYPE_MISMATCH_INVALID_JSON_MAP_KEY_TYPE,
         DATATYPE_MISMATCH_INVALID_JSON_SCHEMA,
         DATATYPE_MISMATCH_INVALID_ORDERING_TYPE,
         DATATYPE_MISMATCH_IN_SUBQUERY_DATA_TYPE_MISMATCH,

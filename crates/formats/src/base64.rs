@@ -16,7 +16,8 @@ pub fn encode(bytes: &[u8]) -> String {
     out
 }
 
-/// Text as bytes, as Jackson reads it: blanks between groups do not count, and the last group is filled up with `=`.
+/// Text as bytes, as Jackson reads it: blanks between groups do not count, and the last group is
+/// filled up with `=`.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3);
     let mut bytes = text.bytes().peekable();

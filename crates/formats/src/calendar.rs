@@ -1,4 +1,5 @@
-//! The proleptic Gregorian calendar and time zones, on whole days and microseconds, total over the range of the types.
+//! The proleptic Gregorian calendar and time zones, on whole days and microseconds, total over the
+//! range of the types.
 
 use chrono::{DateTime, Offset, TimeZone};
 use chrono_tz::{OffsetName, Tz};
@@ -139,7 +140,8 @@ pub enum Zone {
 }
 
 impl Zone {
-    /// Reads a zone as Spark does: `UTC`, `Z`, `Europe/Berlin`, `+02:00`, `+2`, `GMT+1`, `UTC-03:30`.
+    /// Reads a zone as Spark does: `UTC`, `Z`, `Europe/Berlin`, `+02:00`, `+2`, `GMT+1`,
+    /// `UTC-03:30`.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         if matches!(text, "Z" | "UTC" | "GMT" | "UT" | "Etc/UTC") {
@@ -178,7 +180,8 @@ impl Zone {
         micros.saturating_add(offset * MICROS_PER_SECOND)
     }
 
-    /// The instant at which the clock shows a time. Of two, the earlier; in a gap, the time moves forward by the gap's length.
+    /// The instant at which the clock shows a time. Of two, the earlier; in a gap, the time moves
+    /// forward by the gap's length.
     pub fn to_utc(self, local: i64) -> i64 {
         if let Self::Fixed(offset) = self {
             return local.saturating_sub(i64::from(offset) * MICROS_PER_SECOND);
@@ -202,8 +205,8 @@ impl Zone {
 const LAST_YEAR: i64 = 2098;
 const END_OF_TABLES: i64 = 4_070_908_800;
 
-/// An instant at which a zone's rules give the same: one itself, or beyond the tables, that of a year which begins on the same weekday
-/// and is as long.
+/// An instant at which a zone's rules give the same: one itself, or beyond the tables, that of a
+/// year which begins on the same weekday and is as long.
 fn same_rules(seconds: i64) -> i64 {
     if seconds < END_OF_TABLES {
         return seconds;
@@ -219,7 +222,8 @@ fn same_rules(seconds: i64) -> i64 {
 }
 
 impl Zone {
-    /// The instant at which the clock shows a time, moved there from another instant: of two, the one under the offset that held.
+    /// The instant at which the clock shows a time, moved there from another instant: of two, the
+    /// one under the offset that held.
     pub fn to_utc_from(self, local: i64, instant: i64) -> i64 {
         let offset = self.offset(instant.div_euclid(MICROS_PER_SECOND));
         let kept = local.saturating_sub(offset * MICROS_PER_SECOND);

@@ -12,3 +12,6 @@ pub mod rows;
 pub mod text;
 pub mod types;
 pub mod values;
+
+#[cfg(test)]
+mod testing;

@@ -1,5 +1,6 @@
-//! The options of one read, write or call. Keys have no case. What would change the result and is not served is refused by name;
-//! what only makes Spark faster, or says what holds anyway, is taken.
+//! The options of one read, write or call. Keys have no case. What would change the result and is
+//! not served is refused by name; what only makes Spark faster, or says what holds anyway, is
+//! taken.
 
 use errors::{Exception, SparkError, condition};
 

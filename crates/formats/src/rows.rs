@@ -1,4 +1,5 @@
-//! Rows being put together: columns out of fields, of values that the caller gives, and of records that are not well formed.
+//! Rows being put together: columns out of fields, of values that the caller gives, and of records
+//! that are not well formed.
 
 use crate::records::Mode;
 use crate::values::Values;
@@ -25,7 +26,8 @@ const LONGEST: usize = 1 << 30;
 pub enum Origin {
     /// The field at that position in the records.
     Field(usize),
-    /// The value at that position among those that the caller gives, such as those of directory names.
+    /// The value at that position among those that the caller gives, such as those of directory
+    /// names.
     Given(usize),
     /// The record itself, if it is not well formed.
     Corrupt,
@@ -94,7 +96,8 @@ impl Rows {
         self.slots.iter().any(|slot| matches!(slot, Slot::Corrupt(_)))
     }
 
-    /// Ends a row whose fields are all there. `record` is what it was read from, `bad` whether that was not well formed.
+    /// Ends a row whose fields are all there. `record` is what it was read from, `bad` whether that
+    /// was not well formed.
     pub fn end(&mut self, record: &[u8], bad: bool) -> Result<()> {
         match self.mode {
             Mode::FailFast if bad => {
@@ -153,7 +156,8 @@ impl Rows {
         self.end(b"", false)
     }
 
-    /// The rows so far; none are left. `given` makes a column of a value that the caller gives, for a number of rows.
+    /// The rows so far; none are left. `given` makes a column of a value that the caller gives, for
+    /// a number of rows.
     pub fn finish(
         &mut self,
         mut given: impl FnMut(usize, usize) -> Result<ArrayRef>,

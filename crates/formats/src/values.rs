@@ -17,7 +17,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Whether values of a type can be read from text; `nested` says whether the format has arrays and the like.
+/// Whether values of a type can be read from text; `nested` says whether the format has arrays and
+/// the like.
 pub fn readable(data_type: &DataType, nested: Nested) -> bool {
     match data_type {
         DataType::List(item) => nested == Nested::Yes && readable(item.data_type(), nested),

@@ -1,4 +1,5 @@
-//! The columns of CSV records: names from a header or numbers, types from the values where that is asked for.
+//! The columns of CSV records: names from a header or numbers, types from the values where that is
+//! asked for.
 
 use super::Csv;
 use super::read::{boolean, double};
@@ -64,7 +65,8 @@ fn numbered(count: usize) -> Vec<String> {
     (0..count).map(|i| format!("_c{i}")).collect()
 }
 
-/// The names of a header: an empty one gets its number, and one that is there twice gets its number at its end.
+/// The names of a header: an empty one gets its number, and one that is there twice gets its number
+/// at its end.
 fn distinct(names: &[Option<String>]) -> Vec<String> {
     let lower: Vec<_> = names.iter().flatten().map(|name| name.to_lowercase()).collect();
     let unique = |(i, name): (usize, &Option<String>)| match name.as_deref() {
@@ -77,7 +79,8 @@ fn distinct(names: &[Option<String>]) -> Vec<String> {
     names.iter().enumerate().map(unique).collect()
 }
 
-/// The type that a column has after one more value. Where it is a number already, nothing narrower is tried.
+/// The type that a column has after one more value. Where it is a number already, nothing narrower
+/// is tried.
 fn wider(known: &DataType, text: &str, csv: &Csv, times: &TimeText) -> DataType {
     let found = match known {
         DataType::Null | DataType::Integer => integer(text, csv, times),
@@ -153,16 +156,10 @@ fn common(known: &DataType, found: DataType) -> DataType {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::Options;
-    use crate::records::Defaults;
-
-    const DEFAULTS: Defaults<'_> = Defaults { time_zone: "UTC", corrupt_column: "bad" };
+    use crate::testing::{DEFAULTS, with};
 
     #[test]
     fn values_have_the_narrowest_type_that_reads_all() {
-        let options = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
-            pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
-        };
         let big = DataType::Decimal { precision: 20, scale: 0 };
         let plain: &[(&str, &str)] = &[];
         let german: &[(&str, &str)] = &[("dateFormat", "dd.MM.yyyy")];
@@ -186,7 +183,7 @@ mod tests {
             (german, &["01.02.2015"], DataType::Date),
         ];
         for (pairs, values, expected) in cases {
-            let csv = Csv::read(&Options(&options(pairs)), DEFAULTS).unwrap();
+            let csv = with(pairs, |options| Csv::read(options, DEFAULTS)).unwrap();
             let times = csv.records.times().unwrap();
             let found =
                 values.iter().fold(DataType::Null, |known, text| wider(&known, text, &csv, &times));

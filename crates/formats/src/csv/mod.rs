@@ -11,3 +11,6 @@ pub use options::Csv;
 pub use read::{CsvReader, is_record};
 pub use record::{Extent, Record};
 pub use write::{CsvForm, CsvWriter};
+
+#[cfg(test)]
+mod tests;

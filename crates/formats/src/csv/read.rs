@@ -14,7 +14,8 @@ pub struct CsvReader {
     csv: Csv,
     times: TimeText,
     record: Record,
-    /// How many fields a well formed record has, where that matters: Spark does not count fields where it does not need all.
+    /// How many fields a well formed record has, where that matters: Spark does not count fields
+    /// where it does not need all.
     count: Option<usize>,
     parses: bool,
 }
@@ -38,7 +39,8 @@ impl CsvReader {
         self.push(line, rows)
     }
 
-    /// The record at hand, for whoever finds its end among several lines, and how it is written down.
+    /// The record at hand, for whoever finds its end among several lines, and how it is written
+    /// down.
     pub fn record(&mut self) -> (&mut Record, &Csv) {
         (&mut self.record, &self.csv)
     }
@@ -138,8 +140,8 @@ fn special(text: &str, csv: &Csv) -> Option<f64> {
     words.into_iter().find(|(word, _)| *word == text).map(|(_, value)| value)
 }
 
-/// The digits of a number that Java reads: blanks around it and a letter for its type at the end do not count. Rust alone would also
-/// read `inf` and `nan`.
+/// The digits of a number that Java reads: blanks around it and a letter for its type at the end do
+/// not count. Rust alone would also read `inf` and `nan`.
 fn plain_number(text: &str) -> Option<&str> {
     let text = text.trim_matches(|c: char| c <= ' ');
     let text = text.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(text);

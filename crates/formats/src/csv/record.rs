@@ -1,7 +1,8 @@
 //! The fields of a CSV record, by the rules of the parser that Spark uses.
 //!
-//! In a quoted field, an escape before a quote or before itself is left out. A quote that is not escaped and not followed by the
-//! end of the field makes the field what it looks like, with its quotes, up to the next delimiter.
+//! In a quoted field, an escape before a quote or before itself is left out. A quote that is not
+//! escaped and not followed by the end of the field makes the field what it looks like, with its
+//! quotes, up to the next delimiter.
 
 use super::Csv;
 use std::borrow::Cow;
@@ -44,7 +45,8 @@ enum End {
 }
 
 impl Record {
-    /// Reads the record at the start of the input; says how long it is. Nothing if the input does not hold all of it.
+    /// Reads the record at the start of the input; says how long it is. Nothing if the input does
+    /// not hold all of it.
     pub fn parse(&mut self, csv: &Csv, input: &[u8], extent: Extent) -> Option<usize> {
         self.fields.clear();
         self.scratch.clear();
@@ -89,7 +91,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// What ends a field at a place: inside, nothing does. Outside nothing, if that is not known yet.
+    /// What ends a field at a place: inside, nothing does. Outside nothing, if that is not known
+    /// yet.
     #[expect(clippy::option_option, reason = "not known is not the same as not there")]
     fn end(&self, at: usize) -> Option<Option<End>> {
         let delimiter = self.csv.delimiter.as_bytes();
@@ -232,13 +235,10 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::Options;
-    use crate::records::Defaults;
+    use crate::testing::{DEFAULTS, with};
 
     fn csv(options: &[(&str, &str)]) -> Csv {
-        let options: Vec<_> =
-            options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Csv::read(&Options(&options), Defaults { time_zone: "UTC", corrupt_column: "bad" }).unwrap()
+        with(options, |options| Csv::read(options, DEFAULTS)).unwrap()
     }
 
     fn fields(csv: &Csv, input: &str, extent: Extent) -> Option<(Vec<Option<String>>, usize)> {

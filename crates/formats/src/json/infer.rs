@@ -1,4 +1,5 @@
-//! The types of JSON values: all fields of all records, each of the type that holds all its values, in the order of their names.
+//! The types of JSON values: all fields of all records, each of the type that holds all its values,
+//! in the order of their names.
 
 use super::Json;
 use super::tape::{Kind, NotJson, Tape, Value};
@@ -303,14 +304,11 @@ fn merged(mut a: Vec<Field>, b: Vec<Field>) -> Vec<Field> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::Options;
-    use crate::records::Defaults;
+    use crate::testing::{DEFAULTS, with};
 
     fn check(options: &[(&str, &str)], lines: &[&str], expected: &str) {
-        let options: Vec<_> =
-            options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let defaults = Defaults { time_zone: "UTC", corrupt_column: "_corrupt_record" };
-        let mut types = JsonTypes::new(&Json::new(&Options(&options), defaults).unwrap()).unwrap();
+        let json = with(options, |options| Json::new(options, DEFAULTS)).unwrap();
+        let mut types = JsonTypes::new(&json).unwrap();
         for line in lines {
             types.add(line.as_bytes()).unwrap();
         }
@@ -334,9 +332,10 @@ mod tests {
         check(none, &[r#"{"a":{}}"#, r#"{"b":1}"#], "struct<b:bigint>");
         check(none, &[r#"{"a":12345678901234567890}"#], "struct<a:decimal(20,0)>");
         check(none, &[r#"{"a":"2015-01-01"}"#], "struct<a:string>");
-        check(none, &[r#"{"a":1}"#, "nonsense"], "struct<_corrupt_record:string,a:bigint>");
+        check(none, &[r#"{"a":1}"#, "nonsense"], "struct<a:bigint,bad:string>");
         check(none, &[r#"[{"a":1},{"b":2}]"#], "struct<a:bigint,b:bigint>");
         check(none, &["", "null"], "struct<>");
+        check(none, &[r#"[{"a":1},2]"#], "struct<bad:string>");
         check(&[("mode", "DROPMALFORMED")], &[r#"{"a":1}"#, "nonsense"], "struct<a:bigint>");
         check(
             &[("primitivesAsString", "true")],
@@ -354,5 +353,27 @@ mod tests {
             "struct<a:timestamp>",
         );
         check(&[("dropFieldIfAllNull", "true")], &[r#"{"a":null,"b":1}"#], "struct<b:bigint>");
+    }
+
+    #[test]
+    fn one_value_has_a_type_whatever_it_is() {
+        let cases = [
+            ("1", "bigint"),
+            ("null", "string"),
+            (" ", "string"),
+            ("[]", "array<string>"),
+            ("{}", "struct<>"),
+            (r#"[1,"x"]"#, "array<string>"),
+            (r#"{"a":1,"a":"x","A":true}"#, "struct<A:boolean,a:bigint,a:string>"),
+            (r#"{"a":1}x"#, "struct<a:bigint>"),
+        ];
+        let json = with(&[], |options| Json::new(options, DEFAULTS)).unwrap();
+        let mut types = JsonTypes::new(&json).unwrap();
+        for (text, expected) in cases {
+            assert_eq!(types.of(text).unwrap().to_string(), expected, "{text}");
+        }
+        assert_eq!(types.of("nonsense"), Err(NotJson));
+        types.add(br#"{"a":1,"A":2}"#).unwrap();
+        assert_eq!(types.finish().unwrap_err().class(), "COLUMN_ALREADY_EXISTS");
     }
 }

@@ -16,3 +16,6 @@ pub use path::{Path, field, look_up};
 pub use read::{JsonReader, Root};
 pub use tape::{Kind, NotJson, Tape, Value};
 pub use write::{JsonForm, JsonWriter, write_quoted};
+
+#[cfg(test)]
+mod tests;

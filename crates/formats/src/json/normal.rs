@@ -1,4 +1,5 @@
-//! JSON values written again in one form, as Jackson copies them: without blanks, and floating numbers as Java writes doubles.
+//! JSON values written again in one form, as Jackson copies them: without blanks, and floating
+//! numbers as Java writes doubles.
 
 use super::tape::{Kind, Value};
 use super::write::write_quoted;

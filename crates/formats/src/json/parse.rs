@@ -1,5 +1,5 @@
-//! JSON text onto a tape: what Jackson reads for Spark, which is one value at the start of a text. Beyond the standard there are what
-//! [`Syntax`] allows, and `NaN`, `INF` and their like.
+//! JSON text onto a tape: what Jackson reads for Spark, which is one value at the start of a text.
+//! Beyond the standard there are what [`Syntax`] allows, and `NaN`, `INF` and their like.
 
 use super::Syntax;
 use super::tape::{Kind, Node, NotJson, Tape};
@@ -78,7 +78,8 @@ impl<'a> Parser<'a> {
         self.tape.nodes.push(Node { kind, from, to, next });
     }
 
-    /// Reads a value with all that is in it. Not by recursion: a text may nest deeper than a stack is.
+    /// Reads a value with all that is in it. Not by recursion: a text may nest deeper than a stack
+    /// is.
     fn root(&mut self) -> Result<(), NotJson> {
         let mut inside = None;
         loop {

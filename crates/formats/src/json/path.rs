@@ -68,7 +68,8 @@ pub fn field(object: Value<'_>, name: &str) -> Option<String> {
     (value.kind() != Kind::Null && follow(value, &[], Style::Bare, &mut out)).then_some(out)
 }
 
-/// How values that are found are put together, which depends on the stars before them. The rules are those of Hive.
+/// How values that are found are put together, which depends on the stars before them. The rules
+/// are those of Hive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Style {
     /// The only value: text without quotes.

@@ -1,7 +1,8 @@
 //! Rows out of JSON records.
 //!
-//! A value of another type than its column's makes the record one that is not well formed; what can be read of it is kept. An array
-//! or a map with such a value is lost as a whole, a struct loses only the field.
+//! A value of another type than its column's makes the record one that is not well formed; what can
+//! be read of it is kept. An array or a map with such a value is lost as a whole, a struct loses
+//! only the field.
 
 use super::normal::{named_number, write_json};
 use super::tape::{Kind, Tape, Value};
@@ -47,7 +48,8 @@ struct Context {
     counts_days: bool,
     /// Whether text may be the name of a number.
     named_numbers: bool,
-    /// Whether what is not text is kept as it is written where text is wanted. Spark does so for files alone.
+    /// Whether what is not text is kept as it is written where text is wanted. Spark does so for
+    /// files alone.
     keeps_form: bool,
 }
 
@@ -128,7 +130,8 @@ impl Fields<'_> {
     }
 }
 
-/// Finds the fields of an object that have a column, in the order of the columns; of a name that is there twice the last one.
+/// Finds the fields of an object that have a column, in the order of the columns; of a name that is
+/// there twice the last one.
 fn find(object: Value<'_>, names: &HashMap<String, usize>, found: &mut Vec<Option<usize>>) {
     found.clear();
     found.resize(names.len(), None);

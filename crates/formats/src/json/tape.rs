@@ -59,7 +59,8 @@ pub struct Value<'a> {
 pub struct NotJson;
 
 impl Tape {
-    /// Reads the value at the start of a text; what follows does not count. `None` if there are only blanks.
+    /// Reads the value at the start of a text; what follows does not count. `None` if there are
+    /// only blanks.
     pub fn parse<'a>(
         &'a mut self,
         input: &'a str,

@@ -149,7 +149,8 @@ impl JsonForm {
         Ok(())
     }
 
-    /// Writes the key of a map. Spark writes what it holds in memory: days and microseconds rather than dates and times.
+    /// Writes the key of a map. Spark writes what it holds in memory: days and microseconds rather
+    /// than dates and times.
     fn key(&self, array: &dyn Array, row: usize, out: &mut String) -> Result<(), ArrowError> {
         let held = match array.data_type() {
             DataType::Date32 => i64::from(array.as_primitive::<Date32Type>().value(row)),

@@ -29,7 +29,8 @@ impl Clock {
         }
     }
 
-    /// The value at which the clock shows a time, moved there from another value: where the clock shows it twice, it keeps its offset.
+    /// The value at which the clock shows a time, moved there from another value: where the clock
+    /// shows it twice, it keeps its offset.
     pub fn moved(self, local: i64, from: i64) -> i64 {
         match self {
             Self::Zoned(zone) => zone.to_utc_from(local, from),
@@ -108,7 +109,8 @@ fn date_at_start(text: &str) -> Option<(i64, bool, &str)> {
     Some((days, found == 2, rest))
 }
 
-/// A text as a date, by Spark's rules: parts from the right may be missing, and after a `T` or a space anything may follow.
+/// A text as a date, by Spark's rules: parts from the right may be missing, and after a `T` or a
+/// space anything may follow.
 pub fn parse_date(text: &str) -> Option<i32> {
     let (days, full, rest) = date_at_start(text.trim())?;
     let ends = rest.is_empty() || (full && rest.starts_with(['T', ' ']));

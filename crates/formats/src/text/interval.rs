@@ -25,7 +25,8 @@ pub enum Span {
     YearMonth(i32),
 }
 
-/// Writes an interval with its fields from one to another, both counted from the largest that there is.
+/// Writes an interval with its fields from one to another, both counted from the largest that there
+/// is.
 pub fn write_fields(span: Span, (first, last): (usize, usize), out: &mut String) {
     const DAY_TIME: [&str; 4] = ["DAY", "HOUR", "MINUTE", "SECOND"];
     const YEAR_MONTH: [&str; 2] = ["YEAR", "MONTH"];

@@ -53,7 +53,8 @@ pub fn parse_decimal(text: &str) -> Option<(i128, i32)> {
     Some((if mantissa.starts_with('-') { -value } else { value }, scale))
 }
 
-/// Brings an unscaled value to another scale, rounding half up; nothing if it needs more digits than `precision`.
+/// Brings an unscaled value to another scale, rounding half up; nothing if it needs more digits
+/// than `precision`.
 pub fn rescale(value: i128, scale: i32, (precision, target): (u8, i8)) -> Option<i128> {
     let shift = i32::from(target) - scale;
     let value = if value == 0 {
@@ -73,8 +74,8 @@ pub fn rescale(value: i128, scale: i32, (precision, target): (u8, i8)) -> Option
     (value.unsigned_abs() < 10_u128.pow(precision.min(38).into())).then_some(value)
 }
 
-/// A decimal number of a precision and scale out of text, rounded half up; nothing if it has too many digits. Unlike casts, text
-/// formats do not allow blanks around it.
+/// A decimal number of a precision and scale out of text, rounded half up; nothing if it has too
+/// many digits. Unlike casts, text formats do not allow blanks around it.
 pub fn decimal_of_text(text: &str, (precision, scale): (u8, i8)) -> Option<i128> {
     if trimmed(text).len() != text.len() {
         return None;
@@ -101,7 +102,8 @@ pub fn write_decimal(unscaled: i128, scale: i8, out: &mut String) {
     }
 }
 
-/// A decimal as Java's `BigDecimal` writes itself: with an exponent if more than five zeros would follow the point.
+/// A decimal as Java's `BigDecimal` writes itself: with an exponent if more than five zeros would
+/// follow the point.
 pub(super) fn write_java_decimal(unscaled: i128, scale: i8, out: &mut String) {
     let digits = i32::try_from(unscaled.unsigned_abs().max(1).ilog10()).unwrap_or_default();
     let exponent = digits - i32::from(scale);

@@ -1,5 +1,5 @@
-//! Values as files of text hold them: dates and times by a pattern of Java's or as a cast reads them, decimals, and everything else
-//! as a cast writes it.
+//! Values as files of text hold them: dates and times by a pattern of Java's or as a cast reads
+//! them, decimals, and everything else as a cast writes it.
 
 use super::{Clock, parse_date, parse_timestamp};
 use crate::calendar::{MICROS_PER_DAY, Zone};

@@ -174,7 +174,8 @@ fn write_nested(
     Ok(())
 }
 
-/// Writes a value inside another one, behind a separator and a blank; without the blank if nothing is written.
+/// Writes a value inside another one, behind a separator and a blank; without the blank if nothing
+/// is written.
 fn write_item(
     array: &dyn Array,
     row: usize,

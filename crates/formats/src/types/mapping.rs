@@ -1,6 +1,7 @@
-//! Spark's types and Arrow's: how each is held in memory. The mapping loses the length of `char(n)` and the units of an interval;
-//! whoever needs those keeps the Spark type. So does whoever needs to know where nulls cannot be inside of a value: in plans every
-//! part of a value may be null, so that a type is held in one way only. Schemas of what leaves say it exactly.
+//! Spark's types and Arrow's: how each is held in memory. The mapping loses the length of `char(n)`
+//! and the units of an interval; whoever needs those keeps the Spark type. So does whoever needs to
+//! know where nulls cannot be inside of a value: in plans every part of a value may be null, so
+//! that a type is held in one way only. Schemas of what leaves say it exactly.
 
 use super::{list, map};
 use arrow::datatypes::{
@@ -97,7 +98,8 @@ pub fn leaving(data_type: &Arrow) -> Result<Arrow, SparkError> {
     Ok(held(&from_arrow(data_type)?, Parts::Exact))
 }
 
-/// The first and the last field of an interval, counted from the largest that there is: years or days.
+/// The first and the last field of an interval, counted from the largest that there is: years or
+/// days.
 pub fn interval_fields(data_type: &DataType) -> Option<(usize, usize)> {
     let place = |unit: IntervalUnit| match unit {
         IntervalUnit::Year | IntervalUnit::Day => 0,

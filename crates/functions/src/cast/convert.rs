@@ -1,6 +1,5 @@
 //! One array to another type: finds the conversion for a pair of types, and goes into nested types.
 
-use errors::{Exception, SparkError, condition};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -9,70 +8,14 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute;
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, DurationMicrosecondType, FieldRef, Int8Type, Int16Type, Int32Type,
-    Int64Type, IntervalYearMonthType, TimestampMicrosecondType,
+    DataType, DurationMicrosecondType, FieldRef, Int8Type, Int16Type, Int32Type, Int64Type,
+    IntervalYearMonthType,
 };
 use datafusion::common::{Result, not_impl_err};
 
-use super::{CastMode, Clock, Style, datetime, interval, number, write_value};
-use crate::calendar::{MICROS_PER_DAY, Zone};
-use crate::types::{is_integral, is_numeric, sql_type};
-use crate::{IntoExternal, run_time_error};
-
-/// How to convert.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct How {
-    pub(crate) mode: CastMode,
-    pub(crate) zone: Zone,
-}
-
-impl How {
-    /// A value that is malformed: an error, or null.
-    pub(super) fn malformed<T>(&self, value: &str, from: &str, to: &DataType) -> Result<Option<T>> {
-        if self.mode != CastMode::Ansi {
-            return Ok(None);
-        }
-        let shown = sql_type(to);
-        let message = format!(
-            "The value {value} of the type \"{from}\" cannot be cast to \"{shown}\" because it is malformed. Correct the value as per the syntax, or change its target type. Use `try_cast` to tolerate malformed input and return NULL instead."
-        );
-        let (from, shown) = (format!("\"{from}\""), format!("\"{shown}\""));
-        let parameters = [("expression", value), ("sourceType", &from), ("targetType", &shown)];
-        let error = SparkError::new(condition::CAST_INVALID_INPUT, message, &parameters);
-        let exception = match to {
-            DataType::Date32 | DataType::Timestamp(..) | DataType::Time64(_) => Exception::DateTime,
-            DataType::Boolean => Exception::Runtime,
-            _ => Exception::NumberFormat,
-        };
-        Err(error.raised_as(exception).into_external())
-    }
-
-    /// A text that is malformed.
-    pub(super) fn malformed_text<T>(&self, text: &str, to: &DataType) -> Result<Option<T>> {
-        self.malformed(&format!("'{text}'"), "STRING", to)
-    }
-
-    /// A value that is too large: an error, or null.
-    pub(super) fn overflow<T>(
-        &self,
-        value: impl FnOnce() -> String,
-        from: &DataType,
-        to: &DataType,
-    ) -> Result<Option<T>> {
-        if self.mode != CastMode::Ansi {
-            return Ok(None);
-        }
-        Err(run_time_error(
-            condition::CAST_OVERFLOW,
-            format!(
-                "The value {} of the type \"{}\" cannot be cast to \"{}\" due to an overflow. Use `try_cast` to tolerate overflow and return NULL instead.",
-                value(),
-                sql_type(from),
-                sql_type(to)
-            ),
-        ))
-    }
-}
+use super::how::How;
+use super::{Clock, Style, datetime, interval, number, write_value};
+use crate::types::{is_integral, is_numeric};
 
 /// Converts every value of an array.
 pub(crate) fn convert(array: &ArrayRef, to: &DataType, how: &How) -> Result<ArrayRef> {
@@ -224,13 +167,4 @@ fn structure(array: &StructArray, to: &DataType, how: &How) -> Result<ArrayRef> 
         return Ok(Arc::new(array.clone()));
     }
     Ok(Arc::new(StructArray::try_new(fields.clone(), columns, array.nulls().cloned())?))
-}
-
-/// Days of instants, in a zone.
-pub(super) fn days_of(array: &ArrayRef, zone: Option<Zone>) -> ArrayRef {
-    let instants = array.as_primitive::<TimestampMicrosecondType>();
-    Arc::new(instants.unary::<_, Date32Type>(|micros| {
-        let local = zone.map_or(micros, |zone| zone.to_local(micros));
-        i32::try_from(local.div_euclid(MICROS_PER_DAY)).unwrap_or(i32::MAX)
-    }))
 }

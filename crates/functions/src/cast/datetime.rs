@@ -9,8 +9,7 @@ use datafusion::arrow::datatypes::{
 };
 use datafusion::common::{Result, not_impl_err};
 
-use super::CastMode;
-use super::convert::{How, days_of};
+use super::how::{CastMode, How, days_of};
 use super::number;
 use crate::calendar::{MICROS_PER_DAY, MICROS_PER_SECOND};
 use formats::text::{Clock, java_double, parse_date, parse_timestamp, rescale};

@@ -10,7 +10,7 @@ use datafusion::arrow::datatypes::{
 use datafusion::common::Result;
 use formats::text::{parse_day_time, parse_interval, parse_year_month};
 
-use super::convert::How;
+use super::how::How;
 
 /// Texts to intervals.
 pub(super) fn text_to_interval(texts: &StringArray, to: &DataType, how: &How) -> Result<ArrayRef> {

@@ -1,7 +1,9 @@
-//! Spark's casts: which are allowed, which are plain `DataFusion` casts, and a function of ours for the rest.
+//! Spark's casts: which are allowed, which are plain `DataFusion` casts, and a function of ours for
+//! the rest.
 
 mod convert;
 mod datetime;
+mod how;
 mod interval;
 mod number;
 
@@ -13,35 +15,19 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{Expr, ScalarUDF};
 
-pub(crate) use convert::{How, convert};
+pub(crate) use convert::convert;
 pub(crate) use formats::text::{
     Clock, MICROS_OF_FIELDS, MONTHS_OF_FIELDS, Span, Style, parse_decimal, parse_interval, rescale,
     write_decimal, write_fields, write_value,
 };
+pub use how::CastMode;
+pub(crate) use how::How;
 
 use crate::calendar::Zone;
 use crate::kernel::{Args, Kernel, Nulls};
 use crate::registry::apply;
 use crate::types::{self, decimal_of, is_integral, is_numeric};
 use crate::{Context, FunctionError};
-
-/// What a cast makes of a value that does not fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CastMode {
-    /// An error.
-    Ansi,
-    /// Null, or for whole numbers the low bits, as Spark did before ANSI mode.
-    Legacy,
-    /// Null (`try_cast`).
-    Try,
-}
-
-impl CastMode {
-    /// The mode of casts that the user did not choose one for.
-    pub fn session(ctx: &Context) -> Self {
-        if ctx.ansi { Self::Ansi } else { Self::Legacy }
-    }
-}
 
 /// Casts by Spark's rules.
 pub fn cast(

@@ -13,8 +13,7 @@ use datafusion::arrow::datatypes::{
 };
 use datafusion::common::{Result, not_impl_err};
 
-use super::CastMode;
-use super::convert::How;
+use super::how::{CastMode, How};
 use crate::run_time_error;
 use crate::types::is_integral;
 use formats::text::{java_double, parse_decimal, parse_double, rescale, trimmed, write_decimal};

@@ -8,8 +8,8 @@ use errors::condition;
 use formats::csv::{Csv, CsvForm, CsvReader};
 use formats::rows::Rows;
 
-use super::json::{columns, structs};
 use super::options::{Given, check_mode, is_nested, packed, unpacked};
+use super::text_rows::{columns, structs};
 use crate::kernel::{Args, Kernel, Nulls, returns};
 use crate::registry::{Call, Function, with};
 use crate::{FunctionError, IntoExternal};

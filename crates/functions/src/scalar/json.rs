@@ -1,18 +1,21 @@
-//! JSON text: looking into it, reading it as values of a type, and writing values as it. What JSON is says `formats`.
+//! JSON text: looking into it, reading it as values of a type, and writing values as it. What JSON
+//! is says `formats`.
 
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, ListBuilder, NullBufferBuilder, StringBuilder};
-use datafusion::arrow::datatypes::{DataType, Field, Fields, Int32Type, Schema};
-use datafusion::common::{Result, internal_err};
+use datafusion::arrow::datatypes::{DataType, Field, Fields, Int32Type};
+use datafusion::common::Result;
 use datafusion::logical_expr::Expr;
 use errors::condition;
 use formats::json::{
     Json, JsonForm, JsonReader, Kind, NotJson, Path, Root, Syntax, Tape, Value, field, look_up,
 };
-use formats::rows::{Origin, Rows};
+use formats::rows::Rows;
+use formats::values::{Nested, readable};
 
-use super::options::{Given, packed, unpacked};
+use super::options::{Given, check_mode, packed, unpacked};
+use super::text_rows::{columns, structs};
 use crate::kernel::{Args, Kernel, Nulls, returns};
 use crate::registry::{Call, Function, kernel, with};
 use crate::{FunctionError, IntoExternal};
@@ -137,7 +140,10 @@ fn from_json(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     }
     let given = Given::of(&call, 2)?;
     let json = Json::new(&given.options(), call.defaults())?;
-    super::options::check_mode(&call, json.records.mode)?;
+    check_mode(&call, json.records.mode)?;
+    if !readable(&call.types[1], Nested::Yes) {
+        return Err(unread(&call.types[1]));
+    }
     if let DataType::Struct(fields) = &call.types[1] {
         let columns = fields.iter().map(|field| (field.name().as_str(), field.data_type()));
         json.records.check_corrupt_column(columns)?;
@@ -153,6 +159,18 @@ fn invalid_schema(call: &Call<'_>, index: usize) -> FunctionError {
         message: format!(
             "Cannot resolve \"{}\" due to data type mismatch: Input schema {shown} must be a struct, an array, a map or a variant.",
             call.name
+        ),
+        parameters: vec![("schema", shown)],
+    }
+}
+
+/// A type whose values are not read from JSON: the keys of a map are text there.
+fn unread(data_type: &DataType) -> FunctionError {
+    let shown = format!("\"{}\"", crate::sql_type(data_type));
+    FunctionError::Invalid {
+        condition: condition::DATATYPE_MISMATCH_INVALID_JSON_MAP_KEY_TYPE,
+        message: format!(
+            "Cannot resolve \"from_json\" due to data type mismatch: Input schema {shown} can only contain STRING as a key type for a MAP."
         ),
         parameters: vec![("schema", shown)],
     }
@@ -183,41 +201,6 @@ fn read(args: &Args<'_>) -> Result<ArrayRef> {
         valid.append(is_there);
     }
     structs(&mut rows, fields, valid, root == Root::Row)
-}
-
-/// Where the columns of a struct come from, and the schema under which they are read.
-pub(super) fn columns(fields: &Fields, corrupt: Option<&str>) -> (Vec<Origin>, Arc<Schema>) {
-    let mut position = 0;
-    let origin = |field: &Arc<Field>| {
-        if corrupt == Some(field.name()) {
-            return Origin::Corrupt;
-        }
-        position += 1;
-        Origin::Field(position - 1)
-    };
-    let origins = fields.iter().map(origin).collect();
-    // Whatever is read may be missing.
-    let nullable = fields.iter().map(|field| field.as_ref().clone().with_nullable(true));
-    (origins, Arc::new(Schema::new(nullable.collect::<Fields>())))
-}
-
-/// The rows as one array: structs, or the values of the only column.
-pub(super) fn structs(
-    rows: &mut Rows,
-    fields: Fields,
-    mut valid: NullBufferBuilder,
-    are_structs: bool,
-) -> Result<ArrayRef> {
-    let count = rows.len();
-    let given = |_, _| Err(arrow::error::ArrowError::SchemaError("no values are given".to_owned()));
-    let Some(batch) = rows.finish(given)? else { return internal_err!("there are no rows") };
-    if !are_structs {
-        return Ok(Arc::clone(batch.column(0)));
-    }
-    let columns = batch.columns().to_vec();
-    let structs =
-        arrow::array::StructArray::try_new_with_length(fields, columns, valid.finish(), count)?;
-    Ok(Arc::new(structs))
 }
 
 /// The error of a sample that is not JSON.

@@ -33,6 +33,7 @@ mod string;
 mod string_part;
 mod string_search;
 mod temporal;
+mod text_rows;
 mod time_window;
 mod timestamp;
 mod url;

@@ -1,5 +1,5 @@
-//! The options of `from_json`, `to_csv` and their like: a map of constants. What they mean says `formats`; to the tasks they travel as
-//! one argument.
+//! The options of `from_json`, `to_csv` and their like: a map of constants. What they mean says
+//! `formats`; to the tasks they travel as one argument.
 
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::DataType;

@@ -63,7 +63,8 @@ fn each(
     Ok(())
 }
 
-/// Reads the next record of several lines; says how long it is in the rest of the input. Nothing at the end.
+/// Reads the next record of several lines; says how long it is in the rest of the input. Nothing at
+/// the end.
 fn next_record(record: &mut Record, csv: &Csv, lines: &mut Lines) -> io::Result<Option<usize>> {
     let mut extent = Extent::Lines;
     loop {

@@ -1,7 +1,8 @@
-//! Files of text: lines, CSV and JSON, read as Spark reads them. One task reads its parts of files as a stream, a batch at a time.
+//! Files of text: lines, CSV and JSON, read as Spark reads them. One task reads its parts of files
+//! as a stream, a batch at a time.
 //!
-//! A file is cut at line ends: a line belongs to the part in which it begins. What is not cut is read whole by one task: compressed
-//! files, and those in which a record may have several lines.
+//! A file is cut at line ends: a line belongs to the part in which it begins. What is not cut is
+//! read whole by one task: compressed files, and those in which a record may have several lines.
 
 mod compressed;
 mod csv;

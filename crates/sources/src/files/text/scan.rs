@@ -1,4 +1,5 @@
-//! The node that reads files of text: a leaf of a plan, whose tasks each read some files or parts of them.
+//! The node that reads files of text: a leaf of a plan, whose tasks each read some files or parts
+//! of them.
 
 use super::lines::{Lines, is_compressed};
 use super::{Origin, Plain, TextFormat, TextScan, csv, failed};
