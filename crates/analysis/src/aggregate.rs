@@ -1,4 +1,4 @@
-//! Grouping: keys, sets of keys, aggregate functions wherever they stand in the select list, and pivots.
+//! Grouping: keys, grouping sets, aggregate functions anywhere in a select list, and pivots.
 
 use super::column::{Names, of_column};
 use super::expression::pass;
@@ -15,31 +15,32 @@ use errors::condition;
 use plan::{Aggregate, DataType, Expr, Grouping, Literal};
 use std::sync::Arc;
 
-/// What `grouping` and `grouping_id` refer to.
+/// The keys that `grouping` and `grouping_id` refer to.
 #[derive(Debug, Clone)]
 pub(crate) struct GroupingIds {
     keys: Vec<DfExpr>,
-    /// Column whose bits say which keys are not in the set; the last key has the lowest.
+    /// Column whose bits mark the keys missing from the grouping set; the last key has the lowest
+    /// bit.
     id: String,
 }
 
-/// An aggregate that can still be given more functions, by a HAVING or an ORDER BY above it.
+/// An aggregate to which a HAVING or ORDER BY above it can still add functions.
 #[derive(Debug, Clone)]
 pub(crate) struct Aggregation {
     input: LogicalPlan,
-    /// The key as the program wrote it, and its column.
+    /// Each key as the program wrote it, and its column.
     keys: Vec<(DfExpr, Column)>,
     sets: Option<Vec<Vec<usize>>>,
     grouping_id: Option<String>,
-    /// Functions and their columns.
+    /// Aggregate functions and their columns.
     functions: Vec<(DfExpr, String)>,
     having: Option<DfExpr>,
 }
 
-/// The keys of a grouping, and which sets of them are wanted.
+/// The keys of a grouping and, if any, its grouping sets.
 type Keys = (Vec<Expr>, Option<Vec<Vec<usize>>>);
 
-/// Whether an aggregate function stands in the expression, outside of windows.
+/// Whether the expression contains an aggregate function outside of windows.
 pub(super) fn has_aggregate(expr: &DfExpr) -> bool {
     let mut found = false;
     let walked = expr.apply(|node| {
@@ -88,7 +89,7 @@ impl Resolver<'_> {
         self.select_from(aggregation, items, &input.scope)
     }
 
-    /// The select list above an aggregate.
+    /// Builds the select list above an aggregate.
     pub(super) fn select_from(
         &mut self,
         mut aggregation: Aggregation,
@@ -109,8 +110,12 @@ impl Resolver<'_> {
         Ok(Resolved { plan, scope: output_scope, below: Some(Box::new(below)) })
     }
 
-    /// An aggregate over all rows: a select list with an aggregate function but no keys.
-    pub(super) fn whole(&mut self, input: &Resolved, items: Vec<Typed>) -> Result<Resolved> {
+    /// Builds an aggregate over all rows: a select list with aggregate functions but no keys.
+    pub(super) fn global_aggregate(
+        &mut self,
+        input: &Resolved,
+        items: Vec<Typed>,
+    ) -> Result<Resolved> {
         let aggregation = self.grouped(input, &[], None)?;
         self.select_from(aggregation, items, &input.scope)
     }
@@ -175,7 +180,7 @@ impl Resolver<'_> {
         Ok(keys)
     }
 
-    /// A key: an expression, or the number or the alias of a select item.
+    /// Resolves a key: an expression, or the position or alias of a select item.
     fn group_key(&mut self, key: &Expr, aggregate: &Aggregate, scope: &Scope) -> Result<Typed> {
         let by_ordinal = self.context.flag(&model::conf::GROUP_BY_ORDINAL)?;
         if let (Expr::Literal(Literal::Integer(position)), true) = (key, by_ordinal)
@@ -289,7 +294,8 @@ impl Resolver<'_> {
         })
     }
 
-    /// Replaces keys and aggregate functions in an expression by their columns. Columns of `kept` stay.
+    /// Replaces the keys and aggregate functions in an expression by their columns. Columns of
+    /// `kept` stay.
     pub(super) fn grouped_item(
         &mut self,
         aggregation: &mut Aggregation,
@@ -346,7 +352,7 @@ impl Resolver<'_> {
         Ok(Typed { expr: replaced.data, nullable, ..item })
     }
 
-    /// `grouping(key)`, `grouping_id(keys)`.
+    /// Resolves `grouping(key)` and `grouping_id(keys)`.
     pub(super) fn grouping_function(
         &mut self,
         name: &str,
@@ -397,7 +403,7 @@ impl Resolver<'_> {
 }
 
 impl Aggregation {
-    /// The plan, with a column per key and function.
+    /// Builds the plan, which has a column per key and function.
     pub(super) fn plan(&self) -> Result<LogicalPlan> {
         let keys: Vec<DfExpr> = self.keys.iter().map(|(_, column)| pass(column)).collect();
         let functions: Vec<DfExpr> =
@@ -405,7 +411,7 @@ impl Aggregation {
         let input = Arc::new(self.input.clone());
         let mut plan = match &self.sets {
             None if keys.is_empty() && functions.is_empty() => {
-                // One row, whatever the input holds.
+                // Exactly one row, regardless of the input.
                 LogicalPlan::EmptyRelation(super::leaf::one_row())
             }
             None => LogicalPlan::Aggregate(DfAggregate::try_new(input, keys, functions)?),
@@ -437,7 +443,7 @@ impl Aggregation {
     }
 }
 
-/// Each column once.
+/// The columns without duplicates.
 pub(super) fn unique<'c>(columns: impl Iterator<Item = &'c Column>) -> Vec<DfExpr> {
     let mut seen: Vec<&str> = Vec::new();
     let mut exprs = Vec::new();

@@ -1,8 +1,8 @@
-//! Calls of functions and operators: arguments, then the function by its name.
+//! Calls of functions and operators: resolves the arguments, then the function by name.
 
 use super::column::Names;
 use super::typed::{LambdaScope, Typed};
-use super::within_group::Called;
+use super::within_group::ResolvedCall;
 use super::{Resolver, Result, error, nullability};
 use datafusion::logical_expr::expr::{Lambda, Sort};
 use datafusion::logical_expr::{Expr as DfExpr, ExprSchemable};
@@ -79,7 +79,7 @@ impl Resolver<'_> {
         self.scalar(&name, args)
     }
 
-    /// The number of the row among all rows, from 0, in the order in which they come.
+    /// Index of the row among all rows, from 0, in input order.
     fn sequence_id(&mut self, names: Names<'_>) -> Result<Typed> {
         let place = Expr::call("monotonically_increasing_id", Vec::new());
         let place = self.expression(&place, names)?;
@@ -90,7 +90,7 @@ impl Resolver<'_> {
         self.typed(expr, false, text)
     }
 
-    /// Arguments; `*` stands for all columns.
+    /// Resolves arguments; `*` expands to all columns.
     pub(super) fn arguments_of(&mut self, args: &[Expr], names: Names<'_>) -> Result<Vec<Typed>> {
         let mut out = Vec::with_capacity(args.len());
         for arg in &self.parsed(args)? {
@@ -104,13 +104,13 @@ impl Resolver<'_> {
         Ok(out)
     }
 
-    /// A scalar function on resolved arguments.
+    /// Applies a scalar function to resolved arguments.
     pub(super) fn scalar(&self, name: &str, args: Vec<Typed>) -> Result<Typed> {
         let texts: Vec<String> = args.iter().map(|arg| arg.name.clone()).collect();
         let types: Vec<_> = args.iter().map(Typed::arrow).collect();
         let nullable = may_be_null(name, &args);
         let text = functions::sql_name(name, &texts);
-        let (declared, exprs) = parted(args);
+        let (declared, exprs) = split_arguments(args);
         let expr = self
             .context
             .registry
@@ -121,7 +121,8 @@ impl Resolver<'_> {
         Ok(made)
     }
 
-    /// Structs of as many fields as the first one, with its names and with types that they share: `(a, b) IN ((1, 2), …)`.
+    /// Structs with as many fields as the first one, with its field names and common types: `(a, b)
+    /// IN ((1, 2), …)`.
     fn same_fields(&self, args: Vec<Typed>) -> Result<Vec<Typed>> {
         let Some(DataType::Struct(first)) = args.first().map(|arg| arg.data_type.clone()) else {
             return Ok(args);
@@ -165,14 +166,14 @@ impl Resolver<'_> {
         names: Names<'_>,
     ) -> Result<Typed> {
         let inner = names.of_arguments();
-        let Called { args, texts, text, order_by } = self.called(name, call, inner)?;
+        let ResolvedCall { args, texts, text, order_by } = self.resolve_call(name, call, inner)?;
         let (filter, text) = self.aggregate_filter(call, inner, text)?;
         let types: Vec<_> = args.iter().map(Typed::arrow).collect();
         if args.iter().any(|arg| super::aggregate::has_aggregate(&arg.expr)) {
             let message = "It is not allowed to use an aggregate function in the argument of another aggregate function. Please use the inner aggregate function in a sub-query.";
             return Err(error::analysis(condition::NESTED_AGGREGATE_FUNCTION, message, &[]));
         }
-        let (declared, exprs) = parted(args);
+        let (declared, exprs) = split_arguments(args);
         let expr = self
             .context
             .registry
@@ -194,7 +195,7 @@ impl Resolver<'_> {
         Ok(made)
     }
 
-    /// Arguments of an aggregate; `count(*)` counts ones.
+    /// Resolves the arguments of an aggregate; `count(*)` counts ones.
     pub(super) fn aggregate_arguments(
         &mut self,
         name: &str,
@@ -229,7 +230,8 @@ impl Resolver<'_> {
         }
     }
 
-    /// A function that takes functions: values first, whose types give those of the lambdas' parameters.
+    /// Resolves a higher-order function: values first, since their types determine those of the
+    /// lambdas' parameters.
     fn higher_order(&mut self, name: &str, args: &[Expr], names: Names<'_>) -> Result<Typed> {
         let mut values: Vec<Option<Typed>> = Vec::new();
         for arg in args {
@@ -306,7 +308,7 @@ impl Resolver<'_> {
         Ok(Typed { expr, name: text, ..body })
     }
 
-    /// The type that values of these types become; `what` is the expression, for the error.
+    /// The common type of values of these types.
     pub(super) fn common_type(&self, types: &[DataType]) -> Option<DataType> {
         if let Some(common) = nullability::common(types) {
             return Some(common);
@@ -316,18 +318,19 @@ impl Resolver<'_> {
         types::from_arrow(&common).ok()
     }
 
-    /// The type of an expression made here.
+    /// The type of an expression that was built here.
     pub(super) fn type_of(&self, expr: &DfExpr) -> Result<DataType> {
         Ok(types::from_arrow(&expr.get_type(&self.types)?)?)
     }
 }
 
-/// Types for Spark's declaration, and what the function is given.
-fn parted(args: Vec<Typed>) -> (Vec<nullability::Argument>, Vec<DfExpr>) {
+/// Splits arguments into the types for Spark's declaration and the expressions for the function.
+fn split_arguments(args: Vec<Typed>) -> (Vec<nullability::Argument>, Vec<DfExpr>) {
     args.into_iter().map(|arg| ((arg.data_type, arg.nullable), arg.expr)).unzip()
 }
 
-/// Whether a higher-order function may give null: where it takes an array or a map that is, or cannot tell.
+/// Whether a higher-order function may return null: if its array or map may be null, or the
+/// result may be unknown (`exists`).
 fn nullable_result(name: &str, args: &[Typed]) -> bool {
     let first = args.first().is_none_or(|arg| arg.nullable);
     match name {
@@ -338,11 +341,11 @@ fn nullable_result(name: &str, args: &[Typed]) -> bool {
     }
 }
 
-/// The last part of a name, in small letters.
+/// The last part of a name, in lower case.
 pub(super) fn plain_name(name: &str) -> String {
     match plan::parse_name(name) {
         Ok(parts) => parts.last().map(|part| part.to_lowercase()).unwrap_or_default(),
-        // Operators, some of which hold dots or blanks.
+        // Operators, some of which contain dots or spaces.
         Err(_) => name.to_lowercase(),
     }
 }
@@ -360,7 +363,7 @@ pub(super) fn aggregate_text(name: &str, call: &FunctionCall, texts: &[String]) 
     if call.ignore_nulls && shown { format!("{text} ignore nulls") } else { text }
 }
 
-/// A call that the functions refuse, in Spark's words.
+/// The error for a call that the function rejects, in Spark's words.
 pub(super) fn function_error(
     failure: &FunctionError,
     text: &str,
@@ -384,7 +387,7 @@ pub(super) fn function_error(
     }
 }
 
-/// Whether Spark declares the result nullable. Most functions are null when an argument is.
+/// Whether Spark declares the result nullable. Most functions return null if an argument is null.
 fn may_be_null(name: &str, args: &[Typed]) -> bool {
     let any = args.iter().any(|arg| arg.nullable);
     match name {

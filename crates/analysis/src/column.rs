@@ -1,4 +1,4 @@
-//! Column references: by name, by frame, by pattern, and `*`.
+//! Column references: by name, by data frame, by pattern, and `*`.
 
 use super::error;
 use super::scope::{Column, Found, Scope};
@@ -9,14 +9,14 @@ use errors::condition;
 use plan::{DataType, SparkError};
 use std::sync::Arc;
 
-/// Where names are looked up.
+/// Scopes in which names are looked up.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Names<'s> {
     /// The columns of the input.
     pub(super) scope: &'s Scope,
-    /// Columns below the input, for an order or a filter that names what a select list left out.
+    /// Columns below the input, for an order or filter on columns that a select list dropped.
     pub(super) below: Option<&'s Scope>,
-    /// Select items already resolved, which later ones may name.
+    /// Resolved select items, which later ones may refer to.
     pub(super) lateral: &'s [Typed],
     /// Keys of the aggregate with grouping sets that `grouping` refers to.
     pub(super) grouping: Option<&'s super::aggregate::GroupingIds>,
@@ -27,7 +27,7 @@ impl<'s> Names<'s> {
         Self { scope, below: None, lateral: &[], grouping: None }
     }
 
-    /// The scope that arguments of aggregates are looked up in.
+    /// The scope in which arguments of aggregates are looked up.
     pub(super) fn of_arguments(self) -> Self {
         match self.below {
             Some(below) => Self { scope: below, below: None, lateral: &[], ..self },
@@ -37,7 +37,7 @@ impl<'s> Names<'s> {
 }
 
 impl Resolver<'_> {
-    /// The column, field or outer column of a name.
+    /// Resolves a name to a column, a field or an outer column.
     pub(super) fn column(
         &mut self,
         name: &[String],
@@ -75,7 +75,7 @@ impl Resolver<'_> {
         Err(error::unresolved_column(name, proposal))
     }
 
-    /// A variable of the session; a column of the same name comes first.
+    /// Looks up a session variable; columns take precedence over variables.
     fn variable(&self, name: &[String]) -> Result<Option<Typed>> {
         let Some(known) = catalogue::variable_name(name) else { return Ok(None) };
         let Some((data_type, value)) = self.context.variables.get(&known) else {
@@ -86,7 +86,7 @@ impl Resolver<'_> {
         Ok(Some(Typed { name, nullable: true, ..value }))
     }
 
-    /// A select item before this one, by its name.
+    /// Looks up an earlier select item by its alias.
     fn lateral(&mut self, name: &[String], names: Names<'_>) -> Result<Option<Typed>> {
         let items: Vec<&Typed> = names
             .lateral
@@ -98,7 +98,7 @@ impl Resolver<'_> {
             [item] => {
                 if item.expr.is_volatile() {
                     return Err(error::unsupported(
-                        "a lateral alias of an expression that is not deterministic",
+                        "a lateral alias of a nondeterministic expression",
                     ));
                 }
                 let item = Typed { aliased: false, ..(*item).clone() };
@@ -121,7 +121,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// A column of a query around this subquery.
+    /// Looks up a column of an enclosing query.
     fn outer_column(&mut self, name: &[String]) -> Result<Option<Typed>> {
         let Some(outer) = self.outer.last().cloned() else { return Ok(None) };
         match outer.find(name, self.context.case_sensitive) {
@@ -163,7 +163,7 @@ impl Resolver<'_> {
             match found.as_slice() {
                 [] => {}
                 [(column, fields)] => {
-                    // What happened to its nullability since, the scope knows.
+                    // The scope has the column's current nullability.
                     let now = scope.all().find(|c| c.id == column.id);
                     let nullable = now.map_or(column.nullable, |now| now.nullable);
                     let column = Column { nullable, ..column.clone() };
@@ -176,7 +176,7 @@ impl Resolver<'_> {
             return Ok(outer);
         }
         if known && self.frame_lacks(name, plan_id, names) {
-            // The frame has no such column: that is a plain misspelling.
+            // The data frame has no such column: a plain misspelling.
             let frame = names.scope.nearest_frames(plan_id);
             let known: Vec<Vec<String>> =
                 frame.iter().flat_map(|f| f.columns.iter().map(full_name)).collect();
@@ -196,7 +196,7 @@ impl Resolver<'_> {
             typed.expr = DfExpr::OuterReferenceColumn(Arc::new(field), column.clone());
             return Ok(Some(typed));
         }
-        Err(error::unsupported("a field of a column of an outer query"))
+        Err(error::unsupported("a field of an outer column"))
     }
 
     fn frame_lacks(&self, name: &[String], plan_id: i64, names: Names<'_>) -> bool {
@@ -206,7 +206,7 @@ impl Resolver<'_> {
         })
     }
 
-    /// `*`, `t.*`, `struct.*`.
+    /// Expands `*`, `t.*` and `struct.*`.
     pub(super) fn star(
         &mut self,
         target: &[String],
@@ -267,7 +267,7 @@ impl Resolver<'_> {
         Ok(here.map(of_column).collect())
     }
 
-    /// Columns whose name matches a pattern as a whole.
+    /// Columns whose whole name matches a pattern.
     pub(super) fn column_regex(
         &mut self,
         pattern: &str,
@@ -286,7 +286,7 @@ impl Resolver<'_> {
         Ok(columns.into_iter().filter(|column| regex.is_match(&column.name)).collect())
     }
 
-    /// A column, or a field of it, under the name as the program wrote it.
+    /// A column, or a field of it, named as the program wrote it.
     fn written(&self, mut column: Typed, name: &[String], fields: &[String]) -> Result<Typed> {
         let of_column = name.len().checked_sub(fields.len() + 1);
         if let Some(written) = of_column.and_then(|at| name.get(at)) {
@@ -295,7 +295,7 @@ impl Resolver<'_> {
         self.fields(column, fields)
     }
 
-    /// Fields within fields. As a select item it is called as the last of them.
+    /// Extracts nested fields. As a select item, the result has the name of the last field.
     pub(super) fn fields(&self, mut typed: Typed, names: &[String]) -> Result<Typed> {
         for name in names {
             let text = match &typed.data_type {

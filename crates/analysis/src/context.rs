@@ -1,5 +1,5 @@
-//! What the meaning of a program depends on: settings, functions, the catalogue, and the names that
-//! can be seen at a place of it.
+//! The context that resolution depends on: settings, functions, the catalogue, and the names
+//! visible at a given place of a program.
 
 use crate::scope::same_name;
 use crate::{Result, leaf};
@@ -9,27 +9,27 @@ use plan::{Expr, Relation, TextParser};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Whether rows may be asked for while resolving.
+/// Whether resolution may ask for rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Only the schema is wanted: what must be computed first may be left empty.
+    /// Only the schema is needed: relations that would have to be computed first may be left empty.
     Schema,
-    /// The plan will run.
+    /// The plan will be run.
     Run,
 }
 
-/// What resolving depends on.
+/// Everything that resolution depends on, besides facts.
 #[derive(Debug, Clone)]
 pub struct Context {
     /// The settings of the session.
     pub conf: Conf,
-    /// Whether names that differ only in case differ.
+    /// Whether names are case-sensitive.
     pub case_sensitive: bool,
-    /// Partitions of an exchange that says no number.
+    /// Number of partitions of an exchange that does not give one.
     pub shuffle_partitions: u32,
-    /// The functions.
+    /// The registered functions.
     pub registry: Arc<functions::Registry>,
-    /// What functions depend on.
+    /// Settings that functions depend on.
     pub functions: functions::Context,
     /// Databases, tables and global views.
     pub catalogue: Arc<Catalogue>,
@@ -39,16 +39,16 @@ pub struct Context {
     pub variables: Variables,
     /// The current database.
     pub database: String,
-    /// Reads SQL text.
+    /// Parses SQL text.
     pub parser: Arc<dyn TextParser>,
-    /// Task slots: the default parallelism.
+    /// Number of task slots: the default parallelism.
     pub parallelism: u32,
-    /// Why the plan is made.
+    /// Purpose of the plan.
     pub purpose: Purpose,
 }
 
 impl Context {
-    /// The same under other settings, as far as these say what a program means.
+    /// The same context with other settings, as far as these affect the meaning of a program.
     pub(crate) fn under(&self, conf: &Conf) -> Result<Self> {
         let mut context = self.clone();
         context.functions.ansi = conf.get(&conf::ANSI)?;
@@ -61,7 +61,7 @@ impl Context {
         Ok(context)
     }
 
-    /// Whether a name used matches a name declared.
+    /// Whether a name refers to a declared one.
     pub(crate) fn same(&self, left: &str, right: &str) -> bool {
         same_name(left, right, self.case_sensitive)
     }
@@ -71,10 +71,10 @@ impl Context {
     }
 }
 
-/// What names mean at a place of the program.
+/// The meaning of names at a given place of the program.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Env {
-    /// Views that can be seen; inside a view, those that could be seen where it was made.
+    /// Visible views; inside a view, those visible at its creation.
     pub(crate) views: ViewMap,
     /// `WITH` names, innermost last.
     pub(crate) queries: Vec<leaf::NamedQuery>,
@@ -82,14 +82,14 @@ pub struct Env {
     pub(crate) references: Arc<BTreeMap<i64, Relation>>,
     /// Arguments of the SQL text.
     pub(crate) arguments: Arc<Vec<(String, Expr)>>,
-    /// Names of the views around, to notice one that contains itself.
+    /// Names of the enclosing views, to detect a view that contains itself.
     pub(crate) inside: Vec<String>,
-    /// The settings of the view around, if there is one.
+    /// The settings of the enclosing view, if there is one.
     pub(crate) settings: Option<Arc<Conf>>,
 }
 
 impl Env {
-    /// Only these views.
+    /// An environment with only these views.
     pub fn of_views(views: ViewMap) -> Self {
         Self { views, ..Self::default() }
     }

@@ -1,7 +1,7 @@
-//! Subqueries that use the query around them. `DataFusion` makes joins of them by rules of its own,
-//! which are right for some shapes only: a predicate over rows that are merely selected, and an
-//! aggregate that is null over no rows. Every other subquery is computed for each tuple of the
-//! values that it uses, as a lateral join is, and stands beside the rows that have these values.
+//! Correlated subqueries. `DataFusion` turns them into joins with rules of its own, which are
+//! correct for some shapes only: a predicate over a plain selection, and an aggregate that is null
+//! over no rows. Every other subquery is computed for each tuple of outer values it uses, like a
+//! lateral join, and joined with the rows that have these values.
 
 use super::lateral::{Carrier, joined, used};
 use super::scope::{Column, Scope};
@@ -18,7 +18,7 @@ use formats::types;
 use std::sync::Arc;
 
 impl Resolver<'_> {
-    /// The plan, in which every subquery that is left is one that `DataFusion` computes rightly.
+    /// Rewrites a plan such that `DataFusion` computes all remaining subqueries correctly.
     #[recursive::recursive]
     pub(super) fn decorrelated(&mut self, plan: LogicalPlan) -> Result<LogicalPlan> {
         if !has_subquery(&plan)? {
@@ -45,23 +45,23 @@ impl Resolver<'_> {
             return self.join_with_subqueries(join, (left, right), exprs, found);
         }
         let [input] = inputs.as_slice() else {
-            return Err(error::unsupported("a subquery at this place"));
+            return Err(error::unsupported("a subquery in this position"));
         };
-        // As a value, not as a condition, whether there are rows is a column, too.
+        // As a value (not a condition), EXISTS needs a column, too.
         let as_condition = matches!(plan, LogicalPlan::Filter(_));
-        let (input, known) = self.beside(input.clone(), found, as_condition)?;
+        let (input, known) = self.join_subqueries(input.clone(), found, as_condition)?;
         let exprs = exprs.into_iter().map(|expr| replaced(expr, &known));
         let exprs = exprs.collect::<Result<Vec<_>>>()?;
         let made = plan.with_new_exprs(exprs, vec![input])?;
         if made.schema().fields().len() == plan.schema().fields().len() {
             return Ok(made);
         }
-        // What was put beside the input is of no use above.
+        // Drop the columns added to the input.
         let columns = plan.schema().columns().into_iter().map(DfExpr::Column).collect();
         Ok(LogicalPlan::Projection(Projection::try_new(columns, Arc::new(made))?))
     }
 
-    /// An inner join's condition may as well be asked of its rows.
+    /// Moves subqueries in the condition of an inner join to a filter above it.
     fn join_with_subqueries(
         &mut self,
         join: &Join,
@@ -70,7 +70,7 @@ impl Resolver<'_> {
         found: Vec<DfExpr>,
     ) -> Result<LogicalPlan> {
         if join.join_type != JoinType::Inner {
-            return self.join_beside(join, (left, right), exprs, found);
+            return self.outer_join_with_subqueries(join, (left, right), exprs, found);
         }
         let filter = join.filter.clone().unwrap_or_else(|| lit(true));
         let (asked, others): (Vec<DfExpr>, Vec<DfExpr>) =
@@ -92,9 +92,9 @@ impl Resolver<'_> {
         self.decorrelated(super::relation::filter(LogicalPlan::Join(joined), filter)?)
     }
 
-    /// A subquery in the condition of an outer join is computed beside the rows of the side that it
-    /// uses.
-    fn join_beside(
+    /// Computes subqueries in the condition of an outer join next to the side whose columns they
+    /// use.
+    fn outer_join_with_subqueries(
         &mut self,
         join: &Join,
         (left, right): (&LogicalPlan, &LogicalPlan),
@@ -106,11 +106,12 @@ impl Resolver<'_> {
         let mut of_right = Vec::new();
         for expr in found {
             let plan = subquery_of(&expr).map(|subquery| subquery.subquery.as_ref());
-            let is_left = plan.map(|plan| all_of(plan, &scope)).transpose()?.unwrap_or(false);
+            let is_left =
+                plan.map(|plan| is_correlated_with(plan, &scope)).transpose()?.unwrap_or(false);
             if is_left { of_left.push(expr) } else { of_right.push(expr) }
         }
-        let (with_left, known) = self.beside(left.clone(), of_left, false)?;
-        let (with_right, more) = self.beside(right.clone(), of_right, false)?;
+        let (with_left, known) = self.join_subqueries(left.clone(), of_left, false)?;
+        let (with_right, more) = self.join_subqueries(right.clone(), of_right, false)?;
         let known: Vec<_> = known.into_iter().chain(more).collect();
         let exprs = exprs.into_iter().map(|expr| replaced(expr, &known));
         let exprs = exprs.collect::<Result<Vec<_>>>()?;
@@ -120,9 +121,9 @@ impl Resolver<'_> {
         Ok(LogicalPlan::Projection(Projection::try_new(columns, Arc::new(made))?))
     }
 
-    /// The input with a column for each subquery that needs one, and what each subquery is replaced
-    /// by.
-    fn beside(
+    /// Joins the input with a column for each subquery that needs one; also returns each subquery's
+    /// replacement.
+    fn join_subqueries(
         &mut self,
         input: LogicalPlan,
         found: Vec<DfExpr>,
@@ -133,23 +134,25 @@ impl Resolver<'_> {
         for expr in found {
             let Some(subquery) = subquery_of(&expr) else { continue };
             let inner = self.decorrelated(subquery.subquery.as_ref().clone())?;
-            let of_input = all_of(&inner, &scope)?;
+            let of_input = is_correlated_with(&inner, &scope)?;
             let value = match &expr {
                 DfExpr::ScalarSubquery(_) if of_input && is_plain_scalar(&inner) => None,
-                DfExpr::ScalarSubquery(_) if is_free(&inner)? => {
+                DfExpr::ScalarSubquery(_) if is_uncorrelated(&inner)? => {
                     known.push((expr, DfExpr::ScalarSubquery(self.single_row(inner)?)));
                     continue;
                 }
                 DfExpr::ScalarSubquery(_) => {
-                    Some(self.value_beside(&mut plan, (&input, &scope), inner.clone())?)
+                    Some(self.join_value(&mut plan, (&input, &scope), inner.clone())?)
                 }
                 DfExpr::Exists(_)
-                    if as_condition && is_selection(&inner) && (of_input || is_free(&inner)?) =>
+                    if as_condition
+                        && is_selection(&inner)
+                        && (of_input || is_uncorrelated(&inner)?) =>
                 {
                     None
                 }
                 DfExpr::Exists(exists) => {
-                    let mark = self.mark_beside(&mut plan, (&input, &scope), inner.clone())?;
+                    let mark = self.join_mark(&mut plan, (&input, &scope), inner.clone())?;
                     Some(if exists.negated { mark.is_null() } else { mark.is_not_null() })
                 }
                 _ => None,
@@ -160,7 +163,7 @@ impl Resolver<'_> {
         Ok((plan, known))
     }
 
-    /// A subquery of no other columns than its own, which fails if it has more than one row.
+    /// An uncorrelated subquery that fails if it has more than one row.
     fn single_row(&mut self, inner: LogicalPlan) -> Result<Subquery> {
         if at_most_one(&inner) {
             return super::subquery::subquery(inner);
@@ -173,8 +176,8 @@ impl Resolver<'_> {
         super::subquery::subquery(LogicalPlan::Aggregate(plan))
     }
 
-    /// The value of a subquery for each row, null where it has no row.
-    fn value_beside(
+    /// Joins the value of a subquery to each row; null where the subquery has no row.
+    fn join_value(
         &mut self,
         plan: &mut LogicalPlan,
         (input, scope): (&LogicalPlan, &Scope),
@@ -199,15 +202,15 @@ impl Resolver<'_> {
         Ok(reference(&of_value))
     }
 
-    /// A column that is not null in the rows for which a subquery has rows.
-    fn mark_beside(
+    /// Joins a column that is not null in rows for which the subquery has rows.
+    fn join_mark(
         &mut self,
         plan: &mut LogicalPlan,
         (input, scope): (&LogicalPlan, &Scope),
         inner: LogicalPlan,
     ) -> Result<DfExpr> {
         let mark = self.new_id();
-        if is_free(&inner)? {
+        if is_uncorrelated(&inner)? {
             let one =
                 Limit { skip: None, fetch: Some(Box::new(lit(1_i64))), input: Arc::new(inner) };
             let exprs = vec![lit(true).alias(&mark)];
@@ -227,8 +230,8 @@ impl Resolver<'_> {
         Ok(reference(&mark))
     }
 
-    /// A subquery over the tuples of the values that it uses: the columns of the input, and what
-    /// they are called beside its rows.
+    /// Computes a subquery for each tuple of outer values it uses. Also returns the columns of the
+    /// input and their ids in the result.
     fn for_each_tuple(
         &mut self,
         (input, scope): (&LogicalPlan, &Scope),
@@ -245,7 +248,7 @@ impl Resolver<'_> {
     }
 }
 
-/// The columns of a plan, by their ids.
+/// The columns of a plan, named by their ids.
 fn scope_of(plan: &LogicalPlan) -> Result<Scope> {
     let column = |field: &arrow::datatypes::FieldRef| {
         Ok(Column {
@@ -325,7 +328,7 @@ fn holds_outer(expr: &DfExpr) -> bool {
     walked.is_ok() && found
 }
 
-/// The columns of queries around it that a plan uses.
+/// The outer columns that a plan uses.
 fn outer_columns(plan: &LogicalPlan) -> Result<Vec<String>> {
     let mut found = Vec::new();
     plan.apply_with_subqueries(|node| {
@@ -341,23 +344,22 @@ fn outer_columns(plan: &LogicalPlan) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Whether a plan uses no column of a query around it.
-fn is_free(plan: &LogicalPlan) -> Result<bool> {
+/// Whether a plan is uncorrelated: it uses no outer columns.
+fn is_uncorrelated(plan: &LogicalPlan) -> Result<bool> {
     Ok(outer_columns(plan)?.is_empty())
 }
 
-/// Whether all columns that a plan uses of queries around it are those of one input, and it uses
-/// some.
-fn all_of(plan: &LogicalPlan, scope: &Scope) -> Result<bool> {
+/// Whether a plan is correlated, and all outer columns it uses belong to one input.
+fn is_correlated_with(plan: &LogicalPlan, scope: &Scope) -> Result<bool> {
     let used = outer_columns(plan)?;
     Ok(!used.is_empty() && used.iter().all(|id| scope.has_id(id)))
 }
 
-/// Whether a plan selects from rows that have nothing to do with the query around it: a predicate
-/// that `DataFusion` makes a join of.
+/// Whether a plan is a selection from uncorrelated rows: `DataFusion` can turn such a predicate
+/// into a join.
 pub(super) fn is_selection(plan: &LogicalPlan) -> bool {
     match plan {
-        plan if is_free(plan).unwrap_or(false) => true,
+        plan if is_uncorrelated(plan).unwrap_or(false) => true,
         LogicalPlan::Projection(Projection { expr, input, .. }) => {
             !expr.iter().any(holds_outer) && is_selection(input)
         }
@@ -370,14 +372,14 @@ pub(super) fn is_selection(plan: &LogicalPlan) -> bool {
     }
 }
 
-/// Whether a plan is an aggregate over a selection by equality, whose value is null over no rows.
+/// Whether a plan is an aggregate over an equality selection, whose value is null over no rows.
 fn is_plain_scalar(plan: &LogicalPlan) -> bool {
     let Some(name) = plan.schema().fields().first().map(|field| field.name()) else { return false };
-    over_nothing(plan, name).is_some_and(|value| value.is_null())
+    value_over_no_rows(plan, name).is_some_and(|value| value.is_null())
 }
 
-/// The value of a column over no rows, if the plan is an aggregate over a selection by equality.
-fn over_nothing(plan: &LogicalPlan, name: &str) -> Option<ScalarValue> {
+/// The value of a column over no rows, if the plan is an aggregate over an equality selection.
+fn value_over_no_rows(plan: &LogicalPlan, name: &str) -> Option<ScalarValue> {
     let field = plan.schema().field_with_unqualified_name(name).ok()?;
     match plan {
         LogicalPlan::Projection(Projection { expr, input, .. }) => {
@@ -386,16 +388,16 @@ fn over_nothing(plan: &LogicalPlan, name: &str) -> Option<ScalarValue> {
             if holds_outer(&value) {
                 return None;
             }
-            let over_nothing = value.transform_down(|node| match &node {
-                DfExpr::Column(column) => Ok(match over_nothing(input, column.name()) {
+            let folded = value.transform_down(|node| match &node {
+                DfExpr::Column(column) => Ok(match value_over_no_rows(input, column.name()) {
                     Some(value) => Transformed::yes(DfExpr::Literal(value, None)),
                     None => Transformed::no(node),
                 }),
                 _ => Ok(Transformed::no(node)),
             });
-            super::rows::constant(over_nothing.ok()?.data)
+            super::rows::constant(folded.ok()?.data)
         }
-        LogicalPlan::SubqueryAlias(SubqueryAlias { input, .. }) => over_nothing(input, name),
+        LogicalPlan::SubqueryAlias(SubqueryAlias { input, .. }) => value_over_no_rows(input, name),
         LogicalPlan::Aggregate(Aggregate { input, group_expr, aggr_expr, .. })
             if group_expr.is_empty() && selects_by_equality(input) =>
         {
@@ -425,11 +427,11 @@ fn selects_by_equality(plan: &LogicalPlan) -> bool {
         LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) => {
             is_selection(plan) && plan.inputs().into_iter().all(selects_by_equality)
         }
-        plan => is_free(plan).unwrap_or(false),
+        plan => is_uncorrelated(plan).unwrap_or(false),
     }
 }
 
-/// Whether a plan has at most one row for each tuple of outer values, as far as that shows.
+/// Whether a plan provably has at most one row per tuple of outer values.
 fn at_most_one(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),

@@ -1,25 +1,25 @@
-//! What can be wrong with a program, in Spark's words.
+//! Errors in programs, with Spark's conditions and messages.
 
 use super::Stop;
 use errors::{Condition, condition};
 use plan::{DataType, SparkError, quote_name};
 
-/// At most that many names are proposed.
+/// Maximum number of proposed names.
 const PROPOSALS: usize = 5;
 
-/// A name of several parts in backticks.
+/// A multi-part name in backticks.
 pub fn quoted(parts: &[String]) -> String {
     parts.iter().map(|part| quote_name(part)).collect::<Vec<_>>().join(".")
 }
 
-/// Up to five of the names that are nearest to the one used, in backticks, separated by commas.
+/// Up to five of the names most similar to the one used, in backticks, separated by commas.
 pub(crate) fn suggestion<'a>(
     used: &str,
     names: impl IntoIterator<Item = &'a [String]>,
 ) -> Option<String> {
     let names: Vec<&[String]> = names.into_iter().collect();
     let first = names.first()?;
-    // Qualifiers that all names share say nothing.
+    // Qualifiers shared by all names carry no information.
     let shared = if used.contains('.') {
         0
     } else {
@@ -62,7 +62,7 @@ pub(super) fn unresolved_column(name: &[String], proposal: Option<String>) -> St
     .into()
 }
 
-/// Whether resolving failed only because a name is not there.
+/// Whether resolution failed only because a name does not exist.
 pub(super) fn is_unresolved_column(stop: &Stop) -> bool {
     let Stop::Error(error) = stop else { return false };
     let Some(known) = error.condition else { return false };
@@ -97,7 +97,7 @@ pub(super) fn ambiguous_frame(name: &[String]) -> Stop {
     SparkError::analysis(condition::AMBIGUOUS_COLUMN_REFERENCE, message, &[("name", &name)]).into()
 }
 
-/// Another number of aliases than there are columns.
+/// The number of aliases differs from the number of columns.
 pub(super) fn arity(aliases: usize, columns: usize) -> Stop {
     let (target, given) = (aliases.to_string(), columns.to_string());
     let message = format!(
@@ -107,7 +107,7 @@ pub(super) fn arity(aliases: usize, columns: usize) -> Stop {
     analysis(condition::ASSIGNMENT_ARITY_MISMATCH, message, &parameters)
 }
 
-/// A table or view that nobody knows by this name.
+/// No table or view has this name.
 pub fn table_not_found(name: &[String]) -> SparkError {
     let relation = quoted(name);
     let message = format!(
@@ -117,7 +117,7 @@ pub fn table_not_found(name: &[String]) -> SparkError {
     SparkError::analysis(condition::TABLE_OR_VIEW_NOT_FOUND, message, &parameters)
 }
 
-/// A column beside aggregates that is no key; `grouped` says whether there are keys at all.
+/// A column beside aggregates is not a key; `grouped` says whether there are keys at all.
 pub(super) fn missing_aggregation(expression: &str, grouped: bool) -> Stop {
     if !grouped {
         let message = "The query does not include a GROUP BY clause. Add GROUP BY or turn it into the window functions using OVER clauses.";
@@ -131,7 +131,7 @@ pub(super) fn missing_aggregation(expression: &str, grouped: bool) -> Stop {
     SparkError::analysis(condition::MISSING_AGGREGATION, message, &parameters).into()
 }
 
-/// A number in GROUP BY or ORDER BY that is not that of a select item.
+/// A position in GROUP BY or ORDER BY is not that of a select item.
 pub(super) fn position_out_of_range(clause: &str, index: i64, size: usize) -> Stop {
     let condition = if clause == "GROUP" {
         condition::GROUP_BY_POS_OUT_OF_RANGE
@@ -144,7 +144,7 @@ pub(super) fn position_out_of_range(clause: &str, index: i64, size: usize) -> St
     SparkError::analysis(condition, message, &[("index", &index), ("size", &size)]).into()
 }
 
-/// An expression of the wrong type where a condition is expected.
+/// A condition has the wrong type.
 pub(super) fn not_boolean(sql: &str, found: &DataType) -> Stop {
     let (sql, found) = (format!("\"{sql}\""), format!("\"{}\"", found.sql()));
     let message = format!(
@@ -169,7 +169,7 @@ pub(super) fn column_count_mismatch(operator: &str, first: usize, second: usize)
     SparkError::analysis(condition::NUM_COLUMNS_MISMATCH, message, &parameters).into()
 }
 
-/// Columns of a set operation whose types have nothing in common.
+/// Columns of a set operation have no common type.
 pub(super) fn incompatible_column(
     operator: &str,
     column: usize,
@@ -191,7 +191,7 @@ pub(super) fn incompatible_column(
     SparkError::analysis(condition::INCOMPATIBLE_COLUMN_TYPE, message, &parameters).into()
 }
 
-/// A position in words, counted from 0.
+/// A position as an ordinal word, counted from 0.
 pub(crate) fn ordinal(index: usize) -> String {
     const WORDS: [&str; 10] = [
         "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth",
@@ -200,7 +200,7 @@ pub(crate) fn ordinal(index: usize) -> String {
     WORDS.get(index).map_or_else(|| format!("{}th", index + 1), |word| (*word).to_owned())
 }
 
-/// A simple failed analysis.
+/// An analysis error with a condition, a message and parameters.
 pub(super) fn analysis(
     condition: &'static Condition,
     message: impl Into<String>,
@@ -209,7 +209,7 @@ pub(super) fn analysis(
     SparkError::analysis(condition, message, parameters).into()
 }
 
-/// Something not served.
+/// The error for an unsupported feature.
 pub(super) fn unsupported(what: impl std::fmt::Display) -> Stop {
     SparkError::unsupported(what).into()
 }

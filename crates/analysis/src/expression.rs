@@ -1,4 +1,4 @@
-//! Expressions: a name, a type and a meaning for each.
+//! Expressions: resolves each to a name, a type and a `DataFusion` expression.
 
 use super::column::Names;
 use super::scope::Column;
@@ -11,14 +11,14 @@ use formats::types;
 use plan::{CastMode, DataType, Expr, Field, Literal, SparkError};
 use std::sync::Arc;
 
-/// The first and the last field of an interval, counted from the largest that there is.
+/// The first and last field of an interval, numbered from the largest one.
 fn interval_fields(data_type: &DataType) -> Option<(i32, i32)> {
     let (start, end) = types::interval_fields(data_type)?;
     Some((i32::try_from(start).ok()?, i32::try_from(end).ok()?))
 }
 
 impl Resolver<'_> {
-    /// A new column of the plan.
+    /// Creates a new column of the plan.
     pub(super) fn new_column(
         &mut self,
         name: impl Into<String>,
@@ -37,17 +37,17 @@ impl Resolver<'_> {
         column
     }
 
-    /// An expression that `DataFusion` can type.
+    /// Types an expression with the help of `DataFusion`.
     pub(super) fn typed(&self, expr: DfExpr, nullable: bool, name: String) -> Result<Typed> {
         let data_type = types::from_arrow(&expr.get_type(&self.types)?)?;
         let (metadata, origin) = (None, Origin::Computed);
         Ok(Typed { expr, data_type, nullable, name, metadata, origin, aliased: false })
     }
 
-    /// Resolves an expression that stands for one value per row.
+    /// Resolves an expression that yields one value per row.
     #[recursive::recursive]
     pub(super) fn expression(&mut self, expr: &Expr, names: Names<'_>) -> Result<Typed> {
-        // What is said of a condition holds for the parts of a conjunction, and of nothing below.
+        // What holds for a condition holds for the operands of a conjunction, but not below them.
         let conjunct = matches!(expr, Expr::Subquery { .. } | Expr::Function(_)) && self.conjunct;
         self.conjunct = false;
         match expr {
@@ -129,7 +129,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// A condition.
+    /// Resolves a condition.
     pub(super) fn condition(&mut self, expr: &Expr, names: Names<'_>) -> Result<Typed> {
         self.conjunct = true;
         let condition = self.expression(expr, names)?;
@@ -195,7 +195,7 @@ impl Resolver<'_> {
         Ok(typed)
     }
 
-    /// The value cast, or as it is if it already has the type.
+    /// Casts the value, unless it already has the type.
     pub(super) fn cast_expr(&self, value: &Typed, to: &DataType, mode: CastMode) -> Result<DfExpr> {
         let (from, target) = (value.arrow(), types::to_arrow(to));
         if let (Some(from), Some(to)) = (interval_fields(&value.data_type), interval_fields(to))
@@ -229,7 +229,7 @@ impl Resolver<'_> {
         })
     }
 
-    /// The value as a type that set operations and the like agreed on.
+    /// Casts a value to a common type, as set operations and others need it.
     pub(super) fn coerced(&self, value: Typed, to: &DataType) -> Result<Typed> {
         let expr = self.cast_expr(&value, to, CastMode::Session)?;
         Ok(Typed { expr, data_type: to.clone(), ..value })
@@ -255,7 +255,7 @@ impl Resolver<'_> {
         })
     }
 
-    /// A field of a struct, or of each struct of an array.
+    /// Extracts a field of a struct, or of each struct in an array.
     pub(super) fn field(&self, value: Typed, name: &str) -> Result<Typed> {
         match &value.data_type {
             DataType::Array { element, contains_null }
@@ -350,7 +350,7 @@ impl Resolver<'_> {
         Ok(Typed { name: text, nullable: true, ..found })
     }
 
-    /// `withField`, `dropFields`.
+    /// Resolves `withField` and `dropFields`.
     fn update_field(
         &mut self,
         child: Typed,
@@ -393,7 +393,7 @@ impl Resolver<'_> {
         Ok(Typed { name, nullable: child.nullable, ..built })
     }
 
-    /// A struct of named values.
+    /// Builds a struct of named values.
     pub(super) fn named_struct(&mut self, parts: Vec<(String, Typed)>) -> Result<Typed> {
         let fields = parts
             .iter()
@@ -439,7 +439,7 @@ impl Resolver<'_> {
     }
 }
 
-/// A column of the input as it is.
+/// An input column, passed through.
 pub(super) fn pass(column: &Column) -> DfExpr {
     reference(&column.id)
 }
@@ -454,7 +454,7 @@ fn no_such_field(name: &str, fields: &[Field]) -> super::Stop {
     )
 }
 
-/// Whether a cast of a value that is there may yield null, by Spark's declaration.
+/// Whether Spark declares that a cast of a non-null value may yield null.
 fn cast_may_yield_null(from: &DataType, to: &DataType) -> bool {
     use DataType::{
         Binary, CalendarInterval, Date, Decimal, Double, Float, Null, String, Timestamp,

@@ -1,4 +1,4 @@
-//! What resolving asks the world for, and the answers.
+//! External facts that resolution asks for, and their answers.
 
 use crate::Env;
 use arrow::record_batch::RecordBatch;
@@ -7,7 +7,7 @@ use model::conf::BadSetting;
 use plan::{Field, Relation, ScanOptions, SparkError};
 use sources::SourceTable;
 
-/// Why resolving stopped.
+/// Why resolution stopped.
 #[derive(Debug)]
 pub enum Stop {
     /// The program is wrong.
@@ -16,7 +16,7 @@ pub enum Stop {
     Want(Box<Want>),
 }
 
-/// What resolving comes to.
+/// Result of resolution.
 pub type Result<T> = std::result::Result<T, Stop>;
 
 impl From<SparkError> for Stop {
@@ -37,19 +37,19 @@ impl From<DataFusionError> for Stop {
     }
 }
 
-/// Something that must be known before resolving can go on.
+/// A fact that resolution cannot go on without.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Want {
     /// The files of a source.
     Files(ScanOptions),
-    /// The rows of a relation, in the environment it was met in.
+    /// The rows of a relation, in the environment of its occurrence.
     Rows(Relation, Env),
 }
 
-/// What a want was answered with.
+/// Answer to a want.
 #[derive(Debug)]
 pub enum Fact {
-    /// Files that can be scanned.
+    /// A source whose files can be scanned.
     Files(SourceTable),
     /// Rows, with their schema.
     Rows {
@@ -60,7 +60,7 @@ pub enum Fact {
     },
 }
 
-/// All wants answered so far.
+/// All answers so far.
 #[derive(Debug, Default)]
 pub struct Facts(Vec<(Want, Fact)>);
 

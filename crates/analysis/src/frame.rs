@@ -1,5 +1,4 @@
-//! Frames of windows: Spark's defaults, what it refuses, and where a frame by values begins and
-//! ends.
+//! Window frames: Spark's defaults, its restrictions, and the bounds of frames by values.
 
 use super::column::Names;
 use super::typed::Typed;
@@ -13,15 +12,15 @@ use functions::{Frame, FrameEdge};
 use plan::{DataType, Expr, FrameBound, FrameUnits, FunctionCall, Literal, SortOrder, WindowSpec};
 use std::cmp::Ordering;
 
-/// A key that the rows of a window are ordered by.
+/// An ordering key of a window.
 pub(super) type OrderKey = (Sort, Typed, SortOrder);
 
-/// Microseconds of a day.
+/// Microseconds per day.
 const DAY: i64 = 86_400_000_000;
 
-/// One end of a frame.
+/// A bound of a frame.
 struct Bound {
-    /// How far away it is, if it is no end of the partition and not this row.
+    /// Distance from the current row; `None` if unbounded or the current row itself.
     offset: Option<Typed>,
     value: Option<ScalarValue>,
     unbounded: bool,
@@ -29,9 +28,9 @@ struct Bound {
 }
 
 impl Resolver<'_> {
-    /// The frame, and how Spark writes it. Ranking functions see rows up to their own; others,
-    /// without a frame, all rows of the partition, or with an order those up to the last one equal
-    /// to their own.
+    /// The frame and its text in Spark. Ranking functions see rows up to their own. Without a
+    /// frame, other functions see all rows of the partition or, with an order, those up to the last
+    /// peer of their own row.
     pub(super) fn frame(
         &mut self,
         name: &str,
@@ -110,8 +109,8 @@ impl Resolver<'_> {
                 &[("expression", &shown)],
             ));
         };
-        // Where the distance has to be cast to the key's type, Spark does not see any more that its
-        // sign was turned.
+        // If the distance has to be cast to the key's type, Spark no longer detects that it was
+        // negated.
         let as_key = match order_by {
             [(_, key, _)] => key.data_type == typed.data_type || !is_number(&key.data_type),
             _ => true,
@@ -128,7 +127,7 @@ impl Resolver<'_> {
         Ok(Bound { offset: Some(typed), value: Some(value), unbounded: false, text })
     }
 
-    /// The ends of a frame by values, and the key as it is compared with them.
+    /// The bounds of a frame by values, and the key to compare with them.
     fn frame_by_values(
         &mut self,
         (lower, upper): (Bound, Bound),
@@ -178,8 +177,7 @@ impl Resolver<'_> {
         Ok((edge(lower), edge(upper), vec![key.clone()]))
     }
 
-    /// The key moved by a distance, in the direction in which the rows are ordered. It has a type
-    /// in which it cannot overflow.
+    /// The key, moved by a distance in sort direction. Its type is wide enough not to overflow.
     fn moved(&mut self, key: &Typed, offset: Typed, ascending: bool, text: &str) -> Result<Typed> {
         let operator = if ascending { "+" } else { "-" };
         let fit = |from: &DataType| {
@@ -262,7 +260,7 @@ fn is_number(data_type: &DataType) -> bool {
         || matches!(data_type, DataType::Float | DataType::Double | DataType::Decimal { .. })
 }
 
-/// A frame that Spark refuses.
+/// The error for a frame that Spark refuses.
 fn refused(
     condition: &'static Condition,
     (text, why): (&str, &str),
@@ -289,7 +287,7 @@ fn unaccepted(text: &str, location: &str, given: &DataType, expected: &str) -> s
     )
 }
 
-/// A frame has to begin before it ends, as far as that shows.
+/// Checks that a frame begins before it ends, as far as that can be known.
 fn check_order(
     from: &FrameBound,
     to: &FrameBound,
@@ -345,7 +343,7 @@ fn check_order(
     Ok(())
 }
 
-/// An end of a frame by rows.
+/// A bound of a frame by rows.
 fn rows(bound: &Bound, text: &str, location: &str) -> Result<FrameEdge> {
     let (Some(offset), Some(value)) = (&bound.offset, &bound.value) else {
         return Ok(if bound.unbounded { FrameEdge::Unbounded } else { FrameEdge::Rows(0) });

@@ -1,4 +1,4 @@
-//! Generators: functions that make several rows of one, and views of them.
+//! Generators: functions that turn one row into several, and lateral views of them.
 
 use super::column::Names;
 use super::project::Generator;
@@ -12,14 +12,14 @@ use formats::types;
 use plan::{DataType, FunctionCall, Literal, Relation};
 use std::sync::Arc;
 
-/// What a generator unnests, column by column, and what the columns are called.
+/// The arrays that a generator unnests, and the names of the resulting columns.
 struct Lists {
     /// Arrays of equal length per row, with the type and nullability of their elements.
     columns: Vec<(Typed, DataType, bool)>,
     names: Vec<String>,
-    /// A row without elements yields one row of nulls.
+    /// Whether a row without elements yields one row of nulls.
     outer: bool,
-    /// The one array holds structs whose fields are the columns.
+    /// Whether the only array has structs whose fields are the columns.
     inline: bool,
 }
 
@@ -47,7 +47,7 @@ impl Resolver<'_> {
         Ok(generated)
     }
 
-    /// The input's columns, then those of the generator.
+    /// Joins the input's columns with those of the generator.
     pub(super) fn generate(
         &mut self,
         input: Resolved,
@@ -99,7 +99,7 @@ impl Resolver<'_> {
         Ok(Resolved::new(plan, scope))
     }
 
-    /// The fields of the struct column `of`, as columns beside `kept`.
+    /// Splits the struct column `of` into columns next to `kept`.
     fn inlined(
         &mut self,
         plan: LogicalPlan,
@@ -188,14 +188,14 @@ impl Resolver<'_> {
         }
     }
 
-    /// `0, 1, …` for the elements of an array; null for null.
+    /// The positions `0, 1, …` of an array's elements; null for a null array.
     fn positions(&mut self, list: &Typed) -> Result<Typed> {
         let size = self.scalar("array_size", vec![list.clone()])?;
         let one = self.literal(&Literal::Integer(1))?;
         let highest = self.scalar("-", vec![size.clone(), one])?;
         let zero = self.literal(&Literal::Integer(0))?;
         let step = self.literal(&Literal::Integer(1))?;
-        // Without a condition, the sequence from 0 to -1 would count down.
+        // Without the condition, the sequence from 0 to -1 would count down.
         let sequence = self.scalar("sequence", vec![zero.clone(), highest, step])?;
         let some = self.scalar(">", vec![size, zero])?;
         let none = DfExpr::Literal(
@@ -207,7 +207,7 @@ impl Resolver<'_> {
         Ok(Typed { expr, nullable: true, ..sequence })
     }
 
-    /// `json_tuple(text, name, …)`: one row of the fields with these names.
+    /// `json_tuple(text, name, …)`: one row with the fields of these names.
     fn json_tuple(&mut self, json: &Typed, names: &[Typed]) -> Result<Lists> {
         let mut columns = Vec::new();
         for name in names {
@@ -218,7 +218,7 @@ impl Resolver<'_> {
         Ok(Lists { columns, names, outer: false, inline: false })
     }
 
-    /// `stack(n, v1, …)`: the values in `n` rows.
+    /// `stack(n, v1, …)`: the values, arranged in `n` rows.
     fn stack(&mut self, count: &Typed, values: &[Typed]) -> Result<Lists> {
         let rows = super::rows::constant(count.expr.clone())
             .and_then(|value| value.to_string().parse::<usize>().ok())
@@ -234,7 +234,7 @@ impl Resolver<'_> {
             let types: Vec<DataType> =
                 cells.iter().flatten().map(|cell| cell.data_type.clone()).collect();
             let Some(common) = self.common_type(&types) else {
-                return Err(error::unsupported("stack of values whose types differ"));
+                return Err(error::unsupported("stack with values of different types"));
             };
             let mut args = Vec::new();
             for cell in cells {
@@ -251,7 +251,7 @@ impl Resolver<'_> {
         Ok(Lists { columns, names, outer: false, inline: false })
     }
 
-    /// A generator or `range` in FROM.
+    /// Resolves a generator or `range` in FROM.
     pub(super) fn table_function(&mut self, call: &FunctionCall) -> Result<Resolved> {
         let name = super::call::plain_name(&call.name);
         if name == "identifier" {
@@ -278,7 +278,7 @@ impl Resolver<'_> {
         ))
     }
 
-    /// The name that the argument of `IDENTIFIER` says.
+    /// The name given by the argument of `IDENTIFIER`.
     pub(super) fn identifier(&mut self, args: &[plan::Expr]) -> Result<Vec<String>> {
         let scope = super::scope::Scope::default();
         let mut args = self.arguments_of(args, Names::of(&scope))?;
@@ -307,7 +307,7 @@ impl Resolver<'_> {
             let long = self.coerced(arg, &DataType::Long)?;
             let value = super::rows::constant(long.expr);
             let Some(datafusion::common::ScalarValue::Int64(Some(value))) = value else {
-                return Err(error::unsupported("an argument of range that is not a constant"));
+                return Err(error::unsupported("a non-constant argument of range"));
             };
             numbers.push(value);
         }

@@ -41,19 +41,19 @@ impl Resolver<'_> {
         kind: JoinType,
         condition: Option<&plan::Expr>,
     ) -> Result<Resolved> {
-        let both = beside(&left.scope, &right.scope);
+        let both = combined(&left.scope, &right.scope);
         let condition = self.join_condition(condition, &both)?;
         let mut right = right;
         if kind == JoinType::Cross && !self.context.flag(&model::conf::CROSS_JOIN)? {
-            // What is asked for as such has to be told from what is not.
-            right.plan = crate::nodes::settled(right.plan);
+            // Marks an explicit cross join, so that the check for implicit ones lets it pass.
+            right.plan = crate::nodes::barrier(right.plan);
         }
         let plan = joined((left.plan, &left.scope), (right.plan, &right.scope), kind, condition)?;
         let scope = self.join_scope(left.scope, right.scope, kind);
         Ok(Resolved::new(plan, scope))
     }
 
-    /// The condition of a join, over the columns of both sides.
+    /// Resolves the condition of a join, over the columns of both sides.
     pub(super) fn join_condition(
         &mut self,
         condition: Option<&plan::Expr>,
@@ -99,7 +99,7 @@ impl Resolver<'_> {
         self.using_columns(Resolved::new(plan, scope), &pairs, kind)
     }
 
-    /// The keys once, then the other columns; the keys of the side not shown stay hidden.
+    /// The keys once, then the other columns; the other side's keys stay hidden.
     fn using_columns(
         &mut self,
         joined: Resolved,
@@ -153,7 +153,7 @@ impl Resolver<'_> {
         Ok(Resolved::new(plan, scope))
     }
 
-    /// The columns of a name on both sides.
+    /// The columns with the same name on both sides.
     pub(super) fn using_pair(
         &self,
         name: &str,
@@ -192,7 +192,7 @@ impl Resolver<'_> {
         if matches!(kind, JoinType::LeftSemi | JoinType::LeftAnti) {
             return left;
         }
-        let mut both = beside(&left, &right);
+        let mut both = combined(&left, &right);
         let nullable_left = matches!(kind, JoinType::RightOuter | JoinType::FullOuter);
         let nullable_right = matches!(kind, JoinType::LeftOuter | JoinType::FullOuter);
         for column in both.columns.iter_mut().chain(&mut both.hidden) {
@@ -207,7 +207,7 @@ impl Resolver<'_> {
 }
 
 /// The columns of both sides.
-pub(super) fn beside(left: &Scope, right: &Scope) -> Scope {
+pub(super) fn combined(left: &Scope, right: &Scope) -> Scope {
     let chain = |a: &[Column], b: &[Column]| a.iter().chain(b).cloned().collect();
     Scope {
         columns: chain(&left.columns, &right.columns),
@@ -216,7 +216,7 @@ pub(super) fn beside(left: &Scope, right: &Scope) -> Scope {
     }
 }
 
-/// A join whose equalities between the sides are keys and whose other conditions are a filter.
+/// A join that has the equalities between its sides as keys and the other conditions as a filter.
 fn joined(
     (left, left_scope): (LogicalPlan, &Scope),
     (right, right_scope): (LogicalPlan, &Scope),
@@ -258,7 +258,7 @@ fn joined(
     Ok(LogicalPlan::Join(join))
 }
 
-/// The two sides of an equality between the two inputs.
+/// The operands of an equality between the two inputs.
 fn key_of(condition: &DfExpr, left: &Scope, right: &Scope) -> Option<(DfExpr, DfExpr)> {
     let DfExpr::BinaryExpr(binary) = condition else { return None };
     if binary.op != Operator::Eq {

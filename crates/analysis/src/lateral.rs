@@ -1,8 +1,10 @@
-//! Lateral joins: a right side that uses columns of the left one. It is made free of them by carrying the left side's columns through
-//! every operator of it: what computes on all rows (an aggregate, a limit, a window) does so once for each tuple of them.
+//! Lateral joins: the right side uses columns of the left side. To decorrelate it, the left side's
+//! columns are carried through all its operators, and those that compute on all rows (aggregates,
+//! limits, windows) do so once per tuple of these columns.
 //!
-//! A right side of selections and generators only is computed on the rows of the left side themselves. Any other is computed on the
-//! distinct tuples that it uses, and joined with the left side by these.
+//! A right side of only selections and generators is computed directly on the rows of the left
+//! side. Any other is computed on the distinct tuples that it uses and then joined with the left
+//! side on these.
 
 use super::scope::{Column, Scope};
 use super::{Resolved, Resolver, Result, error, reference};
@@ -18,7 +20,7 @@ use errors::condition;
 use plan::{DataType, JoinType, Relation};
 use std::sync::Arc;
 
-/// The columns carried, as a plan calls them; in the order of `Carrier::outer`.
+/// Ids of the carried columns in a plan, in the order of `Carrier::outer`.
 type Ids = Vec<String>;
 
 impl Resolver<'_> {
@@ -47,7 +49,7 @@ impl Resolver<'_> {
         self.applied(left, right, kind, condition)
     }
 
-    /// A left side beside a right one that was resolved with the left one around it.
+    /// Joins a left side with a right side that was resolved in the scope of the left one.
     pub(super) fn applied(
         &mut self,
         left: Resolved,
@@ -59,7 +61,7 @@ impl Resolver<'_> {
         let inner = kind != JoinType::LeftOuter;
         let shown: Vec<DfExpr> =
             super::aggregate::unique(left.scope.all().chain(right.scope.all()));
-        let both = super::join::beside(&left.scope, &right.scope);
+        let both = super::join::combined(&left.scope, &right.scope);
         let condition = self.join_condition(condition, &both)?;
         let scope = self.join_scope(left.scope.clone(), right.scope.clone(), kind);
         if inner && !outer.is_empty() && is_row_wise(&right.plan, &left.scope)? {
@@ -99,7 +101,7 @@ pub(super) fn joined(
     kind: DfJoinType,
 ) -> Result<LogicalPlan> {
     let (left, right) = (Arc::new(left), Arc::new(right));
-    // The tuples are those of the left side, nulls among them.
+    // The tuples come from the left side and may contain nulls.
     let nulls = NullEquality::NullEqualsNull;
     let join = Join::try_new(left, right, on, filter, kind, JoinConstraint::On, nulls, false)?;
     Ok(LogicalPlan::Join(join))
@@ -134,7 +136,8 @@ pub(super) fn used(plan: &LogicalPlan, left: &Scope) -> Result<Vec<Column>> {
     Ok(found)
 }
 
-/// Whether each row of the left side can be computed on by itself: no operator that uses the left side meets other rows.
+/// Whether each row of the left side can be processed separately: no operator that uses the left
+/// side combines rows.
 fn is_row_wise(plan: &LogicalPlan, left: &Scope) -> Result<bool> {
     if used(plan, left)?.is_empty() {
         return Ok(true);
@@ -150,11 +153,11 @@ fn is_row_wise(plan: &LogicalPlan, left: &Scope) -> Result<bool> {
 /// Carries columns through a plan.
 pub(super) struct Carrier<'c, 'a> {
     resolver: &'c mut Resolver<'a>,
-    /// Yields the tuples.
+    /// Plan that yields the tuples.
     domain: LogicalPlan,
-    /// The columns of `domain` that are carried.
+    /// The columns of `domain` to carry.
     outer: Vec<Column>,
-    /// Whether the plan's own copy of the columns may keep their names: it is the only one.
+    /// Whether the plan's only copy of the columns may keep their names.
     own: bool,
 }
 
@@ -168,7 +171,7 @@ impl<'c, 'a> Carrier<'c, 'a> {
         Self { resolver, domain, outer, own: false }
     }
 
-    /// The plan with the columns, and what they are called in it.
+    /// Adds the columns to a plan; also returns their ids in it.
     #[recursive::recursive]
     pub(super) fn carry(&mut self, plan: &LogicalPlan) -> Result<(LogicalPlan, Ids)> {
         if !self.uses(plan)? {
@@ -184,7 +187,7 @@ impl<'c, 'a> Carrier<'c, 'a> {
             LogicalPlan::Projection(Projection { expr, input, schema, .. }) => {
                 let (input, ids) = self.carry(input)?;
                 let exprs = self.replaced(expr, &ids)?.into_iter().zip(schema.columns());
-                // A column that was one of the left side is called as it was.
+                // A former column of the left side keeps its name.
                 let mut exprs: Vec<DfExpr> = exprs
                     .map(|(expr, column)| {
                         let same = expr.schema_name().to_string() == column.name();
@@ -233,7 +236,7 @@ impl<'c, 'a> Carrier<'c, 'a> {
         Ok(!used(plan, &Scope::new(self.outer.clone()))?.is_empty())
     }
 
-    /// The tuples, under names of their own.
+    /// The tuples, with fresh ids.
     fn tuples(&mut self) -> Result<(LogicalPlan, Ids)> {
         if self.own {
             let ids = self.outer.iter().map(|column| column.id.clone()).collect();
@@ -250,7 +253,7 @@ impl<'c, 'a> Carrier<'c, 'a> {
         Ok((LogicalPlan::Projection(plan), ids))
     }
 
-    /// An expression that uses the carried columns instead of those of the left side.
+    /// Replaces the left side's columns in an expression by the carried ones.
     fn free(&self, expr: DfExpr, ids: &[String]) -> Result<DfExpr> {
         let replaced = expr.transform_down(|node| {
             if let DfExpr::OuterReferenceColumn(_, column) = &node
@@ -274,9 +277,9 @@ impl<'c, 'a> Carrier<'c, 'a> {
         keys.collect()
     }
 
-    /// The rows of each tuple are numbered, in the order in which they come.
+    /// Limits the rows per tuple, by numbering them in their order.
     fn limit(&mut self, limit: &Limit) -> Result<(LogicalPlan, Ids)> {
-        // A select list neither adds nor moves rows: the order may stand below it.
+        // A projection neither adds nor reorders rows, so the order may be below it.
         if let LogicalPlan::Projection(Projection { expr, input, .. }) = limit.input.as_ref() {
             let below = LogicalPlan::Limit(Limit { input: Arc::clone(input), ..limit.clone() });
             let plan = Projection::try_new(expr.clone(), Arc::new(below))?;
@@ -329,7 +332,7 @@ impl<'c, 'a> Carrier<'c, 'a> {
         let mut keys = self.replaced(&aggregate.group_expr, &ids)?;
         let mut functions = self.replaced(&aggregate.aggr_expr, &ids)?;
         if keys.is_empty() {
-            // Without keys there is a row for every tuple, also for one without rows.
+            // Without keys there is one row per tuple, even for a tuple without rows.
             let mark = self.resolver.new_column("mark", DataType::Boolean, false).id;
             let columns = input.schema().columns().into_iter().map(DfExpr::Column);
             let marked = columns.chain([lit(true).alias(&mark)]).collect();
@@ -370,7 +373,7 @@ impl<'c, 'a> Carrier<'c, 'a> {
         Ok((LogicalPlan::Union(plan), first.unwrap_or_default()))
     }
 
-    /// A side of a join, which need not have the columns.
+    /// Carries the columns through a side of a join only if they are needed.
     fn carry_if(&mut self, wanted: bool, side: &LogicalPlan) -> Result<(LogicalPlan, Option<Ids>)> {
         if !wanted {
             return Ok((side.clone(), None));
@@ -421,7 +424,7 @@ impl<'c, 'a> Carrier<'c, 'a> {
     }
 }
 
-/// The aggregate functions of an expression over the rows of a condition.
+/// Restricts the aggregate functions of an expression to the rows that satisfy a condition.
 pub(super) fn only_where(expr: DfExpr, condition: &DfExpr) -> Result<DfExpr> {
     let filtered = expr.transform_down(|node| {
         let DfExpr::AggregateFunction(AggregateFunction { func, mut params }) = node else {

@@ -1,11 +1,11 @@
-//! Where rows come from: ranges, values, data of the client, tables, views, files, SQL text, and names given by `WITH`.
+//! Leaves of plans: ranges, values, local data, tables, views, files, SQL text, and `WITH` names.
 
 use super::column::Names;
 use super::scope::{Column, Scope};
 use super::typed::Typed;
 use super::{Fact, Resolved, Resolver, Result, Want, error};
 use arrow::record_batch::RecordBatch;
-use catalogue::{Seen, Table, TableKind, View};
+use catalogue::{Table, TableKind, View, VisibleViews};
 use datafusion::common::{Column as DfColumn, DFSchema, TableReference};
 use datafusion::datasource::{MemTable, TableProvider, provider_as_source};
 use datafusion::logical_expr::{
@@ -22,7 +22,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct NamedQuery {
     name: String,
-    /// `None` while it is looked at whether the query names itself.
+    /// `None` during the check whether the query refers to itself.
     query: Option<Relation>,
 }
 
@@ -69,10 +69,11 @@ impl Resolver<'_> {
         Ok(Resolved::new(plan, Scope::new(vec![column])))
     }
 
-    /// Rows that are there already.
+    /// Rows that are already available.
     pub(super) fn rows(&mut self, schema: &[Field], batches: &[RecordBatch]) -> Result<Resolved> {
         let columns: Vec<Column> = schema.iter().map(|field| self.column_of_field(field)).collect();
-        // The table's own names: the optimizer confuses a column of a table with one of a plan that has the same name.
+        // The optimizer confuses a column of a table with a plan column of the same name, so the
+        // table has names of its own.
         let held = |index: usize| format!("column{index}");
         let fields = arrow_schema(&columns);
         let fields = fields.fields().iter().enumerate();
@@ -109,7 +110,7 @@ impl Resolver<'_> {
         self.rows(&schema, &batches)
     }
 
-    /// A schema, from its text if need be.
+    /// The schema, parsed if it is text.
     pub(super) fn schema_of(&self, schema: &SchemaOrText) -> Result<Vec<Field>> {
         match schema {
             SchemaOrText::Schema(fields) => Ok(fields.clone()),
@@ -191,9 +192,7 @@ impl Resolver<'_> {
                 let (provider, schema) = (Arc::clone(&source.provider), source.schema.clone());
                 self.provider(provider, &schema)
             }
-            Fact::Rows { .. } => {
-                Err(SparkError::internal("rows where files were asked for").into())
-            }
+            Fact::Rows { .. } => Err(SparkError::internal("got rows instead of files").into()),
         }
     }
 
@@ -216,7 +215,7 @@ impl Resolver<'_> {
         Ok(Resolved::new(plan, Scope::new(columns)))
     }
 
-    /// A name in FROM.
+    /// Resolves a name in FROM.
     pub(super) fn table(
         &mut self,
         name: &[String],
@@ -257,7 +256,7 @@ impl Resolver<'_> {
                     query: query.clone(),
                     columns: columns.clone(),
                     conf: Arc::new(self.context.conf.clone()),
-                    seen: Seen::WhenMade(Default::default()),
+                    visible: VisibleViews::AtCreation(Default::default()),
                 };
                 self.view(&table.name, &view)?
             }
@@ -278,7 +277,7 @@ impl Resolver<'_> {
         Ok(resolved)
     }
 
-    /// A format, then a path, as in ``parquet.`/data` ``.
+    /// Resolves a format followed by a path, as in ``parquet.`/data` ``.
     fn files_by_name(&mut self, name: &[String]) -> Result<Resolved> {
         let known = ["parquet", "csv", "json", "text"];
         match name {
@@ -294,14 +293,14 @@ impl Resolver<'_> {
         }
     }
 
-    /// A view: its query, under the settings that held when it was made.
+    /// Resolves a view: its query, under the settings of its creation.
     fn view(&mut self, name: &str, view: &View) -> Result<Resolved> {
-        let (views, taken) = match &view.seen {
-            Seen::WhenMade(views) => (views, None),
-            Seen::WhenUsed { taken } => (&self.env.views, Some(taken)),
+        let (views, captured) = match &view.visible {
+            VisibleViews::AtCreation(views) => (views, None),
+            VisibleViews::AtUse { columns } => (&self.env.views, Some(columns)),
         };
-        // A plan that sees an older view of its own name is none that contains itself.
-        let most = if taken.is_some() { 0 } else { 100 };
+        // A plan that refers to an older view of the same name does not contain itself.
+        let most = if captured.is_some() { 0 } else { 100 };
         if self.env.inside.iter().any(|around| around == name) && self.env.inside.len() > most {
             let shown = plan::quote_name(name);
             return Err(error::analysis(
@@ -323,22 +322,30 @@ impl Resolver<'_> {
         self.env = outer_env;
         self.outer = outer_scopes;
         let mut resolved = resolved?;
-        if let Some(taken) = taken {
-            resolved = self.as_taken(resolved, name, taken)?;
+        if let Some(captured) = captured {
+            resolved = self.with_captured_columns(resolved, name, captured)?;
         }
         self.renamed(resolved, name, &view.columns)
     }
 
-    /// The columns that a view's query had when the view was made.
-    fn as_taken(&mut self, resolved: Resolved, view: &str, taken: &[String]) -> Result<Resolved> {
+    /// Reduces a view's query to the columns that it had at the view's creation.
+    fn with_captured_columns(
+        &mut self,
+        resolved: Resolved,
+        view: &str,
+        captured: &[String],
+    ) -> Result<Resolved> {
         let columns = &resolved.scope.columns;
-        if columns.len() == taken.len()
-            && columns.iter().zip(taken).all(|(column, name)| self.context.same(&column.name, name))
+        if columns.len() == captured.len()
+            && columns
+                .iter()
+                .zip(captured)
+                .all(|(column, name)| self.context.same(&column.name, name))
         {
             return Ok(resolved);
         }
         let mut items = Vec::new();
-        for name in taken {
+        for name in captured {
             let mut found = columns.iter().filter(|column| self.context.same(&column.name, name));
             let (Some(column), None) = (found.next(), found.next()) else {
                 let (view, column) = (plan::quote_name(view), plan::quote_name(name));
@@ -365,7 +372,7 @@ impl Resolver<'_> {
         self.select_typed(resolved, items)
     }
 
-    /// Columns under an alias, perhaps with new names.
+    /// Renames columns by an alias, possibly with column names.
     pub(super) fn renamed(
         &mut self,
         mut resolved: Resolved,
@@ -391,9 +398,9 @@ impl Resolver<'_> {
         let NamedQuery { name, query } = self.env.queries[index].clone();
         let Some(query) = query else {
             self.names_itself = true;
-            return Err(SparkError::internal("a query that names itself is unrolled").into());
+            return Err(SparkError::internal("a recursive query was not unrolled").into());
         };
-        // Its own name and later ones are not seen by it.
+        // The query cannot refer to its own name or later ones.
         let later = self.env.queries.split_off(index);
         let resolved = self.relation(&query);
         self.env.queries.extend(later);
@@ -423,7 +430,7 @@ impl Resolver<'_> {
         resolved
     }
 
-    /// The definition of a name of `WITH RECURSIVE`: unrolled if it names itself.
+    /// Resolves the definition of a `WITH RECURSIVE` name: unrolled if it refers to itself.
     fn defined(&mut self, name: &str, query: &Relation) -> Result<Relation> {
         let before = self.env.queries.len();
         self.env.queries.push(NamedQuery { name: name.to_owned(), query: None });
@@ -469,7 +476,7 @@ impl Resolver<'_> {
         let outer = std::mem::replace(&mut self.env.arguments, arguments);
         let resolved = self.relation(&query);
         self.env.arguments = outer;
-        resolved.map_err(|stop| super::place::told(stop, text))
+        resolved.map_err(|stop| super::place::with_place(stop, text))
     }
 }
 

@@ -1,8 +1,10 @@
-//! Gives a program's plan its meaning: names become columns, function names functions, Spark's type rules become casts. The result is a
-//! `DataFusion` plan in which every column has an opaque name of its own (`#17`), beside a `Scope` that knows what the program calls it.
+//! Resolution of a program's plan: names become columns, function names functions, Spark's type
+//! rules casts. The result is a `DataFusion` plan in which every column has a unique opaque name
+//! (`#17`), and a `Scope` that maps the program's names to these.
 //!
-//! Resolving is a synchronous function over what is known. What must first be asked of the world (the schema of files, the values of a pivot)
-//! stops it with a `Want`; the session fetches it, adds it to the `Facts`, and resolves again.
+//! Resolution is a synchronous function of what is known. If something has to be looked up first
+//! (the schema of files, the values of a pivot), it stops with a `Want`; the session fetches the
+//! answer, adds it to the `Facts`, and resolves again.
 
 mod aggregate;
 mod call;
@@ -53,7 +55,8 @@ pub use context::{Context, Env, Purpose};
 pub use error::{quoted, table_not_found};
 pub use facts::{Fact, Facts, Result, Stop, Want};
 pub use nodes::{
-    DropHints, Exchange, LocalSort, LocalSortPlanner, Settle, SettledPlanner, Target, is_settled,
+    AddBarriers, BarrierPlanner, DropHints, Exchange, LocalSort, LocalSortPlanner, Target,
+    is_barrier,
 };
 pub use resolver::{Finished, Observed, Resolver};
 pub use rows::fitted;

@@ -1,4 +1,4 @@
-//! Constants: Spark's representation to Arrow's, and the text that names a column after them.
+//! Literals: conversion of Spark's representation to Arrow's, and column names derived from them.
 
 use super::{Result, error};
 use arrow::array::{ArrayRef, ListArray, MapArray, StructArray};
@@ -12,7 +12,7 @@ use plan::{DataType, Literal};
 use std::fmt::Write;
 use std::sync::Arc;
 
-/// The value, its type, and its text.
+/// The value of a literal, its type, and its text.
 pub(super) fn scalar(
     literal: &Literal,
     context: &functions::Context,
@@ -54,7 +54,7 @@ pub(super) fn scalar(
     Ok((value, data_type, text))
 }
 
-/// Text of a timestamp, in the session's zone.
+/// Parses a timestamp in the session's time zone.
 fn timestamp(text: &str, context: &functions::Context) -> Result<(ScalarValue, DataType, String)> {
     let expr = datafusion::logical_expr::lit(text);
     let target = types::to_arrow(&DataType::Timestamp);
@@ -112,7 +112,7 @@ fn nested(
     })
 }
 
-/// Constants as an array of a type.
+/// Converts literals to an array of a type.
 fn array<'l>(
     values: impl Iterator<Item = &'l Literal>,
     data_type: &Arrow,
@@ -131,7 +131,7 @@ fn array<'l>(
     Ok(arrow::compute::cast(&array, data_type).map_err(datafusion::error::DataFusionError::from)?)
 }
 
-/// How Spark names a column that is this constant.
+/// Spark's name for a column that is this literal.
 pub(crate) fn text(literal: &Literal, context: &functions::Context) -> String {
     let list = |values: Vec<String>| values.join(", ");
     match literal {

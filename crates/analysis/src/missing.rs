@@ -1,4 +1,5 @@
-//! Names that a select list left out: an ORDER BY or a filter above it may still use the columns below, and aggregate functions of them.
+//! Names missing from a select list: an ORDER BY or filter above it may still use the columns below
+//! it, and aggregate functions of them.
 
 use super::aggregate::Aggregation;
 use super::column::Names;
@@ -8,13 +9,13 @@ use super::{Resolved, Resolver, Result, reference};
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, Projection};
 use std::sync::Arc;
 
-/// What a select list was made from.
+/// Input of a select list.
 #[derive(Debug, Clone)]
 pub(crate) struct Below {
     pub(super) scope: Scope,
     pub(super) source: Source,
     pub(super) outputs: Vec<(Column, Typed)>,
-    /// Conditions between the select list and here.
+    /// Conditions applied between the select list and this relation.
     pub(super) above: Vec<DfExpr>,
 }
 
@@ -26,15 +27,15 @@ pub(crate) enum Source {
 }
 
 impl Resolved {
-    /// Where names above this relation are looked up.
+    /// Scopes in which names above this relation are looked up.
     pub(super) fn names(&self) -> Names<'_> {
         Names { below: self.below.as_ref().map(|below| &below.scope), ..Names::of(&self.scope) }
     }
 }
 
 impl Resolver<'_> {
-    /// Makes the columns that `items` use available: they were resolved by `Resolved::names`. The plan may then have more columns
-    /// than its scope.
+    /// Makes the columns available that `items`, resolved with `Resolved::names`, use. The
+    /// plan may then have more columns than its scope.
     pub(super) fn supply(&mut self, input: Resolved, items: &mut [Typed]) -> Result<Resolved> {
         let Some(mut below) = input.below.clone() else { return Ok(input) };
         let mut extra: Vec<String> = Vec::new();
@@ -57,7 +58,7 @@ impl Resolver<'_> {
         Ok(Resolved { plan, scope: input.scope, below: Some(below) })
     }
 
-    /// The select list again, with further columns of what is below.
+    /// Rebuilds the select list with additional columns of its input.
     pub(super) fn rebuild(&mut self, below: &Below, extra: &[String]) -> Result<LogicalPlan> {
         let plan = match &below.source {
             Source::Plan(plan) => plan.clone(),
@@ -83,7 +84,7 @@ impl Resolver<'_> {
         Ok(plan)
     }
 
-    /// A plan of exactly the columns of the scope, each once for each of its names.
+    /// Reduces a plan to the columns of its scope, each once per name.
     pub(super) fn exact(&mut self, mut resolved: Resolved) -> Result<Resolved> {
         let ids = resolved.scope.columns.iter().map(|column| column.id.as_str());
         let fields = resolved.plan.schema().fields();

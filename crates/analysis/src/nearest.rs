@@ -1,4 +1,4 @@
-//! Joins with what is nearest: each left row with the first of the right rows in an order that depends on both.
+//! Nearest-match joins: each left row with the first right row in an order that depends on both.
 
 use super::column::Names;
 use super::typed::Typed;
@@ -33,7 +33,7 @@ impl Resolver<'_> {
                 }
             }
             JoinCondition::On(condition) => {
-                let both = super::join::beside(&left.scope, &right.scope);
+                let both = super::join::combined(&left.scope, &right.scope);
                 if let Some(condition) = self.join_condition(Some(condition), &both)? {
                     conditions.push(self.left_outer(condition, &left)?);
                 }
@@ -44,7 +44,7 @@ impl Resolver<'_> {
         self.applied(left, right, join.kind, None)
     }
 
-    /// On which side the right key must lie, and how far from the left one it is.
+    /// The conditions on the side of the right key, and its distance from the left key.
     fn as_of_order(
         &mut self,
         join: &AsOfJoin,
@@ -66,7 +66,7 @@ impl Resolver<'_> {
             let order = if operator == "==" { self.scalar("not", vec![order])? } else { order };
             conditions.push(order.expr);
         } else {
-            // A key that is null is near nothing.
+            // A null key matches nothing.
             conditions.push(l.expr.clone().is_not_null());
             conditions.push(r.expr.clone().is_not_null());
         }
@@ -128,7 +128,7 @@ impl Resolver<'_> {
         let left = self.relation(&join.left)?;
         let right = self.relation(&join.right)?;
         let right = self.exact(right)?;
-        let both = super::join::beside(&left.scope, &right.scope);
+        let both = super::join::combined(&left.scope, &right.scope);
         let ranking = self.expression(&join.ranking, Names::of(&both))?;
         if matches!(ranking.data_type, DataType::Map { .. }) {
             let shown = format!("\"{}\"", ranking.data_type.sql());
@@ -145,13 +145,14 @@ impl Resolver<'_> {
         self.applied(left, right, join.kind, None)
     }
 
-    /// An expression over both sides as one of the right side, around which the left one is.
+    /// Turns an expression over both sides into one over the right side, with the left side as
+    /// outer scope.
     fn left_outer(&mut self, expr: DfExpr, left: &Resolved) -> Result<DfExpr> {
         use datafusion::common::tree_node::{Transformed, TreeNode};
         let outer = expr.transform_down(|node| match &node {
             DfExpr::Column(column) if left.scope.has_id(column.name()) => {
                 let outer = self.outer_expr(node).map_err(|_| {
-                    datafusion::common::internal_datafusion_err!("a column without a type")
+                    datafusion::common::internal_datafusion_err!("a column has no type")
                 })?;
                 Ok(Transformed::yes(outer))
             }
@@ -161,7 +162,7 @@ impl Resolver<'_> {
     }
 }
 
-/// The first rows, in an order, of those that fulfil conditions.
+/// The first rows, in an order, that satisfy conditions.
 fn first_rows(
     right: Resolved,
     conditions: Vec<DfExpr>,

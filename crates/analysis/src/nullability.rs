@@ -1,12 +1,13 @@
-//! Where nulls cannot be inside of arrays, maps and structs, by Spark's declaration. The engine's own types do not say it: in plans
-//! every part of a value may be null.
+//! Nullability inside arrays, maps and structs, as declared by Spark. The engine's own types do not
+//! have it: in plans every part of a value may be null.
 
 use plan::{DataType, Field};
 
 /// Type and nullability of an argument.
 pub(super) type Argument = (DataType, bool);
 
-/// The type of a call's result, `found` as far as the engine says, with what Spark declares about nulls inside.
+/// The result type of a call: the engine's type `found`, with Spark's declaration of nested
+/// nullability.
 pub(super) fn declared(name: &str, args: &[Argument], found: DataType) -> DataType {
     let first = args.first().map(|(data_type, _)| data_type);
     let any_nullable = || args.iter().any(|(_, nullable)| *nullable);
@@ -55,7 +56,7 @@ pub(super) fn declared(name: &str, args: &[Argument], found: DataType) -> DataTy
     }
 }
 
-/// The type of a map that a function makes.
+/// The type of a map that a function returns.
 fn of_map(name: &str, args: &[Argument], found: DataType) -> DataType {
     let first = args.first().map(|(data_type, _)| data_type);
     match (name, found) {
@@ -85,7 +86,7 @@ fn of_map(name: &str, args: &[Argument], found: DataType) -> DataType {
     }
 }
 
-/// The type of what a function takes out of its arguments.
+/// The type of a value that a function extracts from its arguments.
 fn of_values(name: &str, args: &[Argument], found: DataType) -> DataType {
     let first = args.first().map(|(data_type, _)| data_type);
     match (name, found) {
@@ -122,7 +123,8 @@ fn of_values(name: &str, args: &[Argument], found: DataType) -> DataType {
     }
 }
 
-/// The type of a higher-order function's result. The last of `args` is what the first lambda gives.
+/// The result type of a higher-order function. The last of `args` is the result of the first
+/// lambda.
 pub(super) fn of_lambda(
     name: &str,
     values: &[DataType],
@@ -158,7 +160,7 @@ pub(super) fn of_lambda(
     }
 }
 
-/// Whether Spark declares each parameter of a function's lambda nullable, and its type. `found` is the engine's type of each.
+/// Spark's nullability and type of each parameter of a lambda. `found` has the engine's types.
 pub(super) fn parameters(
     (function, index): (&str, usize),
     values: &[DataType],
@@ -194,7 +196,7 @@ pub(super) fn parameters(
     found.into_iter().map(one).collect()
 }
 
-/// Whether two types differ in nullability at most.
+/// Whether two types differ at most in nullability.
 pub(super) fn alike(left: &DataType, right: &DataType) -> bool {
     formats::types::to_arrow(left) == formats::types::to_arrow(right)
 }
@@ -203,13 +205,13 @@ fn contains_null(array: Option<&DataType>) -> bool {
     !matches!(array, Some(DataType::Array { contains_null: false, .. }))
 }
 
-/// An array of values that are themselves such as the arguments.
+/// The type of an array whose elements have the types of the arguments.
 fn elements(found: DataType, contains_null: bool, args: &[Argument]) -> DataType {
     let DataType::Array { element, .. } = found else { return found };
     DataType::Array { element: Box::new(merged(*element, args)), contains_null }
 }
 
-/// What stands in an array that was taken out of another value.
+/// The element type of an array that was extracted from another value.
 fn inner(name: &str, of: Option<&DataType>, found: DataType) -> DataType {
     match (name, of) {
         ("map_keys", Some(DataType::Map { key, .. })) => (**key).clone(),
@@ -226,13 +228,13 @@ fn inner(name: &str, of: Option<&DataType>, found: DataType) -> DataType {
     }
 }
 
-/// The type that holds the values of all of these, if they differ in nullability and the fields of intervals at most.
+/// The common type of types that differ at most in nullability and in the fields of intervals.
 pub(super) fn common(types: &[DataType]) -> Option<DataType> {
     let (first, rest) = types.split_first()?;
     rest.iter().all(|other| alike(first, other)).then(|| rest.iter().fold(first.clone(), either))
 }
 
-/// A type that can hold what all of these can; they differ in nullability at most.
+/// The type that can hold values of all of these, which differ at most in nullability.
 fn merged(found: DataType, args: &[Argument]) -> DataType {
     let mut types = args.iter().map(|(of, _)| of).filter(|of| **of != DataType::Null);
     let Some(first) = types.next() else { return found };
@@ -305,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn nulls_inside_are_declared_as_spark_does() {
+    fn nested_nullability_is_declared_as_by_spark() {
         let long = |nullable| (DataType::Long, nullable);
         let text = (DataType::String, false);
         let date = (DataType::Date, false);

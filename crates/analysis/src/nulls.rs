@@ -36,7 +36,7 @@ impl Resolver<'_> {
         self.select_typed(input, items)
     }
 
-    /// The column with a value for null, and for NaN in numbers.
+    /// The column with nulls (and NaN in numbers) replaced by a value.
     fn filled(&mut self, column: &Column, value: &Literal) -> Result<Typed> {
         let value = self.literal(value)?;
         let value = self.coerced(value, &column.data_type)?;
@@ -136,7 +136,7 @@ impl Resolver<'_> {
         let mut nullable = column.nullable;
         for (old, new) in pairs {
             let old = self.literal(old)?;
-            // A value that no column of the type can hold replaces nothing.
+            // A value that the column's type cannot represent replaces nothing.
             let expr = self.cast_expr(&old, &column.data_type, CastMode::Try)?;
             let data_type = column.data_type.clone();
             let old = Typed { expr, data_type, nullable: true, ..old };
@@ -151,7 +151,8 @@ impl Resolver<'_> {
     }
 }
 
-/// Whether a value fills columns of a type: numbers fill numbers, strings strings, booleans booleans.
+/// Whether a value can fill columns of a type: numbers fill numbers, strings strings, booleans
+/// booleans.
 fn fills(value: &Literal, data_type: &DataType) -> bool {
     let of = value.data_type();
     (of.is_numeric() && data_type.is_numeric())

@@ -1,4 +1,4 @@
-//! What is only watched: observed metrics and watermarks leave the rows as they are.
+//! Observed metrics and watermarks, which do not change the rows.
 
 use super::column::Names;
 use super::{Observed, Resolved, Resolver, Result, error};
@@ -6,7 +6,8 @@ use errors::condition;
 use plan::{Aggregate, DataType, Expr, Grouping, Relation, RelationKind};
 
 impl Resolver<'_> {
-    /// The input. Its metrics are computed by a job of their own, so that they hold for all of its rows, whatever is done with these.
+    /// Resolves the input. Its metrics are computed by a separate job, so that they cover all of
+    /// its rows regardless of what happens to these.
     pub(super) fn collect_metrics(
         &mut self,
         input: &Relation,
@@ -44,7 +45,7 @@ impl Resolver<'_> {
         Ok(resolved)
     }
 
-    /// The input, if the column is a time.
+    /// Resolves the input after checking that the column is a time.
     pub(super) fn watermark(&mut self, input: &Relation, column: &str) -> Result<Resolved> {
         let input = self.relation(input)?;
         let found = self.columns_named(column, &input)?;

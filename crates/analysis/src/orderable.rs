@@ -1,4 +1,4 @@
-//! Types whose values cannot be compared: maps, and what holds them.
+//! Types whose values cannot be compared: maps, and types that contain them.
 
 use super::scope::Column;
 use super::typed::Typed;
@@ -11,7 +11,7 @@ fn compares(data_type: &DataType) -> bool {
     is_orderable(&formats::types::to_arrow(data_type))
 }
 
-/// Refuses columns by which rows cannot be told apart.
+/// Refuses columns whose values cannot be compared for equality.
 pub(super) fn distinguishable<'c>(mut columns: impl Iterator<Item = &'c Column>) -> Result<()> {
     let Some(column) = columns.find(|column| !compares(&column.data_type)) else {
         return Ok(());
@@ -28,7 +28,7 @@ pub(super) fn distinguishable<'c>(mut columns: impl Iterator<Item = &'c Column>)
     ))
 }
 
-/// Refuses values by which rows cannot be sorted.
+/// Refuses values that cannot be sorted.
 pub(super) fn sortable(values: &[Typed]) -> Result<()> {
     let Some(value) = values.iter().find(|value| !compares(&value.data_type)) else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Pivots: the values of a column become columns, each aggregated over the rows that have the value.
+//! Pivots: the values of a column become columns, each aggregated over the rows with that value.
 
 use super::aggregate::Aggregation;
 use super::column::Names;
@@ -15,7 +15,7 @@ use plan::{
     SparkError,
 };
 
-/// A value that becomes a column: its name and what it equals.
+/// A value that becomes a column: the column's name, and the value.
 type Value = (String, Typed);
 
 impl Resolver<'_> {
@@ -35,8 +35,8 @@ impl Resolver<'_> {
                 functions.push(item);
             }
         }
-        // Spark aggregates by the value first, and a value that a group does not have leaves null,
-        // if it can hold the results side by side.
+        // If the results can be held in arrays, Spark aggregates by value first, and a value that
+        // is missing from a group yields null.
         let by_value = functions.iter().all(|item| is_held(&item.data_type));
         let mut items: Vec<Typed> = keys.to_vec();
         for (name, value) in &values {
@@ -59,8 +59,7 @@ impl Resolver<'_> {
         self.select_from(aggregation, items, &scope)
     }
 
-    /// The groups of a pivot that names none: all columns that neither the pivot nor an aggregate
-    /// uses.
+    /// The implicit keys of a pivot: all columns used neither by the pivot nor by an aggregate.
     pub(super) fn pivot_keys(
         &mut self,
         aggregate: &Aggregate,
@@ -78,7 +77,8 @@ impl Resolver<'_> {
         Ok(others.map(super::column::of_column).collect())
     }
 
-    /// The item with its functions over the rows of a condition; null if there are none, even for a count.
+    /// Restricts the item's functions to the rows that satisfy a condition; null if there are none,
+    /// even for a count.
     fn only_where(&mut self, item: &Typed, condition: &DfExpr) -> Result<DfExpr> {
         let filtered = super::lateral::only_where(item.expr.clone(), condition)?;
         let one = self.literal(&Literal::Integer(1))?;
@@ -118,7 +118,7 @@ impl Resolver<'_> {
         let relation = distinct_values(aggregate, pivot, most);
         let found = self.facts.get(Want::Rows(relation, self.env.clone()))?;
         let Fact::Rows { batches, .. } = found else {
-            return Err(SparkError::internal("files where rows were asked for").into());
+            return Err(SparkError::internal("got files instead of rows").into());
         };
         let zone = self.context.functions.time_zone.clone();
         for batch in batches.clone() {
@@ -146,7 +146,7 @@ impl Resolver<'_> {
         Ok(values)
     }
 
-    /// A constant as text, as a cast makes it.
+    /// The text of a constant, as a cast to string yields it.
     fn text_of(&mut self, value: &Typed) -> Result<String> {
         let constant = if value.expr.column_refs().is_empty() && !value.expr.is_volatile() {
             super::rows::constant(value.expr.clone())
@@ -171,13 +171,13 @@ fn columns_of(expr: &DfExpr) -> Vec<String> {
     expr.column_refs().into_iter().map(|column| column.name().to_owned()).collect()
 }
 
-/// Whether values of a type stand side by side while Spark pivots.
+/// Whether Spark can hold values of a type in arrays while it pivots.
 fn is_held(data_type: &DataType) -> bool {
     use DataType::{Boolean, Byte, Decimal, Double, Float, Integer, Long, Short};
     matches!(data_type, Byte | Short | Integer | Long | Float | Double | Boolean | Decimal { .. })
 }
 
-/// Of the rows of other values, `first` and `last` see nulls, which they skip.
+/// `first` and `last` see nulls for the rows of other values, and skip them.
 fn skipping_nulls(expr: DfExpr) -> Result<DfExpr> {
     let skipping = expr.transform_down(|node| {
         let DfExpr::AggregateFunction(mut function) = node else {
@@ -192,7 +192,7 @@ fn skipping_nulls(expr: DfExpr) -> Result<DfExpr> {
     Ok(skipping.data)
 }
 
-/// A column may stand only within an aggregate function.
+/// Checks that columns occur only inside aggregate functions.
 fn check_aggregated(item: &Typed, scope: &Scope) -> Result<()> {
     let mut bare: Option<String> = None;
     item.expr.apply(|node| {
@@ -213,7 +213,7 @@ fn check_aggregated(item: &Typed, scope: &Scope) -> Result<()> {
     Err(error::analysis(condition::LEGACY_ERROR_TEMP_1006, message, &[("sql", &shown)]))
 }
 
-/// The query for the values of a pivot column, in order; one more than allowed.
+/// The query for the distinct values of a pivot column, in order; at most one more than allowed.
 fn distinct_values(aggregate: &Aggregate, pivot: &Pivot, most: u32) -> Relation {
     let name = "value";
     let input = aggregate.input.clone();

@@ -1,11 +1,11 @@
-//! Where in a SQL text a mistake is. A resolved name has no place of its own; but if what an error speaks of stands in the text only
-//! once, that is the place. Otherwise none is told.
+//! Position of an error in SQL text. Resolved names carry no position; but if the name that an
+//! error is about occurs only once in the text, that is the position. Otherwise none is given.
 
 use super::Stop;
 use errors::{Condition, condition};
 use plan::{Place, SparkError};
 
-/// Parameters of conditions that name what is wrong; subclasses have the same ones.
+/// Parameters that name the offender, by condition; subconditions share them.
 const NAMES: [(&Condition, &str); 5] = [
     (condition::UNRESOLVED_COLUMN_WITH_SUGGESTION, "objectName"),
     (condition::TABLE_OR_VIEW_NOT_FOUND, "relationName"),
@@ -14,8 +14,8 @@ const NAMES: [(&Condition, &str); 5] = [
     (condition::UNRESOLVABLE_TABLE_VALUED_FUNCTION, "name"),
 ];
 
-/// The error with its place in the text.
-pub(super) fn told(stop: Stop, text: &str) -> Stop {
+/// The error with its position in the text.
+pub(super) fn with_place(stop: Stop, text: &str) -> Stop {
     match stop {
         Stop::Error(mut error) if error.place.is_none() => {
             error.place = place(&error, text).map(Box::new);
@@ -43,7 +43,7 @@ fn place(error: &SparkError, text: &str) -> Option<Place> {
     Place::of_fragment(text, start, &text[start..end])
 }
 
-/// Where a name stands in a text as a name of its own, and how long it is; without regard to case.
+/// Positions and lengths of a name's occurrences in a text as a complete name, ignoring case.
 fn occurrences(text: &str, name: &str) -> Vec<(usize, usize)> {
     let part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '`');
     let starts = text.char_indices().map(|(at, _)| at);
@@ -56,7 +56,7 @@ fn occurrences(text: &str, name: &str) -> Vec<(usize, usize)> {
     matches.map(|at| (at, name.len())).collect()
 }
 
-/// The end of the parenthesis that opens after a function's name.
+/// The end of the parentheses that follow a function's name.
 fn end_of_call(text: &str, after_name: usize) -> Option<usize> {
     let mut depth = 0;
     let mut quote = None;
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_told_if_there_is_only_one() {
+    fn a_position_is_given_if_there_is_only_one() {
         let column = |name: &str| {
             SparkError::new(
                 condition::UNRESOLVED_COLUMN_WITH_SUGGESTION,

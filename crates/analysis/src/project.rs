@@ -8,7 +8,7 @@ use super::{Resolved, Resolver, Result, aggregate, error};
 use errors::condition;
 use plan::{Expr, FunctionCall, Relation, SparkError};
 
-/// A generator found in a select list.
+/// A generator in a select list.
 pub(super) struct Generator<'e> {
     pub(super) call: &'e FunctionCall,
     pub(super) names: &'e [String],
@@ -21,7 +21,7 @@ impl Resolver<'_> {
         self.select(input, &parsed)
     }
 
-    /// Text among the items becomes expressions.
+    /// Parses items that are SQL text.
     pub(super) fn parsed(&self, items: &[Expr]) -> Result<Vec<Expr>> {
         items
             .iter()
@@ -32,7 +32,7 @@ impl Resolver<'_> {
             .collect()
     }
 
-    /// A select list above an input.
+    /// Resolves a select list above an input.
     pub(super) fn select(&mut self, input: Resolved, items: &[Expr]) -> Result<Resolved> {
         if let Some(position) = items.iter().position(|item| self.generator(item).is_some()) {
             return self.select_generated(input, items, position);
@@ -44,12 +44,12 @@ impl Resolver<'_> {
             resolved.extend(expanded);
         }
         if resolved.iter().any(|item| aggregate::has_aggregate(&item.expr)) {
-            return self.whole(&input, resolved);
+            return self.global_aggregate(&input, resolved);
         }
         self.select_typed(input, resolved)
     }
 
-    /// A select list of resolved items.
+    /// Builds a select list of resolved items.
     pub(super) fn select_typed(&mut self, input: Resolved, items: Vec<Typed>) -> Result<Resolved> {
         let outputs: Vec<_> = items.into_iter().map(|item| (self.output(&item).0, item)).collect();
         let columns = outputs.iter().map(|(column, _)| column.clone()).collect();
@@ -61,7 +61,7 @@ impl Resolver<'_> {
         Ok(Resolved { plan, scope, below: Some(Box::new(below)) })
     }
 
-    /// What one item of a list stands for: several columns for `*`.
+    /// Expands one item of a list: several columns for `*`.
     pub(super) fn expand(&mut self, item: &Expr, names: Names<'_>) -> Result<Vec<Typed>> {
         match item {
             Expr::Star { target, except, plan_id } => {
@@ -111,7 +111,7 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    /// The generator that an item is, if it is one.
+    /// The generator call of an item, if it is one.
     pub(super) fn generator<'e>(&self, item: &'e Expr) -> Option<Generator<'e>> {
         let (call, names) = match item {
             Expr::Function(call) => (call, &[][..]),
@@ -125,7 +125,8 @@ impl Resolver<'_> {
         self.context.registry.is_generator(&name).then_some(Generator { call, names })
     }
 
-    /// A select list with one generator: its columns are made first, then the list names them.
+    /// Resolves a select list with a generator: the generator's columns come first, then the list
+    /// refers to them.
     fn select_generated(
         &mut self,
         input: Resolved,
@@ -144,7 +145,7 @@ impl Resolver<'_> {
             ));
         }
         let Some(generator) = self.generator(&items[position]) else {
-            return Err(SparkError::internal("a generator is not there").into());
+            return Err(SparkError::internal("a generator is missing").into());
         };
         let outside = input.scope.clone();
         let generated = self.generate(input, &generator)?;

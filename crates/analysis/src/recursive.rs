@@ -1,4 +1,5 @@
-//! Recursive `WITH`: the rows of each step come from those of the step before, until a step has none. Every step is a job of its own.
+//! Recursive `WITH`: each step derives its rows from those of the previous step, until a step
+//! yields none. Every step is a separate job.
 
 use super::{Fact, Purpose, Resolver, Result, Want, error};
 use arrow::ipc::writer::StreamWriter;
@@ -9,11 +10,11 @@ use plan::{
     SparkError,
 };
 
-/// As many steps as Spark allows.
+/// Spark's limit on the number of steps.
 const STEPS: usize = 100;
 
 impl Resolver<'_> {
-    /// A query that names itself as the rows that it yields in the end.
+    /// Evaluates a recursive query; returns the rows it finally yields.
     pub(super) fn unrolled(&mut self, name: &str, query: &Relation) -> Result<Relation> {
         let (body, columns) = match query.kind.as_ref() {
             RelationKind::SubqueryAlias { input, columns, .. } => (input, columns.as_slice()),
@@ -76,12 +77,12 @@ impl Resolver<'_> {
     fn step_rows(&self, relation: Relation) -> Result<Vec<RecordBatch>> {
         match self.facts.get(Want::Rows(relation, self.env.clone()))? {
             Fact::Rows { batches, .. } => Ok(batches.clone()),
-            Fact::Files(_) => Err(SparkError::internal("files where rows were asked for").into()),
+            Fact::Files(_) => Err(SparkError::internal("got files instead of rows").into()),
         }
     }
 }
 
-/// The relation with the types of the first step.
+/// Casts the relation to the types of the first step.
 fn cast_to(input: Relation, schema: &[Field]) -> Relation {
     let names: Vec<String> = (0..schema.len()).map(|index| format!("_c{index}")).collect();
     let casts = names.iter().zip(schema).map(|(name, field)| {
@@ -93,13 +94,13 @@ fn cast_to(input: Relation, schema: &[Field]) -> Relation {
     RelationKind::Project { input, expressions }.into()
 }
 
-/// Rows as a relation.
+/// Rows as a local relation.
 fn local(batches: &[RecordBatch], schema: &[Field]) -> Result<Relation> {
     if batches.is_empty() {
         return Ok(RelationKind::Empty { schema: schema.to_vec() }.into());
     }
     let failed = |error: arrow::error::ArrowError| {
-        SparkError::internal(format!("rows of a recursive query: {error}"))
+        SparkError::internal(format!("invalid rows of a recursive query: {error}"))
     };
     let rows = super::fitted(batches, &formats::types::schema_in_plans(schema))?;
     let mut writer = StreamWriter::try_new(Vec::new(), &rows[0].schema()).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! Every kind of relation, and where its meaning is written.
+//! Dispatch over all kinds of relations.
 
 use super::scope::Column;
 use super::typed::Typed;
@@ -128,11 +128,11 @@ impl Resolver<'_> {
                 let (schema, batches) = (schema.clone(), batches.clone());
                 self.rows(&schema, &batches)
             }
-            Fact::Files(_) => Err(SparkError::internal("files where rows were asked for").into()),
+            Fact::Files(_) => Err(SparkError::internal("got files instead of rows").into()),
         }
     }
 
-    /// The schema of a computed relation, where it is known without computing it.
+    /// The schema of a computed relation, if it is known without computing it.
     fn known_schema(&mut self, relation: &Relation) -> Result<Option<Vec<Field>>> {
         Ok(match relation.kind.as_ref() {
             RelationKind::ShowString { .. } => {
@@ -266,7 +266,7 @@ impl Resolver<'_> {
         Ok(made.map_err(|failure| super::call::function_error(&failure, "first", &[]))?)
     }
 
-    /// Without replacement: each row is kept if its random number lies in the wanted range.
+    /// Without replacement: keeps each row whose random number lies in the given range.
     fn sample(&mut self, sample: &Sample) -> Result<Resolved> {
         self.check_fraction(sample)?;
         if sample.with_replacement {
@@ -353,7 +353,7 @@ impl Resolver<'_> {
             (lower, _) => {
                 let input = self.relation(input)?;
                 let Some(strategy) = crate::nodes::strategy(lower) else {
-                    self.warnings.push(format!("the hint {name} is not known and has no effect"));
+                    self.warnings.push(format!("the hint {name} is unknown and has no effect"));
                     return Ok(input);
                 };
                 Ok(Resolved::new(crate::nodes::hinted(input.plan, strategy), input.scope))
@@ -362,7 +362,7 @@ impl Resolver<'_> {
     }
 }
 
-/// A condition on a plan.
+/// Filters a plan by a condition.
 pub(super) fn filter(plan: LogicalPlan, condition: DfExpr) -> Result<LogicalPlan> {
     Ok(LogicalPlan::Filter(Filter::try_new(condition, Arc::new(plan))?))
 }

@@ -1,4 +1,4 @@
-//! Columns added, replaced, renamed, dropped, or brought into a schema.
+//! Columns that are added, replaced, renamed, dropped, or converted to a schema.
 
 use super::column::{Names, of_column};
 use super::scope::{Column, Found};
@@ -61,7 +61,7 @@ impl Resolver<'_> {
         let rest = new.into_iter().zip(used).filter(|(_, used)| !used).map(|(typed, _)| typed);
         items.extend(rest);
         if items.iter().any(|item| super::aggregate::has_aggregate(&item.expr)) {
-            return self.whole(&input, items);
+            return self.global_aggregate(&input, items);
         }
         let keep = input.scope.hidden.clone();
         let mut resolved = self.select_typed(input, items)?;
@@ -166,7 +166,7 @@ impl Resolver<'_> {
         self.select_typed(input, items)
     }
 
-    /// The columns of a name.
+    /// The columns with this name.
     pub(super) fn columns_named(&mut self, name: &str, input: &Resolved) -> Result<Vec<Column>> {
         let same = input.scope.columns.iter().filter(|c| self.context.same(&c.name, name));
         let found: Vec<Column> = same.cloned().collect();
@@ -180,7 +180,7 @@ impl Resolver<'_> {
     }
 }
 
-/// A column under another name.
+/// A column with another name.
 pub(super) fn named(column: &Column, name: &str) -> Typed {
     let typed = of_column(column);
     Typed {

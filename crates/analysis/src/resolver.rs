@@ -1,4 +1,4 @@
-//! The resolver: what it knows, what it asks for, and what comes out.
+//! The resolver, with its state and result types.
 
 use crate::scope::Scope;
 use crate::{Context, Env, Facts, Result, missing, typed};
@@ -8,12 +8,12 @@ use plan::{Field, Relation};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// A plan, and what the program calls its columns.
+/// A plan, with the program's names of its columns.
 #[derive(Debug, Clone)]
 pub(crate) struct Resolved {
     pub(crate) plan: LogicalPlan,
     pub(crate) scope: Scope,
-    /// What stands below a select list, for names that it does not have.
+    /// The input of the select list, for names that the list lacks.
     pub(crate) below: Option<Box<missing::Below>>,
 }
 
@@ -23,25 +23,25 @@ impl Resolved {
     }
 }
 
-/// Metrics to be computed beside a relation.
+/// Metrics to compute alongside a relation.
 #[derive(Debug, Clone)]
 pub struct Observed {
     /// Name of the observation.
     pub name: String,
-    /// Yields one row, the metrics.
+    /// Relation that yields one row: the metrics.
     pub metrics: Relation,
-    /// Where it was met.
+    /// Environment of the observation.
     pub env: Env,
 }
 
-/// A relation with a meaning.
+/// A resolved relation.
 #[derive(Debug)]
 pub struct Finished {
     /// The plan; its columns are those of `schema`, in order.
     pub plan: LogicalPlan,
-    /// What the program calls its columns, and their types.
+    /// The program's names of the columns, and their types.
     pub schema: Vec<Field>,
-    /// Metrics asked for on the way.
+    /// Metrics requested by the relation.
     pub observed: Vec<Observed>,
 }
 
@@ -50,29 +50,29 @@ pub struct Finished {
 pub struct Resolver<'a> {
     pub(crate) context: Cow<'a, Context>,
     pub(crate) facts: &'a Facts,
-    /// Columns named so far.
+    /// Number of columns created so far.
     pub(crate) named: u64,
     pub(crate) env: Env,
-    /// Scopes of the queries around this subquery, innermost last.
+    /// Scopes of the enclosing queries, innermost last.
     pub(crate) outer: Vec<Scope>,
-    /// Parameters of the lambdas around this expression, innermost last.
+    /// Parameters of the enclosing lambdas, innermost last.
     pub(crate) lambdas: Vec<typed::LambdaScope>,
-    /// Types of all columns named so far.
+    /// Types of all columns created so far.
     pub(crate) types: typed::ColumnTypes,
-    /// Whether an unknown value of the next expression counts as false.
+    /// Whether null counts as false in the next expression.
     pub(crate) conjunct: bool,
-    /// Whether a query of `WITH RECURSIVE` was found to name itself.
+    /// Whether a query of `WITH RECURSIVE` was found to refer to itself.
     pub(crate) names_itself: bool,
-    /// Queries used as values, with the columns around them.
+    /// Scalar subqueries, with the columns in scope.
     pub(crate) scalars: Vec<((Relation, Env, Vec<String>), typed::Typed)>,
-    /// Metrics asked for on the way.
+    /// Metrics requested so far.
     pub(crate) observed: Vec<Observed>,
-    /// What is worth telling the user.
+    /// Warnings for the user.
     pub(crate) warnings: Vec<String>,
 }
 
 impl<'a> Resolver<'a> {
-    /// A resolver; `env` is what names mean where the relation stands, the session's own by default.
+    /// Creates a resolver; `env` is the environment of the relation, by default the session's own.
     pub fn new(context: &'a Context, facts: &'a Facts, env: Option<Env>) -> Self {
         let settings = env.as_ref().and_then(|env| env.settings.as_ref());
         let under = settings.and_then(|settings| context.under(settings).ok());
@@ -104,14 +104,14 @@ impl<'a> Resolver<'a> {
         Ok(Finished { plan, schema: fields, observed: self.observed })
     }
 
-    /// A name for a new column.
+    /// A fresh id for a column.
     pub(crate) fn new_id(&mut self) -> String {
         self.named += 1;
         format!("#{}", self.named)
     }
 }
 
-/// A column of a plan, by its opaque name.
+/// A reference to a column of a plan by id.
 pub(crate) fn reference(id: &str) -> DfExpr {
     DfExpr::Column(DfColumn::new_unqualified(id))
 }

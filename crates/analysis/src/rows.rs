@@ -1,4 +1,4 @@
-//! Small things about rows that are already here: constants, and data sent by a client.
+//! Constant folding, and data sent by a client.
 
 use super::{Result, error};
 use arrow::array::{Array, ArrayRef};
@@ -16,7 +16,7 @@ use formats::types;
 use plan::SparkError;
 use std::sync::Arc;
 
-/// The value of an expression that uses no column, if it has one.
+/// The value of a constant expression; `None` if it is not constant.
 pub(super) fn constant(expr: DfExpr) -> Option<ScalarValue> {
     if let DfExpr::Literal(value, _) = expr {
         return Some(value);
@@ -40,7 +40,7 @@ pub(super) fn constant(expr: DfExpr) -> Option<ScalarValue> {
     }
 }
 
-/// An Arrow IPC stream.
+/// Decodes an Arrow IPC stream.
 pub(super) fn decode(data: &[u8]) -> Result<(SchemaRef, Vec<RecordBatch>)> {
     let bad = |problem: ArrowError| {
         error::analysis(
@@ -55,16 +55,18 @@ pub(super) fn decode(data: &[u8]) -> Result<(SchemaRef, Vec<RecordBatch>)> {
     Ok((schema, batches))
 }
 
-/// Batches with the columns of a schema, by position, cast where they are held differently. All of them get one schema: Spark declares
-/// some columns, and some parts of values, free of nulls more boldly than rows keep to, and those may be null there.
+/// Converts batches to the columns of a schema, by position, with casts where the representation
+/// differs. All get the same schema: Spark declares some columns and nested values non-nullable
+/// although rows may contain nulls there, so these are nullable here.
 pub fn fitted(
     batches: &[RecordBatch],
     schema: &SchemaRef,
 ) -> std::result::Result<Vec<RecordBatch>, SparkError> {
-    let bad =
-        |error: ArrowError| SparkError::internal(format!("rows do not fit their schema: {error}"));
+    let bad = |error: ArrowError| {
+        SparkError::internal(format!("rows do not match their schema: {error}"))
+    };
     if batches.iter().any(|batch| batch.num_columns() != schema.fields().len()) {
-        return Err(SparkError::internal("rows have other columns than their schema"));
+        return Err(SparkError::internal("the columns of rows differ from their schema"));
     }
     let mut fields = Vec::with_capacity(schema.fields().len());
     let mut columns = vec![Vec::new(); batches.len()];
@@ -85,7 +87,8 @@ pub fn fitted(
     columns.into_iter().zip(rows).map(batch).collect()
 }
 
-/// Arrays cast to a type; if it denies nulls inside that are there, to the type as it is in plans.
+/// Casts arrays to a type; if the type forbids nested nulls that do occur, to its nullable form in
+/// plans.
 fn of_one_type(
     arrays: &[&ArrayRef],
     wanted: &DataType,
@@ -117,12 +120,12 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_leave_have_one_schema_whatever_is_declared() {
+    fn fitted_batches_have_one_schema_whatever_is_declared() {
         let element = Box::new(plan::DataType::Integer);
         let never = plan::DataType::Array { element, contains_null: false };
         let schema = types::schema_to_arrow(&[Field::new("c", never, false)]);
         let cases = [
-            // elements of two batches, whether they may be null
+            // elements of two batches, and whether they may be null
             (lists(&[&[Some(1)]]), lists(&[&[Some(2)], &[]]), false),
             (lists(&[&[Some(1)]]), lists(&[&[None]]), true),
         ];

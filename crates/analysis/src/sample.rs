@@ -1,4 +1,4 @@
-//! Samples with replacement: how often a row comes is a random number of its own.
+//! Samples with replacement: the number of copies of each row is random.
 
 use super::{Resolved, Resolver, Result, error, reference};
 use datafusion::common::{Column as DfColumn, NullHandling, UnnestOptions};
@@ -7,18 +7,19 @@ use errors::Exception;
 use plan::{DataType, Literal, Sample, SparkError};
 use std::sync::Arc;
 
-/// The largest mean that a row may be repeated by.
-const MOST: f64 = 100.0;
-/// What is left of the distribution where it is cut off.
+/// Limit on the mean number of copies per row.
+const MAX_MEAN: f64 = 100.0;
+/// Probability of the tail where the distribution is cut off.
 const TAIL: f64 = 1e-12;
 
 impl Resolver<'_> {
-    /// Each row comes as often as a Poisson-distributed number says that is made from the seed, the partition and the row's place.
+    /// Repeats each row a Poisson-distributed number of times, derived from the seed, the partition
+    /// and the row's position.
     pub(super) fn sample_with_replacement(&mut self, sample: &Sample) -> Result<Resolved> {
         let mean = sample.upper - sample.lower;
-        if !(0.0..=MOST).contains(&mean) {
+        if !(0.0..=MAX_MEAN).contains(&mean) {
             return Err(error::unsupported(format!(
-                "a sample with replacement whose fraction is not between 0 and {MOST}"
+                "a sample with replacement and a fraction outside of 0 to {MAX_MEAN}"
             )));
         }
         let input = self.relation(&sample.input)?;
@@ -52,7 +53,7 @@ impl Resolver<'_> {
 }
 
 impl Resolver<'_> {
-    /// Refuses a fraction that means nothing.
+    /// Refuses an invalid fraction.
     pub(super) fn check_fraction(&self, sample: &Sample) -> Result<()> {
         const ROUNDING: f64 = 1e-6;
         let fraction = sample.upper - sample.lower;
@@ -65,17 +66,18 @@ impl Resolver<'_> {
             return Ok(());
         }
         let shown = self.literal(&Literal::Double(fraction))?.name;
-        Err(not_required(format!("Sampling fraction ({shown}) must be {wanted} replacement")))
+        Err(requirement_failed(format!("Sampling fraction ({shown}) must be {wanted} replacement")))
     }
 }
 
-/// What Spark's code takes for granted.
-pub(super) fn not_required(what: String) -> super::Stop {
+/// The error of a failed `require` in Spark.
+pub(super) fn requirement_failed(what: String) -> super::Stop {
     let message = format!("requirement failed: {what}");
     SparkError::plain(Exception::IllegalArgument, message).into()
 }
 
-/// Where the number of copies grows by one: the chances of at most 0, 1, 2 … copies.
+/// The cumulative Poisson probabilities of at most 0, 1, 2 … copies: at each of these bounds, the
+/// number of copies grows by one.
 fn poisson(mean: f64) -> Vec<f64> {
     let mut bounds = Vec::new();
     let (mut chance, mut sum, mut count) = ((-mean).exp(), 0.0, 0.0);
@@ -103,7 +105,7 @@ mod tests {
             assert!((bound - expected).abs() < 1e-4, "{bound} {expected}");
         }
         assert!(bounds.windows(2).all(|pair| pair[0] < pair[1]));
-        // The mean of the distribution is the sum of the chances of more than n.
+        // The mean is the sum of the probabilities of more than n.
         for mean in [0.1, 1.0, 30.0, 100.0] {
             let sum: f64 = poisson(mean).iter().map(|bound| 1.0 - bound).sum();
             assert!((sum - mean).abs() < 1e-6, "{sum} {mean}");

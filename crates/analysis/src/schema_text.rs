@@ -1,4 +1,4 @@
-//! Functions whose result has the type that an argument says as text: `from_json`.
+//! Functions whose result type is given as text by an argument: `from_json`.
 
 use super::typed::Typed;
 use super::{Resolver, Result, error};
@@ -8,11 +8,11 @@ use errors::condition;
 use plan::{DataType, Field, SparkError};
 use serde_json::Value;
 
-/// How deep a type in JSON may nest.
+/// Nesting limit of a type in JSON.
 const DEPTH: usize = 100;
 
 impl Resolver<'_> {
-    /// The arguments, with a null of the type in the place of the type's text.
+    /// The arguments, with the type's text replaced by a null of that type.
     pub(super) fn with_type_of_text(&self, mut args: Vec<Typed>) -> Result<Vec<Typed>> {
         let Some(schema) = args.get_mut(1) else { return Ok(args) };
         let Some(ScalarValue::Utf8(Some(text))) = super::rows::constant(schema.expr.clone()) else {
@@ -32,7 +32,7 @@ impl Resolver<'_> {
         Ok(args)
     }
 
-    /// A type in the form of a table's columns, or in JSON.
+    /// Parses a type, given as a list of columns or in JSON.
     fn type_of_text(&self, text: &str) -> Result<DataType> {
         if text.trim_start().starts_with('{') {
             let invalid = || invalid_schema(text);
@@ -42,7 +42,7 @@ impl Resolver<'_> {
         Ok(self.context.parser.data_type(text).map_err(SparkError::from)?)
     }
 
-    /// Nothing if it is not a type.
+    /// Parses a type in JSON; `None` if it is not a type.
     fn type_in_json(&self, value: &Value, depth: usize) -> Result<Option<DataType>> {
         let Some(depth) = depth.checked_sub(1) else { return Ok(None) };
         if let Value::String(name) = value {
@@ -91,7 +91,7 @@ fn invalid_schema(text: &str) -> super::Stop {
     )
 }
 
-/// What comes out of text may always be missing.
+/// Any part of a value parsed from text may be missing.
 fn nullable(data_type: DataType) -> DataType {
     match data_type {
         DataType::Array { element, .. } => DataType::array(nullable(*element)),

@@ -1,21 +1,21 @@
-//! What a program calls the columns of a plan, and how a name is looked up by Spark's rules.
+//! The program's names for the columns of a plan, and their lookup by Spark's rules.
 
 use plan::{DataType, Field};
 use std::sync::Arc;
 
-/// Whether two names are the same.
+/// Whether two names are equal.
 pub(crate) fn same_name(left: &str, right: &str, case_sensitive: bool) -> bool {
     if case_sensitive { left == right } else { left.to_lowercase() == right.to_lowercase() }
 }
 
-/// A column that a program can name.
+/// A column that a program can refer to.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Column {
-    /// Name; others may have the same.
+    /// Name, which need not be unique.
     pub(crate) name: String,
-    /// The column's name in the plan.
+    /// Name of the column in the plan.
     pub(crate) id: String,
-    /// Table or alias it belongs to, in parts; empty if none.
+    /// Qualifier of the column (table or alias), in parts; empty if there is none.
     pub(crate) qualifier: Vec<String>,
     pub(crate) data_type: DataType,
     pub(crate) nullable: bool,
@@ -32,18 +32,18 @@ impl Column {
         }
     }
 
-    /// The name with its qualifier, in backticks.
+    /// The qualified name, in backticks.
     pub(crate) fn qualified(&self) -> String {
         let parts = self.qualifier.iter().chain([&self.name]);
         parts.map(|part| plan::quote_name(part)).collect::<Vec<_>>().join(".")
     }
 }
 
-/// A relation of the program below this one: `df["a"]` is looked up in its columns.
+/// A relation of the program below this one, in whose columns `df["a"]` is looked up.
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {
     pub(crate) plan_id: i64,
-    /// How many operators stand between.
+    /// Number of operators in between.
     pub(crate) depth: u32,
     pub(crate) columns: Arc<Vec<Column>>,
 }
@@ -51,20 +51,20 @@ pub(crate) struct Frame {
 /// The columns of a relation.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
-    /// What `*` is. Two may have the same id.
+    /// The columns of `*`. Several may have the same id.
     pub(crate) columns: Vec<Column>,
-    /// Columns that the plan still has but `*` has not: the other side's key of a `USING` join.
+    /// Columns of the plan that `*` omits: the other side's key of a `USING` join.
     pub(crate) hidden: Vec<Column>,
     /// Relations below.
     pub(crate) frames: Vec<Frame>,
 }
 
-/// What a name may mean.
+/// Result of a lookup.
 #[derive(Debug)]
 pub(crate) enum Found<'a> {
-    /// Nothing.
+    /// No column.
     Nothing,
-    /// This column; the names that follow are fields within it.
+    /// One column; the remaining names are nested fields.
     One(&'a Column, &'a [String]),
     /// Several columns.
     Many(Vec<&'a Column>),
@@ -79,12 +79,12 @@ impl Scope {
         self.columns.iter().map(Column::field).collect()
     }
 
-    /// A scope of other columns above the same relations.
+    /// A scope with other columns above the same relations.
     pub(crate) fn above(&self, columns: Vec<Column>) -> Self {
         Self { columns, hidden: Vec::new(), frames: self.frames.clone() }
     }
 
-    /// Makes the relation nameable by `plan_id`.
+    /// Makes the relation addressable by `plan_id`.
     pub(crate) fn enter(&mut self, plan_id: Option<i64>) {
         for frame in &mut self.frames {
             frame.depth += 1;
@@ -95,7 +95,7 @@ impl Scope {
         }
     }
 
-    /// All columns that the plan has.
+    /// All columns of the plan, including hidden ones.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Column> {
         self.columns.iter().chain(&self.hidden)
     }
@@ -104,7 +104,7 @@ impl Scope {
         self.all().any(|column| column.id == id)
     }
 
-    /// Looks a name up. A qualifier is preferred to a struct's name.
+    /// Looks up a name. Qualifiers take precedence over structs.
     pub(crate) fn find<'a>(&'a self, name: &'a [String], case_sensitive: bool) -> Found<'a> {
         let same = |a: &str, b: &str| same_name(a, b, case_sensitive);
         for qualifier_length in (1..name.len().min(4)).rev() {
@@ -136,7 +136,7 @@ impl Scope {
         found
     }
 
-    /// The frames with an id that are nearest.
+    /// The nearest frames with an id.
     pub(crate) fn nearest_frames(&self, plan_id: i64) -> Vec<&Frame> {
         let with_id = self.frames.iter().filter(|frame| frame.plan_id == plan_id);
         let Some(depth) = with_id.clone().map(|frame| frame.depth).min() else { return Vec::new() };

@@ -40,7 +40,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// Both sides with the columns of the left one, in its order; what one lacks is null there.
+    /// Both sides with the columns of the left one, in its order; missing columns are null.
     fn matched_by_name(
         &mut self,
         left: Resolved,
@@ -95,7 +95,7 @@ impl Resolver<'_> {
         Ok((self.select_typed(left, left_items)?, self.select_typed(right, right_items)?))
     }
 
-    /// Two values with the same fields, in the left one's order; what one lacks is null there, if
+    /// Two values with the same fields, in the order of the left one; missing fields are null, if
     /// that is allowed.
     fn same_fields_by_name(
         &self,
@@ -146,7 +146,7 @@ impl Resolver<'_> {
         Ok((self.widened(left, &common)?, self.widened(right, &common)?))
     }
 
-    /// Columns cast where they must be.
+    /// Casts columns where necessary.
     fn widened(&mut self, mut input: Resolved, types: &[DataType]) -> Result<Resolved> {
         let as_arrow = |data_type: &DataType| formats::types::to_arrow(data_type);
         for (column, data_type) in input.scope.columns.iter_mut().zip(types) {
@@ -193,7 +193,7 @@ impl Resolver<'_> {
         if !all {
             plan = LogicalPlan::Distinct(Distinct::All(Arc::new(plan)));
         }
-        // `df["a"]` of the left side still means its column, under the new name.
+        // `df["a"]` of the left side still refers to its column, under the new name.
         let mut scope = left.scope.above(columns);
         for frame in &mut scope.frames {
             let renamed = frame.columns.iter().map(|column| {
@@ -206,8 +206,8 @@ impl Resolver<'_> {
         Ok(Resolved::new(plan, scope))
     }
 
-    /// `INTERSECT` and `EXCEPT`: rows of the left side that are, or are not, on the right. With `ALL` the first, second, … of equal rows
-    /// is matched with the first, second, … on the other side.
+    /// `INTERSECT` and `EXCEPT`: rows of the left side that are (or are not) on the right. With
+    /// `ALL`, the n-th of several equal rows matches the n-th on the other side.
     fn matching(
         &mut self,
         left: Resolved,
@@ -247,7 +247,7 @@ impl Resolver<'_> {
         Ok(Resolved::new(plan, left.scope))
     }
 
-    /// Adds a column that counts equal rows.
+    /// Adds a column that numbers equal rows.
     fn numbered(&mut self, plan: LogicalPlan, scope: &Scope) -> Result<(LogicalPlan, String)> {
         let call = functions::AggregateCall {
             name: "row_number",

@@ -1,4 +1,4 @@
-//! Values and types brought together by the names of their fields: `unionByName`, and `to`.
+//! Alignment of values and types by field name: `unionByName`, and `to`.
 
 use super::typed::Typed;
 use super::{Resolver, Result, error};
@@ -6,7 +6,7 @@ use errors::condition;
 use plan::{DataType, Field};
 
 impl Resolver<'_> {
-    /// A value with the fields of a type; what is no struct keeps its own type.
+    /// A value with the fields of a type; anything but structs keeps its own type.
     pub(super) fn in_shape(&self, value: Typed, to: DataType) -> Result<Typed> {
         let arrow = formats::types::to_arrow(&to);
         if value.arrow() == arrow {
@@ -16,8 +16,8 @@ impl Resolver<'_> {
         Ok(Typed { expr, data_type: to, aliased: true, ..value })
     }
 
-    /// The first type with the fields of both, where that is allowed, else as it is; the second
-    /// one's come last. What is no struct keeps the first one's type.
+    /// The first type, extended with the fields of the second one (which come last) if `all` is
+    /// set. Anything but structs keeps the first type.
     pub(super) fn with_fields_of(&self, one: &DataType, other: &DataType, all: bool) -> DataType {
         match (one, other) {
             (DataType::Struct(fields), DataType::Struct(others)) => {
@@ -59,8 +59,8 @@ impl Resolver<'_> {
         }
     }
 
-    /// The second type with its fields in the order of the first one, which may have more of them.
-    /// `None` if it has others itself.
+    /// The second type, with its fields in the order of the first one, which may have more. `None`
+    /// if the second one has fields that the first lacks.
     pub(super) fn ordered_as(&self, one: &DataType, other: &DataType) -> Option<DataType> {
         match (one, other) {
             (DataType::Struct(fields), DataType::Struct(others)) => {
@@ -100,15 +100,15 @@ impl Resolver<'_> {
         }
     }
 
-    /// A value as a column of a given type, as `to` makes it: fields are found by name, and other
-    /// types are what a store could hold.
+    /// A value as a column of a given type, like `to`: fields are matched by name, other types by
+    /// store assignment.
     pub(super) fn stored_as(&self, value: Typed, to: &DataType, path: &str) -> Result<Typed> {
         let shape = self.storable(&value.data_type, to, path)?;
         let value = self.in_shape(value, shape)?;
         self.coerced(value, to)
     }
 
-    /// The type wanted, in which all that is no struct has the type that is there.
+    /// The wanted type, with everything but structs replaced by the existing type.
     fn storable(&self, from: &DataType, to: &DataType, path: &str) -> Result<DataType> {
         let inner = |name: &str| format!("{path}.{}", plan::quote_name(name));
         match (from, to) {
@@ -173,7 +173,7 @@ impl Resolver<'_> {
     }
 }
 
-/// Whether Spark casts a value by itself when it is stored as another type.
+/// Whether Spark implicitly casts a value when it is stored as another type.
 fn may_be_stored(from: &DataType, to: &DataType) -> bool {
     use DataType::{
         Array, Char, Date, DayTimeInterval, Map, Null, String, Struct, Timestamp, TimestampNtz,

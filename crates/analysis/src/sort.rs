@@ -1,4 +1,4 @@
-//! Orders.
+//! Sort orders.
 
 use super::typed::Typed;
 use super::{Resolved, Resolver, Result, error};
@@ -8,7 +8,7 @@ use datafusion::logical_expr::{Expr as DfExpr, Extension, LogicalPlan, Sort as S
 use plan::{Expr, Literal, NullOrder, Relation, SortOrder};
 use std::sync::Arc;
 
-/// A key of an order, with Spark's default for nulls.
+/// A sort key, with Spark's default for nulls.
 pub(super) fn key(expr: DfExpr, order: &SortOrder) -> Sort {
     let nulls_first = match order.nulls {
         NullOrder::Default => order.ascending,
@@ -54,11 +54,11 @@ impl Resolver<'_> {
             let node = LocalSort { input: plan, order: keys };
             LogicalPlan::Extension(Extension { node: Arc::new(node) })
         };
-        // Columns supplied for the order go away again.
+        // Drop the columns that were added for the order.
         Self::exact_or_hidden(Resolved::new(plan, narrow))
     }
 
-    /// What a key sorts by: an expression, the number of a column, or all columns.
+    /// The values of a sort key: an expression, the position of a column, or all columns.
     fn order_values(&mut self, key: &Expr, input: &Resolved) -> Result<Vec<Typed>> {
         let by_ordinal = self.context.flag(&model::conf::ORDER_BY_ORDINAL)?;
         match key {
@@ -86,7 +86,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// Drops what the scope does not know, unless it only hides columns.
+    /// Drops columns that are not in the scope, unless they are only hidden.
     pub(super) fn exact_or_hidden(resolved: Resolved) -> Result<Resolved> {
         let known = |name: &str| resolved.scope.has_id(name);
         if resolved.plan.schema().fields().iter().all(|field| known(field.name())) {

@@ -1,4 +1,4 @@
-//! `describe`, `summary`, `crosstab`, `cov` and their like, each said again as a plain query.
+//! `describe`, `summary`, `crosstab`, `cov` and similar, each rewritten as a plain query.
 
 use super::{Resolved, Resolver, Result, error};
 use errors::{Exception, SparkError, condition};
@@ -7,9 +7,9 @@ use plan::{
     Literal, NaFill, Pivot, Relation, RelationKind, Statistics, WindowSpec,
 };
 
-/// What `summary()` shows.
+/// Statistics of `summary()`.
 const SUMMARY: [&str; 8] = ["count", "mean", "stddev", "min", "25%", "50%", "75%", "max"];
-/// What `describe()` shows.
+/// Statistics of `describe()`.
 const DESCRIBE: [&str; 5] = ["count", "mean", "stddev", "min", "max"];
 
 impl Resolver<'_> {
@@ -38,7 +38,7 @@ impl Resolver<'_> {
             }
             Statistics::Correlation { left, right, method } => {
                 if method.as_deref().is_some_and(|method| method != "pearson") {
-                    return Err(error::unsupported("a correlation that is not Pearson's"));
+                    return Err(error::unsupported("a correlation other than Pearson's"));
                 }
                 let call = Expr::call("corr", vec![named(left), named(right)]);
                 aggregated(input, vec![call.alias("corr")])
@@ -64,7 +64,7 @@ impl Resolver<'_> {
                         })
                         .collect::<Result<_>>()?;
                     let all = all.join(", ");
-                    return Err(super::sample::not_required(format!(
+                    return Err(super::sample::requirement_failed(format!(
                         "Fractions must be in [0, 1], but got Map({all})."
                     )));
                 }
@@ -75,7 +75,7 @@ impl Resolver<'_> {
         self.relation(&query)
     }
 
-    /// A row per statistic, a column per column, all text.
+    /// One row per statistic, one column per column, all as text.
     fn summary(
         &mut self,
         input: &Relation,
@@ -203,8 +203,9 @@ fn crosstab(input: &Relation, left: &str, right: &str) -> Relation {
     RelationKind::NaFill(NaFill { input: kind.into(), columns, values }).into()
 }
 
-/// The values of each column that make up more than a share of the rows; all of them, as in Spark, where there are so few that
-/// counting them exactly takes no more room than the share allows.
+/// The values of each column that occur in more than the given share of the rows. As in Spark,
+/// these are all values if they are so few that an exact count needs no more space than the share
+/// allows.
 fn freq_items(input: &Relation, columns: &[String], support: f64) -> Result<Relation> {
     if !(1e-4..=1.0).contains(&support) {
         let message =

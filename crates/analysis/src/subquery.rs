@@ -1,4 +1,5 @@
-//! Queries used as values. What they use of the query around them becomes outer references, which the optimizer turns into joins.
+//! Subqueries as values. The outer columns they use become outer references, which the optimizer
+//! turns into joins.
 
 use super::column::Names;
 use super::typed::{Origin, Typed};
@@ -25,8 +26,8 @@ impl Resolver<'_> {
             outer.hidden.extend(below.columns.iter().cloned());
             outer.frames.extend(below.frames.iter().cloned());
         }
-        // The same query at another place, as a key of the groups and in the select list, is the
-        // same value.
+        // The same query in another position, as a grouping key and in the select list, is the same
+        // value.
         let used = || outer.all().map(|column| column.id.clone());
         let key = (query.clone(), self.env.clone(), used().collect::<Vec<_>>());
         if let (SubqueryKind::Scalar, Some((_, known))) =
@@ -60,9 +61,8 @@ impl Resolver<'_> {
         }
     }
 
-    /// `NOT` of a conjunction or disjunction of predicates that are queries stands before each of
-    /// these, as in Spark, where it makes a difference: what is unknown of such a predicate is
-    /// false.
+    /// Pushes `NOT` of a conjunction or disjunction of subquery predicates down to these, as Spark
+    /// does. It makes a difference: such a predicate is false when unknown.
     pub(super) fn negation(&mut self, call: &FunctionCall, names: Names<'_>) -> Result<Typed> {
         let Some(Expr::Function(inner)) = call.args.first() else {
             return Err(error::unsupported("NOT of this expression"));
@@ -106,8 +106,7 @@ impl Resolver<'_> {
                 &parameters,
             ));
         }
-        // The join that "not in" becomes knows nulls only of rows that are the same for all rows of
-        // the query around.
+        // The join for `NOT IN` handles nulls correctly only if the subquery is uncorrelated.
         let made = subquery(resolved.plan.clone())?;
         let for_each = !made.outer_ref_columns.is_empty();
         let for_each = for_each && (negated || !super::decorrelate::is_selection(&resolved.plan));
@@ -138,7 +137,8 @@ impl Resolver<'_> {
 }
 
 impl Resolver<'_> {
-    /// `(a, b) IN (query)`, or one value: whether there is a row of which all columns are equal.
+    /// `(a, b) IN (query)`, or a single value: whether there is a row in which all columns are
+    /// equal.
     fn in_tuples(
         &mut self,
         values: &[Expr],
@@ -172,8 +172,8 @@ impl Resolver<'_> {
         };
         let text = format!("({values} IN (listquery()))");
         let text = if negated { format!("(NOT {text})") } else { text };
-        // Spark asks whether such a row exists, and "not in" whether none may be one: the answer is
-        // never unknown.
+        // Spark asks whether such a row exists, and for `NOT IN` whether none can be one: the
+        // answer is never unknown.
         let condition = if negated && same.nullable {
             let truth = self.literal(&plan::Literal::Boolean(true))?;
             self.scalar("coalesce", vec![same, truth])?
@@ -185,7 +185,7 @@ impl Resolver<'_> {
         Ok(Typed::boolean(exists, false, text))
     }
 
-    /// An expression of a query as one that a subquery of it sees.
+    /// Turns an expression of a query into one for use in its subquery.
     pub(super) fn outer_expr(&self, expr: DfExpr) -> Result<DfExpr> {
         let outer = expr.transform_down(|node| {
             let DfExpr::Column(column) = &node else { return Ok(Transformed::no(node)) };
@@ -196,7 +196,7 @@ impl Resolver<'_> {
     }
 }
 
-/// Whether the `NOT` of this call is pushed to what stands below.
+/// Whether the `NOT` of this call is pushed down.
 pub(super) fn is_pushed(call: &FunctionCall) -> bool {
     match call.args.as_slice() {
         [Expr::Function(inner)] if matches!(inner.name.as_str(), "and" | "or" | "not") => {
@@ -206,7 +206,7 @@ pub(super) fn is_pushed(call: &FunctionCall) -> bool {
     }
 }
 
-/// Whether a query is asked for rows in the expression.
+/// Whether the expression contains a subquery predicate.
 fn holds_predicate(expr: &Expr) -> bool {
     match expr {
         Expr::Subquery { kind, .. } => !matches!(kind, SubqueryKind::Scalar),
@@ -246,7 +246,7 @@ fn scalar(resolved: Resolved) -> Result<Typed> {
     })
 }
 
-/// The query with a list of what it uses of the query around it.
+/// A subquery with a list of the outer columns it uses.
 pub(super) fn subquery(plan: LogicalPlan) -> Result<Subquery> {
     let mut outer: Vec<DfExpr> = Vec::new();
     plan.apply_with_subqueries(|node| {

@@ -1,4 +1,5 @@
-//! `window(time, …)` among the items of a list or the keys of a group: rows that have no time are in no window, and are left out.
+//! `window(time, …)` in a select list or as a grouping key: rows with a null time are in no window
+//! and are dropped.
 
 use super::Result;
 use super::typed::Typed;
@@ -6,7 +7,7 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr as DfExpr, Filter, LogicalPlan};
 use std::sync::Arc;
 
-/// The rows of a plan that have the times whose windows the items ask for.
+/// Drops the rows of a plan that have a null for a time that the items group into windows.
 pub(super) fn with_time<'i>(
     plan: LogicalPlan,
     items: impl IntoIterator<Item = &'i Typed>,

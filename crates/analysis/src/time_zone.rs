@@ -1,6 +1,6 @@
-//! The time zone of a session that sets none.
+//! The default time zone of a session.
 
-/// The machine's time zone, where the session sets none.
+/// The machine's time zone, for sessions that set none.
 pub fn machine_zone() -> String {
     let named = std::env::var("TZ").ok().filter(|zone| !zone.is_empty());
     let linked = || {

@@ -1,4 +1,4 @@
-//! Transposition: rows become columns. Their number must be known, so the rows come to the driver first.
+//! Transposition: rows become columns. Their number must be known, so the rows are fetched first.
 
 use super::column::{Names, of_column};
 use super::{Fact, Resolved, Resolver, Result, Want, error};
@@ -13,8 +13,8 @@ use plan::{
 };
 use std::sync::Arc;
 
-/// The most rows that become columns.
-const MOST: usize = 500;
+/// Maximum number of rows.
+const MAX_VALUES: usize = 500;
 
 impl Resolver<'_> {
     pub(super) fn transpose(&mut self, input: &Relation, index: Option<&Expr>) -> Result<Resolved> {
@@ -51,15 +51,15 @@ impl Resolver<'_> {
         let wanted = cells(input, columns.len(), at, &common);
         let Fact::Rows { batches, .. } = self.facts.get(Want::Rows(wanted, self.env.clone()))?
         else {
-            return Err(SparkError::internal("files where rows were asked for").into());
+            return Err(SparkError::internal("got files instead of rows").into());
         };
         let batches = batches.clone();
-        let (schema, batch) = turned(&batches, &others, &common)?;
+        let (schema, batch) = transposed(&batches, &others, &common)?;
         self.rows(&schema, &batch.into_iter().collect::<Vec<_>>())
     }
 }
 
-/// The index as text, then the other columns in their common type, in the order of the index.
+/// The index as text, then the other columns in their common type, ordered by the index.
 fn cells(input: &Relation, width: usize, index: usize, common: &DataType) -> Relation {
     let name = |at: usize| format!("c{at}");
     let names = (0..width).map(name).collect();
@@ -69,7 +69,7 @@ fn cells(input: &Relation, width: usize, index: usize, common: &DataType) -> Rel
     let known: Relation = RelationKind::Filter { input: numbered, condition }.into();
     let order = vec![SortOrder { expr: key(), ascending: true, nulls: NullOrder::Default }];
     let sorted: Relation = RelationKind::Sort { input: known, order, global: true }.into();
-    let most = i32::try_from(MOST + 1).unwrap_or(i32::MAX);
+    let most = i32::try_from(MAX_VALUES + 1).unwrap_or(i32::MAX);
     let first: Relation =
         RelationKind::Limit { input: sorted, limit: Expr::Literal(Literal::Integer(most)) }.into();
     let cast = |expr, to: &DataType, at: usize| {
@@ -82,8 +82,8 @@ fn cells(input: &Relation, width: usize, index: usize, common: &DataType) -> Rel
     RelationKind::Project { input: first, expressions }.into()
 }
 
-/// A row for each column but the index, a column for each row.
-fn turned(
+/// A row for each column except the index, a column for each row.
+fn transposed(
     batches: &[RecordBatch],
     others: &[Field],
     common: &DataType,
@@ -93,11 +93,11 @@ fn turned(
         Some(first) => concat_batches(&first.schema(), batches).map_err(failed)?,
         None => return Ok((schema, keys_only(others))),
     };
-    if whole.num_rows() > MOST {
+    if whole.num_rows() > MAX_VALUES {
         let message = format!(
-            "Number of rows exceeds the allowed limit of {MOST} for TRANSPOSE. If this was intended, set \"spark.sql.transposeMaxValues\" to at least the current row count."
+            "Number of rows exceeds the allowed limit of {MAX_VALUES} for TRANSPOSE. If this was intended, set \"spark.sql.transposeMaxValues\" to at least the current row count."
         );
-        let most = MOST.to_string();
+        let most = MAX_VALUES.to_string();
         let parameters = [("maxValues", most.as_str()), ("config", "spark.sql.transposeMaxValues")];
         return Err(error::analysis(condition::TRANSPOSE_EXCEED_ROW_LIMIT, message, &parameters));
     }
@@ -120,7 +120,7 @@ fn turned(
 }
 
 fn failed(error: ArrowError) -> SparkError {
-    SparkError::internal(format!("rows of a transposition: {error}"))
+    SparkError::internal(format!("invalid rows of a transposition: {error}"))
 }
 
 fn key_column(others: &[Field]) -> ArrayRef {

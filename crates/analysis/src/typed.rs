@@ -1,4 +1,4 @@
-//! What is known of an expression: its type, its name, and where it comes from.
+//! Resolved expressions: type, name and origin.
 
 use crate::scope::Column;
 use datafusion::arrow::datatypes::{DataType as Arrow, FieldRef};
@@ -9,13 +9,13 @@ use plan::{DataType, Field};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// An expression with a meaning.
+/// A resolved expression.
 #[derive(Debug, Clone)]
 pub(crate) struct Typed {
     pub(crate) expr: DfExpr,
     pub(crate) data_type: DataType,
     pub(crate) nullable: bool,
-    /// The name that its column gets. Within another expression, its text.
+    /// The name of its column; within another expression, its text.
     pub(crate) name: String,
     pub(crate) metadata: Option<String>,
     pub(crate) origin: Origin,
@@ -23,14 +23,14 @@ pub(crate) struct Typed {
     pub(crate) aliased: bool,
 }
 
-/// Where an expression comes from, as far as that decides what its column is called.
+/// Origin of an expression, as far as it determines the column's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// A column, under this qualifier.
+    /// A column, with this qualifier.
     Column(Vec<String>),
-    /// The cast of a column of this name.
+    /// The cast of a column with this name.
     Cast { of: String },
-    /// A field that the program called by its name.
+    /// A field, extracted by name.
     Field { name: String },
     /// Anything else.
     Computed,
@@ -62,7 +62,7 @@ impl Typed {
         }
     }
 
-    /// The name of the column if this is a select item.
+    /// The column's name if this is a select item.
     pub(crate) fn column_name(&self) -> String {
         match &self.origin {
             Origin::Cast { of: name } | Origin::Field { name } => name.clone(),
@@ -70,7 +70,7 @@ impl Typed {
         }
     }
 
-    /// Whether it is a field that the program called by its name.
+    /// Whether it is a field that was extracted by name.
     pub(crate) fn is_field(&self) -> bool {
         matches!(self.origin, Origin::Field { .. })
     }
@@ -84,20 +84,20 @@ impl Typed {
     }
 }
 
-/// The parameters of a lambda, and what they are called in the plan.
+/// The parameters of a lambda, and their ids in the plan.
 #[derive(Debug, Clone)]
 pub(crate) struct LambdaScope {
     pub(crate) parameters: Vec<(String, (DataType, bool))>,
 }
 
-/// The types of all columns named so far.
+/// The types of all columns created so far.
 #[derive(Debug, Default)]
 pub(crate) struct ColumnTypes(HashMap<String, FieldRef>);
 
 impl ExprSchema for ColumnTypes {
     fn field_from_column(&self, column: &DfColumn) -> datafusion::common::Result<&FieldRef> {
         self.0.get(column.name()).ok_or_else(|| {
-            DataFusionError::Internal(format!("column {} is not known", column.name()))
+            DataFusionError::Internal(format!("column {} is unknown", column.name()))
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Columns turned into rows, in one pass: each row becomes its rows, one after the other.
+//! Unpivot: turns columns into rows in one pass; the rows from one input row stay together.
 
 use super::column::{Names, of_column};
 use super::scope::Column;
@@ -10,7 +10,7 @@ use errors::condition;
 use plan::{DataType, Expr, Literal, Unpivot};
 use std::sync::Arc;
 
-/// What becomes one row, and what it is called.
+/// The values of one output row, and its name.
 struct Row {
     name: String,
     values: Vec<Typed>,
@@ -83,7 +83,7 @@ impl Resolver<'_> {
             for row in given {
                 let values = self.expanded(&row.columns, input)?;
                 if unpivot.value_names.len() == 1 && row.alias.is_none() {
-                    // A star stands for several rows.
+                    // A star expands to several rows.
                     rows.extend(values.into_iter().map(single));
                     continue;
                 }

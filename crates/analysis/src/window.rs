@@ -1,10 +1,10 @@
-//! Window functions, and window nodes put below what uses them.
+//! Window functions, and the window nodes below their users.
 
 use super::call::{function_error, never_null_aggregate, plain_name};
 use super::column::Names;
 use super::frame::OrderKey;
 use super::typed::Typed;
-use super::within_group::Called;
+use super::within_group::ResolvedCall;
 use super::{Resolver, Result, error, reference};
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
@@ -17,7 +17,7 @@ use plan::{Expr, NullOrder, SortOrder, WindowSpec};
 use std::sync::Arc;
 
 impl Resolver<'_> {
-    /// `function OVER (spec)`.
+    /// Resolves `function OVER (spec)`.
     pub(super) fn window(
         &mut self,
         function: &Expr,
@@ -34,8 +34,8 @@ impl Resolver<'_> {
         if !registry.is_window(&name) && !registry.is_aggregate(&name) {
             return Err(no_window_function(&self.expression(function, names)?.name));
         }
-        let Called { args, texts, text, order_by: within_group } =
-            self.called(&name, call, names)?;
+        let ResolvedCall { args, texts, text, order_by: within_group } =
+            self.resolve_call(&name, call, names)?;
         let (filter, text) = self.aggregate_filter(call, names, text)?;
         let mut partition_by = Vec::new();
         for key in &spec.partition_by {
@@ -87,7 +87,7 @@ impl Resolver<'_> {
         self.typed(expr, nullable, text)
     }
 
-    /// The number of each row among those with the same keys, from 1, as a long.
+    /// Number of the row among those with equal keys, from 1, as a long.
     pub(super) fn row_number(&self, keys: &[String], order_by: Vec<Sort>) -> Result<Typed> {
         let call = AggregateCall {
             name: "row_number",
@@ -105,7 +105,8 @@ impl Resolver<'_> {
         self.typed(cast(expr, DataType::Int64), false, "row_number()".to_owned())
     }
 
-    /// Puts window nodes above `plan` for the window functions in the expressions, which then name their columns.
+    /// Adds window nodes above `plan` for the window functions in the expressions, which then refer
+    /// to their columns.
     pub(super) fn extract_windows(
         &mut self,
         mut plan: LogicalPlan,
@@ -163,7 +164,7 @@ impl Resolver<'_> {
         Ok(plan)
     }
 
-    /// A key as a column. One that is computed is computed below the window, once.
+    /// A key as a column. A computed key is evaluated once, below the window.
     fn key_column(&mut self, key: &DfExpr, computed: &mut Vec<(DfExpr, String)>) -> Result<DfExpr> {
         if matches!(key, DfExpr::Column(_)) {
             return Ok(key.clone());
@@ -178,7 +179,7 @@ impl Resolver<'_> {
     }
 }
 
-/// A function over its window. All else that the call said is part of the function.
+/// Applies a function to its window; the other clauses of the call belong to the function.
 fn over(call: WindowCall, partition_by: Vec<DfExpr>, order_by: Vec<Sort>) -> DfExpr {
     DfExpr::WindowFunction(Box::new(WindowFunction {
         fun: call.function,
@@ -194,7 +195,7 @@ fn over(call: WindowCall, partition_by: Vec<DfExpr>, order_by: Vec<Sort>) -> DfE
     }))
 }
 
-/// The frame of `lag` and `lead`, which is the row that they look at.
+/// The frame of `lag` and `lead`: the single row at their offset.
 fn offset_text(name: &str, args: &[Typed]) -> String {
     let rows = args.get(1).and_then(|rows| super::rows::constant(rows.expr.clone()));
     let rows = match rows.and_then(|rows| rows.cast_to(&DataType::Int64).ok()) {

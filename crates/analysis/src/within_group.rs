@@ -1,5 +1,4 @@
-//! Aggregate functions as a call means them: their arguments, and the order that `WITHIN GROUP`
-//! gives to the rows.
+//! Calls of aggregate functions: their arguments, and the order given by `WITHIN GROUP`.
 
 use super::call::aggregate_text;
 use super::column::Names;
@@ -10,7 +9,7 @@ use errors::condition;
 use plan::{Expr, FunctionCall, Literal, SortOrder};
 
 /// The parts of a call.
-pub(super) struct Called {
+pub(super) struct ResolvedCall {
     pub(super) args: Vec<Typed>,
     pub(super) texts: Vec<String>,
     /// The whole call, as Spark writes it.
@@ -19,14 +18,14 @@ pub(super) struct Called {
 }
 
 impl Resolver<'_> {
-    /// The parts of a call of an aggregate function. Of the value that is only named in the order
-    /// it makes the first argument.
-    pub(super) fn called(
+    /// Resolves the parts of an aggregate call. A value that is given only in the order becomes the
+    /// first argument.
+    pub(super) fn resolve_call(
         &mut self,
         name: &str,
         call: &FunctionCall,
         names: Names<'_>,
-    ) -> Result<Called> {
+    ) -> Result<ResolvedCall> {
         let (mut args, mut texts) = self.aggregate_arguments(name, call, names)?;
         let mut keys: Vec<(Typed, &SortOrder)> = Vec::new();
         for key in &call.within_group {
@@ -74,11 +73,11 @@ impl Resolver<'_> {
             _ => aggregate_text(name, call, &texts),
         };
         let order_by = keys.into_iter().map(|(value, key)| super::sort::key(value.expr, key));
-        Ok(Called { args, texts, text, order_by: order_by.collect() })
+        Ok(ResolvedCall { args, texts, text, order_by: order_by.collect() })
     }
 }
 
-/// The one key of a function that takes its value from the order.
+/// The single key of a function that takes its value from the order.
 fn one_key<'k>(
     name: &str,
     (call, given, wanted): (&FunctionCall, usize, usize),
@@ -132,7 +131,7 @@ fn one_key<'k>(
     }
 }
 
-/// Spark calls the smallest of the most frequent values the mode in descending order.
+/// Spark writes the smallest of the most frequent values as the mode in descending order.
 fn mode_text(value: &str, ascending: bool) -> String {
     let order = if ascending { " DESC" } else { "" };
     format!("mode() WITHIN GROUP (ORDER BY {value}{order})")

@@ -1,6 +1,6 @@
-//! What SQL names stand for: the databases, tables and global views of an application and the
-//! views and variables of a session, in memory. The rows of a managed table lie in a directory of
-//! the warehouse.
+//! Objects that SQL names refer to, in memory: the databases, tables and global views of an
+//! application, and the views and variables of a session. The rows of a managed table are files in
+//! a directory of the warehouse.
 
 mod variable;
 
@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The one catalogue's name.
+/// Name of the only catalogue.
 pub const CATALOGUE: &str = "spark_catalog";
-/// The database that is always there.
+/// Name of the database that always exists.
 pub const DEFAULT_DATABASE: &str = "default";
-/// The database of views that all sessions see.
+/// Name of the database whose views all sessions share.
 pub const GLOBAL_TEMP: &str = "global_temp";
 
 /// Temporary views by name.
@@ -25,26 +25,26 @@ pub type ViewMap = Arc<BTreeMap<String, View>>;
 /// A temporary view.
 #[derive(Debug, Clone, PartialEq)]
 pub struct View {
-    /// What it shows.
+    /// The query behind the view.
     pub query: Relation,
-    /// Names of its columns; empty keeps those of the query.
+    /// Column names; if empty, those of the query.
     pub columns: Vec<String>,
-    /// The settings that held when it was made, under which its query means what it means.
+    /// The settings in effect at its creation, under which its query is resolved.
     pub conf: Arc<Conf>,
-    /// Which views its query sees.
-    pub seen: Seen,
+    /// The views that its query may refer to.
+    pub visible: VisibleViews,
 }
 
-/// Which views the query of a view sees.
+/// The views that the query of a view may refer to.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Seen {
-    /// Those that were there when it was made: the query is a plan.
-    WhenMade(ViewMap),
-    /// Those that are there when it is used: the query is a text.
-    WhenUsed {
-        /// The names of the columns that the query had, which are the view's columns whatever the
-        /// query has later.
-        taken: Vec<String>,
+pub enum VisibleViews {
+    /// The views that existed at its creation: the query is a plan.
+    AtCreation(ViewMap),
+    /// The views that exist at its use: the query is SQL text.
+    AtUse {
+        /// The column names that the query had at creation; they stay the view's columns even if
+        /// the query yields others later.
+        columns: Vec<String>,
     },
 }
 
@@ -53,7 +53,7 @@ pub enum Seen {
 pub struct Database {
     /// Name.
     pub name: String,
-    /// What the user said about it.
+    /// Comment given by the user.
     pub comment: String,
     /// Directory of its managed tables.
     pub location: String,
@@ -61,49 +61,49 @@ pub struct Database {
     pub tables: BTreeMap<String, Table>,
 }
 
-/// A table or a view that is not temporary.
+/// A table or a persistent view.
 #[derive(Debug, Clone)]
 pub struct Table {
     /// Database.
     pub database: String,
     /// Name.
     pub name: String,
-    /// What it is.
+    /// Kind of table, or the view's query.
     pub kind: TableKind,
-    /// Columns, those it is partitioned by last.
+    /// Columns, with the partition columns last.
     pub schema: Vec<Field>,
     /// Format of its files.
     pub format: String,
     /// Directory of its files.
     pub location: String,
-    /// Columns it is partitioned by.
+    /// Partition columns.
     pub partition_by: Vec<String>,
     /// Options of the format.
     pub options: Vec<(String, String)>,
-    /// Properties that the user gave it.
+    /// Table properties given by the user.
     pub properties: Vec<(String, String)>,
-    /// What the user said about it.
+    /// Comment given by the user.
     pub comment: Option<String>,
 }
 
-/// What stands under a name.
+/// Kind of a table or view.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TableKind {
-    /// Files that go when the table goes.
+    /// A table whose files are deleted with it.
     Managed,
-    /// Files that stay.
+    /// A table whose files stay when it is dropped.
     External,
-    /// A query.
+    /// A view.
     View {
-        /// What it shows.
+        /// The query behind the view.
         query: Relation,
-        /// Names of its columns; empty keeps those of the query.
+        /// Column names; if empty, those of the query.
         columns: Vec<String>,
     },
 }
 
 impl TableKind {
-    /// Spark's name.
+    /// Spark's name of the kind.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Managed => "MANAGED",
@@ -114,13 +114,13 @@ impl TableKind {
 }
 
 impl Table {
-    /// Catalogue, database, name.
+    /// Catalogue, database and name.
     pub fn qualified_name(&self) -> Vec<String> {
         vec![CATALOGUE.to_owned(), self.database.clone(), self.name.clone()]
     }
 }
 
-/// All databases and global views.
+/// All databases and global views of an application.
 #[derive(Debug, Clone)]
 pub struct Catalogue {
     databases: BTreeMap<String, Database>,
@@ -129,7 +129,7 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// Only the default database.
+    /// A catalogue with only the default database.
     pub fn new(warehouse: PathBuf) -> Self {
         let location = format!("file:{}", warehouse.display());
         let default = Database {
@@ -142,27 +142,27 @@ impl Catalogue {
         Self { databases, global_views: BTreeMap::new(), warehouse }
     }
 
-    /// Directory of managed tables.
+    /// The directory of managed tables.
     pub fn warehouse(&self) -> &PathBuf {
         &self.warehouse
     }
 
-    /// All databases, in order of name.
+    /// All databases, ordered by name.
     pub fn databases(&self) -> impl Iterator<Item = &Database> {
         self.databases.values()
     }
 
-    /// A database; names have no case.
+    /// Looks up a database, ignoring case.
     pub fn database(&self, name: &str) -> Option<&Database> {
         self.databases.get(&name.to_lowercase())
     }
 
-    /// A database, to change it.
+    /// Looks up a database for a change.
     pub fn database_mut(&mut self, name: &str) -> Option<&mut Database> {
         self.databases.get_mut(&name.to_lowercase())
     }
 
-    /// Adds a database, whose directory lies in the warehouse unless a place is given.
+    /// Adds a database; without a location, its directory is in the warehouse.
     pub fn add_database(&mut self, name: &str, comment: String, location: Option<String>) {
         let name = name.to_lowercase();
         let location =
@@ -176,7 +176,8 @@ impl Catalogue {
         self.databases.remove(&name.to_lowercase());
     }
 
-    /// Database and table that a name of one to three parts means; `None` if it names another catalogue.
+    /// Resolves a name of one to three parts to a database and a table name; `None` if it names
+    /// another catalogue.
     pub fn locate(name: &[String], current: &str) -> Option<(String, String)> {
         match name {
             [table] => Some((current.to_lowercase(), table.to_lowercase())),
@@ -188,13 +189,13 @@ impl Catalogue {
         }
     }
 
-    /// A table or view by its name.
+    /// Looks up a table or view by name.
     pub fn table(&self, name: &[String], current: &str) -> Option<&Table> {
         let (database, table) = Self::locate(name, current)?;
         self.databases.get(&database)?.tables.get(&table)
     }
 
-    /// A view that all sessions see.
+    /// Looks up a global view.
     pub fn global_view(&self, name: &str) -> Option<&View> {
         self.global_views.get(&name.to_lowercase())
     }
@@ -209,7 +210,7 @@ impl Catalogue {
         self.global_views.insert(name.to_lowercase(), view);
     }
 
-    /// Removes a global view; says whether it was there.
+    /// Removes a global view; returns whether it existed.
     pub fn remove_global_view(&mut self, name: &str) -> bool {
         self.global_views.remove(&name.to_lowercase()).is_some()
     }

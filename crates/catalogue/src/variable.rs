@@ -4,10 +4,10 @@ use plan::{DataType, Literal};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Types and values by name, in lower case.
+/// Types and values of variables by name, in lower case.
 pub type Variables = Arc<BTreeMap<String, (DataType, Literal)>>;
 
-/// The name of a variable without its qualifiers, in lower case; `None` if it cannot name one.
+/// The name of a variable without its qualifiers, in lower case; `None` if it cannot be a variable.
 pub fn variable_name(name: &[String]) -> Option<String> {
     let is = |part: &String, word| part.eq_ignore_ascii_case(word);
     match name {

@@ -1,4 +1,5 @@
-//! A session: resolves what a program asks for, optimises it, cuts it into stages, runs these as jobs, and performs commands.
+//! A session: resolves a program's plans, optimises them, cuts them into stages, runs these as
+//! jobs, and executes commands.
 
 mod job;
 mod physical;

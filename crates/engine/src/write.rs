@@ -1,4 +1,4 @@
-//! A write as a job: the rows are computed, each task hands its part to the source, and the driver
+//! Writes as jobs: the rows are computed, each task passes its part to the sink, and the driver
 //! commits what they wrote.
 
 use crate::physical::plan_physical_job;
@@ -12,8 +12,8 @@ use sources::{Sink, WriteExec, WriteRequest};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
-/// Writes rows to a source. `rows` is the plan and Spark's schema of it; the target of `write` is a
-/// path, or none if the source needs no place. Dropping the future takes the write back.
+/// Writes rows to a sink. `rows` is the plan and its Spark schema; the target of `write` is a path,
+/// or none if the source needs no location. Dropping the future aborts the write.
 pub async fn write(
     state: &SessionState,
     conf: &Conf,
@@ -34,7 +34,7 @@ pub async fn write(
     pending.end(written.map(|rows| sources::written(&rows))).await
 }
 
-/// A write that has begun; it is aborted unless it is committed.
+/// A write in progress; it is aborted unless it is committed.
 struct Pending(Option<Arc<dyn Sink>>);
 
 impl Pending {

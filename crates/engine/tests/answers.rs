@@ -1,4 +1,4 @@
-//! Answers of Spark where DataFusion's own rules would give others: queries used as values, pivots,
+//! Answers where DataFusion's own rules would differ from Spark's: subqueries as values, pivots,
 //! orders within groups, views.
 
 use crate::session::{World, world};
@@ -15,7 +15,7 @@ async fn shops() -> World {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_query_used_as_a_value_is_computed_for_each_row() {
+async fn a_scalar_subquery_is_computed_for_each_row() {
     let world = shops().await;
     let cases = [
         ("count(*) from sale where shop = id", "2 1 0"),
@@ -67,7 +67,7 @@ async fn a_query_used_as_a_value_is_computed_for_each_row() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_condition_on_a_query_is_asked_of_each_row() {
+async fn a_condition_with_a_subquery_is_evaluated_for_each_row() {
     let world = shops().await;
     let cases = [
         ("(select count(*) from sale where shop = id) = 0", "3"),
@@ -111,8 +111,8 @@ async fn a_pivot_groups_by_the_columns_that_it_does_not_use() {
             ("select * from pv pivot (sum(v) as s, avg(v) for p in ('x', 'y')) order by g", &["a|1|1.0000|NULL|NULL", "b|NULL|NULL|9|4.5000"]),
             ("select * from pv pivot (sum(v) + 1 as s, 1 = 1 t for p in ('x')) order by g", &["a|2|true", "b|NULL|NULL"]),
             ("select * from (select p, v from pv) pivot (sum(v) for p in ('x', 'y'))", &["1|9"]),
-            // Results that Spark can hold side by side are null where a group has no row, others
-            // what the function gives for none.
+            // Where Spark can hold the results in arrays, a group without rows yields null;
+            // otherwise it yields the function's value over no rows.
             ("select * from (select g, p from pv) pivot (count(*) for p in ('x', 'y')) order by g", &["a|1|NULL", "b|NULL|2"]),
             ("select * from pv pivot (count(v) c, collect_list(v) l for p in ('x', 'y')) order by g", &["a|1|[1]|0|[]", "b|0|[]|2|[4, 5]"]),
             ("select * from pv pivot (first(v) f, collect_list(v) l for p in ('y')) order by g", &["a|NULL|[]", "b|4|[4, 5]"]),
@@ -124,7 +124,7 @@ async fn a_pivot_groups_by_the_columns_that_it_does_not_use() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_becomes_its_rows_one_after_the_other() {
+async fn rows_unpivoted_from_one_row_stay_together() {
     let world = world("2");
     world
         .check(&[
@@ -144,7 +144,7 @@ async fn a_row_becomes_its_rows_one_after_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn functions_take_their_rows_in_an_order() {
+async fn aggregate_functions_respect_the_order_within_groups() {
     let world = world("2");
     world
         .sql("create temporary view t as select * from values (1, 'a', 10), (1, 'c', 20), (1, 'b', 20), (2, null, 5), (2, 'a', null), (1, 'b', 40) as t(g, s, x)")
@@ -196,7 +196,7 @@ async fn functions_take_their_rows_in_an_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_view_of_a_text_means_what_its_names_mean_when_it_is_used() {
+async fn a_view_defined_by_text_resolves_its_names_when_it_is_used() {
     let world = world("2");
     let run = async |text: &str| {
         world.sql(text).await.map(|_| ()).map_err(|error| error.class().to_owned())
@@ -217,7 +217,7 @@ async fn a_view_of_a_text_means_what_its_names_mean_when_it_is_used() {
     );
     assert_eq!(run("drop view base").await, Ok(()));
     assert_eq!(run("select * from v").await, Err("TABLE_OR_VIEW_NOT_FOUND".to_owned()));
-    // And under the settings that held when it was made.
+    // And under the settings in effect at its creation.
     assert_eq!(run("set spark.sql.ansi.enabled = false").await, Ok(()));
     assert_eq!(run("create temp view lax as select 1 / 0 as a").await, Ok(()));
     assert_eq!(run("set spark.sql.ansi.enabled = true").await, Ok(()));
@@ -228,7 +228,7 @@ async fn a_view_of_a_text_means_what_its_names_mean_when_it_is_used() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_product_that_nobody_asked_for_is_refused_where_a_setting_says_so() {
+async fn implicit_cross_joins_are_refused_if_a_setting_says_so() {
     let world = world("2");
     world.sql("set spark.sql.crossJoin.enabled = false").await.expect("a setting");
     let a_and_b = "select count(*) from range(2) a";

@@ -1,4 +1,4 @@
-//! The program that a book explains jobs, stages and tasks with.
+//! The program that a well-known book uses to explain jobs, stages and tasks.
 
 use crate::harness::{World, rows};
 use analysis::{Exchange, Target};
@@ -10,7 +10,7 @@ use engine::StagePlan;
 use sources::RangeTable;
 use std::sync::Arc;
 
-/// Columns are named as the resolver names them; `first` is its next number.
+/// Columns are named as by the resolver; `first` is the next number.
 fn program(first: u32) -> LogicalPlan {
     let names: Vec<String> = (first..first + 4).map(|number| format!("#{number}")).collect();
     let numbers = |name: &str, step: i64, partitions: u32| {
@@ -56,7 +56,8 @@ async fn the_stages_are_those_of_spark_and_run_once() {
     assert_eq!(rows(&world.run(&plan).await), ["2500000000000"]);
     assert_eq!(world.runner.take_task_counts().iter().sum::<usize>(), 8 + 8 + 5 + 6 + 200 + 1);
 
-    // The same action again, with columns numbered differently: only the result stage has anything to do.
+    // The same action again, with columns numbered differently: only the result stage has work to
+    // do.
     assert_eq!(rows(&world.run(&program(17)).await), ["2500000000000"]);
     assert_eq!(world.runner.take_task_counts(), [0, 0, 0, 0, 0, 1]);
 }

@@ -1,4 +1,4 @@
-//! Exchanges that the program asks for, and unions.
+//! Explicit exchanges, and unions.
 
 use crate::harness::{World, rows};
 use analysis::{Exchange, Target};
@@ -36,16 +36,17 @@ async fn partitions(world: &World, plan: &LogicalPlan) -> Vec<Vec<i64>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_go_round_one_by_one() {
+async fn rows_are_routed_round_robin() {
     let world = World::new(&[]);
     let found = partitions(&world, &exchange(range(100, 4), Target::RoundRobin(7))).await;
     assert_eq!(found.len(), 7);
     assert!(found.iter().all(|rows| (12..=16).contains(&rows.len())), "{found:?}");
 }
 
-/// One map task whose numbers outgrow one, two and four bytes on the way: its blocks go on with wider columns.
+/// A map task whose numbers outgrow one, two and four bytes on the way: its blocks continue with
+/// wider columns.
 #[tokio::test(flavor = "multi_thread")]
-async fn numbers_that_grow_go_through_a_shuffle_unharmed() {
+async fn numbers_that_grow_survive_a_shuffle() {
     let world = World::new(&[]);
     let count = 60_000;
     let value = |id: i64| if id < 20_000 { id / 1_000 } else { -id * id * id };
@@ -66,7 +67,7 @@ async fn numbers_that_grow_go_through_a_shuffle_unharmed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_range_partitioning_puts_rows_in_order_of_partitions() {
+async fn a_range_partitioning_orders_rows_by_partition() {
     let world = World::new(&[]);
     let mixed = exchange(range(10_000, 4), Target::RoundRobin(4));
     let order = vec![col("id").sort(false, true)];
@@ -85,7 +86,7 @@ async fn a_range_partitioning_puts_rows_in_order_of_partitions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn coalesce_puts_neighbours_together_without_a_shuffle() {
+async fn coalesce_combines_neighbours_without_a_shuffle() {
     let world = World::new(&[]);
     let plan = exchange(range(10, 5), Target::Coalesce(2));
     assert_eq!(world.plan(&plan).await.stages.len(), 1);

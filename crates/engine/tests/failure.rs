@@ -1,4 +1,4 @@
-//! What goes wrong in a task comes out as what it is.
+//! Failures in tasks, which are reported with their type.
 
 use crate::harness::World;
 use crate::local::LocalBlocks;
@@ -24,7 +24,7 @@ fn shuffled() -> LogicalPlan {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_data_raises_comes_out_with_its_message() {
+async fn errors_raised_by_data_keep_their_message() {
     let world = World::new(&[]);
     let plan = LogicalPlanBuilder::from(shuffled())
         .project([(lit(1i64) / (col("id") - lit(7i64))).alias("x")])

@@ -1,4 +1,4 @@
-//! Files read with options, inference and partition directories, and written back.
+//! Files: read with options, inference and partition directories, and written back.
 
 use crate::harness::{World, rows};
 use datafusion::datasource::provider_as_source;
@@ -57,14 +57,14 @@ async fn csv_is_read_with_header_and_inference() {
     found.sort();
     assert_eq!(found, ["A, B|Ireland|NULL", "United States|Romania|15"]);
 
-    // Without inference all is text, without a header the columns are numbered.
+    // Without inference everything is text; without a header the columns are numbered.
     let source = open(&scan("csv", &file, &[]), &world).await.expect("the file is read");
     assert_eq!(shown(&source), ["_c0 string", "_c1 string", "_c2 string"]);
     assert_eq!(rows(&world.run(&table(&source)).await).len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_fit_a_given_type_is_null() {
+async fn values_that_do_not_fit_a_given_type_are_null() {
     let world = World::new(&[]);
     let data = tempfile::tempdir().expect("a directory");
     let file = data.path().join("a.csv");
@@ -108,7 +108,7 @@ async fn directory_names_are_columns() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_told_in_sparks_words() {
+async fn unreadable_files_raise_the_conditions_of_spark() {
     let world = World::new(&[]);
     let data = tempfile::tempdir().expect("a directory");
     std::fs::create_dir(data.path().join("empty")).expect("a directory");
@@ -129,7 +129,7 @@ async fn what_cannot_be_read_is_told_in_sparks_words() {
     }
 }
 
-/// The names below a directory, without the parts that differ each time.
+/// The names below a directory, without the parts that differ from run to run.
 fn names(directory: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut open = vec![directory.to_owned()];
@@ -188,7 +188,7 @@ impl Target<'_> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_written_is_read_again_in_every_mode() {
+async fn written_files_are_read_back_in_every_mode() {
     use plan::SaveMode::{Append, ErrorIfExists, Ignore, Overwrite};
     let world = World::new(&[("spark.sql.sources.partitionOverwriteMode", "dynamic")]);
     let data = tempfile::tempdir().expect("a directory");
@@ -205,7 +205,7 @@ async fn what_is_written_is_read_again_in_every_mode() {
         target.write(format, ErrorIfExists, &[]).await.expect("the first write");
         assert_eq!(target.read(format).await, once, "{format}");
     }
-    let exists = target.write("json", ErrorIfExists, &[]).await.expect_err("it is there");
+    let exists = target.write("json", ErrorIfExists, &[]).await.expect_err("it exists");
     assert_eq!(exists.class(), "PATH_ALREADY_EXISTS");
     target.write("json", Ignore, &[]).await.expect("nothing to do");
     assert_eq!(target.read("json").await, once);
@@ -227,7 +227,7 @@ async fn what_is_written_is_read_again_in_every_mode() {
         ]
     );
     assert_eq!(target.read("parquet").await, ["1|2014|US", "2|2015|US", "3|2015|NULL"]);
-    // Only the partitions that are written are replaced.
+    // Only the written partitions are replaced.
     write(&target.path.join("year=2013/land=US/x.parquet"), "not Parquet, and left alone");
     target.write("parquet", Overwrite, &["year", "land"]).await.expect("partitions again");
     assert!(target.path.join("year=2013/land=US/x.parquet").exists());

@@ -1,4 +1,4 @@
-//! What the tests share: a runner in a temporary directory, and answers in a form that can be compared.
+//! The tests' shared harness: a runner in a temporary directory, and answers in comparable form.
 
 use crate::local::LocalRunner;
 use datafusion::arrow::record_batch::RecordBatch;
@@ -10,7 +10,7 @@ use model::ByteSize;
 use model::conf::Conf;
 use tempfile::TempDir;
 
-/// A runner and the directory that it works in.
+/// A runner and its working directory.
 pub(crate) struct World {
     pub(crate) runner: LocalRunner,
     pub(crate) state: SessionState,
@@ -23,7 +23,7 @@ impl World {
         Self::with_memory(settings, 4, ByteSize::mib(1024))
     }
 
-    /// That many tasks at once share that much memory.
+    /// A runner with this many task slots, which share this much memory.
     pub(crate) fn with_memory(settings: &[(&str, &str)], slots: u32, memory: ByteSize) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let conf: Conf = settings.iter().copied().collect();
@@ -45,7 +45,8 @@ impl World {
     }
 }
 
-/// Rows as text, in their order. Fractions are cut to six digits: sums depend on the order in which they are made.
+/// Rows as text, in order. Fractions are truncated to six digits: sums depend on the order of
+/// summation.
 pub(crate) fn rows(batches: &[RecordBatch]) -> Vec<String> {
     let options = FormatOptions::default().with_null("NULL");
     let mut rows = Vec::new();
@@ -53,7 +54,9 @@ pub(crate) fn rows(batches: &[RecordBatch]) -> Vec<String> {
         let columns: Vec<_> = batch
             .columns()
             .iter()
-            .map(|column| ArrayFormatter::try_new(column, &options).expect("a column is shown"))
+            .map(|column| {
+                ArrayFormatter::try_new(column, &options).expect("a column can be displayed")
+            })
             .collect();
         for row in 0..batch.num_rows() {
             let values: Vec<_> =

@@ -1,4 +1,5 @@
-//! Which relations compute the same: equal plans are equal however they were made, and a change of anything that matters differs.
+//! Identity of relations: equal plans are equal regardless of how they were built, and any relevant
+//! change makes a difference.
 
 use crate::session::{World, text, world};
 use plan::StorageLevel;
@@ -18,8 +19,8 @@ impl World {
     }
 }
 
-/// A query made of steps that a number chooses, each with a literal of its own. `names` gives columns other names; `changed` is
-/// the step whose literal is another.
+/// A query of random steps, each with a literal of its own. `names` renames columns; `changed` is
+/// the step whose literal differs.
 fn random_query(seed: u64, names: &str, changed: Option<usize>) -> String {
     let mut random = StdRng::seed_from_u64(seed);
     let mut query = format!("SELECT id AS {names}0, id % 5 AS {names}1 FROM range(0, 100, 1, 2)");
@@ -67,7 +68,7 @@ async fn equal_plans_are_equal_and_a_change_of_one_literal_differs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_read_counts() {
+async fn inputs_change_the_identity() {
     let world = world("3");
     for name in ["one", "two"] {
         let path = world.directory.path().join(name);
@@ -102,7 +103,7 @@ async fn what_is_read_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn settings_that_change_rows_count() {
+async fn settings_that_change_rows_change_the_identity() {
     let world = world("3");
     let query = "SELECT cast(id AS timestamp) AS t, cast(cast(id AS string) AS int) FROM range(3)";
     let base = world.hash(query).await;
@@ -120,20 +121,20 @@ async fn settings_that_change_rows_count() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_relation_is_kept_and_not_its_likes() {
+async fn a_persisted_relation_is_not_mistaken_for_similar_ones() {
     let world = world("3");
-    let (kept, equal, like) = (
+    let (persisted, equal, similar) = (
         text("SELECT id AS a FROM range(3)"),
         text("SELECT id AS x FROM range(3)"),
         text("SELECT id AS a FROM range(5)"),
     );
     let level = Some(StorageLevel::MEMORY_AND_DISK);
-    world.session.persist(&kept, level, &world.runner).await.expect("it is kept");
-    for (relation, expected) in [(&kept, level), (&equal, level), (&like, None)] {
+    world.session.persist(&persisted, level, &world.runner).await.expect("it is persisted");
+    for (relation, expected) in [(&persisted, level), (&equal, level), (&similar, None)] {
         let found = world.session.storage_level(relation, &world.runner).await;
         assert_eq!(found, Ok(expected.unwrap_or_default()), "{relation:?}");
     }
-    world.session.persist(&equal, None, &world.runner).await.expect("it is forgotten");
-    let found = world.session.storage_level(&kept, &world.runner).await;
+    world.session.persist(&equal, None, &world.runner).await.expect("it is unpersisted");
+    let found = world.session.storage_level(&persisted, &world.runner).await;
     assert_eq!(found, Ok(StorageLevel::default()));
 }

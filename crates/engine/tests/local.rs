@@ -1,5 +1,5 @@
-//! Runs jobs in this process, with everything that executors do: encoded templates, shuffles on a volume, blocks read back. For tests,
-//! and for results so small that no executor is worth asking.
+//! Runner of jobs in this process, with everything that executors do: encoded templates, shuffles
+//! on a volume, blocks read back.
 
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
@@ -20,10 +20,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use task::{BlockSource, Launch, Suspects, TaskOutcome, TaskRuntime, TaskSettings, Wanted};
 
-/// Map outputs of a stage, in order of the map index.
+/// Map outputs of a stage, ordered by map index.
 type Outputs = Arc<[Arc<MapOutput>]>;
 
-/// See the module.
+/// A local runner (see the module).
 #[derive(Debug)]
 pub(crate) struct LocalRunner {
     runtime: Arc<TaskRuntime>,
@@ -34,7 +34,7 @@ pub(crate) struct LocalRunner {
 }
 
 impl LocalRunner {
-    /// Keeps its shuffles and spills in `directory`, runs that many tasks at once in that much memory.
+    /// Keeps shuffles and spills in `directory`; runs this many tasks at once in this much memory.
     pub(crate) fn new(directory: &Path, slots: u32, memory: ByteSize) -> Result<Self, SparkError> {
         let application = ApplicationId("local".to_owned());
         let id = VolumeId("local".to_owned());
@@ -57,7 +57,7 @@ impl LocalRunner {
         })
     }
 
-    /// Numbers of tasks of the stages that ran since this was last asked; a stage that was skipped is 0.
+    /// Task counts of the stages that ran since the last call; 0 for a skipped stage.
     pub(crate) fn take_task_counts(&self) -> Vec<usize> {
         std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -144,7 +144,7 @@ impl RunJob for LocalRunner {
     }
 }
 
-/// What a failed job is told as.
+/// The error of a failed job.
 fn spark_failure(failure: &TaskFailure) -> SparkError {
     match failure {
         TaskFailure::Raised(error) => error.clone().into(),
@@ -159,14 +159,14 @@ fn batches(done: &TaskOutcome) -> Result<Vec<RecordBatch>, TaskFailure> {
     read.map_err(|error| TaskFailure::raised(error.to_string()))
 }
 
-/// Blocks on volumes that this process mounts.
+/// Blocks on volumes mounted by this process.
 #[derive(Debug, Clone)]
 pub(crate) struct LocalBlocks {
     catalogue: Arc<Catalogue>,
 }
 
 impl LocalBlocks {
-    /// Of these volumes.
+    /// Blocks on these volumes.
     pub(crate) fn new(catalogue: Catalogue) -> Self {
         Self { catalogue: Arc::new(catalogue) }
     }
@@ -205,7 +205,7 @@ impl BlockSource for LocalBlocks {
             let outputs = suspects.outputs.iter();
             outputs.filter_map(|output| Some(Unreadable::new(output, problem(output)?))).collect()
         };
-        // If it is torn down, nobody waits for the answer.
+        // If it is cancelled, nobody waits for the result.
         tokio::task::spawn_blocking(search).await.unwrap_or_default()
     }
 }

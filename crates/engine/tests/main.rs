@@ -1,5 +1,5 @@
-//! Plans cut into stages and run in one process, through the same encoding and the same shuffle files as on a cluster, against
-//! DataFusion in one piece.
+//! Plans cut into stages and run in one process, with the encoding and shuffle files of a cluster,
+//! compared with plain DataFusion.
 
 mod answers;
 mod chapter15;

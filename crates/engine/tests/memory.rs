@@ -1,4 +1,4 @@
-//! Tasks that need more memory than there is.
+//! Tasks that run out of memory.
 
 use crate::harness::{World, rows};
 use analysis::{Exchange, Target};
@@ -27,7 +27,7 @@ fn range(name: &str, from: i64, to: i64) -> LogicalPlanBuilder {
     LogicalPlanBuilder::scan(name, provider_as_source(Arc::new(table)), None).expect("a range")
 }
 
-/// Two ranges that overlap, joined; some pairs are filtered out, and sides without a match have nulls.
+/// A join of two overlapping ranges; some pairs are filtered out, and unmatched sides have nulls.
 fn joined(kind: JoinType) -> LogicalPlan {
     let filter = Some((col("a") + col("b")).not_eq(lit(400_000i64)));
     let on = (vec!["a"], vec!["b"]);
@@ -42,7 +42,7 @@ fn joined(kind: JoinType) -> LogicalPlan {
     join.and_then(LogicalPlanBuilder::build).expect("a join")
 }
 
-/// How many rows there are, and the sum of each column.
+/// The number of rows, and the sum of each column.
 fn summed(plan: LogicalPlan) -> LogicalPlan {
     let columns: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::from).collect();
     let mut sums: Vec<Expr> = columns.into_iter().map(sum).collect();
@@ -60,7 +60,7 @@ fn worlds() -> (World, World) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn joins_of_all_kinds_that_do_not_fit_into_memory_are_sorted_instead() {
+async fn joins_of_all_kinds_that_exceed_memory_fall_back_to_sort_merge() {
     let (large, small) = worlds();
     for kind in KINDS {
         let plan = summed(joined(kind));
@@ -68,9 +68,9 @@ async fn joins_of_all_kinds_that_do_not_fit_into_memory_are_sorted_instead() {
     }
 }
 
-/// Another order would send rows to other readers, and a reader that runs again would get some twice.
+/// Another order would send rows to other readers, and a rerun reader would get some twice.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_join_whose_rows_go_to_readers_in_turn_keeps_its_order_and_fails() {
+async fn a_join_with_round_robin_routing_keeps_its_order_and_fails() {
     let (large, small) = worlds();
     let node = Exchange { input: joined(JoinType::Inner), target: Target::RoundRobin(2) };
     let plan = summed(LogicalPlan::Extension(Extension { node: Arc::new(node) }));

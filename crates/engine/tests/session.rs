@@ -1,4 +1,5 @@
-//! Programs as a session sees them: Spark SQL and relations, resolved by Spark's rules, cut into stages and run.
+//! Programs run by a session: Spark SQL and relations, resolved by Spark's rules, cut into stages
+//! and run.
 
 use crate::harness::rows;
 use crate::local::LocalRunner;
@@ -12,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
 
-/// A session, what runs its jobs, and the directory of both.
+/// A session, its runner, and the directory of both.
 pub(crate) struct World {
     pub(crate) session: Session,
     pub(crate) runner: LocalRunner,
@@ -41,7 +42,7 @@ pub(crate) fn text(sql: &str) -> Relation {
 }
 
 impl World {
-    /// As `spark.sql(…).collect()`.
+    /// Like `spark.sql(…).collect()`.
     pub(crate) async fn sql(&self, sql: &str) -> Result<Answer, SparkError> {
         let relation = text(sql);
         match self.session.sql(&relation, &self.runner).await? {
@@ -65,7 +66,7 @@ impl World {
     }
 }
 
-/// Whether two rows are the same, numbers up to the digits that the two type systems keep.
+/// Whether two rows are equal, with numbers compared to the digits that both type systems keep.
 fn alike(left: &str, right: &str) -> bool {
     let (left, right): (Vec<_>, Vec<_>) = (left.split('|').collect(), right.split('|').collect());
     left.len() == right.len()
@@ -120,7 +121,7 @@ async fn tpch_in_spark_sql_gives_the_answers_of_one_process() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_is_made_filled_read_and_dropped() {
+async fn a_table_is_created_filled_read_and_dropped() {
     let world = world("2");
     world
         .check(&[
@@ -140,7 +141,7 @@ async fn a_table_is_made_filled_read_and_dropped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn shown_rows_and_statistics_are_spark_s() {
+async fn displayed_rows_and_statistics_are_those_of_spark() {
     let world = world("2");
     let input = text("SELECT id, id % 2 AS odd FROM range(30)");
     let show =
@@ -180,7 +181,7 @@ async fn shown_rows_and_statistics_are_spark_s() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn settings_views_and_databases_belong_where_spark_keeps_them() {
+async fn settings_views_and_databases_have_the_scope_of_spark() {
     let world = world("2");
     world
         .check(&[
@@ -214,7 +215,7 @@ fn names(texts: &[&str]) -> Vec<String> {
     texts.iter().map(ToString::to_string).collect()
 }
 
-/// Names of the columns, then the rows in order of their text.
+/// The column names, then the rows ordered by their text.
 async fn outcome(world: &World, kind: RelationKind) -> Vec<String> {
     match world.session.execute(&kind.into(), &world.runner).await {
         Ok(answer) => {
@@ -229,7 +230,7 @@ async fn outcome(world: &World, kind: RelationKind) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
-async fn what_a_data_frame_does_to_its_columns_and_rows() {
+async fn data_frame_methods_transform_columns_and_rows() {
     let world = world("2");
     let t = || {
         text("SELECT * FROM VALUES (1, 'a', 1.5D), (2, 'b', NULL), (2, 'b', NULL) AS v(id, k, x)")

@@ -1,4 +1,4 @@
-//! TPC-H: all queries at several numbers of shuffle partitions, equal to what DataFusion answers in one piece.
+//! TPC-H: all queries with several numbers of shuffle partitions, compared with plain DataFusion.
 
 use crate::harness::{World, rows};
 use datafusion::arrow::record_batch::RecordBatch;
@@ -16,7 +16,7 @@ const SCALE: f64 = 0.01;
 pub(crate) const TABLES: [&str; 8] =
     ["customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier"];
 
-/// Writes each table as a few files, so that scans have several partitions.
+/// Writes each table as several files, so that scans have several partitions.
 pub(crate) fn write_tables(directory: &Path) {
     macro_rules! table {
         ($name:literal, $generator:ident, $arrow:ident, $parts:expr) => {
@@ -56,7 +56,7 @@ pub(crate) async fn tables(context: &SessionContext, directory: &Path) {
     }
 }
 
-/// The text that users are shown.
+/// The text of a query, as shown to users.
 pub(crate) fn query(number: u32) -> String {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/tpch");
     let text = std::fs::read_to_string(examples.join(format!("q{number:02}.sql")));
@@ -67,7 +67,7 @@ async fn parsed(context: &SessionContext, sql: &str) -> LogicalPlan {
     context.state().create_logical_plan(sql).await.expect("the query has a plan")
 }
 
-/// Compares all queries under some settings with DataFusion in one piece.
+/// Compares all queries under some settings with plain DataFusion.
 async fn check(settings: &[(&str, &str)]) {
     let data = tempfile::tempdir().expect("a temporary directory");
     write_tables(data.path());

@@ -1,10 +1,10 @@
-//! Windows: every aggregate over every kind of frame, and what a call says beside its arguments, in
-//! tasks that got their plan by wire.
+//! Windows: every aggregate over every kind of frame, and the other clauses of a call, in tasks
+//! whose plans were encoded.
 
 use crate::session::{World, world};
 
-/// Calls of aggregate functions over the columns of `t`, whose answers do not depend on the order
-/// in which rows come.
+/// Calls of aggregate functions over the columns of `t`, whose results do not depend on the order
+/// of rows.
 const AGGREGATES: &[&str] = &[
     "count(*)",
     "count(x)",
@@ -58,7 +58,7 @@ const AGGREGATES: &[&str] = &[
     "bitmap_construct_agg(bitmap_bit_position(x))",
 ];
 
-/// Frames, and the rows of `o` that are in the frame of the row of `t`, both in order of `i`, which
+/// Frames, and the rows of `o` that are in the frame of a row of `t`, both ordered by `i`, which
 /// has a gap every tenth row.
 const FRAMES: &[(&str, &str)] = &[
     ("rows between 2 preceding and 1 following", "o.r between t.r - 2 and t.r + 1"),
@@ -118,7 +118,7 @@ async fn every_aggregate_is_computed_over_every_frame_from_its_rows_alone() {
     }
 }
 
-/// The call over the columns of `o`, and only where `o` has a row.
+/// The call over the columns of `o`, only for rows that exist in `o`.
 fn of_other(call: &str) -> String {
     let (outer, call) = match call.strip_prefix("sort_array(") {
         Some(rest) => (true, &rest[..rest.len() - 1]),
@@ -141,10 +141,10 @@ fn of_other(call: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_frame_is_put_together_from_parts() {
+async fn a_long_frame_is_assembled_from_parts() {
     let world = world("1");
     with_rows(&world, 3_000).await;
-    // Against the difference of running sums, which are exact for whole numbers.
+    // Compared with the difference of running sums, which are exact for integers.
     let wrong = "select count(*) from (
         select sum(x) over (order by r rows between 1499 preceding and current row) as s,
           sum(x) over (order by r) as upto,
@@ -160,7 +160,7 @@ async fn a_long_frame_is_put_together_from_parts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_leaves_a_frame_leaves_no_trace() {
+async fn rows_that_leave_a_frame_leave_no_trace() {
     let world = world("2");
     world
         .check(&[
@@ -179,7 +179,7 @@ async fn what_leaves_a_frame_leaves_no_trace() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn filters_and_skipped_nulls_travel_with_the_function() {
+async fn filters_and_ignored_nulls_are_encoded_with_the_function() {
     let world = world("2");
     world
         .sql("create temporary view n as select * from values (1, null), (2, 'b'), (3, null), (4, 'd'), (5, null) as n(i, s)")
@@ -221,7 +221,7 @@ async fn filters_and_skipped_nulls_travel_with_the_function() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_of_one_value_partitions_as_any_other() {
+async fn a_constant_key_partitions_like_any_other() {
     let world = world("3");
     world
         .sql("create temporary view e as select * from values ('u', 1, 10), ('u', 5, 30), ('u', 9, 20), ('w', 2, 1) as e(uid, dt, x)")
@@ -241,7 +241,7 @@ async fn a_key_of_one_value_partitions_as_any_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn frames_by_values_end_where_spark_ends_them() {
+async fn frames_by_values_have_the_bounds_of_spark() {
     let world = world("2");
     let v = "values (1, 1.0D), (1, 2.0D), (3, 3.0D), (null, 4.0D), (6, 5.0D) as t(k, v) order by v";
     let dates = "values (date'2024-01-01', 1), (date'2024-01-31', 2), (date'2024-02-29', 3), (null, 4) as t(k, v) order by v";

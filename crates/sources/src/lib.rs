@@ -1,13 +1,13 @@
-//! Where rows come from and go to.
+//! Data sources: where rows come from and go to.
 //!
-//! A [`Source`] is found by the name that programs write and is the door for everything of its
-//! kind: `parquet`, `csv`, `json`, `text`, `noop`. Numbers that are made where they are used
-//! ([`RangeTable`]) have no name and stand beside.
+//! A [`Source`] is found by the name that programs use, and is the interface to everything of its
+//! kind: `parquet`, `csv`, `json`, `text`, `noop`. Ranges of numbers ([`RangeTable`]) are generated
+//! in tasks and have no name.
 
 mod files;
 mod location;
-mod node;
 mod noop;
+mod properties;
 mod range;
 mod registry;
 mod source;
@@ -18,7 +18,7 @@ mod write_exec;
 
 pub use files::overwrites_partitions;
 pub use location::Location;
-pub use node::{of_rows, unordered};
+pub use properties::{of_rows, unordered};
 pub use range::{RangeExec, RangeTable, Run};
 pub use registry::{planned, source, split};
 pub use source::{ReadRequest, Sink, Source, SourceTable, Split, TaskSink, WriteRequest};

@@ -1,4 +1,4 @@
-//! Places in stores: what a program writes as a path.
+//! Locations in object stores: what programs write as paths.
 
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -15,10 +15,10 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
-/// A file, or a directory of files, in a store.
+/// A file, or a directory of files, in an object store.
 ///
-/// A store has no directories; a place is one if files lie below it. On a local disk directories
-/// are real: they may be empty, and are removed with what is in them.
+/// Object stores have no directories: a location is a directory if there are files below it. On a
+/// local disk directories are real: they may be empty, and are removed with their contents.
 #[derive(Debug, Clone)]
 pub struct Location {
     store: Arc<dyn ObjectStore>,
@@ -33,7 +33,7 @@ impl PartialEq for Location {
 }
 
 impl fmt::Display for Location {
-    /// As Spark writes it: `file:/data/a.csv`, `s3a://bucket/a.csv`.
+    /// Formats the location like Spark: `file:/data/a.csv`, `s3a://bucket/a.csv`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_local() {
             write!(f, "file:/{}", self.path)
@@ -43,7 +43,7 @@ impl fmt::Display for Location {
     }
 }
 
-/// What lies directly in a directory.
+/// Direct children of a directory.
 #[derive(Debug, Default)]
 pub(crate) struct Entries {
     pub(crate) directories: Vec<Location>,
@@ -51,8 +51,8 @@ pub(crate) struct Entries {
 }
 
 impl Location {
-    /// The place that a program's path means: a URL, or a path on the local disk. A path that is
-    /// not absolute begins at the process's directory.
+    /// Parses a program's path: a URL, or a path on the local disk. A relative path starts at the
+    /// process's working directory.
     pub fn parse(text: &str, runtime: &RuntimeEnv) -> Result<Self, SparkError> {
         let (root, path) = match text.split_once(':') {
             Some(("file", rest)) => (ObjectStoreUrl::local_filesystem(), absolute(rest)?),
@@ -71,7 +71,7 @@ impl Location {
         Ok(Self { store, root, path })
     }
 
-    /// A file of a scan, whose store has this URL.
+    /// The location of a scanned file, whose store has this URL.
     pub(crate) fn of_file(
         root: &ObjectStoreUrl,
         file: &PartitionedFile,
@@ -94,29 +94,29 @@ impl Location {
         &self.path
     }
 
-    /// The URL, as [`Location::parse`] reads it.
+    /// The URL, as parsed by [`Location::parse`].
     pub fn url(&self) -> String {
         if self.is_local() { format!("file:///{}", self.path) } else { self.to_string() }
     }
 
-    /// The last part of the path.
+    /// The last component of the path.
     pub(crate) fn name(&self) -> &str {
         self.path.filename().unwrap_or_default()
     }
 
-    /// Another place of the same store.
+    /// Another location in the same store.
     pub(crate) fn at(&self, path: StorePath) -> Self {
         Self { path, ..self.clone() }
     }
 
-    /// A place below this one; `below` is taken as it is, without escapes.
+    /// A location below this one; `below` is used as it is, without escaping.
     pub(crate) fn join(&self, below: &str) -> Result<Self, SparkError> {
         let text = format!("{}/{below}", self.path);
         let path = StorePath::parse(text.trim_matches('/'));
         Ok(self.at(path.map_err(|error| illegal(below, &error))?))
     }
 
-    /// The names on the way from a place above; `None` if that is not above.
+    /// The names between an ancestor and this location; `None` if it is not an ancestor.
     pub(crate) fn below(&self, base: &Self) -> Option<Vec<String>> {
         if self.root != base.root {
             return None;
@@ -125,7 +125,7 @@ impl Location {
         Some(parts.map(|part| part.as_ref().to_owned()).collect())
     }
 
-    /// Whether this is the other place, or lies below it.
+    /// Whether this is the other location, or is below it.
     pub fn is_in(&self, other: &Self) -> bool {
         self.below(other).is_some()
     }
@@ -134,12 +134,12 @@ impl Location {
         self.root.as_str().starts_with("file:")
     }
 
-    /// The path on the local disk, if the place is there.
+    /// The path on the local disk, if the location is there.
     fn on_disk(&self) -> Option<PathBuf> {
         self.is_local().then(|| Path::new("/").join(self.path.as_ref()))
     }
 
-    /// Whether there is a file, or a directory.
+    /// Whether the file or directory exists.
     pub(crate) async fn exists(&self) -> Result<bool, SparkError> {
         if let Some(path) = self.on_disk() {
             return Ok(tokio::fs::try_exists(&path).await.unwrap_or(false));
@@ -151,7 +151,7 @@ impl Location {
         Ok(first.transpose().map_err(|error| self.unreadable(&error))?.is_some())
     }
 
-    /// Size and time of the file; `None` if there is no file.
+    /// Size and modification time of the file; `None` if it does not exist.
     pub(crate) async fn meta(&self) -> Result<Option<ObjectMeta>, SparkError> {
         if self.on_disk().is_some_and(|path| path.is_dir()) {
             return Ok(None);
@@ -163,7 +163,7 @@ impl Location {
         }
     }
 
-    /// What lies directly below.
+    /// The direct children.
     pub(crate) async fn entries(&self) -> Result<Entries, SparkError> {
         let listed = self.store.list_with_delimiter(Some(&self.path)).await;
         let listed = listed.map_err(|error| self.unreadable(&error))?;
@@ -171,25 +171,25 @@ impl Location {
         Ok(Entries { directories: directories.collect(), files: listed.objects })
     }
 
-    /// Makes the directory, where directories are real.
+    /// Creates the directory, if directories are real.
     pub async fn make_directory(&self) -> Result<(), SparkError> {
         let Some(path) = self.on_disk() else { return Ok(()) };
         tokio::fs::create_dir_all(path).await.map_err(|error| self.denied(&error))
     }
 
-    /// Writes a small file at once.
+    /// Writes a small file in one request.
     pub(crate) async fn put(&self, bytes: PutPayload) -> Result<(), SparkError> {
         let put = self.store.put(&self.path, bytes).await;
         put.map(drop).map_err(|error| self.unreadable(&error))
     }
 
-    /// Gives a file another place in its store. A reader sees it at one of the two.
+    /// Moves a file within its store. Readers see it at exactly one of the two locations.
     pub(crate) async fn rename(&self, to: &Self) -> Result<(), SparkError> {
         let renamed = self.store.rename(&self.path, &to.path).await;
         renamed.map_err(|error| to.unreadable(&error))
     }
 
-    /// Gives a directory another place in its store, with all that is in it.
+    /// Moves a directory with its contents within its store.
     pub async fn move_directory(&self, to: &Self) -> Result<(), SparkError> {
         if let (Some(from), Some(to)) = (self.on_disk(), to.on_disk()) {
             return tokio::fs::rename(from, to).await.map_err(|error| self.denied(&error));
@@ -208,12 +208,12 @@ impl Location {
         Ok(())
     }
 
-    /// Removes the directory with all that is in it; it need not be there.
+    /// Removes the directory with its contents, if it exists.
     pub async fn remove_directory(&self) -> Result<(), SparkError> {
         if self.exists().await? { self.remove().await } else { Ok(()) }
     }
 
-    /// Removes the file, or the directory with all that is in it.
+    /// Removes the file, or the directory with its contents.
     pub(crate) async fn remove(&self) -> Result<(), SparkError> {
         if let Some(path) = self.on_disk() {
             let removed = if path.is_dir() {
@@ -229,10 +229,10 @@ impl Location {
         removed.try_for_each(|_| async { Ok(()) }).await.map_err(|error| self.unreadable(&error))
     }
 
-    /// Removes the directory if nothing is in it.
+    /// Removes the directory if it is empty.
     pub(crate) async fn remove_if_empty(&self) {
         if let Some(path) = self.on_disk() {
-            // Another write may be under way there.
+            // Another write may be in progress there.
             let _ = tokio::fs::remove_dir(path).await;
         }
     }
@@ -255,7 +255,7 @@ impl Location {
         })
     }
 
-    /// What a store's failure is to a program.
+    /// Converts a failure of a store for the program.
     pub(crate) fn unreadable(&self, error: &StoreError) -> SparkError {
         match error {
             StoreError::NotFound { .. } => self.not_found(),
@@ -263,7 +263,7 @@ impl Location {
         }
     }
 
-    /// What a failure to read or to write is to a program.
+    /// Converts an I/O failure for the program.
     pub(crate) fn denied(&self, error: &io::Error) -> SparkError {
         match error.kind() {
             io::ErrorKind::NotFound => self.not_found(),
@@ -279,7 +279,7 @@ impl Location {
     }
 }
 
-/// A stream of chunks as a reader.
+/// Adapts a stream of chunks to `Read`.
 struct Chunks {
     stream: futures::stream::BoxStream<'static, io::Result<bytes::Bytes>>,
     handle: Handle,
@@ -300,7 +300,7 @@ impl Read for Chunks {
     }
 }
 
-/// A store's failure as that of a file.
+/// Converts a failure of a store to an I/O error.
 pub(crate) fn io_error(error: StoreError) -> io::Error {
     let kind = match &error {
         StoreError::NotFound { .. } => io::ErrorKind::NotFound,
@@ -310,7 +310,7 @@ pub(crate) fn io_error(error: StoreError) -> io::Error {
     io::Error::new(kind, error)
 }
 
-/// A path on the local disk, as a store names it.
+/// Converts a path on the local disk to one of a store.
 fn absolute(text: &str) -> Result<StorePath, SparkError> {
     let plain = text.strip_prefix("//").unwrap_or(text);
     let path = std::path::absolute(plain).map_err(|error| illegal(text, &error))?;
@@ -333,7 +333,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_a_url_or_a_place_on_the_local_disk() {
+    fn a_location_is_a_url_or_a_path_on_the_local_disk() {
         let runtime = RuntimeEnv::default();
         let root = ObjectStoreUrl::parse("memory://bucket").unwrap();
         runtime
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_below_another_keeps_its_name_as_it_is() {
+    fn a_location_below_another_keeps_its_name_as_it_is() {
         let base = Location::parse("/data", &RuntimeEnv::default()).unwrap();
         let below = base.join("day=10%3A00/a#b.csv").unwrap();
         assert_eq!(below.on_disk().unwrap(), Path::new("/data/day=10%3A00/a#b.csv"));

@@ -10,7 +10,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use plan::SparkError;
 use std::sync::Arc;
 
-/// See the module.
+/// The source (see the module).
 #[derive(Debug)]
 pub(crate) struct Noop;
 
@@ -34,7 +34,7 @@ impl Source for Noop {
         _: &Arc<dyn ExecutionPlan>,
         _: &Bytes,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
-        internal_err!("noop has no scans")
+        internal_err!("noop cannot be scanned")
     }
 
     async fn sink(&self, _: WriteRequest<'_>) -> Result<Option<Box<dyn Sink>>, SparkError> {
@@ -46,7 +46,7 @@ impl Source for Noop {
     }
 }
 
-/// A write of which nothing is kept.
+/// A sink that drops all rows.
 #[derive(Debug)]
 struct Dropped;
 

@@ -1,4 +1,4 @@
-//! `range(start, end, step, partitions)`: numbers made where they are used.
+//! `range(start, end, step, partitions)`: numbers generated in tasks.
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -22,18 +22,19 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
-/// Some of the numbers of a range: `first`, `first + step`, …
+/// A run of a range: `first`, `first + step`, …
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
     /// The first number.
     pub first: i64,
-    /// The difference of neighbours.
+    /// Difference between neighbours.
     pub step: i64,
-    /// How many numbers there are.
+    /// Number of values.
     pub count: u64,
 }
 
-/// A table of one `bigint` column that cannot be null: the numbers from `start` to before `end`.
+/// A table with one non-null `bigint` column: the numbers from `start` up to, but not including,
+/// `end`.
 #[derive(Debug)]
 pub struct RangeTable {
     schema: SchemaRef,
@@ -41,7 +42,8 @@ pub struct RangeTable {
 }
 
 impl RangeTable {
-    /// The column is named `name`. A `step` of 0 yields nothing, as does one that leads away from `end`.
+    /// Creates the table with a column called `name`. A `step` of 0, or one that leads away from
+    /// `end`, yields no rows.
     pub fn new(name: &str, (start, end, step): (i64, i64, i64), partitions: u32) -> Self {
         let schema = Arc::new(Schema::new(vec![Field::new(name, DataType::Int64, false)]));
         let total = count(start, end, step);
@@ -49,7 +51,7 @@ impl RangeTable {
         let bound = |i: i128| i * total / partitions;
         let runs = (0..partitions).map(|i| {
             let (from, to) = (bound(i), bound(i + 1));
-            // An empty run at the end may have a first number that does not fit; nobody looks at it.
+            // The first number of an empty run at the end may overflow; it is never used.
             let first = i128::from(start) + from * i128::from(step);
             Run {
                 first: i64::try_from(first).unwrap_or(start),
@@ -61,7 +63,7 @@ impl RangeTable {
     }
 }
 
-/// How many numbers there are.
+/// The number of values.
 fn count(start: i64, end: i64, step: i64) -> i128 {
     let (start, end, step) = (i128::from(start), i128::from(end), i128::from(step));
     match step {
@@ -96,7 +98,8 @@ impl TableProvider for RangeTable {
     }
 }
 
-/// Makes the numbers: one run per partition. The schema may also have no column, where only the rows count.
+/// Generates the numbers, one run per partition. The schema may have no columns, if only the number
+/// of rows matters.
 #[derive(Debug)]
 pub struct RangeExec {
     runs: Vec<Run>,
@@ -104,13 +107,13 @@ pub struct RangeExec {
 }
 
 impl RangeExec {
-    /// One partition for each run.
+    /// Creates the node with one partition per run.
     pub fn new(schema: SchemaRef, runs: Vec<Run>) -> Self {
         let partitioning = Partitioning::UnknownPartitioning(runs.len());
-        Self { runs, properties: crate::node::unordered(schema, partitioning) }
+        Self { runs, properties: crate::properties::unordered(schema, partitioning) }
     }
 
-    /// The numbers of each partition.
+    /// Runs by partition.
     pub fn runs(&self) -> &[Run] {
         &self.runs
     }
@@ -205,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_is_cut_as_spark_cuts_it() {
+    fn a_range_is_split_as_spark_splits_it() {
         let cases: [((i64, i64, i64), u32, &[(i64, u64)]); 6] = [
             ((0, 10, 1), 3, &[(0, 3), (3, 3), (6, 4)]),
             ((2, 10, 2), 2, &[(2, 2), (6, 2)]),

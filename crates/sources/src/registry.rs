@@ -1,4 +1,4 @@
-//! The sources that there are, by name.
+//! Registry of all sources, by name.
 
 use crate::files::{CSV, Files, JSON, PARQUET, TEXT};
 use crate::noop::Noop;
@@ -9,12 +9,12 @@ use errors::condition;
 use plan::SparkError;
 use std::sync::Arc;
 
-/// All sources. A new one is a folder, and a line here.
+/// All sources. A new one is a folder and a line here.
 static SOURCES: [&dyn Source; 5] =
     [&Files(PARQUET), &Files(CSV), &Files(JSON), &Files(TEXT), &Noop];
 
-/// Spark's own sources that are not served yet.
-const UNSERVED: [&str; 12] = [
+/// Spark's own sources that are not supported yet.
+const UNSUPPORTED: [&str; 12] = [
     "orc",
     "avro",
     "xml",
@@ -29,13 +29,13 @@ const UNSERVED: [&str; 12] = [
     "libsvm",
 ];
 
-/// The source that a program names: `csv`, `CSV`, or by the name of Spark's class.
+/// Looks up the source that a program names: `csv`, `CSV`, or the name of Spark's class.
 pub fn source(name: &str) -> Result<&'static dyn Source, SparkError> {
     let last = name.rsplit('.').next().unwrap_or(name).to_ascii_lowercase();
     if let Some(found) = SOURCES.into_iter().find(|source| source.name() == last) {
         return Ok(found);
     }
-    if UNSERVED.contains(&last.as_str()) {
+    if UNSUPPORTED.contains(&last.as_str()) {
         return Err(SparkError::unsupported(format!("the data source `{name}`")));
     }
     let message = format!(
@@ -44,13 +44,13 @@ pub fn source(name: &str) -> Result<&'static dyn Source, SparkError> {
     Err(SparkError::new(condition::DATA_SOURCE_NOT_FOUND, message, &[("provider", name)]))
 }
 
-/// The source that a plan names by [`Source::name`].
+/// Looks up a source by the [`Source::name`] in a plan.
 pub fn planned(name: &str) -> Result<&'static dyn Source> {
     let found = SOURCES.into_iter().find(|source| source.name() == name);
-    found.ok_or_else(|| internal_datafusion_err!("a plan names the data source {name}"))
+    found.ok_or_else(|| internal_datafusion_err!("a plan names an unknown data source {name}"))
 }
 
-/// A scan taken apart by the source that it is of; `None` if it is of no source.
+/// Splits a scan with the source that it belongs to; `None` if it belongs to none.
 pub fn split(scan: &Arc<dyn ExecutionPlan>) -> Result<Option<(&'static str, Split)>> {
     for source in SOURCES {
         if let Some(split) = source.split(scan)? {
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sources_are_found_by_name_and_what_is_not_served_is_told_apart_from_what_nobody_knows() {
+    fn sources_are_found_by_name_and_unsupported_ones_differ_from_unknown_ones() {
         for name in ["parquet", "CSV", "org.apache.spark.sql.execution.datasources.json"] {
             assert!(source(name).is_ok(), "{name}");
         }

@@ -1,4 +1,4 @@
-//! The doors by which rows come in and go out.
+//! The interfaces for reading and writing rows.
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -13,50 +13,49 @@ use plan::{Field, ScanOptions, SparkError, Write};
 use std::fmt;
 use std::sync::Arc;
 
-/// A kind of place that rows come from or go to: what `format("csv")` names.
+/// A kind of storage to read from or write to: what `format("csv")` names.
 ///
-/// # Flow
+/// # Expected flow
 ///
-/// *Reading.* The driver calls [`Source::open`] once for a relation. The table that comes out takes
-/// part in planning: it tells its schema and statistics and is asked for a scan with the columns,
-/// the filters and the limit that the optimizer gives it; filters that it does not take are
-/// computed above it. When a stage is cut, [`Source::split`] takes that scan apart into what all
-/// tasks share and what each reads. Each task calls [`Source::bind`] with both and runs the plan
-/// that comes out.
+/// *Reading.* The driver calls [`Source::open`] once per relation. The resulting table takes part
+/// in planning: it provides its schema and statistics and is asked for a scan, with the columns,
+/// filters and limit that the optimizer pushes down; filters it does not accept are evaluated above
+/// it. When a stage is cut, [`Source::split`] divides the scan into what all tasks share and what
+/// each task reads. Each task calls [`Source::bind`] with both and runs the resulting plan.
 ///
 /// *Writing.* The driver calls [`Source::sink`]; see [`Sink`]. Each task calls
-/// [`Source::task_sink`] with what [`Sink::task`] said.
+/// [`Source::task_sink`] with the result of [`Sink::task`].
 ///
 /// # Guarantees of a source
 ///
-/// - A scan that is bound yields the rows that the driver's plan promised, in columns of the same
-///   types, each time it is run. A source whose data may change under it fails instead.
-/// - **Identity.** What [`Source::split`] returns names everything that the rows depend on (for
-///   files: path, size and time of change), because fingerprints are made of it: equal bytes mean
-///   that the rows written before are used again.
-/// - Neither part holds a credential: both are kept, shown and logged.
+/// - A bound scan yields the rows that the driver's plan promised, in columns of the same types,
+///   whenever it is run. If the data may have changed since, it fails instead.
+/// - **Identity.** The result of [`Source::split`] names everything that the rows depend on (for
+///   files: path, size and modification time), because fingerprints are derived from it: equal
+///   bytes mean that previously written rows are reused.
+/// - Neither part contains credentials: both are stored, displayed and logged.
 ///
 /// # Assumptions
 ///
-/// Driver and executors are one version; what is encoded here is read by the same code. A task may
-/// run several times, on several executors at once, and be dropped at any await.
+/// Driver and executors have the same version; what is encoded here is decoded by the same code. A
+/// task may run several times, on several executors concurrently, and be dropped at any await.
 ///
 /// # Errors
 ///
-/// What a user did wrong is a [`SparkError`] of a condition; a task's failure carries one through
+/// User errors are [`SparkError`]s with a condition; a task's failure carries one through
 /// DataFusion (`IntoExternal` of `functions`).
 #[async_trait::async_trait]
 pub trait Source: fmt::Debug + Send + Sync + 'static {
-    /// The name in lower case, as programs write it.
+    /// Name of the source in lower case, as programs write it.
     fn name(&self) -> &'static str;
 
-    /// Finds out what there is to read.
+    /// Determines what there is to read.
     async fn open(&self, read: ReadRequest<'_>) -> Result<SourceTable, SparkError>;
 
-    /// Takes the scan of a table of this source apart; `None` if the scan is another's.
+    /// Takes apart a scan of a table of this source; `None` if it belongs to another source.
     fn split(&self, scan: &Arc<dyn ExecutionPlan>) -> PlanResult<Option<Split>>;
 
-    /// Puts a scan together for one partition of it. `shape` is that of the split.
+    /// Reassembles a scan for one of its partitions. `shape` is that of the split.
     fn bind(
         &self,
         spec: &str,
@@ -64,10 +63,10 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
         partition: &Bytes,
     ) -> PlanResult<Arc<dyn ExecutionPlan>>;
 
-    /// Prepares a write; `None` if its mode says that what is there stays.
+    /// Prepares a write; `None` if its mode leaves existing data alone.
     async fn sink(&self, write: WriteRequest<'_>) -> Result<Option<Box<dyn Sink>>, SparkError>;
 
-    /// A task's part of a write of rows of that schema.
+    /// Creates a task's side of a write of rows with this schema.
     fn task_sink(
         &self,
         spec: &str,
@@ -76,20 +75,20 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
     ) -> PlanResult<Box<dyn TaskSink>>;
 }
 
-/// What a program asks to read.
+/// Request to read.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadRequest<'a> {
-    /// Paths, options, and the schema if the program gave one; one given as text is parsed before.
+    /// Paths, options, and the schema if the program gave one; text has already been parsed.
     pub scan: &'a ScanOptions,
     /// The settings of the session.
     pub conf: &'a Conf,
-    /// Task slots: the default parallelism where the settings name none.
+    /// Number of task slots: the default parallelism if the settings give none.
     pub slots: u32,
-    /// Where stores are found by URL.
+    /// Runtime to look up object stores by URL.
     pub runtime: &'a RuntimeEnv,
 }
 
-/// What a program asks to write.
+/// Request to write.
 #[derive(Debug, Clone, Copy)]
 pub struct WriteRequest<'a> {
     /// Target, mode, options, partition columns.
@@ -98,70 +97,71 @@ pub struct WriteRequest<'a> {
     pub schema: &'a [Field],
     /// The settings of the session.
     pub conf: &'a Conf,
-    /// Where stores are found by URL.
+    /// Runtime to look up object stores by URL.
     pub runtime: &'a RuntimeEnv,
 }
 
-/// Something that can be read.
+/// A relation that can be read.
 #[derive(Debug)]
 pub struct SourceTable {
     /// Spark's schema.
     pub schema: Vec<Field>,
-    /// The rows; its columns are those of `schema`.
+    /// Provider of the rows; its columns are those of `schema`.
     pub provider: Arc<dyn TableProvider>,
-    /// The files, as URIs, if it is made of files.
+    /// The files, as URIs, if it consists of files.
     pub files: Vec<String>,
 }
 
 /// A scan, taken apart.
 #[derive(Debug)]
 pub struct Split {
-    /// What all tasks share, beside the shape.
+    /// The specification shared by all tasks, apart from the shape.
     pub spec: String,
-    /// A plan that DataFusion's encoding holds and that has the scan's schema.
+    /// A plan with the scan's schema that DataFusion can encode.
     pub shape: Arc<dyn ExecutionPlan>,
-    /// What each task reads.
+    /// Encoded input of each task.
     pub partitions: Vec<Bytes>,
 }
 
 /// The driver's side of a write.
 ///
-/// # Flow
+/// # Expected flow
 ///
-/// [`Sink::begin`] before the first task; then a job whose tasks each write their part by a
-/// [`TaskSink`]; then [`Sink::commit`] with what the attempts that count said, or [`Sink::abort`].
+/// [`Sink::begin`] comes before the first task; then a job, whose tasks each write their part with
+/// a [`TaskSink`]; finally [`Sink::commit`] with the results of the attempts that count, or
+/// [`Sink::abort`].
 ///
 /// # Guarantees of a sink
 ///
-/// - Nothing is seen at the target before [`Sink::commit`]. A write that fails before it leaves the
-///   target as it was.
-/// - Of several attempts of a task only the one whose words are given to [`Sink::commit`] counts.
-/// - [`Sink::abort`] may be called at any time after [`Sink::begin`], also after a failed commit,
-///   while tasks that nobody waits for still write.
+/// - Nothing is visible at the target before [`Sink::commit`]. A write that fails before leaves the
+///   target unchanged.
+/// - Of several attempts of a task, only the one whose result is passed to [`Sink::commit`] counts.
+/// - [`Sink::abort`] may be called at any time after [`Sink::begin`], even after a failed commit,
+///   and while abandoned tasks still write.
 #[async_trait::async_trait]
 pub trait Sink: fmt::Debug + Send + Sync {
-    /// What each task is told.
+    /// The specification of the write for its tasks.
     fn task(&self) -> String;
 
-    /// Makes ready for tasks.
+    /// Prepares the target for tasks.
     async fn begin(&self) -> Result<(), SparkError>;
 
-    /// Makes the rows visible. `written` is what each task's [`TaskSink::commit`] returned, in
-    /// order of the partitions.
+    /// Makes the rows visible. `written` has the result of each task's [`TaskSink::commit`],
+    /// ordered by partition.
     async fn commit(&self, written: &[Bytes]) -> Result<(), SparkError>;
 
-    /// Removes what the write has made.
+    /// Removes everything the write has created.
     async fn abort(&self);
 }
 
-/// A task's side of a write: on a thread that may block, within the runtime.
+/// A task's side of a write, used on a thread that may block, within the runtime.
 ///
-/// Rows come until [`TaskSink::commit`]; one that is dropped before, because the task failed or was
-/// cancelled, removes what it wrote.
+/// Rows are written until [`TaskSink::commit`]; if dropped before, because the task failed or was
+/// cancelled, the sink removes what it wrote.
 pub trait TaskSink: Send {
-    /// Takes rows.
+    /// Appends rows.
     fn write(&mut self, rows: &RecordBatch) -> PlanResult<()>;
 
-    /// Ends the attempt, and says what [`Sink::commit`] has to know of it.
+    /// Ends the attempt; returns what [`Sink::commit`] needs to know about it.
     fn commit(self: Box<Self>) -> PlanResult<Bytes>;
 }

@@ -1,4 +1,5 @@
-//! All formats on a store that is no file system: whatever went around the store would be missing.
+//! All formats on a store that is not a file system: anything that bypasses the store would be
+//! missing.
 
 use crate::{ReadRequest, SourceTable, WriteRequest, source};
 use arrow::array::{Int64Array, RecordBatch, StringArray};
@@ -16,7 +17,7 @@ use plan::{
 };
 use std::sync::Arc;
 
-/// A session, and the one bucket that it knows.
+/// A session, and its only bucket.
 struct World {
     context: SessionContext,
     store: Arc<InMemory>,
@@ -44,7 +45,7 @@ impl World {
         source(format)?.open(ReadRequest { scan: &scan, conf: &self.conf, slots: 2, runtime }).await
     }
 
-    /// The rows that a filter leaves, one task after the other, as tasks read them.
+    /// The rows that remain after filtering, read task by task.
     async fn read(&self, format: &str, filter: Option<&str>) -> (usize, String) {
         let table = self.open(format).await.unwrap();
         let state = self.context.state();
@@ -61,7 +62,7 @@ impl World {
         (split.partitions.len(), pretty_format_batches(&rows).unwrap().to_string())
     }
 
-    /// Writes rows as one task does; commits or aborts.
+    /// Writes rows like one task, then commits or aborts.
     async fn write(&self, (format, by): (&str, &[&str]), mode: SaveMode, commits: bool) {
         let write = Write {
             input: Relation::from(RelationKind::OneRow),
@@ -94,7 +95,7 @@ impl World {
         }
     }
 
-    /// Names of all objects, without what differs each time.
+    /// Names of all objects, without the parts that differ from run to run.
     async fn names(&self) -> Vec<String> {
         let all: Vec<_> = self.store.list(None).try_collect().await.unwrap();
         let name = |meta: &object_store::ObjectMeta| {
@@ -135,7 +136,7 @@ async fn every_format_is_written_to_and_read_from_a_store() {
         let (tasks, found) = world.read(format, None).await;
         assert_eq!((tasks, found.matches("US").count()), (1, 2), "{format}: {found}");
 
-        // What is aborted leaves nothing; an overwrite takes away what was there; an append does not.
+        // An aborted write leaves nothing; an overwrite removes what existed; an append does not.
         world.write((format, &[]), SaveMode::Overwrite, false).await;
         assert_eq!(world.names().await, one);
         world.write((format, &[]), SaveMode::Append, true).await;
@@ -162,7 +163,7 @@ async fn a_filter_over_directory_names_leaves_files_out() {
 }
 
 #[tokio::test]
-async fn a_footer_that_lies_is_an_error_that_names_the_file() {
+async fn a_corrupt_footer_is_an_error_that_names_the_file() {
     let world = World::new();
     let text: &[u8] = b"PAR1 this is no parquet file PAR1";
     for text in [text, b"PAR1", b"\0\0\0\0PAR1", &[0; 100]] {

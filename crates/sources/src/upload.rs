@@ -1,4 +1,4 @@
-//! A file on its way into a store.
+//! Upload of a file to an object store.
 
 use crate::Location;
 use crate::location::io_error;
@@ -6,14 +6,14 @@ use object_store::{ObjectStoreExt, WriteMultipart};
 use std::io::{self, Write};
 use tokio::runtime::Handle;
 
-/// Bytes sent at once.
+/// Size of a part, in bytes.
 const PART: usize = 8 << 20;
 
-/// Parts under way at once.
+/// Parts sent concurrently.
 const PARTS: usize = 4;
 
-/// A writer for a thread that may block. The file is there once [`Upload::finish`] has returned;
-/// one that is dropped before never is.
+/// A writer for a thread that may block. The file exists once [`Upload::finish`] has returned; if
+/// dropped before, it never does.
 #[derive(Debug)]
 pub(crate) struct Upload {
     parts: WriteMultipart,
@@ -21,7 +21,7 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    /// Begins a file.
+    /// Starts a file.
     pub(crate) fn new(to: &Location) -> io::Result<Self> {
         let handle = Handle::current();
         let begun = handle.block_on(to.store().put_multipart(to.path())).map_err(io_error)?;
@@ -42,7 +42,7 @@ impl Write for Upload {
         Ok(bytes.len())
     }
 
-    /// A part is sent when it is full; the last one by [`Upload::finish`].
+    /// Does nothing: a part is sent when it is full; the last one by [`Upload::finish`].
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! The node that hands the rows of a task to its source. It yields one row: what the task's side
-//! of the write says at its end, for the driver, who knows which attempt counts.
+//! Plan node that passes the rows of a task to a sink. It yields one row, the result of the task's
+//! side of the write, for the driver, which knows the attempts that count.
 
 use crate::{TaskSink, registry, unordered};
 use arrow::array::{AsArray, BinaryArray, RecordBatch};
@@ -20,10 +20,10 @@ use std::fmt;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// Batches on their way to the thread that writes.
+/// Batches buffered for the writing thread.
 const AHEAD: usize = 2;
 
-/// See the module.
+/// A write (see the module).
 #[derive(Debug)]
 pub struct WriteExec {
     input: Arc<dyn ExecutionPlan>,
@@ -33,26 +33,26 @@ pub struct WriteExec {
 }
 
 impl WriteExec {
-    /// Writes the rows of `input`, each of its partitions by itself: to a source, by its name and
-    /// what its [`Sink`](crate::Sink) said.
+    /// Writes the rows of `input`, each partition separately, to a source given by name, with the
+    /// specification from its [`Sink`](crate::Sink).
     pub fn new(input: Arc<dyn ExecutionPlan>, source: &str, spec: &str) -> Self {
         let partitions = input.output_partitioning().partition_count();
         let properties = unordered(schema(), Partitioning::UnknownPartitioning(partitions));
         Self { input, source: source.to_owned(), spec: spec.to_owned(), properties }
     }
 
-    /// The source's name.
+    /// Name of the source.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// What each task is told.
+    /// The specification for tasks.
     pub fn spec(&self) -> &str {
         &self.spec
     }
 }
 
-/// What the tasks of a write said, out of the rows that they yielded.
+/// Extracts the results of a write's tasks from the rows that they yielded.
 pub fn written(partitions: &[Vec<RecordBatch>]) -> Vec<Bytes> {
     let batches = partitions.iter().flatten();
     let words = batches.flat_map(|batch| batch.column(0).as_binary::<i32>().iter().flatten());
@@ -109,7 +109,7 @@ impl ExecutionPlan for WriteExec {
     }
 }
 
-/// A batch, or the end of all rows. Without the end the task was cancelled.
+/// A batch, or the end of all rows. Without an end, the task was cancelled.
 enum Message {
     Rows(RecordBatch),
     End,
@@ -131,7 +131,7 @@ async fn write(
     });
     while let Some(batch) = rows.next().await {
         if sender.send(Message::Rows(batch?)).await.is_err() {
-            // The writer has failed; it tells why below.
+            // The writer has failed; it reports the reason below.
             break;
         }
     }

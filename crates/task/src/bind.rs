@@ -1,5 +1,6 @@
-//! From the template of a stage and the binding of a task to a plan of one partition that can run. Every node is made anew: nodes
-//! keep state of a run (built hash tables, errors, metrics), and a task that is tried again must not find it.
+//! Binding: turns a stage's template and a task's binding into an executable plan of one partition.
+//! Every node is rebuilt, because nodes keep state of a run (hash tables, errors, metrics) that a
+//! retry must not see.
 
 use super::runtime::TaskRuntime;
 use super::{ShuffleReadExec, Wanted};
@@ -15,10 +16,10 @@ use sources::RangeExec;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Map outputs by shuffle, in order of the map index.
+/// Map outputs by shuffle, ordered by map index.
 pub(crate) type Outputs = HashMap<ShuffleId, Arc<[Arc<MapOutput>]>>;
 
-/// Binds a plan. `binding` has to be used up.
+/// Binds a plan. `binding` must be consumed completely.
 pub(crate) fn bind(
     plan: &Arc<dyn ExecutionPlan>,
     binding: &Bytes,
@@ -40,9 +41,9 @@ struct Binder<'a> {
     runtime: &'a TaskRuntime,
 }
 
-/// Template and binding belong to different stages.
+/// The error if template and binding belong to different stages.
 fn unfit() -> DataFusionError {
-    internal_datafusion_err!("the binding of a task does not fit the template of its stage")
+    internal_datafusion_err!("the task's binding does not match its stage's template")
 }
 
 impl Binder<'_> {
@@ -58,15 +59,19 @@ impl Binder<'_> {
             if branch.schema() == schema {
                 return Ok(branch);
             }
-            return Ok(Arc::new(ConcatExec::new(schema, vec![branch], union.known().clone())));
+            return Ok(Arc::new(ConcatExec::new(
+                schema,
+                vec![branch],
+                union.equivalences().clone(),
+            )));
         }
         let children = plan.children();
         if let Some(concat) = plan.downcast_ref::<ConcatExec>() {
             let Some(Input::Copies(copies)) = self.inputs.next() else { return Err(unfit()) };
             let [child] = children[..] else { return Err(unfit()) };
             let copies: Result<Vec<_>> = (0..copies).map(|_| self.bind(child)).collect();
-            let known = concat.known().clone();
-            return Ok(Arc::new(ConcatExec::new(plan.schema(), copies?, known)));
+            let equivalences = concat.equivalences().clone();
+            return Ok(Arc::new(ConcatExec::new(plan.schema(), copies?, equivalences)));
         }
         let bound: Vec<_> = children.iter().map(|child| self.bind(child)).collect::<Result<_>>()?;
         let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
@@ -91,11 +96,11 @@ impl Binder<'_> {
             }
             (LeafKind::Blocks { shuffle, mode }, Some(Input::Blocks { from, to })) => {
                 let outputs = self.outputs.get(shuffle).ok_or_else(|| {
-                    internal_datafusion_err!("a task was given no map outputs of shuffle {shuffle}")
+                    internal_datafusion_err!("the task got no map outputs of shuffle {shuffle}")
                 })?;
                 let streams = wanted(outputs, (from, to), *mode);
                 let source = Arc::clone(self.runtime.blocks());
-                let read = ShuffleReadExec::new(schema, streams, source, leaf.known());
+                let read = ShuffleReadExec::new(schema, streams, source, leaf.equivalences());
                 Ok(Arc::new(match mode {
                     ReadMode::Broadcast => {
                         let broadcasts = Arc::clone(self.runtime.broadcasts());
@@ -109,7 +114,7 @@ impl Binder<'_> {
     }
 }
 
-/// The blocks of these readers that have rows, as the streams of a read.
+/// The non-empty blocks of these reader partitions, one list per stream of the read.
 fn wanted(outputs: &[Arc<MapOutput>], readers: (u32, u32), mode: ReadMode) -> Vec<Vec<Wanted>> {
     let blocks = |output: &Arc<MapOutput>| {
         let output = Arc::clone(output);
@@ -120,7 +125,7 @@ fn wanted(outputs: &[Arc<MapOutput>], readers: (u32, u32), mode: ReadMode) -> Ve
         ReadMode::Gather | ReadMode::Broadcast => vec![outputs.iter().flat_map(blocks).collect()],
         ReadMode::Ordered => {
             let streams: Vec<_> = outputs.iter().map(blocks).filter(|s| !s.is_empty()).collect();
-            // A merge needs a stream, if only an empty one.
+            // A merge needs at least one stream, even an empty one.
             if streams.is_empty() { vec![Vec::new()] } else { streams }
         }
     }

@@ -1,10 +1,12 @@
-//! How plans travel: the template of a stage (a plan whose leaves are placeholders, encoded by DataFusion's own format with our nodes
-//! added), and the binding of a task (what each leaf reads). Driver and executors are the same version: nothing here is stable.
+//! Encoding of a stage's template (a plan whose leaves are placeholders, in DataFusion's format
+//! with our nodes added) and of a task's binding (the input of each leaf). Driver and executors
+//! have the same version, so the format need not be stable.
 //!
-//! A template is a JSON head with its length before it, then the plan. A map stage's plan has a `RepartitionExec` on top that says
-//! where rows go; it is never run. A binding is the inputs in the order in which a walk from the top meets the leaves.
+//! A template is a JSON header, prefixed with its length, followed by the plan. The plan of a map
+//! stage has a `RepartitionExec` on top, which describes the routing of rows and is never run. A
+//! binding lists the inputs in the order in which a pre-order walk meets the leaves.
 
-use crate::nodes::{BranchExec, ConcatExec, Known, LeafExec, LeafKind, SampleExec};
+use crate::nodes::{BranchExec, ConcatExec, Equivalences, LeafExec, LeafKind, SampleExec};
 use bytes::Bytes;
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err, not_impl_err};
 use datafusion::execution::TaskContext;
@@ -20,21 +22,21 @@ use serde::{Deserialize, Serialize};
 use sources::{Run, WriteExec};
 use std::sync::Arc;
 
-/// What a task must know of its stage besides the plan.
+/// Properties of a stage that its tasks need besides the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Template {
-    /// Reader partitions of the shuffle that it writes; `None` for a result stage.
+    /// Number of reader partitions of the shuffle that the stage writes; `None` for a result stage.
     pub readers: Option<u32>,
-    /// Compression of its blocks.
+    /// Compression of the blocks it writes.
     pub compression: Compression,
-    /// The shuffles that its leaves read.
+    /// The shuffles that the leaves read.
     pub inputs: Vec<ShuffleId>,
 }
 
-/// How shuffle blocks are compressed. (Whoever reads finds it in the block.)
+/// Compression of shuffle blocks. Readers learn it from the block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     None,
     /// LZ4 frames.
     Lz4,
@@ -42,29 +44,30 @@ pub enum Compression {
     Zstd,
 }
 
-/// What a task reads at one place of its plan.
+/// The input of a task at one leaf (or union or `coalesce`) of its plan.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
-    /// At a union: which branch.
+    /// At a union: the index of the branch to run.
     Branch(u32),
-    /// At a `coalesce`: how many copies of what is below; their inputs follow one after the other.
+    /// At a `coalesce`: the number of copies of its child; their inputs follow, one copy after the
+    /// other.
     Copies(u32),
-    /// Blocks of these reader partitions.
+    /// Blocks of a range of reader partitions.
     Blocks {
-        /// The first of them.
+        /// First reader partition.
         from: u32,
-        /// The one after the last.
+        /// End of the range, exclusive.
         to: u32,
     },
-    /// Numbers.
+    /// Numbers of a range.
     Run(Run),
     /// Rows as an Arrow IPC stream.
     Rows(Bytes),
-    /// A partition, in the words of the source.
+    /// A partition, as encoded by the source.
     Partition(Bytes),
 }
 
-/// `Input` as it is sent: bytes are told by their length and follow after the head.
+/// Serialised form of `Input`: bytes are represented by their length, and follow the header.
 #[derive(Serialize, Deserialize)]
 enum Sent {
     B(u32),
@@ -75,15 +78,15 @@ enum Sent {
     P(usize),
 }
 
-/// Text or bytes that are not what they should be. As both sides are one version, a defect or damage.
+/// A decoding error. As both sides have the same version, it means a bug or corruption.
 fn bad(what: &str) -> DataFusionError {
-    exec_datafusion_err!("a {what} does not decode")
+    exec_datafusion_err!("cannot decode a {what}")
 }
 
-/// Puts a JSON head before a body.
+/// Puts a JSON header before a body.
 fn framed<T: Serialize>(head: &T, body: &[&[u8]]) -> Result<Bytes> {
     let head = serde_json::to_vec(head).map_err(|e| DataFusionError::External(Box::new(e)))?;
-    let length = u32::try_from(head.len()).map_err(|_| bad("head of more than 4 GiB"))?;
+    let length = u32::try_from(head.len()).map_err(|_| bad("header of more than 4 GiB"))?;
     let mut out = length.to_le_bytes().to_vec();
     out.extend_from_slice(&head);
     for part in body {
@@ -92,7 +95,7 @@ fn framed<T: Serialize>(head: &T, body: &[&[u8]]) -> Result<Bytes> {
     Ok(out.into())
 }
 
-/// The head, and where the body begins.
+/// The header, and the offset of the body.
 fn unframed<T: for<'a> Deserialize<'a>>(bytes: &[u8], what: &str) -> Result<(T, usize)> {
     let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(|| bad(what))?;
     let length = u32::from_le_bytes(*length) as usize;
@@ -100,7 +103,7 @@ fn unframed<T: for<'a> Deserialize<'a>>(bytes: &[u8], what: &str) -> Result<(T, 
     Ok((serde_json::from_slice(head).map_err(|_| bad(what))?, 4 + length))
 }
 
-/// The binding of a task.
+/// Encodes a task's binding.
 pub fn encode_binding(inputs: &[Input]) -> Result<Bytes> {
     let mut blobs: Vec<&[u8]> = Vec::new();
     let mut head = Vec::with_capacity(inputs.len());
@@ -123,7 +126,7 @@ pub fn encode_binding(inputs: &[Input]) -> Result<Bytes> {
     framed(&head, &blobs)
 }
 
-/// The inputs in a binding.
+/// Decodes a task's binding.
 pub fn decode_binding(binding: &Bytes) -> Result<Vec<Input>> {
     let (head, mut at): (Vec<Sent>, usize) = unframed(binding, "binding")?;
     let mut blob = |length: usize| {
@@ -146,17 +149,17 @@ pub fn decode_binding(binding: &Bytes) -> Result<Vec<Input>> {
     head.into_iter().map(input).collect()
 }
 
-/// A plan in DataFusion's message form.
+/// Converts a plan to DataFusion's message.
 pub fn plan_message(plan: Arc<dyn ExecutionPlan>) -> Result<PhysicalPlanNode> {
     PhysicalPlanNode::try_from_physical_plan(plan, &Codec)
 }
 
-/// The template of a stage, whose plan is encoded.
+/// Encodes a stage's template around its encoded plan.
 pub fn encode_template(template: &Template, plan: &[u8]) -> Result<Bytes> {
     framed(template, &[plan])
 }
 
-/// The template and its plan. Functions are found by name in `context`.
+/// Decodes a template and its plan. Functions are looked up by name in `context`.
 pub fn decode_template(
     bytes: &[u8],
     context: &TaskContext,
@@ -166,18 +169,18 @@ pub fn decode_template(
     Ok((template, node.try_into_physical_plan(context, &Codec)?))
 }
 
-/// Our nodes inside DataFusion's format.
+/// Encodes our own nodes within DataFusion's format.
 #[derive(Debug)]
 pub struct Codec;
 
-/// A node of ours; its children are beside it.
+/// One of our nodes; DataFusion encodes its children.
 #[derive(Serialize, Deserialize)]
 enum Node {
-    Leaf(LeafKind, Known),
-    Branch(Known),
-    Concat(Known),
+    Leaf(LeafKind, Equivalences),
+    Branch(Equivalences),
+    Concat(Equivalences),
     Sample(u32),
-    /// To a source, by name, and what each task is told.
+    /// A write: the name of the sink, and the specification shared by all tasks.
     Write(String, String),
 }
 
@@ -193,9 +196,11 @@ impl PhysicalExtensionCodec for Codec {
         let last = inputs.last().map(Arc::clone).ok_or_else(|| bad("plan node without input"))?;
         let others = || inputs[..inputs.len() - 1].to_vec();
         Ok(match node {
-            Node::Leaf(kind, known) => Arc::new(LeafExec::new(kind, last, known)),
-            Node::Branch(known) => Arc::new(BranchExec::new(others(), last, known)),
-            Node::Concat(known) => Arc::new(ConcatExec::new(last.schema(), vec![last], known)),
+            Node::Leaf(kind, equivalences) => Arc::new(LeafExec::new(kind, last, equivalences)),
+            Node::Branch(equivalences) => Arc::new(BranchExec::new(others(), last, equivalences)),
+            Node::Concat(equivalences) => {
+                Arc::new(ConcatExec::new(last.schema(), vec![last], equivalences))
+            }
             Node::Sample(rows) => Arc::new(SampleExec::new(last, rows)),
             Node::Write(source, spec) => Arc::new(WriteExec::new(last, &source, &spec)),
         })
@@ -208,11 +213,11 @@ impl PhysicalExtensionCodec for Codec {
         _: &dyn PhysicalProtoConverterExtension,
     ) -> Result<()> {
         let message = if let Some(leaf) = node.downcast_ref::<LeafExec>() {
-            Node::Leaf(leaf.kind().clone(), leaf.known().clone())
+            Node::Leaf(leaf.kind().clone(), leaf.equivalences().clone())
         } else if let Some(union) = node.downcast_ref::<BranchExec>() {
-            Node::Branch(union.known().clone())
+            Node::Branch(union.equivalences().clone())
         } else if let Some(concat) = node.downcast_ref::<ConcatExec>() {
-            Node::Concat(concat.known().clone())
+            Node::Concat(concat.equivalences().clone())
         } else if let Some(sample) = node.downcast_ref::<SampleExec>() {
             Node::Sample(sample.rows())
         } else if let Some(write) = node.downcast_ref::<WriteExec>() {
@@ -242,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_binding_survives_the_way() {
+    fn a_binding_survives_encoding() {
         let inputs = vec![
             Input::Branch(2),
             Input::Copies(3),

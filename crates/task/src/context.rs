@@ -1,11 +1,11 @@
-//! What plans find by name in a task, and the options that tasks run under.
+//! The functions that plans may name in a task, and the options that tasks run with.
 
 use datafusion::config::ExecutionOptions;
 use datafusion::execution::{SessionStateBuilder, TaskContext};
 use datafusion::prelude::SessionConfig;
 use std::sync::LazyLock;
 
-/// A state with DataFusion's functions and Spark's, under the options of tasks.
+/// A session state with the functions of DataFusion and Spark, and the options of tasks.
 pub fn session_state_builder() -> SessionStateBuilder {
     let mut config = SessionConfig::new();
     isolate(&mut config.options_mut().execution);
@@ -18,11 +18,11 @@ pub fn session_state_builder() -> SessionStateBuilder {
         .with_window_functions(functions::all_udwfs())
 }
 
-/// Sets what a task needs that computes one partition and knows of no other.
+/// Sets the options of a task, which computes one partition independently of all others.
 fn isolate(options: &mut ExecutionOptions) {
-    // A task that polls its one partition would otherwise read the files of all others too.
+    // Otherwise a task that polls its one partition would also read the files of all others.
     options.enable_file_stream_work_stealing = false;
-    // Per partition, and an executor has many.
+    // The limit is per partition, and an executor runs many.
     options.sort_pushdown_buffer_capacity = 16 << 20;
     options.parquet.schema_force_view_types = false;
 }

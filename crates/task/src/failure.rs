@@ -1,11 +1,12 @@
-//! A typed failure on its way through DataFusion: it goes in as an external error and is found again by its type, never by its text.
+//! Typed failures on their way through DataFusion: wrapped as external errors, and recovered by
+//! their type, never by their text.
 
 use datafusion::error::DataFusionError;
 use errors::{Condition, SparkError, condition};
 use model::{RaisedError, TaskFailure};
 use std::error::Error;
 
-/// A failure that must come out as it went in.
+/// A failure that must pass through DataFusion unchanged.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct FetchError(pub(crate) TaskFailure);
@@ -16,14 +17,14 @@ impl From<FetchError> for DataFusionError {
     }
 }
 
-/// The failure of a task whose plan ended with this error.
+/// The task failure for an error of its plan.
 pub(crate) fn of(error: &DataFusionError) -> TaskFailure {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(FetchError(failure)) = error.downcast_ref::<FetchError>() {
             return failure.clone();
         }
-        // An `Arc` around an error is no error of its own to `source`; look inside.
+        // `source` skips the error inside an `Arc`, so look inside here.
         cause = match error.downcast_ref::<DataFusionError>() {
             Some(DataFusionError::Shared(inner)) => Some(inner.as_ref()),
             Some(DataFusionError::Collection(errors)) => {
@@ -45,10 +46,10 @@ pub(crate) fn of(error: &DataFusionError) -> TaskFailure {
     TaskFailure::Raised(raised)
 }
 
-/// Spark's condition of a task that got less memory than it needs.
+/// Spark's condition for a task that gets less memory than it needs.
 const OUT_OF_MEMORY: &Condition = condition::UNABLE_TO_ACQUIRE_MEMORY;
 
-/// Whether a task failed for want of memory.
+/// Whether a task failed for lack of memory.
 pub(crate) fn is_out_of_memory(failure: &TaskFailure) -> bool {
     matches!(failure, TaskFailure::Raised(error) if error.class.as_deref() == Some(OUT_OF_MEMORY.class))
 }
@@ -83,17 +84,17 @@ mod tests {
     }
 
     #[test]
-    fn want_of_memory_is_told_by_its_type() {
-        let error = DataFusionError::ResourcesExhausted("the pool is used up".to_owned());
+    fn lack_of_memory_is_recognised_by_its_type() {
+        let error = DataFusionError::ResourcesExhausted("the pool is exhausted".to_owned());
         let failed = of(&DataFusionError::Shared(Arc::new(error.context("while sorting"))));
         assert!(is_out_of_memory(&failed), "{failed}");
-        assert!(failed.to_string().contains("the pool is used up"), "{failed}");
+        assert!(failed.to_string().contains("the pool is exhausted"), "{failed}");
         let text = "Resources exhausted: says who";
         assert!(!is_out_of_memory(&of(&DataFusionError::Execution(text.to_owned()))));
     }
 
     #[test]
-    fn an_error_of_spark_comes_out_as_data() {
+    fn a_spark_error_comes_out_as_data() {
         let error = functions::run_time_error(condition::DIVIDE_BY_ZERO, "Division by zero.");
         let TaskFailure::Raised(raised) = of(&error.context("computing")) else {
             panic!("another failure")

@@ -1,7 +1,8 @@
-//! Whole numbers travel through a shuffle in as few bytes as their values need: a `bigint` key below 2³¹ as four, a price as four instead of the
-//! sixteen of a decimal. This costs a fraction of what compression does, and what is left of such columns is not worth compressing.
+//! Narrowing of integers in shuffles to as few bytes as their values need: a `bigint` key below 2³¹
+//! takes four bytes, and so does a price, instead of the sixteen of a decimal. This costs a
+//! fraction of compression, and such columns are not worth compressing afterwards.
 //!
-//! A block says in its own schema how wide its columns are; the reader knows how wide they have to become.
+//! A block's own schema has the narrowed types of its columns; the reader knows the full types.
 
 use arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{
@@ -11,40 +12,40 @@ use arrow::datatypes::{
 use datafusion::common::{Result, internal_err};
 use std::sync::Arc;
 
-/// How many bytes each column of the rows written so far needs.
+/// The byte width that each column needs for the rows written so far.
 #[derive(Debug)]
 pub(super) struct Narrowing {
     full: SchemaRef,
     schema: SchemaRef,
-    /// Of each column, if it can be narrowed.
+    /// Width by column; `None` if the column cannot be narrowed.
     widths: Vec<Option<Width>>,
 }
 
-/// Bytes of a value.
+/// Width of a value in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Width {
     One,
     Two,
     Four,
     Eight,
-    /// Those of the column's own type.
+    /// Width of the column's own type.
     Full,
 }
 
 impl Narrowing {
-    /// Of rows of that schema, none of which has been seen.
+    /// Narrowing of rows with this schema, before any has been seen.
     pub(super) fn new(full: SchemaRef) -> Self {
         let widths: Vec<_> = full.fields().iter().map(|field| least(field.data_type())).collect();
         let schema = narrowed(&full, &widths);
         Self { full, schema, widths }
     }
 
-    /// What narrowed rows look like now.
+    /// Schema of the narrowed rows.
     pub(super) fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
-    /// Makes room for the values of a batch. Says whether the schema had to change for it.
+    /// Widens columns as needed for the values of a batch. Returns whether the schema changed.
     pub(super) fn make_room(&mut self, batch: &RecordBatch) -> bool {
         let mut changed = false;
         for (width, column) in self.widths.iter_mut().zip(batch.columns()) {
@@ -64,17 +65,18 @@ impl Narrowing {
         changed
     }
 
-    /// The rows of a batch for which there is room.
+    /// Narrows the rows of a batch that [`make_room`](Self::make_room) has seen.
     pub(super) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         resized(batch, &self.schema, shrink)
     }
 }
 
-/// The rows of a narrowed batch with the types of `schema`. Types that are no wider forms of what came are an error.
+/// Converts narrowed rows to the types of `schema`; it is an error if a type is not a wider form of
+/// the received one.
 pub(super) fn widen(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     if batch.num_columns() != schema.fields().len() {
         return internal_err!(
-            "{} columns came where {} are read",
+            "received {} columns where {} are expected",
             batch.num_columns(),
             schema.fields().len()
         );
@@ -82,7 +84,7 @@ pub(super) fn widen(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBat
     resized(batch, schema, grow)
 }
 
-/// The rows with each column in the type that `schema` has for it.
+/// The rows with each column converted to its type in `schema`.
 fn resized(
     batch: &RecordBatch,
     schema: &SchemaRef,
@@ -95,7 +97,7 @@ fn resized(
     Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
 }
 
-/// The width to begin with; nothing for a type that is not narrowed.
+/// The initial width; `None` if the type is not narrowed.
 fn least(data_type: &DataType) -> Option<Width> {
     match data_type {
         DataType::Int16
@@ -123,7 +125,8 @@ fn narrowed(full: &SchemaRef, widths: &[Option<Width>]) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// The width that all values of a column fit in. What stands where a value is null counts too: it is rarely anything but zero.
+/// The width needed by all values of a column. The values behind nulls count, too: they are rarely
+/// anything but zero.
 fn needed(column: &ArrayRef) -> Width {
     match column.data_type() {
         DataType::Int16 => of::<Int16Type>(column, i64::from, Width::Two),
@@ -141,13 +144,13 @@ fn needed(column: &ArrayRef) -> Width {
     }
 }
 
-/// The width of a column whose own type has the width `own`.
+/// The width needed by a column whose own type has the width `own`.
 fn of<T: ArrowPrimitiveType>(
     column: &ArrayRef,
     value: impl Fn(T::Native) -> i64,
     own: Width,
 ) -> Width {
-    // A number and its bits turned round, if it is negative, have the same highest bit that says anything.
+    // A number and its complement, if it is negative, have the same highest significant bit.
     let bits = column.as_primitive::<T>().values().iter().fold(0, |bits, v| {
         let v = value(*v);
         bits | (v ^ (v >> 63))
@@ -161,16 +164,13 @@ fn of<T: ArrowPrimitiveType>(
     if width >= own { Width::Full } else { width }
 }
 
-/// The low half.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the caller has seen, or looks, that nothing is lost"
-)]
+/// The low 64 bits.
+#[expect(clippy::cast_possible_truncation, reason = "the caller checks that nothing is lost")]
 fn low(value: i128) -> i64 {
     value as i64
 }
 
-/// The numbers of a column in the width that was made room for.
+/// Converts a column's numbers to the narrowed type.
 fn shrink(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     Ok(match column.data_type() {
         from if from == to => Arc::clone(column),
@@ -181,11 +181,11 @@ fn shrink(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
         DataType::Timestamp(..) => shrunk::<TimestampMicrosecondType>(column, to, |v| v),
         DataType::Duration(_) => shrunk::<DurationMicrosecondType>(column, to, |v| v),
         DataType::Decimal128(..) => shrunk::<Decimal128Type>(column, to, low),
-        from => return internal_err!("a column of {from} is written as {to}"),
+        from => return internal_err!("cannot write a column of {from} as {to}"),
     })
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the values have been seen to fit")]
+#[expect(clippy::cast_possible_truncation, reason = "the values were checked to fit")]
 fn shrunk<T: ArrowPrimitiveType>(
     column: &ArrayRef,
     to: &DataType,
@@ -200,7 +200,7 @@ fn shrunk<T: ArrowPrimitiveType>(
     }
 }
 
-/// The numbers of a narrowed column with the type `to`.
+/// Converts the numbers of a narrowed column to the type `to`.
 #[expect(clippy::cast_possible_truncation, reason = "the values came from that type")]
 fn grow(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     let from = column.data_type();
@@ -211,7 +211,7 @@ fn grow(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
             DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64
         ) =>
         {
-            return internal_err!("a column of {from} is read as {to}");
+            return internal_err!("cannot read a column of {from} as {to}");
         }
         DataType::Int16 => grown::<Int16Type>(column, to, |v| v as i16),
         DataType::Int32 => grown::<Int32Type>(column, to, |v| v as i32),
@@ -224,7 +224,7 @@ fn grow(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
             grown::<DurationMicrosecondType>(column, to, |v| v)
         }
         DataType::Decimal128(..) => grown::<Decimal128Type>(column, to, i128::from),
-        _ => return internal_err!("a column of {from} is read as {to}"),
+        _ => return internal_err!("cannot read a column of {from} as {to}"),
     })
 }
 
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_get_the_width_of_their_largest_value_and_come_back_as_they_were() {
+    fn columns_are_narrowed_to_their_largest_value_and_restored() {
         use DataType::{Decimal128, Int8, Int16, Int32, Int64};
         let schema = schema();
         let mut narrowing = Narrowing::new(Arc::clone(&schema));
@@ -281,7 +281,7 @@ mod tests {
             (-32769, 1 << 30, Int32, Int32),
             (i64::from(i32::MIN), i128::from(i64::MIN), Int32, Int64),
             (1 << 31, i128::from(i64::MAX) + 1, Int64, Decimal128(38, 2)),
-            // What was made room for stays.
+            // Columns stay as wide as they once were.
             (1, 1, Int64, Decimal128(38, 2)),
         ];
         for (id, price, id_type, price_type) in cases {
@@ -301,7 +301,7 @@ mod tests {
         let other = Arc::new(Schema::new(vec![Field::new("id", DataType::Utf8, true)]));
         let rows = batch(&schema, vec![Some(1)], 1);
         let error = widen(&rows.project(&[0]).unwrap(), &other).unwrap_err();
-        assert!(error.to_string().contains("a column of Int64 is read as Utf8"), "{error}");
+        assert!(error.to_string().contains("cannot read a column of Int64 as Utf8"), "{error}");
         assert!(widen(&rows, &other).is_err());
     }
 }

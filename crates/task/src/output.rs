@@ -1,25 +1,25 @@
-//! What a task leaves behind.
+//! The outcome of a successful task.
 
 use bytes::Bytes;
 use model::{MapOutput, TaskMetrics};
 
-/// What a task that succeeded left behind.
+/// The outcome of a successful task.
 #[derive(Debug, Clone)]
 pub enum TaskOutcome {
-    /// A map output, committed. It may be that of another attempt, which committed first.
+    /// A committed map output, possibly of another attempt that committed first.
     Committed {
         /// The output.
         output: MapOutput,
-        /// What it took.
+        /// Metrics of the attempt.
         metrics: TaskMetrics,
     },
-    /// Rows of a result partition.
+    /// The rows of a result partition.
     Rows {
-        /// An Arrow IPC stream.
+        /// The rows as an Arrow IPC stream.
         ipc: Bytes,
-        /// Rows in it.
+        /// Number of rows.
         rows: u64,
-        /// What it took.
+        /// Metrics of the attempt.
         metrics: TaskMetrics,
     },
 }

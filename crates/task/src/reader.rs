@@ -1,11 +1,11 @@
-//! The reader's side of a shuffle: blocks of map outputs become rows, in order of the map index, so that a task that is tried again
-//! sees its rows in the same order.
+//! The read side of a shuffle: decodes blocks of map outputs to rows, ordered by map index, so that
+//! a retried task gets its rows in the same order.
 
 use super::narrow::widen;
 use super::runtime::Broadcasts;
 use super::writer::END_OF_STREAM;
 use super::{BlockSource, FetchError, Wanted};
-use crate::nodes::{Known, rename};
+use crate::nodes::{Equivalences, rename};
 use arrow::array::{
     Array, ArrayRef, MutableArrayData, RecordBatch, RecordBatchOptions, make_array,
 };
@@ -33,22 +33,22 @@ use model::{BlockProblem, ShuffleId, TaskFailure, Unreadable};
 use std::fmt;
 use std::sync::Arc;
 
-/// Bytes and number of the blocks that one request asks for.
+/// Limits of one request: total size and number of its blocks.
 const REQUEST_BYTES: u64 = 8 << 20;
 const REQUEST_BLOCKS: usize = 256;
 
-/// Bytes in vain that a column may keep in memory.
+/// Limit on the unused memory that a column may keep alive, in bytes.
 const DETACH_FROM: usize = 256 << 10;
 
-/// Requests that are under way at once in one stream.
+/// Concurrent requests per stream.
 const REQUESTS: usize = 2;
 
-/// Reads blocks: each list is a partition.
+/// Reads blocks: each list of blocks is a partition.
 #[derive(Debug)]
 pub(crate) struct ShuffleReadExec {
     streams: Vec<Vec<Wanted>>,
     source: Arc<dyn BlockSource>,
-    /// Where the rows are kept for other tasks, if all read the same.
+    /// The executor's cache of the rows and their key, if all tasks read the same.
     shared: Option<(Arc<Broadcasts>, ShuffleId, (u32, u32))>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
@@ -59,19 +59,19 @@ impl ShuffleReadExec {
         schema: SchemaRef,
         streams: Vec<Vec<Wanted>>,
         source: Arc<dyn BlockSource>,
-        known: &Known,
+        equivalences: &Equivalences,
     ) -> Self {
         let partitioning = Partitioning::UnknownPartitioning(streams.len());
-        let properties = known.properties(schema, partitioning);
+        let properties = equivalences.properties(schema, partitioning);
         Self { streams, source, shared: None, properties, metrics: Default::default() }
     }
 
-    /// The blocks that it reads.
+    /// The blocks to read.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = &Wanted> {
         self.streams.iter().flatten()
     }
 
-    /// Keeps the rows for other tasks of this executor.
+    /// Caches the rows for other tasks of this executor.
     pub(crate) fn shared(
         self,
         broadcasts: Arc<Broadcasts>,
@@ -155,14 +155,14 @@ impl ExecutionPlan for ShuffleReadExec {
     }
 }
 
-/// Counts what was read.
+/// Counters of bytes and rows read.
 #[derive(Debug, Clone)]
 struct Read {
     bytes: Count,
     rows: Count,
 }
 
-/// Cuts blocks into requests.
+/// Groups blocks into requests.
 fn requests(blocks: Vec<Wanted>) -> Vec<Vec<Wanted>> {
     let mut requests: Vec<Vec<Wanted>> = Vec::new();
     let mut bytes = 0;
@@ -182,7 +182,7 @@ fn requests(blocks: Vec<Wanted>) -> Vec<Vec<Wanted>> {
     requests
 }
 
-/// The rows of blocks, in their order, as `schema` has them.
+/// The rows of blocks, in order, with the types of `schema`.
 fn rows_of(
     source: Arc<dyn BlockSource>,
     blocks: Vec<Wanted>,
@@ -211,7 +211,8 @@ fn rows_of(
         .inspect_ok(move |batch: &RecordBatch| rows.add(batch.num_rows()))
 }
 
-/// The rows of one block: one or more Arrow IPC streams, each with columns as narrow as its writer could make them.
+/// Decodes a block: one or more Arrow IPC streams, whose columns are as narrow as their writer
+/// could make them.
 fn decode(
     block: Wanted,
     bytes: Bytes,
@@ -235,8 +236,8 @@ fn decode(
     }))
 }
 
-/// The same rows, without what keeps their whole block in memory: columns that were not worth compressing are parts of it. Whoever
-/// gathers rows would count the block once for each batch.
+/// Copies columns that keep a whole block in memory: uncompressed columns are slices of it, and an
+/// operator that collects rows would count the block once per batch.
 fn detached(batch: RecordBatch) -> Result<RecordBatch> {
     let detach = |column: &ArrayRef| {
         let data = column.to_data();
@@ -253,7 +254,8 @@ fn detached(batch: RecordBatch) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new_with_options(batch.schema(), columns, &rows)?)
 }
 
-/// The checksum was right and yet this is no Arrow: the writer's bytes are of no use.
+/// The failure for a block with a correct checksum that is not valid Arrow: what was written is
+/// unusable.
 fn damaged(block: &Wanted, error: &ArrowError) -> FetchError {
     FetchError(TaskFailure::FetchFailed {
         unreadable: vec![Unreadable::new(&block.output, BlockProblem::Damaged)],
@@ -261,7 +263,7 @@ fn damaged(block: &Wanted, error: &ArrowError) -> FetchError {
     })
 }
 
-/// Puts small batches together: operators pay per batch.
+/// Combines small batches: operators have a cost per batch.
 fn merge_small(
     rows: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
     schema: &SchemaRef,

@@ -1,4 +1,4 @@
-//! Which reader each row goes to. The hash is the same in every executor and every run.
+//! Routing of rows to readers. The hash is the same in every executor and every run.
 
 use arrow::array::RecordBatch;
 use arrow::compute::SortOptions;
@@ -10,37 +10,38 @@ use datafusion::physical_plan::repartition::REPARTITION_RANDOM_STATE;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// Sends the rows of one map task to readers.
+/// Routes the rows of one map task to readers.
 #[derive(Debug)]
 pub(crate) enum Router {
-    /// There is one reader.
+    /// All rows go to the only reader.
     Single,
-    /// In turn.
+    /// Rows go to the readers in turn.
     RoundRobin { readers: u32, next: u32 },
-    /// By hash of the keys.
+    /// Rows are routed by hash of the keys.
     Hash { keys: Vec<Arc<dyn PhysicalExpr>>, readers: u32 },
-    /// By comparison with bounds.
+    /// Rows are routed by comparison with bounds.
     Range(RangePartitioning),
 }
 
 impl Router {
-    /// Of the map task with that index.
+    /// The router of the map task with index `map`.
     pub(crate) fn new(partitioning: &Partitioning, map: u32) -> Result<Self> {
         let count = partitioning.partition_count();
         let readers = u32::try_from(count.max(1)).unwrap_or(u32::MAX);
         Ok(match partitioning {
             _ if readers == 1 => Self::Single,
-            // Each task begins elsewhere: otherwise the first readers get the odd rows of all.
+            // Tasks start at different readers: otherwise the first readers would get every task's
+            // surplus.
             Partitioning::RoundRobinBatch(_) => Self::RoundRobin { readers, next: map % readers },
             Partitioning::Hash(keys, _) => Self::Hash { keys: keys.clone(), readers },
             Partitioning::Range(range) => Self::Range(range.clone()),
             Partitioning::UnknownPartitioning(_) => {
-                return not_impl_err!("a shuffle by an unknown partitioning");
+                return not_impl_err!("a shuffle with an unknown partitioning");
             }
         })
     }
 
-    /// Appends the reader of each row to `readers`.
+    /// Appends the reader of each row to `out`.
     pub(crate) fn route(&mut self, batch: &RecordBatch, out: &mut Vec<u32>) -> Result<()> {
         let rows = batch.num_rows();
         match self {
@@ -59,7 +60,7 @@ impl Router {
                 let mut hashes = vec![0; rows];
                 create_hashes(&keys, REPARTITION_RANDOM_STATE.random_state(), &mut hashes)?;
                 let readers = u64::from(*readers);
-                // A remainder fits where the divisor came from.
+                // The remainder is below `readers`, so it fits.
                 out.extend(hashes.iter().map(|hash| u32::try_from(hash % readers).unwrap_or(0)));
             }
             Self::Range(range) => route_by_range(range, batch, out)?,

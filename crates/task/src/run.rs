@@ -3,12 +3,12 @@
 use super::Stage;
 use super::bind::{Outputs, bind};
 use super::failure::{self, is_out_of_memory};
-use super::joins::with_merge_joins;
+use super::merge_joins::with_merge_joins;
 use super::output::TaskOutcome;
 use super::route::Router;
 use super::runtime::TaskRuntime;
-use super::search::all_unreadable;
 use super::stop::{Stop, stoppable};
+use super::unreadable::all_unreadable;
 use super::writer::ShuffleWrite;
 use arrow::ipc::writer::StreamWriter;
 use bytes::Bytes;
@@ -25,54 +25,59 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 
-/// What an attempt is given.
+/// Inputs of an attempt.
 #[derive(Debug, Clone)]
 pub struct Launch {
-    /// Which attempt.
+    /// The attempt to run.
     pub attempt: Attempt,
     /// Incarnation of the driver that launched it.
     pub epoch: Epoch,
-    /// The shuffle that it writes; `None` in a result stage.
+    /// The shuffle to write; `None` in a result stage.
     pub shuffle: Option<ShuffleId>,
-    /// What its leaves read.
+    /// Encoded inputs of the leaves.
     pub binding: Bytes,
-    /// The map outputs of each of [`Stage::inputs`], complete and in order of the map index.
+    /// The map outputs of each of [`Stage::inputs`], complete and ordered by map index.
     pub inputs: Outputs,
-    /// What stops it while it computes.
+    /// Flag that stops the attempt while it computes.
     pub stop: Stop,
 }
 
 impl TaskRuntime {
-    /// Runs an attempt to its end. Dropping the future stops it; while it computes, [`Launch::stop`] does. A panic is a failure of the attempt.
+    /// Runs an attempt to its end. Dropping the future stops it; while it computes,
+    /// [`Launch::stop`] does. A panic is a failure of the attempt.
     pub async fn run(&self, stage: &Stage, launch: Launch) -> Result<TaskOutcome, TaskFailure> {
         let partition = launch.attempt.task.partition;
         let work = AssertUnwindSafe(self.attempt(stage, launch)).catch_unwind();
         match on_partition(partition, work).await {
             Ok(outcome) => outcome,
-            Err(panic) => Err(TaskFailure::raised(told(&*panic))),
+            Err(panic) => Err(TaskFailure::raised(panic_message(&*panic))),
         }
     }
 
-    /// First with the joins that were planned. If these need more memory than there is, again with joins that can spill.
+    /// Runs the plan with its planned joins and, if they run out of memory, again with joins that
+    /// can spill.
     async fn attempt(&self, stage: &Stage, launch: Launch) -> Result<TaskOutcome, TaskFailure> {
-        // The node on top of a map stage says where rows go; only what is below it runs.
+        // The top node of a map stage only describes the routing; the plan below it runs.
         let routing = stage.plan.downcast_ref::<RepartitionExec>();
         let plan = routing.map_or(&stage.plan, RepartitionExec::input);
-        let hopeless =
+        let permanent =
             |error: DataFusionError| TaskFailure::Hopeless { message: error.to_string() };
-        let bound = || bind(plan, &launch.binding, &launch.inputs, self).map_err(hopeless);
-        let ready = |plan| stoppable(plan, &launch.stop).map_err(hopeless);
+        let bound = || bind(plan, &launch.binding, &launch.inputs, self).map_err(permanent);
+        let ready = |plan| stoppable(plan, &launch.stop).map_err(permanent);
         let outcome = self.compute(stage, &launch, ready(bound()?)?, routing).await;
-        // Rows that go to readers in turn have to come in the same order whenever they are made.
+        // With round-robin routing, a rerun must yield the rows in the same order.
         let in_turn = |node: &RepartitionExec| {
             matches!(node.partitioning(), Partitioning::RoundRobinBatch(_))
         };
         match outcome {
             Err(failure) if is_out_of_memory(&failure) && !routing.is_some_and(in_turn) => {
-                let Some(plan) = with_merge_joins(bound()?).map_err(hopeless)? else {
+                let Some(plan) = with_merge_joins(bound()?).map_err(permanent)? else {
                     return Err(failure);
                 };
-                tracing::info!("{}: its joins do not fit into memory, it sorts", launch.attempt);
+                tracing::info!(
+                    "{}: joins do not fit into memory, falling back to sort-merge joins",
+                    launch.attempt
+                );
                 self.compute(stage, &launch, ready(plan)?, routing).await
             }
             outcome => outcome,
@@ -100,7 +105,7 @@ impl TaskRuntime {
             }
             (None, None) => self.collect(&plan).await,
             _ => {
-                let message = "a map stage was launched as a result stage, or the reverse";
+                let message = "a map stage was launched as a result stage, or vice versa";
                 return Err(TaskFailure::Hopeless { message: message.to_owned() });
             }
         };
@@ -188,7 +193,7 @@ fn add_metrics(plan: &dyn ExecutionPlan, found: &mut TaskMetrics) {
             found.shuffle_read_bytes += sum("bytes_read").unwrap_or(0);
             found.shuffle_read_rows += sum("rows_read").unwrap_or(0);
         }
-        // Every scan of a source counts the bytes that it reads.
+        // Every scan of a source counts the bytes it reads.
         if let (Some(bytes), Some(rows)) = (sum("bytes_scanned"), metrics.output_rows()) {
             found.input_bytes += bytes;
             found.input_rows += rows as u64;
@@ -197,7 +202,7 @@ fn add_metrics(plan: &dyn ExecutionPlan, found: &mut TaskMetrics) {
     plan.children().into_iter().for_each(|child| add_metrics(child.as_ref(), found));
 }
 
-/// Tells functions which partition is computed, before each poll: a task moves between threads.
+/// Sets the partition that functions see before each poll, since a task moves between threads.
 async fn on_partition<F: Future>(partition: u32, work: F) -> F::Output {
     let state = functions::TaskState::new(partition);
     let mut work = pin!(work);
@@ -208,8 +213,8 @@ async fn on_partition<F: Future>(partition: u32, work: F) -> F::Output {
     .await
 }
 
-/// What a panic said.
-fn told(panic: &(dyn Any + Send)) -> String {
+/// The failure message of a panic.
+fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

@@ -1,4 +1,5 @@
-//! What all tasks of an executor share: memory, spill directories, caches, the volume that map outputs go to, and the way to blocks.
+//! Resources shared by all tasks of an executor: memory, spill directories, caches, the volume for
+//! map outputs, and the source of blocks.
 
 use super::{BlockSource, Stage};
 use crate::codec;
@@ -17,34 +18,34 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
-/// Broadcast sides kept for tasks to come.
+/// Number of cached broadcast sides.
 const BROADCASTS: usize = 16;
 
-/// Bytes of file footers kept.
+/// Size of the cache of file footers, in bytes.
 const FOOTERS: usize = 256 << 20;
 
-/// Memory that a sort keeps for merging what it has spilled, if that is no large part of all.
+/// Memory that a sort reserves for merging its spills, unless that is a large part of the total.
 const SORT_RESERVATION: usize = 10 << 20;
 
-/// Consumers named when memory runs out.
+/// Number of consumers named when memory runs out.
 const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::new(5).expect("not zero");
 
-/// What the tasks of an executor may use.
+/// Resources that the tasks of an executor may use.
 #[derive(Debug, Clone)]
 pub struct TaskSettings {
     /// Memory of all tasks together.
     pub memory: ByteSize,
-    /// Where operators spill to.
+    /// Directories for spills.
     pub spill_dirs: Vec<PathBuf>,
-    /// Bytes that may be spilled at once.
+    /// Limit on the size of all spills at a time.
     pub spill_limit: ByteSize,
-    /// Where map outputs go.
+    /// Volume for map outputs.
     pub volume: Volume,
-    /// How they are written.
+    /// Options for writing map outputs.
     pub writer: WriterOptions,
 }
 
-/// See the module.
+/// Runtime of tasks (see the module).
 #[derive(Debug)]
 pub struct TaskRuntime {
     context: Arc<TaskContext>,
@@ -54,7 +55,7 @@ pub struct TaskRuntime {
 }
 
 impl TaskRuntime {
-    /// For tasks that read shuffles from `blocks`.
+    /// Creates a runtime whose tasks read shuffles from `blocks`.
     pub fn new(settings: TaskSettings, blocks: Arc<dyn BlockSource>) -> Result<Self, SparkError> {
         let memory = usize::try_from(settings.memory.0).unwrap_or(usize::MAX);
         let pool = TrackConsumersPool::new(FairSpillPool::new(memory), CONSUMERS_NAMED);
@@ -107,17 +108,17 @@ impl TaskRuntime {
     }
 }
 
-/// What a broadcast is: a shuffle and the reader partitions of it.
+/// Key of a broadcast: a shuffle and a range of its reader partitions.
 type BroadcastKey = (ShuffleId, (u32, u32));
 
-/// Decoded rows that all tasks of a stage read alike; the latest few are kept.
+/// Cache of decoded rows that all tasks of a stage share; only the latest are kept.
 #[derive(Debug, Default)]
 pub(crate) struct Broadcasts {
     kept: Mutex<VecDeque<(BroadcastKey, Arc<OnceCell<Vec<RecordBatch>>>)>>,
 }
 
 impl Broadcasts {
-    /// The place of those rows; whoever comes first fills it.
+    /// The entry of a broadcast; the first task fills it.
     pub(crate) fn entry(
         &self,
         shuffle: ShuffleId,

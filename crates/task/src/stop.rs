@@ -1,6 +1,7 @@
-//! How a task that computes without a pause is stopped. Dropping its future has no effect before it pauses, and a join may
-//! compute for minutes on one batch. Its nodes look at a flag instead: before each batch that a leaf or a node that multiplies rows
-//! yields, and before each piece of a nested loop.
+//! Cancellation of tasks that compute without yielding. Dropping their future has no effect before
+//! it yields, and a join may compute for minutes on one batch. Nodes check a flag instead: before
+//! each batch from a leaf or a node that multiplies rows, and before each step of a nested-loop
+//! join.
 
 use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
@@ -25,7 +26,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Tells an attempt to stop. Copies are the same one.
+/// Stop flag of an attempt. Clones share the flag.
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<AtomicBool>);
 
@@ -37,14 +38,14 @@ impl Stop {
 
     fn check(&self) -> Result<()> {
         if self.0.load(Ordering::Relaxed) {
-            // Whoever stopped it has told its end already.
+            // The end of the task has already been reported.
             return Err(DataFusionError::Execution("the task was stopped".to_owned()));
         }
         Ok(())
     }
 }
 
-/// The bound plan of a task, so that it ends soon after it is told to stop.
+/// The bound plan of a task, with checks of the stop flag inserted.
 pub(crate) fn stoppable(
     plan: Arc<dyn ExecutionPlan>,
     stop: &Stop,
@@ -60,7 +61,7 @@ pub(crate) fn stoppable(
             return Ok(Transformed::no(plan));
         }
         let input = match plan.downcast_ref::<NestedLoopJoinExec>() {
-            Some(join) => looping(join, stop)?,
+            Some(join) => stoppable_loop(join, stop)?,
             None => plan,
         };
         Ok(Transformed::yes(Arc::new(StopExec { input, stop: stop.clone() }) as _))
@@ -68,8 +69,9 @@ pub(crate) fn stoppable(
     Ok(plan.data)
 }
 
-/// A nested loop evaluates its filter for a piece of its rows at a time: there it can be stopped.
-fn looping(join: &NestedLoopJoinExec, stop: &Stop) -> Result<Arc<dyn ExecutionPlan>> {
+/// Checks the flag in the join filter: a nested-loop join evaluates it for a part of its rows at a
+/// time.
+fn stoppable_loop(join: &NestedLoopJoinExec, stop: &Stop) -> Result<Arc<dyn ExecutionPlan>> {
     let filter = join.filter().map(|filter| {
         let expr = StopExpr { expr: Arc::clone(filter.expression()), stop: stop.clone() };
         let columns = filter.column_indices().to_vec();
@@ -80,7 +82,7 @@ fn looping(join: &NestedLoopJoinExec, stop: &Stop) -> Result<Arc<dyn ExecutionPl
     Ok(Arc::new(NestedLoopJoinExec::try_new(left, right, filter, join.join_type(), projection)?))
 }
 
-/// Passes on the rows of its input until it is stopped.
+/// Passes on the rows of its input until the task is stopped.
 #[derive(Debug)]
 struct StopExec {
     input: Arc<dyn ExecutionPlan>,
@@ -136,7 +138,7 @@ impl ExecutionPlan for StopExec {
     }
 }
 
-/// An expression that fails once its task is stopped.
+/// An expression that fails once the task is stopped.
 #[derive(Debug)]
 struct StopExpr {
     expr: Arc<dyn PhysicalExpr>,

@@ -1,7 +1,9 @@
-//! The map side of a shuffle: rows are routed to readers, gathered, and written as one Arrow IPC stream per reader.
+//! The write side of a shuffle: routes rows to readers, buffers them, and writes one Arrow IPC
+//! stream per reader.
 //!
-//! Rows are gathered over many batches before they are taken apart: with 200 readers a batch of 8192 rows has 40 for each, and a
-//! message of 40 rows is mostly head. Few readers need less, and what was just made is still in the processor's cache.
+//! Rows are buffered over many batches before they are split by reader: with 200 readers, a batch
+//! of 8192 rows has 40 for each, and a message of 40 rows is mostly header. With few readers less
+//! is buffered, because fresh rows are still in the processor's cache.
 
 use super::narrow::Narrowing;
 use super::route::Router;
@@ -25,19 +27,19 @@ use model::TaskFailure;
 use shuffle::{Committed, MapOutputWriter, RowChecksum, Summary, WriteError};
 use std::sync::Arc;
 
-/// Rows in one message of a block, at least, if there are enough; at most twice as many.
+/// Target number of rows in one message of a block; a message has at most twice as many.
 const MESSAGE_ROWS: usize = 8192;
 
-/// Bytes gathered before they are taken apart.
+/// Bytes buffered before rows are split by reader.
 const GATHER_BYTES: usize = 16 << 20;
 
-/// Rows gathered, at most, so that their number fits many times into 32 bits.
+/// Limit on buffered rows, so that row numbers easily fit into 32 bits.
 const GATHER_ROWS: usize = 4 << 20;
 
-/// Messages smaller than this are not compressed: the frame costs more than it saves.
+/// Messages smaller than this are not compressed: the frame would cost more than it saves.
 const COMPRESS_FROM: usize = 4096;
 
-/// The end of an Arrow IPC stream.
+/// The end-of-stream marker of Arrow IPC.
 pub(super) const END_OF_STREAM: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 
 /// Writes the map output of one attempt.
@@ -52,14 +54,14 @@ pub(crate) struct ShuffleWrite {
     routes: Vec<u32>,
     gathered: usize,
     reservation: MemoryReservation,
-    /// Of each reader, the number of the schema that its block has begun with or gone on with; 0 if it has not begun.
+    /// Number of the schema that each reader's block currently uses; 0 if the block is empty.
     started: Vec<u32>,
     rows: u64,
     checksum: RowChecksum,
 }
 
 impl ShuffleWrite {
-    /// Rows of `schema` go to `output`, which has that many readers.
+    /// Creates a writer of rows with `schema` to `output`, which has this many readers.
     pub(crate) fn new(
         runtime: &TaskRuntime,
         router: Router,
@@ -86,7 +88,7 @@ impl ShuffleWrite {
         })
     }
 
-    /// Takes rows.
+    /// Adds rows.
     pub(crate) async fn push(&mut self, batch: RecordBatch) -> Result<(), WriteFailure> {
         if batch.num_rows() == 0 {
             return Ok(());
@@ -109,7 +111,7 @@ impl ShuffleWrite {
         if !fits || enough { self.flush().await } else { Ok(()) }
     }
 
-    /// Puts the output in place.
+    /// Commits the output.
     pub(crate) async fn commit(mut self) -> Result<Committed, WriteFailure> {
         self.flush().await?;
         let mut output = self.output.take().ok_or(WriteFailure::Stopped)?;
@@ -125,7 +127,7 @@ impl ShuffleWrite {
         Ok(blocking(move || output.commit(summary)).await??)
     }
 
-    /// Takes apart what is gathered.
+    /// Splits the buffered rows by reader and writes them.
     async fn flush(&mut self) -> Result<(), WriteFailure> {
         let Some(first) = self.batches.first() else { return Ok(()) };
         let all = match self.batches.len() {
@@ -139,7 +141,7 @@ impl ShuffleWrite {
         self.gathered = 0;
         self.reservation.free();
         let bytes: usize = parts.iter().map(|(_, bytes)| bytes.len()).sum();
-        // Taken out, so that it can move to a thread that may block and back.
+        // Taken out so that it can move to a blocking thread and back.
         let mut output = self.output.take().ok_or(WriteFailure::Stopped)?;
         let writes = output.buffered_bytes() + bytes > self.buffer;
         let append = move || {
@@ -151,7 +153,7 @@ impl ShuffleWrite {
         Ok(())
     }
 
-    /// The rows of each reader that has any, as messages.
+    /// The rows of each reader that has any, encoded as messages.
     fn encode_parts(&mut self, all: &RecordBatch) -> Result<Vec<(u32, Vec<u8>)>> {
         let mut parts = Vec::new();
         if let Router::Single = self.router {
@@ -160,7 +162,7 @@ impl ShuffleWrite {
         }
         let (order, ends) = by_reader(&self.routes, self.started.len());
         let sorted = match all.num_columns() {
-            // Rows without columns are alike, and `take` has nothing to take.
+            // Rows without columns are all the same, and `take` has nothing to take.
             0 => all.clone(),
             _ => take_record_batch(all, &UInt32Array::from(order))?,
         };
@@ -174,7 +176,7 @@ impl ShuffleWrite {
         Ok(parts)
     }
 
-    /// Appends the messages of one reader's rows, each in one or more parts.
+    /// Appends the messages of one reader's rows, each as one or more parts.
     fn encode_rows(
         &mut self,
         reader: u32,
@@ -198,7 +200,7 @@ impl ShuffleWrite {
                 let EncodedData { ipc_message, arrow_data } = message;
                 let before_data = EncodedData { ipc_message, arrow_data: Vec::new() };
                 write_message(&mut head, before_data, options)?;
-                // The data of a message is as long as its alignment wants it, and goes to the file from where it is.
+                // The data of a message is already padded, so it goes to the file without a copy.
                 out.push((reader, std::mem::take(&mut head)));
                 out.push((reader, arrow_data));
             }
@@ -208,7 +210,7 @@ impl ShuffleWrite {
 
     fn add_to_checksum(&mut self, batch: &RecordBatch) {
         let mut hashes = vec![0; batch.num_rows()];
-        // A type that cannot be hashed is left out by every attempt alike.
+        // Every attempt skips a type that cannot be hashed.
         if create_hashes(batch.columns(), REPARTITION_RANDOM_STATE.random_state(), &mut hashes)
             .is_ok()
         {
@@ -217,7 +219,8 @@ impl ShuffleWrite {
     }
 }
 
-/// The indices of the rows in order of their readers (rows of one reader stay in order), and where each reader's rows end.
+/// The indices of the rows grouped by reader (each reader's rows stay in order), and the end of
+/// each reader's rows.
 fn by_reader(routes: &[u32], readers: usize) -> (Vec<u32>, Vec<usize>) {
     let mut ends = vec![0usize; readers];
     for reader in routes {
@@ -239,7 +242,7 @@ fn by_reader(routes: &[u32], readers: usize) -> (Vec<u32>, Vec<usize>) {
     (order, ends)
 }
 
-/// Bytes of the rows of a batch, not of the buffers that it shares with others.
+/// Size of a batch's own rows, without the buffers it shares with others.
 fn sliced_bytes(batch: &RecordBatch) -> usize {
     batch.columns().iter().map(column_bytes).sum()
 }
@@ -255,22 +258,22 @@ fn schema_hash(schema: &SchemaRef) -> u64 {
     u64::from_le_bytes(*hash.as_bytes().first_chunk().expect("a hash has 32 bytes"))
 }
 
-/// Runs file work where it may block.
+/// Runs file I/O on a thread that may block.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, WriteFailure> {
     tokio::task::spawn_blocking(work).await.map_err(|_| WriteFailure::Stopped)
 }
 
-/// Makes messages of Arrow IPC streams.
+/// Encodes messages of Arrow IPC streams.
 struct Encoder {
-    /// The message of the schema, and its number: 1 for the first.
+    /// The current schema's message, and its number: 1 for the first.
     schema: Vec<u8>,
     number: u32,
     generator: IpcDataGenerator,
     plain: IpcWriteOptions,
     compressed: IpcWriteOptions,
-    /// Whether numbers are compressed too.
+    /// Whether numbers are compressed, too.
     thorough: bool,
     context: IpcWriteContext,
 }
@@ -296,7 +299,7 @@ impl Encoder {
         Ok(encoder)
     }
 
-    /// Goes on with rows of another schema.
+    /// Continues with rows of another schema.
     fn begin(&mut self, schema: &SchemaRef) -> Result<()> {
         let mut tracker = DictionaryTracker::new(false);
         let message = self.generator.schema_to_bytes_with_dictionary_tracker(
@@ -311,9 +314,9 @@ impl Encoder {
     }
 
     fn encode(&mut self, batch: &RecordBatch) -> Result<Vec<(EncodedData, &IpcWriteOptions)>> {
-        let options = if self.pays(batch) { &self.compressed } else { &self.plain };
+        let options = if self.is_worthwhile(batch) { &self.compressed } else { &self.plain };
         let mut tracker = DictionaryTracker::new(false);
-        // The schema names the dictionaries; the tracker has to have given out the same numbers.
+        // The schema names the dictionaries, so the tracker must have assigned the same numbers.
         self.generator.schema_to_bytes_with_dictionary_tracker(
             &batch.schema(),
             &mut tracker,
@@ -324,8 +327,9 @@ impl Encoder {
         Ok(dictionaries.into_iter().chain([rows]).map(|message| (message, options)).collect())
     }
 
-    /// Whether compression of these rows is worth its time. Narrowed numbers have little left that a quick one would find.
-    fn pays(&self, batch: &RecordBatch) -> bool {
+    /// Whether compressing these rows is worthwhile. A fast codec finds little left in narrowed
+    /// numbers.
+    fn is_worthwhile(&self, batch: &RecordBatch) -> bool {
         let (mut numbers, mut others) = (0, 0);
         for column in batch.columns() {
             let bytes = if column.data_type().is_primitive() { &mut numbers } else { &mut others };
@@ -344,10 +348,10 @@ pub(crate) enum WriteFailure {
     /// Arrow could not encode the rows.
     #[error(transparent)]
     Encode(#[from] ArrowError),
-    /// The volume refused.
+    /// The volume rejected the write.
     #[error(transparent)]
     Volume(#[from] WriteError),
-    /// The process is going down.
+    /// The process is shutting down.
     #[error("the executor is stopping")]
     Stopped,
 }
@@ -365,7 +369,7 @@ impl From<WriteFailure> for TaskFailure {
     }
 }
 
-/// The message of an error and of what caused it.
+/// The message of an error, followed by those of its causes.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -385,7 +389,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_put_in_order_of_their_readers() {
+    fn rows_are_grouped_by_reader() {
         let (order, ends) = by_reader(&[2, 0, 2, 3, 0], 5);
         assert_eq!(order, [1, 4, 0, 2, 3]);
         assert_eq!(ends, [2, 2, 4, 5, 5]);

@@ -1,6 +1,7 @@
-//! The exchange as a node of the logical plan: rows change partitions because the program asked for it. (Exchanges that operators
-//! need are put in by the physical planner.) DataFusion's own `Repartition` node is not used: its optimizer drops what it holds
-//! to be useless, and a user-asked partition count is a promise.
+//! Logical exchange node: redistributes rows because the program asked for it. (Exchanges required
+//! by operators are added by the physical planner.) DataFusion's own `Repartition` is not used,
+//! because the optimizer drops it when it seems useless, whereas a partition count given by the
+//! user is a promise.
 
 use datafusion::common::{DFSchemaRef, Result};
 use datafusion::logical_expr::expr::Sort;
@@ -9,25 +10,25 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::fmt;
 
-/// Where rows go.
+/// Distribution of rows.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
-    /// Row by row in turn, over that many partitions: `repartition(n)`.
+    /// Round-robin over this many partitions: `repartition(n)`.
     RoundRobin(u32),
     /// By hash of the expressions.
     Hash(Vec<Expr>, u32),
-    /// By order: at most that many partitions, whose bounds are found by sampling.
+    /// By range: at most this many partitions, whose bounds are found by sampling.
     Range(Vec<Sort>, u32),
-    /// Neighbouring partitions are put together without a shuffle, down to that many: `coalesce(n)`.
+    /// Combines neighbouring partitions without a shuffle, down to this many: `coalesce(n)`.
     Coalesce(u32),
 }
 
-/// Rows of `input`, in other partitions.
+/// Redistributes the rows of `input`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Exchange {
-    /// The rows.
+    /// The rows to redistribute.
     pub input: LogicalPlan,
-    /// Where they go.
+    /// Their distribution.
     pub target: Target,
 }
 
@@ -67,7 +68,7 @@ impl UserDefinedLogicalNodeCore for Exchange {
         }
     }
 
-    /// Columns that nobody above reads do not travel.
+    /// Columns that are not used above are not shuffled.
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
         let mut columns = output_columns.to_vec();
         for key in self.expressions() {
@@ -80,7 +81,7 @@ impl UserDefinedLogicalNodeCore for Exchange {
         Some(vec![columns])
     }
 
-    /// A row that is not wanted above need not travel.
+    /// Filters are pushed below: rows that are not needed above are not shuffled.
     fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
         HashSet::new()
     }

@@ -1,4 +1,4 @@
-//! Hints for joins as the analyzed plan shows them. They have no effect: which side of a join is sent to all is decided by sizes.
+//! Join hints, as shown in the analyzed plan. They have no effect: broadcasting is decided by size.
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
@@ -8,7 +8,7 @@ use datafusion::optimizer::AnalyzerRule;
 use std::fmt;
 use std::sync::Arc;
 
-/// The rows of `input`, for which the program asked for a strategy.
+/// The rows of `input`, with the join strategy that the program asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd)]
 struct Hinted {
     strategy: &'static str,
@@ -41,7 +41,7 @@ impl UserDefinedLogicalNodeCore for Hinted {
     }
 }
 
-/// The strategy that a hint of this name asks for, in any case.
+/// The strategy of a hint, whose name is case-insensitive.
 pub(crate) fn strategy(name: &str) -> Option<&'static str> {
     match name.to_lowercase().as_str() {
         "broadcast" | "broadcastjoin" | "mapjoin" => Some("broadcast"),
@@ -52,12 +52,12 @@ pub(crate) fn strategy(name: &str) -> Option<&'static str> {
     }
 }
 
-/// The plan under a hint.
+/// Wraps a plan in a hint.
 pub(crate) fn hinted(input: LogicalPlan, strategy: &'static str) -> LogicalPlan {
     LogicalPlan::Extension(Extension { node: Arc::new(Hinted { strategy, input }) })
 }
 
-/// Leaves hints out.
+/// Drops hints during physical planning.
 #[derive(Debug)]
 pub struct DropHints;
 

@@ -1,4 +1,4 @@
-//! A sort of each partition by itself, as a node of the logical plan; and how it becomes an operator.
+//! Logical node that sorts each partition separately, and its physical planner.
 
 use arrow::compute::SortOptions;
 use datafusion::catalog::Session;
@@ -16,10 +16,10 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-/// Rows of `input` in order within each partition: `sortWithinPartitions`.
+/// Sorts the rows of `input` within each partition: `sortWithinPartitions`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LocalSort {
-    /// The rows.
+    /// The rows to sort.
     pub input: LogicalPlan,
     /// Their order.
     pub order: Vec<Sort>,
@@ -63,7 +63,7 @@ impl UserDefinedLogicalNodeCore for LocalSort {
     }
 }
 
-/// Makes the operator of a `LocalSort`.
+/// Plans a `LocalSort`.
 #[derive(Debug)]
 pub struct LocalSortPlanner;
 

@@ -1,7 +1,6 @@
-//! Joins of every row with every row that the program did not ask for as such, where a setting
-//! refuses them.
+//! Check for implicit cross joins, for sessions with a setting that forbids them.
 
-use analysis::is_settled;
+use analysis::is_barrier;
 use datafusion::common::NullEquality;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::utils::split_conjunction;
@@ -9,7 +8,8 @@ use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan};
 use errors::condition;
 use plan::SparkError;
 
-/// Refuses such a join in an optimized plan: only there it shows what its condition is.
+/// Refuses implicit cross joins in an optimized plan: the optimizer has already moved conditions
+/// into the joins.
 pub(super) fn check(plan: &LogicalPlan) -> Result<(), SparkError> {
     let mut found: Option<SparkError> = None;
     let walked = plan.apply_with_subqueries(|node| {
@@ -25,16 +25,16 @@ pub(super) fn check(plan: &LogicalPlan) -> Result<(), SparkError> {
     found.map_or(Ok(()), Err)
 }
 
-/// Joins of the resolver's own hold nulls equal, and those of the optimizer have a query that is
-/// used as a value on their right side.
+/// Joins added by the resolver treat nulls as equal; those added by the optimizer have a scalar
+/// subquery on their right side.
 fn is_implicit(join: &Join) -> bool {
     let keeps = matches!(
         join.join_type,
         JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full
     );
     let by_program = join.null_equality == NullEquality::NullEqualsNothing
-        && !is_asked_for(&join.left)
-        && !is_asked_for(&join.right);
+        && !is_explicit(&join.left)
+        && !is_explicit(&join.right);
     let of_both = |condition: &&Expr| {
         let columns = condition.column_refs();
         let of = |side: &LogicalPlan| columns.iter().any(|column| side.schema().has_column(column));
@@ -44,15 +44,15 @@ fn is_implicit(join: &Join) -> bool {
     keeps && by_program && join.on.is_empty() && !filter.iter().any(of_both)
 }
 
-/// Whether the program wrote `CROSS JOIN` here, or a query is used as a value.
-fn is_asked_for(side: &LogicalPlan) -> bool {
+/// Whether this side belongs to an explicit `CROSS JOIN`, or is a scalar subquery.
+fn is_explicit(side: &LogicalPlan) -> bool {
     match side {
         LogicalPlan::SubqueryAlias(alias) => {
-            alias.alias.table().starts_with("__scalar_sq") || is_asked_for(&alias.input)
+            alias.alias.table().starts_with("__scalar_sq") || is_explicit(&alias.input)
         }
-        LogicalPlan::Projection(projection) => is_asked_for(&projection.input),
-        LogicalPlan::Filter(filter) => is_asked_for(&filter.input),
-        other => is_settled(other),
+        LogicalPlan::Projection(projection) => is_explicit(&projection.input),
+        LogicalPlan::Filter(filter) => is_explicit(&filter.input),
+        other => is_barrier(other),
     }
 }
 

@@ -1,12 +1,14 @@
 //! Cuts a physical plan into stages.
 //!
-//! Rules. A cut at every exchange, so that none is left inside a stage. A node that needs all rows in one place gets a cut below it,
-//! with its limit pushed into the map side. A build side that every task needs is a shuffle with one reader that all tasks read; a
-//! join that may not do so gets its probe side in one task. Of a union a task runs one branch. Streams to be merged stay apart.
+//! Every exchange becomes a cut, so that none is left inside a stage. An operator that needs all
+//! rows in one place gets a cut below it, with its limit pushed into the map side. A build side
+//! needed by every task is a shuffle with a single reader that all tasks read; if a join does not
+//! allow this, its probe side is gathered in one task. A task runs one branch of a union. Streams
+//! to be merged stay separate.
 
+use super::build_side::needs_one_probe;
 use super::exchange::{ExchangeExec, Routing};
 use super::leaf::{leaf, shape};
-use super::rules::needs_one_probe;
 use super::stage::{Piece, Purpose, Stages};
 use crate::{JobPlan, StageOutput};
 use datafusion::error::DataFusionError;
@@ -22,11 +24,11 @@ use model::conf::Conf;
 use plan::SparkError;
 use std::sync::Arc;
 use task::codec::Input;
-use task::nodes::{BranchExec, ConcatExec, Known, LeafExec, LeafKind, ReadMode};
+use task::nodes::{BranchExec, ConcatExec, Equivalences, LeafExec, LeafKind, ReadMode};
 
 type Plan = Arc<dyn ExecutionPlan>;
 
-/// The stages of a plan. The last one yields its rows.
+/// Cuts a plan into stages, the last of which yields its rows.
 pub(crate) fn cut(plan: &Plan, conf: &Conf, purpose: Purpose) -> Result<JobPlan, SparkError> {
     let mut cutter = Cutter { stages: Stages::new(conf, purpose)? };
     let piece = cutter.cut(plan)?;
@@ -53,7 +55,7 @@ impl Cutter {
             return self.merge(input, merge.expr(), merge.fetch());
         }
         if let Some(exchange) = plan.downcast_ref::<ExchangeExec>() {
-            return self.asked_for(plan, exchange);
+            return self.explicit_exchange(plan, exchange);
         }
         if plan.is::<UnionExec>() {
             return self.union(plan);
@@ -64,7 +66,7 @@ impl Cutter {
         self.operator(plan)
     }
 
-    /// An operator: its tasks are those of its inputs.
+    /// An operator, whose tasks are those of its inputs.
     fn operator(&mut self, plan: &Plan) -> Result<Piece, SparkError> {
         let requirements = plan.input_distribution_requirements().into_per_child();
         let mut inputs = Vec::with_capacity(requirements.len());
@@ -92,8 +94,8 @@ impl Cutter {
                     input.tasks.len()
                 )));
             }
-            let taken = std::mem::replace(input, Piece::nothing(plan));
-            *input = self.broadcast(taken, count)?;
+            let single = std::mem::replace(input, Piece::placeholder(plan));
+            *input = self.broadcast(single, count)?;
         }
         assemble(plan, inputs, count)
     }
@@ -119,22 +121,26 @@ impl Cutter {
         Ok(piece)
     }
 
-    /// An exchange that the program asked for is never left out: its partition count is a promise.
-    fn asked_for(&mut self, plan: &Plan, exchange: &ExchangeExec) -> Result<Piece, SparkError> {
+    /// An explicit exchange, which is never removed: its partition count is a promise.
+    fn explicit_exchange(
+        &mut self,
+        plan: &Plan,
+        exchange: &ExchangeExec,
+    ) -> Result<Piece, SparkError> {
         let [child] = plan.children()[..] else {
-            return Err(SparkError::internal("an exchange has one input"));
+            return Err(SparkError::internal("an exchange needs exactly one input"));
         };
         let input = self.cut(child)?;
         match exchange.routing() {
             Routing::Coalesce(count) => Ok(coalesce(input, *count)),
             routing => match routing.carried() {
                 Some(partitioning) => self.shuffle(input, Some(partitioning), ReadMode::Gather),
-                None => Err(SparkError::internal("a range has no bounds yet")),
+                None => Err(SparkError::internal("a range partitioning has no bounds yet")),
             },
         }
     }
 
-    /// All rows in one task.
+    /// Gathers all rows in one task.
     fn gather(&mut self, input: Piece, fetch: Option<usize>) -> Result<Piece, SparkError> {
         let limited = limit(input, fetch);
         if limited.tasks.len() == 1 {
@@ -144,7 +150,7 @@ impl Cutter {
         Ok(limit(gathered, fetch))
     }
 
-    /// All rows in one task, in order; each input is in order.
+    /// Merges all rows in one task by order; each input is sorted.
     fn merge(
         &mut self,
         input: Piece,
@@ -161,7 +167,7 @@ impl Cutter {
         Ok(merged)
     }
 
-    /// A piece of one task, for all of `count` tasks.
+    /// Broadcasts a piece with a single task to `count` tasks.
     fn broadcast(&mut self, input: Piece, count: usize) -> Result<Piece, SparkError> {
         let is_read = |plan: &Plan| plan.downcast_ref::<LeafExec>().and_then(LeafExec::broadcast);
         let mut read = match is_read(&input.plan) {
@@ -175,14 +181,15 @@ impl Cutter {
         Ok(Piece { tasks: vec![inputs; count], ..read })
     }
 
-    /// Ends a stage with a shuffle, and begins the piece that reads it. Without a partitioning there is one reader.
+    /// Ends a stage with a shuffle, and begins the piece that reads it. Without a partitioning, it
+    /// has one reader.
     fn shuffle(
         &mut self,
         input: Piece,
         partitioning: Option<Partitioning>,
         mode: ReadMode,
     ) -> Result<Piece, SparkError> {
-        let (shape, known) = (shape(&input.plan), Known::of(&input.plan));
+        let (shape, equivalences) = (shape(&input.plan), Equivalences::of(&input.plan));
         let readers = partitioning.as_ref().map_or(1, Partitioning::partition_count);
         let readers = u32::try_from(readers)
             .map_err(|_| SparkError::unsupported("a shuffle with 2^32 readers"))?;
@@ -196,7 +203,7 @@ impl Cutter {
         let stage = self.stages.add(Piece { plan, ..input }, StageOutput::Shuffle { readers })?;
         let kind = LeafKind::Blocks { shuffle: self.stages.shuffle(stage), mode };
         let tasks = (0..readers).map(|from| vec![Input::Blocks { from, to: from + 1 }]).collect();
-        let leaf = LeafExec::new(kind, shape, known.across());
+        let leaf = LeafExec::new(kind, shape, equivalences.across());
         Ok(Piece { plan: Arc::new(leaf), tasks, parents: vec![stage] })
     }
 
@@ -214,19 +221,20 @@ impl Cutter {
             add_new(&mut parents, branch.parents);
             branches.push(branch.plan);
         }
-        let plan = BranchExec::new(branches, shape(plan), Known::of(plan));
+        let plan = BranchExec::new(branches, shape(plan), Equivalences::of(plan));
         Ok(Piece { plan: Arc::new(plan), tasks, parents })
     }
 }
 
 impl Piece {
-    /// A placeholder while a piece is being replaced.
-    fn nothing(plan: &Plan) -> Self {
+    /// A temporary placeholder for a piece that is being replaced.
+    fn placeholder(plan: &Plan) -> Self {
         Self { plan: Arc::clone(plan), tasks: Vec::new(), parents: Vec::new() }
     }
 }
 
-/// The operator over its inputs' plans; a task reads what its parts of the inputs read.
+/// Puts an operator above the plans of its inputs; a task reads what the corresponding tasks of the
+/// inputs read.
 fn assemble(plan: &Plan, inputs: Vec<Piece>, count: usize) -> Result<Piece, SparkError> {
     let mut tasks = vec![Vec::new(); count];
     let mut parents = Vec::new();
@@ -253,7 +261,7 @@ fn add_new(parents: &mut Vec<usize>, more: Vec<usize>) {
     }
 }
 
-/// At most that many rows of each task.
+/// Limits the rows of each task.
 fn limit(input: Piece, fetch: Option<usize>) -> Piece {
     match fetch {
         Some(fetch) if input.plan.fetch().is_none_or(|known| known > fetch) => {
@@ -263,13 +271,13 @@ fn limit(input: Piece, fetch: Option<usize>) -> Piece {
     }
 }
 
-/// Rows of its input that an operator needs at most.
+/// Limit on the rows that an operator needs from its input.
 fn limit_of(plan: &Plan) -> Option<usize> {
     let limit = plan.downcast_ref::<GlobalLimitExec>()?;
     limit.fetch()?.checked_add(limit.skip())
 }
 
-/// Neighbouring tasks together, so that at most `count` are left.
+/// Combines neighbouring tasks, so that at most `count` remain.
 fn coalesce(input: Piece, count: usize) -> Piece {
     let before = input.tasks.len();
     let count = count.max(1);
@@ -284,7 +292,7 @@ fn coalesce(input: Piece, count: usize) -> Piece {
         all
     };
     let tasks = (0..count).map(group).collect();
-    let (schema, known) = (input.plan.schema(), Known::of(&input.plan).across());
-    let plan = Arc::new(ConcatExec::new(schema, vec![Arc::clone(&input.plan)], known));
+    let (schema, equivalences) = (input.plan.schema(), Equivalences::of(&input.plan).across());
+    let plan = Arc::new(ConcatExec::new(schema, vec![Arc::clone(&input.plan)], equivalences));
     Piece { plan, tasks, parents: input.parents }
 }

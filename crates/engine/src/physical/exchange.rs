@@ -1,4 +1,4 @@
-//! An exchange that the program asked for, in the physical plan: a mark for the stage cutter.
+//! Physical node for an explicit exchange: a marker for the stage cutter.
 
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, internal_err};
@@ -13,20 +13,20 @@ use datafusion::physical_plan::{
 use std::fmt;
 use std::sync::Arc;
 
-/// Where rows go.
+/// Distribution of rows.
 #[derive(Debug, Clone)]
 pub(crate) enum Routing {
     RoundRobin(usize),
     Hash(Vec<Arc<dyn PhysicalExpr>>, usize),
-    /// By order; the bounds are still to be found.
+    /// By range; the bounds are not known yet.
     Range(LexOrdering, usize),
-    /// By order, between bounds.
+    /// By range, with known bounds.
     Bounded(RangePartitioning),
-    /// Neighbours together, without a shuffle.
+    /// Combines neighbouring partitions without a shuffle.
     Coalesce(usize),
 }
 
-/// See the module.
+/// An exchange (see the module).
 #[derive(Debug)]
 pub(crate) struct ExchangeExec {
     input: Arc<dyn ExecutionPlan>,
@@ -35,7 +35,7 @@ pub(crate) struct ExchangeExec {
 }
 
 impl Routing {
-    /// The same as the carrier on top of a template says it; `None` if no rows travel.
+    /// The partitioning of the carrier node on top of a template; `None` without a shuffle.
     pub(crate) fn carried(&self) -> Option<Partitioning> {
         match self {
             Self::RoundRobin(n) => Some(Partitioning::RoundRobinBatch(*n)),
@@ -93,7 +93,7 @@ impl ExecutionPlan for ExchangeExec {
     }
 
     fn maintains_input_order(&self) -> Vec<bool> {
-        // One after the other, each as it is: a sort below is not in vain.
+        // Partitions are concatenated as they are, so the order of a sort below is kept.
         vec![matches!(self.routing, Routing::Coalesce(_))]
     }
 
@@ -127,7 +127,7 @@ impl ExecutionPlan for ExchangeExec {
     }
 
     fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        internal_err!("an exchange is cut before it runs")
+        internal_err!("an exchange must be cut before it runs")
     }
 
     fn child_stats_requests(&self, _: Option<usize>) -> Vec<ChildStats> {

@@ -1,9 +1,11 @@
-//! The identity of a stage: a hash of all that its rows depend on. Equal identities must mean equal rows; plans that compute the
-//! same should have equal identities, also if their columns were numbered differently.
+//! Identity of a stage: a hash of everything its rows depend on. Equal identities must mean equal
+//! rows; plans that compute the same should have equal identities, even if their columns are
+//! numbered differently.
 //!
-//! The plan is hashed by its structure: the message that encodes it is walked field by field with DataFusion's own description
-//! of its format. Columns have opaque names (`#17`); the few fields that hold such names are hashed by the number of the name's
-//! first occurrence, every other field as it is. A field that is missing among these few costs a reuse, never an answer.
+//! The hash covers the plan's structure: its encoded message is walked field by field, using
+//! DataFusion's own descriptor. Columns have opaque names (`#17`); the few fields that contain such
+//! names are hashed by the number of the name's first occurrence, all other fields as they are. A
+//! field missing from these few costs a reuse, but never gives a wrong answer.
 
 use bytes::Bytes;
 use model::Fingerprint;
@@ -13,42 +15,46 @@ use prost_reflect::{
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// What a stage's rows depend on.
+/// Everything that a stage's rows depend on.
 pub(crate) struct Identity<'a> {
-    /// The plan, encoded. Its leaves name the shuffles that they read, and so the identities of the parents.
+    /// The encoded plan. Its leaves name the shuffles they read, and thereby the identities of the
+    /// parents.
     pub(crate) plan: &'a [u8],
-    /// What each task reads: files by path, size and time; rows; numbers.
+    /// Inputs of each task: files by path, size and modification time; rows; numbers.
     pub(crate) bindings: &'a [Bytes],
-    /// Reader partitions, if it writes a shuffle.
+    /// Number of reader partitions, if it writes a shuffle.
     pub(crate) readers: Option<u32>,
-    /// Set where it must differ from all others: its rows are not the same each time, or nothing of another job may be used again.
-    pub(crate) unlike: Option<uuid::Uuid>,
+    /// Makes the identity unique: its rows differ from run to run, or reuse across jobs is
+    /// disabled.
+    pub(crate) nonce: Option<uuid::Uuid>,
 }
 
 impl Identity<'_> {
-    /// The hash.
+    /// Computes the hash.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         let mut walk = Walk::default();
         walk.part(concat!("firesteel ", env!("CARGO_PKG_VERSION")).as_bytes());
         walk.part(datafusion::DATAFUSION_VERSION.as_bytes());
         let plan = DynamicMessage::decode(PLAN.clone(), self.plan)
-            .expect("a message decodes by the description of its own format");
+            .expect("a message decodes with its own descriptor");
         walk.message(&plan, false);
         self.bindings.iter().for_each(|binding| walk.part(binding));
         walk.number(self.readers.map_or(u64::MAX, u64::from));
-        walk.part(self.unlike.as_ref().map_or(&[], |number| number.as_bytes()));
+        walk.part(self.nonce.as_ref().map_or(&[], |number| number.as_bytes()));
         Fingerprint(*walk.hash.finalize().as_bytes())
     }
 }
 
-/// The description of a physical plan's message, from the `.proto` files of the DataFusion that is built in.
+/// Descriptor of a physical plan's message, from the `.proto` files of the DataFusion in use.
 static PLAN: LazyLock<MessageDescriptor> = LazyLock::new(|| {
     let described = include_bytes!("../generated/datafusion.binpb");
-    let pool = DescriptorPool::decode(described.as_slice()).expect("the generated file is whole");
-    pool.get_message_by_name("datafusion.PhysicalPlanNode").expect("it describes plans")
+    let pool =
+        DescriptorPool::decode(described.as_slice()).expect("the generated file is complete");
+    pool.get_message_by_name("datafusion.PhysicalPlanNode")
+        .expect("the generated file describes plans")
 });
 
-/// Fields that hold names of columns, by message and field.
+/// Fields that contain column names, by message and field.
 const NAMES: [(&str, &str); 8] = [
     ("datafusion.PhysicalColumn", "name"),
     ("datafusion.ProjectionExecNode", "expr_name"),
@@ -60,15 +66,15 @@ const NAMES: [(&str, &str); 8] = [
     ("datafusion.PhysicalScalarUdfNode", "return_field_name"),
 ];
 
-/// The message whose fields are columns. Fields of other fields have names that the user gave.
+/// The message whose fields are columns. Fields of other fields have user-given names.
 const SCHEMA: &str = "datafusion_common.Schema";
 const FIELD: &str = "datafusion_common.Field";
 
-/// A walk over a message, in order of its fields' numbers.
+/// Walk over a message, in order of field numbers.
 #[derive(Default)]
 struct Walk {
     hash: blake3::Hasher,
-    /// Numbers of opaque names, by order of first occurrence.
+    /// Numbers of opaque names, in order of first occurrence.
     names: HashMap<String, u64>,
 }
 
@@ -77,13 +83,13 @@ impl Walk {
         self.hash.update(&number.to_le_bytes());
     }
 
-    /// Bytes that cannot be taken for others: their length stands before them.
+    /// Hashes bytes with a length prefix, so that they are unambiguous.
     fn part(&mut self, bytes: &[u8]) {
         self.number(bytes.len() as u64);
         self.hash.update(bytes);
     }
 
-    /// `column`: whether the message is a field of a schema.
+    /// Hashes a message; `column` tells whether it is a field of a schema.
     fn message(&mut self, message: &DynamicMessage, column: bool) {
         let descriptor = message.descriptor();
         let name = descriptor.full_name().to_owned();
@@ -97,7 +103,8 @@ impl Walk {
         self.number(u64::MAX);
     }
 
-    /// `named`: whether strings are names of columns; `columns`: whether messages are.
+    /// Hashes a value; `named` tells whether strings are column names, `columns` whether messages
+    /// are columns.
     fn value(&mut self, value: &Value, named: bool, columns: bool) {
         match value {
             Value::String(text) if named => self.name(text),
@@ -142,7 +149,8 @@ impl Walk {
         }
     }
 
-    /// A column's name. DataFusion makes names of others (`sum(#7)`): the opaque ones in it are numbered, what is around them stays.
+    /// Hashes a column name. DataFusion builds names from others (`sum(#7)`): the opaque names
+    /// inside are numbered, the text around them stays.
     fn name(&mut self, text: &str) {
         self.number(text.matches('#').count() as u64);
         let mut rest = text;
@@ -177,7 +185,7 @@ mod tests {
     use std::collections::HashMap as Metadata;
     use std::sync::Arc;
 
-    /// `SELECT first = text AS second` over a column, with metadata on it.
+    /// `SELECT first = text AS second` over a column with metadata.
     fn hash(first: &str, text: &str, second: &str, metadata: &[(&str, &str)]) -> Fingerprint {
         let owned = |(k, v): &(&str, &str)| ((*k).to_owned(), (*v).to_owned());
         let metadata: Metadata<_, _> = metadata.iter().map(owned).collect();
@@ -190,11 +198,11 @@ mod tests {
         let exprs = vec![(compared as _, second.to_owned())];
         let plan = ProjectionExec::try_new(exprs, Arc::new(rows)).unwrap();
         let plan = task::codec::plan_message(Arc::new(plan)).unwrap().encode_to_vec();
-        Identity { plan: &plan, bindings: &[], readers: Some(1), unlike: None }.fingerprint()
+        Identity { plan: &plan, bindings: &[], readers: Some(1), nonce: None }.fingerprint()
     }
 
     #[test]
-    fn numbers_of_columns_do_not_count_and_everything_else_does() {
+    fn column_numbers_do_not_matter_and_everything_else_does() {
         let base = hash("#1", "#1", "#2", &[]);
         assert_eq!(hash("#7", "#1", "#9", &[]), base);
         let others = [
@@ -209,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_a_map_does_not_count() {
+    fn the_order_of_a_map_does_not_matter() {
         let entries: Vec<(String, String)> =
             (0..20).map(|n| (format!("k{n}"), format!("v{n}"))).collect();
         let entries: Vec<_> = entries.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();

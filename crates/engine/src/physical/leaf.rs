@@ -1,4 +1,4 @@
-//! Leaves of a physical plan that make their own rows: what they read is taken out of the plan, task by task.
+//! Leaves of a physical plan: extracts what they read, task by task.
 
 use super::stage::Piece;
 use arrow::ipc::writer::StreamWriter;
@@ -13,11 +13,11 @@ use plan::SparkError;
 use sources::{RangeExec, Split};
 use std::sync::Arc;
 use task::codec::Input;
-use task::nodes::{Known, LeafExec, LeafKind};
+use task::nodes::{Equivalences, LeafExec, LeafKind};
 
-/// A leaf node as a piece of a stage.
+/// Turns a leaf node into a piece of a stage.
 pub(crate) fn leaf(plan: &Arc<dyn ExecutionPlan>) -> Result<Piece, SparkError> {
-    let known = if let Some(range) = plan.downcast_ref::<RangeExec>() {
+    let piece = if let Some(range) = plan.downcast_ref::<RangeExec>() {
         let tasks = range.runs().iter().map(|run| vec![Input::Run(*run)]).collect();
         Ok(piece((LeafKind::Range, plan), shape(plan), tasks))
     } else if let Some(memory) = memory(plan) {
@@ -31,10 +31,10 @@ pub(crate) fn leaf(plan: &Arc<dyn ExecutionPlan>) -> Result<Piece, SparkError> {
     } else {
         return Err(SparkError::unsupported(format!("{} in a distributed plan", plan.name())));
     };
-    known.map_err(|error| spark_error(&error))
+    piece.map_err(|error| spark_error(&error))
 }
 
-/// What says the schema of a leaf.
+/// A plan that provides the schema of a leaf.
 pub(crate) fn shape(plan: &Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
     Arc::new(EmptyExec::new(plan.schema()))
 }
@@ -44,11 +44,11 @@ fn piece(
     shape: Arc<dyn ExecutionPlan>,
     tasks: Vec<Vec<Input>>,
 ) -> Piece {
-    let leaf = LeafExec::new(kind, shape, Known::of(plan));
+    let leaf = LeafExec::new(kind, shape, Equivalences::of(plan));
     Piece { plan: Arc::new(leaf), tasks, parents: Vec::new() }
 }
 
-/// A leaf whose tasks are all alike.
+/// A leaf whose tasks are all the same.
 fn bare(one: Arc<dyn ExecutionPlan>, plan: &Arc<dyn ExecutionPlan>) -> Piece {
     let count = plan.output_partitioning().partition_count().max(1);
     Piece { plan: one, tasks: vec![Vec::new(); count], parents: Vec::new() }
@@ -72,7 +72,8 @@ fn rows(plan: &Arc<dyn ExecutionPlan>, memory: &MemorySourceConfig) -> Result<Pi
     let schema = plan.schema();
     let task = |batches: &Vec<RecordBatch>| {
         let mut writer = StreamWriter::try_new(Vec::new(), &schema)?;
-        // A limit that the optimizer moved into the scan holds for each partition; the task would not know of it.
+        // A limit that the optimizer pushed into the scan applies to each partition; the task would
+        // not know it.
         let mut left = plan.fetch().unwrap_or(usize::MAX);
         for batch in batches {
             let batch = batch.slice(0, left.min(batch.num_rows()));

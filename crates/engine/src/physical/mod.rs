@@ -1,18 +1,20 @@
-//! From a logical plan to the stages of a job: DataFusion's optimizer under our session profile, then a cut at every exchange.
+//! Physical planning: DataFusion's optimizer under our session profile, then a cut at every
+//! exchange.
 //!
-//! A task computes exactly one partition of one stage. It gets a copy of the stage's plan in which every node has one partition
-//! and every leaf is bound to what this task reads; nothing in it knows of other tasks. That makes the rules of `cut` necessary.
+//! A task computes exactly one partition of one stage. It gets a copy of the stage's plan in which
+//! every node has one partition and every leaf is bound to the task's input; nothing in it depends
+//! on other tasks. The rules of `cut` follow from that.
 
+mod build_side;
 mod cartesian;
 mod cut;
 mod exchange;
 mod fingerprint;
-mod keys;
+mod floating_keys;
 mod leaf;
 mod planner;
 mod profile;
 mod ranges;
-mod rules;
 mod stage;
 
 pub use profile::session_state;
@@ -28,7 +30,7 @@ use model::conf::Conf;
 use plan::SparkError;
 use std::sync::Arc;
 
-/// The logical plan after the optimizer.
+/// The optimized logical plan.
 pub fn optimized_plan(
     state: &SessionState,
     plan: &LogicalPlan,
@@ -52,8 +54,8 @@ pub async fn physical_plan(
     planned.map_err(|error| spark_error(&error))
 }
 
-/// The stages that compute a plan. The last one yields its rows. `jobs` runs what has to be known before: the bounds of a
-/// repartitioning by range.
+/// Plans the stages that compute a plan, the last of which yields its rows. `jobs` runs preparatory
+/// jobs, for the bounds of range partitionings.
 pub async fn plan_job(
     state: &SessionState,
     plan: &LogicalPlan,
@@ -64,7 +66,7 @@ pub async fn plan_job(
     plan_physical_job(plan, conf, jobs).await
 }
 
-/// The stages that compute a physical plan.
+/// Cuts a physical plan into stages.
 pub(crate) async fn plan_physical_job(
     plan: Arc<dyn ExecutionPlan>,
     conf: &Conf,
@@ -74,7 +76,8 @@ pub(crate) async fn plan_physical_job(
     cut::cut(&plan, conf, Purpose::Run)
 }
 
-/// The identity of a plan: that of its rows. Two plans with equal identities compute the same, from the same inputs.
+/// The identity of a plan's rows. Two plans with equal identities compute the same, from the same
+/// inputs.
 pub(crate) async fn plan_identity(
     state: &SessionState,
     plan: &LogicalPlan,

@@ -1,7 +1,7 @@
 //! DataFusion's physical planner, extended by our logical nodes.
 
 use super::exchange::{ExchangeExec, Routing};
-use analysis::{Exchange, LocalSortPlanner, SettledPlanner, Target};
+use analysis::{BarrierPlanner, Exchange, LocalSortPlanner, Target};
 use arrow::compute::SortOptions;
 use datafusion::catalog::Session;
 use datafusion::common::{Result, internal_datafusion_err};
@@ -13,7 +13,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 use std::sync::Arc;
 
-/// See the module.
+/// The planner (see the module).
 #[derive(Debug)]
 pub(crate) struct Planner;
 
@@ -27,7 +27,7 @@ impl QueryPlanner for Planner {
         DefaultPhysicalPlanner::with_extension_planners(vec![
             Arc::new(ExchangePlanner),
             Arc::new(LocalSortPlanner),
-            Arc::new(SettledPlanner),
+            Arc::new(BarrierPlanner),
         ])
         .create_physical_plan(plan, session)
         .await
@@ -52,7 +52,7 @@ impl ExtensionPlanner for ExchangePlanner {
             return Ok(None);
         };
         let [rows] = inputs else {
-            return Err(internal_datafusion_err!("an exchange has one input"));
+            return Err(internal_datafusion_err!("an exchange needs exactly one input"));
         };
         let expression =
             |expr| planner.create_physical_expr(expr, input.schema(), session, context);

@@ -1,10 +1,11 @@
-//! The session profile: DataFusion's options as isolated tasks need them. Its defaults assume that all partitions of a plan run in
-//! one process at once; several of them give wrong answers or hang when each partition is a task elsewhere.
+//! The session profile: DataFusion's options for isolated tasks. Its defaults assume that all
+//! partitions of a plan run concurrently in one process; several of them give wrong answers or hang
+//! when each partition is a separate task.
 
-use super::keys::NormalKeys;
+use super::build_side::SafeBuildSides;
+use super::floating_keys::NormalizeFloatingKeys;
 use super::planner::Planner;
-use super::rules::SafeBuildSides;
-use analysis::{DropHints, Settle};
+use analysis::{AddBarriers, DropHints};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::SessionState;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -13,10 +14,10 @@ use model::conf::{AUTO_BROADCAST, ByteSizeOrOff, Conf, SHUFFLE_PARTITIONS};
 use plan::SparkError;
 use std::sync::Arc;
 
-/// What a row counts for where only the number of rows is known.
+/// Assumed size of a row where only the number of rows is known.
 const BYTES_PER_ROW: usize = 100;
 
-/// DataFusion's state with our profile and Spark's functions.
+/// DataFusion's session state with our profile and Spark's functions.
 pub fn session_state(conf: &Conf) -> Result<SessionState, SparkError> {
     let mut builder = task::session_state_builder();
     let config = builder.config().get_or_insert_default();
@@ -24,13 +25,13 @@ pub fn session_state(conf: &Conf) -> Result<SessionState, SparkError> {
     let builder = builder
         .with_query_planner(Arc::new(Planner))
         .with_analyzer_rule(Arc::new(DropHints))
-        .with_analyzer_rule(Arc::new(Settle))
-        .with_optimizer_rule(Arc::new(NormalKeys))
+        .with_analyzer_rule(Arc::new(AddBarriers))
+        .with_optimizer_rule(Arc::new(NormalizeFloatingKeys))
         .with_physical_optimizer_rules(physical_rules());
     Ok(builder.build())
 }
 
-/// The same state under the settings of a session.
+/// The same state with the settings of a session.
 pub(crate) fn configured(state: &SessionState, conf: &Conf) -> Result<SessionState, SparkError> {
     let mut state = state.clone();
     apply(state.config_mut().options_mut(), conf)?;
@@ -39,7 +40,7 @@ pub(crate) fn configured(state: &SessionState, conf: &Conf) -> Result<SessionSta
 
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
-    // Before the rule that puts exchanges in, after the one that picks build sides.
+    // Before the rule that adds exchanges, after the one that picks build sides.
     let place = rules.iter().position(|rule| rule.name() == "join_selection").map_or(0, |i| i + 1);
     rules.insert(place, Arc::new(SafeBuildSides));
     rules
@@ -52,23 +53,24 @@ fn apply(options: &mut ConfigOptions, conf: &Conf) -> Result<(), SparkError> {
         ByteSizeOrOff::UpTo(size) => usize::try_from(size.0).unwrap_or(usize::MAX),
     };
     let execution = &mut options.execution;
-    // Also caps how far a scan is split; our own listing splits files, by bytes.
+    // This also caps how far a scan is split; our own listing splits files, by size.
     execution.target_partitions = partitions.max(1) as usize;
     options.sql_parser.map_string_types_to_utf8view = false;
 
     let optimizer = &mut options.optimizer;
-    // Producer and consumer of a dynamic filter land in different stages; joins wait for reports that never come.
+    // Producer and consumer of a dynamic filter end up in different stages; joins would wait
+    // forever.
     optimizer.enable_dynamic_filter_pushdown = false;
     optimizer.enable_join_dynamic_filter_pushdown = false;
     optimizer.enable_topk_dynamic_filter_pushdown = false;
     optimizer.enable_aggregate_dynamic_filter_pushdown = false;
-    // Its result lives in a slot that only one process sees.
+    // Its result is in a slot that only one process can see.
     optimizer.enable_physical_uncorrelated_scalar_subquery = false;
     optimizer.enable_round_robin_repartition = false;
     optimizer.repartition_file_scans = false;
-    // A union binds a task to one of its branches; an interleaving of them could not.
+    // A task can be bound to one branch of a union, but not of an interleaving.
     optimizer.prefer_existing_union = true;
-    // What it asks of a scan is not part of the plan's encoding.
+    // What it pushes into a scan is not part of the plan's encoding.
     optimizer.enable_sort_pushdown = false;
     optimizer.hash_join_single_partition_threshold = broadcast;
     optimizer.hash_join_single_partition_threshold_rows = broadcast / BYTES_PER_ROW;

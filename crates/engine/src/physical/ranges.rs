@@ -1,4 +1,5 @@
-//! The bounds of a partitioning by range: a job samples the keys, and the sample is cut into parts of equal weight.
+//! Bounds of range partitionings: a job samples the keys, and the sample is divided into parts of
+//! equal weight.
 
 use super::exchange::{ExchangeExec, Routing};
 use super::stage::Purpose;
@@ -23,12 +24,13 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use task::nodes::SampleExec;
 
-/// Sampled rows for each partition wanted, and in all; and how many more are taken because partitions differ in size. As in Spark.
-const PER_PARTITION: usize = 20;
-const IN_ALL: usize = 1_000_000;
-const MORE: usize = 3;
+/// Sample size per target partition and in total, and the oversampling factor for partitions of
+/// uneven size. As in Spark.
+const SAMPLE_PER_PARTITION: usize = 20;
+const SAMPLE_TOTAL: usize = 1_000_000;
+const OVERSAMPLING: usize = 3;
 
-/// The same plan, in which each exchange by range knows its bounds. What is below an exchange is seen to first.
+/// Computes the bounds of every range exchange in a plan, inner exchanges first.
 pub(crate) fn with_bounds<'a>(
     plan: Arc<dyn ExecutionPlan>,
     conf: &'a Conf,
@@ -68,8 +70,8 @@ async fn bounds(
     let keys =
         ProjectionExec::try_new(keys.collect::<Vec<_>>(), Arc::clone(input)).map_err(fail)?;
     let tasks = input.output_partitioning().partition_count().max(1);
-    let wanted = (PER_PARTITION * partitions).min(IN_ALL);
-    let rows = u32::try_from((MORE * wanted).div_ceil(tasks)).unwrap_or(u32::MAX);
+    let wanted = (SAMPLE_PER_PARTITION * partitions).min(SAMPLE_TOTAL);
+    let rows = u32::try_from((OVERSAMPLING * wanted).div_ceil(tasks)).unwrap_or(u32::MAX);
     let sample: Arc<dyn ExecutionPlan> = Arc::new(SampleExec::new(Arc::new(keys), rows));
     let sample = jobs.run(cut::cut(&sample, conf, Purpose::Run)?).await?;
     let options: Vec<SortOptions> = order.iter().map(|key| key.options).collect();
@@ -77,7 +79,7 @@ async fn bounds(
     RangePartitioning::try_new(order.clone(), points).map_err(fail)
 }
 
-/// At most one point fewer than there are partitions, each larger than the one before.
+/// Chooses fewer split points than there are partitions, in strictly ascending order.
 fn points(
     sample: &[RecordBatch],
     options: &[SortOptions],
@@ -92,7 +94,7 @@ fn points(
         }
     }
     let compare = |a: &[ScalarValue], b: &[ScalarValue]| compare_rows(a, b, options);
-    // Keys of one type compare; an order that failed would only make the parts uneven.
+    // Keys of one type are comparable; a failed comparison would only make the parts uneven.
     rows.sort_by(|(a, _), (b, _)| compare(a, b).unwrap_or(Ordering::Equal));
     let total: f64 = rows.iter().map(|(_, weight)| weight).sum();
     let step = total / f64::from(u32::try_from(partitions.max(1)).unwrap_or(u32::MAX));

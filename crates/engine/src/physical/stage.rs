@@ -1,4 +1,4 @@
-//! A finished stage: its plan is encoded, its tasks are bound, and it has an identity.
+//! Completion of a stage: encodes its plan, binds its tasks, and computes its identity.
 
 use super::fingerprint::Identity;
 use crate::{StageOutput, StagePlan};
@@ -15,32 +15,32 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use task::codec::{self, Compression, Input, Template};
 
-/// Part of a plan while it is cut: the part of the template above the last cut, and per task what its leaves read.
+/// Part of a plan being cut: the template above the last cut, and the inputs of its leaves by task.
 #[derive(Debug)]
 pub(crate) struct Piece {
     pub(crate) plan: Arc<dyn ExecutionPlan>,
     pub(crate) tasks: Vec<Vec<Input>>,
-    /// Stages that it reads, in order of first use.
+    /// The stages it reads, in order of first use.
     pub(crate) parents: Vec<usize>,
 }
 
-/// The stages so far.
+/// The completed stages.
 #[derive(Debug)]
 pub(crate) struct Stages {
     done: Vec<StagePlan>,
     known: HashMap<Fingerprint, usize>,
     compression: Compression,
-    /// A number of its own, if nothing of other jobs may be used again.
+    /// Unique number, if reuse across jobs is disabled.
     job: Option<uuid::Uuid>,
     purpose: Purpose,
 }
 
-/// What stages are planned for.
+/// Purpose of the stages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// To be run: what is not the same each time must not be taken for something else.
+    /// Execution: nondeterministic rows must not be mistaken for others.
     Run,
-    /// To be compared: plans are equal if they say the same, also where they draw random numbers.
+    /// Comparison: plans are equal if they are written the same, even if they draw random numbers.
     Compare,
 }
 
@@ -57,8 +57,8 @@ impl Stages {
         self.done[stage].shuffle()
     }
 
-    /// Adds a stage, or finds the one that writes the same shuffle. The node on top of a map stage's plan says where rows go;
-    /// without one there is one reader.
+    /// Adds a stage, or finds one that writes the same shuffle. The top node of a map stage's plan
+    /// describes the routing; without one there is a single reader.
     pub(crate) fn add(&mut self, piece: Piece, output: StageOutput) -> Result<usize, SparkError> {
         let fail = |error: DataFusionError| spark_error(&error);
         let Piece { plan, tasks, parents } = piece;
@@ -74,17 +74,17 @@ impl Stages {
             .collect::<Result<_, _>>()
             .map_err(fail)?;
         let deterministic = is_deterministic(&plan).map_err(fail)?;
-        let unlike = match self.purpose {
+        let nonce = match self.purpose {
             Purpose::Run if !deterministic => Some(uuid::Uuid::new_v4()),
             Purpose::Run => self.job,
             Purpose::Compare => None,
         };
-        let identity = Identity { plan: &encoded, bindings: &bindings, readers, unlike };
+        let identity = Identity { plan: &encoded, bindings: &bindings, readers, nonce };
         let fingerprint = identity.fingerprint();
         if let Some(stage) = self.known.get(&fingerprint).filter(|_| readers.is_some()) {
             return Ok(*stage);
         }
-        task::check_faithful(&plan, &message).map_err(|e| unencodable(&e))?;
+        task::check_round_trip(&plan, &message).map_err(|e| unencodable(&e))?;
         let inputs = parents.iter().map(|parent| self.shuffle(*parent)).collect();
         let template = Template { readers, compression: self.compression, inputs };
         let template = codec::encode_template(&template, &encoded).map_err(fail)?;
@@ -120,7 +120,7 @@ fn compression(conf: &Conf) -> Result<Compression, SparkError> {
     })
 }
 
-/// A plan that cannot travel: the name of the node that has no encoding is what a user can act on.
+/// The error for a plan that cannot be encoded: it names the node, which the user can act on.
 fn unencodable(error: &DataFusionError) -> SparkError {
     let text = error.to_string();
     let named = text
@@ -134,7 +134,7 @@ fn unencodable(error: &DataFusionError) -> SparkError {
     }
 }
 
-/// Whether no expression of the plan gives another value each time.
+/// Whether the plan has no volatile expressions.
 fn is_deterministic(plan: &Arc<dyn ExecutionPlan>) -> Result<bool, DataFusionError> {
     let mut deterministic = true;
     plan.apply(|node| {
@@ -150,7 +150,7 @@ fn is_deterministic(plan: &Arc<dyn ExecutionPlan>) -> Result<bool, DataFusionErr
     Ok(deterministic)
 }
 
-/// The operators from the leaves up, each once.
+/// The operators, from the leaves up, without duplicates.
 fn label(plan: &Arc<dyn ExecutionPlan>) -> String {
     let mut names = Vec::new();
     add_names(plan, &mut names);

@@ -96,14 +96,14 @@ impl Session {
             from.move_directory(&into).await?;
             table.location = location;
         }
-        self.forget_table(&old);
+        self.remove_table(&old);
         table.name = name;
         self.add_table(table);
         Ok(())
     }
 }
 
-/// A table with another description.
+/// A table with the change applied to its description.
 fn changed(mut table: Table, change: &Alteration) -> Result<Table, SparkError> {
     match change {
         Alteration::AddColumns(fields) => {
@@ -120,7 +120,7 @@ fn changed(mut table: Table, change: &Alteration) -> Result<Table, SparkError> {
                         &parameters,
                     ));
                 }
-                // Columns that the table is partitioned by stay last.
+                // Partition columns stay last.
                 let at = table.schema.len() - table.partition_by.len();
                 table.schema.insert(at, Field { nullable: true, ..field.clone() });
             }
@@ -131,7 +131,7 @@ fn changed(mut table: Table, change: &Alteration) -> Result<Table, SparkError> {
                 table.properties.push((key.clone(), value.clone()));
             }
         }
-        // Spark, too, is content with keys that are not there, also without IF EXISTS.
+        // Like Spark, ignore missing keys even without IF EXISTS.
         Alteration::UnsetProperties { keys, if_exists: _ } => {
             table.properties.retain(|(known, _)| !keys.contains(known));
         }

@@ -1,4 +1,4 @@
-//! Requests of `spark.catalog`; the rows have the columns that its clients read by position.
+//! Calls of `spark.catalog`; the rows have the columns that clients read by position.
 
 use super::command::use_catalogue;
 use super::error::database_not_found;
@@ -16,11 +16,11 @@ use plan::{
 };
 use std::sync::Arc;
 
-/// A table or view as `listTables` shows it.
+/// A table or view as shown by `listTables`.
 #[derive(Debug, Clone)]
 pub(super) struct Listed {
     pub(super) name: String,
-    /// Catalogue and database; a temporary view has none, a global one only the database.
+    /// Catalogue and database; none for a temporary view, only the database for a global one.
     pub(super) database: Option<String>,
     pub(super) description: Option<String>,
     pub(super) kind: &'static str,
@@ -157,14 +157,14 @@ impl Session {
                 Ok(Answer::nothing())
             }
             CatalogRequest::ClearCache => {
-                self.forget_all();
+                self.uncache_all();
                 Ok(Answer::nothing())
             }
             CatalogRequest::RefreshTable { name } => {
                 self.known_table(&parts(name), run).await?;
                 Ok(Answer::nothing())
             }
-            // Files are listed anew by every query: there is nothing to refresh.
+            // Every query lists files anew: there is nothing to refresh.
             CatalogRequest::RefreshByPath { .. } => Ok(Answer::nothing()),
             CatalogRequest::CurrentCatalog => Answer::text("current_catalog", CATALOGUE.to_owned()),
             CatalogRequest::SetCurrentCatalog { name } => {
@@ -185,7 +185,7 @@ impl Session {
         self.shared.functions.names().contains(&name.as_str())
     }
 
-    /// Tables and views of a database, temporary ones last.
+    /// Tables and views of a database, temporary views last.
     pub(super) fn listed(
         &self,
         database: Option<&str>,
@@ -250,7 +250,7 @@ fn temporary(name: &str, database: Option<&str>) -> Listed {
     }
 }
 
-/// The parts of a name; one that cannot be taken apart is one part.
+/// The parts of a name; an unparsable name is a single part.
 pub(super) fn parts(name: &str) -> Vec<String> {
     plan::parse_name(name).unwrap_or_else(|_| vec![name.to_owned()])
 }
@@ -262,7 +262,8 @@ fn with_database(name: &str, database: Option<&str>) -> Vec<String> {
     }
 }
 
-/// Whether a name fits a pattern of `SHOW`: `*` is anything, `|` parts alternatives, case does not matter.
+/// Whether a name matches a pattern of `SHOW`: `*` matches anything, `|` separates alternatives,
+/// case is ignored.
 pub(super) fn matches(pattern: Option<&str>, name: &str) -> bool {
     let Some(pattern) = pattern else { return true };
     pattern.split('|').any(|alternative| {
@@ -294,7 +295,8 @@ fn strings(values: impl Iterator<Item = Option<String>>) -> ArrayRef {
     Arc::new(values.collect::<StringArray>())
 }
 
-/// Lists of at most one text each: Spark gives a temporary view a namespace of no parts, and a built-in function none at all.
+/// Lists of at most one string each: Spark gives temporary views an empty namespace, and built-in
+/// functions none at all.
 fn namespaces(values: impl Iterator<Item = Option<Vec<String>>>) -> ArrayRef {
     let mut builder = arrow::array::ListBuilder::new(arrow::array::StringBuilder::new());
     for value in values {

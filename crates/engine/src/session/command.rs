@@ -1,4 +1,4 @@
-//! Commands: what changes the session, the catalogue, or data.
+//! Commands, which change the session, the catalogue, or data.
 
 use super::error::{already_exists, database_not_found, wrong_command};
 use super::table::named_table;
@@ -14,7 +14,7 @@ use plan::{
 use std::sync::Arc;
 
 impl Session {
-    /// Does what a command says; some yield rows.
+    /// Executes a command; some yield rows.
     #[expect(clippy::too_many_lines, reason = "a table of all commands reads best in one piece")]
     pub async fn command(
         &self,
@@ -93,7 +93,7 @@ impl Session {
                 self.uncache_table(name, *if_exists, run).await.map(|()| None)
             }
             Command::ClearCache => {
-                self.forget_all();
+                self.uncache_all();
                 Ok(None)
             }
             Command::RefreshTable { name } => self.known_table(name, run).await.map(|()| None),
@@ -107,7 +107,7 @@ impl Session {
         view: &plan::View,
         run: &dyn RunJob,
     ) -> Result<(), SparkError> {
-        // Analysed now, so that a mistake in it is noticed now.
+        // Analysed now, so that errors are reported now.
         let analyzed = self.analyze(&view.query, run).await?;
         if !view.columns.is_empty() && view.columns.len() != analyzed.schema.len() {
             let shown = quoted(&view.name);
@@ -144,7 +144,7 @@ impl Session {
         let made = self.temporary_view(view, &analyzed.schema);
         let key = name.to_lowercase();
         if view.by_name && !view.global {
-            self.check_not_in_itself(name, &made, run).await?;
+            self.check_not_recursive(name, &made, run).await?;
         }
         let exists = if view.global {
             self.shared.catalogue().global_view(name).is_some()
@@ -172,7 +172,7 @@ impl Session {
         Ok(())
     }
 
-    /// Drops a view, temporary ones first.
+    /// Drops a view; temporary views take precedence.
     fn drop_view(&self, name: &[String], if_exists: bool) -> Result<(), SparkError> {
         if self.drop_temporary_view(name) {
             return Ok(());
@@ -181,7 +181,7 @@ impl Session {
         let database = self.database();
         match catalogue.table(name, &database) {
             Some(table) if matches!(table.kind, catalogue::TableKind::View { .. }) => {
-                self.forget_table(name);
+                self.remove_table(name);
                 Ok(())
             }
             Some(_) => Err(wrong_command(name, "DROP VIEW", "table", "DROP TABLE")),
@@ -190,7 +190,7 @@ impl Session {
         }
     }
 
-    /// Drops a temporary view; says whether it was there.
+    /// Drops a temporary view; returns whether it existed.
     pub(super) fn drop_temporary_view(&self, name: &[String]) -> bool {
         match name {
             [single] => {
@@ -357,7 +357,7 @@ impl Session {
         Ok(())
     }
 
-    /// Whether the table is there.
+    /// Whether the table exists.
     pub(super) async fn known_table(
         &self,
         name: &[String],

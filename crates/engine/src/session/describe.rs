@@ -14,7 +14,7 @@ type Rows = Vec<Vec<Option<String>>>;
 const DESCRIBED: [(&str, bool); 3] = [("col_name", false), ("data_type", false), ("comment", true)];
 
 impl Session {
-    /// Commands that describe something.
+    /// Executes commands that describe something.
     pub(super) async fn describe_command(
         &self,
         command: &Command,

@@ -1,9 +1,9 @@
-//! Errors that several commands raise.
+//! Errors shared by several commands.
 
 use analysis::quoted;
 use errors::{SparkError, condition};
 
-/// A database that nobody knows.
+/// The database does not exist.
 pub(super) fn database_not_found(name: &[String]) -> SparkError {
     let shown = quoted(name);
     let message = format!(
@@ -13,7 +13,7 @@ pub(super) fn database_not_found(name: &[String]) -> SparkError {
     SparkError::new(condition::SCHEMA_NOT_FOUND, message, &parameters)
 }
 
-/// A table or view under a name that is taken.
+/// The name of a table or view is already in use.
 pub(super) fn already_exists(name: &[String]) -> SparkError {
     let shown = quoted(name);
     let message = format!(
@@ -23,7 +23,7 @@ pub(super) fn already_exists(name: &[String]) -> SparkError {
     SparkError::new(condition::TABLE_OR_VIEW_ALREADY_EXISTS, message, &parameters)
 }
 
-/// A command on a kind of object that it is not for.
+/// The command does not apply to this kind of object.
 pub(super) fn wrong_command(
     name: &[String],
     operation: &str,

@@ -1,5 +1,6 @@
-//! Which relations compute the same, and which of them the session was asked to keep. What was computed is found again by its
-//! shuffles in either case: keeping is an answer to `storageLevel` and `isCached` so far.
+//! Equality of relations, and the relations that a session was asked to persist. Results are found
+//! again by their shuffles in any case: so far, persisting only affects `storageLevel` and
+//! `isCached`.
 
 use super::Session;
 use super::table::named_table;
@@ -7,24 +8,25 @@ use crate::{RunJob, physical};
 use model::Fingerprint;
 use plan::{Relation, SparkError, StorageLevel};
 
-/// A relation that the program asked to keep.
+/// A persisted relation.
 #[derive(Debug, Clone)]
-pub(super) struct Kept {
+pub(super) struct Persisted {
     relation: Relation,
-    /// Of what the relation computed when it was kept.
+    /// Identity of the relation's result when it was persisted.
     identity: Fingerprint,
     level: StorageLevel,
 }
 
-impl Kept {
-    /// A relation is the same if it is written the same, also when its files have changed since, or if it computes the same.
+impl Persisted {
+    /// Whether this is the given relation: it is written the same (even if its files have changed
+    /// since) or computes the same.
     fn is(&self, relation: &Relation, identity: Option<Fingerprint>) -> bool {
         self.relation == *relation || Some(self.identity) == identity
     }
 }
 
 impl Session {
-    /// The identity of what a relation computes: its plan's structure, and its inputs.
+    /// The identity of a relation's result: the structure of its plan, and its inputs.
     async fn identity(
         &self,
         relation: &Relation,
@@ -35,7 +37,7 @@ impl Session {
         physical::plan_identity(&self.shared.state, &analyzed.plan, &conf, run).await
     }
 
-    /// A number that is equal for relations that surely compute the same.
+    /// A number that is equal for relations known to compute the same.
     pub async fn semantic_hash(
         &self,
         relation: &Relation,
@@ -45,19 +47,19 @@ impl Session {
         Ok(i32::from_le_bytes([a, b, c, d]))
     }
 
-    /// Whether two relations surely compute the same.
+    /// Whether two relations are known to compute the same.
     pub async fn same_semantics(
         &self,
         left: &Relation,
         right: &Relation,
         run: &dyn RunJob,
     ) -> Result<bool, SparkError> {
-        // Both are resolved in any case, so that a relation that makes no sense is an error.
+        // Both are resolved in any case, so that an invalid relation is an error.
         let (one, other) = (self.identity(left, run).await?, self.identity(right, run).await?);
         Ok(left == right || one == other)
     }
 
-    /// Keeps a relation's rows at a level, or with `None` forgets them.
+    /// Persists a relation at a level; `None` removes it.
     pub async fn persist(
         &self,
         relation: &Relation,
@@ -66,14 +68,14 @@ impl Session {
     ) -> Result<(), SparkError> {
         let identity = self.identity(relation, run).await?;
         let mut state = self.state();
-        state.kept.retain(|kept| !kept.is(relation, Some(identity)));
+        state.persisted.retain(|persisted| !persisted.is(relation, Some(identity)));
         if let Some(level) = level {
-            state.kept.push(Kept { relation: relation.clone(), identity, level });
+            state.persisted.push(Persisted { relation: relation.clone(), identity, level });
         }
         Ok(())
     }
 
-    /// How a relation is kept; the default level if it is not.
+    /// The storage level of a relation; the default level if it is not persisted.
     pub async fn storage_level(
         &self,
         relation: &Relation,
@@ -81,18 +83,19 @@ impl Session {
     ) -> Result<StorageLevel, SparkError> {
         let identity = self.identity(relation, run).await?;
         let state = self.state();
-        let kept = state.kept.iter().find(|kept| kept.is(relation, Some(identity)));
-        Ok(kept.map(|kept| kept.level).unwrap_or_default())
+        let persisted =
+            state.persisted.iter().find(|persisted| persisted.is(relation, Some(identity)));
+        Ok(persisted.map(|persisted| persisted.level).unwrap_or_default())
     }
 
-    /// Forgets a table or view by its name, also one that is not there any more.
+    /// Uncaches a table or view by name, even if it no longer exists.
     pub(super) fn uncache(&self, name: &[String]) {
         let relation = named_table(name);
-        self.state().kept.retain(|kept| !kept.is(&relation, None));
+        self.state().persisted.retain(|persisted| !persisted.is(&relation, None));
     }
 
-    /// Forgets everything that is kept.
-    pub(super) fn forget_all(&self) {
-        self.state().kept.clear();
+    /// Uncaches everything.
+    pub(super) fn uncache_all(&self) {
+        self.state().persisted.clear();
     }
 }

@@ -1,4 +1,4 @@
-//! `INSERT` into tables: which value goes to which column.
+//! `INSERT` into tables: assigns values to columns.
 
 use super::Session;
 use super::error::wrong_command;
@@ -10,7 +10,7 @@ use plan::{
     Expr, Field, Literal, Relation, RelationKind, SaveMode, SparkError, Write, WriteTarget,
 };
 
-/// What `INSERT` says.
+/// An `INSERT` statement.
 pub(super) struct Insert<'a> {
     pub(super) table: &'a [String],
     pub(super) columns: &'a [String],
@@ -46,7 +46,7 @@ impl Session {
         self.write_files(&write, run).await
     }
 
-    /// The rows to insert, with the columns of the table in its order and of its types.
+    /// The rows to insert, with the table's columns in order and of the right types.
     async fn insert_rows(
         &self,
         table: &Table,

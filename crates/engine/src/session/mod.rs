@@ -1,19 +1,20 @@
-//! One Spark session as the driver sees it: settings, views and the current database; it resolves what a program asks for, runs it
-//! as jobs, and performs commands. What a name or a function means is decided in `resolve`; how a plan becomes stages in `physical`.
+//! A Spark session on the driver: settings, views and the current database; it resolves a program's
+//! plans, runs them as jobs, and executes commands. Names and functions are resolved in `analysis`;
+//! plans become stages in `physical`.
 
 mod alter;
 mod catalogue_request;
 mod command;
 mod describe;
+mod display;
 mod error;
-mod extended;
-mod grid;
 mod identity;
 mod insert;
 mod observe;
 mod rows;
 mod settings;
 mod show;
+mod show_extended;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -36,10 +37,10 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What all sessions of an application share.
+/// State shared by all sessions of an application.
 #[derive(Debug)]
 pub struct Shared {
-    /// DataFusion's state with our profile: optimizer, execution options, object stores.
+    /// DataFusion's session state with our profile: optimizer, execution options, object stores.
     pub state: SessionState,
     /// Spark's functions.
     pub functions: Arc<functions::Registry>,
@@ -48,7 +49,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Fresh, with a catalogue whose managed tables live under `warehouse`.
+    /// Fresh state, with a catalogue whose managed tables are under `warehouse`.
     pub fn new(
         state: SessionState,
         functions: Arc<functions::Registry>,
@@ -57,14 +58,14 @@ impl Shared {
         Self { state, functions, catalogue: Mutex::new(Arc::new(Catalogue::new(warehouse))) }
     }
 
-    /// Fresh, for an application with these settings.
+    /// Fresh state for an application with these settings.
     pub fn for_application(conf: &Conf) -> Result<Self, SparkError> {
         let state = crate::session_state(conf)?;
         let warehouse = conf.get(&conf::WAREHOUSE_DIR)?;
         Ok(Self::new(state, Arc::new(functions::Registry::new()), PathBuf::from(warehouse)))
     }
 
-    /// The catalogue as it is now.
+    /// The current catalogue.
     pub fn catalogue(&self) -> Arc<Catalogue> {
         Arc::clone(&lock(&self.catalogue))
     }
@@ -75,16 +76,16 @@ impl Shared {
     }
 }
 
-/// A relation whose names, types and functions have a meaning.
+/// A relation with resolved names, types and functions.
 #[derive(Debug, Clone)]
 pub struct Analyzed {
     /// Spark's schema. Names may repeat.
     pub schema: Vec<Field>,
     /// The plan. Its columns have opaque names, in the order of `schema`.
     pub plan: LogicalPlan,
-    /// The files that it reads, as URIs.
+    /// The files it reads, as URIs.
     pub files: Vec<String>,
-    /// Metrics to be computed when it runs.
+    /// Metrics to compute when it runs.
     pub(crate) observed: Vec<Observed>,
 }
 
@@ -95,21 +96,21 @@ impl Analyzed {
     }
 }
 
-/// Rows, under the names that the program expects.
+/// Rows, with the column names that the program expects.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// Spark's schema.
     pub schema: Vec<Field>,
-    /// The rows. The columns of each batch are named as in `schema`.
+    /// The rows. The columns of each batch have the names in `schema`.
     pub batches: Vec<RecordBatch>,
 }
 
-/// What the text given to `spark.sql` was.
+/// Outcome of the text given to `spark.sql`.
 #[derive(Debug, Clone)]
 pub enum SqlOutcome {
     /// A query, checked but not run.
     Query,
-    /// A command, done; these are its rows (perhaps none, of no columns).
+    /// A command that was run, with its rows (possibly none, without columns).
     Rows(Answer),
 }
 
@@ -121,12 +122,12 @@ pub struct Session {
     state: Mutex<State>,
 }
 
-/// What a session holds of its own.
+/// State of a single session.
 #[derive(Debug, Clone)]
 struct State {
-    /// The settings that were given.
+    /// The given settings.
     conf: Conf,
-    /// The settings it began with: what `RESET` goes back to.
+    /// The initial settings, which `RESET` restores.
     initial: Conf,
     /// The current database.
     database: String,
@@ -134,17 +135,17 @@ struct State {
     views: ViewMap,
     /// Variables.
     variables: Variables,
-    /// What the program asked to keep.
-    kept: Vec<identity::Kept>,
+    /// Persisted relations.
+    persisted: Vec<identity::Persisted>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What a panicking thread left behind is whole: every change is one assignment.
+    // A panicking thread leaves consistent state behind: every change is a single assignment.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Session {
-    /// A session with the settings of its application.
+    /// Creates a session with the settings of its application.
     pub fn new(shared: Arc<Shared>, parser: Arc<dyn TextParser>, conf: Conf) -> Self {
         let state = State {
             initial: conf.clone(),
@@ -152,7 +153,7 @@ impl Session {
             database: catalogue::DEFAULT_DATABASE.to_owned(),
             views: ViewMap::default(),
             variables: Variables::default(),
-            kept: Vec::new(),
+            persisted: Vec::new(),
         };
         Self { shared, parser, state: Mutex::new(state) }
     }
@@ -167,7 +168,7 @@ impl Session {
         }
     }
 
-    /// What the session shares with others.
+    /// The state shared with other sessions.
     pub fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
@@ -176,7 +177,8 @@ impl Session {
         lock(&self.state)
     }
 
-    /// What a relation means: its schema and its plan. Jobs run only where the schema depends on the data (a pivot).
+    /// Resolves a relation to its schema and plan. Runs jobs only if the schema depends on data (as
+    /// for a pivot).
     pub async fn analyze(
         &self,
         relation: &Relation,
@@ -185,7 +187,7 @@ impl Session {
         self.resolve(relation, Purpose::Schema, None, run).await
     }
 
-    /// The rows of a relation.
+    /// Computes the rows of a relation.
     pub async fn execute(
         &self,
         relation: &Relation,
@@ -194,7 +196,7 @@ impl Session {
         self.rows_of(relation, None, run).await
     }
 
-    /// `spark.sql`: a query is only checked, a command is done.
+    /// Runs `spark.sql`: a query is only checked, a command is executed.
     pub async fn sql(
         &self,
         relation: &Relation,
@@ -212,7 +214,7 @@ impl Session {
         }
     }
 
-    /// The statement in a relation of SQL text.
+    /// Parses the statement in a relation of SQL text.
     pub(super) fn statement_of(
         &self,
         relation: &Relation,
@@ -231,7 +233,7 @@ impl Session {
         }
     }
 
-    /// A type from DDL text.
+    /// Parses a type from DDL text.
     pub fn parse_ddl(&self, text: &str) -> Result<DataType, SparkError> {
         Ok(self.parser.data_type(text)?)
     }
@@ -331,7 +333,7 @@ impl Session {
         })
     }
 
-    /// Resolves, fetching what must be known first.
+    /// Resolves a relation, fetching the facts it asks for.
     async fn resolve(
         &self,
         relation: &Relation,
@@ -342,7 +344,7 @@ impl Session {
         let context = self.context(purpose, run)?;
         let mut facts = Facts::default();
         loop {
-            // Every try numbers its calls alike, so that equal programs have equal plans.
+            // Every attempt numbers its calls alike, so that equal programs have equal plans.
             context.functions.call_sites.store(0, Ordering::Relaxed);
             match Resolver::new(&context, &facts, env.clone()).finish(relation) {
                 Ok(Finished { plan, schema, observed }) => {

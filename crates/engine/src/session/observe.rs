@@ -1,4 +1,5 @@
-//! Observed metrics: each is computed by a job of its own beside the action, and told to whoever runs the action.
+//! Observed metrics: each is computed by a separate job alongside the action, and reported to its
+//! runner.
 
 use super::{Analyzed, Session};
 use crate::RunJob;
@@ -8,7 +9,7 @@ use datafusion::common::ScalarValue;
 use plan::{DataType, Field, Literal, SparkError};
 
 impl Session {
-    /// Tells the metrics that were asked for within a relation.
+    /// Reports the metrics that were requested within a relation.
     pub(super) async fn observe(
         &self,
         analyzed: &Analyzed,
@@ -32,13 +33,13 @@ impl Session {
     }
 }
 
-/// One value of an array as a constant.
+/// A value of an array as a literal.
 pub(super) fn value_at(
     array: &dyn Array,
     row: usize,
     kind: &DataType,
 ) -> Result<Literal, SparkError> {
-    // An array of nothing but nulls has no bits that say so.
+    // An array of type null has no validity bitmap.
     if *kind == DataType::Null || array.is_null(row) {
         return Ok(Literal::Null(kind.clone()));
     }

@@ -1,6 +1,6 @@
-//! Rows: of a plan, by a job; and of the relations whose rows are made here, on the driver.
+//! Rows: of plans, by jobs, and of relations that are computed on the driver.
 
-use super::{Analyzed, Answer, Session, grid};
+use super::{Analyzed, Answer, Session, display};
 use crate::RunJob;
 use analysis::{Env, Purpose, fitted};
 use arrow::array::{Array, ArrayRef, StringArray};
@@ -12,17 +12,17 @@ use plan::{DataType, Expr, Field, Literal, Relation, RelationKind, SparkError, S
 use std::sync::Arc;
 
 impl Answer {
-    /// No rows and no columns.
+    /// An answer without rows and columns.
     pub(crate) fn nothing() -> Self {
         Self { schema: Vec::new(), batches: Vec::new() }
     }
 
-    /// One row of one text.
+    /// One row with one string.
     pub(super) fn text(column: &str, text: String) -> Result<Self, SparkError> {
         Self::strings(&[(column, false)], vec![vec![Some(text)]])
     }
 
-    /// Rows of texts; each column has a name and may be nullable.
+    /// Rows of strings; each column has a name and a nullability.
     pub(super) fn strings(
         columns: &[(&str, bool)],
         rows: Vec<Vec<Option<String>>>,
@@ -40,7 +40,7 @@ impl Answer {
         Self::columns(schema, arrays)
     }
 
-    /// Rows of arrays, one for each field.
+    /// Rows from arrays, one per field.
     pub(super) fn columns(schema: Vec<Field>, arrays: Vec<ArrayRef>) -> Result<Self, SparkError> {
         let held = |(field, array): (&Field, &ArrayRef)| {
             ArrowField::new(&field.name, array.data_type().clone(), true)
@@ -48,27 +48,27 @@ impl Answer {
         let fields: Fields = schema.iter().zip(&arrays).map(held).collect();
         let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays);
         let batch = batch.map_err(|error| {
-            SparkError::internal(format!("the rows of an answer are no rows: {error}"))
+            SparkError::internal(format!("the rows of an answer are invalid: {error}"))
         })?;
         let batches = fitted(&[batch], &types::schema_to_arrow(&schema))?;
         Ok(Self { schema, batches })
     }
 
-    /// How many rows there are.
+    /// Number of rows.
     pub fn row_count(&self) -> usize {
         self.batches.iter().map(RecordBatch::num_rows).sum()
     }
 }
 
 impl Session {
-    /// The rows of a relation that stands in an environment.
+    /// The rows of a relation in a given environment.
     pub(super) async fn rows_of(
         &self,
         relation: &Relation,
         env: Option<Env>,
         run: &dyn RunJob,
     ) -> Result<Answer, SparkError> {
-        if let Some(answer) = self.made_here(relation, env.as_ref(), run).await? {
+        if let Some(answer) = self.on_driver(relation, env.as_ref(), run).await? {
             return Ok(answer);
         }
         let analyzed = self.resolve(relation, Purpose::Run, env, run).await?;
@@ -91,8 +91,9 @@ impl Session {
         Ok(Answer { batches: fitted(&batches, &arrow)?, schema: analyzed.schema })
     }
 
-    /// The rows of relations that are computed on the driver from other rows.
-    async fn made_here(
+    /// Computes relations that are derived from other rows on the driver; `None` for other
+    /// relations.
+    async fn on_driver(
         &self,
         relation: &Relation,
         env: Option<&Env>,
@@ -101,25 +102,25 @@ impl Session {
         match relation.kind.as_ref() {
             RelationKind::ShowString { input, rows, truncate, vertical } => {
                 let zone = self.time_zone()?;
-                let style = grid::Style {
+                let style = display::Style {
                     rows: *rows as usize,
                     truncate: *truncate as usize,
                     time_zone: &zone,
                 };
                 let answer = self.first_rows(input, *rows, env, run).await?;
-                let print = if *vertical { grid::vertical } else { grid::table };
+                let print = if *vertical { display::vertical } else { display::table };
                 let text = print(&answer.schema, &answer.batches, style)?;
                 Answer::text("show_string", text).map(Some)
             }
             RelationKind::HtmlString { input, rows, truncate } => {
                 let zone = self.time_zone()?;
-                let style = grid::Style {
+                let style = display::Style {
                     rows: *rows as usize,
                     truncate: *truncate as usize,
                     time_zone: &zone,
                 };
                 let answer = self.first_rows(input, *rows, env, run).await?;
-                let text = grid::html(&answer.schema, &answer.batches, style)?;
+                let text = display::html(&answer.schema, &answer.batches, style)?;
                 Answer::text("html_string", text).map(Some)
             }
             RelationKind::Tail { input, limit } => {
@@ -136,7 +137,7 @@ impl Session {
         }
     }
 
-    /// One row more than asked for, to know whether there are more.
+    /// The first rows: one more than requested, to know whether there are more.
     async fn first_rows(
         &self,
         input: &Relation,

@@ -6,7 +6,7 @@ use model::conf::{self, BadSetting, Problem, Scope};
 use std::collections::BTreeMap;
 
 impl Session {
-    /// The value that holds for a key.
+    /// The effective value of a key.
     pub fn setting(&self, key: &str) -> Option<String> {
         let given = self.state().conf.effective(key).map(str::to_owned);
         match key {
@@ -15,7 +15,7 @@ impl Session {
         }
     }
 
-    /// All settings that were given.
+    /// All given settings.
     pub fn settings(&self) -> BTreeMap<String, String> {
         let state = self.state();
         state.conf.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
@@ -37,7 +37,7 @@ impl Session {
         Ok(())
     }
 
-    /// Goes back to what held for a key when the application began.
+    /// Resets a key to its value at the start of the application.
     pub fn unset(&self, key: &str) -> Result<(), SparkError> {
         if !self.is_modifiable(key) && conf::declared(key).is_some() {
             return Err(cannot_modify(key));

@@ -1,4 +1,4 @@
-//! `SHOW` of tables, views, columns, partitions, properties, functions and names.
+//! `SHOW` commands for tables, views, columns, partitions, properties, functions and names.
 
 use super::catalogue_request::matches;
 use super::error::wrong_command;
@@ -16,11 +16,11 @@ use plan::{
 use std::fmt::Write;
 use std::sync::Arc;
 
-/// How a path names a partition whose value is null.
+/// Name of the partition with a null value in paths.
 const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
 
 impl Session {
-    /// Commands that only show something.
+    /// Executes commands that only show something.
     pub(super) async fn show_command(
         &self,
         command: &Command,
@@ -147,7 +147,7 @@ impl Session {
         Answer::strings(&columns, rows.collect())
     }
 
-    /// `SHOW PARTITIONS`: those that have rows.
+    /// `SHOW PARTITIONS`: the partitions that have rows.
     pub(super) async fn show_partitions(
         &self,
         name: &[String],

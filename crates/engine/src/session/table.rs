@@ -1,4 +1,4 @@
-//! Tables: created, found, emptied, dropped.
+//! Tables: creation, lookup, truncation and removal.
 
 use super::Session;
 use super::error::{already_exists, database_not_found, wrong_command};
@@ -14,12 +14,12 @@ use plan::{
 use sources::Location;
 
 impl Session {
-    /// The place that a path means.
+    /// The location of a path.
     pub(super) fn located(&self, path: &str) -> Result<Location, SparkError> {
         Location::parse(path, self.shared.state.runtime_env())
     }
 
-    /// Removes what a managed table keeps.
+    /// Removes the files of a managed table.
     pub(super) async fn remove_files(&self, table: &Table) -> Result<(), SparkError> {
         match table.kind {
             TableKind::Managed => self.located(&table.location)?.remove_directory().await,
@@ -27,7 +27,7 @@ impl Session {
         }
     }
 
-    /// A table has a directory from its beginning, so that it can be read while it has no rows.
+    /// A table has a directory from the start, so that it can be read while it has no rows.
     async fn make_directory(&self, location: &str) -> Result<(), SparkError> {
         self.located(location)?.make_directory().await
     }
@@ -40,8 +40,8 @@ impl Session {
         });
     }
 
-    /// Forgets a table; its files stay.
-    pub(super) fn forget_table(&self, name: &[String]) {
+    /// Removes a table from the catalogue; its files stay.
+    pub(super) fn remove_table(&self, name: &[String]) {
         let Some((database, table)) = Catalogue::locate(name, &self.database()) else { return };
         self.shared.change_catalogue(|catalogue| {
             if let Some(database) = catalogue.database_mut(&database) {
@@ -70,7 +70,8 @@ impl Session {
             _ => {}
         }
         let table = self.new_table(create, schema)?;
-        // The query may read the table that it replaces: its files go when those of the query are there.
+        // The query may read the table that it replaces, so the old files are removed once those of
+        // the query exist.
         if let Some(old) = &existing
             && create.query.is_none()
         {
@@ -115,7 +116,7 @@ impl Session {
         let path =
             create.location.clone().or_else(|| option(&create.options, "path").map(str::to_owned));
         let kind = if path.is_some() { TableKind::External } else { TableKind::Managed };
-        // Columns that the table is partitioned by come last, as their files have it.
+        // Partition columns come last, as in the files.
         let is_partition = |field: &&Field| {
             create.partition_by.iter().any(|name| name.eq_ignore_ascii_case(&field.name))
         };
@@ -169,10 +170,10 @@ impl Session {
             }
             Some(table) => {
                 self.remove_files(&table).await?;
-                self.forget_table(name);
+                self.remove_table(name);
                 Ok(())
             }
-            // Spark lets DROP TABLE drop a temporary view.
+            // In Spark, DROP TABLE may drop a temporary view.
             None if self.drop_temporary_view(name) || if_exists => Ok(()),
             None => Err(table_not_found(name)),
         }
@@ -190,7 +191,7 @@ impl Session {
     }
 }
 
-/// The value of an option; keys have no case.
+/// The value of an option; keys are case-insensitive.
 pub(super) fn option<'o>(options: &'o [(String, String)], key: &str) -> Option<&'o str> {
     options
         .iter()

@@ -1,4 +1,4 @@
-//! SQL text and hand-made plans, resolved and run by `DataFusion` in one process.
+//! SQL text and hand-made plans, resolved and then run by `DataFusion` in one process.
 
 use super::{Answer, Session, Shared};
 use crate::{JobPlan, RunJob};
@@ -12,14 +12,14 @@ use plan::{
 };
 use std::sync::Arc;
 
-/// Planning here needs no jobs.
+/// A runner that fails every job: planning needs none here.
 #[derive(Debug)]
 struct NoJobs;
 
 #[async_trait::async_trait]
 impl RunJob for NoJobs {
     async fn run(&self, _: JobPlan) -> Result<Vec<Vec<RecordBatch>>, SparkError> {
-        Err(SparkError::internal("a job was run"))
+        Err(SparkError::internal("planning ran a job"))
     }
 
     fn slots(&self) -> u32 {
@@ -73,7 +73,7 @@ async fn rows(session: &Session, relation: &Relation) -> Result<Answer, SparkErr
     Ok(Answer { schema: analyzed.schema, batches })
 }
 
-/// Names, then rows, as `a|b / 1|2 / …`.
+/// Column names, then rows, as `a|b / 1|2 / …`.
 fn shown(answer: &Answer) -> String {
     let mut lines =
         vec![answer.schema.iter().map(|field| field.name.clone()).collect::<Vec<_>>().join("|")];
@@ -88,7 +88,7 @@ fn shown(answer: &Answer) -> String {
     lines.join(" / ")
 }
 
-/// Runs each text and compares; all failures are shown.
+/// Runs each text and compares; shows all failures.
 fn check(cases: &[(&str, &str)]) {
     let session = session();
     let mut wrong = Vec::new();
@@ -104,7 +104,7 @@ fn check(cases: &[(&str, &str)]) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Resolves each text, which must fail with a class and these parameters.
+/// Resolves each text, which must fail with a condition and parameters.
 fn check_errors(cases: &[(&str, &str, &[(&str, &str)])]) {
     let session = session();
     for (text, class, parameters) in cases {
@@ -118,7 +118,7 @@ fn check_errors(cases: &[(&str, &str, &[(&str, &str)])]) {
 }
 
 #[test]
-fn names_of_columns_are_spark_s() {
+fn column_names_are_those_of_spark() {
     check(&[
         ("SELECT id * 5 FROM t WHERE id = 1", "(id * 5) / 5"),
         ("SELECT count(*), sum(n) FROM t", "count(1)|sum(n) / 3|30"),
@@ -135,7 +135,7 @@ fn names_of_columns_are_spark_s() {
 }
 
 #[test]
-fn a_select_list_may_use_its_own_aliases_and_an_order_what_was_left_out() {
+fn a_select_list_may_use_its_own_aliases_and_an_order_dropped_columns() {
     check(&[
         ("SELECT id + 1 AS a, a * 2 AS b FROM t WHERE id = 1", "a|b / 2|4"),
         ("SELECT k FROM t ORDER BY id DESC", "k / a / b / a"),
@@ -147,7 +147,7 @@ fn a_select_list_may_use_its_own_aliases_and_an_order_what_was_left_out() {
 }
 
 #[test]
-fn groups_are_made_by_expression_number_alias_and_set() {
+fn grouping_is_by_expression_position_alias_and_set() {
     check(&[
         ("SELECT k, sum(n) FROM t GROUP BY k ORDER BY k", "k|sum(n) / a|10 / b|20"),
         ("SELECT upper(k) AS u, count(*) FROM t GROUP BY u ORDER BY 1", "u|count(1) / A|2 / B|1"),
@@ -164,7 +164,7 @@ fn groups_are_made_by_expression_number_alias_and_set() {
 }
 
 #[test]
-fn joins_of_all_kinds_pair_rows_as_they_should() {
+fn joins_of_all_kinds_match_the_right_rows() {
     check(&[
         ("SELECT t.id, w FROM t JOIN u ON t.id = u.id ORDER BY 1", "id|w / 1|x / 3|y"),
         ("SELECT * FROM t JOIN u USING (id) ORDER BY id", "id|k|n|w / 1|a|10|x / 3|a|NULL|y"),
@@ -185,7 +185,7 @@ fn joins_of_all_kinds_pair_rows_as_they_should() {
 }
 
 #[test]
-fn subqueries_may_use_the_query_around_them() {
+fn subqueries_may_use_outer_columns() {
     check(&[
         (
             "SELECT id FROM t WHERE EXISTS (SELECT 1 FROM u WHERE u.id = t.id) ORDER BY id",
@@ -214,7 +214,7 @@ fn set_operations_widen_types() {
 }
 
 #[test]
-fn windows_have_spark_s_default_frames() {
+fn windows_have_the_default_frames_of_spark() {
     check(&[
         (
             "SELECT id, row_number() OVER (PARTITION BY k ORDER BY id) AS r FROM t ORDER BY id",
@@ -259,7 +259,7 @@ fn named_queries_shadow_tables_and_each_other() {
 }
 
 #[test]
-fn what_is_wrong_is_told_in_spark_s_words() {
+fn mistakes_raise_the_conditions_of_spark() {
     check_errors(&[
         (
             "SELECT idd FROM t",
@@ -293,7 +293,7 @@ fn what_is_wrong_is_told_in_spark_s_words() {
 }
 
 #[test]
-fn a_column_of_a_frame_is_found_through_what_stands_above_it() {
+fn a_column_of_a_data_frame_is_found_through_the_operators_above_it() {
     let session = session();
     let of =
         |plan_id, name: &str| Expr::Column { name: vec![name.to_owned()], plan_id: Some(plan_id) };

@@ -1,4 +1,4 @@
-//! Variables of a session: declared, set, dropped; and text that is made at run time and then run.
+//! Session variables: declared, set, dropped; and `EXECUTE IMMEDIATE`.
 
 use super::observe::value_at;
 use super::{Answer, Session};
@@ -10,7 +10,7 @@ use plan::{
 use std::sync::Arc;
 
 impl Session {
-    /// The commands of this room; `None` for others.
+    /// Executes the commands of this module; `None` for others.
     pub(super) async fn variable_command(
         &self,
         command: &Command,
@@ -56,11 +56,11 @@ impl Session {
             Command::ExecuteImmediate { text, into, using } => {
                 self.execute_immediate(text, into, using, run).await
             }
-            _ => Err(SparkError::internal("a command that is not about variables")),
+            _ => Err(SparkError::internal("not a command for variables")),
         }
     }
 
-    /// The values of a relation's one row; nulls if it has none.
+    /// The values of a relation's only row; nulls if it has none.
     async fn one_row(
         &self,
         relation: &Relation,
@@ -190,7 +190,7 @@ fn cast(expr: Expr, to: &DataType) -> Expr {
     Expr::Cast { expr: Box::new(expr), to: to.clone(), mode: CastMode::Session }
 }
 
-/// A variable's whole name, in backticks.
+/// A variable's qualified name, in backticks.
 fn shown(name: &[String]) -> String {
     match catalogue::variable_name(name) {
         Some(name) => format!("`system`.`session`.{}", plan::quote_name(&name)),

@@ -1,28 +1,28 @@
-//! What a temporary view keeps of the session in which it was made.
+//! State of the session that a temporary view captures.
 
 use super::Session;
 use super::table::named_table;
 use crate::RunJob;
 use analysis::{Env, Purpose};
-use catalogue::{Seen, View};
+use catalogue::{View, VisibleViews};
 use plan::{Field, SparkError};
 use std::sync::Arc;
 
 impl Session {
-    /// The view; `schema` is that of its query.
+    /// Creates the view; `schema` is that of its query.
     pub(super) fn temporary_view(&self, view: &plan::View, schema: &[Field]) -> View {
         let state = self.state();
-        let seen = if view.by_name {
-            Seen::WhenUsed { taken: schema.iter().map(|field| field.name.clone()).collect() }
+        let visible = if view.by_name {
+            VisibleViews::AtUse { columns: schema.iter().map(|field| field.name.clone()).collect() }
         } else {
-            Seen::WhenMade(Arc::clone(&state.views))
+            VisibleViews::AtCreation(Arc::clone(&state.views))
         };
         let conf = Arc::new(state.conf.clone());
-        View { query: view.query.clone(), columns: view.columns.clone(), conf, seen }
+        View { query: view.query.clone(), columns: view.columns.clone(), conf, visible }
     }
 
-    /// A text that names its own view, perhaps by way of others, would never end.
-    pub(super) async fn check_not_in_itself(
+    /// Refuses a view whose text refers to the view itself, perhaps indirectly: it would never end.
+    pub(super) async fn check_not_recursive(
         &self,
         name: &str,
         view: &View,

@@ -1,4 +1,4 @@
-//! Writes of a program: to paths, to tables by name, to tables made by them.
+//! Writes by a program: to paths, to tables by name, to tables created by them.
 
 use super::Session;
 use super::error::already_exists;
@@ -38,7 +38,7 @@ impl Session {
             (true, SaveMode::Ignore) => return Ok(()),
             (true, SaveMode::ErrorIfExists) => return Err(already_exists(name)),
             (true, SaveMode::Append) => {
-                // By name, other than `insertInto`, which goes by position.
+                // By name, unlike `insertInto`, which goes by position.
                 let input = &write.input;
                 let analyzed = self.analyze(input, run).await?;
                 let columns: Vec<String> =
@@ -64,7 +64,8 @@ impl Session {
         self.create_table(&create, run).await
     }
 
-    /// Refuses to overwrite files that the rows are read from. Partitions overwritten one by one are written beside the old ones.
+    /// Refuses to overwrite files that the rows are read from. A dynamic partition overwrite first
+    /// writes beside the old files.
     fn check_not_read(
         &self,
         write: &Write,
@@ -93,7 +94,7 @@ impl Session {
         })
     }
 
-    /// Writes rows as files.
+    /// Writes rows to files.
     pub(super) async fn write_files(
         &self,
         write: &Write,
@@ -108,7 +109,7 @@ impl Session {
     }
 }
 
-/// A write that would take away what its rows are read from.
+/// The write would delete the input of its own rows.
 fn overwrites_its_input(kind: &str, shown: &str) -> SparkError {
     let what = kind.to_lowercase();
     let message = format!(

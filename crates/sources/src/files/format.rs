@@ -1,7 +1,7 @@
-//! The door for formats of files. What all formats share (finding files, columns out of directory
-//! names, cutting files into partitions, the commit of a write) stands beside it.
+//! The interface to file formats. Everything that formats share (listing files, partition columns,
+//! splitting files into partitions, committing a write) is outside.
 
-use super::listing::Found;
+use super::listing::DataFile;
 use super::options::Options;
 use super::split::Splittable;
 use crate::upload::Upload;
@@ -18,19 +18,19 @@ use plan::{Field, SparkError};
 use std::fmt;
 use std::sync::Arc;
 
-/// A format of files.
+/// A file format.
 pub(crate) trait FileFormat: fmt::Debug + Send + Sync + 'static {
-    /// The name in lower case, as programs write it: `csv`.
+    /// Name of the format in lower case, as programs write it: `csv`.
     fn name(&self) -> &'static str;
 
-    /// How files are read under these options.
+    /// Creates a reader with these options.
     fn reader(&self, options: &Options<'_>, conf: &Conf)
     -> Result<Arc<dyn FileReader>, SparkError>;
 
-    /// Takes apart a scan that a reader of this format planned.
+    /// Takes apart a scan planned by a reader of this format.
     fn split(&self, scan: &Arc<dyn ExecutionPlan>) -> PlanResult<Option<FileSplit>>;
 
-    /// Puts a scan together for some files.
+    /// Reassembles a scan for some files.
     fn bind(
         &self,
         spec: &str,
@@ -38,18 +38,18 @@ pub(crate) trait FileFormat: fmt::Debug + Send + Sync + 'static {
         files: FileGroup,
     ) -> PlanResult<Arc<dyn ExecutionPlan>>;
 
-    /// How rows are written under these options.
+    /// Determines how rows are written with these options.
     fn encoding(&self, options: &Options<'_>, conf: &Conf) -> Result<Encoding, SparkError>;
 
-    /// How values of a type are held in a file.
+    /// The type under which a file holds values of a type.
     fn stored(&self, data_type: &DataType) -> DataType {
         data_type.clone()
     }
 
-    /// Refuses columns that the format does not have.
+    /// Refuses columns whose types the format does not support.
     fn check_written(&self, columns: &[&Field]) -> Result<(), SparkError>;
 
-    /// Begins a file of rows of a schema, given as Arrow's and, in JSON, as Spark's.
+    /// Starts a file of rows with a schema, given as Arrow's and as Spark's in JSON.
     fn writer(
         &self,
         encoding: &str,
@@ -58,50 +58,50 @@ pub(crate) trait FileFormat: fmt::Debug + Send + Sync + 'static {
     ) -> PlanResult<Box<dyn FileWriter>>;
 }
 
-/// How the files of one relation are read.
+/// Reader of the files of one relation.
 #[async_trait::async_trait]
 pub(crate) trait FileReader: fmt::Debug + Send + Sync {
-    /// Whether a task may begin in the middle of a file.
+    /// Whether a task may start in the middle of a file.
     fn splittable(&self) -> Splittable;
 
-    /// The columns that the files hold.
-    async fn infer(&self, files: &[Found]) -> Result<Vec<Field>, SparkError>;
+    /// Infers the columns of the files.
+    async fn infer(&self, files: &[DataFile]) -> Result<Vec<Field>, SparkError>;
 
-    /// Refuses files and columns that the format cannot have.
-    fn check(&self, files: &[Found], columns: &[Field]) -> Result<(), SparkError>;
+    /// Refuses unsupported files and columns.
+    fn check(&self, files: &[DataFile], columns: &[Field]) -> Result<(), SparkError>;
 
-    /// What is known of the rows of each file without reading them, in columns of `schema`.
+    /// Statistics of each file without reading its rows, for the columns of `schema`.
     async fn statistics(
         &self,
-        files: &[Found],
+        files: &[DataFile],
         schema: &SchemaRef,
     ) -> Result<Vec<Arc<Statistics>>, SparkError> {
         Ok(files.iter().map(|file| Arc::new(of_bytes(schema, file.meta.size))).collect())
     }
 
-    /// The scan.
+    /// Plans the scan.
     fn scan(&self, scan: FileScan<'_>) -> PlanResult<Arc<dyn ExecutionPlan>>;
 }
 
-/// What a scan of files is asked for.
+/// Request for a scan of files.
 #[derive(Debug)]
 pub(crate) struct FileScan<'a> {
     pub(crate) store: &'a ObjectStoreUrl,
-    /// Columns of the files, then those of the directory names.
+    /// Columns of the files, then partition columns.
     pub(crate) schema: &'a SchemaRef,
-    /// How many are of the files.
+    /// Number of columns from the files.
     pub(crate) file_columns: usize,
-    /// The wanted columns.
+    /// The projected columns.
     pub(crate) columns: &'a [usize],
-    /// The files of each task.
+    /// Files by task.
     pub(crate) groups: Vec<FileGroup>,
-    /// Of all columns.
+    /// Statistics of all columns.
     pub(crate) statistics: Statistics,
-    /// How many rows of a task are enough.
+    /// Limit on the rows of a task.
     pub(crate) limit: Option<usize>,
 }
 
-/// A scan of files, taken apart; see [`Split`](crate::Split).
+/// A scan of files, taken apart (see [`Split`](crate::Split)).
 #[derive(Debug)]
 pub(crate) struct FileSplit {
     pub(crate) spec: String,
@@ -109,31 +109,31 @@ pub(crate) struct FileSplit {
     pub(crate) groups: Vec<FileGroup>,
 }
 
-/// How rows are written.
+/// Specification for writing rows.
 #[derive(Debug, Clone)]
 pub(crate) struct Encoding {
-    /// What tasks are told.
+    /// The specification for tasks.
     pub(crate) spec: String,
-    /// The end of the files' names: `snappy.parquet`.
+    /// Extension of file names: `snappy.parquet`.
     pub(crate) extension: String,
 }
 
-/// A file that is being written.
+/// A file being written.
 pub(crate) trait FileWriter: Send {
-    /// Takes rows.
+    /// Appends rows.
     fn write(&mut self, rows: &RecordBatch) -> PlanResult<()>;
 
-    /// Ends the file.
+    /// Completes the file.
     fn finish(self: Box<Self>) -> PlanResult<()>;
 }
 
-/// Statistics of which only the bytes are known.
+/// Statistics with only the size known.
 pub(crate) fn of_bytes(schema: &Schema, bytes: u64) -> Statistics {
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     Statistics::new_unknown(schema).with_total_byte_size(Precision::Inexact(bytes))
 }
 
-/// A column of a type that the format does not have.
+/// The format does not support the type of a column.
 pub(crate) fn no_such_type(format: &str, field: &Field) -> SparkError {
     let column = plan::quote_name(&field.name);
     let kind = format!("\"{}\"", field.data_type.sql());
@@ -143,7 +143,7 @@ pub(crate) fn no_such_type(format: &str, field: &Field) -> SparkError {
     SparkError::analysis(condition::UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE, message, &parameters)
 }
 
-/// Nothing is there to read a schema from.
+/// There are no files from which a schema could be inferred.
 pub(crate) fn unable_to_infer(format: &str) -> SparkError {
     let message = format!("Unable to infer schema for {format}. It must be specified manually.");
     SparkError::analysis(condition::UNABLE_TO_INFER_SCHEMA, message, &[("format", format)])

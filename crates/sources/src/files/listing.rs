@@ -1,4 +1,4 @@
-//! Finding files: paths, globs, directories, and the values that directory names give to partition columns.
+//! Listing of files: paths, globs, directories, and the partition values in directory names.
 
 use super::options::{Options, bad};
 use crate::Location;
@@ -13,37 +13,36 @@ use object_store::path::Path as StorePath;
 use plan::SparkError;
 use std::fmt::Write;
 
-/// Directories listed at once.
+/// Directories listed concurrently.
 const LISTINGS: usize = 16;
 
-/// Where Spark puts rows whose partition value is null.
+/// Spark's directory name for rows with a null partition value.
 pub(crate) const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// A data file.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Found {
+pub(crate) struct DataFile {
     pub(crate) location: Location,
-    /// Size and time.
+    /// Size and modification time.
     pub(crate) meta: ObjectMeta,
-    /// Names and values of the directories between the path that was asked for and the file;
-    /// `None` is null.
+    /// Names and values of the directories between the requested path and the file; `None` is null.
     pub(crate) partition: Vec<(String, Option<String>)>,
 }
 
-/// Which files a program wants, beside their paths.
+/// Filter for files, apart from their paths.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Wanted {
-    /// The directory below which names of directories are values.
+pub(crate) struct FileFilter {
+    /// The directory below which directory names are partition values.
     base: Option<Location>,
-    /// All files below a directory, whose names say nothing.
+    /// Whether to list all files below a directory, ignoring partition values.
     recursive: bool,
     names: Vec<glob::Pattern>,
     before: Option<DateTime<Utc>>,
     after: Option<DateTime<Utc>>,
 }
 
-impl Wanted {
-    /// From the options of a read. `zone` is that of times without one.
+impl FileFilter {
+    /// Parses the options of a read. `zone` is the default time zone.
     pub(crate) fn new(
         options: &Options<'_>,
         zone: &str,
@@ -51,14 +50,14 @@ impl Wanted {
     ) -> Result<Self, SparkError> {
         let name = options.get(&["pathGlobFilter"]).map_or_else(Vec::new, alternatives);
         let pattern = |text: String| {
-            let bad = |_| bad("pathGlobFilter", &text, "is not a pattern of names");
+            let bad = |_| bad("pathGlobFilter", &text, "is not a glob pattern");
             glob::Pattern::new(&text).map_err(bad)
         };
         let times = TimeText::new(zone, TimePatterns::default())?;
         let time = |key: &str| -> Result<Option<DateTime<Utc>>, SparkError> {
             let Some(text) = options.get(&[key]) else { return Ok(None) };
-            let found = times.timestamp(text).and_then(DateTime::from_timestamp_micros);
-            found.map(Some).ok_or_else(|| bad(key, text, "is not a timestamp"))
+            let parsed = times.timestamp(text).and_then(DateTime::from_timestamp_micros);
+            parsed.map(Some).ok_or_else(|| bad(key, text, "is not a timestamp"))
         };
         let base = options.get(&["basePath"]).map(|path| Location::parse(path, runtime));
         Ok(Self {
@@ -70,14 +69,14 @@ impl Wanted {
         })
     }
 
-    fn takes(&self, file: &Found) -> bool {
+    fn accepts(&self, file: &DataFile) -> bool {
         let (name, modified) = (file.location.name(), file.meta.last_modified);
         (self.names.is_empty() || self.names.iter().any(|pattern| pattern.matches(name)))
             && self.before.is_none_or(|before| modified < before)
             && self.after.is_none_or(|after| modified > after)
     }
 
-    /// The values that the directories from the base to a place give.
+    /// The partition values given by the directories from the base to a root path.
     fn values(&self, root: &Location, is_file: bool) -> Result<Values, SparkError> {
         let Some(base) = &self.base else { return Ok(Vec::new()) };
         let Some(mut between) = root.below(base) else {
@@ -91,27 +90,27 @@ impl Wanted {
     }
 }
 
-/// Names and values of directories.
+/// Names and values from directory names.
 type Values = Vec<(String, Option<String>)>;
 
-/// All data files under some paths, in order of path. Names that begin with `_` or `.` are hidden.
+/// All data files under some paths, ordered by path. Names that start with `_` or `.` are hidden.
 pub(crate) async fn list(
     paths: &[String],
-    wanted: &Wanted,
+    wanted: &FileFilter,
     runtime: &RuntimeEnv,
-) -> Result<Vec<Found>, SparkError> {
+) -> Result<Vec<DataFile>, SparkError> {
     let mut found = Vec::new();
     for path in paths {
         for root in expand(path, runtime).await? {
             let meta = root.meta().await?;
             let partition = wanted.values(&root, meta.is_some())?;
             match meta {
-                Some(meta) => found.push(Found { location: root, meta, partition }),
+                Some(meta) => found.push(DataFile { location: root, meta, partition }),
                 None => found.extend(walk(root, partition).await?),
             }
         }
     }
-    found.retain(|file| wanted.takes(file));
+    found.retain(|file| wanted.accepts(file));
     if wanted.recursive {
         for file in &mut found {
             file.partition.clear();
@@ -120,14 +119,14 @@ pub(crate) async fn list(
     Ok(found)
 }
 
-/// The value that the name of a directory gives to a column.
+/// Parses a directory name as a column and its value.
 fn value_of(name: &str) -> Option<(String, Option<String>)> {
     let (key, value) = name.split_once('=')?;
     let value = unescaped(value);
     Some((unescaped(key), (value != NULL_PARTITION).then_some(value)))
 }
 
-/// The places that a path means: itself, or those that match it as a pattern.
+/// The locations that a path refers to: itself, or the matches of a glob pattern.
 async fn expand(path: &str, runtime: &RuntimeEnv) -> Result<Vec<Location>, SparkError> {
     let plain = Location::parse(path, runtime)?;
     if plain.exists().await? {
@@ -144,7 +143,7 @@ async fn expand(path: &str, runtime: &RuntimeEnv) -> Result<Vec<Location>, Spark
     if all.is_empty() { Err(plain.not_found()) } else { Ok(all) }
 }
 
-/// The places whose names match a pattern, name by name.
+/// The locations that match a glob pattern, found name by name.
 async fn matches(pattern: &str, runtime: &RuntimeEnv) -> Result<Vec<Location>, SparkError> {
     let whole = Location::parse(pattern, runtime)?;
     let mut found = vec![whole.at(StorePath::default())];
@@ -170,28 +169,28 @@ async fn matches(pattern: &str, runtime: &RuntimeEnv) -> Result<Vec<Location>, S
         }
         found = next;
     }
-    let mut there = Vec::new();
+    let mut existing = Vec::new();
     for place in found {
-        // Names behind the last pattern need not be there.
+        // Names after the last wildcard need not exist.
         if place.exists().await? {
-            there.push(place);
+            existing.push(place);
         }
     }
-    Ok(there)
+    Ok(existing)
 }
 
-/// A pattern with `{a,b}` as the patterns that it stands for.
+/// Expands the alternatives `{a,b}` in a pattern.
 fn alternatives(pattern: &str) -> Vec<String> {
     let Some((before, rest)) = pattern.split_once('{') else { return vec![pattern.to_owned()] };
     let Some((inside, after)) = rest.split_once('}') else { return vec![pattern.to_owned()] };
     inside.split(',').flat_map(|one| alternatives(&format!("{before}{one}{after}"))).collect()
 }
 
-/// All data files below a directory, in order of path.
+/// All data files below a directory, ordered by path.
 fn walk(
     directory: Location,
     partition: Values,
-) -> BoxFuture<'static, Result<Vec<Found>, SparkError>> {
+) -> BoxFuture<'static, Result<Vec<DataFile>, SparkError>> {
     async move {
         let entries = directory.entries().await?;
         let mut below = Vec::new();
@@ -200,7 +199,7 @@ fn walk(
             let partition = partition.clone();
             below.push((
                 location.name().to_owned(),
-                Entry::File(Found { location, meta, partition }),
+                Entry::File(DataFile { location, meta, partition }),
             ));
         }
         for place in entries.directories {
@@ -222,20 +221,19 @@ fn walk(
 }
 
 enum Entry {
-    File(Found),
+    File(DataFile),
     Directory(Location, Values),
 }
 
-/// Whether a name is that of no data. `_col=1` is a partition, although it begins as a hidden name
-/// does.
+/// Whether a name is hidden. `_col=1` is a partition, although it starts like a hidden name.
 fn is_hidden(name: &str) -> bool {
     name.starts_with('.') || (name.starts_with('_') && !name.contains('='))
 }
 
-/// Characters that Spark does not put into a directory name.
+/// Characters that Spark escapes in directory names.
 const ESCAPED: &str = "\"#%'*/:=?\\{[]^\u{7f}";
 
-/// A partition value as a part of a directory name.
+/// Escapes a partition value for a directory name.
 pub(crate) fn escaped(value: &str) -> String {
     let mut out = String::with_capacity(value.len());
     for c in value.chars() {
@@ -278,7 +276,7 @@ mod tests {
             fs::write(path, "x").unwrap();
         }
         let runtime = RuntimeEnv::default();
-        let list = async |path: String| list(&[path], &Wanted::default(), &runtime).await;
+        let list = async |path: String| list(&[path], &FileFilter::default(), &runtime).await;
         let found = list(root.path().display().to_string()).await.unwrap();
         let pair = |key: &str, value: Option<&str>| (key.to_owned(), value.map(str::to_owned));
         let partitions: Vec<_> = found.into_iter().map(|file| file.partition).collect();

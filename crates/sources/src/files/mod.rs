@@ -1,5 +1,5 @@
-//! Files as a source: finding them, their columns and those of their directories' names, which
-//! task reads what, and the commit of a write. What is in a file is the business of its format.
+//! Files as a source: listing, file and partition columns, splitting into tasks, and the commit of
+//! writes. The contents of files are left to their format.
 
 mod format;
 mod listing;
@@ -24,7 +24,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::protobuf;
 use format::FileFormat;
 use formats::types;
-use listing::{Found, Wanted};
+use listing::{DataFile, FileFilter};
 use model::conf::{PARTITION_COLUMN_INFERENCE, TIME_ZONE};
 use options::Options;
 use plan::{Field, SchemaOrText, SparkError};
@@ -35,16 +35,16 @@ use std::sync::Arc;
 use table::FileTable;
 use task_sink::FileTaskSink;
 
-/// Columns are kept together, rows apart; the schema is in the file.
+/// Columnar files that contain their schema.
 pub(crate) const PARQUET: &dyn FileFormat = &parquet::Parquet;
-/// Lines of values between separators.
+/// Lines of separated values.
 pub(crate) const CSV: &dyn FileFormat = &text::TextFiles::Csv;
-/// An object on each line, or a file of several.
+/// One JSON object per line, or a file of several.
 pub(crate) const JSON: &dyn FileFormat = &text::TextFiles::Json;
-/// Lines.
+/// Lines of text.
 pub(crate) const TEXT: &dyn FileFormat = &text::TextFiles::Plain;
 
-/// Files of one format.
+/// Source of files in one format.
 #[derive(Debug)]
 pub(crate) struct Files(pub(crate) &'static dyn FileFormat);
 
@@ -65,7 +65,7 @@ impl Source for Files {
         };
         let zone = conf.find(&TIME_ZONE)?.unwrap_or_else(|| "UTC".to_owned());
         let zone = options.get(&["timeZone"]).unwrap_or(&zone);
-        let wanted = Wanted::new(&options, zone, runtime)?;
+        let wanted = FileFilter::new(&options, zone, runtime)?;
         let files = listing::list(&paths, &wanted, runtime).await?;
         let given = match &scan.schema {
             Some(SchemaOrText::Schema(fields)) => Some(fields.as_slice()),
@@ -80,7 +80,7 @@ impl Source for Files {
         let is_partition =
             |field: &Field| partition.iter().any(|p| p.name.eq_ignore_ascii_case(&field.name));
         let columns = match given {
-            // Files promise nothing.
+            // Files do not guarantee non-null values.
             Some(given) => given.iter().cloned().map(nullable).collect(),
             None => reader.infer(&files).await?,
         };
@@ -88,8 +88,8 @@ impl Source for Files {
             columns.into_iter().filter(|field| !is_partition(field)).collect();
         let file_columns = all.len();
         reader.check(&files, &all)?;
-        // A file without bytes has no rows, whatever its format.
-        let files: Vec<Found> = files.into_iter().filter(|file| file.meta.size > 0).collect();
+        // An empty file has no rows, whatever its format.
+        let files: Vec<DataFile> = files.into_iter().filter(|file| file.meta.size > 0).collect();
         let values = files.iter().map(|file| partition::values(file, &partition)).collect();
         all.extend(partition);
         let schema = types::schema_in_plans(&all);
@@ -114,7 +114,7 @@ impl Source for Files {
         partition: &Bytes,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
         let message = protobuf::FileGroup::decode(partition.clone())
-            .map_err(|_| internal_datafusion_err!("the files of a task do not decode"))?;
+            .map_err(|_| internal_datafusion_err!("the files of a task cannot be decoded"))?;
         self.0.bind(spec, shape, FileGroup::try_from(&message)?)
     }
 
@@ -134,9 +134,9 @@ impl Source for Files {
     }
 }
 
-/// The files of one task: paths, sizes, times and partition values.
+/// Encodes the files of one task: paths, sizes, times and partition values.
 fn encoded(group: FileGroup) -> PlanResult<Bytes> {
-    // Statistics served the planner; an executor has no use for them.
+    // Statistics are only for the planner; an executor does not need them.
     let bare = group.into_inner().into_iter().map(|mut file| {
         file.statistics = None;
         file
@@ -145,7 +145,7 @@ fn encoded(group: FileGroup) -> PlanResult<Bytes> {
     Ok(message.encode_to_vec().into())
 }
 
-/// A column that may be null, as may all that is in it.
+/// A field that is nullable at all levels.
 fn nullable(field: Field) -> Field {
     Field { data_type: field.data_type.nullable_inside(), nullable: true, ..field }
 }

@@ -1,10 +1,10 @@
-//! What a program says about files beside their paths.
+//! Options of reads and writes of files.
 
 use plan::SparkError;
 
 pub(crate) use formats::options::{Options, bad};
 
-/// Refuses the options of all formats that are not served.
+/// Refuses unsupported options that all formats share.
 pub(crate) fn check_common(options: &Options<'_>) -> Result<(), SparkError> {
     options.refuse(&[("ignoreCorruptFiles", &["false"]), ("ignoreMissingFiles", &["false"])])
 }
@@ -16,7 +16,7 @@ mod tests {
     use formats::records::Defaults;
 
     #[test]
-    fn options_are_read_without_case_and_what_is_not_served_is_refused() {
+    fn options_are_case_insensitive_and_unsupported_ones_are_refused() {
         let given = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
             pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
         };

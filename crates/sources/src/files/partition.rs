@@ -1,18 +1,20 @@
-//! Columns out of directory names: `year=2015/land=US`. Their values are only text; a column has the
-//! narrowest type that reads them all.
+//! Partition columns from directory names: `year=2015/land=US`. Their values are text; a column has
+//! the narrowest type that fits all of them.
 
-use super::listing::Found;
+use super::listing::DataFile;
 use chrono::{NaiveDate, NaiveDateTime};
 use datafusion::common::ScalarValue;
 use formats::types;
 use plan::{DataType, Field};
 
-/// The columns that directory names give: those that all files have. `given` are columns of the
-/// program's schema, whose types count; `typed` says whether others are more than text.
-pub(crate) fn columns(files: &[Found], given: Option<&[Field]>, typed: bool) -> Vec<Field> {
+/// The partition columns: those that all files have. `given` are columns of the program's schema,
+/// whose types take precedence; `typed` tells whether the types of others are inferred or remain
+/// text.
+pub(crate) fn columns(files: &[DataFile], given: Option<&[Field]>, typed: bool) -> Vec<Field> {
     let Some(first) = files.first() else { return Vec::new() };
     let names: Vec<&String> = first.partition.iter().map(|(name, _)| name).collect();
-    let same = |file: &Found| file.partition.iter().map(|(name, _)| name).eq(names.iter().copied());
+    let same =
+        |file: &DataFile| file.partition.iter().map(|(name, _)| name).eq(names.iter().copied());
     if !files.iter().all(same) {
         return Vec::new();
     }
@@ -25,7 +27,7 @@ pub(crate) fn columns(files: &[Found], given: Option<&[Field]>, typed: bool) -> 
         let values = files.iter().filter_map(|file| file.partition[at].1.as_deref());
         let kind = values.fold(Kind::Nothing, |kind, value| {
             kind.or(match Kind::of(value) {
-                // Spark reads no truth values from directory names.
+                // Spark infers no booleans from directory names.
                 Kind::Boolean => Kind::Text,
                 kind => kind,
             })
@@ -36,8 +38,8 @@ pub(crate) fn columns(files: &[Found], given: Option<&[Field]>, typed: bool) -> 
     names.into_iter().enumerate().map(column).collect()
 }
 
-/// The values of a file's partition columns; one that is not of the column's type is null.
-pub(crate) fn values(file: &Found, columns: &[Field]) -> Vec<ScalarValue> {
+/// The values of a file's partition columns; null if a value does not fit the column's type.
+pub(crate) fn values(file: &DataFile, columns: &[Field]) -> Vec<ScalarValue> {
     let value = |(column, (_, text)): (&Field, &(String, Option<String>))| {
         let data_type = types::to_arrow(&column.data_type);
         let text = ScalarValue::Utf8(text.clone());
@@ -48,10 +50,10 @@ pub(crate) fn values(file: &Found, columns: &[Field]) -> Vec<ScalarValue> {
     columns.iter().zip(&file.partition).map(value).collect()
 }
 
-/// What the values of a column seen so far can be read as, from narrow to wide.
+/// Narrowest type that fits all values of a column seen so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// Nothing but null so far.
+    /// Only nulls so far.
     Nothing,
     Integer,
     Long,
@@ -63,7 +65,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// Of one value.
+    /// The kind of one value.
     fn of(text: &str) -> Self {
         if text.parse::<i32>().is_ok() {
             Self::Integer
@@ -82,7 +84,7 @@ impl Kind {
         }
     }
 
-    /// Of both.
+    /// The narrowest kind that covers both.
     fn or(self, other: Self) -> Self {
         use Kind::{Date, Double, Integer, Long, Nothing, Text, Timestamp};
         match (self, other) {
@@ -95,7 +97,7 @@ impl Kind {
         }
     }
 
-    /// The type of the column.
+    /// The type of a column of this kind.
     fn data_type(self) -> DataType {
         match self {
             Self::Nothing | Self::Text => DataType::String,
@@ -110,7 +112,7 @@ impl Kind {
 }
 
 fn is_double(text: &str) -> bool {
-    // Rust also reads `inf` and `nan` in any case; Spark knows three words.
+    // Rust also parses `inf` and `nan` in any case; Spark accepts three spellings.
     match text.chars().last() {
         Some(c) if c.is_ascii_digit() || c == '.' => text.parse::<f64>().is_ok(),
         _ => matches!(text, "NaN" | "Infinity" | "-Infinity" | "Inf" | "-Inf"),

@@ -1,6 +1,5 @@
-//! The driver's side of a write of files. Tasks write under `_temporary`; when all are done, the
-//! driver gives the files of the attempts that count their names. A write that fails leaves what
-//! was there before.
+//! The driver's side of writing files. Tasks write under `_temporary`; when all are done, the
+//! driver renames the files of the winning attempts. A failed write leaves the previous contents.
 
 use super::format::FileFormat;
 use super::options::{Options, bad};
@@ -19,35 +18,35 @@ use plan::{DataType, Field, SaveMode, SparkError, Write, WriteTarget};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Where tasks write before the write is complete.
+/// Directory that tasks write to until the write is complete.
 const TEMPORARY: &str = "_temporary";
 
-/// Files that are given their names at once.
+/// Files renamed concurrently.
 const RENAMES: usize = 16;
 
-/// What each task is told.
+/// Specification of a write for its tasks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileTask {
-    /// How files are written, in the words of the format.
+    /// Options for writing files, as encoded by the format.
     pub(crate) encoding: String,
-    /// Spark's schema of the rows of a file, in JSON.
+    /// Spark's schema of a file's rows, in JSON.
     pub(crate) schema: String,
-    /// Rows of a file, at most.
+    /// Limit on the rows of a file.
     pub(crate) max_records: Option<u64>,
-    /// Where temporary files go, as a URL.
+    /// URL of the directory for temporary files.
     pub(crate) directory: String,
-    /// Names of the columns.
+    /// Column names.
     pub(crate) names: Vec<String>,
-    /// Columns whose values become directory names.
+    /// Partition columns, whose values become directory names.
     pub(crate) partition_by: Vec<usize>,
 }
 
-/// What [`Sink::task`] of a write of files said.
+/// Decodes the result of [`Sink::task`].
 pub(crate) fn decode_task(spec: &str) -> PlanResult<FileTask> {
     serde_json::from_str(spec).map_err(|error| internal_datafusion_err!("{error}"))
 }
 
-/// What a write takes away.
+/// Existing data that a write replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Replace {
     Nothing,
@@ -55,23 +54,23 @@ enum Replace {
     All,
 }
 
-/// See the module.
+/// The sink (see the module).
 #[derive(Debug)]
 pub(crate) struct FileSink {
     target: Location,
     temporary: Location,
     task: String,
-    /// For a write without rows, so that a reader finds the schema: the empty file is written here.
+    /// Empty file for a write without rows, so that readers find the schema.
     empty: EmptyFile,
-    /// The end of the files' names.
+    /// Extension of file names.
     extension: String,
     replace: Replace,
-    /// Whether the target was there before.
+    /// Whether the target already existed.
     existed: bool,
 }
 
 impl FileSink {
-    /// Plans a write, whose target is a path; `None` if its mode says that what is there stays.
+    /// Plans a write to a path; `None` if its mode leaves existing data alone.
     pub(crate) async fn new(
         format: &'static dyn FileFormat,
         request: WriteRequest<'_>,
@@ -113,21 +112,21 @@ impl FileSink {
         Ok(Some(sink))
     }
 
-    /// Takes away what the write replaces.
+    /// Removes what the write replaces.
     async fn clear(&self, files: &[(usize, Written)]) -> Result<(), SparkError> {
         let old: Vec<Location> = match self.replace {
             Replace::Nothing => Vec::new(),
             Replace::Partitions => {
                 let directories: BTreeSet<&String> =
                     files.iter().map(|(_, file)| &file.directory).collect();
-                let mut there = Vec::new();
+                let mut existing = Vec::new();
                 for directory in directories {
                     let directory = self.target.join(directory)?;
                     if directory.exists().await? {
-                        there.push(directory);
+                        existing.push(directory);
                     }
                 }
-                there
+                existing
             }
             Replace::All => {
                 let entries = self.target.entries().await?;
@@ -142,9 +141,9 @@ impl FileSink {
         Ok(())
     }
 
-    /// Removes what this write made; another one may be under way beside it.
+    /// Removes the temporary files of this write; others may be in progress.
     async fn remove_temporary(&self) {
-        // What cannot be removed is hidden.
+        // Leftovers are hidden.
         let _ = self.temporary.remove().await;
         if let Ok(all) = self.target.join(TEMPORARY) {
             all.remove_if_empty().await;
@@ -164,8 +163,8 @@ impl Sink for FileSink {
 
     async fn commit(&self, written: &[Bytes]) -> Result<(), SparkError> {
         let mut files: Vec<(usize, Written)> = Vec::new();
-        for (part, words) in written.iter().enumerate() {
-            let of_task: Vec<Written> = serde_json::from_slice(words)
+        for (part, encoded) in written.iter().enumerate() {
+            let of_task: Vec<Written> = serde_json::from_slice(encoded)
                 .map_err(|error| SparkError::internal(error.to_string()))?;
             files.extend(of_task.into_iter().map(|file| (part, file)));
         }
@@ -206,18 +205,18 @@ fn target(
     let path = match (&write.target, options.get(&["path"])) {
         (WriteTarget::Path(path), _) => path,
         (_, Some(path)) => path,
-        _ => return Err(SparkError::internal("a write of files has a path")),
+        _ => return Err(SparkError::internal("a write of files needs a path")),
     };
     Location::parse(path, runtime)
 }
 
-/// The schema of what goes into files, in JSON.
+/// The schema of a file's rows, in JSON.
 fn schema_of_files(schema: &[Field], partition_by: &[usize]) -> String {
     let columns = schema.iter().enumerate().filter(|(index, _)| !partition_by.contains(index));
     DataType::Struct(columns.map(|(_, field)| field.clone()).collect()).json()
 }
 
-/// Whether an overwrite replaces only the partitions that it has rows of.
+/// Whether an overwrite replaces only the partitions that it writes to.
 pub fn overwrites_partitions(write: &Write, conf: &Conf) -> Result<bool, SparkError> {
     let option = "partitionOverwriteMode";
     let mode = match Options(&write.options).get(&[option]) {
@@ -230,7 +229,7 @@ pub fn overwrites_partitions(write: &Write, conf: &Conf) -> Result<bool, SparkEr
     Ok(mode == PartitionOverwriteMode::Dynamic && !write.partition_by.is_empty())
 }
 
-/// Rows of a file, at most; 0 and less mean no limit.
+/// Limit on the rows of a file; 0 or less means no limit.
 fn max_records(options: &Options<'_>, conf: &Conf) -> Result<Option<u64>, SparkError> {
     let key = "maxRecordsPerFile";
     let most = match options.get(&[key]) {
@@ -260,7 +259,7 @@ fn partition_columns(names: &[String], schema: &[Field]) -> Result<Vec<usize>, S
     Ok(columns)
 }
 
-/// Refuses names that differ only in case, and columns that the format does not have.
+/// Refuses names that differ only in case, and types that the format does not support.
 fn check_columns(
     format: &dyn FileFormat,
     schema: &[Field],

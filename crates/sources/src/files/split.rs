@@ -1,6 +1,6 @@
-//! Which task reads which part of which file: as Spark does it, by bytes.
+//! Division of files among tasks: by size, like Spark.
 
-use super::listing::Found;
+use super::listing::DataFile;
 use super::text::is_compressed;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::FileGroup;
@@ -8,7 +8,7 @@ use datafusion::scalar::ScalarValue;
 use model::conf::{Conf, DEFAULT_PARALLELISM, MAX_PARTITION_BYTES, OPEN_COST};
 use plan::SparkError;
 
-/// How files are put into partitions.
+/// Parameters for dividing files.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sizes {
     max_bytes: u64,
@@ -26,16 +26,17 @@ impl Sizes {
         })
     }
 
-    /// Bytes of one partition, at most: so many that all slots have work, but no fewer than opening a file is worth.
-    fn split_bytes(self, files: &[(&Found, &Vec<ScalarValue>)]) -> u64 {
+    /// Maximum size of a partition: small enough to keep all slots busy, but not below the cost of
+    /// opening a file.
+    fn split_bytes(self, files: &[(&DataFile, &Vec<ScalarValue>)]) -> u64 {
         let total: u64 = files.iter().map(|(file, _)| file.meta.size + self.open_cost).sum();
         self.max_bytes.min(self.open_cost.max(total / self.parallelism)).max(1)
     }
 }
 
-/// The partitions of files with the values of their partition columns.
+/// Divides files, with their partition values, into partitions.
 pub(crate) fn partitions(
-    files: &[(&Found, &Vec<ScalarValue>)],
+    files: &[(&DataFile, &Vec<ScalarValue>)],
     sizes: Sizes,
     splittable: Splittable,
 ) -> Vec<FileGroup> {
@@ -57,7 +58,7 @@ pub(crate) fn partitions(
             start = end;
         }
     }
-    // Largest first; files of one size stay in their order.
+    // Largest first; files of equal size keep their order.
     parts.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
     let mut groups: Vec<FileGroup> = Vec::new();
     let mut group = Vec::new();
@@ -76,7 +77,7 @@ pub(crate) fn partitions(
     groups
 }
 
-/// Whether a file can be read from the middle.
+/// Whether a file can be split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Splittable {
     Yes,
@@ -92,10 +93,10 @@ mod tests {
     use object_store::ObjectMeta;
 
     #[test]
-    fn files_are_split_and_put_together_by_bytes() {
+    fn files_are_split_and_combined_by_size() {
         let runtime = RuntimeEnv::default();
         let sizes = Sizes { max_bytes: 100, open_cost: 10, parallelism: 2 };
-        // sizes of the files, whether they can be split, bytes of the parts of each partition
+        // file sizes, whether they can be split, sizes of the parts by partition
         let cases: [(&[u64], Splittable, &[&[u64]]); 5] = [
             (&[250], Splittable::Yes, &[&[100], &[100], &[50]]),
             (&[250], Splittable::No, &[&[250]]),
@@ -113,9 +114,9 @@ mod tests {
                     e_tag: None,
                     version: None,
                 };
-                Found { location, meta, partition: Vec::new() }
+                DataFile { location, meta, partition: Vec::new() }
             };
-            let found: Vec<Found> = files.iter().enumerate().map(found).collect();
+            let found: Vec<DataFile> = files.iter().enumerate().map(found).collect();
             let none = Vec::new();
             let chosen: Vec<_> = found.iter().map(|file| (file, &none)).collect();
             let groups = partitions(&chosen, sizes, splittable);

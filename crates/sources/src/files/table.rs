@@ -1,7 +1,7 @@
-//! Files as a table of a plan: its scan says which task reads what.
+//! Files as a table of a plan, whose scan determines what each task reads.
 
 use super::format::{FileReader, FileScan};
-use super::listing::Found;
+use super::listing::DataFile;
 use super::split::{self, Sizes};
 use arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
@@ -12,18 +12,18 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use std::sync::Arc;
 
-/// See the module.
+/// A table of files (see the module).
 #[derive(Debug)]
 pub(crate) struct FileTable {
     pub(crate) reader: Arc<dyn FileReader>,
-    /// Columns of the files, then those of the directory names.
+    /// Columns of the files, then partition columns.
     pub(crate) schema: SchemaRef,
-    /// How many are of the files.
+    /// Number of columns from the files.
     pub(crate) file_columns: usize,
-    pub(crate) files: Vec<Found>,
-    /// By file, the values of the columns of directory names.
+    pub(crate) files: Vec<DataFile>,
+    /// Partition values by file.
     pub(crate) values: Vec<Vec<ScalarValue>>,
-    /// By file, in the columns of the files.
+    /// Statistics by file, for the columns of the files.
     pub(crate) statistics: Vec<Arc<Statistics>>,
     pub(crate) sizes: Sizes,
 }
@@ -38,8 +38,8 @@ impl TableProvider for FileTable {
         TableType::Base
     }
 
-    /// Filters over columns of directory names leave files out. They are computed above the scan,
-    /// too: one that fails for some value fails there, with the error of the query.
+    /// Filters over partition columns prune files. They are also evaluated above the scan, so that
+    /// a filter that fails for some value fails there, with the query's error.
     fn supports_filters_pushdown(
         &self,
         filters: &[&Expr],
@@ -86,7 +86,7 @@ impl TableProvider for FileTable {
 }
 
 impl FileTable {
-    /// Whether the directories' names decide a filter.
+    /// Whether a filter uses only partition columns.
     fn is_of_directories(&self, filter: &Expr) -> bool {
         let is_partition = |name: &str| {
             let at = self.schema.fields().iter().position(|field| field.name() == name);
@@ -98,7 +98,7 @@ impl FileTable {
             && columns.iter().all(|column| is_partition(&column.name))
     }
 
-    /// The files that some filters leave, by position. A filter that fails leaves all.
+    /// Indices of the files that remain after filtering. A filter that fails keeps all files.
     fn kept(&self, filters: &[Expr], session: &dyn Session) -> Result<Vec<usize>> {
         let mut kept: Vec<usize> = (0..self.files.len()).collect();
         let filters: Vec<&Expr> =
@@ -124,7 +124,7 @@ impl FileTable {
         Ok(kept)
     }
 
-    /// What is known of the rows of some files.
+    /// Combined statistics of some files.
     fn of_all(&self, files: &[usize]) -> Statistics {
         let each = files.iter().map(|at| self.statistics[*at].as_ref());
         let of_files = &self.schema.fields()[..self.file_columns];

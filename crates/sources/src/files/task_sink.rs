@@ -1,5 +1,4 @@
-//! A task's side of a write of files: one file for each combination of partition values that it
-//! meets.
+//! A task's side of writing files: one file per combination of partition values.
 
 use super::format::{FileFormat, FileWriter};
 use super::listing::{NULL_PARTITION, escaped};
@@ -22,15 +21,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
-/// Files open at once in a task; beyond that, one is finished before the next is begun.
+/// Limit on the open files of a task; beyond it, one is completed before the next is started.
 const OPEN_FILES: usize = 64;
 
 /// A file under its temporary name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Written {
-    /// Directory below the target: `year=2015/land=US`, or nothing.
+    /// Directory below the target: `year=2015/land=US`, or empty.
     pub(crate) directory: String,
-    /// Where it is now, below the directory of temporary files.
+    /// Current location, below the directory of temporary files.
     pub(crate) file: String,
 }
 
@@ -38,7 +37,7 @@ pub(crate) struct Written {
 pub(crate) struct FileTaskSink {
     format: &'static dyn FileFormat,
     task: FileTask,
-    /// Columns of a row that go into files, and how each leaves.
+    /// Columns written to files, and the types in which they leave.
     columns: Vec<usize>,
     leaving: Vec<DataType>,
     /// How a file holds them, under the names of the program.
@@ -59,7 +58,7 @@ struct Output {
 }
 
 impl FileTaskSink {
-    /// Rows of `schema` are to come.
+    /// Creates a sink for rows of `schema`.
     pub(crate) fn new(
         format: &'static dyn FileFormat,
         task: FileTask,
@@ -78,7 +77,7 @@ impl FileTaskSink {
         directory: &Location,
     ) -> Result<Self> {
         if schema.fields().len() != task.names.len() {
-            return Err(internal_datafusion_err!("rows to write do not fit their names"));
+            return Err(internal_datafusion_err!("the rows to write do not match their names"));
         }
         let is_file = |i: &usize| !task.partition_by.contains(i);
         let columns: Vec<usize> = (0..task.names.len()).filter(is_file).collect();
@@ -160,9 +159,9 @@ impl FileTaskSink {
             if full && let Some(output) = self.open.remove(&directory) {
                 self.finish(directory.clone(), output)?;
             }
-            // What one file does not take goes to the next.
-            let there = self.open.get(&directory).map_or(0, |output| output.rows);
-            let room = usize::try_from(most - there).unwrap_or(usize::MAX);
+            // Rows that do not fit into one file go to the next.
+            let count = self.open.get(&directory).map_or(0, |output| output.rows);
+            let room = usize::try_from(most - count).unwrap_or(usize::MAX);
             if room < rows.num_rows() {
                 self.push_to(directory.clone(), &rows.slice(0, room))?;
                 return self.push_to(directory, &rows.slice(room, rows.num_rows() - room));
@@ -227,10 +226,10 @@ impl TaskSink for FileTaskSink {
         while let Some((directory, output)) = self.open.pop_first() {
             self.finish(directory, output)?;
         }
-        let words = serde_json::to_vec(&self.written);
-        let words = words.map_err(|error| internal_datafusion_err!("{error}"))?;
+        let encoded = serde_json::to_vec(&self.written);
+        let encoded = encoded.map_err(|error| internal_datafusion_err!("{error}"))?;
         self.is_done = true;
-        Ok(words.into())
+        Ok(encoded.into())
     }
 }
 
@@ -242,13 +241,13 @@ impl Drop for FileTaskSink {
         self.open.clear();
         if let Ok(handle) = Handle::try_current() {
             let directory = self.directory.clone();
-            // What cannot be removed now goes with the temporary directory.
+            // Leftovers are removed with the temporary directory.
             handle.spawn(async move { directory.remove().await });
         }
     }
 }
 
-/// A file without rows, for a write that has none: a reader finds the schema in it.
+/// An empty file for a write without rows, so that readers find the schema.
 #[derive(Debug, Clone)]
 pub(crate) struct EmptyFile {
     format: &'static dyn FileFormat,
@@ -258,7 +257,7 @@ pub(crate) struct EmptyFile {
 }
 
 impl EmptyFile {
-    /// A file of rows of Spark's `schema`, in the directory of temporary files.
+    /// Describes an empty file with Spark's `schema`, in the directory of temporary files.
     pub(crate) fn new(
         format: &'static dyn FileFormat,
         task: FileTask,
@@ -269,7 +268,7 @@ impl EmptyFile {
         Self { format, task, schema, directory: directory.clone() }
     }
 
-    /// Writes it; nothing, where directories would have to say the partition columns.
+    /// Writes the file; `None` if there are partition columns, which only directories could hold.
     pub(crate) async fn write(&self) -> std::result::Result<Option<Written>, SparkError> {
         if !self.task.partition_by.is_empty() {
             return Ok(None);

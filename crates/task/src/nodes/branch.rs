@@ -1,6 +1,6 @@
-//! A union in a template: each task runs one branch of it, and that branch only.
+//! A union in a template: each task runs exactly one of its branches.
 
-use super::Known;
+use super::Equivalences;
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::TaskContext;
@@ -12,31 +12,33 @@ use datafusion::physical_plan::{
 use std::fmt;
 use std::sync::Arc;
 
-/// See the module. Its branches have the same types; the names are those of `schema`.
+/// A union (see the module). The branches have the same types; the names are those of `schema`.
 #[derive(Debug)]
 pub struct BranchExec {
     branches: Vec<Arc<dyn ExecutionPlan>>,
-    known: Known,
+    equivalences: Equivalences,
     properties: Arc<PlanProperties>,
 }
 
 impl BranchExec {
-    /// The last child says the schema and is no branch: see [`ExecutionPlan::children`].
+    /// Creates the node. Its last child only carries the schema and is not a branch: see
+    /// [`ExecutionPlan::children`].
     pub fn new(
         branches: Vec<Arc<dyn ExecutionPlan>>,
         shape: Arc<dyn ExecutionPlan>,
-        known: Known,
+        equivalences: Equivalences,
     ) -> Self {
-        let properties = known.properties(shape.schema(), Partitioning::UnknownPartitioning(1));
-        Self { branches: branches.into_iter().chain([shape]).collect(), known, properties }
+        let properties =
+            equivalences.properties(shape.schema(), Partitioning::UnknownPartitioning(1));
+        Self { branches: branches.into_iter().chain([shape]).collect(), equivalences, properties }
     }
 
-    /// What is known of the columns of all branches.
-    pub fn known(&self) -> &Known {
-        &self.known
+    /// Equivalences that hold for the columns of all branches.
+    pub fn equivalences(&self) -> &Equivalences {
+        &self.equivalences
     }
 
-    /// The branch of that number.
+    /// A branch by index.
     pub fn branch(&self, number: usize) -> Option<&Arc<dyn ExecutionPlan>> {
         (number + 1 < self.branches.len()).then(|| &self.branches[number])
     }
@@ -72,8 +74,8 @@ impl ExecutionPlan for BranchExec {
         self: Arc<Self>,
         children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let (known, properties) = (self.known.clone(), Arc::clone(&self.properties));
-        Ok(Arc::new(Self { branches: children, known, properties }))
+        let (equivalences, properties) = (self.equivalences.clone(), Arc::clone(&self.properties));
+        Ok(Arc::new(Self { branches: children, equivalences, properties }))
     }
 
     fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

@@ -1,7 +1,8 @@
-//! Several inputs one after the other, as one partition. In a template it has one child, which a task makes as many copies of as it
-//! has partitions to read (`coalesce`). It also gives the rows of a branch the names of its union.
+//! Concatenation of several inputs into one partition. In a template it has one child, of which a
+//! task makes a copy for each partition that it reads (`coalesce`). It also gives the rows of a
+//! branch the column names of its union.
 
-use super::Known;
+use super::Equivalences;
 use arrow::array::RecordBatchOptions;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -18,24 +19,28 @@ use futures::{StreamExt, TryStreamExt, stream};
 use std::fmt;
 use std::sync::Arc;
 
-/// See the module.
+/// A concatenation (see the module).
 #[derive(Debug)]
 pub struct ConcatExec {
     inputs: Vec<Arc<dyn ExecutionPlan>>,
-    known: Known,
+    equivalences: Equivalences,
     properties: Arc<PlanProperties>,
 }
 
 impl ConcatExec {
-    /// The types of the inputs are those of `schema`.
-    pub fn new(schema: SchemaRef, inputs: Vec<Arc<dyn ExecutionPlan>>, known: Known) -> Self {
-        let properties = known.properties(schema, Partitioning::UnknownPartitioning(1));
-        Self { inputs, known, properties }
+    /// Creates the node. The inputs have the types of `schema`.
+    pub fn new(
+        schema: SchemaRef,
+        inputs: Vec<Arc<dyn ExecutionPlan>>,
+        equivalences: Equivalences,
+    ) -> Self {
+        let properties = equivalences.properties(schema, Partitioning::UnknownPartitioning(1));
+        Self { inputs, equivalences, properties }
     }
 
-    /// What is known of the columns of all inputs.
-    pub fn known(&self) -> &Known {
-        &self.known
+    /// Equivalences that hold for the columns of all inputs.
+    pub fn equivalences(&self) -> &Equivalences {
+        &self.equivalences
     }
 }
 
@@ -69,8 +74,8 @@ impl ExecutionPlan for ConcatExec {
         self: Arc<Self>,
         children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let (known, properties) = (self.known.clone(), Arc::clone(&self.properties));
-        Ok(Arc::new(Self { inputs: children, known, properties }))
+        let (equivalences, properties) = (self.equivalences.clone(), Arc::clone(&self.properties));
+        Ok(Arc::new(Self { inputs: children, equivalences, properties }))
     }
 
     fn execute(&self, _: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
@@ -84,7 +89,7 @@ impl ExecutionPlan for ConcatExec {
     }
 }
 
-/// The same rows under the names of `schema`.
+/// Renames the columns to those of `schema`.
 pub(crate) fn rename(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     if Arc::ptr_eq(batch.schema_ref(), schema) || batch.schema_ref() == schema {
         return Ok(batch);

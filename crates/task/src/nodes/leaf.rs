@@ -1,6 +1,6 @@
-//! A leaf of a template: the place where a task reads. What each task reads there is in its binding.
+//! A leaf of a template: the place of an input, which comes from the task's binding.
 
-use super::Known;
+use super::Equivalences;
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::TaskContext;
@@ -14,72 +14,73 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
-/// What kind of input a leaf has.
+/// Kind of a leaf's input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LeafKind {
-    /// Rows of the program, inside the binding.
+    /// Rows sent by the program, inside the binding.
     Rows,
     /// Numbers of a range.
     Range,
-    /// A part of a scan of a source; the child is the shape of the scan.
+    /// Part of a source's scan; the child describes the scan.
     Source {
         /// The source's name.
         name: String,
-        /// What all tasks share, in the source's words.
+        /// The specification shared by all tasks, as encoded by the source.
         spec: String,
     },
     /// Blocks of a shuffle.
     Blocks {
-        /// Which shuffle.
+        /// The shuffle to read.
         shuffle: ShuffleId,
-        /// How.
+        /// Combination of the blocks.
         mode: ReadMode,
     },
 }
 
-/// How blocks are read.
+/// Combination of the blocks of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReadMode {
-    /// One after the other, in order of the map index.
+    /// Blocks are concatenated, ordered by map index.
     Gather,
-    /// Each map output is a stream of its own, to be merged by order.
+    /// Each map output is a separate stream, to be merged by order.
     Ordered,
-    /// As `Gather`; all tasks read the same, so that an executor keeps it.
+    /// Like `Gather`, but all tasks read the same rows, so an executor caches them.
     Broadcast,
 }
 
-/// See the module. Its child says the schema and, for a source, more of how it is read.
+/// A leaf (see the module). Its child provides the schema and, for a source, details of the scan.
 #[derive(Debug, Clone)]
 pub struct LeafExec {
     kind: LeafKind,
     shape: Arc<dyn ExecutionPlan>,
-    known: Known,
+    equivalences: Equivalences,
     properties: Arc<PlanProperties>,
 }
 
 impl LeafExec {
-    /// A leaf of that kind, of whose rows that much is known.
-    pub fn new(kind: LeafKind, shape: Arc<dyn ExecutionPlan>, known: Known) -> Self {
-        let properties = known.properties(shape.schema(), Partitioning::UnknownPartitioning(1));
-        Self { kind, shape, known, properties }
+    /// A leaf of the given kind, whose columns satisfy `equivalences`.
+    pub fn new(kind: LeafKind, shape: Arc<dyn ExecutionPlan>, equivalences: Equivalences) -> Self {
+        let properties =
+            equivalences.properties(shape.schema(), Partitioning::UnknownPartitioning(1));
+        Self { kind, shape, equivalences, properties }
     }
 
-    /// What is known of the columns that it reads.
-    pub fn known(&self) -> &Known {
-        &self.known
+    /// Equivalences that hold for its columns.
+    pub fn equivalences(&self) -> &Equivalences {
+        &self.equivalences
     }
 
-    /// What it reads.
+    /// Kind of its input.
     pub fn kind(&self) -> &LeafKind {
         &self.kind
     }
 
-    /// Its schema; for a source, more of how it is read.
+    /// The child that provides the schema and, for a source, details of the scan.
     pub fn shape(&self) -> &Arc<dyn ExecutionPlan> {
         &self.shape
     }
 
-    /// The same leaf, read by all tasks alike.
+    /// The same leaf, shared by all tasks; `None` if it cannot be.
     pub fn broadcast(&self) -> Option<Self> {
         match &self.kind {
             LeafKind::Blocks { shuffle, mode: ReadMode::Gather | ReadMode::Broadcast } => {
@@ -129,7 +130,7 @@ impl ExecutionPlan for LeafExec {
         mut children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let shape = children.swap_remove(0);
-        Ok(Arc::new(Self::new(self.kind.clone(), shape, self.known.clone())))
+        Ok(Arc::new(Self::new(self.kind.clone(), shape, self.equivalences.clone())))
     }
 
     fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

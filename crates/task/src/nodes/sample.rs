@@ -1,5 +1,5 @@
-//! A random sample of each partition, with the number of rows that each sampled row stands for. The choice depends on nothing but
-//! the number of the row, so that a task that is tried again samples the same rows.
+//! A random sample of each partition, with the number of rows that each sampled row represents. The
+//! choice depends only on row numbers, so a retried task samples the same rows.
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch};
 use arrow::compute::interleave_record_batch;
@@ -17,7 +17,7 @@ use futures::{StreamExt, stream};
 use std::fmt;
 use std::sync::Arc;
 
-/// See the module.
+/// A sampling node (see the module).
 #[derive(Debug)]
 pub struct SampleExec {
     input: Arc<dyn ExecutionPlan>,
@@ -26,7 +26,7 @@ pub struct SampleExec {
 }
 
 impl SampleExec {
-    /// That many rows of each partition.
+    /// Samples this many rows of each partition.
     pub fn new(input: Arc<dyn ExecutionPlan>, rows: u32) -> Self {
         let weight = Arc::new(Field::new("weight", DataType::Float64, false));
         let fields: Vec<_> =
@@ -37,7 +37,7 @@ impl SampleExec {
         Self { input, rows, properties }
     }
 
-    /// How many rows are drawn.
+    /// Sample size of each partition.
     pub fn rows(&self) -> u32 {
         self.rows
     }
@@ -88,7 +88,8 @@ impl ExecutionPlan for SampleExec {
     }
 }
 
-/// Each row takes the place of an earlier one with the chance that gives all rows the same one in the end.
+/// Reservoir sampling: each row replaces an earlier one with the probability that makes all rows
+/// equally likely in the end.
 async fn sample(
     mut rows: SendableRecordBatchStream,
     keep: usize,
@@ -105,7 +106,7 @@ async fn sample(
                 places.push((1, row));
                 continue;
             }
-            // The remainder is below `seen`, and of interest only below `keep`.
+            // The remainder is below `seen`, and matters only below `keep`.
             let place = usize::try_from(mixed(seen) % seen).unwrap_or(usize::MAX);
             if let Some(place) = places.get_mut(place) {
                 *place = (1, row);
@@ -126,7 +127,7 @@ fn as_f64(count: u64) -> f64 {
     count as f64
 }
 
-/// A number without visible relation to its argument.
+/// A pseudo-random number derived from `number`.
 fn mixed(number: u64) -> u64 {
     let mut x = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

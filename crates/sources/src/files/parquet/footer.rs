@@ -1,6 +1,6 @@
 //! Footers of Parquet files.
 
-use super::super::listing::Found;
+use super::super::listing::DataFile;
 use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::ParquetMetaDataReader;
@@ -10,22 +10,22 @@ use object_store::{Error as StoreError, ObjectStoreExt};
 use plan::SparkError;
 use std::sync::Arc;
 
-/// What stands at the end of a file.
+/// Metadata at the end of a file.
 pub(super) type Footer = ArrowReaderMetadata;
 
-/// Footers read at once.
+/// Footers read concurrently.
 const AT_ONCE: usize = 16;
 
-/// Bytes read from the end of a file at first; most footers are smaller.
+/// Bytes read from the end of a file initially; most footers are smaller.
 const HINT: u64 = 64 << 10;
 
-/// The footers of files, in their order.
-pub(super) async fn footers(files: &[&Found]) -> Result<Vec<Footer>, SparkError> {
+/// Reads the footers of files, in order.
+pub(super) async fn footers(files: &[&DataFile]) -> Result<Vec<Footer>, SparkError> {
     let reads: Vec<_> = files.iter().map(|file| footer(file)).collect();
     stream::iter(reads).buffered(AT_ONCE).try_collect().await
 }
 
-async fn footer(file: &Found) -> Result<Footer, SparkError> {
+async fn footer(file: &DataFile) -> Result<Footer, SparkError> {
     let mut reader = ParquetMetaDataReader::new();
     let mut wanted = HINT;
     loop {
@@ -49,7 +49,7 @@ async fn footer(file: &Found) -> Result<Footer, SparkError> {
     footer.map_err(|error| broken(file, &error))
 }
 
-fn broken(file: &Found, error: &dyn std::fmt::Display) -> SparkError {
+fn broken(file: &DataFile, error: &dyn std::fmt::Display) -> SparkError {
     let path = file.location.to_string();
     let message = format!("Encountered error while reading file {path}: {error}");
     SparkError::new(condition::FAILED_READ_FILE_NO_HINT, message, &[("path", path.as_str())])

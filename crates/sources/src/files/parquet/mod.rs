@@ -1,6 +1,6 @@
-//! Parquet: read by DataFusion's scan, under Spark's rules for names and types.
+//! Parquet: read by DataFusion's scan with Spark's rules for names and types.
 
-mod any_case;
+mod case_insensitive;
 mod conversion;
 mod footer;
 mod schema;
@@ -8,7 +8,7 @@ mod schema;
 use super::format::{
     Encoding, FileFormat, FileReader, FileScan, FileSplit, FileWriter, of_bytes, unable_to_infer,
 };
-use super::listing::Found;
+use super::listing::DataFile;
 use super::options::Options;
 use super::split::Splittable;
 use crate::upload::Upload;
@@ -16,9 +16,9 @@ use ::parquet::arrow::ArrowWriter;
 use ::parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use ::parquet::file::metadata::KeyValue;
 use ::parquet::file::properties::WriterProperties;
-use any_case::AnyCase;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, FieldRef, IntervalUnit, Schema, SchemaRef};
+use case_insensitive::CaseInsensitive;
 use datafusion::catalog::memory::DataSourceExec;
 use datafusion::common::config::TableParquetOptions;
 use datafusion::common::{Result as PlanResult, Statistics, exec_err, internal_datafusion_err};
@@ -32,10 +32,10 @@ use model::conf::{Conf, MERGE_SCHEMA, PARQUET_CODEC};
 use plan::{Field, SparkError};
 use std::sync::Arc;
 
-/// Footers read for statistics while planning; more files are judged by their bytes.
+/// Limit on the footers read for statistics while planning; with more files, sizes are used.
 const FOOTERS: usize = 64;
 
-/// See the module.
+/// The Parquet format (see the module).
 #[derive(Debug)]
 pub(crate) struct Parquet;
 
@@ -75,10 +75,10 @@ impl FileFormat for Parquet {
         files: FileGroup,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
         let config = config_of(shape)
-            .ok_or_else(|| internal_datafusion_err!("the shape of a scan of Parquet is another"))?;
+            .ok_or_else(|| internal_datafusion_err!("the shape is not that of a Parquet scan"))?;
         let config = FileScanConfigBuilder::from(config.clone())
             .with_file_groups(vec![files])
-            .with_expr_adapter(Some(Arc::new(AnyCase)))
+            .with_expr_adapter(Some(Arc::new(CaseInsensitive)))
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }
@@ -132,14 +132,14 @@ impl FileFormat for Parquet {
     }
 }
 
-/// The scan of Parquet files that a node is.
+/// The configuration of a Parquet scan node.
 fn config_of(scan: &Arc<dyn ExecutionPlan>) -> Option<&FileScanConfig> {
     let scan = scan.downcast_ref::<DataSourceExec>()?;
     let config = scan.data_source().downcast_ref::<FileScanConfig>()?;
     config.file_source().as_ref().is::<ParquetSource>().then_some(config)
 }
 
-/// The compression of Spark's name.
+/// Parses Spark's name of a compression.
 fn compression(name: &str) -> PlanResult<Compression> {
     Ok(match name {
         "none" | "uncompressed" => Compression::UNCOMPRESSED,
@@ -147,7 +147,7 @@ fn compression(name: &str) -> PlanResult<Compression> {
         "gzip" => Compression::GZIP(GzipLevel::default()),
         "zstd" => Compression::ZSTD(ZstdLevel::default()),
         "lz4" | "lz4_raw" => Compression::LZ4_RAW,
-        other => return exec_err!("the compression `{other}` of Parquet is not served"),
+        other => return exec_err!("the Parquet compression `{other}` is not supported"),
     })
 }
 
@@ -161,10 +161,10 @@ impl FileWriter for ArrowWriter<Upload> {
     }
 }
 
-/// How the files of one relation are read.
+/// Reader of the files of one relation.
 #[derive(Debug)]
 struct ParquetFiles {
-    /// Whether all files speak for the schema, not only one.
+    /// Whether the schemas of all files are merged.
     merge: bool,
 }
 
@@ -174,36 +174,36 @@ impl FileReader for ParquetFiles {
         Splittable::Yes
     }
 
-    async fn infer(&self, files: &[Found]) -> Result<Vec<Field>, SparkError> {
+    async fn infer(&self, files: &[DataFile]) -> Result<Vec<Field>, SparkError> {
         let first = files.iter().find(|file| file.meta.size > 0).or(files.first());
         let Some(first) = first else { return Err(unable_to_infer("Parquet")) };
         let others = files.iter().filter(|file| self.merge && file.meta.size > 0);
         let others = others.filter(|file| file.location != first.location);
-        let all: Vec<&Found> = std::iter::once(first).chain(others).collect();
+        let all: Vec<&DataFile> = std::iter::once(first).chain(others).collect();
         schema::merged(footer::footers(&all).await?)
     }
 
-    fn check(&self, _: &[Found], _: &[Field]) -> Result<(), SparkError> {
+    fn check(&self, _: &[DataFile], _: &[Field]) -> Result<(), SparkError> {
         Ok(())
     }
 
     async fn statistics(
         &self,
-        files: &[Found],
+        files: &[DataFile],
         schema: &SchemaRef,
     ) -> Result<Vec<Arc<Statistics>>, SparkError> {
         let by_bytes = || files.iter().map(|file| Arc::new(of_bytes(schema, file.meta.size)));
         if files.len() > FOOTERS {
             return Ok(by_bytes().collect());
         }
-        let all: Vec<&Found> = files.iter().collect();
+        let all: Vec<&DataFile> = files.iter().collect();
         let footers = footer::footers(&all).await?;
         let of_footer = |footer: &footer::Footer| {
             let metadata = footer.metadata();
             DFParquetMetadata::statistics_from_parquet_metadata(metadata, schema).map(Arc::new)
         };
         let known: PlanResult<Vec<_>> = footers.iter().map(of_footer).collect();
-        // A column that a file has in another type: the scan will convert it.
+        // A file may have a column with another type, which the scan will convert.
         Ok(known.unwrap_or_else(|_| by_bytes().collect()))
     }
 

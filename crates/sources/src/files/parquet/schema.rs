@@ -1,5 +1,5 @@
-//! The Spark schema of a Parquet file: what its writer, if it was Spark or we, put down beside the rows, or else what Spark makes of the
-//! types of the file. What other writers put down for themselves does not count.
+//! The Spark schema of a Parquet file: as stored by its writer, if that was Spark or Firesteel,
+//! otherwise derived from the file's types by Spark's rules. Metadata of other writers is ignored.
 
 use super::footer::Footer;
 use ::parquet::basic::Type;
@@ -10,7 +10,7 @@ use formats::types;
 use plan::{DataType, Field, SparkError};
 use std::sync::Arc;
 
-/// Under this key a file holds its Spark schema in JSON.
+/// Key of the Spark schema, in JSON, in the metadata of a file.
 pub(super) const KEY: &str = "org.apache.spark.sql.parquet.row.metadata";
 
 /// The columns of a file.
@@ -34,7 +34,8 @@ fn written(footer: &Footer) -> Option<Vec<Field>> {
     }
 }
 
-/// The field with its timestamps as Spark reads them. `leaves` are the columns of the file from here on, in order.
+/// The field with timestamps as Spark reads them. `leaves` are the remaining leaf columns of the
+/// file, in order.
 fn column<'f>(
     field: &ArrowField,
     leaves: &mut impl Iterator<Item = &'f ColumnDescriptor>,
@@ -51,7 +52,7 @@ fn column<'f>(
             Arrow::Struct(fields.collect::<Result<Fields, _>>()?)
         }
         data_type => match (leaves.next(), data_type) {
-            // These always were instants.
+            // INT96 values are always instants.
             (Some(leaf), _) if leaf.physical_type() == Type::INT96 => {
                 Arrow::Timestamp(TimeUnit::Microsecond, Some(types::TIMESTAMP_ZONE.into()))
             }
@@ -64,7 +65,7 @@ fn column<'f>(
     Ok(Arc::new(field.clone().with_data_type(data_type)))
 }
 
-/// A type that Spark does not read.
+/// The error for a type that Spark does not read.
 fn illegal(parquet_type: &str) -> SparkError {
     SparkError::analysis(
         condition::PARQUET_TYPE_ILLEGAL,
@@ -73,7 +74,7 @@ fn illegal(parquet_type: &str) -> SparkError {
     )
 }
 
-/// The columns of files: of the first, and those that others have besides.
+/// Merges the columns of files: those of the first, then additional ones of the others.
 pub(super) fn merged(footers: Vec<Footer>) -> Result<Vec<Field>, SparkError> {
     let mut fields: Vec<Field> = Vec::new();
     for footer in footers {
@@ -84,11 +85,11 @@ pub(super) fn merged(footers: Vec<Footer>) -> Result<Vec<Field>, SparkError> {
             }
         }
     }
-    // Another file may lack the column.
+    // Other files may lack the column.
     Ok(fields.into_iter().map(|field| Field { nullable: true, ..field }).collect())
 }
 
-/// Makes a column hold also the values of another file.
+/// Widens a column so that it can hold the values of another file.
 fn merge(known: &mut Field, other: Field) -> Result<(), SparkError> {
     match (&mut known.data_type, other.data_type) {
         (DataType::Struct(fields), DataType::Struct(others)) => {

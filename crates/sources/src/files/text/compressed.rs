@@ -1,11 +1,11 @@
-//! A file of text on its way out, compressed or not.
+//! Output of a text file, compressed or not.
 
 use crate::upload::Upload;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufWriter, Write};
 
-/// How a file of text is compressed.
+/// Compression of a text file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Compression {
     None,
@@ -13,7 +13,7 @@ pub(super) enum Compression {
     Zstd,
 }
 
-/// See the module.
+/// Writer of a text file (see the module).
 pub(super) enum Compressed {
     Plain(BufWriter<Upload>),
     Gzip(Box<GzEncoder<BufWriter<Upload>>>),
@@ -21,7 +21,7 @@ pub(super) enum Compressed {
 }
 
 impl Compressed {
-    /// Begins a file.
+    /// Starts a file.
     pub(super) fn new(out: Upload, compression: Compression) -> io::Result<Self> {
         let out = BufWriter::new(out);
         Ok(match compression {
@@ -36,7 +36,7 @@ impl Compressed {
         })
     }
 
-    /// Ends the file.
+    /// Completes the file.
     pub(super) fn finish(self) -> io::Result<()> {
         let out = match self {
             Self::Plain(out) => out,

@@ -1,10 +1,10 @@
-//! The formats of text: CSV, JSON, lines.
+//! The text formats: CSV, JSON, plain lines.
 
 use super::super::format::{
     Encoding, FileFormat, FileReader, FileScan, FileSplit, FileWriter, no_such_type,
     unable_to_infer,
 };
-use super::super::listing::Found;
+use super::super::listing::DataFile;
 use super::super::options::Options;
 use super::super::split::Splittable;
 use super::compressed::{Compressed, Compression};
@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::sync::Arc;
 
-/// See the module.
+/// A text format (see the module).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TextFiles {
     Csv,
@@ -43,7 +43,7 @@ pub(crate) enum TextFiles {
 }
 
 impl TextFiles {
-    /// Spark's name in messages.
+    /// Spark's name of the format in messages.
     fn title(self) -> &'static str {
         match self {
             Self::Csv => "CSV",
@@ -57,15 +57,15 @@ impl TextFiles {
     }
 }
 
-/// What tasks are told of a scan.
+/// Specification of a scan for its tasks.
 #[derive(Debug, Serialize, Deserialize)]
 struct ScanSpec {
     scan: TextScan,
-    /// How many rows of a task are enough.
+    /// Limit on the rows of a task.
     limit: Option<usize>,
 }
 
-/// What tasks are told of a write.
+/// Specification of a write for its tasks.
 #[derive(Debug, Serialize, Deserialize)]
 struct WriteSpec {
     format: TextFormat,
@@ -215,7 +215,7 @@ impl FileWriter for JsonWriter<Compressed> {
     }
 }
 
-/// Writes a column of text line by line.
+/// Writes a text column line by line.
 struct LineWriter {
     out: Compressed,
     line_end: String,
@@ -235,7 +235,7 @@ impl FileWriter for LineWriter {
     }
 }
 
-/// How the files of one relation are read.
+/// Reader of the files of one relation.
 #[derive(Debug)]
 struct TextReader(TextFormat);
 
@@ -245,7 +245,7 @@ impl FileReader for TextReader {
         self.0.splittable()
     }
 
-    async fn infer(&self, files: &[Found]) -> Result<Vec<Field>, SparkError> {
+    async fn infer(&self, files: &[DataFile]) -> Result<Vec<Field>, SparkError> {
         let title = self.0.kind().title();
         let files: Vec<Location> = files.iter().map(|file| file.location.clone()).collect();
         let format = self.0.clone();
@@ -259,8 +259,8 @@ impl FileReader for TextReader {
         tokio::task::spawn_blocking(read).await.map_err(stopped)?
     }
 
-    fn check(&self, files: &[Found], columns: &[Field]) -> Result<(), SparkError> {
-        let unknown = |file: &&Found| {
+    fn check(&self, files: &[DataFile], columns: &[Field]) -> Result<(), SparkError> {
+        let unknown = |file: &&DataFile| {
             let name = file.location.name();
             is_compressed(name) && !is_known(name)
         };
@@ -288,7 +288,7 @@ impl FileReader for TextReader {
     }
 
     fn scan(&self, scan: FileScan<'_>) -> PlanResult<Arc<dyn ExecutionPlan>> {
-        // The column for records that are not well formed is none of the fields of the files.
+        // The column for malformed records is not a field of the files.
         let corrupt = self.0.records().and_then(|records| {
             let held = &scan.schema.fields()[..scan.file_columns];
             held.iter().position(|field| *field.name() == records.corrupt_column)
@@ -319,14 +319,14 @@ fn is_text(field: &Field) -> Result<(), SparkError> {
     }
 }
 
-/// Text files have one column.
+/// Text files have a single column.
 fn single_column(count: usize) -> SparkError {
     let message =
         format!("Text data source supports only a single column, and you have {count} columns.");
     SparkError::plain(Exception::Analysis, message)
 }
 
-/// Without another column Spark could not tell which records are not well formed.
+/// Without another column, Spark could not detect malformed records.
 fn only_corrupt() -> SparkError {
     SparkError::analysis(
         condition::UNSUPPORTED_FEATURE_QUERY_ONLY_CORRUPT_RECORD_COLUMN,

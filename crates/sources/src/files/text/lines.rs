@@ -1,4 +1,4 @@
-//! The bytes of a file of text, line by line, without holding more of it than a line and a buffer.
+//! Line-by-line input of text files, which holds no more than a line and a buffer in memory.
 
 use crate::Location;
 use flate2::read::MultiGzDecoder;
@@ -6,19 +6,19 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 
-/// Bytes read at once.
+/// Bytes read at a time.
 const CHUNK: usize = 256 << 10;
 
-/// Bytes that some programs put before text to say that it is UTF-8.
-const MARK: &[u8] = b"\xef\xbb\xbf";
+/// UTF-8 byte order mark, which some programs put at the start of a file.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Whether the name of a file says that it is compressed.
+/// Whether a file is compressed, judging by its name.
 pub(crate) fn is_compressed(name: &str) -> bool {
     extension(name)
         .is_some_and(|end| ["gz", "bz2", "zst", "xz", "lz4", "snappy", "deflate"].contains(&end))
 }
 
-/// Whether a file that is compressed can be read.
+/// Whether the compression of a file is supported.
 pub(crate) fn is_known(name: &str) -> bool {
     matches!(extension(name), Some("gz" | "zst"))
 }
@@ -27,15 +27,15 @@ fn extension(name: &str) -> Option<&str> {
     Path::new(name).extension().and_then(|end| end.to_str())
 }
 
-/// A file, perhaps a part of it, on its way in.
+/// Input from a file or a part of it.
 pub(crate) struct Lines {
     input: Box<dyn Read + Send>,
     separator: Option<Vec<u8>>,
     buffer: Vec<u8>,
-    /// Bytes of the buffer that are not used yet.
+    /// Range of unread bytes in the buffer.
     from: usize,
     to: usize,
-    /// Where `from` is in the file, and where the part ends.
+    /// Position of `from` in the file, and the end of the part.
     at: u64,
     stop: u64,
     ended: bool,
@@ -50,7 +50,7 @@ impl Lines {
     ) -> io::Result<Self> {
         let (start, stop) = part.unwrap_or((0, u64::MAX));
         let separator = separator.map(|text| text.as_bytes().to_vec());
-        // A line that begins where the part begins is found by the separator before it.
+        // A line that starts exactly at the part's start is recognised by the separator before it.
         let back = separator.as_ref().map_or(1, Vec::len) as u64;
         let at = start.saturating_sub(back);
         let input: Box<dyn Read + Send> = match extension(file.name()) {
@@ -63,26 +63,26 @@ impl Lines {
         if start > 0 {
             lines.skip_line()?;
         } else {
-            while lines.rest().len() < MARK.len() && lines.more()? {}
-            if lines.rest().starts_with(MARK) {
-                lines.take(MARK.len());
+            while lines.rest().len() < BYTE_ORDER_MARK.len() && lines.more()? {}
+            if lines.rest().starts_with(BYTE_ORDER_MARK) {
+                lines.take(BYTE_ORDER_MARK.len());
             }
         }
         Ok(lines)
     }
 
-    /// The bytes that are there and not taken yet.
+    /// The buffered bytes that are not consumed yet.
     pub(crate) fn rest(&self) -> &[u8] {
         &self.buffer[self.from..self.to]
     }
 
-    /// Marks bytes as used.
+    /// Consumes bytes.
     pub(crate) fn take(&mut self, bytes: usize) {
         self.from += bytes;
         self.at += bytes as u64;
     }
 
-    /// Reads on behind `rest`. False at the end of the file.
+    /// Reads more bytes after `rest`. Returns false at the end of the file.
     pub(crate) fn more(&mut self) -> io::Result<bool> {
         if self.ended {
             return Ok(false);
@@ -108,13 +108,13 @@ impl Lines {
         }
     }
 
-    /// The rest of the file at once.
+    /// Reads the rest of the file.
     pub(crate) fn whole(&mut self) -> io::Result<&[u8]> {
         while self.more()? {}
         Ok(self.rest())
     }
 
-    /// The next line of the part, without its end.
+    /// The next line of the part, without its separator.
     pub(crate) fn next(&mut self) -> io::Result<Option<&[u8]>> {
         if self.at >= self.stop {
             return Ok(None);
@@ -134,7 +134,7 @@ impl Lines {
                 self.take(length + end);
                 return Ok(Some(line));
             }
-            // A separator may have begun already.
+            // A separator may have started already.
             let begun = self.separator.as_ref().map_or(1, Vec::len) - 1;
             seen = self.rest().len().saturating_sub(begun.max(1));
             if !self.more()? {
@@ -150,7 +150,7 @@ impl Lines {
         }
     }
 
-    /// The length of the first line and of what ends it, if it ends here.
+    /// Length of the first line and of its separator, if complete.
     fn line_end(&self, seen: usize) -> Option<(usize, usize)> {
         let rest = self.rest();
         if let Some(separator) = &self.separator {
@@ -167,7 +167,7 @@ impl Lines {
         match rest.get(at + 1) {
             Some(b'\n') => Some((at, 2)),
             Some(_) => Some((at, 1)),
-            // Whether a newline follows is not known before more is read.
+            // Whether a newline follows is unknown until more is read.
             None => self.ended.then_some((at, 1)),
         }
     }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_is_in_one_part_wherever_the_file_is_cut() {
+    fn every_line_is_in_one_part_wherever_the_file_is_split() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.txt");
         let cases: [(&[u8], Option<&str>, &[&str]); 6] = [
@@ -212,8 +212,8 @@ mod tests {
             for first in 1..size.max(1) {
                 let mut all = lines(&path, Some((0, first)), separator);
                 all.extend(lines(&path, Some((first, size)), separator));
-                // A mark at the start is no line of its own, even if the cut is in it.
-                if !text.starts_with(MARK) {
+                // A byte order mark at the start is not a line, even if the split is inside it.
+                if !text.starts_with(BYTE_ORDER_MARK) {
                     assert_eq!(all, expected, "{text:?} cut at {first}");
                 }
             }

@@ -1,8 +1,8 @@
-//! Files of text: lines, CSV and JSON, read as Spark reads them. One task reads its parts of files
-//! as a stream, a batch at a time.
+//! Text files: lines, CSV and JSON, read like Spark. A task reads its parts of files as a stream, a
+//! batch at a time.
 //!
-//! A file is cut at line ends: a line belongs to the part in which it begins. What is not cut is
-//! read whole by one task: compressed files, and those in which a record may have several lines.
+//! Files are split at line ends: a line belongs to the part in which it starts. Files that cannot
+//! be split are read by one task: compressed files, and those whose records may span several lines.
 
 mod compressed;
 mod csv;
@@ -27,7 +27,7 @@ use plain::Plain;
 use plan::SparkError;
 use serde::{Deserialize, Serialize};
 
-/// What a session says of text where options say nothing.
+/// The session's defaults for options of text.
 #[derive(Debug)]
 pub(crate) struct Session {
     time_zone: String,
@@ -45,7 +45,7 @@ impl Session {
     }
 }
 
-/// An error of a format as one of DataFusion's; errors of Spark and of files stay what they are.
+/// Converts an error of a format to one of DataFusion's; errors of Spark and of files keep their kind.
 pub(super) fn failed(error: ArrowError) -> DataFusionError {
     match error {
         ArrowError::ExternalError(inner) => DataFusionError::External(inner),
@@ -54,7 +54,7 @@ pub(super) fn failed(error: ArrowError) -> DataFusionError {
     }
 }
 
-/// How a file of text is read.
+/// Options for reading a text file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum TextFormat {
     Plain(Plain),
@@ -63,7 +63,7 @@ pub(crate) enum TextFormat {
 }
 
 impl TextFormat {
-    /// Which format this is.
+    /// The format.
     fn kind(&self) -> TextFiles {
         match self {
             Self::Plain(_) => TextFiles::Plain,
@@ -72,7 +72,7 @@ impl TextFormat {
         }
     }
 
-    /// Whether a record never goes on behind the end of its line.
+    /// Whether files can be split, because records never span lines.
     pub(crate) fn splittable(&self) -> Splittable {
         let separator = match self {
             Self::Plain(plain) if plain.whole => return Splittable::No,
@@ -82,14 +82,14 @@ impl TextFormat {
             Self::Json(json) if json.records.multi_line => return Splittable::No,
             Self::Json(json) => &json.records.line_sep,
         };
-        // Where a longer separator begins cannot always be told from the middle.
+        // The start of a longer separator cannot always be recognised from the middle.
         match separator {
             Some(separator) if separator.len() > 1 => Splittable::No,
             _ => Splittable::Yes,
         }
     }
 
-    /// What holds for its records, if the format has such.
+    /// The options of its records, if the format has any.
     pub(crate) fn records(&self) -> Option<&Records> {
         match self {
             Self::Plain(_) => None,
@@ -99,14 +99,14 @@ impl TextFormat {
     }
 }
 
-/// What a task is told of a scan besides the files and the types of the columns.
+/// Specification of a scan for its tasks, besides files and column types.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TextScan {
-    /// URL of the store of the files.
+    /// URL of the object store.
     pub(crate) store: String,
     pub(crate) format: TextFormat,
-    /// By column of the output.
+    /// Origins of the output columns.
     pub(crate) origins: Vec<Origin>,
-    /// Fields of a record.
+    /// Number of fields in a record.
     pub(crate) width: usize,
 }

@@ -1,10 +1,9 @@
-//! The node that reads files of text: a leaf of a plan, whose tasks each read some files or parts
-//! of them.
+//! Plan node that scans text files: a leaf whose tasks each read some files or parts of files.
 
 use super::lines::{Lines, is_compressed};
 use super::{Origin, Plain, TextFormat, TextScan, csv, failed};
 use crate::Location;
-use crate::node::unordered;
+use crate::properties::unordered;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
@@ -36,23 +35,23 @@ use std::fmt;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// Batches on their way from the thread that reads.
+/// Batches buffered between the reading thread and the task.
 const AHEAD: usize = 2;
 
-/// See the module.
+/// A scan (see the module).
 #[derive(Debug, Clone)]
 pub(crate) struct TextScanExec {
     scan: TextScan,
     groups: Vec<FileGroup>,
     statistics: Statistics,
-    /// Rows that one task has to yield, at most.
+    /// Limit on the rows of a task.
     limit: Option<usize>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl TextScanExec {
-    /// One task for each group of files.
+    /// Creates a scan with one task per group of files.
     pub(crate) fn new(scan: TextScan, groups: Vec<FileGroup>, schema: SchemaRef) -> Self {
         let partitioning = Partitioning::UnknownPartitioning(groups.len());
         let statistics = Statistics::new_unknown(&schema);
@@ -61,22 +60,28 @@ impl TextScanExec {
         Self { scan, groups, statistics, limit: None, properties, metrics }
     }
 
+    /// The scan, with statistics.
     pub(crate) fn with_statistics(self, statistics: Statistics) -> Self {
         Self { statistics, ..self }
     }
 
+    /// The scan, with a limit on the rows of each task.
+    #[must_use]
     pub(crate) fn with_limit(self, limit: Option<usize>) -> Self {
         Self { limit, ..self }
     }
 
+    /// The specification of the scan.
     pub(crate) fn scan(&self) -> &TextScan {
         &self.scan
     }
 
+    /// Files by task.
     pub(crate) fn groups(&self) -> &[FileGroup] {
         &self.groups
     }
 
+    /// Limit on the rows of a task.
     pub(crate) fn limit(&self) -> Option<usize> {
         self.limit
     }
@@ -154,7 +159,7 @@ impl ExecutionPlan for TextScanExec {
                     sender.blocking_send(Ok(rows)).is_ok() && left > 0
                 };
                 if let Err(error) = read(&scan, &files, schema, batch, emit) {
-                    // Nobody listens to a task that was stopped.
+                    // Nobody receives from a task that was stopped.
                     let _ = sender.blocking_send(Err(error));
                 }
             }
@@ -187,7 +192,7 @@ impl ExecutionPlan for TextScanExec {
     }
 }
 
-/// Reads the files of a task until `emit` has enough.
+/// Reads the files of a task until `emit` has enough rows.
 fn read(
     scan: &TextScan,
     files: &[(Location, PartitionedFile)],
@@ -222,7 +227,7 @@ fn read(
     Ok(())
 }
 
-/// The files of a task, with their places.
+/// The files of a task, with their locations.
 fn located(
     scan: &TextScan,
     group: &FileGroup,
@@ -234,7 +239,7 @@ fn located(
     group.files().iter().map(located).collect()
 }
 
-/// An error that says where it happened, unless it says more.
+/// Adds the file to an error, unless that is already more specific.
 fn in_file(location: &Location, error: DataFusionError) -> DataFusionError {
     if functions::raised(&error).is_some() {
         return error;
@@ -249,7 +254,7 @@ fn in_file(location: &Location, error: DataFusionError) -> DataFusionError {
     functions::run_time_error(class, message)
 }
 
-/// Rows out of the lines of files.
+/// Decoder from the lines of a format to rows.
 #[derive(Debug)]
 struct Decoder {
     rows: Rows,
@@ -299,7 +304,7 @@ impl Decoder {
         }
     }
 
-    /// Reads the next record. False at the end of the file or of the part.
+    /// Reads the next record. Returns false at the end of the file or part.
     fn read(&mut self, lines: &mut Lines) -> Result<bool> {
         let is_whole = match &self.format {
             Format::Plain(plain) => plain.whole,

@@ -1,5 +1,7 @@
-//! Values that depend on the place of a row (`monotonically_increasing_id`, `spark_partition_id`, `rand`) are computed where the row lies. The
-//! optimizer would move a limit below such a projection, and the rows that are left would be numbered in the one task that they were brought to.
+//! Optimizer barrier around volatile expressions (`monotonically_increasing_id`,
+//! `spark_partition_id`, `rand`), which depend on a row's partition. Otherwise the optimizer would
+//! push a limit below such a projection, and the remaining rows would be numbered in the single
+//! task that collects them.
 
 use datafusion::catalog::Session;
 use datafusion::common::config::ConfigOptions;
@@ -15,15 +17,15 @@ use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 use std::fmt;
 use std::sync::Arc;
 
-/// The rows of `input`. No limit and no filter is moved below it; in the physical plan it is nothing.
+/// A barrier: no limit or filter is pushed below it. It disappears in the physical plan.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd)]
-struct Settled {
+struct Barrier {
     input: LogicalPlan,
 }
 
-impl UserDefinedLogicalNodeCore for Settled {
+impl UserDefinedLogicalNodeCore for Barrier {
     fn name(&self) -> &'static str {
-        "Settled"
+        "Barrier"
     }
 
     fn inputs(&self) -> Vec<&LogicalPlan> {
@@ -39,7 +41,7 @@ impl UserDefinedLogicalNodeCore for Settled {
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Settled")
+        f.write_str("Barrier")
     }
 
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
@@ -51,47 +53,47 @@ impl UserDefinedLogicalNodeCore for Settled {
     }
 }
 
-/// The plan, with a barrier above it.
-pub(crate) fn settled(input: LogicalPlan) -> LogicalPlan {
-    LogicalPlan::Extension(Extension { node: Arc::new(Settled { input }) })
+/// Puts a barrier above the plan.
+pub(crate) fn barrier(input: LogicalPlan) -> LogicalPlan {
+    LogicalPlan::Extension(Extension { node: Arc::new(Barrier { input }) })
 }
 
-/// Whether a plan is such a barrier.
-pub fn is_settled(plan: &LogicalPlan) -> bool {
+/// Whether a plan is a barrier.
+pub fn is_barrier(plan: &LogicalPlan) -> bool {
     match plan {
-        LogicalPlan::Extension(extension) => extension.node.as_any().is::<Settled>(),
+        LogicalPlan::Extension(extension) => extension.node.as_any().is::<Barrier>(),
         _ => false,
     }
 }
 
-/// Puts a `Settled` above each projection whose values depend on the place of a row.
+/// Puts a `Barrier` above each projection with volatile expressions.
 #[derive(Debug)]
-pub struct Settle;
+pub struct AddBarriers;
 
-impl AnalyzerRule for Settle {
+impl AnalyzerRule for AddBarriers {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        let settled = plan.transform_up_with_subqueries(|plan| match &plan {
+        let guarded = plan.transform_up_with_subqueries(|plan| match &plan {
             LogicalPlan::Projection(projection)
                 if projection.expr.iter().any(Expr::is_volatile) =>
             {
-                Ok(Transformed::yes(settled(plan)))
+                Ok(Transformed::yes(barrier(plan)))
             }
             _ => Ok(Transformed::no(plan)),
         })?;
-        Ok(settled.data)
+        Ok(guarded.data)
     }
 
     fn name(&self) -> &'static str {
-        "settle"
+        "add_barriers"
     }
 }
 
-/// Leaves a `Settled` out.
+/// Drops barriers during physical planning.
 #[derive(Debug)]
-pub struct SettledPlanner;
+pub struct BarrierPlanner;
 
 #[async_trait::async_trait]
-impl ExtensionPlanner for SettledPlanner {
+impl ExtensionPlanner for BarrierPlanner {
     async fn plan_extension(
         &self,
         _: &dyn PhysicalPlanner,
@@ -101,7 +103,7 @@ impl ExtensionPlanner for SettledPlanner {
         _: &dyn Session,
         _: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let is_settled = node.as_any().is::<Settled>();
-        Ok(inputs.first().filter(|_| is_settled).map(Arc::clone))
+        let is_barrier = node.as_any().is::<Barrier>();
+        Ok(inputs.first().filter(|_| is_barrier).map(Arc::clone))
     }
 }

@@ -1,5 +1,5 @@
-//! After a block could not be read: what else this task could not read, so that one failure names it all. One at a time, each would
-//! cost the stage one of its few attempts.
+//! Search for unreadable blocks after a failed fetch, so that a single failure names them all.
+//! Reported one at a time, each would cost the stage one of its few attempts.
 
 use super::bind::Outputs;
 use super::{BlockSource, ShuffleReadExec, Suspects, Wanted};
@@ -7,10 +7,11 @@ use datafusion::physical_plan::ExecutionPlan;
 use model::{MapOutputId, Unreadable};
 use std::collections::BTreeSet;
 
-/// Map outputs that one failure names at most: it has to fit into a message.
+/// Limit on the map outputs named in one failure, which has to fit into a message.
 const NAMED: usize = 100_000;
 
-/// All that a task cannot read, those that are known in front. `plan` is what it ran, `outputs` are those of all shuffles that it reads.
+/// Everything that a task cannot read, the `known` ones first. `plan` is the plan it ran; `outputs`
+/// are those of all shuffles that it reads.
 pub(crate) async fn all_unreadable(
     source: &dyn BlockSource,
     known: Vec<Unreadable>,

@@ -1,4 +1,4 @@
-//! Columns of Parquet files by their names without case, as Spark finds them.
+//! Case-insensitive column names in Parquet files, as in Spark.
 
 use super::conversion;
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -11,17 +11,17 @@ use datafusion::physical_expr_adapter::{
 };
 use std::sync::Arc;
 
-/// See the module.
+/// The adapter (see the module).
 #[derive(Debug)]
-pub(super) struct AnyCase;
+pub(super) struct CaseInsensitive;
 
-impl PhysicalExprAdapterFactory for AnyCase {
+impl PhysicalExprAdapterFactory for CaseInsensitive {
     fn create(&self, wanted: SchemaRef, held: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
         let renamed = |field: &Arc<Field>| {
             let exact = wanted.field_with_name(field.name()).is_ok();
             let same = |other: &&Arc<Field>| other.name().eq_ignore_ascii_case(field.name());
             match wanted.fields().iter().find(same) {
-                // Another column of the file may have the very name.
+                // Another column of the file may match exactly.
                 Some(other) if !exact && held.field_with_name(other.name()).is_err() => {
                     Arc::new(field.as_ref().clone().with_name(other.name()))
                 }
@@ -56,7 +56,7 @@ impl PhysicalExprAdapter for Adapter {
             }
             Ok(TreeNodeRecursion::Continue)
         })?;
-        // In the file the columns have the names that the file gives them.
+        // The reader needs the file's own column names.
         let under_own_name = |expr: Arc<dyn PhysicalExpr>| {
             let Some(column) = expr.downcast_ref::<Column>() else {
                 return Ok(Transformed::no(expr));

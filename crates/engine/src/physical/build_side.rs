@@ -1,4 +1,4 @@
-//! Which joins may hold their whole build side in every task.
+//! Joins that may have their whole build side in every task.
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{JoinType, Result};
@@ -8,8 +8,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, PartitionMode};
 use std::sync::Arc;
 
-/// Whether a join yields rows of its build side on its own account (those without a match, or each once). If every task held
-/// the whole build side, every task would yield them.
+/// Whether a join yields build-side rows by itself (unmatched ones, or each once). If every task
+/// had the whole build side, every task would yield them.
 pub(crate) fn yields_build_rows(kind: JoinType) -> bool {
     match kind {
         JoinType::Left
@@ -25,7 +25,8 @@ pub(crate) fn yields_build_rows(kind: JoinType) -> bool {
     }
 }
 
-/// Whether all rows of the probe side have to meet in one task, because the build side is in every task and may not be.
+/// Whether all probe-side rows must be gathered in one task, because the build side would be in
+/// every task and must not be.
 pub(crate) fn needs_one_probe(plan: &dyn ExecutionPlan) -> bool {
     if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
         return *join.partition_mode() == PartitionMode::CollectLeft
@@ -35,7 +36,8 @@ pub(crate) fn needs_one_probe(plan: &dyn ExecutionPlan) -> bool {
         .is_some_and(|join| yields_build_rows(*join.join_type()))
 }
 
-/// Makes hash joins partitioned whose build side must not be in every task. Runs before exchanges are put in.
+/// Makes hash joins partitioned if their build side must not be in every task. Runs before
+/// exchanges are added.
 #[derive(Debug)]
 pub(crate) struct SafeBuildSides;
 
@@ -49,7 +51,8 @@ impl PhysicalOptimizerRule for SafeBuildSides {
             let Some(join) = plan.downcast_ref::<HashJoinExec>() else {
                 return Ok(Transformed::no(plan));
             };
-            // A join that knows null (`NOT IN`) has to see all rows anyway: the stage cutter gathers them.
+            // A null-aware join (`NOT IN`) has to see all rows anyway: the stage cutter gathers
+            // them.
             if !needs_one_probe(plan.as_ref()) || join.null_aware {
                 return Ok(Transformed::no(plan));
             }

@@ -1,5 +1,6 @@
-//! Joins for a task whose memory does not suffice. A hash join holds its whole build side and cannot spill it; sorted inputs can be
-//! spilled and merged. The same rows come out, in another order.
+//! Fallback joins for a task that runs out of memory. A hash join holds its whole build side and
+//! cannot spill it; sort-merge joins can spill their sorted inputs. They yield the same rows in
+//! another order.
 
 use arrow::compute::SortOptions;
 use arrow::datatypes::Schema;
@@ -16,7 +17,8 @@ use std::sync::Arc;
 
 type Plan = Arc<dyn ExecutionPlan>;
 
-/// The bound plan of a task with sort-merge joins in place of its hash joins; `None` if there are none.
+/// The bound plan of a task with its hash joins replaced by sort-merge joins; `None` if it has
+/// none.
 pub(crate) fn with_merge_joins(plan: Plan) -> Result<Option<Plan>> {
     let replaced = plan.transform_up(|plan| match plan.downcast_ref::<HashJoinExec>() {
         Some(join) if is_replaceable(join) => Ok(Transformed::yes(merge_join(join)?)),
@@ -25,7 +27,8 @@ pub(crate) fn with_merge_joins(plan: Plan) -> Result<Option<Plan>> {
     Ok(replaced.transformed.then_some(replaced.data))
 }
 
-/// Not one that knows null (`NOT IN`): merging does not. Not one that ends early or whose order somebody above may rely on.
+/// Null-aware joins (`NOT IN`) stay hash joins: sort-merge has no null-aware mode. So do joins with
+/// a limit, and those whose order a parent may rely on.
 fn is_replaceable(join: &HashJoinExec) -> bool {
     !join.null_aware && join.fetch().is_none() && join.properties().output_ordering().is_none()
 }
@@ -36,7 +39,7 @@ fn merge_join(join: &HashJoinExec) -> Result<Plan> {
         sorted(join.left(), left),
         sorted(join.right(), right),
         join.on().to_vec(),
-        join.filter().map(with_nulls),
+        join.filter().map(with_nullable_columns),
         *join.join_type(),
         vec![SortOptions::default(); join.on().len()],
         join.null_equality(),
@@ -51,8 +54,9 @@ fn merge_join(join: &HashJoinExec) -> Result<Plan> {
     Ok(Arc::new(ProjectionExec::try_new(columns, Arc::new(merged))?))
 }
 
-/// A merge of an outer join evaluates its filter also for rows without a match, whose other side is null, whatever that side's schema says.
-fn with_nulls(filter: &JoinFilter) -> JoinFilter {
+/// Makes the filter's columns nullable: a sort-merge outer join evaluates its filter also for
+/// unmatched rows, whose other side is null regardless of its schema.
+fn with_nullable_columns(filter: &JoinFilter) -> JoinFilter {
     let fields = filter.schema().fields().iter();
     let nullable: Vec<_> = fields.map(|field| field.as_ref().clone().with_nullable(true)).collect();
     let schema = Arc::new(Schema::new(nullable));

@@ -1,4 +1,4 @@
-//! Rows as `show()` prints them and as a notebook does.
+//! Rows as displayed by `show()` and by notebooks.
 
 use super::{Answer, Session};
 use arrow::array::{Array, StringArray};
@@ -6,21 +6,21 @@ use arrow::record_batch::RecordBatch;
 use plan::{Field, SparkError};
 use std::fmt::Write;
 
-/// No column is narrower.
+/// Minimum width of a column.
 const MIN_WIDTH: usize = 3;
 
-/// How rows are printed.
+/// Display options for rows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Style<'a> {
-    /// Rows shown.
+    /// Number of rows.
     pub(super) rows: usize,
-    /// Characters shown of a value; 0 is all.
+    /// Maximum length of a value; 0 means no limit.
     pub(super) truncate: usize,
     pub(super) time_zone: &'a str,
 }
 
 impl Session {
-    /// All rows of an answer as `show` prints them, with whole values.
+    /// All rows of an answer as `show` prints them, without truncation.
     pub fn printed(&self, answer: &Answer) -> Result<String, SparkError> {
         let time_zone = self.time_zone()?;
         let style = Style { rows: usize::MAX, truncate: 0, time_zone: &time_zone };
@@ -28,7 +28,8 @@ impl Session {
     }
 }
 
-/// The text of each value shown, by row, after the names of the columns; and whether there are more rows.
+/// The text of each displayed value by row, after the column names; and whether there are more
+/// rows.
 struct Cells {
     names: Vec<String>,
     rows: Vec<Vec<String>>,
@@ -64,7 +65,7 @@ fn cells(schema: &[Field], batches: &[RecordBatch], style: Style<'_>) -> Result<
     Ok(Cells { names, rows, more })
 }
 
-/// What `df.show()` prints.
+/// The output of `df.show()`.
 pub(super) fn table(
     schema: &[Field],
     batches: &[RecordBatch],
@@ -103,7 +104,7 @@ pub(super) fn table(
     Ok(out)
 }
 
-/// What `df.show(vertical=True)` prints.
+/// The output of `df.show(vertical=True)`.
 pub(super) fn vertical(
     schema: &[Field],
     batches: &[RecordBatch],
@@ -133,7 +134,7 @@ pub(super) fn vertical(
     Ok(out)
 }
 
-/// What a notebook shows.
+/// The output in a notebook.
 pub(super) fn html(
     schema: &[Field],
     batches: &[RecordBatch],
@@ -172,7 +173,7 @@ fn shortened(text: &str, truncate: usize) -> String {
     }
 }
 
-/// As many characters as fit into units of UTF-16, by which Java counts.
+/// The longest prefix that fits into the given number of UTF-16 units, in which Java counts.
 fn beginning(text: &str, units: usize) -> &str {
     let mut left = units;
     let too_many = text.char_indices().find(|(_, c)| {
@@ -204,7 +205,8 @@ fn html_escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// Columns that a terminal needs, as Spark counts them: units of UTF-16, of which those of East Asian scripts take two.
+/// Display width of a text as Spark counts it: in UTF-16 units, with East Asian characters taking
+/// two.
 fn width(text: &str) -> usize {
     text.chars().map(|c| c.len_utf16() + usize::from(is_wide(c))).sum()
 }

@@ -1,4 +1,4 @@
-//! What our own nodes of physical plans have in common.
+//! Properties shared by our own physical plan nodes.
 
 use arrow::datatypes::SchemaRef;
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning};
@@ -7,12 +7,12 @@ use datafusion::physical_plan::execution_plan::{
 };
 use std::sync::Arc;
 
-/// Properties of rows of no order in that many partitions.
+/// Properties of unordered rows with this partitioning.
 pub fn unordered(schema: SchemaRef, partitioning: Partitioning) -> Arc<PlanProperties> {
     of_rows(EquivalenceProperties::new(schema), partitioning)
 }
 
-/// Properties of rows of which that much is known.
+/// Properties of rows with these equivalences.
 pub fn of_rows(known: EquivalenceProperties, partitioning: Partitioning) -> Arc<PlanProperties> {
     let (emission, bounded) = (EmissionType::Incremental, Boundedness::Bounded);
     let properties = PlanProperties::new(known, partitioning, emission, bounded);

@@ -1,5 +1,5 @@
-//! Whether a plan is the same after it has travelled. What its encoding loses without a word would
-//! give wrong answers: such a plan is refused.
+//! Check that a plan survives its encoding unchanged. If the encoding silently dropped something,
+//! answers would be wrong, so such a plan is refused.
 
 use crate::codec::Codec;
 use crate::context::functions_context;
@@ -15,26 +15,27 @@ use datafusion_proto::protobuf::PhysicalPlanNode;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
-/// Refuses a plan that its message does not hold whole; the error names what would change.
+/// Refuses a plan that changes when encoded and decoded; the error names the node that would
+/// change.
 pub fn check(plan: &Arc<dyn ExecutionPlan>, message: &PhysicalPlanNode) -> Result<()> {
     let back = message.try_into_physical_plan(functions_context(), &Codec)?;
     compare(plan, &back)
 }
 
 fn compare(plan: &Arc<dyn ExecutionPlan>, back: &Arc<dyn ExecutionPlan>) -> Result<()> {
-    let (before, after) = (described(plan)?, described(back)?);
+    let (before, after) = (description(plan)?, description(back)?);
     let (children, others) = (plan.children(), back.children());
     if before != after || children.len() != others.len() {
         let name = plan.name();
-        tracing::error!("{name} is another one after it has travelled:\n{before}\n{after}");
-        return not_impl_err!("{name} loses what it says in a distributed plan");
+        tracing::error!("{name} differs after decoding:\n{before}\n{after}");
+        return not_impl_err!("{name} cannot be encoded without loss in a distributed plan");
     }
     children.into_iter().zip(others).try_for_each(|(child, other)| compare(child, other))
 }
 
-/// All that a node says, without what is below it.
-fn described(plan: &Arc<dyn ExecutionPlan>) -> Result<String> {
-    let failed = |_: fmt::Error| DataFusionError::Internal("a plan is not shown".to_owned());
+/// Full description of a node, without its children.
+fn description(plan: &Arc<dyn ExecutionPlan>) -> Result<String> {
+    let failed = |_: fmt::Error| DataFusionError::Internal("a plan cannot be displayed".to_owned());
     let mut text = String::new();
     let schema = plan.schema();
     writeln!(text, "{} {}", plan.name(), Shown(plan.as_ref())).map_err(failed)?;
@@ -44,9 +45,9 @@ fn described(plan: &Arc<dyn ExecutionPlan>) -> Result<String> {
         Ok(TreeNodeRecursion::Continue)
     })?;
     if let Some(window) = plan.downcast_ref::<WindowAggExec>() {
-        windows(&mut text, window.window_expr()).map_err(failed)?;
+        describe_windows(&mut text, window.window_expr()).map_err(failed)?;
     } else if let Some(window) = plan.downcast_ref::<BoundedWindowAggExec>() {
-        windows(&mut text, window.window_expr()).map_err(failed)?;
+        describe_windows(&mut text, window.window_expr()).map_err(failed)?;
         writeln!(text, "{:?}", window.input_order_mode).map_err(failed)?;
     } else if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
         for function in aggregate.aggr_expr() {
@@ -58,10 +59,10 @@ fn described(plan: &Arc<dyn ExecutionPlan>) -> Result<String> {
         }
         writeln!(text, "{:?}", aggregate.filter_expr()).map_err(failed)?;
     }
-    Ok(plain(&text))
+    Ok(without_derived(&text))
 }
 
-fn windows(text: &mut String, exprs: &[Arc<dyn WindowExpr>]) -> fmt::Result {
+fn describe_windows(text: &mut String, exprs: &[Arc<dyn WindowExpr>]) -> fmt::Result {
     for expr in exprs {
         let (keys, order) = (expr.partition_by(), expr.order_by());
         writeln!(text, "{} {keys:?} {order:?} {:?}", expr.name(), expr.get_window_frame())?;
@@ -84,9 +85,9 @@ fn windows(text: &mut String, exprs: &[Arc<dyn WindowExpr>]) -> fmt::Result {
     Ok(())
 }
 
-/// The text without what is found anew from what is below: whether a column may be null, and what a
-/// cast calls its value.
-fn plain(text: &str) -> String {
+/// Removes from a description what decoding derives anew from the children: nullability, and the
+/// names of cast targets.
+fn without_derived(text: &str) -> String {
     const TARGET: &str = "target_field: Field { name: ";
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -100,7 +101,7 @@ fn plain(text: &str) -> String {
     found_anew.iter().fold(out, |text, part| text.replace(part, ""))
 }
 
-/// A node as `EXPLAIN VERBOSE` shows it.
+/// Displays a node like `EXPLAIN VERBOSE`.
 struct Shown<'a>(&'a dyn ExecutionPlan);
 
 impl fmt::Display for Shown<'_> {
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_plan_that_would_be_another_one_is_refused_by_name() {
+    async fn a_plan_that_encoding_would_change_is_refused_by_name() {
         let values = "(values (1, 2), (3, null)) as t(a, b)";
         let whole = [
             format!("select a, sum(b) filter (where a > 1) from {values} group by a"),
@@ -136,17 +137,17 @@ mod tests {
         for sql in whole {
             assert!(checked(&sql).await.is_ok(), "{sql}: {:?}", checked(&sql).await);
         }
-        // DataFusion's own encoding of a window function has no place for this.
+        // DataFusion's encoding of window functions has no field for this.
         let lossy = format!("select first_value(b) ignore nulls over (order by a) from {values}");
         let error = checked(&lossy).await.unwrap_err().to_string();
-        assert!(error.contains("BoundedWindowAggExec loses what it says"), "{error}");
+        assert!(error.contains("BoundedWindowAggExec cannot be encoded without loss"), "{error}");
     }
 
     #[test]
-    fn what_is_found_anew_is_not_compared() {
+    fn derived_properties_are_not_compared() {
         let cast = "CastExpr { target_field: Field { name: \"#1\", data_type: Int32, nullable: true }, explicit_target: true }";
         let back = "CastExpr { target_field: Field { name: \"\", data_type: Int32 }, explicit_target: false }";
-        assert_eq!(plain(cast), plain(back));
-        assert_ne!(plain(cast), plain(&back.replace("Int32", "Int64")));
+        assert_eq!(without_derived(cast), without_derived(back));
+        assert_ne!(without_derived(cast), without_derived(&back.replace("Int32", "Int64")));
     }
 }

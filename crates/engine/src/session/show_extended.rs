@@ -1,4 +1,4 @@
-//! `SHOW TABLE EXTENDED`: what is known of each table, as one text.
+//! `SHOW TABLE EXTENDED`: details of each table as one string.
 
 use super::catalogue_request::Listed;
 use super::table::named_table;
@@ -12,7 +12,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 impl Session {
-    /// Tables and views whose names fit a pattern.
+    /// Lists tables and views whose names match a pattern.
     pub(super) async fn show_table_extended(
         &self,
         database: Option<&[String]>,
@@ -54,7 +54,7 @@ impl Session {
             }
             let _ = writeln!(out, "Table: {}\nType: VIEW", listed.name);
         }
-        // The columns of a view are those of its query as it is now.
+        // The columns of a view are the current ones of its query.
         let schema = match table {
             Some(table) if !matches!(table.kind, TableKind::View { .. }) => table.schema,
             _ => Box::pin(self.analyze(&named_table(&name), run)).await?.schema,

@@ -1,6 +1,6 @@
-//! What is known of the columns of a plan: which of them hold one value, and which are equal to
-//! each other. The optimizer leaves out what follows from it (a sort by a column of one value); a
-//! stage that begins with the plan's rows has to know it, too.
+//! Equivalences of a plan's columns: which are constant, and which are equal to each other. The
+//! optimizer drops operators on account of them (a sort by a constant column), so a stage that
+//! starts from the plan's rows has to know them, too.
 
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
@@ -13,11 +13,11 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// See the module.
+/// Equivalence classes of columns (see the module).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Known(Vec<Class>);
+pub struct Equivalences(Vec<Class>);
 
-/// Columns that are equal, by their places.
+/// Columns that are equal, by index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Class {
     columns: Vec<usize>,
@@ -26,14 +26,14 @@ struct Class {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Constant {
-    /// In each partition.
+    /// Constant within each partition.
     OfPartition,
-    /// In all of them the same.
+    /// The same value in all partitions.
     OfAll,
 }
 
-impl Known {
-    /// What the optimizer knows of a plan's columns.
+impl Equivalences {
+    /// The equivalences that the optimizer derived for a plan.
     pub fn of(plan: &Arc<dyn ExecutionPlan>) -> Self {
         let properties = plan.equivalence_properties();
         let constants = properties.constants();
@@ -55,7 +55,7 @@ impl Known {
         Self(classes.filter(says).collect())
     }
 
-    /// What still holds when the rows of several partitions come together.
+    /// The equivalences that still hold after partitions are combined.
     #[must_use]
     pub fn across(mut self) -> Self {
         for class in &mut self.0 {
@@ -65,10 +65,10 @@ impl Known {
         self
     }
 
-    /// Properties of rows of no order of which this is known.
+    /// Plan properties of unordered rows with these equivalences.
     pub fn properties(&self, schema: SchemaRef, partitioning: Partitioning) -> Arc<PlanProperties> {
         let mut known = EquivalenceProperties::new(Arc::clone(&schema));
-        // Without it the plan would be slower at worst, or refuse to run.
+        // Without them, the plan would at worst be slower or refuse to run.
         let _ = self.add_to(&mut known, &schema);
         sources::of_rows(known, partitioning)
     }

@@ -1,6 +1,7 @@
-//! Keys in normal form: what rows are grouped, joined, ordered and put into windows by, compares as Spark's values do. Spark has a rule of the
-//! same purpose (`NormalizeFloatingNumbers`). It comes last, as `DataFusion`'s rules make groups and joins of distinct rows, set operations
-//! and subqueries.
+//! Normalisation of floating-point keys, so that grouping, joins, orders and windows compare them
+//! like Spark. Spark has a rule of the same purpose (`NormalizeFloatingNumbers`). It runs last,
+//! because `DataFusion`'s rules turn distinct rows, set operations and subqueries into groups and
+//! joins.
 
 use analysis::LocalSort;
 use arrow::datatypes::DataType;
@@ -16,11 +17,11 @@ use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use functions::{comparison, normal_form};
 use std::sync::Arc;
 
-/// Brings keys of floating numbers into normal form.
+/// Normalises floating-point keys.
 #[derive(Debug)]
-pub(super) struct NormalKeys;
+pub(super) struct NormalizeFloatingKeys;
 
-impl OptimizerRule for NormalKeys {
+impl OptimizerRule for NormalizeFloatingKeys {
     fn name(&self) -> &'static str {
         "normal_keys"
     }
@@ -46,20 +47,20 @@ impl OptimizerRule for NormalKeys {
     }
 }
 
-/// The expression in normal form, if that is another one.
+/// The normalised expression, if it differs.
 fn changed(expr: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
     let data_type: DataType = expr.get_type(schema)?;
     let formed = normal_form(expr.clone(), &data_type);
     Ok((formed != *expr).then_some(formed))
 }
 
-/// The same under the name that the expression had.
+/// The normalised expression, under the original name.
 fn renamed(expr: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
     let name = NamePreserver::new_for_projection().save(expr);
     Ok(changed(expr, schema)?.map(|formed| name.restore(formed)))
 }
 
-/// Replaces what changes; says whether anything did.
+/// Replaces the expressions that change; returns whether any did.
 fn replace(
     exprs: &mut [Expr],
     schema: &DFSchema,
@@ -131,7 +132,7 @@ fn filtered(filter: Filter) -> Result<Transformed<LogicalPlan>> {
     Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(formed.data, filter.input)?)))
 }
 
-/// Comparisons in a condition, such as those that subqueries left behind.
+/// Normalises comparisons in a condition, such as those that subqueries leave behind.
 fn compared(condition: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     condition.transform_up(|expr| {
         let Expr::BinaryExpr(BinaryExpr { left, op, right }) = &expr else {
@@ -191,7 +192,7 @@ fn sorted(mut sort: SortPlan) -> Result<Transformed<LogicalPlan>> {
     Ok(Transformed::new_transformed(LogicalPlan::Sort(sort), any))
 }
 
-/// A sort of each partition by itself.
+/// Normalises a sort within partitions.
 fn sorted_within(extension: Extension) -> Result<Transformed<LogicalPlan>> {
     let Some(sort) = extension.node.as_any().downcast_ref::<LocalSort>() else {
         return Ok(Transformed::no(LogicalPlan::Extension(extension)));
@@ -212,14 +213,15 @@ mod tests {
     use datafusion::logical_expr::{LogicalPlanBuilder, col};
     use datafusion::optimizer::OptimizerContext;
 
-    /// The plan after the rule, and after the rule again.
+    /// The plan after applying the rule twice.
     fn formed(plan: LogicalPlan) -> String {
         let apply = |plan: LogicalPlan| {
-            plan.transform_up(|plan| NormalKeys.rewrite(plan, &OptimizerContext::new())).unwrap()
+            plan.transform_up(|plan| NormalizeFloatingKeys.rewrite(plan, &OptimizerContext::new()))
+                .unwrap()
         };
         let once = apply(plan);
         let twice = apply(once.data.clone());
-        assert!(!twice.transformed, "the rule comes to an end");
+        assert!(!twice.transformed, "the rule is idempotent");
         once.data.display_indent().to_string()
     }
 
@@ -230,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_floating_numbers_are_brought_into_normal_form() {
+    fn floating_keys_are_normalized() {
         let grouped = table("t").aggregate(vec![col("d"), col("i")], Vec::<Expr>::new()).unwrap();
         assert_eq!(
             formed(grouped.build().unwrap()),
