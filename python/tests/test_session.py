@@ -1,5 +1,7 @@
 """Sessions: settings, isolation, tags and interrupts, large local data, reattached results, errors in detail."""
 
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -113,6 +115,33 @@ def test_a_job_that_computes_without_a_pause_gives_its_slots_back(server, query)
         others = threading.Thread(target=lambda: answers.append(another.range(0, 100, 1, 4).count()), daemon=True)
         others.start()
         others.join(20)
+        assert answers == [100]
+
+
+ALONE = """
+import sys
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.remote(sys.argv[1]).getOrCreate()
+spark.registerProgressHandler(lambda stages, **_: print("begun", flush=True) if stages else None)
+spark.sql(sys.argv[2]).collect()
+"""
+
+
+def test_a_query_whose_client_is_gone_gives_its_slots_back(server, tmp_path):
+    """A client that is killed says nothing, and its query would hold all slots for minutes."""
+    program = tmp_path / "alone.py"
+    program.write_text(ALONE)
+    client = subprocess.Popen([sys.executable, program, server, NESTED_LOOP.format(3)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert client.stdout.readline() == "begun\n"
+    finally:
+        client.kill()
+        client.wait()
+    with session(server) as another:
+        answers = []
+        others = threading.Thread(target=lambda: answers.append(another.range(0, 100, 1, 4).count()), daemon=True)
+        others.start()
+        others.join(30)
         assert answers == [100]
 
 

@@ -3,7 +3,7 @@
 use crate::backend::{Operation, Progress, Response, Work};
 use crate::command::Request;
 use crate::error;
-use crate::execution::{End, Execution, Place, Step, StopRequest};
+use crate::execution::{End, Execution, Place, Step, StopRequest, StreamEnd};
 use crate::ipc;
 use crate::literal::literal_message;
 use crate::pb;
@@ -49,7 +49,7 @@ pub(crate) fn start(
         let stopped = tokio::select! {
             biased;
             () = execution.stop_requested(&[StopRequest::Interrupt, StopRequest::Release]) => Some(error::canceled()),
-            () = execution.abandoned() => Some(error::canceled()),
+            () = execution.lost() => Some(error::canceled()),
             end = AssertUnwindSafe(run(&open, &execution, request, chunk_bytes)).catch_unwind() => {
                 let failed = |_| Err(SparkError::internal("The operation panicked."));
                 if let Err(error) = end.unwrap_or_else(failed) {
@@ -244,7 +244,8 @@ pub(crate) fn chunk_bytes(options: &pb::ResultChunkingOptions) -> Option<usize> 
 pub(crate) fn answers(open: &OpenSession, execution: Arc<Execution>, place: Place) -> Answers {
     let limits = Limits::new(open, execution.identity.reattachable);
     let changes = execution.changes();
-    let reader = StreamReader { execution, place, changes, limits, sent: 0, over: false };
+    let reader =
+        StreamReader { execution, place, changes, limits, sent: 0, over: false, complete: false };
     Box::pin(futures::stream::unfold(reader, StreamReader::next))
 }
 
@@ -281,6 +282,8 @@ struct StreamReader {
     limits: Limits,
     sent: u64,
     over: bool,
+    /// Whether this end of the stream closed it.
+    complete: bool,
 }
 
 impl StreamReader {
@@ -289,7 +292,7 @@ impl StreamReader {
             self.changes.borrow_and_update();
             // Every stream sends at least one answer, so that the client always makes progress.
             if self.sent > 0 && self.limits.bytes.is_some_and(|limit| self.sent >= limit) {
-                return None;
+                break;
             }
             match self.execution.step(self.place) {
                 Step::Send(answer) => {
@@ -297,7 +300,7 @@ impl StreamReader {
                     self.sent += answer.encoded_len() as u64;
                     return Some((Ok(*answer), self));
                 }
-                Step::Finished => return None,
+                Step::Finished => break,
                 Step::Failed(status) => {
                     self.over = true;
                     return Some((Err(status), self));
@@ -308,11 +311,12 @@ impl StreamReader {
                 }
                 Step::Wait => {
                     if !self.wait().await {
-                        return None;
+                        break;
                     }
                 }
             }
         }
+        self.complete = true;
         None
     }
 
@@ -330,7 +334,8 @@ impl StreamReader {
 
 impl Drop for StreamReader {
     fn drop(&mut self) {
-        self.execution.detach(self.place);
+        let end = if self.complete { StreamEnd::Complete } else { StreamEnd::Broken };
+        self.execution.detach(self.place, end);
         if !self.execution.identity.reattachable {
             // Nobody can reattach for the rest.
             self.execution.request_stop(StopRequest::Release);

@@ -23,6 +23,9 @@ const UNSENT_BYTES: usize = 64 << 20;
 const KEPT_BYTES: usize = 32 << 20;
 /// How long an operation lives without a client.
 const ABANDONED_AFTER: Duration = Duration::from_mins(5);
+/// How long an operation computes for a client whose stream broke. A client that lives reattaches
+/// within a fraction of it.
+const LOST_AFTER: Duration = Duration::from_secs(1);
 
 /// Identity of an operation, and its request.
 #[derive(Debug)]
@@ -72,7 +75,19 @@ struct State {
 #[derive(Debug)]
 enum Client {
     Attached,
+    /// Its stream ended as announced; it is expected back.
     Away(Instant),
+    /// Its stream broke.
+    Lost(Instant),
+}
+
+/// How a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StreamEnd {
+    /// By this server: all is sent, or the stream's time or size is used up.
+    Complete,
+    /// By the client, or because the connection is gone.
+    Broken,
 }
 
 /// How it ended.
@@ -183,10 +198,13 @@ impl Execution {
     }
 
     /// Detaches a stream.
-    pub(crate) fn detach(&self, place: Place) {
+    pub(crate) fn detach(&self, place: Place, end: StreamEnd) {
         let mut state = self.lock();
         if state.streams == place.stream {
-            state.client = Client::Away(Instant::now());
+            state.client = match end {
+                StreamEnd::Complete => Client::Away(Instant::now()),
+                StreamEnd::Broken => Client::Lost(Instant::now()),
+            };
         }
         drop(state);
         self.changed.send_replace(());
@@ -255,24 +273,35 @@ impl Execution {
         let _ = requests.wait_for(|w| any_of.contains(w)).await;
     }
 
+    /// Waits until nobody is there to compute for: the client is lost, or has been away for long.
+    pub(crate) async fn lost(&self) {
+        self.without_client(LOST_AFTER).await;
+    }
+
     /// Waits until no client has been attached for long.
     pub(crate) async fn abandoned(&self) {
+        self.without_client(ABANDONED_AFTER).await;
+    }
+
+    /// Waits until no client has been attached for long, or for `lost` since its stream broke.
+    async fn without_client(&self, lost: Duration) {
         let mut changes = self.changed.subscribe();
         loop {
             changes.borrow_and_update();
-            let away_since = match self.lock().client {
+            let deadline = match self.lock().client {
                 Client::Attached => None,
-                Client::Away(since) => Some(since),
+                Client::Away(since) => Some(since + ABANDONED_AFTER),
+                Client::Lost(since) => Some(since + lost),
             };
-            match away_since {
+            match deadline {
                 None => {
                     if changes.changed().await.is_err() {
                         return;
                     }
                 }
-                Some(since) if since.elapsed() >= ABANDONED_AFTER => return,
-                Some(since) => {
-                    let deadline = tokio::time::sleep_until(since + ABANDONED_AFTER);
+                Some(deadline) if deadline <= Instant::now() => return,
+                Some(deadline) => {
+                    let deadline = tokio::time::sleep_until(deadline);
                     tokio::select! { () = deadline => {} _ = changes.changed() => {} }
                 }
             }
@@ -283,7 +312,7 @@ impl Execution {
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         let state = self.lock();
         match (&state.end, &state.client) {
-            (Some(_), Client::Away(since)) => Some(*since),
+            (Some(_), Client::Away(since) | Client::Lost(since)) => Some(*since),
             _ => None,
         }
     }
