@@ -1,5 +1,6 @@
-//! The event loop: a thin shell around the core. It reads the clock, owns the channels to all who are told something, and carries the
-//! core's effects out in their order. It decides nothing and waits for nobody: what cannot be carried out goes back to the core.
+//! The event loop: a thin shell around the core. It reads the clock, owns the channels to all who
+//! are told something, and carries the core's effects out in their order. It decides nothing and
+//! waits for nobody: what cannot be carried out goes back to the core.
 
 use crate::core::{Core, Effect};
 use crate::message::{
@@ -15,7 +16,8 @@ use tokio::time::Instant;
 /// Inputs that may wait for the event loop. Whoever sends more waits.
 pub(crate) const INBOX_LIMIT: usize = 4096;
 
-/// Messages that may wait for one executor, or for the manager. One that does not read its stream that long counts as gone.
+/// Messages that may wait for one executor, or for the manager. One that does not read its stream
+/// that long counts as gone.
 pub(crate) const OUTBOX_LIMIT: usize = 1024;
 
 /// Inputs taken from the inbox in one turn.

@@ -46,7 +46,8 @@ pub(crate) fn words(JobFailed { failure, host }: &JobFailed) -> String {
     }
 }
 
-/// The same as an error for the program. What the program's own code or data raised keeps its class.
+/// The same as an error for the program. What the program's own code or data raised keeps its
+/// class.
 pub(crate) fn error(failed: &JobFailed) -> SparkError {
     let words = words(failed);
     match &failed.failure {

@@ -1,6 +1,6 @@
-//! The driver process: owns one application. Its `core` keeps the jobs, the executors and the scheduler, as a pure state machine around
-//! which `event_loop` is the shell; executors and the cluster manager reach it through `services`; programs through Spark Connect
-//! (`backend`).
+//! The driver process: owns one application. Its `core` keeps the jobs, the executors and the
+//! scheduler, as a pure state machine around which `event_loop` is the shell; executors and the
+//! cluster manager reach it through `services`; programs through Spark Connect (`backend`).
 //!
 //! [`run`] is the whole process. [`Driver`] is the same without a program and without signals.
 

@@ -18,7 +18,8 @@ pub struct Master {
 }
 
 impl Master {
-    /// Reads `local`, `local[N]`, `local[*]`, `local[N,F]` or `local-cluster[executors,cores,memoryMiB]`. `None` is anything else.
+    /// Reads `local`, `local[N]`, `local[*]`, `local[N,F]` or
+    /// `local-cluster[executors,cores,memoryMiB]`. `None` is anything else.
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, inner) = match text.trim().split_once('[') {
             Some((kind, rest)) => (kind, rest.strip_suffix(']')?),

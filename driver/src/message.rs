@@ -1,5 +1,6 @@
-//! What the event loop is told, and what it tells, in our own words: the services translate them to and from messages. No channels: whoever
-//! waits for an answer is known by the number of the stream, the ticket or the operation that the answer names.
+//! What the event loop is told, and what it tells, in our own words: the services translate them to
+//! and from messages. No channels: whoever waits for an answer is known by the number of the
+//! stream, the ticket or the operation that the answer names.
 
 use crate::settings::Forget;
 use bytes::Bytes;

@@ -1,4 +1,5 @@
-//! The driver process: starts the event loop and the servers, runs the program, and ends in good order.
+//! The driver process: starts the event loop and the servers, runs the program, and ends in good
+//! order.
 
 use crate::backend::{Sessions, connect_routes};
 use crate::core::{Core, Rules};
@@ -39,7 +40,8 @@ pub struct Driver {
     servers: Vec<Serving>,
 }
 
-/// Runs a driver from start to end, on a runtime of its own. Returns the exit code for its process: that of the program.
+/// Runs a driver from start to end, on a runtime of its own. Returns the exit code for its process:
+/// that of the program.
 pub fn run(settings: Settings) -> Result<u8, Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -54,7 +56,8 @@ pub fn run(settings: Settings) -> Result<u8, Error> {
     exit_code.map(|code| u8::try_from(code & 0xff).unwrap_or(u8::MAX))
 }
 
-/// Planning can keep a thread busy for a while: there are enough of them that the event loop always finds one.
+/// Planning can keep a thread busy for a while: there are enough of them that the event loop always
+/// finds one.
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(4, |cores| cores.get().max(4))
 }

@@ -25,7 +25,8 @@ pub(crate) struct Runners {
 }
 
 impl Runners {
-    /// `slots`: those of all executors that are wanted, so that a plan does not depend on how many have come.
+    /// `slots`: those of all executors that are wanted, so that a plan does not depend on how many
+    /// have come.
     pub(crate) fn new(inbox: Inbox, slots: u32) -> Self {
         Self { inbox, slots, numbers: Arc::default() }
     }
@@ -108,7 +109,8 @@ impl Drop for Abandon {
         let (Some(inbox), Ok(runtime)) = (self.inbox.take(), Handle::try_current()) else { return };
         let message =
             Message::Abandon { ticket: self.ticket, reason: "its result is not wanted".to_owned() };
-        // Dropping cannot wait for room in the inbox, so a task does. If the event loop is gone there is nothing to cancel.
+        // Dropping cannot wait for room in the inbox, so a task does. If the event loop is gone
+        // there is nothing to cancel.
         runtime.spawn(async move { inbox.send(Input::Say(message)).await });
     }
 }

@@ -1,4 +1,5 @@
-//! What a driver is told at its start, once, as one JSON document. Its types are words of the domain, because cluster managers write it.
+//! What a driver is told at its start, once, as one JSON document. Its types are words of the
+//! domain, because cluster managers write it.
 
 pub use model::launch::DriverSettings as Settings;
 pub use model::launch::{Access, Addresses, Forget, Program, WithoutManager};

@@ -1,7 +1,10 @@
-//! The executor process: runs tasks in slots and serves blocks to peers. It cannot plan and cannot schedule.
+//! The executor process: runs tasks in slots and serves blocks to peers. It cannot plan and cannot
+//! schedule.
 //!
-//! One thread talks to the driver (`link`) and keeps what was told and what runs (`tasks`, which is pure), as many threads as there are
-//! slots run the attempts (`slots`), and blocks of map outputs come and go beside both (`blocks`). An executor whose driver is gone ends: on a restart the driver's successor gets executors of its own.
+//! One thread talks to the driver (`link`) and keeps what was told and what runs (`tasks`, which is
+//! pure), as many threads as there are slots run the attempts (`slots`), and blocks of map outputs
+//! come and go beside both (`blocks`). An executor whose driver is gone ends: on a restart the
+//! driver's successor gets executors of its own.
 
 mod blocks;
 mod link;
@@ -37,7 +40,8 @@ const STACK_BYTES: usize = 8 << 20;
 
 /// Runs an executor until the driver lets it go or is gone. Returns the process's exit code.
 pub fn run(settings: Settings) -> Result<u8> {
-    // The cluster manager of this machine is the parent process: nothing outlives it, however it ends.
+    // The cluster manager of this machine is the parent process: nothing outlives it, however it
+    // ends.
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let signals = control.block_on(async { Signals::listen() })?;

@@ -1,4 +1,5 @@
-//! The one stream to the driver: registers, takes work, sends ends in batches and heartbeats in between.
+//! The one stream to the driver: registers, takes work, sends ends in batches and heartbeats in
+//! between.
 
 use crate::Settings;
 use crate::blocks::Locations;
@@ -20,7 +21,8 @@ use tokio_stream::wrappers::ReceiverStream;
 
 /// How long the driver may be out of reach at the start.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Time between the pings by which a driver is noticed that is gone without a word, and how long it may take to answer one.
+/// Time between the pings by which a driver is noticed that is gone without a word, and how long it
+/// may take to answer one.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_PATIENCE: Duration = Duration::from_mins(2);
 /// Shortest time between heartbeats, whatever the driver asks for.
@@ -63,7 +65,8 @@ impl Left {
 impl Link {
     /// Serves the driver until it lets this executor go. Returns how it left.
     ///
-    /// Who is told to end by a signal asks to be let go, so that what runs here is not lost; a second signal ends it at once.
+    /// Who is told to end by a signal asks to be let go, so that what runs here is not lost; a
+    /// second signal ends it at once.
     pub(crate) async fn serve(
         mut self,
         mut ends: mpsc::UnboundedReceiver<TaskEnd>,
@@ -243,7 +246,8 @@ impl Link {
         }
     }
 
-    /// Removes a map output that must not be used again, so that another attempt can commit in its place.
+    /// Removes a map output that must not be used again, so that another attempt can commit in its
+    /// place.
     fn discard(&self, output: &MapOutput) {
         if let Some(volume) = self.catalogue.volume(&output.volume)
             && let Err(error) = volume.remove(&output.into())
@@ -262,7 +266,8 @@ fn refused(status: &tonic::Status) -> bool {
     )
 }
 
-/// The signals that an executor minds. An interrupt goes to all processes of a terminal and is the program's to answer.
+/// The signals that an executor minds. An interrupt goes to all processes of a terminal and is the
+/// program's to answer.
 #[derive(Debug)]
 pub(crate) struct Signals {
     _interrupt: tokio::signal::unix::Signal,
@@ -270,7 +275,8 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Must be called in a runtime. A signal that comes before is lost where this process is the first of a container.
+    /// Must be called in a runtime. A signal that comes before is lost where this process is the
+    /// first of a container.
     pub(crate) fn listen() -> Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {

@@ -1,4 +1,5 @@
-//! The threads that run attempts: what `tasks` decides is carried out here, and the ends come out of a channel.
+//! The threads that run attempts: what `tasks` decides is carried out here, and the ends come out
+//! of a channel.
 
 use crate::tasks::Start;
 use model::executor::{Outcome, TaskEnd, Template};
@@ -37,7 +38,8 @@ impl Plan {
 }
 
 impl Slots {
-    /// Slots on these threads; the ends of attempts come out of the channel. At most as many as the driver launched are in it.
+    /// Slots on these threads; the ends of attempts come out of the channel. At most as many as the
+    /// driver launched are in it.
     pub(crate) fn new(
         runtime: Arc<TaskRuntime>,
         threads: Handle,

@@ -1,7 +1,9 @@
-//! The stages that this executor was told of, and the attempts that it runs. A pure state machine: messages in, effects out. `slots`
-//! carries the effects out on threads and says when an attempt ends.
+//! The stages that this executor was told of, and the attempts that it runs. A pure state machine:
+//! messages in, effects out. `slots` carries the effects out on threads and says when an attempt
+//! ends.
 //!
-//! Promises: an attempt that arrives twice is started once; of each attempt one end is reported, the first.
+//! Promises: an attempt that arrives twice is started once; of each attempt one end is reported,
+//! the first.
 
 use bytes::Bytes;
 use model::executor::{Launch, Outcome, Places, Report, TaskEnd, Template, Work};
@@ -17,7 +19,8 @@ pub type Outputs = Arc<[Arc<MapOutput>]>;
 pub enum Effect {
     /// Remember where the map outputs of a shuffle are fetched.
     Locate(Arc<Places>),
-    /// Remove a map output, if it is still that of this attempt, so that another can commit in its place.
+    /// Remove a map output, if it is still that of this attempt, so that another can commit in its
+    /// place.
     Discard(MapOutput),
     /// Run an attempt. Its end is told to [`Tasks::ended`].
     Start(Start),
@@ -122,7 +125,8 @@ impl Tasks {
         self.outputs.retain(|shuffle, _| read.contains(shuffle));
     }
 
-    /// Takes note of the end of an attempt that was started. Returns it if it is the first of that attempt: the one to report.
+    /// Takes note of the end of an attempt that was started. Returns it if it is the first of that
+    /// attempt: the one to report.
     pub fn ended(&mut self, end: TaskEnd) -> Option<TaskEnd> {
         self.running.remove(&end.attempt).then_some(end)
     }

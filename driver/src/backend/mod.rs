@@ -1,5 +1,5 @@
-//! Sessions over the engine, as Spark Connect and SQL programs use them. Each request's jobs run under one runner, so that its progress
-//! is one, and so that dropping the request cancels them.
+//! Sessions over the engine, as Spark Connect and SQL programs use them. Each request's jobs run
+//! under one runner, so that its progress is one, and so that dropping the request cancels them.
 
 mod rows;
 mod session;

@@ -11,8 +11,8 @@ use std::sync::Arc;
 /// An IPC stream of one batch, and its rows.
 pub(crate) type Encoded = (Bytes, u64);
 
-/// The rows in batches of at most `limit` rows, and nearly as many where there are. At least one batch, perhaps without rows: it
-/// tells the client the types.
+/// The rows in batches of at most `limit` rows, and nearly as many where there are. At least one
+/// batch, perhaps without rows: it tells the client the types.
 pub(crate) fn encode(
     schema: &SchemaRef,
     batches: &[RecordBatch],

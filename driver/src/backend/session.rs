@@ -1,4 +1,5 @@
-//! One session: requests of Spark Connect become calls of the engine, and its answers become responses.
+//! One session: requests of Spark Connect become calls of the engine, and its answers become
+//! responses.
 
 use super::rows;
 use crate::message::{Progress, StageState};

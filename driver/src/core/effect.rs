@@ -3,7 +3,8 @@
 use crate::message::{Connection, JobEnd, Progress, Refusal, Status, ToManager};
 use model::executor::ToExecutor;
 
-/// Something to carry out, in the order of its turn. None waits for anybody, and what cannot be carried out comes back as a message.
+/// Something to carry out, in the order of its turn. None waits for anybody, and what cannot be
+/// carried out comes back as a message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Takes an executor in. What it is told follows.

@@ -31,7 +31,7 @@ impl Manager {
         Self { rule, stream, came: false, known: BTreeSet::new() }
     }
 
-    /// A new stream takes the place of the one before.
+    /// Takes a new stream in place of the one before.
     pub(crate) fn attach(&mut self, serial: u64, effects: &mut Vec<Effect>) {
         self.came = true;
         let present = match &self.stream {
@@ -46,7 +46,8 @@ impl Manager {
         self.stream = Stream::Attached { serial, wished: None };
     }
 
-    /// A stream has ended, or a manager does not read it: when it comes back it is told everything.
+    /// Drops a stream that has ended, or a manager does not read it: when it comes back it is told
+    /// everything.
     pub(crate) fn detach(&mut self, now: Duration, serial: u64, effects: &mut Vec<Effect>) {
         if self.hears(serial) {
             effects.push(Effect::CloseManager { serial });
@@ -54,7 +55,7 @@ impl Manager {
         }
     }
 
-    /// An absence begins now, whenever it began.
+    /// Counts an absence from now on, whenever it began.
     pub(crate) fn reset_absence(&mut self, now: Duration) {
         if let Stream::Absent { since } = &mut self.stream {
             *since = now;
@@ -65,7 +66,8 @@ impl Manager {
         matches!(self.stream, Stream::Attached { .. })
     }
 
-    /// Whether one is about to attach for the first time: whoever started this driver, and would end it.
+    /// Whether one is about to attach for the first time: whoever started this driver, and would
+    /// end it.
     pub(crate) fn is_awaited(&self) -> bool {
         !self.came && self.deadline().is_some()
     }

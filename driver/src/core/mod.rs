@@ -1,13 +1,15 @@
-//! The core of the driver: one owner of everything that is known of jobs, executors and the cluster manager. A pure state machine:
-//! messages and the time go in, effects come out. It asks the scheduler, performs its commands, and waits for nobody; `event_loop` carries
-//! the effects out.
+//! The core of the driver: one owner of everything that is known of jobs, executors and the cluster
+//! manager. A pure state machine: messages and the time go in, effects come out. It asks the
+//! scheduler, performs its commands, and waits for nobody; `event_loop` carries the effects out.
 //!
-//! A turn is [`Core::wake`], any number of [`Core::handle`], and [`Core::settle`], which returns the effects of the turn. At
-//! [`Core::next_deadline`] a turn is due even without a message. The time is that since the start.
+//! A turn is [`Core::wake`], any number of [`Core::handle`], and [`Core::settle`], which returns
+//! the effects of the turn. At [`Core::next_deadline`] a turn is due even without a message. The
+//! time is that since the start.
 //!
-//! Promises: work goes out once per turn and executor, in the order in which it was decided; a stage's template once per executor; the
-//! places of map outputs before the launches that read them; every submission is answered once; what an executor says over another
-//! stream than its own is not heard.
+//! Promises: work goes out once per turn and executor, in the order in which it was decided; a
+//! stage's template once per executor; the places of map outputs before the launches that read
+//! them; every submission is answered once; what an executor says over another stream than its own
+//! is not heard.
 
 mod commands;
 mod effect;
@@ -33,7 +35,8 @@ use scheduler::{Event, Scheduler};
 use std::time::Duration;
 use throttle::Throttle;
 
-/// How long the manager gets to say why an executor's stream ended, before the loss counts without a reason.
+/// How long the manager gets to say why an executor's stream ended, before the loss counts without
+/// a reason.
 const REASON_WAIT: Duration = Duration::from_secs(1);
 
 /// What the core knows from the start.
@@ -91,7 +94,8 @@ impl Core {
         }
     }
 
-    /// Begins a turn. If this process itself stood still, the silence of others proves nothing: what they said may not have been read yet.
+    /// Begins a turn. If this process itself stood still, the silence of others proves nothing:
+    /// what they said may not have been read yet.
     pub fn wake(&mut self, now: Duration) {
         if self.lookout().is_some_and(|due| now > due + self.rules.timeout / 8) {
             self.executors.reset_heartbeats(now);
@@ -100,7 +104,8 @@ impl Core {
         self.turned = now;
     }
 
-    /// When a turn is due only to show that this process does not stand still, while somebody's silence would be taken for an end.
+    /// When a turn is due only to show that this process does not stand still, while somebody's
+    /// silence would be taken for an end.
     fn lookout(&self) -> Option<Duration> {
         let listens = !self.executors.is_empty() || self.manager.deadline().is_some();
         listens.then(|| self.turned + self.rules.timeout / 8)

@@ -1,4 +1,5 @@
-//! The user's program: it asks for jobs through Spark Connect (Python) or through a session of its own (SQL).
+//! The user's program: it asks for jobs through Spark Connect (Python) or through a session of its
+//! own (SQL).
 
 mod python;
 mod sql_file;

@@ -1,7 +1,7 @@
 //! A Python program: a child process that finds Spark Connect by its environment.
 //!
-//! It stays in the driver's process group: in the foreground of a terminal it can read from it, and Ctrl-C reaches it as
-//! `KeyboardInterrupt`. It dies with the driver, however that dies.
+//! It stays in the driver's process group: in the foreground of a terminal it can read from it, and
+//! Ctrl-C reaches it as `KeyboardInterrupt`. It dies with the driver, however that dies.
 
 use crate::settings::{Addresses, Program};
 use model::launch;
@@ -49,7 +49,8 @@ impl Python {
         }
         let (started, start) = oneshot::channel();
         let (exited, exit) = oneshot::channel();
-        // The death signal is tied to the thread that starts the child: this one lives as long as the child does.
+        // The death signal is tied to the thread that starts the child: this one lives as long as
+        // the child does.
         std::thread::Builder::new()
             .name("program".to_owned())
             .spawn(move || run(command, started, exited))?;
@@ -57,7 +58,8 @@ impl Python {
         Ok(Self { id, exit })
     }
 
-    /// Waits for its end and returns its exit code, 128 and the signal's number if a signal ended it.
+    /// Waits for its end and returns its exit code, 128 and the signal's number if a signal ended
+    /// it.
     pub(crate) async fn exit_code(&mut self) -> i32 {
         match (&mut self.exit).await {
             Ok(status) => {
@@ -126,7 +128,8 @@ fn die_with_parent(command: &mut Command) {
             Err(std::io::Error::other("the driver has died"))
         }
     };
-    // SAFETY: between fork and exec the closure makes two system calls, takes no lock and, unless it fails, allocates nothing.
+    // SAFETY: between fork and exec the closure makes two system calls, takes no lock and, unless
+    // it fails, allocates nothing.
     unsafe {
         command.pre_exec(prepare);
     }

@@ -1,4 +1,5 @@
-//! A program that is a file of SQL statements: run one after the other in one session, their rows printed as tables.
+//! A program that is a file of SQL statements: run one after the other in one session, their rows
+//! printed as tables.
 
 use crate::backend::{Session, Sessions};
 use crate::error::Error;
@@ -6,8 +7,8 @@ use plan::SparkError;
 use std::io::Write;
 use std::path::Path;
 
-/// Runs the statements up to the first that fails. Returns the exit code: 1 if one failed, which is told on standard error with its
-/// place.
+/// Runs the statements up to the first that fails. Returns the exit code: 1 if one failed, which is
+/// told on standard error with its place.
 pub(crate) async fn run_sql_file(file: &Path, sessions: &Sessions) -> Result<i32, Error> {
     let failed = |source| Error::Read { file: file.to_owned(), source };
     let text = tokio::fs::read_to_string(file).await.map_err(failed)?;

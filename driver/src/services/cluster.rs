@@ -57,8 +57,8 @@ impl pb::cluster_server::Cluster for ClusterService {
     }
 }
 
-/// Passes on what the manager says until its stream ends, and then says that it has. A message for another incarnation of the
-/// driver, or a malformed one, ends the stream.
+/// Passes on what the manager says until its stream ends, and then says that it has. A message for
+/// another incarnation of the driver, or a malformed one, ends the stream.
 async fn listen(door: Door, serial: u64, mut stream: Streaming<pb::FromManager>) {
     loop {
         let said = tokio::select! {

@@ -1,4 +1,5 @@
-//! The doors: what executors and the cluster manager say becomes messages of the event loop, and what it answers becomes theirs.
+//! The doors: what executors and the cluster manager say becomes messages of the event loop, and
+//! what it answers becomes theirs.
 
 mod cluster;
 mod executors;

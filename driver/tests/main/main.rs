@@ -1,4 +1,5 @@
-//! A real driver over loopback, with executors and a cluster manager that this test plays itself; and its core alone, in a simulation.
+//! A real driver over loopback, with executors and a cluster manager that this test plays itself;
+//! and its core alone, in a simulation.
 
 mod manager;
 mod program;

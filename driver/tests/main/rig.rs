@@ -1,4 +1,5 @@
-//! The world around the driver under test: executors that do what the test says, and jobs made of nothing.
+//! The world around the driver under test: executors that do what the test says, and jobs made of
+//! nothing.
 
 use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};

@@ -1,4 +1,5 @@
-//! Fetches blocks from peers. Connections are kept and used again; how many bytes may be on their way is bounded.
+//! Fetches blocks from peers. Connections are kept and used again; how many bytes may be on their
+//! way is bounded.
 
 use super::connection::{Connection, Dialler};
 use bytes::Bytes;
@@ -66,7 +67,8 @@ impl Peers {
         })
     }
 
-    /// Fetches a block from the peer at `address`. An error means that the peer could not be reached.
+    /// Fetches a block from the peer at `address`. An error means that the peer could not be
+    /// reached.
     pub(crate) async fn fetch(&self, address: &str, wanted: &Remote) -> io::Result<Fetched> {
         let units = u32::try_from(wanted.bytes / UNIT + 1).unwrap_or(u32::MAX).min(IN_FLIGHT_UNITS);
         let _room =

@@ -1,4 +1,5 @@
-//! A connection between two executors: plain, or encrypted between those that show the application's identity.
+//! A connection between two executors: plain, or encrypted between those that show the
+//! application's identity.
 
 use proto::{BadIdentity, HANDSHAKE, Identity};
 use std::io;

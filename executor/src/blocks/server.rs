@@ -1,7 +1,8 @@
-//! Serves the blocks of this executor's volumes to its peers: a frame asks, a frame and the block's bytes answer.
+//! Serves the blocks of this executor's volumes to its peers: a frame asks, a frame and the block's
+//! bytes answer.
 //!
-//! Who does not bring the application's token gets one refusal and is disconnected. Requests, connections and the time that a peer
-//! may take are bounded.
+//! Who does not bring the application's token gets one refusal and is disconnected. Requests,
+//! connections and the time that a peer may take are bounded.
 
 use super::connection::{Acceptor, Connection};
 use anyhow::Context;

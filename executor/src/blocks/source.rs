@@ -62,8 +62,9 @@ impl BlockSource for Blocks {
         stream::iter(fetches).buffered(AT_ONCE).try_collect().await
     }
 
-    /// What is mounted here is looked through whole: other tasks will read the blocks that this one does not. Peers are asked only for
-    /// the blocks that it reads, and not for those of a volume of which something was out of reach: all of it is then.
+    /// What is mounted here is looked through whole: other tasks will read the blocks that this one
+    /// does not. Peers are asked only for the blocks that it reads, and not for those of a volume
+    /// of which something was out of reach: all of it is then.
     async fn search(&self, Suspects { known, outputs, blocks }: Suspects) -> Vec<Unreadable> {
         let named: BTreeSet<MapOutputId> = known.iter().map(|known| known.output).collect();
         let mounted = |volume: &VolumeId| self.catalogue.volume(volume).is_some();

@@ -43,7 +43,8 @@ async fn world_of(credentials: &Credentials) -> World {
     World { directory, output: Arc::new(output), server }
 }
 
-/// Four outputs on one volume, each with a block for reader 0 and one for reader 1; and where their files are.
+/// Four outputs on one volume, each with a block for reader 0 and one for reader 1; and where their
+/// files are.
 fn four_outputs(directory: &Path) -> (Volume, Vec<Arc<MapOutput>>, Vec<PathBuf>) {
     let volume =
         Volume::create(directory, VolumeId("v".into()), ApplicationId("a".into())).unwrap();

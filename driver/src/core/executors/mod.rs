@@ -1,5 +1,5 @@
-//! The executors: which are there, which may not come back, and what is known of each. What they are told is gathered in `work`; whether
-//! they are still there is found out in `presence`.
+//! The executors: which are there, which may not come back, and what is known of each. What they
+//! are told is gathered in `work`; whether they are still there is found out in `presence`.
 
 mod presence;
 mod work;
@@ -22,7 +22,8 @@ const GONE_LISTED: usize = 100;
 #[derive(Debug, Default)]
 pub(crate) struct Executors {
     live: BTreeMap<ExecutorId, Executor>,
-    /// Those that were there or failed to come, and may not come back: ids are never given out twice.
+    /// Those that were there or failed to come, and may not come back: ids are never given out
+    /// twice.
     gone: BTreeSet<ExecutorId>,
     gone_listed: Vec<ExecutorStatus>,
     /// Those that will end soon, or have.
@@ -93,7 +94,7 @@ impl Executors {
         }
     }
 
-    /// An executor is lost: its id is used up.
+    /// Removes an executor that is lost: its id is used up.
     pub(crate) fn remove(&mut self, id: ExecutorId, effects: &mut Vec<Effect>) {
         self.gone.insert(id);
         if let Some(executor) = self.live.remove(&id) {
@@ -132,7 +133,7 @@ impl Executors {
         true
     }
 
-    /// An executor ended before it registered.
+    /// Notes that an executor ended before it registered: its id is used up.
     pub(crate) fn not_started(&mut self, id: ExecutorId) {
         self.gone.insert(id);
     }

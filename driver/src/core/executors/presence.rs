@@ -1,4 +1,5 @@
-//! Whether an executor is still there: what was heard of it, whether it is to leave, and how it ended.
+//! Whether an executor is still there: what was heard of it, whether it is to leave, and how it
+//! ended.
 
 use super::{Executor, Executors};
 use crate::core::effect::Effect;
@@ -11,12 +12,13 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct Presence {
     heard: Duration,
-    /// It is told to leave once it runs nothing.
+    /// Whether it is told to leave once it runs nothing.
     is_leaving: bool,
     going: Option<Going>,
 }
 
-/// The stream of an executor has ended, or the manager says that it has: what is missing to the whole story is awaited for a moment.
+/// The stream of an executor has ended, or the manager says that it has: what is missing to the
+/// whole story is awaited for a moment.
 #[derive(Debug)]
 struct Going {
     stream_ended: Option<String>,
@@ -46,21 +48,21 @@ impl Executors {
         }
     }
 
-    /// All were heard just now.
+    /// Takes all executors for heard just now.
     pub(crate) fn reset_heartbeats(&mut self, now: Duration) {
         for executor in self.live.values_mut() {
             executor.presence.heard = now;
         }
     }
 
-    /// An executor is told to leave once it runs nothing.
+    /// Has an executor told to leave once it runs nothing.
     pub(crate) fn leave_when_idle(&mut self, id: ExecutorId) {
         if let Some(executor) = self.live.get_mut(&id) {
             executor.presence.is_leaving = true;
         }
     }
 
-    /// Tells those to leave that wait for it and run nothing.
+    /// Tells the executors to leave that are to and run nothing.
     pub(crate) fn release_idle(&mut self, effects: &mut Vec<Effect>) {
         for Executor { connection, desk, presence, .. } in self.live.values_mut() {
             if presence.is_leaving && desk.running.is_empty() {

@@ -36,7 +36,8 @@ struct Known {
     places: BTreeMap<ShuffleId, u64>,
 }
 
-/// The places of map outputs as they were last told to anyone, each version with a number of its own.
+/// The places of map outputs as they were last told to anyone, each version with a number of its
+/// own.
 #[derive(Debug, Default)]
 pub(super) struct Atlas {
     generations: u64,
@@ -80,7 +81,8 @@ impl Executors {
         self.atlas.wanted.extend(inputs.map(|shuffle| (id, shuffle)));
     }
 
-    /// Tells the places of the map outputs that the launches since the last call read, where they are not known or have changed.
+    /// Tells the places of the map outputs that the launches since the last call read, where they
+    /// are not known or have changed.
     pub(crate) fn locate(&mut self, scheduler: &Scheduler) {
         for (id, shuffle) in std::mem::take(&mut self.atlas.wanted) {
             let of = (scheduler.generation(shuffle), self.mounts);
@@ -124,7 +126,8 @@ impl Executors {
         }
     }
 
-    /// Tells all executors to forget the stages for which `needed` is false, and with them the places that only those read.
+    /// Tells all executors to forget the stages for which `needed` is false, and with them the
+    /// places that only those read.
     pub(crate) fn forget(&mut self, needed: impl Fn(StageId) -> bool) {
         for executor in self.live.values_mut() {
             let Desk { known: Known { stages, places }, work, .. } = &mut executor.desk;

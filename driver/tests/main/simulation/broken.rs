@@ -1,4 +1,5 @@
-//! The core, and executors, with one rule broken, by changing what goes in or what comes out. The simulation must notice.
+//! The core, and executors, with one rule broken, by changing what goes in or what comes out. The
+//! simulation must notice.
 
 use super::world::TIMEOUT;
 use driver::core::{Core, Effect, Rules};
@@ -23,7 +24,8 @@ pub(crate) enum Bug {
     TemplatesAreOmitted,
     /// Nobody is told to forget templates.
     TemplatesAreKept,
-    /// What an executor says over a stream that is closed counts, for whatever attempt of the task runs now.
+    /// What an executor says over a stream that is closed counts, for whatever attempt of the task
+    /// runs now.
     LateEndsAreBelieved,
     /// Executors that will leave get work.
     RetiredExecutorsWork,
@@ -45,7 +47,8 @@ pub(crate) enum Bug {
     RepeatedLaunchesRun,
     /// Each end of an attempt is passed on.
     SecondEndsAreReported,
-    /// Everything on an executor's volume counts as lost with the executor: it runs again without need.
+    /// Everything on an executor's volume counts as lost with the executor: it runs again without
+    /// need.
     VolumesGoWithTheirExecutor,
 }
 
@@ -76,7 +79,8 @@ impl Bug {
 pub(crate) struct Subject {
     core: Core,
     bug: Option<Bug>,
-    /// What bugs need to know: the volumes of executors, what is told, and which attempt of each task runs where.
+    /// What bugs need to know: the volumes of executors, what is told, and which attempt of each
+    /// task runs where.
     volumes: BTreeMap<ExecutorId, VolumeId>,
     templates: BTreeMap<StageId, Arc<Template>>,
     places: BTreeSet<(Connection, ShuffleId)>,

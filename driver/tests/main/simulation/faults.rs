@@ -143,7 +143,8 @@ impl World {
         }
     }
 
-    /// Plays a whole life: a storm, then the calm, in which everything must come to its end; then the driver ends.
+    /// Plays a whole life: a storm, then the calm, in which everything must come to its end; then
+    /// the driver ends.
     pub(crate) fn play(&mut self) -> Result<(), String> {
         self.connect_manager();
         self.tick_manager();

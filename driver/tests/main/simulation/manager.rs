@@ -1,4 +1,5 @@
-//! The cluster manager: starts executors, sees them end, and tells the driver all that it knows, again and again.
+//! The cluster manager: starts executors, sees them end, and tells the driver all that it knows,
+//! again and again.
 
 use super::process::Process;
 use super::world::{Mail, Stream, Weather, World};

@@ -1,6 +1,7 @@
-//! The driver's core, its scheduler and the tasks of several executors in a world where streams break and lose their tail, executors die,
-//! freeze, leave and do not read, volumes vanish and are inherited, files rot, the manager comes and goes, and the driver itself stands
-//! still. One seed is one life. Then the same with a rule broken: the world has to notice.
+//! The driver's core, its scheduler and the tasks of several executors in a world where streams
+//! break and lose their tail, executors die, freeze, leave and do not read, volumes vanish and are
+//! inherited, files rot, the manager comes and goes, and the driver itself stands still. One seed
+//! is one life. Then the same with a rule broken: the world has to notice.
 
 mod broken;
 mod faults;
@@ -25,7 +26,8 @@ fn play(seed: u64, bug: Option<Bug>) -> Result<Tally, String> {
     Ok(world.tally)
 }
 
-/// To look at one seed: `SEED=n TRACE=1 cargo test -p driver --test main simulation -- --nocapture`. To look at many: `SEEDS=n`.
+/// To look at one seed: `SEED=n TRACE=1 cargo test -p driver --test main simulation --
+/// --nocapture`. To look at many: `SEEDS=n`.
 fn seeds() -> Range<u64> {
     let number = |name| std::env::var(name).ok().and_then(|value| value.parse().ok());
     match (number("SEED"), number("SEEDS")) {
@@ -70,7 +72,8 @@ fn every_promise_holds_whatever_happens() {
     let finished = sum(|t| t.finished);
     println!("finished {finished}, {happened:?}");
     if seeds().count() > 1 {
-        // A world in which nothing happens proves nothing, and neither does one in which every job fails.
+        // A world in which nothing happens proves nothing, and neither does one in which every job
+        // fails.
         assert!(finished > 3 * sum(|t| t.failed), "{finished} jobs finished");
         for (what, times) in happened {
             assert!(times > 10, "{what}: only {times} times");

@@ -1,4 +1,5 @@
-//! An executor process: the real state of its tasks, with threads, a volume and peers that are played here.
+//! An executor process: the real state of its tasks, with threads, a volume and peers that are
+//! played here.
 
 use super::broken::Bug;
 use super::rows::Rows;
@@ -161,7 +162,8 @@ impl World {
         self.carry_out(id, effects)
     }
 
-    /// A launch that arrives twice is run once; of stages that were forgotten meanwhile it is as good as unknown.
+    /// A launch that arrives twice is run once; of stages that were forgotten meanwhile it is as
+    /// good as unknown.
     fn read_again(&mut self, id: ExecutorId, launches: Vec<Launch>) -> Result<(), String> {
         self.tally.repeated_launches += 1;
         let bug = self.bug;
@@ -304,7 +306,8 @@ impl World {
         Err(TaskFailure::FetchFailed { unreadable, message: String::new() })
     }
 
-    /// Reads exactly that attempt's bytes, from its own mounts or from a peer that serves them, or says why not.
+    /// Reads exactly that attempt's bytes, from its own mounts or from a peer that serves them, or
+    /// says why not.
     fn read(&mut self, id: ExecutorId, input: &MapOutput) -> Result<Rows, BlockProblem> {
         if self.weather == Weather::Storm && self.chance(0.005) {
             return Err(BlockProblem::Unreachable);

@@ -50,7 +50,8 @@ impl Program {
         found.expect("only known shuffles")
     }
 
-    /// Whether another try of a task of the stage may have other rows: it is random, or something is that it reads.
+    /// Whether another try of a task of the stage may have other rows: it is random, or something
+    /// is that it reads.
     pub(crate) fn is_repeatable(&self, index: usize) -> bool {
         let stage = &self.stages[index];
         !stage.random && stage.parents.iter().all(|&parent| self.is_repeatable(parent))
@@ -104,7 +105,8 @@ fn stage(fingerprint: Fingerprint, name: u64, partitions: u32) -> StagePlan {
 }
 
 impl Job {
-    /// Whether its end is right: exactly the wanted rows, of one piece; or a failure for something that can have happened to it.
+    /// Whether its end is right: exactly the wanted rows, of one piece; or a failure for something
+    /// that can have happened to it.
     pub(crate) fn check(
         &self,
         program: &Program,

@@ -1,7 +1,7 @@
 //! What the core promises, checked at every effect: to whom what is told, and in which order.
 //!
-//! The mirror is kept from the outside: of what the core was told (`hear`), and of what it says (`check`). It knows nothing of the state
-//! inside.
+//! The mirror is kept from the outside: of what the core was told (`hear`), and of what it says
+//! (`check`). It knows nothing of the state inside.
 
 use super::reruns::Reruns;
 use driver::core::Effect;
@@ -137,7 +137,8 @@ impl Promises {
         }
     }
 
-    /// Checks what the core wants at the end of a turn. `is_silent` says whether an executor was quiet so long that it may be given up.
+    /// Checks what the core wants at the end of a turn. `is_silent` says whether an executor was
+    /// quiet so long that it may be given up.
     pub(crate) fn check(
         &mut self,
         effects: &[Effect],
@@ -325,7 +326,8 @@ pub(crate) struct Launched {
     pub(crate) cancelled: bool,
 }
 
-/// The places of a shuffle name each of its outputs once, in order, and none that was discarded in an earlier turn.
+/// The places of a shuffle name each of its outputs once, in order, and none that was discarded in
+/// an earlier turn.
 fn check_places(
     places: &Places,
     partitions: usize,

@@ -1,16 +1,19 @@
 //! The promise that nothing runs again without need.
 //!
-//! A map task whose output was reported, and can be read as far as the core was told, runs no second time. What counts as need:
+//! A map task whose output was reported, and can be read as far as the core was told, runs no
+//! second time. What counts as need:
 //!
 //! - the volume that the output lies on is lost, as the manager says;
 //! - a reader reported just this output as missing, damaged or unreachable;
-//! - a reader reported an output as unreachable on a volume that no executor mounts: then all on it are.
+//! - a reader reported an output as unreachable on a volume that no executor mounts: then all on it
+//!   are.
 //!
-//! And a task of which an attempt is out runs no second time before that attempt has ended (failed, was killed), its executor was lost
-//! before its report came, or it was cancelled. A result that was reported is never computed again.
+//! And a task of which an attempt is out runs no second time before that attempt has ended (failed,
+//! was killed), its executor was lost before its report came, or it was cancelled. A result that
+//! was reported is never computed again.
 //!
-//! Map stages that are random, or read something that is, may also be rolled back. What is a need there is the scheduler's own simulation's
-//! business, which looks into it; here they are left out.
+//! Map stages that are random, or read something that is, may also be rolled back. What is a need
+//! there is the scheduler's own simulation's business, which looks into it; here they are left out.
 
 use super::promises::{Launched, Link};
 use driver::message::Connection;
@@ -101,8 +104,8 @@ impl Reruns {
         found.for_each(|output| self.offer(output));
     }
 
-    /// Attempts do not count: they were cancelled, or lost with their executor. Their ends may have been heard in the same turn, after
-    /// that was decided.
+    /// Attempts do not count: they were cancelled, or lost with their executor. Their ends may have
+    /// been heard in the same turn, after that was decided.
     pub(crate) fn drop_attempts<'a>(&mut self, attempts: impl Iterator<Item = &'a Attempt>) {
         for attempt in attempts {
             for known in [&mut self.current, &mut self.yielded] {

@@ -1,5 +1,5 @@
-//! Rows as one number: what a task yields is a hash of what it read. So a result shows whether everything below it was right, and of
-//! which tries of stages that cannot be repeated it was made.
+//! Rows as one number: what a task yields is a hash of what it read. So a result shows whether
+//! everything below it was right, and of which tries of stages that cannot be repeated it was made.
 
 use bytes::{Buf, BufMut, Bytes};
 use model::{Fingerprint, ShuffleId};
@@ -16,7 +16,8 @@ pub(crate) struct MapStage {
     pub(crate) random: bool,
 }
 
-/// Which try of each task of random stages something was made of, by the stage's name and the task's partition.
+/// Which try of each task of random stages something was made of, by the stage's name and the
+/// task's partition.
 pub(crate) type MadeOf = BTreeMap<(u64, u32), u64>;
 
 /// What a task yielded.
@@ -29,7 +30,8 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// What a task of stage `name` makes of its inputs. `nonce` is 0 for a stage that yields the same each time.
+    /// What a task of stage `name` makes of its inputs. `nonce` is 0 for a stage that yields the
+    /// same each time.
     pub(crate) fn make(name: u64, partition: u32, nonce: u64, inputs: &[Self]) -> Self {
         let mut rows =
             Self { value: hash(&[name, u64::from(partition), nonce]), ..Self::default() };
@@ -75,7 +77,8 @@ impl Rows {
     }
 }
 
-/// What a task must yield, computed from the start. `made_of` says which tries of random stages it was made of.
+/// What a task must yield, computed from the start. `made_of` says which tries of random stages it
+/// was made of.
 pub(crate) fn expected(
     stages: &[MapStage],
     (name, partition): (u64, u32),

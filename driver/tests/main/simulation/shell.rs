@@ -1,4 +1,5 @@
-//! The driver's shell as it is played here: it gathers messages into turns, carries the core's effects out, and checks what they say.
+//! The driver's shell as it is played here: it gathers messages into turns, carries the core's
+//! effects out, and checks what they say.
 
 use super::process::{Process, Step};
 use super::world::{Driver, Mail, OUTBOX, TIMEOUT, Weather, World};

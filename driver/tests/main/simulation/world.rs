@@ -1,5 +1,5 @@
-//! The world around the core: a clock, a shell that carries effects out, executors, volumes, a manager, and streams between them that
-//! are slow and break.
+//! The world around the core: a clock, a shell that carries effects out, executors, volumes, a
+//! manager, and streams between them that are slow and break.
 
 use super::broken::{Bug, Subject};
 use super::manager::Manager;

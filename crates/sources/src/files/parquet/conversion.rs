@@ -1,5 +1,5 @@
-//! Which columns of a Parquet file can be read under another type that the program gives: those that
-//! Spark's readers convert. Others are refused, not cast.
+//! Which columns of a Parquet file can be read under another type that the program gives: those
+//! that Spark's readers convert. Others are refused, not cast.
 
 use datafusion::arrow::datatypes::DataType as Arrow;
 use datafusion::error::DataFusionError;

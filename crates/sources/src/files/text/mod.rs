@@ -45,7 +45,8 @@ impl Session {
     }
 }
 
-/// Converts an error of a format to one of DataFusion's; errors of Spark and of files keep their kind.
+/// Converts an error of a format to one of DataFusion's; errors of Spark and of files keep their
+/// kind.
 pub(super) fn failed(error: ArrowError) -> DataFusionError {
     match error {
         ArrowError::ExternalError(inner) => DataFusionError::External(inner),
