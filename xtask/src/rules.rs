@@ -176,7 +176,7 @@ mod tests {
             assert!(broken.iter().all(|problem| problem.starts_with("cli/src/a.rs:2: ")));
         }
         let mut broken = Vec::new();
-        check_source("driver/src/a.rs", &format!("//! {long}\n"), &mut broken);
+        check_source("crates/functions/src/a.rs", &format!("//! {long}\n"), &mut broken);
         assert!(broken.is_empty(), "{broken:?}");
     }
 }
