@@ -100,7 +100,7 @@ pub(crate) struct StatusArguments {
 /// `spark-submit`'s flags that become settings.
 #[derive(Debug, Args)]
 pub(crate) struct SettingArguments {
-    /// Where executors run: `local`, `local[N]`, `local[*]`,
+    /// Placement of executors: `local`, `local[N]`, `local[*]`,
     /// `local-cluster[executors,cores,memoryMiB]`.
     #[arg(long, value_name = "MASTER")]
     pub master: Option<String>,
@@ -113,7 +113,7 @@ pub(crate) struct SettingArguments {
     /// A file of settings: one key and value per line, `#` starts a comment.
     #[arg(long, value_name = "FILE")]
     pub properties_file: Option<PathBuf>,
-    /// Where the driver runs; on one machine only `client`.
+    /// Placement of the driver; on one machine only `client`.
     #[arg(long, value_name = "MODE")]
     pub deploy_mode: Option<String>,
     /// Memory of the driver, such as 1g.

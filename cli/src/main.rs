@@ -2,10 +2,10 @@
 //! the driver and the executor process.
 
 mod application;
+mod application_dir;
 mod arguments;
 mod cluster;
 mod executors;
-mod home;
 mod manager;
 mod manifest;
 mod processes;

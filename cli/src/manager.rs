@@ -3,8 +3,8 @@
 //! process nor file.
 
 use crate::application::{self, Application};
+use crate::application_dir::{self, ApplicationDir, Contact};
 use crate::executors::{EndedExecutor, Executors};
-use crate::home::{self, Contact, Home};
 use crate::notify;
 use crate::processes::{self, ending, exit_code};
 use crate::progress::Progress;
@@ -30,7 +30,7 @@ use tokio_stream::wrappers::ReceiverStream;
 const GRACE: Duration = Duration::from_secs(20);
 /// Limit on the exit of a driver that cannot be reached.
 const REFUSED: Duration = Duration::from_secs(2);
-/// How long a driver survives this command.
+/// Behaviour of a driver whose cluster manager, this command, is gone.
 const ORPHAN: WithoutManager = WithoutManager::EndAfterMs(1000);
 /// The only incarnation: on one machine a dead driver is not replaced.
 const EPOCH: Epoch = Epoch(1);
@@ -59,14 +59,14 @@ pub(crate) async fn run(
     let master = application::master(&conf.get(&conf::MASTER)?).map_err(anyhow::Error::msg)?;
     let id = format!("firesteel-{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
     let base = conf.find(&conf::LOCAL_DIR)?.map(PathBuf::from);
-    let home = Home::create(&id, base.as_deref())?;
-    let settings = driver_settings(&application, service, &id, &home)?;
-    let mut template = executor_template(&settings, &home)?;
+    let directory = ApplicationDir::create(&id, base.as_deref())?;
+    let settings = driver_settings(&application, service, &id, &directory)?;
+    let mut template = executor_template(&settings, &directory)?;
     let credentials = Credentials::read(&settings.token, settings.identity.as_deref())?;
     let stop = Signals::listen()?;
     let (child, addresses) = processes::driver(settings, log).await?;
     template.driver.clone_from(&addresses.cluster);
-    home::announce(&Contact {
+    application_dir::announce(&Contact {
         application_id: id,
         cluster: addresses.cluster.clone(),
         token: template.token.clone(),
@@ -95,7 +95,7 @@ fn driver_settings(
     application: &Application,
     service: Service,
     id: &str,
-    home: &Home,
+    directory: &ApplicationDir,
 ) -> Result<driver::Settings> {
     let conf = &application.conf;
     let name = conf.find(&conf::APP_NAME)?.unwrap_or_else(|| "firesteel".to_owned());
@@ -108,13 +108,13 @@ fn driver_settings(
     }
     settings.conf = conf.clone();
     settings.without_manager = ORPHAN;
-    settings.remove = vec![home.path().to_owned()];
+    settings.remove = vec![directory.path().to_owned()];
     if let Service::Connect { port } = service {
         settings.connect.set_port(port);
         settings.connect_access = Access::Open;
     }
     if let Some(program) = &application.program {
-        let mut python_path = python::install(home.path())?;
+        let mut python_path = python::install(directory.path())?;
         python_path.extend(program.py_files.iter().cloned());
         let more = conf.find(&conf::SUBMIT_PY_FILES)?.unwrap_or_default();
         python_path.extend(more.split(',').filter(|file| !file.is_empty()).map(PathBuf::from));
@@ -131,7 +131,10 @@ fn driver_settings(
 }
 
 /// Settings of all executors. The driver's address is not known yet.
-fn executor_template(settings: &driver::Settings, home: &Home) -> Result<executor::Settings> {
+fn executor_template(
+    settings: &driver::Settings,
+    directory: &ApplicationDir,
+) -> Result<executor::Settings> {
     Ok(executor::Settings {
         application: settings.application.clone(),
         executor: ExecutorId(0),
@@ -143,10 +146,10 @@ fn executor_template(settings: &driver::Settings, home: &Home) -> Result<executo
         memory_bytes: settings.conf.get(&conf::EXECUTOR_MEMORY)?.0,
         volume: executor::Mount {
             volume: VolumeId("shared".into()),
-            path: home.path().join("shuffle"),
+            path: directory.path().join("shuffle"),
             last: false,
         },
-        scratch: home.path().join("scratch"),
+        scratch: directory.path().join("scratch"),
         host: "127.0.0.1".to_owned(),
         sync: settings.conf.get(&conf::SHUFFLE_SYNC)?,
     })

@@ -40,7 +40,7 @@ pub(crate) fn read(path: &Path) -> Result<Application> {
     application(read_manifest(path)?, directory).with_context(|| format!("{}", path.display()))
 }
 
-/// The application of a resource whose manifest lies in a directory.
+/// The application of a resource whose manifest is in a directory.
 fn application(resource: SparkApplication, directory: &Path) -> Result<Application> {
     let SparkApplication { metadata, mut spec, .. } = resource;
     let mut notes = elsewhere(&spec)?;

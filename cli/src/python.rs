@@ -10,9 +10,9 @@ const FILES: &[(&str, &str)] = &[
     ("firesteel/session.py", include_str!("../../python/firesteel/session.py")),
 ];
 
-/// Writes the files below `home` and returns the entries for the Python path.
-pub(crate) fn install(home: &Path) -> Result<Vec<PathBuf>> {
-    let root = home.join("python");
+/// Writes the files below `directory` and returns the entries for the Python path.
+pub(crate) fn install(directory: &Path) -> Result<Vec<PathBuf>> {
+    let root = directory.join("python");
     for (name, text) in FILES {
         let path = root.join(name);
         if let Some(parent) = path.parent() {

@@ -1,6 +1,6 @@
 //! `firesteel status`: the state of the applications on this machine.
 
-use crate::home::{self, Contact};
+use crate::application_dir::{self, Contact};
 use anyhow::{Context, Result, bail};
 use proto::Credentials;
 use proto::pb::cluster_client::ClusterClient;
@@ -13,7 +13,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The text to print: all running applications, or those whose id starts with `wanted`.
 pub(crate) async fn show(wanted: Option<&str>, json: bool) -> Result<String> {
-    let mut contacts = home::contacts();
+    let mut contacts = application_dir::contacts();
     if let Some(wanted) = wanted {
         contacts.retain(|contact| contact.application_id.starts_with(wanted));
         if contacts.is_empty() {
@@ -39,7 +39,7 @@ pub(crate) async fn show(wanted: Option<&str>, json: bool) -> Result<String> {
 
 /// Whether an application whose id starts like this runs on this machine.
 pub(crate) fn is_here(wanted: &str) -> bool {
-    home::contacts().iter().any(|contact| contact.application_id.starts_with(wanted))
+    application_dir::contacts().iter().any(|contact| contact.application_id.starts_with(wanted))
 }
 
 async fn ask(contact: &Contact) -> Result<ApplicationStatus> {

@@ -65,7 +65,7 @@ async fn prepare(client: &Client) -> Result<()> {
     let api: Api<Namespace> = Api::all(client.clone());
     match api.create(&PostParams::default(), &serde_json::from_value(namespace)?).await {
         Ok(_) => {}
-        Err(kube::Error::Api(said)) if said.is_already_exists() => {
+        Err(kube::Error::Api(status)) if status.is_already_exists() => {
             bail!("namespace {NAMESPACE} already exists")
         }
         Err(error) => return Err(error.into()),
@@ -316,7 +316,7 @@ impl Operator {
         let line = status
             .lines()
             .find_map(|line| line.strip_prefix("VmRSS:"))
-            .context("the kernel says its memory")?;
+            .context("the kernel reports its memory")?;
         Ok(line.trim().trim_end_matches("kB").trim().parse()?)
     }
 }

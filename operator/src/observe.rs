@@ -30,11 +30,11 @@ pub struct Observed {
     pub refused: Option<Refused>,
     /// The API server's refusal to create an executor.
     pub refused_executor: Option<RefusedExecutor>,
-    /// How fresh the snapshot is.
+    /// Freshness of the snapshot.
     pub view: View,
 }
 
-/// How fresh a snapshot is.
+/// Freshness of a snapshot.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum View {
     /// From a watch: objects may have been created or deleted since.
@@ -99,7 +99,7 @@ pub struct Trouble {
     pub message: String,
 }
 
-/// How a container ended.
+/// The end of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct End {
     /// Its exit code, if it ran.
@@ -345,9 +345,9 @@ fn init_failure(status: &PodStatus) -> Option<(String, String)> {
         (ended.exit_code != 0).then_some((container, ended))
     });
     let (container, ended) = failed?;
-    let said = ended.message.as_deref().unwrap_or_default();
+    let message = ended.message.as_deref().unwrap_or_default();
     let message = format!(
-        "init container {} ended with exit code {}: {said}",
+        "init container {} ended with exit code {}: {message}",
         container.name, ended.exit_code
     );
     Some(("InitContainerFailed".to_owned(), message.trim_end_matches([':', ' ']).to_owned()))

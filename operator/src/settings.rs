@@ -11,12 +11,12 @@ pub struct Settings {
     pub driver_port: u16,
     /// Port of Spark Connect in the driver's pod.
     pub connect_port: u16,
-    /// How long after its grace period a pod may still be terminating before it is deleted by
+    /// Time after its grace period that a pod may still be terminating before it is deleted by
     /// force.
     pub removed_by_force_after: Duration,
     /// Limit on the executors created by one pass; the next pass follows at once.
     pub executors_per_pass: usize,
-    /// How often an application is reconciled when nothing happens.
+    /// Interval at which an application is reconciled when nothing happens.
     pub resync: Duration,
 }
 

@@ -40,7 +40,7 @@ fn unreachable(cause: &str, doing: &str, url: &str) -> String {
 
 /// The API server's error as a sentence.
 fn answered(status: &Status, doing: &str, url: &str) -> String {
-    let said = status.message.trim();
+    let message = status.message.trim();
     let details = status.details.as_ref();
     let name = details.map(|details| details.name.as_str()).unwrap_or_default();
     let kind = details.map(|details| details.kind.as_str()).unwrap_or_default();
@@ -48,10 +48,10 @@ fn answered(status: &Status, doing: &str, url: &str) -> String {
         401 => format!(
             "{doing}: the cluster at {url} does not accept your credentials; log in again, or choose another context (--context)"
         ),
-        403 if said.contains("cannot") => {
-            format!("{doing}: {said}; ask for a role that allows it")
+        403 if message.contains("cannot") => {
+            format!("{doing}: {message}; ask for a role that allows it")
         }
-        403 => format!("{doing}: {said}"),
+        403 => format!("{doing}: {message}"),
         404 if is_unknown_kind(status) => format!(
             "{doing}: Firesteel is not installed in the cluster at {url}: it does not know SparkApplications; \
              install the chart charts/firesteel, or at least `kubectl apply -f crds/`"
@@ -72,10 +72,10 @@ fn answered(status: &Status, doing: &str, url: &str) -> String {
                     field => format!("{field}: {}", cause.message),
                 })
                 .collect();
-            let all = if causes.is_empty() { said.to_owned() } else { causes.join("; ") };
+            let all = if causes.is_empty() { message.to_owned() } else { causes.join("; ") };
             format!("{doing}: the cluster rejects it: {all}")
         }
-        _ => format!("{doing}: {said}"),
+        _ => format!("{doing}: {message}"),
     }
 }
 

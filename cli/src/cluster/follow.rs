@@ -17,9 +17,9 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// How long to wait for more output after the application has ended.
+/// Time to wait for more output after the application has ended.
 const REST_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a new application may stay unreconciled before a hint is printed.
+/// Time that a new application may stay unreconciled before a hint is printed.
 const RECONCILE_HINT_AFTER: Duration = Duration::from_secs(30);
 /// Exit code when the reader of the output is gone, as in a shell.
 const BROKEN_PIPE: u8 = 141;

@@ -16,7 +16,7 @@ use std::time::Duration;
 const PAUSE: Duration = Duration::from_millis(500);
 /// The same after many failures.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
-/// How long a connection may be silent before it is reopened: a lost one is silent, too.
+/// Silence after which a connection is reopened: a lost one is silent, too.
 const SILENCE: Duration = Duration::from_mins(1);
 
 /// The container to read.

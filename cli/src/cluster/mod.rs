@@ -232,7 +232,7 @@ pub(crate) async fn kill(place: &Place, names: &[String]) -> u8 {
     let mut code = 0;
     for name in names {
         match kill_one(place, name).await {
-            Ok(said) => notify(&said),
+            Ok(message) => notify(&message),
             Err(error) => {
                 notify(&format!("{error:#}"));
                 code = 1;

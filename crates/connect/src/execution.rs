@@ -21,7 +21,7 @@ use tonic::Status;
 const UNSENT_BYTES: usize = 64 << 20;
 /// Bytes of sent answers kept for a client that reattaches.
 const KEPT_BYTES: usize = 32 << 20;
-/// How long an operation lives without a client.
+/// Lifetime of an operation without a client.
 const ABANDONED_AFTER: Duration = Duration::from_mins(5);
 /// How long an operation computes for a client whose stream broke. A client that lives reattaches
 /// within a fraction of it.
@@ -90,7 +90,7 @@ pub(crate) enum StreamEnd {
     Broken,
 }
 
-/// How it ended.
+/// Outcome of an execution.
 #[derive(Debug, Clone)]
 pub(crate) enum End {
     Succeeded,

@@ -24,7 +24,7 @@ type Result<T> = std::result::Result<T, SparkError>;
 const MAX_SESSIONS: usize = 1_000;
 /// Limit on released sessions that are remembered.
 const MAX_RELEASED: usize = 1_000;
-/// How long a session lives without requests and operations.
+/// Lifetime of a session without requests and operations.
 const IDLE: Duration = Duration::from_hours(1);
 /// Limit on unreleased operations of a session.
 const MAX_EXECUTIONS: usize = 1_000;
@@ -307,7 +307,7 @@ impl OpenSession {
         lock(&self.records).ended.iter().cloned().collect()
     }
 
-    /// How a released operation ended.
+    /// Final state of a released operation.
     pub(crate) fn ended_as(&self, id: &str) -> Option<OperationState> {
         lock(&self.records).ended.iter().rev().find(|(key, _)| key == id).map(|(_, state)| *state)
     }

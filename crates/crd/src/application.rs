@@ -53,7 +53,7 @@ pub struct SparkApplicationSpec {
     pub type_: ProgramType,
     /// Spark version that the program was written for.
     pub spark_version: String,
-    /// Where the driver runs.
+    /// Placement of the driver.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<DeployMode>,
     /// User to act as.
@@ -155,7 +155,7 @@ pub enum ProgramType {
     Sql,
 }
 
-/// Where the driver runs.
+/// Placement of the driver.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the names are Spark's")]

@@ -41,10 +41,10 @@ pub struct RestartPolicy {
     /// Outcomes after which the program runs again.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub type_: Option<RestartPolicyType>,
-    /// How many times a failed submission is retried.
+    /// Number of retries of a failed submission.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_submission_failure_retries: Option<i32>,
-    /// How many times a failed program runs again.
+    /// Number of reruns of a failed program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_failure_retries: Option<i32>,
     /// Base wait before a failed submission is retried, in seconds; multiplied by the attempts so
@@ -155,7 +155,7 @@ pub struct DynamicAllocation {
     /// Whether executors that hold shuffles are kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shuffle_tracking_enabled: Option<bool>,
-    /// How long they are kept, in milliseconds.
+    /// Time that they are kept, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shuffle_tracking_timeout: Option<i64>,
 }

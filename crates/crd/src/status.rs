@@ -349,10 +349,10 @@ mod tests {
             last_transition_time: at(second),
         };
         let mut status = SparkApplicationStatus::default();
-        for (said, second, since) in
+        for (value, second, since) in
             [("False", 1, 1), ("True", 2, 2), ("True", 3, 2), ("False", 4, 4)]
         {
-            status.set_condition(condition(said, second));
+            status.set_condition(condition(value, second));
             assert_eq!(status.conditions.len(), 1);
             assert_eq!(status.conditions[0].last_transition_time, at(since), "{second}");
             assert_eq!(status.conditions[0].message, format!("at {second}"));

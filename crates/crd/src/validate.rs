@@ -5,10 +5,10 @@
 //! objects, keys of `sparkConf`, sums) and trusts nothing, because a resource may be older than the
 //! rules. The result can be turned into pods without further checks.
 
-mod documented;
 mod keys;
-mod legal;
+mod kubernetes_names;
 mod paths;
+mod pod_keys;
 mod pod_names;
 mod program;
 mod resources;
@@ -17,9 +17,9 @@ mod scheduled;
 mod shape;
 mod volumes;
 
-pub use documented::{POD_KEYS, PodKey};
 pub(crate) use keys::{Keys, REFUSED, RETAIN_CLAIMS, RoleKeys};
-pub use legal::is_label_value;
+pub use kubernetes_names::is_label_value;
+pub use pod_keys::{POD_KEYS, PodKey};
 pub(crate) use program::MAX_ARGUMENT_BYTES;
 pub use program::{Language, Program};
 pub use resources::{Cpu, Memory};
@@ -61,7 +61,7 @@ pub struct Validated {
     pub delete_ended_executors: bool,
     /// Whether and when the program runs again.
     pub restart: Restart,
-    /// How long the application is kept after its end; for ever if `None`.
+    /// Time that the application is kept after its end; for ever if `None`.
     pub time_to_live: Option<Duration>,
 }
 
@@ -175,8 +175,8 @@ impl Problems {
 
     /// All problems without duplicates: fields shared by both roles are checked twice.
     fn deduplicated(mut self) -> Vec<Problem> {
-        let mut told = BTreeSet::new();
-        self.0.retain(|problem| told.insert(problem.to_string()));
+        let mut seen = BTreeSet::new();
+        self.0.retain(|problem| seen.insert(problem.to_string()));
         self.0
     }
 
@@ -234,7 +234,7 @@ pub fn validate(spec: &SparkApplicationSpec, namespace: &str) -> Result<Validate
     })
 }
 
-/// How long an application is kept after its end; for ever if `None`. Applies even to a refused
+/// Time that an application is kept after its end; for ever if `None`. Applies even to a refused
 /// specification.
 pub fn time_to_live(spec: &SparkApplicationSpec) -> Option<Duration> {
     let seconds = u64::try_from(spec.time_to_live_seconds?).ok()?;

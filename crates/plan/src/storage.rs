@@ -1,6 +1,6 @@
 //! Storage levels of cached rows.
 
-/// Where and how often cached rows are stored.
+/// Storage of cached rows, and number of copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, clippy::struct_excessive_bools, reason = "Spark's own five fields")]
 pub struct StorageLevel {

@@ -174,7 +174,7 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-    /// What the server receives from a client, and the client from the server, if both accept each
+    /// The bytes that server and client receive from each other, if both accept each
     /// other.
     async fn meet(server: &Identity, client: &Identity) -> Option<(String, String)> {
         let (near, far) = duplex(1 << 14);
@@ -182,22 +182,22 @@ mod tests {
         let (connector, name) = client.connector().unwrap();
         let serve = async {
             let mut stream = acceptor.accept(far).await.ok()?;
-            let mut said = [0; 4];
-            stream.read_exact(&mut said).await.ok()?;
+            let mut received = [0; 4];
+            stream.read_exact(&mut received).await.ok()?;
             stream.write_all(b"pong").await.ok()?;
             stream.flush().await.ok()?;
-            Some(String::from_utf8_lossy(&said).into_owned())
+            Some(String::from_utf8_lossy(&received).into_owned())
         };
         let ask = async {
             let mut stream = connector.connect(name, near).await.ok()?;
             stream.write_all(b"ping").await.ok()?;
             stream.flush().await.ok()?;
-            let mut said = [0; 4];
-            stream.read_exact(&mut said).await.ok()?;
-            Some(String::from_utf8_lossy(&said).into_owned())
+            let mut received = [0; 4];
+            stream.read_exact(&mut received).await.ok()?;
+            Some(String::from_utf8_lossy(&received).into_owned())
         };
-        let (heard, answered) = tokio::join!(serve, ask);
-        heard.zip(answered)
+        let (served, answered) = tokio::join!(serve, ask);
+        served.zip(answered)
     }
 
     #[tokio::test]

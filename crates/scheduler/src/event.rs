@@ -124,7 +124,7 @@ pub enum Command {
         /// The reason, for people.
         reason: String,
     },
-    /// Discard a map output: it is lost, damaged, or made of outputs that are. Its file is to be
+    /// Discard a map output: it is lost, damaged, or made from such outputs. Its file is to be
     /// deleted, so that another attempt can commit in its place.
     Discard {
         /// The output.

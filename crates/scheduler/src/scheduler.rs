@@ -22,7 +22,7 @@ pub struct Limits {
     pub stage_max_consecutive_attempts: u32,
     /// `spark.driver.maxResultSize`: limit on all results of a job, in bytes; `None` for no limit.
     pub max_result_bytes: Option<u64>,
-    /// How long to collect further fetch failures before the lost map outputs are written again.
+    /// Time to collect further fetch failures before the lost map outputs are rewritten.
     pub resubmit_wait: Duration,
 }
 

@@ -23,7 +23,7 @@ const COMMIT_TRIES: u32 = 8;
 /// Attempts to find a free temporary name: one for each leftover of the same attempt.
 const NAME_TRIES: u32 = 64;
 
-/// What a committed output survives.
+/// Durability of a committed output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Durability {
     /// The end of processes. After a power cut a checksum may be wrong, and the output is
@@ -37,7 +37,7 @@ pub enum Durability {
 /// Options for writing map outputs.
 #[derive(Debug, Clone)]
 pub struct WriterOptions {
-    /// What they survive.
+    /// Their durability.
     pub durability: Durability,
     /// Bytes that one writer buffers before it writes a run.
     pub buffer: ByteSize,
@@ -70,7 +70,7 @@ pub struct Summary {
 pub enum Committed {
     /// This attempt's.
     Won(MapOutput),
-    /// That of another attempt, which committed first. This attempt's was deleted.
+    /// Another attempt's, which committed first. This attempt's was deleted.
     Lost(MapOutput),
 }
 

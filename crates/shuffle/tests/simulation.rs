@@ -210,7 +210,7 @@ impl World {
                 let outcome = Arc::clone(&outcome_beside);
                 Some(Incident::Meanwhile(Box::new(move || {
                     let done = perform(&volume, &beside, durability, flaw);
-                    *outcome.lock().expect("nobody panics") = Some(done);
+                    *outcome.lock().expect("no thread panics") = Some(done);
                 })))
             }
             None if self.chance.random_bool(0.4) => {
@@ -235,7 +235,7 @@ impl World {
         drop(volume);
         let mut done = vec![(action, outcome)];
         if let Some((beside, outcome)) =
-            beside.zip(outcome_beside.lock().expect("nobody panics").take())
+            beside.zip(outcome_beside.lock().expect("no thread panics").take())
         {
             done.insert(0, (beside, outcome));
         }
@@ -404,7 +404,7 @@ impl World {
         for e in &inventory.damaged {
             let ReadError::Damaged { path, .. } = e else { return Err(e.to_string()) };
             if !self.damaged.keys().any(|id| path_of(volume.root(), *id) == *path) {
-                return Err(format!("nobody damaged it, and yet {e}"));
+                return Err(format!("undamaged, but {e}"));
             }
         }
         let found: BTreeMap<_, _> =
@@ -493,7 +493,7 @@ fn judge_commit(output: &OutputAttempt, committed: &Committed) -> Result<OutputA
     if matches!(committed, Committed::Won(_)) == (winner == *output) {
         return Ok(winner);
     }
-    Err(format!("{output} was told of the wrong winner {winner}"))
+    Err(format!("{output} got the wrong winner {winner}"))
 }
 
 /// Whether an action may remove an output in place.

@@ -7,7 +7,7 @@
 //! kept beside it and named `#n` in it.
 
 use crate::error::Parsed;
-use crate::stream::Cursor;
+use crate::parser::Cursor;
 use crate::types;
 use plan::{DataType, Literal, ParseError};
 use sqlparser::ast::{
@@ -325,7 +325,7 @@ fn binding(precedence: Precedence) -> u8 {
 fn begins_query(parser: &Parser<'_>, n: usize) -> bool {
     ["SELECT", "WITH", "FROM", "VALUES"]
         .iter()
-        .any(|w| crate::stream::is_word(&parser.at(n).token, w))
+        .any(|w| crate::parser::is_word(&parser.at(n).token, w))
 }
 
 /// A plain call.

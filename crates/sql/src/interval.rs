@@ -3,7 +3,7 @@
 
 use crate::error::{self, Parsed};
 use crate::literal::fraction_micros;
-use crate::stream::Cursor;
+use crate::parser::Cursor;
 use plan::Literal;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;

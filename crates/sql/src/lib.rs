@@ -11,10 +11,10 @@ mod error;
 mod interval;
 mod literal;
 mod lower;
+mod parser;
 mod pivot_items;
 mod script;
 mod statement;
-mod stream;
 mod tokens;
 mod types;
 
@@ -31,14 +31,14 @@ pub struct SparkParser;
 
 impl TextParser for SparkParser {
     fn statement(&self, text: &str) -> Result<Statement, ParseError> {
-        stream::parse(text, statement::statement)
+        parser::parse(text, statement::statement)
     }
 
     fn expression(&self, text: &str) -> Result<Expr, ParseError> {
-        stream::parse(text, lower::named_expression)
+        parser::parse(text, lower::named_expression)
     }
 
     fn data_type(&self, text: &str) -> Result<DataType, ParseError> {
-        stream::parse(text, types::type_or_fields)
+        parser::parse(text, types::type_or_fields)
     }
 }

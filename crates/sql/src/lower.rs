@@ -14,7 +14,7 @@ mod select;
 
 use crate::dialect::SparkDialect;
 use crate::error::{self, Parsed};
-use crate::stream::Input;
+use crate::parser::Input;
 use plan::{Expr, Relation};
 use sqlparser::ast;
 

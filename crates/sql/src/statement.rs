@@ -11,7 +11,7 @@ mod show;
 mod variable;
 
 use crate::error::{self, Parsed};
-use crate::stream::{Cursor, Input};
+use crate::parser::{Cursor, Input};
 use plan::{Command, ExplainMode, Relation, RelationKind, Statement};
 use sqlparser::tokenizer::Token;
 

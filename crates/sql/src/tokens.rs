@@ -121,7 +121,7 @@ impl Clean {
         open.token == Token::LParen
             && ["OPTIONS", "TBLPROPERTIES", "DBPROPERTIES", "PROPERTIES"]
                 .iter()
-                .any(|word| crate::stream::is_word(&before.token, word))
+                .any(|word| crate::parser::is_word(&before.token, word))
     }
 
     /// A word that touches the number before it is that number's suffix (`1S`), or both are one

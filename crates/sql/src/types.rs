@@ -2,7 +2,7 @@
 //! and bare lists of fields.
 
 use crate::error::{self, Parsed};
-use crate::stream::{Cursor, Input, is_word};
+use crate::parser::{Cursor, Input, is_word};
 use plan::{DataType, Field, IntervalUnit};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;

@@ -1,14 +1,14 @@
 //! Builders of an application's children. They are pure and cannot fail: validation has already
 //! refused whatever could make them fail.
 
+mod environment;
 mod pod;
-mod processes;
 mod scheduled_run;
 mod security;
 mod volumes;
 
+pub use environment::{driver_settings, executor_settings};
 pub use pod::{driver_pod, executor_pod};
-pub use processes::{driver_settings, executor_settings};
 pub use scheduled_run::scheduled_run;
 pub use volumes::{driver_claims, executor_claims, lost_volume, remaining};
 
@@ -66,7 +66,7 @@ pub fn problems(app: &Application, valid: &Validated, settings: &Settings) -> Ve
     }
     let submission = SubmissionId::first(String::new());
     let context = BuildContext { app, valid, settings, submission: &submission, run: 1 };
-    let bytes = processes::driver_text(&context).len();
+    let bytes = environment::driver_text(&context).len();
     if bytes > MAX_SETTINGS_BYTES {
         let problem = format!(
             "is too large: the driver's settings take {bytes} bytes, and its pod has room for {MAX_SETTINGS_BYTES}"

@@ -2,7 +2,7 @@
 //! settings that only the operator decides override both.
 
 use super::volumes::{self, Whose};
-use super::{BuildContext, NewExecutor, child_metadata, processes, security};
+use super::{BuildContext, NewExecutor, child_metadata, environment, security};
 use crate::names;
 use crd::Role;
 use k8s_openapi::DeepMerge;
@@ -24,7 +24,7 @@ pub fn driver_pod(context: &BuildContext<'_>) -> Pod {
     let spark = Spark {
         container: names::DRIVER_CONTAINER,
         process: "driver",
-        environment: processes::driver_environment(context),
+        environment: environment::driver_environment(context),
         port: Some((DRIVER_PORT, settings.driver_port)),
     };
     let labels = BTreeMap::from([
@@ -41,7 +41,7 @@ pub fn executor_pod(context: &BuildContext<'_>, executor: &NewExecutor<'_>) -> P
     let spark = Spark {
         container: names::EXECUTOR_CONTAINER,
         process: "executor",
-        environment: processes::executor_environment(context, executor),
+        environment: environment::executor_environment(context, executor),
         port: None,
     };
     let labels = BTreeMap::from([

@@ -32,9 +32,9 @@ pub(super) fn spark_context(given: [Option<SecurityContext>; 2]) -> SecurityCont
 /// first container is Spark's. The user is set on the pod unless that would change a container that
 /// has another user; then it is set on each compliant container.
 pub(super) fn apply(pod: &mut PodSpec, given: [Option<PodSecurityContext>; 2]) {
-    let mut said = PodSecurityContext::default();
+    let mut declared = PodSecurityContext::default();
     for given in given.into_iter().flatten() {
-        said.merge_from(given);
+        declared.merge_from(given);
     }
     let mut context = PodSecurityContext {
         // Makes volumes writable for the group.
@@ -46,7 +46,7 @@ pub(super) fn apply(pod: &mut PodSpec, given: [Option<PodSecurityContext>; 2]) {
         }),
         ..PodSecurityContext::default()
     };
-    let user = user(&said);
+    let user = user(&declared);
     let others = pod.containers.iter().skip(1).chain(pod.init_containers.iter().flatten());
     if others.clone().all(is_restricted) {
         context.run_as_non_root = user.run_as_non_root;
@@ -63,16 +63,16 @@ pub(super) fn apply(pod: &mut PodSpec, given: [Option<PodSecurityContext>; 2]) {
             container.security_context = Some(context);
         }
     }
-    context.merge_from(said);
+    context.merge_from(declared);
     pod.security_context = Some(context);
 }
 
 /// The user to run as, where the pod's manifest leaves it open.
-fn user(said: &PodSecurityContext) -> SecurityContext {
+fn user(declared: &PodSecurityContext) -> SecurityContext {
     SecurityContext {
-        run_as_non_root: said.run_as_non_root.is_none().then_some(true),
-        run_as_user: said.run_as_user.is_none().then_some(SPARK),
-        run_as_group: said.run_as_group.is_none().then_some(SPARK),
+        run_as_non_root: declared.run_as_non_root.is_none().then_some(true),
+        run_as_user: declared.run_as_user.is_none().then_some(SPARK),
+        run_as_group: declared.run_as_group.is_none().then_some(SPARK),
         ..SecurityContext::default()
     }
 }

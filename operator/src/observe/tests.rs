@@ -139,8 +139,8 @@ fn a_pod_whose_deletion_was_requested_did_not_fail_on_its_own() {
     let killed = json!({ "exitCode": 143, "reason": "Error" });
     assert_eq!(read(killed.clone(), true), ended(Some(143), "Deleted", "the pod was deleted"));
     assert_eq!(read(killed, false), ended(Some(143), "Error", ""));
-    let said = json!({ "exitCode": 137, "reason": "Error", "message": "last line" });
-    assert_eq!(read(said, true), ended(Some(137), "Deleted", "last line"));
+    let state = json!({ "exitCode": 137, "reason": "Error", "message": "last line" });
+    assert_eq!(read(state, true), ended(Some(137), "Deleted", "last line"));
     for (code, reason) in [(1, "Error"), (137, "OOMKilled"), (0, "Completed")] {
         let state = json!({ "exitCode": code, "reason": reason });
         assert_eq!(read(state, true), ended(Some(code), reason, ""));

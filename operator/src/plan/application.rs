@@ -31,7 +31,7 @@ pub struct Application {
     pub specification: String,
     /// The specification's meaning, or its problems.
     pub valid: Result<Box<Validated>, Vec<Problem>>,
-    /// How long it is kept after its end, even if its specification is refused.
+    /// Time that it is kept after its end, even if its specification is refused.
     pub time_to_live: Option<Duration>,
     /// Fields that have no effect.
     pub unsupported: Vec<FieldPath>,

@@ -54,7 +54,7 @@ impl PassBuilder<'_> {
         }
     }
 
-    /// Where data stays when the application is gone.
+    /// Reports where data stays when the application is gone.
     fn shuffle_retained(&mut self) {
         let valid = self.app.validated().filter(|_| self.status.submission_id.is_some());
         let slots = u32::try_from(self.status.executors.slots).unwrap_or(0);

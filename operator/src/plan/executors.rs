@@ -14,7 +14,7 @@ use std::time::Duration;
 /// Back-off before replacing an executor that failed to start or that the API server refused.
 const NO_START_BACKOFF: Duration = Duration::from_secs(10);
 
-/// What the driver is told about an executor.
+/// A fact about an executor, for the driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
     /// Its pod is being created.

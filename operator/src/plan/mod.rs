@@ -90,7 +90,7 @@ pub enum Change {
     DeleteApplication,
 }
 
-/// How a pod is deleted.
+/// Mode of a pod's deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// With its grace period.

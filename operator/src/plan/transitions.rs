@@ -15,7 +15,7 @@ use std::time::Duration;
 /// Limit on the transitions of one pass. Exceeding it means a cycle.
 const MAX_TRANSITIONS: usize = 16;
 
-/// How soon to check again for pods that are being deleted.
+/// Interval of checks for pods that are being deleted.
 pub(super) const DELETION_POLL: Duration = Duration::from_secs(2);
 
 impl PassBuilder<'_> {
@@ -185,11 +185,11 @@ impl PassBuilder<'_> {
             self.pass.refresh = true;
             return None;
         }
-        let said =
+        let attached =
             self.seen.attached.as_ref().filter(|attached| {
                 Some(&attached.submission) == self.status.submission_id.as_ref()
             });
-        let end = said.and_then(|said| said.ended.clone()).unwrap_or_else(End::deleted);
+        let end = attached.and_then(|attached| attached.ended.clone()).unwrap_or_else(End::deleted);
         Some(self.driver_ended(name, end))
     }
 

@@ -114,8 +114,8 @@ impl Server {
         let api = self.api::<K>(&resource.namespace().unwrap_or_default());
         match api.patch_status(&name, &how, &Patch::Apply(body)).await {
             Ok(_) => Ok(StatusWritten::Done),
-            Err(kube::Error::Api(said)) if said.is_conflict() => Ok(StatusWritten::Stale),
-            Err(kube::Error::Api(said)) if said.is_not_found() => Ok(StatusWritten::Gone),
+            Err(kube::Error::Api(status)) if status.is_conflict() => Ok(StatusWritten::Stale),
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(StatusWritten::Gone),
             Err(error) => Err(error),
         }
     }

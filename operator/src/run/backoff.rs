@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_a_minute_and_begin_anew_after_a_success() {
+    fn waits_double_up_to_a_minute_and_restart_after_a_success() {
         let mut backoff = Backoff::default();
         let waits: Vec<u128> = (0..12).map(|_| backoff.failed().as_millis()).collect();
         assert_eq!(waits[..4], [200, 400, 800, 1600]);

@@ -61,11 +61,12 @@ impl NamespaceController {
     ) -> Self {
         let (applications, of_applications) = mpsc::unbounded_channel();
         let (schedules, of_schedules) = mpsc::unbounded_channel();
-        let (events, said) = mpsc::channel(EVENT_QUEUE);
+        let (events, queued) = mpsc::channel(EVENT_QUEUE);
         let (seen, writer) = store();
         let outbox = Outbox { applications, schedules, events };
         let scope = Scope::new(server, namespace, (settings, metrics), seen, outbox);
-        let inbox = Inbox { applications: of_applications, schedules: of_schedules, events: said };
+        let inbox =
+            Inbox { applications: of_applications, schedules: of_schedules, events: queued };
         Self { scope: Arc::new(scope), writer, inbox }
     }
 

@@ -4,9 +4,9 @@
 //! could not rebuild.
 
 mod api;
-mod attach;
 mod backoff;
 mod controller;
+mod driver_stream;
 mod health;
 mod metrics;
 mod pods;
@@ -150,7 +150,7 @@ async fn check(client: &Client, namespaces: &[String]) -> Result<(), Error> {
     let api = scope::api::<SparkApplication>(client.clone(), namespace);
     match api.list_metadata(&ListParams::default().limit(1)).await {
         Ok(_) => Ok(()),
-        Err(kube::Error::Api(said)) if said.is_not_found() => Err(Error::NoDefinition),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Err(Error::NoDefinition),
         Err(error) => Err(error.into()),
     }
 }

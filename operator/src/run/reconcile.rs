@@ -2,7 +2,7 @@
 //! result in its order.
 
 use super::api::Written;
-use super::attach::{Attachment, Peer};
+use super::driver_stream::{Attachment, Peer};
 use super::pods::Key;
 use super::scope::{Scope, requeue};
 use crate::names;

@@ -1,8 +1,8 @@
 //! Soft state of each application between passes. All of it may be lost: a new operator rebuilds
 //! it.
 
-use super::attach::{Attachment, Peer};
 use super::backoff::Backoff;
+use super::driver_stream::{Attachment, Peer};
 use crate::observe::{Attached, Refused, RefusedExecutor};
 use crate::plan::Fact;
 use k8s_openapi::jiff::Timestamp;

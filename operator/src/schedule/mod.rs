@@ -22,7 +22,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use std::time::Duration;
 
-/// How soon to check again for a run that is being deleted.
+/// Interval of checks for a run that is being deleted.
 const DELETION_POLL: Duration = Duration::from_secs(2);
 
 /// Wait before a run that the API server refused is tried again.

@@ -106,7 +106,7 @@ pub struct Runs {
     pub driven: BTreeSet<String>,
     /// The API server's refusal to create a run.
     pub refused: Option<RefusedRun>,
-    /// How fresh the snapshot is.
+    /// Freshness of the snapshot.
     pub view: crate::observe::View,
 }
 

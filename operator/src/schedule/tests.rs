@@ -361,7 +361,7 @@ fn an_invalid_schedule_is_reported_and_runs_once_it_is_corrected() {
             (ScheduleState::FailedValidation, None)
         );
         assert!(status.reason.as_ref().unwrap().starts_with(expected), "{status:?}");
-        assert!(scene.pass(701).events.is_empty(), "it is said once");
+        assert!(scene.pass(701).events.is_empty(), "published once");
         // Corrected, it counts from now.
         scene.resource = ScheduledSparkApplication { status: Some(status), ..right };
         assert_eq!(short(&scene.pass(1000)), NOTHING);

@@ -90,14 +90,14 @@ impl Nodes {
                 playing.spawn(async move { nodes.drive(&pod).await });
             } else {
                 playing.spawn(async move {
-                    nodes.say(&pod, "Running", json!({ "running": {} }), None).await;
+                    nodes.write_status(&pod, "Running", json!({ "running": {} }), None).await;
                 });
             }
         }
     }
 
     /// Writes a pod's status as its node would. A pod that is gone is ignored.
-    async fn say(&self, pod: &Pod, phase: &str, state: Value, address: Option<String>) {
+    async fn write_status(&self, pod: &Pod, phase: &str, state: Value, address: Option<String>) {
         let role = &pod.labels()["spark-role"];
         let container = json!({
             "name": format!("spark-kubernetes-{role}"), "image": "nothing:1", "imageID": "", "ready": false, "restartCount": 0, "state": state,
@@ -151,15 +151,21 @@ impl Nodes {
         }
         let serving = server.add_service(service);
         let serving = tokio::spawn(serving.serve_with_incoming(TcpListenerStream::new(listener)));
-        self.say(pod, "Running", json!({ "running": {} }), Some(address.to_string())).await;
+        self.write_status(pod, "Running", json!({ "running": {} }), Some(address.to_string()))
+            .await;
         if self.script.executors > 0 {
             ended.cancelled().await;
         }
         serving.abort();
         let reason = if exit == 0 { "Completed" } else { "Error" };
         let phase = if exit == 0 { "Succeeded" } else { "Failed" };
-        self.say(pod, phase, json!({ "terminated": { "exitCode": exit, "reason": reason } }), None)
-            .await;
+        self.write_status(
+            pod,
+            phase,
+            json!({ "terminated": { "exitCode": exit, "reason": reason } }),
+            None,
+        )
+        .await;
     }
 
     async fn credentials(&self, application: &str) -> Credentials {
@@ -208,8 +214,8 @@ impl Cluster for Driver {
                 memory_bytes: 1 << 29,
                 release: Vec::new(),
             };
-            let say = async |fact| out.send(Ok(pb::ToManager { epoch, fact: Some(fact) })).await;
-            let _ = say(pb::to_manager::Fact::Wish(wish)).await;
+            let send = async |fact| out.send(Ok(pb::ToManager { epoch, fact: Some(fact) })).await;
+            let _ = send(pb::to_manager::Fact::Wish(wish)).await;
             while let Some(Ok(message)) = facts.next().await {
                 assert_eq!(message.epoch, epoch);
                 let Some(pb::from_manager::Fact::Executors(facts)) = message.fact else { continue };
@@ -222,8 +228,8 @@ impl Cluster for Driver {
                 let all = running.len() >= wanted as usize;
                 runs.lock().expect("no panic")[number].executors = running;
                 if all {
-                    let _ = say(pb::to_manager::Fact::Status(progress())).await;
-                    let _ = say(pb::to_manager::Fact::Ended(pb::ProgramEnded {
+                    let _ = send(pb::to_manager::Fact::Status(progress())).await;
+                    let _ = send(pb::to_manager::Fact::Ended(pb::ProgramEnded {
                         exit_code: exit,
                         message: String::new(),
                     }))
@@ -240,7 +246,7 @@ impl Cluster for Driver {
         &self,
         _: Request<pb::StatusRequest>,
     ) -> Result<Response<pb::ApplicationStatus>, Status> {
-        Err(Status::unimplemented("nobody asks"))
+        Err(Status::unimplemented("not used by the operator"))
     }
 }
 

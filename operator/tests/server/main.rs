@@ -152,7 +152,7 @@ async fn refusals_are_reported_and_a_foreign_pod_is_waited_for() {
     let foreign = serde_json::from_value(foreign).expect("a pod");
     pods.create(&PostParams::default(), &foreign).await.expect("created");
     place.create(&application("two", json!({}))).await;
-    eventually("the condition says so", async || {
+    eventually("the condition", async || {
         let app = place.applications().get("two").await.expect("the application");
         let conditions = app.status.map(|status| status.conditions).unwrap_or_default();
         conditions.iter().any(|known| known.type_ == "DriverReady" && known.reason == "NameTaken")

@@ -22,14 +22,14 @@ async fn answer(place: &Place, manifest: &Value) -> Result<(), String> {
     let dry = PostParams { dry_run: true, ..PostParams::default() };
     match api.create(&dry, &object).await {
         Ok(_) => Ok(()),
-        Err(kube::Error::Api(said)) => Err(said.message),
+        Err(kube::Error::Api(message)) => Err(message.message),
         Err(error) => panic!("{error}"),
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs an API server of its own: ./dev e2e with-api"]
-async fn the_api_server_takes_and_refuses_what_the_manifests_say() {
+async fn the_api_server_accepts_and_refuses_the_same_manifests() {
     let place = Place::new("manifests").await;
     for manifest in manifests(ACCEPTED) {
         assert_eq!(answer(&place, &manifest).await, Ok(()), "{}", manifest["metadata"]["name"]);
@@ -40,8 +40,8 @@ async fn the_api_server_takes_and_refuses_what_the_manifests_say() {
         let field = annotations["refused"].as_str().expect("a field");
         match (answer(&place, &manifest).await, annotations["by"].as_str()) {
             (Ok(()), Some("reader")) => {}
-            (Err(said), Some("both" | "server")) => {
-                assert!(said.contains(field), "{name}: {field} is not named: {said}");
+            (Err(message), Some("both" | "server")) => {
+                assert!(message.contains(field), "{name}: {field} is not named: {message}");
             }
             (answer, by) => panic!("{name} is for {by:?}, and the API server says {answer:?}"),
         }

@@ -37,7 +37,7 @@ async fn a_pending_rerun_is_suspended_and_changed_at_once() {
     edit(&place, "changed", json!({ "arguments": ["other"] })).await;
     for name in ["suspended", "changed"] {
         let status = place.until(name, State::Completed).await.status.expect("a status");
-        assert_eq!(status.execution_attempts, 1, "counted anew");
+        assert_eq!(status.execution_attempts, 1, "the counter was reset");
     }
     assert_eq!(drivers.runs().len(), 4);
 }
@@ -67,7 +67,7 @@ async fn a_foreign_secret_is_reported_and_waited_for() {
     let foreign = foreign.expect("a secret");
     secrets.create(&PostParams::default(), &foreign).await.expect("created");
     place.create(&application("one", json!({}))).await;
-    eventually("the condition says so", async || {
+    eventually("the condition", async || {
         let app = place.applications().get("one").await.expect("the application");
         let (reason, message) = condition(&app, "DriverReady");
         reason == "NameTaken" && message.contains("secret one-token")

@@ -162,7 +162,7 @@ impl Cluster {
     }
 
     /// Writes a pod's status as the kubelet would.
-    pub(crate) fn say(&mut self, name: &str, exit_code: Option<i32>) {
+    pub(crate) fn report(&mut self, name: &str, exit_code: Option<i32>) {
         let Some(mut pod) = self.pod(name).cloned() else { return };
         let container = pod.spec.as_ref().expect("a pod has one").containers[0].name.clone();
         let (phase, state) = match exit_code {

@@ -360,7 +360,7 @@ impl World {
         if pod.metadata.deletion_timestamp.is_some() {
             self.cluster.remove_pod(&name);
         } else if Cluster::phase(&pod) == "Pending" {
-            self.cluster.say(&name, None);
+            self.cluster.report(&name, None);
             if let (false, Some(id)) = (is_driver, pod.labels().get(names::EXECUTOR_ID)) {
                 let submission = pod.labels()[names::SUBMISSION_ID].clone();
                 let id = id.parse().expect("a number");
@@ -369,9 +369,9 @@ impl World {
         } else if self.plot.others == Others::Scaling {
             // It runs on.
         } else if Cluster::is_running(&pod) && is_driver && self.chance(6) {
-            self.cluster.say(&name, Some(i32::from(self.plot.fails)));
+            self.cluster.report(&name, Some(i32::from(self.plot.fails)));
         } else if Cluster::is_running(&pod) && !is_driver && self.chance(10) {
-            self.cluster.say(&name, Some(1));
+            self.cluster.report(&name, Some(1));
         }
     }
 
@@ -550,9 +550,9 @@ impl World {
         let left: Vec<_> = self.cluster.living().iter().map(ResourceExt::name_any).collect();
         assert!(left.is_empty() && self.cluster.secrets.is_empty(), "left: {left:?}");
         for name in self.cluster.claims.keys() {
-            let is_said = self.remaining.contains(name.as_str());
+            let is_reported = self.remaining.contains(name.as_str());
             assert!(
-                self.plot.retains && is_said,
+                self.plot.retains && is_reported,
                 "{name} is left, and was said: {}",
                 self.remaining
             );

@@ -75,7 +75,7 @@ impl FakeSession {
     async fn query(&self, table: &str, out: &Responses) -> Result<(), SparkError> {
         let send = async |response| {
             self.seen.produced.fetch_add(1, SeqCst);
-            out.send(response).await.map_err(|_| SparkError::internal("nobody listens"))
+            out.send(response).await.map_err(|_| SparkError::internal("the receiver is gone"))
         };
         match table {
             "never" => std::future::pending().await,

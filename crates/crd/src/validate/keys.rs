@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 /// The keys, sorted by what they concern.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Keys {
-    /// Those of the driver's pod.
+    /// Keys of the driver's pod.
     pub(crate) driver: RoleKeys,
-    /// Those of the executors' pods.
+    /// Keys of the executors' pods.
     pub(crate) executor: RoleKeys,
     /// Number of executors.
     pub(crate) instances: Option<u32>,

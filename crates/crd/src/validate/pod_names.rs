@@ -1,6 +1,6 @@
 //! Pod names chosen by the manifest.
 
-use super::legal::is_object_name;
+use super::kubernetes_names::is_object_name;
 use super::{Keys, Problems};
 use crate::SparkApplicationSpec;
 use crate::problem::FieldPath;

@@ -35,7 +35,7 @@ impl Restart {
         self.after == RestartPolicyType::Always
     }
 
-    /// How long to wait before a program whose run number `runs` failed runs again; `None` if it
+    /// Wait before a program whose run number `runs` failed runs again; `None` if it
     /// does not.
     pub fn wait_after_failure(&self, runs: u32) -> Option<Duration> {
         self.wait(self.failure, runs)

@@ -2,7 +2,7 @@
 //! and the like merged from fields and keys.
 
 use super::keys::{OWN_LABELS, RoleKeys};
-use super::legal::{check_labels, check_names};
+use super::kubernetes_names::{check_labels, check_names};
 use super::{Given, Problems};
 use crate::embedded::Embedded;
 use crate::problem::{FieldPath, Problem};

@@ -281,7 +281,7 @@ fn volumes_come_from_fields_keys_and_templates() {
         Source::Claim(claim) => Some(claim),
         Source::Volume(_) => None,
     });
-    let claim = claim.expect("a claim is made");
+    let claim = claim.expect("a claim is created");
     assert_eq!((&claim.name, claim.size.to_string()), (&ClaimName::PerPod, "10Gi".to_owned()));
     assert_eq!(
         (claim.storage_class.as_deref(), claim.access_mode),
@@ -360,7 +360,7 @@ fn problems_are_named_with_what_was_probably_meant() {
     }
     let all =
         problems(json!({"mode": "client", "driver": {"memory": "x"}, "executor": {"cores": -1}}));
-    assert_eq!(all.len(), 3, "all are told at once: {all:?}");
+    assert_eq!(all.len(), 3, "all are reported at once: {all:?}");
 }
 
 #[test]

@@ -70,11 +70,11 @@ pub struct Claim {
     pub annotations: BTreeMap<String, String>,
     /// Whether pods mount it read-only.
     pub read_only: bool,
-    /// How long it is kept.
+    /// Its lifetime.
     pub retention: Retention,
 }
 
-/// How long a created claim is kept.
+/// Lifetime of a created claim.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Retention {
     /// As long as the one pod that mounts it.
@@ -137,7 +137,7 @@ pub(super) fn read(
     volumes
 }
 
-/// How long created claims of a role are kept.
+/// Lifetime of a role's created claims.
 fn retention(spec: &SparkApplicationSpec, kind: Kind, problems: &mut Problems) -> Retention {
     let is = |key: &str, wanted: &str| {
         spec.spark_conf.get(key).is_some_and(|value| value.trim() == wanted)

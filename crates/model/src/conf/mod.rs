@@ -6,7 +6,7 @@
 
 mod choice;
 mod keys;
-mod nothing;
+mod no_effect;
 mod value;
 
 pub use choice::{
@@ -14,7 +14,7 @@ pub use choice::{
     VolumeLayout,
 };
 pub use keys::*;
-pub use nothing::asks_for_nothing;
+pub use no_effect::asks_for_nothing;
 pub use value::{BadSetting, Problem, Value};
 
 use std::collections::BTreeMap;

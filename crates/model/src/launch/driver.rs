@@ -35,7 +35,7 @@ pub struct DriverSettings {
     /// Address for Spark Connect; port 0 picks a free one.
     #[serde(default = "any_port")]
     pub connect: SocketAddr,
-    /// Who may use Spark Connect.
+    /// Access to Spark Connect.
     #[serde(default)]
     pub connect_access: Access,
     /// Directories to delete at the end: volumes that only this application uses.
@@ -53,7 +53,7 @@ pub struct DriverSettings {
     pub announce: Option<PathBuf>,
 }
 
-/// Who may use Spark Connect.
+/// Access to Spark Connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {

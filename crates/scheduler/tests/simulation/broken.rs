@@ -7,34 +7,34 @@ use model::{
 use scheduler::{Command, DiscardReason, Event, Limits, Scheduler};
 use std::time::Duration;
 
-/// A rule that is broken.
+/// A broken rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bug {
     /// Discarded outputs are not deleted.
     DiscardIsSkipped,
-    /// Stale fetch failures are taken to be about the output that counts now.
+    /// Stale fetch failures are applied to the registered output.
     StaleFetchFailuresCount,
-    /// Of the outputs that a reader names only the first is lost.
+    /// Only the first output that a reader names is lost.
     OneOutputIsLostAtATime,
-    /// A result stage is launched while what it reads is not complete.
+    /// A result stage is launched before its inputs are complete.
     ParentsAreNotAwaited,
     /// Each result is delivered twice.
     ResultsAreDeliveredTwice,
     /// Reports are compared by task, not by attempt.
     AttemptsAreNotCompared,
-    /// Nobody is told when an executor goes.
+    /// Lost executors are not reported.
     LostExecutorsAreForgotten,
-    /// Stages that yield other rows each time are treated as if they did not.
+    /// Non-deterministic stages are treated as deterministic.
     RandomStagesAreTrusted,
     /// Row checksums are not compared.
     ChecksumsAreIgnored,
-    /// Outputs that were rolled back are used again.
+    /// Rolled-back outputs are used again.
     RolledBackOutputsReturn,
-    /// Stages that are held back are never let go.
+    /// Held stages are never released.
     DeadlinesAreMissed,
-    /// Executors are given one task more than they have slots.
+    /// Executors get one task more than they have slots.
     SlotsAreExceeded,
-    /// A job that finishes after a task of it failed is not reported.
+    /// A job that finishes after one of its tasks failed is not reported.
     JobsEndSilently,
     /// One block that cannot be reached costs everything on its volume, though others can reach it:
     /// it runs again without need.
@@ -64,7 +64,7 @@ impl Bug {
     ];
 }
 
-/// A scheduler, perhaps with a bug.
+/// A scheduler, possibly with a bug.
 #[derive(Debug)]
 pub(crate) struct Subject {
     pub(crate) scheduler: Scheduler,
@@ -125,7 +125,7 @@ impl Subject {
         Some(event)
     }
 
-    /// Passes an output off as the one that counts.
+    /// Passes an output off as the registered one.
     fn make_registered(&self, named: &mut Unreadable) {
         let mut outputs = self.scheduler.map_outputs(named.output.shuffle);
         if let Some(current) = outputs.find(|current| current.id == named.output) {
@@ -147,7 +147,7 @@ impl Subject {
         unreadable.iter().filter(unreachable).flat_map(beside).collect()
     }
 
-    /// Passes an attempt off as the one that runs.
+    /// Passes an attempt off as the running one.
     fn make_current(&self, attempt: &mut Attempt) {
         let stage = self.scheduler.stage(attempt.task.stage);
         if let Some(scheduler::TaskState::Running { number }) =
@@ -203,7 +203,7 @@ impl Subject {
     }
 }
 
-/// The output that a command rolls back, as an output that may be used.
+/// The output rolled back by a command, as a valid output.
 fn rolled_back(command: &Command) -> Option<MapOutput> {
     match command {
         Command::Discard { output, reason: DiscardReason::RolledBack } => {
@@ -213,7 +213,7 @@ fn rolled_back(command: &Command) -> Option<MapOutput> {
     }
 }
 
-/// Outputs that count now, in brief.
+/// The registered outputs, in short form.
 pub(crate) fn outputs(scheduler: &Scheduler, shuffle: ShuffleId) -> Vec<(u32, Epoch, Attempt)> {
     let outputs = scheduler.map_outputs(shuffle);
     outputs.map(|output| (output.id.map, output.epoch, output.attempt)).collect()

@@ -73,7 +73,7 @@ fn equal_seeds_are_equal_lives() {
 fn every_broken_rule_is_noticed() {
     for bug in Bug::ALL {
         let noticed = (0..2000).find_map(|seed| play(seed, Some(bug)).err());
-        let error = noticed.unwrap_or_else(|| panic!("nobody notices that {bug:?}"));
+        let error = noticed.unwrap_or_else(|| panic!("the simulation does not notice {bug:?}"));
         println!("{bug:?}: {error}\n");
     }
 }

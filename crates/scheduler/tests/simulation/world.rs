@@ -232,8 +232,8 @@ impl World {
     fn check(&mut self, commands: Vec<Command>) -> Result<(), String> {
         self.subject.scheduler.audit()?;
         for command in commands {
-            let said = command.clone();
-            self.perform(command).map_err(|error| format!("{error}\nat {said:?}"))?;
+            let performed = command.clone();
+            self.perform(command).map_err(|error| format!("{error}\nat {performed:?}"))?;
         }
         self.promises.reruns.check_outputs(&self.subject.scheduler, &self.stages)?;
         let shuffles = self.stages.iter().map(|stage| stage.shuffle);

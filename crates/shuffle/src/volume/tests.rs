@@ -44,7 +44,7 @@ fn foreign_volumes_are_refused_by_name() {
         "volume v1 at R belongs to application app-2, not to app-1",
     );
     check(
-        "a newer format, whose other fields nobody knows",
+        "a newer format, with unknown fields",
         Some(r#"{"id":"v1","owner":5,"format":2}"#),
         "volume v1 at R has format 2; this version knows formats up to 1",
     );

@@ -1,7 +1,7 @@
 //! Continuations of an expression: operators in which Spark differs.
 
 use super::{SparkDialect, begins_query, binding};
-use crate::stream::Cursor;
+use crate::parser::Cursor;
 use crate::tokens::is_keyword;
 use sqlparser::ast::{BinaryOperator, CastKind, Expr, ValueWithSpan};
 use sqlparser::dialect::Precedence;

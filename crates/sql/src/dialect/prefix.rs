@@ -1,7 +1,7 @@
 //! Starts of an expression: forms in which Spark differs.
 
 use super::{NO_EXPRESSION, SparkDialect, begins_query, binding, call};
-use crate::stream::Cursor;
+use crate::parser::Cursor;
 use crate::{interval, literal};
 use sqlparser::ast::{
     CastKind, Expr, Ident, LambdaFunction, LambdaFunctionParameter, LambdaSyntax, ObjectName,

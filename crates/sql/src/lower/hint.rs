@@ -2,7 +2,7 @@
 
 use crate::dialect::SparkDialect;
 use crate::error::Parsed;
-use crate::stream::{Cursor, Input};
+use crate::parser::{Cursor, Input};
 use crate::tokens;
 use plan::{Expr, HintArgument, Literal, Relation, RelationKind};
 use sqlparser::parser::Parser;

@@ -2,7 +2,7 @@
 
 use super::properties::properties;
 use crate::error::Parsed;
-use crate::stream::{Cursor, Input};
+use crate::parser::{Cursor, Input};
 use crate::types;
 use plan::{Alteration, Command, Field};
 use sqlparser::parser::Parser;

@@ -2,7 +2,7 @@
 
 use super::properties::properties;
 use crate::error::{self, Parsed};
-use crate::stream::{Cursor, Input};
+use crate::parser::{Cursor, Input};
 use crate::types;
 use plan::{
     Command, CreateTable, Field, Relation, RelationKind, ReplaceMode, ScanOptions, SchemaOrText,
@@ -85,7 +85,7 @@ fn view(input: &mut Input<'_>, replace: ReplaceMode, scope: Scope) -> Parsed<Com
 /// Whether `(` starts a list of bare names.
 fn names_columns(input: &Input<'_>) -> bool {
     let next = &input.parser.at(2).token;
-    matches!(next, Token::Comma | Token::RParen) || crate::stream::is_word(next, "COMMENT")
+    matches!(next, Token::Comma | Token::RParen) || crate::parser::is_word(next, "COMMENT")
 }
 
 fn view_column(parser: &mut sqlparser::parser::Parser<'_>) -> Parsed<String> {
@@ -154,7 +154,7 @@ fn table(input: &mut Input<'_>, replace: ReplaceMode) -> Parsed<Command> {
 
 fn begins_query_in_parentheses(input: &Input<'_>) -> bool {
     let next = &input.parser.at(1).token;
-    ["SELECT", "WITH", "FROM", "VALUES"].iter().any(|word| crate::stream::is_word(next, word))
+    ["SELECT", "WITH", "FROM", "VALUES"].iter().any(|word| crate::parser::is_word(next, word))
 }
 
 /// Parses one clause of `CREATE TABLE`; returns false if none comes.

@@ -1,7 +1,7 @@
 //! `DESCRIBE`.
 
 use crate::error::Parsed;
-use crate::stream::{Cursor, Input};
+use crate::parser::{Cursor, Input};
 use plan::Command;
 use sqlparser::tokenizer::Token;
 

@@ -1,7 +1,7 @@
 //! `DROP` and `TRUNCATE`.
 
 use crate::error::Parsed;
-use crate::stream::{Cursor, Input};
+use crate::parser::{Cursor, Input};
 use plan::Command;
 
 pub(super) fn drop(input: &mut Input<'_>) -> Parsed<Command> {

@@ -2,7 +2,7 @@
 
 use super::properties::properties;
 use crate::error::{self, Parsed};
-use crate::stream::{Cursor, Input};
+use crate::parser::{Cursor, Input};
 use plan::{Command, Expr, SaveMode, Write, WriteTarget};
 use sqlparser::tokenizer::Token;
 

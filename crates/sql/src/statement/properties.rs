@@ -1,7 +1,7 @@
 //! `OPTIONS (…)`, `TBLPROPERTIES (…)`: lists of keys and values.
 
 use crate::error::Parsed;
-use crate::stream::Cursor;
+use crate::parser::Cursor;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 

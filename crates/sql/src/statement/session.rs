@@ -3,7 +3,7 @@
 use super::properties::properties;
 use crate::error::{self, Parsed};
 use crate::interval;
-use crate::stream::{Cursor, Input};
+use crate::parser::{Cursor, Input};
 use plan::{CatalogRequest, Command, Literal};
 use sqlparser::tokenizer::Token;
 

@@ -2,7 +2,7 @@
 
 use super::properties::properties;
 use crate::error::Parsed;
-use crate::stream::{Cursor, Input};
+use crate::parser::{Cursor, Input};
 use plan::Command;
 use sqlparser::tokenizer::Token;
 

@@ -1,7 +1,7 @@
 //! Session variables, and `EXECUTE IMMEDIATE`.
 
 use crate::error::{self, Parsed};
-use crate::stream::{Cursor, Input};
+use crate::parser::{Cursor, Input};
 use crate::types;
 use plan::{Command, Expr, Relation, RelationKind};
 use sqlparser::tokenizer::Token;

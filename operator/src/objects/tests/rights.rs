@@ -31,9 +31,9 @@ fn a_container_keeps_its_user_unless_it_complies_with_the_restricted_standard() 
         assert_eq!(whole["initContainers"][0]["securityContext"], expected);
         let spark = &whole["containers"][0]["securityContext"];
         for (name, value) in user.as_object().unwrap() {
-            let says = |place: &Value| place[name] == *value;
-            assert_eq!(says(&whole["securityContext"]), of_pod, "{expected} {name}");
-            assert!(of_pod || says(spark), "{expected} {name}");
+            let has = |place: &Value| place[name] == *value;
+            assert_eq!(has(&whole["securityContext"]), of_pod, "{expected} {name}");
+            assert!(of_pod || has(spark), "{expected} {name}");
         }
         assert_eq!(whole["securityContext"]["fsGroup"], 185);
         assert_eq!(spark["allowPrivilegeEscalation"], false);

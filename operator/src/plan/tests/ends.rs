@@ -99,7 +99,7 @@ fn executors_that_cannot_be_created_are_reported_and_retried_later() {
     assert_eq!((short(&pass), pass.requeue_after), (vec![], Some(Duration::from_secs(10))));
     assert_eq!(condition(&pass.status, "ExecutorsReady"), ("False".into(), "FailedCreate".into()));
     assert_eq!(pass.events[0].message, "an executor: FailedCreate: exceeded quota");
-    assert!(scene.pass().events.is_empty(), "said once");
+    assert!(scene.pass().events.is_empty(), "published once");
     scene.seconds += 10;
     assert_eq!(short(&scene.pass()), ["+pi-exec-0"]);
 }

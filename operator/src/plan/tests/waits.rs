@@ -104,8 +104,8 @@ fn a_foreign_secret_is_reported_and_retried_until_its_name_is_free() {
     let status = scene.status();
     let ready = status.conditions.iter().find(|known| known.type_ == "DriverReady").unwrap();
     assert!(ready.message.contains("secret pi-token"), "{}", ready.message);
-    let said: Vec<_> = pass.events.iter().map(|event| event.reason.as_str()).collect();
-    assert_eq!(said, ["SparkDriverPending"]);
+    let reasons: Vec<_> = pass.events.iter().map(|event| event.reason.as_str()).collect();
+    assert_eq!(reasons, ["SparkDriverPending"]);
     // Published once; retried indefinitely.
     scene.seconds += 2;
     let pass = scene.pass();

@@ -1,7 +1,7 @@
 //! The directory of an application on this machine: its volumes, and a file through which `status`
 //! finds its driver.
 //!
-//! It lies in a per-user directory and is deleted at the end. Leftovers of a killed command are
+//! It is in a per-user directory and is deleted at the end. Leftovers of a killed command are
 //! deleted by the next one.
 
 use anyhow::{Context, Result};
@@ -27,11 +27,11 @@ pub(crate) struct Contact {
 
 /// The directory. Dropping it deletes it.
 #[derive(Debug)]
-pub(crate) struct Home {
+pub(crate) struct ApplicationDir {
     path: PathBuf,
 }
 
-impl Home {
+impl ApplicationDir {
     /// Creates a directory for an application of this process. `base`: `spark.local.dir`.
     pub(crate) fn create(application_id: &str, base: Option<&Path>) -> Result<Self> {
         let parent = applications();
@@ -42,14 +42,14 @@ impl Home {
             None => parent.join(application_id),
         };
         private_directory(&path)?;
-        let home = Self { path };
+        let directory = Self { path };
         // The owner file comes first: a directory without a living owner is swept.
-        fs::write(home.path.join(OWNER), owner_mark())?;
+        fs::write(directory.path.join(OWNER), owner_mark())?;
         if base.is_some() {
             private_directory(&parent.join(application_id))?;
             fs::write(parent.join(application_id).join(OWNER), owner_mark())?;
         }
-        Ok(home)
+        Ok(directory)
     }
 
     /// Parent directory of the volumes.
@@ -58,7 +58,7 @@ impl Home {
     }
 }
 
-impl Drop for Home {
+impl Drop for ApplicationDir {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.path);
         if let Some(id) = self.path.file_name() {

@@ -21,7 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 /// Back-off between attempts to connect: a new driver takes a moment to listen.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const MAX_WAIT: Duration = Duration::from_secs(2);
-/// How long to wait for a driver before treating it as dead.
+/// Time to wait for a driver before treating it as dead.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Minimum interval between passes triggered by progress alone: each writes to the API server.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);

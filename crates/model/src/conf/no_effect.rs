@@ -54,7 +54,7 @@ mod tests {
         }
         for (key, value) in ACTUAL_BEHAVIOUR {
             let default = declared(key).and_then(|declared| declared.default);
-            assert_ne!(default, Some(*value), "{key} is declared, and its default says it");
+            assert_ne!(default, Some(*value), "{key} is declared, and its default describes it");
         }
     }
 }

@@ -62,7 +62,7 @@ pub fn driver_settings(context: &BuildContext<'_>) -> DriverSettings {
     settings_json
 }
 
-/// Which outcome of this run makes its shuffles useless: none if the program may run again or if
+/// The outcome of this run that makes its shuffles useless: none if the program may run again or if
 /// they are to be kept.
 fn forget(context: &BuildContext<'_>) -> Forget {
     let restart = &context.valid.restart;
