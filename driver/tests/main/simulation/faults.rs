@@ -187,7 +187,7 @@ impl World {
             self.run_until(soon)?;
         }
         // Whoever was lost meanwhile is given up, and replaced.
-        let settled = self.now + Duration::from_secs(12);
+        let settled = self.now.max(self.driver_frozen) + Duration::from_secs(15);
         self.run_until(settled)?;
         if self.driver != Driver::Works {
             return Ok(());
