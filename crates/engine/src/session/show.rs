@@ -1,6 +1,6 @@
 //! `SHOW` commands for tables, views, columns, partitions, properties, functions and names.
 
-use super::catalogue_request::matches;
+use super::catalogue_request::{Listed, matches};
 use super::error::wrong_command;
 use super::table::named_table;
 use super::{Answer, Session};
@@ -79,20 +79,7 @@ impl Session {
         pattern: Option<&str>,
     ) -> Result<Answer, SparkError> {
         let name = database.map(quoted);
-        let listed = self.listed(name.as_deref(), pattern)?;
-        let schema = vec![
-            Field::new("namespace", DataType::String, false),
-            Field::new("tableName", DataType::String, false),
-            Field::new("isTemporary", DataType::Boolean, false),
-        ];
-        let text = |texts: Vec<String>| Arc::new(StringArray::from(texts)) as ArrayRef;
-        let namespace = listed.iter().map(|t| t.database.clone().unwrap_or_default()).collect();
-        let arrays = vec![
-            text(namespace),
-            text(listed.iter().map(|t| t.name.clone()).collect()),
-            Arc::new(BooleanArray::from(listed.iter().map(|t| t.temporary).collect::<Vec<_>>())),
-        ];
-        Answer::columns(schema, arrays)
+        names(&self.listed(name.as_deref(), pattern)?, "tableName")
     }
 
     fn show_views(
@@ -103,19 +90,7 @@ impl Session {
         let name = database.map(quoted);
         let mut listed = self.listed(name.as_deref(), pattern)?;
         listed.retain(|listed| listed.temporary || listed.kind == "VIEW");
-        let schema = vec![
-            Field::new("namespace", DataType::String, false),
-            Field::new("viewName", DataType::String, false),
-            Field::new("isTemporary", DataType::Boolean, false),
-        ];
-        let text = |texts: Vec<String>| Arc::new(StringArray::from(texts)) as ArrayRef;
-        let namespace = listed.iter().map(|t| t.database.clone().unwrap_or_default()).collect();
-        let arrays = vec![
-            text(namespace),
-            text(listed.iter().map(|t| t.name.clone()).collect()),
-            Arc::new(BooleanArray::from(listed.iter().map(|t| t.temporary).collect::<Vec<_>>())),
-        ];
-        Answer::columns(schema, arrays)
+        names(&listed, "viewName")
     }
 
     /// `SHOW TBLPROPERTIES`.
@@ -184,6 +159,22 @@ impl Session {
             RelationKind::Sort { input: each.into(), order, global: true }.into();
         Box::pin(self.execute(&sorted, run)).await
     }
+}
+
+/// The rows of `SHOW TABLES` and `SHOW VIEWS`.
+fn names(listed: &[Listed], column: &str) -> Result<Answer, SparkError> {
+    let schema = vec![
+        Field::new("namespace", DataType::String, false),
+        Field::new(column, DataType::String, false),
+        Field::new("isTemporary", DataType::Boolean, false),
+    ];
+    let text = |texts: Vec<String>| Arc::new(StringArray::from(texts)) as ArrayRef;
+    let arrays = vec![
+        text(listed.iter().map(|t| t.database.clone().unwrap_or_default()).collect()),
+        text(listed.iter().map(|t| t.name.clone()).collect()),
+        Arc::new(BooleanArray::from(listed.iter().map(|t| t.temporary).collect::<Vec<_>>())),
+    ];
+    Answer::columns(schema, arrays)
 }
 
 fn create_statement(table: &Table) -> Result<String, SparkError> {
