@@ -1,12 +1,12 @@
 //! `AnalyzePlan`: questions about a relation that are answered without running it.
 
 use crate::command;
+use crate::context::{Required, count, invalid};
 use crate::json_type;
 use crate::pb;
 use crate::pb::analyze_plan_request::Analyze;
 use crate::pb::analyze_plan_response as answer;
 use crate::pb::analyze_plan_response::Result as Answer;
-use crate::reader::{Required, count, invalid};
 use crate::relation::relation;
 use crate::session::OpenSession;
 use crate::types::data_type_message;
@@ -19,34 +19,34 @@ const SPARK_VERSION: &str = "4.2.0";
 
 /// Answers one question.
 pub(crate) async fn analyze(question: Option<Analyze>, open: &OpenSession) -> Result<Answer> {
-    let reader = open.reader();
+    let context = open.context();
     let session = &open.session;
     Ok(match question.required("analyze_plan.analyze")? {
         Analyze::Schema(q) => {
-            let schema = session.schema(&command::root(q.plan, reader)?).await?;
+            let schema = session.schema(&command::root(q.plan, context)?).await?;
             Answer::Schema(answer::Schema { schema: Some(data_type_message(&schema)) })
         }
         Analyze::Explain(q) => {
             let mode = explain_mode(q.explain_mode)?;
-            let explain_string = session.explain(&command::root(q.plan, reader)?, mode).await?;
+            let explain_string = session.explain(&command::root(q.plan, context)?, mode).await?;
             Answer::Explain(answer::Explain { explain_string })
         }
         Analyze::TreeString(q) => {
             let depth = q.level.map(|level| count(level, "tree_string.level")).transpose()?;
-            let schema = session.schema(&command::root(q.plan, reader)?).await?;
+            let schema = session.schema(&command::root(q.plan, context)?).await?;
             Answer::TreeString(answer::TreeString { tree_string: schema.tree(depth) })
         }
         Analyze::IsLocal(q) => {
-            let is_local = session.is_local(&command::root(q.plan, reader)?).await?;
+            let is_local = session.is_local(&command::root(q.plan, context)?).await?;
             Answer::IsLocal(answer::IsLocal { is_local })
         }
         Analyze::IsStreaming(q) => {
             // Streaming relations are refused, so the relation is never streaming.
-            command::root(q.plan, reader)?;
+            command::root(q.plan, context)?;
             Answer::IsStreaming(answer::IsStreaming { is_streaming: false })
         }
         Analyze::InputFiles(q) => {
-            let files = session.input_files(&command::root(q.plan, reader)?).await?;
+            let files = session.input_files(&command::root(q.plan, context)?).await?;
             Answer::InputFiles(answer::InputFiles { files })
         }
         Analyze::SparkVersion(_) => {
@@ -66,21 +66,21 @@ pub(crate) async fn analyze(question: Option<Analyze>, open: &OpenSession) -> Re
 
 /// Answers questions about the identity of relations and their storage levels.
 async fn analyze_kept(question: Analyze, open: &OpenSession) -> Result<Answer> {
-    let reader = open.reader();
+    let context = open.context();
     let session = &open.session;
     Ok(match question {
         Analyze::SameSemantics(q) => {
-            let one = command::root(q.target_plan, reader)?;
-            let other = command::root(q.other_plan, reader)?;
+            let one = command::root(q.target_plan, context)?;
+            let other = command::root(q.other_plan, context)?;
             let result = session.same_semantics(&one, &other).await?;
             Answer::SameSemantics(answer::SameSemantics { result })
         }
         Analyze::SemanticHash(q) => {
-            let result = session.semantic_hash(&command::root(q.plan, reader)?).await?;
+            let result = session.semantic_hash(&command::root(q.plan, context)?).await?;
             Answer::SemanticHash(answer::SemanticHash { result })
         }
         Analyze::Persist(q) => {
-            let of = relation(q.relation.required("persist.relation")?, reader)?;
+            let of = relation(q.relation.required("persist.relation")?, context)?;
             let level = match q.storage_level {
                 Some(message) => storage_level(message)?,
                 None => StorageLevel::MEMORY_AND_DISK,
@@ -89,12 +89,12 @@ async fn analyze_kept(question: Analyze, open: &OpenSession) -> Result<Answer> {
             Answer::Persist(answer::Persist {})
         }
         Analyze::Unpersist(q) => {
-            let of = relation(q.relation.required("unpersist.relation")?, reader)?;
+            let of = relation(q.relation.required("unpersist.relation")?, context)?;
             session.persist(&of, None).await?;
             Answer::Unpersist(answer::Unpersist {})
         }
         Analyze::GetStorageLevel(q) => {
-            let of = relation(q.relation.required("get_storage_level.relation")?, reader)?;
+            let of = relation(q.relation.required("get_storage_level.relation")?, context)?;
             let storage_level = Some(level_message(session.storage_level(&of).await?));
             Answer::GetStorageLevel(answer::GetStorageLevel { storage_level })
         }

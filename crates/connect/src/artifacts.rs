@@ -1,9 +1,9 @@
 //! Artifacts sent by a session's client: local data under `cache/`, files, archives. Kept in
 //! memory, each completely or not at all.
 
+use crate::context::{invalid, missing};
 use crate::pb;
 use crate::pb::add_artifacts_request::{ArtifactChunk, BeginChunkedArtifact, Payload};
-use crate::reader::{invalid, missing};
 use bytes::Bytes;
 use errors::Exception;
 use plan::SparkError;

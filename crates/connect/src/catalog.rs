@@ -1,15 +1,15 @@
 //! Calls of `spark.catalog`: messages to commands whose rows the client reads by position.
 
+use crate::context::{Context, Required, name_parts, sorted};
 use crate::pb;
 use crate::pb::catalog::CatType;
-use crate::reader::{Reader, Required, name_parts, sorted};
 use crate::types::fields;
 use plan::{CatalogRequest as Request, Command, RelationKind, SchemaOrText, SparkError, Statement};
 
 /// The relation whose rows answer the request.
 pub(crate) fn catalog(
     message: pb::Catalog,
-    reader: Reader<'_>,
+    context: Context<'_>,
 ) -> Result<RelationKind, SparkError> {
     let command = match message.cat_type.required("catalog.cat_type")? {
         CatType::DropTable(m) => Command::DropTable {
@@ -38,12 +38,12 @@ pub(crate) fn catalog(
             Command::ShowProperties { name: name_parts(&m.table_name)?, key: None }
         }
         CatType::AnalyzeTable(m) => Command::AnalyzeTable { name: name_parts(&m.table_name)? },
-        other => Command::Catalog(request(other, reader)?),
+        other => Command::Catalog(request(other, context)?),
     };
     Ok(RelationKind::Statement(Box::new(Statement::Command(command))))
 }
 
-fn request(message: CatType, reader: Reader<'_>) -> Result<Request, SparkError> {
+fn request(message: CatType, context: Context<'_>) -> Result<Request, SparkError> {
     Ok(match message {
         CatType::CurrentDatabase(_) => Request::CurrentDatabase,
         CatType::SetCurrentDatabase(m) => Request::SetCurrentDatabase { name: m.db_name },
@@ -66,8 +66,8 @@ fn request(message: CatType, reader: Reader<'_>) -> Result<Request, SparkError> 
         CatType::FunctionExists(m) => {
             Request::FunctionExists { name: m.function_name, database: m.db_name }
         }
-        CatType::CreateExternalTable(m) => create_external(m, reader)?,
-        CatType::CreateTable(m) => create_table(m, reader)?,
+        CatType::CreateExternalTable(m) => create_external(m, context)?,
+        CatType::CreateTable(m) => create_table(m, context)?,
         CatType::DropTempView(m) => Request::DropTempView { name: m.view_name },
         CatType::DropGlobalTempView(m) => Request::DropGlobalTempView { name: m.view_name },
         CatType::RecoverPartitions(m) => Request::RecoverPartitions { name: m.table_name },
@@ -106,28 +106,28 @@ fn create_database(message: pb::CreateDatabase) -> Result<Command, SparkError> {
 
 fn create_external(
     message: pb::CreateExternalTable,
-    reader: Reader<'_>,
+    context: Context<'_>,
 ) -> Result<Request, SparkError> {
     let pb::CreateExternalTable { table_name, path, source, schema, options } = message;
     Ok(Request::CreateTable {
         name: table_name,
         path,
         format: source,
-        schema: schema_of(schema, reader)?,
+        schema: schema_of(schema, context)?,
         options: sorted(options),
         description: None,
         external: true,
     })
 }
 
-fn create_table(message: pb::CreateTable, reader: Reader<'_>) -> Result<Request, SparkError> {
+fn create_table(message: pb::CreateTable, context: Context<'_>) -> Result<Request, SparkError> {
     let pb::CreateTable { table_name, path, source, description, schema, options } = message;
     Ok(Request::CreateTable {
         name: table_name,
         external: path.is_some(),
         path,
         format: source,
-        schema: schema_of(schema, reader)?,
+        schema: schema_of(schema, context)?,
         options: sorted(options),
         description: description.filter(|d| !d.is_empty()),
     })
@@ -136,9 +136,9 @@ fn create_table(message: pb::CreateTable, reader: Reader<'_>) -> Result<Request,
 /// A client without a schema sends an empty struct.
 fn schema_of(
     message: Option<pb::DataType>,
-    reader: Reader<'_>,
+    context: Context<'_>,
 ) -> Result<Option<SchemaOrText>, SparkError> {
     let Some(message) = message else { return Ok(None) };
-    let fields = fields(message, reader)?;
+    let fields = fields(message, context)?;
     Ok((!fields.is_empty()).then_some(SchemaOrText::Schema(fields)))
 }

@@ -2,6 +2,7 @@
 
 use crate::backend::Work;
 use crate::codec::decode;
+use crate::context::{Context, Required, count, invalid, missing, name_parts, sorted};
 use crate::expression::user_defined;
 use crate::pb;
 use crate::pb::command::CommandType;
@@ -9,7 +10,6 @@ use crate::pb::plan::OpType;
 use crate::pb::write_operation::save_table::TableSaveMethod;
 use crate::pb::write_operation::{SaveMode as ModeMessage, SaveType};
 use crate::pb::write_operation_v2::Mode as ModeV2;
-use crate::reader::{Reader, Required, count, invalid, missing, name_parts, sorted};
 use crate::relation::relation;
 use errors::condition;
 use plan::{
@@ -74,12 +74,12 @@ fn cannot_parse(why: &str) -> SparkError {
 }
 
 /// Parses a request to execute.
-pub(crate) fn request(plan: OpType, reader: Reader<'_>) -> Result<Request> {
+pub(crate) fn request(plan: OpType, context: Context<'_>) -> Result<Request> {
     let work = match plan {
-        OpType::Root(message) => Work::Query(relation(message, reader)?),
+        OpType::Root(message) => Work::Query(relation(message, context)?),
         OpType::Command(message) => match message.command_type.required("command.command_type")? {
-            CommandType::SqlCommand(message) => return sql(message, reader),
-            other => Work::Command(command(other, reader)?),
+            CommandType::SqlCommand(message) => return sql(message, context),
+            other => Work::Command(command(other, context)?),
         },
         OpType::CompressedOperation(_) => {
             return Err(invalid("A compressed plan inside a compressed plan."));
@@ -89,9 +89,9 @@ pub(crate) fn request(plan: OpType, reader: Reader<'_>) -> Result<Request> {
 }
 
 /// The relation of a request that accepts nothing else.
-pub(crate) fn root(plan: Option<pb::Plan>, reader: Reader<'_>) -> Result<Relation> {
+pub(crate) fn root(plan: Option<pb::Plan>, context: Context<'_>) -> Result<Relation> {
     match unpack(plan)? {
-        OpType::Root(message) => relation(message, reader),
+        OpType::Root(message) => relation(message, context),
         OpType::Command(_) | OpType::CompressedOperation(_) => {
             Err(invalid("A command cannot be analysed; a relation is needed."))
         }
@@ -99,7 +99,7 @@ pub(crate) fn root(plan: Option<pb::Plan>, reader: Reader<'_>) -> Result<Relatio
 }
 
 #[expect(deprecated, reason = "clients before 4.0 send the text in the command itself")]
-fn sql(message: pb::SqlCommand, reader: Reader<'_>) -> Result<Request> {
+fn sql(message: pb::SqlCommand, context: Context<'_>) -> Result<Request> {
     let pb::SqlCommand { sql, args, pos_args, named_arguments, pos_arguments, input } = message;
     let echo = input.unwrap_or_else(|| pb::Relation {
         common: None,
@@ -111,14 +111,14 @@ fn sql(message: pb::SqlCommand, reader: Reader<'_>) -> Result<Request> {
             pos_arguments,
         })),
     });
-    Ok(Request { work: Work::Sql(relation(echo.clone(), reader)?), echo: Some(echo) })
+    Ok(Request { work: Work::Sql(relation(echo.clone(), context)?), echo: Some(echo) })
 }
 
-fn command(message: CommandType, reader: Reader<'_>) -> Result<Command> {
+fn command(message: CommandType, context: Context<'_>) -> Result<Command> {
     let what = match message {
-        CommandType::WriteOperation(m) => return write(m, reader),
-        CommandType::WriteOperationV2(m) => return write_v2(m, reader),
-        CommandType::CreateDataframeView(m) => return create_view(m, reader),
+        CommandType::WriteOperation(m) => return write(m, context),
+        CommandType::WriteOperationV2(m) => return write_v2(m, context),
+        CommandType::CreateDataframeView(m) => return create_view(m, context),
         CommandType::RegisterFunction(f) => return Err(user_defined(&f)),
         CommandType::RegisterTableFunction(f) => {
             format!("The user-defined table function {}", f.function_name)
@@ -151,11 +151,11 @@ fn command(message: CommandType, reader: Reader<'_>) -> Result<Command> {
     Err(SparkError::unsupported(what))
 }
 
-fn create_view(message: pb::CreateDataFrameViewCommand, reader: Reader<'_>) -> Result<Command> {
+fn create_view(message: pb::CreateDataFrameViewCommand, context: Context<'_>) -> Result<Command> {
     let query = message.input.required("create_dataframe_view.input")?;
     Ok(Command::CreateView(View {
         name: name_parts(&message.name)?,
-        query: relation(query, reader)?,
+        query: relation(query, context)?,
         columns: Vec::new(),
         replace: if message.replace { ReplaceMode::Replace } else { ReplaceMode::Fail },
         temporary: true,
@@ -164,7 +164,7 @@ fn create_view(message: pb::CreateDataFrameViewCommand, reader: Reader<'_>) -> R
     }))
 }
 
-fn write(message: pb::WriteOperation, reader: Reader<'_>) -> Result<Command> {
+fn write(message: pb::WriteOperation, context: Context<'_>) -> Result<Command> {
     if !message.clustering_columns.is_empty() {
         return Err(SparkError::unsupported("clusterBy of a writer"));
     }
@@ -184,7 +184,7 @@ fn write(message: pb::WriteOperation, reader: Reader<'_>) -> Result<Command> {
     };
     Ok(Command::Write(Write {
         target: write_target(message.save_type)?,
-        input: relation(message.input.required("write_operation.input")?, reader)?,
+        input: relation(message.input.required("write_operation.input")?, context)?,
         format: message.source.filter(|s| !s.is_empty()),
         mode,
         partition_by: message.partitioning_columns,
@@ -211,11 +211,11 @@ fn write_target(message: Option<SaveType>) -> Result<WriteTarget> {
 }
 
 /// `df.writeTo(table)`.
-fn write_v2(message: pb::WriteOperationV2, reader: Reader<'_>) -> Result<Command> {
+fn write_v2(message: pb::WriteOperationV2, context: Context<'_>) -> Result<Command> {
     let replace = match ModeV2::try_from(message.mode) {
         Ok(ModeV2::Create) => ReplaceMode::Fail,
         Ok(ModeV2::CreateOrReplace) => ReplaceMode::Replace,
-        Ok(ModeV2::Append) => return append_v2(message, reader),
+        Ok(ModeV2::Append) => return append_v2(message, context),
         Ok(ModeV2::Replace) => return Err(SparkError::unsupported("writeTo(…).replace()")),
         Ok(ModeV2::Overwrite) => return Err(SparkError::unsupported("writeTo(…).overwrite()")),
         Ok(ModeV2::OverwritePartitions) => {
@@ -226,7 +226,7 @@ fn write_v2(message: pb::WriteOperationV2, reader: Reader<'_>) -> Result<Command
     refuse_v2_extras(&message)?;
     let partition_by =
         message.partitioning_columns.into_iter().map(|column| match crate::expression::expression(
-            column, reader,
+            column, context,
         )? {
             plan::Expr::Column { mut name, .. } if name.len() == 1 => Ok(name.remove(0)),
             _ => Err(SparkError::unsupported("A partition transform (partitionedBy)")),
@@ -241,15 +241,15 @@ fn write_v2(message: pb::WriteOperationV2, reader: Reader<'_>) -> Result<Command
         partition_by: partition_by.collect::<Result<_>>()?,
         comment: None,
         properties: sorted(message.table_properties),
-        query: Some(relation(message.input.required("write_operation_v2.input")?, reader)?),
+        query: Some(relation(message.input.required("write_operation_v2.input")?, context)?),
     }))
 }
 
 /// Like `saveAsTable` in append mode: columns are matched by name.
-fn append_v2(message: pb::WriteOperationV2, reader: Reader<'_>) -> Result<Command> {
+fn append_v2(message: pb::WriteOperationV2, context: Context<'_>) -> Result<Command> {
     refuse_v2_extras(&message)?;
     Ok(Command::Write(Write {
-        input: relation(message.input.required("write_operation_v2.input")?, reader)?,
+        input: relation(message.input.required("write_operation_v2.input")?, context)?,
         format: message.provider,
         target: WriteTarget::Table(name_parts(&message.table_name)?),
         mode: SaveMode::Append,

@@ -2,9 +2,9 @@
 //! none.
 
 use crate::backend::Session;
+use crate::context::Required;
 use crate::pb;
 use crate::pb::config_request::operation::OpType;
-use crate::reader::Required;
 use errors::condition;
 use model::conf;
 use plan::SparkError;
@@ -49,7 +49,7 @@ fn set(message: pb::config_request::Set, session: &dyn Session) -> Result<Pairs>
         let value = match value {
             Some(value) => value,
             None if silent => continue,
-            None => return Err(crate::reader::missing("config.set.pairs.value")),
+            None => return Err(crate::context::missing("config.set.pairs.value")),
         };
         match session.set(key, value) {
             Err(error) if !silent => return Err(error),

@@ -1,12 +1,12 @@
 //! Expressions: messages to `plan::Expr`. Nothing is resolved here; a name stays a name.
 
+use crate::context::{Context, Required, invalid, name_parts};
 use crate::literal::literal;
 use crate::pb;
 use crate::pb::expression::window::window_frame::{FrameType, frame_boundary::Boundary};
 use crate::pb::expression::window::{WindowFrame as FrameMessage, window_frame::FrameBoundary};
 use crate::pb::expression::{self as ex, ExprType};
 use crate::pb::subquery_expression::SubqueryType;
-use crate::reader::{Reader, Required, invalid, name_parts};
 use crate::types::data_type;
 use plan::{
     CastMode, Expr, FrameBound, FrameUnits, FunctionCall, Literal, NullOrder, RelationKind,
@@ -16,36 +16,36 @@ use plan::{
 type Result<T> = std::result::Result<T, SparkError>;
 
 /// Converts a message to an expression.
-pub(crate) fn expression(message: pb::Expression, reader: Reader<'_>) -> Result<Expr> {
-    let reader = reader.deeper()?;
+pub(crate) fn expression(message: pb::Expression, context: Context<'_>) -> Result<Expr> {
+    let context = context.deeper()?;
     match message.expr_type.required("expression.expr_type")? {
-        ExprType::Literal(value) => Ok(Expr::Literal(literal(value, reader)?)),
+        ExprType::Literal(value) => Ok(Expr::Literal(literal(value, context)?)),
         ExprType::UnresolvedAttribute(attribute) => column(attribute),
         ExprType::UnresolvedFunction(f) => {
-            call(f.function_name, f.arguments, f.is_distinct, reader)
+            call(f.function_name, f.arguments, f.is_distinct, context)
         }
-        ExprType::CallFunction(f) => call(f.function_name, f.arguments, false, reader),
+        ExprType::CallFunction(f) => call(f.function_name, f.arguments, false, context),
         ExprType::ExpressionString(text) => Ok(Expr::Text(text.expression)),
         ExprType::UnresolvedStar(star) => star_expr(star),
         ExprType::UnresolvedRegex(regex) => column_regex(regex),
-        ExprType::Alias(named) => alias(*named, reader),
-        ExprType::Cast(message) => cast(*message, reader),
-        ExprType::SortOrder(order) => Ok(Expr::SortOrder(Box::new(sort_order(*order, reader)?))),
-        ExprType::LambdaFunction(lambda) => lambda_expr(*lambda, reader),
+        ExprType::Alias(named) => alias(*named, context),
+        ExprType::Cast(message) => cast(*message, context),
+        ExprType::SortOrder(order) => Ok(Expr::SortOrder(Box::new(sort_order(*order, context)?))),
+        ExprType::LambdaFunction(lambda) => lambda_expr(*lambda, context),
         ExprType::UnresolvedNamedLambdaVariable(variable) => {
             Ok(Expr::LambdaVariable(variable.name_parts.join(".")))
         }
-        ExprType::Window(message) => window(*message, reader),
+        ExprType::Window(message) => window(*message, context),
         ExprType::UnresolvedExtractValue(extract) => Ok(Expr::ExtractValue {
-            child: boxed(extract.child, "unresolved_extract_value.child", reader)?,
-            extraction: boxed(extract.extraction, "unresolved_extract_value.extraction", reader)?,
+            child: boxed(extract.child, "unresolved_extract_value.child", context)?,
+            extraction: boxed(extract.extraction, "unresolved_extract_value.extraction", context)?,
         }),
-        ExprType::UpdateFields(update) => update_field(*update, reader),
+        ExprType::UpdateFields(update) => update_field(*update, context),
         ExprType::NamedArgumentExpression(argument) => Ok(Expr::NamedArgument {
             name: argument.key,
-            value: boxed(argument.value, "named_argument_expression.value", reader)?,
+            value: boxed(argument.value, "named_argument_expression.value", context)?,
         }),
-        ExprType::SubqueryExpression(message) => subquery(message, reader),
+        ExprType::SubqueryExpression(message) => subquery(message, context),
         ExprType::CommonInlineUserDefinedFunction(f) => Err(user_defined(&f)),
         ExprType::MergeAction(_) => Err(SparkError::unsupported("MERGE")),
         ExprType::TypedAggregateExpression(_) => {
@@ -61,17 +61,20 @@ pub(crate) fn expression(message: pb::Expression, reader: Reader<'_>) -> Result<
 }
 
 /// Converts several messages, in order.
-pub(crate) fn expressions(messages: Vec<pb::Expression>, reader: Reader<'_>) -> Result<Vec<Expr>> {
-    messages.into_iter().map(|m| expression(m, reader)).collect()
+pub(crate) fn expressions(
+    messages: Vec<pb::Expression>,
+    context: Context<'_>,
+) -> Result<Vec<Expr>> {
+    messages.into_iter().map(|m| expression(m, context)).collect()
 }
 
 /// Converts a required message.
 pub(crate) fn boxed(
     message: Option<Box<pb::Expression>>,
     field: &str,
-    reader: Reader<'_>,
+    context: Context<'_>,
 ) -> Result<Box<Expr>> {
-    Ok(Box::new(expression(*message.required(field)?, reader)?))
+    Ok(Box::new(expression(*message.required(field)?, context)?))
 }
 
 /// A user-defined function, refused by its name and language.
@@ -103,11 +106,11 @@ fn call(
     name: String,
     arguments: Vec<pb::Expression>,
     distinct: bool,
-    reader: Reader<'_>,
+    context: Context<'_>,
 ) -> Result<Expr> {
     Ok(Expr::Function(FunctionCall {
         name,
-        args: expressions(arguments, reader)?,
+        args: expressions(arguments, context)?,
         distinct,
         ignore_nulls: false,
         filter: None,
@@ -144,16 +147,16 @@ fn column_regex(message: ex::UnresolvedRegex) -> Result<Expr> {
 }
 
 /// A name (several for a generator) and metadata.
-pub(crate) fn alias(message: ex::Alias, reader: Reader<'_>) -> Result<Expr> {
+pub(crate) fn alias(message: ex::Alias, context: Context<'_>) -> Result<Expr> {
     let ex::Alias { expr, name, metadata } = message;
     if name.is_empty() {
-        return Err(crate::reader::missing("alias.name"));
+        return Err(crate::context::missing("alias.name"));
     }
     let metadata = metadata.filter(|m| !m.is_empty() && m.trim() != "{}");
-    Ok(Expr::Alias { expr: boxed(expr, "alias.expr", reader)?, names: name, metadata })
+    Ok(Expr::Alias { expr: boxed(expr, "alias.expr", context)?, names: name, metadata })
 }
 
-fn cast(message: ex::Cast, reader: Reader<'_>) -> Result<Expr> {
+fn cast(message: ex::Cast, context: Context<'_>) -> Result<Expr> {
     let mode = match ex::cast::EvalMode::try_from(message.eval_mode) {
         Ok(ex::cast::EvalMode::Unspecified) => CastMode::Session,
         Ok(ex::cast::EvalMode::Ansi) => CastMode::Ansi,
@@ -163,16 +166,16 @@ fn cast(message: ex::Cast, reader: Reader<'_>) -> Result<Expr> {
         }
         Err(_) => return Err(invalid(format!("{} is not a cast mode.", message.eval_mode))),
     };
-    let expr = boxed(message.expr, "cast.expr", reader)?;
+    let expr = boxed(message.expr, "cast.expr", context)?;
     let to = match message.cast_to_type.required("cast.cast_to_type")? {
-        ex::cast::CastToType::Type(of) => data_type(of, reader)?,
-        ex::cast::CastToType::TypeStr(text) => reader.session.parse_ddl(&text)?,
+        ex::cast::CastToType::Type(of) => data_type(of, context)?,
+        ex::cast::CastToType::TypeStr(text) => context.session.parse_ddl(&text)?,
     };
     Ok(Expr::Cast { expr, to, mode })
 }
 
 /// One sort key.
-pub(crate) fn sort_order(message: ex::SortOrder, reader: Reader<'_>) -> Result<SortOrder> {
+pub(crate) fn sort_order(message: ex::SortOrder, context: Context<'_>) -> Result<SortOrder> {
     use ex::sort_order::{NullOrdering, SortDirection};
     let ascending = match SortDirection::try_from(message.direction) {
         Ok(SortDirection::Ascending | SortDirection::Unspecified) => true,
@@ -187,78 +190,78 @@ pub(crate) fn sort_order(message: ex::SortOrder, reader: Reader<'_>) -> Result<S
             return Err(invalid(format!("{} is not an order of nulls.", message.null_ordering)));
         }
     };
-    let expr = *boxed(message.child, "sort_order.child", reader)?;
+    let expr = *boxed(message.child, "sort_order.child", context)?;
     Ok(SortOrder { expr, ascending, nulls })
 }
 
-fn lambda_expr(message: ex::LambdaFunction, reader: Reader<'_>) -> Result<Expr> {
+fn lambda_expr(message: ex::LambdaFunction, context: Context<'_>) -> Result<Expr> {
     let parameters = message.arguments.into_iter().map(|a| a.name_parts.join(".")).collect();
     Ok(Expr::Lambda {
-        body: boxed(message.function, "lambda_function.function", reader)?,
+        body: boxed(message.function, "lambda_function.function", context)?,
         parameters,
     })
 }
 
-fn window(message: ex::Window, reader: Reader<'_>) -> Result<Expr> {
+fn window(message: ex::Window, context: Context<'_>) -> Result<Expr> {
     let ex::Window { window_function, partition_spec, order_spec, frame_spec } = message;
-    let order_by = order_spec.into_iter().map(|o| sort_order(o, reader));
+    let order_by = order_spec.into_iter().map(|o| sort_order(o, context));
     let spec = WindowSpec {
-        partition_by: expressions(partition_spec, reader)?,
+        partition_by: expressions(partition_spec, context)?,
         order_by: order_by.collect::<Result<_>>()?,
-        frame: frame_spec.map(|f| frame(*f, reader)).transpose()?,
+        frame: frame_spec.map(|f| frame(*f, context)).transpose()?,
     };
-    let function = boxed(window_function, "window.window_function", reader)?;
+    let function = boxed(window_function, "window.window_function", context)?;
     Ok(Expr::Window { function, spec: Box::new(spec) })
 }
 
-fn frame(message: FrameMessage, reader: Reader<'_>) -> Result<WindowFrame> {
+fn frame(message: FrameMessage, context: Context<'_>) -> Result<WindowFrame> {
     let units = match FrameType::try_from(message.frame_type) {
         Ok(FrameType::Row) => FrameUnits::Rows,
         Ok(FrameType::Range) => FrameUnits::Range,
         Ok(FrameType::Undefined) | Err(_) => {
-            return Err(crate::reader::missing("window.frame_spec.frame_type"));
+            return Err(crate::context::missing("window.frame_spec.frame_type"));
         }
     };
-    let lower = bound(message.lower, FrameBound::UnboundedPreceding, reader)?;
-    let upper = bound(message.upper, FrameBound::UnboundedFollowing, reader)?;
+    let lower = bound(message.lower, FrameBound::UnboundedPreceding, context)?;
+    let upper = bound(message.upper, FrameBound::UnboundedFollowing, context)?;
     Ok(WindowFrame { units, lower, upper })
 }
 
 fn bound(
     message: Option<Box<FrameBoundary>>,
     unbounded: FrameBound,
-    reader: Reader<'_>,
+    context: Context<'_>,
 ) -> Result<FrameBound> {
     let boundary = message.and_then(|b| b.boundary);
     Ok(match boundary.required("window.frame_spec.boundary")? {
         Boundary::CurrentRow(_) => FrameBound::CurrentRow,
         Boundary::Unbounded(_) => unbounded,
-        Boundary::Value(value) => FrameBound::Offset(Box::new(expression(*value, reader)?)),
+        Boundary::Value(value) => FrameBound::Offset(Box::new(expression(*value, context)?)),
     })
 }
 
-fn update_field(message: ex::UpdateFields, reader: Reader<'_>) -> Result<Expr> {
+fn update_field(message: ex::UpdateFields, context: Context<'_>) -> Result<Expr> {
     let value = match message.value_expression {
-        Some(value) => Some(Box::new(expression(*value, reader)?)),
+        Some(value) => Some(Box::new(expression(*value, context)?)),
         None => None,
     };
     Ok(Expr::UpdateField {
-        child: boxed(message.struct_expression, "update_fields.struct_expression", reader)?,
+        child: boxed(message.struct_expression, "update_fields.struct_expression", context)?,
         field: name_parts(&message.field_name)?,
         value,
     })
 }
 
-fn subquery(message: pb::SubqueryExpression, reader: Reader<'_>) -> Result<Expr> {
+fn subquery(message: pb::SubqueryExpression, context: Context<'_>) -> Result<Expr> {
     let kind = match SubqueryType::try_from(message.subquery_type) {
         Ok(SubqueryType::Scalar) => SubqueryKind::Scalar,
         Ok(SubqueryType::Exists) => SubqueryKind::Exists,
-        Ok(SubqueryType::In) => SubqueryKind::In(expressions(message.in_subquery_values, reader)?),
+        Ok(SubqueryType::In) => SubqueryKind::In(expressions(message.in_subquery_values, context)?),
         Ok(SubqueryType::TableArg) => {
             return Err(SparkError::unsupported("A table argument of a table-valued function"));
         }
         Ok(SubqueryType::Unknown) | Err(_) => {
-            return Err(crate::reader::missing("subquery_expression.subquery_type"));
+            return Err(crate::context::missing("subquery_expression.subquery_type"));
         }
     };
     let query = Box::new(RelationKind::Reference(message.plan_id).into());

@@ -1,23 +1,23 @@
 //! Constants, in both directions.
 
+use crate::context::{Context, Required, invalid};
 use crate::pb;
 use crate::pb::expression::literal as lit;
 use crate::pb::expression::literal::LiteralType;
 use crate::pb::expression::literal::specialized_array::ValueType;
-use crate::reader::{Reader, Required, invalid};
 use crate::types::{data_type, data_type_message};
 use plan::{DataType, Literal, SparkError};
 
 type Message = pb::expression::Literal;
 
 /// Converts a message to a constant.
-pub(crate) fn literal(message: Message, reader: Reader<'_>) -> Result<Literal, SparkError> {
-    let reader = reader.deeper()?;
+pub(crate) fn literal(message: Message, context: Context<'_>) -> Result<Literal, SparkError> {
+    let context = context.deeper()?;
     let Message { data_type: of, literal_type } = message;
-    let of = of.map(|t| data_type(t, reader)).transpose()?;
+    let of = of.map(|t| data_type(t, context)).transpose()?;
     Ok(match literal_type.required("literal.literal_type")? {
         LiteralType::Null(t) if t.kind.is_none() => Literal::Null(of.unwrap_or(DataType::Null)),
-        LiteralType::Null(t) => Literal::Null(data_type(t, reader)?),
+        LiteralType::Null(t) => Literal::Null(data_type(t, context)?),
         LiteralType::Binary(bytes) => Literal::Binary(bytes.into()),
         LiteralType::Boolean(value) => Literal::Boolean(value),
         LiteralType::Byte(n) => Literal::Byte(narrow(n, "byte")?),
@@ -39,9 +39,9 @@ pub(crate) fn literal(message: Message, reader: Reader<'_>) -> Result<Literal, S
         LiteralType::YearMonthInterval(months) => Literal::YearMonthInterval(months),
         LiteralType::DayTimeInterval(micros) => Literal::DayTimeInterval(micros),
         LiteralType::Time(time) => Literal::Time(time.nano),
-        LiteralType::Array(array) => array_literal(array, of, reader)?,
-        LiteralType::Map(map) => map_literal(map, of, reader)?,
-        LiteralType::Struct(value) => struct_literal(value, of, reader)?,
+        LiteralType::Array(array) => array_literal(array, of, context)?,
+        LiteralType::Map(map) => map_literal(map, of, context)?,
+        LiteralType::Struct(value) => struct_literal(value, of, context)?,
         LiteralType::SpecializedArray(array) => specialized(array)?,
         LiteralType::TimestampNtzNanos(_) | LiteralType::TimestampLtzNanos(_) => {
             return Err(SparkError::unsupported("A timestamp literal with nanoseconds"));
@@ -52,9 +52,9 @@ pub(crate) fn literal(message: Message, reader: Reader<'_>) -> Result<Literal, S
 /// Converts several messages, in order.
 pub(crate) fn literals(
     messages: Vec<Message>,
-    reader: Reader<'_>,
+    context: Context<'_>,
 ) -> Result<Vec<Literal>, SparkError> {
-    messages.into_iter().map(|m| literal(m, reader)).collect()
+    messages.into_iter().map(|m| literal(m, context)).collect()
 }
 
 fn narrow<T: TryFrom<i32>>(n: i32, name: &str) -> Result<T, SparkError> {
@@ -101,13 +101,13 @@ fn decimal(message: &lit::Decimal) -> Result<Literal, SparkError> {
 fn array_literal(
     array: lit::Array,
     of: Option<DataType>,
-    reader: Reader<'_>,
+    context: Context<'_>,
 ) -> Result<Literal, SparkError> {
     let given = match of {
         Some(DataType::Array { element, .. }) => Some(*element),
-        _ => array.element_type.map(|t| data_type(t, reader)).transpose()?,
+        _ => array.element_type.map(|t| data_type(t, context)).transpose()?,
     };
-    let values = elements(array.elements, given.as_ref(), reader)?;
+    let values = elements(array.elements, given.as_ref(), context)?;
     let element = given.unwrap_or_else(|| common_type(&values));
     Ok(Literal::Array { element, values })
 }
@@ -116,20 +116,20 @@ fn array_literal(
 fn map_literal(
     map: lit::Map,
     of: Option<DataType>,
-    reader: Reader<'_>,
+    context: Context<'_>,
 ) -> Result<Literal, SparkError> {
     let (key, value) = match of {
         Some(DataType::Map { key, value, .. }) => (Some(*key), Some(*value)),
         _ => (
-            map.key_type.map(|t| data_type(t, reader)).transpose()?,
-            map.value_type.map(|t| data_type(t, reader)).transpose()?,
+            map.key_type.map(|t| data_type(t, context)).transpose()?,
+            map.value_type.map(|t| data_type(t, context)).transpose()?,
         ),
     };
     if map.keys.len() != map.values.len() {
         return Err(invalid("A map literal has a different number of keys and values."));
     }
-    let keys = elements(map.keys, key.as_ref(), reader)?;
-    let values = elements(map.values, value.as_ref(), reader)?;
+    let keys = elements(map.keys, key.as_ref(), context)?;
+    let values = elements(map.values, value.as_ref(), context)?;
     Ok(Literal::Map {
         key: key.unwrap_or_else(|| common_type(&keys)),
         value: value.unwrap_or_else(|| common_type(&values)),
@@ -141,11 +141,11 @@ fn map_literal(
 fn struct_literal(
     value: lit::Struct,
     of: Option<DataType>,
-    reader: Reader<'_>,
+    context: Context<'_>,
 ) -> Result<Literal, SparkError> {
     let of = match of {
         Some(of) => of,
-        None => data_type(value.struct_type.required("literal.data_type")?, reader)?,
+        None => data_type(value.struct_type.required("literal.data_type")?, context)?,
     };
     let DataType::Struct(fields) = of else {
         return Err(invalid(format!("A struct literal has the type {of}.")));
@@ -156,28 +156,28 @@ fn struct_literal(
     let values = fields
         .into_iter()
         .zip(value.elements)
-        .map(|(field, element)| Ok((field.name, typed(element, Some(&field.data_type), reader)?)));
+        .map(|(field, element)| Ok((field.name, typed(element, Some(&field.data_type), context)?)));
     Ok(Literal::Struct(values.collect::<Result<_, SparkError>>()?))
 }
 
 fn elements(
     messages: Vec<Message>,
     of: Option<&DataType>,
-    reader: Reader<'_>,
+    context: Context<'_>,
 ) -> Result<Vec<Literal>, SparkError> {
-    messages.into_iter().map(|m| typed(m, of, reader)).collect()
+    messages.into_iter().map(|m| typed(m, of, context)).collect()
 }
 
 /// An element's type is known only from its container.
 fn typed(
     mut message: Message,
     of: Option<&DataType>,
-    reader: Reader<'_>,
+    context: Context<'_>,
 ) -> Result<Literal, SparkError> {
     if message.data_type.is_none() {
         message.data_type = of.map(data_type_message);
     }
-    literal(message, reader)
+    literal(message, context)
 }
 
 fn specialized(array: lit::SpecializedArray) -> Result<Literal, SparkError> {

@@ -5,20 +5,20 @@ mod shape;
 mod source;
 
 use crate::catalog::catalog;
+use crate::context::{Context, Required, count, invalid, sorted};
 use crate::expression::{alias, expression, expressions, sort_order};
 use crate::pb;
 use crate::pb::relation::RelType;
-use crate::reader::{Reader, Required, count, invalid, sorted};
 use crate::types::fields;
 use plan::{Expr, FunctionCall, Relation, RelationKind, SparkError};
 
 type Result<T> = std::result::Result<T, SparkError>;
 
 /// Converts a message to a relation, with the client's id.
-pub(crate) fn relation(message: pb::Relation, reader: Reader<'_>) -> Result<Relation> {
-    let reader = reader.deeper()?;
+pub(crate) fn relation(message: pb::Relation, context: Context<'_>) -> Result<Relation> {
+    let context = context.deeper()?;
     let plan_id = message.common.and_then(|c| c.plan_id);
-    let kind = rel_type(message.rel_type.required("relation.rel_type")?, reader)?;
+    let kind = rel_type(message.rel_type.required("relation.rel_type")?, context)?;
     Ok(Relation { plan_id, kind: Box::new(kind) })
 }
 
@@ -26,69 +26,69 @@ pub(crate) fn relation(message: pb::Relation, reader: Reader<'_>) -> Result<Rela
 pub(crate) fn input(
     message: Option<Box<pb::Relation>>,
     field: &str,
-    reader: Reader<'_>,
+    context: Context<'_>,
 ) -> Result<Relation> {
-    relation(*message.required(field)?, reader)
+    relation(*message.required(field)?, context)
 }
 
-fn rel_type(message: RelType, reader: Reader<'_>) -> Result<RelationKind> {
+fn rel_type(message: RelType, context: Context<'_>) -> Result<RelationKind> {
     match message {
-        RelType::Read(m) => source::read(m, reader),
-        RelType::Sql(m) => source::sql(m, reader),
-        RelType::LocalRelation(m) => source::local(m, reader),
-        RelType::CachedLocalRelation(m) => source::cached_local(&m, reader),
-        RelType::ChunkedCachedLocalRelation(m) => source::chunked_local(&m, reader),
+        RelType::Read(m) => source::read(m, context),
+        RelType::Sql(m) => source::sql(m, context),
+        RelType::LocalRelation(m) => source::local(m, context),
+        RelType::CachedLocalRelation(m) => source::cached_local(&m, context),
+        RelType::ChunkedCachedLocalRelation(m) => source::chunked_local(&m, context),
         RelType::CachedRemoteRelation(m) => Ok(RelationKind::CachedRemote(m.relation_id)),
         RelType::Range(m) => source::range(&m),
-        RelType::WithRelations(m) => source::with_relations(*m, reader),
-        RelType::UnresolvedTableValuedFunction(m) => table_function(m, reader),
-        RelType::Catalog(m) => catalog(m, reader),
-        RelType::Project(m) => project(*m, reader),
-        RelType::Filter(m) => filter(*m, reader),
-        RelType::Join(m) => shape::join(*m, reader),
-        RelType::LateralJoin(m) => shape::lateral_join(*m, reader),
-        RelType::SetOp(m) => shape::set_operation(*m, reader),
-        RelType::Aggregate(m) => shape::aggregate(*m, reader),
-        RelType::Unpivot(m) => shape::unpivot(*m, reader),
-        RelType::Sort(m) => rows::sort(*m, reader),
-        RelType::Limit(m) => rows::limit(*m, reader),
-        RelType::Offset(m) => rows::offset(*m, reader),
-        RelType::Tail(m) => rows::tail(*m, reader),
-        RelType::Sample(m) => rows::sample(*m, reader),
-        RelType::Deduplicate(m) => rows::deduplicate(*m, reader),
-        RelType::Repartition(m) => rows::repartition(*m, reader),
-        RelType::RepartitionByExpression(m) => rows::repartition_by(*m, reader),
-        RelType::ShowString(m) => rows::show_string(*m, reader),
-        RelType::HtmlString(m) => rows::html_string(*m, reader),
-        RelType::Hint(m) => rows::hint(*m, reader),
-        RelType::SubqueryAlias(m) => subquery_alias(*m, reader),
-        RelType::ToDf(m) => to_df(*m, reader),
-        RelType::WithColumns(m) => with_columns(*m, reader),
-        RelType::WithColumnsRenamed(m) => renamed(*m, reader),
-        RelType::Drop(m) => drop_columns(*m, reader),
-        RelType::ToSchema(m) => to_schema(*m, reader),
-        RelType::CollectMetrics(m) => collect_metrics(*m, reader),
-        RelType::FillNa(m) => shape::fill_na(*m, reader),
-        RelType::DropNa(m) => shape::drop_na(*m, reader),
-        RelType::Replace(m) => shape::replace(*m, reader),
-        other => statistics_or_refused(other, reader),
+        RelType::WithRelations(m) => source::with_relations(*m, context),
+        RelType::UnresolvedTableValuedFunction(m) => table_function(m, context),
+        RelType::Catalog(m) => catalog(m, context),
+        RelType::Project(m) => project(*m, context),
+        RelType::Filter(m) => filter(*m, context),
+        RelType::Join(m) => shape::join(*m, context),
+        RelType::LateralJoin(m) => shape::lateral_join(*m, context),
+        RelType::SetOp(m) => shape::set_operation(*m, context),
+        RelType::Aggregate(m) => shape::aggregate(*m, context),
+        RelType::Unpivot(m) => shape::unpivot(*m, context),
+        RelType::Sort(m) => rows::sort(*m, context),
+        RelType::Limit(m) => rows::limit(*m, context),
+        RelType::Offset(m) => rows::offset(*m, context),
+        RelType::Tail(m) => rows::tail(*m, context),
+        RelType::Sample(m) => rows::sample(*m, context),
+        RelType::Deduplicate(m) => rows::deduplicate(*m, context),
+        RelType::Repartition(m) => rows::repartition(*m, context),
+        RelType::RepartitionByExpression(m) => rows::repartition_by(*m, context),
+        RelType::ShowString(m) => rows::show_string(*m, context),
+        RelType::HtmlString(m) => rows::html_string(*m, context),
+        RelType::Hint(m) => rows::hint(*m, context),
+        RelType::SubqueryAlias(m) => subquery_alias(*m, context),
+        RelType::ToDf(m) => to_df(*m, context),
+        RelType::WithColumns(m) => with_columns(*m, context),
+        RelType::WithColumnsRenamed(m) => renamed(*m, context),
+        RelType::Drop(m) => drop_columns(*m, context),
+        RelType::ToSchema(m) => to_schema(*m, context),
+        RelType::CollectMetrics(m) => collect_metrics(*m, context),
+        RelType::FillNa(m) => shape::fill_na(*m, context),
+        RelType::DropNa(m) => shape::drop_na(*m, context),
+        RelType::Replace(m) => shape::replace(*m, context),
+        other => statistics_or_refused(other, context),
     }
 }
 
-fn statistics_or_refused(message: RelType, reader: Reader<'_>) -> Result<RelationKind> {
+fn statistics_or_refused(message: RelType, context: Context<'_>) -> Result<RelationKind> {
     let what = match message {
-        RelType::Summary(m) => return shape::summary(*m, reader),
-        RelType::Describe(m) => return shape::describe(*m, reader),
-        RelType::Crosstab(m) => return shape::crosstab(*m, reader),
-        RelType::Cov(m) => return shape::covariance(*m, reader),
-        RelType::Corr(m) => return shape::correlation(*m, reader),
-        RelType::ApproxQuantile(m) => return shape::approx_quantile(*m, reader),
-        RelType::FreqItems(m) => return shape::freq_items(*m, reader),
-        RelType::SampleBy(m) => return shape::sample_by(*m, reader),
-        RelType::Transpose(m) => return shape::transpose(*m, reader),
-        RelType::AsOfJoin(m) => return shape::as_of_join(*m, reader),
-        RelType::NearestByJoin(m) => return shape::nearest_by_join(*m, reader),
-        RelType::WithWatermark(m) => return with_watermark(*m, reader),
+        RelType::Summary(m) => return shape::summary(*m, context),
+        RelType::Describe(m) => return shape::describe(*m, context),
+        RelType::Crosstab(m) => return shape::crosstab(*m, context),
+        RelType::Cov(m) => return shape::covariance(*m, context),
+        RelType::Corr(m) => return shape::correlation(*m, context),
+        RelType::ApproxQuantile(m) => return shape::approx_quantile(*m, context),
+        RelType::FreqItems(m) => return shape::freq_items(*m, context),
+        RelType::SampleBy(m) => return shape::sample_by(*m, context),
+        RelType::Transpose(m) => return shape::transpose(*m, context),
+        RelType::AsOfJoin(m) => return shape::as_of_join(*m, context),
+        RelType::NearestByJoin(m) => return shape::nearest_by_join(*m, context),
+        RelType::WithWatermark(m) => return with_watermark(*m, context),
         RelType::MapPartitions(_) => "MapPartitions (mapInPandas, mapInArrow)".to_owned(),
         RelType::GroupMap(_) => "GroupMap (applyInPandas, applyInArrow)".to_owned(),
         RelType::CoGroupMap(_) => "CoGroupMap (cogroup)".to_owned(),
@@ -108,90 +108,90 @@ fn statistics_or_refused(message: RelType, reader: Reader<'_>) -> Result<Relatio
     Err(SparkError::unsupported(what))
 }
 
-fn project(message: pb::Project, reader: Reader<'_>) -> Result<RelationKind> {
-    let expressions = expressions(message.expressions, reader)?;
+fn project(message: pb::Project, context: Context<'_>) -> Result<RelationKind> {
+    let expressions = expressions(message.expressions, context)?;
     // Without an input it is `SELECT 1`.
     let input = match message.input {
-        Some(message) => relation(*message, reader)?,
+        Some(message) => relation(*message, context)?,
         None => RelationKind::OneRow.into(),
     };
     Ok(RelationKind::Project { input, expressions })
 }
 
-fn filter(message: pb::Filter, reader: Reader<'_>) -> Result<RelationKind> {
+fn filter(message: pb::Filter, context: Context<'_>) -> Result<RelationKind> {
     Ok(RelationKind::Filter {
-        input: input(message.input, "filter.input", reader)?,
-        condition: expression(message.condition.required("filter.condition")?, reader)?,
+        input: input(message.input, "filter.input", context)?,
+        condition: expression(message.condition.required("filter.condition")?, context)?,
     })
 }
 
-fn subquery_alias(message: pb::SubqueryAlias, reader: Reader<'_>) -> Result<RelationKind> {
-    let input = input(message.input, "subquery_alias.input", reader)?;
+fn subquery_alias(message: pb::SubqueryAlias, context: Context<'_>) -> Result<RelationKind> {
+    let input = input(message.input, "subquery_alias.input", context)?;
     if message.alias.is_empty() {
-        return Err(crate::reader::missing("subquery_alias.alias"));
+        return Err(crate::context::missing("subquery_alias.alias"));
     }
     Ok(RelationKind::SubqueryAlias { input, alias: message.alias, columns: Vec::new() })
 }
 
-fn to_df(message: pb::ToDf, reader: Reader<'_>) -> Result<RelationKind> {
-    let input = input(message.input, "to_df.input", reader)?;
+fn to_df(message: pb::ToDf, context: Context<'_>) -> Result<RelationKind> {
+    let input = input(message.input, "to_df.input", context)?;
     Ok(RelationKind::ToDf { input, names: message.column_names })
 }
 
-fn with_columns(message: pb::WithColumns, reader: Reader<'_>) -> Result<RelationKind> {
-    let columns = message.aliases.into_iter().map(|a| alias(a, reader)).collect::<Result<_>>()?;
+fn with_columns(message: pb::WithColumns, context: Context<'_>) -> Result<RelationKind> {
+    let columns = message.aliases.into_iter().map(|a| alias(a, context)).collect::<Result<_>>()?;
     Ok(RelationKind::WithColumns {
-        input: input(message.input, "with_columns.input", reader)?,
+        input: input(message.input, "with_columns.input", context)?,
         columns,
     })
 }
 
-fn renamed(message: pb::WithColumnsRenamed, reader: Reader<'_>) -> Result<RelationKind> {
+fn renamed(message: pb::WithColumnsRenamed, context: Context<'_>) -> Result<RelationKind> {
     let renames = if message.renames.is_empty() {
         sorted(message.rename_columns_map)
     } else {
         message.renames.into_iter().map(|r| (r.col_name, r.new_col_name)).collect()
     };
-    let input = input(message.input, "with_columns_renamed.input", reader)?;
+    let input = input(message.input, "with_columns_renamed.input", context)?;
     Ok(RelationKind::WithColumnsRenamed { input, renames })
 }
 
-fn drop_columns(message: pb::Drop, reader: Reader<'_>) -> Result<RelationKind> {
+fn drop_columns(message: pb::Drop, context: Context<'_>) -> Result<RelationKind> {
     Ok(RelationKind::Drop {
-        input: input(message.input, "drop.input", reader)?,
-        columns: expressions(message.columns, reader)?,
+        input: input(message.input, "drop.input", context)?,
+        columns: expressions(message.columns, context)?,
         names: message.column_names,
     })
 }
 
-fn to_schema(message: pb::ToSchema, reader: Reader<'_>) -> Result<RelationKind> {
+fn to_schema(message: pb::ToSchema, context: Context<'_>) -> Result<RelationKind> {
     Ok(RelationKind::ToSchema {
-        input: input(message.input, "to_schema.input", reader)?,
-        schema: fields(message.schema.required("to_schema.schema")?, reader)?,
+        input: input(message.input, "to_schema.input", context)?,
+        schema: fields(message.schema.required("to_schema.schema")?, context)?,
     })
 }
 
-fn collect_metrics(message: pb::CollectMetrics, reader: Reader<'_>) -> Result<RelationKind> {
+fn collect_metrics(message: pb::CollectMetrics, context: Context<'_>) -> Result<RelationKind> {
     Ok(RelationKind::CollectMetrics {
-        input: input(message.input, "collect_metrics.input", reader)?,
+        input: input(message.input, "collect_metrics.input", context)?,
         name: message.name,
-        metrics: expressions(message.metrics, reader)?,
+        metrics: expressions(message.metrics, context)?,
     })
 }
 
 /// Without a stream nothing is late: the column is only checked.
-fn with_watermark(message: pb::WithWatermark, reader: Reader<'_>) -> Result<RelationKind> {
-    let input = input(message.input, "with_watermark.input", reader)?;
+fn with_watermark(message: pb::WithWatermark, context: Context<'_>) -> Result<RelationKind> {
+    let input = input(message.input, "with_watermark.input", context)?;
     Ok(RelationKind::Watermark { input, column: message.event_time })
 }
 
 fn table_function(
     message: pb::UnresolvedTableValuedFunction,
-    reader: Reader<'_>,
+    context: Context<'_>,
 ) -> Result<RelationKind> {
     Ok(RelationKind::TableFunction(FunctionCall {
         name: message.function_name,
-        args: expressions(message.arguments, reader)?,
+        args: expressions(message.arguments, context)?,
         distinct: false,
         ignore_nulls: false,
         filter: None,

@@ -5,6 +5,7 @@ use crate::artifacts::Upload;
 use crate::backend::Backend;
 use crate::command;
 use crate::config::config;
+use crate::context::{invalid, missing};
 use crate::error;
 use crate::execute::{self, Answers};
 use crate::execution::{Execution, Identity, StopRequest};
@@ -13,7 +14,6 @@ use crate::pb::execute_plan_request::request_option::RequestOption;
 use crate::pb::get_status_response::OperationStatus;
 use crate::pb::get_status_response::operation_status::OperationState;
 use crate::pb::spark_connect_service_server::{SparkConnectService, SparkConnectServiceServer};
-use crate::reader::{invalid, missing};
 use crate::session::{Caller, OpenSession, Sessions};
 use crate::status::{details, status};
 use plan::SparkError;
@@ -317,7 +317,7 @@ fn execute_plan(
     if open.ended_as(&id).is_some() {
         return Err(error::operation_exists(&id));
     }
-    let work = command::request(command::unpack(request.plan.clone())?, open.reader())?;
+    let work = command::request(command::unpack(request.plan.clone())?, open.context())?;
     let identity = Identity { id, tags: request.tags, reattachable, plan: request.plan };
     let execution = Arc::new(Execution::new(identity));
     if let Some(there) = open.add(Arc::clone(&execution))? {

@@ -3,11 +3,11 @@
 
 use crate::artifacts::Artifacts;
 use crate::backend::{Backend, Session, SessionKey};
+use crate::context::Context;
 use crate::error;
 use crate::execution::{Execution, StopRequest};
 use crate::pb;
 use crate::pb::get_status_response::operation_status::OperationState;
-use crate::reader::Reader;
 use crate::status::status;
 use errors::Exception;
 use plan::SparkError;
@@ -238,8 +238,8 @@ impl OpenSession {
     }
 
     /// Context for message conversions.
-    pub(crate) fn reader(&self) -> Reader<'_> {
-        Reader::new(&*self.session, &self.artifacts)
+    pub(crate) fn context(&self) -> Context<'_> {
+        Context::new(&*self.session, &self.artifacts)
     }
 
     /// The status of a failure, which is kept for `FetchErrorDetails`.

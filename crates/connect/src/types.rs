@@ -1,13 +1,16 @@
 //! Data types, in both directions.
 
+use crate::context::{Context, Required, invalid};
 use crate::pb;
 use crate::pb::data_type::{self as kind, Kind};
-use crate::reader::{Reader, Required, invalid};
 use plan::{DataType, Field, IntervalUnit, SparkError, UserDefined};
 
 /// Converts a message to a type.
-pub(crate) fn data_type(message: pb::DataType, reader: Reader<'_>) -> Result<DataType, SparkError> {
-    let reader = reader.deeper()?;
+pub(crate) fn data_type(
+    message: pb::DataType,
+    context: Context<'_>,
+) -> Result<DataType, SparkError> {
+    let context = context.deeper()?;
     Ok(match message.kind.required("data_type.kind")? {
         Kind::Null(_) => DataType::Null,
         Kind::Binary(_) => DataType::Binary,
@@ -32,21 +35,21 @@ pub(crate) fn data_type(message: pb::DataType, reader: Reader<'_>) -> Result<Dat
         Kind::Array(array) => DataType::Array {
             element: Box::new(data_type(
                 *array.element_type.required("array.element_type")?,
-                reader,
+                context,
             )?),
             contains_null: array.contains_null,
         },
         Kind::Map(map) => DataType::Map {
-            key: Box::new(data_type(*map.key_type.required("map.key_type")?, reader)?),
-            value: Box::new(data_type(*map.value_type.required("map.value_type")?, reader)?),
+            key: Box::new(data_type(*map.key_type.required("map.key_type")?, context)?),
+            value: Box::new(data_type(*map.value_type.required("map.value_type")?, context)?),
             value_contains_null: map.value_contains_null,
         },
         Kind::Struct(fields) => DataType::Struct(
-            fields.fields.into_iter().map(|f| field(f, reader)).collect::<Result<_, _>>()?,
+            fields.fields.into_iter().map(|f| field(f, context)).collect::<Result<_, _>>()?,
         ),
         Kind::Variant(_) => DataType::Variant,
-        Kind::Unparsed(text) => return reader.session.parse_ddl(&text.data_type_string),
-        Kind::Udt(udt) => user_defined(*udt, reader)?,
+        Kind::Unparsed(text) => return context.session.parse_ddl(&text.data_type_string),
+        Kind::Udt(udt) => user_defined(*udt, context)?,
         Kind::Geometry(_) => return Err(SparkError::unsupported("The type GEOMETRY")),
         Kind::Geography(_) => return Err(SparkError::unsupported("The type GEOGRAPHY")),
         Kind::TimestampNtzNanos(_) | Kind::TimestampLtzNanos(_) => {
@@ -56,22 +59,25 @@ pub(crate) fn data_type(message: pb::DataType, reader: Reader<'_>) -> Result<Dat
 }
 
 /// A schema: a struct, or one column `value` of another type.
-pub(crate) fn fields(message: pb::DataType, reader: Reader<'_>) -> Result<Vec<Field>, SparkError> {
-    match data_type(message, reader)? {
+pub(crate) fn fields(
+    message: pb::DataType,
+    context: Context<'_>,
+) -> Result<Vec<Field>, SparkError> {
+    match data_type(message, context)? {
         DataType::Struct(fields) => Ok(fields),
         other => Ok(vec![Field::new("value", other, true)]),
     }
 }
 
-fn field(message: kind::StructField, reader: Reader<'_>) -> Result<Field, SparkError> {
+fn field(message: kind::StructField, context: Context<'_>) -> Result<Field, SparkError> {
     let kind::StructField { name, data_type: of, nullable, metadata } = message;
-    let data_type = data_type(of.required("struct_field.data_type")?, reader)?;
+    let data_type = data_type(of.required("struct_field.data_type")?, context)?;
     let metadata = metadata.filter(|m| !m.is_empty() && m.trim() != "{}");
     Ok(Field { name, data_type, nullable, metadata })
 }
 
-fn user_defined(message: kind::Udt, reader: Reader<'_>) -> Result<DataType, SparkError> {
-    let sql_type = data_type(*message.sql_type.required("udt.sql_type")?, reader)?;
+fn user_defined(message: kind::Udt, context: Context<'_>) -> Result<DataType, SparkError> {
+    let sql_type = data_type(*message.sql_type.required("udt.sql_type")?, context)?;
     Ok(DataType::UserDefined(Box::new(UserDefined {
         jvm_class: message.jvm_class,
         python_class: message.python_class,

@@ -8,24 +8,24 @@
 mod keys;
 mod kubernetes_names;
 mod paths;
+mod pod;
 mod pod_keys;
 mod pod_names;
 mod program;
 mod resources;
 mod restart;
 mod scheduled;
-mod shape;
 mod volumes;
 
 pub(crate) use keys::{Keys, REFUSED, RETAIN_CLAIMS, RoleKeys};
 pub use kubernetes_names::is_label_value;
+pub use pod::Shape;
 pub use pod_keys::{POD_KEYS, PodKey};
 pub(crate) use program::MAX_ARGUMENT_BYTES;
 pub use program::{Language, Program};
 pub use resources::{Cpu, Memory};
 pub use restart::{Restart, Retry};
 pub use scheduled::{ValidSchedule, validate_scheduled};
-pub use shape::Shape;
 pub use volumes::{Claim, ClaimName, Retention, RoleVolume, Source};
 pub(crate) use volumes::{KINDS, properties};
 
@@ -267,7 +267,7 @@ fn read_role(
     let of_role = keys.role(given.kind);
     let cpu = resources::cpu(given, keys, problems);
     let memory = resources::memory(spec, given, keys, problems);
-    let shape = shape::read(spec, given, of_role, problems);
+    let shape = pod::read(spec, given, of_role, problems);
     let volumes = volumes::read(spec, given, of_role, &shape, problems);
     // Templated manifests leave fields empty if they have no value for them.
     let non_empty = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());

@@ -2,10 +2,10 @@
 //! and schedules.
 
 use super::api::Server;
+use super::context::{Context, Guarded, GuardedSchedule, Outbox};
 use super::metrics::Metrics;
 use super::pods::{self, Key};
 use super::reconcile::Error;
-use super::scope::{Guarded, GuardedSchedule, Outbox, Scope};
 use crate::names;
 use crate::plan;
 use crate::settings::Settings;
@@ -36,10 +36,10 @@ const MAX_NOTE_BYTES: usize = 1024;
 /// Concurrent passes over schedules, which are few and short.
 const SCHEDULE_CONCURRENCY: u16 = 8;
 
-/// The watches and work queues of one scope, ready to be run.
+/// The watches and work queues of one namespace, or of all, ready to run.
 #[derive(Debug)]
 pub(super) struct NamespaceController {
-    pub(super) scope: Arc<Scope>,
+    pub(super) context: Arc<Context>,
     writer: Writer<Guarded>,
     inbox: Inbox,
 }
@@ -64,44 +64,45 @@ impl NamespaceController {
         let (events, queued) = mpsc::channel(EVENT_QUEUE);
         let (seen, writer) = store();
         let outbox = Outbox { applications, schedules, events };
-        let scope = Scope::new(server, namespace, (settings, metrics), seen, outbox);
+        let context = Context::new(server, namespace, (settings, metrics), seen, outbox);
         let inbox =
             Inbox { applications: of_applications, schedules: of_schedules, events: queued };
-        Self { scope: Arc::new(scope), writer, inbox }
+        Self { context: Arc::new(context), writer, inbox }
     }
 
     /// Reconciles until `stop` is cancelled; passes in flight are completed.
     pub(super) async fn run(self, concurrency: u16, recorder: Recorder, stop: CancellationToken) {
-        let Self { scope, writer, inbox } = self;
+        let Self { context, writer, inbox } = self;
         let _publishing = AbortOnDropHandle::new(tokio::spawn(publish(inbox.events, recorder)));
-        let _watching = AbortOnDropHandle::new(tokio::spawn(watch_pods(Arc::clone(&scope))));
-        let stream = watch_applications(&scope, writer);
+        let _watching = AbortOnDropHandle::new(tokio::spawn(watch_pods(Arc::clone(&context))));
+        let stream = watch_applications(&context, writer);
         let touched = UnboundedReceiverStream::new(inbox.applications);
-        let applications = Controller::for_stream(stream, scope.applications.clone())
+        let applications = Controller::for_stream(stream, context.applications.clone())
             .with_config(controller::Config::default().concurrency(concurrency))
             .reconcile_on(touched.map(|key| key.reference::<Guarded>()))
             .graceful_shutdown_on(stop.clone().cancelled_owned())
-            .run(pass, error_policy, Arc::clone(&scope))
+            .run(pass, error_policy, Arc::clone(&context))
             .for_each(log_queue_error);
         let touched = UnboundedReceiverStream::new(inbox.schedules);
-        let schedules = Controller::new(scope.api::<GuardedSchedule>(), watcher::Config::default())
-            .with_config(controller::Config::default().concurrency(SCHEDULE_CONCURRENCY))
-            .reconcile_on(touched.map(|key| key.reference::<GuardedSchedule>()))
-            .graceful_shutdown_on(stop.cancelled_owned())
-            .run(schedule_pass, error_policy, Arc::clone(&scope))
-            .for_each(log_queue_error);
+        let schedules =
+            Controller::new(context.api::<GuardedSchedule>(), watcher::Config::default())
+                .with_config(controller::Config::default().concurrency(SCHEDULE_CONCURRENCY))
+                .reconcile_on(touched.map(|key| key.reference::<GuardedSchedule>()))
+                .graceful_shutdown_on(stop.cancelled_owned())
+                .run(schedule_pass, error_policy, Arc::clone(&context))
+                .for_each(log_queue_error);
         tokio::join!(applications, schedules);
     }
 }
 
 /// Watches the pods until the operator ends.
-async fn watch_pods(scope: Arc<Scope>) {
+async fn watch_pods(context: Arc<Context>) {
     let config = watcher::Config::default().labels(names::APP_NAME);
-    let events = watcher(scope.api::<Pod>(), config).default_backoff().modify(pods::prune);
+    let events = watcher(context.api::<Pod>(), config).default_backoff().modify(pods::prune);
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
         match event {
-            Ok(event) => scope.pods.take(event).into_iter().for_each(|key| scope.enqueue(key)),
+            Ok(event) => context.pods.take(event).into_iter().for_each(|key| context.enqueue(key)),
             Err(error) => tracing::warn!(%error, "watching pods failed"),
         }
     }
@@ -110,11 +111,11 @@ async fn watch_pods(scope: Arc<Scope>) {
 /// Watches the applications. The stream yields those that need a pass: new, edited or being
 /// deleted, but not those whose status the last pass wrote.
 fn watch_applications(
-    scope: &Arc<Scope>,
+    context: &Arc<Context>,
     writer: Writer<Guarded>,
 ) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<> {
-    let seeing = Arc::clone(scope);
-    watcher(scope.api::<Guarded>(), watcher::Config::default())
+    let seeing = Arc::clone(context);
+    watcher(context.api::<Guarded>(), watcher::Config::default())
         .default_backoff()
         .modify(|app| app.managed_fields_mut().clear())
         .reflect(writer)
@@ -127,22 +128,22 @@ fn watch_applications(
 }
 
 /// Drops the state of a deleted application and requeues the schedule that started it.
-fn on_application_event(scope: &Scope, event: &Event<Guarded>) {
+fn on_application_event(context: &Context, event: &Event<Guarded>) {
     if let Event::Delete(app) = event {
-        app.uid().iter().for_each(|uid| scope.soft_states.forget(uid));
+        app.uid().iter().for_each(|uid| context.soft_states.forget(uid));
     }
     match event {
         Event::Apply(app) | Event::InitApply(app) | Event::Delete(app) => {
             if let Some(schedule) = app.labels().get(names::SCHEDULED_APP_NAME) {
-                scope.enqueue_schedule(Key::new(&app.namespace().unwrap_or_default(), schedule));
+                context.enqueue_schedule(Key::new(&app.namespace().unwrap_or_default(), schedule));
             }
         }
         Event::Init => {}
         Event::InitDone => {
-            let there = scope.applications.state();
+            let there = context.applications.state();
             let there: HashSet<_> = there.iter().filter_map(|app| app.uid()).collect();
-            scope.soft_states.keep(|uid| there.contains(uid));
-            scope.set_listed();
+            context.soft_states.keep(|uid| there.contains(uid));
+            context.set_listed();
         }
     }
 }
@@ -155,17 +156,20 @@ fn generation_hash(app: &Guarded) -> Option<u64> {
     Some(hasher.finish())
 }
 
-async fn pass(app: Arc<Guarded>, scope: Arc<Scope>) -> Result<Action, Error> {
+async fn pass(app: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
     let Some(resource) = readable(&app) else { return Ok(Action::await_change()) };
-    scope.pods.wait_until_listed().await;
-    scope.pass(resource).await
+    context.pods.wait_until_listed().await;
+    context.pass(resource).await
 }
 
-async fn schedule_pass(schedule: Arc<GuardedSchedule>, scope: Arc<Scope>) -> Result<Action, Error> {
+async fn schedule_pass(
+    schedule: Arc<GuardedSchedule>,
+    context: Arc<Context>,
+) -> Result<Action, Error> {
     let Some(resource) = readable(&schedule) else { return Ok(Action::await_change()) };
-    scope.pods.wait_until_listed().await;
-    scope.wait_until_listed().await;
-    scope.schedule_pass(resource).await
+    context.pods.wait_until_listed().await;
+    context.wait_until_listed().await;
+    context.schedule_pass(resource).await
 }
 
 /// The resource, if it can be decoded. Only a foreign definition admits one that cannot; it is
@@ -181,11 +185,11 @@ fn readable<K: Resource<DynamicType = ()>>(resource: &DeserializeGuard<K>) -> Op
     }
 }
 
-fn error_policy<K>(resource: Arc<K>, error: &Error, scope: Arc<Scope>) -> Action
+fn error_policy<K>(resource: Arc<K>, error: &Error, context: Arc<Context>) -> Action
 where
     K: Resource<DynamicType = ()>,
 {
-    let wait = scope.soft_states.failed(&resource.uid().unwrap_or_default());
+    let wait = context.soft_states.failed(&resource.uid().unwrap_or_default());
     let (namespace, name) = (resource.namespace(), resource.name_any());
     tracing::warn!(namespace, name, kind = %K::kind(&()), %error, retry_in = ?wait, "a pass failed");
     Action::requeue(wait)

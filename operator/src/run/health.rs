@@ -1,8 +1,8 @@
 //! The health port: `/healthz` (alive), `/readyz` (knows the cluster, or is on standby),
 //! `/metrics`.
 
+use super::context::Context;
 use super::metrics::{Gauges, Metrics};
-use super::scope::Scope;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -26,7 +26,7 @@ pub(super) struct Health {
 enum Phase {
     Starting,
     Standby,
-    Active(Vec<Arc<Scope>>),
+    Active(Vec<Arc<Context>>),
 }
 
 impl Health {
@@ -44,26 +44,26 @@ impl Health {
         *self.phase() = Phase::Standby;
     }
 
-    /// This replica leads and reconciles these scopes.
-    pub(super) fn active(&self, scopes: Vec<Arc<Scope>>) {
+    /// This replica leads and reconciles these namespaces.
+    pub(super) fn active(&self, contexts: Vec<Arc<Context>>) {
         self.metrics.set_leader(true);
-        *self.phase() = Phase::Active(scopes);
+        *self.phase() = Phase::Active(contexts);
     }
 
     fn is_ready(&self) -> bool {
         match &*self.phase() {
             Phase::Starting => false,
             Phase::Standby => true,
-            Phase::Active(scopes) => scopes.iter().all(|scope| scope.pods.is_complete()),
+            Phase::Active(contexts) => contexts.iter().all(|context| context.pods.is_complete()),
         }
     }
 
     fn gauges(&self) -> Gauges {
         let mut gauges = Gauges::default();
-        if let Phase::Active(scopes) = &*self.phase() {
-            for scope in scopes {
-                gauges.attached += scope.soft_states.attached();
-                for app in scope.applications.state() {
+        if let Phase::Active(contexts) = &*self.phase() {
+            for context in contexts {
+                gauges.attached += context.soft_states.attached();
+                for app in context.applications.state() {
                     let Ok(app) = &app.0 else { continue };
                     let status = app.status.clone().unwrap_or_default();
                     gauges.executors.0 += i64::from(status.executors.pending);

@@ -5,6 +5,7 @@
 
 mod api;
 mod backoff;
+mod context;
 mod controller;
 mod driver_stream;
 mod health;
@@ -12,7 +13,6 @@ mod metrics;
 mod pods;
 mod reconcile;
 mod schedule;
-mod scope;
 mod soft_state;
 
 use crate::names;
@@ -147,7 +147,7 @@ async fn lead(
 /// Checks that the API server knows the resource and allows reading it.
 async fn check(client: &Client, namespaces: &[String]) -> Result<(), Error> {
     let namespace = namespaces.first().map(String::as_str);
-    let api = scope::api::<SparkApplication>(client.clone(), namespace);
+    let api = context::api::<SparkApplication>(client.clone(), namespace);
     match api.list_metadata(&ListParams::default().limit(1)).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.is_not_found() => Err(Error::NoDefinition),
@@ -181,7 +181,7 @@ async fn run_controllers(
             )
         })
         .collect();
-    health.active(controllers.iter().map(|controller| Arc::clone(&controller.scope)).collect());
+    health.active(controllers.iter().map(|controller| Arc::clone(&controller.context)).collect());
     let mut running = JoinSet::new();
     for controller in controllers {
         running.spawn(controller.run(options.concurrency, recorder.clone(), stop.clone()));

@@ -2,9 +2,9 @@
 //! result in its order.
 
 use super::api::Written;
+use super::context::{Context, requeue};
 use super::driver_stream::{Attachment, Peer};
 use super::pods::Key;
-use super::scope::{Scope, requeue};
 use crate::names;
 use crate::observe::{Observed, Refused, RefusedExecutor, View};
 use crate::plan::{self, Application, Change, Circumstances, Object, Pass, Secrets};
@@ -36,7 +36,7 @@ pub(super) enum Error {
     Refused(String, String),
 }
 
-impl Scope {
+impl Context {
     /// Reconciles an application once and returns when to requeue it.
     pub(super) async fn pass(
         self: &Arc<Self>,
@@ -248,10 +248,10 @@ impl Scope {
             None if encrypted => return Err(Error::NoIdentity(names::token_secret(&app.name))),
             Some(_) | None => {}
         }
-        let (scope, key) = (Arc::downgrade(self), Key::new(&app.namespace, &app.name));
+        let (context, key) = (Arc::downgrade(self), Key::new(&app.namespace, &app.name));
         let news = move || {
-            if let Some(scope) = scope.upgrade() {
-                scope.enqueue(key.clone());
+            if let Some(context) = context.upgrade() {
+                context.enqueue(key.clone());
             }
         };
         self.soft_states.attach(&app.uid, Attachment::open(peer, credentials, news));

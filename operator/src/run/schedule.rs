@@ -2,8 +2,8 @@
 //! `schedule::pass` decide, and writes the result in its order.
 
 use super::api::Written;
+use super::context::{Context, requeue};
 use super::reconcile::Error;
-use super::scope::{Scope, requeue};
 use crate::observe::View;
 use crate::schedule::{self, RefusedRun, Runs, ScheduleChange, SchedulePass, ScheduledApplication};
 use crd::{ScheduledSparkApplication, SparkApplication};
@@ -13,7 +13,7 @@ use kube::runtime::controller::Action;
 use std::sync::Arc;
 use std::time::Instant;
 
-impl Scope {
+impl Context {
     /// Reconciles a schedule once and returns when to requeue it.
     pub(super) async fn schedule_pass(
         self: &Arc<Self>,

@@ -1,19 +1,19 @@
 //! Relations that combine inputs, group them, or change values and columns.
 
 use super::{RelationKind, Result, count, expression, expressions, input};
+use crate::context::{Context, Required, invalid};
 use crate::literal::{literal, literals};
 use crate::pb;
 use crate::pb::aggregate::GroupType;
 use crate::pb::join::JoinType as JoinMessage;
 use crate::pb::set_operation::SetOpType;
-use crate::reader::{Reader, Required, invalid};
 use errors::{Condition, condition};
 use plan::{
     Aggregate, AsOfDirection, AsOfJoin, Grouping, Join, JoinCondition, JoinType, NaFill,
     NearestByJoin, Pivot, SetOperation, SetOperator, SparkError, Statistics, Unpivot, UnpivotRow,
 };
 
-pub(super) fn join(message: pb::Join, reader: Reader<'_>) -> Result<RelationKind> {
+pub(super) fn join(message: pb::Join, context: Context<'_>) -> Result<RelationKind> {
     if message.join_data_type.is_some() {
         return Err(SparkError::unsupported("joinWith (a join that yields pairs)"));
     }
@@ -21,14 +21,14 @@ pub(super) fn join(message: pb::Join, reader: Reader<'_>) -> Result<RelationKind
         (Some(_), using) if !using.is_empty() => {
             return Err(invalid("A join has a condition or columns, not both."));
         }
-        (Some(condition), _) => JoinCondition::On(expression(condition, reader)?),
+        (Some(condition), _) => JoinCondition::On(expression(condition, context)?),
         (None, using) if using.is_empty() => JoinCondition::None,
         (None, using) => JoinCondition::Using(using),
     };
     let kind = join_type(message.join_type)?;
     Ok(RelationKind::Join(Join {
-        left: input(message.left, "join.left", reader)?,
-        right: input(message.right, "join.right", reader)?,
+        left: input(message.left, "join.left", context)?,
+        right: input(message.right, "join.right", context)?,
         kind,
         condition,
     }))
@@ -44,33 +44,36 @@ fn join_type(number: i32) -> Result<JoinType> {
         Ok(JoinMessage::LeftSemi) => JoinType::LeftSemi,
         Ok(JoinMessage::LeftAnti) => JoinType::LeftAnti,
         Ok(JoinMessage::Unspecified) | Err(_) => {
-            return Err(crate::reader::missing("join.join_type"));
+            return Err(crate::context::missing("join.join_type"));
         }
     })
 }
 
-pub(super) fn lateral_join(message: pb::LateralJoin, reader: Reader<'_>) -> Result<RelationKind> {
-    let condition = message.join_condition.map(|c| expression(c, reader)).transpose()?;
+pub(super) fn lateral_join(message: pb::LateralJoin, context: Context<'_>) -> Result<RelationKind> {
+    let condition = message.join_condition.map(|c| expression(c, context)).transpose()?;
     Ok(RelationKind::LateralJoin {
-        left: input(message.left, "lateral_join.left", reader)?,
-        right: input(message.right, "lateral_join.right", reader)?,
+        left: input(message.left, "lateral_join.left", context)?,
+        right: input(message.right, "lateral_join.right", context)?,
         kind: join_type(message.join_type)?,
         condition,
     })
 }
 
-pub(super) fn set_operation(message: pb::SetOperation, reader: Reader<'_>) -> Result<RelationKind> {
+pub(super) fn set_operation(
+    message: pb::SetOperation,
+    context: Context<'_>,
+) -> Result<RelationKind> {
     let operator = match SetOpType::try_from(message.set_op_type) {
         Ok(SetOpType::Union) => SetOperator::Union,
         Ok(SetOpType::Intersect) => SetOperator::Intersect,
         Ok(SetOpType::Except) => SetOperator::Except,
         Ok(SetOpType::Unspecified) | Err(_) => {
-            return Err(crate::reader::missing("set_op.set_op_type"));
+            return Err(crate::context::missing("set_op.set_op_type"));
         }
     };
     Ok(RelationKind::SetOperation(SetOperation {
-        left: input(message.left_input, "set_op.left_input", reader)?,
-        right: input(message.right_input, "set_op.right_input", reader)?,
+        left: input(message.left_input, "set_op.left_input", context)?,
+        right: input(message.right_input, "set_op.right_input", context)?,
         operator,
         all: message.is_all.unwrap_or(false),
         by_name: message.by_name.unwrap_or(false),
@@ -78,11 +81,11 @@ pub(super) fn set_operation(message: pb::SetOperation, reader: Reader<'_>) -> Re
     }))
 }
 
-pub(super) fn aggregate(message: pb::Aggregate, reader: Reader<'_>) -> Result<RelationKind> {
-    let keys = expressions(message.grouping_expressions, reader)?;
-    let sets = message.grouping_sets.into_iter().map(|s| expressions(s.grouping_set, reader));
+pub(super) fn aggregate(message: pb::Aggregate, context: Context<'_>) -> Result<RelationKind> {
+    let keys = expressions(message.grouping_expressions, context)?;
+    let sets = message.grouping_sets.into_iter().map(|s| expressions(s.grouping_set, context));
     let sets: Vec<_> = sets.collect::<Result<_>>()?;
-    let pivot = message.pivot.map(|p| pivot(p, reader)).transpose()?;
+    let pivot = message.pivot.map(|p| pivot(p, context)).transpose()?;
     let (grouping, pivot) = match GroupType::try_from(message.group_type) {
         Ok(GroupType::Groupby) => (Grouping::By(keys), None),
         Ok(GroupType::Rollup) => (Grouping::Rollup(keys), None),
@@ -90,56 +93,57 @@ pub(super) fn aggregate(message: pb::Aggregate, reader: Reader<'_>) -> Result<Re
         Ok(GroupType::Pivot) => (Grouping::By(keys), Some(pivot.required("aggregate.pivot")?)),
         Ok(GroupType::GroupingSets) => (Grouping::Sets { keys, sets }, None),
         Ok(GroupType::Unspecified) | Err(_) => {
-            return Err(crate::reader::missing("aggregate.group_type"));
+            return Err(crate::context::missing("aggregate.group_type"));
         }
     };
     Ok(RelationKind::Aggregate(Aggregate {
-        input: input(message.input, "aggregate.input", reader)?,
+        input: input(message.input, "aggregate.input", context)?,
         grouping,
-        expressions: expressions(message.aggregate_expressions, reader)?,
+        expressions: expressions(message.aggregate_expressions, context)?,
         with_keys: true,
         having: None,
         pivot,
     }))
 }
 
-fn pivot(message: pb::aggregate::Pivot, reader: Reader<'_>) -> Result<Pivot> {
-    let column = expression(message.col.required("aggregate.pivot.col")?, reader)?;
-    let values = literals(message.values, reader)?;
+fn pivot(message: pb::aggregate::Pivot, context: Context<'_>) -> Result<Pivot> {
+    let column = expression(message.col.required("aggregate.pivot.col")?, context)?;
+    let values = literals(message.values, context)?;
     Ok(Pivot {
         column,
         values: values.into_iter().map(|value| (plan::Expr::Literal(value), None)).collect(),
     })
 }
 
-pub(super) fn unpivot(message: pb::Unpivot, reader: Reader<'_>) -> Result<RelationKind> {
+pub(super) fn unpivot(message: pb::Unpivot, context: Context<'_>) -> Result<RelationKind> {
     Ok(RelationKind::Unpivot(Unpivot {
-        input: input(message.input, "unpivot.input", reader)?,
-        ids: Some(expressions(message.ids, reader)?),
-        values: message.values.map(|v| unpivot_rows(v.values, reader)).transpose()?,
+        input: input(message.input, "unpivot.input", context)?,
+        ids: Some(expressions(message.ids, context)?),
+        values: message.values.map(|v| unpivot_rows(v.values, context)).transpose()?,
         variable_name: message.variable_column_name,
         value_names: vec![message.value_column_name],
     }))
 }
 
-fn unpivot_rows(values: Vec<pb::Expression>, reader: Reader<'_>) -> Result<Vec<UnpivotRow>> {
-    let values = expressions(values, reader)?.into_iter();
+fn unpivot_rows(values: Vec<pb::Expression>, context: Context<'_>) -> Result<Vec<UnpivotRow>> {
+    let values = expressions(values, context)?.into_iter();
     Ok(values.map(|value| UnpivotRow { columns: vec![value], alias: None }).collect())
 }
 
-pub(super) fn transpose(message: pb::Transpose, reader: Reader<'_>) -> Result<RelationKind> {
-    let mut index = expressions(message.index_columns, reader)?;
+pub(super) fn transpose(message: pb::Transpose, context: Context<'_>) -> Result<RelationKind> {
+    let mut index = expressions(message.index_columns, context)?;
     if index.len() > 1 {
         return Err(invalid("A transposition has at most one index column."));
     }
-    let input = input(message.input, "transpose.input", reader)?;
+    let input = input(message.input, "transpose.input", context)?;
     Ok(RelationKind::Transpose { input, index: index.pop() })
 }
 
-pub(super) fn as_of_join(message: pb::AsOfJoin, reader: Reader<'_>) -> Result<RelationKind> {
-    let one = |message: Option<pb::Expression>, field| expression(message.required(field)?, reader);
+pub(super) fn as_of_join(message: pb::AsOfJoin, context: Context<'_>) -> Result<RelationKind> {
+    let one =
+        |message: Option<pb::Expression>, field| expression(message.required(field)?, context);
     let condition = match message.join_expr {
-        Some(condition) => JoinCondition::On(expression(condition, reader)?),
+        Some(condition) => JoinCondition::On(expression(condition, context)?),
         None if message.using_columns.is_empty() => JoinCondition::None,
         None => JoinCondition::Using(message.using_columns),
     };
@@ -158,13 +162,13 @@ pub(super) fn as_of_join(message: pb::AsOfJoin, reader: Reader<'_>) -> Result<Re
         }
     };
     Ok(RelationKind::AsOfJoin(AsOfJoin {
-        left: input(message.left, "as_of_join.left", reader)?,
-        right: input(message.right, "as_of_join.right", reader)?,
+        left: input(message.left, "as_of_join.left", context)?,
+        right: input(message.right, "as_of_join.right", context)?,
         left_as_of: one(message.left_as_of, "as_of_join.left_as_of")?,
         right_as_of: one(message.right_as_of, "as_of_join.right_as_of")?,
         condition,
         kind: named_join_type(&message.join_type, condition::UNSUPPORTED_JOIN_TYPE)?,
-        tolerance: message.tolerance.map(|t| expression(t, reader)).transpose()?,
+        tolerance: message.tolerance.map(|t| expression(t, context)).transpose()?,
         allow_exact_matches: message.allow_exact_matches,
         direction,
     }))
@@ -172,7 +176,7 @@ pub(super) fn as_of_join(message: pb::AsOfJoin, reader: Reader<'_>) -> Result<Re
 
 pub(super) fn nearest_by_join(
     message: pb::NearestByJoin,
-    reader: Reader<'_>,
+    context: Context<'_>,
 ) -> Result<RelationKind> {
     let ranking = message.ranking_expression.required("nearest_by_join.ranking_expression")?;
     let largest_first = match message.direction.to_lowercase().as_str() {
@@ -185,9 +189,9 @@ pub(super) fn nearest_by_join(
         tracing::debug!("an approximate nearest-by join is computed exactly");
     }
     Ok(RelationKind::NearestByJoin(NearestByJoin {
-        left: input(message.left, "nearest_by_join.left", reader)?,
-        right: input(message.right, "nearest_by_join.right", reader)?,
-        ranking: expression(ranking, reader)?,
+        left: input(message.left, "nearest_by_join.left", context)?,
+        right: input(message.right, "nearest_by_join.right", context)?,
+        ranking: expression(ranking, context)?,
         results: count(message.num_results, "nearest_by_join.num_results")?,
         kind: named_join_type(
             &message.join_type,
@@ -213,24 +217,24 @@ fn named_join_type(name: &str, unsupported: &'static Condition) -> Result<JoinTy
     }
 }
 
-pub(super) fn fill_na(message: pb::NaFill, reader: Reader<'_>) -> Result<RelationKind> {
+pub(super) fn fill_na(message: pb::NaFill, context: Context<'_>) -> Result<RelationKind> {
     let pb::NaFill { input: of, cols: columns, values } = message;
     if values.is_empty() {
-        return Err(crate::reader::missing("fill_na.values"));
+        return Err(crate::context::missing("fill_na.values"));
     }
     if values.len() > 1 && values.len() != columns.len() {
         return Err(invalid("`fill_na` needs one value, or as many values as columns."));
     }
     Ok(RelationKind::NaFill(NaFill {
-        input: input(of, "fill_na.input", reader)?,
+        input: input(of, "fill_na.input", context)?,
         columns,
-        values: literals(values, reader)?,
+        values: literals(values, context)?,
     }))
 }
 
-pub(super) fn drop_na(message: pb::NaDrop, reader: Reader<'_>) -> Result<RelationKind> {
+pub(super) fn drop_na(message: pb::NaDrop, context: Context<'_>) -> Result<RelationKind> {
     Ok(RelationKind::NaDrop {
-        input: input(message.input, "drop_na.input", reader)?,
+        input: input(message.input, "drop_na.input", context)?,
         columns: message.cols,
         min_non_nulls: message
             .min_non_nulls
@@ -239,16 +243,16 @@ pub(super) fn drop_na(message: pb::NaDrop, reader: Reader<'_>) -> Result<Relatio
     })
 }
 
-pub(super) fn replace(message: pb::NaReplace, reader: Reader<'_>) -> Result<RelationKind> {
+pub(super) fn replace(message: pb::NaReplace, context: Context<'_>) -> Result<RelationKind> {
     let replacements = message.replacements.into_iter().map(|r| {
         Ok((
-            literal(r.old_value.required("replace.old_value")?, reader)?,
-            literal(r.new_value.required("replace.new_value")?, reader)?,
+            literal(r.old_value.required("replace.old_value")?, context)?,
+            literal(r.new_value.required("replace.new_value")?, context)?,
         ))
     });
     Ok(RelationKind::NaReplace {
         replacements: replacements.collect::<Result<_>>()?,
-        input: input(message.input, "replace.input", reader)?,
+        input: input(message.input, "replace.input", context)?,
         columns: message.cols,
     })
 }
@@ -256,63 +260,63 @@ pub(super) fn replace(message: pb::NaReplace, reader: Reader<'_>) -> Result<Rela
 fn statistics(
     message: Option<Box<pb::Relation>>,
     statistics: Statistics,
-    reader: Reader<'_>,
+    context: Context<'_>,
 ) -> Result<RelationKind> {
-    Ok(RelationKind::Statistics { input: input(message, "input", reader)?, statistics })
+    Ok(RelationKind::Statistics { input: input(message, "input", context)?, statistics })
 }
 
-pub(super) fn summary(message: pb::StatSummary, reader: Reader<'_>) -> Result<RelationKind> {
+pub(super) fn summary(message: pb::StatSummary, context: Context<'_>) -> Result<RelationKind> {
     let of = Statistics::Summary { statistics: message.statistics };
-    statistics(message.input, of, reader)
+    statistics(message.input, of, context)
 }
 
-pub(super) fn describe(message: pb::StatDescribe, reader: Reader<'_>) -> Result<RelationKind> {
-    statistics(message.input, Statistics::Describe { columns: message.cols }, reader)
+pub(super) fn describe(message: pb::StatDescribe, context: Context<'_>) -> Result<RelationKind> {
+    statistics(message.input, Statistics::Describe { columns: message.cols }, context)
 }
 
-pub(super) fn crosstab(message: pb::StatCrosstab, reader: Reader<'_>) -> Result<RelationKind> {
+pub(super) fn crosstab(message: pb::StatCrosstab, context: Context<'_>) -> Result<RelationKind> {
     let of = Statistics::Crosstab { left: message.col1, right: message.col2 };
-    statistics(message.input, of, reader)
+    statistics(message.input, of, context)
 }
 
-pub(super) fn covariance(message: pb::StatCov, reader: Reader<'_>) -> Result<RelationKind> {
+pub(super) fn covariance(message: pb::StatCov, context: Context<'_>) -> Result<RelationKind> {
     let of = Statistics::Covariance { left: message.col1, right: message.col2 };
-    statistics(message.input, of, reader)
+    statistics(message.input, of, context)
 }
 
-pub(super) fn correlation(message: pb::StatCorr, reader: Reader<'_>) -> Result<RelationKind> {
+pub(super) fn correlation(message: pb::StatCorr, context: Context<'_>) -> Result<RelationKind> {
     let of =
         Statistics::Correlation { left: message.col1, right: message.col2, method: message.method };
-    statistics(message.input, of, reader)
+    statistics(message.input, of, context)
 }
 
 pub(super) fn approx_quantile(
     message: pb::StatApproxQuantile,
-    reader: Reader<'_>,
+    context: Context<'_>,
 ) -> Result<RelationKind> {
     let of = Statistics::ApproxQuantile {
         columns: message.cols,
         probabilities: message.probabilities,
         relative_error: message.relative_error,
     };
-    statistics(message.input, of, reader)
+    statistics(message.input, of, context)
 }
 
-pub(super) fn freq_items(message: pb::StatFreqItems, reader: Reader<'_>) -> Result<RelationKind> {
+pub(super) fn freq_items(message: pb::StatFreqItems, context: Context<'_>) -> Result<RelationKind> {
     const DEFAULT_SUPPORT: f64 = 0.01;
     let support = message.support.unwrap_or(DEFAULT_SUPPORT);
-    statistics(message.input, Statistics::FreqItems { columns: message.cols, support }, reader)
+    statistics(message.input, Statistics::FreqItems { columns: message.cols, support }, context)
 }
 
-pub(super) fn sample_by(message: pb::StatSampleBy, reader: Reader<'_>) -> Result<RelationKind> {
+pub(super) fn sample_by(message: pb::StatSampleBy, context: Context<'_>) -> Result<RelationKind> {
     let fractions = message
         .fractions
         .into_iter()
-        .map(|f| Ok((literal(f.stratum.required("sample_by.stratum")?, reader)?, f.fraction)));
+        .map(|f| Ok((literal(f.stratum.required("sample_by.stratum")?, context)?, f.fraction)));
     let of = Statistics::SampleBy {
-        column: expression(message.col.required("sample_by.col")?, reader)?,
+        column: expression(message.col.required("sample_by.col")?, context)?,
         fractions: fractions.collect::<Result<_>>()?,
         seed: message.seed,
     };
-    statistics(message.input, of, reader)
+    statistics(message.input, of, context)
 }

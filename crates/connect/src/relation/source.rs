@@ -2,16 +2,16 @@
 //! along.
 
 use super::{Result, expression, relation};
+use crate::context::{Context, Required, count, invalid, name_parts, sorted};
 use crate::ipc;
 use crate::literal::literal;
 use crate::pb;
 use crate::pb::read::ReadType;
-use crate::reader::{Reader, Required, count, invalid, name_parts, sorted};
 use bytes::Bytes;
 use plan::{Expr, Relation, RelationKind, ScanOptions, SchemaOrText, SparkError};
 use prost::Message;
 
-pub(super) fn read(message: pb::Read, reader: Reader<'_>) -> Result<RelationKind> {
+pub(super) fn read(message: pb::Read, context: Context<'_>) -> Result<RelationKind> {
     if message.is_streaming {
         return Err(SparkError::unsupported("Streaming (readStream)"));
     }
@@ -20,11 +20,11 @@ pub(super) fn read(message: pb::Read, reader: Reader<'_>) -> Result<RelationKind
             name: name_parts(&table.unparsed_identifier)?,
             options: sorted(table.options),
         }),
-        ReadType::DataSource(source) => scan(source, reader),
+        ReadType::DataSource(source) => scan(source, context),
     }
 }
 
-fn scan(message: pb::read::DataSource, reader: Reader<'_>) -> Result<RelationKind> {
+fn scan(message: pb::read::DataSource, context: Context<'_>) -> Result<RelationKind> {
     if !message.predicates.is_empty() {
         return Err(SparkError::unsupported("Reading JDBC by predicates"));
     }
@@ -32,7 +32,7 @@ fn scan(message: pb::read::DataSource, reader: Reader<'_>) -> Result<RelationKin
         return Err(SparkError::unsupported(format_args!("The source name {name}")));
     }
     let schema = match message.schema.filter(|s| !s.is_empty()) {
-        Some(text) => Some(SchemaOrText::Schema(reader.schema_text(&text)?)),
+        Some(text) => Some(SchemaOrText::Schema(context.schema_text(&text)?)),
         None => None,
     };
     Ok(RelationKind::Scan(ScanOptions {
@@ -44,21 +44,21 @@ fn scan(message: pb::read::DataSource, reader: Reader<'_>) -> Result<RelationKin
 }
 
 #[expect(deprecated, reason = "clients before 4.0 send arguments as literals")]
-pub(super) fn sql(message: pb::Sql, reader: Reader<'_>) -> Result<RelationKind> {
+pub(super) fn sql(message: pb::Sql, context: Context<'_>) -> Result<RelationKind> {
     let pb::Sql { query, args, pos_args, named_arguments, pos_arguments } = message;
     let mut arguments = Vec::new();
     for (name, argument) in sorted(named_arguments) {
-        arguments.push((name, expression(argument, reader)?));
+        arguments.push((name, expression(argument, context)?));
     }
     for (name, argument) in sorted(args) {
-        arguments.push((name, Expr::Literal(literal(argument, reader)?)));
+        arguments.push((name, Expr::Literal(literal(argument, context)?)));
     }
     let by_position = !pos_arguments.is_empty() || !pos_args.is_empty();
     if by_position && !arguments.is_empty() {
         return Err(invalid("Arguments of SQL text are given by name or by position, not both."));
     }
-    let positions = pos_arguments.into_iter().map(|a| expression(a, reader));
-    let literals = pos_args.into_iter().map(|a| Ok(Expr::Literal(literal(a, reader)?)));
+    let positions = pos_arguments.into_iter().map(|a| expression(a, context));
+    let literals = pos_args.into_iter().map(|a| Ok(Expr::Literal(literal(a, context)?)));
     for (index, argument) in positions.chain(literals).enumerate() {
         arguments.push((index.to_string(), argument?));
     }
@@ -78,9 +78,9 @@ pub(super) fn range(message: &pb::Range) -> Result<RelationKind> {
     Ok(RelationKind::Range { start, end: message.end, step: message.step, partitions })
 }
 
-pub(super) fn local(message: pb::LocalRelation, reader: Reader<'_>) -> Result<RelationKind> {
+pub(super) fn local(message: pb::LocalRelation, context: Context<'_>) -> Result<RelationKind> {
     let schema = match message.schema.filter(|s| !s.is_empty()) {
-        Some(text) => Some(reader.schema_text(&text)?),
+        Some(text) => Some(context.schema_text(&text)?),
         None => None,
     };
     match (message.data, schema) {
@@ -88,40 +88,40 @@ pub(super) fn local(message: pb::LocalRelation, reader: Reader<'_>) -> Result<Re
             Ok(RelationKind::Local { data: data.into(), schema: schema.map(SchemaOrText::Schema) })
         }
         (None, Some(schema)) => Ok(RelationKind::Empty { schema }),
-        (None, None) => Err(crate::reader::missing("local_relation.data")),
+        (None, None) => Err(crate::context::missing("local_relation.data")),
     }
 }
 
 /// A whole `LocalRelation` sent as an artifact.
 pub(super) fn cached_local(
     message: &pb::CachedLocalRelation,
-    reader: Reader<'_>,
+    context: Context<'_>,
 ) -> Result<RelationKind> {
-    let blob = cached(&message.hash, reader)?;
+    let blob = cached(&message.hash, context)?;
     let inner = pb::LocalRelation::decode(blob)
         .map_err(|e| invalid(format!("The artifact {} is not local data: {e}.", message.hash)))?;
-    local(inner, reader)
+    local(inner, context)
 }
 
 /// Arrow streams and a schema sent as artifacts.
 pub(super) fn chunked_local(
     message: &pb::ChunkedCachedLocalRelation,
-    reader: Reader<'_>,
+    context: Context<'_>,
 ) -> Result<RelationKind> {
-    let chunks = message.data_hashes.iter().map(|hash| cached(hash, reader));
+    let chunks = message.data_hashes.iter().map(|hash| cached(hash, context));
     let chunks: Vec<Bytes> = chunks.collect::<Result<_>>()?;
     let schema = match &message.schema_hash {
         Some(hash) => {
-            let text = cached(hash, reader)?;
+            let text = cached(hash, context)?;
             let text = std::str::from_utf8(&text)
                 .map_err(|_| invalid(format!("The artifact {hash} is not a schema.")))?;
-            Some(reader.schema_text(text)?)
+            Some(context.schema_text(text)?)
         }
         None => None,
     };
     match (chunks.is_empty(), schema) {
         (true, Some(schema)) => Ok(RelationKind::Empty { schema }),
-        (true, None) => Err(crate::reader::missing("chunked_cached_local_relation.dataHashes")),
+        (true, None) => Err(crate::context::missing("chunked_cached_local_relation.dataHashes")),
         (false, schema) => Ok(RelationKind::Local {
             data: ipc::concatenate(&chunks)?,
             schema: schema.map(SchemaOrText::Schema),
@@ -129,8 +129,8 @@ pub(super) fn chunked_local(
     }
 }
 
-fn cached(hash: &str, reader: Reader<'_>) -> Result<Bytes> {
-    reader.artifacts.get(&format!("cache/{hash}")).ok_or_else(|| {
+fn cached(hash: &str, context: Context<'_>) -> Result<Bytes> {
+    context.artifacts.get(&format!("cache/{hash}")).ok_or_else(|| {
         invalid(format!("Local data with the hash {hash} was not sent to this session."))
     })
 }
@@ -139,10 +139,10 @@ fn cached(hash: &str, reader: Reader<'_>) -> Result<Bytes> {
 /// `Reference` refers to them.
 pub(super) fn with_relations(
     message: pb::WithRelations,
-    reader: Reader<'_>,
+    context: Context<'_>,
 ) -> Result<RelationKind> {
-    let root = relation(*message.root.required("with_relations.root")?, reader)?;
-    let references = message.references.into_iter().map(|r| relation(r, reader));
+    let root = relation(*message.root.required("with_relations.root")?, context)?;
+    let references = message.references.into_iter().map(|r| relation(r, context));
     let references: Vec<Relation> = references.collect::<Result<_>>()?;
     let named = |r: &Relation| matches!(*r.kind, RelationKind::SubqueryAlias { .. });
     if !matches!(*root.kind, RelationKind::Sql { .. }) || !references.iter().all(named) {

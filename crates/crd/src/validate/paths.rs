@@ -1,7 +1,7 @@
 //! Mount paths of a Spark container: each is valid, and no two are the same.
 
 use super::keys::RoleKeys;
-use super::shape::Shape;
+use super::pod::Shape;
 use super::{Given, Problems};
 use crate::problem::FieldPath;
 use std::collections::BTreeMap;

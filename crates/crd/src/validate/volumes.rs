@@ -2,7 +2,7 @@
 //! maps and secrets. Volumes named `spark-local-dir-…` hold shuffles, whatever their source.
 
 use super::keys::RETAIN_CLAIMS;
-use super::shape::{Shape, all};
+use super::pod::{Shape, all};
 use super::{Given, Kind, Problems, RoleKeys, paths};
 use crate::SparkApplicationSpec;
 use crate::problem::{FieldPath, Problem};

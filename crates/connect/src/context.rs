@@ -11,13 +11,13 @@ pub(crate) const MAX_DEPTH: u32 = 2_000;
 
 /// Passed down by value through all conversions.
 #[derive(Clone, Copy)]
-pub(crate) struct Reader<'a> {
+pub(crate) struct Context<'a> {
     pub(crate) session: &'a dyn Session,
     pub(crate) artifacts: &'a Artifacts,
     depth: u32,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Context<'a> {
     pub(crate) fn new(session: &'a dyn Session, artifacts: &'a Artifacts) -> Self {
         Self { session, artifacts, depth: 0 }
     }

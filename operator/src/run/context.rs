@@ -33,7 +33,7 @@ const STALE_WAIT: Duration = Duration::from_millis(100);
 
 /// State shared by passes.
 #[derive(Debug)]
-pub(super) struct Scope {
+pub(super) struct Context {
     /// The namespace; `None` for all.
     pub(super) namespace: Option<String>,
     pub(super) server: Server,
@@ -58,7 +58,7 @@ pub(super) struct Outbox {
     pub(super) events: mpsc::Sender<(ObjectReference, plan::Event)>,
 }
 
-impl Scope {
+impl Context {
     pub(super) fn new(
         server: Server,
         namespace: Option<String>,
@@ -157,7 +157,7 @@ impl Scope {
         };
     }
 
-    /// A client for a kind in this scope.
+    /// A client for a kind in the namespace, or in all.
     pub(super) fn api<K>(&self) -> Api<K>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
