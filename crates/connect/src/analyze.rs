@@ -1,7 +1,8 @@
 //! `AnalyzePlan`: questions about a relation that are answered without running it.
 
 use crate::command;
-use crate::context::{Required, count, invalid};
+use crate::context::count;
+use crate::error::{Required, invalid};
 use crate::json_type;
 use crate::pb;
 use crate::pb::analyze_plan_request::Analyze;

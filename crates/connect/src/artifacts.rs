@@ -1,7 +1,7 @@
 //! Artifacts sent by a session's client: local data under `cache/`, files, archives. Kept in
 //! memory, each completely or not at all.
 
-use crate::context::{invalid, missing};
+use crate::error::{invalid, missing};
 use crate::pb;
 use crate::pb::add_artifacts_request::{ArtifactChunk, BeginChunkedArtifact, Payload};
 use bytes::Bytes;

@@ -1,6 +1,7 @@
 //! Calls of `spark.catalog`: messages to commands whose rows the client reads by position.
 
-use crate::context::{Context, Required, name_parts, sorted};
+use crate::context::{Context, name_parts, sorted};
+use crate::error::Required;
 use crate::pb;
 use crate::pb::catalog::CatType;
 use crate::types::fields;

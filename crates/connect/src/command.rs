@@ -2,7 +2,8 @@
 
 use crate::backend::Work;
 use crate::codec::decode;
-use crate::context::{Context, Required, count, invalid, missing, name_parts, sorted};
+use crate::context::{Context, count, name_parts, sorted};
+use crate::error::{Required, invalid, missing};
 use crate::expression::user_defined;
 use crate::pb;
 use crate::pb::command::CommandType;

@@ -2,7 +2,7 @@
 //! none.
 
 use crate::backend::Session;
-use crate::context::Required;
+use crate::error::Required;
 use crate::pb;
 use crate::pb::config_request::operation::OpType;
 use errors::condition;
@@ -49,7 +49,7 @@ fn set(message: pb::config_request::Set, session: &dyn Session) -> Result<Pairs>
         let value = match value {
             Some(value) => value,
             None if silent => continue,
-            None => return Err(crate::context::missing("config.set.pairs.value")),
+            None => return Err(crate::error::missing("config.set.pairs.value")),
         };
         match session.set(key, value) {
             Err(error) if !silent => return Err(error),

@@ -3,6 +3,7 @@
 
 use crate::artifacts::Artifacts;
 use crate::backend::Session;
+use crate::error::invalid;
 use errors::condition;
 use plan::{DataType, Field, SparkError};
 
@@ -41,27 +42,6 @@ impl<'a> Context<'a> {
             DataType::Struct(fields) => Ok(fields),
             other => Ok(vec![Field::new("value", other, true)]),
         }
-    }
-}
-
-/// A malformed request.
-pub(crate) fn invalid(message: impl Into<String>) -> SparkError {
-    SparkError::new(condition::CONNECT_INVALID_PLAN, message, &[])
-}
-
-/// A required field is missing.
-pub(crate) fn missing(field: &str) -> SparkError {
-    invalid(format!("The required field `{field}` is missing."))
-}
-
-/// Access to a required field, with an error that names it.
-pub(crate) trait Required<T> {
-    fn required(self, field: &str) -> Result<T, SparkError>;
-}
-
-impl<T> Required<T> for Option<T> {
-    fn required(self, field: &str) -> Result<T, SparkError> {
-        self.ok_or_else(|| missing(field))
     }
 }
 

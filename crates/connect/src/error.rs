@@ -108,3 +108,24 @@ pub(crate) fn not_reattachable() -> SparkError {
     let message = "The cursor is invalid. The cursor is not reattachable.";
     SparkError::new(condition::INVALID_CURSOR_NOT_REATTACHABLE, message, &[])
 }
+
+/// A malformed request.
+pub(crate) fn invalid(message: impl Into<String>) -> SparkError {
+    SparkError::new(condition::CONNECT_INVALID_PLAN, message, &[])
+}
+
+/// A required field is missing.
+pub(crate) fn missing(field: &str) -> SparkError {
+    invalid(format!("The required field `{field}` is missing."))
+}
+
+/// Access to a required field, with an error that names it.
+pub(crate) trait Required<T> {
+    fn required(self, field: &str) -> Result<T, SparkError>;
+}
+
+impl<T> Required<T> for Option<T> {
+    fn required(self, field: &str) -> Result<T, SparkError> {
+        self.ok_or_else(|| missing(field))
+    }
+}

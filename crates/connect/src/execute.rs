@@ -33,7 +33,7 @@ const CHUNK_BYTES: usize = 4 << 20;
 const MIN_CHUNK_BYTES: usize = 1 << 10;
 /// Size limit of an Arrow batch, in bytes, for clients that take no chunks: messages are limited,
 /// and contain more than the batch.
-const MAX_BATCH_BYTES: usize = crate::service::MESSAGE_LIMIT_BYTES - (1 << 20);
+const MAX_BATCH_BYTES: usize = crate::limits::MESSAGE_LIMIT_BYTES - (1 << 20);
 
 /// The stream of answers.
 pub(crate) type Answers = BoxStream<'static, Result<Answer, Status>>;

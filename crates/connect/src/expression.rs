@@ -1,6 +1,7 @@
 //! Expressions: messages to `plan::Expr`. Nothing is resolved here; a name stays a name.
 
-use crate::context::{Context, Required, invalid, name_parts};
+use crate::context::{Context, name_parts};
+use crate::error::{Required, invalid};
 use crate::literal::literal;
 use crate::pb;
 use crate::pb::expression::window::window_frame::{FrameType, frame_boundary::Boundary};
@@ -150,7 +151,7 @@ fn column_regex(message: ex::UnresolvedRegex) -> Result<Expr> {
 pub(crate) fn alias(message: ex::Alias, context: Context<'_>) -> Result<Expr> {
     let ex::Alias { expr, name, metadata } = message;
     if name.is_empty() {
-        return Err(crate::context::missing("alias.name"));
+        return Err(crate::error::missing("alias.name"));
     }
     let metadata = metadata.filter(|m| !m.is_empty() && m.trim() != "{}");
     Ok(Expr::Alias { expr: boxed(expr, "alias.expr", context)?, names: name, metadata })
@@ -219,7 +220,7 @@ fn frame(message: FrameMessage, context: Context<'_>) -> Result<WindowFrame> {
         Ok(FrameType::Row) => FrameUnits::Rows,
         Ok(FrameType::Range) => FrameUnits::Range,
         Ok(FrameType::Undefined) | Err(_) => {
-            return Err(crate::context::missing("window.frame_spec.frame_type"));
+            return Err(crate::error::missing("window.frame_spec.frame_type"));
         }
     };
     let lower = bound(message.lower, FrameBound::UnboundedPreceding, context)?;
@@ -261,7 +262,7 @@ fn subquery(message: pb::SubqueryExpression, context: Context<'_>) -> Result<Exp
             return Err(SparkError::unsupported("A table argument of a table-valued function"));
         }
         Ok(SubqueryType::Unknown) | Err(_) => {
-            return Err(crate::context::missing("subquery_expression.subquery_type"));
+            return Err(crate::error::missing("subquery_expression.subquery_type"));
         }
     };
     let query = Box::new(RelationKind::Reference(message.plan_id).into());

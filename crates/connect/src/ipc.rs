@@ -1,7 +1,7 @@
 //! Concatenation of Arrow IPC streams of one schema, as bytes: only the framing is parsed, never
 //! the rows.
 
-use crate::context::invalid;
+use crate::error::invalid;
 use bytes::Bytes;
 use plan::SparkError;
 

@@ -1,7 +1,7 @@
 //! Types and schemas as JSON text, in the form that clients send for local data and readers, and
 //! types as DDL text.
 
-use crate::context::invalid;
+use crate::error::invalid;
 use plan::{BadJsonType, DataType, Field, SparkError};
 use serde_json::Value;
 

@@ -22,6 +22,7 @@ mod execution;
 mod expression;
 mod ipc;
 mod json_type;
+mod limits;
 mod literal;
 mod relation;
 mod service;
@@ -48,4 +49,5 @@ pub mod pb {
 pub use backend::{
     Backend, Operation, Progress, Response, Responses, Session, SessionKey, StageProgress, Work,
 };
-pub use service::{MESSAGE_LIMIT_BYTES, STACK_BYTES, routes};
+pub use limits::MESSAGE_LIMIT_BYTES;
+pub use service::{STACK_BYTES, routes};

@@ -1,6 +1,7 @@
 //! Constants, in both directions.
 
-use crate::context::{Context, Required, invalid};
+use crate::context::Context;
+use crate::error::{Required, invalid};
 use crate::pb;
 use crate::pb::expression::literal as lit;
 use crate::pb::expression::literal::LiteralType;

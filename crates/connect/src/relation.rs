@@ -5,7 +5,8 @@ mod shape;
 mod source;
 
 use crate::catalog::catalog;
-use crate::context::{Context, Required, count, invalid, sorted};
+use crate::context::{Context, count, sorted};
+use crate::error::{Required, invalid};
 use crate::expression::{alias, expression, expressions, sort_order};
 use crate::pb;
 use crate::pb::relation::RelType;
@@ -128,7 +129,7 @@ fn filter(message: pb::Filter, context: Context<'_>) -> Result<RelationKind> {
 fn subquery_alias(message: pb::SubqueryAlias, context: Context<'_>) -> Result<RelationKind> {
     let input = input(message.input, "subquery_alias.input", context)?;
     if message.alias.is_empty() {
-        return Err(crate::context::missing("subquery_alias.alias"));
+        return Err(crate::error::missing("subquery_alias.alias"));
     }
     Ok(RelationKind::SubqueryAlias { input, alias: message.alias, columns: Vec::new() })
 }

@@ -5,10 +5,11 @@ use crate::artifacts::Upload;
 use crate::backend::Backend;
 use crate::command;
 use crate::config::config;
-use crate::context::{invalid, missing};
 use crate::error;
+use crate::error::{invalid, missing};
 use crate::execute::{self, Answers};
 use crate::execution::{Execution, Identity, StopRequest};
+use crate::limits::MESSAGE_LIMIT_BYTES;
 use crate::pb;
 use crate::pb::execute_plan_request::request_option::RequestOption;
 use crate::pb::get_status_response::OperationStatus;
@@ -19,9 +20,6 @@ use crate::status::{details, status};
 use plan::SparkError;
 use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
-
-/// Size limit of a message in both directions, in bytes; the same as clients have.
-pub const MESSAGE_LIMIT_BYTES: usize = 128 << 20;
 
 /// Stack size of the serving runtime's threads, in bytes, for the deepest plans allowed.
 pub const STACK_BYTES: usize = 64 << 20;

@@ -1,6 +1,7 @@
 //! Data types, in both directions.
 
-use crate::context::{Context, Required, invalid};
+use crate::context::Context;
+use crate::error::{Required, invalid};
 use crate::pb;
 use crate::pb::data_type::{self as kind, Kind};
 use plan::{DataType, Field, IntervalUnit, SparkError, UserDefined};

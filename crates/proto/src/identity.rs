@@ -196,8 +196,8 @@ mod tests {
             stream.read_exact(&mut received).await.ok()?;
             Some(String::from_utf8_lossy(&received).into_owned())
         };
-        let (served, answered) = tokio::join!(serve, ask);
-        served.zip(answered)
+        let (accepted, answered) = tokio::join!(serve, ask);
+        accepted.zip(answered)
     }
 
     #[tokio::test]

@@ -1,7 +1,8 @@
 //! Relations that select, order, move or print rows and keep their columns.
 
 use super::{Expr, RelationKind, Result, count, expressions, input, sort_order};
-use crate::context::{Context, invalid};
+use crate::context::Context;
+use crate::error::invalid;
 use crate::expression::whole_number;
 use crate::pb;
 use errors::Exception;

@@ -1,7 +1,8 @@
 //! Relations that combine inputs, group them, or change values and columns.
 
 use super::{RelationKind, Result, count, expression, expressions, input};
-use crate::context::{Context, Required, invalid};
+use crate::context::Context;
+use crate::error::{Required, invalid};
 use crate::literal::{literal, literals};
 use crate::pb;
 use crate::pb::aggregate::GroupType;
@@ -44,7 +45,7 @@ fn join_type(number: i32) -> Result<JoinType> {
         Ok(JoinMessage::LeftSemi) => JoinType::LeftSemi,
         Ok(JoinMessage::LeftAnti) => JoinType::LeftAnti,
         Ok(JoinMessage::Unspecified) | Err(_) => {
-            return Err(crate::context::missing("join.join_type"));
+            return Err(crate::error::missing("join.join_type"));
         }
     })
 }
@@ -68,7 +69,7 @@ pub(super) fn set_operation(
         Ok(SetOpType::Intersect) => SetOperator::Intersect,
         Ok(SetOpType::Except) => SetOperator::Except,
         Ok(SetOpType::Unspecified) | Err(_) => {
-            return Err(crate::context::missing("set_op.set_op_type"));
+            return Err(crate::error::missing("set_op.set_op_type"));
         }
     };
     Ok(RelationKind::SetOperation(SetOperation {
@@ -93,7 +94,7 @@ pub(super) fn aggregate(message: pb::Aggregate, context: Context<'_>) -> Result<
         Ok(GroupType::Pivot) => (Grouping::By(keys), Some(pivot.required("aggregate.pivot")?)),
         Ok(GroupType::GroupingSets) => (Grouping::Sets { keys, sets }, None),
         Ok(GroupType::Unspecified) | Err(_) => {
-            return Err(crate::context::missing("aggregate.group_type"));
+            return Err(crate::error::missing("aggregate.group_type"));
         }
     };
     Ok(RelationKind::Aggregate(Aggregate {
@@ -220,7 +221,7 @@ fn named_join_type(name: &str, unsupported: &'static Condition) -> Result<JoinTy
 pub(super) fn fill_na(message: pb::NaFill, context: Context<'_>) -> Result<RelationKind> {
     let pb::NaFill { input: of, cols: columns, values } = message;
     if values.is_empty() {
-        return Err(crate::context::missing("fill_na.values"));
+        return Err(crate::error::missing("fill_na.values"));
     }
     if values.len() > 1 && values.len() != columns.len() {
         return Err(invalid("`fill_na` needs one value, or as many values as columns."));

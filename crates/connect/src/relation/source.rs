@@ -2,7 +2,8 @@
 //! along.
 
 use super::{Result, expression, relation};
-use crate::context::{Context, Required, count, invalid, name_parts, sorted};
+use crate::context::{Context, count, name_parts, sorted};
+use crate::error::{Required, invalid};
 use crate::ipc;
 use crate::literal::literal;
 use crate::pb;
@@ -88,7 +89,7 @@ pub(super) fn local(message: pb::LocalRelation, context: Context<'_>) -> Result<
             Ok(RelationKind::Local { data: data.into(), schema: schema.map(SchemaOrText::Schema) })
         }
         (None, Some(schema)) => Ok(RelationKind::Empty { schema }),
-        (None, None) => Err(crate::context::missing("local_relation.data")),
+        (None, None) => Err(crate::error::missing("local_relation.data")),
     }
 }
 
@@ -121,7 +122,7 @@ pub(super) fn chunked_local(
     };
     match (chunks.is_empty(), schema) {
         (true, Some(schema)) => Ok(RelationKind::Empty { schema }),
-        (true, None) => Err(crate::context::missing("chunked_cached_local_relation.dataHashes")),
+        (true, None) => Err(crate::error::missing("chunked_cached_local_relation.dataHashes")),
         (false, schema) => Ok(RelationKind::Local {
             data: ipc::concatenate(&chunks)?,
             schema: schema.map(SchemaOrText::Schema),

@@ -1,6 +1,7 @@
 //! Files as a source: listing, file and partition columns, splitting into tasks, and the commit of
 //! writes. The contents of files are left to their format.
 
+mod file_task;
 mod format;
 mod listing;
 mod options;
@@ -129,7 +130,7 @@ impl Source for Files {
         schema: SchemaRef,
         context: &TaskContext,
     ) -> PlanResult<Box<dyn TaskSink>> {
-        let task = sink::decode_task(spec)?;
+        let task = file_task::decode_task(spec)?;
         Ok(Box::new(FileTaskSink::new(self.0, task, &schema, &context.runtime_env())?))
     }
 }

@@ -1,12 +1,12 @@
 //! The driver's side of writing files. Tasks write under `_temporary`; when all are done, the
 //! driver renames the files of the winning attempts. A failed write leaves the previous contents.
 
+use super::file_task::{FileTask, Written};
 use super::format::FileFormat;
 use super::options::{Options, bad};
-use super::task_sink::{EmptyFile, Written};
+use super::task_sink::EmptyFile;
 use crate::{Location, Sink, WriteRequest};
 use bytes::Bytes;
-use datafusion::common::{Result as PlanResult, internal_datafusion_err};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use errors::{Exception, condition};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -15,7 +15,6 @@ use model::conf::{
 };
 use object_store::PutPayload;
 use plan::{DataType, Field, SaveMode, SparkError, Write, WriteTarget};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// Directory that tasks write to until the write is complete.
@@ -23,28 +22,6 @@ const TEMPORARY: &str = "_temporary";
 
 /// Files renamed concurrently.
 const RENAMES: usize = 16;
-
-/// Specification of a write for its tasks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct FileTask {
-    /// Options for writing files, as encoded by the format.
-    pub(crate) encoding: String,
-    /// Spark's schema of a file's rows, in JSON.
-    pub(crate) schema: String,
-    /// Limit on the rows of a file.
-    pub(crate) max_records: Option<u64>,
-    /// URL of the directory for temporary files.
-    pub(crate) directory: String,
-    /// Column names.
-    pub(crate) names: Vec<String>,
-    /// Partition columns, whose values become directory names.
-    pub(crate) partition_by: Vec<usize>,
-}
-
-/// Decodes the result of [`Sink::task`].
-pub(crate) fn decode_task(spec: &str) -> PlanResult<FileTask> {
-    serde_json::from_str(spec).map_err(|error| internal_datafusion_err!("{error}"))
-}
 
 /// Existing data that a write replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! A task's side of writing files: one file per combination of partition values.
 
+use super::file_task::{FileTask, Written};
 use super::format::{FileFormat, FileWriter};
 use super::listing::{NULL_PARTITION, escaped};
-use super::sink::FileTask;
 use crate::upload::Upload;
 use crate::{Location, TaskSink};
 use arrow::array::{
@@ -16,22 +16,12 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use formats::types;
 use functions::IntoExternal;
 use plan::SparkError;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
 /// Limit on the open files of a task; beyond it, one is completed before the next is started.
 const OPEN_FILES: usize = 64;
-
-/// A file under its temporary name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Written {
-    /// Directory below the target: `year=2015/land=US`, or empty.
-    pub(crate) directory: String,
-    /// Current location, below the directory of temporary files.
-    pub(crate) file: String,
-}
 
 /// The files of one attempt of a task.
 pub(crate) struct FileTaskSink {

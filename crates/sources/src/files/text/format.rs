@@ -11,7 +11,8 @@ use super::compressed::{Compressed, Compression};
 use super::lines::{is_compressed, is_known};
 use super::plain::Plain;
 use super::scan::TextScanExec;
-use super::{Session, TextFormat, TextScan, csv, failed, json};
+use super::specification::{Session, TextFiles, TextFormat, TextScan, failed};
+use super::{csv, json};
 use crate::Location;
 use crate::upload::Upload;
 use arrow::array::{AsArray, RecordBatch};
@@ -33,14 +34,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::sync::Arc;
-
-/// A text format (see the module).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TextFiles {
-    Csv,
-    Json,
-    Plain,
-}
 
 impl TextFiles {
     /// Spark's name of the format in messages.

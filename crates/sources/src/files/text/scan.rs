@@ -1,7 +1,9 @@
 //! Plan node that scans text files: a leaf whose tasks each read some files or parts of files.
 
+use super::csv;
 use super::lines::{Lines, is_compressed};
-use super::{Origin, Plain, TextFormat, TextScan, csv, failed};
+use super::plain::Plain;
+use super::specification::{TextFormat, TextScan, failed};
 use crate::Location;
 use crate::properties::unordered;
 use arrow::array::RecordBatch;
@@ -27,6 +29,7 @@ use errors::condition;
 use formats::csv::CsvReader;
 use formats::json::{JsonReader, Root};
 use formats::records::Mode;
+use formats::rows::Origin;
 use formats::rows::{Rows, check_length};
 use formats::values::Values;
 use functions::IntoExternal;
