@@ -21,6 +21,7 @@ mod failure;
 #[expect(clippy::unnecessary_wraps, reason = "the rules for types have one signature")]
 mod kernel;
 mod names;
+mod native;
 mod normal;
 mod registry;
 #[expect(clippy::unnecessary_wraps, reason = "the functions of a table have one signature")]

@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
 use crate::kernel::Kernel;
 use crate::types::{self, is_numeric};
 use crate::window::Frame;
-use crate::{CastMode, Context, FunctionError, aggregate, cast, scalar, window};
+use crate::{CastMode, Context, FunctionError, aggregate, cast, native, scalar, window};
 
 /// The functions of Spark, by name.
 #[derive(Debug, Clone, Copy, Default)]
@@ -158,6 +158,7 @@ pub fn all_udfs() -> Vec<Arc<ScalarUDF>> {
     let mut all = datafusion::functions::all_default_functions();
     all.extend(datafusion::functions_nested::all_default_nested_functions());
     all.extend(cast::udfs());
+    all.extend(native::composed());
     all.extend(scalar::hidden_kernels().iter().map(|k| k.udf()));
     all.extend(FUNCTIONS.values().filter_map(|function| match function.build {
         Build::Kernel(kernel) => Some(kernel.udf()),
@@ -187,6 +188,13 @@ pub fn all_higher_order() -> Vec<Arc<HigherOrderUDF>> {
 static FUNCTIONS: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {
     scalar::tables().iter().flat_map(|table| table.iter()).map(|f| (f.name, f)).collect()
 });
+
+/// Whether the function of this name is this one of `DataFusion`'s.
+#[cfg(test)]
+pub(crate) fn is_native(name: &str, udf: &ScalarUDF) -> bool {
+    let build = FUNCTIONS.get(name).map(|function| function.build);
+    matches!(build, Some(Build::Native(native)) if native().as_ref() == udf)
+}
 
 pub(crate) fn unknown(name: &str) -> FunctionError {
     FunctionError::Unknown { name: name.to_owned() }

@@ -370,8 +370,12 @@ fn repeat(args: &Args<'_>) -> Result<ArrayRef> {
     let (values, counts) = (args.array(0)?, args.values::<Int32Type>(1)?);
     let mut rows = Vec::with_capacity(args.rows);
     for row in 0..args.rows {
-        let count = usize::try_from(counts.value(row)).unwrap_or_default();
-        rows.push(counts.is_valid(row).then(|| vec![row as u64; count]));
+        if counts.is_null(row) {
+            rows.push(None);
+            continue;
+        }
+        let count = super::elements::limit(counts.value(row).max(0).into(), "array_repeat")?;
+        rows.push(Some(vec![row as u64; count]));
     }
     retyped(taken(values, rows)?, args)
 }

@@ -11,16 +11,16 @@ use datafusion::arrow::datatypes::{
 };
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::Expr;
+use datafusion_spark::function::datetime as native_date;
 
 use super::date_part::{Part, part};
-use super::temporal::{DATE_ADD, DATE_SUBTRACT};
 use crate::calendar::{
     MICROS_PER_DAY, MICROS_PER_SECOND, Zone, add_months, checked_days, civil, days, days_in_month,
     iso_weekday,
 };
 use crate::cast::{Clock, zone_of};
 use crate::kernel::{Args, Kernel, Nulls, returns};
-use crate::registry::{Call, Function, kernel, with};
+use crate::registry::{Call, Function, kernel, native, with};
 use crate::types::{TIMESTAMP_NTZ, timestamp};
 use crate::{CastMode, FunctionError, cast, run_time_error};
 use formats::pattern::Pattern;
@@ -58,9 +58,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     with("extract", "sa", super::date_part::extract),
     with("date_part", "sa", super::date_part::extract),
     with("datepart", "sa", super::date_part::extract),
-    kernel("date_add", "Di", DATE_ADD),
-    kernel("dateadd", "Di", DATE_ADD),
-    kernel("date_sub", "Di", DATE_SUBTRACT),
+    native("date_add", "Di", native_date::date_add),
+    native("dateadd", "Di", native_date::date_add),
+    native("date_sub", "Di", native_date::date_sub),
     kernel("datediff", "DD", DATE_DIFF),
     kernel("date_diff", "DD", DATE_DIFF),
     kernel(
@@ -131,10 +131,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             shifted(args, Zone::to_utc)
         }),
     ),
-    with("monthname", "D", |mut call| {
-        call.push(ScalarValue::from("MMM"));
-        date_format(call)
-    }),
+    kernel("monthname", "D", Kernel::new("spark_monthname", returns::string, month_names)),
     with("dayname", "D", |mut call| {
         call.push(ScalarValue::from("E"));
         date_format(call)
@@ -354,6 +351,16 @@ pub(super) fn pattern(text: &str) -> Result<Pattern> {
             condition::INVALID_DATETIME_PATTERN,
             format!("Unrecognized datetime pattern: {text}. Please, check that it is one of Spark's: 'https://spark.apache.org/docs/latest/sql-ref-datetime-pattern.html'."),
         )
+    })
+}
+
+fn month_names(args: &Args<'_>) -> Result<ArrayRef> {
+    const NAMES: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let dates = args.values::<Date32Type>(0)?;
+    args.string_rows(|row| {
+        let month = civil(dates.value(row).into()).month;
+        Ok(usize::try_from(month - 1).ok().and_then(|at| NAMES.get(at)).map(|&n| n.to_owned()))
     })
 }
 

@@ -1,7 +1,6 @@
 //! Hashes and encodings.
 
 use errors::condition;
-use std::fmt::Write;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
@@ -11,7 +10,7 @@ use datafusion::arrow::datatypes::{
 };
 use datafusion::common::{Result, ScalarValue, not_impl_err};
 use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs};
-use datafusion_spark::function::hash as native_hash;
+use datafusion_spark::function::{hash as native_hash, math as native_math};
 
 use crate::kernel::{Args, Kernel, Nulls, returns};
 use crate::normal::Zeros;
@@ -51,15 +50,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         }),
     ),
     with("hex", "a", hex),
-    kernel(
-        "unhex",
-        "s",
-        Kernel::new("spark_unhex", returns::binary, |args| {
-            let texts = args.strings(0)?;
-            args.binary_rows(|row| Ok(unhex(texts.value(row))))
-        })
-        .nulls(Nulls::Possible),
-    ),
+    native("unhex", "s", native_math::unhex),
     kernel(
         "encode",
         "ss",
@@ -71,7 +62,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     with("decode", "aa*", decode),
 ];
 
-pub(super) const KERNELS: &[Kernel] = &[HEX, DECODE, HASH, XXHASH];
+pub(super) const KERNELS: &[Kernel] = &[DECODE, HASH, XXHASH];
 
 const HASH: Kernel = Kernel::new("spark_hash", returns::int, hash).nulls(Nulls::Never);
 const XXHASH: Kernel = Kernel::new("spark_xxhash64", returns::long, xxhash64).nulls(Nulls::Never);
@@ -91,21 +82,6 @@ fn hashed(call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> {
     })
 }
 
-const HEX: Kernel = Kernel::new("spark_hex", returns::string, |args| {
-    if args.array(0)?.data_type() == &DataType::Int64 {
-        let values = args.values::<Int64Type>(0)?;
-        args.string_rows(|row| Ok(Some(format!("{:X}", values.value(row)))))
-    } else {
-        let values = args.binaries(0)?;
-        args.string_rows(|row| {
-            let mut out = String::new();
-            for byte in values.value(row) {
-                let _ = write!(out, "{byte:02X}");
-            }
-            Ok(Some(out))
-        })
-    }
-});
 const DECODE: Kernel = Kernel::new("spark_decode", returns::string, |args| {
     let (values, charsets) = (args.binaries(0)?, args.strings(1)?);
     args.string_rows(|row| decoded(values.value(row), charsets.value(row)).map(Some))
@@ -120,7 +96,7 @@ fn hex(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     } else {
         call.cast(0, &target)?;
     }
-    Ok(call.apply(HEX))
+    Ok(native_math::hex().call(call.args))
 }
 
 pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {

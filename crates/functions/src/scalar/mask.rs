@@ -7,43 +7,23 @@ use datafusion::arrow::array::{Array, ArrayRef, ListBuilder, StringBuilder};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::Expr;
+use datafusion_spark::function::string as native_string;
 
 use crate::kernel::{Args, Kernel, Nulls, returns};
-use crate::registry::{Call, Function, kernel, with};
+use crate::registry::{Call, Function, kernel, native, with};
 use crate::types::list;
 use crate::{FunctionError, run_time_error};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     with("mask", "s?ssss", mask),
-    kernel(
-        "quote",
-        "s",
-        Kernel::new("spark_quote", returns::string, |args| {
-            let texts = args.strings(0)?;
-            args.string_rows(|row| Ok(Some(format!("'{}'", texts.value(row).replace('\'', "\\'")))))
-        }),
-    ),
+    native("quote", "s", native_string::quote),
     kernel(
         "sentences",
         "s?ss",
         Kernel::new("spark_sentences", |_, _| Ok(list(list(DataType::Utf8))), sentences),
     ),
-    kernel(
-        "is_valid_utf8",
-        "x",
-        Kernel::new("spark_is_valid_utf8", returns::boolean, |args| {
-            let texts = Bytes::of(args)?;
-            args.boolean_rows(|row| Ok(Some(std::str::from_utf8(texts.value(row)).is_ok())))
-        }),
-    ),
-    kernel(
-        "make_valid_utf8",
-        "x",
-        Kernel::new("spark_make_valid_utf8", returns::string, |args| {
-            let texts = Bytes::of(args)?;
-            args.string_rows(|row| Ok(Some(String::from_utf8_lossy(texts.value(row)).into_owned())))
-        }),
-    ),
+    native("is_valid_utf8", "x", native_string::is_valid_utf8),
+    native("make_valid_utf8", "x", native_string::make_valid_utf8),
     kernel(
         "validate_utf8",
         "x",

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, PrimitiveArray, StringArray};
 use datafusion::arrow::compute;
 use datafusion::arrow::datatypes::{
-    DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int32Type, Int64Type,
 };
 use datafusion::common::{Result, ScalarValue, not_impl_err};
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Expr, ScalarUDF};
+use datafusion_spark::function::{bitwise as native_bits, math as native_math};
 
 use super::arithmetic::overflowed;
 use crate::FunctionError;
 use crate::cast::{parse_decimal, rescale};
 use crate::kernel::{Args, Kernel, Nulls, returns};
-use crate::registry::{Call, Function, kernel, with};
+use crate::registry::{Call, Function, kernel, native, with};
 use crate::types::is_integral;
 
 macro_rules! unary {
@@ -67,7 +68,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     unary!("sqrt", f64::sqrt),
     unary!("cbrt", f64::cbrt),
     unary!("exp", f64::exp),
-    unary!("expm1", f64::exp_m1),
+    native("expm1", "d", native_math::expm1),
     unary!("sin", f64::sin),
     unary!("cos", f64::cos),
     unary!("tan", f64::tan),
@@ -81,11 +82,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
     unary!("acosh", f64::acosh),
     unary!("atanh", f64::atanh),
     unary!("cot", |v| 1.0 / v.tan()),
-    unary!("sec", |v| 1.0 / v.cos()),
-    unary!("csc", |v| 1.0 / v.sin()),
+    native("sec", "d", native_math::sec),
+    native("csc", "d", native_math::csc),
     unary!("degrees", f64::to_degrees),
     unary!("radians", f64::to_radians),
-    unary!("rint", f64::round_ties_even),
+    native("rint", "d", native_math::rint),
     unary!("signum", |v| if v == 0.0 || v.is_nan() { v } else { v.signum() }),
     unary!("sign", |v| if v == 0.0 || v.is_nan() { v } else { v.signum() }),
     partial!("ln", |v| v > 0.0 || v.is_nan(), f64::ln),
@@ -94,8 +95,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     partial!("log1p", |v| v > -1.0 || v.is_nan(), f64::ln_1p),
     binary!("pow", f64::powf),
     binary!("power", f64::powf),
-    binary!("atan2", f64::atan2),
-    binary!("hypot", f64::hypot),
+    binary!("atan2", |y, x| (y + 0.0).atan2(x + 0.0)),
+    native("hypot", "dd", native_math::hypot),
     with("log", "d?d", log),
     with("pi", "", |_| Ok(constant(std::f64::consts::PI))),
     with("e", "", |_| Ok(constant(std::f64::consts::E))),
@@ -104,29 +105,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
     with("floor", "n?i", |call| whole(call, Rounding::Down)),
     with("round", "n?i", |call| round(call, Rounding::HalfUp)),
     with("bround", "n?i", |call| round(call, Rounding::HalfEven)),
-    kernel(
-        "factorial",
-        "i",
-        Kernel::new("spark_factorial", returns::long, factorial).nulls(Nulls::Possible),
-    ),
-    kernel(
-        "bin",
-        "l",
-        Kernel::new("spark_bin", returns::string, |args| {
-            let values = args.values::<Int64Type>(0)?;
-            Ok(Arc::new(
-                values.iter().map(|v| v.map(|v| format!("{v:b}"))).collect::<StringArray>(),
-            ))
-        }),
-    ),
+    native("factorial", "i", native_math::factorial),
+    native("bin", "l", native_math::bin),
     kernel("conv", "sii", Kernel::new("spark_conv", returns::string, conv).nulls(Nulls::Possible)),
-    with("shiftleft", "zi", |call| shift(call, SHIFT_LEFT)),
-    with("<<", "zi", |call| shift(call, SHIFT_LEFT)),
-    with("shiftright", "zi", |call| shift(call, SHIFT_RIGHT)),
-    with(">>", "zi", |call| shift(call, SHIFT_RIGHT)),
-    with("shiftrightunsigned", "zi", |call| shift(call, SHIFT_RIGHT_UNSIGNED)),
-    with(">>>", "zi", |call| shift(call, SHIFT_RIGHT_UNSIGNED)),
-    kernel("bit_count", "a", Kernel::new("spark_bit_count", returns::int, bit_count)),
+    with("shiftleft", "zi", |call| shift(call, native_bits::shiftleft)),
+    with("<<", "zi", |call| shift(call, native_bits::shiftleft)),
+    with("shiftright", "zi", |call| shift(call, native_bits::shiftright)),
+    with(">>", "zi", |call| shift(call, native_bits::shiftright)),
+    with("shiftrightunsigned", "zi", |call| shift(call, native_bits::shiftrightunsigned)),
+    with(">>>", "zi", |call| shift(call, native_bits::shiftrightunsigned)),
+    with("bit_count", "a", bit_count),
     kernel("getbit", "zi", Kernel::new("spark_getbit", returns::byte, get_bit)),
     kernel("bit_get", "zi", Kernel::new("spark_getbit", returns::byte, get_bit)),
     kernel(
@@ -136,8 +124,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ),
 ];
 
-pub(super) const KERNELS: &[Kernel] =
-    &[LOG, CEIL, FLOOR, ROUND, ROUND_EVEN, SHIFT_LEFT, SHIFT_RIGHT, SHIFT_RIGHT_UNSIGNED];
+pub(super) const KERNELS: &[Kernel] = &[LOG, CEIL, FLOOR, ROUND, ROUND_EVEN];
 
 const LOG: Kernel = Kernel::new("spark_log_of_base", returns::double, |args| {
     let (bases, values) = (args.values::<Float64Type>(0)?, args.values::<Float64Type>(1)?);
@@ -156,21 +143,6 @@ const ROUND: Kernel =
     Kernel::new("spark_round", rounded_type, |args| rounded(args, Rounding::HalfUp));
 const ROUND_EVEN: Kernel =
     Kernel::new("spark_bround", rounded_type, |args| rounded(args, Rounding::HalfEven));
-const SHIFT_LEFT: Kernel = Kernel::new("spark_shiftleft", returns::first, |args| {
-    shifted(args, i32::wrapping_shl, i64::wrapping_shl)
-});
-const SHIFT_RIGHT: Kernel = Kernel::new("spark_shiftright", returns::first, |args| {
-    shifted(args, i32::wrapping_shr, i64::wrapping_shr)
-});
-const SHIFT_RIGHT_UNSIGNED: Kernel =
-    Kernel::new("spark_shiftrightunsigned", returns::first, |args| {
-        shifted(
-            args,
-            |v, by| v.cast_unsigned().wrapping_shr(by).cast_signed(),
-            |v, by| v.cast_unsigned().wrapping_shr(by).cast_signed(),
-        )
-    });
-
 fn constant(value: f64) -> Expr {
     Expr::Literal(ScalarValue::from(value), None)
 }
@@ -370,12 +342,6 @@ fn round_decimals(
     Ok(Arc::new(out.with_data_type(args.returns.clone())))
 }
 
-fn factorial(args: &Args<'_>) -> Result<ArrayRef> {
-    let values = args.values::<Int32Type>(0)?;
-    let of = |n: i32| (0..=20).contains(&n).then(|| (1..=i64::from(n)).product());
-    Ok(Arc::new(values.iter().map(|v| v.and_then(of)).collect::<PrimitiveArray<Int64Type>>()))
-}
-
 /// A number in another base; text after the last digit is ignored, too large is the largest.
 fn conv(args: &Args<'_>) -> Result<ArrayRef> {
     let (texts, from, to) =
@@ -426,39 +392,11 @@ fn in_base(mut value: u64, base: u32) -> String {
 }
 
 /// Values narrower than `int` shift as `int`.
-fn shift(mut call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> {
+fn shift(mut call: Call<'_>, udf: fn() -> Arc<ScalarUDF>) -> Result<Expr, FunctionError> {
     if call.types[0] != DataType::Int64 {
         call.cast(0, &DataType::Int32)?;
     }
-    Ok(call.apply(kernel))
-}
-
-fn shifted(
-    args: &Args<'_>,
-    ints: fn(i32, u32) -> i32,
-    longs: fn(i64, u32) -> i64,
-) -> Result<ArrayRef> {
-    let by = args.values::<Int32Type>(1)?;
-    if *args.array(0)?.data_type() == DataType::Int64 {
-        let result: PrimitiveArray<Int64Type> =
-            compute::binary(args.values::<Int64Type>(0)?, by, |v, by| {
-                longs(v, by.cast_unsigned())
-            })?;
-        return Ok(Arc::new(result));
-    }
-    let result: PrimitiveArray<Int32Type> =
-        compute::binary(args.values::<Int32Type>(0)?, by, |v, by| ints(v, by.cast_unsigned()))?;
-    Ok(Arc::new(result))
-}
-
-/// `~x`.
-pub(super) fn not_bits(args: &Args<'_>) -> Result<ArrayRef> {
-    Ok(match args.array(0)?.data_type() {
-        DataType::Int8 => Arc::new(args.values::<Int8Type>(0)?.unary::<_, Int8Type>(|v| !v)),
-        DataType::Int16 => Arc::new(args.values::<Int16Type>(0)?.unary::<_, Int16Type>(|v| !v)),
-        DataType::Int32 => Arc::new(args.values::<Int32Type>(0)?.unary::<_, Int32Type>(|v| !v)),
-        _ => Arc::new(args.values::<Int64Type>(0)?.unary::<_, Int64Type>(|v| !v)),
-    })
+    Ok(udf().call(call.args))
 }
 
 /// A whole number or truth as 64 bits, its sign extended.
@@ -471,10 +409,14 @@ fn as_longs(array: &ArrayRef) -> Result<ArrayRef> {
     Ok(compute::cast(&whole, &DataType::Int64)?)
 }
 
-fn bit_count(args: &Args<'_>) -> Result<ArrayRef> {
-    let longs = as_longs(args.array(0)?)?;
-    let longs = arrow::array::AsArray::as_primitive::<Int64Type>(&longs);
-    Ok(Arc::new(longs.unary::<_, Int32Type>(|v| v.count_ones().cast_signed())))
+fn bit_count(mut call: Call<'_>) -> Result<Expr, FunctionError> {
+    match &call.types[0] {
+        DataType::Boolean => {}
+        DataType::Null => call.cast(0, &DataType::Int64)?,
+        data_type if is_integral(data_type) => {}
+        _ => return Err(call.mismatch(0, "(\"INTEGRAL\" or \"BOOLEAN\")")),
+    }
+    Ok(native_bits::bit_count().call(call.args))
 }
 
 fn get_bit(args: &Args<'_>) -> Result<ArrayRef> {

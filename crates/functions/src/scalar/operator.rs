@@ -4,6 +4,7 @@ use datafusion::arrow::datatypes::{DataType, IntervalUnit};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator as Native};
+use datafusion_spark::function::bitwise as native_bits;
 
 use super::arithmetic::{Operator, Overflow, run, unary};
 use super::temporal;
@@ -58,7 +59,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             return Err(call.mismatch(0, "\"INTEGRAL\""));
         }
         call.fit("z")?;
-        Ok(call.apply(NOT_BITS))
+        Ok(native_bits::bitwise_not().call(call.args))
     }),
 ];
 
@@ -82,7 +83,6 @@ pub(super) const KERNELS: &[Kernel] = &[
     DIV_WRAP,
     PMOD,
     PMOD_WRAP,
-    NOT_BITS,
     NEGATIVE,
     NEGATIVE_WRAP,
     ABS,
@@ -134,8 +134,6 @@ const ABS: Kernel = Kernel::new("spark_abs", crate::kernel::returns::first, |arg
 const ABS_WRAP: Kernel = Kernel::new("spark_abs_wrap", crate::kernel::returns::first, |args| {
     unary(args, true, Overflow::Wrap)
 });
-const NOT_BITS: Kernel =
-    Kernel::new("spark_not_bits", crate::kernel::returns::first, super::math::not_bits);
 
 fn result_type(symbol: &str, types: &[DataType]) -> DataType {
     match types {

@@ -8,6 +8,7 @@ use datafusion::arrow::datatypes::{DataType, Int32Type, Int64Type};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::functions::string as native_string;
 use datafusion::logical_expr::Expr;
+use datafusion_spark::function::string as spark_string;
 
 use crate::FunctionError;
 use crate::kernel::{Args, Kernel, Nulls, returns};
@@ -28,38 +29,25 @@ macro_rules! map {
     };
 }
 
-const fn renamed(function: Function, name: &'static str) -> Function {
-    Function { name, ..function }
-}
-
 pub(super) const FUNCTIONS: &[Function] = &[
     native("upper", "s", native_string::upper),
     native("ucase", "s", native_string::upper),
     native("lower", "s", native_string::lower),
     native("lcase", "s", native_string::lower),
     map!("initcap", initcap),
-    map!("soundex", soundex),
+    native("soundex", "s", spark_string::soundex),
     with("reverse", "a", reverse),
-    LENGTH,
-    renamed(LENGTH, "char_length"),
-    renamed(LENGTH, "character_length"),
-    renamed(LENGTH, "len"),
+    native("length", "x", spark_string::length),
+    native("char_length", "x", spark_string::length),
+    native("character_length", "x", spark_string::length),
+    native("len", "x", spark_string::length),
     kernel(
         "octet_length",
         "x",
         Kernel::new("spark_octet_length", returns::int, |args| bytes(args, 1)),
     ),
     kernel("bit_length", "x", Kernel::new("spark_bit_length", returns::int, |args| bytes(args, 8))),
-    kernel(
-        "ascii",
-        "s",
-        Kernel::new("spark_ascii", returns::int, |args| {
-            let texts = args.strings(0)?;
-            args.number_rows::<Int32Type>(|row| {
-                Ok(Some(texts.value(row).chars().next().map_or(0, |c| u32::from(c).cast_signed())))
-            })
-        }),
-    ),
+    native("ascii", "s", spark_string::ascii),
     kernel("chr", "l", CHR),
     kernel("char", "l", CHR),
     with("concat", "a*", concat),
@@ -75,26 +63,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
             args.string_rows(|row| Ok(Some(texts.value(row).repeat(size(times.value(row))))))
         }),
     ),
-    kernel(
-        "space",
-        "i",
-        Kernel::new("spark_space", returns::string, |args| {
-            let counts = args.values::<Int32Type>(0)?;
-            args.string_rows(|row| Ok(Some(" ".repeat(size(counts.value(row))))))
-        }),
-    ),
+    native("space", "i", spark_string::space),
     with("elt", "ia*", elt),
-    kernel(
-        "luhn_check",
-        "s",
-        Kernel::new("spark_luhn_check", returns::boolean, |args| {
-            let texts = args.strings(0)?;
-            args.boolean_rows(|row| Ok(Some(luhn(texts.value(row)))))
-        }),
-    ),
+    native("luhn_check", "s", spark_string::luhn_check),
 ];
 
-const LENGTH: Function = kernel("length", "x", Kernel::new("spark_length", returns::int, length));
 const CHR: Kernel = Kernel::new("spark_chr", returns::string, |args| {
     let codes = args.values::<Int64Type>(0)?;
     args.string_rows(|row| {
@@ -151,39 +124,6 @@ fn initcap(text: &str) -> String {
     out
 }
 
-fn soundex(text: &str) -> String {
-    let code = |c: char| match c.to_ascii_uppercase() {
-        'B' | 'F' | 'P' | 'V' => Some('1'),
-        'C' | 'G' | 'J' | 'K' | 'Q' | 'S' | 'X' | 'Z' => Some('2'),
-        'D' | 'T' => Some('3'),
-        'L' => Some('4'),
-        'M' | 'N' => Some('5'),
-        'R' => Some('6'),
-        _ => None,
-    };
-    let Some(first) = text.chars().next().filter(char::is_ascii_alphabetic) else {
-        return text.to_owned();
-    };
-    let mut out = String::from(first.to_ascii_uppercase());
-    let mut last = code(first);
-    for c in text.chars().skip(1) {
-        let digit = code(c);
-        if let Some(digit) = digit
-            && Some(digit) != last
-        {
-            out.push(digit);
-        }
-        // H and W do not part equal sounds; vowels do.
-        if !matches!(c.to_ascii_uppercase(), 'H' | 'W') {
-            last = digit;
-        }
-        if out.len() == 4 {
-            break;
-        }
-    }
-    format!("{out:0<4}")
-}
-
 fn reverse(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     if matches!(call.types[0], DataType::List(_)) {
         return Ok(crate::registry::apply(
@@ -195,17 +135,6 @@ fn reverse(mut call: Call<'_>) -> Result<Expr, FunctionError> {
         call.cast(0, &DataType::Utf8)?;
     }
     Ok(call.apply(REVERSE))
-}
-
-fn length(args: &Args<'_>) -> Result<ArrayRef> {
-    if *args.array(0)?.data_type() == DataType::Binary {
-        return bytes(args, 1);
-    }
-    let texts = args.strings(0)?;
-    args.number_rows::<Int32Type>(|row| {
-        let text = texts.value(row);
-        Ok(Some(count(if text.is_ascii() { text.len() } else { text.chars().count() })))
-    })
 }
 
 fn bytes(args: &Args<'_>, factor: i32) -> Result<ArrayRef> {
@@ -357,24 +286,4 @@ fn chosen(args: &Args<'_>, fails: bool) -> Result<ArrayRef> {
         }
     }
     Ok(arrow::compute::interleave(&sources, &places)?)
-}
-
-fn luhn(text: &str) -> bool {
-    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
-        return false;
-    }
-    let sum: u32 = text
-        .bytes()
-        .rev()
-        .enumerate()
-        .map(|(at, b)| {
-            let digit = u32::from(b - b'0');
-            match digit * 2 {
-                _ if at % 2 == 0 => digit,
-                doubled @ 0..=9 => doubled,
-                doubled => doubled - 9,
-            }
-        })
-        .sum();
-    sum.is_multiple_of(10)
 }

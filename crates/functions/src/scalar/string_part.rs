@@ -1,12 +1,12 @@
 //! Parts of strings: by their place, between delimiters, without what stands at an end.
 
 use errors::condition;
-use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, StringBuilder};
+use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::{DataType, Int32Type};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::Expr;
+use datafusion_spark::function::string as native_string;
 
 use super::string::size;
 use crate::kernel::{Args, Kernel, returns};
@@ -42,13 +42,14 @@ const RIGHT: Kernel = Kernel::new("spark_right", returns::string, |args| {
         Ok(Some(text.chars().skip(skipped).collect()))
     })
 });
-const SUBSTRING: Kernel = Kernel::new("spark_substring", returns::first, substrings);
 
-pub(super) const KERNELS: &[Kernel] = &[SUBSTRING, LTRIM, RTRIM];
+pub(super) const KERNELS: &[Kernel] = &[LTRIM, RTRIM];
 
 fn substring(mut call: Call<'_>) -> Result<Expr, FunctionError> {
-    call.default(3, ScalarValue::from(i32::MAX));
-    Ok(call.apply(SUBSTRING))
+    for index in 1..call.args.len() {
+        call.cast(index, &DataType::Int64)?;
+    }
+    Ok(native_string::substring().call(call.args))
 }
 
 fn left(mut call: Call<'_>) -> Result<Expr, FunctionError> {
@@ -56,49 +57,8 @@ fn left(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     call.types.truncate(1);
     call.push(ScalarValue::from(1_i32));
     call.args.push(length);
-    Ok(call.apply(SUBSTRING))
-}
-
-/// From where to where, counted from 1, from the end if negative; zero means one.
-fn span(length: usize, position: i32, wanted: i32) -> (usize, usize) {
-    let length = i64::try_from(length).unwrap_or(i64::MAX);
-    let start = match position {
-        1.. => i64::from(position) - 1,
-        0 => 0,
-        _ => length + i64::from(position),
-    };
-    let end = start.saturating_add(i64::from(wanted)).clamp(0, length);
-    let start = start.clamp(0, end);
-    (usize::try_from(start).unwrap_or_default(), usize::try_from(end).unwrap_or_default())
-}
-
-fn substrings(args: &Args<'_>) -> Result<ArrayRef> {
-    let (positions, lengths) = (args.values::<Int32Type>(1)?, args.values::<Int32Type>(2)?);
-    if *args.returns == DataType::Binary {
-        let values = args.binaries(0)?;
-        return args.binary_rows(|row| {
-            let value = values.value(row);
-            let (start, end) = span(value.len(), positions.value(row), lengths.value(row));
-            Ok(Some(value[start..end].to_vec()))
-        });
-    }
-    let texts = args.strings(0)?;
-    let mut out = StringBuilder::with_capacity(args.rows, args.rows * 8);
-    for row in args.valid_rows() {
-        let Some(row) = row else {
-            out.append_null();
-            continue;
-        };
-        let (text, position, length) = (texts.value(row), positions.value(row), lengths.value(row));
-        if text.is_ascii() {
-            let (start, end) = span(text.len(), position, length);
-            out.append_value(&text[start..end]);
-            continue;
-        }
-        let (start, end) = span(text.chars().count(), position, length);
-        out.append_value(text.chars().skip(start).take(end - start).collect::<String>());
-    }
-    Ok(Arc::new(out.finish()))
+    call.types.push(DataType::Int32);
+    substring(call)
 }
 
 /// The second argument, if any, holds the characters to remove; otherwise spaces go.

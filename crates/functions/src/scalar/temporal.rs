@@ -6,12 +6,12 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use datafusion::arrow::compute;
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, DurationMicrosecondType, Float64Type, Int32Type, Int64Type,
-    IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType,
-    TimestampMicrosecondType,
+    DataType, Date32Type, DurationMicrosecondType, Float64Type, Int64Type, IntervalMonthDayNano,
+    IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType, TimestampMicrosecondType,
 };
 use datafusion::common::{Result, ScalarValue, not_impl_err};
 use datafusion::logical_expr::Expr;
+use datafusion_spark::function::datetime as native_date;
 
 use super::arithmetic::{Operator, Overflow, overflowed, zero};
 use crate::calendar::{MICROS_PER_DAY, add_months};
@@ -24,8 +24,6 @@ use crate::{CastMode, FunctionError, run_time_error};
 pub(super) const KERNELS: &[Kernel] = &[
     TIME_ADD,
     TIME_SUBTRACT,
-    DATE_ADD,
-    DATE_SUBTRACT,
     DATE_DIFFERENCE,
     TIME_DIFFERENCE,
     SCALE,
@@ -41,12 +39,6 @@ pub(super) const KERNELS: &[Kernel] = &[
 const TIME_ADD: Kernel = Kernel::new("spark_time_add", returns::first, |args| time_add(args, 1));
 const TIME_SUBTRACT: Kernel =
     Kernel::new("spark_time_subtract", returns::first, |args| time_add(args, -1));
-/// Date and a number of days.
-pub(super) const DATE_ADD: Kernel =
-    Kernel::new("spark_date_add", returns::date, |args| date_add(args, 1));
-/// Date and a number of days before it.
-pub(super) const DATE_SUBTRACT: Kernel =
-    Kernel::new("spark_date_sub", returns::date, |args| date_add(args, -1));
 const DATE_DIFFERENCE: Kernel =
     Kernel::new("spark_date_difference", returns::day_time, date_difference);
 const TIME_DIFFERENCE: Kernel =
@@ -124,6 +116,12 @@ fn has_fields(data_type: &DataType) -> bool {
     *data_type == DAY_TIME || *data_type == YEAR_MONTH
 }
 
+/// A date moved by a number of days.
+fn plus_days(call: Call<'_>, subtracts: bool) -> Expr {
+    let udf = if subtracts { native_date::date_sub() } else { native_date::date_add() };
+    udf.call(call.args)
+}
+
 /// Something that is no interval, moved, or its distance to another time.
 fn moved(mut call: Call<'_>, subtracts: bool) -> Result<Expr, FunctionError> {
     use DataType::{Date32, Int64, Timestamp, Utf8};
@@ -131,7 +129,7 @@ fn moved(mut call: Call<'_>, subtracts: bool) -> Result<Expr, FunctionError> {
         (Date32, Int64) => Err(call.mismatch(1, DAYS)),
         (Date32, right) if crate::types::is_integral(&right) => {
             call.cast(1, &DataType::Int32)?;
-            Ok(call.apply(if subtracts { DATE_SUBTRACT } else { DATE_ADD }))
+            Ok(plus_days(call, subtracts))
         }
         // Outside of ANSI mode text beside a date is a number of days, which must be whole.
         (Date32, Utf8) | (Utf8, Date32) if subtracts && !call.ctx.ansi => {
@@ -221,7 +219,7 @@ fn time_and_interval(mut call: Call<'_>, subtracts: bool) -> Result<Expr, Functi
         if let Some(days) = whole_days {
             call.args.truncate(1);
             call.push(ScalarValue::from(days));
-            return Ok(call.apply(if subtracts { DATE_SUBTRACT } else { DATE_ADD }));
+            return Ok(plus_days(call, subtracts));
         }
         call.cast(0, &timestamp())?;
     }
@@ -306,16 +304,6 @@ fn on_clock(clock: Clock, value: i64, to: impl Fn(i64) -> i64) -> Option<i64> {
     }
     let local = moved.checked_mul(MICROS_PER_DAY)?.checked_add(local.rem_euclid(MICROS_PER_DAY))?;
     Some(clock.moved(local, value))
-}
-
-fn date_add(args: &Args<'_>, sign: i32) -> Result<ArrayRef> {
-    let (dates, days) = (args.values::<Date32Type>(0)?, args.values::<Int32Type>(1)?);
-    let sum = compute::try_binary(dates, days, |date, days| {
-        let moved = days.checked_mul(sign).and_then(|days| date.checked_add(days));
-        moved.ok_or_else(|| arrow::error::ArrowError::ArithmeticOverflow(String::new()))
-    });
-    let sum: PrimitiveArray<Date32Type> = sum.map_err(|_| overflowed("integer overflow", ""))?;
-    Ok(Arc::new(sum))
 }
 
 fn date_difference(args: &Args<'_>) -> Result<ArrayRef> {

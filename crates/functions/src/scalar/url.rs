@@ -1,14 +1,14 @@
 //! Web addresses: taken apart, encoded, decoded.
 
 use errors::condition;
-use std::fmt::Write;
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
+use datafusion_spark::function::url as native_url;
 
 use crate::kernel::{Args, Kernel, Nulls, returns};
-use crate::registry::{Function, kernel, with};
+use crate::registry::{Function, kernel, native, with};
 use crate::run_time_error;
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -17,14 +17,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(call.apply(kernel))
     }),
     kernel("try_parse_url", "ss?s", TRY_PARSE),
-    kernel(
-        "url_encode",
-        "s",
-        Kernel::new("spark_url_encode", returns::string, |args| {
-            let texts = args.strings(0)?;
-            args.string_rows(|row| Ok(Some(encoded(texts.value(row)))))
-        }),
-    ),
+    native("url_encode", "s", native_url::url_encode),
     kernel(
         "url_decode",
         "s",
@@ -183,23 +176,6 @@ fn is_legal(part: &str) -> bool {
         '%' => escape(at),
         c => !c.is_control() && !c.is_whitespace() && !"\"<>\\^`{|}".contains(c),
     })
-}
-
-/// As a form is sent: letters, digits and `.-*_` stay, a space is `+`.
-fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b' ' => out.push('+'),
-            byte if byte.is_ascii_alphanumeric() || b".-*_".contains(&byte) => {
-                out.push(char::from(byte));
-            }
-            byte => {
-                let _ = write!(out, "%{byte:02X}");
-            }
-        }
-    }
-    out
 }
 
 fn decoded(text: &str) -> Option<String> {

@@ -251,5 +251,6 @@ fn a_null_inside_makes_a_flat_array_null() {
     check("flatten", &[nested(&[ints(&[Some(1)]), null])], "array<int> NULL");
     check("array_repeat", &[N, i(2)], "array<void> [NULL, NULL]");
     check("array_repeat", &[s("a"), i(-1)], "array<string> []");
+    check("array_repeat", &[i(1), i(i32::MAX)], "! COLLECTION_SIZE_LIMIT_EXCEEDED.PARAMETER");
     check("array_repeat", &[strs(&["a"]), i(1)], "array<array<string>> [[a]]");
 }

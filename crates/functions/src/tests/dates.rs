@@ -38,6 +38,9 @@ fn fields() {
 #[test]
 fn arithmetic() {
     check("date_add", &[date("2016-07-30"), i(1)], "date 2016-07-31");
+    check("date_add", &[date("2024-01-01"), i(i32::MAX)], "date -5877587-06-21");
+    check("date_sub", &[date("2024-01-01"), i(i32::MIN)], "date -5877587-06-22");
+    check("monthname", &[ScalarValue::Date32(Some(i32::MAX))], "string Jul");
     check("date_sub", &[s("2016-07-30"), i(1)], "date 2016-07-29");
     check("datediff", &[date("2009-07-31"), date("2009-07-30")], "int 1");
     check("add_months", &[date("2016-08-31"), i(1)], "date 2016-09-30");

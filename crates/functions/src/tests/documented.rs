@@ -35,6 +35,7 @@ fn angles_and_logarithms() {
     check("log2", &[d(0.0)], "double NULL");
     check("sign", &[d(-2.5)], "double -1.0");
     check("atan2", &[d(1.0), d(-1.0)], "double 2.356194490192345");
+    check("atan2", &[d(-0.0), d(-1.0)], "double 3.141592653589793");
     check("power", &[i(2), i(10)], "double 1024.0");
     check("power", &[d(2.0), d(-1.0)], "double 0.5");
     check("ceiling", &[d(-0.5)], "bigint 0");

@@ -104,6 +104,10 @@ fn mathematics() {
     check("shiftleft", &[i(2), i(1)], "int 4");
     check("shiftrightunsigned", &[i(-1), i(28)], "int 15");
     check("bit_count", &[i(7)], "int 3");
+    check("bit_count", &[ScalarValue::Int8(Some(-1))], "int 64");
+    check("bit_count", &[b(true)], "int 1");
+    check("bit_count", &[N], "int NULL");
+    check("bit_count", &[s("12")], "! DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE");
     check("signum", &[d(-40.0)], "double -1.0");
     check("width_bucket", &[d(5.3), d(0.2), d(10.6), i(5)], "bigint 3");
     check_constant("pi", &[], "double 3.141592653589793");
