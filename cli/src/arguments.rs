@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// `run`, `server` and `status` work on this machine; `submit`, `list`, `logs`, `kill`, and
 /// `status` with the name of a cluster's application, work on a Kubernetes cluster.
 #[derive(Debug, Parser)]
-#[command(name = "firesteel", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(name = "firesteel", version, propagate_version = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub command: Command,
@@ -279,7 +279,6 @@ fn visible(command: &clap::Command) -> clap::Command {
     clap::Command::new(&*command.get_name().to_owned().leak())
         .about(command.get_about().cloned().unwrap_or_default())
         .version(env!("CARGO_PKG_VERSION"))
-        .disable_help_subcommand(true)
         .args(command.get_arguments().filter(|argument| !argument.is_hide_set()).cloned())
         .subcommands(command.get_subcommands().filter(|c| !c.is_hide_set()).map(visible))
 }
@@ -327,6 +326,11 @@ fn takes_next_word(flag: &str, command: &clap::Command) -> bool {
     known.is_none_or(|argument| {
         argument.get_action().takes_values() && !argument.is_require_equals_set() && !has_value
     })
+}
+
+/// Whether this "error" is an answer to be printed as it is: help, or the version.
+pub(crate) fn is_help(error: &clap::Error) -> bool {
+    !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
 }
 
 /// A command-line error in one line: the problem, and the nearest valid word.
@@ -417,6 +421,10 @@ mod tests {
             "unrecognized subcommand 'rnu'; did you mean run?"
         );
         assert!(wrong(&["firesteel", "run"]).contains("<FILE>"));
+        for words in [["firesteel"].as_slice(), &["firesteel", "help"], &["firesteel", "--help"]] {
+            let help = parse(words).unwrap_err();
+            assert!(is_help(&help) && help.to_string().contains("Commands:"), "{words:?}");
+        }
     }
 
     #[test]

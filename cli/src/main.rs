@@ -28,11 +28,11 @@ fn main() -> ExitCode {
     let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let arguments = match arguments::read(words) {
         Ok(arguments) => arguments,
-        Err(error) if error.use_stderr() => return fail(arguments::one_line(&error), 2),
-        Err(help) => {
+        Err(help) if arguments::is_help(&help) => {
             let _ = help.print();
-            return ExitCode::SUCCESS;
+            return if help.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
+        Err(error) => return fail(arguments::one_line(&error), 2),
     };
     match dispatch(arguments.command) {
         Ok(code) => code,

@@ -142,6 +142,21 @@ def test_a_percentile_counts_values_by_their_frequency(spark):
     fails(lambda: spark.sql(flag).collect(), AnalysisException, "_LEGACY_ERROR_TEMP_1210")
 
 
+def test_a_view_keeps_the_settings_of_its_creation(spark):
+    query = "SELECT cast('x' AS int) a, from_json('{x', 'a int, bad string').bad b, timestamp'1970-01-01 00:00:00' t"
+    before = {"spark.sql.ansi.enabled": "false", "spark.sql.columnNameOfCorruptRecord": "bad", "spark.sql.session.timeZone": "UTC"}
+    after = {"spark.sql.ansi.enabled": "true", "spark.sql.columnNameOfCorruptRecord": "other", "spark.sql.session.timeZone": "Asia/Tokyo"}
+    for key, value in before.items():
+        spark.conf.set(key, value)
+    spark.sql(f"CREATE VIEW lasting AS {query}")
+    spark.sql(f"CREATE TEMPORARY VIEW passing AS {query}")
+    for key, value in after.items():
+        spark.conf.set(key, value)
+    for view in ("lasting", "passing"):
+        assert rows(spark.sql(f"SELECT a, b, unix_micros(t) FROM {view}")) == [(None, "{x", 0)], view
+    spark.sql("DROP VIEW lasting")
+
+
 def test_tuples_are_looked_for_in_a_list(spark):
     query = "SELECT id FROM range(4) WHERE (id, id * 2) IN ((1, 2), (2, 5), (3, 6)) ORDER BY id"
     assert rows(spark.sql(query)) == [(1,), (3,)]

@@ -31,7 +31,9 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     broken.extend(unread_keys(root, &code)?);
     crate::arrows::check(root, &mut broken)?;
     if !broken.is_empty() {
-        bail!("{} rules are broken:\n  {}", broken.len(), broken.join("\n  "));
+        let count = broken.len();
+        let rules = if count == 1 { "rule is" } else { "rules are" };
+        bail!("{count} {rules} broken:\n  {}", broken.join("\n  "));
     }
     Ok(())
 }

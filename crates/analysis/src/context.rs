@@ -5,7 +5,7 @@ use crate::scope::same_name;
 use crate::{Result, leaf};
 use catalogue::{Catalogue, Variables, ViewMap};
 use model::conf::{self, Conf, MapKeyDedupPolicy};
-use plan::{Expr, Relation, TextParser};
+use plan::{Expr, Relation, SparkError, TextParser};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -47,15 +47,25 @@ pub struct Context {
     pub purpose: Purpose,
 }
 
+/// The context of functions with the values of these settings.
+pub fn functions_under(
+    conf: &Conf,
+    context: functions::Context,
+) -> std::result::Result<functions::Context, SparkError> {
+    Ok(functions::Context {
+        ansi: conf.get(&conf::ANSI)?,
+        time_zone: conf.find(&conf::TIME_ZONE)?.unwrap_or_else(crate::machine_zone),
+        last_key_wins: conf.get(&conf::MAP_KEY_DEDUP_POLICY)? == MapKeyDedupPolicy::LastWin,
+        corrupt_column: conf.get(&conf::CORRUPT_COLUMN)?,
+        ..context
+    })
+}
+
 impl Context {
     /// The same context with other settings, as far as these affect the meaning of a program.
     pub(crate) fn under(&self, conf: &Conf) -> Result<Self> {
         let mut context = self.clone();
-        context.functions.ansi = conf.get(&conf::ANSI)?;
-        let zone = conf.find(&conf::TIME_ZONE)?;
-        context.functions.time_zone = zone.unwrap_or_else(crate::machine_zone);
-        let policy = conf.get(&conf::MAP_KEY_DEDUP_POLICY)?;
-        context.functions.last_key_wins = policy == MapKeyDedupPolicy::LastWin;
+        context.functions = functions_under(conf, context.functions)?;
         context.case_sensitive = conf.get(&conf::CASE_SENSITIVE)?;
         context.conf = conf.clone();
         Ok(context)

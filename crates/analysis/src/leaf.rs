@@ -251,11 +251,11 @@ impl Resolver<'_> {
 
     fn catalogue_table(&mut self, table: &Table, options: &[(String, String)]) -> Result<Resolved> {
         let mut resolved = match &table.kind {
-            TableKind::View { query, columns } => {
+            TableKind::View { query, columns, conf } => {
                 let view = View {
                     query: query.clone(),
                     columns: columns.clone(),
-                    conf: Arc::new(self.context.conf.clone()),
+                    conf: Arc::clone(conf),
                     visible: VisibleViews::AtCreation(Default::default()),
                 };
                 self.view(&table.name, &view)?
@@ -279,18 +279,17 @@ impl Resolver<'_> {
 
     /// Resolves a format followed by a path, as in ``parquet.`/data` ``.
     fn files_by_name(&mut self, name: &[String]) -> Result<Resolved> {
-        let known = ["parquet", "csv", "json", "text"];
-        match name {
-            [format, path] if known.contains(&format.to_lowercase().as_str()) => {
-                self.scan_files(&ScanOptions {
-                    format: Some(format.to_lowercase()),
-                    paths: vec![path.clone()],
-                    schema: None,
-                    options: Vec::new(),
-                })
-            }
-            _ => Err(error::table_not_found(name).into()),
+        if let [format, path] = name
+            && let Some(source) = sources::source_of_path(format)
+        {
+            return self.scan_files(&ScanOptions {
+                format: Some(source.name().to_owned()),
+                paths: vec![path.clone()],
+                schema: None,
+                options: Vec::new(),
+            });
         }
+        Err(error::table_not_found(name).into())
     }
 
     /// Resolves a view: its query, under the settings of its creation.

@@ -51,7 +51,7 @@ mod unpivot;
 mod window;
 mod within_group;
 
-pub use context::{Context, Env, Purpose};
+pub use context::{Context, Env, Purpose, functions_under};
 pub use error::{quoted, table_not_found};
 pub use facts::{Fact, Facts, Result, Stop, Want};
 pub use nodes::{

@@ -99,6 +99,8 @@ pub enum TableKind {
         query: Relation,
         /// Column names; if empty, those of the query.
         columns: Vec<String>,
+        /// The settings in effect when it was created, under which its query is resolved.
+        conf: Arc<Conf>,
     },
 }
 

@@ -1,7 +1,7 @@
 //! Data sources: where rows come from and go to.
 //!
 //! A [`Source`] is found by the name that programs use, and is the interface to everything of its
-//! kind: `parquet`, `csv`, `json`, `text`, `noop`. Ranges of numbers ([`RangeTable`]) are generated
+//! kind (see `registry`). Ranges of numbers ([`RangeTable`]) are generated
 //! in tasks and have no name.
 
 mod files;
@@ -20,6 +20,6 @@ pub use files::overwrites_partitions;
 pub use location::Location;
 pub use properties::{of_rows, unordered};
 pub use range::{RangeExec, RangeTable, Run};
-pub use registry::{planned, source, split};
+pub use registry::{planned, source, source_of_path, split};
 pub use source::{ReadRequest, Sink, Source, SourceTable, Split, TaskSink, WriteRequest};
 pub use write_exec::{WriteExec, written};

@@ -10,8 +10,7 @@ use plan::SparkError;
 use std::sync::Arc;
 
 /// All sources. A new one is a folder and a line here.
-static SOURCES: [&dyn Source; 5] =
-    [&Files(PARQUET), &Files(CSV), &Files(JSON), &Files(TEXT), &Noop];
+static SOURCES: &[&dyn Source] = &[&Files(PARQUET), &Files(CSV), &Files(JSON), &Files(TEXT), &Noop];
 
 /// Spark's own sources that are not supported yet.
 const UNSUPPORTED: [&str; 12] = [
@@ -32,7 +31,7 @@ const UNSUPPORTED: [&str; 12] = [
 /// Looks up the source that a program names: `csv`, `CSV`, or the name of Spark's class.
 pub fn source(name: &str) -> Result<&'static dyn Source, SparkError> {
     let last = name.rsplit('.').next().unwrap_or(name).to_ascii_lowercase();
-    if let Some(found) = SOURCES.into_iter().find(|source| source.name() == last) {
+    if let Some(found) = SOURCES.iter().copied().find(|source| source.name() == last) {
         return Ok(found);
     }
     if UNSUPPORTED.contains(&last.as_str()) {
@@ -46,7 +45,7 @@ pub fn source(name: &str) -> Result<&'static dyn Source, SparkError> {
 
 /// Looks up a source by the [`Source::name`] in a plan.
 pub fn planned(name: &str) -> Result<&'static dyn Source> {
-    let found = SOURCES.into_iter().find(|source| source.name() == name);
+    let found = SOURCES.iter().copied().find(|source| source.name() == name);
     found.ok_or_else(|| internal_datafusion_err!("a plan names an unknown data source {name}"))
 }
 
@@ -58,6 +57,12 @@ pub fn split(scan: &Arc<dyn ExecutionPlan>) -> Result<Option<(&'static str, Spli
         }
     }
     Ok(None)
+}
+
+/// The source that a table of files names, as in ``csv.`/data` ``.
+pub fn source_of_path(name: &str) -> Option<&'static dyn Source> {
+    let name = name.to_lowercase();
+    SOURCES.iter().copied().find(|source| source.name() == name && source.reads_paths())
 }
 
 #[cfg(test)]

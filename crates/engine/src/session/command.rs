@@ -391,6 +391,7 @@ impl Session {
             kind: catalogue::TableKind::View {
                 query: view.query.clone(),
                 columns: view.columns.clone(),
+                conf: Arc::new(self.state().conf.clone()),
             },
             schema,
             format: String::new(),

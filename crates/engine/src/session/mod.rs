@@ -28,7 +28,7 @@ use arrow::record_batch::RecordBatch;
 use catalogue::{Catalogue, Variables, ViewMap};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use model::conf::{self, Conf, MapKeyDedupPolicy};
+use model::conf::{self, Conf};
 use plan::{
     DataType, ExplainMode, Field, Relation, RelationKind, SparkError, Statement, TextParser,
 };
@@ -303,25 +303,20 @@ impl Session {
     fn context(&self, purpose: Purpose, run: &dyn RunJob) -> Result<Context, SparkError> {
         let state = self.state().clone();
         let conf = &state.conf;
-        let zone = conf.find(&conf::TIME_ZONE)?;
+        let functions = functions::Context {
+            now_micros: chrono::Utc::now().timestamp_micros(),
+            seed: rand::random(),
+            user: std::env::var("USER").unwrap_or_else(|_| "root".to_owned()),
+            catalog: catalogue::CATALOGUE.to_owned(),
+            database: state.database.clone(),
+            ..functions::Context::default()
+        };
         let parallelism = conf.find(&conf::DEFAULT_PARALLELISM)?;
-        let flag = |key| conf.get(key);
         Ok(Context {
-            case_sensitive: flag(&conf::CASE_SENSITIVE)?,
+            case_sensitive: conf.get(&conf::CASE_SENSITIVE)?,
             shuffle_partitions: conf.get(&conf::SHUFFLE_PARTITIONS)?.get(),
             registry: Arc::clone(&self.shared.functions),
-            functions: functions::Context {
-                ansi: flag(&conf::ANSI)?,
-                time_zone: zone.unwrap_or_else(analysis::machine_zone),
-                now_micros: chrono::Utc::now().timestamp_micros(),
-                seed: rand::random(),
-                user: std::env::var("USER").unwrap_or_else(|_| "root".to_owned()),
-                catalog: catalogue::CATALOGUE.to_owned(),
-                database: state.database.clone(),
-                last_key_wins: conf.get(&conf::MAP_KEY_DEDUP_POLICY)? == MapKeyDedupPolicy::LastWin,
-                corrupt_column: conf.get(&conf::CORRUPT_COLUMN)?,
-                call_sites: Arc::default(),
-            },
+            functions: analysis::functions_under(conf, functions)?,
             catalogue: self.shared.catalogue(),
             views: state.views,
             variables: state.variables,

@@ -55,6 +55,10 @@ impl Source for Files {
         self.0.name()
     }
 
+    fn reads_paths(&self) -> bool {
+        true
+    }
+
     async fn open(&self, read: ReadRequest<'_>) -> Result<SourceTable, SparkError> {
         let ReadRequest { scan, conf, slots, runtime } = read;
         let options = Options(&scan.options);
