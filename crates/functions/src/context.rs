@@ -1,4 +1,5 @@
-//! What of the session decides the meaning of a call, and what of the running task some functions read.
+//! What of the session decides the meaning of a call, and what of the running task some functions
+//! read.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,7 +13,8 @@ pub struct Context {
     pub ansi: bool,
     /// `spark.sql.session.timeZone`, a name or an offset.
     pub time_zone: String,
-    /// When the statement began, in microseconds since 1970: what `current_timestamp()` gives, once per statement.
+    /// When the statement began, in microseconds since 1970: what `current_timestamp()` gives, once
+    /// per statement.
     pub now_micros: i64,
     /// What the seeds of `rand()` and its like follow from when calls name none.
     pub seed: i64,
@@ -22,7 +24,8 @@ pub struct Context {
     pub catalog: String,
     /// `current_database()`.
     pub database: String,
-    /// `spark.sql.mapKeyDedupPolicy` is `LAST_WIN`: of equal keys of a map the last counts, where otherwise they are an error.
+    /// `spark.sql.mapKeyDedupPolicy` is `LAST_WIN`: of equal keys of a map the last counts, where
+    /// otherwise they are an error.
     pub last_key_wins: bool,
     /// `spark.sql.columnNameOfCorruptRecord`.
     pub corrupt_column: String,
@@ -53,19 +56,22 @@ impl Context {
         self.call_sites.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The seed of a call that names none: another one for each call of the statement, as Spark draws one for each.
+    /// The seed of a call that names none: another one for each call of the statement, as Spark
+    /// draws one for each.
     pub(crate) fn next_seed(&self) -> i64 {
         const FAR_APART: i64 = 0x1E37_79B9_7F4A_7C15;
         self.seed.wrapping_add(self.call_site().wrapping_mul(FAR_APART))
     }
 }
 
-/// A running task, as far as `rand`, `monotonically_increasing_id` and `spark_partition_id` know it. Whoever polls the task's stream
-/// calls [`TaskState::enter`] before each poll, because a stream may move between threads.
+/// A running task, as far as `rand`, `monotonically_increasing_id` and `spark_partition_id` know
+/// it. Whoever polls the task's stream calls [`TaskState::enter`] before each poll, because a
+/// stream may move between threads.
 #[derive(Debug, Default)]
 pub struct TaskState {
     partition: u32,
-    /// By call site: what the next row starts from, and a number left over (of a pair of normal variates).
+    /// By call site: what the next row starts from, and a number left over (of a pair of normal
+    /// variates).
     generators: Mutex<HashMap<i64, (i64, Option<f64>)>>,
 }
 

@@ -112,7 +112,8 @@ pub struct Described {
 }
 
 impl FunctionError {
-    /// The error in Spark's words. `sql` is the call as Spark writes it (see [`crate::sql_name`]), `texts` its arguments.
+    /// The error in Spark's words. `sql` is the call as Spark writes it (see [`crate::sql_name`]),
+    /// `texts` its arguments.
     pub fn describe(&self, sql: &str, texts: &[String]) -> Described {
         match self {
             Self::Unknown { name } => unknown(name),
@@ -303,7 +304,8 @@ fn of_arrays(name: &str, types: &[String]) -> Option<(&'static Condition, String
     }
 }
 
-/// A failure while data is computed. It is an error of Spark from here to the program, whatever is put around it on the way.
+/// A failure while data is computed. It is an error of Spark from here to the program, whatever is
+/// put around it on the way.
 pub fn run_time_error(
     condition: &'static Condition,
     message: impl Into<String>,
@@ -323,8 +325,9 @@ impl IntoExternal for SparkError {
     }
 }
 
-/// The error of Spark that a failure of DataFusion or Arrow is: one that was put in, whatever was put around it, or what Spark
-/// raises where a kernel of Arrow failed. `None` if it is something else.
+/// The error of Spark that a failure of DataFusion or Arrow is: one that was put in, whatever was
+/// put around it, or what Spark raises where a kernel of Arrow failed. `None` if it is something
+/// else.
 pub fn raised(error: &DataFusionError) -> Option<SparkError> {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {

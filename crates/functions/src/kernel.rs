@@ -1,4 +1,5 @@
-//! How a function of ours becomes a `DataFusion` function: a name, a rule for the result's type, and code over arrays.
+//! How a function of ours becomes a `DataFusion` function: a name, a rule for the result's type,
+//! and code over arrays.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -29,7 +30,8 @@ pub(crate) enum Nulls {
 /// Type of the result, from those of the arguments and the constants among them.
 pub(crate) type Returns = fn(&[DataType], &[Option<&ScalarValue>]) -> Result<DataType>;
 
-/// A function of ours. It is found by its name alone, so the name says everything that tells it from others.
+/// A function of ours. It is found by its name alone, so the name says everything that tells it
+/// from others.
 #[derive(Clone, Copy)]
 pub(crate) struct Kernel {
     pub(crate) name: &'static str,

@@ -1,15 +1,18 @@
 //! Spark's functions, casts and type rules on Arrow arrays, as `DataFusion` functions.
 //!
-//! A caller (the resolver of `engine`) has the arguments of a call as resolved expressions and knows their types; this room
-//! finds the function by Spark's name, checks the arguments, inserts Spark's implicit casts and returns an expression. Every
-//! function such an expression can hold is listed by [`all_udfs`], [`all_udafs`], [`all_udwfs`] and [`all_higher_order`], under a name of its
-//! own, so that a plan that travelled to another process finds it by name. Nothing of the session is read at run time: the time zone and the
-//! mode of errors are arguments or part of the name.
+//! A caller (the resolver of `engine`) has the arguments of a call as resolved expressions and
+//! knows their types; this room finds the function by Spark's name, checks the arguments, inserts
+//! Spark's implicit casts and returns an expression. Every function such an expression can hold is
+//! listed by [`all_udfs`], [`all_udafs`], [`all_udwfs`] and [`all_higher_order`], under a name of
+//! its own, so that a plan that travelled to another process finds it by name. Nothing of the
+//! session is read at run time: the time zone and the mode of errors are arguments or part of the
+//! name.
 //!
-//! Spark's types in Arrow: `boolean` Boolean, `tinyint` … `bigint` Int8 … Int64, `float` Float32, `double` Float64, `decimal` Decimal128,
-//! `string` Utf8, `binary` Binary, `date` Date32, `timestamp` Timestamp(Microsecond, "UTC"), `timestamp_ntz` Timestamp(Microsecond, None),
-//! day-time interval Duration(Microsecond), year-month interval Interval(YearMonth), calendar interval Interval(MonthDayNano),
-//! `array` List, `map` Map, `struct` Struct, `void` Null.
+//! Spark's types in Arrow: `boolean` Boolean, `tinyint` … `bigint` Int8 … Int64, `float` Float32,
+//! `double` Float64, `decimal` Decimal128, `string` Utf8, `binary` Binary, `date` Date32,
+//! `timestamp` Timestamp(Microsecond, "UTC"), `timestamp_ntz` Timestamp(Microsecond, None),
+//! day-time interval Duration(Microsecond), year-month interval Interval(YearMonth), calendar
+//! interval Interval(MonthDayNano), `array` List, `map` Map, `struct` Struct, `void` Null.
 
 #[expect(clippy::unnecessary_wraps, reason = "the functions of a table have one signature")]
 mod aggregate;
@@ -18,6 +21,7 @@ mod cast;
 mod context;
 mod error;
 mod failure;
+mod function;
 #[expect(clippy::unnecessary_wraps, reason = "the rules for types have one signature")]
 mod kernel;
 mod names;

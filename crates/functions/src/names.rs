@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-/// The text of a call, from the texts of its arguments: `sum(x)`, `(a + b)`, `CASE WHEN c THEN x END`.
+/// The text of a call, from the texts of its arguments: `sum(x)`, `(a + b)`, `CASE WHEN c THEN x
+/// END`.
 pub fn sql_name(name: &str, args: &[String]) -> String {
     let lower = name.to_lowercase();
     match (lower.as_str(), args) {
@@ -37,7 +38,8 @@ pub fn sql_name(name: &str, args: &[String]) -> String {
     }
 }
 
-/// The text of a call that is written as one: `name(arguments)`, with what Spark adds, leaves out or writes in capitals.
+/// The text of a call that is written as one: `name(arguments)`, with what Spark adds, leaves out
+/// or writes in capitals.
 fn function_name(lower: &str, args: &[String]) -> String {
     match (lower, args) {
         ("count", [star]) if star == "*" => "count(1)".to_owned(),

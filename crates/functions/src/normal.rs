@@ -1,8 +1,10 @@
-//! The normal form of floating numbers: equal values have equal bits, and bits are in order as values are. Spark has one value
-//! that is not a number, equal to itself and larger than all others, and one zero. Arrow and `DataFusion` compare bits, by which
-//! there are two zeros, and a negative "not a number" is smaller than all others. So whatever is compared, grouped, joined or
-//! looked up is brought into this form first, also inside of arrays, maps and structs. What is only carried keeps its sign. Maps are
-//! grouped without regard to the order of their entries; nothing else compares them.
+//! The normal form of floating numbers: equal values have equal bits, and bits are in order as
+//! values are. Spark has one value that is not a number, equal to itself and larger than all
+//! others, and one zero. Arrow and `DataFusion` compare bits, by which there are two zeros, and a
+//! negative "not a number" is smaller than all others. So whatever is compared, grouped, joined or
+//! looked up is brought into this form first, also inside of arrays, maps and structs. What is only
+//! carried keeps its sign. Maps are grouped without regard to the order of their entries; nothing
+//! else compares them.
 
 use std::sync::Arc;
 
@@ -18,8 +20,8 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 
 use crate::FunctionError;
+use crate::function::Call;
 use crate::kernel::{Kernel, returns};
-use crate::registry::{Call, apply};
 
 /// The functions that bring values into this form.
 pub(crate) const KERNELS: &[Kernel] = &[KEY, ORDERED];
@@ -79,7 +81,8 @@ pub fn is_orderable(data_type: &DataType) -> bool {
     !has_maps(data_type)
 }
 
-/// An expression of the type in normal form. A caller that puts it into a plan keeps the name that the expression had.
+/// An expression of the type in normal form. A caller that puts it into a plan keeps the name that
+/// the expression had.
 pub fn normal_form(expr: Expr, data_type: &DataType) -> Expr {
     wrapped(expr, data_type, KEY, Zeros::One)
 }
@@ -99,7 +102,7 @@ fn wrapped(expr: Expr, data_type: &DataType, kernel: Kernel, zeros: Zeros) -> Ex
     {
         return Expr::Literal(value, None);
     }
-    apply(&kernel.udf(), vec![expr])
+    kernel.udf().call(vec![expr])
 }
 
 fn is_normal(expr: &Expr, kernel: Kernel) -> bool {
@@ -112,13 +115,15 @@ fn is_normal(expr: &Expr, kernel: Kernel) -> bool {
 
 /// A comparison of two expressions of one type.
 ///
-/// An equality with a column of the query around stays as it is: `DataFusion` makes keys of joins and groups of its sides, if they are
-/// plain columns. A caller that turns such equalities into joins brings the sides into normal form then.
+/// An equality with a column of the query around stays as it is: `DataFusion` makes keys of joins
+/// and groups of its sides, if they are plain columns. A caller that turns such equalities into
+/// joins brings the sides into normal form then.
 pub fn comparison(left: Expr, operator: Operator, right: Expr, of: &DataType) -> Expr {
     if operator == Operator::Eq && (left.contains_outer() || right.contains_outer()) {
         return Expr::BinaryExpr(BinaryExpr::new(Box::new(left), operator, Box::new(right)));
     }
-    // Only one pattern of bits equals an ordinary number, and such a filter can still be tried on statistics.
+    // Only one pattern of bits equals an ordinary number, and such a filter can still be tried on
+    // statistics.
     let is_equality = matches!(operator, Operator::Eq | Operator::IsNotDistinctFrom);
     let (left, right) = if is_equality && (is_ordinary(&left) || is_ordinary(&right)) {
         (left, right)

@@ -10,7 +10,8 @@ use datafusion::arrow::datatypes::{DataType, Field};
 
 use crate::Context;
 
-/// The decimal type of `left operator right` for `+ - * / %`, by Spark's rules: at most 38 digits, of which at least six stay behind the point.
+/// The decimal type of `left operator right` for `+ - * / %`, by Spark's rules: at most 38 digits,
+/// of which at least six stay behind the point.
 pub fn decimal_result(operator: &str, left: (u8, i8), right: (u8, i8)) -> (u8, i8) {
     let (p1, s1) = (i32::from(left.0), i32::from(left.1));
     let (p2, s2) = (i32::from(right.0), i32::from(right.1));
@@ -27,7 +28,8 @@ pub fn decimal_result(operator: &str, left: (u8, i8), right: (u8, i8)) -> (u8, i
     adjusted(precision, scale)
 }
 
-/// Brings a decimal type down to 38 digits, first at the cost of digits behind the point, of which six (or all) stay.
+/// Brings a decimal type down to 38 digits, first at the cost of digits behind the point, of which
+/// six (or all) stay.
 fn adjusted(precision: i32, scale: i32) -> (u8, i8) {
     let (precision, scale) = if precision <= 38 {
         (precision.max(1), scale)
@@ -51,7 +53,8 @@ pub(crate) fn wider_decimal(left: (u8, i8), right: (u8, i8)) -> DataType {
     DataType::Decimal128(u8::try_from(precision).unwrap_or(38), i8::try_from(scale).unwrap_or(0))
 }
 
-/// Spark's least common type: what columns of a set operation, branches of `CASE` and values of `IN` become. `None` if there is none.
+/// Spark's least common type: what columns of a set operation, branches of `CASE` and values of
+/// `IN` become. `None` if there is none.
 pub fn common_type(types: &[DataType], ctx: &Context) -> Option<DataType> {
     common(types, Texts::GiveWay, ctx)
 }
@@ -61,7 +64,8 @@ pub(crate) fn common_type_without_text(types: &[DataType], ctx: &Context) -> Opt
     common(types, Texts::StandAlone, ctx)
 }
 
-/// What both sides of a comparison become. Outside of ANSI mode text is read as the other side's type.
+/// What both sides of a comparison become. Outside of ANSI mode text is read as the other side's
+/// type.
 pub(crate) fn compared_type(left: &DataType, right: &DataType, ctx: &Context) -> Option<DataType> {
     use DataType::{Binary, Boolean, Date32, Decimal128, Float64, Null, Timestamp, Utf8};
     match (left, right) {
@@ -146,7 +150,8 @@ fn common_of_two(
     }
 }
 
-/// What a string and another type become: in ANSI mode the string gives way, otherwise the other becomes text.
+/// What a string and another type become: in ANSI mode the string gives way, otherwise the other
+/// becomes text.
 fn with_string(other: &DataType, ctx: &Context) -> Option<DataType> {
     match other {
         DataType::List(_) | DataType::Map(..) | DataType::Struct(_) => None,

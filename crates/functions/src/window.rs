@@ -16,7 +16,8 @@ use datafusion::logical_expr::{
     Expr, WindowFrame, WindowFrameUnits, WindowFunctionDefinition, WindowUDF,
 };
 
-use crate::registry::{AggregateCall, Call, WindowCall};
+use crate::function::Call;
+use crate::registry::{AggregateCall, WindowCall};
 use crate::{Context, FunctionError, aggregate};
 use framed::{Framed, Over};
 

@@ -60,8 +60,8 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
     /// Takes apart a scan of a table of this source; `None` if it belongs to another source.
     fn split(&self, scan: &Arc<dyn ExecutionPlan>) -> PlanResult<Option<Split>>;
 
-    /// Reassembles a scan for one of its partitions: a plan with exactly one partition, which returns
-    /// the columns of `shape`. `shape` is that of the split.
+    /// Reassembles a scan for one of its partitions: a plan with exactly one partition, which
+    /// returns the columns of `shape`. `shape` is that of the split.
     fn bind(
         &self,
         spec: &str,
@@ -123,8 +123,8 @@ pub struct SourceTable {
 pub struct Split {
     /// The specification shared by all tasks, apart from the shape.
     pub spec: String,
-    /// A plan with the scan's schema, possibly without columns, that DataFusion can encode; an empty
-    /// plan of that schema will do.
+    /// A plan with the scan's schema, possibly without columns, that DataFusion can encode; an
+    /// empty plan of that schema will do.
     pub shape: Arc<dyn ExecutionPlan>,
     /// Encoded input of each task.
     pub partitions: Vec<Bytes>,

@@ -1,5 +1,5 @@
-//! `max_by` and `min_by`: the value at the largest or smallest key, or the values at the few that are. A null key counts for nothing;
-//! of equal keys the first comes first.
+//! `max_by` and `min_by`: the value at the largest or smallest key, or the values at the few that
+//! are. A null key counts for nothing; of equal keys the first comes first.
 
 use std::mem::{size_of, size_of_val};
 
@@ -78,7 +78,8 @@ fn several(args: &AccumulatorArgs<'_>, extreme: Extreme) -> Result<Box<dyn Accum
     Ok(Box::new(Several { count, extreme, types, best: Vec::new() }))
 }
 
-/// Calls with each row whose key is not null, and with the key in a form that is ordered as Spark orders values: nulls inside come first.
+/// Calls with each row whose key is not null, and with the key in a form that is ordered as Spark
+/// orders values: nulls inside come first.
 fn each_key(keys: &ArrayRef, mut row_of: impl FnMut(usize, Row<'_>) -> Result<()>) -> Result<()> {
     let rows = Comparable::new(keys.data_type())?.rows(keys)?;
     let nulls = keys.logical_nulls();

@@ -1,4 +1,5 @@
-//! How an aggregate function of ours becomes a `DataFusion` function: a name, types, and what collects values.
+//! How an aggregate function of ours becomes a `DataFusion` function: a name, types, and what
+//! collects values.
 
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};

@@ -1,5 +1,5 @@
-//! `histogram_numeric`: a histogram of so many bins, each where its values are on average; the two bins nearest to each other become one
-//! as often as there are too many.
+//! `histogram_numeric`: a histogram of so many bins, each where its values are on average; the two
+//! bins nearest to each other become one as often as there are too many.
 
 use std::mem::{size_of, size_of_val};
 

@@ -1,4 +1,5 @@
-//! `sum` and `avg` of intervals that have fields. The total is kept wider than an interval, so that only the result can be too large.
+//! `sum` and `avg` of intervals that have fields. The total is kept wider than an interval, so that
+//! only the result can be too large.
 
 use errors::condition;
 use std::mem::size_of;

@@ -1,4 +1,5 @@
-//! Aggregate functions: Spark's argument casts and result types, over `DataFusion`'s functions where they mean the same and ours elsewhere.
+//! Aggregate functions: Spark's argument casts and result types, over `DataFusion`'s functions
+//! where they mean the same and ours elsewhere.
 
 mod bitmap;
 mod collected;
@@ -25,8 +26,9 @@ use datafusion::functions_aggregate as native;
 use datafusion::logical_expr::expr::{AggregateFunction, Case, NullTreatment, Sort};
 use datafusion::logical_expr::{AggregateUDF, Expr};
 
+use crate::function::{Call, unknown};
 use crate::normal::{self, normal_form, ordered_form};
-use crate::registry::{AggregateCall, Call, unknown};
+use crate::registry::AggregateCall;
 use crate::types::is_integral;
 use crate::{Context, FunctionError};
 

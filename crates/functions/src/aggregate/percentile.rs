@@ -11,7 +11,7 @@ use datafusion::logical_expr::{AggregateUDF, Expr};
 
 use super::{collected, folded, literal, weighted};
 use crate::FunctionError;
-use crate::registry::Call;
+use crate::function::Call;
 use crate::types::is_integral;
 
 pub(super) fn percentile_disc(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {

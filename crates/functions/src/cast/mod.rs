@@ -25,7 +25,7 @@ pub(crate) use how::How;
 
 use crate::calendar::Zone;
 use crate::kernel::{Args, Kernel, Nulls};
-use crate::registry::apply;
+
 use crate::types::{self, decimal_of, is_integral, is_numeric};
 use crate::{Context, FunctionError};
 
@@ -68,7 +68,7 @@ pub fn cast(
         CastMode::Legacy => &CASTS.1,
         CastMode::Try => &CASTS.2,
     };
-    Ok(apply(function, vec![expr, Expr::Literal(target, None), Expr::Literal(zone, None)]))
+    Ok(function.call(vec![expr, Expr::Literal(target, None), Expr::Literal(zone, None)]))
 }
 
 /// Whether an Arrow cast is Spark's cast: nothing can fail, and no text or zone is involved.

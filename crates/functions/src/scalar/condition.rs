@@ -7,9 +7,9 @@ use datafusion::logical_expr::expr::Case;
 use datafusion::logical_expr::{Expr, Operator};
 
 use crate::FunctionError;
+use crate::function::{Call, Function, with};
 use crate::kernel::Kernel;
 use crate::normal::{comparison, ordered, ordered_form};
-use crate::registry::{Call, Function, apply, with};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     with("isnull", "a", |call| Ok(Expr::IsNull(Box::new(call.only())))),
@@ -74,7 +74,8 @@ fn coalesce(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     if call.args.is_empty() {
         return Ok(last);
     }
-    // `DataFusion` has a function for this, which only its optimizer can turn into something that runs.
+    // `DataFusion` has a function for this, which only its optimizer can turn into something that
+    // runs.
     let branch =
         |value: Expr| (Box::new(Expr::IsNotNull(Box::new(value.clone()))), Box::new(value));
     let branches = call.args.into_iter().map(branch).collect();
@@ -121,7 +122,7 @@ fn extreme(
     ordered(&call)?;
     let common = call.unify_without_text(0)?;
     let args = call.args.into_iter().map(|arg| ordered_form(arg, &common));
-    Ok(apply(&udf(), args.collect()))
+    Ok(udf().call(args.collect()))
 }
 
 /// Null is not "not a number", so the result is never null.
@@ -130,12 +131,12 @@ fn is_nan(call: Call<'_>) -> Result<Expr, FunctionError> {
     if !is_float {
         return Ok(Expr::Literal(ScalarValue::from(false), None));
     }
-    let found = apply(&datafusion::functions::math::isnan(), call.args);
+    let found = datafusion::functions::math::isnan().call(call.args);
     Ok(Expr::IsTrue(Box::new(found)))
 }
 
 fn nanvl(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     call.cast(0, &DataType::Float64)?;
     call.cast(1, &DataType::Float64)?;
-    Ok(apply(&datafusion::functions::math::nanvl(), call.args))
+    Ok(datafusion::functions::math::nanvl().call(call.args))
 }

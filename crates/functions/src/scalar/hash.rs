@@ -12,16 +12,16 @@ use datafusion::common::{Result, ScalarValue, not_impl_err};
 use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs};
 use datafusion_spark::function::{hash as native_hash, math as native_math};
 
+use crate::function::{Call, Function, kernel, native, with};
 use crate::kernel::{Args, Kernel, Nulls, returns};
 use crate::normal::Zeros;
-use crate::registry::{Call, Function, apply, kernel, native, with};
 use crate::types::is_integral;
 use crate::{FunctionError, run_time_error};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     with("md5", "b", |call| {
         Ok(datafusion::logical_expr::cast(
-            apply(&datafusion::functions::crypto::md5(), call.args),
+            datafusion::functions::crypto::md5().call(call.args),
             DataType::Utf8,
         ))
     }),
@@ -224,7 +224,8 @@ fn xxhash64(args: &Args<'_>) -> Result<ArrayRef> {
         .into_array(args.rows)
 }
 
-/// Murmur3 with Spark's seed, over the arguments one after the other; null leaves the hash as it is.
+/// Murmur3 with Spark's seed, over the arguments one after the other; null leaves the hash as it
+/// is.
 fn hash(args: &Args<'_>) -> Result<ArrayRef> {
     let mut hashes = vec![42_u32; args.rows];
     for array in args.arrays {
@@ -340,7 +341,8 @@ fn hash_long(value: i64, seed: u32) -> u32 {
     finish(step(step(seed, value as u32), (value >> 32) as u32), 8)
 }
 
-/// Whole words, then the bytes left, each as a word of its own with its sign: Spark's way, which is not that of others.
+/// Whole words, then the bytes left, each as a word of its own with its sign: Spark's way, which is
+/// not that of others.
 fn hash_bytes(bytes: &[u8], seed: u32) -> u32 {
     let (words, rest) = bytes.as_chunks::<4>();
     let hash = words.iter().fold(seed, |hash, word| step(hash, u32::from_le_bytes(*word)));

@@ -11,8 +11,8 @@ use datafusion::arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::Expr;
 
+use crate::function::{Call, Function, kernel, with};
 use crate::kernel::{Args, Kernel, Nulls, returns};
-use crate::registry::{Call, Function, kernel, with};
 use crate::types::simple_type;
 use crate::{FunctionError, TaskState, run_time_error};
 
@@ -127,7 +127,7 @@ const SHUFFLE: Kernel = Kernel::new("spark_shuffle", returns::first, |args| {
             }
             lists.is_valid(row).then_some(places)
         });
-        let shuffled = super::collection::taken(lists.values(), rows.collect())?;
+        let shuffled = super::collection::array::taken(lists.values(), rows.collect())?;
         if shuffled.data_type() == args.returns {
             return Ok(shuffled);
         }

@@ -1,80 +1,52 @@
 //! Scalar functions and operators, one table per subject.
 
-mod arithmetic;
-mod binary_text;
-mod bitmap;
-mod collection;
+pub(crate) mod collection;
 mod condition;
-mod csv;
-mod date;
-mod date_part;
-mod decimal;
-mod elements;
-mod epoch;
-mod field;
-mod format;
 mod hash;
-pub(crate) mod higher_order;
-mod interval;
-mod json;
-pub(crate) mod map;
-mod mask;
-mod math;
 mod misc;
-mod number_text;
+mod number;
 mod operator;
-mod options;
-mod pattern;
-mod regex;
-mod schema_of;
-mod sequence;
-mod shape;
-mod string;
-mod string_part;
-mod string_search;
-mod temporal;
-mod text_rows;
-mod time_window;
-mod timestamp;
-mod url;
+mod structure;
+mod text;
+mod time;
 
-pub use field::field_of;
-pub use interval::{fields_text, interval_cut, interval_of, interval_text};
-pub use shape::in_shape;
-pub use time_window::time_of_window;
+pub use structure::field::field_of;
+pub use structure::shape::in_shape;
+pub use time::interval::{fields_text, interval_cut, interval_of, interval_text};
+pub use time::time_window::time_of_window;
 
+use crate::function::Function;
 use crate::kernel::Kernel;
-use crate::registry::Function;
 
 /// All tables. A name stands in one of them.
 pub(crate) fn tables() -> Vec<&'static [Function]> {
     vec![
         operator::FUNCTIONS,
         condition::FUNCTIONS,
-        math::FUNCTIONS,
-        string::FUNCTIONS,
-        string_part::FUNCTIONS,
-        string_search::FUNCTIONS,
-        format::FUNCTIONS,
-        regex::FUNCTIONS,
+        number::math::FUNCTIONS,
+        text::string::FUNCTIONS,
+        text::string_part::FUNCTIONS,
+        text::string_search::FUNCTIONS,
+        text::format::FUNCTIONS,
+        text::regex::FUNCTIONS,
         hash::FUNCTIONS,
-        date::FUNCTIONS,
-        epoch::FUNCTIONS,
-        timestamp::FUNCTIONS,
-        interval::FUNCTIONS,
-        url::FUNCTIONS,
-        mask::FUNCTIONS,
-        collection::FUNCTIONS,
-        map::FUNCTIONS,
-        elements::FUNCTIONS,
-        json::FUNCTIONS,
+        time::date::FUNCTIONS,
+        time::epoch::FUNCTIONS,
+        time::timestamp::FUNCTIONS,
+        time::interval::FUNCTIONS,
+        text::url::FUNCTIONS,
+        text::mask::FUNCTIONS,
+        collection::array::FUNCTIONS,
+        collection::map::FUNCTIONS,
+        collection::elements::FUNCTIONS,
+        structure::json::FUNCTIONS,
         misc::FUNCTIONS,
-        number_text::FUNCTIONS,
-        binary_text::FUNCTIONS,
-        bitmap::FUNCTIONS,
-        csv::FUNCTIONS,
-        schema_of::FUNCTIONS,
-        time_window::FUNCTIONS,
+        text::number_text::FUNCTIONS,
+        text::binary_text::FUNCTIONS,
+        number::bitmap::FUNCTIONS,
+        structure::csv::FUNCTIONS,
+        structure::schema_of::FUNCTIONS,
+        time::time_window::FUNCTIONS,
     ]
 }
 
@@ -83,32 +55,32 @@ pub(crate) fn hidden_kernels() -> Vec<Kernel> {
     [
         crate::normal::KERNELS,
         operator::KERNELS,
-        temporal::KERNELS,
+        time::temporal::KERNELS,
         condition::KERNELS,
-        math::KERNELS,
-        string::KERNELS,
-        string_part::KERNELS,
-        string_search::KERNELS,
-        format::KERNELS,
-        date::KERNELS,
-        timestamp::KERNELS,
-        interval::KERNELS,
-        url::KERNELS,
-        mask::KERNELS,
-        date_part::KERNELS,
-        collection::KERNELS,
-        map::KERNELS,
-        elements::KERNELS,
-        field::KERNELS,
-        shape::KERNELS,
+        number::math::KERNELS,
+        text::string::KERNELS,
+        text::string_part::KERNELS,
+        text::string_search::KERNELS,
+        text::format::KERNELS,
+        time::date::KERNELS,
+        time::timestamp::KERNELS,
+        time::interval::KERNELS,
+        text::url::KERNELS,
+        text::mask::KERNELS,
+        time::date_part::KERNELS,
+        collection::array::KERNELS,
+        collection::map::KERNELS,
+        collection::elements::KERNELS,
+        structure::field::KERNELS,
+        structure::shape::KERNELS,
         hash::KERNELS,
-        json::KERNELS,
+        structure::json::KERNELS,
         misc::KERNELS,
-        number_text::KERNELS,
-        binary_text::KERNELS,
-        csv::KERNELS,
-        time_window::KERNELS,
-        regex::KERNELS,
+        text::number_text::KERNELS,
+        text::binary_text::KERNELS,
+        structure::csv::KERNELS,
+        time::time_window::KERNELS,
+        text::regex::KERNELS,
     ]
     .concat()
 }

@@ -6,11 +6,11 @@ use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator as Native};
 use datafusion_spark::function::bitwise as native_bits;
 
-use super::arithmetic::{Operator, Overflow, run, unary};
-use super::temporal;
+use super::number::arithmetic::{Operator, Overflow, run, unary};
+use super::time::temporal;
+use crate::function::{Call, Function, with};
 use crate::kernel::{Kernel, Nulls};
 use crate::normal::{comparison, is_ordinary, normal_form, ordered};
-use crate::registry::{Call, Function, with};
 use crate::types::{decimal_of, decimal_result, is_integral};
 use crate::{CastMode, FunctionError};
 
@@ -278,7 +278,8 @@ fn divides_whole(call: &Call<'_>) -> bool {
     !call.types.iter().any(is_text) || (call.ctx.ansi && call.types.iter().any(is_whole))
 }
 
-/// The operator of `DataFusion` that does the same on floating numbers; division only by a constant that is not zero.
+/// The operator of `DataFusion` that does the same on floating numbers; division only by a constant
+/// that is not zero.
 fn native_operator(call: &Call<'_>, operator: Operator) -> Option<Native> {
     match operator {
         Operator::Add => Some(Native::Plus),

@@ -4,7 +4,7 @@ use super::*;
 use crate::{AggregateCall, Frame};
 use datafusion::arrow::datatypes::Schema;
 use datafusion::datasource::MemTable;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 
 /// Rows of two columns, in three partitions, so that two phases happen.
 fn table(x: &[ScalarValue], k: &[ScalarValue]) -> MemTable {
@@ -52,6 +52,12 @@ async fn aggregated(
         Err(error) => return format!("! {}", error.describe(name, &[]).condition.class),
     };
     assert!(matches!(expr, Expr::AggregateFunction(_)));
+    travel::travels(&expr);
+    answer(frame, expr, grouped).await
+}
+
+/// The one value of an aggregate.
+async fn answer(frame: DataFrame, expr: Expr, grouped: bool) -> String {
     let keys = if grouped {
         vec![datafusion::logical_expr::binary_expr(
             col("k"),
@@ -80,6 +86,29 @@ async fn aggregated(
     }
 }
 
+/// Name, values, constant arguments, and the answer.
+type Case<'a> = (&'a str, &'a [ScalarValue], Vec<ScalarValue>, &'a str);
+
+/// Compares answers, in one phase and in two.
+async fn check_all(cases: Vec<Case<'_>>) {
+    for (name, values, extra, expected) in cases {
+        for grouped in [false, true] {
+            let found = aggregated(name, values, extra.clone(), grouped, false).await;
+            if name.starts_with("collect") {
+                // The order of arrival is not promised.
+                let sorted = |text: &str| {
+                    let mut chars: Vec<_> = text.chars().collect();
+                    chars.sort_unstable();
+                    chars
+                };
+                assert_eq!(sorted(&found), sorted(expected), "{name}");
+                continue;
+            }
+            assert_eq!(found, expected, "{name} grouped: {grouped}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn aggregates_give_spark_s_answers() {
     let numbers = [i(1), i(2), ScalarValue::Int32(None), i(4), i(4), i(10)];
@@ -91,7 +120,7 @@ async fn aggregates_give_spark_s_answers() {
     let back = [wide[0].clone(), dec(-1, 38, 0), dec(1, 38, 0)];
     let texts = [s("a"), s("b"), s("a")];
     let flags = [b(true), b(false), b(true)];
-    let cases: Vec<(&str, &[ScalarValue], Vec<ScalarValue>, &str)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         ("sum", &numbers, vec![], "bigint 21"),
         ("avg", &numbers, vec![], "double 4.2"),
         ("count", &numbers, vec![], "bigint 5"),
@@ -130,24 +159,85 @@ async fn aggregates_give_spark_s_answers() {
         ("sum", &back, vec![], "decimal(38,0) 99999999999999999999999999999999999999"),
         ("percentile", &numbers, vec![d(1.5)], "! DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE"),
     ];
-    for (name, values, extra, expected) in cases {
-        for grouped in [false, true] {
-            let found = aggregated(name, values, extra.clone(), grouped, false).await;
-            if name.starts_with("collect") {
-                // The order of arrival is not promised.
-                let sorted = |text: &str| {
-                    let mut chars: Vec<_> = text.chars().collect();
-                    chars.sort_unstable();
-                    chars
-                };
-                assert_eq!(sorted(&found), sorted(expected), "{name}");
-                continue;
-            }
-            assert_eq!(found, expected, "{name} grouped: {grouped}");
-        }
-    }
+    check_all(cases).await;
     assert_eq!(aggregated("sum", &numbers, vec![], true, true).await, "bigint 17");
     assert_eq!(aggregated("count", &numbers, vec![], false, true).await, "bigint 4");
+}
+
+#[tokio::test]
+async fn moments_bits_flags_and_texts() {
+    let numbers = [i(1), i(2), ScalarValue::Int32(None), i(4), i(4), i(10)];
+    let exact = [i(2), i(4), i(9)];
+    let flags = [b(true), b(false), b(true)];
+    let alike = [s("a"), s("a"), s("a")];
+    let bits = [bin(&[0x10]), bin(&[0x31]), ScalarValue::Binary(None)];
+    let bitmap = |first: &str| format!("binary [{first}{}]", " 00".repeat(4095));
+    let (either, both) = (bitmap("31"), bitmap("10"));
+    check_all(vec![
+        ("bit_and", &numbers, vec![], "int 0"),
+        ("bit_or", &numbers, vec![], "int 15"),
+        ("mean", &numbers, vec![], "double 4.2"),
+        ("try_avg", &numbers, vec![], "double 4.2"),
+        ("std", &numbers, vec![], "double 3.492849839314596"),
+        ("stddev", &numbers, vec![], "double 3.492849839314596"),
+        ("stddev_samp", &numbers, vec![], "double 3.492849839314596"),
+        ("var_pop", &exact, vec![], "double 8.666666666666666"),
+        ("var_samp", &exact, vec![], "double 13.0"),
+        ("variance", &exact, vec![], "double 13.0"),
+        ("approx_percentile", &numbers, vec![d(0.5)], "int 4"),
+        ("percentile_cont", &numbers, vec![d(0.25)], "double 2.0"),
+        ("percentile_disc", &numbers, vec![d(0.25)], "double 2.0"),
+        ("any", &flags, vec![], "boolean true"),
+        ("bool_or", &flags, vec![], "boolean true"),
+        ("every", &flags, vec![], "boolean false"),
+        ("any_value", &alike, vec![], "string a"),
+        ("first", &alike, vec![], "string a"),
+        ("last", &alike, vec![], "string a"),
+        ("array_agg", &alike, vec![], "array<string> [a, a, a]"),
+        ("listagg", &alike, vec![s("-")], "string a-a-a"),
+        ("string_agg", &alike, vec![], "string aaa"),
+        ("bitmap_or_agg", &bits, vec![], &either),
+        ("bitmap_and_agg", &bits, vec![], &both),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn aggregates_of_two_columns_give_spark_s_answers() {
+    let int = |value: Option<i32>| ScalarValue::Int32(value);
+    let x = [Some(1), Some(3), None, Some(5), Some(5), Some(7)].map(int);
+    let y = [Some(2), Some(2), Some(9), None, Some(6), Some(6)].map(int);
+    let types = [DataType::Int32, DataType::Int32];
+    let cases = [
+        ("corr", &y, "double 0.8944271909999159"),
+        ("covar_pop", &y, "double 4.0"),
+        ("covar_samp", &y, "double 5.333333333333333"),
+        ("regr_avgx", &y, "double 4.0"),
+        ("regr_avgy", &y, "double 4.0"),
+        ("regr_count", &y, "bigint 4"),
+        ("regr_intercept", &y, "double 0.0"),
+        ("regr_r2", &x, "double 1.0"),
+        ("regr_slope", &y, "double 1.0"),
+        ("regr_sxx", &y, "double 16.0"),
+        ("regr_sxy", &y, "double 16.0"),
+        ("regr_syy", &y, "double 20.0"),
+        ("min_by", &x, "int 1"),
+    ];
+    for (name, other, expected) in cases {
+        let call = AggregateCall {
+            name,
+            args: vec![col("x"), col("k")],
+            types: &types,
+            distinct: false,
+            filter: None,
+            order_by: vec![],
+            ignore_nulls: false,
+        };
+        let expr = Registry::new().aggregate(call, &Context::default()).unwrap();
+        travel::travels(&expr);
+        let frame = SessionContext::new().read_table(Arc::new(table(&x, other))).unwrap();
+        assert_eq!(answer(frame, expr, false).await, expected, "{name}");
+    }
 }
 
 #[test]
@@ -162,11 +252,21 @@ fn window_functions_have_spark_s_types() {
         order_by: vec![],
         ignore_nulls: false,
     };
-    let window = |call| Registry::new().window(call, Frame::whole(), &ctx);
+    let window = |call| {
+        let window = Registry::new().window(call, Frame::whole(), &ctx)?;
+        travel::window_travels(&window.function);
+        Ok::<_, crate::FunctionError>(window)
+    };
     let types = [DataType::Int32, DataType::Int32, DataType::Int64];
     let lag =
         call("lag", vec![col("x"), Expr::Literal(i(1), None), Expr::Literal(l(0), None)], &types);
     assert_eq!(window(lag).unwrap().args.len(), 2);
     let sum = window(call("sum", vec![col("x")], &types[..1])).unwrap();
     assert_eq!(sum.function.name(), "spark_sum");
+    for name in ["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile"] {
+        assert_eq!(window(call(name, vec![], &[])).unwrap().function.name(), name);
+    }
+    for name in ["lag", "lead", "nth_value", "first_value", "last_value", "max", "avg"] {
+        window(call(name, vec![col("x")], &types[..1])).unwrap();
+    }
 }

@@ -91,7 +91,8 @@ fn maps_are_looked_up() {
     }
 }
 
-/// A call of a higher-order function over columns; a lambda is an operator on its first parameter and a constant or another parameter.
+/// A call of a higher-order function over columns; a lambda is an operator on its first parameter
+/// and a constant or another parameter.
 struct Taken<'a> {
     name: &'a str,
     values: Vec<ScalarValue>,

@@ -138,7 +138,8 @@ fn hashes_are_spark_s() {
 fn random_numbers_are_spark_s() {
     crate::TaskState::new(0).enter();
     let found = call("rand", &[i(0)], false, &Context::default());
-    // The first row of `rand(0)` in partition 0 is 0.7604953758285915, the second 0.5234194256885571.
+    // The first row of `rand(0)` in partition 0 is 0.7604953758285915, the second
+    // 0.5234194256885571.
     assert_eq!(found, "double 0.5234194256885571");
     crate::TaskState::new(3).enter();
     assert_eq!(
