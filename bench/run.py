@@ -1,9 +1,9 @@
-"""Measures Firesteel and DataFusion in one process alternately, in one run, and prints a table.
+"""Benchmarks Firesteel and single-process DataFusion alternately in one run, and prints a table.
 
     ./dev bench                      everything, TPC-H at scale 1
     ./dev bench --scale 0.1 --only tpch
 
-Every figure is the smallest of `--rounds` runs; ratios are of figures taken in the same run, because machines are noisy.
+Every figure is the minimum of `--rounds` rounds; ratios compare figures from the same run, because machines are noisy.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def parse() -> argparse.Namespace:
 
 @contextlib.contextmanager
 def server(arguments: argparse.Namespace, master: str, **conf: str):
-    """A Firesteel server with a session."""
+    """Starts a Firesteel server and yields a session on it."""
     from pyspark.sql import SparkSession
 
     flags = [flag for key, value in conf.items() for flag in ("--conf", f"{key.replace('__', '.')}={value}")]
@@ -62,7 +62,7 @@ def server(arguments: argparse.Namespace, master: str, **conf: str):
 
 
 def tpch(arguments: argparse.Namespace) -> None:
-    """All queries, on both sides alternately."""
+    """Runs the TPC-H queries alternately on DataFusion and Firesteel."""
     data = arguments.data / f"tpch-{arguments.scale:g}"
     subprocess.run([arguments.bin / "bench", "data", "--scale", str(arguments.scale), "--out", data], check=True)
     wanted = {int(number) for number in arguments.queries.split(",") if number}
@@ -71,7 +71,7 @@ def tpch(arguments: argparse.Namespace) -> None:
         [arguments.bin / "bench", "datafusion", "--data", data, "--cores", "2"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )
-    # A repeated query would reuse its shuffles; here every round recomputes everything.
+    # Without shuffle reuse, so that every round recomputes everything.
     conf = {"spark__sql__shuffle__partitions": str(arguments.partitions), "firesteel__shuffle__reuse": "false"}
     with server(arguments, "local-cluster[2,1,2048]", **conf) as spark:
         for table in TABLES:
@@ -109,7 +109,7 @@ def timed(work) -> float:
 
 
 def tasks(arguments: argparse.Namespace) -> None:
-    """Empty tasks per second, and the time of a one-task job."""
+    """Measures empty tasks per second, and the latency of a one-task job."""
     with server(arguments, "local-cluster[2,1,1024]") as spark:
         count = 20000
         rates = []
@@ -122,7 +122,7 @@ def tasks(arguments: argparse.Namespace) -> None:
 
 
 def start(arguments: argparse.Namespace) -> None:
-    """Time from `firesteel run` to the end of a program."""
+    """Measures the total run time of `firesteel run` for small programs."""
     one = arguments.data / "one.py"
     one.parent.mkdir(parents=True, exist_ok=True)
     one.write_text(

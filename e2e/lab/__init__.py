@@ -1,7 +1,7 @@
-"""A real Kubernetes on this machine, for tests: up in seconds, removed without a trace.
+"""A real Kubernetes on this machine, for tests: starts in seconds and is removed without a trace.
 
 `ApiServer` is an API server with its controllers and nothing else; `Cluster` has nodes that run containers. Both are context
-managers. Everything they create on the machine is recorded first, so that the next run can clean up after a killed one.
+managers. Everything they create on the machine is recorded first, so that the next run can clean up after one that was killed.
 """
 
 from lab.api_server import ApiServer

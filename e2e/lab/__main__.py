@@ -1,12 +1,12 @@
 """The command line: `python -m lab …` in e2e/, or `./dev e2e …`.
 
-    up                           a cluster of two nodes with our images, until `down`
-    up-api                       an API server with its controllers, until `down`
+    up                           starts a cluster of two nodes with our images, until `down`
+    up-api                       starts an API server with its controllers, until `down`
     down                         stops both
     load                         rebuilds our images and loads them into the cluster
-    kubectl …                    kubectl, as the cluster's administrator
+    kubectl …                    runs kubectl as the cluster's administrator
     node NAME COMMAND…           runs a command in a node's namespaces, as in: node node1 ctr -n k8s.io images ls
-    with-api COMMAND…            runs a command with the KUBECONFIG of an API server of its own
+    with-api COMMAND…            runs a command with the KUBECONFIG of a temporary API server
     image-context DIR            prepares the build context of executor/Dockerfile and operator/Dockerfile
     manifests                    writes deploy/operator.yaml
 """
@@ -35,17 +35,17 @@ def main(arguments):
 
 
 def firesteel():
-    """The `firesteel` command for the image of drivers and executors."""
+    """Path of the `firesteel` binary for the driver and executor image."""
     return os.environ.get("FIRESTEEL") or machine.cache() / "target" / "debug" / "firesteel"
 
 
 def operator():
-    """The program for the image of the operator."""
+    """Path of the binary for the operator image."""
     return os.environ.get("FIRESTEEL_OPERATOR") or machine.cache() / "target" / "debug" / "firesteel-operator"
 
 
 def archives():
-    """Our images."""
+    """Archives of our images."""
     return [images.executor(firesteel()), images.operator(operator())]
 
 

@@ -1,6 +1,6 @@
-"""An API server with its controllers (including the garbage collector) and RBAC, on the loopback; its pods never run.
+"""An API server with its controllers (including the garbage collector) and RBAC, on the loopback interface; its pods never run.
 
-For tests of the operator that need no container. It needs no root.
+For operator tests that need no containers. Does not need root.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ class ApiServer:
     @staticmethod
     @contextlib.contextmanager
     def running():
-        """Runs within the block."""
+        """Runs an API server for the duration of the block."""
         made = ApiServer.up()
         try:
             yield made
@@ -34,7 +34,7 @@ class ApiServer:
 
     @staticmethod
     def up(kept=False):
-        """Starts one. With `kept` it outlives this process."""
+        """Starts an API server. With `kept` it outlives this process."""
         binaries = machine.built("kubernetes")
         record = Record.begin("api" if kept else f"api-{os.getpid()}-{next(_number)}", kept)
         try:
@@ -54,7 +54,7 @@ class ApiServer:
 
 
 def _starter(record):
-    """Starts programs that the kernel ends with this process, unless they should outlive it."""
+    """A function that starts programs; the kernel kills them when this process ends, unless the run is detached."""
     leash = [] if record.detached else ["setpriv", "--pdeathsig=KILL", "--"]
 
     def run(name, argv):

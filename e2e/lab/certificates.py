@@ -1,4 +1,4 @@
-"""An authority for one run: certificates for servers and clients, the key of service accounts, kubeconfigs."""
+"""A certificate authority for one run: server and client certificates, the service account key, kubeconfigs."""
 
 import json
 
@@ -34,16 +34,16 @@ class Certificates:
         return self.directory / "accounts.pub"
 
     def server(self, name, hosts):
-        """A server's certificate for these names and addresses. Returns its file and its key's."""
+        """Creates a server certificate for these names and addresses; returns the paths of certificate and key."""
         return self._signed(name, f"/CN={name}", "serverAuth", hosts)
 
     def client(self, user, group=None, hosts=()):
-        """A client certificate for `user` in `group`; with `hosts` also a server's. Returns its file and its key's."""
+        """Creates a client certificate for `user` in `group`, with `hosts` also valid for a server; returns the paths of certificate and key."""
         usage = "clientAuth,serverAuth" if hosts else "clientAuth"
         return self._signed(user.replace(":", "-"), (f"/O={group}" if group else "") + f"/CN={user}", usage, hosts)
 
     def kubeconfig(self, server, user, group=None):
-        """A kubeconfig file for `user`."""
+        """Creates a kubeconfig for `user` and returns its path."""
         certificate, key = self.client(user, group)
         path = certificate.with_suffix(".kubeconfig")
         write_kubeconfig(path, server, self.authority, {"client-certificate": str(certificate), "client-key": str(key)})
@@ -71,7 +71,7 @@ class Certificates:
 
 
 def write_kubeconfig(path, server, authority, user):
-    """A kubeconfig with one context. JSON is YAML."""
+    """Writes a kubeconfig with one context, as JSON, which is valid YAML."""
     path.touch(mode=0o600)
     path.write_text(
         json.dumps(

@@ -1,4 +1,4 @@
-"""A cluster of two nodes on this machine, which run containers. Needs root.
+"""A cluster on this machine with two nodes that run containers. Needs root.
 
 ```
 this machine ── firesteel-e2eN ──┐            its own network, mounts and processes:
@@ -6,8 +6,8 @@ this machine ── firesteel-e2eN ──┐            its own network, mounts 
    etcd, API server, controllers ┘        └── node2: the same
 ```
 
-Everything but the link to this machine is in namespaces: its firewall rules and kernel settings and any other Kubernetes,
-containerd or Docker on it are not touched, and nothing in the cluster can reach beyond this machine.
+Everything but the link to this machine is in namespaces: the machine's firewall rules, kernel settings and any other Kubernetes,
+containerd or Docker are not changed, and the cluster has no network access beyond this machine.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ VOLUMES_PER_NODE = 4
 
 
 class Site:
-    """Names and addresses of cluster `number`: several can run at once."""
+    """Names and addresses of cluster `number`; several clusters can run at once."""
 
     BRIDGE = "nodes"
 
@@ -59,7 +59,7 @@ class Site:
 
 
 class Cluster:
-    """A running cluster: `kubectl` is its administrator's, `account(namespace, name)` a service account's, `nodes` its nodes."""
+    """A running cluster: `kubectl` acts as administrator, `account(namespace, name)` returns a kubectl for a service account."""
 
     def __init__(self, record, site, outer, control):
         self.record, self.site, self.outer, self.control = record, site, outer, control
@@ -69,7 +69,7 @@ class Cluster:
     @staticmethod
     @contextlib.contextmanager
     def running(archives=(), number=None):
-        """Runs within the block, with these images."""
+        """Runs a cluster with these images for the duration of the block."""
         made = Cluster.up(archives, number)
         try:
             yield made
@@ -78,7 +78,7 @@ class Cluster:
 
     @staticmethod
     def up(archives=(), number=None, kept=False):
-        """Starts one. With `kept` it outlives this process."""
+        """Starts a cluster. With `kept` it outlives this process."""
         machine.require_cluster()
         binaries = machine.built("kubernetes")
         site = Site(number)
@@ -114,7 +114,7 @@ class Cluster:
         return Cluster(record, site, outer, _control(record, site, binaries, outer))
 
     def _populate(self, archives):
-        """Starts control plane and nodes concurrently: a node's disk is slow and the control plane's start is not."""
+        """Starts control plane and nodes concurrently, because preparing the nodes' disks takes long."""
         self.record.add_cgroup(self.site.cgroup)
         self.nodes = [Node(self.record, self.site, self.outer, self.control, number) for number in range(1, NODES + 1)]
         for node in self.nodes:
@@ -139,7 +139,7 @@ class Cluster:
             list(pool.map(lambda node: node.import_image(archive), self.nodes))
 
     def start_node(self, node):
-        """Powers on a node that `unplug` has powered off."""
+        """Starts a node again after `unplug`."""
         node.plug()
         node.start_containerd()
         node.start_kubelet()
@@ -165,7 +165,7 @@ class Cluster:
         return cluster
 
     def _provide_volumes(self):
-        """Volumes on the nodes' disks, for claims with the storage class `local`; they honour `fsGroup`, as real ones do."""
+        """Creates volumes on the nodes' disks for claims of storage class `local`; they honour `fsGroup`, as real ones do."""
         storage_class = {
             "apiVersion": "storage.k8s.io/v1",
             "kind": "StorageClass",

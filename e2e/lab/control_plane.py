@@ -1,6 +1,6 @@
-"""etcd, the API server, the controllers and the scheduler: the parts of Kubernetes that run no containers.
+"""The Kubernetes control plane: etcd, API server, controller manager and scheduler. It runs no containers.
 
-It starts programs through a function passed to it, so that it runs on the machine's loopback or in namespaces of its own.
+It starts programs through a function passed to it, so that it can run on the machine's loopback interface or in its own namespaces.
 """
 
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from lab.kubectl import Kubectl
 from lab.processes import last_lines
 from lab.waiting import eventually
 
-# How long a step may take on a machine that has other things to do.
+# Timeout of a step, sufficient for a busy machine.
 PATIENCE = 90
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """Its addresses, and the range for services. `nodes` is the range of nodes and pods, if there are any."""
+    """Addresses of the control plane, and the CIDR range of services. `nodes` is the range of nodes and pods, if there are any."""
 
     host: str
     port: int
@@ -51,7 +51,7 @@ class ControlPlane:
         self._wait([("kube-controller-manager", controllers)], "kube-controller-manager", self._has_default_account)
 
     def account(self, namespace, name):
-        """A kubectl with the service account `name` and its permissions."""
+        """A kubectl that acts as service account `name`."""
         token = self.kubectl("create", "token", name, "--namespace", namespace, "--duration=2h").strip()
         path = self.directory / f"{namespace}-{name}.kubeconfig"
         write_kubeconfig(path, self.url, self.certificates.authority, {"token": token})
@@ -93,14 +93,14 @@ class ControlPlane:
             "--default-unreachable-toleration-seconds=10",
         ]
         if not addresses.nodes:
-            # On the loopback: there is no default route to derive an address from.
+            # On the loopback interface: there is no default route from which to derive an address.
             return [*argv, "--authorization-mode=RBAC", "--endpoint-reconciler-type=none"]
         certificate, key = made.client("kube-apiserver-kubelet")
         return [
             *argv,
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
-            # No DNS resolves the nodes' names.
+            # Node names cannot be resolved by DNS.
             "--kubelet-preferred-address-types=InternalIP",
             f"--kubelet-client-certificate={certificate}",
             f"--kubelet-client-key={key}",
@@ -117,7 +117,7 @@ class ControlPlane:
             f"--service-account-private-key-file={self.certificates.account_key}",
             f"--root-ca-file={self.certificates.authority}",
             "--secure-port=0",
-            # A silent node is lost after seconds; it reports every two (see `node`).
+            # A node that stops reporting is lost after 12 seconds; it reports every two (see `node`).
             "--node-monitor-period=1s",
             "--node-monitor-grace-period=12s",
         ]
@@ -142,7 +142,7 @@ class ControlPlane:
         return self.kubectl.says_yes("get", "serviceaccount", "default", "--namespace=default")
 
     def _wait(self, programs, name, ready):
-        """Waits for `ready()`, as long as the programs that it depends on are running."""
+        """Waits for `ready()`; fails if one of these programs exits."""
 
         def done():
             for program, process in programs:

@@ -1,6 +1,6 @@
-"""The part of a node's disk that outlives a run: unpacked images. Unpacking and deleting them takes longer than everything else.
+"""The persistent part of a node's disk: unpacked images, kept between runs because unpacking and deleting them is the slowest step.
 
-A run always leaves dead containers on it; the next run starts by deleting them. An unusable disk is recreated.
+Every run leaves dead containers on it, which the next run deletes first. An unusable disk is recreated.
 """
 
 import json
@@ -10,7 +10,7 @@ from lab import machine
 
 
 class Disk:
-    """The disk of one node of one site. Its only user is the holder of the site's record."""
+    """The disk of one node of one site. It is only used by the owner of the site's record."""
 
     def __init__(self, site, node):
         self._path = machine.cache() / "e2e" / "disks" / f"{site}-{node}"
@@ -18,18 +18,18 @@ class Disk:
         self.root.mkdir(parents=True, exist_ok=True)
 
     def has(self, archive):
-        """Whether it has the image of this archive, and no later one of the same name."""
+        """Whether the disk has the image of this archive, not replaced by a later one of the same name."""
         return self._noted().get(_image(archive)) == archive.name
 
     def note(self, archive):
-        """Records that it has the image of this archive."""
+        """Records that the disk has the image of this archive."""
         part = self._notes().with_suffix(".part")
         part.write_text(json.dumps({**self._noted(), _image(archive): archive.name}))
         part.replace(self._notes())
 
     def wipe(self):
         """Deletes everything."""
-        # The notes first: the images they name must exist.
+        # The list of images first: it must only contain images that exist.
         self._notes().unlink(missing_ok=True)
         shutil.rmtree(self.root)
         self.root.mkdir()
@@ -45,5 +45,5 @@ class Disk:
 
 
 def _image(archive):
-    """The name of the image; it has an archive for every content."""
+    """The image name; an image has one archive per content hash."""
     return archive.stem.rsplit("-", 1)[0]

@@ -1,5 +1,5 @@
-"""Errors of the laboratory, for people."""
+"""The lab's error, with a message for the user."""
 
 
 class LabError(Exception):
-    """A part of the laboratory could not be obtained or did not start; the message names it and ends with its log."""
+    """A component of the lab is unavailable or did not start; the message names it and ends with its log."""

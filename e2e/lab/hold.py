@@ -1,6 +1,6 @@
-"""Process 1 of a namespace: reaps orphaned processes, and ends when its starter has ended.
+"""Init process (PID 1) of a namespace: reaps orphaned processes, and exits when its parent exits.
 
-It watches its standard input, whose other end the starter holds; with `--detached` it does not, and is ended by its id.
+It watches its standard input, a pipe from the parent; with `--detached` it does not, and must be killed by PID.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""Images for clusters without a registry: built by our Dockerfiles on a base of Debian packages, and cached by content.
+"""Images for clusters without a registry: built with our Dockerfiles on a base of Debian packages, and cached by content.
 
-An image is an archive in the cache, named by a hash of all its inputs, so that it is built once. buildah keeps layers in a store
-of its own, so that a changed command does not reinstall Python.
+An image is an archive in the cache, named by a hash of all its inputs, so that it is built only once. buildah caches layers in its own
+store, so that a changed binary does not reinstall Python.
 """
 
 import contextlib
@@ -24,12 +24,12 @@ PAUSE = "localhost/firesteel/pause:1"
 BASE = "localhost/firesteel/base"
 EXECUTOR = "localhost/firesteel/executor:e2e"
 OPERATOR = "localhost/firesteel/operator:e2e"
-# Number of archives of an image to keep when a newer one is built.
+# Number of archives to keep per image when a newer one is built.
 KEPT = 2
 
 
 def pause():
-    """The pause image, which holds a pod's network, as an archive."""
+    """Archive of the pause image, whose container keeps a pod's network namespace alive."""
     busybox = pathlib.Path(shutil.which("busybox") or "busybox")
     if "INTERP" in command("readelf", "--program-headers", "--wide", busybox):
         raise LabError(f"{busybox} is dynamically linked; the Debian package busybox-static has a static one")
@@ -41,13 +41,13 @@ def pause():
 
 
 def executor(firesteel):
-    """The image of drivers and executors with this `firesteel` command, as an archive."""
+    """Archive of the driver and executor image with this `firesteel` binary."""
     machine.require_cluster()
     base = _base()
     certificates = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
     arguments = [f"--build-arg=BASE={base}"]
     if certificates:
-        # A package index behind a proxy with an authority of its own.
+        # For a package index behind a proxy with its own certificate authority.
         inside = "/run/certificates.crt"
         arguments += [f"--volume={certificates}:{inside}:ro", f"--build-arg=PIP_CERT={inside}"]
     return _archive(
@@ -70,7 +70,7 @@ def executor_context(directory, firesteel):
 
 
 def operator(program):
-    """The image of the operator with this program, as an archive."""
+    """Archive of the operator image with this binary."""
     return _archive(OPERATOR, machine.ROOT / "operator" / "Dockerfile", lambda context: operator_context(context, program))
 
 
@@ -89,7 +89,7 @@ def _copy_program(program, target):
 
 
 def _base():
-    """The name of an image of Debian packages in buildah's store; built if missing."""
+    """Name of the base image of Debian packages in buildah's store; built if missing."""
     recipe = ["mmdebstrap", "--variant=minbase", "--mode=root", SUITE]
     key = hashlib.sha256((" ".join(recipe) + (RECIPES / "base.Dockerfile").read_text()).encode()).hexdigest()[:12]
     name = f"{BASE}:{key}"
@@ -102,7 +102,7 @@ def _base():
 
 
 def _archive(name, recipe, fill, arguments=(), made_of=""):
-    """The archive of image `name`, built if there is none with the same context, recipe and `made_of`."""
+    """Archive of image `name`, built unless one with the same context, recipe and `made_of` exists."""
     with _locked(), tempfile.TemporaryDirectory(dir=_home()) as directory:
         context = pathlib.Path(directory) / "context"
         context.mkdir()
@@ -120,7 +120,7 @@ def _archive(name, recipe, fill, arguments=(), made_of=""):
             _buildah("push", name, f"docker-archive:{part}:{name}")
             part.rename(archive)
             _forget_old(short)
-            # The archives that this one replaces.
+            # Delete the images that this one replaces.
             _buildah("rmi", "--prune")
         return archive
 
@@ -133,7 +133,7 @@ def _buildah(*arguments):
 
 
 def _stripped(program):
-    """The program without debug information: a tenth of the size."""
+    """Strips debug information from a binary: a tenth of the size remains."""
     if not program.is_file():
         raise LabError(f"{program}: no such program; build it with `./dev build` or `./dev operator`")
     found = program.stat()
@@ -149,7 +149,7 @@ def _stripped(program):
 
 
 def _hash(directory, more):
-    """A hash of the names, modes and bytes of all files below a directory."""
+    """A hash of the names, modes and contents of all files below a directory."""
     seen = hashlib.sha256(more.encode())
     for path in sorted(directory.rglob("*")):
         if path.is_file():
@@ -161,7 +161,7 @@ def _hash(directory, more):
 
 
 def _forget_old(short):
-    """Keeps the newest archives of an image."""
+    """Deletes all but the newest archives of an image."""
     archives = sorted(_home().glob(f"{short}-*.tar"), key=lambda path: path.stat().st_mtime, reverse=True)
     for archive in archives[KEPT:]:
         archive.unlink()

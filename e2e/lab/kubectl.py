@@ -9,7 +9,7 @@ from lab.waiting import eventually
 
 
 class Kubectl:
-    """Calls kubectl with one kubeconfig, and with one namespace if `namespace` is given."""
+    """Runs kubectl with one kubeconfig, and in `namespace` if given."""
 
     def __init__(self, program, kubeconfig, namespace=None):
         self.program, self.kubeconfig, self.namespace = program, kubeconfig, namespace
@@ -23,7 +23,7 @@ class Kubectl:
         argv = [str(self.program), f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self.kubeconfig}.cache"]
         if self.namespace and not any(str(each).startswith(("--namespace", "--all-namespaces", "--raw")) for each in arguments):
             argv.append(f"--namespace={self.namespace}")
-        # Not the cluster of the user who runs the tests.
+        # Never use the cluster of the user who runs the tests.
         environment = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
         argv += map(str, arguments)
         try:
@@ -32,25 +32,25 @@ class Kubectl:
             raise LabError(f"kubectl {' '.join(argv[3:])}: not finished within {seconds} s") from None
 
     def __call__(self, *arguments, given=None, seconds=60):
-        """The output of kubectl; an error if it failed."""
+        """Runs kubectl and returns its output; raises an error if it fails."""
         done = self.try_(*arguments, given=given, seconds=seconds)
         if done.returncode != 0:
             raise LabError(f"kubectl {' '.join(map(str, arguments))}: {done.stderr.strip()}")
         return done.stdout
 
     def says_yes(self, *arguments):
-        """Whether kubectl succeeded; false if the server is not up yet."""
+        """Whether kubectl succeeds; false while the server is not up yet."""
         return self.try_(*arguments, seconds=20).returncode == 0
 
     def get(self, *arguments):
-        """The object, or the list, as a dictionary; None if there is no such object."""
+        """Returns an object or a list as a dictionary, or None if there is no such object."""
         done = self.try_("get", *arguments, "--output=json", "--ignore-not-found")
         if done.returncode != 0:
             raise LabError(f"kubectl get {' '.join(arguments)}: {done.stderr.strip()}")
         return json.loads(done.stdout) if done.stdout.strip() else None
 
     def all(self, *arguments):
-        """The objects of a kind, or of several, as a list."""
+        """Lists the objects of one or more kinds."""
         return (self.get(*arguments) or {"items": []})["items"]
 
     def create(self, *objects):

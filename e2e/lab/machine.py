@@ -12,7 +12,7 @@ from lab.processes import command
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 
-# Programs that a cluster needs, and the Debian packages that have them.
+# Programs that a cluster needs, and the Debian packages that provide them.
 PROGRAMS = {
     "containerd": "containerd",
     "runc": "runc",
@@ -29,12 +29,12 @@ PLUGINS = [pathlib.Path("/usr/lib/cni"), pathlib.Path("/opt/cni/bin")]
 
 
 def cache():
-    """Directory of build outputs, outside the clone."""
+    """The directory for build outputs, outside the clone."""
     return pathlib.Path(os.environ.get("FIRESTEEL_CACHE") or pathlib.Path.home() / ".cache" / "firesteel")
 
 
 def runs():
-    """Parent of the runs' directories. Short, because it contains sockets."""
+    """The parent of the runs' directories. Its path is short because socket paths are limited in length."""
     path = cache() / "e2e" / "runs"
     path.mkdir(parents=True, exist_ok=True)
     return path
@@ -54,7 +54,7 @@ def built(what):
 
 
 def require_cluster():
-    """Fails with one line that lists everything missing for a cluster with nodes."""
+    """Fails with a one-line list of everything missing for a cluster with nodes."""
     missing = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
     if not plugins():
         missing.append("containernetworking-plugins")
@@ -72,7 +72,7 @@ def plugins():
 
 
 def free_ports(count):
-    """Distinct free ports on the loopback."""
+    """Distinct free ports on the loopback interface."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:
@@ -105,18 +105,18 @@ def require_free_network(network):
 
 
 def cgroup_directories(name):
-    """The directories of control group `name`: one in each hierarchy. Beside version 1 there may be an idle version 2."""
+    """Directories of cgroup `name`, one in each hierarchy; besides version 1 there may be an unused version 2."""
     return [top / name for top in _hierarchies("cgroup", "cgroup2") if (top / name).exists()]
 
 
 def make_cgroup(name):
-    """Creates a control group that a kubelet can use as its root."""
+    """Creates a cgroup that a kubelet can use as its root."""
     if (CGROUPS / "cgroup.controllers").exists():
         path = CGROUPS
         for part in pathlib.PurePath(name).parts:
             wanted = (path / "cgroup.controllers").read_text().split()
             for controller in wanted:
-                # If a controller cannot be delegated, the kubelet reports that better than we could.
+                # If a controller cannot be delegated, the kubelet reports a better error.
                 try:
                     (path / "cgroup.subtree_control").write_text(f"+{controller}")
                 except OSError:
@@ -130,12 +130,12 @@ def make_cgroup(name):
             parent, path = path, path / part
             path.mkdir(exist_ok=True)
             for file in ["cpuset.cpus", "cpuset.mems"]:
-                # A new group of version 1 has none, and nothing can run without them.
+                # Empty in a new version 1 cgroup, in which nothing could run.
                 if (parent / file).exists():
                     (path / file).write_text((parent / file).read_text())
 
 
 def _hierarchies(*kinds):
-    """Mount points of control group hierarchies: `cgroup` is version 1, `cgroup2` version 2."""
+    """Mount points of cgroup hierarchies: `cgroup` is version 1, `cgroup2` version 2."""
     mounts = [line.split() for line in pathlib.Path("/proc/mounts").read_text().splitlines()]
     return [pathlib.Path(fields[1]) for fields in mounts if fields[2] in kinds]

@@ -1,7 +1,7 @@
-"""A group of Linux namespaces (network, mounts, processes, host name) with one process that holds it.
+"""A set of Linux namespaces (network, mount, PID, UTS) with an init process, the holder.
 
-Programs in it see no other process and no other network, their mounts are private, and when the holder ends, the kernel ends every
-process in it and removes its mounts and links. So there is one id to end, and nothing to forget.
+Programs in it see no other processes and no other network, and their mounts are private. When the holder exits, the kernel kills every
+process in it and removes its mounts and links, so that killing one PID is a complete cleanup.
 """
 
 import pathlib
@@ -16,7 +16,7 @@ KINDS = ["--net", "--mount", "--pid", "--uts"]
 
 
 class Namespace:
-    """One such group. `inside` nests it in another: it ends with the outer one."""
+    """One set of namespaces. With `inside` it is nested in another one and ends with it."""
 
     def __init__(self, holder, keeper=None):
         self.holder = holder
@@ -39,7 +39,7 @@ class Namespace:
         child = _child(starter, log)
         record.add_process(name, child)
         if inside:
-            # nsenter started unshare, and unshare the holder.
+            # nsenter started unshare, which started the holder.
             child = _child(_Started(child), log)
             record.add_process(name, child)
         if starter.stdout.readline() != b"ready\n":
@@ -52,29 +52,29 @@ class Namespace:
         return made
 
     def argv(self, argv):
-        """`argv`, wrapped to run in here."""
+        """Wraps `argv` to run in these namespaces."""
         return ["nsenter", f"--target={self.holder.pid}", *KINDS, "--", *argv]
 
     def run(self, *argv, **options):
-        """Runs a program in here to its end and returns its output."""
+        """Runs a program in these namespaces to completion and returns its output."""
         return command(*self.argv(argv), **options)
 
     def start(self, argv, log, environment=None):
-        """Starts a program in here; returns it as this machine sees it."""
+        """Starts a program in these namespaces; returns its process in the machine's PID namespace."""
         return only_child(start(self.argv(argv), log, environment))
 
     def in_network(self, *argv):
-        """Runs a program that sees this network, but the machine's processes and files."""
+        """Runs a program in this network namespace, with the machine's processes and files."""
         return command("nsenter", f"--target={self.holder.pid}", "--net", "--", *argv)
 
     def own(self, path, memory):
-        """Makes changes below `path` visible only in here; they are stored below `memory`, a file system of this namespace."""
+        """Mounts an overlay over `path`: changes are only visible in here, and stored below `memory`, a file system of this namespace."""
         changes, work = f"{memory}/changes", f"{memory}/work"
         self.run("mkdir", "-p", changes, work)
         self.run("mount", "-t", "overlay", "-o", f"lowerdir={path},upperdir={changes},workdir={work}", "overlay", path)
 
     def end(self):
-        """Ends every process in here."""
+        """Kills every process in these namespaces."""
         self.holder.end()
 
 
@@ -86,7 +86,7 @@ def _child(parent, log):
 
 
 class _Started:
-    """A process started elsewhere, in the form that `only_child` expects."""
+    """Adapts a process started elsewhere to the interface that `only_child` expects."""
 
     def __init__(self, process):
         self.pid, self.args, self.returncode = process.pid, ["unshare"], None

@@ -1,7 +1,7 @@
-"""A node: containerd, kubelet and kube-proxy in namespaces of their own, connected to the others by a virtual link.
+"""A node: containerd, kubelet and kube-proxy in their own namespaces, connected to the other nodes by a veth pair.
 
-It has its own view of /run, /var/lib and /var/log, so that the programs' built-in paths are the node's and not the machine's. When its
-holder ends, everything on it ends at once: a power failure.
+It has its own /run, /var/lib and /var/log, so that the programs' built-in paths are separate from the machine's. When its holder is
+killed, everything on it ends immediately, as in a power failure.
 """
 
 import json
@@ -21,7 +21,7 @@ PAUSE_IMAGE = "localhost/firesteel/pause:1"
 
 
 class Node:
-    """Node `number` (from 1) of a site: a part of the namespaces `outer`, which belongs to the control plane `control`."""
+    """Node `number` (from 1) of a site, nested in the namespaces `outer` and managed by the control plane `control`."""
 
     def __init__(self, record, site, outer, control, number):
         self.record, self.site, self.outer, self.control, self.number = record, site, outer, control, number
@@ -39,7 +39,7 @@ class Node:
         return node
 
     def plug(self):
-        """Creates the node's namespaces, with a link to the bridge and routes to the world."""
+        """Creates the node's namespaces, with a link to the bridge and routes to the other networks."""
         outer = self.outer
         self.directory.mkdir(exist_ok=True)
         self.record.processes.pop(self.name, None)
@@ -57,13 +57,13 @@ class Node:
         inner.own("/var/log", "/run/var-log")
 
     def unplug(self):
-        """Ends everything on the node at once; its disk stays."""
+        """Kills everything on the node at once; its disk is kept."""
         self.namespace.end()
         # The kernel removes the link a little later.
         eventually(lambda: self.name not in self.outer.in_network("ip", "-brief", "link"), 20, f"the removal of the link of {self.name}")
 
     def fill(self, archives):
-        """Resets the disk of an earlier run to the state of a new node with these images."""
+        """Resets the disk of an earlier run to that of a new node with these images."""
         try:
             self._fill(archives)
         except LabError as error:
@@ -74,7 +74,7 @@ class Node:
             self._fill(archives)
 
     def _fill(self, archives):
-        # Without the CRI plugin, which remembers the containers that it finds at its start.
+        # Without the CRI plugin, which would load the existing containers at startup.
         self._start_containerd(pods="")
         containers = self._ctr("containers", "list", "--quiet").split()
         if containers:
@@ -87,7 +87,7 @@ class Node:
         self.stop("containerd")
 
     def start_containerd(self):
-        """Starts containerd and returns once it answers."""
+        """Starts containerd and waits until it responds."""
         cni = self.directory / "cni"
         cni.mkdir(exist_ok=True)
         (cni / "10-e2e.conflist").write_text(json.dumps(self._network(), indent=1))
@@ -100,7 +100,7 @@ class Node:
         self._wait("containerd", lambda: self._answers("version"))
 
     def start_kubelet(self):
-        """Starts the kubelet; the node is ready some seconds later."""
+        """Starts the kubelet; the node becomes ready a few seconds later."""
         certificates = self.control.certificates
         user = f"system:node:{self.name}"
         kubeconfig = certificates.kubeconfig(self.control.url, user, "system:nodes")
@@ -120,13 +120,13 @@ class Node:
         )
 
     def start_proxy(self):
-        """Starts kube-proxy, which makes service addresses work."""
+        """Starts kube-proxy, which implements service addresses."""
         config = self.directory / "proxy.json"
         config.write_text(json.dumps(self._proxy(), indent=1))
         self._start("kube-proxy", [self.control.binaries / "kube-proxy", f"--config={config}"])
 
     def stop(self, program):
-        """Ends one of the node's programs; the containers stay."""
+        """Stops one of the node's programs; the containers keep running."""
         self.record.end_process(f"{self.name}/{program}")
 
     def runs(self, program):
@@ -139,7 +139,7 @@ class Node:
         self.disk.note(archive)
 
     def wait_ready(self):
-        """Waits until Kubernetes would schedule a pod here."""
+        """Waits until Kubernetes can schedule pods on the node."""
         kubectl, log = self.control.kubectl, self.directory / "kubelet.log"
 
         def ready():
@@ -234,7 +234,7 @@ class Node:
 
 
 def is_ready(node):
-    """Whether the node is ready, by its own report or the control plane's."""
+    """Whether the node is ready, according to its status, which the control plane changes if the node is lost."""
     conditions = node.get("status", {}).get("conditions", [])
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 

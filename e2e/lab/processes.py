@@ -1,4 +1,4 @@
-"""Processes by id and start time, so that a later process with the same id is never mistaken for one of ours."""
+"""Processes identified by PID and start time, so that a later process with the same PID is never mistaken for one of ours."""
 
 import os
 import pathlib
@@ -12,14 +12,14 @@ from lab.waiting import eventually
 
 @dataclass(frozen=True)
 class Process:
-    """One process. `start` is in the kernel's ticks since boot."""
+    """One process. `start` is its start time in clock ticks since boot."""
 
     pid: int
     start: int
 
     @staticmethod
     def of(pid):
-        """The process that has this id now, or None."""
+        """The process that currently has this PID, or None."""
         found = _stat(pid)
         return Process(pid, int(found[19])) if found else None
 
@@ -35,13 +35,13 @@ class Process:
                 pass
 
     def end(self):
-        """Ends the process at once: anything it would save is discarded anyway."""
+        """Kills the process: anything that it would save is discarded anyway."""
         self.signal(signal.SIGKILL)
         eventually(lambda: not self.alive(), 30, f"the end of process {self.pid}")
 
 
 def only_child(parent):
-    """The only child of a process, for programs that start the one we want and wait for it."""
+    """The only child of a wrapper process, which starts the program that we want and waits for it."""
 
     def find():
         if parent.poll() is not None:
@@ -55,7 +55,7 @@ def only_child(parent):
 
 
 def start(argv, log, environment=None):
-    """Starts a program in a session of its own (Ctrl-C at our terminal is for us to handle), with its output in `log`."""
+    """Starts a program in a new session, so that it does not receive Ctrl-C from our terminal, with its output in `log`."""
     with open(log, "ab") as out:
         return subprocess.Popen(
             [str(part) for part in argv],
@@ -68,7 +68,7 @@ def start(argv, log, environment=None):
 
 
 def last_lines(log, count=15):
-    """The end of a log, indented, for an error message."""
+    """The last lines of a log, indented, for an error message."""
     try:
         lines = pathlib.Path(log).read_text(errors="replace").splitlines()[-count:]
     except OSError as error:
@@ -77,7 +77,7 @@ def last_lines(log, count=15):
 
 
 def command(*argv, seconds=60, **options):
-    """Runs a program to its end and returns its output; an error contains its messages."""
+    """Runs a program to completion and returns its output; an error includes its output."""
     argv = [str(part) for part in argv]
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds, **options)
@@ -92,7 +92,7 @@ def command(*argv, seconds=60, **options):
 
 
 def _stat(pid):
-    """Fields of /proc/PID/stat from the state on, or None when there is no such process."""
+    """Fields of /proc/PID/stat, starting with the state, or None if there is no such process."""
     try:
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except (OSError, IndexError):

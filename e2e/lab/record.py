@@ -1,7 +1,7 @@
-"""Record of everything that a run creates on this machine; each entry is written before the thing is created.
+"""Record of everything that a run creates on this machine; each entry is written before the resource is created.
 
 A run cleans up at its end. A killed one leaves its record, and the next run starts by removing everything in the records of dead
-runs: processes by id and start time, network links, cgroups and one directory.
+runs: processes (by PID and start time), network links, cgroups and one directory.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ FILE = "record.json"
 class Record:
     """One run. Its directory holds the record itself and all files of the run.
 
-    What a `detached` run makes does not end with its owner; once it is `kept`, it stays until somebody ends it.
+    The processes of a `detached` run outlive its owner; once `kept`, the run stays until it is removed explicitly.
     """
 
     directory: pathlib.Path
@@ -35,12 +35,12 @@ class Record:
     processes: dict = field(default_factory=dict)
     links: list = field(default_factory=list)
     cgroups: list = field(default_factory=list)
-    # Several threads add to it while a cluster starts.
+    # Several threads add entries while a cluster starts.
     _adding: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @staticmethod
     def begin(name, detached):
-        """Creates a record in a directory of its own. A name can only be used once at a time."""
+        """Creates a record in a new directory. A name can only be used by one run at a time."""
         with _locked():
             sweep(locked=True)
             directory = machine.runs() / name
@@ -91,7 +91,7 @@ class Record:
             self.write()
 
     def end_process(self, name):
-        """Ends a process and forgets it."""
+        """Kills a process and removes it from the record."""
         self.processes[name].end()
         with self._adding:
             del self.processes[name]
@@ -108,7 +108,7 @@ class Record:
             self.write()
 
     def undo(self):
-        """Removes everything, the most recent first. Can be repeated."""
+        """Removes everything, the latest processes first. Idempotent."""
         for process in reversed(list(self.processes.values())):
             process.end()
         for link in self.links:
@@ -136,7 +136,7 @@ def sweep(locked=False):
             try:
                 record = Record.read(directory)
             except (OSError, ValueError, KeyError, TypeError):
-                # It was killed before its first entry, so there is only the directory.
+                # The run was killed before its first entry, so there is only the directory.
                 shutil.rmtree(directory, ignore_errors=True)
                 continue
             if not record.lives():
@@ -151,7 +151,7 @@ def _locked():
 
 
 def _remove_cgroup(top):
-    """Removes control groups from the leaves up, once the last process in them is really gone."""
+    """Removes cgroups from the leaves up, waiting until their last process has exited."""
 
     def removed():
         for path, _, _ in os.walk(top, topdown=False):

@@ -1,4 +1,4 @@
-"""Waiting for a condition, with a deadline. Nothing here sleeps for a guessed time."""
+"""Waiting for a condition with a timeout, instead of sleeping for a fixed time."""
 
 import time
 

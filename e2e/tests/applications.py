@@ -1,4 +1,4 @@
-"""Small applications for tests, with their programs in a config map, and queries about them."""
+"""Small applications for tests, with their programs in a ConfigMap, and helpers to inspect them."""
 
 import os
 import re
@@ -28,19 +28,19 @@ WAITS = f"{WAIT}\n    wait()\n"
 
 
 def programs(**texts):
-    """A config map with these programs; `a_py` is the file `a.py`."""
+    """A ConfigMap with these programs; `a_py` becomes the file `a.py`."""
     files = {name.replace("_", ".", 1): textwrap.dedent(text) for name, text in texts.items()}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "programs"}, "data": files}
 
 
 def application(name, file, *arguments, executors=1, driver=None, executor=None, sparkConf=None, **spec):
-    """An application that runs a file: from the config map, or from the image if it starts with a slash."""
+    """An application that runs a file from the ConfigMap, or from the image if the path is absolute."""
     path = file if file.startswith("/") else f"{PROGRAMS}/{file}"
     # Small CPU requests, so that many pods fit on two small nodes.
     role = {"cores": 1, "coreRequest": "50m", "memory": "512m"}
     mounts = {"volumeMounts": [{"name": "programs", "mountPath": PROGRAMS}]} if path.startswith(PROGRAMS) else {}
     volumes = {"volumes": [{"name": "programs", "configMap": {"name": "programs"}}]} if mounts else {}
-    # Makes its log list the executors that it knows.
+    # Makes the driver log its registered executors.
     env = {"env": [{"name": "FIRESTEEL_LOG", "value": "warn,driver=info"}]}
     return {
         "apiVersion": API,
@@ -71,12 +71,12 @@ def error(found):
 
 
 def condition(found, kind):
-    """A condition of an object, or an empty one."""
+    """The condition of this type of an object, or an empty dictionary."""
     return next((each for each in found.get("status", {}).get("conditions", []) if each["type"] == kind), {})
 
 
 def until(kubectl, name, wanted, seconds=90):
-    """Waits until the application is in a state; another final state is an error at once."""
+    """Waits until the application is in this state; fails immediately on another final state."""
 
     def there(found):
         now = state(found)
@@ -87,7 +87,7 @@ def until(kubectl, name, wanted, seconds=90):
 
 
 def completed(kubectl, name, seconds=120):
-    """Waits until the application has succeeded, and returns it and its program's output."""
+    """Waits until the application has completed; returns it and its program's output."""
     found = until(kubectl, name, "COMPLETED", seconds)
     return found, kubectl("logs", f"{name}-driver", "--container=spark-kubernetes-driver")
 
@@ -99,7 +99,7 @@ def pods(kubectl, name, role=None):
 
 
 def running_executors(kubectl, name, count, seconds=90):
-    """Waits until this many executors run and the driver knows them; returns their pods by name."""
+    """Waits until this many executors run and are registered with the driver; returns their pods by name."""
 
     def there():
         found = pods(kubectl, name, "executor")
@@ -114,7 +114,7 @@ def running_executors(kubectl, name, count, seconds=90):
 
 
 def waits(kubectl, name, time=1, seconds=90):
-    """Waits until an application's program waits for the test, for the first or a later time."""
+    """Waits until an application's program is at its wait number `time`."""
     until(kubectl, name, "RUNNING", seconds)
     eventually(lambda: f"waits {time}\n" in kubectl.try_("logs", f"{name}-driver").stdout, seconds, f"that the program of {name} waits")
 
@@ -130,7 +130,7 @@ def nothing_left(kubectl, seconds=60):
     eventually(lambda: not kubectl.all(kinds), seconds, lambda: f"that nothing is left, but there is\n{kubectl('get', kinds)}")
 
 
-# Two actions over one shuffle of twelve map tasks, with waits before, between and after them.
+# Two actions that use the same shuffle of twelve map tasks, with waits before, between and after them.
 TWICE = f"""{WAIT}
     wait()
     frame = spark.range(0, 100000, 1, 12).selectExpr("id % 100 as key", "id").groupBy("key").sum("id")

@@ -1,7 +1,7 @@
-"""One API server and one cluster for all tests of a run; each test has a namespace of its own.
+"""One API server and one cluster for all tests of a run; each test has its own namespace.
 
-E2E_CLUSTER=up     use the cluster that `./dev e2e up` has brought up, and leave it up
-E2E_KUBECONFIG=F   use another cluster, by its kubeconfig; the images E2E_EXECUTOR and E2E_OPERATOR must be there
+E2E_CLUSTER=up     use the cluster started by `./dev e2e up`, and keep it running
+E2E_KUBECONFIG=F   use another cluster, given by its kubeconfig, to which the images E2E_EXECUTOR and E2E_OPERATOR must be available
 """
 
 import itertools
@@ -18,7 +18,7 @@ _number = itertools.count(1)
 
 
 class Other:
-    """A cluster that was started elsewhere."""
+    """A cluster not started by the lab."""
 
     def __init__(self, kubeconfig):
         program = os.environ.get("E2E_KUBECTL") or shutil.which("kubectl")
@@ -66,7 +66,7 @@ def kubectl(cluster):
 
 
 def pytest_collection_modifyitems(items):
-    """Runs tests without a cluster first, so that they fail early; tests with one are marked."""
+    """Marks the tests that need a cluster, and runs the others first, so that they fail early."""
     for item in items:
         if "cluster" in item.fixturenames:
             item.add_marker("cluster")

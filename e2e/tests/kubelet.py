@@ -1,5 +1,5 @@
-"""A node that exists only as an object, with a fake kubelet for the API server: it serves container output with timestamps, so that a
-test controls the output, its timing, and when a connection breaks."""
+"""A node that exists only as an object, with a fake kubelet that serves container logs to the API server, so that a test controls the
+output, its timestamps and timing, and when a connection breaks."""
 
 import contextlib
 import http.server
@@ -13,7 +13,7 @@ BEGAN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 class Kubelet:
-    """Serves `lines` to every client. A line's timestamp is its number in milliseconds."""
+    """Serves `lines` to every client. A line's timestamp is `BEGAN` plus its number in milliseconds."""
 
     def __init__(self, name, port):
         self.name, self.port = name, port
@@ -57,10 +57,10 @@ class Kubelet:
         handler.send_header("Content-Type", "text/plain")
         handler.send_header("Transfer-Encoding", "chunked")
         handler.end_headers()
-        # Like the real one, "since" has a resolution of seconds.
+        # As in a real kubelet, `sinceTime` has a resolution of seconds.
         since = datetime.fromisoformat(options["sinceTime"].replace("Z", "+00:00")).replace(microsecond=0) if "sinceTime" in options else BEGAN
         limit = self.breaks.pop(0) if self.breaks else None
-        # A connection is to one container: new `lines` belong to a later one.
+        # A connection belongs to one container: if a test replaces `lines`, they belong to a later one.
         lines = self.lines
         at = max(0, len(lines) - int(options["tailLines"])) if "tailLines" in options else 0
         sent = 0
@@ -89,7 +89,7 @@ class Kubelet:
 
 @contextlib.contextmanager
 def serving(name, directory):
-    """Runs a kubelet within the block."""
+    """Runs a fake kubelet for the duration of the block."""
     certificate, key = directory / "kubelet.crt", directory / "kubelet.key"
     subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
     argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", *subject]

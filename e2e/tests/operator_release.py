@@ -1,4 +1,4 @@
-"""The operator as a release of the chart."""
+"""The operator, installed as a release of the chart."""
 
 import json
 import os
@@ -29,7 +29,7 @@ class Operator:
         is_there = self.kubectl.get("deployment", self.name)
         self.helm("upgrade", "--install", self.name, CHART, f"--namespace={self.namespace}", values=self.values)
         if is_there:
-            # It may run an earlier build of the same image name.
+            # It may be running an earlier build with the same image name.
             self.kubectl("rollout", "restart", f"deployment/{self.name}")
         self.ready()
 
@@ -49,19 +49,19 @@ class Operator:
             raise
 
     def kill(self):
-        """Kills every replica and starts no new one."""
+        """Scales to zero and kills every replica."""
         self.scale(0)
         self.kubectl("delete", "pods", "--selector=app.kubernetes.io/component=operator", "--grace-period=0", "--force")
-        # A pod's object disappears before its process, and a last replacement may follow.
+        # A pod object disappears before its process ends, and one more replacement may still be created.
         eventually(lambda: not self.replicas() and not self.pods() and not self.runs(), 60, "the end of the operator")
 
     def replicas(self):
-        """Number of pods that its controllers still maintain."""
+        """Number of desired and existing pods of its ReplicaSets."""
         sets = self.kubectl.all("replicasets", "--selector=app.kubernetes.io/name=firesteel")
         return sum(each["spec"]["replicas"] + each["status"]["replicas"] for each in sets)
 
     def runs(self):
-        """Whether a node still has a container of its pods."""
+        """Whether a node still runs one of its pods."""
         nodes = [node["metadata"]["name"] for node in self.kubectl.all("nodes")]
         found = (json.loads(self.kubectl("get", "--raw", f"/api/v1/nodes/{node}/proxy/runningpods/")) for node in nodes)
         names = [pod["metadata"] for pods in found for pod in pods["items"] or []]
@@ -74,7 +74,7 @@ class Operator:
         return self.kubectl.try_("logs", "--selector=app.kubernetes.io/component=operator", "--tail=50", "--prefix").stdout
 
     def leader(self):
-        """Name of the leading pod."""
+        """Name of the pod that is the leader."""
         lease = self.kubectl.get("lease", self.name)
         return lease and lease["spec"].get("holderIdentity")
 
@@ -83,6 +83,6 @@ class Operator:
 
 
 def says(log, **fields):
-    """Lines of a JSON log with these fields."""
+    """Entries of a JSON log that have these fields."""
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     return [line for line in lines if fields.items() <= line.items()]

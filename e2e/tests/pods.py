@@ -1,4 +1,4 @@
-"""Pods of our image, as restricted as drivers and executors are."""
+"""Pods of our image with the same security restrictions as drivers and executors."""
 
 import os
 
@@ -6,7 +6,7 @@ from lab.images import EXECUTOR
 
 
 def pod(name, *arguments, command=None, limits=None, volumes=None, fs_group=None, node=None):
-    """A pod that runs once. `volumes` maps mount paths to volume sources; /tmp is always writable."""
+    """A pod that is not restarted. `volumes` maps mount paths to volume sources; /tmp is always writable."""
     volumes = {"/tmp": {"emptyDir": {}}, **(volumes or {})}
     names = {path: f"volume-{number}" for number, path in enumerate(volumes)}
     container = {
@@ -51,7 +51,7 @@ def waits(name, **options):
 
 
 def phase(*wanted):
-    """Whether a pod is in one of these phases."""
+    """A predicate: whether a pod is in one of these phases."""
     return lambda found: found["status"].get("phase") in wanted
 
 

@@ -1,4 +1,4 @@
-"""The API server by itself: the behaviour that tests of the operator rely on."""
+"""The API server alone: behaviour on which the operator tests rely."""
 
 import os
 

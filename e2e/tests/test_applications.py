@@ -1,4 +1,4 @@
-"""Applications run by the operator: results of those that run, and reports about those that cannot."""
+"""Applications run by the operator: results of successful ones, and error reports for those that cannot run."""
 
 import pytest
 import yaml
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.usefixtures("operator")
 
 def test_the_example_runs_and_prints_the_answer(kubectl):
     (example,) = yaml.safe_load_all((machine.ROOT / "examples" / "chapter15.yaml").read_text())
-    # Two executors and a driver with a CPU each are a lot for two small nodes.
+    # Two executors and a driver with one CPU each may not fit on two small nodes.
     for role in ["driver", "executor"]:
         example["spec"][role]["coreRequest"] = "100m"
     kubectl.create(example)
@@ -21,7 +21,7 @@ def test_the_example_runs_and_prints_the_answer(kubectl):
     assert status["progress"]["tasks"]["done"] == status["progress"]["tasks"]["total"] > 11
     assert condition(found, "Succeeded")["status"] == "True"
     assert condition(found, "Succeeded")["observedGeneration"] == found["metadata"]["generation"]
-    # The driver stays as evidence, executors do not.
+    # The driver's pod is kept for inspection, executors are not.
     assert list(pods(kubectl, "chapter15", "driver")) == ["chapter15-driver"]
     assert status["executors"]["running"] == 0
     row = kubectl("get", "sparkapp", "chapter15").splitlines()[1].split()

@@ -1,4 +1,4 @@
-"""The chart's output for its values. Needs helm and kubectl, but no cluster."""
+"""Manifests rendered from the chart for various values. Needs helm and kubectl, but no cluster."""
 
 import functools
 import shutil
@@ -48,7 +48,7 @@ class Objects:
         return self.pod()["containers"][0]["args"]
 
     def rights(self, kind):
-        """Permissions of the roles of a kind: verbs by namespace and resource, with the names of named objects."""
+        """Permissions of all roles of a kind: verbs by namespace and resource, including resource names."""
         rights = {}
         for role in self.of(kind):
             for rule in role["rules"]:
@@ -113,7 +113,7 @@ def test_permissions_are_the_same_for_one_namespace_and_for_all_and_are_few(rend
     everywhere = {resource: verbs for (_, resource), verbs in render({"rbac": {"aggregate": False}}).rights("ClusterRole").items()}
     in_one = {resource: verbs for (namespace, resource), verbs in render({"namespaces": ["a"]}).rights("Role").items() if namespace == "a"}
     assert everywhere == in_one
-    # Listing secrets means reading all of them, and updating pods means changing their images.
+    # Listing secrets exposes all their contents, and updating pods allows changing their images.
     assert not everywhere["secrets"] & {"list", "watch", "update", "patch", "delete"}
     assert "update" not in everywhere["pods"]
     assert not {"*", "deletecollection", "escalate", "bind", "impersonate"} & functools.reduce(set.union, everywhere.values())
@@ -273,7 +273,7 @@ def test_an_api_server_accepts_the_charts_output_and_definitions_are_upgraded_an
     helm("uninstall", "firesteel", "--namespace=chart")
     assert kubectl.all("deployments,services,serviceaccounts,roles", "--selector=app.kubernetes.io/name=firesteel") == []
     assert kubectl.get(definition)
-    # Another release takes them over only when told to.
+    # Another release adopts the CRDs only with `--take-ownership`.
     other = ["install", "other", CHART, "--namespace=chart"]
     assert "cannot be imported into the current release" in helm.try_(*other).stderr
     helm(*other, "--take-ownership")

@@ -1,5 +1,5 @@
-"""`firesteel submit`, `status`, `list`, `logs` and `kill` against a real API server. No operator runs here: the tests
-play its part, write the status and create the pods."""
+"""`firesteel submit`, `status`, `list`, `logs` and `kill` against a real API server. No operator is running: the tests
+act as the operator, write the status and create the pods."""
 
 import json
 import os
@@ -34,11 +34,11 @@ class Cli:
         return subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def __call__(self, *arguments, **options):
-        """Runs it; returns exit code, standard output and standard error."""
+        """Runs the command; returns exit code, standard output and standard error."""
         return finished(self._start(*arguments, **options))
 
     def started(self, *arguments):
-        """Starts it, for `finished`."""
+        """Starts the command without waiting; see `finished`."""
         return self._start(*arguments)
 
     def applications(self):
@@ -62,7 +62,7 @@ def finished(process, seconds=60):
 
 @pytest.fixture(scope="session")
 def defined(api):
-    """The API server, with our custom resources."""
+    """The API server, with our CRDs installed."""
     for file in sorted((ROOT / "crds").glob("*applications.yaml")):
         api.kubectl("apply", f"--filename={file}")
     api.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/sparkapplications.firesteel.dev", seconds=90)
@@ -299,7 +299,7 @@ def test_a_cluster_without_our_definitions_is_reported():
 
 @pytest.fixture
 def kubelet(cli, tmp_path):
-    """A node whose pods print what the test wants."""
+    """A node with a fake kubelet, so that tests control the output of its pods."""
     with serving(cli.kubectl.namespace, tmp_path) as made:
         cli.kubectl.create(made.node())
         cli.kubectl("patch", "node", made.name, "--subresource=status", "--type=merge", f"--patch={json.dumps({'status': made.node()['status']})}")
@@ -313,7 +313,7 @@ def runs(cli, kubelet, name, container, **labels):
     made = waits(name)
     made["metadata"]["labels"] = labels
     made["spec"]["nodeName"] = kubelet.name
-    # The node never reports, and its pods stay nevertheless.
+    # The node never reports its status; its pods must not be evicted.
     made["spec"]["tolerations"] = [{"operator": "Exists"}]
     made["spec"]["containers"][0]["name"] = container
     cli.kubectl.create(made)
@@ -373,7 +373,7 @@ def test_a_slow_or_absent_reader_does_not_block_following(cli, kubelet):
     assert cli("submit", "--name", "pi", "--no-wait", PI)[0] == 0
     runs(cli, kubelet, "pi-driver", "spark-kubernetes-driver")
     cli.patch("pi", "RUNNING", executionAttempts=1, submissionID="0123456789abcdef-1", driverInfo={"podName": "pi-driver"})
-    # It reads one line and no more: the pipe fills up.
+    # This reader stops after one line, so that the pipe fills up.
     slow = cli.started("logs", "-f", "pi")
     assert slow.stdout.readline().startswith("line 0 ")
     gone = cli.started("logs", "-f", "pi")
@@ -428,7 +428,7 @@ def test_a_driver_is_not_mistaken_for_the_next_one_of_its_name(cli, kubelet):
     cli.kubectl("delete", "pod", "pi-driver", "--force", "--grace-period=0")
     runs(cli, kubelet, "pi-driver", "spark-kubernetes-driver")
     kubelet.lines = ["second", "third"]
-    # The connection to the first one ends only now, when the second one exists and has newer lines.
+    # The connection to the first driver ends only now, when the second one exists and has newer lines.
     kubelet.end()
     is_in(cli, "pi-driver", "spark-kubernetes-driver", "Succeeded", {"terminated": {"exitCode": 0}})
     cli.patch("pi", "COMPLETED", executionAttempts=2, submissionID="0123456789abcdef-2", driverInfo=pod)

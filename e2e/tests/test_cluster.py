@@ -1,4 +1,4 @@
-"""The cluster runs our image like drivers and executors, and loses what a cluster may lose."""
+"""The cluster runs our image as for drivers and executors, and can lose kubelets and nodes."""
 
 import pytest
 from lab import LabError

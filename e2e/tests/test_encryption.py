@@ -1,11 +1,11 @@
-"""TLS between the processes of an application, turned on by one setting."""
+"""TLS between the processes of an application, enabled by one setting."""
 
 import pytest
 from applications import TWICE, application, once, programs, twice
 
 pytestmark = pytest.mark.usefixtures("operator")
 
-# The answer that a stranger in the same network gets from a port: an error, or a number of bytes.
+# Prints the response to an unauthenticated client in the same network: an error, or the number of bytes received.
 STRANGER = """
 import socket, ssl, sys
 address, how = sys.argv[1:]
@@ -25,7 +25,7 @@ except OSError as error:
 
 
 def answer(kubectl, executor, driver, how):
-    """The driver's answer to a client in an executor's pod without a certificate."""
+    """The driver's response to a client without a certificate in an executor's pod."""
     return kubectl("exec", executor, "--", "python3", "-c", STRANGER, driver["status"]["podIP"], how)
 
 
@@ -34,7 +34,7 @@ def test_an_encrypted_application_runs_and_refuses_clients_without_a_certificate
     kubectl.create(programs(twice_py=TWICE), application("secret", "twice.py", executors=2, sparkConf=conf))
     executors = once(kubectl, "secret", 2)
     driver = kubectl.get("pod", "secret-driver")
-    # A TLS-only server answers plain text with an alert of at most seven bytes, never with an HTTP/2 frame.
+    # A TLS-only server responds to plain text with an alert of at most seven bytes, never with an HTTP/2 frame.
     plain = answer(kubectl, min(executors), driver, "plain")
     assert plain.startswith("refused") or int(plain.split()[1]) < 9, plain
     encrypted = answer(kubectl, min(executors), driver, "tls")
@@ -45,6 +45,6 @@ def test_an_encrypted_application_runs_and_refuses_clients_without_a_certificate
 def test_without_the_switch_the_same_stranger_is_answered(kubectl):
     kubectl.create(programs(twice_py=TWICE), application("open", "twice.py"))
     executors = once(kubectl, "open", 1)
-    # Answered by HTTP/2 itself: calls require the token.
+    # This is only the HTTP/2 handshake: RPCs require the token.
     assert int(answer(kubectl, min(executors), kubectl.get("pod", "open-driver"), "plain").split()[1]) >= 9
     twice(kubectl, "open")

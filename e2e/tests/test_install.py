@@ -1,4 +1,4 @@
-"""The operator as installed by the chart: its permissions, its pods, several replicas."""
+"""The operator installed by the chart: permissions, pods, multiple replicas."""
 
 import pytest
 from applications import WAITS, application, completed, go, nothing_left, pods, programs, state, waits
@@ -84,7 +84,7 @@ def test_two_operators_of_one_namespace_each_leave_the_other_alone(operator, clu
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     for space in spaces:
         kubectl.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space, "labels": labels}})
-    # The operator for all namespaces must not serve these as well.
+    # The operator for all namespaces must not reconcile these namespaces as well.
     operator.kill()
     own = [Operator(cluster, f"{space}-system", namespaces=[space], crds={"install": False}) for space in spaces]
     try:
@@ -98,7 +98,7 @@ def test_two_operators_of_one_namespace_each_leave_the_other_alone(operator, clu
         with pytest.raises(LabError, match="orbidden"):
             account = f"--as=system:serviceaccount:{own[0].namespace}:{own[0].name}"
             users[1]("get", "pods", account)
-        # Without its namespace's operator an application waits, and no other operator takes it.
+        # While its namespace's operator is down, an application waits; no other operator handles it.
         own[0].kill()
         users[0].create(application("two", "one.py"))
         users[1].create(application("two", "one.py"))
@@ -123,7 +123,7 @@ def test_definitions_outlive_the_release(operator, kubectl):
         assert operator.kubectl.all("deployments,serviceaccounts,roles,rolebindings", "--selector=app.kubernetes.io/name=firesteel") == []
     finally:
         operator.install()
-    # It resumes with the existing objects, and reruns nothing.
+    # It resumes with the existing objects and reruns none.
     kubectl.create(application("next", "one.py"))
     completed(kubectl, "next")
     assert kubectl.get("sparkapp", "stays")["status"]["executionAttempts"] == 1

@@ -1,4 +1,4 @@
-"""Life cycles of applications: suspended, changed, deleted, expired, scheduled, many at once."""
+"""Life cycle of applications: suspension, changes, deletion, expiry, many at once."""
 
 
 import pytest
@@ -20,7 +20,7 @@ def test_a_suspended_application_has_no_pods_and_runs_again_when_resumed(kubectl
     running_executors(kubectl, "sleeps", 1)
     patch(kubectl, "sleeps", '{"spec": {"suspend": true}}')
     until(kubectl, "sleeps", "SUSPENDED")
-    # Ended pods may take a moment to disappear.
+    # Terminated pods may take a moment to disappear.
     eventually(lambda: not pods(kubectl, "sleeps"), 60, "the end of its pods")
     patch(kubectl, "sleeps", '{"spec": {"suspend": false}}')
     waits(kubectl, "sleeps")
@@ -72,7 +72,7 @@ def test_an_application_that_is_deleted_leaves_nothing(kubectl, moment):
 def test_twenty_applications_run_at_once(kubectl):
     kubectl.create(programs(waits_py=WAITS.replace("wait()\n", "print('waits')\n")))
     names = [f"many-{number}" for number in range(20)]
-    # Without executors: only applications are numerous here.
+    # Small pods, so that twenty applications fit.
     few = {"coreRequest": "10m", "memory": "256m", "memoryOverhead": "128m"}
     kubectl.create(*(application(name, "waits.py", driver=few, executor={**few, "instances": 1}) for name in names))
 

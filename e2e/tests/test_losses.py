@@ -1,4 +1,4 @@
-"""Losses while applications run, and their consequences."""
+"""Loss of pods, nodes or the operator while applications run."""
 
 import re
 
@@ -26,7 +26,7 @@ from lab.node import is_ready
 pytestmark = pytest.mark.usefixtures("operator")
 
 ROWS = 4_000_000
-# Enough work to lose something in the middle, and a known answer.
+# Runs long enough for a failure in the middle, and has a known result.
 LONG = f"""
     from pyspark.sql import SparkSession
     spark = SparkSession.builder.getOrCreate()
@@ -84,7 +84,7 @@ def test_only_a_lost_executors_outputs_are_rewritten_and_the_rest_is_reused(kube
     go(kubectl, "loses", 2)
     waits(kubectl, "loses", 3)
     assert TWICE_ANSWER in kubectl("logs", "loses-driver")
-    # If all twelve had been rewritten, there would be more of them now.
+    # If all twelve had been rewritten, there would be more than twelve files now.
     assert sum(outputs(kubectl, after)) == 12
     go(kubectl, "loses", 3)
     completed(kubectl, "loses")
@@ -116,7 +116,7 @@ def test_a_deleted_driver_fails_the_application_if_the_policy_forbids_a_rerun(ku
 
 
 def test_executors_killed_for_their_memory_are_reported_and_replaced_up_to_the_limit(kubectl):
-    # One value that exceeds the container's memory.
+    # A single value that exceeds the container's memory.
     text = """
         from pyspark.sql import SparkSession
         rows = SparkSession.builder.getOrCreate().range(1)
@@ -170,7 +170,7 @@ def test_an_operator_that_is_killed_while_a_program_runs_resumes_it(kubectl, ope
     kubectl.create(programs(twice_py=TWICE), application("goes-on", "twice.py", executors=2))
     before = once(kubectl, "goes-on", 2)
     operator.kill()
-    # Nothing replaces an executor now, and nothing needs to.
+    # Without the operator, lost executors are not replaced; none is lost yet.
     assert state(kubectl.get("sparkapp", "goes-on")) == "RUNNING"
     operator.ready()
     victim = min(before)

@@ -1,4 +1,4 @@
-"""Users of containers beside Spark's: from their image and manifest, where the namespace allows it."""
+"""User IDs of additional containers: taken from their image and manifest, if the namespace permits it."""
 
 import pytest
 from applications import application, completed, error, pods, programs, until
@@ -6,7 +6,7 @@ from lab.images import PAUSE
 
 pytestmark = [pytest.mark.usefixtures("operator"), pytest.mark.machine]
 
-# As in public examples with a node's directory: an image that starts as root, without a security context.
+# As in public examples for hostPath volumes: an image that runs as root, without a security context.
 CHOWN = {
     "name": "volume-permissions",
     "image": PAUSE,
@@ -34,7 +34,7 @@ def test_an_init_container_that_must_be_root_is_where_the_namespace_allows_it(ku
 
     kubectl("label", "namespace", kubectl.namespace, "pod-security.kubernetes.io/enforce=baseline", "--overwrite")
     kubectl("patch", "sparkapp", "chowns", "--type=merge", '--patch={"spec": {"arguments": ["again"]}}')
-    # The failure is final at once, and the change is seen afterwards.
+    # The application has already failed; the operator then observes the change.
     kubectl.eventually("sparkapp", "chowns", lambda found: found["status"]["applicationState"]["state"] != "FAILED")
     _, printed = completed(kubectl, "chowns")
     assert "init 0 program 185 owner 185\n10" in printed

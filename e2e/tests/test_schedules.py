@@ -1,4 +1,4 @@
-"""Schedules: runs at their times, kept or deleted, one after the other."""
+"""Scheduled applications: start times, run history, concurrency policies."""
 
 import datetime
 
@@ -12,14 +12,14 @@ RUNS = "--selector=firesteel.dev/scheduled-app-name=often"
 
 
 def schedule(file, **spec):
-    """A schedule that runs a program every five seconds."""
+    """A ScheduledSparkApplication that runs a program every five seconds."""
     template = application("of-the-template", file)["spec"]
     given = {"schedule": "@every 5s", "concurrencyPolicy": "Forbid", **spec}
     return {"apiVersion": API, "kind": "ScheduledSparkApplication", "metadata": {"name": "often"}, "spec": {**given, "template": template}}
 
 
 def runs(kubectl):
-    """The existing runs, in the order in which they were due."""
+    """The existing runs, ordered by scheduled time."""
     found = kubectl.all("sparkapplications", RUNS)
     return sorted(found, key=lambda run: run["metadata"]["annotations"]["firesteel.dev/scheduled-for"])
 
@@ -51,7 +51,7 @@ def test_a_long_run_blocks_the_next_or_is_replaced_by_it(kubectl):
     name = first["metadata"]["name"]
     waits(kubectl, name)
     first_due = datetime.datetime.fromisoformat(first["metadata"]["annotations"]["firesteel.dev/scheduled-for"])
-    # Two more due times pass.
+    # Two more scheduled times pass.
     later = first_due + datetime.timedelta(seconds=12)
     eventually(lambda: datetime.datetime.now(datetime.timezone.utc) > later, 60, "later times")
     assert [run["metadata"]["name"] for run in runs(kubectl)] == [name]

@@ -1,4 +1,4 @@
-"""Durations of the phases of a small application. Their order is the same on any machine; `./dev e2e -s tests/test_times.py` prints them."""
+"""Durations of the phases of a small application, printed by `./dev e2e -s tests/test_times.py`; only their order is asserted."""
 
 import time
 
@@ -21,7 +21,7 @@ PROGRAM = """
 
 
 def moments(kubectl, name):
-    """Runs an application, and returns the seconds from its submission to each phase."""
+    """Runs an application; returns the time in seconds from its submission to each phase."""
     submitted = time.time()
     kubectl.create(application(name, "times.py", executors=2))
     _, printed = completed(kubectl, name)

@@ -1,4 +1,4 @@
-"""However a run ends, it leaves nothing on the machine."""
+"""Cleanup: a run leaves nothing on the machine, however it ends."""
 
 import contextlib
 import os
@@ -19,14 +19,14 @@ OTHER = 7
 
 
 def run(program):
-    """A process that runs a program of the laboratory, and reports when it has reached the point that the test wants."""
-    # Background processes of a shell ignore Ctrl-C.
+    """Starts a process that runs this program, which reports on standard output when it has reached the desired point."""
+    # A shell's background processes ignore SIGINT by default.
     program = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n{program}"
     return subprocess.Popen([sys.executable, "-c", program], cwd=E2E, stdout=subprocess.PIPE, text=True)
 
 
 def end(owner, number):
-    """Sends a signal until the process has ended. A user would repeat an interrupt that Python loses, too."""
+    """Sends a signal until the process has exited, as a user would repeat Ctrl-C if Python misses an interrupt."""
     for _ in range(12):
         owner.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -36,13 +36,13 @@ def end(owner, number):
 
 
 def state():
-    """Everything that a cluster could leave behind: links, routes, mounts, firewall, kernel settings, control groups."""
+    """Everything that a cluster could leave behind: links, mounts, firewall rules, kernel settings, cgroups."""
     forward = pathlib.Path("/proc/sys/net/ipv4/ip_forward").read_text()
     groups = sorted(str(path) for path in machine.cgroup_directories(Site(OTHER).cgroup))
     mounts = sorted(line.split()[1] for line in pathlib.Path("/proc/mounts").read_text().splitlines())
     rules = command("iptables-save", "-t", "nat") if os.geteuid() == 0 else ""
     rules = [line for line in rules.splitlines() if "KUBE" in line or "CNI" in line]
-    # Another cluster's may come and go.
+    # Links of other clusters are ignored, because they may change.
     links = sorted(path.name for path in pathlib.Path("/sys/class/net").iterdir() if path.name == Site(OTHER).link or "firesteel" not in path.name)
     return links, mounts, rules, forward, groups
 
@@ -143,7 +143,7 @@ def test_a_network_that_the_machine_uses_is_refused(monkeypatch):
 
 @contextlib.contextmanager
 def node_alone():
-    """One node without a control plane, as at the start of a run."""
+    """Runs one node without a control plane, as at the start of a run."""
     record = Record.begin(Site(OTHER).name, False)
     try:
         site = Site(OTHER)

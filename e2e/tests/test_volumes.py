@@ -1,4 +1,4 @@
-"""Shuffles on volumes: shared or one per executor, and what stays when an application is deleted."""
+"""Shuffle data on volumes: shared or one per executor, and its retention when an application is deleted."""
 
 import decimal
 import math
@@ -42,7 +42,7 @@ TPCH = """
 
 @pytest.fixture(scope="session")
 def tpch():
-    """TPC-H tables at scale 0.1 and DataFusion's answers; generated once per machine."""
+    """TPC-H tables at scale 0.1 and DataFusion's results; generated once per machine."""
     base = machine.cache() / "test-data"
     data, answers = base / "tpch-0.1", base / "answers-0.1"
     bench = pathlib.Path(firesteel()).with_name("bench")
@@ -53,7 +53,7 @@ def tpch():
 
 @pytest.fixture
 def shared(cluster, kubectl):
-    """Creates a claim for a directory that every node sees, like a network file system."""
+    """A function that creates a claim for a directory shared by all nodes, like a network file system."""
     made = []
 
     def share(name):
@@ -97,13 +97,13 @@ def mounts(**paths):
 
 
 def normal(value):
-    """Values for comparison: numbers as floats, everything else unchanged."""
+    """Normalises values for comparison: numbers to floats, everything else unchanged."""
     return float(value) if isinstance(value, (int, float, decimal.Decimal)) else value
 
 
 def same(ours, theirs):
     if isinstance(ours, float) and isinstance(theirs, float):
-        # An average of decimals is rounded here, as in Spark, and truncated by DataFusion: one unit of the sixth digit.
+        # Decimal averages are rounded here, as in Spark, but truncated by DataFusion: they can differ by one in the sixth digit.
         return math.isclose(ours, theirs, rel_tol=1e-6, abs_tol=1.5e-6)
     return ours == theirs
 
@@ -164,12 +164,12 @@ def test_a_lost_executors_outputs_on_a_shared_volume_are_used_by_the_next_one(ku
     kubectl("delete", "pod", *before, "--grace-period=1", "--wait=true", "--timeout=60s")
     running_executors(kubectl, "shares", 2)
     found = twice(kubectl, "shares")
-    # No task of the first stage ran again.
+    # No task of the first stage was rerun.
     assert found["status"]["progress"]["skippedTasks"] == 12
     eventually(lambda: not any(shuffles.iterdir()), 60, "that executors take away what the application wrote")
 
 
-# Fails the first time, after its one query.
+# Fails on the first run, after its only query.
 AGAIN = """
     import pathlib, sys
     from pyspark.sql import SparkSession
@@ -201,20 +201,20 @@ def test_a_failed_runs_outputs_on_a_shared_volume_are_used_by_the_next_run(kubec
     status = found["status"]
     assert status["executionAttempts"] == 2
     assert [(each["name"], each["exitCode"]) for each in status["failures"]] == [("again-driver", 3)]
-    # The second run ran no task of the first stage.
+    # The second run skipped all tasks of the first stage.
     assert status["progress"]["skippedTasks"] == 12, status["progress"]
     eventually(lambda: [path.name for path in shuffles.iterdir()] == ["first"], 60, "that executors take away what the runs wrote")
 
 
 def claimed(policy=None):
-    """Spark's settings that give each executor its own claim."""
+    """Spark settings that give each executor its own claim."""
     prefix = "spark.kubernetes.executor.volumes.persistentVolumeClaim.spark-local-dir-1"
     conf = {
         f"{prefix}.mount.path": "/shuffles",
         f"{prefix}.options.claimName": "OnDemand",
         f"{prefix}.options.storageClass": "local",
         f"{prefix}.options.sizeLimit": "1Gi",
-        # Otherwise a claim is for a single pod, which local volumes do not support.
+        # The default, ReadWriteOncePod, is not supported by local volumes.
         "spark.kubernetes.legacy.useReadWriteOnceAccessMode": "true",
     }
     return {**conf, **(policy or {})}
@@ -224,7 +224,7 @@ def test_an_executor_that_replaces_a_lost_one_takes_over_its_claim(kubectl):
     kubectl.create(programs(twice_py=TWICE), application("claims", "twice.py", executors=1, sparkConf=claimed()))
     (old,) = once(kubectl, "claims", 1)
     (claim,) = kubectl.all("pvc")
-    # Deleted at once: a terminating executor keeps its claim, and one started meanwhile would get another.
+    # Without a grace period: a terminating executor keeps its claim, so that its replacement would get another one.
     kubectl("delete", "pod", old, "--grace-period=0", "--force")
     (new,) = running_executors(kubectl, "claims", 1)
     assert new != old
@@ -254,14 +254,14 @@ def test_retained_claims_stay_and_nothing_else(kubectl):
 
 
 def on_host(path):
-    """Settings that make executors shuffle in a directory of their node."""
+    """Settings that place shuffle files in a hostPath directory."""
     prefix = "spark.kubernetes.executor.volumes.hostPath.spark-local-dir-1"
     return {f"{prefix}.mount.path": "/shuffles", f"{prefix}.options.path": str(path), f"{prefix}.options.type": "Directory"}
 
 
 @pytest.fixture
 def host_directory(cluster, kubectl):
-    """A world-writable directory on the nodes, as an administrator prepares it."""
+    """A world-writable directory on the nodes, as prepared by an administrator."""
     path = cluster.record.directory / "shared" / f"{kubectl.namespace}-host"
     path.mkdir(parents=True)
     path.chmod(0o777)

@@ -1,7 +1,7 @@
-"""Makes `SparkSession.builder.master(...)` legal in a program that Firesteel has started.
+"""Allows `SparkSession.builder.master(...)` in a program started by Firesteel.
 
-Such a program reaches its driver through `SPARK_REMOTE`, and stock PySpark refuses a master beside a remote. The master was chosen when
-the program was started, so the one in the program is ignored, with a warning if it differs.
+Such a program connects to its driver through `SPARK_REMOTE`, and stock PySpark rejects a master if a remote is set. The master was
+chosen when the program was started, so the one in the program is ignored, with a warning if it differs.
 """
 
 import atexit
@@ -13,7 +13,7 @@ _warned = False
 
 
 def patch(module) -> None:
-    """Patches `pyspark.sql.session` once it has been imported."""
+    """Patches the imported module `pyspark.sql.session`."""
     builder = module.SparkSession.Builder
     validate = builder._validate_startup_urls
 
@@ -28,7 +28,7 @@ def patch(module) -> None:
 
 
 def _stop_sessions() -> None:
-    """Stops sessions that the program left open while its threads still run: the client does so during Python's shutdown, and can hang."""
+    """Stops open sessions while Python's threads still run: the client itself stops them later during shutdown, and can then hang."""
     connect = sys.modules.get("pyspark.sql.connect.session")
     if connect is None:
         return

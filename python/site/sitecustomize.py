@@ -1,4 +1,4 @@
-"""Loaded by Python before a program that Firesteel has started: patches PySpark if the program imports it."""
+"""Loaded by Python before a program started by Firesteel: patches PySpark if the program imports it."""
 
 import importlib.abc
 import importlib.util
@@ -6,7 +6,7 @@ import sys
 
 
 class _Patch(importlib.abc.MetaPathFinder):
-    """Finds `pyspark.sql.session` as usual, and patches it once it is loaded."""
+    """Import hook that patches `pyspark.sql.session` after it is loaded."""
 
     def find_spec(self, name, path=None, target=None):
         if name != "pyspark.sql.session":
@@ -27,7 +27,7 @@ class _Patch(importlib.abc.MetaPathFinder):
 
 
 def _next_sitecustomize() -> None:
-    """Runs the `sitecustomize` that this one hides, if there is one."""
+    """Runs the `sitecustomize` that this one shadows, if there is one."""
     import os
 
     here = os.path.dirname(os.path.abspath(__file__))

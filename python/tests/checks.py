@@ -1,4 +1,4 @@
-"""What the tests of answers share: small inputs, and the one place that compares a frame with what Spark gives."""
+"""Helpers for tests of query results: small inputs, and comparison of DataFrames and errors with Spark's."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 
 
 def plain(value):
-    """Rows as tuples, so that they compare with literals; not-a-number as text, so that it equals itself."""
+    """Converts rows to tuples, which can be compared with literals, and NaN to a string, which equals itself."""
     if isinstance(value, (tuple, list)):
         return type(value)(map(plain, value)) if type(value) is list else tuple(map(plain, value))
     if isinstance(value, dict):
@@ -17,12 +17,12 @@ def plain(value):
 
 
 def schema_of(frame):
-    """`name: type` for every column, with `!` where nulls are impossible."""
+    """`name: type` for every column, with `!` for non-nullable columns."""
     return [f"{field.name}: {field.dataType.simpleString()}{'' if field.nullable else '!'}" for field in frame.schema]
 
 
 def check(frame, schema, rows, ordered=False):
-    """The frame has these columns, as a text separated by `; `, and these rows. A `?` leaves open whether nulls are possible."""
+    """Asserts that the frame has these columns, separated by `; `, and these rows. A type with `?` matches any nullability."""
     columns = [column for column in schema.split("; ") if column]
     nullable = [column.rstrip("!") + "?" if wanted.endswith("?") else column for column, wanted in zip(schema_of(frame), columns)]
     assert (nullable, len(frame.schema)) == (columns, len(columns)), (schema_of(frame), columns)
@@ -33,7 +33,7 @@ def check(frame, schema, rows, ordered=False):
 
 
 def fails(call, kind, condition, sql_state=None, **parameters):
-    """The call raises PySpark's exception with Spark's error condition, SQL state and message parameters."""
+    """Asserts that the call raises this PySpark exception with Spark's error condition, SQL state and message parameters."""
     with pytest.raises(kind) as raised:
         call()
     error = raised.value
@@ -49,6 +49,6 @@ def people(spark):
 
 
 def numbers(spark):
-    """Groups with repeats, nulls in keys and in values."""
+    """Rows for grouping, with duplicates and with nulls in keys and values."""
     rows = [("a", 1, 1.5), ("a", 2, None), ("b", 3, 2.5), ("b", None, 4.0), (None, 5, 0.5), ("a", 2, 3.0)]
     return spark.createDataFrame(rows, "k string, n int, x double")

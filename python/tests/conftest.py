@@ -1,4 +1,4 @@
-"""Starts real Firesteel processes for the tests: `firesteel server` with two executors, and `firesteel run` for whole programs."""
+"""Fixtures that start real Firesteel processes: `firesteel server` with two executors, and `firesteel run` for complete programs."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ BENCH = str(pathlib.Path(FIRESTEEL).with_name("bench"))
 
 @contextlib.contextmanager
 def serving(master="local-cluster[2,2,1024]", **conf):
-    """A server; yields its process and address."""
+    """Starts a server and yields its process and URL."""
     flags = [flag for key, value in conf.items() for flag in ("--conf", f"{key}={value}")]
     process = subprocess.Popen(
         [FIRESTEEL, "server", "--port", "0", "--master", master, *flags], stdout=subprocess.PIPE, text=True
@@ -34,7 +34,7 @@ def serving(master="local-cluster[2,2,1024]", **conf):
 
 @contextlib.contextmanager
 def session(url):
-    """A session of its own on a server."""
+    """Opens a new session on a server."""
     spark = SparkSession.builder.remote(url).create()
     try:
         yield spark
@@ -56,7 +56,7 @@ def spark(server):
 
 @pytest.fixture(scope="session")
 def tpch(tmp_path_factory):
-    """TPC-H tables at scale 0.1 and DataFusion's answers; made once per machine."""
+    """TPC-H tables at scale 0.1 and DataFusion's results; generated once per machine."""
     cache = os.environ.get("FIRESTEEL_CACHE")
     base = pathlib.Path(cache) / "test-data" if cache else tmp_path_factory.mktemp("tpch")
     data, answers = base / "tpch-0.1", base / "answers-0.1"
@@ -67,7 +67,7 @@ def tpch(tmp_path_factory):
 
 
 def run(*arguments, timeout=120, **options):
-    """`firesteel …`, to its end."""
+    """Runs `firesteel …` to completion."""
     return subprocess.run(
         [FIRESTEEL, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, cwd=ROOT, **options
     )
@@ -83,7 +83,7 @@ def eventually(what, seconds=30):
 
 
 def descendants(pid):
-    """Ids and command lines of the processes below `pid`."""
+    """IDs and command lines of the descendants of process `pid`."""
     found, parents = {}, {pid}
     stats = []
     for entry in pathlib.Path("/proc").iterdir():

@@ -1,4 +1,4 @@
-"""Grouping and aggregate functions: names, types, nullability, nulls in keys and values."""
+"""Grouping and aggregate functions: column names, types, nullability, nulls in keys and values."""
 
 import decimal
 
@@ -66,7 +66,7 @@ def test_grouped_rows(spark, make, schema, rows):
     check(make(numbers(spark)), schema, rows)
 
 
-# Function over all of `numbers`, the column's name and type, the value.
+# Aggregate over all of `numbers`, column name and type, value.
 FUNCTIONS = [
     (F.count("n"), "count(n): bigint!", 5),
     (F.count_distinct("n"), "count(DISTINCT n): bigint!", 4),

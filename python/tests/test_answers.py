@@ -1,5 +1,5 @@
-"""Answers where other engines differ from Spark: floating numbers as keys, text beside other types, changes of the clock, patterns,
-timestamps of other writers, types that a program defines, what clients print."""
+"""Results in which other engines differ from Spark: floating-point keys, strings combined with other types, daylight saving time, regular
+expressions, timestamps from other writers, user-defined types, printed output."""
 
 import datetime
 import math
@@ -20,7 +20,7 @@ def rows(frame):
 
 
 def same(found, expected):
-    """Equality under which NaN is itself and zeros have signs."""
+    """Equality in which NaN equals NaN, and 0.0 differs from -0.0."""
     if isinstance(found, float) and isinstance(expected, float):
         return math.isnan(found) and math.isnan(expected) or (found == expected and math.copysign(1, found) == math.copysign(1, expected))
     if isinstance(found, (list, tuple)) and isinstance(expected, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Expressions and functions: the name that Spark gives the column, its type, and its value."""
+"""Expressions and functions: column name, type and value, as in Spark."""
 
 import datetime
 import decimal
@@ -31,7 +31,7 @@ def row(spark):
 
 a, b, x, s, flag = map(F.col, ["a", "b", "x", "s", "flag"])
 
-# Column, its name, its type, its value.
+# Column, name, type, value.
 OPERATORS = [
     (a + b, "(a + b)", "bigint", 9),
     (a - 1, "(a - 1)", "int", 6),
@@ -207,7 +207,7 @@ def test_a_column_has_spark_s_name_type_and_value(spark, column, name, kind, val
     assert (got == pytest.approx(value)) if isinstance(value, float) else (got == value)
 
 
-# What ANSI's type rules say of values that text writes: expression, type, value.
+# Results of ANSI type rules for literals in SQL text: expression, type, value.
 TYPED = [
     ("1 + 1.5", "decimal(3,1)", D("2.5")),
     ("1.10 * 2.5", "decimal(6,3)", D("2.750")),

@@ -1,4 +1,4 @@
-"""Relations of the DataFrame API: columns, types, nullability and rows are Spark's."""
+"""DataFrame operations: columns, types, nullability and rows, as in Spark."""
 
 import datetime
 import decimal

@@ -1,4 +1,4 @@
-"""What goes wrong arrives as PySpark's own exception, with Spark's error condition, SQL state and message parameters."""
+"""Errors are raised as PySpark's exceptions, with Spark's error condition, SQL state and message parameters."""
 
 import pytest
 from checks import fails, people
@@ -105,7 +105,7 @@ def test_a_name_of_a_setting_that_is_not_there(spark):
         ("spark.sql.ansi.enabled", "maybe", "TYPE_MISMATCH", {"confType": "boolean"}),
         ("spark.sql.mapKeyDedupPolicy", "x", "OUT_OF_RANGE_OF_OPTIONS", {"confOptions": "EXCEPTION, LAST_WIN"}),
         ("spark.sql.session.timeZone", "Mars", "TIME_ZONE", {}),
-        # Spark takes it; it would change answers, and is not served.
+        # Valid in Spark; rejected because it would change results and is not supported.
         ("spark.sql.timestampType", "TIMESTAMP_NTZ", "OUT_OF_RANGE_OF_OPTIONS", {"confOptions": "TIMESTAMP_LTZ"}),
     ],
 )

@@ -1,4 +1,4 @@
-"""Right answers when things break: real processes are killed, real files are damaged, a real disk is full."""
+"""Correct results despite failures: real processes are killed, real files are corrupted, a real disk is full."""
 
 import json
 import os
@@ -17,7 +17,7 @@ def executors(server):
 
 
 def status(url):
-    """How the application at that address stands."""
+    """Status of the application at this URL."""
     everything = json.loads(run("status", "--json").stdout)
     return next(application for application in everything if application["connect"].split("://")[1] in url)
 
@@ -50,7 +50,7 @@ def test_an_executor_killed_in_a_query_costs_only_what_it_ran(tpch):
         running.join(timeout=120)
         assert answers and answers[0].equals(expected)
         after = status(url)
-        # One slot was lost, so at most one task ran again: its volume still holds what it had written.
+        # One slot was lost, so at most one task was rerun: the volume still contains the lost executor's output.
         stages = [stage for job in after["jobs"] for stage in job["stages"]]
         assert sum(stage["failed"] for stage in stages) <= 1
         eventually(lambda: len(executors(server)) == 2)
@@ -83,7 +83,7 @@ def home_of(server):
 
 
 def replace_executors(server, url):
-    """Executors keep small outputs in memory, so others have to read what is on the disk now."""
+    """Replaces all executors: they cache small outputs in memory, whereas new ones must read the files from disk."""
     old = {executor["executor"] for executor in status(url)["executors"]}
     for victim in executors(server):
         os.kill(victim, signal.SIGKILL)
@@ -99,7 +99,7 @@ def test_a_shuffle_with_every_file_damaged_is_written_again_in_one_round():
         (shuffle,) = [entry for entry in (home_of(server) / "shuffle").iterdir() if list(entry.glob("*.out"))]
         files = sorted(shuffle.glob("*.out"), key=lambda path: int(path.stem))
         assert len(files) == 12
-        # Each in another reader's block, so that no reader meets all of it by itself.
+        # Spread over the readers' blocks, so that no single reader encounters all the damage.
         for number, file in enumerate(files):
             damaged = bytearray(file.read_bytes())
             damaged[100 + (len(damaged) - 1000) * number // 12] ^= 0xFF
@@ -108,7 +108,7 @@ def test_a_shuffle_with_every_file_damaged_is_written_again_in_one_round():
         assert sorted(frame.collect()) == expected
         after = status(url)
         maps, result = after["jobs"][-1]["stages"]
-        # The map stage started out as done: all its tasks ran again, each once; and of the readers only those that had failed.
+        # The map stage was already done: each of its tasks was rerun once, and only those readers that had failed.
         ran = tasks(after, "finished") - tasks(before, "finished")
         assert ran == 12 + 4, (ran, maps, result)
         assert (maps["failed"], 1 <= result["failed"] <= 2) == (0, True), (maps, result)
@@ -130,7 +130,7 @@ def test_a_task_that_raises_fails_the_job_with_its_cause(spark):
     with pytest.raises(ArithmeticException) as raised:
         spark.range(0, 10, 1, 2).selectExpr("10 / (id - 5) as x").collect()
     assert "DIVIDE_BY_ZERO" in str(raised.value)
-    # The next job works.
+    # The next job succeeds.
     assert spark.range(10).count() == 10
 
 
@@ -173,7 +173,7 @@ def test_executors_with_volumes_of_their_own_fetch_from_each_other_and_survive_a
     with serving("local-cluster[2,1,1024]", **own) as (server, url), session(url) as spark:
         load(spark, data)
         assert [spark.sql(text).toArrow() for text in texts] == expected
-        # With its executor the volume is gone: what it held is written again, the rest is used again.
+        # The volume is lost with its executor: only the outputs on it are recomputed, the others are reused.
         before = status(url)
         old, volumes = set(executors(server)), {path.name for path in home_of(server).glob("shuffle-*")}
         os.kill(next(iter(old)), signal.SIGKILL)
@@ -181,7 +181,7 @@ def test_executors_with_volumes_of_their_own_fetch_from_each_other_and_survive_a
         assert {path.name for path in home_of(server).glob("shuffle-*")} != volumes
         eventually(lambda: sum(executor["alive"] for executor in status(url)["executors"]) == 2)
         assert [spark.sql(text).toArrow() for text in texts] == expected
-        # That is known at once: no reader had to find out.
+        # The loss is detected immediately, without any failed fetch.
         jobs = status(url)["jobs"][len(before["jobs"]):]
         assert sum(stage["failed"] for job in jobs for stage in job["stages"]) == 0
         assert any(stage["state"] == "skipped" for job in jobs for stage in job["stages"])

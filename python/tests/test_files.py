@@ -1,4 +1,4 @@
-"""Reading files of text as Spark reads them: records that are not well formed, options, compression, which files are taken."""
+"""Reading and writing files as Spark does: malformed records, options, compression, file selection."""
 
 import datetime
 import decimal
@@ -20,7 +20,7 @@ def few_partitions(spark):
 
 
 def written(path):
-    """The text of the one data file in a directory."""
+    """The content of the only data file in a directory."""
     (file,) = pathlib.Path(path).glob("part-*")
     return file.read_text()
 
@@ -155,12 +155,12 @@ def test_csv_modes(spark, tmp_path):
     corrupt = spark.read.schema("n int, s string, _corrupt_record string").csv(path)
     kept = [(*row, line if i else None) for i, (row, line) in enumerate(zip(rows, BAD.splitlines()))]
     check(corrupt, "n: int; s: string; _corrupt_record: string", kept)
-    # A value that is not needed is not looked at; fields are counted nevertheless.
+    # Unselected values are not parsed, but the number of fields is still checked.
     check(corrupt.select("s", "_corrupt_record"), "s: string; _corrupt_record: string", [("a", None), ("b", None), (None, "3"), ("d", "4,d,more")])
     check(spark.read.schema("n int, s string").option("mode", "DROPMALFORMED").csv(path), "n: int; s: string", rows[:1])
     failing = spark.read.schema("n int, s string").option("mode", "FAILFAST").csv(path)
     fails(failing.collect, PySparkException, "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", "22023")
-    # Fields are not counted where not all are needed.
+    # The number of fields is not checked if only some columns are selected.
     assert spark.read.schema("n int, s string").option("mode", "DROPMALFORMED").csv(path).select("s").count() == 4
 
 
@@ -248,7 +248,7 @@ def test_a_damaged_file_fails_the_job_with_its_name(spark, tmp_path):
     assert "a.csv.gz" in str(error)
 
 
-# Which files.
+# File selection.
 
 
 def test_files_are_chosen_by_name_and_time(spark, tmp_path):
@@ -316,7 +316,7 @@ def test_files_have_so_many_rows_at_most(spark, tmp_path):
     assert spark.read.json(f"{tmp_path}/b").count() == 25
 
 
-# Writing what is read.
+# Reading and writing the same data.
 
 
 def test_what_is_read_is_not_overwritten(spark, tmp_path):
@@ -358,6 +358,6 @@ def test_a_parquet_column_is_not_read_as_a_type_that_spark_does_not_convert_to(s
     value = "now()" if written == "timestamp" else "1"
     spark.sql(f"SELECT CAST({value} AS {written}) c, 1 AS other").write.parquet(path)
     given = spark.read.schema(f"c {read}, other long").parquet(path)
-    # A column that nobody asks for is not looked at; one that is wider is read.
+    # A column that is not selected is not checked; widening conversions are supported.
     assert given.select("other").collect() == [(1,)]
     fails(lambda: given.select("c").collect(), PySparkException, "FAILED_READ_FILE.PARQUET_COLUMN_DATA_TYPE_MISMATCH")

@@ -1,4 +1,4 @@
-"""The flight data of the examples, in three formats: read, grouped, joined, sorted, shown, written, read again."""
+"""The flight data of the examples, in three formats: read, grouped, joined, sorted, shown, written and read back."""
 
 import pytest
 from conftest import ROOT
@@ -47,7 +47,7 @@ def test_what_is_written_by_partitions_is_read_again(spark, tmp_path):
     flights.write.partitionBy("big", "year").parquet(path)
     assert sorted(child.name for child in (tmp_path / "out").iterdir() if child.is_dir()) == ["big=false", "big=true"]
     again = spark.read.parquet(path)
-    # Spark reads numbers, dates and timestamps out of the names of directories; everything else is a string.
+    # Spark infers numbers, dates and timestamps from partition directory names; everything else is a string.
     assert dict(again.dtypes)["big"] == "string"
     assert dict(again.dtypes)["year"] == "int"
     assert sorted(again.select(*flights.columns).collect()) == sorted(flights.withColumn("big", F.col("big").cast("string")).collect())

@@ -1,4 +1,4 @@
-"""Functions with lambdas, JSON, addresses, intervals: what a program with the stock client sees of them."""
+"""Functions called through the stock client: higher-order, JSON, windows, aggregates, nested values, intervals."""
 
 import decimal
 
@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 
 def one(spark, expression):
-    """The value of an expression in a table of one row whose columns are no constants."""
+    """The value of an expression over a one-row table, whose columns cannot be constant-folded."""
     frame = spark.sql(
         "select * from values (array(3, 1, 2), map('a', 1, 'b', 2), 10, '{\"a\": 1, \"b\": [1, 2], \"c\": \"x\"}') as t(xs, m, n, j)"
     )
@@ -34,7 +34,7 @@ LAMBDAS = [
     ("transform_keys(m, (k, v) -> concat(k, v))", {"a1": 1, "b2": 2}),
     ("transform_values(m, (k, v) -> v + n)", {"a": 11, "b": 12}),
     ("map_zip_with(m, map('b', 5), (k, v, w) -> concat(k, v, '-', coalesce(w, 0)))", {"a": "a1-0", "b": "b2-5"}),
-    # A lambda in a lambda sees the parameters of both, and columns.
+    # A nested lambda can use the parameters of both lambdas, and columns.
     ("transform(xs, x -> aggregate(xs, 0, (acc, y) -> acc + x * y + n))", [48, 36, 42]),
 ]
 

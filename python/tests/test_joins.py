@@ -1,4 +1,4 @@
-"""Joins: rows, columns and names of all join types; columns bound to their frame; what is ambiguous is refused."""
+"""Joins: rows, columns and names of all join types; columns bound to their DataFrame; ambiguous references are rejected."""
 
 import pytest
 from checks import check, fails

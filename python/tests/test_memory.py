@@ -1,4 +1,4 @@
-"""Work that needs more memory than an executor has: it spills, the answers are right, and nothing is left."""
+"""Queries that need more memory than an executor has: they spill, return correct results, and leave no files behind."""
 
 import contextlib
 import threading
@@ -15,7 +15,7 @@ ROWS = 2000000
 
 @contextlib.contextmanager
 def watching(directory):
-    """Sizes of the files that are seen in a directory meanwhile, by path."""
+    """Yields the maximum sizes, by path, of the files observed in a directory during the block."""
     seen, done = {}, threading.Event()
 
     def watch():
@@ -50,7 +50,7 @@ def frame(spark, tasks=4):
 
 
 def spills(tight, action):
-    """Runs it; what it answers. It spilled, by its own report and on disk, and leaves nothing behind."""
+    """Runs the action and returns its result; asserts that it spilled, by its metrics and on disk, and left no files behind."""
     _, url, home = tight
     with watching(home / "scratch") as seen:
         answer = action()

@@ -1,4 +1,4 @@
-"""Relations beyond plain queries: lateral and nearest joins, columns turned into rows and back, samples, observed metrics."""
+"""Relations beyond plain queries: lateral, as-of and nearest-by joins, pivot, unpivot and transpose, samples, observed metrics."""
 
 import pytest
 from checks import plain
@@ -9,7 +9,7 @@ from pyspark.sql.types import StructType
 
 
 def rows(frame):
-    """The rows, in an order of their own."""
+    """The rows in sorted order, nulls first."""
     return sorted((plain(row) for row in frame.collect()), key=lambda row: [(value is not None, value) for value in row])
 
 

@@ -1,4 +1,4 @@
-"""`firesteel run`: whole programs, exit codes, errors of one line, and nothing left behind."""
+"""`firesteel run`: complete programs, exit codes, one-line errors, and cleanup."""
 
 import os
 import pathlib
@@ -189,7 +189,7 @@ WAITING = """
 
 
 def home_of(pid):
-    """The directories of applications that this process owns."""
+    """The directories of this process's applications."""
     base = pathlib.Path("/tmp") / f"firesteel-{os.getuid()}"
     owners = [path for path in base.glob("*/owner") if path.read_text().split()[0] == str(pid)]
     return [owner.parent for owner in owners]

@@ -1,4 +1,4 @@
-"""Sessions: settings, isolation, tags and interrupts, large local data, reattached results, errors in detail."""
+"""Sessions: settings, isolation, tags and interrupts, large local data, reattached results, error details."""
 
 import subprocess
 import sys
@@ -67,7 +67,7 @@ SLOW = "select count(*) from range(0, 100000000000, 1, 8) where hash(id) = 17 an
 
 
 def interrupted(spark, interrupt, query=SLOW):
-    """Runs a long job, interrupts it when it has begun, and gives what it raised."""
+    """Runs a long job and interrupts it once it has started; returns the result of `interrupt` and the error raised."""
     seen, raised = threading.Event(), []
 
     def run():
@@ -107,7 +107,7 @@ PAUSELESS = [
 
 @pytest.mark.parametrize("query", [pytest.param(query, id=name) for name, query in PAUSELESS])
 def test_a_job_that_computes_without_a_pause_gives_its_slots_back(server, query):
-    """It holds all slots, and would for minutes; when it is interrupted, others have them."""
+    """The job occupies all slots for minutes; after it is interrupted, other jobs can use them."""
     with session(server) as spark, session(server) as another:
         stopped, error = interrupted(spark, spark.interruptAll, query)
         assert len(stopped) == 1 and "OPERATION_CANCELED" in str(error)
@@ -128,7 +128,7 @@ spark.sql(sys.argv[2]).collect()
 
 
 def test_a_query_whose_client_is_gone_gives_its_slots_back(server, tmp_path):
-    """A client that is killed says nothing, and its query would hold all slots for minutes."""
+    """A killed client cannot cancel its query, which would occupy all slots for minutes."""
     program = tmp_path / "alone.py"
     program.write_text(ALONE)
     client = subprocess.Popen([sys.executable, program, server, NESTED_LOOP.format(3)], stdout=subprocess.PIPE, text=True)
@@ -212,7 +212,7 @@ def test_progress_tells_the_bytes_read_from_files(spark, tmp_path):
         bytes_read.clear()
         frame.selectExpr("sum(id)").collect()
         assert bytes_read[-1] == size
-        # As in Spark, what is made or read from a shuffle does not count.
+        # As in Spark, generated rows and shuffle reads are not counted.
         bytes_read.clear()
         spark.range(1000).repartition(3).selectExpr("sum(id)").collect()
         assert bytes_read[-1] == 0

@@ -1,4 +1,4 @@
-"""SQL text through `spark.sql`: queries, statements and their answers, arguments."""
+"""SQL text passed to `spark.sql`: queries, statements and their results, arguments."""
 
 import datetime
 

@@ -1,4 +1,4 @@
-"""Jobs, stages and tasks are counted as "Spark: The Definitive Guide", chapter 15, counts them."""
+"""Numbers of jobs, stages and tasks, as given in "Spark: The Definitive Guide", chapter 15."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Statements about tables, variables of the session, text that is run, recursive queries; and where in a text a mistake is."""
+"""Table statements, session variables, `EXECUTE IMMEDIATE`, recursive queries, and the positions of errors in SQL text."""
 
 import pytest
 from checks import fails, plain
@@ -24,7 +24,7 @@ def test_properties_are_set_shown_and_unset(table):
     assert table.catalog.getTableProperties("altered") == {"k": "w", "l": "1"}
     table.sql("ALTER TABLE altered UNSET TBLPROPERTIES ('k')")
     assert rows(table.sql("SHOW TBLPROPERTIES altered ('l')")) == [("l", "1")]
-    for absent in ["", "IF EXISTS"]:  # Spark is content in both cases
+    for absent in ["", "IF EXISTS"]:  # Spark accepts both
         table.sql(f"ALTER TABLE altered UNSET TBLPROPERTIES {absent} ('k')")
 
 

@@ -1,4 +1,4 @@
-"""JSON and CSV are what they are to Spark, in functions and in files alike: answers to odd inputs, recorded from real Spark."""
+"""JSON and CSV behave as in Spark, in functions and in files: results for unusual inputs are compared with those recorded from real Spark."""
 
 import json
 
@@ -8,12 +8,12 @@ import text_formats
 ANSWERS = json.loads(text_formats.ANSWERS.read_text())
 GROUPS = [pytest.param(*group, id=group[0]) for group in text_formats.groups()]
 
-# Arrow has one type for all intervals of a kind, so that which fields they have is not known where they become text.
+# Arrow has one type for all intervals of a kind, so their fields are unknown when they are converted to strings.
 FIELDS_OF_INTERVALS = "interval '5' day a, interval '3' month b, interval '1:30' hour to minute c"
 
 
 def same(found, expected):
-    """Equality; where Spark's error has no condition, any error will do."""
+    """Equality; if Spark's error has no condition, any error matches."""
     if isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
         return all(map(same, found, expected))
     if expected == "!" and isinstance(found, str):

@@ -1,4 +1,4 @@
-"""All TPC-H queries on two executors give DataFusion's answers, however many partitions a shuffle has."""
+"""All TPC-H queries on two executors return DataFusion's results, for any number of shuffle partitions."""
 
 import decimal
 import math
@@ -8,13 +8,13 @@ import pytest
 
 
 def normal(value):
-    """What is compared: numbers as floats, everything else as it is."""
+    """Normalises values for comparison: numbers to floats, everything else unchanged."""
     return float(value) if isinstance(value, (int, float, decimal.Decimal)) else value
 
 
 def same(ours, theirs):
     if isinstance(ours, float) and isinstance(theirs, float):
-        # An average of decimals is rounded here, as Spark does it, and cut off by DataFusion: one unit of the sixth digit.
+        # Decimal averages are rounded here, as in Spark, but truncated by DataFusion: they can differ by one in the sixth digit.
         return math.isclose(ours, theirs, rel_tol=1e-6, abs_tol=1.5e-6)
     return ours == theirs
 
@@ -34,7 +34,7 @@ def test_all_queries_are_answered_as_datafusion_answers_them(spark, tpch, partit
         rows = [[tuple(map(normal, row.values())) for row in table.to_pylist()] for table in (ours, theirs)]
         if "order by" not in query.read_text().lower():
             rows = [sorted(side, key=repr) for side in rows]
-        # Rows that are equal in the sort keys may change places: compare as sorted where order is not total.
+        # Rows with equal sort keys may be in any order, so both sides are sorted.
         left, right = (sorted(side, key=lambda row: [repr(value) for value in row]) for side in rows)
         equal = len(left) == len(right) and all(
             len(a) == len(b) and all(map(same, a, b)) for a, b in zip(left, right)

@@ -1,4 +1,4 @@
-"""Writes and reads: modes, partitions, formats and their options; what is written is read again."""
+"""Writes: save modes, partitions, formats and their options; everything written is read back."""
 
 import datetime
 import decimal

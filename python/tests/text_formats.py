@@ -1,7 +1,7 @@
-"""Odd inputs in JSON and CSV, each read, written and inferred in both ways: by a function, and as a file.
+"""Unusual JSON and CSV inputs, each read, written and inferred both by a function and as a file.
 
-`python text_formats.py` asks real Spark (classic PySpark, Java) and records its answers in `text_formats.json`; `test_text_formats.py`
-compares them with ours."""
+`python text_formats.py` runs real Spark (classic PySpark, Java) and records its results in `text_formats.json`; `test_text_formats.py`
+compares ours with them."""
 
 import json
 import pathlib
@@ -172,7 +172,7 @@ WRITE = [
     ("csv", {"nanValue": "nix", "positiveInf": "viel"}, ["double('NaN') a, double('Infinity') b"]),
 ]  # fmt: skip
 
-# Expressions over the text `v`.
+# Expressions over the string column `v`.
 LOOK = [
     ("get_json_object(v, '$.a')", ['{"a":"x"}', "{'a':'x'}", '{"a":1.50}', '{"a":1E2}', '{"a":{"b": 1 , "c":[1, "q"]}}', '{"a":null}', '{"a":[null, 1]}', '{"a":"x', '{"a":"x"} y', '{"a":"x"', '{"a":"q","a":"r"}', '{"a":null,"a":"r"}', '{"a":"x\ty"}', '{"a":"\\u00e9\\n"}', '{"a":01}', '{"a":NaN}', '{"a":true}',
         '[{"a":1}]', "nonsense", "", '{"b":nope,"a":1}', '{"a":1,"b":nope}', '{"a":"\u00e9\U0001f600\u0001"}', '{"a":{"k":"\u00e9\\u0001/"}}', '{"a":' + DEEP[0] + "}", '{"a":{"b":1.0,"b":2}}', '{"a":""}', '{"a":12345678901234567890123}', '{"a":1e400}', '{"a":[1.0,-0.0,1e5,1.50]}']),
@@ -210,7 +210,7 @@ def options_text(options):
 
 
 def attempt(call):
-    """An answer, or the condition of the error where it has one."""
+    """The result of the call, or its error as `!` with the condition, if there is one."""
     try:
         return call()
     except Exception as error:
@@ -223,7 +223,7 @@ def texts(frame):
 
 
 def computed(spark, expression, inputs):
-    """The values of an expression over the texts `v`, all at once where none is an error."""
+    """The values of an expression over each string as `v`: in one query, or one query each if that fails."""
     def query(chosen):
         frame = spark.createDataFrame(list(enumerate(chosen)), "i int, v string")
         return [[row[1]] for row in sorted(frame.selectExpr("i", expression).collect())]
@@ -283,7 +283,7 @@ def fields(spark, _, names, inputs):
 
 
 def groups():
-    """What is asked in common, the texts, and the function that asks, with its arguments."""
+    """Test groups: name, inputs, and the function that runs them, with its arguments."""
     found = {}
 
     def add(name, inputs, *asked):
@@ -305,7 +305,7 @@ def groups():
 
 
 def answers(spark, directory, inputs, run, *arguments):
-    """For every text what the function and the file give; `~` if both know only that the text is not well formed."""
+    """Results of function and file for every input, or one if they are equal; `~` if both report it only as a malformed record."""
     def short(text, found):
         lost = ([f"{{null, {text}}}"], [f"{{null, x, {text}}}"])
         if isinstance(found, tuple) and found[0] == found[1]:

@@ -1,22 +1,22 @@
-//! What of the session decides the meaning of a call, and what of the running task some functions
-//! read.
+//! The session settings that affect functions, and the state of the running task that some
+//! functions read.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The part of a session that functions depend on. One per statement.
+/// The part of a session that functions depend on. Created per statement.
 #[derive(Debug, Clone)]
 pub struct Context {
-    /// `spark.sql.ansi.enabled`: what does not fit is an error, not null.
+    /// `spark.sql.ansi.enabled`: invalid values and overflows are errors, not null.
     pub ansi: bool,
-    /// `spark.sql.session.timeZone`, a name or an offset.
+    /// `spark.sql.session.timeZone`, a zone name or an offset.
     pub time_zone: String,
-    /// When the statement began, in microseconds since 1970: what `current_timestamp()` gives, once
-    /// per statement.
+    /// Start time of the statement, in microseconds since 1970: the result of `current_timestamp()`
+    /// within the statement.
     pub now_micros: i64,
-    /// What the seeds of `rand()` and its like follow from when calls name none.
+    /// Base of the seeds of `rand()` and similar functions called without a seed.
     pub seed: i64,
     /// `current_user()`.
     pub user: String,
@@ -24,12 +24,12 @@ pub struct Context {
     pub catalog: String,
     /// `current_database()`.
     pub database: String,
-    /// `spark.sql.mapKeyDedupPolicy` is `LAST_WIN`: of equal keys of a map the last counts, where
+    /// `spark.sql.mapKeyDedupPolicy` is `LAST_WIN`: the last of several equal map keys wins;
     /// otherwise they are an error.
     pub last_key_wins: bool,
     /// `spark.sql.columnNameOfCorruptRecord`.
     pub corrupt_column: String,
-    /// Numbers the calls of functions that keep state while a task runs.
+    /// Counter for the IDs of calls whose functions keep state within a task.
     pub call_sites: Arc<AtomicI64>,
 }
 
@@ -51,26 +51,25 @@ impl Default for Context {
 }
 
 impl Context {
-    /// A number that no other call of the statement has.
+    /// An ID that is unique among the calls of the statement.
     pub(crate) fn call_site(&self) -> i64 {
         self.call_sites.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The seed of a call that names none: another one for each call of the statement, as Spark
-    /// draws one for each.
+    /// The seed of a call without one: different for each call of the statement, as in Spark.
     pub(crate) fn next_seed(&self) -> i64 {
         const FAR_APART: i64 = 0x1E37_79B9_7F4A_7C15;
         self.seed.wrapping_add(self.call_site().wrapping_mul(FAR_APART))
     }
 }
 
-/// A running task, as far as `rand`, `monotonically_increasing_id` and `spark_partition_id` know
-/// it. Whoever polls the task's stream calls [`TaskState::enter`] before each poll, because a
-/// stream may move between threads.
+/// The state of a running task, as used by `rand`, `monotonically_increasing_id` and
+/// `spark_partition_id`. Whoever polls the task's stream calls [`TaskState::enter`] before each
+/// poll, because a stream may move between threads.
 #[derive(Debug, Default)]
 pub struct TaskState {
     partition: u32,
-    /// By call site: what the next row starts from, and a number left over (of a pair of normal
+    /// By call site: the initial state for the next row, and a spare number (of a pair of normal
     /// variates).
     generators: Mutex<HashMap<i64, (i64, Option<f64>)>>,
 }
@@ -80,7 +79,7 @@ thread_local! {
 }
 
 impl TaskState {
-    /// A task that computes a partition, at its start.
+    /// The initial state of a task that computes the given partition.
     pub fn new(partition: u32) -> Arc<Self> {
         Arc::new(Self { partition, ..Self::default() })
     }
@@ -90,7 +89,7 @@ impl TaskState {
         CURRENT.set(Arc::clone(self));
     }
 
-    /// The task of the current thread; one of partition 0 if nobody entered one.
+    /// The task of the current thread, or one of partition 0 if none was entered.
     pub(crate) fn current() -> Arc<Self> {
         CURRENT.with_borrow(Arc::clone)
     }
@@ -99,7 +98,7 @@ impl TaskState {
         self.partition
     }
 
-    /// Works on the state of a call site.
+    /// Runs `work` on the state of a call site.
     pub(crate) fn with_generator<T>(
         &self,
         call_site: i64,

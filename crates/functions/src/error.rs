@@ -1,4 +1,4 @@
-//! What can be wrong with a call, and how a failure at run time travels through DataFusion.
+//! Errors in calls, and propagation of run-time errors through DataFusion.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
@@ -8,19 +8,19 @@ use std::error::Error;
 
 use crate::types::sql_type;
 
-/// Why a call has no meaning. [`FunctionError::describe`] words it as Spark does.
+/// Why a call is invalid. [`FunctionError::describe`] gives Spark's message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FunctionError {
     /// No function has this name.
     #[error("function {name} is not known")]
     Unknown {
-        /// As the user wrote it.
+        /// As written by the user.
         name: String,
     },
-    /// A function of Spark that is not served yet.
+    /// A Spark function that is not supported yet.
     #[error("{what} is not served yet")]
     Unsupported {
-        /// The function or the use of it.
+        /// The function, or the unsupported use of it.
         what: String,
     },
     /// Too few or too many arguments.
@@ -28,40 +28,40 @@ pub enum FunctionError {
     WrongNumArgs {
         /// The function.
         name: String,
-        /// A number, a range, or numbers, as Spark writes them: `2`, `[1, 2]`, `> 0`.
+        /// A number, a range or a list, in Spark's notation: `2`, `[1, 2]`, `> 0`.
         expected: String,
-        /// How many there were.
+        /// Number of arguments given.
         actual: usize,
     },
-    /// An argument of a type that the function does not take.
+    /// An argument of a type that the function does not accept.
     #[error("argument {index} of {name} must be {required}, not {actual}")]
     InputType {
         /// The function.
         name: String,
-        /// Which argument, from 0.
+        /// Index of the argument, from 0.
         index: usize,
-        /// Type wanted, as Spark writes it: `"NUMERIC"`.
+        /// Required type, in Spark's notation: `"NUMERIC"`.
         required: String,
-        /// Type found.
+        /// Actual type.
         actual: DataType,
     },
-    /// Arguments whose types do not fit together.
+    /// Arguments with incompatible types.
     #[error("arguments of {name} have types that differ: {}", types.iter().map(sql_type).collect::<Vec<_>>().join(", "))]
     DifferingTypes {
         /// The function or operator.
         name: String,
-        /// The types found.
+        /// The actual types.
         types: Vec<DataType>,
     },
-    /// An operand that the operator does not take.
+    /// An operand of a type that the operator does not accept.
     #[error("an operand must be {required}, not {actual}")]
     OperandType {
-        /// Types wanted, as Spark writes them: `("NUMERIC" or "INTERVAL")`.
+        /// Required types, in Spark's notation: `("NUMERIC" or "INTERVAL")`.
         required: String,
-        /// Type found.
+        /// Actual type.
         actual: DataType,
     },
-    /// A value of a type that has no order and no equality: a map, or what holds one.
+    /// A value of a type without order and equality: a map, or a type that contains one.
     #[error("{name} needs an order, and {} has none", sql_type(data_type))]
     NotOrderable {
         /// The function or operator.
@@ -72,48 +72,48 @@ pub enum FunctionError {
     /// A cast that Spark does not allow.
     #[error("cannot cast {} to {}", sql_type(from), sql_type(to))]
     Cast {
-        /// Type of the value.
+        /// Source type.
         from: DataType,
-        /// Type asked for.
+        /// Target type.
         to: DataType,
     },
-    /// A clause that the function does not take.
+    /// A clause that the function does not support.
     #[error("{name} does not support {syntax}")]
     Syntax {
         /// The function.
         name: String,
-        /// The clause, as Spark writes it: `IGNORE NULLS`.
+        /// The clause, in Spark's notation: `IGNORE NULLS`.
         syntax: &'static str,
     },
-    /// An error that needs no call to be worded.
+    /// An error whose message does not depend on the call.
     #[error(transparent)]
     Raised(#[from] SparkError),
-    /// Any other class that Spark reports for a call.
+    /// Any other error condition that Spark reports for a call.
     #[error("{message}")]
     Invalid {
         /// Spark's condition.
         condition: &'static Condition,
-        /// The message as a sentence.
+        /// The message text.
         message: String,
-        /// Its parameters by name.
+        /// Message parameters by name.
         parameters: Vec<(&'static str, String)>,
     },
 }
 
-/// An error in Spark's words.
+/// An error with Spark's condition and message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Described {
     /// Spark's condition.
     pub condition: &'static Condition,
-    /// The message as a sentence, without class and state.
+    /// The message text, without error class and SQLSTATE.
     pub message: String,
-    /// Parameters of the message by name.
+    /// Message parameters by name.
     pub parameters: Vec<(String, String)>,
 }
 
 impl FunctionError {
-    /// The error in Spark's words. `sql` is the call as Spark writes it (see [`crate::sql_name`]),
-    /// `texts` its arguments.
+    /// The error with Spark's message. `sql` is the text of the call in Spark's notation (see
+    /// [`crate::sql_name`]), `texts` are the texts of its arguments.
     pub fn describe(&self, sql: &str, texts: &[String]) -> Described {
         match self {
             Self::Unknown { name } => unknown(name),
@@ -283,7 +283,7 @@ fn differing(sql: &str, name: &str, types: &[DataType]) -> Described {
     )
 }
 
-/// Class and message of array functions whose arguments do not fit together.
+/// Condition and message for array functions whose arguments have incompatible types.
 fn of_arrays(name: &str, types: &[String]) -> Option<(&'static Condition, String)> {
     let found = types.join(", ");
     match name {
@@ -304,8 +304,8 @@ fn of_arrays(name: &str, types: &[String]) -> Option<(&'static Condition, String
     }
 }
 
-/// A failure while data is computed. It is an error of Spark from here to the program, whatever is
-/// put around it on the way.
+/// An error at run time. It remains a Spark error until it reaches the program, however it is
+/// wrapped on the way.
 pub fn run_time_error(
     condition: &'static Condition,
     message: impl Into<String>,
@@ -313,9 +313,9 @@ pub fn run_time_error(
     SparkError::new(condition, message, &[]).into_external()
 }
 
-/// Makes an error of Spark one of DataFusion's.
+/// Converts a Spark error to a DataFusion error.
 pub trait IntoExternal {
-    /// The error as DataFusion carries it.
+    /// The error, wrapped for DataFusion.
     fn into_external(self) -> DataFusionError;
 }
 
@@ -325,9 +325,8 @@ impl IntoExternal for SparkError {
     }
 }
 
-/// The error of Spark that a failure of DataFusion or Arrow is: one that was put in, whatever was
-/// put around it, or what Spark raises where a kernel of Arrow failed. `None` if it is something
-/// else.
+/// The Spark error for a DataFusion or Arrow error: the Spark error that it wraps, at any depth, or
+/// Spark's equivalent for a failed Arrow kernel. `None` for any other error.
 pub fn raised(error: &DataFusionError) -> Option<SparkError> {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
@@ -337,7 +336,7 @@ pub fn raised(error: &DataFusionError) -> Option<SparkError> {
         if let Some(error) = error.downcast_ref::<ArrowError>().and_then(of_kernel) {
             return Some(error);
         }
-        // An `Arc` around an error is no error of its own to `source`; look inside.
+        // `source` skips the error directly inside an `Arc`; look inside.
         cause = match error.downcast_ref::<DataFusionError>() {
             Some(DataFusionError::Shared(inner)) => Some(inner.as_ref()),
             Some(DataFusionError::Collection(errors)) => return errors.iter().find_map(raised),
@@ -347,7 +346,7 @@ pub fn raised(error: &DataFusionError) -> Option<SparkError> {
     None
 }
 
-/// Kernels of Arrow that serve decimals have errors of their own.
+/// Spark's errors for the Arrow kernels that are used for decimals.
 fn of_kernel(error: &ArrowError) -> Option<SparkError> {
     let (condition, what) = match error {
         ArrowError::ArithmeticOverflow(_) => (condition::ARITHMETIC_OVERFLOW, "Overflow."),

@@ -1,9 +1,9 @@
-//! DataFusion's errors as a program is told them.
+//! Conversion of DataFusion errors to Spark errors.
 
 use datafusion::error::DataFusionError;
 use errors::{Exception, SparkError};
 
-/// What a failed planning, or a failed computation on the driver, is in Spark's words.
+/// The Spark error for a failure in planning or in a computation on the driver.
 pub fn spark_error(error: &DataFusionError) -> SparkError {
     if let Some(known) = crate::raised(error) {
         return known;

@@ -1,4 +1,4 @@
-//! What a function is: its name, what its parameters take, and how a call of it is built.
+//! Functions: names, parameter types, and building of calls.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use crate::kernel::Kernel;
 use crate::types::{self, is_numeric};
 use crate::{CastMode, Context, FunctionError, cast};
 
-/// One function: its name, what its parameters take, and how a call becomes an expression.
+/// A function: its name, its parameter types, and how a call becomes an expression.
 ///
-/// Each parameter is a letter. After `?` they are optional; `*` repeats the letter before it.
+/// Each letter is a parameter. Parameters after `?` are optional; `*` repeats the letter before it.
 ///
 /// | letter | takes | letter | takes |
 /// |---|---|---|---|
-/// | `a` | any value, as it is | `d` | double |
+/// | `a` | any value, unchanged | `d` | double |
 /// | `s` | string | `n` | number of any type |
 /// | `x` | string or binary | `z` | whole number of any type |
 /// | `b` | binary | `D` | date |
@@ -28,7 +28,7 @@ use crate::{CastMode, Context, FunctionError, cast};
 #[derive(Clone, Copy)]
 pub(crate) struct Function {
     pub(crate) name: &'static str,
-    /// A letter for each parameter.
+    /// One letter per parameter.
     pub(crate) parameters: &'static str,
     pub(crate) build: Build,
 }
@@ -36,15 +36,15 @@ pub(crate) struct Function {
 /// How a call with cast arguments becomes an expression.
 #[derive(Clone, Copy)]
 pub(crate) enum Build {
-    /// A function of ours.
+    /// One of our kernels.
     Kernel(Kernel),
-    /// A function of `DataFusion` whose meaning is Spark's.
+    /// A `DataFusion` function with Spark's semantics.
     Native(fn() -> Arc<ScalarUDF>),
-    /// Code that composes.
+    /// Code that composes an expression.
     With(fn(Call<'_>) -> Result<Expr, FunctionError>),
 }
 
-/// A function that is a kernel of ours.
+/// A function implemented by one of our kernels.
 pub(crate) const fn kernel(
     name: &'static str,
     parameters: &'static str,
@@ -53,7 +53,7 @@ pub(crate) const fn kernel(
     Function { name, parameters, build: Build::Kernel(kernel) }
 }
 
-/// A function that is one of `DataFusion`'s.
+/// A function implemented by `DataFusion`.
 pub(crate) const fn native(
     name: &'static str,
     parameters: &'static str,
@@ -62,7 +62,7 @@ pub(crate) const fn native(
     Function { name, parameters, build: Build::Native(udf) }
 }
 
-/// A function that is composed.
+/// A function composed of other expressions.
 pub(crate) const fn with(
     name: &'static str,
     parameters: &'static str,
@@ -72,7 +72,7 @@ pub(crate) const fn with(
 }
 
 impl Function {
-    /// A call of the function as an expression.
+    /// Builds the expression for a call of the function.
     pub(crate) fn build(&self, mut call: Call<'_>) -> Result<Expr, FunctionError> {
         call.fit(self.parameters)?;
         match self.build {
@@ -83,7 +83,7 @@ impl Function {
     }
 }
 
-/// A call that is being built.
+/// A call under construction.
 pub(crate) struct Call<'a> {
     pub(crate) name: &'static str,
     pub(crate) args: Vec<Expr>,
@@ -92,7 +92,7 @@ pub(crate) struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Applies a kernel to the arguments as they are.
+    /// Applies a kernel to the arguments without further casts.
     pub(crate) fn apply(self, kernel: Kernel) -> Expr {
         kernel.udf().call(self.args)
     }
@@ -106,7 +106,7 @@ impl Call<'_> {
         Ok(())
     }
 
-    /// Casts all arguments from `start` on to their common type, which it returns.
+    /// Casts all arguments from `start` on to their common type, and returns it.
     pub(crate) fn unify(&mut self, start: usize) -> Result<DataType, FunctionError> {
         let common = types::common_type(&self.types[start..], self.ctx).ok_or_else(|| {
             FunctionError::DifferingTypes {
@@ -120,8 +120,7 @@ impl Call<'_> {
         Ok(common)
     }
 
-    /// Casts all arguments from `start` on to their common type, where text has none with another
-    /// type.
+    /// Like [`Self::unify`], but strings have no common type with other types.
     pub(crate) fn unify_without_text(&mut self, start: usize) -> Result<DataType, FunctionError> {
         let common = types::common_type_without_text(&self.types[start..], self.ctx);
         let Some(common) = common else {
@@ -136,7 +135,7 @@ impl Call<'_> {
         Ok(common)
     }
 
-    /// Casts two arguments to the type that they are compared in.
+    /// Casts two arguments to their common type for comparison.
     pub(crate) fn unify_compared(&mut self) -> Result<DataType, FunctionError> {
         let common = types::compared_type(&self.types[0], &self.types[1], self.ctx);
         let Some(common) = common else {
@@ -150,25 +149,25 @@ impl Call<'_> {
         Ok(common)
     }
 
-    /// Adds an argument.
+    /// Appends a constant argument.
     pub(crate) fn push(&mut self, value: ScalarValue) {
         self.types.push(value.data_type());
         self.args.push(Expr::Literal(value, None));
     }
 
-    /// Adds an argument if there are fewer than `count`.
+    /// Appends a default value if there are fewer than `count` arguments.
     pub(crate) fn default(&mut self, count: usize, value: ScalarValue) {
         if self.args.len() < count {
             self.push(value);
         }
     }
 
-    /// Adds the session's time zone.
+    /// Appends the session time zone as an argument.
     pub(crate) fn push_zone(&mut self) {
         self.push(ScalarValue::from(self.ctx.time_zone.as_str()));
     }
 
-    /// The constant string that an argument is.
+    /// The value of an argument that is a string constant.
     pub(crate) fn string(&self, index: usize) -> Option<&str> {
         match self.args.get(index)? {
             Expr::Literal(ScalarValue::Utf8(Some(text)), _) => Some(text),
@@ -176,7 +175,7 @@ impl Call<'_> {
         }
     }
 
-    /// The constant whole number that an argument is.
+    /// The value of an argument that is an integral constant.
     pub(crate) fn integer(&self, index: usize) -> Option<i64> {
         let Expr::Literal(value, _) = self.args.get(index)? else { return None };
         match value.cast_to(&DataType::Int64).ok()? {
@@ -185,12 +184,12 @@ impl Call<'_> {
         }
     }
 
-    /// The one argument.
+    /// The only argument.
     pub(crate) fn only(mut self) -> Expr {
         self.args.swap_remove(0)
     }
 
-    /// The complaint that an argument has the wrong type.
+    /// The error for an argument of the wrong type.
     pub(crate) fn mismatch(&self, index: usize, required: &str) -> FunctionError {
         FunctionError::InputType {
             name: self.name.to_owned(),
@@ -200,7 +199,7 @@ impl Call<'_> {
         }
     }
 
-    /// Checks the number of arguments and casts each to what its parameter takes.
+    /// Checks the number of arguments and casts each to its parameter's type.
     pub(crate) fn fit(&mut self, parameters: &str) -> Result<(), FunctionError> {
         let (required, letters, repeats) = shape(parameters);
         let count = self.args.len();
@@ -247,10 +246,10 @@ impl Call<'_> {
         let allowed = match (from, target) {
             (DataType::Null, _) => true,
             (DataType::List(_) | DataType::Map(..) | DataType::Struct(_), _) => false,
-            // Also to a narrower type: a value that does not fit is an error then.
+            // Also to a narrower type: a value out of range is an error in that case.
             (from, to) if is_numeric(from) && is_numeric(to) => true,
             (from, DataType::Utf8) => *from != DataType::Binary || !self.ctx.ansi,
-            // Text is a truth in ANSI mode only.
+            // Strings are cast to boolean in ANSI mode only.
             (DataType::Utf8, DataType::Boolean) => self.ctx.ansi,
             (DataType::Utf8, _) => true,
             (DataType::Date32, DataType::Timestamp(..)) => true,
@@ -279,8 +278,8 @@ fn shape(parameters: &str) -> (usize, Vec<u8>, bool) {
     (required.unwrap_or(all), letters, repeats)
 }
 
-/// What an argument of a type becomes for a parameter: `None` stays as it is; the error names the
-/// type wanted.
+/// The type to which a parameter casts an argument: `None` leaves it unchanged; the error names the
+/// required type.
 fn parameter(letter: u8, from: &DataType) -> Result<Option<DataType>, &'static str> {
     use DataType::{
         Binary, Boolean, Date32, Float64, Int32, Int64, List, Map, Null, Struct, Timestamp, Utf8,
@@ -319,7 +318,7 @@ fn parameter(letter: u8, from: &DataType) -> Result<Option<DataType>, &'static s
     })
 }
 
-/// The complaint that there is no function of this name.
+/// The error for an unknown function.
 pub(crate) fn unknown(name: &str) -> FunctionError {
     FunctionError::Unknown { name: name.to_owned() }
 }

@@ -1,4 +1,4 @@
-//! How a function of ours becomes a `DataFusion` function: a name, a rule for the result's type,
+//! Kernels, our scalar functions, as `DataFusion` functions: a name, a rule for the result type,
 //! and code over arrays.
 
 use std::hash::{Hash, Hasher};
@@ -16,22 +16,21 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
-/// Whether a result can be null.
+/// Nullability of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nulls {
-    /// Null if, and only if, an argument is.
+    /// Null if and only if an argument is null.
     Strict,
-    /// Perhaps, whatever the arguments are.
+    /// Possibly null, whatever the arguments.
     Possible,
-    /// Not at all.
+    /// Never null.
     Never,
 }
 
-/// Type of the result, from those of the arguments and the constants among them.
+/// The result type, from the argument types and the constant arguments.
 pub(crate) type Returns = fn(&[DataType], &[Option<&ScalarValue>]) -> Result<DataType>;
 
-/// A function of ours. It is found by its name alone, so the name says everything that tells it
-/// from others.
+/// One of our functions. It is looked up by name alone, so the name must identify it completely.
 #[derive(Clone, Copy)]
 pub(crate) struct Kernel {
     pub(crate) name: &'static str,
@@ -42,7 +41,7 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    /// A function without side effects that is null where an argument is.
+    /// A pure function that returns null if an argument is null.
     pub(crate) const fn new(
         name: &'static str,
         returns: Returns,
@@ -51,13 +50,13 @@ impl Kernel {
         Self { name, volatility: Volatility::Immutable, nulls: Nulls::Strict, returns, run }
     }
 
-    /// Says when the result is null.
+    /// Sets the nullability of the result.
     pub(crate) const fn nulls(mut self, nulls: Nulls) -> Self {
         self.nulls = nulls;
         self
     }
 
-    /// A function that gives another value each time.
+    /// Marks the function as returning a different value on each call.
     pub(crate) const fn volatile(mut self) -> Self {
         self.volatility = Volatility::Volatile;
         self
@@ -70,7 +69,7 @@ impl Kernel {
     }
 }
 
-/// Arguments of a call, one array each, all of the same length.
+/// The arguments of a call as arrays of the same length.
 #[derive(Debug)]
 pub(crate) struct Args<'a> {
     pub(crate) arrays: &'a [ArrayRef],
@@ -83,7 +82,7 @@ impl Args<'_> {
         self.arrays.len()
     }
 
-    /// Row numbers, or nothing where an argument is null.
+    /// Row indices, or `None` where an argument is null.
     pub(crate) fn valid_rows(&self) -> impl Iterator<Item = Option<usize>> {
         let nulls = self.arrays.iter().fold(None, |all, array| {
             NullBuffer::union(all.as_ref(), array.logical_nulls().as_ref())
@@ -91,7 +90,7 @@ impl Args<'_> {
         (0..self.rows).map(move |row| nulls.as_ref().is_none_or(|n| n.is_valid(row)).then_some(row))
     }
 
-    /// A string per row without nulls.
+    /// Computes a string for each row without null arguments.
     pub(crate) fn string_rows(
         &self,
         mut of: impl FnMut(usize) -> Result<Option<String>>,
@@ -106,7 +105,7 @@ impl Args<'_> {
         Ok(Arc::new(out.finish()))
     }
 
-    /// A binary value per row without nulls.
+    /// Computes a binary value for each row without null arguments.
     pub(crate) fn binary_rows(
         &self,
         mut of: impl FnMut(usize) -> Result<Option<Vec<u8>>>,
@@ -121,7 +120,7 @@ impl Args<'_> {
         Ok(Arc::new(out.finish()))
     }
 
-    /// A truth per row without nulls.
+    /// Computes a boolean for each row without null arguments.
     pub(crate) fn boolean_rows(
         &self,
         mut of: impl FnMut(usize) -> Result<Option<bool>>,
@@ -130,7 +129,7 @@ impl Args<'_> {
         Ok(Arc::new(rows.collect::<Result<BooleanArray>>()?))
     }
 
-    /// A number per row without nulls, of the result's type.
+    /// Computes a number of the result type for each row without null arguments.
     pub(crate) fn number_rows<T: ArrowPrimitiveType>(
         &self,
         mut of: impl FnMut(usize) -> Result<Option<T::Native>>,
@@ -140,7 +139,7 @@ impl Args<'_> {
         Ok(Arc::new(array.with_data_type(self.returns.clone())))
     }
 
-    /// An array of strings per row without nulls.
+    /// Computes an array of strings for each row without null arguments.
     pub(crate) fn list_of_strings(
         &self,
         mut of: impl FnMut(usize) -> Result<Vec<String>>,
@@ -188,7 +187,7 @@ impl Args<'_> {
         typed(array.as_primitive_opt::<T>(), "number", array)
     }
 
-    /// A string that is the same in every row, such as the time zone that the registry adds.
+    /// A string argument that is constant, such as the time zone that the registry appends.
     pub(crate) fn constant_string(&self, index: usize) -> Result<&str> {
         let strings = self.strings(index)?;
         if strings.is_empty() || strings.is_null(0) {
@@ -267,7 +266,7 @@ impl ScalarUDFImpl for KernelFunction {
         let arrays = args.args.iter().map(|a| a.to_array(rows)).collect::<Result<Vec<_>>>()?;
         let returns = args.return_field.data_type();
         if rows == 0 {
-            // Arguments that are the same in every row have no value here.
+            // Without rows, constant arguments have no value.
             return Ok(ColumnarValue::Array(new_empty_array(returns)));
         }
         let result = (self.kernel.run)(&Args { arrays: &arrays, rows, returns })?;
@@ -278,7 +277,7 @@ impl ScalarUDFImpl for KernelFunction {
     }
 }
 
-/// Rules for the type of a result.
+/// Rules for result types.
 pub(crate) mod returns {
     use super::{DataType, Result, ScalarValue};
     use datafusion::arrow::datatypes::{IntervalUnit, TimeUnit};

@@ -1,12 +1,12 @@
 //! Spark's functions, casts and type rules on Arrow arrays, as `DataFusion` functions.
 //!
 //! A caller (the resolver of `engine`) has the arguments of a call as resolved expressions and
-//! knows their types; this room finds the function by Spark's name, checks the arguments, inserts
-//! Spark's implicit casts and returns an expression. Every function such an expression can hold is
-//! listed by [`all_udfs`], [`all_udafs`], [`all_udwfs`] and [`all_higher_order`], under a name of
-//! its own, so that a plan that travelled to another process finds it by name. Nothing of the
-//! session is read at run time: the time zone and the mode of errors are arguments or part of the
-//! name.
+//! knows their types; this crate looks up the function by Spark's name, checks the arguments,
+//! inserts Spark's implicit casts and returns an expression. Every function that such an expression
+//! can contain is listed by [`all_udfs`], [`all_udafs`], [`all_udwfs`] and [`all_higher_order`]
+//! under a unique name, so that another process can look it up by name when it receives a plan. No
+//! session setting is read at run time: the time zone and the error mode are arguments or part of
+//! the name.
 //!
 //! Spark's types in Arrow: `boolean` Boolean, `tinyint` … `bigint` Int8 … Int64, `float` Float32,
 //! `double` Float64, `decimal` Decimal128, `string` Utf8, `binary` Binary, `date` Date32,

@@ -1,9 +1,9 @@
-//! What Spark calls a column that a call made.
+//! Spark's default names for columns that result from calls.
 
 use std::fmt::Write;
 
-/// The text of a call, from the texts of its arguments: `sum(x)`, `(a + b)`, `CASE WHEN c THEN x
-/// END`.
+/// The SQL text of a call, from the texts of its arguments: `sum(x)`, `(a + b)`,
+/// `CASE WHEN c THEN x END`.
 pub fn sql_name(name: &str, args: &[String]) -> String {
     let lower = name.to_lowercase();
     match (lower.as_str(), args) {
@@ -38,8 +38,8 @@ pub fn sql_name(name: &str, args: &[String]) -> String {
     }
 }
 
-/// The text of a call that is written as one: `name(arguments)`, with what Spark adds, leaves out
-/// or writes in capitals.
+/// The text of a call in function notation, `name(arguments)`, with Spark's additions, omissions
+/// and capitals.
 fn function_name(lower: &str, args: &[String]) -> String {
     match (lower, args) {
         ("count", [star]) if star == "*" => "count(1)".to_owned(),
@@ -60,7 +60,7 @@ fn function_name(lower: &str, args: &[String]) -> String {
         ("regexp_replace", [text, pattern, with]) => {
             format!("regexp_replace({text}, {pattern}, {with}, 1)")
         }
-        // Whether nulls are skipped is no argument to Spark's eyes.
+        // Spark does not treat the flag for skipping nulls as an argument.
         ("first" | "first_value" | "last" | "last_value" | "any_value" | "mode", [value, flag])
             if flag == "true" || flag == "false" =>
         {
@@ -124,7 +124,7 @@ fn case(branches: &[String]) -> String {
     out
 }
 
-/// Spark writes the names of its unary mathematical functions in capitals.
+/// Spark capitalises the names of its unary mathematical functions.
 fn upper_where_spark_does(name: &str, args: &[String]) -> String {
     let name = match name {
         "ln" => "ln".to_owned(),

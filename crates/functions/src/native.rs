@@ -1,13 +1,14 @@
-//! `datafusion-spark`: which of its functions composed functions call, and why others do not serve.
+//! Functions of `datafusion-spark` used by composed functions, and why others are not used.
 //!
-//! A function that is right for all types and modes is `native` in the table of its subject.
+//! A function that is correct for all types and modes is registered as `native` in the table of its
+//! category.
 
 use std::sync::Arc;
 
 use datafusion::logical_expr::ScalarUDF;
 use datafusion_spark::function::{bitwise, math, string};
 
-/// Functions of `datafusion-spark` that only composed functions call.
+/// Functions of `datafusion-spark` that are used by composed functions only.
 pub(crate) fn composed() -> Vec<Arc<ScalarUDF>> {
     vec![
         bitwise::bit_count(),
@@ -20,8 +21,8 @@ pub(crate) fn composed() -> Vec<Arc<ScalarUDF>> {
     ]
 }
 
-/// Functions that have a kernel here although `datafusion-spark` has one of the same name, each
-/// with what that one lacks. Sorted; a function with other names is listed once.
+/// Functions with a kernel here although `datafusion-spark` has one of the same name, each with the
+/// shortcoming of the latter. Sorted; a function with aliases is listed once.
 #[cfg(test)]
 const OURS: &[(&str, &str)] = &[
     ("abs", "takes ANSI mode from DataFusion's settings at run time, not from the call"),
@@ -100,7 +101,7 @@ mod tests {
     use crate::Registry;
     use crate::registry::is_native;
 
-    /// Whether a function is served here, under any of its names.
+    /// Whether a function is supported here, under any of its names.
     fn is_served(names: &[String]) -> bool {
         let registry = Registry::new();
         names.iter().any(|name| registry.is_scalar(name) || registry.is_aggregate(name))

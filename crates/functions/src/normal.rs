@@ -1,10 +1,10 @@
-//! The normal form of floating numbers: equal values have equal bits, and bits are in order as
-//! values are. Spark has one value that is not a number, equal to itself and larger than all
-//! others, and one zero. Arrow and `DataFusion` compare bits, by which there are two zeros, and a
-//! negative "not a number" is smaller than all others. So whatever is compared, grouped, joined or
-//! looked up is brought into this form first, also inside of arrays, maps and structs. What is only
-//! carried keeps its sign. Maps are grouped without regard to the order of their entries; nothing
-//! else compares them.
+//! Normal form of floating-point numbers: equal values have equal bits, and the bits sort like the
+//! values. Spark has a single NaN, equal to itself and larger than all other values, and a single
+//! zero. Arrow and `DataFusion` compare bits, which distinguish two zeros and sort a negative NaN
+//! below all other values. So all values that are compared, grouped, joined or looked up are
+//! normalised first, including those nested in arrays, maps and structs. All other values keep
+//! their sign. Maps are grouped regardless of the order of their entries; no other operation
+//! compares maps.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::FunctionError;
 use crate::function::Call;
 use crate::kernel::{Kernel, returns};
 
-/// The functions that bring values into this form.
+/// The kernels that normalise values.
 pub(crate) const KERNELS: &[Kernel] = &[KEY, ORDERED];
 
 const KEY: Kernel =
@@ -31,16 +31,16 @@ const KEY: Kernel =
 const ORDERED: Kernel =
     Kernel::new("spark_normal_nan", returns::first, |args| normal(args.array(0)?, Zeros::Both));
 
-/// Whether the sign of a zero counts.
+/// Whether the sign of a zero is significant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Zeros {
-    /// There is one zero.
+    /// Not significant: a zero loses its sign.
     One,
-    /// A zero keeps its sign.
+    /// Significant: a zero keeps its sign.
     Both,
 }
 
-/// Whether values hold floating numbers.
+/// Whether a type contains floating-point numbers.
 pub(crate) fn has_floats(data_type: &DataType) -> bool {
     match data_type {
         DataType::Float32 | DataType::Float64 => true,
@@ -50,7 +50,7 @@ pub(crate) fn has_floats(data_type: &DataType) -> bool {
     }
 }
 
-/// Whether values hold maps.
+/// Whether a type contains maps.
 fn has_maps(data_type: &DataType) -> bool {
     match data_type {
         DataType::Map(..) => true,
@@ -60,12 +60,12 @@ fn has_maps(data_type: &DataType) -> bool {
     }
 }
 
-/// Whether values may have to change.
+/// Whether normalisation may change values of the type.
 fn has_forms(data_type: &DataType, zeros: Zeros) -> bool {
     has_floats(data_type) || (zeros == Zeros::One && has_maps(data_type))
 }
 
-/// Refuses arguments whose types have no order.
+/// Rejects arguments of types without an order.
 pub(crate) fn ordered(call: &Call<'_>) -> std::result::Result<(), FunctionError> {
     match call.types.iter().find(|data_type| has_maps(data_type)) {
         None => Ok(()),
@@ -76,18 +76,18 @@ pub(crate) fn ordered(call: &Call<'_>) -> std::result::Result<(), FunctionError>
     }
 }
 
-/// Whether values can be compared with each other, and so distinguished and sorted.
+/// Whether values of the type can be compared, and therefore made distinct and sorted.
 pub fn is_orderable(data_type: &DataType) -> bool {
     !has_maps(data_type)
 }
 
-/// An expression of the type in normal form. A caller that puts it into a plan keeps the name that
-/// the expression had.
+/// Normalises an expression of the given type. A caller that puts it into a plan preserves the name
+/// of the original expression.
 pub fn normal_form(expr: Expr, data_type: &DataType) -> Expr {
     wrapped(expr, data_type, KEY, Zeros::One)
 }
 
-/// An expression whose values are in order by their bits, and keep the sign of a zero.
+/// Normalises an expression for ordering: NaNs are unified, zeros keep their sign.
 pub(crate) fn ordered_form(expr: Expr, data_type: &DataType) -> Expr {
     wrapped(expr, data_type, ORDERED, Zeros::Both)
 }
@@ -113,16 +113,16 @@ fn is_normal(expr: &Expr, kernel: Kernel) -> bool {
     }
 }
 
-/// A comparison of two expressions of one type.
+/// A comparison of two expressions of the same type.
 ///
-/// An equality with a column of the query around stays as it is: `DataFusion` makes keys of joins
-/// and groups of its sides, if they are plain columns. A caller that turns such equalities into
-/// joins brings the sides into normal form then.
+/// An equality with an outer column is not normalised: `DataFusion` derives join and group keys
+/// from its sides only if they are plain columns. A caller that turns such equalities into joins
+/// normalises the sides then.
 pub fn comparison(left: Expr, operator: Operator, right: Expr, of: &DataType) -> Expr {
     if operator == Operator::Eq && (left.contains_outer() || right.contains_outer()) {
         return Expr::BinaryExpr(BinaryExpr::new(Box::new(left), operator, Box::new(right)));
     }
-    // Only one pattern of bits equals an ordinary number, and such a filter can still be tried on
+    // Only one bit pattern equals an ordinary number, and such a filter can still be evaluated on
     // statistics.
     let is_equality = matches!(operator, Operator::Eq | Operator::IsNotDistinctFrom);
     let (left, right) = if is_equality && (is_ordinary(&left) || is_ordinary(&right)) {
@@ -133,7 +133,7 @@ pub fn comparison(left: Expr, operator: Operator, right: Expr, of: &DataType) ->
     Expr::BinaryExpr(BinaryExpr::new(Box::new(left), operator, Box::new(right)))
 }
 
-/// Whether it is a constant number, neither zero nor "not a number".
+/// Whether the expression is a numeric constant other than zero and NaN.
 pub(crate) fn is_ordinary(expr: &Expr) -> bool {
     match expr {
         Expr::Literal(ScalarValue::Float64(Some(value)), _) => !value.is_nan() && *value != 0.0,
@@ -142,7 +142,7 @@ pub(crate) fn is_ordinary(expr: &Expr) -> bool {
     }
 }
 
-/// Values in normal form.
+/// Normalises values.
 pub(crate) fn normal(array: &ArrayRef, zeros: Zeros) -> Result<ArrayRef> {
     if !has_forms(array.data_type(), zeros) {
         return Ok(Arc::clone(array));
@@ -179,7 +179,7 @@ pub(crate) fn normal(array: &ArrayRef, zeros: Zeros) -> Result<ArrayRef> {
     })
 }
 
-/// The entries of each map by the order of their keys.
+/// Sorts the entries of each map by key.
 fn in_order(
     entries: &StructArray,
     offsets: &OffsetBuffer<i32>,
@@ -219,16 +219,16 @@ fn structure(array: &StructArray, zeros: Zeros) -> Result<StructArray> {
     Ok(StructArray::try_new(array.fields().clone(), columns, array.nulls().cloned())?)
 }
 
-/// Makes rows of values that are equal, and in order, as Spark's values are.
+/// Converts values to rows that compare as Spark compares the values.
 pub(crate) struct Comparable(RowConverter);
 
 impl Comparable {
-    /// For values of a type, in ascending order with nulls first.
+    /// For values of the given type, in ascending order with nulls first.
     pub(crate) fn new(data_type: &DataType) -> Result<Self> {
         Self::in_order(data_type, SortOptions::default())
     }
 
-    /// For values of a type, in an order.
+    /// For values of the given type, in the given order.
     pub(crate) fn in_order(data_type: &DataType, options: SortOptions) -> Result<Self> {
         let field = SortField::new_with_options(data_type.clone(), options);
         Ok(Self(RowConverter::new(vec![field])?))

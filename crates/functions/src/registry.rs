@@ -1,4 +1,4 @@
-//! Finds a function by Spark's name, and lists all functions that an expression can hold.
+//! Looks up functions by Spark's name, and lists all functions that an expression can contain.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -13,18 +13,18 @@ use crate::function::{Build, Call, Function, unknown};
 use crate::window::Frame;
 use crate::{Context, FunctionError, aggregate, cast, native, scalar, window};
 
-/// The functions of Spark, by name.
+/// Spark's functions, by name.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Registry;
 
 /// A call of an aggregate function.
 #[derive(Debug, Clone)]
 pub struct AggregateCall<'a> {
-    /// Name as written; matched without case.
+    /// Name as written; matched case-insensitively.
     pub name: &'a str,
-    /// Arguments; `count(*)` has the one literal `1`.
+    /// Arguments; `count(*)` has the single literal `1`.
     pub args: Vec<Expr>,
-    /// Their types.
+    /// Argument types.
     pub types: &'a [DataType],
     /// `DISTINCT`.
     pub distinct: bool,
@@ -36,24 +36,24 @@ pub struct AggregateCall<'a> {
     pub ignore_nulls: bool,
 }
 
-/// A window function, ready to be given its window: nothing of the call is left that is not in it.
+/// A call of a window function, complete except for the partitioning and order of its window.
 #[derive(Debug, Clone)]
 pub struct WindowCall {
     /// The function.
     pub function: WindowFunctionDefinition,
-    /// Its arguments, cast.
+    /// Its arguments, with casts.
     pub args: Vec<Expr>,
-    /// The frame that `DataFusion` has to give it.
+    /// The frame to pass to `DataFusion`.
     pub frame: WindowFrame,
 }
 
 impl Registry {
-    /// All functions.
+    /// The registry of all functions.
     pub fn new() -> Self {
         Self
     }
 
-    /// A call of a scalar function or operator. `types` are those of `args`.
+    /// A call of a scalar function or operator. `types` are the types of `args`.
     pub fn scalar(
         &self,
         name: &str,
@@ -77,13 +77,13 @@ impl Registry {
         aggregate::is_aggregate(&name.to_lowercase())
     }
 
-    /// Whether the name is that of a function which needs a window: `row_number`, `lag`.
+    /// Whether a function of this name requires a window: `row_number`, `lag`.
     pub fn is_window(&self, name: &str) -> bool {
         window::is_window(&name.to_lowercase())
     }
 
-    /// Whether the name is that of a generator, a function that makes rows: `explode`. The
-    /// resolver builds those.
+    /// Whether a generator, a function that returns rows, has this name: `explode`. The resolver
+    /// builds calls of generators.
     pub fn is_generator(&self, name: &str) -> bool {
         const GENERATORS: [&str; 8] = [
             "explode",
@@ -98,13 +98,14 @@ impl Registry {
         GENERATORS.contains(&name.to_lowercase().as_str())
     }
 
-    /// Whether the name is that of a function that takes a function: `transform`.
+    /// Whether a higher-order function has this name: `transform`.
     pub fn is_higher_order(&self, name: &str) -> bool {
         scalar::collection::higher_order::is_higher_order(&name.to_lowercase())
     }
 
-    /// The types of a lambda's parameters, for the lambda that is argument `index`; `types` are
-    /// those of the arguments that are values, and `arity` says how many parameters it declares.
+    /// The parameter types of the lambda at argument `index`; `types` are the types of the
+    /// arguments that are not lambdas, and `arity` is the number of parameters that the lambda
+    /// declares.
     pub fn lambda_parameters(
         &self,
         name: &str,
@@ -118,8 +119,8 @@ impl Registry {
         )
     }
 
-    /// A call of a higher-order function. Lambdas stand among `args` as [`Expr::Lambda`], with the
-    /// type of their result in `types`.
+    /// A call of a higher-order function. Lambdas occur in `args` as [`Expr::Lambda`], with their
+    /// result type in `types`.
     pub fn higher_order(
         &self,
         name: &str,
@@ -130,8 +131,8 @@ impl Registry {
         scalar::collection::higher_order::build(&name.to_lowercase(), args, types, ctx)
     }
 
-    /// A call of an aggregate function: always an [`Expr::AggregateFunction`] itself, never
-    /// something around one.
+    /// A call of an aggregate function: always an [`Expr::AggregateFunction`] itself, never wrapped
+    /// in another expression.
     pub fn aggregate(&self, call: AggregateCall<'_>, ctx: &Context) -> Result<Expr, FunctionError> {
         aggregate::build(call, ctx)
     }
@@ -146,7 +147,7 @@ impl Registry {
         window::build(call, frame, ctx)
     }
 
-    /// Names of all functions and operators, for `SHOW FUNCTIONS`; in order.
+    /// Names of all functions and operators, sorted, for `SHOW FUNCTIONS`.
     pub fn names(&self) -> Vec<&'static str> {
         let mut names: Vec<_> = FUNCTIONS.keys().copied().collect();
         names.extend(aggregate::names());
@@ -158,9 +159,9 @@ impl Registry {
     }
 }
 
-/// Every scalar function that an expression of this room can hold, and those that `DataFusion`'s
-/// optimizer may put in. A later one takes the place of an earlier one of the same name or alias:
-/// Spark's `length` that of `DataFusion`'s.
+/// All scalar functions that an expression built by this crate can contain, and those that
+/// `DataFusion`'s optimizer may introduce. Later functions override earlier ones with the same name
+/// or alias: Spark's `length` overrides `DataFusion`'s.
 pub fn all_udfs() -> Vec<Arc<ScalarUDF>> {
     let mut all = datafusion::functions::all_default_functions();
     all.extend(datafusion::functions_nested::all_default_nested_functions());
@@ -175,19 +176,19 @@ pub fn all_udfs() -> Vec<Arc<ScalarUDF>> {
     all
 }
 
-/// Every aggregate function, likewise.
+/// All aggregate functions, likewise.
 pub fn all_udafs() -> Vec<Arc<AggregateUDF>> {
     let mut all = datafusion::functions_aggregate::all_default_aggregate_functions();
     all.extend(aggregate::udafs());
     all
 }
 
-/// Every window function, likewise.
+/// All window functions, likewise.
 pub fn all_udwfs() -> Vec<Arc<WindowUDF>> {
     datafusion::functions_window::all_default_window_functions()
 }
 
-/// Every higher-order function, likewise.
+/// All higher-order functions, likewise.
 pub fn all_higher_order() -> Vec<Arc<HigherOrderUDF>> {
     scalar::collection::higher_order::udfs()
 }
@@ -196,7 +197,7 @@ static FUNCTIONS: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock:
     scalar::tables().iter().flat_map(|table| table.iter()).map(|f| (f.name, f)).collect()
 });
 
-/// Whether the function of this name is this one of `DataFusion`'s.
+/// Whether the function of this name is implemented by this `DataFusion` function.
 #[cfg(test)]
 pub(crate) fn is_native(name: &str, udf: &ScalarUDF) -> bool {
     let build = FUNCTIONS.get(name).map(|function| function.build);

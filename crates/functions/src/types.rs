@@ -1,4 +1,4 @@
-//! Spark's type rules: names, common types, results of decimal arithmetic.
+//! Spark's type rules: type names, common types, result types of decimal arithmetic.
 
 pub(crate) use formats::types::{
     DAY_TIME, TIMESTAMP_NTZ, YEAR_MONTH, decimal_of, element, entry_types, is_integral, is_numeric,
@@ -11,7 +11,7 @@ use datafusion::arrow::datatypes::{DataType, Field};
 use crate::Context;
 
 /// The decimal type of `left operator right` for `+ - * / %`, by Spark's rules: at most 38 digits,
-/// of which at least six stay behind the point.
+/// with at least six kept after the decimal point.
 pub fn decimal_result(operator: &str, left: (u8, i8), right: (u8, i8)) -> (u8, i8) {
     let (p1, s1) = (i32::from(left.0), i32::from(left.1));
     let (p2, s2) = (i32::from(right.0), i32::from(right.1));
@@ -28,8 +28,8 @@ pub fn decimal_result(operator: &str, left: (u8, i8), right: (u8, i8)) -> (u8, i
     adjusted(precision, scale)
 }
 
-/// Brings a decimal type down to 38 digits, first at the cost of digits behind the point, of which
-/// six (or all) stay.
+/// Reduces a decimal type to 38 digits, first by dropping digits after the decimal point, of which
+/// six (or all) are kept.
 fn adjusted(precision: i32, scale: i32) -> (u8, i8) {
     let (precision, scale) = if precision <= 38 {
         (precision.max(1), scale)
@@ -40,7 +40,7 @@ fn adjusted(precision: i32, scale: i32) -> (u8, i8) {
     (u8::try_from(precision).unwrap_or(38), i8::try_from(scale).unwrap_or(38))
 }
 
-/// The decimal that holds the values of both, capped at 38 digits.
+/// The decimal type that can represent the values of both, capped at 38 digits.
 pub(crate) fn wider_decimal(left: (u8, i8), right: (u8, i8)) -> DataType {
     let scale = i32::from(left.1).max(i32::from(right.1));
     let whole =
@@ -53,19 +53,20 @@ pub(crate) fn wider_decimal(left: (u8, i8), right: (u8, i8)) -> DataType {
     DataType::Decimal128(u8::try_from(precision).unwrap_or(38), i8::try_from(scale).unwrap_or(0))
 }
 
-/// Spark's least common type: what columns of a set operation, branches of `CASE` and values of
-/// `IN` become. `None` if there is none.
+/// Spark's least common type: for columns of a set operation, branches of `CASE` and values of
+/// `IN`. `None` if there is none.
 pub fn common_type(types: &[DataType], ctx: &Context) -> Option<DataType> {
     common(types, Texts::GiveWay, ctx)
 }
 
-/// The same where text and another type have none: arguments of `greatest`, elements of arrays.
+/// Like [`common_type`], but strings have no common type with other types: arguments of `greatest`,
+/// elements of arrays.
 pub(crate) fn common_type_without_text(types: &[DataType], ctx: &Context) -> Option<DataType> {
     common(types, Texts::StandAlone, ctx)
 }
 
-/// What both sides of a comparison become. Outside of ANSI mode text is read as the other side's
-/// type.
+/// The type in which two values are compared. Outside of ANSI mode, strings are cast to the type of
+/// the other side.
 pub(crate) fn compared_type(left: &DataType, right: &DataType, ctx: &Context) -> Option<DataType> {
     use DataType::{Binary, Boolean, Date32, Decimal128, Float64, Null, Timestamp, Utf8};
     match (left, right) {
@@ -82,7 +83,7 @@ pub(crate) fn compared_type(left: &DataType, right: &DataType, ctx: &Context) ->
     }
 }
 
-/// Whether text has a common type with something else.
+/// Whether strings have a common type with other types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Texts {
     GiveWay,
@@ -90,7 +91,7 @@ enum Texts {
 }
 
 fn common(types: &[DataType], texts: Texts, ctx: &Context) -> Option<DataType> {
-    // Strings last: what they become must not depend on where they stand.
+    // Strings last: their common type must not depend on their position.
     let (strings, others): (Vec<_>, Vec<_>) = types.iter().partition(|t| **t == DataType::Utf8);
     let mut common = DataType::Null;
     for data_type in others.into_iter().chain(strings) {
@@ -132,7 +133,7 @@ fn common_of_two(
         (Timestamp(..), Timestamp(..)) => Some(timestamp()),
         (Float64, other) | (other, Float64) if is_numeric(other) => Some(Float64),
         (Float32, DataType::Decimal128(..)) | (DataType::Decimal128(..), Float32) => Some(Float64),
-        // ANSI does not lose digits of a whole number in a float.
+        // In ANSI mode, whole numbers must not lose digits in a float.
         (Float32, other) | (other, Float32) if is_numeric(other) => {
             Some(if ctx.ansi { Float64 } else { Float32 })
         }
@@ -150,8 +151,8 @@ fn common_of_two(
     }
 }
 
-/// What a string and another type become: in ANSI mode the string gives way, otherwise the other
-/// becomes text.
+/// The common type of a string and another type: in ANSI mode the string is cast, otherwise the
+/// other value is cast to string.
 fn with_string(other: &DataType, ctx: &Context) -> Option<DataType> {
     match other {
         DataType::List(_) | DataType::Map(..) | DataType::Struct(_) => None,

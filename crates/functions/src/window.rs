@@ -1,4 +1,4 @@
-//! Window functions: those of their own, and aggregate functions over a window.
+//! Window functions: dedicated ones, and aggregate functions over a window.
 
 mod fold;
 mod frame;
@@ -21,7 +21,7 @@ use crate::registry::{AggregateCall, WindowCall};
 use crate::{Context, FunctionError, aggregate};
 use framed::{Framed, Over};
 
-/// Name, parameters.
+/// Name and parameters.
 const WINDOW: [(&str, &str); 9] = [
     ("row_number", ""),
     ("rank", ""),
@@ -39,12 +39,12 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     WINDOW.iter().map(|(name, _)| *name)
 }
 
-/// Whether a function needs a window.
+/// Whether a function requires a window.
 pub(crate) fn is_window(name: &str) -> bool {
     names().any(|n| n == name)
 }
 
-/// A window function over a frame.
+/// Builds a call of a window function over a frame.
 pub(crate) fn build(
     request: AggregateCall<'_>,
     frame: Frame,
@@ -84,7 +84,7 @@ pub(crate) fn build(
     Ok(framed(over, call.args, (None, ignore_nulls), frame))
 }
 
-/// The number of a row, or its rank, in one of several ways.
+/// Row number, rank and similar functions.
 fn ranking(call: &mut Call<'_>) -> Result<Arc<WindowUDF>, FunctionError> {
     Ok(match call.name {
         "row_number" => native::row_number::row_number_udwf(),
@@ -104,8 +104,8 @@ fn is_true(flag: Option<&Expr>) -> bool {
     matches!(flag, Some(Expr::Literal(ScalarValue::Boolean(Some(true)), _)))
 }
 
-/// `lag(value, offset, default)`: how many rows away; the default stays beside the value and takes
-/// its type.
+/// Removes and returns the offset of `lag(value, offset, default)`; the default follows the value
+/// and is cast to its type.
 fn offset(call: &mut Call<'_>) -> Result<i64, FunctionError> {
     call.default(2, ScalarValue::from(1_i32));
     let most = i64::from(i32::MAX);
@@ -148,8 +148,7 @@ fn over_window(
         let ignore_nulls = params.null_treatment.is_some();
         return Ok(framed(over, params.args, (filter, ignore_nulls), frame));
     }
-    // A frame that only grows is computed while the rows come; all other frames need the rows of
-    // the partition.
+    // A growing frame is computed incrementally; all other frames need the whole partition.
     match frame.growing() {
         Some(frame) if filter.is_none() => Ok(WindowCall {
             function: WindowFunctionDefinition::AggregateUDF(made.func),

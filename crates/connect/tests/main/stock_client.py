@@ -1,4 +1,4 @@
-"""What a PySpark program does first, against the fake backend of `fake.rs`; its address is the only argument."""
+"""The first steps of a PySpark program, run against the fake backend of `fake.rs`, whose address is the only argument."""
 
 import faulthandler
 import os
@@ -33,7 +33,7 @@ try:
 except SparkNoSuchElementException as error:
     assert error.getCondition() == "SQL_CONF_NOT_FOUND", error
 
-# Rows, schema and the forms of a relation.
+# Rows, schema and explanations of a relation.
 df = spark.range(0, 6, 2)
 assert [row.id for row in df.collect()] == [0, 2, 4]
 assert df.toPandas()["id"].tolist() == [0, 2, 4]
@@ -53,7 +53,7 @@ large = pd.DataFrame({"n": range(300_000), "s": ["some text"] * 300_000})
 spark.createDataFrame(large).collect()
 spark.createDataFrame([], "id bigint").collect()
 
-# Failures are the classes that programs catch.
+# Errors have the exception classes that programs catch.
 try:
     spark.table("fails").collect()
     raise SystemExit("no failure")
@@ -75,7 +75,7 @@ spark.conf.set("spark.connect.execute.reattachable.senderMaxStreamDuration", "1s
 
 
 def interrupted(stop):
-    """Runs what never ends, until `stop` finds it."""
+    """Runs an endless query until `stop` interrupts it."""
     failures = []
 
     def run():

@@ -1,4 +1,4 @@
-//! Bitmaps: made of the places of their bits, and put together.
+//! Bitmap aggregates: construction from bit positions, and union and intersection.
 
 use errors::condition;
 use std::mem::size_of_val;
@@ -11,7 +11,7 @@ use datafusion::logical_expr::Accumulator;
 use super::fold::Fold;
 use crate::run_time_error;
 
-/// Bytes of one bitmap.
+/// Size of a bitmap in bytes.
 const BYTES: usize = 4096;
 
 /// `bitmap_construct_agg(position)`.
@@ -39,7 +39,7 @@ struct Bitmap {
 }
 
 impl Bitmap {
-    /// Puts bitmaps in; one that is shorter has zeros behind.
+    /// Merges bitmaps into this one; shorter ones are padded with zeros.
     fn put(&mut self, bitmaps: &ArrayRef) {
         for bitmap in bitmaps.as_binary::<i32>().iter().flatten() {
             let padded = bitmap.iter().copied().chain(std::iter::repeat(0));

@@ -1,4 +1,4 @@
-//! Aggregates that need all values at the end: arrays, percentiles, the most frequent value.
+//! Aggregates that need all values at the end: arrays, percentiles, modes.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -44,7 +44,7 @@ pub(super) const PERCENTILE: Fold = Fold {
     empty_is_list: false,
     ..COLLECTED
 };
-/// The same from the largest value down.
+/// The same in descending order.
 pub(super) const PERCENTILE_DESCENDING: Fold = Fold {
     name: "spark_percentile_descending",
     make: |args| {
@@ -52,19 +52,19 @@ pub(super) const PERCENTILE_DESCENDING: Fold = Fold {
     },
     ..PERCENTILE
 };
-/// `percentile_disc(value, fractions)`: the first value whose rank is large enough.
+/// `percentile_disc(value, fractions)`: the first value whose rank reaches the fraction.
 pub(super) const PERCENTILE_DISC: Fold = Fold {
     name: "spark_percentile_disc",
     make: |args| collected(args, |values, fractions| percentile(values, fractions, at_rank)),
     ..PERCENTILE
 };
-/// The same from the largest value down.
+/// The same in descending order.
 pub(super) const PERCENTILE_DISC_DESCENDING: Fold = Fold {
     name: "spark_percentile_disc_descending",
     make: |args| collected(args, |values, fractions| percentile_down(values, fractions, at_rank)),
     ..PERCENTILE
 };
-/// `percentile_approx(value, fractions)`: the value at a rank, which is exact here.
+/// `percentile_approx(value, fractions)`: the value at a rank, computed exactly here.
 pub(super) const PERCENTILE_APPROX: Fold = Fold {
     name: "spark_percentile_approx",
     returns: |types| per_fraction(types, first(types)),
@@ -92,7 +92,7 @@ pub(super) const LARGEST_MODE: Fold = Fold {
     make: |args| collected(args, |values, _| mode(&sorted(values, true)?)),
     ..MODE
 };
-/// With an array of fractions the result is an array.
+/// The result type: an array if the fractions are an array.
 pub(super) fn per_fraction(types: &[DataType], value: DataType) -> DataType {
     if matches!(types.get(1), Some(DataType::List(_))) { list(value) } else { value }
 }
@@ -119,7 +119,7 @@ struct Collected {
     values: Vec<ArrayRef>,
     value_type: DataType,
     returns: DataType,
-    /// The second argument, a constant.
+    /// The second argument, which is a constant.
     parameter: Option<ScalarValue>,
     finish: Finish,
 }
@@ -188,7 +188,7 @@ impl Accumulator for Collected {
     }
 }
 
-/// How often each value occurs, and where first.
+/// The number of occurrences and the first index of each value.
 fn counts(values: &ArrayRef) -> Result<HashMap<ScalarValue, (u64, usize)>> {
     let mut counts = HashMap::new();
     for row in 0..values.len() {
@@ -217,7 +217,7 @@ fn mode(values: &ArrayRef) -> Result<ScalarValue> {
 
 type At = fn(&ArrayRef, f64) -> Result<ScalarValue>;
 
-/// The values in the order in which Spark sorts them.
+/// Sorts values in Spark's order.
 fn sorted(values: &ArrayRef, descending: bool) -> Result<ArrayRef> {
     let options = SortOptions { descending, nulls_first: !descending };
     let field = SortField::new_with_options(values.data_type().clone(), options);

@@ -1,4 +1,4 @@
-//! Functions of `DataFusion` whose count has no sign, with Spark's `bigint` as result.
+//! `DataFusion` functions with an unsigned count, adapted to Spark's `bigint` result.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility,
 };
 
-/// A function under another name, whose result is `bigint`.
+/// Wraps a function under another name, with `bigint` as result type.
 pub(super) fn as_long(name: &'static str, inner: Arc<AggregateUDF>) -> Arc<AggregateUDF> {
     let signature = Signature::user_defined(Volatility::Immutable);
     Arc::new(AggregateUDF::new_from_impl(AsLong { name, inner, signature }))

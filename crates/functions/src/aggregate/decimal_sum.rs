@@ -1,4 +1,4 @@
-//! Sums of decimals, which notice what does not fit into 38 digits.
+//! Sums of decimals, with checks for overflow beyond 38 digits.
 
 use std::mem::size_of;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 use super::fold::Fold;
 use super::sum::{counted, counted_or_null, sum_overflow, sum_type};
 
-/// `sum` of decimals in ANSI mode: what does not fit is an error.
+/// `sum` of decimals in ANSI mode: overflow is an error.
 pub(super) const SUM: Fold = Fold {
     name: "spark_sum_decimal",
     returns: sum_type,
@@ -24,7 +24,7 @@ pub(super) const SUM: Fold = Fold {
     empty_is_list: false,
 };
 
-/// `try_sum`, and `sum` outside of ANSI mode: what does not fit is null.
+/// `try_sum`, and `sum` outside of ANSI mode: overflow gives null.
 pub(super) const SUM_OR_NULL: Fold = Fold {
     name: "spark_sum_decimal_or_null",
     make: |args| {
@@ -35,7 +35,7 @@ pub(super) const SUM_OR_NULL: Fold = Fold {
     ..SUM
 };
 
-/// The first number that needs 39 digits.
+/// The smallest number with 39 digits.
 const LIMIT: i128 = 10_i128.pow(38);
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,7 +54,7 @@ impl Total {
         self.count += 1;
     }
 
-    /// The sum, nothing if there is none; whether it did not fit.
+    /// The sum, `None` if there were no values; and whether it overflowed.
     fn result(self, fails: bool) -> Result<(Option<i128>, bool)> {
         let over = self.overflowed || self.value >= LIMIT || self.value <= -LIMIT;
         if over && fails {

@@ -1,5 +1,6 @@
-//! `max_by` and `min_by`: the value at the largest or smallest key, or the values at the few that
-//! are. A null key counts for nothing; of equal keys the first comes first.
+//! `max_by` and `min_by`: the value at the largest or smallest key, or the values at the given
+//! number of largest or smallest keys. Rows with a null key are ignored; equal keys keep the order
+//! of their rows.
 
 use std::mem::{size_of, size_of_val};
 
@@ -50,7 +51,7 @@ enum Extreme {
 }
 
 impl Extreme {
-    /// Whether a key comes before another one.
+    /// Whether a key takes precedence over another one.
     fn prefers(self, key: Row<'_>, other: Row<'_>) -> bool {
         match self {
             Self::Largest => key > other,
@@ -78,8 +79,8 @@ fn several(args: &AccumulatorArgs<'_>, extreme: Extreme) -> Result<Box<dyn Accum
     Ok(Box::new(Several { count, extreme, types, best: Vec::new() }))
 }
 
-/// Calls with each row whose key is not null, and with the key in a form that is ordered as Spark
-/// orders values: nulls inside come first.
+/// Calls `row_of` for each row whose key is not null, with the key in a comparable form that
+/// follows Spark's order: nested nulls come first.
 fn each_key(keys: &ArrayRef, mut row_of: impl FnMut(usize, Row<'_>) -> Result<()>) -> Result<()> {
     let rows = Comparable::new(keys.data_type())?.rows(keys)?;
     let nulls = keys.logical_nulls();
@@ -91,7 +92,7 @@ fn each_key(keys: &ArrayRef, mut row_of: impl FnMut(usize, Row<'_>) -> Result<()
 struct One {
     value: ScalarValue,
     key: ScalarValue,
-    /// The key as it is compared; none as long as there is no key.
+    /// The key in comparable form; `None` until there is a key.
     place: Option<OwnedRow>,
     extreme: Extreme,
 }
@@ -135,7 +136,7 @@ fn bytes(place: &OwnedRow) -> usize {
 struct Best {
     value: ScalarValue,
     key: ScalarValue,
-    /// The key as it is compared.
+    /// The key in comparable form.
     place: OwnedRow,
 }
 
@@ -143,9 +144,9 @@ struct Best {
 struct Several {
     count: usize,
     extreme: Extreme,
-    /// Of values and of keys.
+    /// Types of the values and the keys.
     types: [DataType; 2],
-    /// The best first.
+    /// Best entries first.
     best: Vec<Best>,
 }
 

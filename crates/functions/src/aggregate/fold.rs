@@ -1,5 +1,4 @@
-//! How an aggregate function of ours becomes a `DataFusion` function: a name, types, and what
-//! collects values.
+//! Our aggregate functions as `DataFusion` functions: a name, types, and an accumulator.
 
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
@@ -18,18 +17,18 @@ use datafusion::logical_expr::{
 
 use crate::types::{element, list};
 
-/// An aggregate function of ours, found by its name alone.
+/// One of our aggregate functions, identified by its name alone.
 #[derive(Clone, Copy)]
 pub(super) struct Fold {
     pub(super) name: &'static str,
-    /// Type of the result, from those of the arguments.
+    /// The result type, from the argument types.
     pub(super) returns: fn(&[DataType]) -> DataType,
-    /// Types of what travels between the phases.
+    /// Types of the intermediate state that the phases exchange.
     pub(super) state: fn(&[DataType]) -> Vec<DataType>,
     pub(super) make: fn(&AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>>,
-    /// The same for many groups at once, if there is a faster way for these arguments.
+    /// An accumulator for many groups at once, if there is a faster one for these argument types.
     pub(super) groups: Option<fn(&[DataType]) -> Box<dyn GroupsAccumulator>>,
-    /// The result over no rows is an empty array, not null.
+    /// Whether the result over no rows is an empty array instead of null.
     pub(super) empty_is_list: bool,
 }
 
@@ -145,7 +144,7 @@ pub(super) fn empty_list(element: &DataType) -> ScalarValue {
     ScalarValue::List(ScalarValue::new_list_nullable(&[], element))
 }
 
-/// An array value of these elements.
+/// An array value with these elements.
 pub(super) fn list_of(values: &ArrayRef) -> Result<ScalarValue> {
     let offsets = OffsetBuffer::from_lengths([values.len()]);
     let list = ListArray::try_new(
@@ -157,7 +156,7 @@ pub(super) fn list_of(values: &ArrayRef) -> Result<ScalarValue> {
     Ok(ScalarValue::List(Arc::new(list)))
 }
 
-/// Gives each row to an accumulator only once.
+/// Passes only distinct rows to an accumulator.
 #[derive(Debug)]
 struct Distinct {
     inner: Box<dyn Accumulator>,
@@ -178,7 +177,7 @@ impl Distinct {
         Ok(())
     }
 
-    /// The rows as columns, in an order that does not change from one run to the next.
+    /// The rows as columns, in a deterministic order.
     fn sorted(&self) -> Result<Vec<ArrayRef>> {
         let column =
             |at: usize| ScalarValue::iter_to_array(self.values.iter().map(|v| v[at].clone()));

@@ -1,5 +1,5 @@
-//! `histogram_numeric`: a histogram of so many bins, each where its values are on average; the two
-//! bins nearest to each other become one as often as there are too many.
+//! `histogram_numeric`: a histogram with a given number of bins, each at the average of its values;
+//! while there are too many, the two closest bins are merged.
 
 use std::mem::{size_of, size_of_val};
 
@@ -41,9 +41,9 @@ fn make(args: &AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
     Ok(Box::new(Histogram { most, value_type, bins: Vec::new(), chance: (SEED ^ FACTOR) & MASK }))
 }
 
-/// The generator of Java's `Random`.
+/// The multiplier of Java's `Random`.
 const FACTOR: u64 = 0x5_DEEC_E66D;
-/// Where it starts when it chooses between pairs that are equally near.
+/// The seed for choosing between equally close pairs.
 const SEED: u64 = 0x79CF;
 const MASK: u64 = (1 << 48) - 1;
 
@@ -51,7 +51,7 @@ const MASK: u64 = (1 << 48) - 1;
 struct Histogram {
     most: usize,
     value_type: DataType,
-    /// Place and weight, in order of places.
+    /// Position and weight, sorted by position.
     bins: Vec<(f64, f64)>,
     chance: u64,
 }
@@ -83,7 +83,7 @@ impl Histogram {
         }
     }
 
-    /// Makes the nearest two bins one; among pairs that are equally near, chance decides.
+    /// Merges the two closest bins; ties between pairs are broken at random.
     fn join(&mut self) {
         let gap = |bins: &[(f64, f64)], at: usize| bins[at + 1].0 - bins[at].0;
         let (mut nearest, mut pair, mut equal) = (gap(&self.bins, 0), 0, 1.0);

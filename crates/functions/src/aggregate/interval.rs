@@ -1,5 +1,5 @@
-//! `sum` and `avg` of intervals that have fields. The total is kept wider than an interval, so that
-//! only the result can be too large.
+//! `sum` and `avg` of year-month and day-time intervals. The total is wider than an interval, so
+//! that only the final result can overflow.
 
 use errors::condition;
 use std::mem::size_of;
@@ -31,7 +31,7 @@ pub(super) const TRY_SUM: Fold = Fold {
     make: |args| made(args, Finish::Sum, TooLarge::IsNull),
     ..SUM
 };
-/// `avg`, rounded half away from zero to a unit of the interval's precision.
+/// `avg`, rounded half away from zero to the unit of the interval's precision.
 pub(super) const AVERAGE: Fold = Fold {
     name: "spark_avg_interval",
     make: |args| made(args, Finish::Average, TooLarge::Fails),
@@ -44,7 +44,7 @@ pub(super) const TRY_AVERAGE: Fold = Fold {
     ..SUM
 };
 
-/// Whether a type is that of an interval with fields.
+/// Whether a type is a year-month or day-time interval.
 pub(super) fn has_fields(data_type: &DataType) -> bool {
     *data_type == DAY_TIME || *data_type == YEAR_MONTH
 }
@@ -59,7 +59,7 @@ enum Finish {
     Average,
 }
 
-/// What a total is that no interval holds.
+/// The result for a total that exceeds the range of an interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TooLarge {
     Fails,
@@ -132,7 +132,7 @@ impl Accumulator for Total {
         if self.count == 0 {
             return ScalarValue::try_from(&self.data_type);
         }
-        // The sum alone must be an interval, also for the average.
+        // Even for the average, the sum must be within the range of an interval.
         let sum = i64::try_from(self.sum).ok();
         let sum = sum.filter(|sum| self.data_type == DAY_TIME || i32::try_from(*sum).is_ok());
         let value = match (sum, self.finish) {
@@ -158,7 +158,7 @@ impl Accumulator for Total {
     }
 }
 
-/// A quotient rounded half away from zero.
+/// The quotient, rounded half away from zero.
 fn divided(sum: i64, count: i64) -> i64 {
     let (quotient, rest) = (sum / count, sum % count);
     let is_half = i128::from(rest.abs()) * 2 >= i128::from(count);

@@ -1,4 +1,4 @@
-//! `listagg`: texts or bytes joined, in the order of keys if there are some.
+//! `listagg`: concatenation of strings or binary values, optionally ordered by keys.
 
 use std::mem::size_of_val;
 
@@ -14,7 +14,7 @@ use datafusion::physical_expr::expressions::Literal;
 use super::fold::{Fold, empty_list, list_of};
 use crate::types::list;
 
-/// `listagg(text, delimiter)`; then, with an order, how each key is ordered, and the keys.
+/// `listagg(text, delimiter)`; if ordered, followed by the sort order of each key and the keys.
 pub(super) const JOINED: Fold = Fold {
     name: "spark_listagg",
     returns: |_| DataType::Utf8,
@@ -24,11 +24,11 @@ pub(super) const JOINED: Fold = Fold {
     empty_is_list: false,
 };
 
-/// The same of bytes.
+/// The same for binary values.
 pub(super) const JOINED_BYTES: Fold =
     Fold { name: "spark_listagg_bytes", returns: |_| DataType::Binary, ..JOINED };
 
-/// How a key is ordered, in one letter.
+/// Encodes the sort order of a key as a letter.
 pub(super) fn way(ascending: bool, nulls_first: bool) -> char {
     match (ascending, nulls_first) {
         (true, true) => 'a',
@@ -38,7 +38,7 @@ pub(super) fn way(ascending: bool, nulls_first: bool) -> char {
     }
 }
 
-/// Of the arguments, those that differ from row to row: the value and the keys.
+/// The arguments that are not constant: the value and the keys.
 fn columns<T>(args: &[T]) -> impl Iterator<Item = &T> {
     args.iter().take(1).chain(args.iter().skip(3))
 }
@@ -74,9 +74,9 @@ fn joined(args: &AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
 struct Joined {
     delimiter: Vec<u8>,
     order: Vec<SortOptions>,
-    /// Of the value and of the keys.
+    /// Types of the value and the keys.
     types: Vec<DataType>,
-    /// Batches of them, without null values.
+    /// Batches of values and keys, without null values.
     rows: Vec<Vec<ArrayRef>>,
 }
 
@@ -96,7 +96,7 @@ impl Joined {
         Ok(compute::concat(&parts)?)
     }
 
-    /// The values in order.
+    /// The values in the requested order.
     fn ordered(&self) -> Result<ArrayRef> {
         let values = self.column(0)?;
         if self.order.is_empty() {

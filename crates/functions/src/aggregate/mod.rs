@@ -1,5 +1,5 @@
-//! Aggregate functions: Spark's argument casts and result types, over `DataFusion`'s functions
-//! where they mean the same and ours elsewhere.
+//! Aggregate functions: Spark's argument casts and result types, implemented by `DataFusion`'s
+//! functions where the semantics agree and by ours elsewhere.
 
 mod bitmap;
 mod collected;
@@ -32,7 +32,7 @@ use crate::registry::AggregateCall;
 use crate::types::is_integral;
 use crate::{Context, FunctionError};
 
-/// Name, parameters, and what the call becomes once its arguments are checked.
+/// Name, parameters, and the function for a call with checked arguments.
 type Entry =
     (&'static str, &'static str, fn(&mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError>);
 
@@ -107,12 +107,12 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     FUNCTIONS.iter().map(|(name, ..)| *name)
 }
 
-/// Whether there is such an aggregate function.
+/// Whether an aggregate function has this name.
 pub(crate) fn is_aggregate(name: &str) -> bool {
     names().any(|n| n == name)
 }
 
-/// Aggregate functions of ours that an expression can hold.
+/// Our aggregate functions that an expression can contain.
 pub(crate) fn udafs() -> Vec<Arc<AggregateUDF>> {
     let folds = [
         sum::SUM,
@@ -154,7 +154,7 @@ pub(crate) fn udafs() -> Vec<Arc<AggregateUDF>> {
     folds.iter().map(|fold| fold.udaf()).chain([approx_distinct(), regr_count()]).collect()
 }
 
-/// Whether a function takes `IGNORE NULLS`.
+/// Whether a function supports `IGNORE NULLS`.
 pub(crate) fn may_ignore_nulls(name: &str) -> bool {
     const FUNCTIONS: [&str; 8] = [
         "first",
@@ -169,7 +169,7 @@ pub(crate) fn may_ignore_nulls(name: &str) -> bool {
     FUNCTIONS.contains(&name)
 }
 
-/// Whether the second argument of `first` and its like says so.
+/// The flag for ignoring nulls, the second argument of `first` and similar functions.
 fn ignores_nulls(name: &str, args: &[Expr]) -> Result<bool, FunctionError> {
     match args.get(1) {
         None => Ok(false),
@@ -182,7 +182,7 @@ fn ignores_nulls(name: &str, args: &[Expr]) -> Result<bool, FunctionError> {
     }
 }
 
-/// A call.
+/// Builds a call of an aggregate function.
 pub(crate) fn build(request: AggregateCall<'_>, ctx: &Context) -> Result<Expr, FunctionError> {
     let lower = request.name.to_lowercase();
     let (name, parameters, make) =
@@ -204,7 +204,7 @@ pub(crate) fn build(request: AggregateCall<'_>, ctx: &Context) -> Result<Expr, F
         call.args.truncate(1);
     }
     let treatment = ignore_nulls.then_some(NullTreatment::IgnoreNulls);
-    // The largest of distinct values is that of all.
+    // The maximum of the distinct values is the maximum of all values.
     let distinct = request.distinct
         && !matches!(*name, "min" | "max" | "collect_set" | "bool_and" | "bool_or");
     for (arg, of) in call.args.iter_mut().zip(&call.types) {
@@ -226,8 +226,7 @@ pub(crate) fn build(request: AggregateCall<'_>, ctx: &Context) -> Result<Expr, F
     )))
 }
 
-/// The function with the order of `WITHIN GROUP`, which becomes part of it: nothing else has to
-/// know.
+/// The function with the order of `WITHIN GROUP` built in, so that nothing else has to handle it.
 fn ordered(
     udaf: Arc<AggregateUDF>,
     call: &mut Call<'_>,
@@ -253,7 +252,7 @@ fn ordered(
     })
 }
 
-/// Values joined, all text or all bytes. The delimiter is a constant.
+/// Concatenation of strings or binary values. The delimiter must be a constant.
 fn joined(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
     let bytes = call.types[0] == DataType::Binary;
     let of = if bytes { DataType::Binary } else { DataType::Utf8 };
@@ -278,7 +277,7 @@ fn joined(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
     Ok(if bytes { joined::JOINED_BYTES.udaf() } else { joined::JOINED.udaf() })
 }
 
-/// The value of the only row; null without rows, and an error if there are several.
+/// The value of the only row; null if there are no rows, an error if there are several.
 pub fn single_value() -> Arc<AggregateUDF> {
     single::SINGLE.udaf()
 }
@@ -287,13 +286,13 @@ fn literal(value: impl Into<ScalarValue>) -> Expr {
     Expr::Literal(value.into(), None)
 }
 
-/// One if the condition holds, null otherwise.
+/// 1 if the condition is true, null otherwise.
 fn one_if(condition: Expr) -> Expr {
     let branch = (Box::new(condition), Box::new(literal(1_i64)));
     Expr::Case(Case::new(None, vec![branch], None))
 }
 
-/// Rows where no argument is null; for several with `DISTINCT`, their tuples.
+/// Counts the rows without null arguments; with `DISTINCT` and several arguments, their tuples.
 fn count(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
     match call.args.len() {
         0 => {
@@ -323,7 +322,7 @@ fn count_if(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
     Ok(native::count::count_udaf())
 }
 
-/// Numbers keep their kind; text becomes a double.
+/// Casts the argument to a numeric type: numbers keep their kind, strings become double.
 fn number(call: &mut Call<'_>) -> Result<(), FunctionError> {
     match &call.types[0] {
         DataType::Decimal128(..) | DataType::Float64 => Ok(()),
@@ -364,7 +363,7 @@ fn try_sum(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
     })
 }
 
-/// Whether ten more digits than a decimal has are more than there can be.
+/// Whether a decimal type with ten more digits would exceed the maximum precision.
 fn may_overflow(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Decimal128(precision, _) if *precision > 28)
 }
@@ -397,7 +396,7 @@ fn regr_count() -> Arc<AggregateUDF> {
 }
 
 fn approx_count_distinct(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
-    // The second argument asks for an accuracy that the sketch has anyway.
+    // The second argument requests an accuracy that the sketch always provides.
     call.args.truncate(1);
     let has_sketch = matches!(
         call.types[0],
@@ -411,14 +410,14 @@ fn approx_count_distinct(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, Funct
             | DataType::Int64
     );
     if !has_sketch {
-        // Values without a sketch are counted by their text.
+        // Values of types without a sketch are counted by their text.
         call.args = vec![normal_form(call.args.swap_remove(0), &call.types[0])];
         call.cast(0, &DataType::Utf8)?;
     }
     Ok(approx_distinct())
 }
 
-/// The value of an expression without columns, such as `array(0.5, 0.9)`.
+/// The value of a constant expression (one without columns), such as `array(0.5, 0.9)`.
 fn folded(expr: &Expr) -> Option<ScalarValue> {
     use datafusion::common::DFSchema;
     use datafusion::optimizer::simplify_expressions::ExprSimplifier;
@@ -434,7 +433,7 @@ fn folded(expr: &Expr) -> Option<ScalarValue> {
     }
 }
 
-/// The value at the largest key, or an array of those at the largest few.
+/// The value at the extreme key, or an array of the values at the most extreme keys.
 fn at_extreme(
     call: &mut Call<'_>,
     one: fold::Fold,
@@ -452,7 +451,7 @@ fn histogram(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
     Ok(histogram::HISTOGRAM.udaf())
 }
 
-/// Makes an argument a constant `int` within limits.
+/// Folds an argument to a constant `int` within the given limits, and returns it.
 pub(crate) fn constant_count(
     call: &mut Call<'_>,
     index: usize,
@@ -484,7 +483,7 @@ pub(crate) fn constant_count(
     }
 }
 
-/// The most frequent value. A flag asks for the smallest of several.
+/// The most frequent value. With the flag, ties resolve to the smallest value.
 fn mode(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
     let smallest = ignores_nulls(call.name, &call.args)?;
     Ok(if smallest { collected::SMALLEST_MODE.udaf() } else { collected::MODE.udaf() })

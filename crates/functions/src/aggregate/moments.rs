@@ -30,7 +30,7 @@ pub(super) const KURTOSIS: Fold = Fold {
     ..SKEWNESS
 };
 
-/// Count, mean, and central moments two to four, not divided by the count.
+/// Count, mean, and the second to fourth central moments, not divided by the count.
 #[derive(Debug)]
 struct Moments {
     of: [f64; 5],

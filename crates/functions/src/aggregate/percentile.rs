@@ -1,4 +1,4 @@
-//! What a call of a percentile has to be.
+//! Validation of calls of `percentile` and related functions.
 
 use errors::condition;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(super) fn percentile(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, Funct
     Ok(collected::PERCENTILE.udaf())
 }
 
-/// Value and frequency become one argument. A constant frequency of 1 says nothing.
+/// Combines value and frequency into one argument. A constant frequency of 1 has no effect.
 fn with_frequency(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError> {
     if !is_integral(&call.types[2]) && call.types[2] != DataType::Null {
         return Err(FunctionError::InputType {
@@ -60,9 +60,9 @@ pub(super) fn percentile_approx(call: &mut Call<'_>) -> Result<Arc<AggregateUDF>
     Ok(collected::PERCENTILE_APPROX.udaf())
 }
 
-/// Makes the second argument a double, or an array of doubles, within 0 and 1.
+/// Casts the second argument to a double, or an array of doubles, between 0 and 1.
 fn fractions(call: &mut Call<'_>) -> Result<(), FunctionError> {
-    // An accuracy changes nothing where the answer is exact.
+    // The accuracy argument is ignored, because the result is exact.
     call.args.truncate(2);
     let target = match call.types[1] {
         DataType::List(_) => crate::types::list(DataType::Float64),

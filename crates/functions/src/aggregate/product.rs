@@ -1,4 +1,4 @@
-//! `product`.
+//! `product`, the product of all values.
 
 use std::mem::size_of;
 

@@ -1,4 +1,4 @@
-//! The value of a subquery that is used as one.
+//! The value of a scalar subquery.
 
 use errors::condition;
 use std::mem::size_of;

@@ -1,4 +1,4 @@
-//! Sums of whole numbers, which notice overflow, and averages of decimals, which round half up.
+//! Sums of whole numbers with overflow checks, and averages of decimals with half-up rounding.
 
 use errors::condition;
 use std::mem::size_of;
@@ -31,7 +31,7 @@ pub(super) const SUM_WRAP: Fold = Fold {
     ..SUM
 };
 
-/// `try_sum` of `bigint`: null if the whole sum overflows.
+/// `try_sum` of `bigint`: null if the total overflows.
 pub(super) const TRY_SUM: Fold = Fold {
     name: "spark_try_sum",
     state: |_| vec![DataType::Decimal128(38, 0)],
@@ -149,7 +149,7 @@ impl Accumulator for TrySum {
     }
 }
 
-/// Hands on the group and the value of each row that counts: not null, and not filtered out.
+/// Calls `each` with the group and value of each row that is not null and not filtered out.
 pub(super) fn counted<T: ArrowPrimitiveType>(
     values: &PrimitiveArray<T>,
     groups: &[usize],
@@ -169,7 +169,8 @@ pub(super) fn counted<T: ArrowPrimitiveType>(
     Ok(())
 }
 
-/// The values that count, and null for the other rows: what a row of its own is to a later sum.
+/// The values that are not filtered out, null for other rows: the partial sum of each row on its
+/// own.
 pub(super) fn counted_or_null<T: ArrowPrimitiveType>(
     values: &PrimitiveArray<T>,
     filter: Option<&BooleanArray>,
@@ -253,7 +254,7 @@ fn average_type(types: &[DataType]) -> DataType {
 struct DecimalTypes {
     sum: DataType,
     average: DataType,
-    /// Digits that the average has more than the sum.
+    /// The number of decimal places that the average has in addition to those of the sum.
     digits: u32,
 }
 
@@ -269,7 +270,7 @@ impl DecimalTypes {
         Self { sum, average, digits }
     }
 
-    /// The quotient, rounded half up.
+    /// The quotient, with half-up rounding.
     fn average(&self, sum: i128, count: i64) -> Option<i128> {
         if count == 0 {
             return None;

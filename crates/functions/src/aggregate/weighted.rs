@@ -1,4 +1,4 @@
-//! `percentile(value, fractions, frequency)`: each value counts as often as its frequency says.
+//! `percentile(value, fractions, frequency)`: each value is weighted by its frequency.
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
@@ -10,7 +10,7 @@ use super::fold::{Fold, list_of};
 use crate::run_time_error;
 use crate::types::list;
 
-/// The first argument is a struct of a value, a double, and its frequency, a long.
+/// The first argument is a struct of a value (double) and its frequency (long).
 pub(super) const PERCENTILE: Fold = Fold {
     name: "spark_percentile_weighted",
     returns: |types| per_fraction(types, DataType::Float64),
@@ -20,11 +20,11 @@ pub(super) const PERCENTILE: Fold = Fold {
     empty_is_list: false,
 };
 
-/// Values in order, each with the number of rows up to its last one.
+/// Sorted values, each with the cumulative number of rows up to and including it.
 struct Cumulated(Vec<(f64, u64)>);
 
 impl Cumulated {
-    /// Takes the pairs in which both parts are known; a frequency of 0 is no row.
+    /// Takes the pairs without nulls; pairs with a frequency of 0 are dropped.
     fn new(pairs: &ArrayRef) -> Result<Self> {
         let pairs = pairs.as_struct();
         let values = pairs.column(0).as_primitive::<Float64Type>();
@@ -47,7 +47,7 @@ impl Cumulated {
         Ok(Self(known))
     }
 
-    /// The value of a row, counted from 0.
+    /// The value of the row at an index.
     fn row(&self, row: u64) -> f64 {
         let at = self.0.partition_point(|(_, up_to)| *up_to <= row);
         self.0[at.min(self.0.len() - 1)].0

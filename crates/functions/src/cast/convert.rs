@@ -1,4 +1,4 @@
-//! One array to another type: finds the conversion for a pair of types, and goes into nested types.
+//! Conversion of arrays: dispatches on the source and target types, and recurses into nested types.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Casts of dates and timestamps: from and to text, numbers and each other.
+//! Casts of dates and timestamps: from and to strings, numbers and each other.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::number;
 use crate::calendar::{MICROS_PER_DAY, MICROS_PER_SECOND};
 use formats::text::{Clock, java_double, parse_date, parse_timestamp, rescale};
 
-/// Texts to dates.
+/// Casts strings to dates.
 pub(super) fn text_to_date(texts: &StringArray, how: &How) -> Result<ArrayRef> {
     let mut out = Vec::with_capacity(texts.len());
     for text in texts {
@@ -27,7 +27,7 @@ pub(super) fn text_to_date(texts: &StringArray, how: &How) -> Result<ArrayRef> {
     Ok(Arc::new(PrimitiveArray::<Date32Type>::from(out)))
 }
 
-/// Texts to timestamps as a clock shows them.
+/// Casts strings to timestamps, with or without time zone.
 pub(super) fn text_to_timestamp(
     texts: &StringArray,
     (to, clock): (&DataType, Clock),
@@ -41,7 +41,7 @@ pub(super) fn text_to_timestamp(
         };
         out.push(match (parse_timestamp(text, 0), clock) {
             (Some((local, Some(zone))), Clock::Zoned(_)) => Some(zone.to_utc(local)),
-            // A clock without zone shows what the text shows, whatever zone it names.
+            // Without time zone, the wall-clock time of the text is used, whatever zone it names.
             (Some((local, _)), clock) => Some(clock.at(local)),
             (None, _) => how.malformed_text(text, to)?,
         });
@@ -54,7 +54,7 @@ fn timestamps(values: Vec<Option<i64>>, to: &DataType) -> Result<ArrayRef> {
     Ok(Arc::new(array.with_data_type(to.clone())))
 }
 
-/// Dates and timestamps to and from each other and numbers.
+/// Casts dates and timestamps from and to each other and numbers.
 pub(super) fn convert(array: &ArrayRef, to: &DataType, how: &How) -> Result<ArrayRef> {
     use DataType::{Boolean, Date32, Decimal128, Float32, Float64, Timestamp};
     let zone = |zoned: bool| if zoned { Clock::Zoned(how.zone) } else { Clock::Local };
@@ -99,7 +99,7 @@ pub(super) fn convert(array: &ArrayRef, to: &DataType, how: &How) -> Result<Arra
             number::number_to_number(&(Arc::new(seconds) as ArrayRef), to, how)
         }
         (Date32, _) => Ok(arrow::array::new_null_array(to, array.len())),
-        // A truth is a microsecond after 1970.
+        // `true` is one microsecond after the epoch, `false` the epoch.
         (Boolean, Timestamp(..)) => {
             let bits = array.as_boolean();
             timestamps(bits.iter().map(|bit| bit.map(i64::from)).collect(), to)

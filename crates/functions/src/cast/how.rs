@@ -1,4 +1,4 @@
-//! How a cast converts: what becomes of values that do not fit, and in which zone clocks are.
+//! Options of a cast: handling of invalid values and overflow, and the time zone.
 
 use std::sync::Arc;
 
@@ -11,25 +11,25 @@ use crate::calendar::{MICROS_PER_DAY, Zone};
 use crate::types::sql_type;
 use crate::{Context, IntoExternal, run_time_error};
 
-/// What a cast makes of a value that does not fit.
+/// Handling of values that the target type cannot represent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CastMode {
     /// An error.
     Ansi,
-    /// Null, or for whole numbers the low bits, as Spark did before ANSI mode.
+    /// Null, or the low bits for whole numbers, as in Spark before ANSI mode.
     Legacy,
     /// Null (`try_cast`).
     Try,
 }
 
 impl CastMode {
-    /// The mode of casts that the user did not choose one for.
+    /// The default cast mode of the session.
     pub fn session(ctx: &Context) -> Self {
         if ctx.ansi { Self::Ansi } else { Self::Legacy }
     }
 }
 
-/// How to convert.
+/// The options of a cast.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct How {
     pub(crate) mode: CastMode,
@@ -37,7 +37,7 @@ pub(crate) struct How {
 }
 
 impl How {
-    /// A value that is malformed: an error, or null.
+    /// The result for a malformed value: an error or null.
     pub(super) fn malformed<T>(&self, value: &str, from: &str, to: &DataType) -> Result<Option<T>> {
         if self.mode != CastMode::Ansi {
             return Ok(None);
@@ -57,12 +57,12 @@ impl How {
         Err(error.raised_as(exception).into_external())
     }
 
-    /// A text that is malformed.
+    /// The result for a malformed string.
     pub(super) fn malformed_text<T>(&self, text: &str, to: &DataType) -> Result<Option<T>> {
         self.malformed(&format!("'{text}'"), "STRING", to)
     }
 
-    /// A value that is too large: an error, or null.
+    /// The result for an overflow: an error or null.
     pub(super) fn overflow<T>(
         &self,
         value: impl FnOnce() -> String,
@@ -84,7 +84,7 @@ impl How {
     }
 }
 
-/// Days of instants, in a zone.
+/// The dates of timestamps, in a time zone.
 pub(super) fn days_of(array: &ArrayRef, zone: Option<Zone>) -> ArrayRef {
     let instants = array.as_primitive::<TimestampMicrosecondType>();
     Arc::new(instants.unary::<_, Date32Type>(|micros| {

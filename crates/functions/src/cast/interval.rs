@@ -1,4 +1,4 @@
-//! Casts of text to intervals.
+//! Casts of strings to intervals.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use formats::text::{parse_day_time, parse_interval, parse_year_month};
 
 use super::how::How;
 
-/// Texts to intervals.
+/// Casts strings to intervals.
 pub(super) fn text_to_interval(texts: &StringArray, to: &DataType, how: &How) -> Result<ArrayRef> {
     fn each<T>(
         texts: &StringArray,

@@ -1,5 +1,5 @@
-//! Spark's casts: which are allowed, which are plain `DataFusion` casts, and a function of ours for
-//! the rest.
+//! Spark's casts: the rules for which are allowed, and their implementation by plain `DataFusion`
+//! casts or else by a function of ours.
 
 mod convert;
 mod datetime;
@@ -29,7 +29,7 @@ use crate::kernel::{Args, Kernel, Nulls};
 use crate::types::{self, decimal_of, is_integral, is_numeric};
 use crate::{Context, FunctionError};
 
-/// Casts by Spark's rules.
+/// Casts an expression by Spark's rules.
 pub fn cast(
     expr: Expr,
     from: &DataType,
@@ -71,7 +71,8 @@ pub fn cast(
     Ok(function.call(vec![expr, Expr::Literal(target, None), Expr::Literal(zone, None)]))
 }
 
-/// Whether an Arrow cast is Spark's cast: nothing can fail, and no text or zone is involved.
+/// Whether an Arrow cast is equivalent to Spark's: it cannot fail, and no strings or time zones are
+/// involved.
 fn is_plain(from: &DataType, to: &DataType) -> bool {
     use DataType::{
         Binary, Boolean, Date32, Decimal128, Float32, Float64, List, Map, Struct, Timestamp, Utf8,
@@ -92,7 +93,7 @@ fn is_plain(from: &DataType, to: &DataType) -> bool {
             _ => false,
         },
         (Struct(from), Struct(to)) => {
-            // Arrow matches fields by name, Spark by position: the same only where names agree.
+            // Arrow matches fields by name, Spark by position: equivalent only if the names agree.
             from.len() == to.len()
                 && from.iter().zip(to.iter()).all(|(f, t)| {
                     f.name() == t.name() && same_or_plain(f.data_type(), t.data_type())
@@ -106,7 +107,7 @@ fn same_or_plain(from: &DataType, to: &DataType) -> bool {
     from == to || is_plain(from, to)
 }
 
-/// Whether Spark has the cast.
+/// Whether Spark allows the cast.
 fn is_allowed(from: &DataType, to: &DataType, mode: CastMode) -> bool {
     use DataType::{
         Binary, Boolean, Date32, Duration, Interval, List, Map, Null, Struct, Timestamp, Utf8,
@@ -150,7 +151,8 @@ fn is_allowed(from: &DataType, to: &DataType, mode: CastMode) -> bool {
     }
 }
 
-/// The functions for casts that are not plain: value, null of the target type, time zone.
+/// The functions for casts that are not plain. Arguments: value, null of the target type, time
+/// zone.
 static CASTS: LazyLock<(Arc<ScalarUDF>, Arc<ScalarUDF>, Arc<ScalarUDF>)> = LazyLock::new(|| {
     let make = |name, run| Kernel::new(name, target_type, run).nulls(Nulls::Possible).udf();
     (
@@ -160,7 +162,7 @@ static CASTS: LazyLock<(Arc<ScalarUDF>, Arc<ScalarUDF>, Arc<ScalarUDF>)> = LazyL
     )
 });
 
-/// The functions that casts use.
+/// The functions that implement casts.
 pub(crate) fn udfs() -> Vec<Arc<ScalarUDF>> {
     vec![Arc::clone(&CASTS.0), Arc::clone(&CASTS.1), Arc::clone(&CASTS.2)]
 }
@@ -174,7 +176,7 @@ fn run(args: &Args<'_>, mode: CastMode) -> Result<ArrayRef> {
     convert(args.array(0)?, args.returns, &How { mode, zone })
 }
 
-/// The zone of a name that came as an argument.
+/// The time zone named by an argument.
 pub(crate) fn zone_of(name: &str) -> Result<Zone> {
     Zone::parse(name).ok_or_else(|| {
         crate::run_time_error(
@@ -184,7 +186,7 @@ pub(crate) fn zone_of(name: &str) -> Result<Zone> {
     })
 }
 
-/// Every value as `show()` prints it, null as `NULL`.
+/// Formats every value as `show()` does, null as `NULL`.
 pub fn show(array: &dyn Array, time_zone: &str) -> Result<StringArray> {
     let casts = Style::of_casts(zone_of(time_zone)?);
     let style = Style { null: "NULL", binary_as_hex: true, ..casts };

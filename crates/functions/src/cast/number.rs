@@ -1,4 +1,4 @@
-//! Casts of numbers: from text, to each other.
+//! Casts of numbers: from strings and to other numeric types.
 
 use errors::condition;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::run_time_error;
 use crate::types::is_integral;
 use formats::text::{java_double, parse_decimal, parse_double, rescale, trimmed, write_decimal};
 
-/// Texts to whole or floating numbers.
+/// Casts strings to whole or floating-point numbers.
 pub(super) fn text_to_number(texts: &StringArray, to: &DataType, how: &How) -> Result<ArrayRef> {
     match to {
         DataType::Int8 => whole_texts::<Int8Type>(texts, to, how),
@@ -26,7 +26,7 @@ pub(super) fn text_to_number(texts: &StringArray, to: &DataType, how: &How) -> R
         DataType::Int32 => whole_texts::<Int32Type>(texts, to, how),
         DataType::Int64 => whole_texts::<Int64Type>(texts, to, how),
         DataType::Float32 => each::<Float32Type>(texts, to, how, |text| {
-            // Text of a float is not read by way of a double: that would round twice.
+            // A float is not parsed as a double first: that would round twice.
             let value = parse_double(text)?;
             let trimmed = text.trim().trim_end_matches(['f', 'F', 'd', 'D']);
             #[expect(
@@ -66,7 +66,7 @@ fn whole_texts<T: ArrowPrimitiveType<Native: TryFrom<i64>>>(
     each::<T>(texts, to, how, |text| T::Native::try_from(parse_whole(text, fractions)?).ok())
 }
 
-/// A whole number; `fractions` may follow and are cut off, as before ANSI mode.
+/// Parses a whole number; with `fractions`, decimal places are truncated, as before ANSI mode.
 fn parse_whole(text: &str, fractions: bool) -> Option<i64> {
     let text = trimmed(text);
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
@@ -83,7 +83,7 @@ fn parse_whole(text: &str, fractions: bool) -> Option<i64> {
     if whole.is_empty() { Some(0) } else { format!("{sign}{whole}").parse().ok() }
 }
 
-/// Texts to decimals.
+/// Casts strings to decimals.
 pub(super) fn text_to_decimal(texts: &StringArray, to: &DataType, how: &How) -> Result<ArrayRef> {
     let DataType::Decimal128(precision, scale) = *to else {
         return not_impl_err!("a cast from text to {to}");
@@ -120,7 +120,7 @@ fn out_of_range(value: &str, to: &DataType, how: &How) -> Result<Option<i128>> {
     ))
 }
 
-/// Numbers to truth: whatever is not zero.
+/// Casts numbers to boolean: `false` for zero, `true` otherwise.
 pub(super) fn number_to_boolean(array: &ArrayRef) -> Result<ArrayRef> {
     if let DataType::Decimal128(..) = array.data_type() {
         let values = array.as_primitive::<Decimal128Type>();
@@ -131,7 +131,7 @@ pub(super) fn number_to_boolean(array: &ArrayRef) -> Result<ArrayRef> {
     Ok(Arc::new(values.iter().map(|v| v.map(|v| v != 0.0)).collect::<BooleanArray>()))
 }
 
-/// Numbers to numbers where digits or range can be lost.
+/// Casts between numeric types where digits or range can be lost.
 pub(super) fn number_to_number(array: &ArrayRef, to: &DataType, how: &How) -> Result<ArrayRef> {
     let from = array.data_type().clone();
     match (&from, to) {
@@ -221,7 +221,7 @@ fn decimal_to_whole(array: &ArrayRef, to: &DataType, how: &How) -> Result<ArrayR
 }
 
 fn decimal_to_float(array: &ArrayRef, scale: i8, to: &DataType) -> Result<ArrayRef> {
-    // By way of text, as one division would round twice.
+    // Converted through text, because a single division would round twice.
     let values = array.as_primitive::<Decimal128Type>();
     let mut text = String::new();
     let doubles: PrimitiveArray<Float64Type> = values
@@ -235,7 +235,7 @@ fn decimal_to_float(array: &ArrayRef, scale: i8, to: &DataType) -> Result<ArrayR
     Ok(compute::cast(&doubles, to)?)
 }
 
-/// Smallest and largest value of an integral type.
+/// Minimum and maximum of an integral type.
 fn bounds(to: &DataType) -> (i64, i64) {
     match to {
         DataType::Int8 => (i8::MIN.into(), i8::MAX.into()),
@@ -267,7 +267,7 @@ fn float_to_whole(array: &ArrayRef, to: &DataType, how: &How) -> Result<ArrayRef
         let whole = value as i64;
         out.push(match how.mode {
             _ if fits => Some(whole),
-            // Java: by way of int for the small types, whose low bits then count.
+            // As in Java: small types are converted through int, of which they keep the low bits.
             CastMode::Legacy if *to == DataType::Int64 => Some(whole),
             CastMode::Legacy => Some(low_bits(whole.clamp(i32::MIN.into(), i32::MAX.into()), to)),
             CastMode::Ansi | CastMode::Try => how.overflow(
@@ -301,7 +301,7 @@ fn low_long(value: i128) -> i64 {
     value as i64
 }
 
-/// Whole numbers to a narrower type; `types` are the one that values came from and the target.
+/// Casts whole numbers to a narrower type; `types` are the source and target types.
 fn narrow(
     longs: &PrimitiveArray<Int64Type>,
     types: (&DataType, &DataType),

@@ -1,4 +1,4 @@
-//! Conditions, nulls and choices.
+//! Conditional functions and null handling.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
@@ -31,7 +31,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 pub(super) const KERNELS: &[Kernel] = &[];
 
-/// A function that returns the value of the first branch whose condition holds.
+/// Returns the value of the first branch whose condition is true.
 fn when(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     let count = call.args.len();
     if count < 2 {
@@ -74,8 +74,8 @@ fn coalesce(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     if call.args.is_empty() {
         return Ok(last);
     }
-    // `DataFusion` has a function for this, which only its optimizer can turn into something that
-    // runs.
+    // `DataFusion` has a function for this, but only its optimizer can turn it into something
+    // executable.
     let branch =
         |value: Expr| (Box::new(Expr::IsNotNull(Box::new(value.clone()))), Box::new(value));
     let branches = call.args.into_iter().map(branch).collect();
@@ -125,7 +125,7 @@ fn extreme(
     Ok(udf().call(args.collect()))
 }
 
-/// Null is not "not a number", so the result is never null.
+/// Null is not NaN: the result is false, never null.
 fn is_nan(call: Call<'_>) -> Result<Expr, FunctionError> {
     let is_float = matches!(call.types[0], DataType::Float32 | DataType::Float64);
     if !is_float {

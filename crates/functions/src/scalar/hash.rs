@@ -1,4 +1,4 @@
-//! Hashes and encodings.
+//! Hash functions and encodings.
 
 use errors::condition;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ pub(super) const KERNELS: &[Kernel] = &[DECODE, HASH, XXHASH];
 const HASH: Kernel = Kernel::new("spark_hash", returns::int, hash).nulls(Nulls::Never);
 const XXHASH: Kernel = Kernel::new("spark_xxhash64", returns::long, xxhash64).nulls(Nulls::Never);
 
-/// Equal maps might have different hashes.
+/// Rejects maps: equal maps might have different hashes.
 fn hashed(call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> {
     if call.types.iter().all(crate::normal::is_orderable) {
         return Ok(call.apply(kernel));
@@ -107,7 +107,7 @@ pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// Bytes as base 64 text.
+/// Decodes base64 text.
 pub(super) fn unbase64(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let (mut bits, mut count) = (0_u32, 0);
@@ -208,10 +208,10 @@ fn decode(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     registry.scalar("when", args, &types, call.ctx)
 }
 
-/// Spark's function of `DataFusion`, which wants arrays only.
+/// `DataFusion`'s implementation of Spark's function, which accepts arrays only.
 fn xxhash64(args: &Args<'_>) -> Result<ArrayRef> {
     let field = |data_type: &DataType| Arc::new(Field::new("", data_type.clone(), true));
-    // It hashes bits.
+    // It hashes bit patterns, so equal values must first be normalised.
     let arrays = args.arrays.iter().map(|array| crate::normal::normal(array, Zeros::One));
     native_hash::xxhash64()
         .invoke_with_args(ScalarFunctionArgs {
@@ -224,8 +224,7 @@ fn xxhash64(args: &Args<'_>) -> Result<ArrayRef> {
         .into_array(args.rows)
 }
 
-/// Murmur3 with Spark's seed, over the arguments one after the other; null leaves the hash as it
-/// is.
+/// Murmur3 with Spark's seed, over all arguments in order; null leaves the hash unchanged.
 fn hash(args: &Args<'_>) -> Result<ArrayRef> {
     let mut hashes = vec![42_u32; args.rows];
     for array in args.arrays {
@@ -299,7 +298,7 @@ fn hash_value(array: &ArrayRef, row: usize, seed: u32) -> Result<u32> {
     })
 }
 
-/// The shortest two's complement of a big-endian number.
+/// The shortest two's complement representation of a big-endian number.
 fn minimal(bytes: &[u8; 16]) -> &[u8] {
     let mut start = 0;
     while start < 15 {
@@ -341,8 +340,8 @@ fn hash_long(value: i64, seed: u32) -> u32 {
     finish(step(step(seed, value as u32), (value >> 32) as u32), 8)
 }
 
-/// Whole words, then the bytes left, each as a word of its own with its sign: Spark's way, which is
-/// not that of others.
+/// Whole words, then each remaining byte as a sign-extended word. This is specific to Spark's
+/// Murmur3.
 fn hash_bytes(bytes: &[u8], seed: u32) -> u32 {
     let (words, rest) = bytes.as_chunks::<4>();
     let hash = words.iter().fold(seed, |hash, word| step(hash, u32::from_le_bytes(*word)));

@@ -1,4 +1,4 @@
-//! Random numbers, the session, the task, errors raised on purpose.
+//! Random numbers, session and task information, and functions that raise errors.
 
 use errors::condition;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::kernel::{Args, Kernel, Nulls, returns};
 use crate::types::simple_type;
 use crate::{FunctionError, TaskState, run_time_error};
 
-/// The version whose functions these are.
+/// The Spark version whose functions are implemented.
 const SPARK_VERSION: &str = "4.2.0";
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -73,7 +73,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     with("raise_error", "s", |call| Ok(call.apply(RAISE))),
     with("assert_true", "B?s", assert_true),
-    // Types that are functions as well: `double(x)`.
+    // Type names that are functions as well: `double(x)`.
     with("boolean", "a", |call| convert(call, DataType::Boolean)),
     with("tinyint", "a", |call| convert(call, DataType::Int8)),
     with("smallint", "a", |call| convert(call, DataType::Int16)),
@@ -102,7 +102,7 @@ const RANDN: Kernel =
     Kernel::new("spark_randn", returns::double, |args| generate(args, Generator::next_gaussian))
         .volatile()
         .nulls(Nulls::Never);
-/// Length, seed, call site.
+/// Arguments: length, seed, call site.
 const RANDOM_TEXT: Kernel = Kernel::new("spark_randstr", returns::string, |args| {
     let lengths = args.values::<Int32Type>(0)?;
     drawn(args, 1, |generator| {
@@ -115,7 +115,7 @@ const RANDOM_TEXT: Kernel = Kernel::new("spark_randstr", returns::string, |args|
 })
 .volatile()
 .nulls(Nulls::Never);
-/// Array, seed, call site.
+/// Arguments: array, seed, call site.
 const SHUFFLE: Kernel = Kernel::new("spark_shuffle", returns::first, |args| {
     let lists = args.lists(0)?;
     drawn(args, 1, |generator| {
@@ -159,7 +159,7 @@ fn text(value: &str) -> Expr {
     Expr::Literal(ScalarValue::from(value), None)
 }
 
-/// Seed and call site go along.
+/// Passes the seed and the call site as arguments.
 fn random(mut call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> {
     if call.args.is_empty() {
         call.push(ScalarValue::from(call.ctx.next_seed()));
@@ -168,7 +168,7 @@ fn random(mut call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> {
     Ok(call.apply(kernel))
 }
 
-/// The generator of Spark's `XORShiftRandom`, with the seed spread as there.
+/// Random number generator: Spark's `XORShiftRandom`, including its hashing of the seed.
 struct Generator {
     state: (i64, Option<f64>),
 }
@@ -189,22 +189,22 @@ impl Generator {
         (high + self.next(27)) as f64 / (1_i64 << 53) as f64
     }
 
-    /// A digit or a letter.
+    /// A random alphanumeric character.
     fn next_letter(&mut self) -> char {
         const LETTERS: &[u8; 62] =
             b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-        // The bits are those of an `int`, whose remainder has its sign.
+        // The bits are a signed `int`; its remainder has the same sign.
         let bits = u32::try_from(self.next(32)).unwrap_or_default().cast_signed();
         char::from(LETTERS[(bits % 62).unsigned_abs() as usize])
     }
 
-    /// A number below another one.
+    /// A random number less than `count`.
     fn below(&mut self, count: usize) -> usize {
         let bits = u64::try_from(self.next(31)).unwrap_or_default();
         usize::try_from((bits * count as u64) >> 31).unwrap_or_default()
     }
 
-    /// Marsaglia's polar method, as in Java's `Random`.
+    /// A normally distributed number by Marsaglia's polar method, as in Java's `Random`.
     fn next_gaussian(&mut self) -> f64 {
         if let Some(kept) = self.state.1.take() {
             return kept;
@@ -228,7 +228,7 @@ fn generate(args: &Args<'_>, next: fn(&mut Generator) -> f64) -> Result<ArrayRef
     })
 }
 
-/// Draws from the generator whose seed is argument `index` and whose call site is the one after.
+/// Draws from the generator whose seed is argument `index`, followed by its call site.
 fn drawn(
     args: &Args<'_>,
     index: usize,
@@ -249,7 +249,7 @@ fn drawn(
     })
 }
 
-/// `min + (max - min) * rand(seed)`, as the wider type of both.
+/// `min + (max - min) * rand(seed)`, in the wider of both types.
 fn uniform(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     let common = crate::common_type(&call.types[..2], call.ctx).unwrap_or(DataType::Float64);
     call.cast(0, &DataType::Float64)?;
@@ -264,7 +264,7 @@ fn uniform(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     crate::cast(value, &DataType::Float64, &common, crate::CastMode::session(call.ctx), call.ctx)
 }
 
-/// The seed's bits, spread by two hashes.
+/// Scrambles the seed with two hashes.
 fn spread(seed: i64) -> i64 {
     let bytes = seed.to_be_bytes();
     let low = murmur(bytes, 0x3c07_4a61);
@@ -272,7 +272,7 @@ fn spread(seed: i64) -> i64 {
     (u64::from(high) << 32 | u64::from(low)).cast_signed()
 }
 
-/// Murmur3 of eight bytes.
+/// Murmur3 hash of eight bytes.
 fn murmur(bytes: [u8; 8], seed: u32) -> u32 {
     let (words, _) = bytes.as_chunks::<4>();
     let mixed = words.iter().fold(seed, |hash, word| {
@@ -305,7 +305,7 @@ fn uuid(args: &Args<'_>) -> Result<ArrayRef> {
     Ok(Arc::new((0..args.rows).map(one).map(Some).collect::<StringArray>()))
 }
 
-/// The partition in the upper 31 bits, the row in the lower 33.
+/// Partition index in the upper 31 bits, row number in the lower 33.
 fn increasing(args: &Args<'_>) -> Result<ArrayRef> {
     let sites = args.values::<Int64Type>(0)?;
     if args.rows == 0 {
@@ -328,7 +328,7 @@ fn increasing(args: &Args<'_>) -> Result<ArrayRef> {
     )))
 }
 
-/// Null if the condition holds, an error otherwise.
+/// Null if the condition is true, an error otherwise.
 fn assert_true(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     call.default(2, ScalarValue::from("The condition is not true!"));
     let message = call.args.swap_remove(1);

@@ -18,7 +18,7 @@ pub use time::time_window::time_of_window;
 use crate::function::Function;
 use crate::kernel::Kernel;
 
-/// All tables. A name stands in one of them.
+/// All tables. Each name is in exactly one of them.
 pub(crate) fn tables() -> Vec<&'static [Function]> {
     vec![
         operator::FUNCTIONS,
@@ -50,7 +50,7 @@ pub(crate) fn tables() -> Vec<&'static [Function]> {
     ]
 }
 
-/// Kernels that composed functions use.
+/// Kernels used by composed functions.
 pub(crate) fn hidden_kernels() -> Vec<Kernel> {
     [
         crate::normal::KERNELS,

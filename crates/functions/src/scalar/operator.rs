@@ -1,4 +1,4 @@
-//! Operators: arithmetic, comparison, logic, bits.
+//! Operators: arithmetic, comparison, logical and bitwise.
 
 use datafusion::arrow::datatypes::{DataType, IntervalUnit};
 use datafusion::common::{Result, ScalarValue};
@@ -209,7 +209,7 @@ fn arithmetic(
     Ok(call.apply(kernel_of(operator, overflow)))
 }
 
-/// Refuses text where nothing says what kind of number it is.
+/// Rejects text operands where no other operand determines the numeric type.
 fn check_operands(call: &Call<'_>, operator: Operator) -> Result<(), FunctionError> {
     let text = call.types.iter().find(|t| **t == DataType::Utf8);
     let only_text = call.types.iter().all(|t| matches!(t, DataType::Utf8 | DataType::Null));
@@ -223,12 +223,12 @@ fn check_operands(call: &Call<'_>, operator: Operator) -> Result<(), FunctionErr
         return Ok(());
     };
     let Some(text) = text else { return Ok(()) };
-    // What Spark would have made of the text before it noticed.
+    // The type to which Spark would have cast the text before its check failed.
     let actual = if call.ctx.ansi && only_text { text.clone() } else { DataType::Float64 };
     Err(FunctionError::OperandType { required: required.to_owned(), actual })
 }
 
-/// Makes numbers of text and nulls.
+/// Casts text and null operands to numbers.
 fn to_numbers(
     call: &mut Call<'_>,
     operator: Operator,
@@ -238,7 +238,7 @@ fn to_numbers(
         let other = call.types[1 - index].clone();
         match &call.types[index] {
             DataType::Utf8 => {
-                // Text meets a whole number as one, anything else as a double.
+                // In ANSI mode, text beside an integer becomes an integer; otherwise a double.
                 let is_whole = call.ctx.ansi && is_integral(&other);
                 let target = if is_whole { DataType::Int64 } else { DataType::Float64 };
                 let mode = match overflow {
@@ -271,15 +271,15 @@ const WHOLE_OR_INTERVAL: &str =
 const NUMERIC_OR_INTERVAL: &str =
     "(\"NUMERIC\" or \"INTERVAL DAY TO SECOND\" or \"INTERVAL YEAR TO MONTH\" or \"INTERVAL\")";
 
-/// Whether `div` takes the arguments: text is a whole number only beside one, in ANSI mode.
+/// Whether `div` accepts the arguments: text is an integer only beside one, in ANSI mode.
 fn divides_whole(call: &Call<'_>) -> bool {
     let is_text = |t: &DataType| *t == DataType::Utf8;
     let is_whole = |t: &DataType| is_integral(t) || *t == DataType::Null;
     !call.types.iter().any(is_text) || (call.ctx.ansi && call.types.iter().any(is_whole))
 }
 
-/// The operator of `DataFusion` that does the same on floating numbers; division only by a constant
-/// that is not zero.
+/// The equivalent `DataFusion` operator for floating-point numbers; division only by a non-zero
+/// constant.
 fn native_operator(call: &Call<'_>, operator: Operator) -> Option<Native> {
     match operator {
         Operator::Add => Some(Native::Plus),
@@ -302,7 +302,7 @@ fn decimal(
 ) -> Result<Expr, FunctionError> {
     for index in 0..2 {
         let (precision, scale) = match (call.integer(index), &call.types[index]) {
-            // A constant needs only the digits it has.
+            // A constant needs only as many digits as it has.
             (Some(value), data_type) if is_integral(data_type) => (digits(value), 0),
             (_, data_type) => decimal_of(data_type).unwrap_or((38, 18)),
         };
@@ -406,12 +406,12 @@ fn compare(mut call: Call<'_>, operator: Native) -> Result<Expr, FunctionError> 
     Ok(comparison(left, operator, right, &common))
 }
 
-/// Outside of ANSI mode a truth equals one or zero.
+/// Outside ANSI mode, a boolean is compared with a number as one or zero.
 fn truth_as_number(call: &mut Call<'_>) -> Result<(), FunctionError> {
     for index in 0..2 {
         let other = call.types[1 - index].clone();
         if call.types[index] == DataType::Boolean && crate::types::is_numeric(&other) {
-            // A decimal of one digit might lie all behind the point.
+            // A decimal type may have no integer digits, as in `decimal(1, 1)`.
             let target = if decimal_of(&other).is_some() { DataType::Int32 } else { other };
             call.cast(index, &target)?;
         }
@@ -441,7 +441,7 @@ fn between(call: Call<'_>) -> Result<Expr, FunctionError> {
     Ok(side(1, Native::GtEq)?.and(side(2, Native::LtEq)?))
 }
 
-/// Text is a truth in ANSI mode only.
+/// Text is cast to boolean in ANSI mode only.
 fn logic(mut call: Call<'_>, operator: Native) -> Result<Expr, FunctionError> {
     if !call.ctx.ansi && call.types.contains(&DataType::Utf8) {
         return Err(FunctionError::DifferingTypes {
@@ -453,7 +453,7 @@ fn logic(mut call: Call<'_>, operator: Native) -> Result<Expr, FunctionError> {
     Ok(pair(call, operator))
 }
 
-/// Text is a whole number in ANSI mode only.
+/// Text is cast to an integer in ANSI mode only.
 fn bits(mut call: Call<'_>, operator: Native) -> Result<Expr, FunctionError> {
     if !call.ctx.ansi && call.types.contains(&DataType::Utf8) {
         return Err(FunctionError::DifferingTypes {

@@ -1,4 +1,4 @@
-//! Aggregates, in one phase and in two.
+//! Aggregate functions, in one phase and in two.
 
 use super::*;
 use crate::{AggregateCall, Frame};
@@ -6,7 +6,7 @@ use datafusion::arrow::datatypes::Schema;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 
-/// Rows of two columns, in three partitions, so that two phases happen.
+/// Rows of two columns, in three partitions, so that the aggregation runs in two phases.
 fn table(x: &[ScalarValue], k: &[ScalarValue]) -> MemTable {
     let schema = Arc::new(Schema::new(vec![
         Field::new("x", x[0].data_type(), true),
@@ -56,7 +56,7 @@ async fn aggregated(
     answer(frame, expr, grouped).await
 }
 
-/// The one value of an aggregate.
+/// The single result value of an aggregate.
 async fn answer(frame: DataFrame, expr: Expr, grouped: bool) -> String {
     let keys = if grouped {
         vec![datafusion::logical_expr::binary_expr(
@@ -86,16 +86,16 @@ async fn answer(frame: DataFrame, expr: Expr, grouped: bool) -> String {
     }
 }
 
-/// Name, values, constant arguments, and the answer.
+/// Name, values, constant arguments, and the expected result.
 type Case<'a> = (&'a str, &'a [ScalarValue], Vec<ScalarValue>, &'a str);
 
-/// Compares answers, in one phase and in two.
+/// Compares results, in one phase and in two.
 async fn check_all(cases: Vec<Case<'_>>) {
     for (name, values, extra, expected) in cases {
         for grouped in [false, true] {
             let found = aggregated(name, values, extra.clone(), grouped, false).await;
             if name.starts_with("collect") {
-                // The order of arrival is not promised.
+                // The order of the values is not guaranteed.
                 let sorted = |text: &str| {
                     let mut chars: Vec<_> = text.chars().collect();
                     chars.sort_unstable();

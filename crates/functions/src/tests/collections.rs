@@ -91,12 +91,12 @@ fn maps_are_looked_up() {
     }
 }
 
-/// A call of a higher-order function over columns; a lambda is an operator on its first parameter
-/// and a constant or another parameter.
+/// A call of a higher-order function over columns; its lambda applies a binary operator to its
+/// first parameter and a constant or another parameter.
 struct Taken<'a> {
     name: &'a str,
     values: Vec<ScalarValue>,
-    /// Place among the arguments, number of parameters, operator, what stands on its right.
+    /// Argument index, number of parameters, operator, and right operand.
     lambda: (usize, usize, &'a str, Right),
 }
 

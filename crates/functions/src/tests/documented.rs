@@ -1,4 +1,4 @@
-//! Functions by their other names and in their rarer uses: values as Spark gives them.
+//! Aliases and rare uses of functions, with Spark's results.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Intervals made of parts, and timestamps moved and counted in units.
+//! Construction of intervals, and arithmetic on timestamps in units.
 
 use super::*;
 
@@ -96,7 +96,7 @@ fn text_moves_as_a_timestamp_and_stays_text() {
 
 #[test]
 fn the_clock_goes_on_over_its_changes() {
-    // In Los Angeles it is set forward on 10 March 2024 at 2:00 and back on 3 November at 2:00.
+    // In Los Angeles, DST starts on 10 March 2024 at 2:00 and ends on 3 November at 2:00.
     let ctx = Context { time_zone: "America/Los_Angeles".to_owned(), ..Context::default() };
     let check = |name: &str, values: &[ScalarValue], expected: &str| {
         check_in(name, values, expected, &ctx, true);
@@ -109,10 +109,10 @@ fn the_clock_goes_on_over_its_changes() {
     let noon = ts("2024-03-09 20:00:00");
     check("+", &[noon.clone(), days(1)], "timestamp 2024-03-10 12:00:00");
     check("+", &[noon.clone(), interval(0, 0, 24)], "timestamp 2024-03-10 13:00:00");
-    // Into the gap, and out of it again.
+    // Into the gap of the DST transition, and out of it again.
     check("+", &[ts("2024-03-09 10:30:00"), days(1)], "timestamp 2024-03-10 03:30:00");
     check("+", &[ts("2024-02-10 10:30:00"), interval(1, 1, 0)], "timestamp 2024-03-11 03:30:00");
-    // The second 1:30 of the day stays the second.
+    // The second occurrence of 1:30 on that day stays the second.
     let second = ts("2024-11-03 09:30:00");
     check("-", &[second.clone(), days(0)], "timestamp 2024-11-03 01:30:00");
     let first = ts("2024-11-03 08:30:00");

@@ -1,4 +1,4 @@
-//! Floating numbers as keys: one zero, and one value that is not a number, larger than all others.
+//! Floating-point numbers as keys: a single zero, and a single NaN that is larger than all others.
 
 use super::*;
 

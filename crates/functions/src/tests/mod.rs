@@ -1,4 +1,4 @@
-//! Answers of Spark, as tables: a call, and what `show()` prints for it.
+//! Tests of functions as tables: a call, and Spark's `show()` output for it.
 
 mod aggregates;
 mod casts;
@@ -78,7 +78,7 @@ fn strs(values: &[&str]) -> ScalarValue {
     ScalarValue::List(ScalarValue::new_list_nullable(&values, &DataType::Utf8))
 }
 
-/// What an expression over columns `c0`, `c1` … gives, each column holding a value in two rows.
+/// Evaluates an expression over columns `c0`, `c1` …, each with its value in two rows.
 fn evaluate(expr: &Expr, values: &[ScalarValue]) -> Result<ArrayRef, DataFusionError> {
     travel::travels(expr);
     let fields: Vec<_> = values
@@ -136,8 +136,8 @@ fn call(name: &str, values: &[ScalarValue], as_columns: bool, ctx: &Context) -> 
     }
 }
 
-/// Compares with an answer `type text`, or `! CLASS` for an error: with constants, and (`rows`)
-/// with columns as well.
+/// Compares with an expected result `type text`, or `! CLASS` for an error: with constants, and
+/// (`rows`) with columns as well.
 fn check_in(name: &str, values: &[ScalarValue], expected: &str, ctx: &Context, rows: bool) {
     let found = call(name, values, false, ctx);
     assert_eq!(found, expected, "{name}({values:?})");
@@ -151,8 +151,8 @@ fn check(name: &str, values: &[ScalarValue], expected: &str) {
     check_in(name, values, expected, &Context::default(), true);
 }
 
-/// With constants only: where an argument must be one, or where a constant has another type than a
-/// column.
+/// With constants only: where an argument must be constant, or where a constant has a different
+/// type than a column.
 fn check_constant(name: &str, values: &[ScalarValue], expected: &str) {
     check_in(name, values, expected, &Context::default(), false);
 }

@@ -1,4 +1,4 @@
-//! Text beside other types, with ANSI mode and without.
+//! Strings combined with other types, with and without ANSI mode.
 
 use super::*;
 

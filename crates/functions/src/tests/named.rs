@@ -1,4 +1,4 @@
-//! Functions that no other file has a case of, each by its name.
+//! Functions that no other test file covers, by name.
 
 use super::*;
 
@@ -88,7 +88,7 @@ fn maps() {
     check("map_from_entries", &[entries], "map<int,string> {1 -> a}");
 }
 
-/// The value that a function makes of others.
+/// The result of a function for the given values.
 fn made(name: &str, values: &[ScalarValue]) -> ScalarValue {
     let types: Vec<_> = values.iter().map(ScalarValue::data_type).collect();
     let args = values.iter().map(|v| Expr::Literal(v.clone(), None)).collect();

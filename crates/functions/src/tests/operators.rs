@@ -1,4 +1,4 @@
-//! Operators, mathematics, conditions, hashes.
+//! Operators, mathematical functions, conditions, hashes.
 
 use super::*;
 

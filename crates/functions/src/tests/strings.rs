@@ -1,4 +1,4 @@
-//! Strings and patterns.
+//! Strings and regular expressions.
 
 use super::*;
 

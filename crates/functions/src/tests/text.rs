@@ -1,4 +1,4 @@
-//! Text in formats: numbers by patterns, bytes, CSV, JSON, spans of time.
+//! Formatted text: number patterns, binary values, CSV, JSON, intervals.
 
 use super::*;
 use crate::types::map;

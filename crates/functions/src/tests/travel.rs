@@ -1,4 +1,4 @@
-//! An executor finds what an expression holds by its name, and no function is without a case.
+//! Tests that executors find functions by name, and that every function has a test case.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -11,7 +11,7 @@ use super::*;
 use crate::scalar::hidden_kernels;
 use crate::{all_higher_order, all_udafs, all_udfs, all_udwfs, decode_window, encode_window};
 
-/// Functions by their names, of which the later ones take the place of the earlier ones.
+/// Functions by name; later ones override earlier ones.
 type ByName<F> = LazyLock<HashMap<String, Arc<F>>>;
 
 static SCALARS: ByName<ScalarUDF> = LazyLock::new(|| {
@@ -32,7 +32,7 @@ static HIGHER_ORDER: ByName<HigherOrderUDF> = LazyLock::new(|| {
     all_higher_order().into_iter().map(|udf| (udf.name().to_owned(), udf)).collect()
 });
 
-/// Requires that an executor finds every function of an expression.
+/// Asserts that an executor can look up every function of an expression.
 pub(super) fn travels(expr: &Expr) {
     expr.apply(|part| {
         match part {
@@ -55,7 +55,7 @@ fn aggregate_travels(func: &Arc<AggregateUDF>) {
     assert_eq!(AGGREGATES.get(func.name()), Some(func), "{} in all_udafs()", func.name());
 }
 
-/// Requires that an executor finds a window function, or reads it from its encoding.
+/// Asserts that an executor can look up or deserialise a window function.
 pub(super) fn window_travels(function: &WindowFunctionDefinition) {
     match function {
         WindowFunctionDefinition::AggregateUDF(func) => aggregate_travels(func),
@@ -79,7 +79,7 @@ fn every_function_is_named_by_a_case() {
         .collect();
     let cases: String = cases.split_whitespace().collect();
     let is_named = |name: &str| {
-        // A name is followed by arguments or stands in a list; other text is wrapped, as in
+        // A name is followed by arguments or occurs in a list; other strings are wrapped, as in
         // `s("x")`.
         [",", "]"].iter().any(|after| cases.contains(&format!("\"{name}\"{after}")))
     };

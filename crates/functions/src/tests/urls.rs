@@ -1,4 +1,4 @@
-//! Web addresses, and text that is hidden or checked.
+//! URLs, and masking, quoting and validation of strings.
 
 use super::*;
 

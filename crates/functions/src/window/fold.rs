@@ -1,6 +1,6 @@
-//! Aggregate functions over many ranges of the same rows. Each range's answer is that of its own
-//! rows: rows are added and parts are merged, in their order, but nothing is ever taken away again,
-//! which would leave traces (of NaN, of large numbers) and which few functions can.
+//! Aggregate functions over many ranges of the same rows. Each range's result depends on its own
+//! rows only: rows are added and partial states are merged, in order, but rows are never retracted,
+//! because retraction leaves traces (of NaN, of large numbers) and few functions support it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::logical_expr::{Accumulator, AggregateUDF};
 use datafusion::physical_expr::PhysicalExpr;
 
-/// Rows whose partial aggregate is kept, for ranges that hold them all.
+/// Rows per block: partial states of blocks are kept for the ranges that contain whole blocks.
 const BLOCK: usize = 256;
-/// Rows of the smallest range that is put together from blocks.
+/// Minimum length of a range that is computed from blocks.
 const LONG: usize = 4 * BLOCK;
 
-/// The aggregate of each range of the rows of `values`.
+/// Computes the aggregate of each range of the rows of `values`.
 pub(super) fn over_ranges(
     function: &Arc<AggregateUDF>,
     (exprs, fields): (&[Arc<dyn PhysicalExpr>], &[FieldRef]),
@@ -65,7 +65,7 @@ pub(super) fn over_ranges(
 struct Folder<'a, F> {
     start: F,
     values: &'a [ArrayRef],
-    /// The state of each complete block: a column for each part of it, a row for each block.
+    /// The state of each complete block: one column per state field, one row per block.
     blocks: Option<Vec<ArrayRef>>,
 }
 

@@ -1,4 +1,4 @@
-//! The frame of a window function: which rows of a partition it sees from each of them.
+//! Window frames: the rows of a partition that a window function covers for each row.
 
 use std::ops::Range;
 
@@ -9,28 +9,28 @@ use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::{Expr, WindowFrame, WindowFrameBound, WindowFrameUnits};
 use serde::{Deserialize, Serialize};
 
-/// One end of a frame, as a call gives it.
+/// A frame boundary, as specified by a call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum FrameEdge {
     /// The first or the last row of the partition.
     Unbounded,
-    /// The row that stands so many rows after this one; before it, if negative.
+    /// The row at this offset after the current row; before it if negative.
     Rows(i64),
-    /// The first or the last row whose keys are equal to these values, or would be if there were
-    /// one.
+    /// The first or the last row whose keys equal these values, or the position where it would be
+    /// if there is none.
     Values(Vec<Expr>),
 }
 
-/// A frame, as a call gives it.
+/// A frame, as specified by a call.
 #[derive(Debug, Clone)]
 pub struct Frame {
-    /// Where it begins.
+    /// The lower boundary.
     pub lower: FrameEdge,
-    /// Where it ends; this row belongs to it.
+    /// The upper boundary, inclusive.
     pub upper: FrameEdge,
-    /// The keys that the rows of a partition are ordered by.
+    /// The sort keys of the partition.
     pub keys: Vec<Expr>,
-    /// How each of them is ordered.
+    /// The sort order of each key.
     pub order: Vec<SortOptions>,
 }
 
@@ -41,7 +41,8 @@ impl Frame {
         Self { lower, upper, keys: Vec::new(), order: Vec::new() }
     }
 
-    /// The frame in `DataFusion`'s words, if it begins with the partition and holds this row.
+    /// The equivalent `DataFusion` frame, if it starts with the partition and includes the current
+    /// row.
     pub(super) fn growing(&self) -> Option<WindowFrame> {
         if self.lower != FrameEdge::Unbounded {
             return None;
@@ -56,13 +57,14 @@ impl Frame {
             FrameEdge::Values(values) if *values == self.keys => {
                 (WindowFrameUnits::Range, WindowFrameBound::CurrentRow)
             }
-            // It may be empty, and `DataFusion` asks no accumulator what that gives.
+            // It may be empty, and `DataFusion` does not ask the accumulator for the result of an
+            // empty frame.
             FrameEdge::Rows(_) | FrameEdge::Values(_) => return None,
         };
         Some(WindowFrame::new_bounds(units, unbounded().0, upper))
     }
 
-    /// The frame, and what it needs of each row as arguments.
+    /// The frame, and the arguments that it needs from each row.
     pub(super) fn parted(self) -> (Ends, Vec<Expr>) {
         let mut values = Vec::new();
         let mut end = |edge| match edge {
@@ -82,13 +84,13 @@ impl Frame {
     }
 }
 
-/// Both ends of all rows of a partition.
+/// The boundaries of a frame that covers the whole partition.
 pub(super) fn unbounded() -> (WindowFrameBound, WindowFrameBound) {
     let all = ScalarValue::UInt64(None);
     (WindowFrameBound::Preceding(all.clone()), WindowFrameBound::Following(all))
 }
 
-/// One end of a frame, as it travels.
+/// The serialised form of a frame boundary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) enum End {
     Unbounded,
@@ -96,18 +98,18 @@ pub(super) enum End {
     Values,
 }
 
-/// A frame as it travels: the keys, the values of the lower end and those of the upper end, as far
-/// as they are needed, are arguments.
+/// The serialised form of a frame. The keys, the values of the lower boundary and those of the
+/// upper boundary, where needed, are arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Ends {
     lower: End,
     upper: End,
-    /// Of each key, whether it descends and whether nulls come first.
+    /// For each key, whether it is descending and whether nulls come first.
     order: Vec<(bool, bool)>,
 }
 
 impl Ends {
-    /// The rows of the frame of each row of a partition. `columns` are the arguments of
+    /// The frame of each row of a partition as a range of rows. `columns` are the arguments from
     /// [`Frame::parted`].
     pub(super) fn ranges(&self, columns: &[ArrayRef], rows: usize) -> Result<Vec<Range<usize>>> {
         let mut columns = columns;
@@ -135,8 +137,8 @@ impl Ends {
         Ok((0..rows).map(range).collect())
     }
 
-    /// As many of the columns as there are keys, in a form in which they compare as the rows are
-    /// ordered.
+    /// Takes one column per key, and converts them to rows that compare in the order of the
+    /// partition.
     fn next(&self, columns: &mut &[ArrayRef]) -> Result<Option<Rows>> {
         if self.order.is_empty() {
             return Ok(None);
@@ -159,7 +161,7 @@ fn shifted(row: usize, count: i64, rows: usize) -> usize {
     if count < 0 { row.saturating_sub(distance) } else { row.saturating_add(distance).min(rows) }
 }
 
-/// The first of the rows for which the condition does not hold; it holds for those before.
+/// The first row for which the predicate is false; it is true for all rows before.
 fn partition_point(rows: usize, holds: impl Fn(usize) -> bool) -> usize {
     let (mut low, mut high) = (0, rows);
     while low < high {

@@ -1,6 +1,6 @@
-//! Window functions of ours: all of a call (what it computes, its frame, what it skips) is part of
-//! the function, so that a plan which travels loses nothing of it. A partition is computed at once:
-//! rows that do not count are left out, and the frames of the others become ranges.
+//! Our window functions. The whole call (function, frame, skipped rows) is part of the function, so
+//! that it is preserved when a plan is serialised. A partition is evaluated at once: skipped rows
+//! are removed, and frames become ranges of the remaining rows.
 
 use std::hash::Hash;
 use std::ops::Range;
@@ -20,35 +20,35 @@ use serde::{Deserialize, Serialize};
 use super::fold;
 use super::frame::Ends;
 
-/// What is computed of the rows of a frame.
+/// The computation over the rows of a frame.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Over {
     /// An aggregate function.
     Aggregate(Arc<AggregateUDF>),
-    /// The value of the first row, or of the n-th.
+    /// The value of the first or the n-th row.
     Nth(u64),
     /// The value of the last row.
     Last,
-    /// The value of the row so many rows after this one, or before it, if negative. A second
-    /// argument is the value where there is none.
+    /// The value of the row at this offset after the current row, or before it if negative. The
+    /// second argument is the default where there is no such row.
     Offset(i64),
 }
 
-/// A call. Its arguments are those of the function, then the condition of its `FILTER`, then what
-/// the frame needs.
+/// A call. Its arguments are those of the function, then the `FILTER` condition, then the columns
+/// that the frame needs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Framed {
     pub(super) over: Over,
-    /// How many arguments the function has.
+    /// Number of the function's arguments.
     pub(super) arity: usize,
-    /// Whether a condition follows them.
+    /// Whether a filter condition follows them.
     pub(super) filtered: bool,
-    /// Whether rows whose first argument is null do not count.
+    /// Whether rows whose first argument is null are skipped.
     pub(super) ignore_nulls: bool,
     pub(super) ends: Ends,
 }
 
-/// A call as it travels. An aggregate function is found by its name.
+/// The serialised form of a call. An aggregate function is looked up by name.
 #[derive(Serialize, Deserialize)]
 struct Sent {
     over: SentOver,
@@ -80,8 +80,8 @@ impl Framed {
     }
 }
 
-/// What another process needs to make a window function anew, if it is one of ours that its name
-/// alone does not tell.
+/// Serialises a window function for another process, if it is one of ours that is not identified by
+/// its name alone.
 pub fn encode_window(function: &WindowUDF) -> Result<Option<Vec<u8>>> {
     let Some(function) = function.inner().downcast_ref::<FramedFunction>() else {
         return Ok(None);
@@ -98,8 +98,8 @@ pub fn encode_window(function: &WindowUDF) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// The window function that [`encode_window`] was given. `aggregate` finds an aggregate function by
-/// its name.
+/// Deserialises a window function encoded by [`encode_window`]. `aggregate` looks up an aggregate
+/// function by name.
 pub fn decode_window(
     bytes: &[u8],
     aggregate: impl FnOnce(&str) -> Result<Arc<AggregateUDF>>,
@@ -165,7 +165,7 @@ impl WindowUDFImpl for FramedFunction {
 #[derive(Debug)]
 struct Evaluator {
     call: Framed,
-    /// The function's arguments, and what they are.
+    /// The function's arguments and their fields.
     exprs: Vec<Arc<dyn PhysicalExpr>>,
     fields: Vec<FieldRef>,
 }
@@ -179,7 +179,7 @@ impl PartitionEvaluator for Evaluator {
         let places = match &counted {
             None => None,
             Some(counted) => {
-                // The value for rows without another row is each row's own.
+                // The default for a missing row is that of the current row, so it is not filtered.
                 let looked_at =
                     if matches!(self.call.over, Over::Offset(_)) { 1 } else { usize::MAX };
                 for column in values.iter_mut().take(looked_at) {
@@ -214,10 +214,10 @@ impl PartitionEvaluator for Evaluator {
     }
 }
 
-/// Which rows count; `None` if all do.
+/// The rows that are not skipped; `None` if no row is skipped.
 fn counted(filter: Option<&ArrayRef>, not_null: Option<&ArrayRef>) -> Result<Option<BooleanArray>> {
     let filter = match filter {
-        // What is unknown is not so.
+        // A null condition counts as false.
         Some(filter) if filter.null_count() > 0 => {
             Some(compute::prep_null_mask_filter(filter.as_boolean()))
         }
@@ -231,7 +231,7 @@ fn counted(filter: Option<&ArrayRef>, not_null: Option<&ArrayRef>) -> Result<Opt
     })
 }
 
-/// How many rows count before each row, and in all.
+/// The number of counted rows before each row, and in total.
 fn places(counted: &BooleanArray) -> Vec<usize> {
     let mut before = 0;
     let mut places = Vec::with_capacity(counted.len() + 1);
@@ -243,8 +243,8 @@ fn places(counted: &BooleanArray) -> Vec<usize> {
     places
 }
 
-/// The place of a row at a distance among those that count, from how many of these come before this
-/// row and up to it.
+/// The index, among the counted rows, of the row at a distance from the current row, given the
+/// numbers of counted rows before the current row and up to and including it.
 fn offset(distance: i64, (before, up_to): (usize, usize)) -> Option<usize> {
     let rows = usize::try_from(distance.unsigned_abs()).ok()?;
     if distance < 0 { before.checked_sub(rows) } else { up_to.checked_add(rows)?.checked_sub(1) }
@@ -267,7 +267,7 @@ fn at_offset(
     Ok(compute::kernels::zip::zip(&has_row, &found, default)?)
 }
 
-/// The values at these places, and null where there is none.
+/// The values at these indices, null for `None`.
 fn taken(values: &ArrayRef, places: impl Iterator<Item = Option<usize>>) -> Result<ArrayRef> {
     let places: UInt64Array = places.map(|place| place.map(|at| at as u64)).collect();
     Ok(compute::take(values, &places, None)?)

@@ -1,5 +1,5 @@
-//! Arrays and structs: what is built, counted, and looked up, also in maps. What compares elements
-//! is in `elements`.
+//! Arrays and structs: construction, size, and lookup (also in maps). Functions that compare
+//! elements are in `elements`.
 
 use errors::condition;
 use std::sync::Arc;
@@ -99,7 +99,7 @@ fn field_name(expr: &Expr, index: usize) -> String {
     }
 }
 
-/// Fields have the names of the columns they come from. The resolver, which knows names, calls
+/// Fields are named after the columns they come from. The resolver, which has the names, calls
 /// `named_struct` instead.
 fn structure(call: Call<'_>) -> Result<Expr, FunctionError> {
     let mut args = Vec::new();
@@ -161,15 +161,15 @@ fn lookup(mut call: Call<'_>, array: Kernel, map: Kernel) -> Result<Expr, Functi
     }
 }
 
-/// What an index outside of an array gives.
+/// Behaviour for an index outside the array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Missing {
     Fail,
     Null,
 }
 
-/// Elements by position (from one, or from the end if negative; otherwise from zero), values by
-/// key.
+/// Elements by position (zero-based, or one-based with negative positions counted from the end);
+/// map values by key.
 fn at(args: &Args<'_>, missing: Missing, from_one: bool) -> Result<ArrayRef> {
     if let DataType::Map(..) = args.array(0)?.data_type() {
         return by_key(args);
@@ -241,7 +241,7 @@ fn by_key(args: &Args<'_>) -> Result<ArrayRef> {
     Ok(compute::take(maps.values(), &UInt64Array::from(picks), None)?)
 }
 
-/// Takes elements of a list's values by row.
+/// Builds one list per row from elements of `values`, given by their indices.
 pub(in crate::scalar) fn taken(values: &ArrayRef, rows: Vec<Option<Vec<u64>>>) -> Result<ArrayRef> {
     let nulls = rows.iter().map(Option::is_some).collect::<NullBuffer>();
     let offsets = OffsetBuffer::from_lengths(rows.iter().map(|r| r.as_ref().map_or(0, Vec::len)));
@@ -290,7 +290,7 @@ fn slice(args: &Args<'_>) -> Result<ArrayRef> {
     retyped(taken(lists.values(), rows)?, args)
 }
 
-/// A list under the result's own name for its elements.
+/// Casts a list to the return type, which may differ in the name of its element field.
 fn retyped(array: ArrayRef, args: &Args<'_>) -> Result<ArrayRef> {
     if array.data_type() == args.returns {
         Ok(array)
@@ -316,7 +316,7 @@ fn join(args: &Args<'_>) -> Result<ArrayRef> {
     })
 }
 
-/// Arrays one after the other; null if one of them is.
+/// Concatenates arrays; null if one of them is null.
 pub(in crate::scalar) fn concat(call: Call<'_>) -> Result<Expr, FunctionError> {
     Ok(call.apply(CONCAT))
 }
@@ -351,7 +351,7 @@ fn flat_type(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType>
     }
 }
 
-/// The elements of the arrays in an array; null if one of those is.
+/// Concatenates the arrays in an array; null if one of them is null.
 fn flatten(args: &Args<'_>) -> Result<ArrayRef> {
     let outer = args.lists(0)?;
     let inner = outer.values().as_list::<i32>();
@@ -368,7 +368,7 @@ fn flatten(args: &Args<'_>) -> Result<ArrayRef> {
     retyped(taken(inner.values(), rows)?, args)
 }
 
-/// A value several times, also null; null if it is not known how often.
+/// Repeats a value, even a null; null if the count is null.
 fn repeat(args: &Args<'_>) -> Result<ArrayRef> {
     let (values, counts) = (args.array(0)?, args.values::<Int32Type>(1)?);
     let mut rows = Vec::with_capacity(args.rows);

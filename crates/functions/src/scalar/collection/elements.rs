@@ -84,7 +84,7 @@ const CONTAINS: Kernel = Kernel::new("spark_array_contains", returns::boolean, |
     let (lists, rows, wanted) = search(args)?;
     args.boolean_rows(|row| {
         let found = span(lists, row).any(|i| rows.row(i) == wanted.row(row));
-        // A null element might have been the one.
+        // A null element might be equal to the value, so the result is null.
         let unknown = !found && span(lists, row).any(|i| lists.values().is_null(i));
         Ok((!unknown).then_some(found))
     })
@@ -135,19 +135,19 @@ fn element(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
     }
 }
 
-/// A function that compares the elements.
+/// A call of a function that compares elements with each other.
 fn comparing(call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> {
     ordered(&call)?;
     Ok(call.apply(kernel))
 }
 
-/// A function that compares the elements with a value.
+/// A call of a function that compares elements with a value.
 fn searching(call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> {
     ordered(&call)?;
     with_element(call, kernel)
 }
 
-/// Brings the array's elements and the value to their common type.
+/// Casts the array's elements and the value to their common type.
 fn with_element(mut call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> {
     let DataType::List(field) = &call.types[0] else { return Err(call.mismatch(0, "\"ARRAY\"")) };
     let pair = [field.data_type().clone(), call.types[1].clone()];
@@ -166,21 +166,21 @@ fn with_array(mut call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError>
     comparing(call, kernel)
 }
 
-/// Where a row's elements stand among all values.
+/// Index range of a row's elements in the values array.
 fn span(lists: &ListArray, row: usize) -> std::ops::Range<usize> {
     let offsets = lists.value_offsets();
     let at = |i: usize| usize::try_from(offsets[i]).unwrap_or_default();
     at(row)..at(row + 1)
 }
 
-/// The elements, and the value sought per row, as comparable rows.
+/// The elements and the value to search for in each row, as comparable rows.
 fn search<'a>(args: &'a Args<'_>) -> Result<(&'a ListArray, Rows, Rows)> {
     let lists = args.lists(0)?;
     let comparable = Comparable::new(lists.values().data_type())?;
     Ok((lists, comparable.rows(lists.values())?, comparable.rows(args.array(1)?)?))
 }
 
-/// Some elements of each array, by their place among all values.
+/// Builds arrays of selected elements, given by their indices in the values array.
 fn each_list(
     args: &Args<'_>,
     mut pick: impl FnMut(&ListArray, usize) -> Result<Vec<u64>>,
@@ -198,7 +198,7 @@ fn renamed(array: ArrayRef, args: &Args<'_>) -> Result<ArrayRef> {
     }
 }
 
-/// The array with one more element; a null element counts, a null array does not.
+/// Appends or prepends an element; a null element is added, a null array stays null.
 fn extended(args: &Args<'_>, before: bool) -> Result<ArrayRef> {
     let (lists, elements) = (args.lists(0)?, args.array(1)?);
     let values = compute::concat(&[lists.values().as_ref(), elements.as_ref()])?;
@@ -213,7 +213,7 @@ fn extended(args: &Args<'_>, before: bool) -> Result<ArrayRef> {
     renamed(taken(&values, rows.collect())?, args)
 }
 
-/// Brings the array's elements and the new one to their common type.
+/// Casts the array's elements and the new element to their common type.
 fn array_insert(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     let DataType::List(field) = &call.types[0] else { return Err(call.mismatch(0, "\"ARRAY\"")) };
     let pair = [field.data_type().clone(), call.types[2].clone()];
@@ -225,8 +225,7 @@ fn array_insert(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     Ok(call.apply(INSERT))
 }
 
-/// The array with an element at a place, counted from one or from the end; what is missing up to
-/// there is null.
+/// Inserts an element at a position, counted from one or from the end; gaps are filled with nulls.
 fn inserted(args: &Args<'_>) -> Result<ArrayRef> {
     const LIMIT: usize = i32::MAX as usize - 15;
     let (lists, places, elements) = (args.lists(0)?, args.values::<Int32Type>(1)?, args.array(2)?);
@@ -279,14 +278,14 @@ fn inserted(args: &Args<'_>) -> Result<ArrayRef> {
 
 type Keeps = for<'a> fn(&mut HashSet<Row<'a>>, Row<'a>, Option<&HashSet<Row<'a>>>) -> bool;
 
-/// Whose elements a set function gives.
+/// The arrays whose elements a set function returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sources {
     First,
     Both,
 }
 
-/// The elements that `keeps` says to keep. It sees those kept so far and those of the other array.
+/// Keeps the elements that `keeps` accepts, given those kept so far and those of the other array.
 fn sets(args: &Args<'_>, sources: Sources, keeps: Keeps) -> Result<ArrayRef> {
     let lists = (0..args.len()).map(|i| args.lists(i)).collect::<Result<Vec<_>>>()?;
     let arrays: Vec<&dyn Array> = lists.iter().map(|l| l.values().as_ref()).collect();
@@ -327,7 +326,7 @@ fn overlap(args: &Args<'_>) -> Result<ArrayRef> {
     Ok(Arc::new(result.collect::<BooleanArray>()))
 }
 
-/// Nulls come first when ascending, last when descending.
+/// Nulls are first in ascending order, last in descending order.
 fn sort_array(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     call.default(2, ScalarValue::from(true));
     let nulls_first = call.args[1].clone();
@@ -352,8 +351,8 @@ fn sorted(args: &Args<'_>) -> Result<ArrayRef> {
     })
 }
 
-/// The order of arrays, structs and floating numbers; what is equal keeps its order. Where a null
-/// is one of them the options say it; inside of them a null is the smallest value.
+/// Sort order of arrays, structs and floating-point numbers; stable. `options` determine the
+/// position of nulls; a nested null is the smallest value.
 fn order_of_rows(values: &ArrayRef, options: SortOptions) -> Result<arrow::array::UInt32Array> {
     let inside = SortOptions { nulls_first: !options.descending, ..options };
     let rows = Comparable::in_order(values.data_type(), inside)?.rows(values)?;
@@ -370,7 +369,7 @@ fn extreme(args: &Args<'_>, largest: bool) -> Result<ArrayRef> {
     let rows = Comparable::new(lists.values().data_type())?.rows(lists.values())?;
     let picks = args.valid_rows().map(|row| {
         let valid = span(lists, row?).filter(|i| lists.values().is_valid(*i));
-        // Of equal ones, the first.
+        // The first of equal elements.
         let best = valid.reduce(|best, i| {
             let (row, best_row) = (rows.row(i), rows.row(best));
             if if largest { row > best_row } else { row < best_row } { i } else { best }
@@ -380,7 +379,7 @@ fn extreme(args: &Args<'_>, largest: bool) -> Result<ArrayRef> {
     Ok(compute::take(lists.values(), &picks.collect::<UInt64Array>(), None)?)
 }
 
-/// The length that an array may have at most.
+/// Checks a length against the maximum length of an array.
 pub(in crate::scalar) fn limit(length: i128, function: &str) -> Result<usize> {
     const LIMIT: i128 = i32::MAX as i128 - 15;
     usize::try_from(length).ok().filter(|_| length <= LIMIT).ok_or_else(|| {

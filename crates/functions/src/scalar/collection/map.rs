@@ -1,4 +1,4 @@
-//! Maps: what builds them, and what takes them apart.
+//! Maps: construction and access.
 
 use errors::condition;
 use std::collections::HashMap;
@@ -61,16 +61,16 @@ pub(in crate::scalar) const KERNELS: &[Kernel] = &[
     STR_TO_MAP.1,
 ];
 
-/// What happens where a key comes twice (`spark.sql.mapKeyDedupPolicy`).
+/// Behaviour for duplicate keys (`spark.sql.mapKeyDedupPolicy`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeated {
     /// An error.
     Fail,
-    /// The later value takes the place of the earlier.
+    /// The later value replaces the earlier one.
     LastWins,
 }
 
-/// A function under two names, one for each policy.
+/// A function under two names, one per policy.
 type ByPolicy = (Kernel, Kernel);
 
 macro_rules! by_policy {
@@ -154,7 +154,8 @@ fn make_map(args: &Args<'_>, repeated: Repeated) -> Result<ArrayRef> {
     build(args.returns, (keys, side(1)?), (offsets, None), repeated)
 }
 
-/// A map from keys and values. A null key is an error; what a repeated key is, `repeated` says.
+/// Builds maps from keys and values. A null key is an error; `repeated` determines the treatment of
+/// duplicate keys.
 pub(crate) fn build(
     returns: &DataType,
     (keys, values): (ArrayRef, ArrayRef),
@@ -185,7 +186,7 @@ pub(crate) fn build(
     Ok(Arc::new(MapArray::try_new(Arc::clone(entries), offsets, entries_array, nulls, *sorted)?))
 }
 
-/// Places of keys and values without those that a later one replaces, if there are any.
+/// Indices of keys and values, and offsets, after removing duplicates; `None` if there are none.
 type Kept = Option<(UInt64Array, UInt64Array, OffsetBuffer<i32>)>;
 
 fn repeats(keys: &ArrayRef, offsets: &OffsetBuffer<i32>, repeated: Repeated) -> Result<Kept> {
@@ -279,7 +280,7 @@ fn map_from_entries(args: &Args<'_>, repeated: Repeated) -> Result<ArrayRef> {
     for row in 0..args.rows {
         let (start, end) = (lists.value_offsets()[row], lists.value_offsets()[row + 1]);
         let span = || (start..end).filter_map(|at| usize::try_from(at).ok());
-        // One entry that is not there makes the whole unknown.
+        // One null entry makes the whole map null.
         let whole = lists.is_valid(row) && span().all(|at| entries.is_valid(at));
         let before = places.len();
         places.extend(span().filter(|_| whole).map(|at| at as u64));
@@ -341,7 +342,7 @@ fn map_entries(args: &Args<'_>) -> Result<ArrayRef> {
     )?))
 }
 
-/// Whether the key is among the keys.
+/// Whether a map contains a key.
 fn map_contains_key(call: Call<'_>) -> Result<Expr, FunctionError> {
     let registry = crate::Registry::new();
     let (key, _) = entry_types(&call.types[0]).ok_or_else(|| call.mismatch(0, "\"MAP\""))?;
@@ -393,7 +394,7 @@ fn map_concatenated(args: &Args<'_>, repeated: Repeated) -> Result<ArrayRef> {
     build(args.returns, (keys, values), spans, repeated)
 }
 
-/// `str_to_map('a:1,b:2', ',', ':')`; the delimiters are patterns.
+/// `str_to_map('a:1,b:2', ',', ':')`; the delimiters are regular expressions.
 fn str_to_map(args: &Args<'_>, repeated: Repeated) -> Result<ArrayRef> {
     let texts = args.strings(0)?;
     let pairs = if args.len() > 1 { Some(args.strings(1)?) } else { None };

@@ -1,4 +1,4 @@
-//! Arrays and maps, and functions that take functions over them.
+//! Arrays and maps, including higher-order functions on them.
 
 pub(super) mod array;
 pub(super) mod elements;

@@ -1,4 +1,4 @@
-//! `sequence(start, stop, step)` of whole numbers, dates and timestamps.
+//! `sequence(start, stop, step)` of integers, dates and timestamps.
 
 use errors::condition;
 use std::sync::Arc;
@@ -21,11 +21,11 @@ use crate::kernel::{Args, Kernel};
 use crate::types::{element, is_integral, list};
 use crate::{FunctionError, run_time_error};
 
-/// Start, stop, step, zone.
+/// Arguments: start, stop, step, time zone.
 pub(in crate::scalar) const SEQUENCE: Kernel =
     Kernel::new("spark_sequence", |types, _| Ok(list(types[0].clone())), sequence);
 
-/// A call.
+/// Builds a call.
 pub(in crate::scalar) fn build(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     let pair = [call.types[0].clone(), call.types[1].clone()];
     let common = crate::common_type(&pair, call.ctx).ok_or_else(|| {
@@ -170,7 +170,7 @@ fn times(
     for index in 0.. {
         let day = add_months(local.div_euclid(MICROS_PER_DAY), months * index);
         let moved = day * MICROS_PER_DAY + local.rem_euclid(MICROS_PER_DAY);
-        // Whole days move the clock, parts of days the instant.
+        // Steps of whole days are added to the wall-clock time, others to the instant.
         let value = if micros % MICROS_PER_DAY == 0 {
             zone.to_utc_from(moved + micros * index, start)
         } else {

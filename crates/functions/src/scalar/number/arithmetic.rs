@@ -1,5 +1,5 @@
-//! Whole-number arithmetic that notices overflow, and division that notices zero: the kernels of
-//! the operators.
+//! Kernels of the arithmetic operators: integer arithmetic with overflow checks, division with
+//! checks for zero.
 
 use errors::condition;
 use std::fmt::Debug;
@@ -17,12 +17,12 @@ use datafusion::common::{DataFusionError, Result, not_impl_err};
 use crate::kernel::Args;
 use crate::run_time_error;
 
-/// What happens on overflow and on division by zero.
+/// Behaviour on overflow and on division by zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::scalar) enum Overflow {
     /// An error (ANSI).
     Fail,
-    /// The low bits; null for a division by zero.
+    /// The low bits; null on division by zero.
     Wrap,
     /// Null (`try_add`).
     Null,
@@ -35,14 +35,14 @@ pub(in crate::scalar) enum Operator {
     Subtract,
     Multiply,
     Divide,
-    /// Whole part of a quotient.
+    /// Integer quotient.
     Div,
     Remainder,
-    /// Remainder that is never negative for a positive divisor.
+    /// Remainder that is never negative if the divisor is positive.
     Pmod,
 }
 
-/// Runs an operator over two arrays of the same type.
+/// Applies an operator to two arrays of the same type.
 pub(in crate::scalar) fn run(
     args: &Args<'_>,
     operator: Operator,
@@ -75,7 +75,7 @@ fn whole<T: ArrowPrimitiveType<Native: ArrowNativeTypeOp>>(
         Operator::Subtract => l.sub_checked(r),
         Operator::Multiply => l.mul_checked(r),
         Operator::Divide | Operator::Div => l.div_checked(r),
-        // The smallest number has the remainder 0, not an overflow.
+        // The minimum value has the remainder 0, not an overflow.
         Operator::Remainder if r.is_zero() => l.mod_checked(r),
         Operator::Remainder => Ok(l.mod_wrapping(r)),
         Operator::Pmod if r.is_zero() => l.mod_checked(r),
@@ -155,7 +155,7 @@ fn floating<T: ArrowPrimitiveType<Native: ArrowNativeTypeOp>>(
     Ok(Arc::new(result))
 }
 
-/// The error of an operator in Spark's words.
+/// The error of an operator with Spark's message.
 fn failure(error: &ArrowError, operator: Operator, data_type: DataType) -> DataFusionError {
     match error {
         ArrowError::DivideByZero => zero(operator),
@@ -163,7 +163,7 @@ fn failure(error: &ArrowError, operator: Operator, data_type: DataType) -> DataF
     }
 }
 
-/// Division by zero.
+/// The error for a division by zero.
 pub(in crate::scalar) fn zero(operator: Operator) -> DataFusionError {
     let (class, what, alternative) = match operator {
         Operator::Remainder | Operator::Pmod => {
@@ -179,7 +179,8 @@ pub(in crate::scalar) fn zero(operator: Operator) -> DataFusionError {
     )
 }
 
-/// An overflow of two values. Of the small types Spark names them, as short integers.
+/// The error for an overflow of two values. For small types, Spark's message contains them, as
+/// short integers.
 fn pair_too_large(
     (left, right): (&dyn Debug, &dyn Debug),
     operator: Operator,
@@ -219,7 +220,7 @@ fn too_large(operator: Operator, data_type: &DataType) -> DataFusionError {
     )
 }
 
-/// An overflow; `alternative` is a sentence with a space before it, or nothing.
+/// The error for an overflow; `alternative` is a sentence with a leading space, or empty.
 pub(in crate::scalar) fn overflowed(what: &str, alternative: &str) -> DataFusionError {
     run_time_error(
         condition::ARITHMETIC_OVERFLOW,
@@ -229,7 +230,7 @@ pub(in crate::scalar) fn overflowed(what: &str, alternative: &str) -> DataFusion
     )
 }
 
-/// `-x` and `abs(x)`: only the smallest number overflows.
+/// `-x` and `abs(x)`: only the minimum value overflows.
 pub(in crate::scalar) fn unary(
     args: &Args<'_>,
     absolute: bool,

@@ -1,4 +1,4 @@
-//! Places in bitmaps that count distinct numbers, and the number of bits that are set in one.
+//! Bitmaps that count distinct numbers: bucket number, bit position, and number of set bits.
 
 use datafusion_spark::function::bitmap as native_bitmap;
 

@@ -1,4 +1,4 @@
-//! Decimal arithmetic whose result has another scale than Arrow's, with 256-bit intermediates.
+//! Decimal arithmetic whose result has a different scale than Arrow's, with 256-bit intermediates.
 
 use errors::condition;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::arithmetic::{Operator, Overflow, zero};
 use crate::kernel::Args;
 use crate::run_time_error;
 
-/// Runs an operator over decimals; the result's type says where its point is.
+/// Applies an operator to decimals; the return type determines the scale.
 pub(in crate::scalar) fn operate(
     args: &Args<'_>,
     operator: Operator,
@@ -55,16 +55,15 @@ pub(in crate::scalar) fn operate(
     Ok(Arc::new(array.with_data_type(args.returns.clone())))
 }
 
-/// The same in 128 bits, for the operators and values that fit: nearly all of them, and many times
-/// faster.
+/// The same computation in 128 bits, many times faster; it fits nearly all operators and values.
 #[derive(Debug, Clone, Copy)]
 struct Narrow {
     operator: Operator,
-    /// What the left and the right value are multiplied by first.
+    /// Factors of the left and the right operand, applied first.
     factors: (i128, i128),
-    /// What the result is divided by, rounding half up.
+    /// Divisor of the result, which is rounded half up.
     divisor: i128,
-    /// The first magnitude with too many digits.
+    /// The smallest magnitude with too many digits.
     limit: i128,
 }
 
@@ -84,7 +83,7 @@ impl Narrow {
         Some(Self { operator, factors, divisor, limit })
     }
 
-    /// Nothing if the value does not fit, or an intermediate does not.
+    /// `None` if the result or an intermediate does not fit.
     fn apply(&self, l: i128, r: i128) -> Option<i128> {
         let l = if self.factors.0 == 1 { l } else { l.checked_mul(self.factors.0)? };
         let r = if self.factors.1 == 1 { r } else { r.checked_mul(self.factors.1)? };
@@ -99,7 +98,7 @@ impl Narrow {
     }
 }
 
-/// A quotient rounded half up, away from zero.
+/// A quotient rounded half up (ties away from zero).
 fn half_up(value: i128, divisor: i128) -> Option<i128> {
     let quotient = value.checked_div(divisor)?;
     let rest = value - quotient * divisor;
@@ -123,7 +122,7 @@ fn power(exponent: i32) -> i256 {
     i256::from_i128(10).pow_wrapping(exponent.unsigned_abs().min(76))
 }
 
-/// `value * 10^shift`, rounded half up when digits go.
+/// `value * 10^shift`, rounded half up if digits are dropped.
 fn shifted(value: i256, shift: i32) -> Option<i256> {
     if shift >= 0 {
         return if shift > 76 { None } else { value.mul_checked(power(shift)).ok() };
@@ -190,7 +189,7 @@ fn exact(l: i256, r: i256, operator: Operator, (s1, s2, scale): (i32, i32, i32))
 mod tests {
     use super::*;
 
-    /// Few bits and the exact way must agree wherever few bits suffice.
+    /// 128-bit and exact arithmetic must agree wherever 128 bits suffice.
     #[test]
     fn the_quick_way_gives_what_the_exact_one_gives() {
         let most = 10_i128.pow(38) - 1;

@@ -1,4 +1,4 @@
-//! Mathematics.
+//! Mathematical functions.
 
 use errors::condition;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ macro_rules! unary {
     };
 }
 
-/// Null where the argument is outside of the domain, as Spark's logarithms are.
+/// A function that returns null outside its domain, like Spark's logarithms.
 macro_rules! partial {
     ($name:literal, $inside:expr, $of:expr) => {
         kernel(
@@ -147,7 +147,7 @@ fn constant(value: f64) -> Expr {
     Expr::Literal(ScalarValue::from(value), None)
 }
 
-/// `log(x)` is natural; `log(base, x)`.
+/// `log(x)` (natural) or `log(base, x)`.
 fn log(call: Call<'_>) -> Result<Expr, FunctionError> {
     if call.args.len() == 1 {
         return crate::Registry::new().scalar("ln", call.args, &call.types, call.ctx);
@@ -155,7 +155,7 @@ fn log(call: Call<'_>) -> Result<Expr, FunctionError> {
     Ok(call.apply(LOG))
 }
 
-/// Which neighbour a number becomes.
+/// Rounding mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rounding {
     Up,
@@ -164,12 +164,12 @@ enum Rounding {
     HalfEven,
 }
 
-/// `ceil` and `floor`: whole numbers stay, doubles become `bigint`, decimals lose their fraction;
-/// with a scale, like `round`.
+/// `ceil` and `floor`: integers are unchanged, doubles become `bigint`, decimals lose their
+/// fraction; with a scale, like `round`.
 fn whole(mut call: Call<'_>, rounding: Rounding) -> Result<Expr, FunctionError> {
     let kernel = if rounding == Rounding::Up { CEIL } else { FLOOR };
     if call.args.len() == 2 {
-        // With a scale these are exact, in decimals.
+        // With a scale, the computation is exact, in decimals.
         let decimal = crate::types::decimal_of(&call.types[0]).unwrap_or((30, 15));
         call.cast(0, &DataType::Decimal128(decimal.0, decimal.1))?;
         constant_scale(&call)?;
@@ -275,13 +275,13 @@ fn rounded(args: &Args<'_>, rounding: Rounding) -> Result<ArrayRef> {
     }
 }
 
-/// A float by its shortest text: the digits that a person sees are the ones rounded.
+/// Converts a float through its shortest decimal text, so that the displayed digits are rounded.
 fn decimal_value(value: f32) -> f64 {
     value.to_string().parse().unwrap_or_else(|_| value.into())
 }
 
-/// Rounds the shortest decimal text of a double, as Spark does by way of `BigDecimal`, which has
-/// one zero only.
+/// Rounds the shortest decimal text of a double, as Spark does with `BigDecimal`, which has no
+/// negative zero.
 fn round_double(value: f64, scale: i32, rounding: Rounding) -> f64 {
     if !value.is_finite() || scale > 300 {
         return value;
@@ -302,14 +302,14 @@ fn round_double(value: f64, scale: i32, rounding: Rounding) -> f64 {
     format!("{rounded}e{}", -digits).parse().unwrap_or(value)
 }
 
-/// Replaces the last digits by zeros.
+/// Rounds to a multiple of `10^digits`.
 fn round_digits(value: i128, digits: u32, rounding: Rounding) -> i128 {
     let Some(unit) = 10_i128.checked_pow(digits) else { return 0 };
     let (quotient, rest) = (value.div_euclid(unit), value.rem_euclid(unit));
     let up = match rounding {
         Rounding::Up => rest != 0,
         Rounding::Down => false,
-        // Half goes away from zero: up for a positive, down for a negative number.
+        // Ties are rounded away from zero: up if positive, down if negative.
         Rounding::HalfUp => rest * 2 > unit || (rest * 2 == unit && value >= 0),
         Rounding::HalfEven => rest * 2 > unit || (rest * 2 == unit && quotient % 2 != 0),
     };
@@ -344,7 +344,7 @@ fn round_decimals(
     Ok(Arc::new(out.with_data_type(args.returns.clone())))
 }
 
-/// A number in another base; text after the last digit is ignored, too large is the largest.
+/// Converts a number to another base; text after the last digit is ignored; overflow saturates.
 fn conv(args: &Args<'_>) -> Result<ArrayRef> {
     let (texts, from, to) =
         (args.strings(0)?, args.values::<Int32Type>(1)?, args.values::<Int32Type>(2)?);
@@ -393,7 +393,7 @@ fn in_base(mut value: u64, base: u32) -> String {
     }
 }
 
-/// Values narrower than `int` shift as `int`.
+/// Values narrower than `int` are shifted as `int`.
 fn shift(mut call: Call<'_>, udf: fn() -> Arc<ScalarUDF>) -> Result<Expr, FunctionError> {
     if call.types[0] != DataType::Int64 {
         call.cast(0, &DataType::Int32)?;
@@ -401,7 +401,7 @@ fn shift(mut call: Call<'_>, udf: fn() -> Arc<ScalarUDF>) -> Result<Expr, Functi
     Ok(udf().call(call.args))
 }
 
-/// A whole number or truth as 64 bits, its sign extended.
+/// Integers or booleans as sign-extended 64-bit integers.
 fn as_longs(array: &ArrayRef) -> Result<ArrayRef> {
     let whole = if *array.data_type() == DataType::Boolean {
         compute::cast(array, &DataType::Int8)?

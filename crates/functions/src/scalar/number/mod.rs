@@ -1,4 +1,4 @@
-//! Numbers: mathematics, exact arithmetic, bits.
+//! Numeric functions: mathematical functions, exact arithmetic, bitmaps.
 
 pub(super) mod arithmetic;
 pub(super) mod bitmap;

@@ -1,4 +1,5 @@
-//! `from_csv` and `to_csv`: a struct as one line of text. What CSV is says `formats`.
+//! `from_csv` and `to_csv`: a struct as one line of text. The CSV format itself is implemented in
+//! `formats`.
 
 use datafusion::arrow::array::{ArrayRef, AsArray, NullBufferBuilder};
 use datafusion::arrow::datatypes::DataType;
@@ -19,10 +20,10 @@ pub(in crate::scalar) const FUNCTIONS: &[Function] =
 
 pub(in crate::scalar) const KERNELS: &[Kernel] = &[FROM_CSV, TO_CSV];
 
-/// Text, null of the type, options.
+/// Arguments: text, null of the result type, options.
 const FROM_CSV: Kernel =
     Kernel::new("spark_from_csv", |types, _| Ok(types[1].clone()), read).nulls(Nulls::Possible);
-/// Struct, options.
+/// Arguments: struct, options.
 const TO_CSV: Kernel = Kernel::new("spark_to_csv", returns::string, write);
 
 fn from_csv(mut call: Call<'_>) -> Result<Expr, FunctionError> {

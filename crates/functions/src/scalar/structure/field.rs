@@ -1,5 +1,5 @@
-//! A field of a struct, or of each struct of an array. A field of a null struct is null, whatever
-//! the struct holds there.
+//! Access to a field of a struct, or of each struct in an array. A field of a null struct is null,
+//! whatever value is stored there.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(in crate::scalar) const KERNELS: &[Kernel] = &[FIELD];
 
 const FIELD: Kernel = Kernel::new("spark_field", of_type, field).nulls(Nulls::Possible);
 
-/// The field of that name of a struct, or an array of the fields of an array of structs.
+/// The named field of a struct, or an array of that field of each struct in an array.
 pub fn field_of(value: Expr, name: &str) -> Expr {
     FIELD.udf().call(vec![value, Expr::Literal(ScalarValue::from(name), None)])
 }
@@ -48,7 +48,7 @@ fn field(args: &Args<'_>) -> Result<ArrayRef> {
     Ok(Arc::new(ListArray::try_new(element, offsets, values, lists.nulls().cloned())?))
 }
 
-/// The field, null where its struct is.
+/// The field, null where its struct is null.
 fn masked(structs: &ArrayRef, name: &str) -> Result<ArrayRef> {
     let found =
         structs.as_struct_opt().and_then(|structs| Some((structs, structs.column_by_name(name)?)));

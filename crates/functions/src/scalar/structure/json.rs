@@ -1,5 +1,5 @@
-//! JSON text: looking into it, reading it as values of a type, and writing values as it. What JSON
-//! is says `formats`.
+//! JSON text: path lookup, parsing to values of a type, and serialisation. The JSON format itself
+//! is implemented in `formats`.
 
 use std::sync::Arc;
 
@@ -63,10 +63,10 @@ pub(in crate::scalar) const FUNCTIONS: &[Function] = &[
 
 pub(in crate::scalar) const KERNELS: &[Kernel] = &[FROM_JSON, TO_JSON];
 
-/// Text, null of the type, options.
+/// Arguments: text, null of the result type, options.
 const FROM_JSON: Kernel =
     Kernel::new("spark_from_json", |types, _| Ok(types[1].clone()), read).nulls(Nulls::Possible);
-/// Value, options.
+/// Arguments: value, options.
 const TO_JSON: Kernel = Kernel::new("spark_to_json", returns::string, |args| {
     let form = JsonForm::new(&unpacked(args, 1)?).map_err(IntoExternal::into_external)?;
     let values = args.array(0)?;
@@ -77,7 +77,7 @@ const TO_JSON: Kernel = Kernel::new("spark_to_json", returns::string, |args| {
     })
 });
 
-/// Looks into one text after another.
+/// Parser for one text after another.
 #[derive(Default)]
 struct Looking {
     tape: Tape,
@@ -95,7 +95,7 @@ impl Looking {
 fn get(args: &Args<'_>) -> Result<ArrayRef> {
     let (texts, paths) = (args.strings(0)?, args.strings(1)?);
     let mut looking = Looking::default();
-    // Most often all rows have the same path.
+    // Usually all rows have the same path.
     let mut known = ("", None);
     args.string_rows(|row| {
         let path = paths.value(row);
@@ -133,7 +133,7 @@ fn to_json(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     Ok(call.apply(TO_JSON))
 }
 
-/// The second argument is a null of the type that the schema says; the resolver has seen to it.
+/// The second argument is a null of the schema's type; the resolver ensures this.
 fn from_json(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     if !matches!(call.types[1], DataType::Struct(_) | DataType::List(_) | DataType::Map(..)) {
         return Err(invalid_schema(&call, 1));
@@ -164,7 +164,7 @@ fn invalid_schema(call: &Call<'_>, index: usize) -> FunctionError {
     }
 }
 
-/// A type whose values are not read from JSON: the keys of a map are text there.
+/// The error for a type that cannot be parsed from JSON: map keys are text there.
 fn unread(data_type: &DataType) -> FunctionError {
     let shown = format!("\"{}\"", crate::sql_type(data_type));
     FunctionError::Invalid {
@@ -203,7 +203,7 @@ fn read(args: &Args<'_>) -> Result<ArrayRef> {
     structs(&mut rows, fields, valid, root == Root::Row)
 }
 
-/// The error of a sample that is not JSON.
+/// The error for a sample that is not JSON.
 pub(in crate::scalar) fn not_json(
     call: &Call<'_>,
     text: &str,

@@ -1,4 +1,4 @@
-//! Structs, and texts that hold structures: JSON and CSV.
+//! Structs, and text with a structure: JSON and CSV.
 
 pub(super) mod csv;
 pub(super) mod field;

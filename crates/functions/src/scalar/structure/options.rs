@@ -1,5 +1,5 @@
-//! The options of `from_json`, `to_csv` and their like: a map of constants. What they mean says
-//! `formats`; to the tasks they travel as one argument.
+//! Options of `from_json`, `to_csv` and similar functions: a map of constants. `formats` defines
+//! their meaning; they are serialised as one argument of the kernel.
 
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::DataType;
@@ -13,12 +13,12 @@ use crate::FunctionError;
 use crate::function::Call;
 use crate::kernel::Args;
 
-/// The options that a call gives.
+/// The options of a call.
 #[derive(Debug, Default)]
 pub(in crate::scalar) struct Given(Vec<(String, String)>);
 
 impl Given {
-    /// Those that an argument holds, if there is such an argument.
+    /// The options in an argument, if it exists.
     pub(in crate::scalar) fn of(call: &Call<'_>, index: usize) -> Result<Self, FunctionError> {
         let Some(argument) = call.args.get(index) else { return Ok(Self::default()) };
         pairs(argument).map(Self).ok_or_else(|| FunctionError::Invalid {
@@ -33,7 +33,7 @@ impl Given {
     }
 }
 
-/// Refuses to leave out a record: a function has a value for every row.
+/// Rejects the mode that drops records: a function has a value for every row.
 pub(in crate::scalar) fn check_mode(call: &Call<'_>, mode: Mode) -> Result<(), FunctionError> {
     if mode != Mode::DropMalformed {
         return Ok(());
@@ -49,12 +49,12 @@ pub(in crate::scalar) fn check_mode(call: &Call<'_>, mode: Mode) -> Result<(), F
 }
 
 impl<'a> Call<'a> {
-    /// What the session says where the options of the call say nothing.
+    /// Session defaults for options that the call does not set.
     pub(in crate::scalar) fn defaults(&self) -> Defaults<'a> {
         Defaults { time_zone: &self.ctx.time_zone, corrupt_column: &self.ctx.corrupt_column }
     }
 
-    /// Puts the options as they were understood in the place of the argument that gave them.
+    /// Replaces the options argument by the parsed options.
     pub(in crate::scalar) fn replace_options(&mut self, index: usize, options: &str) {
         self.args.truncate(index);
         self.types.truncate(index);
@@ -62,12 +62,12 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Options as an argument.
+/// Serialises options as an argument.
 pub(in crate::scalar) fn packed(options: &impl serde::Serialize) -> String {
     serde_json::to_string(options).expect("options are words, switches and texts")
 }
 
-/// Options out of an argument.
+/// Deserialises options from an argument.
 pub(in crate::scalar) fn unpacked<T: serde::de::DeserializeOwned>(
     args: &Args<'_>,
     index: usize,
@@ -98,7 +98,7 @@ fn pairs(argument: &Expr) -> Option<Vec<(String, String)>> {
     }
 }
 
-/// Whether values of a type hold others.
+/// Whether a type is an array, a map or a struct.
 pub(in crate::scalar) fn is_nested(data_type: &DataType) -> bool {
     matches!(data_type, DataType::List(_) | DataType::Map(..) | DataType::Struct(_))
 }

@@ -1,4 +1,4 @@
-//! `schema_of_json` and `schema_of_csv`: the type that a sample of text has.
+//! `schema_of_json` and `schema_of_csv`: the type of a text sample.
 
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;

@@ -1,5 +1,5 @@
-//! Values brought into the shape of a type: fields of structs are found by their names, wherever
-//! they lie, and those that are missing are null.
+//! Conversion of values to the shape of a type: struct fields are matched by name, whatever their
+//! position; missing fields are null.
 
 use std::sync::Arc;
 
@@ -22,14 +22,14 @@ const SHAPED_BY_CASE: Kernel = Kernel::new("spark_shaped_by_case", of_second, |a
 })
 .nulls(Nulls::Possible);
 
-/// The value with the fields of a type, whose other types are those of the value.
+/// The value with the fields of type `to`, whose other types are those of the value.
 pub fn in_shape(value: Expr, to: &DataType, case_sensitive: bool) -> Result<Expr> {
     let kernel = if case_sensitive { SHAPED_BY_CASE } else { SHAPED };
     let of_type = Expr::Literal(ScalarValue::try_from(to)?, None);
     Ok(kernel.udf().call(vec![value, of_type]))
 }
 
-/// The second argument is there for its type only.
+/// Returns the type of the second argument, which is passed for its type only.
 fn of_second(types: &[DataType], _: &[Option<&ScalarValue>]) -> Result<DataType> {
     Ok(types.get(1).cloned().unwrap_or(DataType::Null))
 }

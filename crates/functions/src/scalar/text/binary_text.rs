@@ -1,4 +1,4 @@
-//! `to_binary`: bytes out of text in an encoding.
+//! `to_binary`: decodes text in a given encoding to bytes.
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::DataType;

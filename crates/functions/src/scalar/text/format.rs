@@ -1,4 +1,4 @@
-//! Java's format strings (`%s`, `%05d`, `%,.2f`, `%x`), and numbers with their thousands set apart.
+//! Java's format strings (`%s`, `%05d`, `%,.2f`, `%x`), and numbers with thousands separators.
 
 use errors::condition;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ const FORMAT_NUMBER: Kernel =
 
 pub(in crate::scalar) const KERNELS: &[Kernel] = &[FORMAT_NUMBER];
 
-/// `format_number(x, digits)`; a format as text is refused.
+/// `format_number(x, digits)`; a pattern instead of digits is not supported.
 fn format_number(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     if call.types[1] == DataType::Utf8 {
         return Err(FunctionError::Unsupported { what: "format_number with a pattern".into() });
@@ -41,7 +41,7 @@ fn format_number(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     Ok(call.apply(FORMAT_NUMBER))
 }
 
-/// One format per row, then its arguments.
+/// Arguments: format, then its arguments.
 fn format_rows(args: &Args<'_>) -> Result<ArrayRef> {
     let formats = args.strings(0)?;
     let mut out = StringBuilder::new();
@@ -55,7 +55,7 @@ fn format_rows(args: &Args<'_>) -> Result<ArrayRef> {
     Ok(Arc::new(out.finish()))
 }
 
-/// What stands between `%` and the letter.
+/// The parts of a directive between `%` and the conversion letter.
 #[derive(Debug, Default)]
 struct Directive {
     argument: Option<usize>,
@@ -233,7 +233,7 @@ fn floating(value: f64, kind: char, directive: &Directive) -> String {
     }
 }
 
-/// The shortest decimal text of a value, rounded half up, as Java does; nothing if it has too many
+/// The shortest decimal text of a value, rounded half up as in Java; `None` if it has too many
 /// digits for a decimal.
 fn rounded(value: f64, precision: usize) -> Option<String> {
     let target = i8::try_from(precision).ok().filter(|p| *p < 38)?;
@@ -243,7 +243,7 @@ fn rounded(value: f64, precision: usize) -> Option<String> {
     Some(out)
 }
 
-/// Sign and thousands.
+/// Adds the sign and thousands separators.
 fn signed(text: String, directive: &Directive) -> String {
     let negative = text.starts_with('-');
     let digits = text.trim_start_matches('-');
@@ -257,7 +257,7 @@ fn signed(text: String, directive: &Directive) -> String {
     }
 }
 
-/// `1234567.8` becomes `1,234,567.8`.
+/// Adds thousands separators: `1234567.8` becomes `1,234,567.8`.
 fn with_commas(text: &str) -> String {
     let (sign, rest) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
     let (whole, fraction) = rest.split_once('.').map_or((rest, None), |(w, f)| (w, Some(f)));
@@ -275,7 +275,7 @@ fn with_commas(text: &str) -> String {
     out
 }
 
-/// Thousands are set apart by commas.
+/// Formats numbers with thousands separators.
 fn grouped(args: &Args<'_>) -> Result<ArrayRef> {
     let digits = args.values::<Int32Type>(1)?;
     let numbers = args.array(0)?;
@@ -307,7 +307,7 @@ fn grouped(args: &Args<'_>) -> Result<ArrayRef> {
     })
 }
 
-/// Another scale, a half going to the even neighbour.
+/// Changes the scale, rounding half to even.
 fn half_even(value: i128, from: i8, to: i8) -> i128 {
     if to >= from {
         return value.saturating_mul(10_i128.saturating_pow((to - from).unsigned_abs().into()));

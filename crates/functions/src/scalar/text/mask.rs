@@ -1,4 +1,4 @@
-//! Text that is hidden, quoted, cut into sentences, or checked for being UTF-8.
+//! Masking, quoting, splitting into sentences, and validation of UTF-8.
 
 use errors::condition;
 use std::sync::Arc;
@@ -49,7 +49,8 @@ pub(in crate::scalar) const KERNELS: &[Kernel] = &[MASK];
 
 const MASK: Kernel = Kernel::new("spark_mask", returns::string, masked).nulls(Nulls::Possible);
 
-/// Letters in capitals, small letters, digits, others: what each becomes; null lets it stand.
+/// Replacement characters for upper-case letters, lower-case letters, digits and others; null keeps
+/// the character.
 fn mask(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     for (count, letter) in [(2, Some("X")), (3, Some("x")), (4, Some("n")), (5, None)] {
         call.default(count, ScalarValue::from(letter));
@@ -97,14 +98,14 @@ fn masked(args: &Args<'_>) -> Result<ArrayRef> {
     Ok(Arc::new(out.finish()))
 }
 
-/// Sentences end at `.`, `!` and `?`; words are what letters and digits make, with the marks inside
-/// of them.
+/// Sentences end at `.`, `!` and `?`; words consist of letters and digits, including punctuation
+/// inside them.
 fn sentences(args: &Args<'_>) -> Result<ArrayRef> {
     let texts = args.strings(0)?;
     let mut out = ListBuilder::new(ListBuilder::new(StringBuilder::new()));
     for row in 0..args.rows {
-        // Language and country may be unknown: then those of the machine count, which know no other
-        // marks.
+        // Language and country may be unknown: the default locale then applies, which has the same
+        // punctuation marks.
         if texts.is_null(row) {
             out.append_null();
             continue;
@@ -124,7 +125,7 @@ fn sentences(args: &Args<'_>) -> Result<ArrayRef> {
     Ok(Arc::new(out.finish()))
 }
 
-/// Text or binary, as bytes.
+/// Bytes of a string or a binary array.
 enum Bytes<'a> {
     Text(&'a arrow::array::StringArray),
     Binary(&'a arrow::array::BinaryArray),

@@ -1,4 +1,4 @@
-//! Text: its letters, parts, patterns, and what is written in it.
+//! String functions: parts, searching, patterns, formatting and parsing.
 
 pub(super) mod binary_text;
 pub(super) mod format;

@@ -1,4 +1,4 @@
-//! Numbers by a pattern of `9`, `0`, `G`, `D`, `$`, `S`, `MI` and `PR`: `to_number` and `to_char`.
+//! Number formats of `9`, `0`, `G`, `D`, `$`, `S`, `MI` and `PR`: `to_number` and `to_char`.
 
 use errors::{Condition, condition};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub(in crate::scalar) const FUNCTIONS: &[Function] = &[
 
 pub(in crate::scalar) const KERNELS: &[Kernel] = &[TO_NUMBER, TRY_TO_NUMBER, NUMBER_TEXT];
 
-/// Text, pattern, null of the type that the pattern says.
+/// Arguments: text, format, null of the type that the format determines.
 const TO_NUMBER: Kernel =
     Kernel::new("spark_to_number", |types, _| Ok(types[2].clone()), |args| numbers(args, true))
         .nulls(Nulls::Possible);
@@ -32,7 +32,7 @@ const TRY_TO_NUMBER: Kernel = Kernel::new(
     |args| numbers(args, false),
 )
 .nulls(Nulls::Possible);
-/// Decimal, pattern.
+/// Arguments: decimal, format.
 const NUMBER_TEXT: Kernel = Kernel::new("spark_number_text", returns::string, texts);
 
 fn to_number(mut call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> {
@@ -54,7 +54,7 @@ fn to_number(mut call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> 
     Ok(call.apply(kernel))
 }
 
-/// Numbers and times by their patterns, bytes by the name of an encoding.
+/// Formats numbers, dates and timestamps by a pattern, and binary values by an encoding's name.
 fn to_char(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     let registry = Registry::new();
     match &call.types[0] {
@@ -148,7 +148,7 @@ fn texts(args: &Args<'_>) -> Result<ArrayRef> {
     })
 }
 
-/// The pattern of the row before, which mostly is that of this one.
+/// The format of the previous row, which is usually that of the current one.
 #[derive(Default)]
 struct Parsed(Option<(String, NumberPattern)>);
 
@@ -173,29 +173,29 @@ enum Sign {
     Minus,
 }
 
-/// Digits before the point up to a comma.
+/// A group of integer digits, delimited by commas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Group {
     digits: usize,
-    /// It begins with `0`: there are exactly as many digits.
+    /// Whether it begins with `0`: the number of digits must then match exactly.
     exact: bool,
 }
 
-/// What a pattern says.
+/// A parsed number format.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct NumberPattern {
     before: Option<Sign>,
     dollar: bool,
     groups: Vec<Group>,
     point: bool,
-    /// Digits behind the point.
+    /// Number of digits after the decimal point.
     fraction: usize,
     after: Option<Sign>,
-    /// `PR`: what is negative stands in angle brackets.
+    /// `PR`: negative numbers are enclosed in angle brackets.
     brackets: bool,
 }
 
-/// Why a text is no pattern.
+/// The reason why a text is not a number format: condition and message.
 #[derive(Debug, PartialEq, Eq)]
 struct Flaw(&'static Condition, &'static str);
 
@@ -286,7 +286,7 @@ impl NumberPattern {
         self.groups.iter().map(|group| group.digits).sum()
     }
 
-    /// The number that a text is, with as many digits behind the point as `scale` says.
+    /// Parses a text as a number; returns its unscaled value with `scale` fraction digits.
     fn read(&self, text: &str, scale: usize) -> Option<i128> {
         let mut negative = false;
         let (text, open) = match text.strip_prefix('<') {
@@ -323,7 +323,7 @@ impl NumberPattern {
         Some(if negative == open { number } else { -number })
     }
 
-    /// Whether groups of digits are as many and as long as the pattern wants, from the right.
+    /// Whether the digit groups match the format in number and length, aligned to the right.
     fn fits(&self, found: &[String]) -> bool {
         let missing = [String::new()];
         found.len() <= self.groups.len().max(1)
@@ -334,7 +334,7 @@ impl NumberPattern {
             })
     }
 
-    /// A number as text; `#` where it has more digits than the pattern.
+    /// Formats a number; `#` replaces its digits if there are more than the format allows.
     fn write(&self, value: i128, scale: i8) -> String {
         let negative = value < 0;
         let scale = usize::try_from(scale).unwrap_or_default();
@@ -392,7 +392,7 @@ impl NumberPattern {
     }
 }
 
-/// A sign at the front of a text, if the pattern has one there.
+/// Strips a leading sign, if the format has one there.
 fn signed<'a>(sign: Option<Sign>, text: &'a str, negative: &mut bool) -> &'a str {
     if sign.is_some()
         && let Some(rest) = text.strip_prefix('-')
@@ -403,8 +403,8 @@ fn signed<'a>(sign: Option<Sign>, text: &'a str, negative: &mut bool) -> &'a str
     if sign == Some(Sign::Either) { text.strip_prefix('+').unwrap_or(text) } else { text }
 }
 
-/// Groups of digits at the front of a text, with commas between them; blanks do not count. `none`
-/// says that the pattern has no digits there.
+/// Leading groups of digits, delimited by commas; blanks are ignored. `none`: the format has no
+/// digits there.
 fn digits(text: &str, none: bool) -> (Vec<String>, &str) {
     if none {
         return (vec![String::new()], text);
@@ -416,7 +416,7 @@ fn digits(text: &str, none: bool) -> (Vec<String>, &str) {
     (groups.collect(), &text[end..])
 }
 
-/// A number that is being written.
+/// Output buffer for a formatted number.
 struct Written(String);
 
 impl Written {
@@ -431,19 +431,19 @@ impl Written {
         }
     }
 
-    /// A character right behind what is written, before blanks at the end.
+    /// Inserts a character after the text written so far, before trailing blanks.
     fn mark(&mut self, mark: char) {
         let at = self.0.trim_end_matches(' ').len();
         self.0.insert(at, mark);
     }
 
-    /// A blank, before a sign that is written already.
+    /// Inserts a blank before a trailing sign.
     fn blank(&mut self) {
         let at = self.0.trim_end_matches(['+', '-', '<']).len();
         self.0.insert(at, ' ');
     }
 
-    /// A point without digits behind it becomes a blank.
+    /// Replaces a decimal point without fraction digits by a blank.
     fn strip_lone_point(&mut self) {
         if let Some(at) = self.0.find('.')
             && matches!(self.0[at + 1..].chars().next(), None | Some(' '))

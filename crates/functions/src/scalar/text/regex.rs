@@ -1,4 +1,4 @@
-//! Patterns: `LIKE` and regular expressions.
+//! Pattern matching: `LIKE` and regular expressions.
 
 use errors::{Condition, condition};
 use std::collections::HashMap;
@@ -70,7 +70,7 @@ pub(in crate::scalar) const FUNCTIONS: &[Function] = &[
 
 pub(in crate::scalar) const KERNELS: &[Kernel] = &[EXTRACT, EXTRACT_ALL, REPLACE, SPLIT, LIKE];
 
-/// Text, pattern, escape character, whether case counts not.
+/// Arguments: text, pattern, escape character, whether to ignore case.
 const LIKE: Kernel = Kernel::new("spark_like", returns::boolean, like_rows);
 
 const RLIKE: Kernel = Kernel::new("spark_rlike", returns::boolean, |args| {
@@ -116,7 +116,7 @@ const SPLIT: Kernel = Kernel::new("spark_split", returns::strings, |args| {
     })
 });
 
-/// What a group matched; nothing if it took no part.
+/// The text matched by a group; empty if the group did not participate.
 fn part(text: &str, found: &Groups, group: usize) -> String {
     let range = found.get(group).cloned().flatten();
     range.map_or_else(String::new, |range| text[range].to_owned())
@@ -177,7 +177,7 @@ fn escape_error(escape: &str) -> FunctionError {
     }
 }
 
-/// What is wrong with a pattern of `LIKE`: condition and message.
+/// The error in a pattern of `LIKE`: condition and message.
 fn like_problem(pattern: &str, escape: char) -> Option<(&'static Condition, String)> {
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {
@@ -207,7 +207,7 @@ fn like_problem(pattern: &str, escape: char) -> Option<(&'static Condition, Stri
     None
 }
 
-/// A pattern of `LIKE` as a regular expression.
+/// Translates a pattern of `LIKE` to a regular expression.
 fn like_pattern(pattern: &str, escape: char, case_insensitive: bool) -> Result<Regex> {
     if let Some((condition, message)) = like_problem(pattern, escape) {
         return Err(run_time_error(condition, message));
@@ -253,7 +253,7 @@ fn like_rows(args: &Args<'_>) -> Result<ArrayRef> {
     })
 }
 
-/// A pattern with another escape character, written with the backslash.
+/// Rewrites a pattern with another escape character to use the backslash.
 fn with_backslash(pattern: &str, escape: &str) -> Result<String, FunctionError> {
     let mut chars = escape.chars();
     let (Some(escape), None) = (chars.next(), chars.next()) else {
@@ -274,7 +274,7 @@ fn with_backslash(pattern: &str, escape: &str) -> Result<String, FunctionError> 
     Ok(out)
 }
 
-/// The position is a constant, counted from one.
+/// The position must be at least 1 if it is a constant.
 fn replace_call(call: Call<'_>) -> Result<Expr, FunctionError> {
     if let Some(position) = call.integer(3).filter(|position| *position < 1) {
         return Err(FunctionError::Invalid {

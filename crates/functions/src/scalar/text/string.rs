@@ -1,4 +1,4 @@
-//! Strings as a whole: their length and their letters, and what they are joined to.
+//! Strings as a whole: length, case, characters, concatenation.
 
 use errors::condition;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::FunctionError;
 use crate::function::{Call, Function, kernel, native, with};
 use crate::kernel::{Args, Kernel, Nulls, returns};
 
-/// A function from one string to one string.
+/// Defines a function from one string to one string.
 macro_rules! map {
     ($name:literal, $of:expr) => {
         kernel(
@@ -101,7 +101,7 @@ const ELT_OR_NULL: Kernel =
 pub(in crate::scalar) const KERNELS: &[Kernel] =
     &[LPAD, RPAD, CONCAT, CONCAT_WS, REVERSE, ELT, ELT_OR_NULL];
 
-/// A count from a number that may be negative.
+/// A count from a number that may be negative, which counts as 0.
 pub(in crate::scalar) fn size(count: i32) -> usize {
     usize::try_from(count).unwrap_or_default()
 }
@@ -146,7 +146,7 @@ fn bytes(args: &Args<'_>, factor: i32) -> Result<ArrayRef> {
     })
 }
 
-/// Strings, binaries or arrays one after the other.
+/// Concatenates strings, binaries or arrays.
 fn concat(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     if call.args.is_empty() {
         return Ok(Expr::Literal(ScalarValue::from(""), None));
@@ -175,7 +175,7 @@ fn concatenated(args: &Args<'_>) -> Result<ArrayRef> {
     args.string_rows(|row| Ok(Some(parts.iter().map(|p| p.value(row)).collect())))
 }
 
-/// Arguments are strings or arrays of strings; nulls are left out.
+/// Arguments are strings or arrays of strings; nulls are skipped.
 fn concat_ws(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     for index in 1..call.args.len() {
         let target = match call.types[index] {
@@ -216,7 +216,7 @@ fn pad(mut call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> {
         _ => ScalarValue::from(" "),
     };
     call.default(3, filler);
-    // Text and bytes together are text.
+    // A string and a binary together are treated as strings.
     if call.types[0] != call.types[2] {
         call.cast(0, &DataType::Utf8)?;
         call.cast(2, &DataType::Utf8)?;

@@ -1,4 +1,4 @@
-//! Parts of strings: by their place, between delimiters, without what stands at an end.
+//! Parts of strings: by position, between delimiters, without leading or trailing characters.
 
 use errors::condition;
 
@@ -61,8 +61,8 @@ fn left(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     substring(call)
 }
 
-/// The second argument, if any, holds the characters to remove; otherwise spaces go. With two
-/// arguments Spark has the letters first and the text second; `btrim` has it the other way round.
+/// The second argument, if any, contains the characters to remove; the default is spaces. With two
+/// arguments, Spark passes the characters first and the text second; `btrim` the other way round.
 fn trimmed(mut call: Call<'_>, kernel: Kernel) -> Expr {
     call.args.reverse();
     call.types.reverse();

@@ -1,5 +1,4 @@
-//! Strings compared with strings: what they hold and where, what replaces it, how far they are from
-//! each other.
+//! Comparison of strings: containment, position, replacement, and edit distance.
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::{DataType, Int32Type};
@@ -46,7 +45,7 @@ const LOCATE: Kernel =
 
 pub(in crate::scalar) const KERNELS: &[Kernel] = &[STARTS, ENDS, CONTAINS];
 
-/// Two texts, or two binary values.
+/// A comparison of two strings or two binary values.
 fn compare(mut call: Call<'_>, kernel: Kernel) -> Result<Expr, FunctionError> {
     if call.types[0] != call.types[1] {
         call.cast(0, &DataType::Utf8)?;
@@ -64,8 +63,8 @@ fn compared(args: &Args<'_>, of: fn(&[u8], &[u8]) -> bool) -> Result<ArrayRef> {
     args.boolean_rows(|row| Ok(Some(of(left.value(row).as_bytes(), right.value(row).as_bytes()))))
 }
 
-/// Where a text stands in another, from 1; 0 is nowhere. `places` are the arguments: text sought,
-/// text searched.
+/// One-based position of a text in another; 0 if not found. `places`: argument indices of the text
+/// sought and the text searched.
 fn locate(args: &Args<'_>, places: (usize, usize), has_start: bool) -> Result<ArrayRef> {
     let (needles, texts) = (args.strings(places.0)?, args.strings(places.1)?);
     let starts = if has_start { Some(args.values::<Int32Type>(2)?) } else { None };

@@ -1,4 +1,4 @@
-//! The rows that `formats` reads as values of a function: a struct for every text.
+//! Rows parsed by `formats` as values of a function: one struct per text.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::common::{Result, internal_err};
 use formats::rows::{Origin, Rows};
 
-/// Where the columns of a struct come from, and the schema under which they are read.
+/// The origin of each column of a struct, and the schema for reading them.
 pub(in crate::scalar) fn columns(
     fields: &Fields,
     corrupt: Option<&str>,
@@ -22,7 +22,7 @@ pub(in crate::scalar) fn columns(
         Origin::Field(position - 1)
     };
     let origins = fields.iter().map(origin).collect();
-    // Whatever is read may be missing.
+    // Any value may be missing.
     let nullable = fields.iter().map(|field| field.as_ref().clone().with_nullable(true));
     (origins, Arc::new(Schema::new(nullable.collect::<Fields>())))
 }

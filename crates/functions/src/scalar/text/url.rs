@@ -1,4 +1,4 @@
-//! Web addresses: taken apart, encoded, decoded.
+//! URLs: parsing, encoding, decoding.
 
 use errors::condition;
 
@@ -79,7 +79,7 @@ fn parsed(args: &Args<'_>, fail: bool) -> Result<ArrayRef> {
     })
 }
 
-/// The parts of an address, as RFC 2396 has them.
+/// The components of a URL, as in RFC 2396.
 #[derive(Debug, Clone, Copy)]
 struct Address<'a> {
     scheme: Option<&'a str>,
@@ -125,7 +125,7 @@ impl<'a> Address<'a> {
     }
 
     fn part(&self, name: &str) -> Option<String> {
-        // An address like `mailto:someone` has no parts but these.
+        // An opaque URL such as `mailto:someone` has no other components.
         let opaque =
             self.scheme.is_some() && self.authority.is_none() && !self.path.starts_with('/');
         let path = (!opaque).then_some(self.path);
@@ -148,7 +148,7 @@ impl<'a> Address<'a> {
         Some(found.to_owned())
     }
 
-    /// The host, if what stands there can be one.
+    /// The host, if the authority contains a valid one.
     fn host(&self) -> Option<&'a str> {
         let authority = self.authority?;
         let after = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
@@ -166,7 +166,7 @@ impl<'a> Address<'a> {
     }
 }
 
-/// Whether all characters may stand in an address, and each `%` begins a byte.
+/// Whether all characters are allowed in a URL, and each `%` starts an escaped byte.
 fn is_legal(part: &str) -> bool {
     let bytes = part.as_bytes();
     let escape = |at: usize| {

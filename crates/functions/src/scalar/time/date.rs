@@ -1,4 +1,4 @@
-//! Dates and timestamps: what they hold, what comes of them, how they are written and read.
+//! Dates and timestamps: fields, calculations, formatting and parsing.
 
 use errors::condition;
 use std::collections::HashMap;
@@ -243,7 +243,7 @@ fn next_day(args: &Args<'_>, fails: bool) -> Result<ArrayRef> {
     })
 }
 
-/// First day of the unit; nothing if the unit is not one of days or longer.
+/// First day of the unit; `None` if the unit is shorter than a week or unknown.
 fn first_day(date: i64, unit: &str) -> Option<i64> {
     let civil = civil(date);
     Some(match unit {
@@ -332,7 +332,7 @@ pub(in crate::scalar) fn out_of_bounds(
     )
 }
 
-/// Patterns of a batch: mostly one.
+/// Parsed patterns of a batch, usually one.
 #[derive(Default)]
 struct Patterns(HashMap<String, Pattern>);
 
@@ -345,7 +345,7 @@ impl Patterns {
     }
 }
 
-/// A pattern, or Spark's complaint about it.
+/// Parses a pattern, with Spark's error if it is invalid.
 pub(in crate::scalar) fn pattern(text: &str) -> Result<Pattern> {
     Pattern::parse(text).ok_or_else(|| {
         run_time_error(
@@ -395,7 +395,7 @@ fn to_date(mut call: Call<'_>, tries: bool) -> Result<Expr, FunctionError> {
     let mode = if tries { CastMode::Try } else { CastMode::session(call.ctx) };
     let ctx = call.ctx;
     if call.args.len() == 2 && call.types[0] == DataType::Utf8 {
-        // Without a zone, so that no day is lost in a gap.
+        // In UTC, so that no day is lost in a DST gap.
         let read = read_text(&mut call, tries, "UTC");
         let utc = crate::Context { time_zone: "UTC".to_owned(), ..ctx.clone() };
         return cast(read, &timestamp(), &DataType::Date32, mode, &utc);

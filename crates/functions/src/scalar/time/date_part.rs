@@ -1,4 +1,4 @@
-//! Fields of dates, timestamps and intervals.
+//! Extraction of fields from dates, timestamps and intervals.
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{
@@ -18,7 +18,7 @@ use crate::function::Call;
 use crate::kernel::{Args, Kernel, returns};
 use crate::types::timestamp;
 
-/// A field.
+/// A field of a date, timestamp or interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::scalar) enum Part {
     Year,
@@ -27,11 +27,11 @@ pub(in crate::scalar) enum Part {
     Month,
     Week,
     Day,
-    /// From Sunday, which is 1.
+    /// 1 is Sunday.
     DayOfWeek,
-    /// From Monday, which is 1.
+    /// 1 is Monday.
     IsoDayOfWeek,
-    /// From Monday, which is 0.
+    /// 0 is Monday.
     Weekday,
     DayOfYear,
     Hour,
@@ -41,9 +41,9 @@ pub(in crate::scalar) enum Part {
 
 pub(in crate::scalar) const KERNELS: &[Kernel] = &[PART, SECONDS];
 
-/// Value, number of the field, zone.
+/// Arguments: value, field number, time zone.
 const PART: Kernel = Kernel::new("spark_date_part", returns::int, run);
-/// Seconds with their fraction.
+/// Seconds with fraction.
 const SECONDS: Kernel = Kernel::new(
     "spark_seconds_part",
     |_, _| Ok(DataType::Decimal128(8, 6)),
@@ -80,7 +80,7 @@ const ALL: [Part; 13] = [
     Part::Second,
 ];
 
-/// A field of the first argument.
+/// Extracts a field of the first argument.
 pub(in crate::scalar) fn part(mut call: Call<'_>, part: Part) -> Result<Expr, FunctionError> {
     if call.types[0] == DataType::Date32 && matches!(part, Part::Hour | Part::Minute | Part::Second)
     {

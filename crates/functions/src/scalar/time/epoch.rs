@@ -1,4 +1,4 @@
-//! Instants as numbers since 1970, and back.
+//! Conversion between timestamps and numbers since the Unix epoch.
 
 use std::sync::Arc;
 

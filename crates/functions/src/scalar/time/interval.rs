@@ -1,4 +1,4 @@
-//! Intervals made of their parts.
+//! Intervals: construction from parts, formatting, truncation.
 
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ const MAKE_YEAR_MONTH: Kernel = Kernel::new(
     },
 );
 
-/// Interval, first and last field.
+/// Arguments: interval, first and last field.
 const FIELDS: Kernel = Kernel::new("spark_interval_text", returns::string, |args| {
     let (first, last) = (args.values::<Int32Type>(1)?, args.values::<Int32Type>(2)?);
     let field = |number: i32| usize::try_from(number).unwrap_or_default();
@@ -63,7 +63,7 @@ const FIELDS: Kernel = Kernel::new("spark_interval_text", returns::string, |args
         Ok(fields_text(args.array(0)?, row, fields))
     })
 });
-/// Interval, last field: what is smaller than that is cut off.
+/// Arguments: interval, last field. Smaller units are truncated.
 const CUT: Kernel = Kernel::new("spark_interval_cut", returns::first, |args| {
     let last = args.values::<Int32Type>(1)?;
     let field = |row: usize| usize::try_from(last.value(row)).unwrap_or_default();
@@ -81,18 +81,18 @@ const CUT: Kernel = Kernel::new("spark_interval_cut", returns::first, |args| {
     })
 });
 
-/// An interval as text with the fields that its type has, counted from the largest.
+/// Formats an interval with the fields of its type, numbered from the largest.
 pub fn interval_text(interval: Expr, (first, last): (i32, i32)) -> Expr {
     let field = |number: i32| Expr::Literal(ScalarValue::from(number), None);
     FIELDS.udf().call(vec![interval, field(first), field(last)])
 }
 
-/// An interval without what is smaller than its last field, counted from the largest.
+/// Truncates an interval to its last field, numbered from the largest.
 pub fn interval_cut(interval: Expr, last: i32) -> Expr {
     CUT.udf().call(vec![interval, Expr::Literal(ScalarValue::from(last), None)])
 }
 
-/// A number of units as an interval of a type; the unit is the interval's last field, counted from
+/// A number of units as an interval of a type; the unit is the interval's last field, numbered from
 /// the largest.
 pub fn interval_of(
     number: Expr,
@@ -109,7 +109,7 @@ pub fn interval_of(
     crate::Registry::new().scalar("*", args, &[target.clone(), data_type.clone()], ctx)
 }
 
-/// The text of one interval; nothing for what is none.
+/// Formats one interval; `None` for a null or another type.
 pub fn fields_text(array: &dyn Array, row: usize, fields: (usize, usize)) -> Option<String> {
     let span = match array.data_type() {
         _ if array.is_null(row) => return None,
@@ -123,7 +123,7 @@ pub fn fields_text(array: &dyn Array, row: usize, fields: (usize, usize)) -> Opt
     Some(out)
 }
 
-/// Parts that are left out are zero; the last is seconds with their fraction.
+/// Omitted parts are zero; the last part is seconds with fraction.
 fn of_parts(mut call: Call<'_>, seconds: usize, kernel: Kernel) -> Result<Expr, FunctionError> {
     for count in 1..=seconds {
         call.default(count, ScalarValue::from(0_i32));
@@ -157,7 +157,7 @@ fn made(args: &Args<'_>, fail: bool) -> Result<ArrayRef> {
     Ok(Arc::new(PrimitiveArray::<IntervalMonthDayNanoType>::from(out)))
 }
 
-/// Hours, minutes and microseconds of seconds, in microseconds.
+/// Microseconds of hours, minutes and seconds; `seconds` is in microseconds.
 fn clock(hours: i32, minutes: i32, seconds: i128) -> Option<i64> {
     let whole = i64::from(hours).checked_mul(3600)?.checked_add(i64::from(minutes) * 60)?;
     whole.checked_mul(MICROS_PER_SECOND)?.checked_add(i64::try_from(seconds).ok()?)

@@ -66,7 +66,7 @@ const TIMES_OR_NULL: Kernel =
     Kernel::new("spark_interval_div_or_null", returns::long, |args| times(args, false))
         .nulls(Nulls::Possible);
 
-/// Whether a type takes part in this arithmetic.
+/// Whether a type is a date, a timestamp or an interval.
 pub(in crate::scalar) fn is_temporal(data_type: &DataType) -> bool {
     is_interval(data_type) || matches!(data_type, DataType::Date32 | DataType::Timestamp(..))
 }
@@ -75,14 +75,14 @@ fn is_interval(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Duration(_) | DataType::Interval(_))
 }
 
-/// `left operator right` where a side is a date, a timestamp or an interval.
+/// `left operator right` where an operand is a date, a timestamp or an interval.
 pub(in crate::scalar) fn build(
     mut call: Call<'_>,
     operator: Operator,
     overflow: Overflow,
 ) -> Result<Expr, FunctionError> {
     use DataType::{Date32, Timestamp, Utf8};
-    // A null takes the type that makes sense of the other.
+    // A null is cast to a type that suits the other operand.
     for index in 0..2 {
         if call.types[index] == DataType::Null {
             let other = &call.types[1 - index];
@@ -111,18 +111,18 @@ pub(in crate::scalar) fn build(
     }
 }
 
-/// Whether it is an interval of years and months or of days and times.
+/// Whether it is a year-month or a day-time interval.
 fn has_fields(data_type: &DataType) -> bool {
     *data_type == DAY_TIME || *data_type == YEAR_MONTH
 }
 
-/// A date moved by a number of days.
+/// Adds days to a date, or subtracts them.
 fn plus_days(call: Call<'_>, subtracts: bool) -> Expr {
     let udf = if subtracts { native_date::date_sub() } else { native_date::date_add() };
     udf.call(call.args)
 }
 
-/// Something that is no interval, moved, or its distance to another time.
+/// Adds to or subtracts from a value that is not an interval; includes the difference of two times.
 fn moved(mut call: Call<'_>, subtracts: bool) -> Result<Expr, FunctionError> {
     use DataType::{Date32, Int64, Timestamp, Utf8};
     match (call.types[0].clone(), call.types[1].clone()) {
@@ -131,7 +131,7 @@ fn moved(mut call: Call<'_>, subtracts: bool) -> Result<Expr, FunctionError> {
             call.cast(1, &DataType::Int32)?;
             Ok(plus_days(call, subtracts))
         }
-        // Outside of ANSI mode text beside a date is a number of days, which must be whole.
+        // Outside ANSI mode, text beside a date is a number of days, which must be an integer.
         (Date32, Utf8) | (Utf8, Date32) if subtracts && !call.ctx.ansi => {
             Err(call.mismatch(1, DAYS))
         }
@@ -148,7 +148,7 @@ fn moved(mut call: Call<'_>, subtracts: bool) -> Result<Expr, FunctionError> {
     }
 }
 
-/// Sums and differences of intervals.
+/// Addition and subtraction of intervals.
 fn intervals(
     call: Call<'_>,
     operator: Operator,
@@ -163,7 +163,7 @@ fn intervals(
     Ok(call.apply(if operator == Operator::Subtract { INTERVAL_SUBTRACT } else { INTERVAL_ADD }))
 }
 
-/// Products and quotients of intervals and numbers.
+/// Multiplication and division of intervals by numbers.
 fn scaled(
     mut call: Call<'_>,
     operator: Operator,
@@ -187,7 +187,7 @@ fn scaled(
     }))
 }
 
-/// Types of a number of days beside a date.
+/// Types allowed for a number of days beside a date.
 const DAYS: &str = "(\"INT\" or \"SMALLINT\" or \"TINYINT\")";
 
 fn differing(call: &Call<'_>) -> FunctionError {
@@ -197,7 +197,7 @@ fn differing(call: &Call<'_>) -> FunctionError {
 fn time_and_interval(mut call: Call<'_>, subtracts: bool) -> Result<Expr, FunctionError> {
     match (&call.types[0], &call.types[1]) {
         (DataType::Date32 | DataType::Timestamp(..), _) => {}
-        // Text is read as a timestamp, and what comes out is text again.
+        // Text is cast to a timestamp, and the result back to text.
         (DataType::Utf8, interval) if *interval != YEAR_MONTH => {
             call.cast(0, &timestamp())?;
             let ctx = call.ctx;
@@ -207,7 +207,8 @@ fn time_and_interval(mut call: Call<'_>, subtracts: bool) -> Result<Expr, Functi
         _ => return Err(differing(&call)),
     }
     if call.types[0] == DataType::Date32 && call.types[1] == DAY_TIME {
-        // Spark knows from the interval's type that it holds days only; here a constant tells.
+        // Spark derives from the interval's type that it contains only days; here only a constant
+        // shows it.
         let whole_days = match &call.args[1] {
             Expr::Literal(ScalarValue::DurationMicrosecond(Some(micros)), _)
                 if micros % MICROS_PER_DAY == 0 =>
@@ -231,7 +232,7 @@ fn time_and_interval(mut call: Call<'_>, subtracts: bool) -> Result<Expr, Functi
     Ok(call.apply(if subtracts { TIME_SUBTRACT } else { TIME_ADD }))
 }
 
-/// Months, days and microseconds of any interval.
+/// Months, days and microseconds of an interval of any type.
 fn parts(array: &ArrayRef, row: usize) -> Result<(i64, i64, i64)> {
     Ok(match array.data_type() {
         DataType::Duration(_) => {
@@ -284,7 +285,7 @@ fn time_add(args: &Args<'_>, sign: i64) -> Result<ArrayRef> {
             continue;
         }
         let (months, days, micros) = parts(intervals, row)?;
-        // Months first, then days, both on the clock, then the rest as time that passes.
+        // Months first, then days, both in wall-clock time, then the rest as elapsed time.
         let value = on_clock(clock, values.value(row), |day| add_months(day, sign * months));
         let value = value.and_then(|value| on_clock(clock, value, |day| day + sign * days));
         let value = value.and_then(|value| value.checked_add(sign * micros));
@@ -294,7 +295,7 @@ fn time_add(args: &Args<'_>, sign: i64) -> Result<ArrayRef> {
     Ok(Arc::new(array.with_data_type(times.data_type().clone())))
 }
 
-/// A time at the same hour of another day.
+/// Moves a timestamp to another day, at the same wall-clock time.
 fn on_clock(clock: Clock, value: i64, to: impl Fn(i64) -> i64) -> Option<i64> {
     let local = clock.shows(value);
     let day = local.div_euclid(MICROS_PER_DAY);
@@ -314,7 +315,7 @@ fn date_difference(args: &Args<'_>) -> Result<ArrayRef> {
     Ok(Arc::new(result))
 }
 
-/// What the clock has gone on, which over a change of the clock is not the time that passed.
+/// Difference in wall-clock time, which differs from the elapsed time across a DST transition.
 fn time_difference(args: &Args<'_>) -> Result<ArrayRef> {
     let (left, right) =
         (args.values::<TimestampMicrosecondType>(0)?, args.values::<TimestampMicrosecondType>(1)?);
@@ -327,7 +328,7 @@ fn time_difference(args: &Args<'_>) -> Result<ArrayRef> {
     Ok(Arc::new(result))
 }
 
-/// How often an interval goes into another.
+/// Quotient of two intervals.
 fn times(args: &Args<'_>, fails: bool) -> Result<ArrayRef> {
     let longs = |index: usize| -> Result<Vec<i64>> {
         if *args.array(index)?.data_type() == DAY_TIME {
@@ -344,7 +345,7 @@ fn times(args: &Args<'_>, fails: bool) -> Result<ArrayRef> {
     })
 }
 
-/// The same with null instead of an error.
+/// [`scale`], with null instead of an error.
 fn try_scale(args: &Args<'_>, operator: Operator) -> Result<ArrayRef> {
     let rows = (0..args.rows).map(|row| {
         let arrays: Vec<_> = args.arrays.iter().map(|array| array.slice(row, 1)).collect();
@@ -409,7 +410,7 @@ fn scale(args: &Args<'_>, operator: Operator) -> Result<ArrayRef> {
     Ok(Arc::new(PrimitiveArray::<IntervalYearMonthType>::from(months)))
 }
 
-/// Intervals of any kind added as calendar intervals.
+/// Adds intervals of any type as calendar intervals.
 fn calendar(args: &Args<'_>, sign: i64) -> Result<ArrayRef> {
     let (left, right) = (args.array(0)?, args.array(1)?);
     let mut out = Vec::with_capacity(args.rows);

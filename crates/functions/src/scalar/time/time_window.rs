@@ -1,5 +1,5 @@
-//! `window`: the span of time of a fixed length that an instant falls into; `window_time`: the last
-//! microsecond of one.
+//! `window`: the time window of a fixed length that contains a timestamp; `window_time`: the last
+//! microsecond of a window.
 
 use errors::condition;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub(in crate::scalar) const FUNCTIONS: &[Function] =
 
 pub(in crate::scalar) const KERNELS: &[Kernel] = &[WINDOW, TIME];
 
-/// Instant, length and offset in microseconds.
+/// Arguments: timestamp, length and offset in microseconds.
 const WINDOW: Kernel = Kernel::new(
     "spark_window",
     |types, _| {
@@ -47,7 +47,7 @@ const TIME: Kernel = Kernel::new(
 )
 .nulls(Nulls::Possible);
 
-/// The time whose window an expression is, if it is one.
+/// The time argument of a `window` expression; `None` for any other expression.
 pub fn time_of_window(expr: &Expr) -> Option<&Expr> {
     match expr {
         Expr::ScalarFunction(call) if call.func.name() == WINDOW.name => call.args.first(),
@@ -103,7 +103,7 @@ fn duration(call: &Call<'_>, index: usize) -> Result<i64, FunctionError> {
     })
 }
 
-/// Microseconds of a constant such as `5 minutes`; months have none.
+/// Microseconds of a constant such as `5 minutes`; intervals with months are rejected.
 fn span(call: &Call<'_>, index: usize) -> Result<i64, FunctionError> {
     let text = call.string(index).unwrap_or_default();
     let found = parse_interval(text).and_then(|span| {

@@ -1,5 +1,5 @@
-//! Timestamps made of parts, moved by units, counted in units, and shown by the clocks of other
-//! zones.
+//! Timestamps: construction from parts, addition and difference in units, and conversion between
+//! time zones.
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::{
@@ -34,11 +34,11 @@ pub(in crate::scalar) const KERNELS: &[Kernel] = &[MAKE, MOVE, COUNT, CONVERT];
 
 const MAKE: Kernel = Kernel::new("spark_make_timestamp", returns::timestamp, timestamp_of_parts)
     .nulls(Nulls::Possible);
-/// Unit, number, time, zone.
+/// Arguments: unit, number, time, time zone.
 const MOVE: Kernel = Kernel::new("spark_timestampadd", |types, _| Ok(types[2].clone()), moved);
-/// Unit, start, end, zone.
+/// Arguments: unit, start, end, time zone.
 const COUNT: Kernel = Kernel::new("spark_timestampdiff", returns::long, counted);
-/// From, to, time.
+/// Arguments: source zone, target zone, time.
 const CONVERT: Kernel = Kernel::new(
     "spark_convert_timezone",
     |_, _| Ok(TIMESTAMP_NTZ),
@@ -52,8 +52,8 @@ const CONVERT: Kernel = Kernel::new(
     },
 );
 
-/// Year, month, day, hour, minute, seconds with fraction, zone; whether an error or null follows
-/// from wrong ones.
+/// Arguments: year, month, day, hour, minute, seconds with fraction, time zone. A flag is added:
+/// whether invalid values are an error or null.
 fn make(mut call: Call<'_>, zoned: bool, tries: bool) -> Result<Expr, FunctionError> {
     call.cast(5, &DataType::Decimal128(16, 6))?;
     if call.args.len() == 6 {
@@ -95,7 +95,7 @@ fn timestamp_of_parts(args: &Args<'_>) -> Result<ArrayRef> {
     })
 }
 
-/// A unit of time: months, or microseconds of a clock.
+/// A unit of time: months, days, or microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unit {
     Months(i64),
@@ -121,7 +121,7 @@ impl Unit {
     }
 }
 
-/// Checks the unit, which is a constant.
+/// Checks the unit, which must be a constant.
 fn unit(call: &Call<'_>) -> Result<(), FunctionError> {
     match call.string(0) {
         Some(name) if Unit::named(name).is_some() => Ok(()),
@@ -163,7 +163,7 @@ fn moved(args: &Args<'_>) -> Result<ArrayRef> {
     let (times, clock) = (args.values::<TimestampMicrosecondType>(2)?, clock(args, 2)?);
     args.number_rows::<TimestampMicrosecondType>(|row| {
         let (number, time) = (numbers.value(row), times.value(row));
-        // Days and months move the clock, what is shorter the instant.
+        // Days and months are added to the wall-clock time, shorter units to the instant.
         let days = |months: i64, days: i64| {
             let local = clock.shows(time);
             let limit = 10_000_000 * 12;
@@ -187,7 +187,7 @@ fn moved(args: &Args<'_>) -> Result<ArrayRef> {
 
 fn count(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     unit(&call)?;
-    // Two clocks without zone are compared as they are, anything else as instants.
+    // Two timestamps without time zone are compared as they are, all others as instants.
     let target =
         if call.types[1..] == [TIMESTAMP_NTZ, TIMESTAMP_NTZ] { TIMESTAMP_NTZ } else { timestamp() };
     call.cast(1, &target)?;
@@ -211,7 +211,7 @@ fn counted(args: &Args<'_>) -> Result<ArrayRef> {
     })
 }
 
-/// Whole months from one time of a clock to another.
+/// Whole months between two wall-clock times.
 fn months_between(start: i64, end: i64) -> i64 {
     let parts = |local: i64| {
         let day = civil(local.div_euclid(MICROS_PER_DAY));
@@ -226,7 +226,7 @@ fn months_between(start: i64, end: i64) -> i64 {
     }
 }
 
-/// `convert_timezone([from,] to, time)`; without `from`, the session's zone.
+/// `convert_timezone([from,] to, time)`; `from` defaults to the session time zone.
 fn convert(mut call: Call<'_>) -> Result<Expr, FunctionError> {
     if call.args.len() == 2 {
         let zone = ScalarValue::from(call.ctx.time_zone.as_str());

@@ -20,8 +20,8 @@ pub(super) const AGGREGATE: Taking = Taking {
     run,
 };
 
-/// All rows take a step together: their first elements, then their second, as long as some row has
-/// one.
+/// All rows advance in step: first their first elements, then their second ones, until no row has
+/// another.
 fn run(given: &Given<'_>) -> Result<ArrayRef> {
     let lists = given.values[0].as_list::<i32>();
     let mut state = Arc::clone(&given.values[1]);
@@ -47,7 +47,7 @@ fn run(given: &Given<'_>) -> Result<ArrayRef> {
     let states = compute::take(&state, &rows, None)?;
     let results =
         if given.lambdas.len() > 1 { given.evaluate(1, &[states], &rows)? } else { states };
-    // Where there is no array there is no result.
+    // The result for a null array is null.
     let mut next = 0_u64..;
     let places = (0..given.rows).map(|row| if lists.is_valid(row) { next.next() } else { None });
     given.retyped(compute::take(&results, &places.collect::<UInt64Array>(), None)?)
@@ -57,7 +57,7 @@ fn index(row: u64) -> usize {
     usize::try_from(row).unwrap_or_default()
 }
 
-/// The values with new ones in some rows.
+/// The values with those of the given rows replaced.
 fn replaced(old: &ArrayRef, new: &ArrayRef, rows: &[u64]) -> Result<ArrayRef> {
     if rows.len() == old.len() {
         return Ok(Arc::clone(new));

@@ -66,7 +66,7 @@ pub(super) const ZIP_WITH: Taking = Taking {
     run: |given| {
         let (left, right) = (given.values[0].as_list::<i32>(), given.values[1].as_list::<i32>());
         let nulls = NullBuffer::union(left.nulls(), right.nulls());
-        // The shorter array is filled up with nulls.
+        // The shorter array is padded with nulls.
         let length = |row: usize, _| left.value_length(row).max(right.value_length(row));
         let length = |row: usize, own| usize::try_from(length(row, own)).unwrap_or_default();
         let lefts = Elements::padded(left.offsets(), nulls.as_ref(), length);
@@ -77,7 +77,7 @@ pub(super) const ZIP_WITH: Taking = Taking {
     },
 };
 
-/// What the lambda makes of each element and its index.
+/// Evaluates the lambda for each element and its index.
 fn of_elements(given: &Given<'_>) -> Result<(Elements, ArrayRef)> {
     let lists = given.values[0].as_list::<i32>();
     let elements = Elements::of(lists.offsets(), lists.nulls());
@@ -86,7 +86,8 @@ fn of_elements(given: &Given<'_>) -> Result<(Elements, ArrayRef)> {
     Ok((elements, results))
 }
 
-/// The truth that one element decides by itself; null if none does and one is unknown.
+/// True or false as soon as one element decides it (`by`); null if none does and one result is
+/// null.
 fn decided(given: &Given<'_>, by: bool) -> Result<ArrayRef> {
     let (elements, results) = of_elements(given)?;
     let results = results.as_boolean();

@@ -1,4 +1,4 @@
-//! Elements of arrays or maps, one after the other, each with the row that it belongs to.
+//! The elements of arrays or maps as one flat sequence, each with its row.
 
 use std::sync::Arc;
 
@@ -10,25 +10,25 @@ use datafusion::common::{Result, internal_err};
 
 use super::function::retyped;
 
-/// Where elements stand. What lies under a null array is left out.
+/// The positions of elements. Values under null arrays are skipped.
 pub(super) struct Elements {
-    /// The row of each element.
+    /// Row of each element.
     pub(super) rows: UInt64Array,
-    /// Its place among the values of the array; none where a shorter array was filled up.
+    /// Index of each element in the values array; null for padding of a shorter array.
     pub(super) places: UInt64Array,
-    /// How many each row has.
+    /// Number of elements per row.
     pub(super) lengths: Vec<usize>,
     pub(super) nulls: Option<NullBuffer>,
 }
 
 impl Elements {
-    /// All elements of arrays that lie between these offsets.
+    /// All elements of the arrays with these offsets.
     pub(super) fn of(offsets: &OffsetBuffer<i32>, nulls: Option<&NullBuffer>) -> Self {
         Self::padded(offsets, nulls, |_, own| own)
     }
 
-    /// As many elements as `length` says for each row and its own length; those that are not there
-    /// have no place.
+    /// `length` gives the number of elements from a row and its own length; the padding has null
+    /// indices.
     pub(super) fn padded(
         offsets: &OffsetBuffer<i32>,
         nulls: Option<&NullBuffer>,
@@ -49,12 +49,12 @@ impl Elements {
         Self { rows: rows.into(), places: places.into(), lengths, nulls: nulls.cloned() }
     }
 
-    /// The elements themselves.
+    /// The elements' values.
     pub(super) fn take(&self, values: &ArrayRef) -> Result<ArrayRef> {
         Ok(compute::take(values, &self.places, None)?)
     }
 
-    /// The position of each in its array, from zero.
+    /// The index of each element in its array, from zero.
     pub(super) fn indices(&self) -> ArrayRef {
         let positions = self.lengths.iter().flat_map(|length| 0..*length);
         let positions = positions.map(|at| i32::try_from(at).unwrap_or(i32::MAX));
@@ -65,7 +65,7 @@ impl Elements {
         OffsetBuffer::from_lengths(self.lengths.iter().copied())
     }
 
-    /// Arrays of new elements in the places of these.
+    /// Arrays of the same lengths with new elements.
     pub(super) fn list_of(&self, values: ArrayRef, returns: &DataType) -> Result<ArrayRef> {
         let DataType::List(field) = returns else {
             return internal_err!("an array of type {returns}");
@@ -75,7 +75,7 @@ impl Elements {
         Ok(Arc::new(ListArray::try_new(Arc::clone(field), self.offsets(), values, nulls)?))
     }
 
-    /// Only the elements for which this holds.
+    /// Only the elements that satisfy the predicate.
     pub(super) fn keep(&self, keeps: impl Fn(usize) -> bool) -> Self {
         let mut kept = Vec::new();
         let mut lengths = Vec::with_capacity(self.lengths.len());

@@ -1,4 +1,4 @@
-//! How a function that takes functions becomes a `DataFusion` function.
+//! Adapter from a higher-order function to a `DataFusion` function.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
-/// A function that takes functions, found by its name alone.
+/// A higher-order function, identified by its name alone.
 #[derive(Clone, Copy)]
 pub(super) struct Taking {
     pub(super) name: &'static str,
-    /// Types of each lambda's parameters, from those of the arguments that are values.
+    /// Types of each lambda's parameters, from the types of the value arguments.
     pub(super) parameters: fn(&[DataType]) -> Vec<Vec<DataType>>,
-    /// Type of the result, from those of the values and of the lambdas' results.
+    /// Return type, from the types of the value arguments and of the lambdas' results.
     pub(super) returns: fn(&[DataType], &[DataType]) -> DataType,
     pub(super) run: fn(&Given<'_>) -> Result<ArrayRef>,
 }
@@ -32,9 +32,9 @@ impl Taking {
     }
 }
 
-/// What a call was given.
+/// The arguments of a call.
 pub(super) struct Given<'a> {
-    /// The arguments that are values, one array each.
+    /// The value arguments, one array each.
     pub(super) values: Vec<ArrayRef>,
     pub(super) lambdas: Vec<&'a LambdaArgument>,
     pub(super) rows: usize,
@@ -42,7 +42,7 @@ pub(super) struct Given<'a> {
 }
 
 impl Given<'_> {
-    /// What a lambda makes of its parameters; each of them belongs to one of the call's rows.
+    /// Evaluates a lambda; each of its parameters' values belongs to one row of the call.
     pub(super) fn evaluate(
         &self,
         lambda: usize,
@@ -60,13 +60,13 @@ impl Given<'_> {
         result.into_array(rows.len())
     }
 
-    /// An array under exactly the type that the result has.
+    /// Casts an array to exactly the return type.
     pub(super) fn retyped(&self, array: ArrayRef) -> Result<ArrayRef> {
         retyped(array, self.returns)
     }
 }
 
-/// An array under exactly this type, which differs in names inside at most.
+/// Casts an array to exactly this type, from which it may differ only in nested field names.
 pub(super) fn retyped(array: ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
     if array.data_type() == data_type { Ok(array) } else { Ok(compute::cast(&array, data_type)?) }
 }
@@ -136,7 +136,7 @@ impl HigherOrderUDFImpl for TakingFunction {
     }
 
     fn clear_null_values(&self) -> bool {
-        // What lies under a null is skipped here.
+        // Values under nulls are skipped by the functions themselves.
         false
     }
 

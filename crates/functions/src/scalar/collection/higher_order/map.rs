@@ -73,7 +73,7 @@ fn with_new_keys(given: &Given<'_>, repeated: Repeated) -> Result<ArrayRef> {
     build(given.returns, (results, values), (elements.offsets(), elements.nulls), repeated)
 }
 
-/// What the lambda makes of each key and value.
+/// Evaluates the lambda for each key and value.
 fn of_entries(given: &Given<'_>) -> Result<(Elements, [ArrayRef; 2], ArrayRef)> {
     let maps = given.values[0].as_map();
     let elements = Elements::of(maps.offsets(), maps.nulls());
@@ -92,7 +92,7 @@ pub(super) const ZIP_WITH: Taking = Taking {
     run: zip,
 };
 
-/// The keys of both maps, those of the first first; a value that a map lacks is null.
+/// The keys of both maps, those of the first map first; a value missing in a map is null.
 fn zip(given: &Given<'_>) -> Result<ArrayRef> {
     let (left, right) = (given.values[0].as_map(), given.values[1].as_map());
     let nulls = NullBuffer::union(left.nulls(), right.nulls());

@@ -1,5 +1,5 @@
-//! Functions that take functions: what their lambdas are given, and how a call becomes an
-//! expression.
+//! Higher-order functions: the parameter types of their lambdas, and the translation of a call to
+//! an expression.
 
 mod aggregate;
 mod array;
@@ -20,9 +20,9 @@ use crate::types::entry_types;
 use crate::{CastMode, Context, FunctionError, cast};
 use function::Taking;
 
-/// Name, the kinds of its arguments, and the function that serves it. `A` is an array, `M` a map,
-/// `a` any value; a digit is a lambda with as many parameters, `i` one of an element and perhaps
-/// its index. After `?` they are optional.
+/// Name, argument kinds, and implementation. `A` is an array, `M` a map, `a` any value; a digit is
+/// a lambda with that many parameters, `i` one of an element and optionally its index. Arguments
+/// after `?` are optional.
 const FUNCTIONS: [(&str, &str, Taking); 12] = [
     ("transform", "Ai", array::TRANSFORM),
     ("filter", "Ai", array::FILTER),
@@ -38,17 +38,17 @@ const FUNCTIONS: [(&str, &str, Taking); 12] = [
     ("map_zip_with", "MM3", map::ZIP_WITH),
 ];
 
-/// Names of the functions served.
+/// Names of the supported functions.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     FUNCTIONS.iter().map(|(name, ..)| *name)
 }
 
-/// Whether a function takes a function.
+/// Whether a function is a higher-order function.
 pub(crate) fn is_higher_order(name: &str) -> bool {
     names().any(|known| known == name)
 }
 
-/// The functions of an expression.
+/// The `DataFusion` functions that expressions contain.
 pub(crate) fn udfs() -> Vec<Arc<HigherOrderUDF>> {
     let hidden = [map::TRANSFORM_KEYS_LAST_WIN];
     FUNCTIONS.iter().map(|(.., taking)| *taking).chain(hidden).map(Taking::udf).collect()
@@ -59,8 +59,7 @@ fn entry(name: &str) -> Result<(&'static str, Taking), FunctionError> {
     found.map(|(_, shape, taking)| (*shape, *taking)).ok_or_else(|| unknown(name))
 }
 
-/// Types of a lambda's parameters, for the lambda that is argument `index`. `types` are those of
-/// the arguments that are values.
+/// Parameter types of the lambda at argument `index`. `types` are those of the value arguments.
 pub(crate) fn lambda_parameters(
     name: &str,
     types: &[DataType],
@@ -120,7 +119,7 @@ fn wrong_count(name: &str, shape: &str, actual: usize) -> FunctionError {
     FunctionError::WrongNumArgs { name: name.to_owned(), expected, actual }
 }
 
-/// A call. Lambdas have the types of their results in `types`.
+/// Builds a call. For lambdas, `types` contains the types of their results.
 pub(crate) fn build(
     name: &str,
     mut args: Vec<Expr>,
@@ -184,7 +183,7 @@ fn cast_body(
     Ok(())
 }
 
-/// Two maps are put together only where their keys are of one type.
+/// Two maps can be combined only if their keys have the same type.
 fn same_keys(name: &str, types: &[DataType]) -> Result<(), FunctionError> {
     let key = |index: usize| types.get(index).and_then(entry_types).map(|(key, _)| key);
     if key(0) == key(1) {

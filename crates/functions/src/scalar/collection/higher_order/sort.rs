@@ -1,5 +1,5 @@
-//! `array_sort(array, (left, right) -> number)`: a merge sort that all arrays do in step, so that a
-//! lambda compares many pairs at once.
+//! `array_sort(array, (left, right) -> number)`: a merge sort of all arrays in step, so that one
+//! evaluation of the lambda compares many pairs.
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, UInt64Array};
 use datafusion::arrow::compute;
@@ -28,7 +28,7 @@ pub(super) const SORT: Taking = Taking {
     },
 };
 
-/// Two sorted runs that become one.
+/// Two sorted runs being merged.
 struct Merge {
     left: std::ops::Range<usize>,
     right: std::ops::Range<usize>,
@@ -36,7 +36,7 @@ struct Merge {
 }
 
 impl Merge {
-    /// Takes what needs no comparison; says whether one is needed.
+    /// Outputs what needs no comparison; returns whether one is needed.
     fn waits(&mut self, order: &[u64]) -> bool {
         if self.left.is_empty() || self.right.is_empty() {
             let rest = self.left.clone().chain(self.right.clone());
@@ -77,7 +77,7 @@ fn sorted(given: &Given<'_>, elements: &Elements, values: &ArrayRef) -> Result<V
     Ok(order)
 }
 
-/// One comparison for each merge that waits for one; says whether there was any.
+/// One comparison for each merge that needs one; returns whether there was any.
 fn step(
     given: &Given<'_>,
     elements: &Elements,

@@ -1,6 +1,6 @@
-//! Patterns as `java.util.regex` has them. What the `regex` crate can do runs in time linear in the
-//! text; look-around, back-references and atomic groups run by backtracking, whose steps are
-//! counted, so that no pattern keeps a task busy for ever.
+//! Patterns with the semantics of `java.util.regex`. Those that the `regex` crate supports run in
+//! time linear in the text; look-around, back-references and atomic groups run by backtracking with
+//! a limited number of steps, so that no pattern can block a task forever.
 
 mod replacement;
 mod syntax;
@@ -17,17 +17,17 @@ use syntax::{End, translate};
 
 use crate::run_time_error;
 
-/// Steps that a search may take by backtracking.
+/// Maximum number of backtracking steps per search.
 const STEPS: usize = 5_000_000;
 
-/// Compiled patterns of a batch: mostly one.
+/// Compiled patterns of a batch, usually one.
 pub(in crate::scalar) struct Cache {
     function: &'static str,
     patterns: HashMap<String, Pattern>,
 }
 
 impl Cache {
-    /// For a function, whose name errors tell.
+    /// Creates a cache for a function, whose name is used in errors.
     pub(in crate::scalar) fn new(function: &'static str) -> Self {
         Self { function, patterns: HashMap::new() }
     }
@@ -41,17 +41,16 @@ impl Cache {
     }
 }
 
-/// Where a match and its groups are; the first is the whole match.
+/// Byte ranges of a match and its groups; the first is the whole match.
 pub(in crate::scalar) type Groups = Vec<Option<Range<usize>>>;
 
-/// A pattern that is compiled.
+/// A compiled pattern.
 #[derive(Debug)]
 pub(in crate::scalar) struct Pattern {
     source: String,
     function: &'static str,
     engine: Engine,
-    /// Another engine for texts that end with a line break, if there the pattern can match before
-    /// it.
+    /// A second engine for texts with a final line terminator, if the pattern can match before it.
     ending: Option<OnceCell<Engine>>,
 }
 
@@ -80,7 +79,7 @@ impl Pattern {
         Ok(Self { source: source.to_owned(), function, engine, ending })
     }
 
-    /// The engine for a text.
+    /// The engine for a given text.
     fn engine(&self, text: &str) -> Result<&Engine> {
         let Some(ending) = &self.ending else { return Ok(&self.engine) };
         if !text.ends_with(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']) {
@@ -95,7 +94,7 @@ impl Pattern {
         Ok(ending.get_or_init(|| engine))
     }
 
-    /// The number of groups, without the whole match.
+    /// The number of groups, excluding the whole match.
     pub(in crate::scalar) fn groups(&self) -> usize {
         match &self.engine {
             Engine::Linear(regex) => regex.captures_len() - 1,
@@ -103,7 +102,7 @@ impl Pattern {
         }
     }
 
-    /// The number of the group of a name.
+    /// The number of a named group.
     fn group(&self, name: &str) -> Option<usize> {
         match &self.engine {
             Engine::Linear(regex) => regex.capture_names().position(|n| n == Some(name)),
@@ -134,7 +133,7 @@ impl Pattern {
         }
     }
 
-    /// The first match from a place on, with its groups.
+    /// The first match at or after an offset, with its groups.
     pub(in crate::scalar) fn groups_at(&self, text: &str, from: usize) -> Result<Option<Groups>> {
         match self.engine(text)? {
             Engine::Linear(regex) => Ok(regex
@@ -149,8 +148,8 @@ impl Pattern {
         }
     }
 
-    /// Calls with each match in turn, as long as it says to go on. After an empty match, the next
-    /// is searched for one character later.
+    /// Calls `found` for each match until it returns false. After an empty match, the search
+    /// continues one character later.
     pub(in crate::scalar) fn each(
         &self,
         text: &str,
@@ -170,7 +169,7 @@ impl Pattern {
         Ok(())
     }
 
-    /// How often the pattern matches.
+    /// The number of matches.
     pub(in crate::scalar) fn count(&self, text: &str) -> Result<usize> {
         let (mut from, mut count) = (0, 0);
         while let Some(whole) = self.find_at(text, from)? {
@@ -183,8 +182,8 @@ impl Pattern {
         Ok(count)
     }
 
-    /// Java's `split`: an empty match at the start makes no part; empty parts at the end stay. With
-    /// an empty pattern every character is a part. A limit of 0 or less is none.
+    /// Java's `split`: an empty match at the start yields no part; trailing empty parts are kept.
+    /// An empty pattern splits into characters. A limit of 0 or less means no limit.
     pub(in crate::scalar) fn split<'t>(&self, text: &'t str, limit: i32) -> Result<Vec<&'t str>> {
         let limit = usize::try_from(limit).ok().filter(|l| *l > 0).unwrap_or(usize::MAX);
         if self.source.is_empty() && !text.is_empty() {
@@ -224,7 +223,7 @@ fn malformed(source: &str, function: &str) -> DataFusionError {
     )
 }
 
-/// Where the search goes on after a match, if it does.
+/// The offset at which the search continues after a match; `None` at the end of the text.
 fn after(text: &str, whole: &Range<usize>) -> Option<usize> {
     if whole.start < whole.end {
         return Some(whole.end);
@@ -233,7 +232,7 @@ fn after(text: &str, whole: &Range<usize>) -> Option<usize> {
     Some(whole.end + next.len_utf8())
 }
 
-/// Characters as parts; the last part holds the rest.
+/// Splits text into characters; the last part contains the rest.
 fn characters(text: &str, limit: usize) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut rest = text;

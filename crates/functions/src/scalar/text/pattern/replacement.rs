@@ -1,4 +1,4 @@
-//! What matches are replaced by: `$1`, `${name}` and `\` as in Java.
+//! Replacement strings: `$1`, `${name}` and `\` as in Java.
 
 use datafusion::common::Result;
 use errors::condition;
@@ -6,11 +6,11 @@ use errors::condition;
 use super::{Groups, Pattern};
 use crate::run_time_error;
 
-/// A replacement that is read.
+/// A parsed replacement string.
 #[derive(Debug)]
 pub(in crate::scalar) struct Replacement<'p> {
     pattern: &'p Pattern,
-    /// What it consists of; none if it is malformed, which counts only where something is replaced.
+    /// Its parts; `None` if it is malformed, which is an error only if there is a match.
     parts: Option<Vec<Part>>,
 }
 
@@ -21,13 +21,13 @@ enum Part {
 }
 
 impl<'p> Replacement<'p> {
-    /// Reads a replacement for matches of a pattern.
+    /// Parses a replacement string for matches of a pattern.
     pub(in crate::scalar) fn new(pattern: &'p Pattern, text: &str) -> Self {
         Self { pattern, parts: parts(pattern, text) }
     }
 
-    /// The text with all matches replaced; nothing if the replacement is malformed and there is a
-    /// match.
+    /// The text with all matches replaced; `None` if the replacement string is malformed and there
+    /// is a match.
     pub(in crate::scalar) fn apply(&self, text: &str) -> Result<Option<String>> {
         let mut out = String::with_capacity(text.len());
         let (mut from, mut broken) = (0, false);
@@ -87,7 +87,7 @@ fn parts(pattern: &Pattern, text: &str) -> Option<Vec<Part>> {
                 if group > pattern.groups() {
                     return None;
                 }
-                // More digits belong to the number as long as there is such a group.
+                // Further digits belong to the number as long as such a group exists.
                 while let Some(longer) = chars.peek().and_then(|c| Some(group * 10 + digit(*c)?)) {
                     if longer > pattern.groups() {
                         break;
@@ -109,7 +109,7 @@ fn parts(pattern: &Pattern, text: &str) -> Option<Vec<Part>> {
     Some(parts)
 }
 
-/// The error of a replacement that is malformed.
+/// The error for a malformed replacement string.
 pub(in crate::scalar) fn malformed(
     source: &str,
     pattern: &str,

@@ -1,34 +1,35 @@
-//! Java's regular expressions in the syntax of Rust's crates. What has another meaning there is
-//! written out: classes and dots that know ASCII or several line breaks, octal and quoted
-//! characters, possessive quantifiers (as atomic groups), anchors before a last line break.
+//! Translation of Java's regular expressions to the syntax of the Rust crates. Constructs with a
+//! different meaning there are expanded: ASCII-only classes, the dot and its line terminators,
+//! octal and quoted characters, possessive quantifiers (as atomic groups), anchors before a final
+//! line terminator.
 
 mod class;
 
 use std::fmt::Write;
 
-/// A pattern that Java does not take, or that has no counterpart.
+/// A pattern that Java rejects, or that has no equivalent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
 type Result<T> = std::result::Result<T, Malformed>;
 
-/// What `$` and `\Z` stand for.
+/// The meaning of `$` and `\Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The end of the text: right, and fast, for a text that does not end with a line break.
+    /// The end of the text: correct for text without a final line terminator, and fast.
     OfText,
-    /// The end, or the place before a last line break.
+    /// The end, or the position before a final line terminator.
     BeforeLastBreak,
 }
 
-/// Java's line breaks, without the pair of two.
+/// Java's line terminators, except the pair `\r\n`.
 const BREAKS: &str = "\\n\\r\\x{85}\\x{2028}\\x{2029}";
 
 /// A pattern in Rust's syntax.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Translated {
     pub(crate) text: String,
-    /// Whether it depends on [`End`].
+    /// Whether the translation depends on [`End`].
     pub(crate) has_end: bool,
 }
 
@@ -54,7 +55,7 @@ pub(crate) fn translate(pattern: &str, end: End) -> Result<Translated> {
     Ok(Translated { text: translator.out, has_end: translator.has_end })
 }
 
-/// How many groups a pattern has: `\11` is a group only if there are as many.
+/// Counts the groups of a pattern: `\11` is a back-reference only if there are that many.
 fn groups(chars: &[char]) -> usize {
     let mut count = 0;
     let mut depth = 0_usize;
@@ -81,7 +82,7 @@ fn groups(chars: &[char]) -> usize {
     count
 }
 
-/// Flags as they hold at a place.
+/// The flags in effect at a position.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Flags(u8);
 
@@ -99,7 +100,7 @@ impl Flags {
     }
 }
 
-/// The most that groups and classes may be nested.
+/// Maximum nesting depth of groups and classes.
 const DEPTH: usize = 200;
 
 struct Translator {
@@ -111,7 +112,7 @@ struct Translator {
     end: End,
     has_end: bool,
     names: Vec<String>,
-    /// Where in `out` the atom begins that a quantifier would repeat.
+    /// Start of the atom in `out` to which a quantifier would apply.
     atom: Option<usize>,
 }
 
@@ -132,7 +133,7 @@ impl Translator {
         found
     }
 
-    /// Takes the text if it comes next.
+    /// Consumes the text if it comes next.
     fn next_text(&mut self, wanted: &str) -> bool {
         let found =
             wanted.chars().enumerate().all(|(i, c)| self.chars.get(self.at + i) == Some(&c));
@@ -142,7 +143,7 @@ impl Translator {
         found
     }
 
-    /// Up to the end or a parenthesis that closes a group around.
+    /// Translates up to the end or the parenthesis that closes the enclosing group.
     fn alternatives(&mut self, depth: usize) -> Result<()> {
         if depth > DEPTH {
             return Err(Malformed);
@@ -199,21 +200,21 @@ impl Translator {
         }
     }
 
-    /// The end, or the place before a last line break.
+    /// Translates an anchor for the end, or the position before a final line terminator.
     fn last(&mut self) {
         self.has_end = true;
         match self.end {
             End::OfText => self.out.push_str("\\z"),
             End::BeforeLastBreak if self.flags.has('d') => self.out.push_str("(?=\\n?\\z)"),
             End::BeforeLastBreak => {
-                // Not between the two characters of a break.
+                // Not between the two characters of `\r\n`.
                 let _ = write!(self.out, "(?=(?:\\r\\n|[{BREAKS}])?\\z)(?!(?<=\\r)\\n)");
             }
         }
     }
 
     fn literal(&mut self, c: char) {
-        // Without the flag `u`, Java folds ASCII only.
+        // Without the flag `u`, Java folds the case of ASCII only.
         if self.flags.has('i') && !c.is_ascii() && !self.flags.has('u') && !self.flags.has('U') {
             let _ = write!(self.out, "(?-i:{c})");
         } else {
@@ -252,7 +253,7 @@ impl Translator {
         Ok(())
     }
 
-    /// Characters up to `\E`. A quantifier after them repeats the last.
+    /// Characters up to `\E`. A quantifier after them applies to the last one.
     fn quoted(&mut self) {
         while self.at < self.chars.len() && !self.next_text("\\E") {
             if let Some(c) = self.next() {
@@ -273,14 +274,14 @@ impl Translator {
             self.at += 1;
         }
         if group > self.groups {
-            // A group that is not there matches nothing.
+            // A group that does not exist matches nothing.
             self.out.push_str("(?!)");
         } else {
             let _ = write!(self.out, "(?:\\{group})");
         }
     }
 
-    /// `<name>`.
+    /// Parses `<name>`.
     fn name(&mut self) -> Result<String> {
         let mut name = String::new();
         if !self.next_if('<') {
@@ -311,7 +312,7 @@ impl Translator {
                 let _ = write!(self.out, "(?P<{name}>");
                 self.names.push(name);
             } else if self.flags_of_group()? {
-                // They hold up to the end of the group around.
+                // These flags apply up to the end of the enclosing group.
                 self.atom = None;
                 return Ok(());
             }
@@ -328,7 +329,7 @@ impl Translator {
         Ok(())
     }
 
-    /// `i-s:` or `i-s)`; says whether it was the whole group.
+    /// Parses `i-s:` or `i-s)`; returns whether that was the whole group.
     fn flags_of_group(&mut self) -> Result<bool> {
         let before = self.flags;
         let mut on = true;
@@ -403,7 +404,7 @@ impl Translator {
     }
 }
 
-/// A character that stands for itself.
+/// Appends a literal character.
 fn push_literal(out: &mut String, c: char) {
     if c.is_ascii() && !c.is_ascii_alphanumeric() {
         let _ = write!(out, "\\x{{{:X}}}", u32::from(c));

@@ -1,4 +1,4 @@
-//! Answers of `java.util.regex`, as tables.
+//! Expected results of `java.util.regex`, as tables.
 
 use super::{Cache, Replacement};
 
@@ -6,7 +6,7 @@ fn is_match(pattern: &str, text: &str) -> Option<bool> {
     Cache::new("rlike").get(pattern).and_then(|pattern| pattern.is_match(text)).ok()
 }
 
-/// Pattern, text, whether it matches; none if the pattern is malformed.
+/// Cases: pattern, text, whether it matches (`None` if the pattern is malformed).
 fn check(cases: &[(&str, &str, Option<bool>)]) {
     for (pattern, text, expected) in cases {
         assert_eq!(is_match(pattern, text), *expected, "{pattern:?} in {text:?}");

@@ -1,20 +1,20 @@
-//! Classes of characters: `[a-z&&[^b]]`, `\d`, `\p{…}`, and escaped characters.
+//! Character classes (`[a-z&&[^b]]`, `\d`, `\p{…}`) and escaped characters.
 
 use std::fmt::Write;
 
 use super::{DEPTH, Malformed, Result, Translator, push_literal};
 
-/// What stands in a class.
+/// An element of a class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Item {
     /// One character.
     Char(char),
-    /// Several, as the inside of brackets.
+    /// A set of characters, as the inside of brackets.
     Set(String),
 }
 
 impl Translator {
-    /// A class whose opening bracket was taken.
+    /// Parses a class whose opening bracket has been consumed.
     pub(super) fn class(&mut self, depth: usize) -> Result<String> {
         if depth > DEPTH {
             return Err(Malformed);
@@ -46,7 +46,7 @@ impl Translator {
         Ok(out)
     }
 
-    /// One character, a range or a named class.
+    /// Parses a character, a range or a named class.
     fn class_item(&mut self, c: char, out: &mut String) -> Result<()> {
         let low = match self.char_or_set(c)? {
             Item::Set(set) => {
@@ -81,7 +81,8 @@ impl Translator {
         }
     }
 
-    /// What stands after a backslash, where it means the same inside and outside of a class.
+    /// Parses what follows a backslash, for escapes with the same meaning inside and outside a
+    /// class.
     pub(super) fn class_escape(&mut self, c: char) -> Result<Item> {
         let unicode = self.flags.has('U');
         let set = |text: &str| Ok(Item::Set(text.to_owned()));
@@ -143,7 +144,7 @@ impl Translator {
         Ok(value)
     }
 
-    /// `\uD83D\uDE00` are one character.
+    /// Parses a UTF-16 escape: `\uD83D\uDE00` is one character.
     fn utf16(&mut self) -> Result<Item> {
         let high = self.hex(4)?;
         if (0xD800..0xDC00).contains(&high) && self.next_text("\\u") {
@@ -191,7 +192,7 @@ fn character(code: u32) -> Result<Item> {
     char::from_u32(code).map(Item::Char).ok_or(Malformed)
 }
 
-/// Classes of POSIX, which know ASCII only unless the flag `U` holds, and those of Java's
+/// POSIX classes, which match only ASCII unless the flag `U` is set, and those of Java's
 /// `Character`.
 fn posix(name: &str, unicode: bool) -> Option<&'static str> {
     Some(match name {
@@ -231,7 +232,7 @@ fn posix(name: &str, unicode: bool) -> Option<&'static str> {
     })
 }
 
-/// Categories, scripts, blocks and properties of Unicode.
+/// Unicode categories, scripts, blocks and properties.
 fn unicode(name: &str) -> Result<String> {
     let plain = |name: &str| {
         let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ' ' | '-');
@@ -262,11 +263,11 @@ fn unicode(name: &str) -> Result<String> {
             _ => plain(name),
         };
     }
-    // Without a prefix only categories have names.
+    // Without a prefix, only categories are allowed.
     if name.len() <= 2 { plain(name) } else { Err(Malformed) }
 }
 
-/// Blocks that programs ask for.
+/// The supported Unicode blocks.
 fn block(name: &str) -> Result<String> {
     let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
     let (from, to) = match name.to_ascii_lowercase().as_str() {
