@@ -33,7 +33,7 @@ mod scalar;
 mod types;
 mod window;
 
-pub use aggregate::single_value;
+pub use aggregate::{AggregateCall, single_value};
 pub use cast::{CastMode, cast, show};
 pub use context::{Context, TaskState};
 pub use error::{Described, FunctionError, IntoExternal, raised, run_time_error};
@@ -42,14 +42,12 @@ pub(crate) use formats::calendar;
 pub use formats::calendar::is_time_zone;
 pub use names::sql_name;
 pub use normal::{comparison, is_orderable, normal_form};
-pub use registry::{
-    AggregateCall, Registry, WindowCall, all_higher_order, all_udafs, all_udfs, all_udwfs,
-};
+pub use registry::{Registry, all_higher_order, all_udafs, all_udfs, all_udwfs};
 pub use scalar::{
     field_of, fields_text, in_shape, interval_cut, interval_of, interval_text, time_of_window,
 };
 pub use types::{common_type, decimal_result, list, map, sql_type};
-pub use window::{Frame, FrameEdge, decode_window, encode_window};
+pub use window::{Frame, FrameEdge, WindowCall, decode_window, encode_window};
 
 #[cfg(test)]
 mod tests;

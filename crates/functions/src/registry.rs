@@ -4,48 +4,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::logical_expr::expr::Sort;
-use datafusion::logical_expr::{
-    AggregateUDF, Expr, HigherOrderUDF, ScalarUDF, WindowFrame, WindowFunctionDefinition, WindowUDF,
-};
+use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, ScalarUDF, WindowUDF};
 
+use crate::aggregate::AggregateCall;
 use crate::function::{Build, Call, Function, unknown};
-use crate::window::Frame;
+use crate::window::{Frame, WindowCall};
 use crate::{Context, FunctionError, aggregate, cast, native, scalar, window};
 
 /// Spark's functions, by name.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Registry;
-
-/// A call of an aggregate function.
-#[derive(Debug, Clone)]
-pub struct AggregateCall<'a> {
-    /// Name as written; matched case-insensitively.
-    pub name: &'a str,
-    /// Arguments; `count(*)` has the single literal `1`.
-    pub args: Vec<Expr>,
-    /// Argument types.
-    pub types: &'a [DataType],
-    /// `DISTINCT`.
-    pub distinct: bool,
-    /// `FILTER (WHERE …)`.
-    pub filter: Option<Expr>,
-    /// `WITHIN GROUP (ORDER BY …)`.
-    pub order_by: Vec<Sort>,
-    /// `IGNORE NULLS`.
-    pub ignore_nulls: bool,
-}
-
-/// A call of a window function, complete except for the partitioning and order of its window.
-#[derive(Debug, Clone)]
-pub struct WindowCall {
-    /// The function.
-    pub function: WindowFunctionDefinition,
-    /// Its arguments, with casts.
-    pub args: Vec<Expr>,
-    /// The frame to pass to `DataFusion`.
-    pub frame: WindowFrame,
-}
 
 impl Registry {
     /// The registry of all functions.

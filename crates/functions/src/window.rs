@@ -16,10 +16,21 @@ use datafusion::logical_expr::{
     Expr, WindowFrame, WindowFrameUnits, WindowFunctionDefinition, WindowUDF,
 };
 
+use crate::aggregate::AggregateCall;
 use crate::function::Call;
-use crate::registry::{AggregateCall, WindowCall};
 use crate::{Context, FunctionError, aggregate};
 use framed::{Framed, Over};
+
+/// A call of a window function, complete except for the partitioning and order of its window.
+#[derive(Debug, Clone)]
+pub struct WindowCall {
+    /// The function.
+    pub function: WindowFunctionDefinition,
+    /// Its arguments, with casts.
+    pub args: Vec<Expr>,
+    /// The frame to pass to `DataFusion`.
+    pub frame: WindowFrame,
+}
 
 /// Name and parameters.
 const WINDOW: [(&str, &str); 9] = [

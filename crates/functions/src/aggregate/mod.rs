@@ -28,9 +28,27 @@ use datafusion::logical_expr::{AggregateUDF, Expr};
 
 use crate::function::{Call, unknown};
 use crate::normal::{self, normal_form, ordered_form};
-use crate::registry::AggregateCall;
 use crate::types::is_integral;
 use crate::{Context, FunctionError};
+
+/// A call of an aggregate function.
+#[derive(Debug, Clone)]
+pub struct AggregateCall<'a> {
+    /// Name as written; matched case-insensitively.
+    pub name: &'a str,
+    /// Arguments; `count(*)` has the single literal `1`.
+    pub args: Vec<Expr>,
+    /// Argument types.
+    pub types: &'a [DataType],
+    /// `DISTINCT`.
+    pub distinct: bool,
+    /// `FILTER (WHERE …)`.
+    pub filter: Option<Expr>,
+    /// `WITHIN GROUP (ORDER BY …)`.
+    pub order_by: Vec<Sort>,
+    /// `IGNORE NULLS`.
+    pub ignore_nulls: bool,
+}
 
 /// Name, parameters, and the function for a call with checked arguments.
 type Entry =
