@@ -20,7 +20,7 @@ pub(crate) struct FileTask {
     pub(crate) partition_by: Vec<usize>,
 }
 
-/// Decodes the result of [`Sink::task`].
+/// Decodes the result of [`crate::Sink::task`].
 pub(crate) fn decode_task(spec: &str) -> PlanResult<FileTask> {
     serde_json::from_str(spec).map_err(|error| internal_datafusion_err!("{error}"))
 }
