@@ -82,14 +82,10 @@ impl Resolver<'_> {
     fn only_where(&mut self, item: &Typed, condition: &DfExpr) -> Result<DfExpr> {
         let filtered = super::lateral::only_where(item.expr.clone(), condition)?;
         let one = self.literal(&Literal::Integer(1))?;
+        let types = [one.arrow()];
         let call = functions::AggregateCall {
-            name: "count",
-            args: vec![one.expr.clone()],
-            types: &[one.arrow()],
-            distinct: false,
             filter: Some(condition.clone()),
-            order_by: Vec::new(),
-            ignore_nulls: false,
+            ..functions::AggregateCall::new("count", vec![one.expr], &types)
         };
         let count = self.context.registry.aggregate(call, &self.context.functions);
         let count = count.map_err(|failure| super::call::function_error(&failure, "count", &[]))?;

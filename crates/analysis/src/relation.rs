@@ -253,15 +253,7 @@ impl Resolver<'_> {
     fn first_of(&mut self, column: &Column) -> Result<DfExpr> {
         let value = super::column::of_column(column);
         let types = [value.arrow()];
-        let call = functions::AggregateCall {
-            name: "first",
-            args: vec![value.expr],
-            types: &types,
-            distinct: false,
-            filter: None,
-            order_by: Vec::new(),
-            ignore_nulls: false,
-        };
+        let call = functions::AggregateCall::new("first", vec![value.expr], &types);
         let made = self.context.registry.aggregate(call, &self.context.functions);
         Ok(made.map_err(|failure| super::call::function_error(&failure, "first", &[]))?)
     }

@@ -5,7 +5,7 @@ use super::typed::Typed;
 use super::{Resolved, Resolver, Result, error, reference};
 use datafusion::common::{JoinConstraint, NullEquality};
 use datafusion::logical_expr::{
-    Distinct, Expr as DfExpr, Join, JoinType, LogicalPlan, Projection, Union, Window, WindowFrame,
+    Distinct, Expr as DfExpr, Join, JoinType, LogicalPlan, Projection, Union, Window,
 };
 use errors::condition;
 use plan::{DataType, Literal, SetOperation, SetOperator};
@@ -249,27 +249,10 @@ impl Resolver<'_> {
 
     /// Adds a column that numbers equal rows.
     fn numbered(&mut self, plan: LogicalPlan, scope: &Scope) -> Result<(LogicalPlan, String)> {
-        let call = functions::AggregateCall {
-            name: "row_number",
-            args: Vec::new(),
-            types: &[],
-            distinct: false,
-            filter: None,
-            order_by: Vec::new(),
-            ignore_nulls: false,
-        };
-        let whole = functions::Frame::whole();
-        let made = self.context.registry.window(call, whole, &self.context.functions);
-        let made =
-            made.map_err(|failure| super::call::function_error(&failure, "row_number", &[]))?;
-        let partition_by: Vec<DfExpr> = scope.columns.iter().map(|c| reference(&c.id)).collect();
-        let mut function =
-            datafusion::logical_expr::expr::WindowFunction::new(made.function, made.args);
-        function.params.partition_by = partition_by;
-        function.params.window_frame = WindowFrame::new(None);
+        let keys: Vec<String> = scope.columns.iter().map(|column| column.id.clone()).collect();
+        let number = self.row_number_over(&keys, Vec::new())?;
         let id = self.new_id();
-        let window = DfExpr::WindowFunction(Box::new(function)).alias(&id);
-        let plan = LogicalPlan::Window(Window::try_new(vec![window], Arc::new(plan))?);
+        let plan = LogicalPlan::Window(Window::try_new(vec![number.alias(&id)], Arc::new(plan))?);
         Ok((plan, id))
     }
 }

@@ -89,20 +89,16 @@ impl Resolver<'_> {
 
     /// Number of the row among those with equal keys, from 1, as a long.
     pub(super) fn row_number(&self, keys: &[String], order_by: Vec<Sort>) -> Result<Typed> {
-        let call = AggregateCall {
-            name: "row_number",
-            args: Vec::new(),
-            types: &[],
-            distinct: false,
-            filter: None,
-            order_by: Vec::new(),
-            ignore_nulls: false,
-        };
+        let expr = cast(self.row_number_over(keys, order_by)?, DataType::Int64);
+        self.typed(expr, false, "row_number()".to_owned())
+    }
+
+    /// The same as `DataFusion` returns it, unsigned.
+    pub(super) fn row_number_over(&self, keys: &[String], order_by: Vec<Sort>) -> Result<DfExpr> {
+        let call = AggregateCall::new("row_number", Vec::new(), &[]);
         let made = self.context.registry.window(call, Frame::whole(), &self.context.functions);
         let made = made.map_err(|failure| function_error(&failure, "row_number()", &[]))?;
-        let keys = keys.iter().map(|key| reference(key)).collect();
-        let expr = over(made, keys, order_by);
-        self.typed(cast(expr, DataType::Int64), false, "row_number()".to_owned())
+        Ok(over(made, keys.iter().map(|key| reference(key)).collect(), order_by))
     }
 
     /// Adds window nodes above `plan` for the window functions in the expressions, which then refer

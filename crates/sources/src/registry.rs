@@ -31,7 +31,7 @@ const UNSUPPORTED: [&str; 12] = [
 /// Looks up the source that a program names: `csv`, `CSV`, or the name of Spark's class.
 pub fn source(name: &str) -> Result<&'static dyn Source, SparkError> {
     let last = name.rsplit('.').next().unwrap_or(name).to_ascii_lowercase();
-    if let Some(found) = SOURCES.iter().copied().find(|source| source.name() == last) {
+    if let Some(found) = named(&last) {
         return Ok(found);
     }
     if UNSUPPORTED.contains(&last.as_str()) {
@@ -45,8 +45,8 @@ pub fn source(name: &str) -> Result<&'static dyn Source, SparkError> {
 
 /// Looks up a source by the [`Source::name`] in a plan.
 pub fn planned(name: &str) -> Result<&'static dyn Source> {
-    let found = SOURCES.iter().copied().find(|source| source.name() == name);
-    found.ok_or_else(|| internal_datafusion_err!("a plan names an unknown data source {name}"))
+    named(name)
+        .ok_or_else(|| internal_datafusion_err!("a plan names an unknown data source {name}"))
 }
 
 /// Splits a scan with the source that it belongs to; `None` if it belongs to none.
@@ -61,8 +61,12 @@ pub fn split(scan: &Arc<dyn ExecutionPlan>) -> Result<Option<(&'static str, Spli
 
 /// The source that a table of files names, as in ``csv.`/data` ``.
 pub fn source_of_path(name: &str) -> Option<&'static dyn Source> {
-    let name = name.to_lowercase();
-    SOURCES.iter().copied().find(|source| source.name() == name && source.reads_paths())
+    named(&name.to_lowercase()).filter(|source| source.reads_paths())
+}
+
+/// A source by its exact name.
+fn named(name: &str) -> Option<&'static dyn Source> {
+    SOURCES.iter().copied().find(|source| source.name() == name)
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ pub(crate) fn hinted(input: LogicalPlan, strategy: &'static str) -> LogicalPlan 
     LogicalPlan::Extension(Extension { node: Arc::new(Hinted { strategy, input }) })
 }
 
-/// Drops hints during physical planning.
+/// Drops hints before the plan is optimised.
 #[derive(Debug)]
 pub struct DropHints;
 

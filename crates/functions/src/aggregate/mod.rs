@@ -50,6 +50,21 @@ pub struct AggregateCall<'a> {
     pub ignore_nulls: bool,
 }
 
+impl<'a> AggregateCall<'a> {
+    /// A call without clauses.
+    pub fn new(name: &'a str, args: Vec<Expr>, types: &'a [DataType]) -> Self {
+        Self {
+            name,
+            args,
+            types,
+            distinct: false,
+            filter: None,
+            order_by: Vec::new(),
+            ignore_nulls: false,
+        }
+    }
+}
+
 /// Name, parameters, and the function for a call with checked arguments.
 type Entry =
     (&'static str, &'static str, fn(&mut Call<'_>) -> Result<Arc<AggregateUDF>, FunctionError>);
