@@ -10,6 +10,7 @@ mod merge_joins;
 mod narrow;
 pub mod nodes;
 mod output;
+pub mod python;
 mod reader;
 mod round_trip;
 mod route;

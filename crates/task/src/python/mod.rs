@@ -1,0 +1,5 @@
+//! Python functions in tasks.
+
+mod workers;
+
+pub use workers::{FromWorker, PythonTask, PythonWorkers, ToWorker};
