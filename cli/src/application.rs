@@ -1,7 +1,7 @@
 //! The application to run, whether given by flags or by a manifest.
 
 use driver::Master;
-use model::conf::Conf;
+use model::conf::{self, BadSetting, Conf};
 use std::path::PathBuf;
 
 /// An application to start.
@@ -11,8 +11,34 @@ pub(crate) struct Application {
     pub conf: Conf,
     /// The user's program; `None` serves Spark Connect only.
     pub program: Option<Program>,
+    /// Files that the program and its functions need.
+    pub dependencies: Dependencies,
+    /// The Python of a program that runs by itself, and of whatever names no other one.
+    pub python: Option<PathBuf>,
+    /// Directories of modules that its functions may import.
+    pub modules: Vec<PathBuf>,
     /// Notes for the user, a sentence each.
     pub notes: Vec<String>,
+}
+
+impl Application {
+    /// An application of settings alone.
+    pub(crate) fn new(conf: Conf) -> Self {
+        Self {
+            conf,
+            program: None,
+            dependencies: Dependencies::default(),
+            python: None,
+            modules: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The application of a program, whose functions may import what is beside it.
+    pub(crate) fn of(program: Program, conf: Conf) -> Self {
+        let beside = program.file.parent().and_then(|parent| std::path::absolute(parent).ok());
+        Self { program: Some(program), modules: beside.into_iter().collect(), ..Self::new(conf) }
+    }
 }
 
 /// A user's program: a Python or an SQL file.
@@ -20,7 +46,35 @@ pub(crate) struct Application {
 pub(crate) struct Program {
     pub file: PathBuf,
     pub arguments: Vec<String>,
-    pub py_files: Vec<PathBuf>,
+    /// Name of an SQL program in messages; by default its path.
+    pub name: Option<String>,
+}
+
+/// Files that a program and its functions need: paths on this machine, or `http(s)` addresses.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Dependencies {
+    /// Python files, directories and zip files for the Python path.
+    pub py_files: Vec<String>,
+    /// Files for the directory of `SparkFiles`; `file#name` sets the name there.
+    pub files: Vec<String>,
+    /// Archives to unpack into it; `archive#name` sets the name there.
+    pub archives: Vec<String>,
+}
+
+impl Dependencies {
+    /// These and those that settings name.
+    pub(crate) fn with_settings(mut self, conf: &Conf) -> Result<Self, BadSetting> {
+        for (key, list) in [
+            (&conf::SUBMIT_PY_FILES, &mut self.py_files),
+            (&conf::FILES, &mut self.files),
+            (&conf::ARCHIVES, &mut self.archives),
+        ] {
+            let more = conf.find(key)?.unwrap_or_default();
+            let more = more.split(',').map(str::trim).filter(|file| !file.is_empty());
+            list.extend(more.map(str::to_owned));
+        }
+        Ok(self)
+    }
 }
 
 /// The value of `spark.master`, if this machine can run it.

@@ -1,6 +1,6 @@
 //! The command line: Firesteel's own commands with `spark-submit`'s flags.
 
-use crate::application::{Application, Program};
+use crate::application::{Application, Dependencies, Program};
 use crate::cluster::{
     ClusterArguments, KillArguments, ListArguments, LogsArguments, SubmitArguments,
     UnsupportedFlags,
@@ -8,13 +8,13 @@ use crate::cluster::{
 use crate::manifest;
 use anyhow::{Context, Result, bail};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use model::conf::Conf;
 use std::path::{Path, PathBuf};
 
 /// Runs Apache Spark programs without the JVM.
 ///
-/// `run`, `server` and `status` work on this machine; `submit`, `list`, `logs`, `kill`, and
+/// `run`, `shell`, `sql`, `server` and `status` work on this machine; `submit`, `list`, `logs`, `kill`, and
 /// `status` with the name of a cluster's application, work on a Kubernetes cluster.
 #[derive(Debug, Parser)]
 #[command(name = "firesteel", version, propagate_version = true)]
@@ -30,6 +30,10 @@ pub(crate) enum Command {
     Run(Box<RunArguments>),
     /// On this machine: serve Spark Connect until stopped.
     Server(ServerArguments),
+    /// On this machine: Python with a session, `spark`, and a context, `sc`.
+    Shell(Box<SessionArguments>),
+    /// On this machine: run SQL statements, asking for them.
+    Sql(Box<SqlArguments>),
     /// On a cluster: create an application from a program or a manifest, and follow it to its end.
     Submit(Box<SubmitArguments>),
     /// Show the state of applications, on this machine or on a cluster.
@@ -45,6 +49,9 @@ pub(crate) enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// The application of a Python process, its parent; started by `firesteel.launch`.
+    #[command(hide = true)]
+    Session,
     /// The driver process; started by `run` and `server`.
     #[command(hide = true)]
     Driver {
@@ -65,9 +72,8 @@ pub(crate) struct RunArguments {
     pub settings: SettingArguments,
     #[command(flatten)]
     pub unsupported: UnsupportedFlags,
-    /// Python files, directories or zip files for the Python path, comma-separated.
-    #[arg(long, value_delimiter = ',', value_name = "FILES")]
-    pub py_files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub dependencies: DependencyArguments,
     /// The program or the manifest.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
@@ -133,6 +139,52 @@ pub(crate) struct SettingArguments {
     pub verbose: bool,
 }
 
+/// `spark-submit`'s flags about files that a program needs.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct DependencyArguments {
+    /// Python files, directories or zip files for the Python path, comma-separated.
+    #[arg(long, value_delimiter = ',', value_name = "FILES", value_hint = ValueHint::FilePath)]
+    pub py_files: Vec<String>,
+    /// Files for the working directory of the program's functions, comma-separated; on one machine
+    /// only.
+    #[arg(long, value_delimiter = ',', value_name = "FILES", value_hint = ValueHint::FilePath)]
+    pub files: Vec<String>,
+    /// Archives to unpack there, comma-separated; `archive#name` sets the directory's name. On one
+    /// machine only.
+    #[arg(long, value_delimiter = ',', value_name = "FILES", value_hint = ValueHint::FilePath)]
+    pub archives: Vec<String>,
+}
+
+impl From<DependencyArguments> for Dependencies {
+    fn from(given: DependencyArguments) -> Self {
+        let DependencyArguments { py_files, files, archives } = given;
+        Self { py_files, files, archives }
+    }
+}
+
+/// Arguments of a session of the user's: of the shells, and of a program that plain `python` runs.
+#[derive(Debug, Args)]
+pub(crate) struct SessionArguments {
+    #[command(flatten)]
+    pub settings: SettingArguments,
+    #[command(flatten)]
+    pub unsupported: UnsupportedFlags,
+    #[command(flatten)]
+    pub dependencies: DependencyArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SqlArguments {
+    #[command(flatten)]
+    pub session: SessionArguments,
+    /// Run these statements, separated by `;`, instead of asking for some.
+    #[arg(short, long, value_name = "STATEMENTS", conflicts_with = "file")]
+    pub execute: Option<String>,
+    /// Run the statements in this file; `-` is the standard input.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+}
+
 impl RunArguments {
     /// The application that the arguments describe.
     pub(crate) fn application(self) -> Result<Application> {
@@ -151,6 +203,10 @@ impl RunArguments {
                 for (key, value) in given.iter() {
                     application.conf.set(key, value);
                 }
+                let DependencyArguments { py_files, files, archives } = self.dependencies;
+                application.dependencies.py_files.extend(py_files);
+                application.dependencies.files.extend(files);
+                application.dependencies.archives.extend(archives);
                 Ok(application)
             }
             "py" | "sql" => {
@@ -160,9 +216,9 @@ impl RunArguments {
                         self.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
                     conf.set("spark.app.name", name);
                 }
-                let program =
-                    Program { file: self.file, arguments: self.arguments, py_files: self.py_files };
-                Ok(Application { conf, program: Some(program), notes: Vec::new() })
+                let program = Program { file: self.file, arguments: self.arguments, name: None };
+                let dependencies = self.dependencies.into();
+                Ok(Application { dependencies, ..Application::of(program, conf) })
             }
             _ => bail!(
                 "{}: not a program; it must end in .py (Python), .sql (SQL) or .yaml (a SparkApplication manifest)",
@@ -222,7 +278,7 @@ impl SubmitArguments {
         Ok(RunArguments {
             settings: self.settings,
             unsupported: self.unsupported,
-            py_files: self.py_files.into_iter().map(PathBuf::from).collect(),
+            dependencies: self.dependencies,
             file: file.into(),
             arguments: self.arguments,
         })

@@ -5,20 +5,25 @@ mod application;
 mod application_dir;
 mod arguments;
 mod cluster;
+mod dependencies;
 mod executors;
 mod manager;
 mod manifest;
+mod parent;
 mod processes;
 mod progress;
 mod python;
+mod session;
+mod shell;
 mod signals;
 mod status;
 
 use anyhow::{Context, Result, bail};
 use application::Application;
-use arguments::{Command, StatusArguments};
+use arguments::{Command, SqlArguments, StatusArguments};
 use cluster::SubmitArguments;
 use model::launch;
+use session::{Answer, Request};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -60,13 +65,19 @@ fn dispatch(command: Command) -> Result<ExitCode> {
             if conf.given("spark.app.name").is_none() {
                 conf.set("spark.app.name", "Spark Connect server");
             }
-            let application = Application { conf, program: None, notes: Vec::new() };
             start(
-                application,
+                Application::new(conf),
                 manager::Service::Connect { port: server.port },
                 server.settings.verbose,
             )
         }
+        Command::Shell(given) => {
+            log(given.settings.verbose);
+            let shell = shell::run("firesteel.shell", &given);
+            Ok(ExitCode::from(runtime()?.block_on(shell)?))
+        }
+        Command::Sql(given) => sql(&given),
+        Command::Session => Ok(session()),
         Command::Submit(given) => submit(*given),
         Command::Status(given) => print(&runtime()?.block_on(status(given))?),
         Command::List(given) => print(&runtime()?.block_on(cluster::list(&given))?),
@@ -91,6 +102,36 @@ fn dispatch(command: Command) -> Result<ExitCode> {
             log(false);
             let settings = read_settings(&settings)?;
             Ok(ExitCode::from(executor::run(settings)?))
+        }
+    }
+}
+
+fn sql(given: &SqlArguments) -> Result<ExitCode> {
+    let verbose = given.session.settings.verbose;
+    log(verbose);
+    if let Some((application, _file)) = shell::statements(given)? {
+        return start(application, manager::Service::Program, verbose);
+    }
+    let shell = shell::run("firesteel.sql_shell", &given.session);
+    Ok(ExitCode::from(runtime()?.block_on(shell)?))
+}
+
+/// The application of a Python program, which learns of a failed start from the answer.
+fn session() -> ExitCode {
+    let serve = || {
+        let request = Request::read()?;
+        let (application, verbose) = request.application()?;
+        log(verbose);
+        start(application, manager::Service::Session { parent: request.parent }, verbose)
+    };
+    match serve() {
+        Ok(code) => code,
+        Err(error) => {
+            let problem = format!("{error:#}");
+            if Answer::Error(&problem).send() {
+                return ExitCode::FAILURE;
+            }
+            fail(problem, 1)
         }
     }
 }

@@ -4,11 +4,13 @@
 
 use crate::application::{self, Application};
 use crate::application_dir::{self, ApplicationDir, Contact};
+use crate::dependencies;
 use crate::executors::{EndedExecutor, Executors};
 use crate::notify;
 use crate::processes::{self, ending, exit_code};
 use crate::progress::Progress;
-use crate::python;
+use crate::python::{self, Interpreters};
+use crate::session::Answer;
 use crate::signals::Signals;
 use anyhow::{Context, Result};
 use driver::{Access, Addresses, WithoutManager};
@@ -18,7 +20,7 @@ use proto::pb::cluster_client::ClusterClient;
 use proto::pb::to_manager::Fact;
 use proto::{Credentials, Identity, pb};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 use tokio::process::Child;
@@ -47,6 +49,11 @@ pub(crate) enum Service {
         /// 0 picks a free port.
         port: u16,
     },
+    /// Serves the program that started this command, with a token, until that ends.
+    Session {
+        /// Id of the program's process.
+        parent: i32,
+    },
 }
 
 /// Runs an application to its end and returns its exit code.
@@ -60,27 +67,38 @@ pub(crate) async fn run(
     let id = format!("firesteel-{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
     let base = conf.find(&conf::LOCAL_DIR)?.map(PathBuf::from);
     let directory = ApplicationDir::create(&id, base.as_deref())?;
-    let settings = driver_settings(&application, service, &id, &directory)?;
-    let mut template = executor_template(&settings, &directory)?;
+    let functions = functions(&application, &directory)?;
+    let settings = driver_settings(&application, service, &id, (&directory, &functions))?;
+    let mut template = executor_template(&settings, &directory, functions)?;
     let credentials = Credentials::read(&settings.token, settings.identity.as_deref())?;
-    let stop = Signals::listen()?;
+    let mut stop = Signals::listen()?;
+    if let Service::Session { parent } = service {
+        stop = stop.and_end_of(parent)?;
+    }
     let (child, addresses) = processes::driver(settings, log).await?;
     template.driver.clone_from(&addresses.cluster);
     application_dir::announce(&Contact {
-        application_id: id,
+        application_id: id.clone(),
         cluster: addresses.cluster.clone(),
         token: template.token.clone(),
         identity: template.identity.clone(),
     })?;
-    if let Service::Connect { .. } = service {
-        print_address(&addresses)?;
+    match service {
+        Service::Program => {}
+        Service::Connect { .. } => print_address(&addresses)?,
+        Service::Session { .. } => {
+            let url = format!("{}/;token={}", addresses.connect, &*template.token);
+            let files = template.files.as_deref().unwrap_or(Path::new(""));
+            // A program that has ended meanwhile is noticed below.
+            Answer::Ready { url: &url, application: &id, files }.send();
+        }
     }
     if let Some(memory) = master.memory {
         template.memory_bytes = memory.0;
     }
     let pods = Executors::new(template, conf, master.executors, log)?;
-    let progress =
-        Progress::on_terminal(conf.get(&conf::UI_SHOW_PROGRESS)? && service == Service::Program);
+    let is_server = matches!(service, Service::Connect { .. });
+    let progress = Progress::on_terminal(conf.get(&conf::UI_SHOW_PROGRESS)? && !is_server);
     let mut manager = Manager { executors: pods, progress, stop, end: None };
     manager.until_the_end(child, &addresses, &credentials).await
 }
@@ -91,11 +109,34 @@ fn print_address(addresses: &Addresses) -> Result<()> {
     Ok(out.flush()?)
 }
 
+/// What the program's functions need, wherever they run.
+struct Functions {
+    interpreters: Interpreters,
+    /// Entries for the Python path, also of the program.
+    python_path: Vec<PathBuf>,
+    /// Further ones, which the program has by itself.
+    modules: Vec<PathBuf>,
+    files: PathBuf,
+}
+
+fn functions(application: &Application, directory: &ApplicationDir) -> Result<Functions> {
+    let python = application.python.clone().unwrap_or_else(python::default);
+    let interpreters = Interpreters::of(&application.conf, python)?;
+    let mut python_path = vec![python::install(directory.path())?];
+    let dependencies = application.dependencies.clone().with_settings(&application.conf)?;
+    let (python, package) = (&interpreters.program, &python_path[0]);
+    let staged = dependencies::stage(&dependencies, directory.path(), python, package)?;
+    python_path.extend(staged.python_path);
+    let interpreters = interpreters.within(&staged.files);
+    let modules = application.modules.clone();
+    Ok(Functions { interpreters, python_path, modules, files: staged.files })
+}
+
 fn driver_settings(
     application: &Application,
     service: Service,
     id: &str,
-    directory: &ApplicationDir,
+    (directory, functions): (&ApplicationDir, &Functions),
 ) -> Result<driver::Settings> {
     let conf = &application.conf;
     let name = conf.find(&conf::APP_NAME)?.unwrap_or_else(|| "firesteel".to_owned());
@@ -114,17 +155,13 @@ fn driver_settings(
         settings.connect_access = Access::Open;
     }
     if let Some(program) = &application.program {
-        let mut python_path = python::install(directory.path())?;
-        python_path.extend(program.py_files.iter().cloned());
-        let more = conf.find(&conf::SUBMIT_PY_FILES)?.unwrap_or_default();
-        python_path.extend(more.split(',').filter(|file| !file.is_empty()).map(PathBuf::from));
         settings.program = Some(driver::Program {
             file: program.file.clone(),
             arguments: program.arguments.clone(),
-            python: conf
-                .find(&conf::PYSPARK_PYTHON)?
-                .map_or_else(|| "python3".into(), PathBuf::from),
-            python_path,
+            python: functions.interpreters.program.clone(),
+            python_path: functions.python_path.clone(),
+            files: Some(functions.files.clone()),
+            name: program.name.clone(),
         });
     }
     Ok(settings)
@@ -134,6 +171,7 @@ fn driver_settings(
 fn executor_template(
     settings: &driver::Settings,
     directory: &ApplicationDir,
+    functions: Functions,
 ) -> Result<executor::Settings> {
     Ok(executor::Settings {
         application: settings.application.clone(),
@@ -152,6 +190,9 @@ fn executor_template(
         scratch: directory.path().join("scratch"),
         host: "127.0.0.1".to_owned(),
         sync: settings.conf.get(&conf::SHUFFLE_SYNC)?,
+        python: functions.interpreters.functions,
+        python_path: [functions.python_path, functions.modules].concat(),
+        files: Some(functions.files),
     })
 }
 

@@ -1,7 +1,7 @@
 //! A `SparkApplication` manifest run on this machine: the fields that apply here, and notes for
 //! those that only matter on Kubernetes.
 
-use crate::application::{Application, Program};
+use crate::application::{Application, Dependencies, Program};
 use anyhow::{Context, Result, bail};
 use crd::{FieldPath, Language, Problem, SparkApplication, SparkApplicationSpec};
 use model::conf;
@@ -25,7 +25,7 @@ const SPEC: &[&str] = &[
 /// The same for driver and executors.
 const ROLE: &[&str] = &["cores", "memory", "instances"];
 /// The same for a program's dependencies.
-const DEPS: &[&str] = &["pyFiles"];
+const DEPS: &[&str] = &["pyFiles", "files", "archives"];
 
 /// Reads a manifest file as a cluster would.
 pub(crate) fn read_manifest(path: &Path) -> Result<SparkApplication> {
@@ -48,10 +48,14 @@ fn application(resource: SparkApplication, directory: &Path) -> Result<Applicati
     // line.
     spec.mode = None;
     let master = spec.spark_conf.remove(conf::MASTER.name);
-    let files = spec.main_application_file.iter_mut();
-    for file in files.chain(spec.deps.iter_mut().flat_map(|deps| &mut deps.py_files)) {
+    // The rules for a cluster do not apply to dependencies.
+    let mut deps = spec.deps.take().unwrap_or_default();
+    let others = [&mut deps.py_files, &mut deps.files, &mut deps.archives].into_iter().flatten();
+    for file in spec.main_application_file.iter_mut().chain(others) {
         *file = located(file, directory, &mut notes)?;
     }
+    let dependencies =
+        Dependencies { py_files: deps.py_files, files: deps.files, archives: deps.archives };
     let namespace = spec.spark_conf.get("spark.kubernetes.namespace").cloned();
     let namespace = metadata.namespace.or(namespace).unwrap_or_default();
     let valid = match crd::validate(&spec, &namespace) {
@@ -81,12 +85,9 @@ fn application(resource: SparkApplication, directory: &Path) -> Result<Applicati
     let memory = executor.memory.program.0 >> 20;
     let all = format!("local-cluster[{},{},{memory}]", valid.executors.initial, executor.cpu.slots);
     conf.set(conf::MASTER.name, master.unwrap_or(all));
-    let program = Program {
-        file: PathBuf::from(file),
-        arguments: valid.program.arguments,
-        py_files: valid.program.py_files.into_iter().map(PathBuf::from).collect(),
-    };
-    Ok(Application { conf, program: Some(program), notes })
+    let program =
+        Program { file: PathBuf::from(file), arguments: valid.program.arguments, name: None };
+    Ok(Application { dependencies, notes, ..Application::of(program, conf) })
 }
 
 /// A note for each set field that has no effect here.
@@ -153,7 +154,7 @@ spec:
   mainApplicationFile: pi.py
   arguments: [\"10\", 20]
   sparkConf: {spark.sql.shuffle.partitions: 3, spark.sql.ansi.enabled: false, spark.kubernetes.driver.label.team: a}
-  deps: {pyFiles: [more.zip], jars: [local:///a.jar]}
+  deps: {pyFiles: [more.zip, \"https://h/a.py\"], archives: [\"e.tar.gz#env\"], jars: [local:///a.jar]}
   driver: {cores: 1, memory: 512m, serviceAccount: spark}
   executor: {instances: 3, cores: 2, memory: 1g, env: [{name: A, value: b}]}
 ";
@@ -168,7 +169,9 @@ spec:
         let program = application.program.unwrap();
         assert_eq!(program.file, Path::new("/dir/pi.py"));
         assert_eq!(program.arguments, ["10", "20"]);
-        assert_eq!(program.py_files, [Path::new("/dir/more.zip")]);
+        assert_eq!(application.dependencies.py_files, ["/dir/more.zip", "https://h/a.py"]);
+        assert_eq!(application.dependencies.archives, ["/dir/e.tar.gz#env"]);
+        assert_eq!(application.modules, [Path::new("/dir")]);
         for (key, expected) in [
             ("spark.master", "local-cluster[3,2,1024]"),
             ("spark.app.name", "pi"),

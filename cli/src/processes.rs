@@ -17,11 +17,12 @@ pub(crate) async fn driver(
     mut settings: driver::Settings,
     log: &str,
 ) -> Result<(Child, driver::Addresses)> {
-    // The driver's standard output is the program's, so its addresses come through a separate pipe.
+    // The driver's standard streams are the program's, so its addresses come through a separate pipe.
     let (read, write) = pipe()?;
     keep_from_children(&read)?;
     settings.announce = Some(inherited(&write));
-    let mut child = start("driver", &settings, Stdio::inherit(), log).await?;
+    let streams = if settings.program.is_some() { Streams::Program } else { Streams::None };
+    let mut child = start("driver", &settings, streams, log).await?;
     drop(write);
     let mut line = String::new();
     let answer = BufReader::new(reader(read)).read_line(&mut line).await;
@@ -35,22 +36,38 @@ pub(crate) async fn driver(
 
 /// Starts `firesteel executor`.
 pub(crate) async fn executor(settings: &executor::Settings, log: &str) -> Result<Child> {
-    // Standard output belongs to the program.
-    start("executor", settings, Stdio::null(), log).await
+    start("executor", settings, Streams::None, log).await
 }
 
-async fn start(role: &str, settings: &impl Serialize, output: Stdio, log: &str) -> Result<Child> {
+/// Standard input and output of a process.
+#[derive(Debug, Clone, Copy)]
+enum Streams {
+    /// Those of this command, for the program.
+    Program,
+    /// Nothing: they belong to the program, and it runs elsewhere.
+    None,
+}
+
+async fn start(
+    role: &str,
+    settings: &impl Serialize,
+    streams: Streams,
+    log: &str,
+) -> Result<Child> {
     let program = std::env::current_exe().context("finding this program")?;
-    // Settings go through a separate pipe, too: standard input is the program's.
+    // Settings go through a separate pipe, too.
     let (read, write) = pipe()?;
     keep_from_children(&write)?;
-    let input = if role == "driver" { Stdio::inherit() } else { Stdio::null() };
+    let stream = || match streams {
+        Streams::Program => Stdio::inherit(),
+        Streams::None => Stdio::null(),
+    };
     let mut command = Command::new(program);
     command.arg0("firesteel").arg(role).arg(inherited(&read)).kill_on_drop(true);
     if std::env::var_os(crate::LOG).is_none() {
         command.env(crate::LOG, log);
     }
-    let spawned = command.stdin(input).stdout(output).spawn();
+    let spawned = command.stdin(stream()).stdout(stream()).spawn();
     drop(read);
     let child = spawned.with_context(|| format!("starting firesteel {role}"))?;
     let mut file = reader(write);

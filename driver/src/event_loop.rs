@@ -4,7 +4,7 @@
 
 use crate::core::{Core, Effect};
 use crate::message::{
-    Connection, Ending, JobEnd, Message, Progress, Refusal, Status, Submission, ToManager,
+    Connection, Ending, JobAnswer, Message, Progress, Refusal, Status, Submission, ToManager,
 };
 use model::executor::{Registration, ToExecutor};
 use std::collections::HashMap;
@@ -33,7 +33,7 @@ pub(crate) enum Input {
     Say(Message),
     Submit {
         submission: Submission,
-        answer: oneshot::Sender<JobEnd>,
+        answer: oneshot::Sender<JobAnswer>,
         /// Where the progress of its operation is shown.
         progress: Option<Arc<watch::Sender<Progress>>>,
     },
@@ -104,7 +104,7 @@ struct Channels {
     executors: HashMap<Connection, mpsc::Sender<ToExecutor>>,
     registrations: HashMap<Connection, oneshot::Sender<Result<(), Refusal>>>,
     managers: HashMap<u64, mpsc::Sender<ToManager>>,
-    jobs: HashMap<u64, oneshot::Sender<JobEnd>>,
+    jobs: HashMap<u64, oneshot::Sender<JobAnswer>>,
     watchers: HashMap<u64, Arc<watch::Sender<Progress>>>,
     questions: HashMap<u64, oneshot::Sender<Status>>,
     asked: u64,
@@ -177,10 +177,10 @@ impl Channels {
             Effect::TellManager { serial, message } => self.tell_manager(serial, message),
             Effect::CloseManager { serial } => drop(self.managers.remove(&serial)),
             Effect::ShowProgress { operation, progress } => self.show(operation, progress),
-            Effect::EndJob { ticket, end } => {
+            Effect::EndJob { ticket, end, accumulators } => {
                 // Whoever asked may not wait any more, here and below.
                 if let Some(answer) = self.jobs.remove(&ticket) {
-                    let _ = answer.send(end);
+                    let _ = answer.send((end, accumulators));
                 }
             }
             Effect::AnswerStatus { ticket, status } => {

@@ -5,7 +5,7 @@
 use crate::settings::Forget;
 use bytes::Bytes;
 use engine::JobPlan;
-use model::executor::{Registration, Report};
+use model::executor::{AccumulatorUpdate, Registration, Report};
 use model::{ExecutorId, StageId, TaskMetrics, VolumeId};
 use scheduler::JobFailure;
 use std::sync::Arc;
@@ -68,6 +68,9 @@ pub struct Progress {
 
 /// How a job ended: the rows of each wanted partition, in their order, each an Arrow IPC stream.
 pub type JobEnd = Result<Vec<Bytes>, JobFailed>;
+
+/// The answer to a submission: how its job ended, and what its tasks added to accumulators.
+pub type JobAnswer = (JobEnd, Vec<AccumulatorUpdate>);
 
 /// A failed job: why, and what people call its parts.
 #[derive(Debug, Clone, PartialEq)]

@@ -163,9 +163,9 @@ impl Driver {
             return Ok(Ending::stopped(0, stopped.await));
         };
         if program.file.extension().is_some_and(|extension| extension == "sql") {
-            let (file, sessions) = (program.file.clone(), self.sessions.clone());
+            let (program, sessions) = (program.clone(), self.sessions.clone());
             // On a thread of the runtime, because those have the stack that deep statements need.
-            let run = tokio::spawn(async move { program::run_sql_file(&file, &sessions).await });
+            let run = tokio::spawn(async move { program::run_sql_file(&program, &sessions).await });
             return tokio::select! {
                 ended = AbortOnDropHandle::new(run) => {
                     let exit_code = ended.map_err(Error::Panicked)??;

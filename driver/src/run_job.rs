@@ -10,6 +10,7 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use engine::{JobPlan, RunJob};
 use errors::Exception;
+use model::executor::AccumulatorUpdate;
 use plan::{Literal, SparkError};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,7 +42,13 @@ impl Runners {
         let operation =
             Operation { id, description: description.into(), watched: progress.is_some() };
         let progress = progress.map(Arc::new);
-        Runner { runners: self.clone(), operation, progress, observed: Mutex::default() }
+        Runner {
+            runners: self.clone(),
+            operation,
+            progress,
+            observed: Mutex::default(),
+            accumulators: Mutex::default(),
+        }
     }
 }
 
@@ -53,12 +60,20 @@ pub(crate) struct Runner {
     progress: Option<Arc<watch::Sender<Progress>>>,
     /// Observed metrics, by the name of their observation.
     observed: Mutex<Vec<Observed>>,
+    /// What tasks have added to accumulators.
+    accumulators: Mutex<Vec<AccumulatorUpdate>>,
 }
 
 /// The name of an observation, and its metrics.
 pub(crate) type Observed = (String, Vec<(String, Literal)>);
 
 impl Runner {
+    /// What was added to accumulators since the last call, as clients read it.
+    pub(crate) fn take_accumulators(&self) -> Vec<Bytes> {
+        let mut updates = self.accumulators.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *updates).into_iter().map(|update| update.value).collect()
+    }
+
     /// What was observed since the last call.
     pub(crate) fn take_observed(&self) -> Vec<Observed> {
         std::mem::take(&mut self.observed.lock().unwrap_or_else(PoisonError::into_inner))
@@ -79,6 +94,10 @@ impl RunJob for Runner {
         let mut guard = Abandon { inbox: Some(inbox.clone()), ticket };
         let end = answered.await;
         guard.inbox = None;
+        let end = end.map(|(end, accumulators)| {
+            self.accumulators.lock().unwrap_or_else(PoisonError::into_inner).extend(accumulators);
+            end
+        });
         match end {
             Ok(Ok(rows)) => rows.into_iter().map(|ipc| decode(ipc).map_err(bad_rows)).collect(),
             Ok(Err(failed)) => Err(failure::error(&failed)),

@@ -8,6 +8,7 @@
 
 mod blocks;
 mod link;
+pub mod python;
 mod settings;
 mod slots;
 // Not part of what this room offers: the driver's simulation plays executors with it.
@@ -117,8 +118,10 @@ async fn work(
         spill_limit: ByteSize(u64::MAX / 2),
         volume,
         writer: WriterOptions { durability, ..WriterOptions::default() },
+        files: settings.scratch.join("files"),
     };
-    let runtime = TaskRuntime::new(task_settings, Arc::new(blocks))?;
+    let runtime =
+        TaskRuntime::new(task_settings, Arc::new(blocks), Arc::new(task::python::NoWorkers))?;
     let (slots, ends) = Slots::new(Arc::new(runtime), tasks, settings.epoch);
     let link = Link {
         settings,

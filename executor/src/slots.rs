@@ -2,12 +2,12 @@
 //! of a channel.
 
 use crate::tasks::Start;
-use model::executor::{Outcome, TaskEnd, Template};
+use model::executor::{AccumulatorUpdate, Outcome, TaskEnd, Template};
 use model::{Attempt, Epoch, StageId, TaskFailure, TaskMetrics};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
-use task::{Launch, Stage, Stop, TaskOutcome, TaskRuntime};
+use task::{Launch, Stage, Stop, TaskOutcome, TaskOutput, TaskRuntime};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -102,10 +102,17 @@ impl Slots {
 }
 
 fn end(attempt: Attempt, outcome: Result<TaskOutcome, TaskFailure>, run_nanos: u64) -> TaskEnd {
-    let (outcome, metrics) = match outcome {
-        Ok(TaskOutcome::Committed { output, metrics }) => (Outcome::Wrote(output), metrics),
-        Ok(TaskOutcome::Rows { ipc, rows: _, metrics }) => (Outcome::Yielded(ipc), metrics),
-        Err(failure) => (Outcome::Failed(failure), TaskMetrics::default()),
+    let (outcome, metrics, accumulators) = match outcome {
+        Ok(TaskOutcome { output, metrics, accumulators }) => {
+            let outcome = match output {
+                TaskOutput::Committed(output) => Outcome::Wrote(output),
+                TaskOutput::Rows { ipc, rows: _ } => Outcome::Yielded(ipc),
+            };
+            (outcome, metrics, accumulators)
+        }
+        Err(failure) => (Outcome::Failed(failure), TaskMetrics::default(), Vec::new()),
     };
-    TaskEnd { attempt, outcome, metrics: TaskMetrics { run_nanos, ..metrics } }
+    let accumulators = accumulators.into_iter().map(|(id, value)| AccumulatorUpdate { id, value });
+    let metrics = TaskMetrics { run_nanos, ..metrics };
+    TaskEnd { attempt, outcome, metrics, accumulators: accumulators.collect() }
 }

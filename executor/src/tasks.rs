@@ -134,7 +134,8 @@ impl Tasks {
 
 fn hopeless(attempt: Attempt, message: String) -> Effect {
     let outcome = Outcome::Failed(TaskFailure::Hopeless { message });
-    Effect::Report(TaskEnd { attempt, outcome, metrics: TaskMetrics::default() })
+    let (metrics, accumulators) = (TaskMetrics::default(), Vec::new());
+    Effect::Report(TaskEnd { attempt, outcome, metrics, accumulators })
 }
 
 /// Takes from an end the rows that travel before it, in parts of at most `limit` bytes each.
@@ -194,7 +195,8 @@ mod tests {
     }
 
     fn end(partition: u32, outcome: Outcome) -> TaskEnd {
-        TaskEnd { attempt: attempt(partition), outcome, metrics: TaskMetrics::default() }
+        let (metrics, accumulators) = (TaskMetrics::default(), Vec::new());
+        TaskEnd { attempt: attempt(partition), outcome, metrics, accumulators }
     }
 
     /// An executor that knows the stage and runs its task 0.

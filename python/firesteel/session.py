@@ -9,6 +9,8 @@ import contextlib
 import os
 import sys
 
+from firesteel import launch
+
 _warned = False
 
 
@@ -24,6 +26,7 @@ def patch(module) -> None:
         validate(self)
 
     builder._validate_startup_urls = without_master
+    launch.patch(module)
     atexit.register(_stop_sessions)
 
 

@@ -1,4 +1,7 @@
-"""Loaded by Python before a program started by Firesteel: patches PySpark if the program imports it."""
+"""Loaded by Python before a program started by Firesteel, or wherever Firesteel is installed: patches PySpark if the program imports it.
+
+In a wheel this file is `firesteel/import_hook.py`, and `firesteel.pth` loads it.
+"""
 
 import importlib.abc
 import importlib.util
@@ -37,5 +40,7 @@ def _next_sitecustomize() -> None:
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
 
-sys.meta_path.insert(0, _Patch())
-_next_sitecustomize()
+if not any(type(finder).__name__ == _Patch.__name__ for finder in sys.meta_path):
+    sys.meta_path.insert(0, _Patch())
+if __name__ == "sitecustomize":
+    _next_sitecustomize()

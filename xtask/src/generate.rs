@@ -46,7 +46,7 @@ fn texts(root: &Path) -> Result<BTreeMap<PathBuf, String>> {
     let codec = "tonic_prost::ProstCodec";
     files.extend(messages(&own.join("proto"), &own_files, codec, &own.join("src/generated"))?);
     let connect = root.join("crates/connect");
-    let base = ["spark/connect/base.proto"];
+    let base = ["spark/connect/base.proto", "firesteel/connect/v1/rdd.proto"];
     let codec = "crate::codec::Codec";
     files.extend(messages(&connect.join("proto"), &base, codec, &connect.join("src/generated"))?);
     files.insert(root.join("crates/errors/src/catalogue.rs"), crate::conditions::constants(root)?);
@@ -122,6 +122,7 @@ fn settings(of_pods: &str) -> String {
         let effect = match key.effect {
             model::conf::Effect::Honoured => "",
             model::conf::Effect::ForClients => " Only used by clients.",
+            model::conf::Effect::ForPython => " Used by Python workers.",
             model::conf::Effect::None => " **No effect.**",
             model::conf::Effect::Refused => " **Refused** if set to anything but the default.",
         };

@@ -1,6 +1,6 @@
 //! Arguments of the commands for a cluster, and the choice of the cluster.
 
-use crate::arguments::SettingArguments;
+use crate::arguments::{DependencyArguments, SettingArguments};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum, ValueHint};
 use std::path::PathBuf;
@@ -103,9 +103,8 @@ pub(crate) struct SubmitArguments {
     /// is supported.
     #[arg(long, value_name = "CLASS")]
     pub class: Option<String>,
-    /// Python files or zip files for the Python path, comma-separated.
-    #[arg(long, value_delimiter = ',', value_name = "FILES", value_hint = ValueHint::FilePath)]
-    pub py_files: Vec<String>,
+    #[command(flatten)]
+    pub dependencies: DependencyArguments,
     /// Print the resource as YAML and create nothing.
     #[arg(long, value_enum, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "client")]
     pub dry_run: Option<DryRun>,
@@ -202,10 +201,6 @@ pub(crate) struct UnsupportedFlags {
     #[arg(long, hide = true)]
     driver_library_path: Option<String>,
     #[arg(long, hide = true)]
-    files: Option<String>,
-    #[arg(long, hide = true)]
-    archives: Option<String>,
-    #[arg(long, hide = true)]
     proxy_user: Option<String>,
     #[arg(long, hide = true)]
     principal: Option<String>,
@@ -223,7 +218,6 @@ impl UnsupportedFlags {
     /// Refuses the first one that is given.
     pub(crate) fn refuse(&self) -> Result<()> {
         const JVM: &str = "there is no JVM";
-        const IMAGE: &str = "put the files into the image or on a volume";
         const KERBEROS: &str = "there is no Kerberos";
         let flags = [
             ("--jars", &self.jars, JVM),
@@ -233,8 +227,6 @@ impl UnsupportedFlags {
             ("--driver-java-options", &self.driver_java_options, JVM),
             ("--driver-class-path", &self.driver_class_path, JVM),
             ("--driver-library-path", &self.driver_library_path, JVM),
-            ("--files", &self.files, IMAGE),
-            ("--archives", &self.archives, IMAGE),
             ("--proxy-user", &self.proxy_user, KERBEROS),
             ("--principal", &self.principal, KERBEROS),
             ("--keytab", &self.keytab, KERBEROS),

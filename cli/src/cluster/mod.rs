@@ -46,7 +46,7 @@ pub(crate) async fn submit(given: &SubmitArguments, conf: Conf) -> Result<u8> {
         place: &given.place,
         file,
         arguments: &given.arguments,
-        py_files: &given.py_files,
+        dependencies: &given.dependencies,
         class: given.class.as_deref(),
         suffix: random[..6].to_owned(),
     })?;

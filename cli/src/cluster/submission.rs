@@ -3,6 +3,7 @@
 
 use super::arguments::{self, Place, PlaceArguments};
 use super::files::{Files, here};
+use crate::arguments::DependencyArguments;
 use crate::manifest::read_manifest;
 use anyhow::{Context, Result, bail};
 use crd::{ProgramType, SparkApplication, SparkApplicationSpec};
@@ -18,7 +19,7 @@ pub(crate) struct Request<'a> {
     /// The program or the manifest.
     pub file: &'a str,
     pub arguments: &'a [String],
-    pub py_files: &'a [String],
+    pub dependencies: &'a DependencyArguments,
     pub class: Option<&'a str>,
     /// Suffix that distinguishes applications of the same file, unless a name is given.
     pub suffix: String,
@@ -47,7 +48,7 @@ const WAIT: &str = "spark.kubernetes.submission.waitAppCompletion";
 
 /// Builds the submission.
 pub(crate) fn submission(request: Request<'_>) -> Result<Submission> {
-    let Request { mut conf, place, file, arguments, py_files, class, suffix } = request;
+    let Request { mut conf, place, file, arguments, dependencies, class, suffix } = request;
     let mut place = place_of(&mut conf, place)?;
     if let Some(mode) = taken(&mut conf, conf::DEPLOY_MODE.name).filter(|mode| mode != "cluster") {
         bail!(
@@ -68,6 +69,14 @@ pub(crate) fn submission(request: Request<'_>) -> Result<Submission> {
     let spec = &mut application.spec;
     if !is_manifest(file) {
         spec.arguments = arguments.to_vec();
+    }
+    let DependencyArguments { py_files, files: others, archives } = dependencies;
+    for (flag, given) in [("--files", others), ("--archives", archives)] {
+        if !given.is_empty() {
+            bail!(
+                "{flag} is not supported on a cluster: put the files into the image or on a volume"
+            );
+        }
     }
     let more = taken(&mut conf, conf::SUBMIT_PY_FILES.name).unwrap_or_default();
     let more = more.split(',').map(str::trim).filter(|file| !file.is_empty());

@@ -9,7 +9,8 @@ use datafusion::logical_expr::{Expr as DfExpr, ExprSchemable};
 use errors::{Exception, condition};
 use formats::types;
 use functions::{AggregateCall, FunctionError};
-use plan::{DataType, Expr, FunctionCall, Literal, SparkError, SubqueryKind};
+use plan::{DataType, Expr, FunctionCall, Literal, PythonCall, SparkError, SubqueryKind};
+use std::sync::Arc;
 
 impl Resolver<'_> {
     pub(super) fn call(&mut self, call: &FunctionCall, names: Names<'_>) -> Result<Typed> {
@@ -24,6 +25,14 @@ impl Resolver<'_> {
         if name == "identifier" {
             let name = self.identifier(&call.args)?;
             return self.column(&name, None, names);
+        }
+        if let Some(function) = self.context.python.get(&name) {
+            let call = PythonCall {
+                function: Arc::clone(function),
+                args: call.args.clone(),
+                distinct: call.distinct,
+            };
+            return self.python_call(&call, names);
         }
         if name == "distributed_sequence_id" && call.args.is_empty() {
             return self.sequence_id(names);

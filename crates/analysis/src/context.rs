@@ -1,6 +1,7 @@
 //! The context that resolution depends on: settings, functions, the catalogue, and the names
 //! visible at a given place of a program.
 
+use crate::python::PythonFunctions;
 use crate::scope::same_name;
 use crate::{Result, leaf};
 use catalogue::{Catalogue, Variables, ViewMap};
@@ -37,6 +38,8 @@ pub struct Context {
     pub views: ViewMap,
     /// Variables.
     pub variables: Variables,
+    /// Python functions that the session registered.
+    pub python: PythonFunctions,
     /// The current database.
     pub database: String,
     /// Parses SQL text.

@@ -85,6 +85,7 @@ impl Resolver<'_> {
                 Ok(Typed { name, metadata, origin, aliased: true, ..inner })
             }
             Expr::Cast { expr, to, mode } => self.cast(expr, to, *mode, names),
+            Expr::Python(call) => self.python_call(call, names),
             Expr::SortOrder(order) => self.expression(&order.expr, names),
             Expr::Window { function, spec } => self.window(function, spec, names),
             Expr::LambdaVariable(name) => self.lambda_variable(name),

@@ -4,6 +4,7 @@ use super::column::Names;
 use super::scope::{Column, Scope};
 use super::typed::Typed;
 use super::{Fact, Resolved, Resolver, Result, Want, error};
+use arrow::array::BinaryArray;
 use arrow::record_batch::RecordBatch;
 use catalogue::{Table, TableKind, View, VisibleViews};
 use datafusion::common::{Column as DfColumn, DFSchema, TableReference};
@@ -71,6 +72,25 @@ impl Resolver<'_> {
 
     /// Rows that are already available.
     pub(super) fn rows(&mut self, schema: &[Field], batches: &[RecordBatch]) -> Result<Resolved> {
+        self.partitions(schema, &[batches])
+    }
+
+    /// Elements of an RDD by partition, as pieces of bytes.
+    pub(super) fn local_partitions(&mut self, partitions: &[Vec<Vec<u8>>]) -> Result<Resolved> {
+        let schema = [Field::new("batch", DataType::Binary, false)];
+        let arrow = types::schema_in_plans(&schema);
+        let batch = |pieces: &Vec<Vec<u8>>| {
+            let pieces: BinaryArray = pieces.iter().map(Some).collect();
+            let batch = RecordBatch::try_new(Arc::clone(&arrow), vec![Arc::new(pieces)]);
+            batch.map_err(datafusion::common::DataFusionError::from)
+        };
+        let batches = partitions.iter().map(batch).collect::<std::result::Result<Vec<_>, _>>()?;
+        let partitions: Vec<_> = batches.iter().map(std::slice::from_ref).collect();
+        self.partitions(&schema, &partitions)
+    }
+
+    /// Rows that are already available, by partition.
+    fn partitions(&mut self, schema: &[Field], partitions: &[&[RecordBatch]]) -> Result<Resolved> {
         let columns: Vec<Column> = schema.iter().map(|field| self.column_of_field(field)).collect();
         // The optimizer confuses a column of a table with a plan column of the same name, so the
         // table has names of its own.
@@ -79,8 +99,9 @@ impl Resolver<'_> {
         let fields = fields.fields().iter().enumerate();
         let fields = fields.map(|(index, field)| field.as_ref().clone().with_name(held(index)));
         let arrow = Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()));
-        let renamed = super::fitted(batches, &arrow)?;
-        let table = MemTable::try_new(arrow, vec![renamed])?;
+        let renamed = partitions.iter().map(|batches| super::fitted(batches, &arrow));
+        let renamed = renamed.collect::<std::result::Result<_, _>>()?;
+        let table = MemTable::try_new(arrow, renamed)?;
         let plan = scan("rows", Arc::new(table))?;
         let columns_held = columns.iter().enumerate();
         let exprs =

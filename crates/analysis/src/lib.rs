@@ -30,6 +30,7 @@ mod orderable;
 mod pivot;
 mod place;
 mod project;
+mod python;
 mod recursive;
 mod relation;
 mod reshape;
@@ -57,6 +58,9 @@ pub use facts::{Fact, Facts, Result, Stop, Want};
 pub use nodes::{
     AddBarriers, BarrierPlanner, DropHints, Exchange, LocalSort, LocalSortPlanner, Target,
     is_barrier,
+};
+pub use python::{
+    ExtractPython, PythonFunctions, PythonKind, PythonNode, WorkerArgument, WorkerCall, WorkerInput,
 };
 pub use resolver::{Finished, Observed, Resolver};
 pub use rows::fitted;

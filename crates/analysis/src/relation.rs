@@ -54,7 +54,8 @@ impl Resolver<'_> {
             RelationKind::Offset { input, offset } => self.offset(input, offset),
             RelationKind::Tail { .. }
             | RelationKind::ShowString { .. }
-            | RelationKind::HtmlString { .. } => self.computed(relation),
+            | RelationKind::HtmlString { .. }
+            | RelationKind::CountPartitions { .. } => self.computed(relation),
             RelationKind::Aggregate(aggregate) => self.aggregate(aggregate),
             RelationKind::Deduplicate { input, columns } => self.deduplicate(input, columns),
             RelationKind::Sample(sample) => self.sample(sample),
@@ -92,6 +93,22 @@ impl Resolver<'_> {
                 self.lateral_join(left, right, *kind, condition.as_ref())
             }
             RelationKind::TableFunction(call) => self.table_function(call),
+            RelationKind::PythonMap(map) => self.python_map(map),
+            RelationKind::LocalPartitions { partitions } => self.local_partitions(partitions),
+            RelationKind::SelectPartitions { input, groups } => {
+                let input = self.relation(input)?;
+                Ok(exchanged(input, Target::Select(groups.clone())))
+            }
+            RelationKind::ShufflePartitions { input, column, partitions } => {
+                let input = self.relation(input)?;
+                let name = [column.clone()];
+                let number = self.column(&name, None, super::column::Names::of(&input.scope))?;
+                Ok(exchanged(input, Target::Numbered(number.expr, *partitions)))
+            }
+            RelationKind::KeepPartitions { input, level: _ } => {
+                let input = self.relation(input)?;
+                Ok(exchanged(input, Target::Keep))
+            }
             RelationKind::NaFill(fill) => self.na_fill(fill),
             RelationKind::NaDrop { input, columns, min_non_nulls } => {
                 self.na_drop(input, columns, *min_non_nulls)
@@ -142,6 +159,9 @@ impl Resolver<'_> {
                 Some(vec![Field::new("html_string", DataType::String, false)])
             }
             RelationKind::Tail { input, .. } => Some(self.relation(input)?.scope.fields()),
+            RelationKind::CountPartitions { .. } => {
+                Some(vec![Field::new("count", DataType::Long, false)])
+            }
             _ => None,
         })
     }

@@ -169,6 +169,8 @@ pub enum Response {
     LazyQuery,
     /// Progress of the operation.
     Progress(Progress),
+    /// Updates of accumulators: pickled pairs of id and value.
+    Accumulators(Vec<Bytes>),
     /// Metrics requested with `observe`.
     Observed {
         /// Name of the observation.

@@ -4,7 +4,6 @@ use crate::backend::Work;
 use crate::codec::decode;
 use crate::context::{Context, count, name_parts, sorted};
 use crate::error::{Required, invalid, missing};
-use crate::expression::user_defined;
 use crate::pb;
 use crate::pb::command::CommandType;
 use crate::pb::plan::OpType;
@@ -120,7 +119,9 @@ fn command(message: CommandType, context: Context<'_>) -> Result<Command> {
         CommandType::WriteOperation(m) => return write(m, context),
         CommandType::WriteOperationV2(m) => return write_v2(m, context),
         CommandType::CreateDataframeView(m) => return create_view(m, context),
-        CommandType::RegisterFunction(f) => return Err(user_defined(&f)),
+        CommandType::RegisterFunction(f) => {
+            return Ok(Command::RegisterPython(crate::python::function(f, context)?.0));
+        }
         CommandType::RegisterTableFunction(f) => {
             format!("The user-defined table function {}", f.function_name)
         }

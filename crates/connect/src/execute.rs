@@ -9,6 +9,7 @@ use crate::literal::literal_message;
 use crate::pb;
 use crate::pb::ExecutePlanResponse as Answer;
 use crate::pb::execute_plan_response::{self as answer, ResponseType};
+use crate::pb::expression::literal::LiteralType;
 use crate::session::OpenSession;
 use crate::status::status;
 use crate::types::data_type_message;
@@ -25,6 +26,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tonic::Status;
 
+/// Name under which clients expect updates of accumulators among observed metrics.
+const ACCUMULATORS: &str = "__python_accumulator__";
 /// Number of responses by which the backend may be ahead.
 const RESPONSE_BUFFER: usize = 4;
 /// Size of a chunk of an Arrow batch, in bytes, for clients that take chunks.
@@ -139,6 +142,19 @@ impl Writer<'_> {
             }
             (Response::Batch { ipc, rows }, None) => return self.batch(ipc, rows).await,
             (Response::Progress(progress), _) => self.push(progress_message(&progress)).await,
+            (Response::Accumulators(updates), _) => {
+                let literal = |update| pb::expression::Literal {
+                    literal_type: Some(LiteralType::Binary(update)),
+                    ..Default::default()
+                };
+                let observed = answer::ObservedMetrics {
+                    name: ACCUMULATORS.to_owned(),
+                    values: updates.into_iter().map(literal).collect(),
+                    ..Default::default()
+                };
+                let observed_metrics = vec![observed];
+                self.execution.push(Answer { observed_metrics, ..self.blank() }).await;
+            }
             (Response::Observed { name, values }, _) => {
                 let observed = answer::ObservedMetrics {
                     name,

@@ -47,7 +47,7 @@ pub(crate) fn expression(message: pb::Expression, context: Context<'_>) -> Resul
             value: boxed(argument.value, "named_argument_expression.value", context)?,
         }),
         ExprType::SubqueryExpression(message) => subquery(message, context),
-        ExprType::CommonInlineUserDefinedFunction(f) => Err(user_defined(&f)),
+        ExprType::CommonInlineUserDefinedFunction(f) => crate::python::call(f, context),
         ExprType::MergeAction(_) => Err(SparkError::unsupported("MERGE")),
         ExprType::TypedAggregateExpression(_) => {
             Err(SparkError::unsupported("A typed aggregate of Scala"))
@@ -76,21 +76,6 @@ pub(crate) fn boxed(
     context: Context<'_>,
 ) -> Result<Box<Expr>> {
     Ok(Box::new(expression(*message.required(field)?, context)?))
-}
-
-/// A user-defined function, refused by its name and language.
-pub(crate) fn user_defined(f: &pb::CommonInlineUserDefinedFunction) -> SparkError {
-    use crate::pb::common_inline_user_defined_function::Function;
-    let language = match f.function {
-        Some(Function::PythonUdf(_)) => "Python",
-        Some(Function::ScalarScalaUdf(_)) => "Scala",
-        Some(Function::JavaUdf(_)) => "Java",
-        None => "unknown",
-    };
-    SparkError::unsupported(format_args!(
-        "The {language} user-defined function {}",
-        f.function_name
-    ))
 }
 
 fn column(message: ex::UnresolvedAttribute) -> Result<Expr> {

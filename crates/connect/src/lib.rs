@@ -24,6 +24,7 @@ mod ipc;
 mod json_type;
 mod limits;
 mod literal;
+mod python;
 mod relation;
 mod service;
 mod session;
@@ -44,6 +45,12 @@ mod types;
 #[cfg_attr(doc, expect(rustdoc::all, reason = "generated comments"))]
 pub mod pb {
     include!("generated/spark.connect.rs");
+}
+
+/// The messages of `rdd.proto`.
+#[expect(clippy::pedantic, missing_docs, reason = "generated code")]
+pub mod rdd_pb {
+    include!("generated/firesteel.connect.v1.rs");
 }
 
 pub use backend::{

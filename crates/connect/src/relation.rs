@@ -10,6 +10,7 @@ use crate::error::{Required, invalid};
 use crate::expression::{alias, expression, expressions, sort_order};
 use crate::pb;
 use crate::pb::relation::RelType;
+use crate::python;
 use crate::types::fields;
 use plan::{Expr, FunctionCall, Relation, RelationKind, SparkError};
 
@@ -72,6 +73,10 @@ fn rel_type(message: RelType, context: Context<'_>) -> Result<RelationKind> {
         RelType::FillNa(m) => shape::fill_na(*m, context),
         RelType::DropNa(m) => shape::drop_na(*m, context),
         RelType::Replace(m) => shape::replace(*m, context),
+        RelType::MapPartitions(m) => python::map_partitions(*m, context),
+        RelType::GroupMap(m) => python::group_map(*m, context),
+        RelType::CoGroupMap(m) => python::cogroup_map(*m, context),
+        RelType::Extension(any) => python::extension(&any, context),
         other => statistics_or_refused(other, context),
     }
 }
@@ -90,9 +95,6 @@ fn statistics_or_refused(message: RelType, context: Context<'_>) -> Result<Relat
         RelType::AsOfJoin(m) => return shape::as_of_join(*m, context),
         RelType::NearestByJoin(m) => return shape::nearest_by_join(*m, context),
         RelType::WithWatermark(m) => return with_watermark(*m, context),
-        RelType::MapPartitions(_) => "MapPartitions (mapInPandas, mapInArrow)".to_owned(),
-        RelType::GroupMap(_) => "GroupMap (applyInPandas, applyInArrow)".to_owned(),
-        RelType::CoGroupMap(_) => "CoGroupMap (cogroup)".to_owned(),
         RelType::ApplyInPandasWithState(_) => "applyInPandasWithState".to_owned(),
         RelType::CommonInlineUserDefinedTableFunction(m) => {
             format!("The user-defined table function {}", m.function_name)
@@ -102,7 +104,6 @@ fn statistics_or_refused(message: RelType, context: Context<'_>) -> Result<Relat
         RelType::Zip(_) => "zip".to_owned(),
         RelType::RelationChanges(m) => format!("The changes of {}", m.unparsed_identifier),
         RelType::MlRelation(_) => "Machine learning (MlRelation)".to_owned(),
-        RelType::Extension(any) => format!("The relation extension {}", any.type_url),
         RelType::Unknown(_) => return Err(invalid("The kind of the relation is unknown.")),
         _ => return Err(invalid("The kind of the relation is unknown to this server.")),
     };

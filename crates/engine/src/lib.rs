@@ -7,6 +7,6 @@ mod session;
 mod write;
 
 pub use job::{JobPlan, RunJob, StageOutput, StagePlan};
-pub use physical::{optimized_plan, physical_plan, plan_job, session_state};
+pub use physical::{count_partitions, optimized_plan, physical_plan, plan_job, session_state};
 pub use session::{Analyzed, Answer, Session, Shared, SqlOutcome};
 pub use write::write;

@@ -18,7 +18,10 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use task::{BlockSource, Launch, Suspects, TaskOutcome, TaskRuntime, TaskSettings, Wanted};
+use task::python::NoWorkers;
+use task::{
+    BlockSource, Launch, Suspects, TaskOutcome, TaskOutput, TaskRuntime, TaskSettings, Wanted,
+};
 
 /// Map outputs of a stage, ordered by map index.
 type Outputs = Arc<[Arc<MapOutput>]>;
@@ -46,10 +49,11 @@ impl LocalRunner {
             spill_limit: ByteSize(u64::MAX),
             volume: volume.clone(),
             writer: WriterOptions::default(),
+            files: directory.to_owned(),
         };
         let blocks = Arc::new(LocalBlocks::new(Catalogue::new([volume])));
         Ok(Self {
-            runtime: Arc::new(TaskRuntime::new(settings, blocks)?),
+            runtime: Arc::new(TaskRuntime::new(settings, blocks, Arc::new(NoWorkers))?),
             slots,
             next_stage: AtomicU64::new(0),
             written: Mutex::new(HashMap::new()),
@@ -120,9 +124,9 @@ impl LocalRunner {
             }
             let all: Vec<u32> = (0..stage.partitions()).collect();
             let outputs =
-                self.stage(stage, &all).await?.into_iter().filter_map(|done| match done {
-                    TaskOutcome::Committed { output, .. } => Some(Arc::new(output)),
-                    TaskOutcome::Rows { .. } => None,
+                self.stage(stage, &all).await?.into_iter().filter_map(|done| match done.output {
+                    TaskOutput::Committed(output) => Some(Arc::new(output)),
+                    TaskOutput::Rows { .. } => None,
                 });
             let outputs: Outputs = outputs.collect();
             let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
@@ -153,7 +157,7 @@ fn spark_failure(failure: &TaskFailure) -> SparkError {
 }
 
 fn batches(done: &TaskOutcome) -> Result<Vec<RecordBatch>, TaskFailure> {
-    let TaskOutcome::Rows { ipc, .. } = done else { return Ok(Vec::new()) };
+    let TaskOutput::Rows { ipc, .. } = &done.output else { return Ok(Vec::new()) };
     let read = StreamReader::try_new(&ipc[..], None)
         .and_then(Iterator::collect::<Result<Vec<_>, ArrowError>>);
     read.map_err(|error| TaskFailure::raised(error.to_string()))

@@ -211,6 +211,7 @@ pub mod condition {
     pub const PARSE_SYNTAX_ERROR: &Condition = &Condition { class: "PARSE_SYNTAX_ERROR", sql_state: Some("42601"), exception: Exception::Parse, parameters: &["error", "hint"] };
     pub const PATH_ALREADY_EXISTS: &Condition = &Condition { class: "PATH_ALREADY_EXISTS", sql_state: Some("42K04"), exception: Exception::Analysis, parameters: &["outputPath"] };
     pub const PATH_NOT_FOUND: &Condition = &Condition { class: "PATH_NOT_FOUND", sql_state: Some("42K03"), exception: Exception::Analysis, parameters: &["path"] };
+    pub const PYTHON_EXCEPTION: &Condition = &Condition { class: "PYTHON_EXCEPTION", sql_state: Some("38000"), exception: Exception::Python, parameters: &["msg", "traceback"] };
     pub const RECURSION_LEVEL_LIMIT_EXCEEDED: &Condition = &Condition { class: "RECURSION_LEVEL_LIMIT_EXCEEDED", sql_state: Some("42836"), exception: Exception::Analysis, parameters: &["levelLimit"] };
     pub const RECURSIVE_VIEW: &Condition = &Condition { class: "RECURSIVE_VIEW", sql_state: Some("42K0H"), exception: Exception::Analysis, parameters: &["viewIdent", "newPath"] };
     pub const REMAINDER_BY_ZERO: &Condition = &Condition { class: "REMAINDER_BY_ZERO", sql_state: Some("22012"), exception: Exception::Arithmetic, parameters: &["config"] };
@@ -249,6 +250,7 @@ pub mod condition {
     pub const UNSUPPORTED_EXPR_FOR_WINDOW: &Condition = &Condition { class: "UNSUPPORTED_EXPR_FOR_WINDOW", sql_state: Some("42P20"), exception: Exception::Analysis, parameters: &["sqlExpr"] };
     pub const UNSUPPORTED_FEATURE: &Condition = &Condition { class: "UNSUPPORTED_FEATURE", sql_state: Some("0A000"), exception: Exception::Unsupported, parameters: &[] };
     pub const UNSUPPORTED_FEATURE_DROP_DATABASE: &Condition = &Condition { class: "UNSUPPORTED_FEATURE.DROP_DATABASE", sql_state: Some("0A000"), exception: Exception::Analysis, parameters: &["database"] };
+    pub const UNSUPPORTED_FEATURE_PYTHON_UDF_IN_ON_CLAUSE: &Condition = &Condition { class: "UNSUPPORTED_FEATURE.PYTHON_UDF_IN_ON_CLAUSE", sql_state: Some("0A000"), exception: Exception::Analysis, parameters: &["joinType"] };
     pub const UNSUPPORTED_FEATURE_QUERY_ONLY_CORRUPT_RECORD_COLUMN: &Condition = &Condition { class: "UNSUPPORTED_FEATURE.QUERY_ONLY_CORRUPT_RECORD_COLUMN", sql_state: Some("0A000"), exception: Exception::Analysis, parameters: &[] };
     pub const UNSUPPORTED_FEATURE_SET_OPERATION_ON_MAP_TYPE: &Condition = &Condition { class: "UNSUPPORTED_FEATURE.SET_OPERATION_ON_MAP_TYPE", sql_state: Some("0A000"), exception: Exception::Analysis, parameters: &["colName", "dataType"] };
     pub const UNSUPPORTED_FEATURE_TABLE_OPERATION: &Condition = &Condition { class: "UNSUPPORTED_FEATURE.TABLE_OPERATION", sql_state: Some("0A000"), exception: Exception::Analysis, parameters: &["tableName", "operation"] };
@@ -482,6 +484,7 @@ pub mod condition {
         PARSE_SYNTAX_ERROR,
         PATH_ALREADY_EXISTS,
         PATH_NOT_FOUND,
+        PYTHON_EXCEPTION,
         RECURSION_LEVEL_LIMIT_EXCEEDED,
         RECURSIVE_VIEW,
         REMAINDER_BY_ZERO,
@@ -520,6 +523,7 @@ pub mod condition {
         UNSUPPORTED_EXPR_FOR_WINDOW,
         UNSUPPORTED_FEATURE,
         UNSUPPORTED_FEATURE_DROP_DATABASE,
+        UNSUPPORTED_FEATURE_PYTHON_UDF_IN_ON_CLAUSE,
         UNSUPPORTED_FEATURE_QUERY_ONLY_CORRUPT_RECORD_COLUMN,
         UNSUPPORTED_FEATURE_SET_OPERATION_ON_MAP_TYPE,
         UNSUPPORTED_FEATURE_TABLE_OPERATION,

@@ -141,6 +141,17 @@ pub struct TaskEnd {
     pub outcome: Outcome,
     /// What it took.
     pub metrics: TaskMetrics,
+    /// What it adds to accumulators, if it succeeded.
+    pub accumulators: Vec<AccumulatorUpdate>,
+}
+
+/// What a task adds to an accumulator of the program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccumulatorUpdate {
+    /// The program's id of the accumulator.
+    pub id: i64,
+    /// The pickled pair of the id and the value to add.
+    pub value: Bytes,
 }
 
 /// How an attempt ended.

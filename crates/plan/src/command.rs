@@ -1,7 +1,8 @@
 //! Commands: statements that change the session, the catalogue, or data.
 
 use crate::relation::SchemaOrText;
-use crate::{DataType, Expr, Field, Relation};
+use crate::{DataType, Expr, Field, PythonFunction, Relation};
+use std::sync::Arc;
 
 /// One SQL statement.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +21,8 @@ pub enum Statement {
 )]
 pub enum Command {
     CreateView(View),
+    /// Makes a Python function callable by its name in this session.
+    RegisterPython(Arc<PythonFunction>),
     Write(Write),
     /// `INSERT INTO` / `INSERT OVERWRITE` a table; empty `columns` means all, in order.
     Insert {

@@ -1,6 +1,6 @@
 //! Expressions as the user wrote them: names instead of columns and functions.
 
-use crate::{DataType, Field, Relation};
+use crate::{DataType, Field, PythonCall, Relation};
 
 /// An unresolved expression.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,6 +105,8 @@ pub enum Expr {
         /// The query; `RelationKind::Reference` if the client sent it separately.
         query: Box<Relation>,
     },
+    /// A call of a Python function sent along.
+    Python(PythonCall),
     /// SQL text of one expression, to be parsed by `TextParser::expression`.
     Text(String),
     /// A named (`:name`) or positional (`?`, named by its index from 0) parameter of SQL text.

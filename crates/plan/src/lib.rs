@@ -9,6 +9,7 @@ mod command;
 mod expression;
 mod json;
 mod name;
+mod python;
 mod relation;
 mod storage;
 mod types;
@@ -24,6 +25,7 @@ pub use expression::{
 };
 pub use json::BadJsonType;
 pub use name::{BadName, parse_name, quote_if_needed, quote_name};
+pub use python::{EvalType, PythonCall, PythonFunction, PythonMap};
 pub use relation::{
     Aggregate, AsOfDirection, AsOfJoin, Grouping, HintArgument, Join, JoinCondition, JoinType,
     NaFill, NearestByJoin, Pivot, Relation, RelationKind, Sample, ScanOptions, SchemaOrText,

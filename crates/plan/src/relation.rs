@@ -1,6 +1,6 @@
 //! Relations: everything that yields rows.
 
-use crate::{Expr, Field, FunctionCall, Literal, SortOrder, Statement};
+use crate::{Expr, Field, FunctionCall, Literal, PythonMap, SortOrder, Statement};
 
 /// A relation, with the id that the client gave it.
 #[derive(Debug, Clone, PartialEq)]
@@ -188,6 +188,32 @@ pub enum RelationKind {
     },
     /// A table-valued function: `range(10)`, `explode(…)`.
     TableFunction(FunctionCall),
+    /// A Python function over rows.
+    PythonMap(PythonMap),
+    /// Rows of one column `batch: binary`, by partition: the elements of an RDD.
+    LocalPartitions {
+        partitions: Vec<Vec<Vec<u8>>>,
+    },
+    /// Other partitions: each is a group of the input's, one after the other.
+    SelectPartitions {
+        input: Relation,
+        groups: Vec<Vec<u32>>,
+    },
+    /// Sends each row to the partition whose number is in a column.
+    ShufflePartitions {
+        input: Relation,
+        column: String,
+        partitions: u32,
+    },
+    /// Stores the partitions when they are first computed.
+    KeepPartitions {
+        input: Relation,
+        level: String,
+    },
+    /// The number of partitions, as one row with the column `count`.
+    CountPartitions {
+        input: Relation,
+    },
     /// The output of `df.show()`, as one row with the column `show_string`.
     ShowString {
         input: Relation,

@@ -2,7 +2,8 @@
 
 use crate::{BadField, VERSION, pb, shuffle_bytes, shuffle_id};
 use model::executor::{
-    Launch, Outcome, Places, Registration, Report, TaskEnd, Template, ToExecutor, Work,
+    AccumulatorUpdate, Launch, Outcome, Places, Registration, Report, TaskEnd, Template,
+    ToExecutor, Work,
 };
 use model::{Attempt, ExecutorId, MapOutput, StageId, TaskId};
 use std::collections::BTreeMap;
@@ -238,7 +239,7 @@ impl TryFrom<pb::from_executor::Message> for Report {
 }
 
 impl From<TaskEnd> for pb::TaskEnd {
-    fn from(TaskEnd { attempt, outcome, metrics }: TaskEnd) -> Self {
+    fn from(TaskEnd { attempt, outcome, metrics, accumulators }: TaskEnd) -> Self {
         use pb::task_end::Outcome as Pb;
         let outcome = match outcome {
             Outcome::Wrote(output) => Pb::MapOutput(output.into()),
@@ -251,6 +252,10 @@ impl From<TaskEnd> for pb::TaskEnd {
             attempt: Some(attempt.into()),
             outcome: Some(outcome),
             metrics: Some(metrics.into()),
+            accumulators: accumulators
+                .into_iter()
+                .map(|AccumulatorUpdate { id, value }| pb::AccumulatorUpdate { id, value })
+                .collect(),
         }
     }
 }
@@ -258,7 +263,8 @@ impl From<TaskEnd> for pb::TaskEnd {
 impl TryFrom<pb::TaskEnd> for TaskEnd {
     type Error = BadField;
 
-    fn try_from(pb::TaskEnd { attempt, outcome, metrics }: pb::TaskEnd) -> Result<Self, BadField> {
+    fn try_from(end: pb::TaskEnd) -> Result<Self, BadField> {
+        let pb::TaskEnd { attempt, outcome, metrics, accumulators } = end;
         use pb::task_end::Outcome as Pb;
         let outcome = match outcome.ok_or(BadField("TaskEnd.outcome"))? {
             Pb::MapOutput(output) => Outcome::Wrote(output.try_into()?),
@@ -272,6 +278,10 @@ impl TryFrom<pb::TaskEnd> for TaskEnd {
             attempt: attempt.ok_or(BadField("TaskEnd.attempt"))?.into(),
             outcome,
             metrics: metrics.unwrap_or_default().into(),
+            accumulators: accumulators
+                .into_iter()
+                .map(|pb::AccumulatorUpdate { id, value }| AccumulatorUpdate { id, value })
+                .collect(),
         })
     }
 }
@@ -357,6 +367,7 @@ mod tests {
             attempt: attempt(1, 2),
             outcome,
             metrics: TaskMetrics { run_nanos: 3, ..TaskMetrics::default() },
+            accumulators: vec![AccumulatorUpdate { id: -1, value: "added".into() }],
         };
         for report in [
             Report::Heartbeat { running_tasks: 3 },

@@ -6,6 +6,7 @@ use super::runtime::TaskRuntime;
 use super::{ShuffleReadExec, Wanted};
 use crate::codec::{self, Input};
 use crate::nodes::{BranchExec, ConcatExec, LeafExec, LeafKind, ReadMode};
+use crate::python::{PythonContext, PythonExec};
 use arrow::ipc::reader::StreamReader;
 use bytes::Bytes;
 use datafusion::catalog::memory::MemorySourceConfig;
@@ -24,10 +25,10 @@ pub(crate) fn bind(
     plan: &Arc<dyn ExecutionPlan>,
     binding: &Bytes,
     outputs: &Outputs,
-    runtime: &TaskRuntime,
+    (runtime, python): (&TaskRuntime, &Arc<PythonContext>),
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let inputs = codec::decode_binding(binding)?.into_iter();
-    let mut binder = Binder { inputs, outputs, runtime };
+    let mut binder = Binder { inputs, outputs, runtime, python };
     let bound = binder.bind(plan)?;
     match binder.inputs.next() {
         None => Ok(bound),
@@ -39,6 +40,7 @@ struct Binder<'a> {
     inputs: std::vec::IntoIter<Input>,
     outputs: &'a Outputs,
     runtime: &'a TaskRuntime,
+    python: &'a Arc<PythonContext>,
 }
 
 /// The error if template and binding belong to different stages.
@@ -73,9 +75,21 @@ impl Binder<'_> {
             let equivalences = concat.equivalences().clone();
             return Ok(Arc::new(ConcatExec::new(plan.schema(), copies?, equivalences)));
         }
+        if let Some(python) = plan.downcast_ref::<PythonExec>() {
+            let inputs = python.inputs().iter().map(|input| self.bind(input));
+            let bound = python.clone().with_inputs(inputs.collect::<Result<_>>()?);
+            return Ok(Arc::new(bound.bound(Arc::clone(self.python))));
+        }
         let bound: Vec<_> = children.iter().map(|child| self.bind(child)).collect::<Result<_>>()?;
         let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
         Arc::clone(plan).replace_children(bound, options)?.reset_state()
+    }
+
+    fn outputs_of(&self, shuffle: ShuffleId) -> Result<&[Arc<MapOutput>]> {
+        let outputs = self.outputs.get(&shuffle).ok_or_else(|| {
+            internal_datafusion_err!("the task got no map outputs of shuffle {shuffle}")
+        })?;
+        Ok(outputs)
     }
 
     fn leaf(&mut self, leaf: &LeafExec) -> Result<Arc<dyn ExecutionPlan>> {
@@ -94,10 +108,15 @@ impl Binder<'_> {
             (LeafKind::Source { name, spec }, Some(Input::Partition(bytes))) => {
                 sources::planned(name)?.bind(spec, leaf.shape(), &bytes)
             }
+            (LeafKind::Blocks { shuffle, mode: _ }, Some(Input::Output(map))) => {
+                let output = self.outputs_of(*shuffle)?.get(map as usize).ok_or_else(unfit)?;
+                let streams = wanted(std::slice::from_ref(output), (0, 1), ReadMode::Gather);
+                let source = Arc::clone(self.runtime.blocks());
+                let read = ShuffleReadExec::new(schema, streams, source, leaf.equivalences());
+                Ok(Arc::new(read))
+            }
             (LeafKind::Blocks { shuffle, mode }, Some(Input::Blocks { from, to })) => {
-                let outputs = self.outputs.get(shuffle).ok_or_else(|| {
-                    internal_datafusion_err!("the task got no map outputs of shuffle {shuffle}")
-                })?;
+                let outputs = self.outputs_of(*shuffle)?;
                 let streams = wanted(outputs, (from, to), *mode);
                 let source = Arc::clone(self.runtime.blocks());
                 let read = ShuffleReadExec::new(schema, streams, source, leaf.equivalences());

@@ -7,6 +7,7 @@
 //! binding lists the inputs in the order in which a pre-order walk meets the leaves.
 
 use crate::nodes::{BranchExec, ConcatExec, Equivalences, LeafExec, LeafKind, SampleExec};
+use crate::python::{PythonExec, PythonSpec};
 use bytes::Bytes;
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err, not_impl_err};
 use datafusion::execution::TaskContext;
@@ -31,6 +32,8 @@ pub struct Template {
     pub compression: Compression,
     /// The shuffles that the leaves read.
     pub inputs: Vec<ShuffleId>,
+    /// Number of tasks of the stage.
+    pub tasks: u32,
 }
 
 /// Compression of shuffle blocks. Readers learn it from the block.
@@ -59,6 +62,8 @@ pub enum Input {
         /// End of the range, exclusive.
         to: u32,
     },
+    /// The one block of a single map output.
+    Output(u32),
     /// Numbers of a range.
     Run(Run),
     /// Rows as an Arrow IPC stream.
@@ -73,13 +78,14 @@ enum Sent {
     B(u32),
     C(u32),
     S(u32, u32),
+    M(u32),
     N(Run),
     R(usize),
     P(usize),
 }
 
 /// A decoding error. As both sides have the same version, it means a bug or corruption.
-fn bad(what: &str) -> DataFusionError {
+pub(crate) fn bad(what: &str) -> DataFusionError {
     exec_datafusion_err!("cannot decode a {what}")
 }
 
@@ -112,6 +118,7 @@ pub fn encode_binding(inputs: &[Input]) -> Result<Bytes> {
             Input::Branch(number) => Sent::B(*number),
             Input::Copies(number) => Sent::C(*number),
             Input::Blocks { from, to } => Sent::S(*from, *to),
+            Input::Output(map) => Sent::M(*map),
             Input::Run(run) => Sent::N(*run),
             Input::Rows(bytes) => {
                 blobs.push(bytes);
@@ -141,6 +148,7 @@ pub fn decode_binding(binding: &Bytes) -> Result<Vec<Input>> {
             Sent::B(number) => Input::Branch(number),
             Sent::C(number) => Input::Copies(number),
             Sent::S(from, to) => Input::Blocks { from, to },
+            Sent::M(map) => Input::Output(map),
             Sent::N(run) => Input::Run(run),
             Sent::R(length) => Input::Rows(blob(length)?),
             Sent::P(length) => Input::Partition(blob(length)?),
@@ -180,6 +188,8 @@ enum Node {
     Branch(Equivalences),
     Concat(Equivalences),
     Sample(u32),
+    /// A Python node, as it encodes itself.
+    Python(String),
     /// A write: the name of the sink, and the specification shared by all tasks.
     Write(String, String),
 }
@@ -201,6 +211,10 @@ impl PhysicalExtensionCodec for Codec {
             Node::Concat(equivalences) => {
                 Arc::new(ConcatExec::new(last.schema(), vec![last], equivalences))
             }
+            Node::Python(spec) => {
+                let spec = Arc::new(PythonSpec::decode(&spec)?);
+                Arc::new(PythonExec::new(spec, others(), last.schema()).templated(last))
+            }
             Node::Sample(rows) => Arc::new(SampleExec::new(last, rows)),
             Node::Write(source, spec) => Arc::new(WriteExec::new(last, &source, &spec)),
         })
@@ -220,6 +234,8 @@ impl PhysicalExtensionCodec for Codec {
             Node::Concat(concat.equivalences().clone())
         } else if let Some(sample) = node.downcast_ref::<SampleExec>() {
             Node::Sample(sample.rows())
+        } else if let Some(python) = node.downcast_ref::<PythonExec>() {
+            Node::Python(python.spec().encode())
         } else if let Some(write) = node.downcast_ref::<WriteExec>() {
             Node::Write(write.source().to_owned(), write.spec().to_owned())
         } else {
@@ -254,6 +270,7 @@ mod tests {
             Input::Rows(Bytes::from_static(b"rows")),
             Input::Blocks { from: 1, to: 7 },
             Input::Partition(Bytes::new()),
+            Input::Output(4),
             Input::Run(Run { first: -1, step: 2, count: 3 }),
         ];
         let binding = encode_binding(&inputs).unwrap();

@@ -20,7 +20,7 @@ mod stop;
 mod unreadable;
 mod writer;
 
-pub use output::TaskOutcome;
+pub use output::{TaskOutcome, TaskOutput};
 pub use run::Launch;
 pub use runtime::{TaskRuntime, TaskSettings};
 pub use stop::Stop;

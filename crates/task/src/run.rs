@@ -4,7 +4,8 @@ use super::Stage;
 use super::bind::{Outputs, bind};
 use super::failure::{self, is_out_of_memory};
 use super::merge_joins::with_merge_joins;
-use super::output::TaskOutcome;
+use super::output::{TaskOutcome, TaskOutput};
+use super::python::PythonContext;
 use super::route::Router;
 use super::runtime::TaskRuntime;
 use super::stop::{Stop, stoppable};
@@ -18,6 +19,7 @@ use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 use futures::{FutureExt, StreamExt};
 use model::{Attempt, Epoch, MapOutputId, ShuffleId, TaskFailure, TaskMetrics};
+use serde_json::json;
 use shuffle::{MapOutputWriter, OutputAttempt};
 use std::any::Any;
 use std::future::{Future, poll_fn};
@@ -62,23 +64,29 @@ impl TaskRuntime {
         let plan = routing.map_or(&stage.plan, RepartitionExec::input);
         let permanent =
             |error: DataFusionError| TaskFailure::Hopeless { message: error.to_string() };
-        let bound = || bind(plan, &launch.binding, &launch.inputs, self).map_err(permanent);
+        let bound = || {
+            let python = Arc::new(self.python_context(stage, &launch));
+            let plan = bind(plan, &launch.binding, &launch.inputs, (self, &python));
+            plan.map(|plan| (plan, python)).map_err(permanent)
+        };
         let ready = |plan| stoppable(plan, &launch.stop).map_err(permanent);
-        let outcome = self.compute(stage, &launch, ready(bound()?)?, routing).await;
+        let (first, python) = bound()?;
+        let outcome = self.compute(stage, &launch, ready(first)?, (routing, &python)).await;
         // With round-robin routing, a rerun must yield the rows in the same order.
         let in_turn = |node: &RepartitionExec| {
             matches!(node.partitioning(), Partitioning::RoundRobinBatch(_))
         };
         match outcome {
             Err(failure) if is_out_of_memory(&failure) && !routing.is_some_and(in_turn) => {
-                let Some(plan) = with_merge_joins(bound()?).map_err(permanent)? else {
+                let (plan, python) = bound()?;
+                let Some(plan) = with_merge_joins(plan).map_err(permanent)? else {
                     return Err(failure);
                 };
                 tracing::info!(
                     "{}: joins do not fit into memory, falling back to sort-merge joins",
                     launch.attempt
                 );
-                self.compute(stage, &launch, ready(plan)?, routing).await
+                self.compute(stage, &launch, ready(plan)?, (routing, &python)).await
             }
             outcome => outcome,
         }
@@ -89,7 +97,7 @@ impl TaskRuntime {
         stage: &Stage,
         launch: &Launch,
         plan: Arc<dyn ExecutionPlan>,
-        routing: Option<&RepartitionExec>,
+        (routing, python): (Option<&RepartitionExec>, &PythonContext),
     ) -> Result<TaskOutcome, TaskFailure> {
         let fail = |error: DataFusionError| failure::of(&error);
         let outcome = match (launch.shuffle, stage.template.readers) {
@@ -110,7 +118,10 @@ impl TaskRuntime {
             }
         };
         match outcome {
-            Ok(outcome) => Ok(with_metrics(outcome, plan.as_ref())),
+            Ok(output) => {
+                let metrics = metrics(&output, plan.as_ref());
+                Ok(TaskOutcome { output, metrics, accumulators: python.updates() })
+            }
             Err(TaskFailure::FetchFailed { unreadable, message }) => {
                 let blocks = self.blocks().as_ref();
                 let unreadable =
@@ -119,6 +130,25 @@ impl TaskRuntime {
             }
             Err(failure) => Err(failure),
         }
+    }
+
+    /// What Python functions learn about an attempt, as parts of a worker task's header.
+    fn python_context(&self, stage: &Stage, launch: &Launch) -> PythonContext {
+        let Attempt { task, number } = launch.attempt;
+        let header = json!({
+            "context": {
+                "stage": task.stage.0,
+                "attempt": number,
+                "partition": task.partition,
+                "partitions": stage.template.tasks,
+                "task": unique_number(launch.attempt),
+                "cpus": 1,
+                "properties": {},
+                "barrier": null,
+            },
+            "files": { "root": self.files(), "path": [] },
+        });
+        PythonContext::new(Arc::clone(self.workers()), header)
     }
 
     fn start(
@@ -135,7 +165,7 @@ impl TaskRuntime {
         plan: &Arc<dyn ExecutionPlan>,
         router: Router,
         (output, readers): (OutputAttempt, u32),
-    ) -> Result<TaskOutcome, TaskFailure> {
+    ) -> Result<TaskOutput, TaskFailure> {
         let mut rows = self.start(plan)?;
         let options = self.writer_options().clone();
         let output = MapOutputWriter::new(self.volume(), output, readers, options);
@@ -147,11 +177,11 @@ impl TaskRuntime {
             write.push(batch.map_err(|error| failure::of(&error))?).await?;
         }
         let output = write.commit().await?.into_output();
-        Ok(TaskOutcome::Committed { output, metrics: TaskMetrics::default() })
+        Ok(TaskOutput::Committed(output))
     }
 
     /// Collects the rows of a result partition.
-    async fn collect(&self, plan: &Arc<dyn ExecutionPlan>) -> Result<TaskOutcome, TaskFailure> {
+    async fn collect(&self, plan: &Arc<dyn ExecutionPlan>) -> Result<TaskOutput, TaskFailure> {
         let mut rows = self.start(plan)?;
         let fail = |error: DataFusionError| failure::of(&error);
         let arrow = |error| failure::of(&DataFusionError::from(error));
@@ -165,24 +195,21 @@ impl TaskRuntime {
             }
         }
         let ipc = writer.into_inner().map_err(arrow)?.into();
-        Ok(TaskOutcome::Rows { ipc, rows: count, metrics: TaskMetrics::default() })
+        Ok(TaskOutput::Rows { ipc, rows: count })
     }
 }
 
-fn with_metrics(outcome: TaskOutcome, plan: &dyn ExecutionPlan) -> TaskOutcome {
+fn metrics(output: &TaskOutput, plan: &dyn ExecutionPlan) -> TaskMetrics {
     let mut found = TaskMetrics::default();
     add_metrics(plan, &mut found);
-    match outcome {
-        TaskOutcome::Committed { output, .. } => {
+    match output {
+        TaskOutput::Committed(output) => {
             found.shuffle_write_bytes = output.block_bytes.iter().sum();
             found.output_rows = output.rows;
-            TaskOutcome::Committed { output, metrics: found }
         }
-        TaskOutcome::Rows { ipc, rows, .. } => {
-            found.output_rows = rows;
-            TaskOutcome::Rows { ipc, rows, metrics: found }
-        }
+        TaskOutput::Rows { rows, .. } => found.output_rows = *rows,
     }
+    found
 }
 
 fn add_metrics(plan: &dyn ExecutionPlan, found: &mut TaskMetrics) {
@@ -200,6 +227,12 @@ fn add_metrics(plan: &dyn ExecutionPlan, found: &mut TaskMetrics) {
         }
     }
     plan.children().into_iter().for_each(|child| add_metrics(child.as_ref(), found));
+}
+
+/// A number for an attempt that no other of the application has.
+fn unique_number(Attempt { task, number }: Attempt) -> u64 {
+    // A stage has fewer than 2^24 tasks, and a task few attempts, long before its numbers collide.
+    (task.stage.0 << 32) | (u64::from(task.partition) << 8) | u64::from(number.min(255))
 }
 
 /// Sets the partition that functions see before each poll, since a task moves between threads.

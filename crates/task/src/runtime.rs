@@ -4,6 +4,7 @@
 use super::{BlockSource, Stage};
 use crate::codec;
 use crate::context::session_state_builder;
+use crate::python::PythonWorkers;
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::TaskContext;
 use datafusion::execution::disk_manager::{DiskManager, DiskManagerMode};
@@ -14,7 +15,7 @@ use plan::SparkError;
 use shuffle::{Volume, WriterOptions};
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
@@ -43,6 +44,8 @@ pub struct TaskSettings {
     pub volume: Volume,
     /// Options for writing map outputs.
     pub writer: WriterOptions,
+    /// Directory of the files that a program distributed.
+    pub files: PathBuf,
 }
 
 /// Runtime of tasks (see the module).
@@ -51,12 +54,17 @@ pub struct TaskRuntime {
     context: Arc<TaskContext>,
     settings: TaskSettings,
     blocks: Arc<dyn BlockSource>,
+    workers: Arc<dyn PythonWorkers>,
     broadcasts: Arc<Broadcasts>,
 }
 
 impl TaskRuntime {
-    /// Creates a runtime whose tasks read shuffles from `blocks`.
-    pub fn new(settings: TaskSettings, blocks: Arc<dyn BlockSource>) -> Result<Self, SparkError> {
+    /// Creates a runtime whose tasks read shuffles from `blocks` and run Python in `workers`.
+    pub fn new(
+        settings: TaskSettings,
+        blocks: Arc<dyn BlockSource>,
+        workers: Arc<dyn PythonWorkers>,
+    ) -> Result<Self, SparkError> {
         let memory = usize::try_from(settings.memory.0).unwrap_or(usize::MAX);
         let pool = TrackConsumersPool::new(FairSpillPool::new(memory), CONSUMERS_NAMED);
         let disk = DiskManager::builder()
@@ -73,7 +81,7 @@ impl TaskRuntime {
             SORT_RESERVATION.min(memory / 32);
         let context = TaskContext::from(&state).with_runtime(runtime);
         let broadcasts = Arc::new(Broadcasts::default());
-        Ok(Self { context: Arc::new(context), settings, blocks, broadcasts })
+        Ok(Self { context: Arc::new(context), settings, blocks, workers, broadcasts })
     }
 
     /// Decodes the template of a stage.
@@ -101,6 +109,15 @@ impl TaskRuntime {
 
     pub(crate) fn blocks(&self) -> &Arc<dyn BlockSource> {
         &self.blocks
+    }
+
+    pub(crate) fn workers(&self) -> &Arc<dyn PythonWorkers> {
+        &self.workers
+    }
+
+    /// Directory of the files that a program distributed.
+    pub(crate) fn files(&self) -> &Path {
+        &self.settings.files
     }
 
     pub(crate) fn broadcasts(&self) -> &Arc<Broadcasts> {

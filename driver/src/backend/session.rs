@@ -98,13 +98,18 @@ impl connect::Session for Session {
         let runner = self.runners.runner(&description(&operation.work), Some(progress));
         let yielded = tokio::select! {
             biased;
-            yielded = self.work(&operation.work, &runner) => yielded?,
+            yielded = self.work(&operation.work, &runner) => yielded,
             never = tell_progress(&mut watched, &responses) => match never {},
         };
         if watched.has_changed().unwrap_or(false) {
             let last = connect_progress(&watched.borrow_and_update());
             let _ = responses.send(Response::Progress(last)).await;
         }
+        let updates = runner.take_accumulators();
+        if !updates.is_empty() {
+            let _ = responses.send(Response::Accumulators(updates)).await;
+        }
+        let yielded = yielded?;
         for (name, values) in runner.take_observed() {
             let _ = responses.send(Response::Observed { name, values }).await;
         }

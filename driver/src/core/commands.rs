@@ -33,9 +33,9 @@ impl Core {
                 self.executors.discard(&output);
             }
             Command::DeliverResult { job, partition, attempt } => {
-                let bytes = self.arrived.take_if(|(arrived, _)| *arrived == attempt);
-                let (_, bytes) = bytes.expect("a result is delivered when it arrives");
-                self.jobs.deliver(job, partition, bytes);
+                let arrived = self.arrived.take_if(|(arrived, _)| *arrived == attempt);
+                let (_, arrived) = arrived.expect("a result is delivered when it arrives");
+                self.jobs.deliver(job, partition, arrived);
             }
             Command::JobFinished { job } => self.finish(job, None),
             Command::JobFailed { job, failure } => self.finish(job, Some(failure)),

@@ -1,7 +1,7 @@
 //! What the core wants to happen outside of it.
 
 use crate::message::{Connection, JobEnd, Progress, Refusal, Status, ToManager};
-use model::executor::ToExecutor;
+use model::executor::{AccumulatorUpdate, ToExecutor};
 
 /// Something to carry out, in the order of its turn. None waits for anybody, and what cannot be
 /// carried out comes back as a message.
@@ -21,8 +21,9 @@ pub enum Effect {
     CloseManager { serial: u64 },
     /// Shows whoever watches an operation how far it is.
     ShowProgress { operation: u64, progress: Progress },
-    /// Answers a submission. Exactly once for each.
-    EndJob { ticket: u64, end: JobEnd },
+    /// Answers a submission. Exactly once for each. A failed job's tasks that succeeded have added
+    /// to accumulators all the same.
+    EndJob { ticket: u64, end: JobEnd, accumulators: Vec<AccumulatorUpdate> },
     /// Answers the question how the application stands.
     AnswerStatus { ticket: u64, status: Status },
     /// Says that the driver should end, and why. At most once.

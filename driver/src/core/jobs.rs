@@ -1,5 +1,6 @@
 //! The jobs: what was asked, what has come, who waits for it, and what people are told of it.
 
+use super::Arrived;
 use super::effect::Effect;
 use crate::failure;
 use crate::message::{
@@ -7,6 +8,7 @@ use crate::message::{
 };
 use bytes::Bytes;
 use engine::{JobPlan, StageOutput, StagePlan};
+use model::executor::AccumulatorUpdate;
 use model::{JobId, StageId, TaskMetrics};
 use scheduler::{JobFailure, JobShape, Scheduler, Stage, StageProgress, StageShape};
 use std::collections::{BTreeMap, VecDeque};
@@ -35,6 +37,8 @@ struct Job {
     /// Per stage of the plan.
     stages: Vec<Shown>,
     results: BTreeMap<u32, Bytes>,
+    /// What its tasks have added to accumulators so far.
+    accumulators: Vec<AccumulatorUpdate>,
 }
 
 /// What people are told of a stage, beyond what the scheduler knows.
@@ -90,8 +94,9 @@ impl Jobs {
         };
         let stages = plan.stages.iter().map(shown).collect();
         let plan = Arc::new(plan);
-        let results = BTreeMap::new();
-        self.live.insert(id, Job { ticket, operation, plan, stages, results });
+        let (results, accumulators) = (BTreeMap::new(), Vec::new());
+        let job = Job { ticket, operation, plan, stages, results, accumulators };
+        self.live.insert(id, job);
     }
 
     pub(crate) fn by_ticket(&self, ticket: u64) -> Option<JobId> {
@@ -113,9 +118,22 @@ impl Jobs {
         }
     }
 
-    pub(crate) fn deliver(&mut self, job: JobId, partition: u32, rows: Bytes) {
+    /// What a map task adds to accumulators counts for the first job of its stage that lives.
+    pub(crate) fn accumulate(&mut self, stage: &Stage, updates: &[AccumulatorUpdate]) {
+        if updates.is_empty() {
+            return;
+        }
+        let job = stage.jobs().map(|(job, _)| job).find(|job| self.live.contains_key(job));
+        if let Some(job) = job.and_then(|job| self.live.get_mut(&job)) {
+            job.accumulators.extend_from_slice(updates);
+        }
+    }
+
+    /// The result of a partition, which comes once: so do its updates of accumulators.
+    pub(crate) fn deliver(&mut self, job: JobId, partition: u32, arrived: Arrived) {
         if let Some(job) = self.live.get_mut(&job) {
-            job.results.insert(partition, rows);
+            job.results.insert(partition, arrived.bytes);
+            job.accumulators.extend(arrived.accumulators);
         }
     }
 
@@ -225,7 +243,7 @@ impl Job {
                 })
                 .collect()),
         };
-        Effect::EndJob { ticket: self.ticket, end }
+        Effect::EndJob { ticket: self.ticket, end, accumulators: self.accumulators }
     }
 }
 

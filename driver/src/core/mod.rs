@@ -29,7 +29,7 @@ use bytes::Bytes;
 use executors::Executors;
 use jobs::Jobs;
 use manager::Manager;
-use model::executor::ToExecutor;
+use model::executor::{AccumulatorUpdate, ToExecutor};
 use model::{ApplicationId, Attempt, ExecutorId, JobId};
 use scheduler::{Event, Scheduler};
 use std::time::Duration;
@@ -66,14 +66,21 @@ pub struct Core {
     turned: Duration,
     /// When what people see was last told.
     shown: Throttle,
-    /// Rows of the attempt whose end is being handled.
-    arrived: Option<(Attempt, Bytes)>,
+    /// What the attempt yielded whose end is being handled.
+    arrived: Option<(Attempt, Arrived)>,
     /// Whether it has said that the driver should end.
     wants_end: bool,
     /// How the driver ends, once it does.
     ending: Option<Ending>,
     /// What this turn has gathered.
     effects: Vec<Effect>,
+}
+
+/// What a result task yielded.
+#[derive(Debug)]
+struct Arrived {
+    bytes: Bytes,
+    accumulators: Vec<AccumulatorUpdate>,
 }
 
 impl Core {

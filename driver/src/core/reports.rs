@@ -1,7 +1,7 @@
 //! What executors say.
 
 use super::executors::joined;
-use super::{Core, Effect, REASON_WAIT};
+use super::{Arrived, Core, Effect, REASON_WAIT};
 use crate::message::Connection;
 use model::executor::{Outcome, Registration, Report, TaskEnd, ToExecutor};
 use model::{ExecutorId, MapOutput, TaskFailure};
@@ -92,7 +92,7 @@ impl Core {
     }
 
     fn on_task_end(&mut self, now: Duration, executor: ExecutorId, end: TaskEnd) {
-        let TaskEnd { attempt, outcome, metrics } = end;
+        let TaskEnd { attempt, outcome, metrics, accumulators } = end;
         let parts = self.executors.take_parts(executor, attempt);
         let failed = matches!(&outcome, Outcome::Failed(failure) if !is_stopped(failure));
         self.executors.note_end(executor, attempt, failed);
@@ -100,7 +100,13 @@ impl Core {
             self.jobs.note_metrics(stage, metrics);
         }
         match outcome {
-            Outcome::Wrote(output) => self.apply(now, Event::MapFinished { attempt, output }),
+            Outcome::Wrote(output) => {
+                // By Spark's rule, a map task that runs again adds again.
+                if let Some(stage) = self.scheduler.stage(attempt.task.stage) {
+                    self.jobs.accumulate(stage, &accumulators);
+                }
+                self.apply(now, Event::MapFinished { attempt, output });
+            }
             Outcome::Failed(failure) => {
                 if failed {
                     tracing::warn!("{attempt} on {executor} failed: {failure}");
@@ -110,7 +116,7 @@ impl Core {
             Outcome::Yielded(last) => {
                 let bytes = joined(parts, last);
                 let result_bytes = bytes.len() as u64;
-                self.arrived = Some((attempt, bytes));
+                self.arrived = Some((attempt, Arrived { bytes, accumulators }));
                 self.apply(now, Event::ResultFinished { attempt, result_bytes });
                 self.arrived = None;
             }

@@ -32,8 +32,9 @@ impl Python {
         let mut command = Command::new(&program.python);
         command.arg(&program.file).args(&program.arguments);
         command.env("SPARK_REMOTE", &addresses.connect);
-        command.env("PYSPARK_PYTHON", &program.python);
-        command.env("PYSPARK_DRIVER_PYTHON", &program.python);
+        if let Some(files) = &program.files {
+            command.env(launch::FILES_VARIABLE, files);
+        }
         // They hold more than the program is to know.
         for (variable, _) in std::env::vars_os() {
             if launch::is_hidden(&variable.to_string_lossy()) {

@@ -3,13 +3,15 @@
 
 use crate::backend::{Session, Sessions};
 use crate::error::Error;
+use crate::settings::Program;
 use plan::SparkError;
 use std::io::Write;
-use std::path::Path;
 
 /// Runs the statements up to the first that fails. Returns the exit code: 1 if one failed, which is
 /// told on standard error with its place.
-pub(crate) async fn run_sql_file(file: &Path, sessions: &Sessions) -> Result<i32, Error> {
+pub(crate) async fn run_sql_file(program: &Program, sessions: &Sessions) -> Result<i32, Error> {
+    let file = &program.file;
+    let name = program.name.clone().unwrap_or_else(|| file.display().to_string());
     let failed = |source| Error::Read { file: file.to_owned(), source };
     let text = tokio::fs::read_to_string(file).await.map_err(failed)?;
     // Some editors put a byte order mark in front.
@@ -17,7 +19,7 @@ pub(crate) async fn run_sql_file(file: &Path, sessions: &Sessions) -> Result<i32
     let session = sessions.open();
     for statement in sql::split_statements(text) {
         if let Err(error) = run(&session, statement.text).await {
-            let place = format!("{}, line {}", file.display(), statement.line);
+            let place = format!("{name}, line {}", statement.line);
             tell(&place, &error);
             return Ok(1);
         }

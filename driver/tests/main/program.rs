@@ -14,6 +14,8 @@ fn settings(directory: &Path, script: &str) -> Settings {
         arguments: vec!["one".into(), "two words".into()],
         python: "python3".into(),
         python_path: vec![directory.to_owned()],
+        files: Some("/files".into()),
+        name: None,
     });
     settings
 }

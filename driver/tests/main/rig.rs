@@ -273,8 +273,11 @@ impl Executor {
     }
 
     async fn end(&self, attempt: Attempt, outcome: Outcome) {
-        let end =
-            pb::TaskEnd { attempt: Some(attempt.into()), outcome: Some(outcome), metrics: None };
+        let end = pb::TaskEnd {
+            attempt: Some(attempt.into()),
+            outcome: Some(outcome),
+            ..Default::default()
+        };
         self.say(Said::Ends(pb::TaskEnds { ends: vec![end] })).await;
     }
 

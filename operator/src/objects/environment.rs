@@ -41,8 +41,9 @@ pub fn driver_settings(context: &BuildContext<'_>) -> DriverSettings {
     if settings_json.conf.given(conf::LOCAL_DIR.name).is_none() {
         settings_json.conf.set(conf::LOCAL_DIR.name, local_dir(&valid.driver));
     }
-    let python = settings_json.conf.given(conf::PYSPARK_PYTHON.name).unwrap_or("python3");
-    let python = PathBuf::from(python);
+    let given = |key: &str| settings_json.conf.given(key);
+    let python = given(conf::PYSPARK_DRIVER_PYTHON.name).or(given(conf::PYSPARK_PYTHON.name));
+    let python = PathBuf::from(python.unwrap_or("python3"));
     let file = match &valid.program.language {
         Language::Python { file } | Language::Sql { file } => file.as_str(),
         Language::SparkPi => PI,
@@ -52,6 +53,8 @@ pub fn driver_settings(context: &BuildContext<'_>) -> DriverSettings {
         arguments: valid.program.arguments.clone(),
         python,
         python_path: valid.program.py_files.iter().map(PathBuf::from).collect(),
+        files: None,
+        name: None,
     });
     settings_json.listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, settings.driver_port));
     settings_json.connect = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.connect_port));
@@ -95,6 +98,9 @@ pub fn executor_settings(
         scratch: volume.scratch,
         host: String::new(),
         sync: valid.settings.get(&conf::SHUFFLE_SYNC).unwrap_or(false),
+        python: valid.settings.given(conf::PYSPARK_PYTHON.name).unwrap_or("python3").into(),
+        python_path: valid.program.py_files.iter().map(PathBuf::from).collect(),
+        files: None,
     }
 }
 

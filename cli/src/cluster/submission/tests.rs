@@ -2,13 +2,16 @@
 
 use super::*;
 
+const NONE: DependencyArguments =
+    DependencyArguments { py_files: Vec::new(), files: Vec::new(), archives: Vec::new() };
+
 fn request<'a>(conf: &[(&str, &str)], file: &'a str, place: &'a PlaceArguments) -> Request<'a> {
     Request {
         conf: conf.iter().copied().collect(),
         place,
         file,
         arguments: &[],
-        py_files: &[],
+        dependencies: &NONE,
         class: None,
         suffix: "0a1b2c".to_owned(),
     }
@@ -89,10 +92,10 @@ fn a_local_program_is_sent_along_and_named_by_its_path_in_the_pod() {
     std::fs::write(path("count.py"), "print()").unwrap();
     std::fs::write(path("more.py"), "").unwrap();
     assert!(made(&[], &path("Count words.py")).unwrap_err().to_string().contains("letters"));
-    let more = [path("more.py")];
+    let more = DependencyArguments { py_files: vec![path("more.py")], ..NONE };
     let file = path("count.py");
     let place = PlaceArguments::default();
-    let made = submission(Request { py_files: &more, ..request(&[], &file, &place) }).unwrap();
+    let made = submission(Request { dependencies: &more, ..request(&[], &file, &place) }).unwrap();
     let spec = &made.application.spec;
     assert_eq!(made.application.metadata.name.as_deref(), Some("count-0a1b2c"));
     assert_eq!(

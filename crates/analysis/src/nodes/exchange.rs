@@ -3,7 +3,7 @@
 //! because the optimizer drops it when it seems useless, whereas a partition count given by the
 //! user is a promise.
 
-use datafusion::common::{DFSchemaRef, Result};
+use datafusion::common::{DFSchemaRef, Result, plan_datafusion_err};
 use datafusion::logical_expr::expr::Sort;
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 use std::cmp::Ordering;
@@ -21,6 +21,12 @@ pub enum Target {
     Range(Vec<Sort>, u32),
     /// Combines neighbouring partitions without a shuffle, down to this many: `coalesce(n)`.
     Coalesce(u32),
+    /// Each row goes to the partition whose number is the value of a column of type `int`.
+    Numbered(Expr, u32),
+    /// Partitions are groups of the input's, read one after the other, without a shuffle.
+    Select(Vec<Vec<u32>>),
+    /// The same partitions, stored when they are first computed.
+    Keep,
 }
 
 /// Redistributes the rows of `input`.
@@ -54,8 +60,11 @@ impl UserDefinedLogicalNodeCore for Exchange {
     fn expressions(&self) -> Vec<Expr> {
         match &self.target {
             Target::Hash(keys, _) => keys.clone(),
+            Target::Numbered(number, _) => vec![number.clone()],
             Target::Range(order, _) => order.iter().map(|key| key.expr.clone()).collect(),
-            Target::RoundRobin(_) | Target::Coalesce(_) => Vec::new(),
+            Target::RoundRobin(_) | Target::Coalesce(_) | Target::Select(_) | Target::Keep => {
+                Vec::new()
+            }
         }
     }
 
@@ -65,6 +74,9 @@ impl UserDefinedLogicalNodeCore for Exchange {
             Target::Hash(_, n) => write!(f, "Exchange: hash, {n} partitions"),
             Target::Range(_, n) => write!(f, "Exchange: range, {n} partitions"),
             Target::Coalesce(n) => write!(f, "Coalesce: {n} partitions"),
+            Target::Numbered(_, n) => write!(f, "Exchange: by number, {n} partitions"),
+            Target::Select(groups) => write!(f, "Select: {} partitions", groups.len()),
+            Target::Keep => f.write_str("Keep"),
         }
     }
 
@@ -93,6 +105,10 @@ impl UserDefinedLogicalNodeCore for Exchange {
     ) -> Result<Self> {
         let target = match &self.target {
             Target::Hash(_, n) => Target::Hash(exprs, *n),
+            Target::Numbered(_, n) => {
+                let number = exprs.into_iter().next();
+                Target::Numbered(number.ok_or_else(|| plan_datafusion_err!("no number"))?, *n)
+            }
             Target::Range(order, n) => {
                 let order =
                     order.iter().zip(exprs).map(|(key, expr)| key.with_expr(expr)).collect();

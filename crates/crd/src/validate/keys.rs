@@ -161,6 +161,10 @@ impl Keys {
     /// Sorts a key of the driver's settings.
     fn setting(&mut self, key: &str, value: &str, at: FieldPath, problems: &mut Problems) {
         match conf::declared(key) {
+            // A pod has the files of its image and of its volumes.
+            Some(declared) if [conf::FILES.name, conf::ARCHIVES.name].contains(&declared.name) => {
+                self.unsupported.push(key.to_owned());
+            }
             Some(declared) => {
                 let refused = declared.effect == Effect::Refused
                     && value != declared.default.unwrap_or_default();

@@ -19,12 +19,14 @@ use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
+use errors::Exception;
 use functions::spark_error;
 use model::conf::Conf;
 use plan::SparkError;
 use std::sync::Arc;
 use task::codec::Input;
 use task::nodes::{BranchExec, ConcatExec, Equivalences, LeafExec, LeafKind, ReadMode};
+use task::python::PythonExec;
 
 type Plan = Arc<dyn ExecutionPlan>;
 
@@ -63,7 +65,11 @@ impl Cutter {
         if plan.children().is_empty() {
             return leaf(plan);
         }
-        self.operator(plan)
+        let mut piece = self.operator(plan)?;
+        if let Some(python) = piece.plan.downcast_ref::<PythonExec>() {
+            piece.plan = Arc::new(python.clone().templated(shape(plan)));
+        }
+        Ok(piece)
     }
 
     /// An operator, whose tasks are those of its inputs.
@@ -133,6 +139,8 @@ impl Cutter {
         let input = self.cut(child)?;
         match exchange.routing() {
             Routing::Coalesce(count) => Ok(coalesce(input, *count)),
+            Routing::Select(groups) => select(input, groups),
+            Routing::Keep => self.keep(input),
             routing => match routing.carried() {
                 Some(partitioning) => self.shuffle(input, Some(partitioning), ReadMode::Gather),
                 None => Err(SparkError::internal("a range partitioning has no bounds yet")),
@@ -205,6 +213,14 @@ impl Cutter {
         let tasks = (0..readers).map(|from| vec![Input::Blocks { from, to: from + 1 }]).collect();
         let leaf = LeafExec::new(kind, shape, equivalences.across());
         Ok(Piece { plan: Arc::new(leaf), tasks, parents: vec![stage] })
+    }
+
+    /// Stores the rows of each task, which the task with the same number reads.
+    fn keep(&mut self, input: Piece) -> Result<Piece, SparkError> {
+        let count = u32::try_from(input.tasks.len()).unwrap_or(u32::MAX);
+        let mut piece = self.shuffle(input, None, ReadMode::Gather)?;
+        piece.tasks = (0..count).map(|map| vec![Input::Output(map)]).collect();
+        Ok(piece)
     }
 
     fn union(&mut self, plan: &Plan) -> Result<Piece, SparkError> {
@@ -284,14 +300,44 @@ fn coalesce(input: Piece, count: usize) -> Piece {
     if before <= count {
         return input;
     }
-    let group = |i: usize| {
-        let members = &input.tasks[i * before / count..(i + 1) * before / count];
+    let groups = (0..count).map(|i| i * before / count..(i + 1) * before / count);
+    regrouped(input, groups)
+}
+
+/// Tasks that each do the work of a group of the input's, one after the other.
+fn select(input: Piece, groups: &[Vec<u32>]) -> Result<Piece, SparkError> {
+    let count = input.tasks.len();
+    if let Some(missing) = groups.iter().flatten().find(|task| **task as usize >= count) {
+        return Err(SparkError::plain(
+            Exception::IllegalArgument,
+            format!(
+                "There is no partition {missing}: the partitions are numbered from 0 to {}.",
+                count - 1
+            ),
+        ));
+    }
+    let single = groups.iter().all(|group| group.len() == 1);
+    if single {
+        // Nothing is put together, so nothing is added to the plan.
+        let tasks = groups.iter().flatten().map(|task| input.tasks[*task as usize].clone());
+        return Ok(Piece { tasks: tasks.collect(), ..input });
+    }
+    let groups = groups.iter().map(|group| group.iter().map(|task| *task as usize));
+    Ok(regrouped(input, groups))
+}
+
+fn regrouped<G>(input: Piece, groups: impl Iterator<Item = G>) -> Piece
+where
+    G: Iterator<Item = usize>,
+{
+    let group = |group: G| {
+        let members: Vec<_> = group.map(|task| &input.tasks[task]).collect();
         let copies = u32::try_from(members.len()).unwrap_or(u32::MAX);
         let mut all = vec![Input::Copies(copies)];
-        all.extend(members.iter().flatten().cloned());
+        all.extend(members.into_iter().flatten().cloned());
         all
     };
-    let tasks = (0..count).map(group).collect();
+    let tasks = groups.map(group).collect();
     let (schema, equivalences) = (input.plan.schema(), Equivalences::of(&input.plan).across());
     let plan = Arc::new(ConcatExec::new(schema, vec![Arc::clone(&input.plan)], equivalences));
     Piece { plan, tasks, parents: input.parents }

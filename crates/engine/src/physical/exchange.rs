@@ -24,6 +24,10 @@ pub(crate) enum Routing {
     Bounded(RangePartitioning),
     /// Combines neighbouring partitions without a shuffle.
     Coalesce(usize),
+    /// Partitions are groups of the input's, without a shuffle.
+    Select(Vec<Vec<u32>>),
+    /// The same partitions, stored.
+    Keep,
 }
 
 /// An exchange (see the module).
@@ -41,7 +45,7 @@ impl Routing {
             Self::RoundRobin(n) => Some(Partitioning::RoundRobinBatch(*n)),
             Self::Hash(keys, n) => Some(Partitioning::Hash(keys.clone(), *n)),
             Self::Bounded(range) => Some(Partitioning::Range(range.clone())),
-            Self::Range(..) | Self::Coalesce(_) => None,
+            Self::Range(..) | Self::Coalesce(_) | Self::Select(_) | Self::Keep => None,
         }
     }
 }
@@ -54,6 +58,8 @@ impl ExchangeExec {
             Routing::RoundRobin(n) | Routing::Range(_, n) => Partitioning::UnknownPartitioning(*n),
             Routing::Bounded(range) => Partitioning::UnknownPartitioning(range.partition_count()),
             Routing::Coalesce(n) => Partitioning::UnknownPartitioning(before.min(*n)),
+            Routing::Select(groups) => Partitioning::UnknownPartitioning(groups.len()),
+            Routing::Keep => Partitioning::UnknownPartitioning(before),
         };
         let properties = sources::unordered(input.schema(), partitioning);
         Self { input, routing, properties }
@@ -75,6 +81,8 @@ impl DisplayAs for ExchangeExec {
             Routing::Range(order, n) => write!(f, "ExchangeExec: range({order}), {n} partitions"),
             Routing::Bounded(range) => write!(f, "ExchangeExec: {range}"),
             Routing::Coalesce(n) => write!(f, "CoalesceExec: {n} partitions"),
+            Routing::Select(groups) => write!(f, "SelectExec: {} partitions", groups.len()),
+            Routing::Keep => f.write_str("KeepExec"),
         }
     }
 }
@@ -94,7 +102,7 @@ impl ExecutionPlan for ExchangeExec {
 
     fn maintains_input_order(&self) -> Vec<bool> {
         // Partitions are concatenated as they are, so the order of a sort below is kept.
-        vec![matches!(self.routing, Routing::Coalesce(_))]
+        vec![matches!(self.routing, Routing::Coalesce(_) | Routing::Select(_) | Routing::Keep)]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
@@ -115,7 +123,9 @@ impl ExecutionPlan for ExchangeExec {
                 range.ordering().iter().map(|key| &key.expr),
                 f,
             ),
-            Routing::RoundRobin(_) | Routing::Coalesce(_) => Ok(TreeNodeRecursion::Continue),
+            Routing::RoundRobin(_) | Routing::Coalesce(_) | Routing::Select(_) | Routing::Keep => {
+                Ok(TreeNodeRecursion::Continue)
+            }
         }
     }
 

@@ -14,6 +14,7 @@ mod floating_keys;
 mod leaf;
 mod planner;
 mod profile;
+mod python;
 mod ranges;
 mod stage;
 
@@ -23,7 +24,7 @@ use stage::Purpose;
 use crate::{JobPlan, RunJob};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use functions::spark_error;
 use model::Fingerprint;
 use model::conf::Conf;
@@ -64,6 +65,16 @@ pub async fn plan_job(
 ) -> Result<JobPlan, SparkError> {
     let plan = physical_plan(state, plan, conf).await?;
     plan_physical_job(plan, conf, jobs).await
+}
+
+/// The number of partitions of a plan's rows: what their stage would have tasks.
+pub async fn count_partitions(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    conf: &Conf,
+) -> Result<usize, SparkError> {
+    let plan = physical_plan(state, plan, conf).await?;
+    Ok(plan.output_partitioning().partition_count())
 }
 
 /// Cuts a physical plan into stages.

@@ -1,14 +1,15 @@
 //! DataFusion's physical planner, extended by our logical nodes.
 
 use super::exchange::{ExchangeExec, Routing};
+use super::python::PythonPlanner;
 use analysis::{BarrierPlanner, Exchange, LocalSortPlanner, Target};
 use arrow::compute::SortOptions;
 use datafusion::catalog::Session;
-use datafusion::common::{Result, internal_datafusion_err};
+use datafusion::common::{Result, ScalarValue, SplitPoint, internal_datafusion_err};
 use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
-use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr, RangePartitioning};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ impl QueryPlanner for Planner {
             Arc::new(ExchangePlanner),
             Arc::new(LocalSortPlanner),
             Arc::new(BarrierPlanner),
+            Arc::new(PythonPlanner),
         ])
         .create_physical_plan(plan, session)
         .await
@@ -58,6 +60,9 @@ impl ExtensionPlanner for ExchangePlanner {
             |expr| planner.create_physical_expr(expr, input.schema(), session, context);
         let routing = match target {
             Target::RoundRobin(n) => Routing::RoundRobin(*n as usize),
+            Target::Numbered(number, n) => Routing::Bounded(numbered(expression(number)?, *n)?),
+            Target::Select(groups) => Routing::Select(groups.clone()),
+            Target::Keep => Routing::Keep,
             Target::Coalesce(n) => Routing::Coalesce(*n as usize),
             Target::Hash(keys, n) => {
                 Routing::Hash(keys.iter().map(expression).collect::<Result<_>>()?, *n as usize)
@@ -76,4 +81,13 @@ impl ExtensionPlanner for ExchangePlanner {
         };
         Ok(Some(Arc::new(ExchangeExec::new(Arc::clone(rows), routing))))
     }
+}
+
+/// Partition `n` holds the rows with the number `n`.
+fn numbered(number: Arc<dyn PhysicalExpr>, partitions: u32) -> Result<RangePartitioning> {
+    let bounds = (1..i32::try_from(partitions).unwrap_or(i32::MAX))
+        .map(|bound| SplitPoint::new(vec![ScalarValue::Int32(Some(bound))]));
+    let order = LexOrdering::new([PhysicalSortExpr::new(number, SortOptions::default())]);
+    let order = order.ok_or_else(|| internal_datafusion_err!("an order needs a key"))?;
+    RangePartitioning::try_new(order, bounds.collect())
 }

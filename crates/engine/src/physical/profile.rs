@@ -5,12 +5,12 @@
 use super::build_side::SafeBuildSides;
 use super::floating_keys::NormalizeFloatingKeys;
 use super::planner::Planner;
-use analysis::{AddBarriers, DropHints};
+use analysis::{AddBarriers, DropHints, ExtractPython};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::SessionState;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
-use model::conf::{AUTO_BROADCAST, ByteSizeOrOff, Conf, SHUFFLE_PARTITIONS};
+use model::conf::{AUTO_BROADCAST, ByteSizeOrOff, Conf, SHUFFLE_PARTITIONS, TIME_ZONE};
 use plan::SparkError;
 use std::sync::Arc;
 
@@ -27,6 +27,7 @@ pub fn session_state(conf: &Conf) -> Result<SessionState, SparkError> {
         .with_analyzer_rule(Arc::new(DropHints))
         .with_analyzer_rule(Arc::new(AddBarriers))
         .with_optimizer_rule(Arc::new(NormalizeFloatingKeys))
+        .with_optimizer_rule(Arc::new(ExtractPython))
         .with_physical_optimizer_rules(physical_rules());
     Ok(builder.build())
 }
@@ -35,7 +36,22 @@ pub fn session_state(conf: &Conf) -> Result<SessionState, SparkError> {
 pub(crate) fn configured(state: &SessionState, conf: &Conf) -> Result<SessionState, SparkError> {
     let mut state = state.clone();
     apply(state.config_mut().options_mut(), conf)?;
+    state.config_mut().set_extension(Arc::new(PythonSettings::of(conf)));
     Ok(state)
+}
+
+/// The settings that Python workers read, for the planner: keys and values, ordered by key.
+#[derive(Debug)]
+pub(crate) struct PythonSettings(pub(crate) Vec<(String, String)>);
+
+impl PythonSettings {
+    fn of(conf: &Conf) -> Self {
+        let mut settings = conf.of_python();
+        if conf.given(TIME_ZONE.name).is_none() {
+            settings.push((TIME_ZONE.name.to_owned(), analysis::machine_zone()));
+        }
+        Self(settings)
+    }
 }
 
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {

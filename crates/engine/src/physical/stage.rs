@@ -14,6 +14,7 @@ use prost::Message;
 use std::collections::HashMap;
 use std::sync::Arc;
 use task::codec::{self, Compression, Input, Template};
+use task::python::PythonExec;
 
 /// Part of a plan being cut: the template above the last cut, and the inputs of its leaves by task.
 #[derive(Debug)]
@@ -86,7 +87,8 @@ impl Stages {
         }
         task::check_round_trip(&plan, &message).map_err(|e| unencodable(&e))?;
         let inputs = parents.iter().map(|parent| self.shuffle(*parent)).collect();
-        let template = Template { readers, compression: self.compression, inputs };
+        let tasks = u32::try_from(tasks.len()).unwrap_or(u32::MAX);
+        let template = Template { readers, compression: self.compression, inputs, tasks };
         let template = codec::encode_template(&template, &encoded).map_err(fail)?;
         let label = label(&plan);
         let schema = plan.schema();
@@ -134,10 +136,13 @@ fn unencodable(error: &DataFusionError) -> SparkError {
     }
 }
 
-/// Whether the plan has no volatile expressions.
+/// Whether the plan has no volatile expressions and no Python functions that are.
 fn is_deterministic(plan: &Arc<dyn ExecutionPlan>) -> Result<bool, DataFusionError> {
     let mut deterministic = true;
     plan.apply(|node| {
+        if let Some(python) = node.downcast_ref::<PythonExec>() {
+            deterministic &= python.spec().is_deterministic();
+        }
         node.apply_expressions(&mut |root| {
             if is_volatile(root) {
                 deterministic = false;

@@ -23,6 +23,11 @@ impl Session {
     ) -> Result<Option<Answer>, SparkError> {
         match command {
             Command::CreateView(view) => self.create_view(view, run).await.map(|()| None),
+            Command::RegisterPython(function) => {
+                let name = function.name.to_lowercase();
+                self.state().python = self.state().python.with(name, function);
+                Ok(None)
+            }
             Command::Write(write) => self.write(write, run).await.map(|()| None),
             Command::Insert { table, columns, input, overwrite, by_name, partition } => {
                 let named: Vec<String> = if *by_name {

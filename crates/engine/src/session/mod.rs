@@ -23,7 +23,9 @@ mod view;
 mod write;
 
 use crate::RunJob;
-use analysis::{Context, Env, Fact, Facts, Finished, Observed, Purpose, Resolver, Stop, Want};
+use analysis::{
+    Context, Env, Fact, Facts, Finished, Observed, Purpose, PythonFunctions, Resolver, Stop, Want,
+};
 use arrow::record_batch::RecordBatch;
 use catalogue::{Catalogue, Variables, ViewMap};
 use datafusion::execution::SessionState;
@@ -135,6 +137,8 @@ struct State {
     views: ViewMap,
     /// Variables.
     variables: Variables,
+    /// Python functions registered by name.
+    python: PythonFunctions,
     /// Persisted relations.
     persisted: Vec<identity::Persisted>,
 }
@@ -153,6 +157,7 @@ impl Session {
             database: catalogue::DEFAULT_DATABASE.to_owned(),
             views: ViewMap::default(),
             variables: Variables::default(),
+            python: PythonFunctions::default(),
             persisted: Vec::new(),
         };
         Self { shared, parser, state: Mutex::new(state) }
@@ -320,6 +325,7 @@ impl Session {
             catalogue: self.shared.catalogue(),
             views: state.views,
             variables: state.variables,
+            python: state.python,
             database: state.database,
             parser: Arc::clone(&self.parser),
             parallelism: parallelism.unwrap_or_else(|| run.slots()).max(1),

@@ -3,7 +3,7 @@
 use super::{Analyzed, Answer, Session, display};
 use crate::RunJob;
 use analysis::{Env, Purpose, fitted};
-use arrow::array::{Array, ArrayRef, StringArray};
+use arrow::array::{Array, ArrayRef, Int64Array, StringArray};
 use arrow::datatypes::{Field as ArrowField, Fields, Schema};
 use arrow::record_batch::RecordBatch;
 use formats::types;
@@ -126,6 +126,15 @@ impl Session {
             RelationKind::Tail { input, limit } => {
                 let answer = Box::pin(self.rows_of(input, env.cloned(), run)).await?;
                 Ok(Some(tail(answer, *limit as usize)))
+            }
+            RelationKind::CountPartitions { input } => {
+                let analyzed = self.resolve(input, Purpose::Run, env.cloned(), run).await?;
+                let conf = self.state().conf.clone();
+                let count = crate::count_partitions(&self.shared.state, &analyzed.plan, &conf);
+                let count = i64::try_from(count.await?).unwrap_or(i64::MAX);
+                let schema = vec![Field::new("count", DataType::Long, false)];
+                let counts: ArrayRef = Arc::new(Int64Array::from(vec![count]));
+                Answer::columns(schema, vec![counts]).map(Some)
             }
             _ => match self.statement_of(relation)? {
                 Some(Statement::Command(command)) => {

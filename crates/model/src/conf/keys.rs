@@ -1,7 +1,7 @@
 //! The keys. Names, types and defaults are those of Spark 4; keys that start with `firesteel.` are
 //! our own.
 
-use super::Effect::{ForClients, Honoured, None as NoEffect, Refused};
+use super::Effect::{ForClients, ForPython, Honoured, None as NoEffect, Refused};
 use super::Scope::{Session, Static};
 use super::{
     BlockCompression, Declared, Key, MapKeyDedupPolicy, PartitionOverwriteMode, Problem,
@@ -54,7 +54,10 @@ keys! {
     SHUFFLE_SYNC: bool = "firesteel.shuffle.sync", Some("false"), Static, Honoured, "Whether map outputs are forced to the disk before they count; needed if the volume outlives the machine.";
     SHUFFLE_VOLUME: VolumeLayout = "firesteel.shuffle.volume", Some("shared"), Static, Honoured, "On one machine: `shared` for one volume for all executors, `own` for one each.";
     SUBMIT_PY_FILES: String = "spark.submit.pyFiles", None, Static, Honoured, "Files and directories to put on the Python path, comma-separated.";
-    PYSPARK_PYTHON: String = "spark.pyspark.python", None, Static, Honoured, "Python interpreter for the program.";
+    FILES: String = "spark.files", None, Static, Honoured, "Files for the directory of `SparkFiles`, comma-separated.";
+    ARCHIVES: String = "spark.archives", None, Static, Honoured, "Archives to unpack into that directory, comma-separated; `archive#name` sets the name there.";
+    PYSPARK_PYTHON: String = "spark.pyspark.python", None, Static, Honoured, "Python interpreter of the program and of its functions; by default that of `PYSPARK_PYTHON`.";
+    PYSPARK_DRIVER_PYTHON: String = "spark.pyspark.driver.python", None, Static, Honoured, "Python interpreter of the program alone; by default that of `PYSPARK_DRIVER_PYTHON`.";
     UI_SHOW_PROGRESS: bool = "spark.ui.showConsoleProgress", Some("true"), Static, Honoured, "Whether to draw a progress bar.";
     SCHEDULER_MODE: SchedulerMode = "spark.scheduler.mode", Some("FIFO"), Static, Refused, "Order of jobs; only FIFO is supported.";
 
@@ -101,6 +104,17 @@ keys! {
     PYTHON_UDF_ARROW: bool = "spark.sql.execution.pythonUDF.arrow.enabled", Some("false"), Session, ForClients, "Whether clients mark Python functions for Arrow.";
     PYTHON_UDTF_ARROW: bool = "spark.sql.execution.pythonUDTF.arrow.enabled", Some("false"), Session, ForClients, "Whether clients mark Python table functions for Arrow.";
     BINARY_AS_BYTES: bool = "spark.sql.execution.pyspark.binaryAsBytes", Some("true"), Session, ForClients, "Whether binary values are `bytes` in Python.";
+    ARROW_BATCH_ROWS: i64 = "spark.sql.execution.arrow.maxRecordsPerBatch", Some("10000"), Session, Honoured, "Rows of a batch that a Python function gets at most; 0 or less: no limit.";
+    ARROW_BATCH_BYTES: i64 = "spark.sql.execution.arrow.maxBytesPerBatch", Some("2147483647"), Session, ForPython, "Bytes of a batch that a Python worker sends at most.";
+    PANDAS_BY_NAME: bool = "spark.sql.legacy.execution.pandas.groupedMap.assignColumnsByName", Some("true"), Session, ForPython, "Whether columns of pandas results are matched by name.";
+    PYTHON_UDF_LEGACY_PANDAS: bool = "spark.sql.legacy.execution.pythonUDF.pandas.conversion.enabled", Some("false"), Session, ForPython, "Whether Arrow-optimised functions convert values by way of pandas.";
+    PYTHON_UDTF_LEGACY_PANDAS: bool = "spark.sql.legacy.execution.pythonUDTF.pandas.conversion.enabled", Some("false"), Session, ForPython, "Whether Arrow-optimised table functions convert values by way of pandas.";
+    PYTHON_INT_TO_DECIMAL: bool = "spark.sql.execution.pythonUDF.pandas.intToDecimalCoercionEnabled", Some("false"), Session, ForPython, "Whether Python functions may return an int for a decimal.";
+    PYTHON_INT_EXTENSION: bool = "spark.sql.execution.pythonUDF.pandas.preferIntExtensionDtype", Some("false"), Session, ForPython, "Whether whole numbers with nulls are pandas' nullable integers.";
+    PYTHON_SIMPLE_TRACEBACK: bool = "spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled", Some("true"), Session, ForPython, "Whether tracebacks of Python functions leave out our own frames.";
+    PYTHON_HIDE_TRACEBACK: bool = "spark.sql.execution.pyspark.udf.hideTraceback.enabled", Some("false"), Session, ForPython, "Whether errors of Python functions come without traceback.";
+    PYTHON_UDF_CONCURRENCY: i64 = "spark.sql.execution.pythonUDF.arrow.concurrency.level", Some("-1"), Session, ForPython, "Threads that evaluate an Arrow-optimised function in a worker.";
+    PYSPARK_MEMORY: ByteSize = "spark.executor.pyspark.memory", None, Static, ForPython, "Memory limit of a Python worker.";
     PLAN_COMPRESSION_THRESHOLD: i64 = "spark.connect.session.planCompression.threshold", Some("10485760"), Session, ForClients, "Size of a plan, in bytes, from which a client compresses it; -1 turns it off.";
     PLAN_COMPRESSION_ALGORITHM: String = "spark.connect.session.planCompression.defaultAlgorithm", Some("ZSTD"), Session, ForClients, "Compression of plans by clients: ZSTD or NONE.";
     SERVER_STACKTRACE: bool = "spark.sql.connect.serverStacktrace.enabled", Some("false"), Session, ForClients, "Whether clients show the causes of an error as a stack trace.";

@@ -35,6 +35,8 @@ pub enum Effect {
     Honoured,
     /// Only clients ask for it and act on it.
     ForClients,
+    /// Python workers read it.
+    ForPython,
     /// Accepted and reported as having no effect; results do not depend on it.
     None,
     /// Not supported, but it would change results or safety: setting it is an error.
@@ -136,6 +138,22 @@ impl Conf {
     /// All given settings, ordered by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.values.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// The given settings that Python workers read, ordered by key.
+    pub fn of_python(&self) -> Vec<(String, String)> {
+        const PREFIXES: [&str; 4] = [
+            "spark.sql.execution.",
+            "spark.sql.legacy.execution.",
+            "spark.sql.pyspark.",
+            "spark.executor.pyspark.",
+        ];
+        let read = |key: &str| {
+            PREFIXES.iter().any(|prefix| key.starts_with(prefix))
+                || [TIME_ZONE.name, ANSI.name].contains(&key)
+        };
+        let given = self.iter().filter(|(key, _)| read(key));
+        given.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
     }
 
     /// Checks every given key: bad values and refused keys are errors, keys without effect are

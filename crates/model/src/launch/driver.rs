@@ -115,6 +115,12 @@ pub struct Program {
     /// Entries to put in front of the Python path: files, directories, zip files.
     #[serde(default)]
     pub python_path: Vec<PathBuf>,
+    /// Directory with the application's files, the root of `SparkFiles`.
+    #[serde(default)]
+    pub files: Option<PathBuf>,
+    /// Name of an SQL program in messages; by default its path.
+    #[serde(default)]
+    pub name: Option<String>,
 }
 
 impl DriverSettings {

@@ -36,6 +36,16 @@ pub struct ExecutorSettings {
     /// Whether map outputs are forced to the disk before they count.
     #[serde(default)]
     pub sync: bool,
+    /// The Python interpreter of workers.
+    #[serde(default = "python")]
+    pub python: PathBuf,
+    /// Entries to put in front of the workers' Python path.
+    #[serde(default)]
+    pub python_path: Vec<PathBuf>,
+    /// Directory with the application's files: the workers' working directory, and the root of
+    /// `SparkFiles`.
+    #[serde(default)]
+    pub files: Option<PathBuf>,
 }
 
 /// A mounted volume.
@@ -49,6 +59,10 @@ pub struct Mount {
     /// Whether no other executor mounts it later, so that this one deletes it at its end.
     #[serde(default)]
     pub last: bool,
+}
+
+fn python() -> PathBuf {
+    "python3".into()
 }
 
 fn loopback() -> String {

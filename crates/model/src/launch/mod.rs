@@ -37,6 +37,9 @@ pub fn is_hidden(variable: &str) -> bool {
         || matches!(variable, TOKEN_VARIABLE | IDENTITY_VARIABLE)
 }
 
+/// Environment variable of a program with the directory of the application's files.
+pub const FILES_VARIABLE: &str = "FIRESTEEL_FILES";
+
 /// Environment variable that a pod's settings take the application's token from.
 pub const TOKEN_VARIABLE: &str = "FIRESTEEL_TOKEN";
 

@@ -107,6 +107,9 @@ pub struct TaskEnd {
     pub attempt: ::core::option::Option<Attempt>,
     #[prost(message, optional, tag = "5")]
     pub metrics: ::core::option::Option<TaskMetrics>,
+    /// What a task that succeeded adds to accumulators of the program.
+    #[prost(message, repeated, tag = "6")]
+    pub accumulators: ::prost::alloc::vec::Vec<AccumulatorUpdate>,
     #[prost(oneof = "task_end::Outcome", tags = "2, 3, 4")]
     pub outcome: ::core::option::Option<task_end::Outcome>,
 }
@@ -121,6 +124,14 @@ pub mod task_end {
         #[prost(message, tag = "4")]
         Failure(super::Failure),
     }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AccumulatorUpdate {
+    #[prost(int64, tag = "1")]
+    pub id: i64,
+    /// The pickled pair of the id and the value to add.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub value: ::prost::bytes::Bytes,
 }
 /// Metrics of a task or, summed, of several tasks.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

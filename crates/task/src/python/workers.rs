@@ -3,7 +3,7 @@
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream, StreamExt};
 use model::TaskFailure;
 use std::fmt;
 
@@ -76,4 +76,19 @@ pub enum FromWorker {
         /// Updates of accumulators: id, and the pickled value to add.
         accumulators: Vec<(i64, Bytes)>,
     },
+}
+
+/// An executor without Python: every task fails.
+#[derive(Debug)]
+pub struct NoWorkers;
+
+impl PythonWorkers for NoWorkers {
+    fn run(
+        &self,
+        _: PythonTask,
+        _: BoxStream<'static, Result<ToWorker, TaskFailure>>,
+    ) -> BoxStream<'static, Result<FromWorker, TaskFailure>> {
+        let message = "this executor has no Python".to_owned();
+        stream::iter([Err(TaskFailure::Hopeless { message })]).boxed()
+    }
 }

@@ -7,7 +7,9 @@ use super::world::{File, Mail, Stream, Weather, World};
 use bytes::Bytes;
 use driver::message::{Connection, Message};
 use executor::tasks::{Effect, Start, Tasks, split};
-use model::executor::{Launch, Outcome, Registration, Report, TaskEnd, ToExecutor, Work};
+use model::executor::{
+    AccumulatorUpdate, Launch, Outcome, Registration, Report, TaskEnd, ToExecutor, Work,
+};
 use model::{
     Attempt, BlockProblem, Epoch, ExecutorId, MapOutput, MapOutputId, TaskFailure, TaskMetrics,
     Unreadable, VolumeId,
@@ -128,7 +130,9 @@ impl World {
                 if let Some(start) = process.computing.remove(&attempt) {
                     let outcome = self.compute(id, &start)?;
                     let metrics = TaskMetrics { run_nanos: 1, ..TaskMetrics::default() };
-                    self.send_step(0, id, Step::TakeEnd(TaskEnd { attempt, outcome, metrics }));
+                    let accumulators = added(attempt, &outcome);
+                    let end = TaskEnd { attempt, outcome, metrics, accumulators };
+                    self.send_step(0, id, Step::TakeEnd(end));
                 }
             }
             Step::TakeEnd(end) => self.take_end(id, end),
@@ -206,8 +210,9 @@ impl World {
                         process.computing.remove(&attempt);
                     }
                     let outcome = Outcome::Failed(TaskFailure::Killed { reason });
-                    let metrics = TaskMetrics::default();
-                    self.send_step(5, id, Step::TakeEnd(TaskEnd { attempt, outcome, metrics }));
+                    let (metrics, accumulators) = (TaskMetrics::default(), Vec::new());
+                    let end = TaskEnd { attempt, outcome, metrics, accumulators };
+                    self.send_step(5, id, Step::TakeEnd(end));
                 }
                 Effect::Report(end) => self.report(id, Report::Ends(vec![end])),
                 Effect::Forget(_) => {}
@@ -334,4 +339,14 @@ impl World {
 /// The number that a template or a binding holds.
 fn number(bytes: &Bytes) -> u64 {
     bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// What a task adds to accumulators: a result task under the number of its partition.
+fn added(attempt: Attempt, outcome: &Outcome) -> Vec<AccumulatorUpdate> {
+    let id = match outcome {
+        Outcome::Yielded(_) => i64::from(attempt.task.partition),
+        Outcome::Wrote(_) => -1,
+        Outcome::Failed(_) => return Vec::new(),
+    };
+    vec![AccumulatorUpdate { id, value: Bytes::new() }]
 }

@@ -3,7 +3,7 @@
 use super::rows::{MadeOf, MapStage, Rows, expected, name_of, shuffle};
 use arrow::datatypes::Schema;
 use bytes::Bytes;
-use driver::message::JobEnd;
+use driver::message::JobAnswer;
 use engine::{JobPlan, StageOutput, StagePlan};
 use model::{Fingerprint, ShuffleId};
 use rand::Rng;
@@ -110,11 +110,20 @@ impl Job {
     pub(crate) fn check(
         &self,
         program: &Program,
-        end: &JobEnd,
+        (end, accumulators): &JobAnswer,
         is_over: bool,
     ) -> Result<(), String> {
+        // Map tasks add under a negative id: as often as they run.
+        let added = accumulators.iter().filter(|update| update.id >= 0);
+        let mut added: Vec<i64> = added.map(|update| update.id).collect();
+        added.sort_unstable();
         match end {
-            Ok(partitions) => self.check_rows(program, partitions),
+            Ok(partitions) => {
+                if !added.iter().copied().eq(self.wanted.iter().map(|of| i64::from(*of))) {
+                    return Err(format!("partitions {added:?} have added to an accumulator"));
+                }
+                self.check_rows(program, partitions)
+            }
             Err(failed) if self.can_fail_for(program, &failed.failure, is_over) => Ok(()),
             Err(failed) => Err(format!("a job fails without reason: {failed:?}")),
         }

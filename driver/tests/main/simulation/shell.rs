@@ -4,7 +4,7 @@
 use super::process::{Process, Step};
 use super::world::{Driver, Mail, OUTBOX, TIMEOUT, Weather, World};
 use driver::core::Effect;
-use driver::message::{Connection, JobEnd, JobState, Message, Status};
+use driver::message::{Connection, JobAnswer, JobState, Message, Status};
 use model::executor::ToExecutor;
 use rand::Rng;
 use scheduler::JobFailure;
@@ -115,7 +115,9 @@ impl World {
                     failed.push(Message::Unwatch { operation });
                 }
             }
-            Effect::EndJob { ticket, end } => return self.end_job(ticket, &end),
+            Effect::EndJob { ticket, end, accumulators } => {
+                return self.end_job(ticket, &(end, accumulators));
+            }
             Effect::AnswerStatus { ticket, status } => {
                 if !self.questions.remove(&ticket) {
                     return Err("an answer to no question".to_owned());
@@ -143,10 +145,10 @@ impl World {
         true
     }
 
-    fn end_job(&mut self, ticket: u64, end: &JobEnd) -> Result<(), String> {
+    fn end_job(&mut self, ticket: u64, answer: &JobAnswer) -> Result<(), String> {
         let job = self.jobs.remove(&ticket).ok_or("a job is answered twice")?;
-        job.check(&self.program, end, self.driver != Driver::Works)?;
-        match end {
+        job.check(&self.program, answer, self.driver != Driver::Works)?;
+        match &answer.0 {
             Ok(_) => self.tally.finished += 1,
             Err(failed) => match &failed.failure {
                 JobFailure::ResultTooLarge { .. } => self.tally.too_large += 1,

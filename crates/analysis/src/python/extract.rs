@@ -1,0 +1,274 @@
+//! Moves calls of Python functions out of expressions into nodes below their operators, so that a
+//! worker computes them for whole batches. Calls within calls, and all calls of an operator that do
+//! not depend on each other otherwise, end up in one node.
+
+use super::function::PythonPlace;
+use super::node::{PythonKind, PythonNode, WorkerArgument, WorkerCall, WorkerInput};
+use arrow::datatypes::Field as ArrowField;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema, JoinType, Result, plan_err};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{
+    Expr, Extension, Filter, Join, LogicalPlan, LogicalPlanBuilder, Projection,
+};
+use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+use formats::types;
+use plan::Field;
+use std::sync::Arc;
+
+/// The rule (see the module). It runs last, so that filters and projections have found their places.
+#[derive(Debug)]
+pub struct ExtractPython;
+
+impl OptimizerRule for ExtractPython {
+    fn name(&self) -> &'static str {
+        "extract_python"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::BottomUp)
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        let mut found = false;
+        plan.apply_expressions(|expr| {
+            found |= has_call(expr);
+            Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })?;
+        if !found || matches!(plan, LogicalPlan::TableScan(_)) {
+            return Ok(Transformed::no(plan));
+        }
+        let ids = config.alias_generator();
+        let new_id = || ids.next("#python");
+        let plan = match plan {
+            LogicalPlan::Join(join) => in_join(join, &new_id)?,
+            plan => in_operator(plan, &new_id)?,
+        };
+        Ok(Transformed::yes(plan))
+    }
+}
+
+/// Whether an expression calls a Python function for each row.
+fn has_call(expr: &Expr) -> bool {
+    let found = expr.exists(|expr| Ok(is_call(expr)));
+    found.unwrap_or(false)
+}
+
+fn is_call(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarFunction(_)) && PythonPlace::of(expr).is_some()
+}
+
+/// Whether a node can compute the call: its arguments are free of calls, or such calls themselves.
+fn is_extractable(expr: &Expr) -> bool {
+    let Some((_, args)) = PythonPlace::of(expr).filter(|_| is_call(expr)) else { return false };
+    args.iter().all(|arg| !has_call(arg) || is_extractable(arg))
+}
+
+/// An operator with one input.
+fn in_operator(plan: LogicalPlan, new_id: &dyn Fn() -> String) -> Result<LogicalPlan> {
+    let [input] = plan.inputs()[..] else {
+        return plan_err!("Python functions are not supported in {}", plan.display());
+    };
+    let (before, schema) = (input.clone(), Arc::clone(plan.schema()));
+    let mut exprs = plan.expressions();
+    let names = NamePreserver::new(&plan);
+    let saved: Vec<_> = exprs.iter().map(|expr| names.save(expr)).collect();
+    let mut input = before;
+    while exprs.iter().any(has_call) {
+        let mut node = Extraction::default();
+        exprs = exprs.into_iter().map(|expr| node.replace(expr, new_id)).collect::<Result<_>>()?;
+        input = node.above(input)?;
+    }
+    let exprs = exprs.into_iter().zip(saved).map(|(expr, name)| name.restore(expr)).collect();
+    let plan = plan.with_new_exprs(exprs, vec![input])?;
+    with_columns_of(plan, &schema)
+}
+
+/// The plan with exactly the columns of `schema`.
+fn with_columns_of(plan: LogicalPlan, schema: &DFSchema) -> Result<LogicalPlan> {
+    if plan.schema().fields().len() == schema.fields().len() {
+        return Ok(plan);
+    }
+    let columns = schema.iter().map(Column::from).map(Expr::Column).collect();
+    Ok(LogicalPlan::Projection(Projection::try_new(columns, Arc::new(plan))?))
+}
+
+/// A join: calls over one side are computed below it; others, in the condition of an inner join,
+/// above.
+fn in_join(join: Join, new_id: &dyn Fn() -> String) -> Result<LogicalPlan> {
+    let schema = Arc::clone(&join.schema);
+    let Join {
+        left, right, on, filter, join_type, join_constraint, null_equality, null_aware, ..
+    } = join;
+    let (mut left, mut right) = (Arc::unwrap_or_clone(left), Arc::unwrap_or_clone(right));
+    let mut keys = (Vec::new(), Vec::new());
+    for (of_left, of_right) in on {
+        keys.0.push(of_left);
+        keys.1.push(of_right);
+    }
+    let side = |plan: &mut LogicalPlan, exprs: &mut Vec<Expr>| -> Result<()> {
+        while exprs.iter().any(has_call) {
+            let mut node = Extraction::default();
+            let taken = std::mem::take(exprs).into_iter();
+            *exprs = taken.map(|expr| node.replace(expr, new_id)).collect::<Result<_>>()?;
+            *plan = node.above(plan.clone())?;
+        }
+        Ok(())
+    };
+    side(&mut left, &mut keys.0)?;
+    side(&mut right, &mut keys.1)?;
+    let (mut kept, mut above) = (Vec::new(), Vec::new());
+    for condition in filter.iter().flat_map(datafusion::logical_expr::utils::split_conjunction) {
+        let of = |plan: &LogicalPlan| {
+            condition.column_refs().iter().all(|column| plan.schema().has_column(column))
+        };
+        let mut exprs = vec![condition.clone()];
+        if !has_call(condition) {
+            kept.push(condition.clone());
+        } else if of(&left) {
+            side(&mut left, &mut exprs)?;
+            kept.append(&mut exprs);
+        } else if of(&right) {
+            side(&mut right, &mut exprs)?;
+            kept.append(&mut exprs);
+        } else if join_type == JoinType::Inner {
+            above.append(&mut exprs);
+        } else {
+            let error = plan::SparkError::new(
+                errors::condition::UNSUPPORTED_FEATURE_PYTHON_UDF_IN_ON_CLAUSE,
+                format!(
+                    "The feature is not supported: Python UDF in the ON clause of a {join_type} JOIN. In case of an INNER JOIN consider rewriting to a CROSS JOIN with a WHERE clause."
+                ),
+                &[("joinType", &join_type.to_string().to_uppercase())],
+            );
+            return Err(datafusion::error::DataFusionError::External(Box::new(error)));
+        }
+    }
+    let filter = datafusion::logical_expr::utils::conjunction(kept);
+    let on = keys.0.into_iter().zip(keys.1).collect();
+    let join = Join::try_new(
+        Arc::new(left),
+        Arc::new(right),
+        on,
+        filter,
+        join_type,
+        join_constraint,
+        null_equality,
+        null_aware,
+    )?;
+    let mut plan = LogicalPlan::Join(join);
+    if let Some(condition) = datafusion::logical_expr::utils::conjunction(above) {
+        let filter = LogicalPlan::Filter(Filter::try_new(condition, Arc::new(plan))?);
+        plan = in_operator(filter, new_id)?;
+    }
+    with_columns_of(plan, &schema)
+}
+
+/// The calls of one node.
+#[derive(Default)]
+struct Extraction {
+    exprs: Vec<Expr>,
+    fields: Vec<Field>,
+    calls: Vec<WorkerCall>,
+    /// What each call was, to recognise it again.
+    taken: Vec<Expr>,
+    /// Calls whose values are columns, and their ids.
+    outputs: Vec<(usize, String)>,
+}
+
+impl Extraction {
+    /// The expression with columns of the node in place of calls.
+    fn replace(&mut self, expr: Expr, new_id: &dyn Fn() -> String) -> Result<Expr> {
+        let replaced = expr.transform_down(|expr| {
+            if !is_extractable(&expr) {
+                return Ok(Transformed::no(expr));
+            }
+            let call = self.take(&expr)?;
+            let id = match self.outputs.iter().find(|(known, _)| *known == call) {
+                Some((_, id)) => id.clone(),
+                None => {
+                    let id = new_id();
+                    self.outputs.push((call, id.clone()));
+                    id
+                }
+            };
+            let column = Expr::Column(Column::new_unqualified(id));
+            Ok(Transformed::new(column, true, TreeNodeRecursion::Jump))
+        })?;
+        Ok(replaced.data)
+    }
+
+    /// Adds a call; returns its index.
+    fn take(&mut self, expr: &Expr) -> Result<usize> {
+        let known = self.taken.iter().position(|taken| taken == expr);
+        if let Some(known) = known.filter(|_| !expr.is_volatile()) {
+            return Ok(known);
+        }
+        let Some((place, args)) = PythonPlace::of(expr) else {
+            return plan_err!("not a call of a Python function: {expr}");
+        };
+        let mut arguments = Vec::with_capacity(args.len());
+        for (arg, data_type) in args.iter().zip(&place.types) {
+            arguments.push(if is_extractable(arg) {
+                WorkerArgument::Call(self.take(arg)?)
+            } else {
+                let known = self.exprs.iter().zip(&self.fields);
+                let mut known = known.map(|(known, field)| {
+                    known == arg && field.data_type == *data_type && !arg.is_volatile()
+                });
+                WorkerArgument::Column(match known.position(|same| same) {
+                    Some(column) => column,
+                    None => {
+                        let name = format!("_{}", self.exprs.len());
+                        self.fields.push(Field::new(name, data_type.clone(), true));
+                        self.exprs.push(arg.clone());
+                        self.exprs.len() - 1
+                    }
+                })
+            });
+        }
+        self.calls.push(WorkerCall {
+            function: Arc::clone(&place.function),
+            args: arguments,
+            keywords: place.keywords.clone(),
+        });
+        self.taken.push(expr.clone());
+        Ok(self.taken.len() - 1)
+    }
+
+    /// The node, above an input.
+    fn above(self, input: LogicalPlan) -> Result<LogicalPlan> {
+        let outputs = self.outputs.iter().map(|(call, id)| {
+            let output = &self.calls[*call].function.output;
+            ArrowField::new(id, types::to_arrow(output), true)
+        });
+        let schema = PythonNode::eval_schema(&input, outputs.collect())?;
+        let fields = self.outputs.iter().map(|(call, _)| {
+            let function = &self.calls[*call].function;
+            Field::new(format!("_{call}"), function.output.clone(), true)
+        });
+        let fields = fields.collect();
+        let sent = WorkerInput {
+            exprs: self.exprs,
+            fields: self.fields,
+            keys: Vec::new(),
+            arguments: Vec::new(),
+        };
+        let node = PythonNode {
+            kind: PythonKind::Eval,
+            inputs: vec![input],
+            sent: vec![sent],
+            calls: self.calls,
+            outputs: self.outputs.iter().map(|(call, _)| *call).collect(),
+            fields,
+            barrier: false,
+            schema,
+        };
+        let plan = LogicalPlan::Extension(Extension { node: Arc::new(node) });
+        LogicalPlanBuilder::from(plan).build()
+    }
+}

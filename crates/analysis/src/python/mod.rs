@@ -1,0 +1,173 @@
+//! Python functions of the program: their calls in expressions, and functions over rows.
+
+mod extract;
+mod function;
+mod node;
+
+pub use extract::ExtractPython;
+pub use node::{PythonKind, PythonNode, WorkerArgument, WorkerCall, WorkerInput};
+
+use crate::column::Names;
+use crate::scope::{Column, Scope};
+use crate::typed::Typed;
+use crate::{Resolved, Resolver, Result, error, reference};
+use datafusion::common::DFSchema;
+use datafusion::logical_expr::{Extension, LogicalPlan};
+use formats::types;
+use function::PythonPlace;
+use plan::{DataType, EvalType, Expr, Field, PythonCall, PythonFunction, PythonMap};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Python functions that a session registered, by lower-case name.
+#[derive(Debug, Clone, Default)]
+pub struct PythonFunctions(Arc<BTreeMap<String, Arc<PythonFunction>>>);
+
+impl PythonFunctions {
+    /// The function of a name.
+    pub fn get(&self, name: &str) -> Option<&Arc<PythonFunction>> {
+        self.0.get(name)
+    }
+
+    /// The functions, and one more.
+    #[must_use]
+    pub fn with(&self, name: String, function: &Arc<PythonFunction>) -> Self {
+        let mut all = self.0.as_ref().clone();
+        all.insert(name, Arc::clone(function));
+        Self(Arc::new(all))
+    }
+
+    /// All names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+impl Resolver<'_> {
+    /// Resolves a call of a Python function in an expression.
+    pub(crate) fn python_call(&mut self, call: &PythonCall, names: Names<'_>) -> Result<Typed> {
+        let function = &call.function;
+        let kind = function.eval_type;
+        if !kind.is_scalar() && !kind.is_aggregate() {
+            return Err(error::unsupported(format!(
+                "The Python function {} in an expression",
+                function.name
+            )));
+        }
+        let names = if kind.is_aggregate() { names.of_arguments() } else { names };
+        let (mut args, mut keywords) = (Vec::new(), Vec::new());
+        for arg in &self.parsed(&call.args)? {
+            let (keyword, arg) = match arg {
+                Expr::NamedArgument { name, value } => (Some(name.clone()), value.as_ref()),
+                arg => (None, arg),
+            };
+            for arg in self.expand(arg, names)? {
+                args.push(arg);
+                keywords.push(keyword.clone());
+            }
+        }
+        let texts: Vec<String> = args.iter().map(|arg| arg.name.clone()).collect();
+        let text = format!("{}({})", function.name, texts.join(", "));
+        let arg_types = args.iter().map(|arg| arg.data_type.clone()).collect();
+        let place = PythonPlace::new(Arc::clone(function), arg_types, keywords);
+        let exprs = args.into_iter().map(|arg| arg.expr).collect();
+        let expr = if kind.is_aggregate() { place.aggregate(exprs) } else { place.call(exprs) };
+        let mut made = self.typed(expr, true, text)?;
+        made.data_type = function.output.clone();
+        Ok(made)
+    }
+
+    /// Resolves a Python function over rows.
+    pub(crate) fn python_map(&mut self, map: &PythonMap) -> Result<Resolved> {
+        let function = &map.function;
+        let DataType::Struct(fields) = &function.output else {
+            return Err(error::unsupported(format!(
+                "{} that yields {} instead of rows",
+                function.name,
+                function.output.sql()
+            )));
+        };
+        let kind = match function.eval_type {
+            kind if kind.is_map() => PythonKind::Map,
+            kind if kind.is_grouped_map() => PythonKind::Group,
+            kind if kind.is_cogrouped_map() => PythonKind::CoGroup,
+            EvalType(number) => {
+                return Err(error::unsupported(format!("A Python function of type {number}")));
+            }
+        };
+        let (mut inputs, mut sent, mut scopes) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, input) in map.inputs.iter().enumerate() {
+            let input = self.relation(input)?;
+            let input = self.exact(input)?;
+            let keys = map.keys.get(at).map_or(&[][..], Vec::as_slice);
+            sent.push(self.worker_input(&input, keys)?);
+            inputs.push(input.plan);
+            scopes.push(input.scope);
+        }
+        let columns = self.columns_of(fields);
+        let schema = schema_of(&columns)?;
+        let call = whole(function);
+        let node = PythonNode {
+            kind,
+            inputs,
+            sent,
+            calls: vec![call],
+            outputs: vec![0],
+            fields: fields.clone(),
+            barrier: map.barrier,
+            schema: Arc::new(schema),
+        };
+        let plan = LogicalPlan::Extension(Extension { node: Arc::new(node) });
+        let scope = match scopes.pop() {
+            Some(scope) => scope.above(columns),
+            None => Scope::new(columns),
+        };
+        Ok(Resolved::new(plan, scope))
+    }
+
+    /// All columns of an input, and the keys that are none of them.
+    fn worker_input(&mut self, input: &Resolved, keys: &[Expr]) -> Result<WorkerInput> {
+        let columns = &input.scope.columns;
+        let mut made = WorkerInput {
+            exprs: columns.iter().map(|column| reference(&column.id)).collect(),
+            fields: input.scope.fields(),
+            keys: Vec::new(),
+            arguments: (0..columns.len()).collect(),
+        };
+        for key in &self.parsed(keys)? {
+            for key in self.expand(key, Names::of(&input.scope))? {
+                let known = made.exprs.iter().position(|expr| *expr == key.expr);
+                made.keys.push(match known {
+                    Some(known) => known,
+                    None => {
+                        made.fields.push(key.field());
+                        made.exprs.push(key.expr);
+                        made.exprs.len() - 1
+                    }
+                });
+            }
+        }
+        Ok(made)
+    }
+
+    fn columns_of(&mut self, fields: &[Field]) -> Vec<Column> {
+        let column = |field: &Field| {
+            let mut made = self.new_column(&field.name, field.data_type.clone(), field.nullable);
+            made.metadata.clone_from(&field.metadata);
+            made
+        };
+        fields.iter().map(column).collect()
+    }
+}
+
+/// A call that gets rows.
+fn whole(function: &Arc<PythonFunction>) -> WorkerCall {
+    WorkerCall { function: Arc::clone(function), args: Vec::new(), keywords: Vec::new() }
+}
+
+fn schema_of(columns: &[Column]) -> datafusion::common::Result<DFSchema> {
+    let fields = columns.iter().map(|column| {
+        types::field_to_arrow(&column.field()).with_name(&column.id).with_nullable(true)
+    });
+    DFSchema::try_from(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()))
+}

@@ -1,0 +1,175 @@
+//! Logical nodes whose rows a Python worker computes.
+
+use datafusion::common::{DFSchema, DFSchemaRef, Result};
+use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
+use plan::{Field, PythonFunction};
+use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+/// How a worker calls the functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PythonKind {
+    /// One value per row, beside the input's columns.
+    Eval,
+    /// Rows for the rows of a partition.
+    Map,
+    /// Rows for each group of rows.
+    Group,
+    /// Rows for each pair of groups.
+    CoGroup,
+    /// One row per group: its keys and the functions' values.
+    Aggregate,
+}
+
+/// A call in a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct WorkerCall {
+    /// The function.
+    pub function: Arc<PythonFunction>,
+    /// Its arguments.
+    pub args: Vec<WorkerArgument>,
+    /// Keywords of the arguments that have one.
+    pub keywords: Vec<Option<String>>,
+}
+
+/// An argument of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WorkerArgument {
+    /// A column that the worker gets.
+    Column(usize),
+    /// The result of an earlier call.
+    Call(usize),
+}
+
+/// What a worker gets of an input: expressions over it, with Spark's names and types.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct WorkerInput {
+    /// The expressions.
+    pub exprs: Vec<Expr>,
+    /// Name and type of each.
+    pub fields: Vec<Field>,
+    /// Which of them are the key.
+    pub keys: Vec<usize>,
+    /// Which of them a function over rows gets.
+    pub arguments: Vec<usize>,
+}
+
+/// The node (see the module).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PythonNode {
+    /// How functions are called.
+    pub kind: PythonKind,
+    /// The inputs.
+    pub inputs: Vec<LogicalPlan>,
+    /// What the worker gets of each.
+    pub sent: Vec<WorkerInput>,
+    /// The calls; a call's arguments precede it.
+    pub calls: Vec<WorkerCall>,
+    /// The calls whose values are columns of the output.
+    pub outputs: Vec<usize>,
+    /// Spark's names and types of the columns that the worker yields.
+    pub fields: Vec<Field>,
+    /// Whether all tasks must run at once.
+    pub barrier: bool,
+    /// Columns of the plan: for `Eval` those of the input, then the outputs.
+    pub schema: DFSchemaRef,
+}
+
+impl PartialOrd for PythonNode {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        self.inputs.partial_cmp(&other.inputs).filter(|o| *o != Ordering::Equal || self == other)
+    }
+}
+
+impl PythonNode {
+    /// The schema of an `Eval` node: the input's columns and the outputs.
+    pub(super) fn eval_schema(
+        input: &LogicalPlan,
+        outputs: Vec<arrow::datatypes::Field>,
+    ) -> Result<DFSchemaRef> {
+        let inputs = input.schema().iter().map(|(of, field)| (of.cloned(), Arc::clone(field)));
+        let outputs = outputs.into_iter().map(|field| (None, Arc::new(field)));
+        let schema = DFSchema::new_with_metadata(
+            inputs.chain(outputs).collect(),
+            std::collections::HashMap::default(),
+        )?;
+        Ok(Arc::new(schema))
+    }
+}
+
+impl UserDefinedLogicalNodeCore for PythonNode {
+    fn name(&self) -> &'static str {
+        match self.kind {
+            PythonKind::Eval => "PythonEval",
+            PythonKind::Map => "PythonMap",
+            PythonKind::Group => "PythonGroupMap",
+            PythonKind::CoGroup => "PythonCoGroupMap",
+            PythonKind::Aggregate => "PythonAggregate",
+        }
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        self.inputs.iter().collect()
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        &self.schema
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        self.sent.iter().flat_map(|input| input.exprs.iter().cloned()).collect()
+    }
+
+    fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
+        // Filters on columns that only pass through may go below.
+        let passed = match (self.kind, self.inputs.first()) {
+            (PythonKind::Eval, Some(input)) => input.schema().fields().len(),
+            _ => 0,
+        };
+        let computed = self.schema.fields().iter().skip(passed);
+        computed.map(|field| field.name().clone()).collect()
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.calls.iter().map(|call| call.function.name.as_str()).collect();
+        write!(f, "{}: {}", UserDefinedLogicalNodeCore::name(self), names.join(", "))
+    }
+
+    fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
+        let mut exprs = exprs.into_iter();
+        let sent = self.sent.iter().map(|input| WorkerInput {
+            exprs: exprs.by_ref().take(input.exprs.len()).collect(),
+            ..input.clone()
+        });
+        let sent = sent.collect();
+        let schema = match (self.kind, inputs.first()) {
+            (PythonKind::Eval, Some(input)) => {
+                let made = self.schema.fields().len() - self.outputs.len();
+                let outputs = self.schema.fields()[made..].iter();
+                Self::eval_schema(input, outputs.map(|field| field.as_ref().clone()).collect())?
+            }
+            _ => Arc::clone(&self.schema),
+        };
+        Ok(Self { inputs, sent, schema, ..self.clone() })
+    }
+
+    fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
+        let passed = match (self.kind, self.inputs.first()) {
+            (PythonKind::Eval, Some(input)) => input.schema().fields().len(),
+            _ => 0,
+        };
+        let columns = |(input, sent): (&LogicalPlan, &WorkerInput)| {
+            let mut columns: Vec<usize> =
+                output_columns.iter().copied().filter(|column| *column < passed).collect();
+            for column in sent.exprs.iter().flat_map(Expr::column_refs) {
+                columns.push(input.schema().maybe_index_of_column(column)?);
+            }
+            columns.sort_unstable();
+            columns.dedup();
+            Some(columns)
+        };
+        self.inputs.iter().zip(&self.sent).map(columns).collect()
+    }
+}

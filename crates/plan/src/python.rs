@@ -1,0 +1,142 @@
+//! Python functions of a program: pickled code, opaque to everything but a Python worker.
+
+use crate::{DataType, Expr, Relation};
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+/// A Python function, as the client sent it. Two are equal if everything that determines their
+/// results is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PythonFunction {
+    /// Name for people.
+    pub name: String,
+    /// How the function is called.
+    pub eval_type: EvalType,
+    /// The pickled function, with what it refers to.
+    pub command: Arc<[u8]>,
+    /// Type of its result; for functions that yield rows, their struct.
+    pub output: DataType,
+    /// The program's Python version: `3.11`.
+    pub version: String,
+    /// Whether equal arguments give equal results.
+    pub deterministic: bool,
+}
+
+impl Hash for PythonFunction {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.command.hash(state);
+        self.eval_type.hash(state);
+    }
+}
+
+impl fmt::Debug for PythonFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({:?}, {} bytes)", self.name, self.eval_type, self.command.len())
+    }
+}
+
+/// How a Python function is called: PySpark's `PythonEvalType`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EvalType(pub i32);
+
+#[expect(missing_docs, reason = "the names are PySpark's own")]
+impl EvalType {
+    pub const BATCHED: Self = Self(100);
+    pub const ARROW_BATCHED: Self = Self(101);
+    pub const SCALAR_PANDAS: Self = Self(200);
+    pub const GROUPED_MAP_PANDAS: Self = Self(201);
+    pub const GROUPED_AGG_PANDAS: Self = Self(202);
+    pub const WINDOW_AGG_PANDAS: Self = Self(203);
+    pub const SCALAR_PANDAS_ITER: Self = Self(204);
+    pub const MAP_PANDAS_ITER: Self = Self(205);
+    pub const COGROUPED_MAP_PANDAS: Self = Self(206);
+    pub const MAP_ARROW_ITER: Self = Self(207);
+    pub const GROUPED_MAP_ARROW: Self = Self(209);
+    pub const COGROUPED_MAP_ARROW: Self = Self(210);
+    pub const GROUPED_MAP_ARROW_ITER: Self = Self(215);
+    pub const GROUPED_MAP_PANDAS_ITER: Self = Self(216);
+    pub const GROUPED_AGG_PANDAS_ITER: Self = Self(217);
+    pub const SCALAR_ARROW: Self = Self(250);
+    pub const SCALAR_ARROW_ITER: Self = Self(251);
+    pub const GROUPED_AGG_ARROW: Self = Self(252);
+    pub const WINDOW_AGG_ARROW: Self = Self(253);
+    pub const GROUPED_AGG_ARROW_ITER: Self = Self(254);
+    pub const TABLE: Self = Self(300);
+    pub const ARROW_TABLE: Self = Self(301);
+    pub const ARROW_UDTF: Self = Self(302);
+
+    /// Whether it yields one value per row.
+    pub fn is_scalar(self) -> bool {
+        matches!(
+            self,
+            Self::BATCHED
+                | Self::ARROW_BATCHED
+                | Self::SCALAR_PANDAS
+                | Self::SCALAR_PANDAS_ITER
+                | Self::SCALAR_ARROW
+                | Self::SCALAR_ARROW_ITER
+        )
+    }
+
+    /// Whether it yields one value per group of rows.
+    pub fn is_aggregate(self) -> bool {
+        matches!(
+            self,
+            Self::GROUPED_AGG_PANDAS
+                | Self::GROUPED_AGG_PANDAS_ITER
+                | Self::GROUPED_AGG_ARROW
+                | Self::GROUPED_AGG_ARROW_ITER
+        )
+    }
+
+    /// Whether it maps the rows of a partition.
+    pub fn is_map(self) -> bool {
+        matches!(self, Self::MAP_PANDAS_ITER | Self::MAP_ARROW_ITER)
+    }
+
+    /// Whether it maps each group of rows to rows.
+    pub fn is_grouped_map(self) -> bool {
+        matches!(
+            self,
+            Self::GROUPED_MAP_PANDAS
+                | Self::GROUPED_MAP_PANDAS_ITER
+                | Self::GROUPED_MAP_ARROW
+                | Self::GROUPED_MAP_ARROW_ITER
+        )
+    }
+
+    /// Whether it maps each pair of groups to rows.
+    pub fn is_cogrouped_map(self) -> bool {
+        matches!(self, Self::COGROUPED_MAP_PANDAS | Self::COGROUPED_MAP_ARROW)
+    }
+
+    /// Whether it is a table function.
+    pub fn is_table(self) -> bool {
+        matches!(self, Self::TABLE | Self::ARROW_TABLE | Self::ARROW_UDTF)
+    }
+}
+
+/// A call of a Python function that yields one value per row or per group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PythonCall {
+    /// The function.
+    pub function: Arc<PythonFunction>,
+    /// Arguments; `Expr::NamedArgument` for those by keyword.
+    pub args: Vec<Expr>,
+    /// `DISTINCT` in an aggregate.
+    pub distinct: bool,
+}
+
+/// A Python function over rows: `mapInArrow`, `applyInPandas` and their like.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PythonMap {
+    /// The function; its output is a struct.
+    pub function: Arc<PythonFunction>,
+    /// The rows it gets: one input, or several whose partitions are taken in pairs (or more).
+    pub inputs: Vec<Relation>,
+    /// Keys of groups by input; empty for a function over partitions.
+    pub keys: Vec<Vec<Expr>>,
+    /// Whether all tasks must run at once.
+    pub barrier: bool,
+}

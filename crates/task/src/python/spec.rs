@@ -1,0 +1,250 @@
+//! What a worker is asked to do: the part that all tasks of a stage share.
+
+use crate::codec::bad;
+use bytes::Bytes;
+use datafusion::common::Result;
+use plan::{DataType, EvalType, Field, PythonFunction};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// How a worker calls the functions (`docs/decisions/0014-python-workers.md`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// One value per row, beside the input's columns.
+    Eval,
+    /// Rows for the rows of a partition.
+    Map,
+    /// Rows for each group of rows.
+    Group,
+    /// Rows for each pair of groups.
+    CoGroup,
+    /// One row per group.
+    Aggregate,
+}
+
+impl Kind {
+    /// Whether a worker gets groups of rows.
+    pub fn is_grouped(self) -> bool {
+        matches!(self, Self::Group | Self::CoGroup | Self::Aggregate)
+    }
+}
+
+/// A call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// The function.
+    pub function: Arc<PythonFunction>,
+    /// Its arguments.
+    pub args: Vec<Argument>,
+    /// Keywords of the arguments that have one.
+    pub keywords: Vec<Option<String>>,
+}
+
+/// An argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Argument {
+    /// A column of the first input, as sent.
+    Column(usize),
+    /// The result of an earlier call.
+    Function(usize),
+}
+
+/// What a worker gets of an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// Columns of the input.
+    pub columns: Vec<usize>,
+    /// Spark's names and types of these.
+    pub fields: Vec<Field>,
+    /// Which of these are the key.
+    pub keys: Vec<usize>,
+    /// Which of these a function over rows gets.
+    pub arguments: Vec<usize>,
+}
+
+/// The work of a node (see the module).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PythonSpec {
+    /// How functions are called.
+    pub kind: Kind,
+    /// The calls; a call's arguments precede it.
+    pub calls: Vec<Call>,
+    /// Calls whose values are columns of the output.
+    pub outputs: Vec<usize>,
+    /// What a worker gets, by input.
+    pub sent: Vec<Sent>,
+    /// Spark's names and types of what it yields.
+    pub fields: Vec<Field>,
+    /// For `Eval`: number of columns of the input that stay, the first ones.
+    pub passed: usize,
+    /// Settings of the session that functions depend on.
+    pub settings: Vec<(String, String)>,
+    /// Whether all tasks must run at once.
+    pub barrier: bool,
+}
+
+/// Serialised form: pickled functions follow the JSON.
+#[derive(Serialize, Deserialize)]
+struct Encoded {
+    kind: Kind,
+    calls: Vec<EncodedCall>,
+    outputs: Vec<usize>,
+    sent: Vec<EncodedInput>,
+    fields: String,
+    passed: usize,
+    settings: Vec<(String, String)>,
+    barrier: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EncodedCall {
+    name: String,
+    eval_type: i32,
+    command: String,
+    output: String,
+    version: String,
+    deterministic: bool,
+    args: Vec<Argument>,
+    keywords: Vec<Option<String>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EncodedInput {
+    columns: Vec<usize>,
+    fields: String,
+    keys: Vec<usize>,
+    arguments: Vec<usize>,
+}
+
+fn struct_json(fields: &[Field]) -> String {
+    DataType::Struct(fields.to_vec()).json()
+}
+
+fn fields_of(json: &str) -> Result<Vec<Field>> {
+    match DataType::from_json(json) {
+        Ok(DataType::Struct(fields)) => Ok(fields),
+        _ => Err(bad("schema of a Python function")),
+    }
+}
+
+impl PythonSpec {
+    /// Whether equal inputs give equal outputs.
+    pub fn is_deterministic(&self) -> bool {
+        self.calls.iter().all(|call| call.function.deterministic)
+    }
+
+    /// The node as a part of a plan's encoding.
+    pub(crate) fn encode(&self) -> String {
+        let call = |call: &Call| EncodedCall {
+            name: call.function.name.clone(),
+            eval_type: call.function.eval_type.0,
+            command: formats::base64::encode(&call.function.command),
+            output: call.function.output.json(),
+            version: call.function.version.clone(),
+            deterministic: call.function.deterministic,
+            args: call.args.clone(),
+            keywords: call.keywords.clone(),
+        };
+        let input = |input: &Sent| EncodedInput {
+            columns: input.columns.clone(),
+            fields: struct_json(&input.fields),
+            keys: input.keys.clone(),
+            arguments: input.arguments.clone(),
+        };
+        let encoded = Encoded {
+            kind: self.kind,
+            calls: self.calls.iter().map(call).collect(),
+            outputs: self.outputs.clone(),
+            sent: self.sent.iter().map(input).collect(),
+            fields: struct_json(&self.fields),
+            passed: self.passed,
+            settings: self.settings.clone(),
+            barrier: self.barrier,
+        };
+        serde_json::to_string(&encoded).unwrap_or_default()
+    }
+
+    /// The inverse of [`PythonSpec::encode`].
+    pub(crate) fn decode(text: &str) -> Result<Self> {
+        let encoded: Encoded = serde_json::from_str(text).map_err(|_| bad("Python function"))?;
+        let call = |call: EncodedCall| {
+            let function = PythonFunction {
+                name: call.name,
+                eval_type: EvalType(call.eval_type),
+                command: formats::base64::decode(&call.command)
+                    .ok_or_else(|| bad("Python function"))?
+                    .into(),
+                output: DataType::from_json(&call.output).map_err(|_| bad("type"))?,
+                version: call.version,
+                deterministic: call.deterministic,
+            };
+            Ok(Call { function: Arc::new(function), args: call.args, keywords: call.keywords })
+        };
+        let input = |input: EncodedInput| {
+            Ok(Sent {
+                columns: input.columns,
+                fields: fields_of(&input.fields)?,
+                keys: input.keys,
+                arguments: input.arguments,
+            })
+        };
+        Ok(Self {
+            kind: encoded.kind,
+            calls: encoded.calls.into_iter().map(call).collect::<Result<_>>()?,
+            outputs: encoded.outputs,
+            sent: encoded.sent.into_iter().map(input).collect::<Result<_>>()?,
+            fields: fields_of(&encoded.fields)?,
+            passed: encoded.passed,
+            settings: encoded.settings,
+            barrier: encoded.barrier,
+        })
+    }
+
+    /// The header of a task and its blobs, in the given context.
+    pub(super) fn header(&self, context: &Value) -> (Bytes, Vec<Bytes>) {
+        let functions = self.calls.iter().enumerate().map(|(at, call)| {
+            let names = call.keywords.iter();
+            json!({
+                "name": call.function.name,
+                "evalType": call.function.eval_type.0,
+                "command": at,
+                "hash": blake3::hash(&call.function.command).to_hex().as_str(),
+                "deterministic": call.function.deterministic,
+                "arguments": call.args,
+                "names": names.collect::<Vec<_>>(),
+                "result": as_json(&call.function.output),
+            })
+        });
+        let version = self.calls.first().map_or("", |call| call.function.version.as_str());
+        let settings: serde_json::Map<String, Value> = self
+            .settings
+            .iter()
+            .map(|(key, value)| (key.clone(), Value::String(value.clone())))
+            .collect();
+        let of_structs = |fields: &[Field]| as_json(&DataType::Struct(fields.to_vec()));
+        let header = json!({
+            "kind": self.kind,
+            "functions": functions.collect::<Vec<_>>(),
+            "blobs": self.calls.iter().map(|call| call.function.command.len()).collect::<Vec<_>>(),
+            "outputs": self.outputs,
+            "inputs": self.sent.iter().map(|sent| of_structs(&sent.fields)).collect::<Vec<_>>(),
+            "keys": self.sent.iter().map(|sent| &sent.keys).collect::<Vec<_>>(),
+            "arguments": self.sent.iter().map(|sent| &sent.arguments).collect::<Vec<_>>(),
+            "output": of_structs(&self.fields),
+            "context": context["context"],
+            "settings": settings,
+            "python": version,
+            "files": context["files"],
+        });
+        let command = |call: &Call| Bytes::copy_from_slice(&call.function.command);
+        (header.to_string().into(), self.calls.iter().map(command).collect())
+    }
+}
+
+/// A type in Spark's JSON, as a value.
+fn as_json(data_type: &DataType) -> Value {
+    serde_json::from_str(&data_type.json()).unwrap_or_default()
+}

@@ -1,0 +1,251 @@
+//! The rows of a node: its inputs on the way to a worker, and what the worker yields.
+
+use super::PythonContext;
+use super::cogroups::CoGroups;
+use super::exec::{grouping, sent_schema};
+use super::groups::Grouping;
+use super::spec::{Kind, PythonSpec, Sent};
+use super::types::{from_worker, retyped};
+use super::workers::{FromWorker, PythonTask, ToWorker};
+use crate::failure::{self, FetchError};
+use arrow::array::{ArrayRef, RecordBatchOptions};
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::common::{Result, exec_err};
+use datafusion::error::DataFusionError;
+use datafusion::physical_plan::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
+use model::TaskFailure;
+use model::conf::ARROW_BATCH_ROWS;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Rows of a batch that a worker gets at most, unless the session says otherwise: Spark's default.
+const MAX_ROWS: usize = 10_000;
+
+/// What a worker reads, as an input of [`PythonWorkers::run`](super::PythonWorkers::run).
+pub(super) type Feed = BoxStream<'static, Result<ToWorker, TaskFailure>>;
+
+/// Runs the work of a node on its inputs.
+pub(super) fn output(
+    spec: Arc<PythonSpec>,
+    context: Arc<PythonContext>,
+    inputs: Vec<SendableRecordBatchStream>,
+    schema: SchemaRef,
+) -> Result<SendableRecordBatchStream> {
+    let passed: Passed = Passed::default();
+    let made = Arc::clone(&schema);
+    let rows = stream::once(async move {
+        let Some(inputs) = with_rows(&spec, inputs).await? else {
+            return Ok(stream::empty().boxed());
+        };
+        let schemas = spec.sent.iter().zip(&inputs);
+        let schemas: Vec<_> =
+            schemas.map(|(sent, input)| sent_schema(sent, &input.schema())).collect();
+        let feed = feed(&spec, inputs, &schemas, &passed)?;
+        let (header, blobs) = spec.header(&context.header);
+        let task = PythonTask { header, blobs, inputs: schemas };
+        let yielded = context.workers.run(task, feed);
+        let rows =
+            yielded.map_err(|error| DataFusionError::from(FetchError(error))).map(move |item| {
+                match item? {
+                    FromWorker::Batch(batch) => completed(&spec, &passed, &batch, &made),
+                    FromWorker::Finished { accumulators } => {
+                        context.add(accumulators);
+                        // What is left here was never answered.
+                        if spec.kind == Kind::Eval && passed.rows() > 0 {
+                            return exec_err!("a Python worker yielded fewer rows than it got");
+                        }
+                        Ok(Vec::new())
+                    }
+                }
+            });
+        let rows = rows.map_ok(|batches| stream::iter(batches.into_iter().map(Ok)));
+        Ok::<_, DataFusionError>(rows.try_flatten().boxed())
+    });
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows.try_flatten())))
+}
+
+/// The inputs, unless there is nothing to do for a worker. Starting one costs more than most tasks
+/// do, and a function that maps single rows or groups cannot tell.
+async fn with_rows(
+    spec: &PythonSpec,
+    inputs: Vec<SendableRecordBatchStream>,
+) -> Result<Option<Vec<SendableRecordBatchStream>>> {
+    let keyless = spec.sent.iter().all(|sent| sent.keys.is_empty());
+    if spec.kind == Kind::Map || spec.kind == Kind::Aggregate && keyless {
+        return Ok(Some(inputs));
+    }
+    let mut any = false;
+    let mut started = Vec::with_capacity(inputs.len());
+    for mut input in inputs {
+        let schema = input.schema();
+        let mut first = None;
+        while let Some(batch) = input.next().await {
+            let batch = batch?;
+            if batch.num_rows() > 0 {
+                first = Some(Ok(batch));
+                break;
+            }
+        }
+        any |= first.is_some();
+        let rows = stream::iter(first).chain(input);
+        started.push(Box::pin(RecordBatchStreamAdapter::new(schema, rows)) as _);
+    }
+    Ok(any.then_some(started))
+}
+
+/// Columns of rows on their way through a worker that stay as they are.
+#[derive(Debug, Clone, Default)]
+struct Passed(Arc<Mutex<VecDeque<RecordBatch>>>);
+
+impl Passed {
+    fn push(&self, batch: RecordBatch) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(batch);
+    }
+
+    fn rows(&self) -> usize {
+        let queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    /// The next rows, at most `limit` of one batch.
+    fn take(&self, limit: usize) -> Option<RecordBatch> {
+        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let batch = queue.pop_front()?;
+        if batch.num_rows() > limit {
+            queue.push_front(batch.slice(limit, batch.num_rows() - limit));
+        }
+        Some(batch.slice(0, limit.min(batch.num_rows())))
+    }
+}
+
+fn feed(
+    spec: &Arc<PythonSpec>,
+    mut inputs: Vec<SendableRecordBatchStream>,
+    schemas: &[SchemaRef],
+    passed: &Passed,
+) -> Result<Feed> {
+    if spec.kind == Kind::CoGroup {
+        let groups = CoGroups::new(spec, inputs, schemas)?;
+        return Ok(groups.feed().map_err(|error| failure::of(&error)).boxed());
+    }
+    let max_rows = max_rows(spec);
+    let feeds = inputs.drain(..).enumerate().map(|(at, rows)| {
+        let sender = Sender {
+            spec: Arc::clone(spec),
+            input: at,
+            schema: Arc::clone(&schemas[at]),
+            grouping: grouping(spec, at),
+            passed: (spec.kind == Kind::Eval).then(|| passed.clone()),
+        };
+        let end = ToWorker::End { input: u8::try_from(at).unwrap_or(u8::MAX) };
+        sender.feed(rows, max_rows).chain(stream::once(async { Ok(end) }))
+    });
+    // A function may read its inputs in any order: all are offered.
+    let feeds: Vec<_> = feeds.map(StreamExt::boxed).collect();
+    Ok(stream::select_all(feeds).map_err(|error| failure::of(&error)).boxed())
+}
+
+fn max_rows(spec: &PythonSpec) -> usize {
+    let given = spec.settings.iter().find(|(key, _)| key == ARROW_BATCH_ROWS.name);
+    let number = given.and_then(|(_, value)| value.parse::<i64>().ok());
+    match number.map(usize::try_from) {
+        None => MAX_ROWS,
+        // Zero and less: no limit.
+        Some(Err(_) | Ok(0)) => usize::MAX,
+        Some(Ok(rows)) => rows,
+    }
+}
+
+/// One input on its way.
+struct Sender {
+    spec: Arc<PythonSpec>,
+    input: usize,
+    schema: SchemaRef,
+    grouping: Option<Grouping>,
+    passed: Option<Passed>,
+}
+
+impl Sender {
+    fn feed(
+        mut self,
+        rows: SendableRecordBatchStream,
+        max_rows: usize,
+    ) -> impl Stream<Item = Result<ToWorker>> + Send {
+        let pieces = rows.map_ok(move |batch| {
+            let count = batch.num_rows();
+            // Groups are batches of their own in Python, whatever the size of ours.
+            let step = if self.grouping.is_some() { count } else { max_rows }.max(1);
+            let starts = (0..count).step_by(step);
+            let pieces = starts.map(|at| self.piece(&batch.slice(at, step.min(count - at))));
+            stream::iter(pieces.collect::<Vec<_>>())
+        });
+        pieces.try_flatten()
+    }
+
+    fn piece(&mut self, batch: &RecordBatch) -> Result<ToWorker> {
+        let groups = self.grouping.as_mut().map(|grouping| grouping.starts(batch)).transpose()?;
+        if let Some(passed) = &self.passed {
+            let columns: Vec<usize> = (0..self.spec.passed).collect();
+            passed.push(batch.project(&columns)?);
+        }
+        let sent = sent_batch(&self.spec.sent[self.input], batch, &self.schema)?;
+        let input = u8::try_from(self.input).unwrap_or(u8::MAX);
+        Ok(ToWorker::Batch { input, batch: sent, groups })
+    }
+}
+
+/// The columns that a worker gets of a batch.
+pub(super) fn sent_batch(
+    sent: &Sent,
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+) -> Result<RecordBatch> {
+    let columns = sent.columns.iter().zip(schema.fields());
+    let columns = columns.map(|(at, field)| retyped(batch.column(*at), field.data_type()));
+    with_rows_of(columns.collect::<Result<_>>()?, schema, batch.num_rows())
+}
+
+fn with_rows_of(columns: Vec<ArrayRef>, schema: &SchemaRef, rows: usize) -> Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+}
+
+/// What a worker yielded as rows of the node: for `Eval` beside the columns that stayed.
+fn completed(
+    spec: &PythonSpec,
+    passed: &Passed,
+    yielded: &RecordBatch,
+    schema: &SchemaRef,
+) -> Result<Vec<RecordBatch>> {
+    let stays = if spec.kind == Kind::Eval { spec.passed } else { 0 };
+    let fields = &schema.fields()[stays..];
+    if yielded.num_columns() != fields.len() {
+        return exec_err!(
+            "a Python worker yielded {} columns instead of {}",
+            yielded.num_columns(),
+            fields.len()
+        );
+    }
+    let columns = yielded.columns().iter().zip(fields);
+    let columns = columns.map(|(column, field)| from_worker(column, field.data_type()));
+    let columns: Vec<ArrayRef> = columns.collect::<Result<_>>()?;
+    if spec.kind != Kind::Eval {
+        return Ok(vec![with_rows_of(columns, schema, yielded.num_rows())?]);
+    }
+    let mut batches = Vec::new();
+    let (mut at, rows) = (0, yielded.num_rows());
+    while at < rows {
+        let Some(stayed) = passed.take(rows - at) else {
+            return exec_err!("a Python worker yielded more rows than it got");
+        };
+        let count = stayed.num_rows();
+        let parts = columns.iter().map(|column| column.slice(at, count));
+        let all = stayed.columns().iter().cloned().chain(parts).collect();
+        batches.push(with_rows_of(all, schema, count)?);
+        at += count;
+    }
+    Ok(batches)
+}
