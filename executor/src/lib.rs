@@ -21,6 +21,7 @@ use anyhow::{Context, Result};
 use blocks::{Blocks, Locations, Peers, Server};
 use link::{Left, Link, Signals};
 use model::ByteSize;
+use python::{BlobDirectory, Environment, PoolSettings, Workers};
 use proto::Credentials;
 use shuffle::{Catalogue, Durability, Volume, WriterOptions};
 use slots::Slots;
@@ -118,10 +119,16 @@ async fn work(
         spill_limit: ByteSize(u64::MAX / 2),
         volume,
         writer: WriterOptions { durability, ..WriterOptions::default() },
-        files: settings.scratch.join("files"),
+        files: settings.files.clone().unwrap_or_else(|| settings.scratch.clone()),
     };
-    let runtime =
-        TaskRuntime::new(task_settings, Arc::new(blocks), Arc::new(task::python::NoWorkers))?;
+    let environment = Environment {
+        python: settings.python.clone(),
+        python_path: settings.python_path.clone(),
+        directory: task_settings.files.clone(),
+    };
+    let blobs = BlobDirectory(settings.scratch.join("blobs"));
+    let workers = Workers::new(PoolSettings::new(environment, settings.slots), Arc::new(blobs))?;
+    let runtime = TaskRuntime::new(task_settings, Arc::new(blocks), Arc::new(workers))?;
     let (slots, ends) = Slots::new(Arc::new(runtime), tasks, settings.epoch);
     let link = Link {
         settings,

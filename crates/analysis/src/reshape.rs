@@ -1,11 +1,11 @@
 //! Columns that are added, replaced, renamed, dropped, or converted to a schema.
 
 use super::column::{Names, of_column};
-use super::scope::{Column, Found};
+use super::scope::{Column, Found, Scope};
 use super::typed::{Origin, Typed};
 use super::{Resolved, Resolver, Result, error, reference};
 use errors::condition;
-use plan::{Expr, Field, Literal, Relation};
+use plan::{Expr, Field, Literal, Relation, SparkError};
 
 impl Resolver<'_> {
     pub(super) fn with_names(&mut self, input: &Relation, names: &[String]) -> Result<Resolved> {
@@ -28,10 +28,20 @@ impl Resolver<'_> {
     }
 
     pub(super) fn with_columns(&mut self, input: &Relation, columns: &[Expr]) -> Result<Resolved> {
-        let input = self.relation(input)?;
+        let mut input = self.relation(input)?;
         let mut new: Vec<Typed> = Vec::new();
         for column in columns {
-            let typed = self.expression(column, Names::of(&input.scope))?;
+            let typed = match self.generator(column) {
+                None => self.expression(column, Names::of(&input.scope))?,
+                Some(generator) => {
+                    let outside = input.scope.clone();
+                    let generated = self.generate(input, &generator)?;
+                    let made = generated.scope.columns.get(outside.columns.len()).map(of_column);
+                    let columns = outside.columns;
+                    input = Resolved::new(generated.plan, Scope { columns, ..generated.scope });
+                    made.ok_or_else(|| SparkError::internal("a generator without columns"))?
+                }
+            };
             if new.iter().any(|known| self.context.same(&known.name, &typed.name)) {
                 let shown = plan::quote_name(&typed.name.to_lowercase());
                 let message = format!(

@@ -153,6 +153,7 @@ pub mod condition {
     pub const INVALID_NUMERIC_LITERAL_RANGE: &Condition = &Condition { class: "INVALID_NUMERIC_LITERAL_RANGE", sql_state: Some("22003"), exception: Exception::Parse, parameters: &["rawStrippedQualifier", "typeName", "minValue", "maxValue"] };
     pub const INVALID_OBSERVED_METRICS_NON_AGGREGATE_FUNC_ARG_IS_ATTRIBUTE: &Condition = &Condition { class: "INVALID_OBSERVED_METRICS.NON_AGGREGATE_FUNC_ARG_IS_ATTRIBUTE", sql_state: Some("42K0E"), exception: Exception::Analysis, parameters: &["expr"] };
     pub const INVALID_OPTIONS_NON_MAP_FUNCTION: &Condition = &Condition { class: "INVALID_OPTIONS.NON_MAP_FUNCTION", sql_state: Some("42K06"), exception: Exception::Analysis, parameters: &[] };
+    pub const INVALID_PANDAS_UDF_PLACEMENT: &Condition = &Condition { class: "INVALID_PANDAS_UDF_PLACEMENT", sql_state: Some("0A000"), exception: Exception::Analysis, parameters: &["functionList"] };
     pub const INVALID_PARAMETER_VALUE: &Condition = &Condition { class: "INVALID_PARAMETER_VALUE", sql_state: Some("22023"), exception: Exception::Runtime, parameters: &["parameter", "functionName"] };
     pub const INVALID_PARAMETER_VALUE_BINARY_FORMAT: &Condition = &Condition { class: "INVALID_PARAMETER_VALUE.BINARY_FORMAT", sql_state: Some("22023"), exception: Exception::Runtime, parameters: &["parameter", "functionName", "invalidFormat"] };
     pub const INVALID_PARAMETER_VALUE_BIT_POSITION_RANGE: &Condition = &Condition { class: "INVALID_PARAMETER_VALUE.BIT_POSITION_RANGE", sql_state: Some("22023"), exception: Exception::IllegalArgument, parameters: &["parameter", "functionName", "upper", "invalidValue"] };
@@ -426,6 +427,7 @@ pub mod condition {
         INVALID_NUMERIC_LITERAL_RANGE,
         INVALID_OBSERVED_METRICS_NON_AGGREGATE_FUNC_ARG_IS_ATTRIBUTE,
         INVALID_OPTIONS_NON_MAP_FUNCTION,
+        INVALID_PANDAS_UDF_PLACEMENT,
         INVALID_PARAMETER_VALUE,
         INVALID_PARAMETER_VALUE_BINARY_FORMAT,
         INVALID_PARAMETER_VALUE_BIT_POSITION_RANGE,

@@ -1,9 +1,11 @@
 //! Python functions of the program: their calls in expressions, and functions over rows.
 
+mod aggregate;
 mod extract;
 mod function;
 mod node;
 
+pub use aggregate::PythonAggregates;
 pub use extract::ExtractPython;
 pub use node::{PythonKind, PythonNode, WorkerArgument, WorkerCall, WorkerInput};
 

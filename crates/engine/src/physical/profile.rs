@@ -5,7 +5,7 @@
 use super::build_side::SafeBuildSides;
 use super::floating_keys::NormalizeFloatingKeys;
 use super::planner::Planner;
-use analysis::{AddBarriers, DropHints, ExtractPython};
+use analysis::{AddBarriers, DropHints, ExtractPython, PythonAggregates};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::SessionState;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -25,6 +25,7 @@ pub fn session_state(conf: &Conf) -> Result<SessionState, SparkError> {
     let builder = builder
         .with_query_planner(Arc::new(Planner))
         .with_analyzer_rule(Arc::new(DropHints))
+        .with_analyzer_rule(Arc::new(PythonAggregates))
         .with_analyzer_rule(Arc::new(AddBarriers))
         .with_optimizer_rule(Arc::new(NormalizeFloatingKeys))
         .with_optimizer_rule(Arc::new(ExtractPython))

@@ -25,7 +25,8 @@ impl Session {
             Command::CreateView(view) => self.create_view(view, run).await.map(|()| None),
             Command::RegisterPython(function) => {
                 let name = function.name.to_lowercase();
-                self.state().python = self.state().python.with(name, function);
+                let mut state = self.state();
+                state.python = state.python.with(name, function);
                 Ok(None)
             }
             Command::Write(write) => self.write(write, run).await.map(|()| None),
