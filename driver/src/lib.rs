@@ -5,6 +5,7 @@
 //! [`run`] is the whole process. [`Driver`] is the same without a program and without signals.
 
 mod backend;
+mod blobs;
 // Not part of what this room offers: public for the simulation, with `message` and `Wanted`.
 #[doc(hidden)]
 pub mod core;

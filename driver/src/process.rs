@@ -2,6 +2,7 @@
 //! order.
 
 use crate::backend::{Sessions, connect_routes};
+use crate::blobs::Blobs;
 use crate::core::{Core, Rules};
 use crate::error::Error;
 use crate::event_loop::{self, INBOX_LIMIT, Inbox, Input};
@@ -112,10 +113,16 @@ impl Driver {
         let mut session_conf = conf.clone();
         session_conf.set("spark.app.id", &*settings.application.0);
         session_conf.set(conf::APP_NAME.name, &*settings.name);
-        let sessions = Sessions::new(&session_conf, runners.clone()).map_err(Error::Engine)?;
+        let blobs = Blobs::default();
+        let sessions =
+            Sessions::new(&session_conf, runners.clone(), blobs.clone()).map_err(Error::Engine)?;
         let door = Door { inbox: inbox.clone(), epoch: settings.epoch };
         let servers = vec![
-            serve::serve(cluster_listener, cluster_routes(door, &token), identity.as_ref())?,
+            serve::serve(
+                cluster_listener,
+                cluster_routes((door, blobs), &token),
+                identity.as_ref(),
+            )?,
             // It listens where only programs of this machine, or of this pod, reach it.
             serve::serve(
                 connect_listener,
@@ -235,8 +242,8 @@ fn max_result_bytes(conf: &Conf) -> Result<Option<u64>, BadSetting> {
     Ok(Some(conf.get(&conf::MAX_RESULT_SIZE)?.0).filter(|bytes| *bytes > 0))
 }
 
-fn cluster_routes(door: Door, token: &Token) -> Routes {
-    let executors = ExecutorsServer::new(ExecutorsService::new(door.clone()))
+fn cluster_routes((door, blobs): (Door, Blobs), token: &Token) -> Routes {
+    let executors = ExecutorsServer::new(ExecutorsService::new(door.clone(), blobs))
         .max_decoding_message_size(MESSAGE_LIMIT)
         .max_encoding_message_size(MESSAGE_LIMIT);
     let cluster = ClusterServer::new(ClusterService::new(door))

@@ -32,6 +32,11 @@ impl Runners {
         Self { inbox, slots, numbers: Arc::default() }
     }
 
+    /// A number that no other has.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// A runner for the jobs of one operation; its progress goes to `progress`.
     pub(crate) fn runner(
         &self,

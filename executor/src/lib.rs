@@ -6,6 +6,7 @@
 //! come and go beside both (`blocks`). An executor whose driver is gone ends: on a restart the
 //! driver's successor gets executors of its own.
 
+mod blobs;
 mod blocks;
 mod link;
 pub mod python;
@@ -18,11 +19,12 @@ pub mod tasks;
 pub use settings::{Mount, Settings};
 
 use anyhow::{Context, Result};
+use blobs::DriverBlobs;
 use blocks::{Blocks, Locations, Peers, Server};
 use link::{Left, Link, Signals};
 use model::ByteSize;
-use python::{BlobDirectory, Environment, PoolSettings, Workers};
 use proto::Credentials;
+use python::{Environment, PoolSettings, Workers};
 use shuffle::{Catalogue, Durability, Volume, WriterOptions};
 use slots::Slots;
 use std::path::Path;
@@ -126,7 +128,12 @@ async fn work(
         python_path: settings.python_path.clone(),
         directory: task_settings.files.clone(),
     };
-    let blobs = BlobDirectory(settings.scratch.join("blobs"));
+    let blobs = DriverBlobs::new(
+        credentials.clone(),
+        settings.driver.clone(),
+        settings.epoch,
+        settings.scratch.join("blobs"),
+    );
     let workers = Workers::new(PoolSettings::new(environment, settings.slots), Arc::new(blobs))?;
     let runtime = TaskRuntime::new(task_settings, Arc::new(blocks), Arc::new(workers))?;
     let (slots, ends) = Slots::new(Arc::new(runtime), tasks, settings.epoch);

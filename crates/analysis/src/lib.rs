@@ -60,7 +60,8 @@ pub use nodes::{
     is_barrier,
 };
 pub use python::{
-    ExtractPython, PythonAggregates, PythonFunctions, PythonKind, PythonNode, WorkerArgument, WorkerCall, WorkerInput,
+    ExtractPython, PythonAggregates, PythonFunctions, PythonKind, PythonNode, WorkerArgument,
+    WorkerCall, WorkerInput,
 };
 pub use resolver::{Finished, Observed, Resolver};
 pub use rows::fitted;

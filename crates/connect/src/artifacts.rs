@@ -16,6 +16,9 @@ type Result<T> = std::result::Result<T, SparkError>;
 /// and some files.
 const MAX_SESSION_BYTES: usize = 4 << 30;
 
+/// Prefix of the names of artifacts that are named by their hash.
+pub(crate) const CACHE: &str = "cache/";
+
 /// The artifacts of one session, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Artifacts {

@@ -122,6 +122,9 @@ pub trait Session: Send + Sync + 'static {
     /// A copy of the session with the same settings and views, for another key.
     async fn fork(&self, key: &SessionKey) -> Result<Arc<dyn Session>, SparkError>;
 
+    /// Keeps bytes that functions of the program refer to by their hash.
+    fn keep_blob(&self, hash: &str, bytes: Bytes);
+
     /// Ends the session.
     async fn close(&self);
 }

@@ -1,7 +1,7 @@
 //! The twelve requests of Spark Connect: each is parsed, handed over and answered.
 
 use crate::analyze::analyze;
-use crate::artifacts::Upload;
+use crate::artifacts::{CACHE, Upload};
 use crate::backend::Backend;
 use crate::command;
 use crate::config::config;
@@ -152,6 +152,12 @@ impl SparkConnectService for Service {
         }
         let open = session.ok_or_else(|| refuse(&missing("add_artifacts.session_id")))?;
         let artifacts = upload.finish().map_err(|e| open.fail(e))?;
+        for artifact in &artifacts {
+            let hash = artifact.name.strip_prefix(CACHE);
+            if let Some((hash, bytes)) = hash.zip(open.artifacts.get(&artifact.name)) {
+                open.session.keep_blob(hash, bytes);
+            }
+        }
         Ok(Response::new(pb::AddArtifactsResponse {
             session_id: open.key.session_id.clone(),
             server_side_session_id: open.server_id.clone(),

@@ -6,6 +6,7 @@ mod session;
 
 pub(crate) use session::Session;
 
+use crate::blobs::Blobs;
 use crate::run_job::Runners;
 use crate::settings::Access;
 use engine::Shared;
@@ -23,19 +24,20 @@ pub(crate) struct Sessions {
     parser: Arc<dyn TextParser>,
     conf: Conf,
     runners: Runners,
+    blobs: Blobs,
 }
 
 impl Sessions {
-    pub(crate) fn new(conf: &Conf, runners: Runners) -> Result<Self, SparkError> {
+    pub(crate) fn new(conf: &Conf, runners: Runners, blobs: Blobs) -> Result<Self, SparkError> {
         let shared = Arc::new(Shared::for_application(conf)?);
-        Ok(Self { shared, parser: Arc::new(SparkParser), conf: conf.clone(), runners })
+        Ok(Self { shared, parser: Arc::new(SparkParser), conf: conf.clone(), runners, blobs })
     }
 
     /// A fresh session.
     pub(crate) fn open(&self) -> Session {
         let parser = Arc::clone(&self.parser);
         let engine = engine::Session::new(Arc::clone(&self.shared), parser, self.conf.clone());
-        Session::new(engine, self.runners.clone())
+        Session::new(engine, self.runners.clone(), self.blobs.clone())
     }
 }
 

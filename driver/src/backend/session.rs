@@ -2,8 +2,10 @@
 //! responses.
 
 use super::rows;
+use crate::blobs::Blobs;
 use crate::message::{Progress, StageState};
 use crate::run_job::{Runner, Runners};
+use bytes::Bytes;
 use connect::{Operation, Response, Responses, SessionKey, StageProgress, Work};
 use engine::{Answer, SqlOutcome};
 use model::conf::{self, Conf, Value};
@@ -21,6 +23,9 @@ const DESCRIPTION: usize = 120;
 pub(crate) struct Session {
     engine: engine::Session,
     runners: Runners,
+    blobs: Blobs,
+    /// By which its blobs are told from those of others.
+    number: u64,
 }
 
 /// What an operation yields, once it has run.
@@ -31,8 +36,9 @@ enum Yield {
 }
 
 impl Session {
-    pub(crate) fn new(engine: engine::Session, runners: Runners) -> Self {
-        Self { engine, runners }
+    pub(crate) fn new(engine: engine::Session, runners: Runners, blobs: Blobs) -> Self {
+        let number = runners.next_number();
+        Self { engine, runners, blobs, number }
     }
 
     /// Runs SQL text. Rows of a query, or of a command that has some.
@@ -183,12 +189,18 @@ impl connect::Session for Session {
     }
 
     async fn fork(&self, _: &SessionKey) -> Result<Arc<dyn connect::Session>, SparkError> {
-        let fork = Self { engine: self.engine.fork(), runners: self.runners.clone() };
-        Ok(Arc::new(fork))
+        let (runners, blobs) = (self.runners.clone(), self.blobs.clone());
+        Ok(Arc::new(Self::new(self.engine.fork(), runners, blobs)))
     }
 
-    /// Nothing outlives the session but its jobs, and these end with their requests.
-    async fn close(&self) {}
+    fn keep_blob(&self, hash: &str, bytes: Bytes) {
+        self.blobs.add(self.number, hash, bytes);
+    }
+
+    /// Jobs that outlive the session end with their requests.
+    async fn close(&self) {
+        self.blobs.forget(self.number);
+    }
 }
 
 /// Passes on progress for as long as it is polled.

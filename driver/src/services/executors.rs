@@ -1,6 +1,7 @@
 //! `Executors`: an executor's stream, in and out.
 
 use super::Door;
+use crate::blobs::Blobs;
 use crate::event_loop::{Input, OUTBOX_LIMIT};
 use crate::message::{Connection, Message};
 use futures::stream::BoxStream;
@@ -12,22 +13,42 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+/// Bytes of a blob in one message.
+const PART: usize = 1 << 20;
+
 /// The service.
 #[derive(Debug)]
 pub(crate) struct ExecutorsService {
     door: Door,
+    blobs: Blobs,
     streams: AtomicU64,
 }
 
 impl ExecutorsService {
-    pub(crate) fn new(door: Door) -> Self {
-        Self { door, streams: AtomicU64::new(0) }
+    pub(crate) fn new(door: Door, blobs: Blobs) -> Self {
+        Self { door, blobs, streams: AtomicU64::new(0) }
     }
 }
 
 #[tonic::async_trait]
 impl pb::executors_server::Executors for ExecutorsService {
     type AttachStream = BoxStream<'static, Result<pb::ToExecutor, Status>>;
+
+    type FetchStream = BoxStream<'static, Result<pb::BlobPart, Status>>;
+
+    async fn fetch(
+        &self,
+        request: Request<pb::Blob>,
+    ) -> Result<Response<Self::FetchStream>, Status> {
+        let pb::Blob { epoch, hash } = request.into_inner();
+        self.door.check(epoch)?;
+        let blob = self.blobs.get(&hash);
+        let blob = blob.ok_or_else(|| Status::not_found("the program's session is over"))?;
+        let starts = (0..blob.len()).step_by(PART);
+        let parts: Vec<_> = starts.map(|at| blob.slice(at..blob.len().min(at + PART))).collect();
+        let parts = parts.into_iter().map(|bytes| Ok(pb::BlobPart { bytes }));
+        Ok(Response::new(futures::stream::iter(parts).boxed()))
+    }
 
     async fn attach(
         &self,

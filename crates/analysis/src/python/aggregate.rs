@@ -99,7 +99,9 @@ fn mixed(functions: &[Expr]) -> DataFusionError {
     let names = names.join(", ");
     refused(SparkError::new(
         condition::INVALID_PANDAS_UDF_PLACEMENT,
-        format!("The group aggregate pandas UDF {names} cannot be invoked together with as other, non-pandas aggregate functions."),
+        format!(
+            "The group aggregate pandas UDF {names} cannot be invoked together with as other, non-pandas aggregate functions."
+        ),
         &[("functionList", &names)],
     ))
 }

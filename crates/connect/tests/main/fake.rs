@@ -33,6 +33,7 @@ pub(crate) struct Seen {
     pub(crate) closed: AtomicUsize,
     pub(crate) work: Mutex<Vec<Work>>,
     pub(crate) relations: Mutex<Vec<Relation>>,
+    pub(crate) blobs: Mutex<Vec<(String, usize)>>,
 }
 
 #[derive(Clone, Default)]
@@ -223,6 +224,10 @@ impl Session for FakeSession {
     async fn fork(&self, _: &SessionKey) -> Result<Arc<dyn Session>, SparkError> {
         let conf = Mutex::new(self.conf.lock().expect("no panic").clone());
         Ok(Arc::new(Self { seen: Arc::clone(&self.seen), conf }))
+    }
+
+    fn keep_blob(&self, hash: &str, bytes: bytes::Bytes) {
+        self.seen.blobs.lock().unwrap().push((hash.to_owned(), bytes.len()));
     }
 
     async fn close(&self) {
