@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 /// Runs Apache Spark programs without the JVM.
 ///
-/// `run`, `shell`, `sql`, `server` and `status` work on this machine; `submit`, `list`, `logs`, `kill`, and
-/// `status` with the name of a cluster's application, work on a Kubernetes cluster.
+/// `run`, `shell`, `sql`, `server` and `status` work on this machine; `submit`, `list`, `logs`,
+/// `kill`, and `status` with the name of a cluster's application, work on a Kubernetes cluster.
 #[derive(Debug, Parser)]
 #[command(name = "firesteel", version, propagate_version = true)]
 pub(crate) struct Arguments {

@@ -1,8 +1,8 @@
 //! The files that a program and its functions need, brought together in the application's
 //! directory: local ones are linked, remote ones downloaded, archives unpacked.
 //!
-//! Downloading and unpacking is done by Python (`firesteel.stage`), which has all that is needed for
-//! it.
+//! Downloading and unpacking is done by Python (`firesteel.stage`), which has all that is needed
+//! for it.
 
 use crate::application::Dependencies;
 use anyhow::{Context, Result, bail, ensure};
@@ -68,7 +68,7 @@ impl Stage {
         let mut entries = vec![self.files.clone()];
         for text in given {
             let source = Source::parse(text, "--py-files")?;
-            let is_module = source.name.ends_with(".py");
+            let is_module = Path::new(&source.name).extension().is_some_and(|end| end == "py");
             match &source.place {
                 Place::Local(path) if !is_module => entries.push(path.clone()),
                 Place::Local(_) | Place::Remote(_) => {

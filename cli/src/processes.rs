@@ -17,7 +17,8 @@ pub(crate) async fn driver(
     mut settings: driver::Settings,
     log: &str,
 ) -> Result<(Child, driver::Addresses)> {
-    // The driver's standard streams are the program's, so its addresses come through a separate pipe.
+    // The driver's standard streams are the program's, so its addresses come through a separate
+    // pipe.
     let (read, write) = pipe()?;
     keep_from_children(&read)?;
     settings.announce = Some(inherited(&write));

@@ -1,6 +1,6 @@
-//! Bytes that functions of programs refer to by their hash: values of broadcasts and large closures.
-//! A session's client sends them, executors fetch them; they go with the last session that sent
-//! them.
+//! Bytes that functions of programs refer to by their hash: values of broadcasts and large
+//! closures. A session's client sends them, executors fetch them; they go with the last session
+//! that sent them.
 
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};

@@ -99,14 +99,11 @@ impl RunJob for Runner {
         let mut guard = Abandon { inbox: Some(inbox.clone()), ticket };
         let end = answered.await;
         guard.inbox = None;
-        let end = end.map(|(end, accumulators)| {
-            self.accumulators.lock().unwrap_or_else(PoisonError::into_inner).extend(accumulators);
-            end
-        });
+        let Ok((end, updates)) = end else { return Err(ending()) };
+        self.accumulators.lock().unwrap_or_else(PoisonError::into_inner).extend(updates);
         match end {
-            Ok(Ok(rows)) => rows.into_iter().map(|ipc| decode(ipc).map_err(bad_rows)).collect(),
-            Ok(Err(failed)) => Err(failure::error(&failed)),
-            Err(_) => Err(ending()),
+            Ok(rows) => rows.into_iter().map(|ipc| decode(ipc).map_err(bad_rows)).collect(),
+            Err(failed) => Err(failure::error(&failed)),
         }
     }
 

@@ -14,7 +14,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::OnceCell;
 
 /// How long the driver may take to answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The blobs of the driver (see the module).
 pub(crate) struct DriverBlobs {

@@ -9,13 +9,11 @@ use datafusion::logical_expr::{Expr as DfExpr, ExprSchemable};
 use errors::{Exception, condition};
 use formats::types;
 use functions::{AggregateCall, FunctionError};
-use plan::{DataType, Expr, FunctionCall, Literal, PythonCall, SparkError, SubqueryKind};
-use std::sync::Arc;
+use plan::{DataType, Expr, FunctionCall, Literal, SparkError, SubqueryKind};
 
 impl Resolver<'_> {
     pub(super) fn call(&mut self, call: &FunctionCall, names: Names<'_>) -> Result<Typed> {
         let name = plain_name(&call.name);
-        let registry = &self.context.registry;
         if let ("not", [Expr::Subquery { kind, query }]) = (name.as_str(), call.args.as_slice())
             && !matches!(kind, SubqueryKind::Scalar)
         {
@@ -26,17 +24,13 @@ impl Resolver<'_> {
             let name = self.identifier(&call.args)?;
             return self.column(&name, None, names);
         }
-        if let Some(function) = self.context.python.get(&name) {
-            let call = PythonCall {
-                function: Arc::clone(function),
-                args: call.args.clone(),
-                distinct: call.distinct,
-            };
-            return self.python_call(&call, names);
+        if let Some(made) = self.registered(&name, call, names) {
+            return made;
         }
         if name == "distributed_sequence_id" && call.args.is_empty() {
             return self.sequence_id(names);
         }
+        let registry = &self.context.registry;
         if registry.is_generator(&name) {
             let shown = format!("\"{name}\"");
             return Err(error::analysis(

@@ -264,8 +264,8 @@ impl TryFrom<pb::TaskEnd> for TaskEnd {
     type Error = BadField;
 
     fn try_from(end: pb::TaskEnd) -> Result<Self, BadField> {
-        let pb::TaskEnd { attempt, outcome, metrics, accumulators } = end;
         use pb::task_end::Outcome as Pb;
+        let pb::TaskEnd { attempt, outcome, metrics, accumulators } = end;
         let outcome = match outcome.ok_or(BadField("TaskEnd.outcome"))? {
             Pb::MapOutput(output) => Outcome::Wrote(output.try_into()?),
             Pb::Rows(pb::Rows { place }) => {

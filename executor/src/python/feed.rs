@@ -40,7 +40,9 @@ impl Feed {
         let extra = u32::try_from(header.len()).map_err(|_| hopeless("its header is too long"))?;
         outbox.push_header(Header { extra, ..Header::new(Kind::Task, 0, length) }, None);
         outbox.push(header);
-        blobs.into_iter().for_each(|blob| outbox.push(blob));
+        for blob in blobs {
+            outbox.push(blob);
+        }
         let open = vec![true; inputs.len()];
         let encoders = inputs.into_iter().map(Encoder::new).collect::<Result<Vec<_>, _>>();
         let encoders = encoders.map_err(hopeless)?;
@@ -64,12 +66,11 @@ impl Feed {
                 (self.input, self.outbox) = (None, Outbox::default());
             }
             let Some(input) = &mut self.input else { return Poll::Ready(Ok(())) };
-            match ready!(input.poll_next_unpin(cx)) {
-                Some(item) => self.push(item?)?,
-                None => {
-                    self.input = None;
-                    self.end_all();
-                }
+            if let Some(item) = ready!(input.poll_next_unpin(cx)) {
+                self.push(item?)?;
+            } else {
+                self.input = None;
+                self.end_all();
             }
         }
     }
@@ -128,7 +129,9 @@ impl Feed {
             self.outbox.push_header(Header::new(Kind::Mapped, input, length), Some(file));
         } else {
             self.outbox.push_header(Header::new(Kind::Batch, input, length), None);
-            message.into_iter().for_each(|part| self.outbox.push(part));
+            for part in message {
+                self.outbox.push(part);
+            }
         }
         Ok(())
     }

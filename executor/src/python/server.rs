@@ -93,7 +93,7 @@ impl Server {
         let line = b"{\"fork\": 1}\n";
         let send = || Ok(send(&self.control, &[IoSlice::new(line)], &files)?);
         match self.control.async_io(Interest::WRITABLE, send).await {
-            Ok(sent) if sent == line.len() => Ok(()),
+            Ok(count) if count == line.len() => Ok(()),
             Ok(_) => Err(io::Error::other("the control socket is full")),
             Err(error) => Err(error),
         }

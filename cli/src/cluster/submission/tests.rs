@@ -2,6 +2,7 @@
 
 use super::*;
 
+static NO_FILES: DependencyArguments = NONE;
 const NONE: DependencyArguments =
     DependencyArguments { py_files: Vec::new(), files: Vec::new(), archives: Vec::new() };
 
@@ -11,7 +12,7 @@ fn request<'a>(conf: &[(&str, &str)], file: &'a str, place: &'a PlaceArguments) 
         place,
         file,
         arguments: &[],
-        dependencies: &NONE,
+        dependencies: &NO_FILES,
         class: None,
         suffix: "0a1b2c".to_owned(),
     }

@@ -16,7 +16,8 @@ use formats::types;
 use plan::Field;
 use std::sync::Arc;
 
-/// The rule (see the module). It runs last, so that filters and projections have found their places.
+/// The rule (see the module). It runs last, so that filters and projections have found their
+/// places.
 #[derive(Debug)]
 pub struct ExtractPython;
 
@@ -188,14 +189,11 @@ impl Extraction {
                 return Ok(Transformed::no(expr));
             }
             let call = self.take(&expr)?;
-            let id = match self.outputs.iter().find(|(known, _)| *known == call) {
-                Some((_, id)) => id.clone(),
-                None => {
-                    let id = new_id();
-                    self.outputs.push((call, id.clone()));
-                    id
-                }
-            };
+            let known = self.outputs.iter().find(|(known, _)| *known == call);
+            let id = known.map_or_else(new_id, |(_, id)| id.clone());
+            if known.is_none() {
+                self.outputs.push((call, id.clone()));
+            }
             let column = Expr::Column(Column::new_unqualified(id));
             Ok(Transformed::new(column, true, TreeNodeRecursion::Jump))
         })?;
@@ -220,15 +218,13 @@ impl Extraction {
                 let mut known = known.map(|(known, field)| {
                     known == arg && field.data_type == *data_type && !arg.is_volatile()
                 });
-                WorkerArgument::Column(match known.position(|same| same) {
-                    Some(column) => column,
-                    None => {
-                        let name = format!("_{}", self.exprs.len());
-                        self.fields.push(Field::new(name, data_type.clone(), true));
-                        self.exprs.push(arg.clone());
-                        self.exprs.len() - 1
-                    }
-                })
+                let known = known.position(|same| same);
+                if known.is_none() {
+                    let name = format!("_{}", self.exprs.len());
+                    self.fields.push(Field::new(name, data_type.clone(), true));
+                    self.exprs.push(arg.clone());
+                }
+                WorkerArgument::Column(known.unwrap_or(self.exprs.len() - 1))
             });
         }
         self.calls.push(WorkerCall {

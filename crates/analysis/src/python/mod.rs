@@ -17,7 +17,7 @@ use datafusion::common::DFSchema;
 use datafusion::logical_expr::{Extension, LogicalPlan};
 use formats::types;
 use function::PythonPlace;
-use plan::{DataType, EvalType, Expr, Field, PythonCall, PythonFunction, PythonMap};
+use plan::{DataType, EvalType, Expr, Field, FunctionCall, PythonCall, PythonFunction, PythonMap};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -77,6 +77,18 @@ impl Resolver<'_> {
         let mut made = self.typed(expr, true, text)?;
         made.data_type = function.output.clone();
         Ok(made)
+    }
+
+    /// Resolves a call by name, if the session has registered a Python function under it.
+    pub(crate) fn registered(
+        &mut self,
+        name: &str,
+        call: &FunctionCall,
+        names: Names<'_>,
+    ) -> Option<Result<Typed>> {
+        let function = Arc::clone(self.context.python.get(name)?);
+        let (args, distinct) = (call.args.clone(), call.distinct);
+        Some(self.python_call(&PythonCall { function, args, distinct }, names))
     }
 
     /// Resolves a Python function over rows.
@@ -139,14 +151,11 @@ impl Resolver<'_> {
         for key in &self.parsed(keys)? {
             for key in self.expand(key, Names::of(&input.scope))? {
                 let known = made.exprs.iter().position(|expr| *expr == key.expr);
-                made.keys.push(match known {
-                    Some(known) => known,
-                    None => {
-                        made.fields.push(key.field());
-                        made.exprs.push(key.expr);
-                        made.exprs.len() - 1
-                    }
-                });
+                if known.is_none() {
+                    made.fields.push(key.field());
+                    made.exprs.push(key.expr);
+                }
+                made.keys.push(known.unwrap_or(made.exprs.len() - 1));
             }
         }
         Ok(made)

@@ -227,7 +227,7 @@ impl Session for FakeSession {
     }
 
     fn keep_blob(&self, hash: &str, bytes: bytes::Bytes) {
-        self.seen.blobs.lock().unwrap().push((hash.to_owned(), bytes.len()));
+        self.seen.blobs.lock().expect("not poisoned").push((hash.to_owned(), bytes.len()));
     }
 
     async fn close(&self) {

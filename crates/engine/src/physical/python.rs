@@ -47,7 +47,8 @@ impl ExtensionPlanner for PythonPlanner {
                 arguments: input.arguments.clone(),
             });
         }
-        let passed = inputs.first().map_or(0, |input| input.schema().fields().len());
+        let inside = inputs.first().map_or(0, |input| input.schema().fields().len());
+        let passed = fed.first().map_or(0, |rows| rows.schema().fields().len());
         let calls = node.calls.iter().map(|call| Call {
             function: Arc::clone(&call.function),
             args: call.args.iter().map(argument).collect(),
@@ -64,16 +65,26 @@ impl ExtensionPlanner for PythonPlanner {
             barrier: node.barrier,
         };
         let schema: Arc<Schema> = Arc::clone(node.schema.inner());
-        let schema = match (node.kind, inputs.first()) {
-            (PythonKind::Eval, Some(input)) => {
-                // As the physical plan has them: nullability may be known better.
-                let stay = input.schema().fields().iter().cloned().collect::<Vec<_>>();
-                let made = schema.fields().iter().skip(passed).cloned();
-                Arc::new(Schema::new(stay.into_iter().chain(made).collect::<Vec<_>>()))
-            }
-            _ => schema,
+        let (PythonKind::Eval, Some(rows)) = (node.kind, fed.first()) else {
+            return Ok(Some(Arc::new(PythonExec::new(Arc::new(spec), fed, schema))));
         };
-        Ok(Some(Arc::new(PythonExec::new(Arc::new(spec), fed, schema))))
+        // As the physical plan has them: nullability may be known better.
+        let stay = rows.schema().fields().iter().cloned().collect::<Vec<_>>();
+        let made = schema.fields().iter().skip(inside).cloned();
+        let all = Arc::new(Schema::new(stay.into_iter().chain(made).collect::<Vec<_>>()));
+        let python = PythonExec::new(Arc::new(spec), fed, Arc::clone(&all));
+        if passed == inside {
+            return Ok(Some(Arc::new(python)));
+        }
+        // All columns below stay in their places, as the optimizer expects of a node that keeps
+        // their order; what only the worker needed goes here.
+        let wanted = (0..inside).chain(passed..all.fields().len());
+        let wanted = wanted.map(|at| {
+            let name = all.field(at).name();
+            (Arc::new(Column::new(name, at)) as Arc<dyn PhysicalExpr>, name.clone())
+        });
+        let rows = ProjectionExec::try_new(wanted.collect::<Vec<_>>(), Arc::new(python))?;
+        Ok(Some(Arc::new(rows)))
     }
 }
 
@@ -114,13 +125,12 @@ fn with_columns(
         if all { (0..schema.fields().len()).map(named).collect() } else { Vec::new() };
     let mut columns = Vec::with_capacity(exprs.len());
     for expr in exprs {
-        match plain(&expr).filter(|_| all) {
-            Some(column) => columns.push(column),
-            None => {
-                columns.push(projected.len());
-                // A name like those of columns, so that its number does not count in identities.
-                projected.push((expr, format!("#{}", 1_000_000_000 + columns.len())));
-            }
+        if let Some(column) = plain(&expr).filter(|_| all) {
+            columns.push(column);
+        } else {
+            columns.push(projected.len());
+            // A name like those of columns, so that its number does not count in identities.
+            projected.push((expr, format!("#{}", 1_000_000_000 + columns.len())));
         }
     }
     let rows = ProjectionExec::try_new(projected, Arc::clone(rows))?;

@@ -10,6 +10,7 @@ use arrow::row::{OwnedRow, RowConverter, Rows, SortField};
 use datafusion::common::{Result, internal_err};
 use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::stream::{self, Stream, StreamExt};
+use std::sync::Arc;
 
 /// The inputs (see the module).
 pub(super) struct CoGroups {
@@ -35,10 +36,10 @@ impl CoGroups {
     ) -> Result<Self> {
         let sides = inputs.into_iter().zip(&spec.sent).zip(schemas);
         let sides = sides.map(|((rows, sent), schema)| Side::new(rows, sent.clone(), schema));
-        match <[Side; 2]>::try_from(sides.collect::<Result<Vec<_>>>()?) {
-            Ok(sides) => Ok(Self { sides, stage: Stage::Next }),
-            Err(_) => internal_err!("pairs of groups need two inputs"),
-        }
+        let Ok(sides) = <[Side; 2]>::try_from(sides.collect::<Result<Vec<_>>>()?) else {
+            return internal_err!("pairs of groups need two inputs");
+        };
+        Ok(Self { sides, stage: Stage::Next })
     }
 
     pub(super) fn feed(self) -> impl Stream<Item = Result<ToWorker>> + Send {
@@ -102,7 +103,7 @@ impl Side {
             SortField::new_with_options(data_type, ORDER)
         });
         let converter = RowConverter::new(keys.collect())?;
-        Ok(Self { rows, sent, schema: schema.clone(), converter, current: None })
+        Ok(Self { rows, sent, schema: Arc::clone(schema), converter, current: None })
     }
 
     /// Makes the next row current; false at the end.

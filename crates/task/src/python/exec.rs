@@ -183,7 +183,7 @@ impl ExecutionPlan for PythonExec {
             .iter()
             .map(|input| input.execute(partition, Arc::clone(&context)))
             .collect::<Result<Vec<_>>>()?;
-        output(Arc::clone(&self.spec), Arc::clone(python), inputs, self.schema())
+        Ok(output(Arc::clone(&self.spec), Arc::clone(python), inputs, self.schema()))
     }
 }
 

@@ -3,6 +3,7 @@
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::{SortOptions, concat, partition};
 use datafusion::common::Result;
+use std::sync::Arc;
 
 /// The order of grouped rows, by their keys.
 pub(super) const ORDER: SortOptions = SortOptions { descending: false, nulls_first: true };
@@ -23,7 +24,8 @@ impl Grouping {
 
     /// The rows of the next batch at which a group begins. The batch is not empty.
     pub(super) fn starts(&mut self, batch: &RecordBatch) -> Result<Vec<u32>> {
-        let keys: Vec<ArrayRef> = self.keys.iter().map(|at| batch.column(*at).clone()).collect();
+        let keys: Vec<ArrayRef> =
+            self.keys.iter().map(|at| Arc::clone(batch.column(*at))).collect();
         let mut starts: Vec<u32> = if keys.is_empty() {
             vec![0]
         } else {
@@ -55,7 +57,6 @@ impl Grouping {
 mod tests {
     use super::*;
     use arrow::array::{Int64Array, StringArray};
-    use std::sync::Arc;
 
     fn batch(keys: &[Option<i64>]) -> RecordBatch {
         let keys: ArrayRef = Arc::new(Int64Array::from(keys.to_vec()));

@@ -33,7 +33,7 @@ pub(super) fn output(
     context: Arc<PythonContext>,
     inputs: Vec<SendableRecordBatchStream>,
     schema: SchemaRef,
-) -> Result<SendableRecordBatchStream> {
+) -> SendableRecordBatchStream {
     let passed: Passed = Passed::default();
     let made = Arc::clone(&schema);
     let rows = stream::once(async move {
@@ -64,7 +64,7 @@ pub(super) fn output(
         let rows = rows.map_ok(|batches| stream::iter(batches.into_iter().map(Ok)));
         Ok::<_, DataFusionError>(rows.try_flatten().boxed())
     });
-    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows.try_flatten())))
+    Box::pin(RecordBatchStreamAdapter::new(schema, rows.try_flatten()))
 }
 
 /// The inputs, unless there is nothing to do for a worker. Starting one costs more than most tasks

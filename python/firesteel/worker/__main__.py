@@ -1,0 +1,6 @@
+"""Entry point of `python -m firesteel.worker`."""
+
+from firesteel.worker.server import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Python functions in expressions and over rows, on a real driver and executors."""
+
+import datetime
+import decimal
+from collections.abc import Iterator
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pyspark.errors import AnalysisException, PythonException
+from pyspark.sql import Row
+from pyspark.sql import functions as F
+from pyspark.sql.functions import col, pandas_udf, udf
+
+
+def test_functions_within_functions_and_expressions(spark):
+    plus = udf(lambda x: x + 1, "long")
+    rows = spark.range(4).repartition(3)
+    found = rows.select(plus(plus("id")).alias("a"), (plus("id") * 2 + col("id")).alias("b"), "id").orderBy("id").collect()
+    assert [tuple(row) for row in found] == [(n + 2, (n + 1) * 2 + n, n) for n in range(4)]
+    both = rows.select(plus(plus("id") * 10).alias("a")).orderBy("a").collect()
+    assert [row.a for row in both] == [11, 21, 31, 41]
+
+
+def test_functions_in_every_clause(spark):
+    odd = udf(lambda x: x % 2 == 1, "boolean")
+    name = udf(lambda x: f"n{x % 3}", "string")
+    rows = spark.range(10).repartition(2)
+    assert rows.filter(odd("id")).count() == 5
+    assert [tuple(row) for row in rows.groupBy(name("id").alias("n")).count().orderBy("n").collect()] == [("n0", 4), ("n1", 3), ("n2", 3)]
+    assert [row.id for row in rows.orderBy(name("id"), "id").collect()] == [0, 3, 6, 9, 1, 4, 7, 2, 5, 8]
+    assert rows.agg(F.sum(udf(lambda x: x * x, "long")("id"))).first()[0] == sum(n * n for n in range(10))
+    other = spark.range(5).withColumnRenamed("id", "other")
+    joined = rows.join(other, name("id") == name("other"))
+    assert joined.count() == 4 * 2 + 3 * 2 + 3 * 1
+    both = udf(lambda a, b: a == 2 * b, "boolean")
+    assert rows.join(other, both("id", "other")).count() == 5
+    with pytest.raises(AnalysisException, match="Python UDF in the ON clause"):
+        rows.join(other, both("id", "other"), "left").count()
+    assert rows.limit(3).filter(odd("id")).count() <= 2
+
+
+def test_values_of_all_types_both_ways(spark):
+    row = Row(
+        flag=True, small=1, whole=2**40, real=0.5, text="é", data=b"\x00\xff", day=datetime.date(2024, 2, 29),
+        moment=datetime.datetime(2024, 1, 2, 3, 4, 5, 678), number=decimal.Decimal("12.340"), items=[1, None, 3],
+        pairs={"a": 1.5}, inner=Row(x=1, y="z"), nothing=None,
+    )
+    schema = (
+        "flag boolean, small int, whole long, real double, text string, data binary, day date, moment timestamp,"
+        "number decimal(10,3), items array<int>, pairs map<string,double>, inner struct<x:int,y:string>, nothing string"
+    )
+    frame = spark.createDataFrame([row], schema)
+    for name in frame.columns:
+        same = udf(lambda value: value, frame.schema[name].dataType)
+        assert frame.select(same(name).alias(name)).first()[0] == row[name], name
+    kinds = frame.select(*[udf(lambda value: type(value).__name__, "string")(name) for name in frame.columns]).first()
+    assert list(kinds) == [
+        "bool", "int", "int", "float", "str", "bytes", "date", "datetime", "Decimal", "list", "dict", "Row", "NoneType",
+    ]  # fmt: skip
+
+
+def test_wrong_types_are_null_as_in_spark(spark):
+    cases = [(lambda _: 1, "double"), (lambda _: 1.5, "int"), (lambda _: "a", "int"), (lambda _: True, "int")]
+    for function, result in cases:
+        assert spark.range(1).select(udf(function, result)("id")).first()[0] is None, result
+    assert spark.range(1).select(udf(lambda _: 12, "string")("id")).first()[0] == "12"
+
+
+def test_arrow_and_pandas_functions(spark):
+    rows = spark.range(100).repartition(4)
+
+    @pandas_udf("double")
+    def half(values: pd.Series) -> pd.Series:
+        return values / 2
+
+    @pandas_udf("long")
+    def counted(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
+        for batch in batches:
+            yield batch + 1
+
+    assert rows.select(F.sum(half("id"))).first()[0] == 99 * 100 / 4
+    assert rows.select(F.sum(counted("id"))).first()[0] == 5050
+    assert rows.select(F.sum(udf(lambda x: x + 1, "long", useArrow=True)("id"))).first()[0] == 5050
+    with pytest.raises(PythonException, match="ZeroDivisionError"):
+        rows.select(udf(lambda x: 1 // (x - 7), "long")("id")).collect()
+    wrong = pandas_udf(lambda values: values[:1], "long")
+    with pytest.raises(PythonException, match="[Ll]ength"):
+        spark.range(5, numPartitions=1).select(wrong("id")).collect()
+
+
+def test_functions_over_partitions_and_groups(spark):
+    rows = spark.range(100).selectExpr("id % 7 as k", "id").repartition(3)
+
+    def tenfold(frames):
+        for frame in frames:
+            frame["id"] *= 10
+            yield frame[["id"]]
+
+    def batches(found):
+        for batch in found:
+            yield pa.RecordBatch.from_arrays([batch.column("id")], ["id"])
+
+    assert rows.mapInPandas(tenfold, "id long").agg(F.sum("id")).first()[0] == 49500
+    assert rows.mapInArrow(batches, "id long").agg(F.sum("id")).first()[0] == 4950
+
+    def center(frame):
+        return frame.assign(id=frame.id - frame.id.min())
+
+    found = rows.groupBy("k").applyInPandas(center, "k long, id long").groupBy("k").agg(F.max("id")).orderBy("k").collect()
+    assert [tuple(row) for row in found] == [(k, 98) if k < 2 else (k, 91) for k in range(7)]
+
+    def pair(left, right):
+        return pd.DataFrame({"l": [len(left)], "r": [len(right)]})
+
+    others = spark.range(3, 10).selectExpr("id as k")
+    found = rows.groupBy("k").cogroup(others.groupBy("k")).applyInPandas(pair, "l long, r long").collect()
+    assert sorted(tuple(row) for row in found) == [(0, 1)] * 3 + [(14, 0)] + [(14, 1)] * 4 + [(15, 0)] * 2
+
+    @pandas_udf("double")
+    def mean(values: pd.Series) -> float:
+        return float(values.mean())
+
+    assert [tuple(row) for row in rows.groupBy("k").agg(mean("id")).orderBy("k").limit(2).collect()] == [(0, 49.0), (1, 50.0)]
+    assert rows.agg(mean("id")).first()[0] == 49.5
+    with pytest.raises(AnalysisException, match="INVALID_PANDAS_UDF_PLACEMENT"):
+        rows.groupBy("k").agg(mean("id"), F.sum("id")).collect()
+
+
+def test_registered_functions_are_called_from_sql(spark):
+    spark.udf.register("plus", lambda x: x + 1, "long")
+    assert spark.sql("SELECT PLUS(plus(id)) AS n FROM range(3) WHERE plus(id) > 1 ORDER BY n").collect() == [Row(n=3), Row(n=4)]
+    assert spark.sql("SELECT plus(41)").first()[0] == 42
+
+
+def test_a_crash_ends_a_task_and_not_the_executor(spark):
+    def crash(how):
+        import ctypes
+        import os
+
+        return ctypes.string_at(0) if how == 0 else os._exit(3)
+
+    for how, text in [(0, "SIGSEGV"), (1, "exit code 3")]:
+        with pytest.raises(Exception, match=text):
+            spark.range(how, how + 1, numPartitions=1).select(udf(crash, "string")("id")).collect()
+    assert spark.range(3).select(udf(lambda x: x, "long")("id")).count() == 3
+
+
+def test_equal_functions_share_their_shuffles_and_others_do_not(spark):
+    def total(step):
+        plus = udf(lambda x: x + step, "long")
+        return spark.range(1000, numPartitions=2).select(plus("id").alias("n")).groupBy((col("n") % 3).alias("k")).count().agg(F.sum("k")).first()[0]
+
+    assert total(1) == total(1) == total(2) == 3
