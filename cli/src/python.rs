@@ -95,9 +95,9 @@ mod tests {
 
     #[test]
     fn interpreters_are_chosen_as_by_spark_submit() {
+        type Pairs<'a> = &'a [(&'a str, &'a str)];
         let (driver, common) = ("spark.pyspark.driver.python", "spark.pyspark.python");
         let (driver_variable, variable) = ("PYSPARK_DRIVER_PYTHON", "PYSPARK_PYTHON");
-        type Pairs<'a> = &'a [(&'a str, &'a str)];
         let cases: &[(Pairs<'_>, Pairs<'_>, [&str; 2])] = &[
             (&[], &[], ["default", "default"]),
             (&[], &[(variable, "v")], ["v", "v"]),

@@ -65,6 +65,8 @@ def executor_context(directory, firesteel):
     top.mkdir(parents=True, exist_ok=True)
     shutil.copy(machine.ROOT / "python" / "requirements.txt", directory)
     shutil.copytree(machine.ROOT / "examples", top / "examples", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(machine.ROOT / "python" / "firesteel", top / "lib" / "firesteel", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(machine.ROOT / "python" / "site" / "sitecustomize.py", top / "lib")
     (top / "bin").mkdir(exist_ok=True)
     _copy_program(firesteel, top / "bin" / "firesteel")
 

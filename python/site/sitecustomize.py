@@ -3,30 +3,51 @@
 In a wheel this file is `firesteel/import_hook.py`, and `firesteel.pth` loads it.
 """
 
+import importlib
 import importlib.abc
+import importlib.machinery
 import importlib.util
 import sys
 
 
+# What is done with a module of PySpark after it is loaded: the module of ours and its function.
+_PATCHES = {
+    "pyspark": ("firesteel.modules", "install"),
+    "pyspark.sql.session": ("firesteel.session", "patch"),
+    "pyspark.sql.connect.session": ("firesteel.connect", "patch_session"),
+    "pyspark.sql.connect.dataframe": ("firesteel.connect", "patch_frame"),
+    "pyspark.sql.connect.client.core": ("firesteel.connect", "patch_client"),
+}
+
+
 class _Patch(importlib.abc.MetaPathFinder):
-    """Import hook that patches `pyspark.sql.session` after it is loaded."""
+    """Import hook that patches modules of PySpark after they are loaded."""
+
+    def __init__(self):
+        self._waiting = dict(_PATCHES)
 
     def find_spec(self, name, path=None, target=None):
-        if name != "pyspark.sql.session":
+        if name not in self._waiting:
             return None
-        sys.meta_path.remove(self)
+        patch = self._waiting.pop(name)
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 
             def exec_module(module):
                 execute(module)
-                from firesteel import session
-
-                session.patch(module)
+                _apply(patch, module)
 
             spec.loader.exec_module = exec_module
         return spec
+
+
+def _apply(patch, module) -> None:
+    from firesteel import modules
+
+    of, function = patch
+    if of == "firesteel.session" or modules.is_on():
+        getattr(importlib.import_module(of), function)(module)
 
 
 def _next_sitecustomize() -> None:

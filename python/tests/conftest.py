@@ -110,3 +110,12 @@ def alive(pid):
     except OSError:
         return False
     return stat[0] != "Z"
+
+
+def program_on(directory, text, master):
+    """Runs a program with `firesteel run`; it succeeds."""
+    path = directory / "program.py"
+    path.write_text(text)
+    done = run("run", "--master", master, path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout

@@ -22,7 +22,16 @@ def test_the_manifest_of_chapter_15_prints_the_sum():
     assert "2500000000000" in done.stdout
 
 
-@pytest.mark.parametrize("manifest, expected", [("spark-pi", ["Pi is roughly 3.1"]), ("sql", ["306", "310", "308", "303"])])
+@pytest.mark.parametrize(
+    "manifest, expected",
+    [
+        ("spark-pi", ["Pi is roughly 3.1"]),
+        ("sql", ["306", "310", "308", "303"]),
+        ("wordcount", ["import: 3"]),
+        ("broadcast", ["Big: -300", "Spark: 1000"]),
+        ("accumulators", ["flights from and to Japan: 14353"]),
+    ],
+)
 def test_the_other_manifests_run_too(manifest, expected):
     done = run("run", f"examples/{manifest}.yaml")
     assert done.returncode == 0, done.stderr

@@ -76,9 +76,10 @@ impl Binder<'_> {
             return Ok(Arc::new(ConcatExec::new(plan.schema(), copies?, equivalences)));
         }
         if let Some(python) = plan.downcast_ref::<PythonExec>() {
+            let Some(Input::Number(number)) = self.inputs.next() else { return Err(unfit()) };
             let inputs = python.inputs().iter().map(|input| self.bind(input));
             let bound = python.clone().with_inputs(inputs.collect::<Result<_>>()?);
-            return Ok(Arc::new(bound.bound(Arc::clone(self.python))));
+            return Ok(Arc::new(bound.bound(Arc::clone(self.python), number)));
         }
         let bound: Vec<_> = children.iter().map(|child| self.bind(child)).collect::<Result<_>>()?;
         let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);

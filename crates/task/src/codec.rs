@@ -47,7 +47,7 @@ pub enum Compression {
     Zstd,
 }
 
-/// The input of a task at one leaf (or union or `coalesce`) of its plan.
+/// The input of a task at one leaf (or union, `coalesce` or Python node) of its plan.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
     /// At a union: the index of the branch to run.
@@ -62,6 +62,8 @@ pub enum Input {
         /// End of the range, exclusive.
         to: u32,
     },
+    /// At a Python node: the number of its partition, whatever task computes it.
+    Number(u32),
     /// The one block of a single map output.
     Output(u32),
     /// Numbers of a range.
@@ -79,6 +81,7 @@ enum Sent {
     C(u32),
     S(u32, u32),
     M(u32),
+    I(u32),
     N(Run),
     R(usize),
     P(usize),
@@ -119,6 +122,7 @@ pub fn encode_binding(inputs: &[Input]) -> Result<Bytes> {
             Input::Copies(number) => Sent::C(*number),
             Input::Blocks { from, to } => Sent::S(*from, *to),
             Input::Output(map) => Sent::M(*map),
+            Input::Number(number) => Sent::I(*number),
             Input::Run(run) => Sent::N(*run),
             Input::Rows(bytes) => {
                 blobs.push(bytes);
@@ -149,6 +153,7 @@ pub fn decode_binding(binding: &Bytes) -> Result<Vec<Input>> {
             Sent::C(number) => Input::Copies(number),
             Sent::S(from, to) => Input::Blocks { from, to },
             Sent::M(map) => Input::Output(map),
+            Sent::I(number) => Input::Number(number),
             Sent::N(run) => Input::Run(run),
             Sent::R(length) => Input::Rows(blob(length)?),
             Sent::P(length) => Input::Partition(blob(length)?),
@@ -271,6 +276,7 @@ mod tests {
             Input::Blocks { from: 1, to: 7 },
             Input::Partition(Bytes::new()),
             Input::Output(4),
+            Input::Number(5),
             Input::Run(Run { first: -1, step: 2, count: 3 }),
         ];
         let binding = encode_binding(&inputs).unwrap();

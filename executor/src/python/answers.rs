@@ -258,5 +258,5 @@ fn broken(problem: impl Into<String>) -> ReadError {
 }
 
 fn invalid(what: &str, error: impl std::fmt::Display) -> ReadError {
-    ReadError::Broken(format!("a {what} that is not valid: {error}"))
+    ReadError::Broken(format!("an invalid {what}: {error}"))
 }

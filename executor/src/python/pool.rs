@@ -99,7 +99,7 @@ impl Pool {
                 },
                 notice = notice(self.server.as_mut()) => match notice {
                     Ok(notice) => self.learn(notice),
-                    Err(error) => self.lose_server(&error.to_string()).await,
+                    Err(error) => self.lose_server(problem(&error)).await,
                 },
                 Some((worker, files)) = self.skipped.1.recv() => {
                     self.put(worker, files, Outbox::default());
@@ -107,7 +107,7 @@ impl Pool {
                 () = at(deadline) => self.expire().await,
             }
         }
-        self.lose_server("the executor ends").await;
+        self.lose_server(None).await;
     }
 
     async fn take(&mut self, files: String, reply: Reply) {
@@ -120,7 +120,7 @@ impl Pool {
             }
         }
         if let Err(error) = self.ask(reply).await {
-            self.lose_server(&error.to_string()).await;
+            self.lose_server(problem(&error)).await;
         }
     }
 
@@ -205,24 +205,23 @@ impl Pool {
             drop(worker);
         }
         if self.asked.front().is_some_and(|asked| asked.deadline <= now) {
-            let seconds = self.settings.patience.as_secs();
-            self.lose_server(&format!("nothing came within {seconds} seconds")).await;
+            let patience = self.settings.patience;
+            self.lose_server(Some(format!("it did not answer within {patience:?}"))).await;
         }
     }
 
     /// Ends the server and its workers. The next task starts another.
-    async fn lose_server(&mut self, problem: &str) {
+    async fn lose_server(&mut self, problem: Option<String>) {
         for (pid, exit) in self.living.drain() {
             worker::kill(pid);
             exit.send_replace(Some(Exit::Unknown));
         }
         self.idle.retain(|_| false);
-        let (mut how, mut printed) = (problem.to_owned(), String::new());
-        if let Some(server) = self.server.take() {
-            let (ended, last) = server.end().await;
-            how = format!("{problem}, {ended}");
-            printed = last;
-        }
+        let (ended, printed) = match self.server.take() {
+            Some(server) => server.end().await,
+            None => Default::default(),
+        };
+        let how = problem.unwrap_or(ended);
         for asked in self.asked.drain(..) {
             let failure = failure::no_worker(&self.settings.environment, &how, &printed);
             let _ = asked.reply.send(Err(failure));
@@ -235,6 +234,13 @@ async fn notice(server: Option<&mut Server>) -> io::Result<Notice> {
         Some(server) => server.next().await,
         None => std::future::pending().await,
     }
+}
+
+/// The problem with a server; none if it has just ended.
+fn problem(error: &io::Error) -> Option<String> {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    let has_ended = matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof);
+    (!has_ended).then(|| error.to_string())
 }
 
 async fn at(deadline: Option<Instant>) {

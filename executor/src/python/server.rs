@@ -91,9 +91,9 @@ impl Server {
     pub(super) async fn fork(&self, ends: &Ends) -> io::Result<()> {
         let files = [ends.data.as_fd(), ends.requests.as_fd(), ends.output.as_fd()];
         let line = b"{\"fork\": 1}\n";
-        let send = || Ok(send(&self.control, &[IoSlice::new(line)], &files)?);
-        match self.control.async_io(Interest::WRITABLE, send).await {
-            Ok(count) if count == line.len() => Ok(()),
+        let write = || Ok(send(&self.control, &[IoSlice::new(line)], &files)?);
+        match self.control.async_io(Interest::WRITABLE, write).await {
+            Ok(written) if written == line.len() => Ok(()),
             Ok(_) => Err(io::Error::other("the control socket is full")),
             Err(error) => Err(error),
         }
@@ -110,7 +110,12 @@ impl Server {
             if self.received.len() > LINE_LIMIT {
                 return Err(io::Error::other("it sends a line without end"));
             }
-            self.control.readable().await?;
+            tokio::select! {
+                biased;
+                ready = self.control.readable() => ready?,
+                // A process that it has started may hold its end of the socket.
+                _ = self.child.wait() => return Err(io::ErrorKind::UnexpectedEof.into()),
+            }
             match self.control.try_read_buf(&mut self.received) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) => {}

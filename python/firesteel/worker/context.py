@@ -17,6 +17,9 @@ from firesteel.worker import blobs
 #: The directory of the files that were added to the session (`SparkFiles.getRootDirectory()`).
 root = ""
 
+#: Which partition of its RDD the function computes: below a union or a selection, another one than the task's.
+split = 0
+
 _original_path = list(sys.path)
 _environment: Optional[tuple] = None
 

@@ -107,6 +107,7 @@ def _run(channel: Channel, frame: Frame, header: dict, inputs: Inputs) -> Tuple[
     _check_version(header.get("python") or "")
     accumulators._accumulatorRegistry.clear()
     context.set_context(header.get("context"))
+    context.split = header.get("split", 0)
     try:
         context.set_files(header.get("files"))
         task = Task(channel, header, _blobs(frame, header))

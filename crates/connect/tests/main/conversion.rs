@@ -279,8 +279,13 @@ async fn missing_or_unsupported_parts_are_named() {
     let bad = "CONNECT_INVALID_PLAN";
     let map = pb::MapPartitions { input: boxed(table("t")), ..Default::default() };
     let stream = pb::Read { is_streaming: true, ..Default::default() };
-    let udf =
-        pb::CommonInlineUserDefinedFunction { function_name: "f".into(), ..Default::default() };
+    let scala =
+        pb::common_inline_user_defined_function::Function::ScalarScalaUdf(Default::default());
+    let udf = pb::CommonInlineUserDefinedFunction {
+        function_name: "f".into(),
+        function: Some(scala),
+        ..Default::default()
+    };
     let udt = pb::data_type::Udt { python_class: Some("m.Point".into()), ..Default::default() };
     let udt = pb::DataType { kind: Some(pb::data_type::Kind::Udt(Box::new(udt))) };
     let to_schema = pb::ToSchema { input: boxed(table("t")), schema: Some(udt) };
@@ -293,7 +298,7 @@ async fn missing_or_unsupported_parts_are_named() {
         (rel(RelType::LocalRelation(pb::LocalRelation::default())), bad, "local_relation.data"),
         (project(vec![pb::Expression::default()]), bad, "expression.expr_type"),
         (project(vec![expr(ExprType::Cast(Box::default()))]), bad, "cast.expr"),
-        (rel(RelType::MapPartitions(Box::new(map))), unsupported, "mapInPandas"),
+        (rel(RelType::MapPartitions(Box::new(map))), bad, "map_partitions.func"),
         (rel(RelType::Read(stream)), unsupported, "readStream"),
         (rel(RelType::Zip(Box::default())), unsupported, "zip"),
         (rel(RelType::Transpose(Box::default())), bad, "transpose.input"),
@@ -382,7 +387,6 @@ async fn unsupported_commands_are_named() {
         (CommandType::WriteStreamOperationStart(Default::default()), "writeStream"),
         (CommandType::MlCommand(Default::default()), "MlCommand"),
         (CommandType::CheckpointCommand(Default::default()), "checkpoint"),
-        (CommandType::RegisterFunction(Default::default()), "user-defined function"),
         (CommandType::MergeIntoTableCommand(Default::default()), "MERGE INTO"),
         (CommandType::PipelineCommand(Default::default()), "pipelines"),
     ];

@@ -226,7 +226,7 @@ impl Session for FakeSession {
         Ok(Arc::new(Self { seen: Arc::clone(&self.seen), conf }))
     }
 
-    fn keep_blob(&self, hash: &str, bytes: bytes::Bytes) {
+    fn keep_blob(&self, hash: &str, bytes: Bytes) {
         self.seen.blobs.lock().expect("not poisoned").push((hash.to_owned(), bytes.len()));
     }
 

@@ -62,11 +62,7 @@ except AnalysisException as error:
     assert error.getMessageParameters() == {"objectName": "`b`", "proposal": "`a`"}, error
     assert error.getSqlState() == "42703", error
     assert "Did you mean" in str(error), error
-try:
-    df.select(udf(lambda x: x, "int")("id")).collect()
-    raise SystemExit("no failure")
-except UnsupportedOperationException as error:
-    assert "user-defined function" in str(error), error
+df.select(udf(lambda x: x, "int")("id")).schema
 
 # Streams that end early, and streams that have to wait.
 spark.conf.set("spark.connect.execute.reattachable.senderMaxStreamSize", "123")

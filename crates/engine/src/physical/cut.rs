@@ -68,6 +68,9 @@ impl Cutter {
         let mut piece = self.operator(plan)?;
         if let Some(python) = piece.plan.downcast_ref::<PythonExec>() {
             piece.plan = Arc::new(python.clone().templated(shape(plan)));
+            for (number, inputs) in (0..).zip(&mut piece.tasks) {
+                inputs.insert(0, Input::Number(number));
+            }
         }
         Ok(piece)
     }

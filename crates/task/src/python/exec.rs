@@ -27,8 +27,8 @@ pub struct PythonExec {
     inputs: Vec<Arc<dyn ExecutionPlan>>,
     /// In a template: a further child that only carries the schema.
     shape: Option<Arc<dyn ExecutionPlan>>,
-    /// In a bound plan: the door to the workers.
-    context: Option<Arc<PythonContext>>,
+    /// In a bound plan: the door to the workers, and the number of the partition.
+    context: Option<(Arc<PythonContext>, u32)>,
     properties: Arc<PlanProperties>,
 }
 
@@ -63,9 +63,9 @@ impl PythonExec {
 
     /// The node of a task, which can run.
     #[must_use]
-    pub(crate) fn bound(mut self, context: Arc<PythonContext>) -> Self {
+    pub(crate) fn bound(mut self, context: Arc<PythonContext>, number: u32) -> Self {
         self.shape = None;
-        self.context = Some(context);
+        self.context = Some((context, number));
         self
     }
 
@@ -177,13 +177,16 @@ impl ExecutionPlan for PythonExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let Some(python) = &self.context else { return Err(crate::nodes::unbound(self.name())) };
+        let Some((python, number)) = &self.context else {
+            return Err(crate::nodes::unbound(self.name()));
+        };
         let inputs = self
             .inputs
             .iter()
             .map(|input| input.execute(partition, Arc::clone(&context)))
             .collect::<Result<Vec<_>>>()?;
-        Ok(output(Arc::clone(&self.spec), Arc::clone(python), inputs, self.schema()))
+        let work = (Arc::clone(&self.spec), *number);
+        Ok(output(work, Arc::clone(python), inputs, self.schema()))
     }
 }
 

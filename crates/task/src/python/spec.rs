@@ -203,8 +203,8 @@ impl PythonSpec {
         })
     }
 
-    /// The header of a task and its blobs, in the given context.
-    pub(super) fn header(&self, context: &Value) -> (Bytes, Vec<Bytes>) {
+    /// The header of a task and its blobs, in the given context. `number`: the node's partition.
+    pub(super) fn header(&self, context: &Value, number: u32) -> (Bytes, Vec<Bytes>) {
         let functions = self.calls.iter().enumerate().map(|(at, call)| {
             let names = call.keywords.iter();
             json!({
@@ -235,6 +235,7 @@ impl PythonSpec {
             "arguments": self.sent.iter().map(|sent| &sent.arguments).collect::<Vec<_>>(),
             "output": of_structs(&self.fields),
             "context": context["context"],
+            "split": number,
             "settings": settings,
             "python": version,
             "files": context["files"],

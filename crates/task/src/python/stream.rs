@@ -29,7 +29,7 @@ pub(super) type Feed = BoxStream<'static, Result<ToWorker, TaskFailure>>;
 
 /// Runs the work of a node on its inputs.
 pub(super) fn output(
-    spec: Arc<PythonSpec>,
+    (spec, number): (Arc<PythonSpec>, u32),
     context: Arc<PythonContext>,
     inputs: Vec<SendableRecordBatchStream>,
     schema: SchemaRef,
@@ -44,7 +44,7 @@ pub(super) fn output(
         let schemas: Vec<_> =
             schemas.map(|(sent, input)| sent_schema(sent, &input.schema())).collect();
         let feed = feed(&spec, inputs, &schemas, &passed)?;
-        let (header, blobs) = spec.header(&context.header);
+        let (header, blobs) = spec.header(&context.header, number);
         let task = PythonTask { header, blobs, inputs: schemas };
         let yielded = context.workers.run(task, feed);
         let rows =

@@ -53,7 +53,7 @@ pub(crate) enum Step {
     /// A thread has computed an attempt.
     Compute(Attempt),
     /// An end comes out of the channel of its threads.
-    TakeEnd(TaskEnd),
+    TakeEnd(Box<TaskEnd>),
     /// It sends the ends that have gathered.
     SendEnds,
     Heartbeat(Duration),
@@ -132,10 +132,10 @@ impl World {
                     let metrics = TaskMetrics { run_nanos: 1, ..TaskMetrics::default() };
                     let accumulators = added(attempt, &outcome);
                     let end = TaskEnd { attempt, outcome, metrics, accumulators };
-                    self.send_step(0, id, Step::TakeEnd(end));
+                    self.send_step(0, id, Step::TakeEnd(Box::new(end)));
                 }
             }
-            Step::TakeEnd(end) => self.take_end(id, end),
+            Step::TakeEnd(end) => self.take_end(id, *end),
             Step::SendEnds => self.send_ends(id),
             Step::Heartbeat(every) => {
                 let running_tasks = u32::try_from(process.tasks.running()).expect("few");
@@ -212,7 +212,7 @@ impl World {
                     let outcome = Outcome::Failed(TaskFailure::Killed { reason });
                     let (metrics, accumulators) = (TaskMetrics::default(), Vec::new());
                     let end = TaskEnd { attempt, outcome, metrics, accumulators };
-                    self.send_step(5, id, Step::TakeEnd(end));
+                    self.send_step(5, id, Step::TakeEnd(Box::new(end)));
                 }
                 Effect::Report(end) => self.report(id, Report::Ends(vec![end])),
                 Effect::Forget(_) => {}

@@ -104,7 +104,7 @@ fn numbers(range: std::ops::Range<i64>) -> RecordBatch {
 
 fn texts(rows: usize) -> RecordBatch {
     let texts = (0..rows).map(|row| (row % 7 > 0).then(|| "é".repeat(row % 90)));
-    let texts: ArrayRef = Arc::new(StringArray::from_iter(texts));
+    let texts: ArrayRef = Arc::new(texts.collect::<StringArray>());
     let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..i64::try_from(rows).unwrap()));
     RecordBatch::try_from_iter_with_nullable([("t", texts, true), ("n", numbers, true)]).unwrap()
 }

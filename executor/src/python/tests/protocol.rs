@@ -16,17 +16,13 @@ async fn more_than_the_sockets_hold_goes_through_in_both_directions() {
 #[tokio::test]
 async fn large_batches_go_through_memory_files() {
     let pool = Pool::with(|settings| settings.mapped_from = 100_000);
-    let batches = vec![texts(50_000), numbers_and_texts(10), texts(100_000)];
+    let batches = vec![texts(50_000), texts(10), texts(100_000)];
     for mapped in [false, true] {
         let header = json!({"do": "echo", "mapped": mapped});
         let ran = pool.run(header, batches.clone()).await;
         assert_eq!(ran.batches, batches);
         assert_eq!(ran.end.unwrap()["seen"], json!([["M", 0], ["M", 0], ["E", 0]]));
     }
-}
-
-fn numbers_and_texts(rows: usize) -> RecordBatch {
-    texts(rows)
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ async fn what_is_no_answer_fails_the_task() {
         bytes.extend(extra.to_le_bytes());
         bytes.extend(length.to_le_bytes());
         bytes.extend(payload);
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        bytes
     };
     let cases = [
         (frame(b'?', 0, 0, b""), "no header"),
@@ -54,17 +54,17 @@ async fn what_is_no_answer_fails_the_task() {
         (frame(b'S', 0, 16, b"garbage garbage!"), "no Arrow message"),
         (
             frame(b'S', 0, 16, b"\xff\xff\xff\xff\x08\0\0\0\x01\x02\x03\x04\x05\x06\x07\x08"),
-            "schema",
+            "an invalid schema",
         ),
         (frame(b'S', 0, 16, b"\xff\xff\xff\xff\xff\xff\xff\x7f12345678"), "no Arrow message"),
         (frame(b'M', 0, 16, b""), "an unexpected frame Mapped"),
         (frame(b'T', 0, 0, b""), "an unexpected frame Task"),
         (frame(b'F', 9, 2, b"{}"), "an end longer than itself"),
-        (frame(b'F', 2, 2, b"[["), "an end that is not valid"),
-        (frame(b'X', 0, 2, b"no"), "a failure that is not valid"),
+        (frame(b'F', 2, 2, b"[["), "an invalid end"),
+        (frame(b'X', 0, 2, b"no"), "an invalid failure"),
     ];
-    for (hex, problem) in cases {
-        let text = pool.failure(json!({"do": "send", "hex": hex})).await;
+    for (bytes, problem) in cases {
+        let text = pool.failure(json!({"do": "send", "bytes": bytes})).await;
         assert!(text.starts_with("Python worker sent what no worker sends"), "{text}");
         assert!(text.contains(problem), "{problem}: {text}");
     }
@@ -188,11 +188,12 @@ async fn an_interpreter_that_cannot_be_used_is_named() {
 #[tokio::test]
 async fn an_interpreter_that_does_not_answer_is_given_up() {
     let pool = Pool::with(|settings| {
-        settings.environment.python = "/bin/tail".into();
+        let hangs = settings.environment.directory.join("firesteel");
+        std::fs::create_dir(&hangs).unwrap();
+        std::fs::write(hangs.join("worker.py"), "import time\ntime.sleep(3600)\n").unwrap();
+        settings.environment.python_path = vec![settings.environment.directory.clone()];
         settings.patience = Duration::from_millis(50);
     });
-    let script = pool.directory.path().join("sleep");
-    std::fs::write(&script, "#!/bin/sh\nexec sleep 3600\n").unwrap();
     let text = pool.failure(json!({"do": "echo"})).await;
-    assert!(text.starts_with("Cannot run Python workers with \"/bin/tail\""), "{text}");
+    assert!(text.ends_with("\"python3\": it did not answer within 50ms"), "{text}");
 }

@@ -5,10 +5,10 @@ A task's header says what to do (`"do"`); what it finds out comes back as update
 
 import json
 import os
+import select
 import signal
 import socket
 import struct
-import sys
 import time
 
 HEADER = struct.Struct("<BBHIQ")
@@ -16,15 +16,13 @@ HEADER = struct.Struct("<BBHIQ")
 
 def main():
     control = socket.socket(fileno=os.dup(0))
-    if os.environ.get("STAND_IN") == "fails":
-        sys.exit("no module named pyspark")
+    # Workers must not hold it.
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     workers, woken = set(), os.pipe()
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(woken[1], warn_on_full_buffer=False)
     for descriptor in woken:
         os.set_blocking(descriptor, False)
-    import select
-
+    signal.set_wakeup_fd(woken[1], warn_on_full_buffer=False)
     while True:
         ready = select.select([control, woken[0]], [], [])[0]
         if woken[0] in ready:
@@ -169,7 +167,7 @@ def do_print(channel, task, blobs):
 
 
 def do_send(channel, task, blobs):
-    channel.data.sendall(bytes.fromhex(task["hex"]))
+    channel.data.sendall(bytes(task["bytes"]))
     channel.skip(1)
 
 

@@ -1,0 +1,1 @@
+"""RDDs over Spark Connect: relations of bytes, and functions that read and write them."""

@@ -1,0 +1,297 @@
+"""The plan of an RDD: nodes that become relations of Spark Connect.
+
+A node knows its number of partitions, what Spark would call it, and whether it is stored. Pickled functions are made when a node is, so a
+node's relation is the same every time, and a stage of it that was computed is not computed again.
+"""
+
+from pyspark.sql.connect import proto
+from pyspark.sql.connect.plan import LogicalPlan
+from pyspark.sql.connect.types import pyspark_types_to_proto_types
+from pyspark.sql.types import BinaryType, IntegerType, StructField, StructType
+
+from firesteel.rdd import messages
+
+BATCH = "batch"
+PARTITION = "partition"
+ELEMENTS = StructType([StructField(BATCH, BinaryType(), False)])
+KEYED = StructType([StructField(PARTITION, IntegerType(), False), StructField(BATCH, BinaryType(), False)])
+#: Protobuf refuses messages that are nested much deeper; an input in an extension is nested as bytes and starts again.
+DEEPEST = 12
+
+
+class Node:
+    """A relation of an RDD's plan."""
+
+    #: What Spark calls such an RDD, and where it says that it was made.
+    kind = "RDD"
+    origin = "NativeMethodAccessorImpl.java:0"
+    #: How many messages are nested in each other in the relation.
+    depth = 0
+
+    def __init__(self, children, partitions=None):
+        self.children = tuple(children)
+        self.plan_id = LogicalPlan._fresh_plan_id()
+        self._partitions = partitions
+        #: The lines about this node in `toDebugString`, which `lineage` makes.
+        self.names = []
+        self.id = None
+        self.name = None
+        self.storage = None
+
+    def partitions(self, client):
+        """The number of partitions."""
+        if self._partitions is None:
+            self._partitions = self.count_partitions(client)
+        return self._partitions
+
+    def count_partitions(self, client):
+        return self.children[0].partitions(client)
+
+    def relation(self, client):
+        """The relation; children before parents, without recursion, because an RDD of many steps is deep."""
+        done = {}
+        waiting = [self]
+        while waiting:
+            node = waiting[-1]
+            missing = [child for child in node.inputs() if child not in done]
+            if node in done or not missing:
+                waiting.pop()
+                if node not in done:
+                    done[node] = node.built(client, [done[child] for child in node.inputs()])
+            else:
+                waiting.extend(missing)
+        return done[self]
+
+    def inputs(self):
+        """The children that are part of the relation; none once the node was written elsewhere."""
+        return () if self.storage is not None and self.storage.replacement is not None else self.children
+
+    def built(self, client, inputs):
+        storage = self.storage
+        if storage is not None and storage.replacement is not None:
+            return storage.replacement.relation(client)
+        relation = self.build(client, inputs)
+        if storage is not None and storage.kept is not None:
+            return extension(messages.KeepPartitions(input=relation.SerializeToString(), level=storage.kept), storage.plan_id)
+        return relation
+
+    def build(self, client, inputs):
+        """The relation of this node over those of its inputs."""
+        raise NotImplementedError
+
+    def is_stored(self):
+        return self.storage is not None and (self.storage.kept is not None or self.storage.replacement is not None)
+
+
+class Local(Node):
+    """Elements that the program has: by partition a list of pieces of the stream."""
+
+    kind = "ParallelCollectionRDD"
+
+    def __init__(self, pieces):
+        super().__init__((), len(pieces))
+        self._message = messages.LocalPartitions()
+        for batches in pieces:
+            self._message.partitions.add().batches.extend(batches)
+
+    def build(self, client, inputs):
+        return extension(self._message, self.plan_id)
+
+
+class Frame(Node):
+    """The rows of a DataFrame."""
+
+    kind = "MapPartitionsRDD"
+
+    def __init__(self, frame):
+        super().__init__(())
+        self._plan = frame._plan
+
+    def count_partitions(self, client):
+        return counted(client, self.relation(client))
+
+    def build(self, client, inputs):
+        return self._plan.plan(client)
+
+
+class Mapped(Node):
+    """A function over the batches of each partition."""
+
+    kind = "PythonRDD"
+
+    def __init__(self, child, function, partitions=None, barrier=False):
+        super().__init__((child,), partitions if partitions is not None else child._partitions)
+        self._function = function
+        self.is_barrier = barrier
+        self.depth = 0 if child.is_stored() or child.depth >= DEEPEST else child.depth + 1
+
+    def build(self, client, inputs):
+        if self.depth == 0:
+            message = messages.ZipPartitions(
+                inputs=[inputs[0].SerializeToString()],
+                function=self._function.SerializeToString(),
+                barrier=self.is_barrier,
+            )
+            return extension(message, self.plan_id)
+        relation = started(self.plan_id)
+        relation.map_partitions.input.CopyFrom(inputs[0])
+        relation.map_partitions.func.CopyFrom(self._function)
+        if self.is_barrier:
+            relation.map_partitions.is_barrier = True
+        return relation
+
+
+class Zipped(Node):
+    """A function over the partitions of several inputs with the same number."""
+
+    def __init__(self, children, function):
+        super().__init__(children, next((c._partitions for c in children if c._partitions is not None), None))
+        self._function = function
+
+    def build(self, client, inputs):
+        serialized = [relation.SerializeToString() for relation in inputs]
+        message = messages.ZipPartitions(inputs=serialized, function=self._function.SerializeToString())
+        return extension(message, self.plan_id)
+
+
+class Selected(Node):
+    """Groups of the child's partitions."""
+
+    kind = "CoalescedRDD"
+
+    def __init__(self, child, groups):
+        super().__init__((child,), len(groups))
+        self._groups = [list(group) for group in groups]
+
+    def build(self, client, inputs):
+        message = messages.SelectPartitions(input=inputs[0].SerializeToString())
+        for group in self._groups:
+            message.groups.add().partitions.extend(group)
+        return extension(message, self.plan_id)
+
+
+class Shuffled(Node):
+    """Rows of the child in the partition that they name."""
+
+    kind = "ShuffledRDD"
+
+    def __init__(self, child, partitions):
+        super().__init__((child,), partitions)
+
+    def build(self, client, inputs):
+        message = messages.ShufflePartitions(
+            input=inputs[0].SerializeToString(), column=PARTITION, partitions=self._partitions
+        )
+        return extension(message, self.plan_id)
+
+
+class United(Node):
+    """The partitions of all children, one child after the other."""
+
+    kind = "UnionRDD"
+
+    def __init__(self, children):
+        super().__init__(children)
+        self.depth = max(child.depth for child in children) + len(children).bit_length()
+
+    def count_partitions(self, client):
+        return sum(child.partitions(client) for child in self.children)
+
+    def build(self, client, inputs):
+        # Pairs of pairs: as a chain they would be nested too deep.
+        while len(inputs) > 1:
+            pairs = [inputs[i : i + 2] for i in range(0, len(inputs), 2)]
+            inputs = [pair[0] if len(pair) == 1 else self._pair(*pair) for pair in pairs]
+        return inputs[0]
+
+    @staticmethod
+    def _pair(left, right):
+        relation = started(LogicalPlan._fresh_plan_id())
+        operation = relation.set_op
+        operation.left_input.CopyFrom(left)
+        operation.right_input.CopyFrom(right)
+        operation.set_op_type = proto.SetOperation.SET_OP_TYPE_UNION
+        operation.is_all = True
+        return relation
+
+
+class RddPlan(LogicalPlan):
+    """A node as a plan of the stock client."""
+
+    def __init__(self, node):
+        super().__init__(None)
+        self._node = node
+
+    def plan(self, session):
+        return self._node.relation(session)
+
+
+class ExtensionPlan(LogicalPlan):
+    """A relation that is a message of ours without inputs."""
+
+    def __init__(self, message):
+        super().__init__(None)
+        self._message = message
+
+    def plan(self, session):
+        return extension(self._message, self._root_plan_id if hasattr(self, "_root_plan_id") else self._plan_id)
+
+
+def started(plan_id):
+    relation = proto.Relation()
+    relation.common.plan_id = plan_id
+    return relation
+
+
+def extension(message, plan_id):
+    relation = started(plan_id)
+    relation.extension.CopyFrom(messages.packed(message))
+    return relation
+
+
+def function_message(name, command, output, version):
+    """A Python function over Arrow batches."""
+    message = proto.CommonInlineUserDefinedFunction(function_name=name, deterministic=True)
+    udf = message.python_udf
+    udf.output_type.CopyFrom(pyspark_types_to_proto_types(output))
+    udf.eval_type = 207
+    udf.command = command
+    udf.python_ver = version
+    return message
+
+
+def as_plan(client, relation):
+    """A request's plan with a relation as its root."""
+    plan = proto.Plan()
+    if hasattr(client, "_set_relation_in_plan"):
+        client._set_relation_in_plan(plan, relation)
+    else:
+        plan.root.CopyFrom(relation)
+    return plan
+
+
+def counted(client, relation):
+    """The number of partitions of a relation that only the server knows."""
+    message = messages.CountPartitions(input=relation.SerializeToString())
+    batches = fetched(client, extension(message, LogicalPlan._fresh_plan_id()))
+    return int(next(batch.column(0)[0].as_py() for batch in batches if batch.num_rows))
+
+
+def fetched(client, relation):
+    """Runs a relation and yields its record batches as they come."""
+    import pyarrow as pa
+
+    request = client._execute_plan_request_with_metadata()
+    request.plan.CopyFrom(as_plan(client, relation))
+    fetch = client._execute_and_fetch_as_iterator
+    # The clients since 4.0 also take observations.
+    responses = fetch(request, {}) if "observations" in parameters(fetch) else fetch(request)
+    for response in responses:
+        if isinstance(response, pa.RecordBatch):
+            yield response
+
+
+def parameters(function):
+    import inspect
+
+    return inspect.signature(function).parameters

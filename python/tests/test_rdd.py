@@ -1,0 +1,169 @@
+"""RDDs, broadcast variables and accumulators, on a real driver and executors."""
+
+import random
+
+import pytest
+
+from conftest import program_on
+
+#: Runs before each program: a context, and a check that prints nothing unless it fails.
+START = """
+from operator import add
+from pyspark import SparkConf, SparkContext, StorageLevel
+from pyspark.sql import Row, SparkSession
+
+sc = SparkContext(conf=SparkConf().setAppName("rdd"))
+
+
+def same(found, expected):
+    assert found == expected, (found, expected)
+
+"""
+
+
+def check(tmp_path, text):
+    """Runs a program on two executors of two slots."""
+    program_on(tmp_path, START + text, "local-cluster[2,2,1024]")
+
+
+def test_narrow_operations_and_actions(tmp_path):
+    check(
+        tmp_path,
+        """
+rdd = sc.parallelize(range(100), 5)
+same(rdd.map(lambda x: x * 2).filter(lambda x: x % 3 == 0).sum(), sum(x * 2 for x in range(100) if x * 2 % 3 == 0))
+same((rdd.count(), rdd.first(), rdd.take(7), rdd.getNumPartitions()), (100, 0, list(range(7)), 5))
+same(rdd.glom().map(len).collect(), [20] * 5)
+same(rdd.flatMap(lambda x: [x, x]).distinct().count(), 100)
+same(rdd.reduce(add), 4950)
+same(rdd.fold(0, add), 4950)
+same(rdd.aggregate((0, 0), lambda a, x: (a[0] + x, a[1] + 1), lambda a, b: (a[0] + b[0], a[1] + b[1])), (4950, 100))
+same((rdd.max(), rdd.min(), rdd.mean(), rdd.stats().count()), (99, 0, 49.5, 100))
+same(rdd.top(3), [99, 98, 97])
+same(rdd.takeOrdered(3, key=lambda x: -x), [99, 98, 97])
+same(rdd.mapPartitionsWithIndex(lambda i, rows: [(i, sum(rows))]).collect()[4], (4, sum(range(80, 100))))
+same(sc.parallelize([], 3).collect(), [])
+same(sc.union([rdd, sc.parallelize(["a"], 1)]).count(), 101)
+same(rdd.coalesce(2).glom().map(len).collect(), [40, 60])
+same(sorted(rdd.repartition(7).collect()), list(range(100)))
+same(rdd.zip(rdd.map(str)).take(2), [(0, "0"), (1, "1")])
+same(rdd.zipWithIndex().collect()[37], (37, 37))
+same(sorted(sc.parallelize([1, 2], 2).cartesian(sc.parallelize("ab", 2)).collect()), [(1, "a"), (1, "b"), (2, "a"), (2, "b")])
+same(rdd.isEmpty(), False)
+same(sc.runJob(rdd, lambda rows: [sum(rows)], [0, 4]), [sum(range(20)), sum(range(80, 100))])
+""",
+    )
+
+
+def test_shuffles_of_pairs(tmp_path):
+    check(
+        tmp_path,
+        """
+pairs = sc.parallelize([(n % 7, n) for n in range(1000)], 4)
+expected = {k: [n for n in range(1000) if n % 7 == k] for k in range(7)}
+same(dict(pairs.reduceByKey(add, 3).collect()), {k: sum(v) for k, v in expected.items()})
+same({k: sorted(v) for k, v in pairs.groupByKey().collect()}, expected)
+same(dict(pairs.countByKey()), {k: len(v) for k, v in expected.items()})
+same(pairs.sortByKey(ascending=False).keys().collect(), sorted((n % 7 for n in range(1000)), reverse=True))
+same(sc.parallelize([5, 3, 9, 1], 2).sortBy(lambda x: x).collect(), [1, 3, 5, 9])
+left, right = sc.parallelize([(1, "a"), (2, "b")], 2), sc.parallelize([(1, "x"), (3, "z")], 2)
+same(left.join(right).collect(), [(1, ("a", "x"))])
+same(sorted(left.leftOuterJoin(right).collect()), [(1, ("a", "x")), (2, ("b", None))])
+same(sorted(left.fullOuterJoin(right).collect()), [(1, ("a", "x")), (2, ("b", None)), (3, (None, "z"))])
+same(sorted((k, [list(v) for v in vs]) for k, vs in left.cogroup(right).collect()), [(1, [["a"], ["x"]]), (2, [["b"], []]), (3, [[], ["z"]])])
+same(sorted(left.subtractByKey(right).collect()), [(2, "b")])
+same(pairs.partitionBy(3).glom().map(lambda rows: {k % 3 for k, _ in rows}).collect(), [{0}, {1}, {2}])
+same(sorted(pairs.mapValues(lambda n: 1).combineByKey(int, add, add).collect()), sorted((k, len(v)) for k, v in expected.items()))
+""",
+    )
+
+
+def test_frames_and_rdds(tmp_path):
+    check(
+        tmp_path,
+        """
+spark = SparkSession.builder.getOrCreate()
+assert spark.sparkContext is sc
+frame = spark.createDataFrame([(1, "a", None), (2, "b", 2.5)], "n int, s string, x double")
+same(frame.rdd.collect(), frame.collect())
+same(frame.rdd.map(lambda row: row.n + 1).collect(), [2, 3])
+same(sc.parallelize([(1, "a"), (2, "b")]).toDF(["n", "s"]).collect(), [Row(n=1, s="a"), Row(n=2, s="b")])
+same(spark.createDataFrame(sc.parallelize([Row(a=1), Row(a=2)]), "a long").groupBy().sum("a").first()[0], 3)
+same(spark.range(10, numPartitions=3).rdd.getNumPartitions(), 3)
+""",
+    )
+
+
+def test_broadcast_variables_and_accumulators(tmp_path):
+    check(
+        tmp_path,
+        """
+from pyspark.sql.functions import udf
+
+spark = SparkSession.builder.getOrCreate()
+values = sc.broadcast({n: n * n for n in range(1000)})
+same(sc.parallelize(range(1000), 4).map(lambda n: values.value[n]).sum(), sum(n * n for n in range(1000)))
+same(spark.range(3).select(udf(lambda n: values.value[n], "long")("id").alias("v")).collect(), [Row(v=0), Row(v=1), Row(v=4)])
+total, seen = sc.accumulator(0), sc.accumulator(0.0)
+rdd = sc.parallelize(range(100), 4)
+rdd.foreach(lambda n: total.add(n))
+same(total.value, 4950)
+same(rdd.map(lambda n: (n % 3, seen.add(1) or n)).reduceByKey(add).count(), 3)
+same(seen.value, 100.0)
+
+
+def careless(n):
+    total.add(1)
+    if n == 50:
+        raise ValueError("no fifty")
+    return n
+
+
+try:
+    rdd.map(careless).collect()
+    raise SystemExit("no error")
+except Exception as error:
+    assert "no fifty" in str(error), error
+# The tasks that succeeded have counted; the one that failed has not, however often it ran.
+assert total.value - 4950 in (0, 25, 50, 75), total.value
+""",
+    )
+
+
+def test_random_programs_compute_what_lists_do(tmp_path):
+    rng = random.Random(5)
+    lines = []
+    for _ in range(6):
+        rdd, data = f"sc.parallelize(range({rng.randrange(50)}), {rng.randrange(1, 5)})", None
+        data = rdd[rdd.index("range") : rdd.index(")") + 1]
+        steps = [rng.choice(["map", "filter", "flatMap", "distinct", "union", "repartition"]) for _ in range(4)]
+        for step in steps:
+            n = rng.randrange(2, 5)
+            if step == "map":
+                rdd, data = f"{rdd}.map(lambda x: x + {n})", f"[x + {n} for x in {data}]"
+            elif step == "filter":
+                rdd, data = f"{rdd}.filter(lambda x: x % {n})", f"[x for x in {data} if x % {n}]"
+            elif step == "flatMap":
+                rdd, data = f"{rdd}.flatMap(lambda x: [x] * {n})", f"[y for x in {data} for y in [x] * {n}]"
+            elif step == "distinct":
+                rdd, data = f"{rdd}.distinct()", f"list(set({data}))"
+            elif step == "union":
+                rdd, data = f"(lambda r: r.union(r))({rdd})", f"list({data}) * 2"
+            else:
+                rdd = f"{rdd}.repartition({n})"
+        lines.append(f"same(sorted({rdd}.collect()), sorted({data}))")
+    check(tmp_path, "\n".join(lines))
+
+
+@pytest.mark.parametrize("call, error", [("sequenceFile('x')", "NOT_IMPLEMENTED"), ("newAPIHadoopFile('x', 'a', 'b', 'c')", "NOT_IMPLEMENTED")])
+def test_what_needs_a_jvm_is_refused_by_name(tmp_path, call, error):
+    check(
+        tmp_path,
+        f"""
+try:
+    sc.{call}
+    raise SystemExit("no error")
+except Exception as refused:
+    assert {error!r} in str(refused), refused
+""",
+    )
