@@ -41,6 +41,34 @@ def test_an_sql_file_runs_statement_by_statement(kubectl):
     assert rows == [["kind", "many", "total"], ["0", "334", "166833"], ["1", "333", "166167"], ["2", "333", "166500"]], printed
 
 
+def test_python_functions_rdds_broadcasts_and_accumulators_run_in_pods(kubectl):
+    """The cells of the book, with a lambda, an RDD and a pandas function, on executors of two nodes."""
+    text = """
+        import pandas as pd
+        from pyspark.sql import SparkSession
+        from pyspark.sql.functions import pandas_udf, udf
+        spark = SparkSession.builder.master("yarn").getOrCreate()
+        sc = spark.sparkContext
+        words = sc.parallelize("Spark The Definitive Guide : Big Data Processing Made Simple".split(" "), 2)
+        suppBroadcast = sc.broadcast({"Spark": 1000, "Definitive": 200, "Big": -300, "Simple": 100})
+        print(words.map(lambda word: (word, suppBroadcast.value.get(word, 0))).sortBy(lambda wordPair: wordPair[1]).collect()[0])
+        seen = sc.accumulator(0)
+        spark.range(1000, numPartitions=4).foreach(lambda row: seen.add(row.id))
+        print("seen", seen.value)
+        double = udf(lambda n: n * 2, "long")
+        half = pandas_udf(lambda values: values / 2, "double")
+        print("summed", spark.range(1000, numPartitions=4).select(double("id").alias("n")).select(half("n").alias("n")).groupBy().sum("n").first()[0])
+        def identity():
+            import os
+            return [(os.getuid(), sorted(name for name in os.environ if "TOKEN" in name or "SECRET" in name))]
+        print(sc.parallelize([0], 1).mapPartitions(lambda _: identity()).collect())
+    """
+    kubectl.create(programs(book_py=text), application("book", "book.py", executors=2))
+    _, printed = completed(kubectl, "book", 180)
+    for line in ["('Big', -300)", "seen 499500", "summed 499500.0", "[(185, [])]"]:
+        assert line in printed, printed
+
+
 @pytest.mark.parametrize(
     "where, wrong, expected",
     [

@@ -104,7 +104,6 @@ keys! {
     PYTHON_UDF_ARROW: bool = "spark.sql.execution.pythonUDF.arrow.enabled", Some("false"), Session, ForClients, "Whether clients mark Python functions for Arrow.";
     PYTHON_UDTF_ARROW: bool = "spark.sql.execution.pythonUDTF.arrow.enabled", Some("false"), Session, ForClients, "Whether clients mark Python table functions for Arrow.";
     BINARY_AS_BYTES: bool = "spark.sql.execution.pyspark.binaryAsBytes", Some("true"), Session, ForClients, "Whether binary values are `bytes` in Python.";
-    ARROW_BATCH_ROWS: i64 = "spark.sql.execution.arrow.maxRecordsPerBatch", Some("10000"), Session, Honoured, "Rows of a batch that a Python function gets at most; 0 or less: no limit.";
     ARROW_BATCH_BYTES: i64 = "spark.sql.execution.arrow.maxBytesPerBatch", Some("2147483647"), Session, ForPython, "Bytes of a batch that a Python worker sends at most.";
     PANDAS_BY_NAME: bool = "spark.sql.legacy.execution.pandas.groupedMap.assignColumnsByName", Some("true"), Session, ForPython, "Whether columns of pandas results are matched by name.";
     PYTHON_UDF_LEGACY_PANDAS: bool = "spark.sql.legacy.execution.pythonUDF.pandas.conversion.enabled", Some("false"), Session, ForPython, "Whether Arrow-optimised functions convert values by way of pandas.";

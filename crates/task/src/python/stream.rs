@@ -17,7 +17,7 @@ use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use model::TaskFailure;
-use model::conf::ARROW_BATCH_ROWS;
+use model::conf::ARROW_MAX_RECORDS;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -149,7 +149,7 @@ fn feed(
 }
 
 fn max_rows(spec: &PythonSpec) -> usize {
-    let given = spec.settings.iter().find(|(key, _)| key == ARROW_BATCH_ROWS.name);
+    let given = spec.settings.iter().find(|(key, _)| key == ARROW_MAX_RECORDS.name);
     let number = given.and_then(|(_, value)| value.parse::<i64>().ok());
     match number.map(usize::try_from) {
         None => MAX_ROWS,
