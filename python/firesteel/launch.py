@@ -100,8 +100,7 @@ def _launching(original, method: str):
 
 def _session(options: dict, method: str):
     global _driver
-    from pyspark.sql.connect.session import SparkSession
-
+    SparkSession = _connect_session()
     _end_drivers_with(SparkSession)
     os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
     later = {key: value for key, value in options.items() if key not in _AT_START}
@@ -118,6 +117,27 @@ def _session(options: dict, method: str):
         return session
 
 
+def _connect_session():
+    """The class of sessions of Spark Connect.
+
+    PySpark takes a main module without a file (`python -c`, a process of pytest-xdist) for its own doctests, and wants a whole Spark.
+    """
+    main = sys.modules["__main__"]
+    nameless = getattr(main, "__spec__", None) is None and not hasattr(main, "__file__")
+    if nameless:
+        main.__file__ = "-c"
+    try:
+        from pyspark.sql.connect import utils
+        from pyspark.sql.connect.session import SparkSession
+    finally:
+        if nameless:
+            del main.__file__
+    if nameless:
+        # Modules that are imported later ask again.
+        utils.check_dependencies = lambda *_: None
+    return SparkSession
+
+
 def _connected(sessions) -> bool:
     found = (sessions.getActiveSession(), sessions._default_session)
     return any(session is not None and not session.is_stopped for session in found)
@@ -126,7 +146,7 @@ def _connected(sessions) -> bool:
 def _end_drivers_with(sessions) -> None:
     """Lets `stop()` of a session end its driver, as it ends the context in Spark."""
     original = sessions.stop
-    if hasattr(original, "__wrapped__"):
+    if hasattr(original, "ends_driver"):
         return
 
     @functools.wraps(original)
@@ -139,6 +159,7 @@ def _end_drivers_with(sessions) -> None:
         if own is not None and own.endpoint == endpoint:
             own.end()
 
+    stop.ends_driver = True
     sessions.stop = stop
 
 
@@ -259,15 +280,23 @@ def _forget() -> None:
     """Makes a forked child independent: its parent's driver and sessions are not its own."""
     global _lock, _driver
     _lock = threading.RLock()
+    connect = sys.modules.get("pyspark.sql.connect.session")
+    if connect is None:
+        return
+    sessions = {connect.SparkSession._default_session, getattr(connect.SparkSession._active_session, "session", None)}
     if _driver is not None:
+        sessions.update(_driver.sessions)
         _inherited.add(_driver.endpoint)
         _driver.forget()
         _driver = None
-    connect = sys.modules.get("pyspark.sql.connect.session")
-    if connect is not None:
-        connect.SparkSession._default_session = None
-        connect.SparkSession._active_session = threading.local()
-        connect.SparkSession._lock = threading.RLock()
+    for session in sessions - {None}:
+        # At the exit, and when it is deleted, it would wait for threads that only the parent has.
+        if hasattr(session._client, "_on_exit"):
+            atexit.unregister(session._client._on_exit)
+        session._client.close = lambda *_: None
+    connect.SparkSession._default_session = None
+    connect.SparkSession._active_session = threading.local()
+    connect.SparkSession._lock = threading.RLock()
 
 
 atexit.register(_end)

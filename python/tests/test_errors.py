@@ -128,10 +128,8 @@ def test_an_error_has_spark_s_message(spark):
 
 
 UNSERVED = [
-    ("mapInArrow", lambda s: s.range(1).mapInArrow(lambda batches: batches, "id long")),
     ("readStream", lambda s: s.readStream.format("rate").load()),
     ("checkpoint", lambda s: s.range(1).checkpoint()),
-    ("Python function", lambda s: s.range(1).select(F.udf(lambda value: value, "long")("id"))),
 ]
 
 
