@@ -202,6 +202,7 @@ def test_times_are_those_of_the_zone_of_the_process(kind):
     executor.close()
 
 
+@pytest.mark.skipif(int(pa.__version__.split(".")[0]) < 18, reason="pyarrow itself needs NumPy")
 def test_without_numpy_and_pandas(tmp_path):
     for name in ("numpy", "pandas"):
         (tmp_path / name).mkdir()

@@ -56,7 +56,6 @@ const POD_KEYS: &[(&str, Form)] = &[
     ("spark.driver.memoryOverheadFactor", FRACTION),
     ("spark.executor.memoryOverheadFactor", FRACTION),
     ("spark.kubernetes.memoryOverheadFactor", FRACTION),
-    ("spark.executor.pyspark.memory", SIZE),
     ("spark.kubernetes.driver.ownPersistentVolumeClaim", BOOLEAN),
     ("spark.kubernetes.driver.reusePersistentVolumeClaim", BOOLEAN),
     ("spark.kubernetes.legacy.useReadWriteOnceAccessMode", BOOLEAN),

@@ -10,7 +10,10 @@ use datafusion::config::ConfigOptions;
 use datafusion::execution::SessionState;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
-use model::conf::{AUTO_BROADCAST, ByteSizeOrOff, Conf, SHUFFLE_PARTITIONS, TIME_ZONE};
+use model::conf::{
+    AUTO_BROADCAST, ByteSizeOrOff, Conf, EXECUTOR_CORES, PYSPARK_MEMORY, SHUFFLE_PARTITIONS,
+    TIME_ZONE,
+};
 use plan::SparkError;
 use std::sync::Arc;
 
@@ -37,7 +40,7 @@ pub fn session_state(conf: &Conf) -> Result<SessionState, SparkError> {
 pub(crate) fn configured(state: &SessionState, conf: &Conf) -> Result<SessionState, SparkError> {
     let mut state = state.clone();
     apply(state.config_mut().options_mut(), conf)?;
-    state.config_mut().set_extension(Arc::new(PythonSettings::of(conf)));
+    state.config_mut().set_extension(Arc::new(PythonSettings::of(conf)?));
     Ok(state)
 }
 
@@ -46,12 +49,17 @@ pub(crate) fn configured(state: &SessionState, conf: &Conf) -> Result<SessionSta
 pub(crate) struct PythonSettings(pub(crate) Vec<(String, String)>);
 
 impl PythonSettings {
-    fn of(conf: &Conf) -> Self {
+    fn of(conf: &Conf) -> Result<Self, SparkError> {
         let mut settings = conf.of_python();
+        if let Some(memory) = conf.find(&PYSPARK_MEMORY)? {
+            // Each of the workers that run at once gets its part.
+            let cores = u64::from(conf.get(&EXECUTOR_CORES)?.max(1));
+            settings.push((PYSPARK_MEMORY.name.to_owned(), (memory.0 / cores).to_string()));
+        }
         if conf.given(TIME_ZONE.name).is_none() {
             settings.push((TIME_ZONE.name.to_owned(), analysis::machine_zone()));
         }
-        Self(settings)
+        Ok(Self(settings))
     }
 }
 

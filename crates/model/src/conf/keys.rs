@@ -113,7 +113,7 @@ keys! {
     PYTHON_SIMPLE_TRACEBACK: bool = "spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled", Some("true"), Session, ForPython, "Whether tracebacks of Python functions leave out our own frames.";
     PYTHON_HIDE_TRACEBACK: bool = "spark.sql.execution.pyspark.udf.hideTraceback.enabled", Some("false"), Session, ForPython, "Whether errors of Python functions come without traceback.";
     PYTHON_UDF_CONCURRENCY: i64 = "spark.sql.execution.pythonUDF.arrow.concurrency.level", Some("-1"), Session, ForPython, "Threads that evaluate an Arrow-optimised function in a worker.";
-    PYSPARK_MEMORY: ByteSize = "spark.executor.pyspark.memory", None, Static, ForPython, "Memory limit of a Python worker.";
+    PYSPARK_MEMORY: ByteSize = "spark.executor.pyspark.memory", None, Static, Honoured, "Memory of the Python workers of an executor, shared by its cores; no limit by default.";
     PLAN_COMPRESSION_THRESHOLD: i64 = "spark.connect.session.planCompression.threshold", Some("10485760"), Session, ForClients, "Size of a plan, in bytes, from which a client compresses it; -1 turns it off.";
     PLAN_COMPRESSION_ALGORITHM: String = "spark.connect.session.planCompression.defaultAlgorithm", Some("ZSTD"), Session, ForClients, "Compression of plans by clients: ZSTD or NONE.";
     SERVER_STACKTRACE: bool = "spark.sql.connect.serverStacktrace.enabled", Some("false"), Session, ForClients, "Whether clients show the causes of an error as a stack trace.";

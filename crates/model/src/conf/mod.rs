@@ -142,12 +142,8 @@ impl Conf {
 
     /// The given settings that Python workers read, ordered by key.
     pub fn of_python(&self) -> Vec<(String, String)> {
-        const PREFIXES: [&str; 4] = [
-            "spark.sql.execution.",
-            "spark.sql.legacy.execution.",
-            "spark.sql.pyspark.",
-            "spark.executor.pyspark.",
-        ];
+        const PREFIXES: [&str; 3] =
+            ["spark.sql.execution.", "spark.sql.legacy.execution.", "spark.sql.pyspark."];
         let read = |key: &str| {
             PREFIXES.iter().any(|prefix| key.starts_with(prefix))
                 || [TIME_ZONE.name, ANSI.name].contains(&key)
