@@ -4,7 +4,7 @@ import json
 from typing import List, NamedTuple
 
 from firesteel.rdd import messages
-from firesteel.rdd.plan import LogicalPlan, extension, fetched
+from firesteel.rdd.plan import extension, fetched, fresh_plan_id
 
 
 class SparkJobInfo(NamedTuple):
@@ -89,7 +89,7 @@ class StatusTracker:
 
     def _status(self):
         client = self._context._client
-        relation = extension(messages.ApplicationStatus(), LogicalPlan._fresh_plan_id())
+        relation = extension(messages.ApplicationStatus(), fresh_plan_id())
         for batch in fetched(client, relation):
             if batch.num_rows:
                 return json.loads(batch.column(0)[0].as_py())

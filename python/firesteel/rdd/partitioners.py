@@ -44,26 +44,40 @@ class Partitioner:
         return self.partitionFunc(k) % self.numPartitions
 
 
-def _java_int(value):
-    value &= 0xFFFFFFFF
-    return value - (1 << 32) if value & 0x80000000 else value
+_INT = (1 << 32) - 1
+_LONG = (1 << 64) - 1
 
 
 def first_position(index, bound):
-    """Where partition `index` starts to deal its batches out when an RDD is repartitioned: Spark's `new Random(byteswap32(index))`."""
-    swapped = _java_int(index * 0x9E3775CD) & 0xFFFFFFFF
-    swapped = int.from_bytes(swapped.to_bytes(4, "little"), "big")
-    state = (_java_int(swapped * 0x9E3775CD) ^ 0x5DEECE66D) & ((1 << 48) - 1)
-
-    def next31():
-        nonlocal state
-        state = (state * 0x5DEECE66D + 0xB) & ((1 << 48) - 1)
-        return state >> 17
-
-    if bound & (bound - 1) == 0:
-        return (bound * next31()) >> 31
+    """Where partition `index` starts to deal its batches out when an RDD is repartitioned: Spark's `new XORShiftRandom(index).nextInt(bound)`."""
+    data = index.to_bytes(8, "big")
+    low = _murmur3(data, 0x3C074A61)
+    state = (_murmur3(data, low) << 32) | low
     while True:
-        bits = next31()
+        state ^= (state << 21) & _LONG
+        state ^= state >> 35
+        state ^= (state << 4) & _LONG
+        bits = state & ((1 << 31) - 1)
+        if bound & (bound - 1) == 0:
+            return (bound * bits) >> 31
         value = bits % bound
+        # Otherwise small values would be more likely.
         if bits - value + bound - 1 < (1 << 31):
             return value
+
+
+def _murmur3(data, seed):
+    """MurmurHash3 (32 bits) of whole words."""
+    hashed = seed
+    for at in range(0, len(data), 4):
+        word = int.from_bytes(data[at : at + 4], "little") * 0xCC9E2D51 & _INT
+        hashed ^= _rotated(word, 15) * 0x1B873593 & _INT
+        hashed = (_rotated(hashed, 13) * 5 + 0xE6546B64) & _INT
+    hashed ^= len(data)
+    hashed = (hashed ^ hashed >> 16) * 0x85EBCA6B & _INT
+    hashed = (hashed ^ hashed >> 13) * 0xC2B2AE35 & _INT
+    return hashed ^ hashed >> 16
+
+
+def _rotated(word, by):
+    return (word << by | word >> (32 - by)) & _INT

@@ -19,18 +19,22 @@ KEYED = StructType([StructField(PARTITION, IntegerType(), False), StructField(BA
 DEEPEST = 12
 
 
+def fresh_plan_id():
+    """The id of a new relation."""
+    return LogicalPlan(None)._plan_id
+
+
 class Node:
     """A relation of an RDD's plan."""
 
-    #: What Spark calls such an RDD, and where it says that it was made.
-    kind = "RDD"
-    origin = "NativeMethodAccessorImpl.java:0"
+    #: Whether it is read from what all tasks before it have written.
+    is_shuffle = False
     #: How many messages are nested in each other in the relation.
     depth = 0
 
     def __init__(self, children, partitions=None):
         self.children = tuple(children)
-        self.plan_id = LogicalPlan._fresh_plan_id()
+        self.plan_id = fresh_plan_id()
         self._partitions = partitions
         #: The lines about this node in `toDebugString`, which `lineage` makes.
         self.names = []
@@ -86,8 +90,6 @@ class Node:
 class Local(Node):
     """Elements that the program has: by partition a list of pieces of the stream."""
 
-    kind = "ParallelCollectionRDD"
-
     def __init__(self, pieces):
         super().__init__((), len(pieces))
         self._message = messages.LocalPartitions()
@@ -100,8 +102,6 @@ class Local(Node):
 
 class Frame(Node):
     """The rows of a DataFrame."""
-
-    kind = "MapPartitionsRDD"
 
     def __init__(self, frame):
         super().__init__(())
@@ -116,8 +116,6 @@ class Frame(Node):
 
 class Mapped(Node):
     """A function over the batches of each partition."""
-
-    kind = "PythonRDD"
 
     def __init__(self, child, function, partitions=None, barrier=False):
         super().__init__((child,), partitions if partitions is not None else child._partitions)
@@ -157,8 +155,6 @@ class Zipped(Node):
 class Selected(Node):
     """Groups of the child's partitions."""
 
-    kind = "CoalescedRDD"
-
     def __init__(self, child, groups):
         super().__init__((child,), len(groups))
         self._groups = [list(group) for group in groups]
@@ -173,7 +169,7 @@ class Selected(Node):
 class Shuffled(Node):
     """Rows of the child in the partition that they name."""
 
-    kind = "ShuffledRDD"
+    is_shuffle = True
 
     def __init__(self, child, partitions):
         super().__init__((child,), partitions)
@@ -187,8 +183,6 @@ class Shuffled(Node):
 
 class United(Node):
     """The partitions of all children, one child after the other."""
-
-    kind = "UnionRDD"
 
     def __init__(self, children):
         super().__init__(children)
@@ -206,7 +200,7 @@ class United(Node):
 
     @staticmethod
     def _pair(left, right):
-        relation = started(LogicalPlan._fresh_plan_id())
+        relation = started(fresh_plan_id())
         operation = relation.set_op
         operation.left_input.CopyFrom(left)
         operation.right_input.CopyFrom(right)
@@ -273,7 +267,7 @@ def as_plan(client, relation):
 def counted(client, relation):
     """The number of partitions of a relation that only the server knows."""
     message = messages.CountPartitions(input=relation.SerializeToString())
-    batches = fetched(client, extension(message, LogicalPlan._fresh_plan_id()))
+    batches = fetched(client, extension(message, fresh_plan_id()))
     return int(next(batch.column(0)[0].as_py() for batch in batches if batch.num_rows))
 
 

@@ -4,7 +4,8 @@ import posixpath
 
 from pyspark import StorageLevel
 from pyspark.errors import PySparkRuntimeError
-from pyspark.sql.connect.plan import LogicalPlan
+
+from firesteel.rdd.plan import fresh_plan_id
 
 _NONE = StorageLevel(False, False, False, False)
 
@@ -14,7 +15,7 @@ class Storage:
 
     def __init__(self):
         self.level = _NONE
-        self.plan_id = LogicalPlan._fresh_plan_id()
+        self.plan_id = fresh_plan_id()
         #: "reliable" or "local" once a checkpoint was asked for.
         self.wanted = None
         self.is_checkpointed = False
