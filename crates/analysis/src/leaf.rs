@@ -1,14 +1,12 @@
-//! Leaves of plans: ranges, values, local data, tables, views, files, SQL text, and `WITH` names.
+//! Leaves of plans: ranges, values, tables, views, files, SQL text, and `WITH` names.
 
 use super::column::Names;
 use super::scope::{Column, Scope};
 use super::typed::Typed;
 use super::{Fact, Resolved, Resolver, Result, Want, error};
-use arrow::array::BinaryArray;
-use arrow::record_batch::RecordBatch;
 use catalogue::{Table, TableKind, View, VisibleViews};
 use datafusion::common::{Column as DfColumn, DFSchema, TableReference};
-use datafusion::datasource::{MemTable, TableProvider, provider_as_source};
+use datafusion::datasource::{TableProvider, provider_as_source};
 use datafusion::logical_expr::{
     EmptyRelation, Expr as DfExpr, LogicalPlan, LogicalPlanBuilder, Projection,
 };
@@ -43,7 +41,7 @@ impl Resolver<'_> {
         Ok(Resolved::new(LogicalPlan::EmptyRelation(relation), Scope::new(columns)))
     }
 
-    fn column_of_field(&mut self, field: &Field) -> Column {
+    pub(super) fn column_of_field(&mut self, field: &Field) -> Column {
         let mut column = self.new_column(&field.name, field.data_type.clone(), field.nullable);
         column.metadata.clone_from(&field.metadata);
         column
@@ -68,67 +66,6 @@ impl Resolver<'_> {
         let exprs = vec![scanned("range", &column.id, &column.id)];
         let plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?);
         Ok(Resolved::new(plan, Scope::new(vec![column])))
-    }
-
-    /// Rows that are already available.
-    pub(super) fn rows(&mut self, schema: &[Field], batches: &[RecordBatch]) -> Result<Resolved> {
-        self.partitions(schema, &[batches])
-    }
-
-    /// Elements of an RDD by partition, as pieces of bytes.
-    pub(super) fn local_partitions(&mut self, partitions: &[Vec<Vec<u8>>]) -> Result<Resolved> {
-        let schema = [Field::new("batch", DataType::Binary, false)];
-        let arrow = types::schema_in_plans(&schema);
-        let batch = |pieces: &Vec<Vec<u8>>| {
-            let pieces: BinaryArray = pieces.iter().map(Some).collect();
-            let batch = RecordBatch::try_new(Arc::clone(&arrow), vec![Arc::new(pieces)]);
-            batch.map_err(datafusion::common::DataFusionError::from)
-        };
-        let batches = partitions.iter().map(batch).collect::<std::result::Result<Vec<_>, _>>()?;
-        let partitions: Vec<_> = batches.iter().map(std::slice::from_ref).collect();
-        self.partitions(&schema, &partitions)
-    }
-
-    /// Rows that are already available, by partition.
-    fn partitions(&mut self, schema: &[Field], partitions: &[&[RecordBatch]]) -> Result<Resolved> {
-        let columns: Vec<Column> = schema.iter().map(|field| self.column_of_field(field)).collect();
-        // The optimizer confuses a column of a table with a plan column of the same name, so the
-        // table has names of its own.
-        let held = |index: usize| format!("column{index}");
-        let fields = arrow_schema(&columns);
-        let fields = fields.fields().iter().enumerate();
-        let fields = fields.map(|(index, field)| field.as_ref().clone().with_name(held(index)));
-        let arrow = Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()));
-        let renamed = partitions.iter().map(|batches| super::fitted(batches, &arrow));
-        let renamed = renamed.collect::<std::result::Result<_, _>>()?;
-        let table = MemTable::try_new(arrow, renamed)?;
-        let plan = scan("rows", Arc::new(table))?;
-        let columns_held = columns.iter().enumerate();
-        let exprs =
-            columns_held.map(|(at, column)| scanned("rows", &held(at), &column.id)).collect();
-        let plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?);
-        Ok(Resolved::new(plan, Scope::new(columns)))
-    }
-
-    pub(super) fn local(&mut self, data: &[u8], schema: Option<&SchemaOrText>) -> Result<Resolved> {
-        let given = schema.map(|schema| self.schema_of(schema)).transpose()?;
-        if data.is_empty() {
-            return self.empty(given.as_deref().unwrap_or_default());
-        }
-        let (arrow, batches) = super::rows::decode(data)?;
-        let sent = types::schema_from_arrow(&arrow)?;
-        let schema = match given {
-            None => sent,
-            Some(given) if given.len() == sent.len() => given,
-            Some(given) => {
-                return Err(error::column_count_mismatch(
-                    "CREATE DATAFRAME",
-                    given.len(),
-                    sent.len(),
-                ));
-            }
-        };
-        self.rows(&schema, &batches)
     }
 
     /// The schema, parsed if it is text.
@@ -500,7 +437,7 @@ impl Resolver<'_> {
     }
 }
 
-fn arrow_schema(columns: &[Column]) -> arrow::datatypes::SchemaRef {
+pub(super) fn arrow_schema(columns: &[Column]) -> arrow::datatypes::SchemaRef {
     let fields: Vec<_> = columns
         .iter()
         .map(|column| types::field_to_arrow(&column.field()).with_name(&column.id))
@@ -508,11 +445,11 @@ fn arrow_schema(columns: &[Column]) -> arrow::datatypes::SchemaRef {
     Arc::new(arrow::datatypes::Schema::new(fields))
 }
 
-fn scan(name: &str, provider: Arc<dyn TableProvider>) -> Result<LogicalPlan> {
+pub(super) fn scan(name: &str, provider: Arc<dyn TableProvider>) -> Result<LogicalPlan> {
     let source = provider_as_source(provider);
     Ok(LogicalPlanBuilder::scan(TableReference::bare(name), source, None)?.build()?)
 }
 
-fn scanned(table: &str, column: &str, id: &str) -> DfExpr {
+pub(super) fn scanned(table: &str, column: &str, id: &str) -> DfExpr {
     DfExpr::Column(DfColumn::new(Some(table), column)).alias(id)
 }

@@ -20,6 +20,7 @@ mod join;
 mod lateral;
 mod leaf;
 mod literal;
+mod local;
 mod missing;
 mod nearest;
 mod nodes;
@@ -59,10 +60,7 @@ pub use nodes::{
     AddBarriers, BarrierPlanner, DropHints, Exchange, LocalSort, LocalSortPlanner, Target,
     is_barrier,
 };
-pub use python::{
-    ExtractPython, PythonAggregates, PythonFunctions, PythonKind, PythonNode, WorkerArgument,
-    WorkerCall, WorkerInput,
-};
+pub use python::{ExtractPython, PythonAggregates, PythonFunctions, PythonNode, WorkerInput};
 pub use resolver::{Finished, Observed, Resolver};
 pub use rows::fitted;
 pub use time_zone::machine_zone;

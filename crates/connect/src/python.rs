@@ -100,16 +100,16 @@ pub(crate) fn cogroup_map(message: pb::CoGroupMap, context: Context<'_>) -> Resu
 }
 
 /// One of our own relations (`rdd.proto`).
-pub(crate) fn extension(message: &prost_types::Any, context: Context<'_>) -> Result<RelationKind> {
+pub(crate) fn extension(message: prost_types::Any, context: Context<'_>) -> Result<RelationKind> {
     let name = message.type_url.strip_prefix(EXTENSIONS).unwrap_or_default();
-    let value = bytes::Bytes::copy_from_slice(&message.value);
+    let value = bytes::Bytes::from(message.value);
     let inner = |bytes| -> Result<Relation> { relation(parsed(bytes)?, context) };
     Ok(match name {
         "LocalPartitions" => {
             let message: rdd_pb::LocalPartitions = parsed(value)?;
             let partitions = message.partitions.into_iter();
             let partition = |of: rdd_pb::local_partitions::Partition| {
-                of.batches.iter().map(|batch| batch.to_vec()).collect()
+                of.batches.into_iter().map(Vec::from).collect()
             };
             RelationKind::LocalPartitions { partitions: partitions.map(partition).collect() }
         }

@@ -76,7 +76,7 @@ fn rel_type(message: RelType, context: Context<'_>) -> Result<RelationKind> {
         RelType::MapPartitions(m) => python::map_partitions(*m, context),
         RelType::GroupMap(m) => python::group_map(*m, context),
         RelType::CoGroupMap(m) => python::cogroup_map(*m, context),
-        RelType::Extension(any) => python::extension(&any, context),
+        RelType::Extension(any) => python::extension(any, context),
         other => statistics_or_refused(other, context),
     }
 }

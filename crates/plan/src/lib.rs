@@ -25,7 +25,9 @@ pub use expression::{
 };
 pub use json::BadJsonType;
 pub use name::{BadName, parse_name, quote_if_needed, quote_name};
-pub use python::{EvalType, PythonCall, PythonFunction, PythonMap};
+pub use python::{
+    EvalType, PythonCall, PythonFunction, PythonMap, WorkerArgument, WorkerCall, WorkerKind,
+};
 pub use relation::{
     Aggregate, AsOfDirection, AsOfJoin, Grouping, HintArgument, Join, JoinCondition, JoinType,
     NaFill, NearestByJoin, Pivot, Relation, RelationKind, Sample, ScanOptions, SchemaOrText,

@@ -1,6 +1,7 @@
 //! Python functions of a program: pickled code, opaque to everything but a Python worker.
 
 use crate::{DataType, Expr, Relation};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -139,4 +140,48 @@ pub struct PythonMap {
     pub keys: Vec<Vec<Expr>>,
     /// Whether all tasks must run at once.
     pub barrier: bool,
+}
+
+/// How a worker calls functions (`docs/decisions/0014-python-workers.md`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkerKind {
+    /// One value per row, beside the input's columns.
+    Eval,
+    /// Rows for the rows of a partition.
+    Map,
+    /// Rows for each group of rows.
+    Group,
+    /// Rows for each pair of groups.
+    CoGroup,
+    /// One row per group: its keys and the functions' values.
+    Aggregate,
+}
+
+impl WorkerKind {
+    /// Whether a worker gets groups of rows.
+    pub fn is_grouped(self) -> bool {
+        matches!(self, Self::Group | Self::CoGroup | Self::Aggregate)
+    }
+}
+
+/// A call in a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct WorkerCall {
+    /// The function.
+    pub function: Arc<PythonFunction>,
+    /// Its arguments.
+    pub args: Vec<WorkerArgument>,
+    /// Keywords of the arguments that have one.
+    pub keywords: Vec<Option<String>>,
+}
+
+/// An argument of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkerArgument {
+    /// A column of the first input, as the worker gets it.
+    Column(usize),
+    /// The result of an earlier call.
+    Function(usize),
 }

@@ -19,13 +19,12 @@ use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 use futures::{FutureExt, StreamExt};
 use model::{Attempt, Epoch, MapOutputId, ShuffleId, TaskFailure, TaskMetrics};
-use serde_json::json;
 use shuffle::{MapOutputWriter, OutputAttempt};
 use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Inputs of an attempt.
 #[derive(Debug, Clone)]
@@ -132,23 +131,14 @@ impl TaskRuntime {
         }
     }
 
-    /// What Python functions learn about an attempt, as parts of a worker task's header.
     fn python_context(&self, stage: &Stage, launch: &Launch) -> PythonContext {
-        let Attempt { task, number } = launch.attempt;
-        let header = json!({
-            "context": {
-                "stage": task.stage.0,
-                "attempt": number,
-                "partition": task.partition,
-                "partitions": stage.template.tasks,
-                "task": unique_number(launch.attempt),
-                "cpus": 1,
-                "properties": {},
-                "barrier": null,
-            },
-            "files": { "root": self.files(), "path": [] },
-        });
-        PythonContext::new(Arc::clone(self.workers()), header)
+        PythonContext {
+            workers: Arc::clone(self.workers()),
+            attempt: launch.attempt,
+            tasks: stage.template.tasks,
+            files: self.files().to_owned(),
+            updates: Mutex::default(),
+        }
     }
 
     fn start(
@@ -227,12 +217,6 @@ fn add_metrics(plan: &dyn ExecutionPlan, found: &mut TaskMetrics) {
         }
     }
     plan.children().into_iter().for_each(|child| add_metrics(child.as_ref(), found));
-}
-
-/// A number for an attempt that no other of the application has.
-fn unique_number(Attempt { task, number }: Attempt) -> u64 {
-    // A stage has fewer than 2^24 tasks, and a task few attempts, long before its numbers collide.
-    (task.stage.0 << 32) | (u64::from(task.partition) << 8) | u64::from(number.min(255))
 }
 
 /// Sets the partition that functions see before each poll, since a task moves between threads.

@@ -1,7 +1,7 @@
 //! Aggregates by Python functions: each becomes a node of its own, whose worker gets whole groups.
 
 use super::function::PythonPlace;
-use super::node::{PythonKind, PythonNode, WorkerArgument, WorkerCall, WorkerInput};
+use super::node::{PythonNode, WorkerInput};
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
@@ -10,7 +10,7 @@ use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, Extension, Logica
 use datafusion::optimizer::AnalyzerRule;
 use errors::condition;
 use formats::types;
-use plan::{Field, SparkError};
+use plan::{Field, SparkError, WorkerArgument, WorkerCall, WorkerKind};
 use std::sync::Arc;
 
 /// The rule (see the module).
@@ -80,7 +80,7 @@ fn node(aggregate: Aggregate) -> Result<LogicalPlan> {
         calls.push(WorkerCall { function, args: arguments, keywords });
     }
     let node = PythonNode {
-        kind: PythonKind::Aggregate,
+        kind: WorkerKind::Aggregate,
         inputs: vec![Arc::unwrap_or_clone(input)],
         sent: vec![sent],
         outputs: (0..calls.len()).collect(),

@@ -3,7 +3,7 @@
 //! not depend on each other otherwise, end up in one node.
 
 use super::function::PythonPlace;
-use super::node::{PythonKind, PythonNode, WorkerArgument, WorkerCall, WorkerInput};
+use super::node::{PythonNode, WorkerInput};
 use arrow::datatypes::Field as ArrowField;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, JoinType, Result, plan_err};
@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use formats::types;
-use plan::Field;
+use plan::{Field, WorkerArgument, WorkerCall, WorkerKind};
 use std::sync::Arc;
 
 /// The rule (see the module). It runs last, so that filters and projections have found their
@@ -74,19 +74,29 @@ fn in_operator(plan: LogicalPlan, new_id: &dyn Fn() -> String) -> Result<Logical
     let [input] = plan.inputs()[..] else {
         return plan_err!("Python functions are not supported in {}", plan.display());
     };
-    let (before, schema) = (input.clone(), Arc::clone(plan.schema()));
-    let mut exprs = plan.expressions();
+    let (input, schema) = (input.clone(), Arc::clone(plan.schema()));
+    let exprs = plan.expressions();
     let names = NamePreserver::new(&plan);
     let saved: Vec<_> = exprs.iter().map(|expr| names.save(expr)).collect();
-    let mut input = before;
+    let (input, exprs) = computed_above(input, exprs, new_id)?;
+    let exprs = exprs.into_iter().zip(saved).map(|(expr, name)| name.restore(expr)).collect();
+    let plan = plan.with_new_exprs(exprs, vec![input])?;
+    with_columns_of(plan, &schema)
+}
+
+/// Nodes above `input` that compute the calls in the expressions, and the expressions without
+/// calls.
+fn computed_above(
+    mut input: LogicalPlan,
+    mut exprs: Vec<Expr>,
+    new_id: &dyn Fn() -> String,
+) -> Result<(LogicalPlan, Vec<Expr>)> {
     while exprs.iter().any(has_call) {
         let mut node = Extraction::default();
         exprs = exprs.into_iter().map(|expr| node.replace(expr, new_id)).collect::<Result<_>>()?;
         input = node.above(input)?;
     }
-    let exprs = exprs.into_iter().zip(saved).map(|(expr, name)| name.restore(expr)).collect();
-    let plan = plan.with_new_exprs(exprs, vec![input])?;
-    with_columns_of(plan, &schema)
+    Ok((input, exprs))
 }
 
 /// The plan with exactly the columns of `schema`.
@@ -105,39 +115,23 @@ fn in_join(join: Join, new_id: &dyn Fn() -> String) -> Result<LogicalPlan> {
     let Join {
         left, right, on, filter, join_type, join_constraint, null_equality, null_aware, ..
     } = join;
-    let (mut left, mut right) = (Arc::unwrap_or_clone(left), Arc::unwrap_or_clone(right));
-    let mut keys = (Vec::new(), Vec::new());
-    for (of_left, of_right) in on {
-        keys.0.push(of_left);
-        keys.1.push(of_right);
-    }
-    let side = |plan: &mut LogicalPlan, exprs: &mut Vec<Expr>| -> Result<()> {
-        while exprs.iter().any(has_call) {
-            let mut node = Extraction::default();
-            let taken = std::mem::take(exprs).into_iter();
-            *exprs = taken.map(|expr| node.replace(expr, new_id)).collect::<Result<_>>()?;
-            *plan = node.above(plan.clone())?;
-        }
-        Ok(())
-    };
-    side(&mut left, &mut keys.0)?;
-    side(&mut right, &mut keys.1)?;
+    let (of_left, of_right): (Vec<_>, Vec<_>) = on.into_iter().unzip();
+    let (mut left, of_left) = computed_above(Arc::unwrap_or_clone(left), of_left, new_id)?;
+    let (mut right, of_right) = computed_above(Arc::unwrap_or_clone(right), of_right, new_id)?;
     let (mut kept, mut above) = (Vec::new(), Vec::new());
     for condition in filter.iter().flat_map(datafusion::logical_expr::utils::split_conjunction) {
         let of = |plan: &LogicalPlan| {
             condition.column_refs().iter().all(|column| plan.schema().has_column(column))
         };
-        let mut exprs = vec![condition.clone()];
+        let side = [&mut left, &mut right].into_iter().find(|plan| of(plan));
         if !has_call(condition) {
             kept.push(condition.clone());
-        } else if of(&left) {
-            side(&mut left, &mut exprs)?;
-            kept.append(&mut exprs);
-        } else if of(&right) {
-            side(&mut right, &mut exprs)?;
-            kept.append(&mut exprs);
+        } else if let Some(side) = side {
+            let (plan, exprs) = computed_above(side.clone(), vec![condition.clone()], new_id)?;
+            *side = plan;
+            kept.extend(exprs);
         } else if join_type == JoinType::Inner {
-            above.append(&mut exprs);
+            above.push(condition.clone());
         } else {
             let error = plan::SparkError::new(
                 errors::condition::UNSUPPORTED_FEATURE_PYTHON_UDF_IN_ON_CLAUSE,
@@ -150,7 +144,7 @@ fn in_join(join: Join, new_id: &dyn Fn() -> String) -> Result<LogicalPlan> {
         }
     }
     let filter = datafusion::logical_expr::utils::conjunction(kept);
-    let on = keys.0.into_iter().zip(keys.1).collect();
+    let on = of_left.into_iter().zip(of_right).collect();
     let join = Join::try_new(
         Arc::new(left),
         Arc::new(right),
@@ -212,7 +206,7 @@ impl Extraction {
         let mut arguments = Vec::with_capacity(args.len());
         for (arg, data_type) in args.iter().zip(&place.types) {
             arguments.push(if is_extractable(arg) {
-                WorkerArgument::Call(self.take(arg)?)
+                WorkerArgument::Function(self.take(arg)?)
             } else {
                 let known = self.exprs.iter().zip(&self.fields);
                 let mut known = known.map(|(known, field)| {
@@ -255,7 +249,7 @@ impl Extraction {
             arguments: Vec::new(),
         };
         let node = PythonNode {
-            kind: PythonKind::Eval,
+            kind: WorkerKind::Eval,
             inputs: vec![input],
             sent: vec![sent],
             calls: self.calls,

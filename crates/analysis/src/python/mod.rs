@@ -7,7 +7,7 @@ mod node;
 
 pub use aggregate::PythonAggregates;
 pub use extract::ExtractPython;
-pub use node::{PythonKind, PythonNode, WorkerArgument, WorkerCall, WorkerInput};
+pub use node::{PythonNode, WorkerInput};
 
 use crate::column::Names;
 use crate::scope::{Column, Scope};
@@ -17,7 +17,10 @@ use datafusion::common::DFSchema;
 use datafusion::logical_expr::{Extension, LogicalPlan};
 use formats::types;
 use function::PythonPlace;
-use plan::{DataType, EvalType, Expr, Field, FunctionCall, PythonCall, PythonFunction, PythonMap};
+use plan::{
+    DataType, EvalType, Expr, Field, FunctionCall, PythonCall, PythonFunction, PythonMap,
+    WorkerCall, WorkerKind,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -102,9 +105,9 @@ impl Resolver<'_> {
             )));
         };
         let kind = match function.eval_type {
-            kind if kind.is_map() => PythonKind::Map,
-            kind if kind.is_grouped_map() => PythonKind::Group,
-            kind if kind.is_cogrouped_map() => PythonKind::CoGroup,
+            kind if kind.is_map() => WorkerKind::Map,
+            kind if kind.is_grouped_map() => WorkerKind::Group,
+            kind if kind.is_cogrouped_map() => WorkerKind::CoGroup,
             EvalType(number) => {
                 return Err(error::unsupported(format!("A Python function of type {number}")));
             }

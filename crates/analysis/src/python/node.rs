@@ -2,46 +2,11 @@
 
 use datafusion::common::{DFSchema, DFSchemaRef, Result};
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
-use plan::{Field, PythonFunction};
+use plan::{Field, WorkerCall, WorkerKind};
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
-
-/// How a worker calls the functions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum PythonKind {
-    /// One value per row, beside the input's columns.
-    Eval,
-    /// Rows for the rows of a partition.
-    Map,
-    /// Rows for each group of rows.
-    Group,
-    /// Rows for each pair of groups.
-    CoGroup,
-    /// One row per group: its keys and the functions' values.
-    Aggregate,
-}
-
-/// A call in a worker.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct WorkerCall {
-    /// The function.
-    pub function: Arc<PythonFunction>,
-    /// Its arguments.
-    pub args: Vec<WorkerArgument>,
-    /// Keywords of the arguments that have one.
-    pub keywords: Vec<Option<String>>,
-}
-
-/// An argument of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum WorkerArgument {
-    /// A column that the worker gets.
-    Column(usize),
-    /// The result of an earlier call.
-    Call(usize),
-}
 
 /// What a worker gets of an input: expressions over it, with Spark's names and types.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -60,7 +25,7 @@ pub struct WorkerInput {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PythonNode {
     /// How functions are called.
-    pub kind: PythonKind,
+    pub kind: WorkerKind,
     /// The inputs.
     pub inputs: Vec<LogicalPlan>,
     /// What the worker gets of each.
@@ -102,11 +67,11 @@ impl PythonNode {
 impl UserDefinedLogicalNodeCore for PythonNode {
     fn name(&self) -> &'static str {
         match self.kind {
-            PythonKind::Eval => "PythonEval",
-            PythonKind::Map => "PythonMap",
-            PythonKind::Group => "PythonGroupMap",
-            PythonKind::CoGroup => "PythonCoGroupMap",
-            PythonKind::Aggregate => "PythonAggregate",
+            WorkerKind::Eval => "PythonEval",
+            WorkerKind::Map => "PythonMap",
+            WorkerKind::Group => "PythonGroupMap",
+            WorkerKind::CoGroup => "PythonCoGroupMap",
+            WorkerKind::Aggregate => "PythonAggregate",
         }
     }
 
@@ -125,7 +90,7 @@ impl UserDefinedLogicalNodeCore for PythonNode {
     fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
         // Filters on columns that only pass through may go below.
         let passed = match (self.kind, self.inputs.first()) {
-            (PythonKind::Eval, Some(input)) => input.schema().fields().len(),
+            (WorkerKind::Eval, Some(input)) => input.schema().fields().len(),
             _ => 0,
         };
         let computed = self.schema.fields().iter().skip(passed);
@@ -145,7 +110,7 @@ impl UserDefinedLogicalNodeCore for PythonNode {
         });
         let sent = sent.collect();
         let schema = match (self.kind, inputs.first()) {
-            (PythonKind::Eval, Some(input)) => {
+            (WorkerKind::Eval, Some(input)) => {
                 let made = self.schema.fields().len() - self.outputs.len();
                 let outputs = self.schema.fields()[made..].iter();
                 Self::eval_schema(input, outputs.map(|field| field.as_ref().clone()).collect())?
@@ -157,7 +122,7 @@ impl UserDefinedLogicalNodeCore for PythonNode {
 
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
         let passed = match (self.kind, self.inputs.first()) {
-            (PythonKind::Eval, Some(input)) => input.schema().fields().len(),
+            (WorkerKind::Eval, Some(input)) => input.schema().fields().len(),
             _ => 0,
         };
         let columns = |(input, sent): (&LogicalPlan, &WorkerInput)| {

@@ -1,7 +1,7 @@
 //! Physical planning of Python functions: a projection computes what a worker gets, and a node that
 //! feeds the worker is put above it.
 
-use analysis::{PythonKind, PythonNode, WorkerArgument};
+use analysis::PythonNode;
 use arrow::datatypes::Schema;
 use datafusion::catalog::Session;
 use datafusion::common::Result;
@@ -12,8 +12,9 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
+use plan::WorkerKind;
 use std::sync::Arc;
-use task::python::{Argument, Call, Kind, PythonExec, PythonSpec, Sent};
+use task::python::{PythonExec, PythonSpec, Sent};
 
 /// Plans a `PythonNode`.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ impl ExtensionPlanner for PythonPlanner {
                 .iter()
                 .map(|expr| planner.create_physical_expr(expr, of.schema(), session, context));
             let exprs = exprs.collect::<Result<Vec<_>>>()?;
-            let (rows, columns) = with_columns(rows, exprs, node.kind == PythonKind::Eval)?;
+            let (rows, columns) = with_columns(rows, exprs, node.kind == WorkerKind::Eval)?;
             fed.push(rows);
             sent.push(Sent {
                 columns,
@@ -49,23 +50,18 @@ impl ExtensionPlanner for PythonPlanner {
         }
         let inside = inputs.first().map_or(0, |input| input.schema().fields().len());
         let passed = fed.first().map_or(0, |rows| rows.schema().fields().len());
-        let calls = node.calls.iter().map(|call| Call {
-            function: Arc::clone(&call.function),
-            args: call.args.iter().map(argument).collect(),
-            keywords: call.keywords.clone(),
-        });
         let spec = PythonSpec {
-            kind: kind(node.kind),
-            calls: calls.collect(),
+            kind: node.kind,
+            calls: node.calls.clone(),
             outputs: node.outputs.clone(),
             sent,
             fields: node.fields.clone(),
-            passed: if node.kind == PythonKind::Eval { passed } else { 0 },
+            passed: if node.kind == WorkerKind::Eval { passed } else { 0 },
             settings: settings(session),
             barrier: node.barrier,
         };
         let schema: Arc<Schema> = Arc::clone(node.schema.inner());
-        let (PythonKind::Eval, Some(rows)) = (node.kind, fed.first()) else {
+        let (WorkerKind::Eval, Some(rows)) = (node.kind, fed.first()) else {
             return Ok(Some(Arc::new(PythonExec::new(Arc::new(spec), fed, schema))));
         };
         // As the physical plan has them: nullability may be known better.
@@ -85,23 +81,6 @@ impl ExtensionPlanner for PythonPlanner {
         });
         let rows = ProjectionExec::try_new(wanted.collect::<Vec<_>>(), Arc::new(python))?;
         Ok(Some(Arc::new(rows)))
-    }
-}
-
-fn kind(kind: PythonKind) -> Kind {
-    match kind {
-        PythonKind::Eval => Kind::Eval,
-        PythonKind::Map => Kind::Map,
-        PythonKind::Group => Kind::Group,
-        PythonKind::CoGroup => Kind::CoGroup,
-        PythonKind::Aggregate => Kind::Aggregate,
-    }
-}
-
-fn argument(argument: &WorkerArgument) -> Argument {
-    match argument {
-        WorkerArgument::Column(column) => Argument::Column(*column),
-        WorkerArgument::Call(call) => Argument::Function(*call),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The node that feeds a Python worker and takes its rows.
 
-use super::spec::{Kind, PythonSpec, Sent};
+use super::spec::{PythonSpec, Sent};
 use super::stream::output;
 use super::{PythonContext, groups::Grouping};
 use arrow::datatypes::{Field as ArrowField, Schema, SchemaRef};
@@ -17,6 +17,7 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
     InputDistributionRequirements, SendableRecordBatchStream,
 };
+use plan::WorkerKind;
 use std::fmt;
 use std::sync::Arc;
 
@@ -42,7 +43,7 @@ impl PythonExec {
         let first = inputs.first();
         let partitions = first.map_or(1, |input| input.output_partitioning().partition_count());
         let mut known = EquivalenceProperties::new(schema);
-        if let (Kind::Eval, Some(input)) = (spec.kind, first) {
+        if let (WorkerKind::Eval, Some(input)) = (spec.kind, first) {
             // The columns that stay have the same places.
             let before = input.equivalence_properties();
             known.add_orderings(before.oeq_class().iter().cloned());
@@ -130,7 +131,7 @@ impl ExecutionPlan for PythonExec {
         };
         let inputs = (0..self.inputs.len()).map(one);
         let all = inputs.chain(self.shape.iter().map(|_| Distribution::UnspecifiedDistribution));
-        if self.spec.kind == Kind::CoGroup && self.shape.is_none() {
+        if self.spec.kind == WorkerKind::CoGroup && self.shape.is_none() {
             return InputDistributionRequirements::co_partitioned(all.collect());
         }
         InputDistributionRequirements::new(all.collect())
@@ -203,6 +204,6 @@ pub(super) fn sent_schema(sent: &Sent, input: &Schema) -> SchemaRef {
 /// How the rows of an input are grouped, if they are.
 pub(super) fn grouping(spec: &PythonSpec, input: usize) -> Option<Grouping> {
     let sent = &spec.sent[input];
-    let grouped = matches!(spec.kind, Kind::Group | Kind::CoGroup | Kind::Aggregate);
-    grouped.then(|| Grouping::new(sent.keys.iter().map(|key| sent.columns[*key]).collect()))
+    let columns = sent.keys.iter().map(|key| sent.columns[*key]);
+    spec.kind.is_grouped().then(|| Grouping::new(columns.collect()))
 }

@@ -12,11 +12,13 @@ mod workers;
 
 pub use exec::PythonExec;
 pub use failure::raised;
-pub use spec::{Argument, Call, Kind, PythonSpec, Sent};
+pub use spec::{PythonSpec, Sent};
 pub use workers::{FromWorker, NoWorkers, PythonTask, PythonWorkers, ToWorker};
 
 use bytes::Bytes;
-use serde_json::Value;
+use model::Attempt;
+use serde_json::{Value, json};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the Python nodes of one attempt share.
@@ -24,14 +26,30 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct PythonContext {
     /// The workers of the executor.
     pub(crate) workers: Arc<dyn PythonWorkers>,
-    /// The parts of a task's header that depend on the attempt.
-    pub(crate) header: Value,
-    updates: Mutex<Vec<(i64, Bytes)>>,
+    /// The attempt.
+    pub(crate) attempt: Attempt,
+    /// Number of tasks of its stage.
+    pub(crate) tasks: u32,
+    /// Directory of the files that the program distributed.
+    pub(crate) files: PathBuf,
+    /// Updates of accumulators so far.
+    pub(crate) updates: Mutex<Vec<(i64, Bytes)>>,
 }
 
 impl PythonContext {
-    pub(crate) fn new(workers: Arc<dyn PythonWorkers>, header: Value) -> Self {
-        Self { workers, header, updates: Mutex::default() }
+    /// What functions learn about the attempt.
+    fn attempt(&self) -> Value {
+        let Attempt { task, number } = self.attempt;
+        json!({
+            "stage": task.stage.0,
+            "attempt": number,
+            "partition": task.partition,
+            "partitions": self.tasks,
+            "task": unique_number(self.attempt),
+            "cpus": 1,
+            "properties": {},
+            "barrier": null,
+        })
     }
 
     fn add(&self, updates: Vec<(i64, Bytes)>) {
@@ -42,4 +60,10 @@ impl PythonContext {
     pub(crate) fn updates(&self) -> Vec<(i64, Bytes)> {
         self.updates.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// A number for an attempt that no other of the application has.
+fn unique_number(Attempt { task, number }: Attempt) -> u64 {
+    // A stage has fewer than 2^24 tasks, and a task few attempts, long before its numbers collide.
+    (task.stage.0 << 32) | (u64::from(task.partition) << 8) | u64::from(number.min(255))
 }

@@ -1,56 +1,13 @@
 //! What a worker is asked to do: the part that all tasks of a stage share.
 
+use super::PythonContext;
 use crate::codec::bad;
 use bytes::Bytes;
 use datafusion::common::Result;
-use plan::{DataType, EvalType, Field, PythonFunction};
+use plan::{DataType, EvalType, Field, PythonFunction, WorkerArgument, WorkerCall, WorkerKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
-
-/// How a worker calls the functions (`docs/decisions/0014-python-workers.md`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// One value per row, beside the input's columns.
-    Eval,
-    /// Rows for the rows of a partition.
-    Map,
-    /// Rows for each group of rows.
-    Group,
-    /// Rows for each pair of groups.
-    CoGroup,
-    /// One row per group.
-    Aggregate,
-}
-
-impl Kind {
-    /// Whether a worker gets groups of rows.
-    pub fn is_grouped(self) -> bool {
-        matches!(self, Self::Group | Self::CoGroup | Self::Aggregate)
-    }
-}
-
-/// A call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
-    /// The function.
-    pub function: Arc<PythonFunction>,
-    /// Its arguments.
-    pub args: Vec<Argument>,
-    /// Keywords of the arguments that have one.
-    pub keywords: Vec<Option<String>>,
-}
-
-/// An argument.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Argument {
-    /// A column of the first input, as sent.
-    Column(usize),
-    /// The result of an earlier call.
-    Function(usize),
-}
 
 /// What a worker gets of an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,9 +26,9 @@ pub struct Sent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PythonSpec {
     /// How functions are called.
-    pub kind: Kind,
+    pub kind: WorkerKind,
     /// The calls; a call's arguments precede it.
-    pub calls: Vec<Call>,
+    pub calls: Vec<WorkerCall>,
     /// Calls whose values are columns of the output.
     pub outputs: Vec<usize>,
     /// What a worker gets, by input.
@@ -86,10 +43,10 @@ pub struct PythonSpec {
     pub barrier: bool,
 }
 
-/// Serialised form: pickled functions follow the JSON.
+/// Serialised form: types as Spark's JSON, pickled functions in Base64.
 #[derive(Serialize, Deserialize)]
 struct Encoded {
-    kind: Kind,
+    kind: WorkerKind,
     calls: Vec<EncodedCall>,
     outputs: Vec<usize>,
     sent: Vec<EncodedInput>,
@@ -107,7 +64,7 @@ struct EncodedCall {
     output: String,
     version: String,
     deterministic: bool,
-    args: Vec<Argument>,
+    args: Vec<WorkerArgument>,
     keywords: Vec<Option<String>>,
 }
 
@@ -138,7 +95,7 @@ impl PythonSpec {
 
     /// The node as a part of a plan's encoding.
     pub(crate) fn encode(&self) -> String {
-        let call = |call: &Call| EncodedCall {
+        let call = |call: &WorkerCall| EncodedCall {
             name: call.function.name.clone(),
             eval_type: call.function.eval_type.0,
             command: formats::base64::encode(&call.function.command),
@@ -181,7 +138,11 @@ impl PythonSpec {
                 version: call.version,
                 deterministic: call.deterministic,
             };
-            Ok(Call { function: Arc::new(function), args: call.args, keywords: call.keywords })
+            Ok(WorkerCall {
+                function: Arc::new(function),
+                args: call.args,
+                keywords: call.keywords,
+            })
         };
         let input = |input: EncodedInput| {
             Ok(Sent {
@@ -204,14 +165,13 @@ impl PythonSpec {
     }
 
     /// The header of a task and its blobs, in the given context. `number`: the node's partition.
-    pub(super) fn header(&self, context: &Value, number: u32) -> (Bytes, Vec<Bytes>) {
+    pub(super) fn header(&self, context: &PythonContext, number: u32) -> (Bytes, Vec<Bytes>) {
         let functions = self.calls.iter().enumerate().map(|(at, call)| {
             let names = call.keywords.iter();
             json!({
                 "name": call.function.name,
                 "evalType": call.function.eval_type.0,
                 "command": at,
-                "hash": blake3::hash(&call.function.command).to_hex().as_str(),
                 "deterministic": call.function.deterministic,
                 "arguments": call.args,
                 "names": names.collect::<Vec<_>>(),
@@ -234,13 +194,13 @@ impl PythonSpec {
             "keys": self.sent.iter().map(|sent| &sent.keys).collect::<Vec<_>>(),
             "arguments": self.sent.iter().map(|sent| &sent.arguments).collect::<Vec<_>>(),
             "output": of_structs(&self.fields),
-            "context": context["context"],
+            "context": context.attempt(),
             "split": number,
             "settings": settings,
             "python": version,
-            "files": context["files"],
+            "files": { "root": context.files, "path": [] },
         });
-        let command = |call: &Call| Bytes::copy_from_slice(&call.function.command);
+        let command = |call: &WorkerCall| Bytes::from_owner(Arc::clone(&call.function.command));
         (header.to_string().into(), self.calls.iter().map(command).collect())
     }
 }

@@ -4,7 +4,7 @@ use super::PythonContext;
 use super::cogroups::CoGroups;
 use super::exec::{grouping, sent_schema};
 use super::groups::Grouping;
-use super::spec::{Kind, PythonSpec, Sent};
+use super::spec::{PythonSpec, Sent};
 use super::types::{from_worker, retyped};
 use super::workers::{FromWorker, PythonTask, ToWorker};
 use crate::failure::{self, FetchError};
@@ -18,6 +18,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use model::TaskFailure;
 use model::conf::ARROW_MAX_RECORDS;
+use plan::WorkerKind;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -44,7 +45,7 @@ pub(super) fn output(
         let schemas: Vec<_> =
             schemas.map(|(sent, input)| sent_schema(sent, &input.schema())).collect();
         let feed = feed(&spec, inputs, &schemas, &passed)?;
-        let (header, blobs) = spec.header(&context.header, number);
+        let (header, blobs) = spec.header(&context, number);
         let task = PythonTask { header, blobs, inputs: schemas };
         let yielded = context.workers.run(task, feed);
         let rows =
@@ -54,7 +55,7 @@ pub(super) fn output(
                     FromWorker::Finished { accumulators } => {
                         context.add(accumulators);
                         // What is left here was never answered.
-                        if spec.kind == Kind::Eval && passed.rows() > 0 {
+                        if spec.kind == WorkerKind::Eval && passed.rows() > 0 {
                             return exec_err!("a Python worker yielded fewer rows than it got");
                         }
                         Ok(Vec::new())
@@ -74,7 +75,7 @@ async fn with_rows(
     inputs: Vec<SendableRecordBatchStream>,
 ) -> Result<Option<Vec<SendableRecordBatchStream>>> {
     let keyless = spec.sent.iter().all(|sent| sent.keys.is_empty());
-    if spec.kind == Kind::Map || spec.kind == Kind::Aggregate && keyless {
+    if spec.kind == WorkerKind::Map || spec.kind == WorkerKind::Aggregate && keyless {
         return Ok(Some(inputs));
     }
     let mut any = false;
@@ -127,7 +128,7 @@ fn feed(
     schemas: &[SchemaRef],
     passed: &Passed,
 ) -> Result<Feed> {
-    if spec.kind == Kind::CoGroup {
+    if spec.kind == WorkerKind::CoGroup {
         let groups = CoGroups::new(spec, inputs, schemas)?;
         return Ok(groups.feed().map_err(|error| failure::of(&error)).boxed());
     }
@@ -138,7 +139,7 @@ fn feed(
             input: at,
             schema: Arc::clone(&schemas[at]),
             grouping: grouping(spec, at),
-            passed: (spec.kind == Kind::Eval).then(|| passed.clone()),
+            passed: (spec.kind == WorkerKind::Eval).then(|| passed.clone()),
         };
         let end = ToWorker::End { input: u8::try_from(at).unwrap_or(u8::MAX) };
         sender.feed(rows, max_rows).chain(stream::once(async { Ok(end) }))
@@ -220,7 +221,7 @@ fn completed(
     yielded: &RecordBatch,
     schema: &SchemaRef,
 ) -> Result<Vec<RecordBatch>> {
-    let stays = if spec.kind == Kind::Eval { spec.passed } else { 0 };
+    let stays = if spec.kind == WorkerKind::Eval { spec.passed } else { 0 };
     let fields = &schema.fields()[stays..];
     if yielded.num_columns() != fields.len() {
         return exec_err!(
@@ -232,7 +233,7 @@ fn completed(
     let columns = yielded.columns().iter().zip(fields);
     let columns = columns.map(|(column, field)| from_worker(column, field.data_type()));
     let columns: Vec<ArrayRef> = columns.collect::<Result<_>>()?;
-    if spec.kind != Kind::Eval {
+    if spec.kind != WorkerKind::Eval {
         return Ok(vec![with_rows_of(columns, schema, yielded.num_rows())?]);
     }
     let mut batches = Vec::new();
