@@ -133,3 +133,66 @@ fn guarded<T>(decode: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, Arrow
 fn wrong(problem: impl Into<String>) -> ArrowError {
     ArrowError::IpcError(problem.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{
+        ArrayRef, BooleanArray, Decimal128Array, Int64Array, ListArray, NullArray, StringArray,
+        StringViewArray, StructArray,
+    };
+    use arrow::datatypes::{Field, Int32Type};
+
+    fn batch() -> RecordBatch {
+        let lists = [Some(vec![Some(1), None]), None, Some(vec![])];
+        let texts: ArrayRef = Arc::new(StringArray::from_iter([Some("a"), None, Some("ccc")]));
+        let field = Arc::new(Field::new("t", DataType::Utf8, true));
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("n", Arc::new(Int64Array::from_iter([Some(1), None, Some(3)]))),
+            ("d", Arc::new(Decimal128Array::from_iter([Some(1), None, Some(3)]))),
+            ("b", Arc::new(BooleanArray::from_iter([Some(true), None, Some(false)]))),
+            ("l", Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(lists))),
+            ("s", Arc::new(StructArray::from(vec![(field, Arc::clone(&texts))]))),
+            ("v", Arc::new(StringViewArray::from_iter([Some("not in the view"), None, Some("c")]))),
+            ("t", texts),
+            ("0", Arc::new(NullArray::new(3))),
+        ];
+        RecordBatch::try_from_iter(columns).unwrap()
+    }
+
+    /// The metadata and the body of a message.
+    fn parts(message: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let (prefix, rest) = message.split_first_chunk().unwrap();
+        let (metadata, body) = rest.split_at(metadata_bytes(*prefix, message.len()).unwrap());
+        (metadata.to_vec(), body.to_vec())
+    }
+
+    #[test]
+    fn no_message_makes_the_decoder_panic() {
+        let batch = batch();
+        let mut encoder = Encoder::new(batch.schema()).unwrap();
+        let (about, _) = parts(&encoder.schema().unwrap());
+        let message = encoder.encode(&batch).unwrap();
+        let (metadata, body) =
+            parts(&message.iter().flat_map(|part| part.iter()).copied().collect::<Vec<_>>());
+        let schema = decode_schema(&about).unwrap();
+        assert_eq!(decode_batch(&schema, &metadata, body.clone().into()).unwrap(), batch);
+        for wrong in [0xff, 0x7f, 0x80, 0x01] {
+            for at in 0..about.len() {
+                let mut about = about.clone();
+                about[at] ^= wrong;
+                let _ = decode_schema(&about);
+            }
+            for at in 0..metadata.len() {
+                let mut metadata = metadata.clone();
+                metadata[at] ^= wrong;
+                let _ = decode_batch(&schema, &metadata, body.clone().into());
+            }
+            for at in 0..body.len() {
+                let mut body = body.clone();
+                body[at] ^= wrong;
+                let _ = decode_batch(&schema, &metadata, body.into());
+            }
+        }
+    }
+}

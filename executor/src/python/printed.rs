@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 /// Bytes that are kept.
@@ -26,7 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) struct Printed {
     tail: Arc<Mutex<VecDeque<u8>>>,
     ended: watch::Receiver<bool>,
-    reader: AbortHandle,
 }
 
 impl Printed {
@@ -36,11 +34,12 @@ impl Printed {
         let tail = Arc::new(Mutex::new(VecDeque::new()));
         let (end, ended) = watch::channel(false);
         let kept = Arc::clone(&tail);
-        let reader = tokio::spawn(async move {
+        // It goes on to the pipe's end: what a killed worker has printed is to be seen.
+        tokio::spawn(async move {
             read(pipe, &kept, Log::new(pid)).await;
             let _ = end.send(true);
         });
-        Ok(Self { tail, ended, reader: reader.abort_handle() })
+        Ok(Self { tail, ended })
     }
 
     /// Forgets what was printed so far: it belongs to an earlier task.
@@ -55,12 +54,6 @@ impl Printed {
         let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
         let (front, back) = tail.as_slices();
         String::from_utf8_lossy(&[front, back].concat()).into_owned()
-    }
-}
-
-impl Drop for Printed {
-    fn drop(&mut self) {
-        self.reader.abort();
     }
 }
 

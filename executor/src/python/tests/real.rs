@@ -11,6 +11,8 @@ fn real() -> Option<(Pool, PathBuf)> {
     };
     let pool = Pool::with(|settings| {
         settings.environment.python.clone_from(&python);
+        // Many interpreters start at once here, and import much.
+        settings.patience = Duration::from_mins(10);
         settings.environment.python_path =
             vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../python")];
     });
