@@ -1,7 +1,7 @@
 //! The progress bars: one line for each running stage, while standard error is a terminal.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use proto::pb::{ApplicationStatus, StageState, StageStatus};
+use proto::pb::{ApplicationStatus, JobState, StageState, StageStatus};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
@@ -33,6 +33,8 @@ impl Progress {
         let running: Vec<&StageStatus> = status
             .jobs
             .iter()
+            // A cancelled job's stages are listed as they were then.
+            .filter(|job| job.state() == JobState::Running)
             .flat_map(|job| &job.stages)
             .filter(|stage| stage.state() == StageState::Running)
             .take(LINES)

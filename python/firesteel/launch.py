@@ -20,6 +20,10 @@ import weakref
 END_SECONDS = 30
 """Limit on the end of a driver that was asked to end."""
 
+INTERRUPTED_SECONDS = 3
+"""Limit on the rest of the exit after Ctrl-C."""
+INTERRUPTED_CODE = 130
+
 _OFF = ("0", "off", "false", "no")
 # Settings about how to connect, which neither a driver nor a session has.
 _NOT_SETTINGS = ("spark.remote", "spark.api.mode")
@@ -30,6 +34,7 @@ _lock = threading.RLock()
 _driver = None
 # Drivers of the process that this one was forked from.
 _inherited = set()
+_is_registered = False
 
 
 def patch(module) -> None:
@@ -112,8 +117,12 @@ def _session(options: dict, method: str):
         if own is None:
             own = _driver = Driver(options)
             later = {}
-        session = getattr(SparkSession.builder.config(map={**later, "spark.remote": own.url}), method)()
+            _at_exit()
+        session = getattr(_to(own.url, SparkSession.builder.config(map=later)), method)()
         own.sessions.add(session)
+        # After the client's own handler, and thus before it at the exit.
+        atexit.unregister(_end)
+        atexit.register(_end)
         return session
 
 
@@ -136,6 +145,25 @@ def _connect_session():
         # Modules that are imported later ask again.
         utils.check_dependencies = lambda *_: None
     return SparkSession
+
+
+def _to(url: str, builder):
+    """Lets a builder connect to this address, which has a token."""
+    from pyspark.sql.connect.client import core
+
+    if hasattr(core, "DefaultChannelBuilder"):
+        return builder.config("spark.remote", url)
+    import grpc
+
+    class Local(core.ChannelBuilder):
+        """PySpark 3.5 would use TLS wherever there is a token."""
+
+        def toChannel(self):
+            token = grpc.access_token_call_credentials(self.params[self.PARAM_TOKEN])
+            credentials = grpc.composite_channel_credentials(grpc.local_channel_credentials(), token)
+            return grpc.secure_channel(self.endpoint, credentials, options=self._channel_options)
+
+    return builder.channelBuilder(Local(url))
 
 
 def _connected(sessions) -> bool:
@@ -276,6 +304,46 @@ def _end() -> None:
         own.end()
 
 
+def _at_exit() -> None:
+    """Registers what has to come before the threads of the client are waited for."""
+    global _is_registered
+    if not _is_registered and hasattr(threading, "_register_atexit"):
+        _is_registered = True
+        threading._register_atexit(_end_interrupted)
+
+
+def _end_interrupted() -> None:
+    """Ends the driver of a program that ends by Ctrl-C.
+
+    If that came in the middle of a call, gRPC may have left a lock behind, for which everything that uses the channel waits for ever.
+    """
+    own = driver()
+    if own is None or getattr(sys, "last_type", None) is not KeyboardInterrupt:
+        return
+    for session in list(own.sessions):
+        _silence(session._client)
+    own.sessions.clear()
+    own.end()
+    timer = threading.Timer(INTERRUPTED_SECONDS, _exit)
+    timer.daemon = True
+    timer.start()
+
+
+def _exit() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(INTERRUPTED_CODE)
+
+
+def _silence(client) -> None:
+    """Keeps a client from calling anybody, at the exit or when it is deleted."""
+    if hasattr(client, "_on_exit"):
+        atexit.unregister(client._on_exit)
+    client._closed = True
+    client.close = lambda *_: None
+
+
 def _forget() -> None:
     """Makes a forked child independent: its parent's driver and sessions are not its own."""
     global _lock, _driver
@@ -290,10 +358,8 @@ def _forget() -> None:
         _driver.forget()
         _driver = None
     for session in sessions - {None}:
-        # At the exit, and when it is deleted, it would wait for threads that only the parent has.
-        if hasattr(session._client, "_on_exit"):
-            atexit.unregister(session._client._on_exit)
-        session._client.close = lambda *_: None
+        # It would wait for threads that only the parent has.
+        _silence(session._client)
     connect.SparkSession._default_session = None
     connect.SparkSession._active_session = threading.local()
     connect.SparkSession._lock = threading.RLock()

@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import sys
+import threading
 import time
 
 from firesteel import statements
@@ -55,7 +56,7 @@ def prompt(spark) -> None:
         if text.strip().rstrip(";").strip().lower() in QUIT:
             return
         complete, text = statements.split(text)
-        if not text.strip():
+        if statements.is_blank(text):
             text = ""
         for statement in complete:
             if not run(spark, statement):
@@ -69,19 +70,54 @@ def run(spark, statement: str) -> bool:
     """Runs a statement and shows its result; false if it failed or was cancelled."""
     from pyspark.errors import PySparkException
 
-    started = time.monotonic()
-    try:
+    def show() -> None:
         result = spark.sql(statement)
         if result.columns:
             result.show(ROWS, truncate=False)
-    except KeyboardInterrupt:
+
+    started = time.monotonic()
+    problem, cancelled = apart(show, spark.interruptAll)
+    if problem is None:
+        print(f"{time.monotonic() - started:.2f} s", file=sys.stderr)
+    elif cancelled:
         print("cancelled", file=sys.stderr)
-        return False
-    except PySparkException as problem:
+    elif isinstance(problem, PySparkException):
         print(message(problem), file=sys.stderr)
-        return False
-    print(f"{time.monotonic() - started:.2f} s", file=sys.stderr)
-    return True
+    else:
+        raise problem
+    return problem is None
+
+
+def apart(work, cancel):
+    """Does the work in a thread of its own, and calls `cancel` at each interrupt; returns the work's exception and whether there was an interrupt.
+
+    An exception in the middle of a call of gRPC, as an interrupt is one in the main thread, may leave a lock behind for which all later calls wait.
+    """
+    outcome, cancelled = [], False
+    # Not `join` or an event, which an interrupt may break, too.
+    ended = threading.Lock()
+    ended.acquire()
+
+    def call() -> None:
+        try:
+            work()
+            outcome.append(None)
+        except BaseException as problem:
+            outcome.append(problem)
+        ended.release()
+
+    def cancel_quietly() -> None:
+        with contextlib.suppress(Exception):
+            cancel()
+
+    threading.Thread(target=call, daemon=True).start()
+    while not outcome:
+        try:
+            ended.acquire(timeout=1)
+        except KeyboardInterrupt:
+            cancelled = True
+            threading.Thread(target=cancel_quietly, daemon=True).start()
+    return outcome[0], cancelled
 
 
 def message(problem) -> str:

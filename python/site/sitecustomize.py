@@ -55,7 +55,9 @@ def _next_sitecustomize() -> None:
     import os
 
     here = os.path.dirname(os.path.abspath(__file__))
-    rest = [entry for entry in sys.path if os.path.abspath(entry or ".") != here]
+    paths = [os.path.abspath(entry or ".") for entry in sys.path]
+    # Only what follows: it may be another copy of this file, which does the same.
+    rest = sys.path[paths.index(here) + 1 :] if here in paths else []
     spec = importlib.machinery.PathFinder.find_spec("sitecustomize", rest)
     if spec is not None and spec.loader is not None:
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
