@@ -1,7 +1,7 @@
 """Broadcast values: pickled once, named by their hash, and mapped by each worker that uses them."""
 
-import hashlib
 import mmap
+import os
 import pickle
 import sys
 import threading
@@ -16,29 +16,39 @@ from firesteel.errors import error
 class Broadcast:
     """A value that each worker reads at most once."""
 
-    def __init__(self, sc=None, value=None, hash=None):
+    def __init__(self, sc=None, value=None, pickle_registry=None, path=None, hash=None):
         self._sc = sc
+        self._pickle_registry = pickle_registry
         self._destroyed = False
         self._hash = hash
+        if path is not None:
+            self._load = lambda: _read(path)
         if sc is not None:
             self._value = value
-            self._pickled = _pickled(value)
-            self._hash = hashlib.sha256(self._pickled).hexdigest()
-            self._upload()
+            self._hash = sc._upload([_pickled(value)])[0]
 
     def __class_getitem__(cls, _):
         return cls
-
-    def _upload(self):
-        self._sc._upload([self._pickled])
 
     @property
     def value(self):
         """The value."""
         if self._sc is None:
-            return _loaded(self._hash)
+            return self._load()
         self._check()
         return self._value
+
+    def _load(self):
+        return _loaded(self._hash)
+
+    @property
+    def _path(self):
+        """A file with the pickled value, for who wants one in the program."""
+        path = os.path.join(self._sc._temp_dir, f"broadcast-{self._hash}")
+        if not os.path.exists(path):
+            with open(path, "wb") as file:
+                file.write(_pickled(self.value))
+        return path
 
     def unpersist(self, blocking=False):
         """Lets executors drop the value; the next use fetches it again."""
@@ -50,11 +60,13 @@ class Broadcast:
         self._require_driver("destroyed")
         self._check()
         self._destroyed = True
-        self._value = self._pickled = None
+        self._value = None
 
     def __reduce__(self):
         self._require_driver("serialized")
         self._check()
+        if self._pickle_registry is not None:
+            self._pickle_registry.add(self)
         return _from_id, (self._hash,)
 
     def _require_driver(self, operation):
@@ -67,16 +79,21 @@ class Broadcast:
 
 
 class BroadcastPickleRegistry(threading.local):
-    """What classic PySpark notes about broadcasts in a closure; ours need no notes, because a closure names them."""
+    """The broadcast values that were pickled in this thread since the last function was."""
+
+    def __init__(self):
+        self.__dict__.setdefault("_registry", set())
 
     def __iter__(self):
-        return iter(())
+        return iter(self._registry)
 
     def add(self, bcast):
-        """Does nothing."""
+        """Notes a value."""
+        self._registry.add(bcast)
 
     def clear(self):
-        """Does nothing."""
+        """Forgets all values."""
+        self._registry.clear()
 
 
 def _pickled(value):
@@ -100,5 +117,9 @@ def _loaded(hash):
     """The value of a blob; once for each process."""
     from firesteel.worker import blobs
 
-    with open(blobs.path(hash), "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+    return _read(blobs.path(hash))
+
+
+def _read(path):
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return pickle.loads(content)

@@ -6,7 +6,7 @@ import functools
 def patch_session(module) -> None:
     """Patches the imported module `pyspark.sql.connect.session`."""
     session = module.SparkSession
-    create, stop = session.createDataFrame, session.stop
+    create, stop, end = session.createDataFrame, session.stop, session.__del__
 
     @functools.wraps(create)
     def create_frame(self, data, schema=None, samplingRatio=None, verifySchema=None, **others):
@@ -24,6 +24,12 @@ def patch_session(module) -> None:
         if context is not None:
             context._stopped()
 
+    def delete(self):
+        # The pool of threads that closing ends is shared with later sessions.
+        if not self.is_stopped:
+            end(self)
+
+    session.__del__ = delete
     session.sparkContext = property(_context)
     session.createDataFrame = create_frame
     session.stop = stop_with_context

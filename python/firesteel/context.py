@@ -5,13 +5,15 @@ import os
 import re
 import sys
 import threading
+import time
 
 from pyspark import SparkConf
-from pyspark.errors import PySparkRuntimeError
+from pyspark.errors import PySparkRuntimeError, PySparkValueError
 from pyspark.serializers import AutoBatchedSerializer, BatchedSerializer, CPickleSerializer, NoOpSerializer
 from pyspark.taskcontext import TaskContext
 
 from firesteel.accumulators import Accumulators
+from firesteel.broadcast import Broadcast, BroadcastPickleRegistry
 from firesteel.errors import error
 from firesteel.files import Files, SparkFiles
 from firesteel.jobs import Jobs
@@ -56,11 +58,15 @@ class SparkContext(Jobs, Files, Sources, Accumulators, Running):
         udf_profiler_cls=None,
         memory_profiler_cls=None,
     ):
-        if conf is None or conf.get("spark.executor.allowSparkContext", "false").lower() != "true":
-            SparkContext._assert_on_driver()
+        if gateway is not None and gateway.gateway_parameters.auth_token is None:
+            raise ValueError(
+                "You are trying to pass an insecure Py4j gateway to Spark. This is not allowed as it is a security risk."
+            )
+        SparkContext._assert_on_driver()
         with SparkContext._lock:
             self._refuse_second()
             given = dict(conf.getAll()) if conf is not None else {}
+            _check_master(master or given.get("spark.master"))
             named = {"spark.master": master, "spark.app.name": appName, "spark.home": sparkHome}
             given.update({key: value for key, value in named.items() if value})
             given.update({f"spark.executorEnv.{key}": value for key, value in (environment or {}).items()})
@@ -93,10 +99,13 @@ class SparkContext(Jobs, Files, Sources, Accumulators, Running):
         self.environment["PYTHONHASHSEED"] = os.environ.get("PYTHONHASHSEED", "0")
         self.pythonExec = os.environ.get("PYSPARK_PYTHON", "python3")
         self.pythonVer = "%d.%d" % sys.version_info[:2]
+        self._version = session.version
         self._batchSize = batch_size
         self._unbatched_serializer = serializer
         self.serializer = BatchedSerializer(serializer, batch_size) if batch_size else AutoBatchedSerializer(serializer)
         self._rdd_ids = -1
+        self._started = str(int(time.time() * 1000))
+        self._pickled_broadcast_vars = BroadcastPickleRegistry()
         self._checkpoint_directory = None
         self._start_files()
         SparkFiles._sc = self
@@ -143,6 +152,10 @@ class SparkContext(Jobs, Files, Sources, Accumulators, Running):
 
     def _stopped(self):
         self._stop_files()
+        # A cycle would leave the session to whatever thread collects it.
+        if self._session is not None:
+            self._session.__dict__.pop("_firesteel_context", None)
+            self._session = None
         with SparkContext._lock:
             if SparkContext._active_spark_context is self:
                 SparkContext._active_spark_context = None
@@ -244,9 +257,7 @@ class SparkContext(Jobs, Files, Sources, Accumulators, Running):
 
     def broadcast(self, value):
         """Sends a value to the executors once."""
-        from firesteel.broadcast import Broadcast
-
-        return Broadcast(self, value)
+        return Broadcast(self, value, self._pickled_broadcast_vars)
 
     def statusTracker(self):
         """What jobs and stages are doing."""
@@ -259,12 +270,12 @@ class SparkContext(Jobs, Files, Sources, Accumulators, Running):
     @property
     def version(self):
         """The version of Spark that is spoken."""
-        return self._session.version
+        return self._version
 
     @property
     def applicationId(self):
         """The id of the application."""
-        return self._conf.get("spark.app.id", None) or self._session.session_id
+        return self._conf.get("spark.app.id", None) or self._client._session_id
 
     @property
     def uiWebUrl(self):
@@ -274,7 +285,7 @@ class SparkContext(Jobs, Files, Sources, Accumulators, Running):
     @property
     def startTime(self):
         """When the application was started, in milliseconds."""
-        return int(self._conf.get("spark.app.startTime"))
+        return int(self._conf.get("spark.app.startTime", self._started))
 
     @property
     def defaultParallelism(self):
@@ -292,7 +303,7 @@ class SparkContext(Jobs, Files, Sources, Accumulators, Running):
     @property
     def resources(self):
         """Resources of the driver, such as GPUs."""
-        return self._session.client._resources()
+        return self._client._resources()
 
     def setLogLevel(self, logLevel):
         """Takes Spark's levels. Executors log as they were started."""
@@ -317,6 +328,13 @@ class SparkContext(Jobs, Files, Sources, Accumulators, Running):
 
 
 _properties = {}
+
+
+def _check_master(master):
+    """Refuses what no Spark would understand, although the master was chosen when the program was started."""
+    known = r"local(\[.*\])?|local-cluster\[.*\]|(spark|k8s|mesos|sc)://.*|yarn"
+    if master is not None and not re.fullmatch(known, master):
+        raise PySparkValueError(f"Could not parse Master URL: '{master}'")
 
 
 def _session(given):

@@ -46,6 +46,7 @@ class Files:
         shared = launch.files_root()
         self._files_are_own = shared is None or not os.path.isdir(shared)
         self._files_root = tempfile.mkdtemp(prefix="firesteel-files-") if self._files_are_own else shared
+        self._temp_dir = tempfile.mkdtemp(prefix="firesteel-")
         sys.path.insert(1, self._files_root)
         self._python_includes = []
         self._added_files, self._added_archives = [], []
@@ -53,6 +54,7 @@ class Files:
     def _stop_files(self):
         if self._files_root in sys.path:
             sys.path.remove(self._files_root)
+        shutil.rmtree(self._temp_dir, ignore_errors=True)
         if self._files_are_own:
             shutil.rmtree(self._files_root, ignore_errors=True)
 

@@ -83,6 +83,7 @@ class Running:
         """A function as a message; the code of large ones goes to the driver as a blob."""
         pickled = CloudPickleSerializer()
         command = pickled.dumps((function, output))
+        self._pickled_broadcast_vars.clear()
         if len(command) > LARGEST_CLOSURE:
             blob = self._upload([dumps(function)])[0]
             command = pickled.dumps((execution.Large(blob, rdd), output))

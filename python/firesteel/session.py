@@ -6,6 +6,7 @@ chosen when the program was started, so the one in the program is ignored, with 
 
 import atexit
 import contextlib
+import functools
 import os
 import sys
 
@@ -26,8 +27,37 @@ def patch(module) -> None:
         validate(self)
 
     builder._validate_startup_urls = without_master
+    module.SparkSession.__new__ = _of_context
+    for name in ("getOrCreate", "create"):
+        setattr(builder, name, _beside_context(getattr(builder, name)))
     launch.patch(module)
     atexit.register(_stop_sessions)
+
+
+def _beside_context(original):
+    """Full PySpark starts no remote session while there is a context, which it takes for one with a JVM."""
+
+    @functools.wraps(original)
+    def call(self):
+        contexts = sys.modules.get("firesteel.context")
+        if contexts is None:
+            return original(self)
+        kind = contexts.SparkContext
+        with kind._lock:
+            active, kind._active_spark_context = kind._active_spark_context, None
+            try:
+                return original(self)
+            finally:
+                kind._active_spark_context = active
+
+    return call
+
+
+def _of_context(cls, *args, **kwargs):
+    """`SparkSession(sc)` is the session that the context has."""
+    context = args[0] if args else kwargs.get("sparkContext")
+    session = getattr(context, "_session", None)
+    return session if session is not None else object.__new__(cls)
 
 
 def _stop_sessions() -> None:

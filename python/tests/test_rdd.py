@@ -155,6 +155,49 @@ def test_random_programs_compute_what_lists_do(tmp_path):
     check(tmp_path, "\n".join(lines))
 
 
+def test_rdds_without_partitions(tmp_path):
+    check(
+        tmp_path,
+        """
+empty, some = sc.emptyRDD(), sc.parallelize(range(4), 2)
+same(empty.union(some).glom().collect(), [[0, 1], [2, 3]])
+same(some.union(empty.map(str)).union(empty.cartesian(some)).collect(), [0, 1, 2, 3])
+same(empty.repartition(2).glom().collect(), [[], []])
+same(empty.reduceByKey(add, 3).union(some).getNumPartitions(), 5)
+same(some.keyBy(str).leftOuterJoin(empty).count(), 4)
+same((empty.collect(), empty.count(), empty.meanApprox(1000)), ([], 0, 0.0))
+same(empty.toDF("a int").collect(), [])
+""",
+    )
+
+
+def test_unions_of_shuffled_and_other_rdds(tmp_path):
+    check(
+        tmp_path,
+        """
+# Both in batches of ten, so that nothing is pickled again.
+rdd = sc.parallelize(list(range(20)), 2)
+same(rdd._jrdd_deserializer, rdd.repartition(2)._jrdd_deserializer)
+same(sorted(rdd.union(rdd.repartition(2)).collect()), sorted([*range(20), *range(20)]))
+same(sorted(rdd.repartition(3).coalesce(1).union(rdd).collect()), sorted([*range(20), *range(20)]))
+""",
+    )
+
+
+def test_columns_of_frames_that_were_made_of_rdds(tmp_path):
+    check(
+        tmp_path,
+        """
+spark = SparkSession.builder.getOrCreate()
+left = sc.parallelize([(1, "a"), (2, "b")], 2).toDF(["n", "s"])
+right = sc.parallelize([(1, "x")], 1).map(lambda x: x).cache().toDF(["n", "t"])
+same(left.filter(left.n > 1).select(left["s"]).collect(), [Row(s="b")])
+same(left.join(right, left.n == right.n).select(left.s, right.t).collect(), [Row(s="a", t="x")])
+same(left.groupBy("n").count().count(), 2)
+""",
+    )
+
+
 @pytest.mark.parametrize("call, error", [("sequenceFile('x')", "NOT_IMPLEMENTED"), ("newAPIHadoopFile('x', 'a', 'b', 'c')", "NOT_IMPLEMENTED")])
 def test_what_needs_a_jvm_is_refused_by_name(tmp_path, call, error):
     check(

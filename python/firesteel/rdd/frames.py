@@ -69,12 +69,19 @@ def _named(schema, names):
 
 
 def _frame(session, rdd, schema, verify):
-    from pyspark.sql.connect.dataframe import DataFrame
-
+    if rdd.getNumPartitions() == 0:
+        return session.createDataFrame([], schema)
     written = PipelinedRDD(rdd, execution.unchanged, True)
     written._target, written._output = Columns(schema, verify), schema
-    frame = DataFrame(RddPlan(written._node), session)
-    return frame
+    return of_plan(RddPlan(written._node), session)
+
+
+def of_plan(plan, session):
+    """The DataFrame of a plan."""
+    from pyspark.sql.connect.dataframe import DataFrame
+
+    # The constructor takes a plan since 4.0.
+    return getattr(DataFrame, "withPlan", DataFrame)(plan, session)
 
 
 def inferred(session, rdd, ratio, names=None):

@@ -2,6 +2,7 @@
 
 import bisect
 import hashlib
+from functools import reduce
 from math import ceil, isinf, isnan, log, sqrt
 from operator import add
 
@@ -91,12 +92,7 @@ class Numeric:
         def minmax(a, b):
             return min(a[0], b[0]), max(a[1], b[1])
 
-        try:
-            low, high = filtered.map(lambda x: (x, x)).reduce(minmax)
-        except ValueError as e:
-            if " empty " in str(e):
-                raise ValueError("can not generate buckets from empty RDD") from None
-            raise
+        low, high = filtered.map(lambda x: (x, x)).reduce(minmax)
         if low == high or count == 1:
             return [low, high], filtered.count()
         try:
@@ -122,7 +118,8 @@ class Numeric:
 
     def meanApprox(self, timeout, confidence=0.95):
         """The mean, exact: the job is waited for."""
-        mean = float(self.map(float).stats().mean())
+        counters = self.map(float).mapPartitions(lambda i: [StatCounter(i)]).collect()
+        mean = float(reduce(StatCounter.mergeStats, counters, StatCounter()).mean())
         return BoundedFloat(mean, 1.0, mean, mean)
 
     def countApproxDistinct(self, relativeSD=0.05):

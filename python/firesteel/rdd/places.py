@@ -1,7 +1,9 @@
 """Files on storage that the program and all workers reach: paths and URLs, through `pyarrow.fs`."""
 
+import glob
 import os
 import posixpath
+import urllib.parse
 
 from pyarrow import fs
 
@@ -63,3 +65,20 @@ def read(directory, path):
     with Place(directory).system.open_input_stream(path, compression=None) as file:
         while piece := file.read(1 << 20):
             yield piece
+
+
+def is_local(path):
+    """Whether it is a path of the file system."""
+    return urllib.parse.urlparse(path).scheme in ("", "file")
+
+
+def matching(pattern):
+    """The data files of a local path, which may be a directory or a pattern."""
+    parsed = urllib.parse.urlparse(pattern)
+    pattern = os.path.abspath(parsed.path if parsed.scheme else pattern)
+    found = []
+    for path in sorted(glob.glob(pattern)):
+        found += Place(path).files()
+    if not found:
+        raise FileNotFoundError(f"Input path does not exist: file:{pattern}")
+    return found

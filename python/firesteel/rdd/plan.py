@@ -173,25 +173,35 @@ class Shuffled(Node):
 
     def __init__(self, child, partitions):
         super().__init__((child,), partitions)
+        self._shuffle_id = fresh_plan_id()
 
     def build(self, client, inputs):
+        if self.children[0]._partitions == 0:
+            return extension(messages.LocalPartitions(partitions=[{} for _ in range(self._partitions)]), self.plan_id)
         message = messages.ShufflePartitions(
             input=inputs[0].SerializeToString(), column=PARTITION, partitions=self._partitions
         )
-        return extension(message, self.plan_id)
+        # A union needs inputs with the same columns.
+        relation = started(self.plan_id)
+        relation.project.input.CopyFrom(extension(message, self._shuffle_id))
+        relation.project.expressions.add().unresolved_attribute.unparsed_identifier = BATCH
+        return relation
 
 
 class United(Node):
     """The partitions of all children, one child after the other."""
 
     def __init__(self, children):
-        super().__init__(children)
+        counts = [child._partitions for child in children]
+        super().__init__(children, None if None in counts else sum(counts))
         self.depth = max(child.depth for child in children) + len(children).bit_length()
 
     def count_partitions(self, client):
         return sum(child.partitions(client) for child in self.children)
 
     def build(self, client, inputs):
+        # Relations without partitions are not always understood, and add nothing.
+        inputs = [relation for child, relation in zip(self.children, inputs) if child._partitions != 0] or inputs[:1]
         # Pairs of pairs: as a chain they would be nested too deep.
         while len(inputs) > 1:
             pairs = [inputs[i : i + 2] for i in range(0, len(inputs), 2)]
@@ -217,18 +227,15 @@ class RddPlan(LogicalPlan):
         self._node = node
 
     def plan(self, session):
-        return self._node.relation(session)
+        relation = self._node.relation(session)
+        # The one that the columns of a DataFrame refer to.
+        relation.common.plan_id = own_id(self)
+        return relation
 
 
-class ExtensionPlan(LogicalPlan):
-    """A relation that is a message of ours without inputs."""
-
-    def __init__(self, message):
-        super().__init__(None)
-        self._message = message
-
-    def plan(self, session):
-        return extension(self._message, self._root_plan_id if hasattr(self, "_root_plan_id") else self._plan_id)
+def own_id(plan):
+    """The id of a plan's own relation, which since 4.0 may be below others."""
+    return getattr(plan, "_root_plan_id", None) or plan._plan_id
 
 
 def started(plan_id):

@@ -96,8 +96,8 @@ class RDD(Narrow, Actions, Pairs, Numeric, Saved):
         self._storage.want("local")
 
     def isCheckpointed(self):
-        """Whether the elements were written to the checkpoint directory."""
-        return self._storage.is_checkpointed and self._storage.wanted == "reliable"
+        """Whether a checkpoint was made."""
+        return self._storage.is_checkpointed
 
     def isLocallyCheckpointed(self):
         """Whether a local checkpoint was asked for."""

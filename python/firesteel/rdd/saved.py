@@ -8,9 +8,11 @@ from pyspark.serializers import AutoBatchedSerializer, BatchedSerializer, CPickl
 
 from firesteel.errors import not_implemented
 from firesteel.rdd import execution
-from firesteel.rdd.places import Place, read
+from firesteel.rdd.places import Place, is_local, read
 
 _CODECS = {"GzipCodec": ".gz", "BZip2Codec": ".bz2", "DefaultCodec": ".deflate", "DeflateCodec": ".deflate"}
+
+_COMPRESSIONS = {"": "none", ".gz": "gzip", ".bz2": "bzip2", ".deflate": "deflate"}
 
 
 class Saved:
@@ -23,7 +25,12 @@ class Saved:
             ending = _CODECS.get(compressionCodecClass.rpartition(".")[2])
             if ending is None:
                 raise not_implemented(f"The codec {compressionCodecClass}")
-        _write(self, path, TextFile(_new(path), ending))
+        if is_local(path):
+            _write(self, path, TextFile(_new(path), ending))
+            return
+        # Executors have the credentials of object stores; functions have none.
+        lines = self.map(lambda x: (_text(x),)).toDF("value string")
+        lines.write.text(path, compression=_COMPRESSIONS[ending])
 
     def saveAsPickleFile(self, path, batchSize=10):
         """Writes pickled elements, a file for each partition."""
@@ -82,9 +89,11 @@ class TextFile:
 
 
 def _line(element):
-    if isinstance(element, bytes):
-        return element + b"\n"
-    return (element if isinstance(element, str) else str(element)).encode("utf-8") + b"\n"
+    return (element if isinstance(element, bytes) else _text(element).encode("utf-8")) + b"\n"
+
+
+def _text(element):
+    return element.decode("utf-8") if isinstance(element, bytes) else str(element)
 
 
 def _compressed(parts, ending):
@@ -123,6 +132,18 @@ class Unpickled:
 
     def __call__(self, split, _):
         return self.serializer.load_stream(execution.Stream(read(self.directory, self.files[split])))
+
+
+class WholeFiles:
+    """Reads files, of which each partition has some."""
+
+    def __init__(self, groups):
+        self.groups = groups
+
+    def __call__(self, split, _):
+        for path in self.groups[split]:
+            with open(path, "rb") as file:
+                yield f"file:{path}", file.read()
 
 
 class PieceFile:

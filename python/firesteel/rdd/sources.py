@@ -7,7 +7,7 @@ from pyspark.serializers import AutoBatchedSerializer, CPickleSerializer
 
 from firesteel.errors import not_implemented
 from firesteel.rdd import execution, saved
-from firesteel.rdd.places import Place
+from firesteel.rdd.places import Place, is_local, matching
 from firesteel.rdd.plan import Frame
 from firesteel.rdd.rdd import RDD, PipelinedRDD
 from firesteel.rdd.rows import Contents, Values
@@ -29,9 +29,19 @@ class Sources:
 
     def binaryFiles(self, path, minPartitions=None):
         """Pairs of a file's path and its bytes."""
+        if all(map(is_local, _paths(path))):
+            return self._local_files(path, minPartitions or self.defaultMinPartitions)
         frame = self._reader("binaryFile", minPartitions).load(_paths(path)).select("path", "content")
         node = self._frame_node(frame, path, ["BinaryFileRDD"], "binaryFiles")
         return PipelinedRDD.reading(self, node, Contents())
+
+    def _local_files(self, path, partitions):
+        """Files that all workers reach, as evenly distributed as whole files can be."""
+        found = [file for one in _paths(path) for file in matching(one)]
+        count = min(partitions, len(found))
+        groups = [found[i * len(found) // count : (i + 1) * len(found) // count] for i in range(count)]
+        empty = self._local([[] for _ in groups])
+        return PipelinedRDD.reading(self, empty, execution.Elements(self.serializer), saved.WholeFiles(groups))
 
     def binaryRecords(self, path, recordLength):
         """Records of a fixed length."""

@@ -16,6 +16,7 @@ from firesteel.worker.inputs import Inputs
 from firesteel.worker.task import Function, Task
 
 PANDAS, PANDAS_ITER, ARROW, ARROW_ITER = 202, 217, 252, 254
+_FIRST_ROW = pa.array([0], pa.int64())
 
 
 def run(task: Task, inputs: Inputs) -> None:
@@ -61,26 +62,27 @@ class _Rows:
         self._keys = keys
         self._values = values
         self._limit = task.settings.batch_rows if task.settings.batch_rows > 0 else 10_000
-        self._first: List[pa.RecordBatch] = []
+        self._firsts: List[List[pa.Array]] = []
         self._found: List[List[Any]] = [[] for _ in values]
 
     def add(self, batch: pa.RecordBatch, found: List[Any]) -> None:
         """Takes the values of a group that begins with this batch."""
         self.any = True
-        self._first.append(batch)
+        # Copies: a slice would keep its whole batch in memory.
+        self._firsts.append([batch.column(place).take(_FIRST_ROW) for place in self._keys])
         for column, value in zip(self._found, found):
             column.append(value)
-        if len(self._first) >= self._limit:
+        if len(self._firsts) >= self._limit:
             self.flush()
 
     def flush(self) -> None:
         """Writes what waits."""
-        if not self._first:
+        if not self._firsts:
             return
-        columns = [pa.concat_arrays([batch.column(place).slice(0, 1) for batch in self._first]) for place in self._keys]
+        columns = [pa.concat_arrays(key) for key in zip(*self._firsts)]
         columns += [values.column(found) for values, found in zip(self._values, self._found)]
         self._task.output.send(pa.RecordBatch.from_arrays(columns, names=[f"_{i}" for i in range(len(columns))]))
-        self._first = []
+        self._firsts = []
         self._found = [[] for _ in self._values]
 
 

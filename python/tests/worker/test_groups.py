@@ -176,6 +176,18 @@ def test_values_of_aggregates_are_converted_one_by_one(worker):
     assert aggregated(worker, 202, [lambda v: list(v)], ["array<double>"]).rows[0] == (1, [1.0, 3.0])
 
 
+def test_aggregates_keep_no_input(executor):
+    def peak(_):
+        import resource
+
+        return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+    groups = [((0,), batch(KV, k=[key] * 50_000, v=[1.0] * 50_000)) for key in range(200)]
+    found = aggregated(executor.fork(), 252, [peak], ["double"], groups=groups)
+    # In KiB: half of the input, which has 150 MiB.
+    assert found.rows[-1][1] - found.rows[0][1] < 64 << 10
+
+
 @pytest.mark.parametrize("kind, call", [(202, lambda v: len(v)), (252, lambda v: len(v)), (217, lambda it: len(list(it)))])
 def test_without_keys_no_rows_are_a_group(worker, kind, call):
     assert aggregated(worker, kind, [call], ["int"], groups=[], keys=()).rows == [(0,)]
