@@ -8,9 +8,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from pyspark.errors import AnalysisException, PythonException
-from pyspark.sql import Row
+from pyspark.sql import Row, Window
 from pyspark.sql import functions as F
-from pyspark.sql.functions import col, pandas_udf, udf
+from pyspark.sql.functions import PandasUDFType, col, lit, pandas_udf, udf
 
 
 def test_functions_within_functions_and_expressions(spark):
@@ -152,3 +152,56 @@ def test_equal_functions_share_their_shuffles_and_others_do_not(spark):
         return spark.range(1000, numPartitions=2).select(plus("id").alias("n")).groupBy((col("n") % 3).alias("k")).count().agg(F.sum("k")).first()[0]
 
     assert total(1) == total(1) == total(2) == 3
+
+
+def group_function(function, kind):
+    return pandas_udf(function, kind, PandasUDFType.GROUPED_AGG)
+
+
+def test_windows_have_the_values_of_their_frames(spark):
+    rows = spark.createDataFrame([(i % 3, i, float(i * i % 7)) for i in range(20)], "k int, i int, v double").repartition(4)
+    mean = group_function(lambda v: v.mean(), "double")
+    spread = group_function(lambda v, w: float(v.max() - w.min()), "double")
+    spark.udf.register("mean_", mean)
+    frames = {
+        "first": Window.orderBy("i").rowsBetween(-1, 1),
+        "whole": Window.partitionBy("k"),
+        "growing": Window.partitionBy("k").orderBy("v"),
+        "rows": Window.partitionBy("k").orderBy("i").rowsBetween(-2, 1),
+        "range": Window.partitionBy("k").orderBy(F.desc("v")).rangeBetween(-2, 1),
+        "later": Window.partitionBy("k").orderBy("i").rowsBetween(1, 3),
+        "ordered": Window.partitionBy("k").orderBy("v").rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing),
+        "ordered twice": Window.partitionBy("k").orderBy("v", "i").rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing),
+        "ordered again": Window.partitionBy("k").orderBy("i", "v").rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing),
+        "other": Window.partitionBy(col("i") % 4),
+        "none": Window.partitionBy(),
+        "all": Window.orderBy("i").rowsBetween(-3, Window.currentRow),
+    }
+    columns = [mean("v").over(frame).alias(name) for name, frame in frames.items()]
+    expected = [F.avg("v").over(frame).alias(name) for name, frame in frames.items()]
+    found = rows.select("i", *columns).orderBy("i").collect()
+    assert [tuple(row) for row in found] == [
+        pytest.approx(tuple(row), nan_ok=True) for row in rows.select("i", *expected).orderBy("i").collect()
+    ]
+    rows.createOrReplaceTempView("rows")
+    text = "SELECT i, mean_(v) OVER (PARTITION BY k ORDER BY i ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING) m, sum(v) OVER (PARTITION BY k) s FROM rows"
+    plain = text.replace("mean_", "avg")
+    assert [tuple(row) for row in spark.sql(f"{text} ORDER BY i").collect()] == [tuple(row) for row in spark.sql(f"{plain} ORDER BY i").collect()]
+    both = rows.select("i", (spread("v", "i").over(frames["rows"]) + mean("v").over(frames["rows"])).alias("x"))
+    plain = rows.select("i", (F.max("v").over(frames["rows"]) - F.min("i").over(frames["rows"]) + F.avg("v").over(frames["rows"])).alias("x"))
+    assert [row.x for row in both.orderBy("i").collect()] == pytest.approx([row.x for row in plain.orderBy("i").collect()])
+
+
+def test_windows_of_few_and_of_other_functions(spark):
+    total = group_function(lambda v: int(v.sum()), "long")
+    empty = spark.range(0).select(total("id").over(Window.partitionBy("id")))
+    assert empty.collect() == []
+    # More rows than a batch, and filters above that must not change the frames.
+    many = spark.range(25000).select("id", total("id").over(Window.partitionBy(col("id") % 2)).alias("t"))
+    assert many.where("id < 2").orderBy("id").collect() == [Row(id=0, t=sum(range(0, 25000, 2))), Row(id=1, t=sum(range(1, 25000, 2)))]
+    name = many.select(total("id").over(Window.partitionBy("t").orderBy("id"))).columns[0]
+    assert name == "<lambda>(id) OVER (PARTITION BY t ORDER BY id ASC NULLS FIRST RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
+    with pytest.raises(AnalysisException, match="not supported within a window function"):
+        many.select(udf(lambda x: x, "long")("id").over(Window.partitionBy("t"))).collect()
+    by_name = group_function(lambda v, plus: int(v.sum() + plus.iloc[0]), "long")
+    assert spark.range(2).select(by_name(plus=lit(1), v="id").over(Window.partitionBy())).collect()[0][0] == 2

@@ -86,6 +86,9 @@ impl Resolver<'_> {
             }
             Expr::Cast { expr, to, mode } => self.cast(expr, to, *mode, names),
             Expr::Python(call) => self.python_call(call, names),
+            Expr::TableArgument(_) => {
+                Err(error::unsupported("TABLE(…) other than as an argument of a Python function"))
+            }
             Expr::SortOrder(order) => self.expression(&order.expr, names),
             Expr::Window { function, spec } => self.window(function, spec, names),
             Expr::LambdaVariable(name) => self.lambda_variable(name),

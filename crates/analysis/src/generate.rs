@@ -258,6 +258,10 @@ impl Resolver<'_> {
             let name = self.identifier(&call.args)?;
             return self.table(&name, &[]);
         }
+        if let Some(function) = self.context.python.table(&name) {
+            let (function, args) = (Arc::clone(function), call.args.clone());
+            return self.python_table(&plan::PythonTable { function, args });
+        }
         if name == "range" {
             return self.range_function(call);
         }

@@ -6,6 +6,7 @@
 //! side. Any other is computed on the distinct tuples that it uses and then joined with the left
 //! side on these.
 
+use super::python::PythonNode;
 use super::scope::{Column, Scope};
 use super::{Resolved, Resolver, Result, error, reference};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -13,8 +14,9 @@ use datafusion::common::{JoinConstraint, NullEquality};
 use datafusion::logical_expr::expr::{AggregateFunction, Sort as SortKey};
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr as DfExpr, Filter, Join, JoinType as DfJoinType, Limit, LogicalPlan,
-    Operator, Projection, Sort, Union, Unnest, Window, binary_expr, cast, lit,
+    Aggregate, Distinct, Expr as DfExpr, Extension, Filter, Join, JoinType as DfJoinType, Limit,
+    LogicalPlan, Operator, Projection, Sort, Union, Unnest, UserDefinedLogicalNodeCore, Window,
+    binary_expr, cast, lit,
 };
 use errors::condition;
 use plan::{DataType, JoinType, Relation};
@@ -146,6 +148,7 @@ fn is_row_wise(plan: &LogicalPlan, left: &Scope) -> Result<bool> {
         LogicalPlan::Projection(Projection { input, .. })
         | LogicalPlan::Filter(Filter { input, .. })
         | LogicalPlan::Unnest(Unnest { input, .. }) => is_row_wise(input, left),
+        LogicalPlan::Extension(node) => Ok(PythonNode::of_one_row(node).is_some()),
         _ => Ok(false),
     }
 }
@@ -224,6 +227,14 @@ impl<'c, 'a> Carrier<'c, 'a> {
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
             LogicalPlan::Union(union) => self.union(union),
             LogicalPlan::Join(join) => self.join(join),
+            LogicalPlan::Extension(extension)
+                if let Some(node) = PythonNode::of_one_row(extension) =>
+            {
+                let (input, ids) = self.tuples()?;
+                let exprs = self.replaced(&node.expressions(), &ids)?;
+                let node = Arc::new(node.for_each_row(input, exprs)?);
+                Ok((LogicalPlan::Extension(Extension { node }), ids))
+            }
             other => {
                 let node = other.display().to_string();
                 let node = node.split([':', ' ']).next().unwrap_or_default().to_owned();

@@ -94,6 +94,8 @@ impl Resolver<'_> {
             }
             RelationKind::TableFunction(call) => self.table_function(call),
             RelationKind::PythonMap(map) => self.python_map(map),
+            RelationKind::PythonTable(call) => self.python_table(call),
+            RelationKind::PythonAnalysis(call) => self.python_analysis(call),
             RelationKind::LocalPartitions { partitions } => self.local_partitions(partitions),
             RelationKind::SelectPartitions { input, groups } => {
                 let input = self.relation(input)?;

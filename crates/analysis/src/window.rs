@@ -6,6 +6,7 @@ use super::frame::OrderKey;
 use super::typed::Typed;
 use super::within_group::ResolvedCall;
 use super::{Resolver, Result, error, reference};
+use crate::python::{PythonWindows, is_python_window, with_bounds};
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -13,7 +14,7 @@ use datafusion::logical_expr::expr::{Sort, WindowFunction, WindowFunctionParams}
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, Projection, Window, cast};
 use errors::condition;
 use functions::{AggregateCall, Frame, WindowCall};
-use plan::{Expr, NullOrder, SortOrder, WindowSpec};
+use plan::{Expr, NullOrder, PythonCall, SortOrder, WindowSpec};
 use std::sync::Arc;
 
 impl Resolver<'_> {
@@ -26,10 +27,16 @@ impl Resolver<'_> {
     ) -> Result<Typed> {
         let call = match function {
             Expr::Function(call) => call,
+            Expr::Python(call) => return self.python_window(call, spec, names),
             Expr::Alias { expr, .. } => return self.window(expr, spec, names),
             _ => return Err(error::unsupported("a window over this expression")),
         };
         let name = plain_name(&call.name);
+        if let Some(function) = self.context.python.get(&name) {
+            let function = Arc::clone(function);
+            let call = PythonCall { function, args: call.args.clone(), distinct: call.distinct };
+            return self.python_window(&call, spec, names);
+        }
         let registry = &self.context.registry;
         if !registry.is_window(&name) && !registry.is_aggregate(&name) {
             return Err(no_window_function(&self.expression(function, names)?.name));
@@ -37,15 +44,7 @@ impl Resolver<'_> {
         let ResolvedCall { args, texts, text, order_by: within_group } =
             self.resolve_call(&name, call, names)?;
         let (filter, text) = self.aggregate_filter(call, names, text)?;
-        let mut partition_by = Vec::new();
-        for key in &spec.partition_by {
-            partition_by.push(self.expression(key, names)?);
-        }
-        let mut order_by = Vec::new();
-        for key in &spec.order_by {
-            let value = self.expression(&key.expr, names)?;
-            order_by.push((super::sort::key(value.expr.clone(), key), value, key.clone()));
-        }
+        let (partition_by, order_by) = self.window_keys(spec, names)?;
         if self.context.registry.is_window(&name) && order_by.is_empty() {
             return Err(not_ordered(&name, &text));
         }
@@ -87,6 +86,22 @@ impl Resolver<'_> {
         self.typed(expr, nullable, text)
     }
 
+    /// The keys of a window's partitions, and those of their order.
+    pub(crate) fn window_keys(
+        &mut self,
+        spec: &WindowSpec,
+        names: Names<'_>,
+    ) -> Result<(Vec<Typed>, Vec<OrderKey>)> {
+        let partition_by = spec.partition_by.iter().map(|key| self.expression(key, names));
+        let partition_by = partition_by.collect::<Result<_>>()?;
+        let mut order_by = Vec::with_capacity(spec.order_by.len());
+        for key in &spec.order_by {
+            let value = self.expression(&key.expr, names)?;
+            order_by.push((super::sort::key(value.expr.clone(), key), value, key.clone()));
+        }
+        Ok((partition_by, order_by))
+    }
+
     /// Number of the row among those with equal keys, from 1, as a long.
     pub(super) fn row_number(&self, keys: &[String], order_by: Vec<Sort>) -> Result<Typed> {
         let expr = cast(self.row_number_over(keys, order_by)?, DataType::Int64);
@@ -121,7 +136,8 @@ impl Resolver<'_> {
             return Ok(plan);
         }
         let mut groups: Vec<(Vec<DfExpr>, Vec<Sort>, Vec<DfExpr>)> = Vec::new();
-        let mut named: Vec<(&DfExpr, String)> = Vec::new();
+        let mut python: Vec<PythonWindows> = Vec::new();
+        let mut named: Vec<(DfExpr, String)> = Vec::new();
         let mut computed: Vec<(DfExpr, String)> = Vec::new();
         for window in &found {
             let DfExpr::WindowFunction(mut function) = window.clone() else { continue };
@@ -132,12 +148,24 @@ impl Resolver<'_> {
             }
             let (keys, order) =
                 (function.params.partition_by.clone(), function.params.order_by.clone());
-            let aliased = DfExpr::WindowFunction(function).alias(&column.id);
-            match groups.iter_mut().find(|(k, o, _)| *k == keys && *o == order) {
-                Some((_, _, group)) => group.push(aliased),
-                None => groups.push((keys, order, vec![aliased])),
+            let id = column.id.clone();
+            let call = DfExpr::WindowFunction(function);
+            if is_python_window(&call) {
+                match python.iter_mut().find(|group| group.keys == keys && group.order == order) {
+                    Some(group) => group.calls.push((window.clone(), column)),
+                    None => {
+                        let calls = vec![(window.clone(), column)];
+                        python.push(PythonWindows { keys, order, calls });
+                    }
+                }
+            } else {
+                let aliased = call.alias(&id);
+                match groups.iter_mut().find(|(k, o, _)| *k == keys && *o == order) {
+                    Some((_, _, group)) => group.push(aliased),
+                    None => groups.push((keys, order, vec![aliased])),
+                }
             }
-            named.push((window, column.id));
+            named.push((window.clone(), id));
         }
         if !computed.is_empty() {
             let columns = plan.schema().columns().into_iter().map(DfExpr::Column);
@@ -145,12 +173,20 @@ impl Resolver<'_> {
             let exprs = columns.chain(computed).collect();
             plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?);
         }
-        for (_, _, group) in groups {
+        for (keys, order, group) in groups {
             plan = LogicalPlan::Window(Window::try_new(group, Arc::new(plan))?);
+            // Directly above the bounds of its frames, where rows have the order that these are of.
+            let same = |windows: &PythonWindows| windows.keys == keys && windows.order == order;
+            if let Some(at) = python.iter().position(same) {
+                plan = self.above_windows(plan, with_bounds(python.remove(at), &named))?;
+            }
+        }
+        for windows in python {
+            plan = self.above_windows(plan, windows)?;
         }
         for item in items {
             let replaced = item.expr.clone().transform_down(|node| {
-                Ok(match named.iter().find(|(window, _)| **window == node) {
+                Ok(match named.iter().find(|(window, _)| *window == node) {
                     Some((_, id)) => Transformed::yes(reference(id)),
                     None => Transformed::no(node),
                 })
@@ -176,7 +212,7 @@ impl Resolver<'_> {
 }
 
 /// Applies a function to its window; the other clauses of the call belong to the function.
-fn over(call: WindowCall, partition_by: Vec<DfExpr>, order_by: Vec<Sort>) -> DfExpr {
+pub(crate) fn over(call: WindowCall, partition_by: Vec<DfExpr>, order_by: Vec<Sort>) -> DfExpr {
     DfExpr::WindowFunction(Box::new(WindowFunction {
         fun: call.function,
         params: WindowFunctionParams {
@@ -213,7 +249,7 @@ fn may_be_null(name: &str, args: &[Typed]) -> bool {
     }
 }
 
-fn no_window_function(text: &str) -> super::Stop {
+pub(crate) fn no_window_function(text: &str) -> super::Stop {
     let shown = format!("\"{text}\"");
     let message = format!("Expression {shown} not supported within a window function.");
     error::analysis(condition::UNSUPPORTED_EXPR_FOR_WINDOW, message, &[("sqlExpr", &shown)])
@@ -226,7 +262,7 @@ fn ordered_twice(text: &str) -> super::Stop {
     error::analysis(condition::INVALID_WINDOW_SPEC_FOR_AGGREGATION_FUNC, message, &parameters)
 }
 
-fn distinct(text: &str) -> super::Stop {
+pub(crate) fn distinct(text: &str) -> super::Stop {
     let shown = format!("\"{text}\"");
     let message = format!("Distinct window functions are not supported: {shown}.");
     let parameters = [("windowExpr", shown.as_str())];
@@ -241,7 +277,7 @@ fn not_ordered(name: &str, text: &str) -> super::Stop {
     error::analysis(condition::WINDOW_FUNCTION_FRAME_NOT_ORDERED, message, &parameters)
 }
 
-fn spec_text(partition_by: &[Typed], order_by: &[OrderKey], frame: &str) -> String {
+pub(crate) fn spec_text(partition_by: &[Typed], order_by: &[OrderKey], frame: &str) -> String {
     let mut parts = Vec::new();
     if !partition_by.is_empty() {
         let keys: Vec<_> = partition_by.iter().map(|key| key.name.as_str()).collect();

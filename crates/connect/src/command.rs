@@ -123,7 +123,7 @@ fn command(message: CommandType, context: Context<'_>) -> Result<Command> {
             return Ok(Command::RegisterPython(crate::python::function(f, context)?.0));
         }
         CommandType::RegisterTableFunction(f) => {
-            format!("The user-defined table function {}", f.function_name)
+            return Ok(Command::RegisterPython(crate::python::table_function(f, context)?.0));
         }
         CommandType::RegisterDataSource(source) => format!("The data source {}", source.name),
         CommandType::WriteStreamOperationStart(_) => "Streaming (writeStream)".to_owned(),

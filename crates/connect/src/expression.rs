@@ -10,8 +10,8 @@ use crate::pb::expression::{self as ex, ExprType};
 use crate::pb::subquery_expression::SubqueryType;
 use crate::types::data_type;
 use plan::{
-    CastMode, Expr, FrameBound, FrameUnits, FunctionCall, Literal, NullOrder, RelationKind,
-    SortOrder, SparkError, SubqueryKind, WindowFrame, WindowSpec,
+    CastMode, Expr, FrameBound, FrameUnits, FunctionCall, Literal, NullOrder, Relation,
+    RelationKind, SortOrder, SparkError, SubqueryKind, TableArgument, WindowFrame, WindowSpec,
 };
 
 type Result<T> = std::result::Result<T, SparkError>;
@@ -239,19 +239,33 @@ fn update_field(message: ex::UpdateFields, context: Context<'_>) -> Result<Expr>
 }
 
 fn subquery(message: pb::SubqueryExpression, context: Context<'_>) -> Result<Expr> {
+    let query: Relation = RelationKind::Reference(message.plan_id).into();
     let kind = match SubqueryType::try_from(message.subquery_type) {
         Ok(SubqueryType::Scalar) => SubqueryKind::Scalar,
         Ok(SubqueryType::Exists) => SubqueryKind::Exists,
         Ok(SubqueryType::In) => SubqueryKind::In(expressions(message.in_subquery_values, context)?),
         Ok(SubqueryType::TableArg) => {
-            return Err(SparkError::unsupported("A table argument of a table-valued function"));
+            return table_argument(query, message.table_arg_options.unwrap_or_default(), context);
         }
         Ok(SubqueryType::Unknown) | Err(_) => {
             return Err(crate::error::missing("subquery_expression.subquery_type"));
         }
     };
-    let query = Box::new(RelationKind::Reference(message.plan_id).into());
-    Ok(Expr::Subquery { kind, query })
+    Ok(Expr::Subquery { kind, query: Box::new(query) })
+}
+
+fn table_argument(
+    input: Relation,
+    options: pb::subquery_expression::TableArgOptions,
+    context: Context<'_>,
+) -> Result<Expr> {
+    let order_by = options.order_spec.into_iter();
+    Ok(Expr::TableArgument(Box::new(TableArgument {
+        input,
+        partition_by: expressions(options.partition_spec, context)?,
+        order_by: order_by.map(|order| sort_order(order, context)).collect::<Result<_>>()?,
+        single_partition: options.with_single_partition.unwrap_or(false),
+    })))
 }
 
 /// A literal integer, where one is expected.

@@ -6,10 +6,14 @@ use crate::error::{Required, invalid};
 use crate::expression::expressions;
 use crate::pb;
 use crate::pb::common_inline_user_defined_function::Function;
+use crate::pb::common_inline_user_defined_table_function::Function as Table;
 use crate::rdd_pb;
 use crate::relation::{input, relation};
 use crate::types::data_type;
-use plan::{Expr, PythonCall, PythonFunction, PythonMap, Relation, RelationKind, SparkError};
+use plan::{
+    DataType, Expr, PythonCall, PythonFunction, PythonMap, PythonTable, Relation, RelationKind,
+    SparkError,
+};
 use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, SparkError>;
@@ -37,6 +41,37 @@ pub(crate) fn function(
         deterministic: message.deterministic,
     };
     Ok((Arc::new(function), expressions(message.arguments, context)?))
+}
+
+/// The table function of a message, and its arguments.
+pub(crate) fn table_function(
+    message: pb::CommonInlineUserDefinedTableFunction,
+    context: Context<'_>,
+) -> Result<(Arc<PythonFunction>, Vec<Expr>)> {
+    let function =
+        message.function.required("common_inline_user_defined_table_function.function")?;
+    let Table::PythonUdtf(of) = function;
+    let function = PythonFunction {
+        name: message.function_name,
+        eval_type: plan::EvalType(of.eval_type),
+        command: Arc::from(of.command.as_ref()),
+        output: match of.return_type {
+            Some(output) => data_type(output, context)?,
+            None => DataType::Null,
+        },
+        version: of.python_ver,
+        deterministic: message.deterministic,
+    };
+    Ok((Arc::new(function), expressions(message.arguments, context)?))
+}
+
+/// A call of a table function.
+pub(crate) fn table(
+    message: pb::CommonInlineUserDefinedTableFunction,
+    context: Context<'_>,
+) -> Result<RelationKind> {
+    let (function, args) = table_function(message, context)?;
+    Ok(RelationKind::PythonTable(PythonTable { function, args }))
 }
 
 fn foreign(language: &str, name: &str) -> SparkError {

@@ -97,7 +97,7 @@ fn statistics_or_refused(message: RelType, context: Context<'_>) -> Result<Relat
         RelType::WithWatermark(m) => return with_watermark(*m, context),
         RelType::ApplyInPandasWithState(_) => "applyInPandasWithState".to_owned(),
         RelType::CommonInlineUserDefinedTableFunction(m) => {
-            format!("The user-defined table function {}", m.function_name)
+            return python::table(m, context);
         }
         RelType::CommonInlineUserDefinedDataSource(m) => format!("The data source {}", m.name),
         RelType::Parse(_) => "Reading CSV, JSON or XML from a DataFrame of text".to_owned(),

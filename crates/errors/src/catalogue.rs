@@ -75,6 +75,7 @@ pub mod condition {
     pub const DIVIDE_BY_ZERO: &Condition = &Condition { class: "DIVIDE_BY_ZERO", sql_state: Some("22012"), exception: Exception::Arithmetic, parameters: &["config"] };
     pub const DUPLICATED_MAP_KEY: &Condition = &Condition { class: "DUPLICATED_MAP_KEY", sql_state: Some("23505"), exception: Exception::Runtime, parameters: &["key", "mapKeyDedupPolicy"] };
     pub const DUPLICATE_ASSIGNMENTS: &Condition = &Condition { class: "DUPLICATE_ASSIGNMENTS", sql_state: Some("42701"), exception: Exception::Analysis, parameters: &["nameList"] };
+    pub const DUPLICATE_ROUTINE_PARAMETER_ASSIGNMENT_DOUBLE_NAMED_ARGUMENT_REFERENCE: &Condition = &Condition { class: "DUPLICATE_ROUTINE_PARAMETER_ASSIGNMENT.DOUBLE_NAMED_ARGUMENT_REFERENCE", sql_state: Some("4274K"), exception: Exception::Analysis, parameters: &["routineName", "parameterName"] };
     pub const EVENT_TIME_IS_NOT_ON_TIMESTAMP_TYPE: &Condition = &Condition { class: "EVENT_TIME_IS_NOT_ON_TIMESTAMP_TYPE", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["eventName", "eventType"] };
     pub const EXCEPT_OVERLAPPING_COLUMNS: &Condition = &Condition { class: "EXCEPT_OVERLAPPING_COLUMNS", sql_state: Some("42702"), exception: Exception::Analysis, parameters: &["columns"] };
     pub const EXPECT_TABLE_NOT_VIEW: &Condition = &Condition { class: "EXPECT_TABLE_NOT_VIEW", sql_state: Some("42809"), exception: Exception::Analysis, parameters: &["operation", "viewName"] };
@@ -196,6 +197,7 @@ pub mod condition {
     pub const NESTED_EXECUTE_IMMEDIATE: &Condition = &Condition { class: "NESTED_EXECUTE_IMMEDIATE", sql_state: Some("07501"), exception: Exception::Analysis, parameters: &["sqlString"] };
     pub const NON_LITERAL_PIVOT_VALUES: &Condition = &Condition { class: "NON_LITERAL_PIVOT_VALUES", sql_state: Some("42K08"), exception: Exception::Analysis, parameters: &["expression"] };
     pub const NOT_A_CONSTANT_STRING_NOT_CONSTANT: &Condition = &Condition { class: "NOT_A_CONSTANT_STRING.NOT_CONSTANT", sql_state: Some("42601"), exception: Exception::Analysis, parameters: &["expr", "name"] };
+    pub const NOT_A_SCALAR_FUNCTION: &Condition = &Condition { class: "NOT_A_SCALAR_FUNCTION", sql_state: Some("42887"), exception: Exception::Analysis, parameters: &["functionName"] };
     pub const NOT_NULL_CONSTRAINT_VIOLATION_ARRAY_ELEMENT: &Condition = &Condition { class: "NOT_NULL_CONSTRAINT_VIOLATION.ARRAY_ELEMENT", sql_state: Some("42000"), exception: Exception::Analysis, parameters: &["columnPath"] };
     pub const NOT_NULL_CONSTRAINT_VIOLATION_MAP_VALUE: &Condition = &Condition { class: "NOT_NULL_CONSTRAINT_VIOLATION.MAP_VALUE", sql_state: Some("42000"), exception: Exception::Analysis, parameters: &["columnPath"] };
     pub const NULLABLE_COLUMN_OR_FIELD: &Condition = &Condition { class: "NULLABLE_COLUMN_OR_FIELD", sql_state: Some("42000"), exception: Exception::Analysis, parameters: &["name"] };
@@ -224,16 +226,22 @@ pub mod condition {
     pub const SQL_CONF_NOT_FOUND: &Condition = &Condition { class: "SQL_CONF_NOT_FOUND", sql_state: Some("42K0I"), exception: Exception::NoSuchElement, parameters: &["sqlConf"] };
     pub const TABLE_OR_VIEW_ALREADY_EXISTS: &Condition = &Condition { class: "TABLE_OR_VIEW_ALREADY_EXISTS", sql_state: Some("42P07"), exception: Exception::TableExists, parameters: &["relationName"] };
     pub const TABLE_OR_VIEW_NOT_FOUND: &Condition = &Condition { class: "TABLE_OR_VIEW_NOT_FOUND", sql_state: Some("42P01"), exception: Exception::Analysis, parameters: &["relationName", "searchPath"] };
+    pub const TABLE_VALUED_FUNCTION_FAILED_TO_ANALYZE_IN_PYTHON: &Condition = &Condition { class: "TABLE_VALUED_FUNCTION_FAILED_TO_ANALYZE_IN_PYTHON", sql_state: Some("38000"), exception: Exception::Analysis, parameters: &["msg"] };
+    pub const TABLE_VALUED_FUNCTION_REQUIRED_METADATA_INCOMPATIBLE_WITH_CALL: &Condition = &Condition { class: "TABLE_VALUED_FUNCTION_REQUIRED_METADATA_INCOMPATIBLE_WITH_CALL", sql_state: Some("22023"), exception: Exception::Analysis, parameters: &["functionName", "requestedMetadata", "invalidFunctionCallProperty"] };
+    pub const TABLE_VALUED_FUNCTION_REQUIRED_METADATA_INVALID: &Condition = &Condition { class: "TABLE_VALUED_FUNCTION_REQUIRED_METADATA_INVALID", sql_state: Some("22023"), exception: Exception::Analysis, parameters: &["functionName", "reason"] };
+    pub const TABLE_VALUED_FUNCTION_TOO_MANY_TABLE_ARGUMENTS: &Condition = &Condition { class: "TABLE_VALUED_FUNCTION_TOO_MANY_TABLE_ARGUMENTS", sql_state: Some("54023"), exception: Exception::Analysis, parameters: &["num"] };
     pub const TEMP_TABLE_OR_VIEW_ALREADY_EXISTS: &Condition = &Condition { class: "TEMP_TABLE_OR_VIEW_ALREADY_EXISTS", sql_state: Some("42P07"), exception: Exception::TempTableExists, parameters: &["relationName"] };
     pub const TEMP_VIEW_NAME_TOO_MANY_NAME_PARTS: &Condition = &Condition { class: "TEMP_VIEW_NAME_TOO_MANY_NAME_PARTS", sql_state: Some("428EK"), exception: Exception::Analysis, parameters: &["actualName"] };
     pub const TRANSPOSE_EXCEED_ROW_LIMIT: &Condition = &Condition { class: "TRANSPOSE_EXCEED_ROW_LIMIT", sql_state: Some("54006"), exception: Exception::Analysis, parameters: &["maxValues", "config"] };
     pub const TRANSPOSE_INVALID_INDEX_COLUMN: &Condition = &Condition { class: "TRANSPOSE_INVALID_INDEX_COLUMN", sql_state: Some("42804"), exception: Exception::Analysis, parameters: &["reason"] };
     pub const TRANSPOSE_NO_LEAST_COMMON_TYPE: &Condition = &Condition { class: "TRANSPOSE_NO_LEAST_COMMON_TYPE", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["dt1", "dt2"] };
     pub const UDTF_ALIAS_NUMBER_MISMATCH: &Condition = &Condition { class: "UDTF_ALIAS_NUMBER_MISMATCH", sql_state: Some("42802"), exception: Exception::Analysis, parameters: &["aliasesSize", "aliasesNames"] };
+    pub const UDTF_INVALID_REQUESTED_SELECTED_EXPRESSION_FROM_ANALYZE_METHOD_REQUIRES_ALIAS: &Condition = &Condition { class: "UDTF_INVALID_REQUESTED_SELECTED_EXPRESSION_FROM_ANALYZE_METHOD_REQUIRES_ALIAS", sql_state: Some("42802"), exception: Exception::Analysis, parameters: &["expression"] };
     pub const UNABLE_TO_ACQUIRE_MEMORY: &Condition = &Condition { class: "UNABLE_TO_ACQUIRE_MEMORY", sql_state: Some("53200"), exception: Exception::Spark, parameters: &["requestedBytes", "receivedBytes"] };
     pub const UNABLE_TO_INFER_SCHEMA: &Condition = &Condition { class: "UNABLE_TO_INFER_SCHEMA", sql_state: Some("42KD9"), exception: Exception::Analysis, parameters: &["format"] };
     pub const UNBOUND_SQL_PARAMETER: &Condition = &Condition { class: "UNBOUND_SQL_PARAMETER", sql_state: Some("42P02"), exception: Exception::Analysis, parameters: &["name"] };
     pub const UNCLOSED_BRACKETED_COMMENT: &Condition = &Condition { class: "UNCLOSED_BRACKETED_COMMENT", sql_state: Some("42601"), exception: Exception::Parse, parameters: &[] };
+    pub const UNEXPECTED_POSITIONAL_ARGUMENT: &Condition = &Condition { class: "UNEXPECTED_POSITIONAL_ARGUMENT", sql_state: Some("4274K"), exception: Exception::Analysis, parameters: &["routineName", "parameterName"] };
     pub const UNPIVOT_REQUIRES_VALUE_COLUMNS: &Condition = &Condition { class: "UNPIVOT_REQUIRES_VALUE_COLUMNS", sql_state: Some("42K0A"), exception: Exception::Analysis, parameters: &[] };
     pub const UNPIVOT_VALUE_DATA_TYPE_MISMATCH: &Condition = &Condition { class: "UNPIVOT_VALUE_DATA_TYPE_MISMATCH", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["types"] };
     pub const UNPIVOT_VALUE_SIZE_MISMATCH: &Condition = &Condition { class: "UNPIVOT_VALUE_SIZE_MISMATCH", sql_state: Some("428C4"), exception: Exception::Analysis, parameters: &["names"] };
@@ -349,6 +357,7 @@ pub mod condition {
         DIVIDE_BY_ZERO,
         DUPLICATED_MAP_KEY,
         DUPLICATE_ASSIGNMENTS,
+        DUPLICATE_ROUTINE_PARAMETER_ASSIGNMENT_DOUBLE_NAMED_ARGUMENT_REFERENCE,
         EVENT_TIME_IS_NOT_ON_TIMESTAMP_TYPE,
         EXCEPT_OVERLAPPING_COLUMNS,
         EXPECT_TABLE_NOT_VIEW,
@@ -470,6 +479,7 @@ pub mod condition {
         NESTED_EXECUTE_IMMEDIATE,
         NON_LITERAL_PIVOT_VALUES,
         NOT_A_CONSTANT_STRING_NOT_CONSTANT,
+        NOT_A_SCALAR_FUNCTION,
         NOT_NULL_CONSTRAINT_VIOLATION_ARRAY_ELEMENT,
         NOT_NULL_CONSTRAINT_VIOLATION_MAP_VALUE,
         NULLABLE_COLUMN_OR_FIELD,
@@ -498,16 +508,22 @@ pub mod condition {
         SQL_CONF_NOT_FOUND,
         TABLE_OR_VIEW_ALREADY_EXISTS,
         TABLE_OR_VIEW_NOT_FOUND,
+        TABLE_VALUED_FUNCTION_FAILED_TO_ANALYZE_IN_PYTHON,
+        TABLE_VALUED_FUNCTION_REQUIRED_METADATA_INCOMPATIBLE_WITH_CALL,
+        TABLE_VALUED_FUNCTION_REQUIRED_METADATA_INVALID,
+        TABLE_VALUED_FUNCTION_TOO_MANY_TABLE_ARGUMENTS,
         TEMP_TABLE_OR_VIEW_ALREADY_EXISTS,
         TEMP_VIEW_NAME_TOO_MANY_NAME_PARTS,
         TRANSPOSE_EXCEED_ROW_LIMIT,
         TRANSPOSE_INVALID_INDEX_COLUMN,
         TRANSPOSE_NO_LEAST_COMMON_TYPE,
         UDTF_ALIAS_NUMBER_MISMATCH,
+        UDTF_INVALID_REQUESTED_SELECTED_EXPRESSION_FROM_ANALYZE_METHOD_REQUIRES_ALIAS,
         UNABLE_TO_ACQUIRE_MEMORY,
         UNABLE_TO_INFER_SCHEMA,
         UNBOUND_SQL_PARAMETER,
         UNCLOSED_BRACKETED_COMMENT,
+        UNEXPECTED_POSITIONAL_ARGUMENT,
         UNPIVOT_REQUIRES_VALUE_COLUMNS,
         UNPIVOT_VALUE_DATA_TYPE_MISMATCH,
         UNPIVOT_VALUE_SIZE_MISMATCH,

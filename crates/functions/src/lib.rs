@@ -47,7 +47,9 @@ pub use scalar::{
     field_of, fields_text, in_shape, interval_cut, interval_of, interval_text, time_of_window,
 };
 pub use types::{common_type, decimal_result, list, map, sql_type};
-pub use window::{Frame, FrameEdge, WindowCall, decode_window, encode_window};
+pub use window::{
+    Frame, FrameBound, FrameEdge, WindowCall, decode_window, encode_window, frame_bound,
+};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ mod frame;
 mod framed;
 
 pub use frame::{Frame, FrameEdge};
-pub use framed::{decode_window, encode_window};
+pub use framed::{FrameBound, decode_window, encode_window};
 
 use std::sync::Arc;
 
@@ -168,6 +168,11 @@ fn over_window(
         }),
         _ => Ok(framed(Over::Aggregate(made.func), params.args, (filter, false), frame)),
     }
+}
+
+/// A call that yields a boundary of each row's frame, as a `long`.
+pub fn frame_bound(frame: Frame, bound: FrameBound) -> WindowCall {
+    framed(Over::Bound(bound), Vec::new(), (None, false), frame)
 }
 
 fn framed(

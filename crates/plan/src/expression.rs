@@ -1,6 +1,6 @@
 //! Expressions as the user wrote them: names instead of columns and functions.
 
-use crate::{DataType, Field, PythonCall, Relation};
+use crate::{DataType, Field, PythonCall, Relation, TableArgument};
 
 /// An unresolved expression.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,6 +107,8 @@ pub enum Expr {
     },
     /// A call of a Python function sent along.
     Python(PythonCall),
+    /// `TABLE(…)` as an argument of a table function.
+    TableArgument(Box<TableArgument>),
     /// SQL text of one expression, to be parsed by `TextParser::expression`.
     Text(String),
     /// A named (`:name`) or positional (`?`, named by its index from 0) parameter of SQL text.

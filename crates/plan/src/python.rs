@@ -1,6 +1,6 @@
 //! Python functions of a program: pickled code, opaque to everything but a Python worker.
 
-use crate::{DataType, Expr, Relation};
+use crate::{DataType, Expr, Relation, SortOrder};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -16,7 +16,8 @@ pub struct PythonFunction {
     pub eval_type: EvalType,
     /// The pickled function, with what it refers to.
     pub command: Arc<[u8]>,
-    /// Type of its result; for functions that yield rows, their struct.
+    /// Type of its result; for functions that yield rows, their struct; `DataType::Null` for a
+    /// table function whose `analyze` method determines it.
     pub output: DataType,
     /// The program's Python version: `3.11`.
     pub version: String,
@@ -91,6 +92,11 @@ impl EvalType {
         )
     }
 
+    /// Whether it yields one value per group, of which it gets batches.
+    pub fn is_iterator_aggregate(self) -> bool {
+        matches!(self, Self::GROUPED_AGG_PANDAS_ITER | Self::GROUPED_AGG_ARROW_ITER)
+    }
+
     /// Whether it maps the rows of a partition.
     pub fn is_map(self) -> bool {
         matches!(self, Self::MAP_PANDAS_ITER | Self::MAP_ARROW_ITER)
@@ -142,6 +148,51 @@ pub struct PythonMap {
     pub barrier: bool,
 }
 
+/// A call of a Python table function.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PythonTable {
+    /// The function.
+    pub function: Arc<PythonFunction>,
+    /// Arguments: values, `Expr::TableArgument`, and `Expr::NamedArgument` of either.
+    pub args: Vec<Expr>,
+}
+
+/// A table whose rows a table function gets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableArgument {
+    /// The rows.
+    pub input: Relation,
+    /// Keys: each of their values has an instance of the function's handler of its own.
+    pub partition_by: Vec<Expr>,
+    /// Order of the rows with equal keys.
+    pub order_by: Vec<SortOrder>,
+    /// Whether a single instance gets all rows.
+    pub single_partition: bool,
+}
+
+/// A call of the `analyze` method of a table function; one row with the column `analysis: string`,
+/// JSON as the worker yields it (`docs/decisions/0014-python-workers.md`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct PythonAnalysis {
+    /// The function.
+    pub function: Arc<PythonFunction>,
+    /// What the method learns about the arguments.
+    pub args: Vec<AnalyzedArgument>,
+}
+
+/// What `analyze` learns about an argument.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnalyzedArgument {
+    /// Its keyword, if it has one.
+    pub keyword: Option<String>,
+    /// Its type; the columns of a table as a struct.
+    pub data_type: DataType,
+    /// Whether it is a table.
+    pub is_table: bool,
+    /// The expression, if it is constant.
+    pub constant: Option<Expr>,
+}
+
 /// How a worker calls functions (`docs/decisions/0014-python-workers.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -156,13 +207,42 @@ pub enum WorkerKind {
     CoGroup,
     /// One row per group: its keys and the functions' values.
     Aggregate,
+    /// One value per row, computed from the rows of its group, beside the input's columns.
+    Window,
+    /// Rows of a table function.
+    Table,
+    /// Rows of a table function, each beside the columns of the input's row that it belongs to.
+    Lateral,
+    /// One row with what the `analyze` method of a table function says.
+    Analyze,
 }
 
 impl WorkerKind {
     /// Whether a worker gets groups of rows.
     pub fn is_grouped(self) -> bool {
-        matches!(self, Self::Group | Self::CoGroup | Self::Aggregate)
+        matches!(self, Self::Group | Self::CoGroup | Self::Aggregate | Self::Window)
     }
+
+    /// Whether the columns of the input stay, beside what the worker yields.
+    pub fn keeps_columns(self) -> bool {
+        matches!(self, Self::Eval | Self::Window | Self::Lateral)
+    }
+
+    /// Whether there is exactly one row for each of the input.
+    pub fn is_row_wise(self) -> bool {
+        matches!(self, Self::Eval | Self::Window)
+    }
+}
+
+/// A sort key of the rows that a worker gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct WorkerOrder {
+    /// The column, as the worker gets it.
+    pub column: usize,
+    /// Whether the highest value comes first.
+    pub descending: bool,
+    /// Whether nulls come first.
+    pub nulls_first: bool,
 }
 
 /// A call in a worker.
@@ -174,6 +254,31 @@ pub struct WorkerCall {
     pub args: Vec<WorkerArgument>,
     /// Keywords of the arguments that have one.
     pub keywords: Vec<Option<String>>,
+    /// For `Window`, unless the frame is the whole group: the columns of the first row of each
+    /// row's frame and of the row after the last, counted from the beginning of the group.
+    pub frame: Option<[usize; 2]>,
+    /// For `Table`: the fields of the table that only partition it.
+    pub partition_fields: Vec<usize>,
+    /// For `Table`: the pickled result of `analyze`.
+    pub analyzed: Option<Arc<[u8]>>,
+}
+
+impl WorkerCall {
+    /// A call with these arguments and their keywords.
+    pub fn new(
+        function: &Arc<PythonFunction>,
+        args: Vec<WorkerArgument>,
+        keywords: Vec<Option<String>>,
+    ) -> Self {
+        Self {
+            function: Arc::clone(function),
+            args,
+            keywords,
+            frame: None,
+            partition_fields: Vec::new(),
+            analyzed: None,
+        }
+    }
 }
 
 /// An argument of a call.
@@ -184,4 +289,8 @@ pub enum WorkerArgument {
     Column(usize),
     /// The result of an earlier call.
     Function(usize),
+    /// A column of structs, which are the rows of a table.
+    Table(usize),
+    /// A column with a constant, for `Analyze`.
+    Constant(usize),
 }

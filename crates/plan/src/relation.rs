@@ -1,6 +1,9 @@
 //! Relations: everything that yields rows.
 
-use crate::{Expr, Field, FunctionCall, Literal, PythonMap, SortOrder, Statement};
+use crate::{
+    Expr, Field, FunctionCall, Literal, PythonAnalysis, PythonMap, PythonTable, SortOrder,
+    Statement,
+};
 
 /// A relation, with the id that the client gave it.
 #[derive(Debug, Clone, PartialEq)]
@@ -190,6 +193,10 @@ pub enum RelationKind {
     TableFunction(FunctionCall),
     /// A Python function over rows.
     PythonMap(PythonMap),
+    /// A Python table function.
+    PythonTable(PythonTable),
+    /// The `analyze` method of a Python table function.
+    PythonAnalysis(PythonAnalysis),
     /// Rows of one column `batch: binary`, by partition: the elements of an RDD.
     LocalPartitions {
         partitions: Vec<Vec<Vec<u8>>>,

@@ -105,6 +105,9 @@ fn kept_index(name: &str) -> Option<usize> {
     name.strip_prefix('#')?.parse().ok()
 }
 
+/// Name of the call that stands for `TABLE(…)` as an argument.
+pub(crate) const TABLE_ARGUMENT: &str = "#table";
+
 /// Words that start the next clause, and so cannot be an alias without `AS`.
 const CLAUSE_WORDS: &[Keyword] = &[
     Keyword::FROM,

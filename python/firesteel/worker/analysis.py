@@ -1,7 +1,8 @@
 """`analyze`: calls the `analyze` method of a table function, before there is a plan.
 
-The input is one row with the values of the constant arguments. The answer has the schema and what the method wants from
-its TABLE argument; the result itself goes, pickled, to the constructor of the handler.
+The input is one row with the values of the constant arguments. The output is one row with a JSON object: the schema and
+what the method wants from its TABLE argument; the result itself goes, pickled, to the constructor of the handler. An
+error is an answer, too: the program is wrong, not the task.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import base64
 import inspect
 import json
+import traceback
 from typing import Any, List
 
+import pyarrow as pa
 from pyspark import cloudpickle
-from pyspark.errors import PySparkRuntimeError, PySparkValueError
 from pyspark.sql.types import StructType
 
 from firesteel.worker import rows
@@ -21,13 +23,23 @@ from firesteel.worker.task import Function, Task
 
 
 def run(task: Task, inputs: Inputs) -> None:
-    """Calls the method and puts its result into the answer to the task."""
+    """Calls the method and yields its result."""
+    (function,) = task.functions
+    try:
+        content = _content(_analyzed(task, function, inputs))
+    except _Problem as problem:
+        content = {"error": str(problem)}
+    except Exception:
+        content = {"error": traceback.format_exc()}
+    task.output.send(pa.RecordBatch.from_arrays([pa.array([json.dumps(content)])], names=["analysis"]))
+
+
+def _analyzed(task: Task, function: Function, inputs: Inputs) -> Any:
     from pyspark.sql.udtf import AnalyzeResult
 
-    (function,) = task.functions
     handler = function.original
     if not isinstance(inspect.getattr_static(handler, "analyze", None), staticmethod):
-        raise PySparkRuntimeError(
+        raise _Problem(
             "Failed to execute the user defined table function because it has not implemented the 'analyze' static "
             "method or specified a fixed return type during registration time. Please add the 'analyze' static method "
             "or specify the return type, and try the query again."
@@ -53,7 +65,7 @@ def run(task: Task, inputs: Inputs) -> None:
             f"method returned a value of type: {type(result)}",
         )
     _check(function, result, any(one.isTable for one in arguments))
-    task.answer["analysis"] = _content(result)
+    return result
 
 
 def _arguments(task: Task, function: Function, inputs: Inputs) -> List[Any]:
@@ -111,10 +123,12 @@ def _check(function: Function, result: Any, has_table: bool) -> None:
             )
 
 
-def _problem(function: Function, what: str) -> PySparkValueError:
-    text = f"Failed to evaluate the user-defined table function '{function.name}' because {what}"
-    # As in PySpark, which folds its message.
-    return PySparkValueError(text)
+class _Problem(Exception):
+    """What is wrong with the function, without a traceback of ours."""
+
+
+def _problem(function: Function, what: str) -> _Problem:
+    return _Problem(f"Failed to evaluate the user-defined table function '{function.name}' because {what}")
 
 
 def _content(result: Any) -> dict:

@@ -65,7 +65,6 @@ class Task:
         self.output_type: Optional[StructType] = read_type(header["output"]) if header.get("output") else None
         self.functions = [Function(content, self._command(content)) for content in header.get("functions") or []]
         self.output = Output(channel, self.settings.batch_rows, self.settings.batch_bytes)
-        self.answer: dict = {}
 
     def _command(self, content: dict) -> Any:
         """Unpickles a function. Always anew: a function's own state is that of one task."""
@@ -135,7 +134,7 @@ def _finished(task: Task, zeros: dict) -> Tuple[bytes, list]:
             entries.append([id, len(update)])
             updates.append(update)
     accumulators._accumulatorRegistry.clear()
-    return json.dumps({"accumulators": entries, **task.answer}).encode(), updates
+    return json.dumps({"accumulators": entries}).encode(), updates
 
 
 def _pickled(value: object) -> Optional[bytes]:

@@ -46,12 +46,7 @@ fn is_python(expr: &Expr) -> bool {
 
 fn node(aggregate: Aggregate) -> Result<LogicalPlan> {
     let Aggregate { input, group_expr, aggr_expr, schema, .. } = aggregate;
-    let mut sent = WorkerInput {
-        exprs: Vec::new(),
-        fields: Vec::new(),
-        keys: (0..group_expr.len()).collect(),
-        arguments: Vec::new(),
-    };
+    let mut sent = WorkerInput { keys: (0..group_expr.len()).collect(), ..WorkerInput::default() };
     for (at, key) in group_expr.iter().enumerate() {
         if matches!(key, Expr::GroupingSet(_)) {
             return Err(refused(SparkError::unsupported(
@@ -76,8 +71,7 @@ fn node(aggregate: Aggregate) -> Result<LogicalPlan> {
         }
         let output = place.function.output.clone();
         fields.push(Field::new(format!("_{}", fields.len()), output, true));
-        let (function, keywords) = (Arc::clone(&place.function), place.keywords.clone());
-        calls.push(WorkerCall { function, args: arguments, keywords });
+        calls.push(WorkerCall::new(&place.function, arguments, place.keywords.clone()));
     }
     let node = PythonNode {
         kind: WorkerKind::Aggregate,

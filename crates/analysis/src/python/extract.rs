@@ -166,8 +166,7 @@ fn in_join(join: Join, new_id: &dyn Fn() -> String) -> Result<LogicalPlan> {
 /// The calls of one node.
 #[derive(Default)]
 struct Extraction {
-    exprs: Vec<Expr>,
-    fields: Vec<Field>,
+    sent: WorkerInput,
     calls: Vec<WorkerCall>,
     /// What each call was, to recognise it again.
     taken: Vec<Expr>,
@@ -208,24 +207,10 @@ impl Extraction {
             arguments.push(if is_extractable(arg) {
                 WorkerArgument::Function(self.take(arg)?)
             } else {
-                let known = self.exprs.iter().zip(&self.fields);
-                let mut known = known.map(|(known, field)| {
-                    known == arg && field.data_type == *data_type && !arg.is_volatile()
-                });
-                let known = known.position(|same| same);
-                if known.is_none() {
-                    let name = format!("_{}", self.exprs.len());
-                    self.fields.push(Field::new(name, data_type.clone(), true));
-                    self.exprs.push(arg.clone());
-                }
-                WorkerArgument::Column(known.unwrap_or(self.exprs.len() - 1))
+                WorkerArgument::Column(self.sent.add(arg.clone(), data_type.clone()))
             });
         }
-        self.calls.push(WorkerCall {
-            function: Arc::clone(&place.function),
-            args: arguments,
-            keywords: place.keywords.clone(),
-        });
+        self.calls.push(WorkerCall::new(&place.function, arguments, place.keywords.clone()));
         self.taken.push(expr.clone());
         Ok(self.taken.len() - 1)
     }
@@ -236,22 +221,16 @@ impl Extraction {
             let output = &self.calls[*call].function.output;
             ArrowField::new(id, types::to_arrow(output), true)
         });
-        let schema = PythonNode::eval_schema(&input, outputs.collect())?;
+        let schema = PythonNode::beside(&input, outputs.collect())?;
         let fields = self.outputs.iter().map(|(call, _)| {
             let function = &self.calls[*call].function;
             Field::new(format!("_{call}"), function.output.clone(), true)
         });
         let fields = fields.collect();
-        let sent = WorkerInput {
-            exprs: self.exprs,
-            fields: self.fields,
-            keys: Vec::new(),
-            arguments: Vec::new(),
-        };
         let node = PythonNode {
             kind: WorkerKind::Eval,
             inputs: vec![input],
-            sent: vec![sent],
+            sent: vec![self.sent],
             calls: self.calls,
             outputs: self.outputs.iter().map(|(call, _)| *call).collect(),
             fields,

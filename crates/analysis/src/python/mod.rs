@@ -4,10 +4,13 @@ mod aggregate;
 mod extract;
 mod function;
 mod node;
+mod table;
+mod window;
 
 pub use aggregate::PythonAggregates;
 pub use extract::ExtractPython;
 pub use node::{PythonNode, WorkerInput};
+pub(crate) use window::{PythonWindows, is_python_window, with_bounds};
 
 use crate::column::Names;
 use crate::scope::{Column, Scope};
@@ -15,6 +18,7 @@ use crate::typed::Typed;
 use crate::{Resolved, Resolver, Result, error, reference};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::{Extension, LogicalPlan};
+use errors::condition;
 use formats::types;
 use function::PythonPlace;
 use plan::{
@@ -24,27 +28,32 @@ use plan::{
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Python functions that a session registered, by lower-case name.
+/// Functions by lower-case name.
+type Named = Arc<BTreeMap<String, Arc<PythonFunction>>>;
+
+/// Python functions that a session registered. A table function may have the name of another.
 #[derive(Debug, Clone, Default)]
-pub struct PythonFunctions(Arc<BTreeMap<String, Arc<PythonFunction>>>);
+pub struct PythonFunctions {
+    of_values: Named,
+    of_tables: Named,
+}
 
 impl PythonFunctions {
-    /// The function of a name.
+    /// The function of values with a lower-case name.
     pub fn get(&self, name: &str) -> Option<&Arc<PythonFunction>> {
-        self.0.get(name)
+        self.of_values.get(name)
     }
 
-    /// The functions, and one more.
-    #[must_use]
-    pub fn with(&self, name: String, function: &Arc<PythonFunction>) -> Self {
-        let mut all = self.0.as_ref().clone();
-        all.insert(name, Arc::clone(function));
-        Self(Arc::new(all))
+    /// The table function with a lower-case name.
+    pub fn table(&self, name: &str) -> Option<&Arc<PythonFunction>> {
+        self.of_tables.get(name)
     }
 
-    /// All names.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+    /// Registers a function under a lower-case name.
+    pub fn register(&mut self, name: String, function: &Arc<PythonFunction>) {
+        let is_table = function.eval_type.is_table();
+        let all = if is_table { &mut self.of_tables } else { &mut self.of_values };
+        Arc::make_mut(all).insert(name, Arc::clone(function));
     }
 }
 
@@ -89,7 +98,11 @@ impl Resolver<'_> {
         call: &FunctionCall,
         names: Names<'_>,
     ) -> Option<Result<Typed>> {
-        let function = Arc::clone(self.context.python.get(name)?);
+        let python = &self.context.python;
+        let Some(function) = python.get(name).map(Arc::clone) else {
+            let is_table = python.table(name).is_some() && !self.context.registry.is_scalar(name);
+            return is_table.then(|| Err(no_scalar(&call.name)));
+        };
         let (args, distinct) = (call.args.clone(), call.distinct);
         Some(self.python_call(&PythonCall { function, args, distinct }, names))
     }
@@ -148,8 +161,8 @@ impl Resolver<'_> {
         let mut made = WorkerInput {
             exprs: columns.iter().map(|column| reference(&column.id)).collect(),
             fields: input.scope.fields(),
-            keys: Vec::new(),
             arguments: (0..columns.len()).collect(),
+            ..WorkerInput::default()
         };
         for key in &self.parsed(keys)? {
             for key in self.expand(key, Names::of(&input.scope))? {
@@ -174,9 +187,17 @@ impl Resolver<'_> {
     }
 }
 
+fn no_scalar(name: &str) -> crate::Stop {
+    let shown = plan::quote_name(name);
+    let message = format!(
+        "{shown} appears as a scalar expression here, but the function was defined as a table function. Please update the query to move the function call into the FROM clause, or redefine {shown} as a scalar function instead."
+    );
+    error::analysis(condition::NOT_A_SCALAR_FUNCTION, message, &[("functionName", &shown)])
+}
+
 /// A call that gets rows.
 fn whole(function: &Arc<PythonFunction>) -> WorkerCall {
-    WorkerCall { function: Arc::clone(function), args: Vec::new(), keywords: Vec::new() }
+    WorkerCall::new(function, Vec::new(), Vec::new())
 }
 
 fn schema_of(columns: &[Column]) -> datafusion::common::Result<DFSchema> {

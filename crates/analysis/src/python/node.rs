@@ -1,15 +1,15 @@
 //! Logical nodes whose rows a Python worker computes.
 
 use datafusion::common::{DFSchema, DFSchemaRef, Result};
-use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
-use plan::{Field, WorkerCall, WorkerKind};
+use datafusion::logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
+use plan::{DataType, Field, WorkerCall, WorkerKind, WorkerOrder};
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
 /// What a worker gets of an input: expressions over it, with Spark's names and types.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct WorkerInput {
     /// The expressions.
     pub exprs: Vec<Expr>,
@@ -17,8 +17,28 @@ pub struct WorkerInput {
     pub fields: Vec<Field>,
     /// Which of them are the key.
     pub keys: Vec<usize>,
+    /// The order of rows with equal keys.
+    pub order: Vec<WorkerOrder>,
+    /// Whether one worker gets all rows.
+    pub single_partition: bool,
     /// Which of them a function over rows gets.
     pub arguments: Vec<usize>,
+}
+
+impl WorkerInput {
+    /// Adds a value, unless it is there already; returns its place.
+    pub(super) fn add(&mut self, expr: Expr, data_type: DataType) -> usize {
+        let mut known = self.exprs.iter().zip(&self.fields);
+        let known = known.position(|(known, field)| {
+            *known == expr && field.data_type == data_type && !expr.is_volatile()
+        });
+        known.unwrap_or_else(|| {
+            let name = format!("_{}", self.exprs.len());
+            self.fields.push(Field::new(name, data_type, true));
+            self.exprs.push(expr);
+            self.exprs.len() - 1
+        })
+    }
 }
 
 /// The node (see the module).
@@ -38,7 +58,7 @@ pub struct PythonNode {
     pub fields: Vec<Field>,
     /// Whether all tasks must run at once.
     pub barrier: bool,
-    /// Columns of the plan: for `Eval` those of the input, then the outputs.
+    /// Columns of the plan: if the kind keeps them those of the input, then the worker's.
     pub schema: DFSchemaRef,
 }
 
@@ -49,8 +69,8 @@ impl PartialOrd for PythonNode {
 }
 
 impl PythonNode {
-    /// The schema of an `Eval` node: the input's columns and the outputs.
-    pub(super) fn eval_schema(
+    /// The schema of a node that keeps the input's columns: these and the worker's.
+    pub(super) fn beside(
         input: &LogicalPlan,
         outputs: Vec<arrow::datatypes::Field>,
     ) -> Result<DFSchemaRef> {
@@ -62,6 +82,23 @@ impl PythonNode {
         )?;
         Ok(Arc::new(schema))
     }
+
+    /// The call of a table function without a TABLE argument, if a node is one.
+    pub(crate) fn of_one_row(node: &Extension) -> Option<&Self> {
+        let node = node.node.as_any().downcast_ref::<Self>()?;
+        let one = |input: &LogicalPlan| matches!(input, LogicalPlan::EmptyRelation(_));
+        (node.kind == WorkerKind::Table && node.inputs.iter().all(one)).then_some(node)
+    }
+
+    /// The same call for each row of an input, whose columns stay.
+    pub(crate) fn for_each_row(&self, input: LogicalPlan, exprs: Vec<Expr>) -> Result<Self> {
+        let made = self.schema.fields().iter().map(|field| field.as_ref().clone());
+        let schema = Self::beside(&input, made.collect())?;
+        let kind = WorkerKind::Lateral;
+        let sent =
+            self.sent.iter().map(|sent| WorkerInput { exprs: exprs.clone(), ..sent.clone() });
+        Ok(Self { kind, inputs: vec![input], sent: sent.collect(), schema, ..self.clone() })
+    }
 }
 
 impl UserDefinedLogicalNodeCore for PythonNode {
@@ -72,6 +109,10 @@ impl UserDefinedLogicalNodeCore for PythonNode {
             WorkerKind::Group => "PythonGroupMap",
             WorkerKind::CoGroup => "PythonCoGroupMap",
             WorkerKind::Aggregate => "PythonAggregate",
+            WorkerKind::Window => "PythonWindow",
+            WorkerKind::Table => "PythonTable",
+            WorkerKind::Lateral => "PythonLateral",
+            WorkerKind::Analyze => "PythonAnalyze",
         }
     }
 
@@ -88,7 +129,8 @@ impl UserDefinedLogicalNodeCore for PythonNode {
     }
 
     fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
-        // Filters on columns that only pass through may go below.
+        // Filters on columns that only pass through may go below, unless a function sees other
+        // rows.
         let passed = match (self.kind, self.inputs.first()) {
             (WorkerKind::Eval, Some(input)) => input.schema().fields().len(),
             _ => 0,
@@ -109,11 +151,11 @@ impl UserDefinedLogicalNodeCore for PythonNode {
             ..input.clone()
         });
         let sent = sent.collect();
-        let schema = match (self.kind, inputs.first()) {
-            (WorkerKind::Eval, Some(input)) => {
-                let made = self.schema.fields().len() - self.outputs.len();
+        let schema = match inputs.first() {
+            Some(input) if self.kind.keeps_columns() => {
+                let made = self.schema.fields().len() - self.fields.len();
                 let outputs = self.schema.fields()[made..].iter();
-                Self::eval_schema(input, outputs.map(|field| field.as_ref().clone()).collect())?
+                Self::beside(input, outputs.map(|field| field.as_ref().clone()).collect())?
             }
             _ => Arc::clone(&self.schema),
         };
@@ -121,8 +163,8 @@ impl UserDefinedLogicalNodeCore for PythonNode {
     }
 
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
-        let passed = match (self.kind, self.inputs.first()) {
-            (WorkerKind::Eval, Some(input)) => input.schema().fields().len(),
+        let passed = match self.inputs.first() {
+            Some(input) if self.kind.keeps_columns() => input.schema().fields().len(),
             _ => 0,
         };
         let columns = |(input, sent): (&LogicalPlan, &WorkerInput)| {

@@ -12,7 +12,6 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
-use plan::WorkerKind;
 use std::sync::Arc;
 use task::python::{PythonExec, PythonSpec, Sent};
 
@@ -39,12 +38,14 @@ impl ExtensionPlanner for PythonPlanner {
                 .iter()
                 .map(|expr| planner.create_physical_expr(expr, of.schema(), session, context));
             let exprs = exprs.collect::<Result<Vec<_>>>()?;
-            let (rows, columns) = with_columns(rows, exprs, node.kind == WorkerKind::Eval)?;
+            let (rows, columns) = with_columns(rows, exprs, node.kind.keeps_columns())?;
             fed.push(rows);
             sent.push(Sent {
                 columns,
                 fields: input.fields.clone(),
                 keys: input.keys.clone(),
+                order: input.order.clone(),
+                single_partition: input.single_partition,
                 arguments: input.arguments.clone(),
             });
         }
@@ -56,12 +57,12 @@ impl ExtensionPlanner for PythonPlanner {
             outputs: node.outputs.clone(),
             sent,
             fields: node.fields.clone(),
-            passed: if node.kind == WorkerKind::Eval { passed } else { 0 },
+            passed: if node.kind.keeps_columns() { passed } else { 0 },
             settings: settings(session),
             barrier: node.barrier,
         };
         let schema: Arc<Schema> = Arc::clone(node.schema.inner());
-        let (WorkerKind::Eval, Some(rows)) = (node.kind, fed.first()) else {
+        let (true, Some(rows)) = (node.kind.keeps_columns(), fed.first()) else {
             return Ok(Some(Arc::new(PythonExec::new(Arc::new(spec), fed, schema))));
         };
         // As the physical plan has them: nullability may be known better.

@@ -25,8 +25,7 @@ impl Session {
             Command::CreateView(view) => self.create_view(view, run).await.map(|()| None),
             Command::RegisterPython(function) => {
                 let name = function.name.to_lowercase();
-                let mut state = self.state();
-                state.python = state.python.with(name, function);
+                self.state().python.register(name, function);
                 Ok(None)
             }
             Command::Write(write) => self.write(write, run).await.map(|()| None),

@@ -6,7 +6,7 @@ use std::hash::Hash;
 use std::ops::Range;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt64Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, UInt64Array};
 use datafusion::arrow::compute;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err, internal_err};
@@ -32,6 +32,18 @@ pub(super) enum Over {
     /// The value of the row at this offset after the current row, or before it if negative. The
     /// second argument is the default where there is no such row.
     Offset(i64),
+    /// The number of the frame's first row, or of the row after its last, from the beginning of the
+    /// partition.
+    Bound(FrameBound),
+}
+
+/// A boundary of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum FrameBound {
+    /// The first row.
+    Begin,
+    /// The row after the last.
+    End,
 }
 
 /// A call. Its arguments are those of the function, then the `FILTER` condition, then the columns
@@ -64,6 +76,7 @@ enum SentOver {
     Nth(u64),
     Last,
     Offset(i64),
+    Bound(FrameBound),
 }
 
 impl Framed {
@@ -74,6 +87,8 @@ impl Framed {
             Over::Nth(n) => format!("framed_nth_{n}"),
             Over::Last => "framed_last".to_owned(),
             Over::Offset(rows) => format!("framed_offset_{rows}"),
+            Over::Bound(FrameBound::Begin) => "framed_begin".to_owned(),
+            Over::Bound(FrameBound::End) => "framed_end".to_owned(),
         };
         let signature = Signature::user_defined(Volatility::Immutable);
         Arc::new(WindowUDF::new_from_impl(FramedFunction { name, call: self, signature }))
@@ -92,6 +107,7 @@ pub fn encode_window(function: &WindowUDF) -> Result<Option<Vec<u8>>> {
         Over::Nth(n) => SentOver::Nth(n),
         Over::Last => SentOver::Last,
         Over::Offset(rows) => SentOver::Offset(rows),
+        Over::Bound(bound) => SentOver::Bound(bound),
     };
     let sent = Sent { over, arity, filtered, ignore_nulls, ends };
     let bytes = serde_json::to_vec(&sent).map_err(|e| DataFusionError::External(Box::new(e)))?;
@@ -112,6 +128,7 @@ pub fn decode_window(
         SentOver::Nth(n) => Over::Nth(n),
         SentOver::Last => Over::Last,
         SentOver::Offset(rows) => Over::Offset(rows),
+        SentOver::Bound(bound) => Over::Bound(bound),
     };
     Ok(Framed { over, arity, filtered, ignore_nulls, ends }.udwf())
 }
@@ -145,6 +162,7 @@ impl WindowUDFImpl for FramedFunction {
                     function.return_field(values)?.as_ref().clone().with_name(args.name()),
                 ));
             }
+            (Over::Bound(_), _) => DataType::Int64,
             (_, Some(value)) => value.data_type().clone(),
             (_, None) => return internal_err!("{} needs an argument", self.name),
         };
@@ -205,6 +223,14 @@ impl PartitionEvaluator for Evaluator {
                     range.start.checked_add(before).filter(|at| *at < range.end)
                 };
                 taken(&values[0], ranges.map(nth))
+            }
+            Over::Bound(bound) => {
+                let bound = |range: Range<usize>| match bound {
+                    FrameBound::Begin => range.start,
+                    FrameBound::End => range.end,
+                };
+                let bounds = ranges.map(|range| i64::try_from(bound(range)).ok());
+                Ok(Arc::new(bounds.collect::<Int64Array>()))
             }
             Over::Last | Over::Offset(_) => {
                 let last = |range: Range<usize>| (!range.is_empty()).then(|| range.end - 1);

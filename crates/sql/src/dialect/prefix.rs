@@ -1,10 +1,10 @@
 //! Starts of an expression: forms in which Spark differs.
 
-use super::{NO_EXPRESSION, SparkDialect, begins_query, binding, call};
+use super::{NO_EXPRESSION, SparkDialect, TABLE_ARGUMENT, begins_query, binding, call};
 use crate::parser::Cursor;
 use crate::{interval, literal};
 use sqlparser::ast::{
-    CastKind, Expr, Ident, LambdaFunction, LambdaFunctionParameter, LambdaSyntax, ObjectName,
+    self, CastKind, Expr, Ident, LambdaFunction, LambdaFunctionParameter, LambdaSyntax, ObjectName,
     OneOrManyWithParens, UnaryOperator, Value,
 };
 use sqlparser::dialect::Precedence;
@@ -89,6 +89,7 @@ impl SparkDialect {
                 parser.advance_token();
                 negation(parser)
             }
+            "TABLE" if begins_query(parser, 2) || table_name(parser) => table_argument(parser),
             "EXISTS" if begins_query(parser, 2) => {
                 parser.advance_token();
                 parser.parse_exists_expr(false)
@@ -178,6 +179,66 @@ fn opening(parser: &mut Parser<'_>) {
 
 fn closing(parser: &mut Parser<'_>) -> Result<(), ParserError> {
     parser.expect_token(&Token::RParen).map(drop)
+}
+
+/// Whether only a name is between the parentheses.
+fn table_name(parser: &Parser<'_>) -> bool {
+    let mut at = 2;
+    loop {
+        let Token::Word(_) = parser.at(at).token else { return false };
+        match parser.at(at + 1).token {
+            Token::Period => at += 2,
+            ref next => return *next == Token::RParen,
+        }
+    }
+}
+
+/// `TABLE(query)` or `TABLE(name)`, and how its rows are partitioned: a call of [`TABLE_ARGUMENT`]
+/// with the rows and whether one partition takes all, over a window.
+fn table_argument(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
+    opening(parser);
+    let rows = if begins_query(parser, 0) {
+        Expr::Subquery(parser.parse_query()?)
+    } else {
+        let parts = parser.parse_object_name(false)?.0;
+        Expr::CompoundIdentifier(
+            parts.into_iter().filter_map(|part| part.as_ident().cloned()).collect(),
+        )
+    };
+    closing(parser)?;
+    let single = parser.take(&["WITH", "SINGLE", "PARTITION"]);
+    let mut spec = ast::WindowSpec {
+        window_name: None,
+        partition_by: Vec::new(),
+        order_by: Vec::new(),
+        window_frame: None,
+    };
+    let by = |parser: &mut Parser<'_>, word: &str| parser.take(&[word, "BY"]);
+    if !single && (by(parser, "PARTITION") || by(parser, "DISTRIBUTE")) {
+        spec.partition_by = one_or_several(parser, |parser| parser.parse_expr())?;
+    }
+    if (single || !spec.partition_by.is_empty()) && (by(parser, "ORDER") || by(parser, "SORT")) {
+        spec.order_by = one_or_several(parser, |parser| parser.parse_order_by_expr())?;
+    }
+    let single = Expr::value(Value::Boolean(single));
+    let mut argument = call(TABLE_ARGUMENT, vec![rows, single]);
+    if let Expr::Function(call) = &mut argument {
+        call.over = Some(ast::WindowType::WindowSpec(spec));
+    }
+    Ok(argument)
+}
+
+/// One item, or several in parentheses: a comma without them separates arguments of the call.
+fn one_or_several<T>(
+    parser: &mut Parser<'_>,
+    item: impl Fn(&mut Parser<'_>) -> Result<T, ParserError>,
+) -> Result<Vec<T>, ParserError> {
+    if !parser.consume_token(&Token::LParen) {
+        return Ok(vec![item(parser)?]);
+    }
+    let items = parser.parse_comma_separated(item)?;
+    closing(parser)?;
+    Ok(items)
 }
 
 /// `STRUCT(x AS a, y)`.

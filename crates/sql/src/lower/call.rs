@@ -1,9 +1,11 @@
 //! Calls of functions, and windows.
 
 use super::{Lower, expression};
+use crate::dialect::TABLE_ARGUMENT;
 use crate::error::{self, Parsed};
 use plan::{
-    Expr, FrameBound, FrameUnits, FunctionCall, NullOrder, SortOrder, WindowFrame, WindowSpec,
+    Expr, FrameBound, FrameUnits, FunctionCall, NullOrder, RelationKind, SortOrder, TableArgument,
+    WindowFrame, WindowSpec,
 };
 use sqlparser::ast::{
     self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
@@ -28,6 +30,12 @@ const UNITS: [&str; 10] = [
 
 impl Lower<'_> {
     pub(super) fn call(&mut self, function: ast::Function) -> Parsed<Expr> {
+        let is_word = |part: &ast::ObjectNamePart, word| {
+            part.as_ident().is_some_and(|part| *part == ast::Ident::new(word))
+        };
+        if function.name.0.iter().any(|part| is_word(part, TABLE_ARGUMENT)) {
+            return self.table_argument(function);
+        }
         let ast::Function { name, args, filter, null_treatment, over, within_group, .. } = function;
         let mut call = FunctionCall {
             name: super::parts(name)?.join("."),
@@ -46,6 +54,35 @@ impl Lower<'_> {
             WindowType::NamedWindow(name) => self.named_window(&name.value)?,
         };
         Ok(Expr::Window { function: Box::new(function), spec: Box::new(spec) })
+    }
+
+    /// `TABLE(…)`, as the dialect has it.
+    fn table_argument(&mut self, call: ast::Function) -> Parsed<Expr> {
+        let args = match call.args {
+            FunctionArguments::List(list) => list.args,
+            _ => Vec::new(),
+        };
+        let mut args = args.into_iter().filter_map(|arg| match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) => Some(arg),
+            _ => None,
+        });
+        let input = match args.next() {
+            Some(ast::Expr::Subquery(query)) => self.query(*query)?,
+            Some(ast::Expr::CompoundIdentifier(name)) => {
+                let name = name.into_iter().map(|part| part.value).collect();
+                RelationKind::Table { name, options: Vec::new() }.into()
+            }
+            _ => return Err(error::unsupported("this argument of TABLE")),
+        };
+        let single = args.next();
+        let single_partition = single == Some(ast::Expr::value(ast::Value::Boolean(true)));
+        let spec = match call.over {
+            Some(WindowType::WindowSpec(spec)) => self.window(spec)?,
+            _ => WindowSpec { partition_by: Vec::new(), order_by: Vec::new(), frame: None },
+        };
+        let WindowSpec { partition_by, order_by, .. } = spec;
+        let argument = TableArgument { input, partition_by, order_by, single_partition };
+        Ok(Expr::TableArgument(Box::new(argument)))
     }
 
     fn arguments(&mut self, args: FunctionArguments, call: &mut FunctionCall) -> Parsed<()> {

@@ -33,6 +33,7 @@ fn a_syntax_error_names_the_token_and_its_place() {
         ("select cast(a as int", near("end of input", 1, 20)),
         ("select 1; select 2", near("'select'", 1, 10)),
         ("drop table t x", near("'x'", 1, 13)),
+        ("select * from f(table(t) order by x)", near("'order'", 1, 25)),
     ];
     let cases: Vec<(&str, &str)> =
         cases.iter().map(|(text, error)| (*text, error.as_str())).collect();

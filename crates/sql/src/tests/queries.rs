@@ -120,6 +120,19 @@ fn tables_and_joins_nest_to_the_left() {
         ("select * from a x", "Project(Table(a) as x, [*])"),
         ("select * from parquet.`/tmp/a b`", "Project(Table(parquet./tmp/a b), [*])"),
         ("select * from range(1, 10)", "Project(TableFunction(range(1, 10)), [*])"),
+        ("select * from f(table(a.b))", "Project(TableFunction(f(table{Table(a.b)}[|])), [*])"),
+        (
+            "select * from f(1, t => table(select 1) partition by (x, y) order by (z desc, y), 2)",
+            "Project(TableFunction(f(1, t => table{Project(OneRow, [1])}[x, y|z desc, y], 2)), [*])",
+        ),
+        (
+            "select * from f(table(a) with single partition sort by x + 1)",
+            "Project(TableFunction(f(table{Table(a)}[|+(x, 1)] single)), [*])",
+        ),
+        (
+            "select * from f(table(a) distribute by x % 2)",
+            "Project(TableFunction(f(table{Table(a)}[%(x, 2)|])), [*])",
+        ),
         ("select * from range(10) as r(n)", "Project(TableFunction(range(10)) as r(n), [*])"),
         (
             "select * from a, lateral (select a.x)",

@@ -203,6 +203,12 @@ pub(super) fn expr(expr: &Expr) -> String {
                 format!("({}) in {{{}}}", all(values, this), relation(query))
             }
         },
+        Expr::TableArgument(table) => {
+            let keys = all(&table.partition_by, this);
+            let order = all(&table.order_by, sort);
+            let single = if table.single_partition { " single" } else { "" };
+            format!("table{{{}}}[{keys}|{order}]{single}", relation(&table.input))
+        }
         other => format!("{other:?}"),
     }
 }

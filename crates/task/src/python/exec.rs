@@ -3,6 +3,7 @@
 use super::spec::{PythonSpec, Sent};
 use super::stream::output;
 use super::{PythonContext, groups::Grouping};
+use arrow::compute::SortOptions;
 use arrow::datatypes::{Field as ArrowField, Schema, SchemaRef};
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -17,7 +18,7 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
     InputDistributionRequirements, SendableRecordBatchStream,
 };
-use plan::WorkerKind;
+use plan::{WorkerKind, WorkerOrder};
 use std::fmt;
 use std::sync::Arc;
 
@@ -42,15 +43,17 @@ impl PythonExec {
     ) -> Self {
         let first = inputs.first();
         let partitions = first.map_or(1, |input| input.output_partitioning().partition_count());
+        let mut partitioning = Partitioning::UnknownPartitioning(partitions);
         let mut known = EquivalenceProperties::new(schema);
-        if let (WorkerKind::Eval, Some(input)) = (spec.kind, first) {
+        if let (true, Some(input)) = (spec.kind.keeps_columns(), first) {
             // The columns that stay have the same places.
             let before = input.equivalence_properties();
             known.add_orderings(before.oeq_class().iter().cloned());
             // Without these, the plan would at worst be slower.
             let _ = known.add_equivalence_group(before.eq_group().clone());
+            partitioning = input.output_partitioning().clone();
         }
-        let properties = sources::of_rows(known, Partitioning::UnknownPartitioning(partitions));
+        let properties = sources::of_rows(known, partitioning);
         Self { spec, inputs, shape: None, context: None, properties }
     }
 
@@ -88,14 +91,14 @@ impl PythonExec {
         &self.inputs
     }
 
+    /// A column that the worker gets.
+    fn column(&self, input: usize, column: usize) -> Arc<dyn PhysicalExpr> {
+        let at = self.spec.sent[input].columns[column];
+        Arc::new(Column::new(self.inputs[input].schema().field(at).name(), at))
+    }
+
     fn keys(&self, input: usize) -> Vec<Arc<dyn PhysicalExpr>> {
-        let schema = self.inputs[input].schema();
-        let sent = &self.spec.sent[input];
-        let column = |key: &usize| {
-            let at = sent.columns[*key];
-            Arc::new(Column::new(schema.field(at).name(), at)) as Arc<dyn PhysicalExpr>
-        };
-        sent.keys.iter().map(column).collect()
+        self.spec.sent[input].keys.iter().map(|key| self.column(input, *key)).collect()
     }
 }
 
@@ -120,14 +123,11 @@ impl ExecutionPlan for PythonExec {
     }
 
     fn input_distribution_requirements(&self) -> InputDistributionRequirements {
-        let one = |input| {
-            if !self.spec.kind.is_grouped() {
-                return Distribution::UnspecifiedDistribution;
-            }
-            match self.keys(input) {
-                keys if keys.is_empty() => Distribution::SinglePartition,
-                keys => Distribution::KeyPartitioned(keys),
-            }
+        let one = |input| match self.keys(input) {
+            _ if self.spec.sent[input].single_partition => Distribution::SinglePartition,
+            keys if !keys.is_empty() => Distribution::KeyPartitioned(keys),
+            _ if self.spec.kind.is_grouped() => Distribution::SinglePartition,
+            _ => Distribution::UnspecifiedDistribution,
         };
         let inputs = (0..self.inputs.len()).map(one);
         let all = inputs.chain(self.shape.iter().map(|_| Distribution::UnspecifiedDistribution));
@@ -138,17 +138,23 @@ impl ExecutionPlan for PythonExec {
     }
 
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![!self.spec.kind.is_grouped(); self.children().len()]
+        let kind = self.spec.kind;
+        vec![kind.keeps_columns() || !kind.is_grouped(); self.children().len()]
     }
 
     fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
-        let one = |input| {
-            if !self.spec.kind.is_grouped() {
-                return None;
-            }
-            let order = |key| PhysicalSortRequirement::new(key, Some(super::groups::ORDER));
-            let keys = self.keys(input).into_iter().map(order);
-            LexRequirement::new(keys).map(OrderingRequirements::new)
+        let one = |input: usize| {
+            // Pairs of groups are found by their order. Elsewhere any will do, such as that of a
+            // window below.
+            let direction = (self.spec.kind != WorkerKind::Window).then_some(super::groups::ORDER);
+            let sorted = |key| PhysicalSortRequirement::new(key, direction);
+            let keys = self.keys(input).into_iter().map(sorted);
+            let order = self.spec.sent[input].order.iter().map(|order| {
+                let WorkerOrder { column, descending, nulls_first } = *order;
+                let options = SortOptions { descending, nulls_first };
+                PhysicalSortRequirement::new(self.column(input, column), Some(options))
+            });
+            LexRequirement::new(keys.chain(order)).map(OrderingRequirements::new)
         };
         let inputs = (0..self.inputs.len()).map(one);
         inputs.chain(self.shape.iter().map(|_| None)).collect()

@@ -1,6 +1,7 @@
 //! Python functions in tasks: a node of the plan that feeds a worker of the executor
 //! (`docs/decisions/0014-python-workers.md`).
 
+mod beside;
 mod cogroups;
 mod exec;
 mod failure;

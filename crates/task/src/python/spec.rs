@@ -4,7 +4,9 @@ use super::PythonContext;
 use crate::codec::bad;
 use bytes::Bytes;
 use datafusion::common::Result;
-use plan::{DataType, EvalType, Field, PythonFunction, WorkerArgument, WorkerCall, WorkerKind};
+use plan::{
+    DataType, EvalType, Field, PythonFunction, WorkerArgument, WorkerCall, WorkerKind, WorkerOrder,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -18,6 +20,10 @@ pub struct Sent {
     pub fields: Vec<Field>,
     /// Which of these are the key.
     pub keys: Vec<usize>,
+    /// The order of rows with equal keys.
+    pub order: Vec<WorkerOrder>,
+    /// Whether one worker gets all rows.
+    pub single_partition: bool,
     /// Which of these a function over rows gets.
     pub arguments: Vec<usize>,
 }
@@ -35,7 +41,7 @@ pub struct PythonSpec {
     pub sent: Vec<Sent>,
     /// Spark's names and types of what it yields.
     pub fields: Vec<Field>,
-    /// For `Eval`: number of columns of the input that stay, the first ones.
+    /// Number of columns of the input that stay, the first ones.
     pub passed: usize,
     /// Settings of the session that functions depend on.
     pub settings: Vec<(String, String)>,
@@ -66,6 +72,9 @@ struct EncodedCall {
     deterministic: bool,
     args: Vec<WorkerArgument>,
     keywords: Vec<Option<String>>,
+    frame: Option<[usize; 2]>,
+    partition_fields: Vec<usize>,
+    analyzed: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -73,6 +82,8 @@ struct EncodedInput {
     columns: Vec<usize>,
     fields: String,
     keys: Vec<usize>,
+    order: Vec<WorkerOrder>,
+    single_partition: bool,
     arguments: Vec<usize>,
 }
 
@@ -104,11 +115,16 @@ impl PythonSpec {
             deterministic: call.function.deterministic,
             args: call.args.clone(),
             keywords: call.keywords.clone(),
+            frame: call.frame,
+            partition_fields: call.partition_fields.clone(),
+            analyzed: call.analyzed.as_ref().map(|analyzed| formats::base64::encode(analyzed)),
         };
         let input = |input: &Sent| EncodedInput {
             columns: input.columns.clone(),
             fields: struct_json(&input.fields),
             keys: input.keys.clone(),
+            order: input.order.clone(),
+            single_partition: input.single_partition,
             arguments: input.arguments.clone(),
         };
         let encoded = Encoded {
@@ -127,13 +143,14 @@ impl PythonSpec {
     /// The inverse of [`PythonSpec::encode`].
     pub(crate) fn decode(text: &str) -> Result<Self> {
         let encoded: Encoded = serde_json::from_str(text).map_err(|_| bad("Python function"))?;
+        let bytes = |text: &str| {
+            formats::base64::decode(text).map(Arc::from).ok_or_else(|| bad("Python function"))
+        };
         let call = |call: EncodedCall| {
             let function = PythonFunction {
                 name: call.name,
                 eval_type: EvalType(call.eval_type),
-                command: formats::base64::decode(&call.command)
-                    .ok_or_else(|| bad("Python function"))?
-                    .into(),
+                command: bytes(&call.command)?,
                 output: DataType::from_json(&call.output).map_err(|_| bad("type"))?,
                 version: call.version,
                 deterministic: call.deterministic,
@@ -142,6 +159,9 @@ impl PythonSpec {
                 function: Arc::new(function),
                 args: call.args,
                 keywords: call.keywords,
+                frame: call.frame,
+                partition_fields: call.partition_fields,
+                analyzed: call.analyzed.as_deref().map(bytes).transpose()?,
             })
         };
         let input = |input: EncodedInput| {
@@ -149,6 +169,8 @@ impl PythonSpec {
                 columns: input.columns,
                 fields: fields_of(&input.fields)?,
                 keys: input.keys,
+                order: input.order,
+                single_partition: input.single_partition,
                 arguments: input.arguments,
             })
         };
@@ -166,29 +188,40 @@ impl PythonSpec {
 
     /// The header of a task and its blobs, in the given context. `number`: the node's partition.
     pub(super) fn header(&self, context: &PythonContext, number: u32) -> (Bytes, Vec<Bytes>) {
+        let command = |call: &WorkerCall| Bytes::from_owner(Arc::clone(&call.function.command));
+        let mut blobs: Vec<Bytes> = self.calls.iter().map(command).collect();
         let functions = self.calls.iter().enumerate().map(|(at, call)| {
-            let names = call.keywords.iter();
+            let analyzed = call.analyzed.as_ref().map(|analyzed| {
+                blobs.push(Bytes::from_owner(Arc::clone(analyzed)));
+                blobs.len() - 1
+            });
             json!({
                 "name": call.function.name,
                 "evalType": call.function.eval_type.0,
                 "command": at,
                 "deterministic": call.function.deterministic,
-                "arguments": call.args,
-                "names": names.collect::<Vec<_>>(),
+                "arguments": call.args.iter().map(argument).collect::<Vec<_>>(),
+                "names": call.keywords,
                 "result": as_json(&call.function.output),
+                "frame": call.frame,
+                "partitionColumns": call.partition_fields,
+                "analyzed": analyzed,
             })
         });
+        let functions: Vec<Value> = functions.collect();
         let version = self.calls.first().map_or("", |call| call.function.version.as_str());
         let settings: serde_json::Map<String, Value> = self
             .settings
             .iter()
             .map(|(key, value)| (key.clone(), Value::String(value.clone())))
             .collect();
+        let is_lateral = self.kind == WorkerKind::Lateral;
         let of_structs = |fields: &[Field]| as_json(&DataType::Struct(fields.to_vec()));
         let header = json!({
-            "kind": self.kind,
-            "functions": functions.collect::<Vec<_>>(),
-            "blobs": self.calls.iter().map(|call| call.function.command.len()).collect::<Vec<_>>(),
+            "kind": if is_lateral { WorkerKind::Table } else { self.kind },
+            "lateral": is_lateral,
+            "functions": functions,
+            "blobs": blobs.iter().map(Bytes::len).collect::<Vec<_>>(),
             "outputs": self.outputs,
             "inputs": self.sent.iter().map(|sent| of_structs(&sent.fields)).collect::<Vec<_>>(),
             "keys": self.sent.iter().map(|sent| &sent.keys).collect::<Vec<_>>(),
@@ -200,8 +233,17 @@ impl PythonSpec {
             "python": version,
             "files": { "root": context.files, "path": [] },
         });
-        let command = |call: &WorkerCall| Bytes::from_owner(Arc::clone(&call.function.command));
-        (header.to_string().into(), self.calls.iter().map(command).collect())
+        (header.to_string().into(), blobs)
+    }
+}
+
+/// An argument in a task's header.
+fn argument(argument: &WorkerArgument) -> Value {
+    match argument {
+        WorkerArgument::Column(column) => json!({ "column": column }),
+        WorkerArgument::Function(call) => json!({ "function": call }),
+        WorkerArgument::Table(column) => json!({ "column": column, "table": true }),
+        WorkerArgument::Constant(column) => json!({ "column": column, "constant": true }),
     }
 }
 

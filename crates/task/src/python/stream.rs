@@ -1,6 +1,7 @@
 //! The rows of a node: its inputs on the way to a worker, and what the worker yields.
 
 use super::PythonContext;
+use super::beside::Passed;
 use super::cogroups::CoGroups;
 use super::exec::{grouping, sent_schema};
 use super::groups::Grouping;
@@ -8,8 +9,8 @@ use super::spec::{PythonSpec, Sent};
 use super::types::{from_worker, retyped};
 use super::workers::{FromWorker, PythonTask, ToWorker};
 use crate::failure::{self, FetchError};
-use arrow::array::{ArrayRef, RecordBatchOptions};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, AsArray, RecordBatchOptions};
+use arrow::datatypes::{Int64Type, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::{Result, exec_err};
 use datafusion::error::DataFusionError;
@@ -19,8 +20,8 @@ use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use model::TaskFailure;
 use model::conf::ARROW_MAX_RECORDS;
 use plan::WorkerKind;
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Rows of a batch that a worker gets at most, unless the session says otherwise: Spark's default.
 const MAX_ROWS: usize = 10_000;
@@ -55,7 +56,7 @@ pub(super) fn output(
                     FromWorker::Finished { accumulators } => {
                         context.add(accumulators);
                         // What is left here was never answered.
-                        if spec.kind == WorkerKind::Eval && passed.rows() > 0 {
+                        if spec.kind.is_row_wise() && passed.rows() > 0 {
                             return exec_err!("a Python worker yielded fewer rows than it got");
                         }
                         Ok(Vec::new())
@@ -97,31 +98,6 @@ async fn with_rows(
     Ok(any.then_some(started))
 }
 
-/// Columns of rows on their way through a worker that stay as they are.
-#[derive(Debug, Clone, Default)]
-struct Passed(Arc<Mutex<VecDeque<RecordBatch>>>);
-
-impl Passed {
-    fn push(&self, batch: RecordBatch) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(batch);
-    }
-
-    fn rows(&self) -> usize {
-        let queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.iter().map(RecordBatch::num_rows).sum()
-    }
-
-    /// The next rows, at most `limit` of one batch.
-    fn take(&self, limit: usize) -> Option<RecordBatch> {
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let batch = queue.pop_front()?;
-        if batch.num_rows() > limit {
-            queue.push_front(batch.slice(limit, batch.num_rows() - limit));
-        }
-        Some(batch.slice(0, limit.min(batch.num_rows())))
-    }
-}
-
 fn feed(
     spec: &Arc<PythonSpec>,
     mut inputs: Vec<SendableRecordBatchStream>,
@@ -139,7 +115,7 @@ fn feed(
             input: at,
             schema: Arc::clone(&schemas[at]),
             grouping: grouping(spec, at),
-            passed: (spec.kind == WorkerKind::Eval).then(|| passed.clone()),
+            passed: spec.kind.keeps_columns().then(|| passed.clone()),
         };
         let end = ToWorker::End { input: u8::try_from(at).unwrap_or(u8::MAX) };
         sender.feed(rows, max_rows).chain(stream::once(async { Ok(end) }))
@@ -214,27 +190,40 @@ fn with_rows_of(columns: Vec<ArrayRef>, schema: &SchemaRef, rows: usize) -> Resu
     Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
 }
 
-/// What a worker yielded as rows of the node: for `Eval` beside the columns that stayed.
+/// What a worker yielded as rows of the node: beside the columns that stayed, if any do.
 fn completed(
     spec: &PythonSpec,
     passed: &Passed,
     yielded: &RecordBatch,
     schema: &SchemaRef,
 ) -> Result<Vec<RecordBatch>> {
-    let stays = if spec.kind == WorkerKind::Eval { spec.passed } else { 0 };
+    let stays = if spec.kind.keeps_columns() { spec.passed } else { 0 };
+    let numbered = spec.kind == WorkerKind::Lateral;
     let fields = &schema.fields()[stays..];
-    if yielded.num_columns() != fields.len() {
-        return exec_err!(
-            "a Python worker yielded {} columns instead of {}",
-            yielded.num_columns(),
-            fields.len()
-        );
+    let expected = fields.len() + usize::from(numbered);
+    if yielded.num_columns() != expected {
+        let columns = yielded.num_columns();
+        return exec_err!("a Python worker yielded {columns} columns instead of {expected}");
     }
-    let columns = yielded.columns().iter().zip(fields);
+    let made = &yielded.columns()[usize::from(numbered)..];
+    let columns = made.iter().zip(fields);
     let columns = columns.map(|(column, field)| from_worker(column, field.data_type()));
     let columns: Vec<ArrayRef> = columns.collect::<Result<_>>()?;
-    if spec.kind != WorkerKind::Eval {
+    if !spec.kind.keeps_columns() {
         return Ok(vec![with_rows_of(columns, schema, yielded.num_rows())?]);
+    }
+    let beside = |stayed: &RecordBatch, rows: Range<usize>| {
+        let parts = columns.iter().map(|column| column.slice(rows.start, rows.len()));
+        let all = stayed.columns().iter().cloned().chain(parts).collect();
+        with_rows_of(all, schema, rows.len())
+    };
+    if numbered {
+        let numbers = yielded.column(0).as_primitive_opt::<Int64Type>();
+        let Some(numbers) = numbers else {
+            return exec_err!("a Python worker yielded rows without their numbers");
+        };
+        let found = passed.numbered(numbers)?.into_iter();
+        return found.map(|(stayed, rows)| beside(&stayed, rows)).collect();
     }
     let mut batches = Vec::new();
     let (mut at, rows) = (0, yielded.num_rows());
@@ -242,11 +231,8 @@ fn completed(
         let Some(stayed) = passed.take(rows - at) else {
             return exec_err!("a Python worker yielded more rows than it got");
         };
-        let count = stayed.num_rows();
-        let parts = columns.iter().map(|column| column.slice(at, count));
-        let all = stayed.columns().iter().cloned().chain(parts).collect();
-        batches.push(with_rows_of(all, schema, count)?);
-        at += count;
+        batches.push(beside(&stayed, at..at + stayed.num_rows())?);
+        at += stayed.num_rows();
     }
     Ok(batches)
 }
