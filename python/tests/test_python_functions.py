@@ -154,6 +154,36 @@ def test_equal_functions_share_their_shuffles_and_others_do_not(spark):
     assert total(1) == total(1) == total(2) == 3
 
 
+def test_pairs_of_all_rows(spark):
+    rows = spark.range(10).repartition(3)
+    both = rows.groupBy().cogroup(rows.groupBy()).applyInPandas(lambda a, b: pd.DataFrame([(len(a), b.id.sum())]), "n long, s long")
+    assert both.collect() == [Row(n=10, s=45)]
+
+
+def test_aggregates_of_what_may_not_be_aggregated(spark):
+    mean = group_function(lambda v: v.mean(), "double")
+    rows = spark.range(4).withColumn("v", col("id") * 2.0)
+    changing = udf(lambda x: x, "double").asNondeterministic()
+    for aggregate, condition in (
+        (mean(mean("v")), "NESTED_AGGREGATE_FUNCTION"),
+        (F.sum(changing("v")), "AGGREGATE_FUNCTION_WITH_NONDETERMINISTIC_EXPRESSION"),
+        (mean(F.rand()), "AGGREGATE_FUNCTION_WITH_NONDETERMINISTIC_EXPRESSION"),
+        (F.expr("sum(v) FILTER (WHERE rand() > 0)"), "INVALID_AGGREGATE_FILTER.NON_DETERMINISTIC"),
+    ):
+        with pytest.raises(AnalysisException) as raised:
+            rows.groupBy("id").agg(aggregate).collect()
+        assert raised.value.getCondition() == condition
+    with pytest.raises(AnalysisException, match="pandas UDF `<lambda>` cannot be invoked together"):
+        rows.groupBy("id").agg(mean("v"), F.avg("v")).collect()
+
+
+def test_functions_without_arguments(spark):
+    assert spark.range(2).select(udf(lambda: 7, "long")().alias("n")).collect() == [Row(n=7), Row(n=7)]
+    table = spark.createDataFrame([(1,)], "a int")
+    joined = table.join(spark.createDataFrame([(1,)], "a int"), on="a", how="left_outer")
+    assert joined.withColumn("b", udf(lambda _: "x")(joined.a)).filter("b = 'x'").collect() == [Row(a=1, b="x")]
+
+
 def group_function(function, kind):
     return pandas_udf(function, kind, PandasUDFType.GROUPED_AGG)
 

@@ -119,6 +119,19 @@ def test_arrow_functions(spark):
     assert sorted(map(tuple, found)) == [(20, 5), (25, 5)]
 
 
+def test_several_tables(spark, sql):
+    @udtf(returnType="a: long, b: long")
+    class Pairs:
+        def eval(self, left, right):
+            yield left.id, right.id
+
+    spark.udtf.register("pairs", Pairs)
+    with pytest.raises(AnalysisException, match="allowMultipleTableArguments"):
+        sql("SELECT * FROM pairs(TABLE(v), TABLE(v))")
+    spark.conf.set("spark.sql.tvf.allowMultipleTableArguments.enabled", "true")
+    assert sorted(sql("SELECT * FROM pairs(TABLE(v), right => TABLE(v))")) == [(a, b) for a in range(3) for b in range(3)]
+
+
 class Analyzed:
     def __init__(self, result):
         self.names, self.n = result.schema.names, 0

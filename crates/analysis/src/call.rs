@@ -172,10 +172,7 @@ impl Resolver<'_> {
         let ResolvedCall { args, texts, text, order_by } = self.resolve_call(name, call, inner)?;
         let (filter, text) = self.aggregate_filter(call, inner, text)?;
         let types: Vec<_> = args.iter().map(Typed::arrow).collect();
-        if args.iter().any(|arg| super::aggregate::has_aggregate(&arg.expr)) {
-            let message = "It is not allowed to use an aggregate function in the argument of another aggregate function. Please use the inner aggregate function in a sub-query.";
-            return Err(error::analysis(condition::NESTED_AGGREGATE_FUNCTION, message, &[]));
-        }
+        check_aggregated(&text, &args)?;
         let (declared, exprs) = split_arguments(args);
         let expr = self
             .context
@@ -227,6 +224,14 @@ impl Resolver<'_> {
             None => Ok((None, text)),
             Some(filter) => {
                 let filter = self.condition(filter, names)?;
+                if filter.expr.is_volatile() {
+                    let shown = format!("\"{}\"", filter.name);
+                    let message = format!(
+                        "The FILTER expression {shown} in an aggregate function is invalid. Expected a deterministic FILTER expression."
+                    );
+                    let class = condition::INVALID_AGGREGATE_FILTER_NON_DETERMINISTIC;
+                    return Err(error::analysis(class, message, &[("filterExpr", &shown)]));
+                }
                 let text = format!("{text} FILTER (WHERE {})", filter.name);
                 Ok((Some(filter.expr), text))
             }
@@ -464,4 +469,21 @@ pub(super) fn never_null_aggregate(name: &str) -> bool {
             | "bitmap_and_agg"
             | "count_min_sketch"
     )
+}
+
+/// The arguments of an aggregate function contain no aggregate, and are deterministic.
+pub(crate) fn check_aggregated(call: &str, args: &[Typed]) -> Result<()> {
+    if args.iter().any(|arg| super::aggregate::has_aggregate(&arg.expr)) {
+        let message = "It is not allowed to use an aggregate function in the argument of another aggregate function. Please use the inner aggregate function in a sub-query.";
+        return Err(error::analysis(condition::NESTED_AGGREGATE_FUNCTION, message, &[]));
+    }
+    if args.iter().any(|arg| arg.expr.is_volatile()) {
+        let shown = format!("\"{call}\"");
+        let message = format!(
+            "Non-deterministic expression {shown} should not appear in the arguments of an aggregate function."
+        );
+        let class = condition::AGGREGATE_FUNCTION_WITH_NONDETERMINISTIC_EXPRESSION;
+        return Err(error::analysis(class, message, &[("sqlExpr", &shown)]));
+    }
+    Ok(())
 }

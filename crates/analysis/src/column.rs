@@ -149,8 +149,7 @@ impl Resolver<'_> {
             let mut found: Vec<(Column, usize)> = Vec::new();
             for frame in frames {
                 known = true;
-                let frame_scope = Scope::new(frame.columns.to_vec());
-                let hit = match frame_scope.find(name, self.context.case_sensitive) {
+                let hit = match frame.find(name, self.context.case_sensitive) {
                     Found::One(column, fields) => (column.clone(), fields.len()),
                     Found::Many(several) => return Err(too_many(name, &several)),
                     Found::Nothing => continue,
@@ -179,7 +178,7 @@ impl Resolver<'_> {
             // The data frame has no such column: a plain misspelling.
             let frame = names.scope.nearest_frames(plan_id);
             let known: Vec<Vec<String>> =
-                frame.iter().flat_map(|f| f.columns.iter().map(full_name)).collect();
+                frame.iter().flat_map(|f| f.columns().map(full_name)).collect();
             let proposal = error::suggestion(&name.join("."), known.iter().map(Vec::as_slice));
             return Err(error::unresolved_column(name, proposal));
         }
@@ -200,10 +199,11 @@ impl Resolver<'_> {
     }
 
     fn frame_lacks(&self, name: &[String], plan_id: i64, names: Names<'_>) -> bool {
-        names.scope.nearest_frames(plan_id).iter().all(|frame| {
-            let scope = Scope::new(frame.columns.to_vec());
-            matches!(scope.find(name, self.context.case_sensitive), Found::Nothing)
-        })
+        names
+            .scope
+            .nearest_frames(plan_id)
+            .iter()
+            .all(|frame| matches!(frame.find(name, self.context.case_sensitive), Found::Nothing))
     }
 
     /// Expands `*`, `t.*` and `struct.*`.
@@ -263,7 +263,7 @@ impl Resolver<'_> {
                 error::ambiguous_frame(&star)
             });
         };
-        let here = frame.columns.iter().filter(|column| names.scope.has_id(&column.id));
+        let here = frame.columns().filter(|column| names.scope.has_id(&column.id));
         Ok(here.map(of_column).collect())
     }
 

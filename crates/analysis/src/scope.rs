@@ -45,7 +45,28 @@ pub(crate) struct Frame {
     pub(crate) plan_id: i64,
     /// Number of operators in between.
     pub(crate) depth: u32,
-    pub(crate) columns: Arc<Vec<Column>>,
+    /// Its scope at that time, without frames.
+    pub(crate) scope: Arc<Scope>,
+}
+
+impl Frame {
+    /// Its columns, also hidden ones.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &Column> {
+        self.scope.all()
+    }
+
+    /// Looks up a name; what `*` omits, only if nothing else has it.
+    pub(crate) fn find<'a>(&'a self, name: &'a [String], case_sensitive: bool) -> Found<'a> {
+        match self.scope.find(name, case_sensitive) {
+            Found::Nothing => {
+                let same = |a: &str, b: &str| same_name(a, b, case_sensitive);
+                let Some((first, rest)) = name.split_first() else { return Found::Nothing };
+                let hidden = self.scope.hidden.iter();
+                pick(hidden.filter(|column| same(&column.name, first)).collect(), rest)
+            }
+            found => found,
+        }
+    }
 }
 
 /// The columns of a relation.
@@ -90,8 +111,9 @@ impl Scope {
             frame.depth += 1;
         }
         if let Some(plan_id) = plan_id {
-            let columns = self.columns.iter().chain(&self.hidden).cloned().collect();
-            self.frames.push(Frame { plan_id, depth: 0, columns: Arc::new(columns) });
+            let (columns, hidden) = (self.columns.clone(), self.hidden.clone());
+            let scope = Arc::new(Self { columns, hidden, frames: Vec::new() });
+            self.frames.push(Frame { plan_id, depth: 0, scope });
         }
     }
 

@@ -196,12 +196,14 @@ impl Resolver<'_> {
         // `df["a"]` of the left side still refers to its column, under the new name.
         let mut scope = left.scope.above(columns);
         for frame in &mut scope.frames {
-            let renamed = frame.columns.iter().map(|column| {
+            let renamed = |column: &Column| {
                 let at = left.scope.columns.iter().position(|l| l.id == column.id);
                 let id = at.map_or(&column.id, |at| &scope.columns[at].id).clone();
                 Column { id, ..column.clone() }
-            });
-            frame.columns = Arc::new(renamed.collect());
+            };
+            let columns = frame.scope.columns.iter().map(renamed).collect();
+            let hidden = frame.scope.hidden.iter().map(renamed).collect();
+            frame.scope = Arc::new(Scope { columns, hidden, frames: Vec::new() });
         }
         Ok(Resolved::new(plan, scope))
     }

@@ -151,12 +151,12 @@ impl Resolver<'_> {
             let id = column.id.clone();
             let call = DfExpr::WindowFunction(function);
             if is_python_window(&call) {
-                match python.iter_mut().find(|group| group.keys == keys && group.order == order) {
-                    Some(group) => group.calls.push((window.clone(), column)),
-                    None => {
-                        let calls = vec![(window.clone(), column)];
-                        python.push(PythonWindows { keys, order, calls });
-                    }
+                let same = |group: &&mut PythonWindows| group.keys == keys && group.order == order;
+                let call = (window.clone(), column);
+                if let Some(group) = python.iter_mut().find(same) {
+                    group.calls.push(call);
+                } else {
+                    python.push(PythonWindows { keys, order, calls: vec![call] });
                 }
             } else {
                 let aliased = call.alias(&id);

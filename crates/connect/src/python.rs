@@ -10,6 +10,7 @@ use crate::pb::common_inline_user_defined_table_function::Function as Table;
 use crate::rdd_pb;
 use crate::relation::{input, relation};
 use crate::types::data_type;
+use errors::condition;
 use plan::{
     DataType, Expr, PythonCall, PythonFunction, PythonMap, PythonTable, Relation, RelationKind,
     SparkError,
@@ -30,7 +31,17 @@ pub(crate) fn function(
     let of = match message.function.required("common_inline_user_defined_function.function")? {
         Function::PythonUdf(of) => of,
         Function::ScalarScalaUdf(_) => return Err(foreign("Scala", &name)),
-        Function::JavaUdf(_) => return Err(foreign("Java", &name)),
+        // There is no class path.
+        Function::JavaUdf(of) => {
+            let (class, shown) = (of.class_name, plan::quote_name(&name));
+            return Err(SparkError::analysis(
+                condition::CANNOT_LOAD_FUNCTION_CLASS,
+                format!(
+                    "Cannot load class {class} when registering the function {shown}, please make sure it is on the classpath."
+                ),
+                &[("className", &class), ("functionName", &shown)],
+            ));
+        }
     };
     let function = PythonFunction {
         name,
@@ -56,7 +67,15 @@ pub(crate) fn table_function(
         eval_type: plan::EvalType(of.eval_type),
         command: Arc::from(of.command.as_ref()),
         output: match of.return_type {
-            Some(output) => data_type(output, context)?,
+            Some(output) => match data_type(output, context)? {
+                output @ DataType::Struct(_) => output,
+                other => {
+                    return Err(invalid(format!(
+                        "Invalid Python user-defined table function return type. Expect a struct type, but got {}.",
+                        other.sql().to_lowercase()
+                    )));
+                }
+            },
             None => DataType::Null,
         },
         version: of.python_ver,

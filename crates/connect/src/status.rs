@@ -144,10 +144,14 @@ fn json_object(pairs: &[(String, String)]) -> String {
     serde_json::Value::from(object).to_string()
 }
 
-/// Truncates to this many bytes, between characters.
+/// Leaves out the middle of what is longer than this many bytes, between characters: the beginning
+/// tells what failed, and the end of a traceback why.
 fn shorten(text: &str, limit: usize) -> String {
+    const GAP: &str = "\n...\n";
     if text.len() <= limit {
         return text.to_owned();
     }
-    format!("{}...", &text[..text.floor_char_boundary(limit - 3)])
+    let begin = text.floor_char_boundary(limit / 3);
+    let end = text.ceil_char_boundary(text.len() - (limit - limit / 3 - GAP.len()));
+    format!("{}{GAP}{}", &text[..begin], &text[end..])
 }

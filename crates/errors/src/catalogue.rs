@@ -6,6 +6,7 @@
 pub mod condition {
     use crate::{Condition, Exception};
 
+    pub const AGGREGATE_FUNCTION_WITH_NONDETERMINISTIC_EXPRESSION: &Condition = &Condition { class: "AGGREGATE_FUNCTION_WITH_NONDETERMINISTIC_EXPRESSION", sql_state: Some("42845"), exception: Exception::Analysis, parameters: &["sqlExpr"] };
     pub const ALL_PARTITION_COLUMNS_NOT_ALLOWED: &Condition = &Condition { class: "ALL_PARTITION_COLUMNS_NOT_ALLOWED", sql_state: Some("KD005"), exception: Exception::Analysis, parameters: &[] };
     pub const AMBIGUOUS_COLUMN_REFERENCE: &Condition = &Condition { class: "AMBIGUOUS_COLUMN_REFERENCE", sql_state: Some("42702"), exception: Exception::Analysis, parameters: &["name"] };
     pub const AMBIGUOUS_LATERAL_COLUMN_ALIAS: &Condition = &Condition { class: "AMBIGUOUS_LATERAL_COLUMN_ALIAS", sql_state: Some("42702"), exception: Exception::Analysis, parameters: &["name", "n"] };
@@ -18,6 +19,7 @@ pub mod condition {
     pub const AS_OF_JOIN_UNSUPPORTED_DIRECTION: &Condition = &Condition { class: "AS_OF_JOIN.UNSUPPORTED_DIRECTION", sql_state: Some("42604"), exception: Exception::Analysis, parameters: &["direction", "supported"] };
     pub const BINARY_ARITHMETIC_OVERFLOW: &Condition = &Condition { class: "BINARY_ARITHMETIC_OVERFLOW", sql_state: Some("22003"), exception: Exception::Arithmetic, parameters: &["value1", "symbol", "value2", "functionName"] };
     pub const CANNOT_DECODE_URL: &Condition = &Condition { class: "CANNOT_DECODE_URL", sql_state: Some("22546"), exception: Exception::IllegalArgument, parameters: &["url"] };
+    pub const CANNOT_LOAD_FUNCTION_CLASS: &Condition = &Condition { class: "CANNOT_LOAD_FUNCTION_CLASS", sql_state: Some("46103"), exception: Exception::Analysis, parameters: &["className", "functionName"] };
     pub const CANNOT_MERGE_SCHEMAS: &Condition = &Condition { class: "CANNOT_MERGE_SCHEMAS", sql_state: Some("42KD9"), exception: Exception::Spark, parameters: &["left", "right"] };
     pub const CANNOT_MODIFY_CONFIG: &Condition = &Condition { class: "CANNOT_MODIFY_CONFIG", sql_state: Some("46110"), exception: Exception::Analysis, parameters: &["key", "docroot"] };
     pub const CANNOT_PARSE_INTERVAL: &Condition = &Condition { class: "CANNOT_PARSE_INTERVAL", sql_state: Some("22006"), exception: Exception::IllegalArgument, parameters: &["intervalString"] };
@@ -101,6 +103,7 @@ pub mod condition {
     pub const INTERNAL_ERROR: &Condition = &Condition { class: "INTERNAL_ERROR", sql_state: Some("XX000"), exception: Exception::Internal, parameters: &["message"] };
     pub const INTERVAL_ARITHMETIC_OVERFLOW_WITH_SUGGESTION: &Condition = &Condition { class: "INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION", sql_state: Some("22015"), exception: Exception::Arithmetic, parameters: &["functionName"] };
     pub const INTERVAL_DIVIDED_BY_ZERO: &Condition = &Condition { class: "INTERVAL_DIVIDED_BY_ZERO", sql_state: Some("22012"), exception: Exception::Arithmetic, parameters: &[] };
+    pub const INVALID_AGGREGATE_FILTER_NON_DETERMINISTIC: &Condition = &Condition { class: "INVALID_AGGREGATE_FILTER.NON_DETERMINISTIC", sql_state: Some("42903"), exception: Exception::Analysis, parameters: &["filterExpr"] };
     pub const INVALID_ARRAY_INDEX: &Condition = &Condition { class: "INVALID_ARRAY_INDEX", sql_state: Some("22003"), exception: Exception::ArrayIndex, parameters: &["indexValue", "arraySize"] };
     pub const INVALID_ARRAY_INDEX_IN_ELEMENT_AT: &Condition = &Condition { class: "INVALID_ARRAY_INDEX_IN_ELEMENT_AT", sql_state: Some("22003"), exception: Exception::ArrayIndex, parameters: &["indexValue", "arraySize"] };
     pub const INVALID_ATTRIBUTE_NAME_SYNTAX: &Condition = &Condition { class: "INVALID_ATTRIBUTE_NAME_SYNTAX", sql_state: Some("42601"), exception: Exception::Analysis, parameters: &["name"] };
@@ -288,6 +291,7 @@ pub mod condition {
 
     /// All conditions, ordered by class.
     pub const ALL: &[&Condition] = &[
+        AGGREGATE_FUNCTION_WITH_NONDETERMINISTIC_EXPRESSION,
         ALL_PARTITION_COLUMNS_NOT_ALLOWED,
         AMBIGUOUS_COLUMN_REFERENCE,
         AMBIGUOUS_LATERAL_COLUMN_ALIAS,
@@ -300,6 +304,7 @@ pub mod condition {
         AS_OF_JOIN_UNSUPPORTED_DIRECTION,
         BINARY_ARITHMETIC_OVERFLOW,
         CANNOT_DECODE_URL,
+        CANNOT_LOAD_FUNCTION_CLASS,
         CANNOT_MERGE_SCHEMAS,
         CANNOT_MODIFY_CONFIG,
         CANNOT_PARSE_INTERVAL,
@@ -383,6 +388,7 @@ pub mod condition {
         INTERNAL_ERROR,
         INTERVAL_ARITHMETIC_OVERFLOW_WITH_SUGGESTION,
         INTERVAL_DIVIDED_BY_ZERO,
+        INVALID_AGGREGATE_FILTER_NON_DETERMINISTIC,
         INVALID_ARRAY_INDEX,
         INVALID_ARRAY_INDEX_IN_ELEMENT_AT,
         INVALID_ATTRIBUTE_NAME_SYNTAX,

@@ -111,11 +111,24 @@ fn select_from_table(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             for new in [select, Token::Mul, Token::make_keyword("FROM")] {
                 out.push(TokenWithSpan { token: new, span: token.span });
             }
+        } else if is_table_named_table(out.last().map(|t| &t.token), &tokens[i..]) {
+            let name =
+                Word { value: "table".into(), quote_style: Some('`'), keyword: Keyword::NoKeyword };
+            out.push(TokenWithSpan { token: Token::Word(name), span: token.span });
         } else {
             out.push(token.clone());
         }
     }
     out
+}
+
+/// Whether `FROM TABLE` names a table: the word is not reserved.
+fn is_table_named_table(before: Option<&Token>, rest: &[TokenWithSpan]) -> bool {
+    let from = |word| is_keyword(word, Keyword::FROM) || is_keyword(word, Keyword::JOIN);
+    let [token, rest @ ..] = rest else { return false };
+    is_keyword(&token.token, Keyword::TABLE)
+        && before.is_some_and(from)
+        && rest.first().is_none_or(|next| next.token != Token::LParen)
 }
 
 /// `VALUES 1, 2` becomes `VALUES (1), (2)`.

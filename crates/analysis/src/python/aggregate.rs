@@ -89,7 +89,7 @@ fn node(aggregate: Aggregate) -> Result<LogicalPlan> {
 /// The error if functions of Python and others aggregate the same groups.
 fn mixed(functions: &[Expr]) -> DataFusionError {
     let python = functions.iter().filter_map(|expr| PythonPlace::of(unaliased(expr)));
-    let names: Vec<_> = python.map(|(place, _)| format!("\"{}\"", place.function.name)).collect();
+    let names: Vec<_> = python.map(|(place, _)| plan::quote_name(&place.function.name)).collect();
     let names = names.join(", ");
     refused(SparkError::new(
         condition::INVALID_PANDAS_UDF_PLACEMENT,

@@ -133,12 +133,19 @@ fn in_join(join: Join, new_id: &dyn Fn() -> String) -> Result<LogicalPlan> {
         } else if join_type == JoinType::Inner {
             above.push(condition.clone());
         } else {
+            let shown = match join_type {
+                JoinType::Left => "LEFT OUTER",
+                JoinType::Right => "RIGHT OUTER",
+                JoinType::Full => "FULL OUTER",
+                JoinType::LeftSemi | JoinType::RightSemi => "LEFT SEMI",
+                _ => "LEFT ANTI",
+            };
             let error = plan::SparkError::new(
                 errors::condition::UNSUPPORTED_FEATURE_PYTHON_UDF_IN_ON_CLAUSE,
                 format!(
-                    "The feature is not supported: Python UDF in the ON clause of a {join_type} JOIN. In case of an INNER JOIN consider rewriting to a CROSS JOIN with a WHERE clause."
+                    "The feature is not supported: Python UDF in the ON clause of a {shown} JOIN. In case of an INNER JOIN consider rewriting to a CROSS JOIN with a WHERE clause."
                 ),
-                &[("joinType", &join_type.to_string().to_uppercase())],
+                &[("joinType", shown)],
             );
             return Err(datafusion::error::DataFusionError::External(Box::new(error)));
         }

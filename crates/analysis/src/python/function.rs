@@ -37,7 +37,9 @@ impl PythonPlace {
             if function.deterministic { Volatility::Immutable } else { Volatility::Volatile };
         // Like the name of a column in a plan, this one must not depend on what the function does.
         let name = format!("python_{}", function.name);
-        Self { function, types, keywords, name, signature: Signature::variadic_any(volatility) }
+        // Any arguments, also none.
+        let signature = Signature::user_defined(volatility);
+        Self { function, types, keywords, name, signature }
     }
 
     /// The call as an expression of one value per row.
@@ -105,6 +107,10 @@ impl ScalarUDFImpl for PythonPlace {
         Ok(self.result())
     }
 
+    fn coerce_types(&self, types: &[Arrow]) -> Result<Vec<Arrow>> {
+        Ok(types.to_vec())
+    }
+
     fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
         internal_err!("the Python function {} can only run in a Python worker", self.function.name)
     }
@@ -121,6 +127,10 @@ impl AggregateUDFImpl for PythonPlace {
 
     fn return_type(&self, _: &[Arrow]) -> Result<Arrow> {
         Ok(self.result())
+    }
+
+    fn coerce_types(&self, types: &[Arrow]) -> Result<Vec<Arrow>> {
+        Ok(types.to_vec())
     }
 
     fn accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {

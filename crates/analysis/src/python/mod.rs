@@ -12,6 +12,7 @@ pub use extract::ExtractPython;
 pub use node::{PythonNode, WorkerInput};
 pub(crate) use window::{PythonWindows, is_python_window, with_bounds};
 
+use crate::call::check_aggregated;
 use crate::column::Names;
 use crate::scope::{Column, Scope};
 use crate::typed::Typed;
@@ -82,6 +83,9 @@ impl Resolver<'_> {
         }
         let texts: Vec<String> = args.iter().map(|arg| arg.name.clone()).collect();
         let text = format!("{}({})", function.name, texts.join(", "));
+        if kind.is_aggregate() {
+            check_aggregated(&text, &args)?;
+        }
         let arg_types = args.iter().map(|arg| arg.data_type.clone()).collect();
         let place = PythonPlace::new(Arc::clone(function), arg_types, keywords);
         let exprs = args.into_iter().map(|arg| arg.expr).collect();

@@ -9,8 +9,9 @@ use crate::scope::Scope;
 use crate::typed::Typed;
 use crate::{Resolved, Resolver, Result, error, leaf, rows, sort};
 use arrow::array::{Array, AsArray};
-use datafusion::logical_expr::{Extension, LogicalPlan};
+use datafusion::logical_expr::{Extension, LogicalPlan, LogicalPlanBuilder};
 use errors::condition;
+use model::conf::SEVERAL_TABLE_ARGUMENTS;
 use plan::{
     AnalyzedArgument, DataType, Expr, Field, Literal, NullOrder, PythonAnalysis, PythonFunction,
     PythonTable, Relation, RelationKind, SortOrder, SparkError, TableArgument, WorkerArgument,
@@ -28,7 +29,8 @@ struct Argument {
 enum Value {
     /// A value, and the expression as the program has it.
     Plain(Box<Typed>, Expr),
-    Table,
+    /// The table with this number.
+    Table(usize),
 }
 
 /// A table whose rows a function gets.
@@ -78,14 +80,14 @@ impl Resolver<'_> {
     /// Resolves a call of a Python table function.
     pub(crate) fn python_table(&mut self, call: &PythonTable) -> Result<Resolved> {
         let function = &call.function;
-        let (args, mut table) = self.table_arguments(function, &call.args)?;
+        let (args, mut tables) = self.table_arguments(function, &call.args)?;
         let mut worker_call = WorkerCall::new(function, Vec::new(), Vec::new());
         let mut output = function.output.clone();
         if output == DataType::Null {
-            let analysis = self.analysis(function, &args, table.as_ref())?;
+            let analysis = self.analysis(function, &args, &tables)?;
             output = schema_of_analysis(&analysis)?;
             worker_call.analyzed = formats::base64::decode(&analysis.pickled).map(Arc::from);
-            self.require(&function.name, analysis, table.as_mut())?;
+            self.require(&function.name, analysis, tables.first_mut())?;
         }
         let DataType::Struct(fields) = output else {
             let (name, output) = (&function.name, output.sql());
@@ -94,23 +96,25 @@ impl Resolver<'_> {
         let mut sent = WorkerInput::default();
         for Argument { keyword, value } in args {
             worker_call.keywords.push(keyword);
-            worker_call.args.push(match (value, &table) {
-                (Value::Plain(value, _), _) => {
+            worker_call.args.push(match value {
+                Value::Plain(value, _) => {
                     WorkerArgument::Column(sent.add(value.expr, value.data_type))
                 }
-                (Value::Table, Some(table)) => {
-                    let first = table.columns.len();
-                    worker_call.partition_fields = (first..first + table.keys.len()).collect();
-                    let row = self.row_of(table)?;
+                Value::Table(at) => {
+                    let row = self.row_of(&tables[at])?;
                     WorkerArgument::Table(sent.add(row.expr, row.data_type))
                 }
-                (Value::Table, None) => continue,
             });
         }
-        let mut plan = LogicalPlan::EmptyRelation(leaf::one_row());
-        if let Some(table) = table {
-            plan = table.plan;
-            sent.single_partition = table.single_partition;
+        let mut plan = LogicalPlanBuilder::from(LogicalPlan::EmptyRelation(leaf::one_row()));
+        for (at, table) in tables.into_iter().enumerate() {
+            let input = LogicalPlanBuilder::from(table.plan);
+            plan = if at == 0 { input } else { plan.cross_join(input.build()?)? };
+            if !table.keys.is_empty() {
+                let first = table.columns.len();
+                worker_call.partition_fields = (first..first + table.keys.len()).collect();
+            }
+            sent.single_partition |= table.single_partition;
             let keys = table.keys.into_iter();
             sent.keys = keys.map(|key| sent.add(key.expr, key.data_type)).collect();
             for (value, order) in table.order {
@@ -123,7 +127,7 @@ impl Resolver<'_> {
         let columns = self.columns_of(&fields);
         let node = PythonNode {
             kind: WorkerKind::Table,
-            inputs: vec![plan],
+            inputs: vec![plan.build()?],
             sent: vec![sent],
             calls: vec![worker_call],
             outputs: vec![0],
@@ -139,7 +143,7 @@ impl Resolver<'_> {
         &mut self,
         function: &PythonFunction,
         args: &[Expr],
-    ) -> Result<(Vec<Argument>, Option<Table>)> {
+    ) -> Result<(Vec<Argument>, Vec<Table>)> {
         let (mut made, mut tables): (Vec<Argument>, Vec<Table>) = (Vec::new(), Vec::new());
         for arg in &self.parsed(args)? {
             let (keyword, arg) = match arg {
@@ -149,22 +153,29 @@ impl Resolver<'_> {
             check_keyword(&function.name, &made, keyword.as_deref())?;
             let value = if let Expr::TableArgument(arg) = arg {
                 tables.push(self.table_argument(arg)?);
-                Value::Table
+                Value::Table(tables.len() - 1)
             } else {
                 let value = self.expression(arg, Names::of(&Scope::default()))?;
                 Value::Plain(Box::new(value), arg.clone())
             };
             made.push(Argument { keyword, value });
         }
-        if tables.len() > 1 {
+        if tables.len() > 1 && !self.context.flag(&SEVERAL_TABLE_ARGUMENTS)? {
             let count = tables.len().to_string();
             let message = format!(
-                "There are too many table arguments for table-valued function. It allows one table argument, but got: {count}."
+                "There are too many table arguments for table-valued function. It allows one table argument, but got: {count}. If you want to allow it, please set \"{}\" to \"true\"",
+                SEVERAL_TABLE_ARGUMENTS.name
             );
             let class = condition::TABLE_VALUED_FUNCTION_TOO_MANY_TABLE_ARGUMENTS;
             return Err(error::analysis(class, message, &[("num", &count)]));
         }
-        Ok((made, tables.pop()))
+        let is_partitioned = |table: &Table| table.single_partition || !table.keys.is_empty();
+        if tables.len() > 1 && tables.iter().any(is_partitioned) {
+            return Err(error::unsupported(
+                "PARTITION BY and WITH SINGLE PARTITION of several tables",
+            ));
+        }
+        Ok((made, tables))
     }
 
     fn table_argument(&mut self, argument: &TableArgument) -> Result<Table> {
@@ -209,9 +220,8 @@ impl Resolver<'_> {
         &mut self,
         function: &Arc<PythonFunction>,
         args: &[Argument],
-        table: Option<&Table>,
+        tables: &[Table],
     ) -> Result<Analysis> {
-        let columns = table.map(|table| table.columns.iter().map(Typed::field).collect());
         let arg = |arg: &Argument| match &arg.value {
             Value::Plain(value, expr) => AnalyzedArgument {
                 keyword: arg.keyword.clone(),
@@ -219,9 +229,9 @@ impl Resolver<'_> {
                 is_table: false,
                 constant: rows::constant(value.expr.clone()).map(|_| expr.clone()),
             },
-            Value::Table => AnalyzedArgument {
+            Value::Table(at) => AnalyzedArgument {
                 keyword: arg.keyword.clone(),
-                data_type: DataType::Struct(columns.clone().unwrap_or_default()),
+                data_type: DataType::Struct(tables[*at].columns.iter().map(Typed::field).collect()),
                 is_table: true,
                 constant: None,
             },

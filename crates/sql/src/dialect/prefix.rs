@@ -215,10 +215,10 @@ fn table_argument(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
     };
     let by = |parser: &mut Parser<'_>, word: &str| parser.take(&[word, "BY"]);
     if !single && (by(parser, "PARTITION") || by(parser, "DISTRIBUTE")) {
-        spec.partition_by = one_or_several(parser, |parser| parser.parse_expr())?;
+        spec.partition_by = one_or_several(parser, Parser::parse_expr)?;
     }
     if (single || !spec.partition_by.is_empty()) && (by(parser, "ORDER") || by(parser, "SORT")) {
-        spec.order_by = one_or_several(parser, |parser| parser.parse_order_by_expr())?;
+        spec.order_by = one_or_several(parser, Parser::parse_order_by_expr)?;
     }
     let single = Expr::value(Value::Boolean(single));
     let mut argument = call(TABLE_ARGUMENT, vec![rows, single]);
@@ -229,9 +229,9 @@ fn table_argument(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
 }
 
 /// One item, or several in parentheses: a comma without them separates arguments of the call.
-fn one_or_several<T>(
-    parser: &mut Parser<'_>,
-    item: impl Fn(&mut Parser<'_>) -> Result<T, ParserError>,
+fn one_or_several<'a, T>(
+    parser: &mut Parser<'a>,
+    item: impl Fn(&mut Parser<'a>) -> Result<T, ParserError>,
 ) -> Result<Vec<T>, ParserError> {
     if !parser.consume_token(&Token::LParen) {
         return Ok(vec![item(parser)?]);

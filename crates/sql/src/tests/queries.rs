@@ -117,6 +117,11 @@ fn tables_and_joins_nest_to_the_left() {
         ),
         ("select * from (select 1) as s(a)", "Project(Project(OneRow, [1]) as s(a), [*])"),
         ("select * from (select 1)", "Project(Project(OneRow, [1]), [*])"),
+        ("select * from table", "Project(Table(table), [*])"),
+        (
+            "select * from table join table t",
+            "Project(Inner(Table(table), Table(table) as t), [*])",
+        ),
         ("select * from a x", "Project(Table(a) as x, [*])"),
         ("select * from parquet.`/tmp/a b`", "Project(Table(parquet./tmp/a b), [*])"),
         ("select * from range(1, 10)", "Project(TableFunction(range(1, 10)), [*])"),

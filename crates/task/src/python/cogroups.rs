@@ -4,7 +4,8 @@ use super::groups::ORDER;
 use super::spec::{PythonSpec, Sent};
 use super::stream::sent_batch;
 use super::workers::ToWorker;
-use arrow::datatypes::SchemaRef;
+use arrow::array::new_null_array;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use arrow::row::{OwnedRow, RowConverter, Rows, SortField};
 use datafusion::common::{Result, internal_err};
@@ -102,7 +103,12 @@ impl Side {
             let data_type = held.field(sent.columns[*key]).data_type().clone();
             SortField::new_with_options(data_type, ORDER)
         });
-        let converter = RowConverter::new(keys.collect())?;
+        let mut keys: Vec<SortField> = keys.collect();
+        if keys.is_empty() {
+            // All rows are one group.
+            keys.push(SortField::new(DataType::Boolean));
+        }
+        let converter = RowConverter::new(keys)?;
         Ok(Self { rows, sent, schema: Arc::clone(schema), converter, current: None })
     }
 
@@ -119,7 +125,10 @@ impl Side {
                 return Ok(false);
             };
             let keys = self.sent.keys.iter().map(|key| batch.column(self.sent.columns[*key]));
-            let keys: Vec<_> = keys.cloned().collect();
+            let mut keys: Vec<_> = keys.cloned().collect();
+            if keys.is_empty() {
+                keys.push(new_null_array(&DataType::Boolean, batch.num_rows()));
+            }
             let keys = self.converter.convert_columns(&keys)?;
             self.current = Some((batch, keys, 0));
         }
