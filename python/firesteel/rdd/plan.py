@@ -280,16 +280,23 @@ def counted(client, relation):
 
 def fetched(client, relation):
     """Runs a relation and yields its record batches as they come."""
-    import pyarrow as pa
-
     request = client._execute_plan_request_with_metadata()
     request.plan.CopyFrom(as_plan(client, relation))
     fetch = client._execute_and_fetch_as_iterator
-    # The clients since 4.0 also take observations.
-    responses = fetch(request, {}) if "observations" in parameters(fetch) else fetch(request)
-    for response in responses:
-        if isinstance(response, pa.RecordBatch):
-            yield response
+    if "observations" not in parameters(fetch):
+        yield from _batches(fetch(request))
+        return
+    # The clients since 4.0 also take observations, and tell handlers of the progress.
+    from pyspark.sql.connect.shell.progress import Progress
+
+    with Progress(handlers=client._progress_handlers, operation_id=request.operation_id) as progress:
+        yield from _batches(fetch(request, {}, progress))
+
+
+def _batches(responses):
+    import pyarrow as pa
+
+    return (response for response in responses if isinstance(response, pa.RecordBatch))
 
 
 def parameters(function):
