@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from applications import application, completed, condition, error, pods, programs, state, until
+from applications import application, completed, condition, error, pods, programs, running_executors, state, until
 from lab import LabError, machine
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -67,6 +67,18 @@ def test_python_functions_rdds_broadcasts_and_accumulators_run_in_pods(kubectl):
     _, printed = completed(kubectl, "book", 180)
     for line in ["('Big', -300)", "seen 499500", "summed 499500.0", "[(185, [])]"]:
         assert line in printed, printed
+
+
+def test_a_search_for_hyper_parameters_survives_the_loss_of_an_executor(kubectl):
+    kubectl.create(application("search", "/opt/firesteel/examples/hyperparameters.py", executors=2))
+    victim = min(running_executors(kubectl, "search", 2))
+    kubectl.eventually("sparkapp", "search", lambda found: found["status"].get("progress", {}).get("tasks", {}).get("done", 0) >= 2)
+    kubectl("delete", "pod", victim, "--grace-period=1", "--wait=false")
+    found, printed = completed(kubectl, "search", 180)
+    assert "The best of 24 trials is 19: layers (64, 64), tanh, rate 0.01: 100.0% right" in printed, printed
+    assert [each["name"] for each in found["status"]["failures"]] == [victim]
+    # An executor with one slot runs one trial; the results of its earlier ones are at the driver.
+    assert found["status"]["progress"]["tasks"]["failed"] <= 1
 
 
 @pytest.mark.parametrize(
