@@ -2,8 +2,10 @@
 
     ./dev bench                      everything, TPC-H at scale 1
     ./dev bench --scale 0.1 --only tpch
+    ./dev bench --only python --with-spark --spark-python ~/spark/bin/python
 
-Every figure is the minimum of `--rounds` rounds; ratios compare figures from the same run, because machines are noisy.
+Figures are the minimum of `--rounds` rounds (of Python functions the median); ratios compare figures from the same run, because
+machines are noisy.
 """
 
 import argparse
@@ -14,6 +16,8 @@ import re
 import subprocess
 import sys
 import time
+
+import python_functions
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 QUERIES = sorted((ROOT / "examples" / "tpch").glob("q*.sql"))
@@ -29,6 +33,8 @@ def main() -> None:
         tasks(arguments)
     if "start" in arguments.only:
         start(arguments)
+    if "python" in arguments.only:
+        python_functions.measure(arguments)
 
 
 def parse() -> argparse.Namespace:
@@ -39,7 +45,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--partitions", type=int, default=2)
     parser.add_argument("--queries", default="", help="numbers separated by commas; all by default")
-    parser.add_argument("--only", default="tpch,tasks,start", type=lambda text: text.split(","))
+    python_functions.flags(parser)
+    parser.add_argument("--only", default="tpch,tasks,start,python", type=lambda text: text.split(","))
     return parser.parse_args()
 
 
