@@ -8,8 +8,7 @@ from collections import defaultdict
 from functools import reduce
 from math import ceil, log, sqrt
 
-from pyspark.util import fail_on_stopiteration
-
+from firesteel.rdd import calls
 from firesteel.rdd.callsite import Site
 
 
@@ -40,7 +39,7 @@ class Actions:
 
     def foreach(self, f):
         """Calls a function for each element."""
-        f = fail_on_stopiteration(f)
+        f = calls.of_element(f)
 
         def process(iterator):
             for x in iterator:
@@ -63,7 +62,7 @@ class Actions:
 
     def reduce(self, f):
         """Combines all elements with a commutative, associative function."""
-        f = fail_on_stopiteration(f)
+        f = calls.of_two(f)
 
         def func(iterator):
             iterator = iter(iterator)
@@ -96,7 +95,7 @@ class Actions:
 
     def fold(self, zeroValue, op):
         """Combines all elements, starting from a neutral value."""
-        op = fail_on_stopiteration(op)
+        op = calls.of_two(op)
 
         def func(iterator):
             yield reduce(op, iterator, zeroValue)
@@ -105,8 +104,8 @@ class Actions:
 
     def aggregate(self, zeroValue, seqOp, combOp):
         """Combines all elements to a value of another type."""
-        seqOp = fail_on_stopiteration(seqOp)
-        combOp = fail_on_stopiteration(combOp)
+        seqOp = calls.of_two(seqOp)
+        combOp = calls.of_two(combOp)
 
         def func(iterator):
             yield reduce(seqOp, iterator, zeroValue)
@@ -165,7 +164,7 @@ class Actions:
 
     def reduceByKeyLocally(self, func):
         """Combines the values of each key, as a dictionary in the program."""
-        func = fail_on_stopiteration(func)
+        func = calls.of_two(func)
 
         def reduce_partition(iterator):
             found = {}

@@ -9,10 +9,9 @@ from threading import Thread
 
 from pyspark.errors import PySparkRuntimeError
 from pyspark.rddsampler import RDDRangeSampler, RDDSampler
-from pyspark.util import fail_on_stopiteration
 
 from firesteel.errors import error
-from firesteel.rdd import execution
+from firesteel.rdd import calls, execution
 from firesteel.rdd.plan import Selected, United, Zipped
 
 
@@ -23,7 +22,7 @@ class Narrow:
         """Applies a function to each element."""
 
         def func(_, iterator):
-            return map(fail_on_stopiteration(f), iterator)
+            return map(calls.of_element(f), iterator)
 
         return self.mapPartitionsWithIndex(func, preservesPartitioning)
 
@@ -31,7 +30,7 @@ class Narrow:
         """Applies a function to each element and puts its results one after the other."""
 
         def func(_, iterator):
-            return chain.from_iterable(map(fail_on_stopiteration(f), iterator))
+            return chain.from_iterable(map(calls.of_element(f), iterator))
 
         return self.mapPartitionsWithIndex(func, preservesPartitioning)
 
@@ -54,7 +53,7 @@ class Narrow:
         """Keeps the elements for which a function is true."""
 
         def func(iterator):
-            return filter(fail_on_stopiteration(f), iterator)
+            return filter(calls.of_element(f), iterator)
 
         return self.mapPartitions(func, True)
 

@@ -13,10 +13,10 @@ from pyspark.join import (
 from pyspark.rddsampler import RDDStratifiedSampler
 from pyspark.resultiterable import ResultIterable
 from pyspark.serializers import BatchedSerializer, CPickleSerializer
-from pyspark.shuffle import Aggregator, ExternalGroupBy, ExternalMerger, ExternalSorter
+from pyspark.shuffle import ExternalGroupBy, ExternalMerger, ExternalSorter
 from pyspark.util import _parse_memory
 
-from firesteel.rdd import execution
+from firesteel.rdd import calls, execution
 from firesteel.rdd.callsite import Site
 from firesteel.rdd.partitioners import Partitioner, portable_hash
 from firesteel.rdd.plan import Shuffled
@@ -60,7 +60,7 @@ class Pairs:
             numPartitions = self._defaultReducePartitions()
         serializer = self.ctx.serializer
         memory = self._memory_limit()
-        aggregator = Aggregator(createCombiner, mergeValue, mergeCombiners)
+        aggregator = calls.combining(createCombiner, mergeValue, mergeCombiners)
 
         def combine(iterator):
             merger = ExternalMerger(aggregator, memory * 0.9, serializer)
@@ -108,7 +108,7 @@ class Pairs:
 
         memory = self._memory_limit()
         serializer = self._jrdd_deserializer
-        aggregator = Aggregator(lambda value: [value], append, extend)
+        aggregator = calls.combining(lambda value: [value], append, extend)
 
         def combine(iterator):
             merger = ExternalMerger(aggregator, memory * 0.9, serializer)

@@ -10,8 +10,8 @@ from firesteel.errors import error
 
 def portable_hash(x):
     """Hashes a key alike in all processes; `None` and tuples too, which Python does not promise."""
-    if "PYTHONHASHSEED" not in os.environ:
-        raise error(PySparkRuntimeError, "PYTHON_HASH_SEED_NOT_SET")
+    if not _has_seed:
+        _check_seed()
     if x is None:
         return 0
     if isinstance(x, tuple):
@@ -21,6 +21,17 @@ def portable_hash(x):
         hashed ^= len(x)
         return -2 if hashed == -1 else int(hashed)
     return hash(x)
+
+
+#: Whether this process has a fixed seed. Looked up once: the environment is slow, and changing it later changes no hash.
+_has_seed = False
+
+
+def _check_seed():
+    global _has_seed
+    if "PYTHONHASHSEED" not in os.environ:
+        raise error(PySparkRuntimeError, "PYTHON_HASH_SEED_NOT_SET")
+    _has_seed = True
 
 
 class Partitioner:

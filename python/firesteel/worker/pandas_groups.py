@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from typing import Any, Iterator, List, Optional, Tuple
 
+import numpy
 import pandas as pd
 import pyarrow as pa
 
@@ -18,6 +19,7 @@ from firesteel.worker.errors import return_type_error
 from firesteel.worker.grouped import Columns, takes_key, with_key
 from firesteel.worker.groups import groups
 from firesteel.worker.inputs import Inputs
+from firesteel.worker.output import batch_of
 from firesteel.worker.series import FromPandas, data_frame, series
 from firesteel.worker.task import Function, Task
 
@@ -185,6 +187,8 @@ class _Results:
         self._waiting: List[pd.DataFrame] = []
         self._waiting_rows = 0
         self._form: Optional[tuple] = None
+        # The form of results that are only numbers, of the declared types.
+        self._declared = (self._kind.names, self._build.plain_dtypes())
 
     def add(self, found: Any) -> None:
         """Takes what the function returned."""
@@ -207,7 +211,10 @@ class _Results:
     def flush(self) -> None:
         """Converts and writes what waits."""
         waiting, self._waiting, self._waiting_rows = self._waiting, [], 0
-        if len(waiting) > 1 and waiting[0].columns.is_unique:
+        plain = self._plain(waiting)
+        if plain is not None:
+            batches = [plain]
+        elif len(waiting) > 1 and waiting[0].columns.is_unique:
             try:
                 batches = [self._build.batch(pd.concat(waiting, ignore_index=True), self._schema)]
             except Exception:
@@ -217,6 +224,20 @@ class _Results:
             batches = [self._build.batch(frame, self._schema) for frame in waiting]
         for batch in batches:
             self._task.output.gather(batch)
+
+    def _plain(self, waiting: List[pd.DataFrame]) -> Optional[pa.RecordBatch]:
+        """Data frames of numbers, of exactly the declared names and types, as a batch. pandas would join them more slowly."""
+        if len(waiting) < 2 or self._form != self._declared:
+            return None
+        try:
+            values = [[frame._mgr.iget_values(place) for frame in waiting] for place in range(len(self._schema))]
+        except AttributeError:
+            return None
+        columns = [
+            pa.array(numpy.concatenate(column), field.type, from_pandas=True)
+            for column, field in zip(values, self._schema)
+        ]
+        return batch_of(columns, self._schema, len(columns[0]))
 
 
 def _dtypes(frame: pd.DataFrame) -> List[Any]:

@@ -10,6 +10,7 @@ import functools
 import inspect
 from typing import Any, Callable, List, Optional, Union
 
+import numpy
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -158,18 +159,26 @@ class FromPandas:
 
     def columns(self, frame: pd.DataFrame) -> Optional[List[pa.Array]]:
         """The columns of a data frame by name or by position; none if it has no columns."""
-        if self._children is None:
-            self._children = [
-                FromPandas(field.dataType, field.name, self._settings, self._legacy) for field in self._kind.fields
-            ]
-        if not self._children:
+        if not self._of_fields():
             return []
         if len(frame.columns) == 0:
             return None
         if self._settings.by_name and not self._legacy and any(isinstance(name, str) for name in frame.columns):
             if list(frame.columns) != self._kind.names:
                 frame = frame[self._kind.names]
-        return [child.column(frame.iloc[:, index]) for index, child in enumerate(self._children)]
+        return [child.column(frame.iloc[:, index]) for index, child in enumerate(self._of_fields())]
+
+    def plain_dtypes(self) -> Optional[list]:
+        """The types in NumPy of a struct's fields if values of these need neither conversion nor check, or none."""
+        found = [child._dtype for child in self._of_fields()]
+        return None if not found or None in found else [numpy.dtype(one) for one in found]
+
+    def _of_fields(self) -> List["FromPandas"]:
+        if self._children is None:
+            self._children = [
+                FromPandas(field.dataType, field.name, self._settings, self._legacy) for field in self._kind.fields
+            ]
+        return self._children
 
     def _checked(self, found: pd.Series, mask: Optional[pd.Series]) -> pa.Array:
         narrow = pa.lib.ArrowException if self._legacy else pa.lib.ArrowInvalid

@@ -59,6 +59,19 @@ def test_results_of_different_types_are_converted_one_by_one(worker):
     assert found.column() == [2**53 + 1, 1, None, 3]
 
 
+def test_numbers_of_the_declared_types_are_joined(worker):
+    schema = "k long, v double"
+    groups = [(tuple(range(100)), batch(schema, k=list(range(100)), v=[None if k % 3 == 0 else k / 2 for k in range(100)]))]
+
+    def f(frame):
+        frame = frame.assign(half=(frame.k // 2).astype("int32"), odd=frame.k % 2 == 1)
+        # Some have other memory, types or columns than the one before.
+        return frame[::-1] if frame.k[0] < 50 else frame.astype({"half": "int64"}) if frame.k[0] < 60 else frame[["odd", "half", "v", "k"]]
+
+    found = grouped(worker, 201, f, schema + ", half int, odd boolean", groups, schema)
+    assert found.rows == [(k, None if k % 3 == 0 else k / 2, k // 2, k % 2 == 1) for k in range(100)]
+
+
 def test_small_results_are_gathered(worker):
     groups = [(tuple(range(0, 1000)), batch(KV, k=list(range(1000)), v=[1.0] * 1000))]
     found = grouped(worker, 201, lambda f: f, groups=groups, **{"spark.sql.execution.arrow.maxRecordsPerBatch": "300"})
