@@ -160,5 +160,6 @@ def test_frames_and_text_mix(spark):
 
 
 def test_calls_of_rand_without_a_seed_draw_different_numbers(spark):
-    text = "select count_if(rand() = rand()), count_if(randn() = randn()), count_if(rand(7) = rand(7)) from range(50)"
+    pairs = "select rand() = rand() a, randn() = randn() b, rand(7) = rand(7) c from range(50)"
+    text = f"select count_if(a), count_if(b), count_if(c) from ({pairs})"
     assert spark.sql(text).collect() == [(0, 0, 50)]

@@ -15,6 +15,12 @@ from pyspark.sql.udtf import AnalyzeArgument, AnalyzeResult, OrderingColumn, Par
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
+@pytest.fixture(autouse=True)
+def active(spark):
+    """Calls without a session use the active one."""
+    spark._active_session.session = spark
+
+
 class Count:
     def __init__(self):
         self.n, self.seen = 0, []
