@@ -62,12 +62,14 @@ fn as_text(status: &ApplicationStatus) -> String {
         status.connect_url
     );
     for job in &status.jobs {
-        let _ =
-            writeln!(text, "  job {}  {}  {}", job.job, job_state(job.state()), job.description);
+        let group = Some(&job.group).filter(|group| !group.is_empty());
+        let group = group.map(|group| format!("[{group}] ")).unwrap_or_default();
+        let (state, description) = (job_state(job.state()), &job.description);
+        let _ = writeln!(text, "  job {}  {state}  {group}{description}", job.job);
         for stage in &job.stages {
             let _ = writeln!(
                 text,
-                "    stage {:<4} {:<8} {:>6}/{:<6} tasks{}  {}",
+                "    stage {:<4} {:<9} {:>6}/{:<6} tasks{}  {}",
                 stage.stage,
                 stage_state(stage.state()),
                 stage.done,
@@ -86,7 +88,8 @@ fn as_text(status: &ApplicationStatus) -> String {
 fn as_json(status: &ApplicationStatus) -> serde_json::Value {
     let job = |job: &JobStatus| {
         serde_json::json!({
-            "job": job.job, "state": job_state(job.state()), "description": job.description, "message": job.message,
+            "job": job.job, "state": job_state(job.state()), "group": job.group, "description": job.description,
+            "message": job.message,
             "stages": job.stages.iter().map(|stage| serde_json::json!({
                 "stage": stage.stage, "label": stage.label, "state": stage_state(stage.state()), "tasks": stage.tasks,
                 "done": stage.done, "running": stage.running, "failed": stage.failed,
@@ -131,6 +134,7 @@ fn stage_state(state: StageState) -> &'static str {
         StageState::Done => "done",
         StageState::Skipped => "skipped",
         StageState::Failed => "failed",
+        StageState::Cancelled => "cancelled",
     }
 }
 
@@ -148,6 +152,7 @@ mod tests {
         let mut job = JobStatus {
             job: 1,
             description: "collect".into(),
+            group: "g".into(),
             stages: vec![skipped],
             ..Default::default()
         };
@@ -161,6 +166,7 @@ mod tests {
         };
         let text = as_text(&status);
         assert!(text.starts_with("app-1  pi  1 executors, 2 slots"), "{text}");
-        assert!(text.contains("stage 3    skipped       8/8      tasks  scan"), "{text}");
+        assert!(text.contains("  job 1  done  [g] collect"), "{text}");
+        assert!(text.contains("stage 3    skipped        8/8      tasks  scan"), "{text}");
     }
 }

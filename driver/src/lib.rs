@@ -21,6 +21,7 @@ mod run_job;
 mod serve;
 mod services;
 mod settings;
+mod status;
 
 pub use error::Error;
 pub use master::Master;

@@ -6,7 +6,7 @@ use crate::settings::Forget;
 use bytes::Bytes;
 use engine::JobPlan;
 use model::executor::{AccumulatorUpdate, Registration, Report};
-use model::{ExecutorId, StageId, TaskMetrics, VolumeId};
+use model::{ByteSize, ExecutorId, Properties, StageId, TaskMetrics, VolumeId};
 use scheduler::JobFailure;
 use std::sync::Arc;
 
@@ -56,6 +56,8 @@ pub struct Operation {
     pub id: u64,
     /// For people.
     pub description: Arc<str>,
+    /// Properties of the thread that asked for it.
+    pub properties: Properties,
     /// Whether somebody looks at its progress.
     pub watched: bool,
 }
@@ -148,6 +150,8 @@ pub struct Status {
     pub name: String,
     pub jobs: Vec<JobStatus>,
     pub executors: Vec<ExecutorStatus>,
+    /// Memory of each executor.
+    pub executor_memory: ByteSize,
     /// Jobs that ended and are no longer listed.
     pub forgotten_jobs: u64,
     pub connect_url: String,
@@ -159,6 +163,8 @@ pub struct JobStatus {
     pub job: model::JobId,
     pub state: JobState,
     pub description: Arc<str>,
+    /// Properties of the thread that asked for it.
+    pub properties: Properties,
     pub stages: Vec<StageStatus>,
     /// Why it failed.
     pub message: String,
@@ -196,6 +202,8 @@ pub enum StageState {
     /// Its output was there already.
     Skipped,
     Failed,
+    /// Its job ended before it did.
+    Cancelled,
 }
 
 /// How an executor stands.
@@ -203,6 +211,8 @@ pub enum StageState {
 pub struct ExecutorStatus {
     pub executor: ExecutorId,
     pub host: String,
+    /// Where its peers fetch blocks: `host:port`.
+    pub address: String,
     pub slots: u32,
     pub running_tasks: u32,
     pub finished_tasks: u64,

@@ -14,6 +14,7 @@ use crate::serve::{self, Serving};
 use crate::services::{ClusterService, Door, ExecutorsService};
 use crate::settings::{Access, Addresses, Settings};
 use engine::RunJob;
+use model::Properties;
 use model::conf::{self, BadSetting, Conf};
 use proto::pb::cluster_server::ClusterServer;
 use proto::pb::executors_server::ExecutorsServer;
@@ -140,7 +141,7 @@ impl Driver {
 
     /// A way to run jobs past all sessions, for tests and benchmarks.
     pub fn runner(&self, description: &str) -> Arc<dyn RunJob> {
-        Arc::new(self.runners.runner(description, None))
+        Arc::new(self.runners.runner(description, Properties::default(), None))
     }
 
     /// Waits until somebody wants the driver to end, and returns why.

@@ -3,6 +3,7 @@
 use crate::event_loop::{Inbox, Input};
 use crate::failure;
 use crate::message::{Message, Operation, Progress, Submission};
+use crate::status;
 use arrow::buffer::Buffer;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
@@ -10,6 +11,7 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use engine::{JobPlan, RunJob};
 use errors::Exception;
+use model::Properties;
 use model::executor::AccumulatorUpdate;
 use plan::{Literal, SparkError};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,11 +43,12 @@ impl Runners {
     pub(crate) fn runner(
         &self,
         description: &str,
+        properties: Properties,
         progress: Option<watch::Sender<Progress>>,
     ) -> Runner {
         let id = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let operation =
-            Operation { id, description: description.into(), watched: progress.is_some() };
+        let (description, watched) = (description.into(), progress.is_some());
+        let operation = Operation { id, description, properties, watched };
         let progress = progress.map(Arc::new);
         Runner {
             runners: self.clone(),
@@ -105,6 +108,13 @@ impl RunJob for Runner {
             Ok(rows) => rows.into_iter().map(|ipc| decode(ipc).map_err(bad_rows)).collect(),
             Err(failed) => Err(failure::error(&failed)),
         }
+    }
+
+    async fn application_status(&self) -> Result<String, SparkError> {
+        let (answer, answered) = oneshot::channel();
+        let asked = self.runners.inbox.send(Input::AskStatus { answer }).await;
+        asked.map_err(|_| ending())?;
+        Ok(status::json(&answered.await.map_err(|_| ending())?).to_string())
     }
 
     fn observed(&self, name: &str, values: Vec<(String, Literal)>) {

@@ -60,6 +60,7 @@ impl Slots {
             shuffle: template.writes.map(|(shuffle, _)| shuffle),
             binding,
             inputs,
+            properties: template.properties.clone(),
             stop: stop.clone(),
         };
         let plan = self

@@ -152,7 +152,7 @@ pub fn split(end: &mut TaskEnd, limit: usize) -> Vec<Report> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{Epoch, Fingerprint, MapOutputId, TaskId, VolumeId};
+    use model::{Epoch, Fingerprint, MapOutputId, Properties, TaskId, VolumeId};
 
     const INPUT: ShuffleId = ShuffleId(Fingerprint([1; 32]));
     const STAGE: StageId = StageId(4);
@@ -174,7 +174,13 @@ mod tests {
     }
 
     fn template() -> Arc<Template> {
-        Arc::new(Template { stage: STAGE, plan: "plan".into(), writes: None, inputs: vec![INPUT] })
+        Arc::new(Template {
+            stage: STAGE,
+            plan: "plan".into(),
+            writes: None,
+            inputs: vec![INPUT],
+            properties: Properties::default(),
+        })
     }
 
     fn places(maps: u32) -> Arc<Places> {

@@ -55,7 +55,8 @@ impl Resolver<'_> {
             RelationKind::Tail { .. }
             | RelationKind::ShowString { .. }
             | RelationKind::HtmlString { .. }
-            | RelationKind::CountPartitions { .. } => self.computed(relation),
+            | RelationKind::CountPartitions { .. }
+            | RelationKind::ApplicationStatus => self.computed(relation),
             RelationKind::Aggregate(aggregate) => self.aggregate(aggregate),
             RelationKind::Deduplicate { input, columns } => self.deduplicate(input, columns),
             RelationKind::Sample(sample) => self.sample(sample),
@@ -163,6 +164,9 @@ impl Resolver<'_> {
             RelationKind::Tail { input, .. } => Some(self.relation(input)?.scope.fields()),
             RelationKind::CountPartitions { .. } => {
                 Some(vec![Field::new("count", DataType::Long, false)])
+            }
+            RelationKind::ApplicationStatus => {
+                Some(vec![Field::new("status", DataType::String, false)])
             }
             _ => None,
         })

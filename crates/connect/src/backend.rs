@@ -1,6 +1,7 @@
 //! The interface between this crate and the server behind it: the driver implements these traits.
 
 use bytes::Bytes;
+use model::Properties;
 use plan::{Command, DataType, ExplainMode, Relation, SparkError, StorageLevel};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -136,6 +137,8 @@ pub struct Operation {
     pub id: String,
     /// Tags by which it can be interrupted and displayed.
     pub tags: Vec<String>,
+    /// Properties of the thread that asked for it.
+    pub properties: Properties,
     /// The work to do.
     pub work: Work,
 }

@@ -87,6 +87,7 @@ async fn run(
     let operation = Operation {
         id: execution.identity.id.clone(),
         tags: execution.identity.tags.clone(),
+        properties: execution.identity.properties.clone(),
         work: request.work,
     };
     tokio::try_join!(open.session.execute(operation, sender), writer.take_all(receiver))?;

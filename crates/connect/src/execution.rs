@@ -8,6 +8,7 @@
 use crate::error;
 use crate::pb::get_status_response::operation_status::OperationState;
 use crate::pb::{self, ExecutePlanResponse};
+use model::Properties;
 use plan::SparkError;
 use prost::Message;
 use std::collections::VecDeque;
@@ -32,6 +33,7 @@ const LOST_AFTER: Duration = Duration::from_secs(1);
 pub(crate) struct Identity {
     pub(crate) id: String,
     pub(crate) tags: Vec<String>,
+    pub(crate) properties: Properties,
     pub(crate) reattachable: bool,
     /// The request, by which a repeated one is distinguished from another with the same id.
     pub(crate) plan: Option<pb::Plan>,

@@ -24,6 +24,7 @@ mod ipc;
 mod json_type;
 mod limits;
 mod literal;
+mod properties;
 mod python;
 mod relation;
 mod service;

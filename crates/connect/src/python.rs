@@ -20,7 +20,7 @@ use std::sync::Arc;
 type Result<T> = std::result::Result<T, SparkError>;
 
 /// Prefix of the names of our messages in extensions.
-const EXTENSIONS: &str = "type.googleapis.com/firesteel.connect.v1.";
+pub(crate) const EXTENSIONS: &str = "type.googleapis.com/firesteel.connect.v1.";
 
 /// The function of a message; functions in other languages are refused by name.
 pub(crate) fn function(
@@ -195,6 +195,7 @@ pub(crate) fn extension(message: prost_types::Any, context: Context<'_>) -> Resu
             let message: rdd_pb::CountPartitions = parsed(value)?;
             RelationKind::CountPartitions { input: inner(message.input)? }
         }
+        "ApplicationStatus" => RelationKind::ApplicationStatus,
         _ => {
             let what = format!("The relation extension {}", message.type_url);
             return Err(SparkError::unsupported(what));
@@ -202,6 +203,6 @@ pub(crate) fn extension(message: prost_types::Any, context: Context<'_>) -> Resu
     })
 }
 
-fn parsed<M: prost::Message + Default>(bytes: bytes::Bytes) -> Result<M> {
+pub(crate) fn parsed<M: prost::Message + Default>(bytes: bytes::Bytes) -> Result<M> {
     decode(bytes).map_err(|problem| invalid(format!("A message inside another: {problem}.")))
 }

@@ -15,8 +15,10 @@ use crate::pb::execute_plan_request::request_option::RequestOption;
 use crate::pb::get_status_response::OperationStatus;
 use crate::pb::get_status_response::operation_status::OperationState;
 use crate::pb::spark_connect_service_server::{SparkConnectService, SparkConnectServiceServer};
+use crate::properties::properties;
 use crate::session::{Caller, OpenSession, Sessions};
 use crate::status::{details, status};
+use model::Properties;
 use plan::SparkError;
 use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
@@ -92,9 +94,11 @@ impl SparkConnectService for Service {
         request: Request<pb::ExecutePlanRequest>,
     ) -> Result<Response<Answers>, Status> {
         let mut request = request.into_inner();
+        let properties = properties(request.user_context.as_ref());
         let caller = caller!(request);
         let open = self.get_or_open(&caller).await?;
-        let answers = execute_plan(&open, request).map_err(|e| open.fail(e))?;
+        let answers = properties.and_then(|given| execute_plan(&open, request, given));
+        let answers = answers.map_err(|e| open.fail(e))?;
         Ok(Response::new(answers))
     }
 
@@ -299,6 +303,7 @@ impl SparkConnectService for Service {
 fn execute_plan(
     open: &Arc<OpenSession>,
     request: pb::ExecutePlanRequest,
+    properties: Properties,
 ) -> Result<Answers, SparkError> {
     let id = match request.operation_id.filter(|id| !id.is_empty()) {
         Some(id) if uuid::Uuid::parse_str(&id).is_err() => return Err(error::bad_handle(&id)),
@@ -322,7 +327,8 @@ fn execute_plan(
         return Err(error::operation_exists(&id));
     }
     let work = command::request(command::unpack(request.plan.clone())?, open.context())?;
-    let identity = Identity { id, tags: request.tags, reattachable, plan: request.plan };
+    let identity =
+        Identity { id, tags: request.tags, properties, reattachable, plan: request.plan };
     let execution = Arc::new(Execution::new(identity));
     if let Some(there) = open.add(Arc::clone(&execution))? {
         return attach_again(open, &there, execution.identity.plan.as_ref());

@@ -94,6 +94,10 @@ pub trait RunJob: Send + Sync {
     /// Runs a job to its end; returns the rows of each requested result partition.
     async fn run(&self, job: JobPlan) -> Result<Vec<Vec<RecordBatch>>, SparkError>;
 
+    /// What jobs, stages and executors are doing, as JSON
+    /// (`docs/decisions/0015-rdds-over-connect.md`).
+    async fn application_status(&self) -> Result<String, SparkError>;
+
     /// Reports the metrics of an observation.
     fn observed(&self, _name: &str, _values: Vec<(String, Literal)>) {}
 

@@ -100,6 +100,7 @@ impl LocalRunner {
                     shuffle,
                     binding: stage.bindings.get(partition as usize).cloned().unwrap_or_default(),
                     inputs: inputs.clone(),
+                    properties: model::Properties::default(),
                     stop: task::Stop::default(),
                 };
                 let task = async move { runtime.run(&decoded, launch).await };
@@ -141,6 +142,10 @@ impl LocalRunner {
 impl RunJob for LocalRunner {
     async fn run(&self, job: JobPlan) -> Result<Vec<Vec<RecordBatch>>, SparkError> {
         self.job(job).await.map_err(|failure| spark_failure(&failure))
+    }
+
+    async fn application_status(&self) -> Result<String, SparkError> {
+        Err(SparkError::unsupported("The status of an application without a driver"))
     }
 
     fn slots(&self) -> u32 {

@@ -2,7 +2,8 @@
 //! it. The wire format of these words is `proto`'s.
 
 use crate::{
-    Attempt, ExecutorId, MapOutput, ShuffleId, StageId, TaskFailure, TaskMetrics, VolumeId,
+    Attempt, ExecutorId, MapOutput, Properties, ShuffleId, StageId, TaskFailure, TaskMetrics,
+    VolumeId,
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -86,6 +87,8 @@ pub struct Template {
     pub writes: Option<(ShuffleId, u32)>,
     /// The shuffles that it reads.
     pub inputs: Vec<ShuffleId>,
+    /// Properties of the job that it was launched for first.
+    pub properties: Properties,
 }
 
 /// Where all map outputs of a shuffle are. Replaces what was said of that shuffle before.

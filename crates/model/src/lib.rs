@@ -4,6 +4,7 @@ mod failure;
 mod id;
 mod map_output;
 mod metrics;
+mod properties;
 mod size;
 
 pub mod conf;
@@ -17,4 +18,5 @@ pub use id::{
 };
 pub use map_output::{MapOutput, MapOutputId};
 pub use metrics::TaskMetrics;
+pub use properties::Properties;
 pub use size::{ByteSize, ParseSizeError};

@@ -221,6 +221,8 @@ pub enum RelationKind {
     CountPartitions {
         input: Relation,
     },
+    /// What jobs, stages and executors are doing, as one row with JSON in the column `status`.
+    ApplicationStatus,
     /// The output of `df.show()`, as one row with the column `show_string`.
     ShowString {
         input: Relation,

@@ -136,13 +136,15 @@ fn launches_of(pb::Launch { stage, tasks }: pb::Launch) -> impl Iterator<Item = 
 }
 
 impl From<&Template> for pb::Stage {
-    fn from(Template { stage, plan, writes, inputs }: &Template) -> Self {
+    fn from(Template { stage, plan, writes, inputs, properties }: &Template) -> Self {
+        let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
         Self {
             stage: stage.0,
             template: plan.clone(),
             shuffle: writes.map(|(shuffle, _)| shuffle_bytes(shuffle)).unwrap_or_default(),
             readers: writes.map_or(0, |(_, readers)| readers),
             inputs: inputs.iter().copied().map(shuffle_bytes).collect(),
+            properties: properties.iter().map(owned).collect(),
         }
     }
 }
@@ -151,7 +153,7 @@ impl TryFrom<pb::Stage> for Template {
     type Error = BadField;
 
     fn try_from(stage: pb::Stage) -> Result<Self, BadField> {
-        let pb::Stage { stage, template, shuffle, readers, inputs } = stage;
+        let pb::Stage { stage, template, shuffle, readers, inputs, properties } = stage;
         let writes = if shuffle.is_empty() {
             None
         } else {
@@ -163,6 +165,7 @@ impl TryFrom<pb::Stage> for Template {
             plan: template,
             writes,
             inputs: inputs.collect::<Result<_, _>>()?,
+            properties: properties.into_iter().collect(),
         })
     }
 }
@@ -328,7 +331,9 @@ mod tests {
     #[test]
     fn what_an_executor_is_told_survives_the_wire() {
         let template = |stage, writes, inputs| {
-            Arc::new(Template { stage: StageId(stage), plan: "plan".into(), writes, inputs })
+            let properties = [("k".to_owned(), stage.to_string())].into_iter().collect();
+            let (stage, plan) = (StageId(stage), "plan".into());
+            Arc::new(Template { stage, plan, writes, inputs, properties })
         };
         let launch =
             |stage, partition| Launch { attempt: attempt(stage, partition), binding: "b".into() };

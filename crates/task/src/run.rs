@@ -18,7 +18,7 @@ use datafusion::physical_expr::Partitioning;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 use futures::{FutureExt, StreamExt};
-use model::{Attempt, Epoch, MapOutputId, ShuffleId, TaskFailure, TaskMetrics};
+use model::{Attempt, Epoch, MapOutputId, Properties, ShuffleId, TaskFailure, TaskMetrics};
 use shuffle::{MapOutputWriter, OutputAttempt};
 use std::any::Any;
 use std::future::{Future, poll_fn};
@@ -39,6 +39,8 @@ pub struct Launch {
     pub binding: Bytes,
     /// The map outputs of each of [`Stage::inputs`], complete and ordered by map index.
     pub inputs: Outputs,
+    /// Properties of the program's thread, which functions can read.
+    pub properties: Properties,
     /// Flag that stops the attempt while it computes.
     pub stop: Stop,
 }
@@ -137,6 +139,7 @@ impl TaskRuntime {
             attempt: launch.attempt,
             tasks: stage.template.tasks,
             files: self.files().to_owned(),
+            properties: launch.properties.clone(),
             updates: Mutex::default(),
         }
     }

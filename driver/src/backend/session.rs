@@ -8,6 +8,7 @@ use crate::run_job::{Runner, Runners};
 use bytes::Bytes;
 use connect::{Operation, Response, Responses, SessionKey, StageProgress, Work};
 use engine::{Answer, SqlOutcome};
+use model::Properties;
 use model::conf::{self, Conf, Value};
 use plan::{Command, DataType, ExplainMode, Relation, RelationKind, SparkError, StorageLevel};
 use std::collections::BTreeMap;
@@ -44,7 +45,7 @@ impl Session {
     /// Runs SQL text. Rows of a query, or of a command that has some.
     pub(crate) async fn run_sql(&self, text: &str) -> Result<Option<Answer>, SparkError> {
         let relation = RelationKind::Sql { text: text.to_owned(), arguments: Vec::new() }.into();
-        let runner = self.runners.runner(&shortened(text), None);
+        let runner = self.runners.runner(&shortened(text), Properties::default(), None);
         match self.engine.sql(&relation, &runner).await? {
             SqlOutcome::Query => self.engine.execute(&relation, &runner).await.map(Some),
             SqlOutcome::Rows(answer) => Ok(Some(answer).filter(|a| !a.schema.is_empty())),
@@ -93,7 +94,7 @@ impl Session {
 
     /// For requests that are about a relation and yield no rows.
     fn silent_runner(&self, what: &str) -> Runner {
-        self.runners.runner(what, None)
+        self.runners.runner(what, Properties::default(), None)
     }
 }
 
@@ -101,7 +102,11 @@ impl Session {
 impl connect::Session for Session {
     async fn execute(&self, operation: Operation, responses: Responses) -> Result<(), SparkError> {
         let (progress, mut watched) = watch::channel(Progress::default());
-        let runner = self.runners.runner(&description(&operation.work), Some(progress));
+        let runner = self.runners.runner(
+            &description(&operation.work),
+            operation.properties,
+            Some(progress),
+        );
         let yielded = tokio::select! {
             biased;
             yielded = self.work(&operation.work, &runner) => yielded,

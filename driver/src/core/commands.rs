@@ -20,9 +20,8 @@ impl Core {
             Command::Launch { attempt, executor } => {
                 let stage = self.scheduler.stage(attempt.task.stage);
                 let planned = stage.and_then(|stage| self.jobs.planned(stage));
-                let (plan, index) =
-                    planned.expect("a launched stage belongs to a job that is not over");
-                self.executors.launch(executor, attempt, (&plan, index));
+                let planned = planned.expect("a launched stage belongs to a job that is not over");
+                self.executors.launch(executor, attempt, &planned);
             }
             Command::Cancel { attempt, executor, reason } => {
                 self.executors.cancel(executor, attempt, reason);

@@ -9,7 +9,7 @@ use crate::message::{
 use bytes::Bytes;
 use engine::{JobPlan, StageOutput, StagePlan};
 use model::executor::AccumulatorUpdate;
-use model::{JobId, StageId, TaskMetrics};
+use model::{JobId, Properties, StageId, TaskMetrics};
 use scheduler::{JobFailure, JobShape, Scheduler, Stage, StageProgress, StageShape};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -39,6 +39,16 @@ struct Job {
     results: BTreeMap<u32, Bytes>,
     /// What its tasks have added to accumulators so far.
     accumulators: Vec<AccumulatorUpdate>,
+}
+
+/// A stage in the plan of a job.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    pub plan: Arc<JobPlan>,
+    /// The stage's index in the plan.
+    pub index: usize,
+    /// Properties of the job.
+    pub properties: Properties,
 }
 
 /// What people are told of a stage, beyond what the scheduler knows.
@@ -103,10 +113,12 @@ impl Jobs {
         self.by_ticket.get(&ticket).copied()
     }
 
-    /// A plan that has the stage, and the stage's index in it.
-    pub(crate) fn planned(&self, stage: &Stage) -> Option<(Arc<JobPlan>, usize)> {
+    /// A stage as the first of its jobs has it.
+    pub(crate) fn planned(&self, stage: &Stage) -> Option<Planned> {
         let (job, index) = stage.jobs().next()?;
-        Some((Arc::clone(&self.live.get(&job)?.plan), index))
+        let Job { plan, operation, .. } = self.live.get(&job)?;
+        let properties = operation.properties.clone();
+        Some(Planned { plan: Arc::clone(plan), index, properties })
     }
 
     /// What an attempt took counts for all jobs of its stage.
@@ -171,7 +183,7 @@ impl Jobs {
         };
         let stages = statuses(progress, &job.stages, Some(state));
         for (stage, shown) in stages.iter().zip(&job.stages) {
-            if !shown.logged && !matches!(stage.state, StageState::Waiting) {
+            if !shown.logged && (stage.done > 0 || stage.failed > 0 || is_over(stage.state)) {
                 log(id, stage);
             }
         }
@@ -185,8 +197,7 @@ impl Jobs {
             }
         }
         let message = failed.as_ref().map(failure::words).unwrap_or_default();
-        let description = Arc::clone(&job.operation.description);
-        self.ended.push_back(JobStatus { job: id, state, description, stages, message });
+        self.ended.push_back(job.operation.status(id, state, (stages, message)));
         if self.ended.len() > LISTED {
             self.ended.pop_front();
             self.forgotten += 1;
@@ -212,12 +223,9 @@ impl Jobs {
 
     /// The jobs that are listed, oldest first.
     pub(crate) fn status(&self, scheduler: &Scheduler) -> Vec<JobStatus> {
-        let live = self.live.iter().map(|(id, job)| JobStatus {
-            job: *id,
-            state: JobState::Running,
-            description: Arc::clone(&job.operation.description),
-            stages: statuses(&scheduler.progress(*id), &job.stages, None),
-            message: String::new(),
+        let live = self.live.iter().map(|(id, job)| {
+            let stages = statuses(&scheduler.progress(*id), &job.stages, None);
+            job.operation.status(*id, JobState::Running, (stages, String::new()))
         });
         let mut all: Vec<JobStatus> = self.ended.iter().cloned().chain(live).collect();
         all.sort_by_key(|job| job.job);
@@ -247,6 +255,22 @@ impl Job {
     }
 }
 
+impl Operation {
+    fn status(
+        &self,
+        job: JobId,
+        state: JobState,
+        (stages, message): (Vec<StageStatus>, String),
+    ) -> JobStatus {
+        let properties = self.properties.clone();
+        let description = match properties.description().or(properties.call_site()) {
+            Some(own) => own.into(),
+            None => Arc::clone(&self.description),
+        };
+        JobStatus { job, state, description, properties, stages, message }
+    }
+}
+
 fn statuses(
     progress: &[StageProgress],
     shown: &[Shown],
@@ -263,6 +287,8 @@ fn stage_status(progress: &StageProgress, shown: &Shown, ended: Option<JobState>
         StageState::Done
     } else if ended == Some(JobState::Failed) && failed > 0 {
         StageState::Failed
+    } else if ended.is_some() {
+        StageState::Cancelled
     } else if running > 0 || done > 0 {
         StageState::Running
     } else {
@@ -272,6 +298,14 @@ fn stage_status(progress: &StageProgress, shown: &Shown, ended: Option<JobState>
     let label = Arc::clone(&shown.label);
     let metrics = shown.metrics;
     StageStatus { stage, label, tasks, done, running, failed, state, metrics }
+}
+
+/// Whether a stage has come to its own end.
+fn is_over(state: StageState) -> bool {
+    match state {
+        StageState::Done | StageState::Skipped | StageState::Failed => true,
+        StageState::Waiting | StageState::Running | StageState::Cancelled => false,
+    }
 }
 
 fn log(job: JobId, status: &StageStatus) {

@@ -238,6 +238,7 @@ impl Core {
             name: self.rules.name.clone(),
             jobs: self.jobs.status(&self.scheduler),
             executors: self.executors.status(),
+            executor_memory: self.rules.wanted.memory,
             forgotten_jobs: self.jobs.forgotten(),
             connect_url: self.rules.connect_url.clone(),
         }

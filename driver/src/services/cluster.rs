@@ -140,7 +140,7 @@ fn to_manager(told: ToManager, epoch: Epoch) -> pb::ToManager {
 }
 
 fn application_status(standing: Standing, epoch: Epoch) -> pb::ApplicationStatus {
-    let Standing { application, name, jobs, executors, forgotten_jobs, connect_url } = standing;
+    let Standing { application, name, jobs, executors, forgotten_jobs, connect_url, .. } = standing;
     pb::ApplicationStatus {
         application_id: application,
         name,
@@ -153,7 +153,7 @@ fn application_status(standing: Standing, epoch: Epoch) -> pb::ApplicationStatus
 }
 
 fn job_status(job: JobStatus) -> pb::JobStatus {
-    let JobStatus { job, state, description, stages, message } = job;
+    let JobStatus { job, state, description, properties, stages, message } = job;
     let state = match state {
         JobState::Running => pb::JobState::Running,
         JobState::Succeeded => pb::JobState::Succeeded,
@@ -166,6 +166,7 @@ fn job_status(job: JobStatus) -> pb::JobStatus {
         description: description.to_string(),
         stages: stages.into_iter().map(stage_status).collect(),
         message,
+        group: properties.group().unwrap_or_default().to_owned(),
     }
 }
 
@@ -177,6 +178,7 @@ fn stage_status(stage: StageStatus) -> pb::StageStatus {
         StageState::Done => pb::StageState::Done,
         StageState::Skipped => pb::StageState::Skipped,
         StageState::Failed => pb::StageState::Failed,
+        StageState::Cancelled => pb::StageState::Cancelled,
     };
     pb::StageStatus {
         stage: id.0,
@@ -194,6 +196,7 @@ fn executor_status(executor: ExecutorStatus) -> pb::ExecutorStatus {
     let ExecutorStatus {
         executor,
         host,
+        address: _,
         slots,
         running_tasks,
         finished_tasks,

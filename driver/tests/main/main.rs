@@ -200,6 +200,7 @@ async fn a_job_that_nobody_waits_for_is_cancelled() {
     assert_eq!(executor.cancelled(1).await, [attempt]);
     let status = rig.until(|status| status.jobs[0].state() == pb::JobState::Cancelled).await;
     assert_eq!(status.jobs[0].message, "Job cancelled: its result is not wanted");
+    assert_eq!(status.jobs[0].stages[0].state(), pb::StageState::Cancelled);
     // Its slot is free again once the end is reported.
     executor.failed(attempt, TaskFailure::Killed { reason: "cancelled".into() }).await;
     let next = rig.run(result_only(1));

@@ -311,8 +311,10 @@ fn read_progress(status: &pb::ApplicationStatus) -> Progress {
                     progress.skipped_stages += 1;
                     progress.skipped_tasks += tasks;
                 }
-                pb::StageState::Waiting | pb::StageState::Running | pb::StageState::Unspecified => {
-                }
+                pb::StageState::Waiting
+                | pb::StageState::Running
+                | pb::StageState::Cancelled
+                | pb::StageState::Unspecified => {}
             }
         }
     }

@@ -65,3 +65,23 @@ pub struct CountPartitions {
     #[prost(bytes = "bytes", tag = "1")]
     pub input: ::prost::bytes::Bytes,
 }
+/// One row with what jobs, stages and executors are doing, `status: string`, as JSON. Runs no job.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApplicationStatus {}
+/// Properties of the thread that asks for an operation: an extension of its user context. Tasks can
+/// read them.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct JobProperties {
+    #[prost(message, repeated, tag = "1")]
+    pub properties: ::prost::alloc::vec::Vec<job_properties::Property>,
+}
+/// Nested message and enum types in `JobProperties`.
+pub mod job_properties {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Property {
+        #[prost(string, tag = "1")]
+        pub key: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub value: ::prost::alloc::string::String,
+    }
+}

@@ -58,6 +58,29 @@ async fn answers_contain_the_backends_responses() {
 }
 
 #[tokio::test]
+async fn properties_of_the_program_s_thread_come_with_its_operation() {
+    let (seen, mut client) = connected().await;
+    let extension = |name: &str, value: &[u8]| prost_types::Any {
+        type_url: format!("type.googleapis.com/{name}"),
+        value: value.to_vec(),
+    };
+    // JobProperties { properties: [{ key: "k", value: "v" }] }
+    let ours = extension("firesteel.connect.v1.JobProperties", b"\x0a\x06\x0a\x01k\x12\x01v");
+    let another = extension("example.Another", b"\xff");
+    let mut request = execute(&uuid(), &uuid(), root(table("batches_1")));
+    let user = request.user_context.get_or_insert_default();
+    user.extensions = vec![another, ours.clone()];
+    run(&mut client, request).await.unwrap();
+    let properties = seen.properties.lock().unwrap().clone();
+    assert_eq!(properties[0].iter().collect::<Vec<_>>(), [("k", "v")]);
+
+    let mut request = execute(&uuid(), &uuid(), root(table("batches_1")));
+    let damaged = prost_types::Any { value: b"\x0a\xff".to_vec(), ..ours };
+    request.user_context.get_or_insert_default().extensions = vec![damaged];
+    assert!(run(&mut client, request).await.is_err());
+}
+
+#[tokio::test]
 async fn streams_that_end_early_add_up_to_the_whole() {
     let (seen, mut client) = connected().await;
     let (session, operation) = (uuid(), uuid());

@@ -9,6 +9,7 @@ use connect::{
     routes,
 };
 use errors::{Condition, condition};
+use model::Properties;
 use model::conf::Conf;
 use plan::{
     DataType, ExplainMode, Field, Literal, Relation, RelationKind, SparkError, StorageLevel,
@@ -32,6 +33,7 @@ pub(crate) struct Seen {
     pub(crate) produced: AtomicUsize,
     pub(crate) closed: AtomicUsize,
     pub(crate) work: Mutex<Vec<Work>>,
+    pub(crate) properties: Mutex<Vec<Properties>>,
     pub(crate) relations: Mutex<Vec<Relation>>,
     pub(crate) blobs: Mutex<Vec<(String, usize)>>,
 }
@@ -125,6 +127,7 @@ impl Session for FakeSession {
     async fn execute(&self, operation: Operation, out: Responses) -> Result<(), SparkError> {
         self.seen.started.fetch_add(1, SeqCst);
         self.seen.work.lock().expect("no panic").push(operation.work.clone());
+        self.seen.properties.lock().expect("no panic").push(operation.properties.clone());
         let mut running = Running(Arc::clone(&self.seen), false);
         let send = async |response| out.send(response).await.map_err(|_| failure());
         match &operation.work {

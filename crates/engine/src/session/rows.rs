@@ -136,6 +136,9 @@ impl Session {
                 let counts: ArrayRef = Arc::new(Int64Array::from(vec![count]));
                 Answer::columns(schema, vec![counts]).map(Some)
             }
+            RelationKind::ApplicationStatus => {
+                Answer::text("status", run.application_status().await?).map(Some)
+            }
             _ => match self.statement_of(relation)? {
                 Some(Statement::Command(command)) => {
                     let answer = Box::pin(self.command(&command, run)).await?;

@@ -22,6 +22,10 @@ impl RunJob for NoJobs {
         Err(SparkError::internal("planning ran a job"))
     }
 
+    async fn application_status(&self) -> Result<String, SparkError> {
+        Ok("{}".to_owned())
+    }
+
     fn slots(&self) -> u32 {
         2
     }

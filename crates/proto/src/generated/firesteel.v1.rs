@@ -366,7 +366,7 @@ pub struct Work {
     pub discards: ::prost::alloc::vec::Vec<MapOutput>,
 }
 /// A stage's plan, sent once per executor.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Stage {
     #[prost(uint64, tag = "1")]
     pub stage: u64,
@@ -381,6 +381,12 @@ pub struct Stage {
     /// The shuffles that it reads, in the order of the template's shuffle leaves.
     #[prost(bytes = "bytes", repeated, tag = "5")]
     pub inputs: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// Properties of the program's thread, which its tasks can read.
+    #[prost(map = "string, string", tag = "6")]
+    pub properties: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// All current map outputs of a shuffle, ordered by map. Replaces earlier messages.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -972,6 +978,9 @@ pub struct JobStatus {
     /// The reason for a failure.
     #[prost(string, tag = "5")]
     pub message: ::prost::alloc::string::String,
+    /// Its group; empty without one.
+    #[prost(string, tag = "6")]
+    pub group: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StageStatus {
@@ -1055,6 +1064,8 @@ pub enum StageState {
     /// Its output already existed.
     Skipped = 4,
     Failed = 5,
+    /// Its job ended before it did.
+    Cancelled = 6,
 }
 impl StageState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1069,6 +1080,7 @@ impl StageState {
             Self::Done => "STAGE_STATE_DONE",
             Self::Skipped => "STAGE_STATE_SKIPPED",
             Self::Failed => "STAGE_STATE_FAILED",
+            Self::Cancelled => "STAGE_STATE_CANCELLED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1080,6 +1092,7 @@ impl StageState {
             "STAGE_STATE_DONE" => Some(Self::Done),
             "STAGE_STATE_SKIPPED" => Some(Self::Skipped),
             "STAGE_STATE_FAILED" => Some(Self::Failed),
+            "STAGE_STATE_CANCELLED" => Some(Self::Cancelled),
             _ => None,
         }
     }

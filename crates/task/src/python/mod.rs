@@ -17,8 +17,9 @@ pub use spec::{PythonSpec, Sent};
 pub use workers::{FromWorker, NoWorkers, PythonTask, PythonWorkers, ToWorker};
 
 use bytes::Bytes;
-use model::Attempt;
+use model::{Attempt, Properties};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -33,6 +34,8 @@ pub(crate) struct PythonContext {
     pub(crate) tasks: u32,
     /// Directory of the files that the program distributed.
     pub(crate) files: PathBuf,
+    /// Properties of the program's thread.
+    pub(crate) properties: Properties,
     /// Updates of accumulators so far.
     pub(crate) updates: Mutex<Vec<(i64, Bytes)>>,
 }
@@ -48,7 +51,7 @@ impl PythonContext {
             "partitions": self.tasks,
             "task": unique_number(self.attempt),
             "cpus": 1,
-            "properties": {},
+            "properties": self.properties.iter().collect::<BTreeMap<_, _>>(),
             "barrier": null,
         })
     }

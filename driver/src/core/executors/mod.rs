@@ -168,6 +168,7 @@ impl Executor {
         ExecutorStatus {
             executor: id,
             host: self.host.clone(),
+            address: self.block_address.clone(),
             slots: self.slots,
             running_tasks: u32::try_from(running).unwrap_or(u32::MAX),
             finished_tasks: self.desk.finished,

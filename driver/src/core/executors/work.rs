@@ -2,8 +2,9 @@
 
 use super::{Executor, Executors};
 use crate::core::effect::Effect;
+use crate::core::jobs::Planned;
 use bytes::{Bytes, BytesMut};
-use engine::{JobPlan, StageOutput};
+use engine::StageOutput;
 use model::executor::{Launch, Places, Template, ToExecutor, Work};
 use model::{Attempt, ExecutorId, MapOutput, ShuffleId, StageId, VolumeId};
 use scheduler::Scheduler;
@@ -59,10 +60,10 @@ impl Executors {
         &mut self,
         id: ExecutorId,
         attempt: Attempt,
-        (plan, index): (&JobPlan, usize),
+        Planned { plan, index, properties }: &Planned,
     ) {
         let Some(Executor { desk, .. }) = self.live.get_mut(&id) else { return };
-        let planned = &plan.stages[index];
+        let planned = &plan.stages[*index];
         let inputs = planned.parents.iter().map(|parent| plan.stages[*parent].shuffle());
         let stage = attempt.task.stage;
         if let Entry::Vacant(entry) = desk.known.stages.entry(stage) {
@@ -73,7 +74,9 @@ impl Executors {
                 StageOutput::Rows => None,
             };
             let plan = planned.template.clone();
-            desk.work.templates.push(Arc::new(Template { stage, plan, writes, inputs }));
+            let properties = properties.clone();
+            let template = Template { stage, plan, writes, inputs, properties };
+            desk.work.templates.push(Arc::new(template));
         }
         let binding = planned.bindings[attempt.task.partition as usize].clone();
         desk.work.launches.push(Launch { attempt, binding });

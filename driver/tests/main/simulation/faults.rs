@@ -3,8 +3,8 @@
 use super::process::Process;
 use super::world::{Driver, Mail, Stream, Weather, World};
 use driver::message::{Connection, Ending, Message, Operation, Submission};
-use model::ExecutorId;
 use model::executor::{Registration, Report};
+use model::{ExecutorId, Properties};
 use rand::Rng;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -58,7 +58,12 @@ impl World {
         if watched {
             self.watching.insert(id);
         }
-        let operation = Operation { id, description: "a job".into(), watched };
+        let operation = Operation {
+            id,
+            description: "a job".into(),
+            properties: Properties::default(),
+            watched,
+        };
         let submission = Submission { ticket, plan, operation };
         // The program is in the same process: at once and in order.
         self.send(0, Mail::Tell(Message::Submit(submission)));

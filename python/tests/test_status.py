@@ -1,0 +1,139 @@
+"""Jobs, stages and executors as programs and people see them, and properties of the program's threads."""
+
+import os
+
+from conftest import FIRESTEEL as COMMAND
+from conftest import program_on
+
+FIRESTEEL = os.path.abspath(COMMAND)
+
+START = """
+import threading, time
+from pyspark import SparkContext, TaskContext
+
+sc = SparkContext(appName="status")
+
+
+def same(found, expected):
+    assert found == expected, (found, expected)
+
+
+def eventually(what):
+    deadline = time.monotonic() + 30
+    while not (found := what()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+"""
+
+
+def check(tmp_path, text):
+    program_on(tmp_path, START + text, "local-cluster[2,2,1024]")
+
+
+def test_the_tracker_follows_a_job_from_its_start_to_its_end(tmp_path):
+    check(
+        tmp_path,
+        f"""
+gate = {str(tmp_path / "gate")!r}
+
+
+def wait(n):
+    import os, time
+    while not os.path.exists(gate):
+        time.sleep(0.02)
+    return n
+
+
+def job():
+    sc.setJobGroup("mine", "waits")
+    sc.parallelize(range(4), 2).map(wait).keyBy(lambda n: n).groupByKey(3).count()
+
+
+tracker = sc.statusTracker()
+same(tracker.getJobIdsForGroup("mine"), [])
+same((tracker.getActiveJobsIds(), tracker.getActiveStageIds()), ([], []))
+same((tracker.getJobInfo(0), tracker.getStageInfo(0)), (None, None))
+running = threading.Thread(target=job)
+running.start()
+[id] = eventually(lambda: tracker.getJobIdsForGroup("mine"))
+[stage] = eventually(tracker.getActiveStageIds)
+info = eventually(lambda: (found := tracker.getStageInfo(stage)).numActiveTasks == 2 and found)
+same((info.numTasks, info.numCompletedTasks, info.numFailedTasks, info.currentAttemptId), (2, 0, 0, 0))
+assert info.name.startswith("count at ") and "program.py" in info.name, info
+same(tracker.getActiveJobsIds(), [id])
+same(tracker.getJobInfo(id).status, "RUNNING")
+same(len(tracker.getJobInfo(id).stageIds), 2)
+open(gate, "w").close()
+running.join()
+same((tracker.getJobInfo(id).status, tracker.getActiveStageIds()), ("SUCCEEDED", []))
+same(tracker.getStageInfo(stage).numCompletedTasks, 2)
+same(tracker.getJobIdsForGroup("another"), [])
+executors = tracker.getExecutorInfos()
+assert len(executors) == 2 and all(e.port > 0 and e.totalOnHeapStorageMemory > 0 for e in executors), executors
+""",
+    )
+
+
+def test_properties_reach_tasks_and_belong_to_their_thread(tmp_path):
+    check(
+        tmp_path,
+        """
+def read(key):
+    return sc.parallelize([1], 1).map(lambda _: TaskContext.get().getLocalProperty(key)).collect()
+
+
+sc.setLocalProperty("color", "red")
+same((read("color"), read("shape")), (["red"], [None]))
+found = []
+other = threading.Thread(target=lambda: found.append(read("color")))
+other.start()
+other.join()
+same(found, [[None]])
+sc.setLocalProperty("color", "blue")
+same(read("color"), ["blue"])
+sc.setLocalProperty("color", None)
+same(read("color"), [None])
+# Tasks that write a shuffle, too.
+sc.setJobGroup("g", "what it does")
+pairs = sc.parallelize([1, 2], 2).map(lambda n: (n, TaskContext.get().getLocalProperty("spark.jobGroup.id")))
+same(sorted(pairs.groupByKey(1).mapValues(list).collect()), [(1, ["g"]), (2, ["g"])])
+""",
+    )
+
+
+def test_people_see_the_group_and_the_description_and_how_a_cancelled_job_ended(tmp_path):
+    check(
+        tmp_path,
+        f"""
+import json, subprocess
+
+sc.setJobGroup("nightly", "sums")
+same(sc.parallelize([1, 2], 2).sum(), 3)
+
+
+def sleeps():
+    sc.setJobGroup("slow", "sleeps")
+    try:
+        sc.parallelize(range(4), 4).map(lambda n: time.sleep(60)).count()
+    except Exception:
+        pass
+
+
+job = threading.Thread(target=sleeps)
+job.start()
+eventually(lambda: sc.statusTracker().getActiveStageIds())
+sc.cancelJobGroup("slow")
+job.join()
+sc.setJobGroup(None, None)
+sc.parallelize([1], 1).count()
+wanted = ["status", sc.applicationId]
+jobs = json.loads(subprocess.check_output([{FIRESTEEL!r}, *wanted, "--json"]))[0]["jobs"]
+shown = [(job["group"], job["description"].partition(".py")[0].partition("/")[0], job["state"]) for job in jobs]
+same(shown, [("nightly", "sums", "done"), ("slow", "sleeps", "cancelled"), ("", "count at ", "done")])
+same([stage["state"] for stage in jobs[1]["stages"]], ["cancelled"])
+text = subprocess.check_output([{FIRESTEEL!r}, *wanted], text=True)
+assert "done  [nightly] sums" in text and "cancelled  [slow] sleeps" in text, text
+""",
+    )
