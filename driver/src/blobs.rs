@@ -1,5 +1,5 @@
-//! Bytes that functions of programs refer to by their hash: values of broadcasts and large
-//! closures. A session's client sends them, executors fetch them; they go with the last session
+//! Bytes that functions of programs refer to by their hash: values of broadcasts, large closures,
+//! added files. A session's client sends them, executors fetch them; they go with the last session
 //! that sent them.
 
 use bytes::Bytes;
@@ -30,6 +30,15 @@ impl Blobs {
         self.lock().get(hash).map(|blob| blob.bytes.clone())
     }
 
+    /// Gives a session what another has sent.
+    pub(crate) fn share(&self, owner: u64, with: u64) {
+        for blob in self.lock().values_mut() {
+            if blob.owners.contains(&owner) {
+                blob.owners.insert(with);
+            }
+        }
+    }
+
     /// Drops what only this session has sent.
     pub(crate) fn forget(&self, owner: u64) {
         self.lock().retain(|_, blob| {
@@ -57,7 +66,10 @@ mod tests {
         blobs.forget(2);
         assert_eq!(blobs.get("a").as_deref(), Some(&b"x"[..]));
         assert_eq!(blobs.get("b"), None);
+        blobs.share(1, 3);
         blobs.forget(1);
+        assert_eq!(blobs.get("a").as_deref(), Some(&b"x"[..]));
+        blobs.forget(3);
         assert_eq!(blobs.get("a"), None);
     }
 }

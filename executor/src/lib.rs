@@ -121,8 +121,10 @@ async fn work(
         spill_limit: ByteSize(u64::MAX / 2),
         volume,
         writer: WriterOptions { durability, ..WriterOptions::default() },
-        files: settings.files.clone().unwrap_or_else(|| settings.scratch.clone()),
+        files: settings.files.clone().unwrap_or_else(|| settings.scratch.join("work")),
     };
+    std::fs::create_dir_all(&task_settings.files)
+        .with_context(|| format!("creating {}", task_settings.files.display()))?;
     let environment = Environment {
         python: settings.python.clone(),
         python_path: settings.python_path.clone(),
@@ -134,7 +136,9 @@ async fn work(
         settings.epoch,
         settings.scratch.join("blobs"),
     );
-    let workers = Workers::new(PoolSettings::new(environment, settings.slots), Arc::new(blobs))?;
+    let mut pool = PoolSettings::new(environment, settings.slots);
+    pool.added_files = settings.scratch.join("files");
+    let workers = Workers::new(pool, Arc::new(blobs))?;
     let runtime = TaskRuntime::new(task_settings, Arc::new(blocks), Arc::new(workers))?;
     let (slots, ends) = Slots::new(Arc::new(runtime), tasks, settings.epoch);
     let link = Link {

@@ -112,10 +112,10 @@ def alive(pid):
     return stat[0] != "Z"
 
 
-def program_on(directory, text, master):
+def program_on(directory, text, master, *flags):
     """Runs a program with `firesteel run`; it succeeds."""
     path = directory / "program.py"
     path.write_text(text)
-    done = run("run", "--master", master, path)
+    done = run("run", "--master", master, *flags, path)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout

@@ -5,7 +5,8 @@ use crate::error::{invalid, missing};
 use crate::pb;
 use crate::pb::add_artifacts_request::{ArtifactChunk, BeginChunkedArtifact, Payload};
 use bytes::Bytes;
-use errors::Exception;
+use errors::{Exception, condition};
+use model::{AddedFile, FileKind};
 use plan::SparkError;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -41,6 +42,10 @@ impl Artifacts {
 
     fn put(&self, name: String, bytes: Bytes) -> Result<()> {
         let mut stored = self.lock();
+        let taken = stored.get(&name).is_some_and(|known| *known != bytes);
+        if taken && !name.starts_with(CACHE) {
+            return Err(already_exists(&name));
+        }
         let others: usize =
             stored.iter().filter(|(key, _)| **key != name).map(|(_, b)| b.len()).sum();
         if others + bytes.len() > MAX_SESSION_BYTES {
@@ -55,6 +60,27 @@ impl Artifacts {
         // it.
         self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The file that an artifact is, for functions.
+pub(crate) fn added_file(name: &str, bytes: &[u8]) -> Option<AddedFile> {
+    let (kind, name) = name.split_once('/')?;
+    let kind = match kind {
+        "files" => FileKind::File,
+        "pyfiles" => FileKind::Python,
+        "archives" => FileKind::Archive,
+        _ => return None,
+    };
+    let hash = blake3::hash(bytes).to_hex().to_string();
+    Some(AddedFile { kind, name: name.to_owned(), hash })
+}
+
+fn already_exists(name: &str) -> SparkError {
+    let message = format!(
+        "The artifact {name} already exists. Please choose a different name for the new artifact because it cannot be overwritten."
+    );
+    let parameters = [("normalizedRemoteRelativePath", name)];
+    SparkError::new(condition::ARTIFACT_ALREADY_EXISTS, message, &parameters)
 }
 
 fn too_large() -> SparkError {
@@ -195,15 +221,19 @@ fn is_intact(chunk: &ArtifactChunk) -> bool {
     i64::from(crc32fast::hash(&chunk.data)) == chunk.crc
 }
 
-/// Accepts local data; whatever would be stored on disk or in a worker is refused by name.
+/// Accepts local data and files for functions; what Spark would load into a JVM, or store
+/// elsewhere, is refused by name.
 fn check_name(name: &str) -> Result<()> {
     let unsafe_part = |part: &str| matches!(part, "" | "." | "..");
+    if added_file(name, &[]).is_some_and(|file| !file.is_safe()) {
+        return Err(invalid(format!("`{name}` is not the name of an artifact.")));
+    }
     match name.split_once('/') {
         Some((_, rest)) if rest.split('/').any(unsafe_part) => {
             Err(invalid(format!("`{name}` is not the name of an artifact.")))
         }
-        Some(("cache", _)) => Ok(()),
-        Some((kind @ ("pyfiles" | "archives" | "files" | "jars" | "forward_to_fs"), _)) => {
+        Some(("cache" | "pyfiles" | "archives" | "files", _)) => Ok(()),
+        Some((kind @ ("jars" | "forward_to_fs"), _)) => {
             Err(SparkError::unsupported(format_args!("An artifact of the kind {kind} ({name})")))
         }
         _ => Err(invalid(format!("`{name}` is not the name of an artifact."))),

@@ -1,7 +1,7 @@
 //! The interface between this crate and the server behind it: the driver implements these traits.
 
 use bytes::Bytes;
-use model::Properties;
+use model::{AddedFile, Properties};
 use plan::{Command, DataType, ExplainMode, Relation, SparkError, StorageLevel};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -125,6 +125,9 @@ pub trait Session: Send + Sync + 'static {
 
     /// Keeps bytes that functions of the program refer to by their hash.
     fn keep_blob(&self, hash: &str, bytes: Bytes);
+
+    /// Adds a file, whose bytes are a blob, for functions that run from now on.
+    fn add_file(&self, file: AddedFile);
 
     /// Ends the session.
     async fn close(&self);

@@ -1,7 +1,7 @@
 //! The twelve requests of Spark Connect: each is parsed, handed over and answered.
 
 use crate::analyze::analyze;
-use crate::artifacts::{CACHE, Upload};
+use crate::artifacts::{CACHE, Upload, added_file};
 use crate::backend::Backend;
 use crate::command;
 use crate::config::config;
@@ -156,10 +156,13 @@ impl SparkConnectService for Service {
         }
         let open = session.ok_or_else(|| refuse(&missing("add_artifacts.session_id")))?;
         let artifacts = upload.finish().map_err(|e| open.fail(e))?;
-        for artifact in &artifacts {
-            let hash = artifact.name.strip_prefix(CACHE);
-            if let Some((hash, bytes)) = hash.zip(open.artifacts.get(&artifact.name)) {
+        for artifact in artifacts.iter().filter(|artifact| artifact.is_crc_successful) {
+            let Some(bytes) = open.artifacts.get(&artifact.name) else { continue };
+            if let Some(hash) = artifact.name.strip_prefix(CACHE) {
                 open.session.keep_blob(hash, bytes);
+            } else if let Some(file) = added_file(&artifact.name, &bytes) {
+                open.session.keep_blob(&file.hash, bytes);
+                open.session.add_file(file);
             }
         }
         Ok(Response::new(pb::AddArtifactsResponse {

@@ -13,6 +13,7 @@ pub mod condition {
     pub const AMBIGUOUS_REFERENCE: &Condition = &Condition { class: "AMBIGUOUS_REFERENCE", sql_state: Some("42704"), exception: Exception::Analysis, parameters: &["name", "referenceNames"] };
     pub const AMBIGUOUS_REFERENCE_TO_FIELDS: &Condition = &Condition { class: "AMBIGUOUS_REFERENCE_TO_FIELDS", sql_state: Some("42000"), exception: Exception::Analysis, parameters: &["field", "count"] };
     pub const ARITHMETIC_OVERFLOW: &Condition = &Condition { class: "ARITHMETIC_OVERFLOW", sql_state: Some("22003"), exception: Exception::Arithmetic, parameters: &["message", "alternative", "config"] };
+    pub const ARTIFACT_ALREADY_EXISTS: &Condition = &Condition { class: "ARTIFACT_ALREADY_EXISTS", sql_state: Some("42713"), exception: Exception::Runtime, parameters: &["normalizedRemoteRelativePath"] };
     pub const ASSIGNMENT_ARITY_MISMATCH: &Condition = &Condition { class: "ASSIGNMENT_ARITY_MISMATCH", sql_state: Some("42802"), exception: Exception::Analysis, parameters: &["numTarget", "numExpr"] };
     pub const AS_OF_JOIN_TOLERANCE_IS_NON_NEGATIVE: &Condition = &Condition { class: "AS_OF_JOIN.TOLERANCE_IS_NON_NEGATIVE", sql_state: Some("42604"), exception: Exception::Analysis, parameters: &[] };
     pub const AS_OF_JOIN_TOLERANCE_IS_UNFOLDABLE: &Condition = &Condition { class: "AS_OF_JOIN.TOLERANCE_IS_UNFOLDABLE", sql_state: Some("42604"), exception: Exception::Analysis, parameters: &[] };
@@ -298,6 +299,7 @@ pub mod condition {
         AMBIGUOUS_REFERENCE,
         AMBIGUOUS_REFERENCE_TO_FIELDS,
         ARITHMETIC_OVERFLOW,
+        ARTIFACT_ALREADY_EXISTS,
         ASSIGNMENT_ARITY_MISMATCH,
         AS_OF_JOIN_TOLERANCE_IS_NON_NEGATIVE,
         AS_OF_JOIN_TOLERANCE_IS_UNFOLDABLE,

@@ -1,5 +1,6 @@
 //! The vocabulary of the domain: ids, small values, typed settings. No I/O, no behaviour.
 
+mod added_file;
 mod failure;
 mod id;
 mod map_output;
@@ -11,6 +12,7 @@ pub mod conf;
 pub mod executor;
 pub mod launch;
 
+pub use added_file::{AddedFile, FileKind};
 pub use failure::{BlockProblem, RaisedError, TaskFailure, Unreadable};
 pub use id::{
     ApplicationId, Attempt, Epoch, ExecutorId, Fingerprint, JobId, ParseFingerprintError,

@@ -8,8 +8,8 @@ use crate::run_job::{Runner, Runners};
 use bytes::Bytes;
 use connect::{Operation, Response, Responses, SessionKey, StageProgress, Work};
 use engine::{Answer, SqlOutcome};
-use model::Properties;
 use model::conf::{self, Conf, Value};
+use model::{AddedFile, Properties};
 use plan::{Command, DataType, ExplainMode, Relation, RelationKind, SparkError, StorageLevel};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -195,11 +195,17 @@ impl connect::Session for Session {
 
     async fn fork(&self, _: &SessionKey) -> Result<Arc<dyn connect::Session>, SparkError> {
         let (runners, blobs) = (self.runners.clone(), self.blobs.clone());
-        Ok(Arc::new(Self::new(self.engine.fork(), runners, blobs)))
+        let fork = Self::new(self.engine.fork(), runners, blobs);
+        self.blobs.share(self.number, fork.number);
+        Ok(Arc::new(fork))
     }
 
     fn keep_blob(&self, hash: &str, bytes: Bytes) {
         self.blobs.add(self.number, hash, bytes);
+    }
+
+    fn add_file(&self, file: AddedFile) {
+        self.engine.add_file(file);
     }
 
     /// Jobs that outlive the session end with their requests.

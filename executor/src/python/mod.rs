@@ -3,11 +3,13 @@
 //!
 //! `pool` owns the fork server (`server`) and the workers without a task (`idle`); a task takes a
 //! worker (`worker`), talks to it (`run`: `feed` writes, `answers` reads) and gives it back. What a
-//! worker prints is in `printed`, what it asks for in `requests`.
+//! worker prints is in `printed`, what it asks for in `requests`; `files` brings what sessions have
+//! added to where it finds them.
 
 mod answers;
 mod failure;
 mod feed;
+mod files;
 mod frames;
 mod idle;
 mod ipc;
@@ -25,10 +27,10 @@ pub use requests::{BlobDirectory, Blobs};
 pub use settings::{Environment, PoolSettings};
 
 use feed::Feed;
-use futures::StreamExt;
+use files::AddedFiles;
 use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use model::TaskFailure;
-use serde::Deserialize;
 use std::io;
 use std::sync::Arc;
 use task::python::{FromWorker, PythonTask, PythonWorkers, ToWorker};
@@ -39,6 +41,7 @@ use tokio::sync::mpsc;
 #[derive(Debug, Clone)]
 pub struct Workers {
     pool: mpsc::UnboundedSender<pool::Request>,
+    files: Arc<AddedFiles>,
     frame_limit: u64,
     mapped_from: usize,
 }
@@ -47,7 +50,8 @@ impl Workers {
     /// A pool of workers, which get their blobs from here.
     pub fn new(settings: PoolSettings, blobs: Arc<dyn Blobs>) -> io::Result<Self> {
         let PoolSettings { frame_limit, mapped_from, .. } = settings;
-        Ok(Self { pool: pool::start(settings, blobs)?, frame_limit, mapped_from })
+        let files = Arc::new(AddedFiles::new(&settings, Arc::clone(&blobs)));
+        Ok(Self { pool: pool::start(settings, blobs)?, files, frame_limit, mapped_from })
     }
 }
 
@@ -57,19 +61,12 @@ impl PythonWorkers for Workers {
         task: PythonTask,
         input: BoxStream<'static, Result<ToWorker, TaskFailure>>,
     ) -> BoxStream<'static, Result<FromWorker, TaskFailure>> {
-        let files = files(&task.header);
-        match Feed::new(task, input, self.mapped_from) {
-            Ok(feed) => run::run(self.pool.clone(), files, feed, self.frame_limit),
-            Err(failure) => futures::stream::once(async { Err(failure) }).boxed(),
-        }
+        let Self { pool, files, frame_limit, mapped_from } = self.clone();
+        let start = async move {
+            let (header, files) = files.placed(task.header).await?;
+            let feed = Feed::new(PythonTask { header, ..task }, input, mapped_from)?;
+            Ok::<_, TaskFailure>(run::run(pool, files, feed, frame_limit))
+        };
+        futures::stream::once(start).try_flatten().boxed()
     }
-}
-
-/// The files of a task. A worker that has imported from others is not used for it.
-fn files(header: &[u8]) -> String {
-    #[derive(Deserialize)]
-    struct Header {
-        files: serde_json::Value,
-    }
-    serde_json::from_slice::<Header>(header).map(|it| it.files.to_string()).unwrap_or_default()
 }

@@ -151,26 +151,32 @@ fn describe(status: ExitStatus) -> String {
     format!("it ended with {exit}")
 }
 
-fn command(environment: &Environment) -> Command {
+/// A command that runs a module in the environment of workers.
+pub(super) fn python_command(environment: &Environment, module: &str) -> Command {
     let Environment { python, python_path, directory } = environment;
     let mut command = Command::new(python);
-    command.args(["-m", "firesteel.worker"]).current_dir(directory).kill_on_drop(true);
-    // A Ctrl-C in a terminal is for the program.
-    command.process_group(0);
+    command.args(["-m", module]).current_dir(directory).kill_on_drop(true);
     for (variable, _) in std::env::vars_os() {
         if launch::is_hidden(&variable.to_string_lossy()) {
             command.env_remove(variable);
         }
     }
+    if let Some(path) = search_path(python_path) {
+        command.env("PYTHONPATH", path);
+    }
+    command
+}
+
+fn command(environment: &Environment) -> Command {
+    let mut command = python_command(environment, "firesteel.worker");
+    // A Ctrl-C in a terminal is for the program.
+    command.process_group(0);
     // As Spark does: hashes of strings decide which partition a row goes to, and libraries would
     // take all processors for each task.
     for (variable, value) in [("PYTHONHASHSEED", "0"), ("OMP_NUM_THREADS", "1")] {
         if std::env::var_os(variable).is_none() {
             command.env(variable, value);
         }
-    }
-    if let Some(path) = search_path(python_path) {
-        command.env("PYTHONPATH", path);
     }
     command
 }

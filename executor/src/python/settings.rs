@@ -19,6 +19,8 @@ pub struct Environment {
 pub struct PoolSettings {
     /// What workers are started with.
     pub environment: Environment,
+    /// Directory for the files that sessions add.
+    pub added_files: PathBuf,
     /// Whether a worker runs one task after another (`spark.python.worker.reuse`).
     pub reuse: bool,
     /// Time after which a worker without a task ends (`spark.python.worker.idleTimeoutSeconds`).
@@ -37,6 +39,7 @@ impl PoolSettings {
     /// Spark's settings, for an executor that runs this many tasks at once.
     pub fn new(environment: Environment, slots: u32) -> Self {
         Self {
+            added_files: environment.directory.join("files"),
             environment,
             reuse: true,
             idle_timeout: Duration::from_mins(1),

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use connect::pb;
 use connect::pb::add_artifacts_request as add;
 use connect::pb::relation::RelType;
+use model::FileKind;
 use plan::{DataType, Field, RelationKind, SchemaOrText};
 use prost::Message;
 use tonic::Status;
@@ -82,6 +83,29 @@ async fn artifacts_are_kept_whole_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn files_become_blobs_and_cannot_be_overwritten() {
+    let (seen, mut client) = connected().await;
+    let session = uuid();
+    let all = ["files/d/x.txt", "pyfiles/m.py", "archives/a.tgz#env"];
+    let payloads = || all.iter().map(|name| batch(name, name.as_bytes())).collect::<Vec<_>>();
+    send(&mut client, &session, payloads()).await.unwrap();
+    let files = seen.files.lock().unwrap().clone();
+    let shown: Vec<_> = files.iter().map(|file| (file.kind, file.name.as_str())).collect();
+    let kinds = [FileKind::File, FileKind::Python, FileKind::Archive];
+    let names = ["d/x.txt", "m.py", "a.tgz#env"];
+    assert_eq!(shown, kinds.into_iter().zip(names).collect::<Vec<_>>());
+    let hash = blake3::hash(b"pyfiles/m.py").to_hex().to_string();
+    assert_eq!(files[1].hash, hash);
+    assert!(seen.blobs.lock().unwrap().contains(&(hash, 12)));
+
+    send(&mut client, &session, payloads()).await.expect("the same again");
+    let other = vec![batch("pyfiles/m.py", b"other")];
+    let status = send(&mut client, &session, other.clone()).await.unwrap_err();
+    assert_eq!(error_class(&status), "ARTIFACT_ALREADY_EXISTS");
+    send(&mut client, &uuid(), other).await.expect("another session");
+}
+
+#[tokio::test]
 async fn bad_uploads_are_refused() {
     let (_, mut client) = connected().await;
     let session = uuid();
@@ -94,6 +118,7 @@ async fn bad_uploads_are_refused() {
         ("two at once", vec![begin("cache/a", 6, 2, b"two"), batch("cache/b", b"x")]),
         ("no kind", vec![batch("a", b"x")]),
         ("a way out", vec![batch("cache/../a", b"x")]),
+        ("a directory outside", vec![batch("archives/a.zip#..", b"x")]),
         ("a library", vec![batch("jars/a.jar", b"x")]),
         ("nothing", vec![]),
     ];

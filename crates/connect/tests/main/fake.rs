@@ -9,8 +9,8 @@ use connect::{
     routes,
 };
 use errors::{Condition, condition};
-use model::Properties;
 use model::conf::Conf;
+use model::{AddedFile, Properties};
 use plan::{
     DataType, ExplainMode, Field, Literal, Relation, RelationKind, SparkError, StorageLevel,
 };
@@ -35,6 +35,7 @@ pub(crate) struct Seen {
     pub(crate) work: Mutex<Vec<Work>>,
     pub(crate) properties: Mutex<Vec<Properties>>,
     pub(crate) relations: Mutex<Vec<Relation>>,
+    pub(crate) files: Mutex<Vec<AddedFile>>,
     pub(crate) blobs: Mutex<Vec<(String, usize)>>,
 }
 
@@ -231,6 +232,10 @@ impl Session for FakeSession {
 
     fn keep_blob(&self, hash: &str, bytes: Bytes) {
         self.seen.blobs.lock().expect("not poisoned").push((hash.to_owned(), bytes.len()));
+    }
+
+    fn add_file(&self, file: AddedFile) {
+        self.seen.files.lock().expect("not poisoned").push(file);
     }
 
     async fn close(&self) {

@@ -33,7 +33,7 @@ impl Session {
         run: &dyn RunJob,
     ) -> Result<Fingerprint, SparkError> {
         let analyzed = Box::pin(self.analyze(relation, run)).await?;
-        let conf = self.state().conf.clone();
+        let conf = self.planning_conf();
         physical::plan_identity(&self.shared.state, &analyzed.plan, &conf, run).await
     }
 

@@ -30,6 +30,7 @@ use arrow::record_batch::RecordBatch;
 use catalogue::{Catalogue, Variables, ViewMap};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use model::AddedFile;
 use model::conf::{self, Conf};
 use plan::{
     DataType, ExplainMode, Field, Relation, RelationKind, SparkError, Statement, TextParser,
@@ -139,6 +140,8 @@ struct State {
     variables: Variables,
     /// Python functions registered by name.
     python: PythonFunctions,
+    /// Files that the program has added.
+    files: Vec<AddedFile>,
     /// Persisted relations.
     persisted: Vec<identity::Persisted>,
 }
@@ -158,6 +161,7 @@ impl Session {
             views: ViewMap::default(),
             variables: Variables::default(),
             python: PythonFunctions::default(),
+            files: Vec::new(),
             persisted: Vec::new(),
         };
         Self { shared, parser, state: Mutex::new(state) }
@@ -180,6 +184,25 @@ impl Session {
 
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
+    }
+
+    /// Adds a file for functions that run from now on.
+    pub fn add_file(&self, file: AddedFile) {
+        let mut state = self.state();
+        if !state.files.contains(&file) {
+            state.files.push(file);
+        }
+    }
+
+    /// The settings with which plans are made: with the files that functions find.
+    fn planning_conf(&self) -> Conf {
+        let state = self.state();
+        let mut conf = state.conf.clone();
+        if !state.files.is_empty() {
+            let files = serde_json::to_string(&state.files).unwrap_or_default();
+            conf.set(AddedFile::SETTING, files);
+        }
+        conf
     }
 
     /// Resolves a relation to its schema and plan. Runs jobs only if the schema depends on data (as
@@ -273,7 +296,7 @@ impl Session {
         run: &dyn RunJob,
     ) -> Result<String, SparkError> {
         let analyzed = self.resolve(relation, Purpose::Run, None, run).await?;
-        let conf = self.state().conf.clone();
+        let conf = self.planning_conf();
         let state = &self.shared.state;
         let physical = crate::physical_plan(state, &analyzed.plan, &conf).await?;
         let physical =

@@ -82,7 +82,7 @@ impl Session {
         analyzed: Analyzed,
         run: &dyn RunJob,
     ) -> Result<Answer, SparkError> {
-        let conf = self.state().conf.clone();
+        let conf = self.planning_conf();
         let job = crate::plan_job(&self.shared.state, &analyzed.plan, &conf, run).await?;
         let partitions = run.run(job).await?;
         let arrow = types::schema_to_arrow(&analyzed.schema);
@@ -129,7 +129,7 @@ impl Session {
             }
             RelationKind::CountPartitions { input } => {
                 let analyzed = self.resolve(input, Purpose::Run, env.cloned(), run).await?;
-                let conf = self.state().conf.clone();
+                let conf = self.planning_conf();
                 let count = crate::count_partitions(&self.shared.state, &analyzed.plan, &conf);
                 let count = i64::try_from(count.await?).unwrap_or(i64::MAX);
                 let schema = vec![Field::new("count", DataType::Long, false)];

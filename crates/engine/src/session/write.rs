@@ -102,7 +102,7 @@ impl Session {
     ) -> Result<(), SparkError> {
         let analyzed = self.resolve(&write.input, Purpose::Run, None, run).await?;
         self.observe(&analyzed, run).await?;
-        let conf = self.state().conf.clone();
+        let conf = self.planning_conf();
         self.check_not_read(write, &analyzed.files, &conf)?;
         let rows = (&analyzed.plan, analyzed.schema.as_slice());
         crate::write(&self.shared.state, &conf, run, rows, write).await

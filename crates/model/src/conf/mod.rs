@@ -146,7 +146,7 @@ impl Conf {
             ["spark.sql.execution.", "spark.sql.legacy.execution.", "spark.sql.pyspark."];
         let read = |key: &str| {
             PREFIXES.iter().any(|prefix| key.starts_with(prefix))
-                || [TIME_ZONE.name, ANSI.name].contains(&key)
+                || [TIME_ZONE.name, ANSI.name, crate::AddedFile::SETTING].contains(&key)
         };
         let given = self.iter().filter(|(key, _)| read(key));
         given.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()

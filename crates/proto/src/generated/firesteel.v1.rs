@@ -4,7 +4,7 @@ pub struct Blob {
     /// Epoch of the driver that the executor serves.
     #[prost(uint64, tag = "1")]
     pub epoch: u64,
-    /// SHA-256, in hexadecimal digits.
+    /// Of its bytes, in 64 hexadecimal digits: SHA-256 by clients, BLAKE3 of files.
     #[prost(string, tag = "2")]
     pub hash: ::prost::alloc::string::String,
 }
@@ -547,7 +547,8 @@ pub mod executors_client {
                 .insert(GrpcMethod::new("firesteel.v1.Executors", "Attach"));
             self.inner.streaming(req, path, codec).await
         }
-        /// Bytes that the program's functions refer to by their hash: values of broadcasts, large closures.
+        /// Bytes that the program's functions refer to by their hash: values of broadcasts, large closures,
+        /// files.
         pub async fn fetch(
             &mut self,
             request: impl tonic::IntoRequest<super::Blob>,
@@ -603,7 +604,8 @@ pub mod executors_server {
             >
             + std::marker::Send
             + 'static;
-        /// Bytes that the program's functions refer to by their hash: values of broadcasts, large closures.
+        /// Bytes that the program's functions refer to by their hash: values of broadcasts, large closures,
+        /// files.
         async fn fetch(
             &self,
             request: tonic::Request<super::Blob>,
