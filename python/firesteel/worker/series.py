@@ -26,6 +26,10 @@ _PLAIN = ("BooleanType", "ByteType", "ShortType", "IntegerType", "LongType", "Fl
 _DIRECT = _PLAIN + ("NullType", "BinaryType", "DateType", "TimeType")
 _EXTENSION = {"ByteType": "Int8", "ShortType": "Int16", "IntegerType": "Int32", "LongType": "Int64"}
 _UTC = ("UTC", "Etc/UTC", "GMT", "Z", "+00:00")
+_OPTIONS = {"date_as_object": True, "integer_object_nulls": True, "use_threads": False}
+# Before version 13 of Arrow all times became nanoseconds, and there was no such option.
+if int(pa.__version__.partition(".")[0]) >= 13:
+    _OPTIONS["coerce_temporal_nanoseconds"] = True
 
 
 def series(
@@ -61,9 +65,7 @@ def series(
             lambda value: value if value is None or hasattr(value, "__UDT__") else deserialize(value)
         )
     else:
-        found = column.to_pandas(
-            date_as_object=True, coerce_temporal_nanoseconds=True, integer_object_nulls=True, use_threads=False
-        )
+        found = column.to_pandas(**_OPTIONS)
         found = _to_pandas(kind, settings.zone, "row" if rows else "dict", rows)(found)
     return found.rename(name)
 
