@@ -7,7 +7,7 @@ from typing import Any, Callable, Iterator, List
 import pyarrow as pa
 from pyspark.sql import types as spark
 
-from firesteel.worker import arrow_rows, checks, pickled, rows
+from firesteel.worker import arrow_rows, checks, iterating, pickled, rows
 from firesteel.worker.arrow_types import arrow_type
 from firesteel.worker.errors import failing_on_stop_iteration, return_type_error, runtime_error
 from firesteel.worker.inputs import Inputs
@@ -15,15 +15,11 @@ from firesteel.worker.output import batch_of
 from firesteel.worker.task import Function, Task
 
 PICKLED, ARROW_ROWS = 100, 101
-PANDAS, PANDAS_ITER, ARROW, ARROW_ITER = 200, 204, 250, 251
+PANDAS, ARROW = 200, 250
 
 
 def run(task: Task, inputs: Inputs) -> None:
     """Evaluates the functions of a task."""
-    if any(function.eval_type in (PANDAS_ITER, ARROW_ITER) for function in task.functions):
-        from firesteel.worker import iterating
-
-        return iterating.run(task, inputs)
     evaluators = [_evaluator(task, index) for index in range(len(task.functions))]
     outputs = task.header["outputs"]
     fields = [
@@ -31,11 +27,11 @@ def run(task: Task, inputs: Inputs) -> None:
         for place, index in enumerate(outputs)
     ]
     schema = pa.schema(fields)
-    for batch in inputs.batches():
-        evaluation = _Evaluation(task, evaluators, batch)
+    evaluations = (_Evaluation(task, evaluators, batch) for batch in inputs.batches())
+    for evaluation in iterating.stages(task, evaluations):
         columns = [evaluation.column(index) for index in outputs]
         schema = _adapted(schema, columns)
-        task.output.send(batch_of(columns, schema, batch.num_rows))
+        task.output.send(batch_of(columns, schema, evaluation.rows))
 
 
 def _adapted(schema: pa.Schema, columns: List[pa.Array]) -> pa.Schema:
@@ -52,6 +48,7 @@ class _Evaluation:
         self._task = task
         self._evaluators = evaluators
         self._batch = batch
+        self.rows = batch.num_rows
         self._inputs: dict = {}
         self._results: dict = {}
         self._columns: dict = {}
@@ -59,16 +56,23 @@ class _Evaluation:
     def column(self, index: int) -> pa.Array:
         """The result of a function as a column."""
         if index not in self._columns:
-            self._columns[index] = self._evaluators[index].column(self._raw(index), self._batch.num_rows)
+            self._columns[index] = self._evaluators[index].column(self._raw(index), self.rows)
         return self._columns[index]
+
+    def add(self, index: int, column: pa.Array) -> None:
+        """Takes the column of a function of iterators, which no evaluation calls."""
+        self._columns[index] = column
+
+    def arguments(self, index: int) -> List[Any]:
+        """The arguments of a function."""
+        function, evaluator = self._task.functions[index], self._evaluators[index]
+        only = len(function.arguments) == 1
+        return [self._argument(argument, evaluator, only) for argument in function.arguments]
 
     def _raw(self, index: int) -> Any:
         """What a function has returned, not yet converted."""
         if index not in self._results:
-            function, evaluator = self._task.functions[index], self._evaluators[index]
-            only = len(function.arguments) == 1
-            arguments = [self._argument(argument, evaluator, only) for argument in function.arguments]
-            self._results[index] = evaluator.call(arguments, self._batch.num_rows)
+            self._results[index] = self._evaluators[index].call(self.arguments(index), self.rows)
         return self._results[index]
 
     def _argument(self, argument: dict, evaluator: "_Rows", only: bool) -> Any:
@@ -243,7 +247,22 @@ class _Arrow:
         return checks.enforced(found, self._target, "_0")
 
 
-_EVALUATORS = {PICKLED: _Rows, ARROW_ROWS: _ArrowRows, PANDAS: _Pandas, ARROW: _Arrow}
+class _PandasIterator(_Pandas):
+    """Functions of iterators of series: only their arguments; `iterating` calls them."""
+
+
+class _ArrowIterator(_Arrow):
+    """Functions of iterators of Arrow arrays: only their arguments; `iterating` calls them."""
+
+
+_EVALUATORS = {
+    PICKLED: _Rows,
+    ARROW_ROWS: _ArrowRows,
+    PANDAS: _Pandas,
+    iterating.PANDAS: _PandasIterator,
+    ARROW: _Arrow,
+    iterating.ARROW: _ArrowIterator,
+}
 
 
 def _evaluator(task: Task, index: int) -> Any:

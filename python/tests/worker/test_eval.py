@@ -169,3 +169,60 @@ def test_iterators_of_wrong_lengths(worker, kind, wrong, condition):
     with pytest.raises(Failed) as error:
         rows(worker, wrong, "long", longs(1, 2), longs(3, 4), kind=kind)
     assert error.value.condition == condition
+
+
+@pytest.mark.parametrize("kind, plain", [(204, 200), (251, 250)])
+def test_iterators_among_functions_of_columns_and_rows(worker, kind, plain):
+    def halves(pairs):
+        for one, _ in pairs:
+            yield one[:1]
+            yield one[1:]
+
+    functions = [
+        function(100, "long", [{"column": 0}], blob=0),
+        function(kind, "long", [{"function": 0}], blob=1),
+        function(plain, "long", [{"function": 1}], blob=2),
+        function(kind, "long", [{"function": 2}, {"column": 0}], blob=3),
+        function(kind, "long", [{"column": 0}], blob=4),
+    ]
+    # One keeps the order of batches, one cuts them anew, and one reads all of them first.
+    calls = [lambda x: x + 1, lambda it: it, lambda one: one, halves, lambda it: iter(list(it))]
+    head = header("eval", functions, [A], outputs=[3, 4, 0, 1])
+    found = worker.run(head, [[longs(1, 2), longs(), longs(3)]], [command(call, "long") for call in calls])
+    assert [one.num_rows for one in found.batches] == [2, 0, 1]
+    assert found.rows == [(2, 1, 2, 2), (3, 2, 3, 3), (4, 3, 4, 4)]
+
+
+def test_an_iterator_function_of_another_gets_its_iterator(worker):
+    functions = [function(204, "long", [{"column": 0}], blob=0), function(204, "long", [{"function": 0}], blob=1)]
+    # What the inner one yields is neither checked nor converted.
+    calls = [lambda it: ((one, "twice") for one in it), lambda it: (one * 2 for one, what in it if what == "twice")]
+    head = header("eval", functions, [A], outputs=[1])
+    assert worker.run(head, [[longs(1), longs(2)]], [command(call, "long") for call in calls]).column() == [2, 4]
+
+
+def test_each_iterator_function_has_a_length_of_its_own(worker):
+    functions = [function(204, "long", [{"column": 0}], blob=0), function(204, "long", [{"column": 0}], blob=1)]
+    calls = [lambda it: it, lambda it: (one[:1] for one in it)]
+    head = header("eval", functions, [A], outputs=[0, 1])
+    with pytest.raises(Failed) as error:
+        worker.run(head, [[longs(1, 2)]], [command(call, "long") for call in calls])
+    assert error.value.condition == "RESULT_ROWS_MISMATCH"
+    assert error.value.parameters == {"output_length": "1", "input_length": "2"}
+
+
+def test_iterators_read_no_further_than_the_function_asks(worker):
+    def f(columns):
+        yield next(columns)
+        raise ValueError("the second batch was not needed for the first result")
+
+    def announce(column):
+        print("evaluated", flush=True)
+        return column
+
+    functions = [function(200, "long", [{"column": 0}], blob=0), function(204, "long", [{"function": 0}], blob=1)]
+    head = header("eval", functions, [A], outputs=[1])
+    with pytest.raises(Failed):
+        worker.run(head, [[longs(1), longs(2)]], [command(announce, "long"), command(f, "long")])
+    worker.close()
+    assert worker.output_ended.wait(60) and worker.output.count("evaluated") == 1
