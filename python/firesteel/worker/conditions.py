@@ -1,4 +1,4 @@
-"""Texts of the error conditions of PySpark 4.2 that a worker raises: the same with every installed version."""
+"""The error conditions of PySpark 4.2 that a worker raises: the same with every installed version, but for the few that 3.5 calls otherwise."""
 
 _CALL = (
     "Please update the query so that this table function call provides arguments matching the expected signature, or "
@@ -76,5 +76,27 @@ TEXTS = {
         "The number of columns in the result does not match the specified schema. Expected column count: <expected>, "
         "Actual column count: <actual>. Please make sure the values returned by the '<func>' method have the same "
         "number of columns as specified in the output schema."
+    ),
+}
+
+# Their names and texts in PySpark 3.5, with the same parameters.
+OF_3_5 = {
+    "INPUT_NOT_FULLY_CONSUMED": (
+        "STOP_ITERATION_OCCURRED_FROM_SCALAR_ITER_PANDAS_UDF",
+        "pandas iterator UDF should exhaust the input iterator.",
+    ),
+    "RESULT_COLUMN_NAMES_MISMATCH": (
+        "RESULT_COLUMNS_MISMATCH_FOR_PANDAS_UDF",
+        "Column names of the returned pandas.DataFrame do not match specified schema.<missing><extra>",
+    ),
+    "RESULT_COLUMN_SCHEMA_MISMATCH": (
+        "RESULT_LENGTH_MISMATCH_FOR_PANDAS_UDF",
+        "Number of columns of the returned pandas.DataFrame doesn't match specified schema. Expected: <expected> "
+        "Actual: <actual>",
+    ),
+    "RESULT_ROWS_MISMATCH": (
+        "RESULT_LENGTH_MISMATCH_FOR_SCALAR_ITER_PANDAS_UDF",
+        "The length of output in Scalar iterator pandas UDF should be the same with the input's; however, the length of "
+        "output was <output_length> and the length of input was <input_length>.",
     ),
 }

@@ -12,8 +12,9 @@ import pyspark
 from pyspark.errors import PySparkException, PySparkRuntimeError, PySparkTypeError
 
 import firesteel
-from firesteel.worker.conditions import TEXTS
+from firesteel.worker.conditions import OF_3_5, TEXTS
 from firesteel.worker.settings import Settings
+from firesteel.worker.version import IS_3_5
 
 _INTERNAL = tuple(os.path.dirname(os.path.abspath(package.__file__)) + os.sep for package in (pyspark, firesteel))
 
@@ -31,6 +32,8 @@ def return_type_error(expected: str, actual: object) -> PySparkTypeError:
 def with_condition(kind: type, condition: str, parameters: dict) -> PySparkException:
     """An error of PySpark. Not by PySpark's own table of conditions, which differs between versions."""
     text = TEXTS[condition]
+    if IS_3_5:
+        condition, text = OF_3_5.get(condition, (condition, text))
     for name, value in parameters.items():
         text = text.replace(f"<{name}>", value)
     error = kind(f"[{condition}] {text}")
