@@ -1,4 +1,4 @@
-"""The error conditions of PySpark 4.2 that a worker raises: the same with every installed version, but for the few that 3.5 calls otherwise."""
+"""Texts of the error conditions that a worker raises: those of PySpark 4.2 with every installed version, but for a few of 3.5."""
 
 _CALL = (
     "Please update the query so that this table function call provides arguments matching the expected signature, or "
@@ -77,26 +77,29 @@ TEXTS = {
         "Actual column count: <actual>. Please make sure the values returned by the '<func>' method have the same "
         "number of columns as specified in the output schema."
     ),
+    # Only in PySpark 3.5:
+    "RESULT_COLUMNS_MISMATCH_FOR_PANDAS_UDF": (
+        "Column names of the returned pandas.DataFrame do not match specified schema.<missing><extra>"
+    ),
+    "RESULT_LENGTH_MISMATCH_FOR_PANDAS_UDF": (
+        "Number of columns of the returned pandas.DataFrame doesn't match specified schema. Expected: <expected> "
+        "Actual: <actual>"
+    ),
+    "RESULT_LENGTH_MISMATCH_FOR_SCALAR_ITER_PANDAS_UDF": (
+        "The length of output in Scalar iterator pandas UDF should be the same with the input's; however, the length of "
+        "output was <output_length> and the length of input was <input_length>."
+    ),
+    "STOP_ITERATION_OCCURRED_FROM_SCALAR_ITER_PANDAS_UDF": "pandas iterator UDF should exhaust the input iterator.",
+    "UDTF_ARROW_TYPE_CAST_ERROR": (
+        "Cannot convert the output value of the column '<col_name>' with type '<col_type>' to the specified return type "
+        "of the column: '<arrow_type>'. Please check if the data types match and try again."
+    ),
 }
 
-# Their names and texts in PySpark 3.5, with the same parameters.
-OF_3_5 = {
-    "INPUT_NOT_FULLY_CONSUMED": (
-        "STOP_ITERATION_OCCURRED_FROM_SCALAR_ITER_PANDAS_UDF",
-        "pandas iterator UDF should exhaust the input iterator.",
-    ),
-    "RESULT_COLUMN_NAMES_MISMATCH": (
-        "RESULT_COLUMNS_MISMATCH_FOR_PANDAS_UDF",
-        "Column names of the returned pandas.DataFrame do not match specified schema.<missing><extra>",
-    ),
-    "RESULT_COLUMN_SCHEMA_MISMATCH": (
-        "RESULT_LENGTH_MISMATCH_FOR_PANDAS_UDF",
-        "Number of columns of the returned pandas.DataFrame doesn't match specified schema. Expected: <expected> "
-        "Actual: <actual>",
-    ),
-    "RESULT_ROWS_MISMATCH": (
-        "RESULT_LENGTH_MISMATCH_FOR_SCALAR_ITER_PANDAS_UDF",
-        "The length of output in Scalar iterator pandas UDF should be the same with the input's; however, the length of "
-        "output was <output_length> and the length of input was <input_length>.",
-    ),
+# What 3.5 calls a condition with the same parameters.
+NAMES_IN_3_5 = {
+    "INPUT_NOT_FULLY_CONSUMED": "STOP_ITERATION_OCCURRED_FROM_SCALAR_ITER_PANDAS_UDF",
+    "RESULT_COLUMN_NAMES_MISMATCH": "RESULT_COLUMNS_MISMATCH_FOR_PANDAS_UDF",
+    "RESULT_COLUMN_SCHEMA_MISMATCH": "RESULT_LENGTH_MISMATCH_FOR_PANDAS_UDF",
+    "RESULT_ROWS_MISMATCH": "RESULT_LENGTH_MISMATCH_FOR_SCALAR_ITER_PANDAS_UDF",
 }

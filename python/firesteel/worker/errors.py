@@ -12,7 +12,7 @@ import pyspark
 from pyspark.errors import PySparkException, PySparkRuntimeError, PySparkTypeError
 
 import firesteel
-from firesteel.worker.conditions import OF_3_5, TEXTS
+from firesteel.worker.conditions import NAMES_IN_3_5, TEXTS
 from firesteel.worker.settings import Settings
 from firesteel.worker.version import IS_3_5
 
@@ -31,9 +31,9 @@ def return_type_error(expected: str, actual: object) -> PySparkTypeError:
 
 def with_condition(kind: type, condition: str, parameters: dict) -> PySparkException:
     """An error of PySpark. Not by PySpark's own table of conditions, which differs between versions."""
-    text = TEXTS[condition]
     if IS_3_5:
-        condition, text = OF_3_5.get(condition, (condition, text))
+        condition = NAMES_IN_3_5.get(condition, condition)
+    text = TEXTS[condition]
     for name, value in parameters.items():
         text = text.replace(f"<{name}>", value)
     error = kind(f"[{condition}] {text}")

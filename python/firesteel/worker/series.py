@@ -19,8 +19,10 @@ from pyspark.sql import types as spark
 from pyspark.sql.pandas import types as conversions
 
 from firesteel.worker.arrow_types import arrow_type
+from firesteel.worker.errors import runtime_error
 from firesteel.worker.output import batch_of
 from firesteel.worker.settings import Settings
+from firesteel.worker.version import IS_3_5
 
 _PLAIN = ("BooleanType", "ByteType", "ShortType", "IntegerType", "LongType", "FloatType", "DoubleType")
 _DIRECT = _PLAIN + ("NullType", "BinaryType", "DateType", "TimeType")
@@ -155,7 +157,7 @@ class FromPandas:
     def struct(self, frame: pd.DataFrame) -> pa.Array:
         """A struct column of a data frame."""
         columns = self.columns(frame)
-        if columns is None:
+        if not columns:
             return pa.array([{}] * len(frame), self._target)
         return pa.StructArray.from_arrays(columns, fields=list(self._target))
 
@@ -189,13 +191,18 @@ class FromPandas:
                 return _whole(pa.Array.from_pandas(found, mask=mask, type=self._target, safe=self._settings.safe))
             except narrow:
                 return _whole(pa.Array.from_pandas(found, mask=mask)).cast(self._target, safe=self._settings.safe)
-        except TypeError as error:
-            raise PySparkTypeError(self._message(found, True)) from error
-        except ValueError as error:
-            raise PySparkValueError(self._message(found, False)) from error
+        except (TypeError, ValueError) as error:
+            raise self._error(found, error) from error
+
+    def _error(self, found: pd.Series, error: Exception) -> Exception:
+        of_type = isinstance(error, TypeError)
+        if IS_3_5 and self._legacy and isinstance(error, pa.lib.ArrowException):
+            names = {"col_name": str(self._name), "col_type": str(found.dtype), "arrow_type": str(self._target)}
+            return runtime_error("UDTF_ARROW_TYPE_CAST_ERROR", **names)
+        return (PySparkTypeError if of_type else PySparkValueError)(self._message(found, of_type))
 
     def _message(self, found: pd.Series, of_type: bool) -> str:
-        if self._legacy:
+        if self._legacy or IS_3_5:
             text = (
                 f"Exception thrown when converting pandas.Series ({found.dtype}) "
                 f"with name '{self._name}' to Arrow Array ({self._target})."

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from firesteel.worker.version import IS_3_5
+
 
 class Settings:
-    """Typed view of a task's settings; defaults are those of Spark 4.2."""
+    """Typed view of a task's settings; defaults are those of Spark 4.2, or of 3.5 where its PySpark is installed."""
 
     def __init__(self, values: dict) -> None:
         self._values = values
@@ -12,10 +14,11 @@ class Settings:
         self.zone: str = values.get("spark.sql.session.timeZone") or "UTC"
         self.by_name = flag("spark.sql.legacy.execution.pandas.groupedMap.assignColumnsByName", True)
         self.large_types = flag("spark.sql.execution.arrow.useLargeVarTypes", False)
-        self.safe = flag("spark.sql.execution.pandas.convertToArrowArraySafely", True)
+        self.safe = flag("spark.sql.execution.pandas.convertToArrowArraySafely", not IS_3_5)
         self.binary_as_bytes = flag("spark.sql.execution.pyspark.binaryAsBytes", True)
-        self.legacy_rows = flag("spark.sql.legacy.execution.pythonUDF.pandas.conversion.enabled", False)
-        self.legacy_table = flag("spark.sql.legacy.execution.pythonUDTF.pandas.conversion.enabled", False)
+        # Spark 3.5 knows no other way.
+        self.legacy_rows = flag("spark.sql.legacy.execution.pythonUDF.pandas.conversion.enabled", IS_3_5)
+        self.legacy_table = flag("spark.sql.legacy.execution.pythonUDTF.pandas.conversion.enabled", IS_3_5)
         self.int_to_decimal = flag("spark.sql.execution.pythonUDF.pandas.intToDecimalCoercionEnabled", False)
         self.extension_ints = flag("spark.sql.execution.pythonUDF.pandas.preferIntExtensionDtype", False)
         self.simplified = flag("spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled", True)

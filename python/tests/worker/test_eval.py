@@ -226,3 +226,8 @@ def test_iterators_read_no_further_than_the_function_asks(worker):
         worker.run(head, [[longs(1), longs(2)]], [command(announce, "long"), command(f, "long")])
     worker.close()
     assert worker.output_ended.wait(60) and worker.output.count("evaluated") == 1
+
+
+def test_data_frames_without_columns_for_a_struct_without_fields(worker):
+    found = rows(worker, lambda s: s.to_frame()[[]], "struct<>", longs(1, 2), kind=200)
+    assert found.column() == [{}, {}]
