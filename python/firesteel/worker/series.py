@@ -191,15 +191,19 @@ class FromPandas:
                 return _whole(pa.Array.from_pandas(found, mask=mask, type=self._target, safe=self._settings.safe))
             except narrow:
                 return _whole(pa.Array.from_pandas(found, mask=mask)).cast(self._target, safe=self._settings.safe)
-        except (TypeError, ValueError) as error:
-            raise self._error(found, error) from error
+        except Exception as error:
+            explained = self._explained(found, error)
+            if explained is None:
+                raise
+            raise explained from error
 
-    def _error(self, found: pd.Series, error: Exception) -> Exception:
-        of_type = isinstance(error, TypeError)
+    def _explained(self, found: pd.Series, error: Exception) -> Optional[Exception]:
         if IS_3_5 and self._legacy and isinstance(error, pa.lib.ArrowException):
             names = {"col_name": str(self._name), "col_type": str(found.dtype), "arrow_type": str(self._target)}
             return runtime_error("UDTF_ARROW_TYPE_CAST_ERROR", **names)
-        return (PySparkTypeError if of_type else PySparkValueError)(self._message(found, of_type))
+        if isinstance(error, TypeError):
+            return PySparkTypeError(self._message(found, True))
+        return PySparkValueError(self._message(found, False)) if isinstance(error, ValueError) else None
 
     def _message(self, found: pd.Series, of_type: bool) -> str:
         if self._legacy or IS_3_5:

@@ -23,6 +23,7 @@ from firesteel.worker.inputs import Inputs
 from firesteel.worker.mapped import select
 from firesteel.worker.partitions import Partitioned, PartitionedArrow, SkipRestOfInputTableException
 from firesteel.worker.task import Function, Task, with_names
+from firesteel.worker.version import IS_3_5
 
 PICKLED, ARROW_ROWS, ARROW = 300, 301, 302
 
@@ -79,7 +80,8 @@ def _handler(task: Task, function: Function) -> _Handler:
             "Invalid UDTF handler type. Expected a class (type 'type'), but "
             f"got an instance of {type(kind).__name__}."
         )
-    create = _constructor(task, function, kind)
+    # 3.5 knows no `analyze`, and Python itself finds arguments that do not match.
+    create = kind if IS_3_5 else _constructor(task, function, kind)
     columns = function.content.get("partitionColumns") or []
     try:
         if columns:
@@ -94,6 +96,12 @@ def _handler(task: Task, function: Function) -> _Handler:
             "implemented the 'eval' method. Please add the 'eval' method and try "
             "the query again."
         )
+    if not IS_3_5:
+        _check_signature(function, handler)
+    return _Handler(handler, function.names)
+
+
+def _check_signature(function: Function, handler: Any) -> None:
     positional = [None for name in function.names if name is None]
     named = {name: None for name in function.names if name is not None}
     try:
@@ -102,7 +110,6 @@ def _handler(task: Task, function: Function) -> _Handler:
         raise runtime_error(
             "UDTF_EVAL_METHOD_ARGUMENTS_DO_NOT_MATCH_SIGNATURE", name=function.name, reason=str(error)
         ) from None
-    return _Handler(handler, function.names)
 
 
 def _constructor(task: Task, function: Function, kind: type) -> Callable:
