@@ -20,6 +20,8 @@ CONNECT = (
     "udf pandas_udf pandas_udf_scalar pandas_udf_grouped_agg pandas_udf_window pandas_map pandas_grouped_map"
     " pandas_cogrouped_map arrow_map arrow_python_udf udtf serde"
 )
+# Their contexts have settings of an application, such as its memory: each starts a driver of its own, as it would be with Spark.
+OWN_DRIVERS = [f"pyspark.tests.test_{name}" for name in ("taskcontext", "worker", "context")]
 MODULES = [
     *(f"pyspark.tests.test_{name}" for name in CORE.split()),
     *(f"pyspark.sql.tests.connect.test_parity_{name}" for name in CONNECT.split()),
@@ -67,8 +69,7 @@ def run(module: str, base: pathlib.Path, firesteel: str, limits: Limits, selecti
     while again:
         attempt += 1
         variables = environment.variables(base, temporary(directory))
-        with serving(firesteel, directory / f"server-{attempt}.log", variables) as (server, url):
-            variables |= {"SPARK_REMOTE": url, "SPARK_CONNECT_TESTING_REMOTE": url}
+        with serving(module, firesteel, directory / f"server-{attempt}.log", variables) as server:
             tests = Tests(module, base, directory, attempt, variables)
             ended = tests.run(server, limits, deadline, selection, done)
         again = collect(result, tests, ended, done)
@@ -86,8 +87,12 @@ def temporary(directory: pathlib.Path) -> pathlib.Path:
 
 
 @contextlib.contextmanager
-def serving(firesteel: str, log: pathlib.Path, variables: dict[str, str]):
-    """Starts a server in the directory of the Spark distribution, to which tests' paths are relative, and yields it with its URL."""
+def serving(module: str, firesteel: str, log: pathlib.Path, variables: dict[str, str]):
+    """Starts a server for a module in the directory of the Spark distribution, to which tests' paths are relative. Tests find it by variables."""
+    if module in OWN_DRIVERS:
+        variables["FIRESTEEL"] = firesteel
+        yield None
+        return
     conf = [flag for key, value in CONF.items() for flag in ("--conf", f"{key}={value}")]
     command = [firesteel, "server", "--port", "0", "--master", MASTER, *conf]
     with open(log, "w") as out:
@@ -99,7 +104,8 @@ def serving(firesteel: str, log: pathlib.Path, variables: dict[str, str]):
         while not (found := re.search(r"sc://\S+", log.read_text())):
             assert process.poll() is None and time.monotonic() < deadline, f"the server did not start: see {log}"
             time.sleep(0.05)
-        yield process, found.group()
+        variables |= {"SPARK_REMOTE": found.group(), "SPARK_CONNECT_TESTING_REMOTE": found.group()}
+        yield process
     finally:
         end(process)
 
@@ -137,7 +143,7 @@ class Tests:
         self.variables = dict(variables, CONFORMANCE_RECORD=str(self.record), CONFORMANCE_DONE=str(self.done))
         self.variables["PYTHONPATH"] += os.pathsep + str(environment.HERE)
 
-    def run(self, server: subprocess.Popen, limits: Limits, deadline: float, selection: str, done: set[str]) -> str:
+    def run(self, server: subprocess.Popen | None, limits: Limits, deadline: float, selection: str, done: set[str]) -> str:
         """Runs the tests that are not `done`, and returns why it ended before the last one, if so."""
         command = [self.python, "-m", "pytest", "-p", "plugin", "-p", "no:cacheprovider", "-q", "-s", "--rootdir"]
         command += [self.variables["SPARK_HOME"], "--timeout", str(limits.test), "--timeout-method", "signal", self.file]
@@ -153,13 +159,13 @@ class Tests:
         finally:
             end(process)
 
-    def watch(self, process: subprocess.Popen, server: subprocess.Popen, limits: Limits, deadline: float) -> str:
+    def watch(self, process: subprocess.Popen, server: subprocess.Popen | None, limits: Limits, deadline: float) -> str:
         lines, moved = 0, time.monotonic()
         while process.poll() is None:
             now, seen = time.monotonic(), self.progress().lines
             if seen != lines:
                 lines, moved = seen, now
-            if server.poll() is not None:
+            if server is not None and server.poll() is not None:
                 return f"the server ended {how(server)}"
             if now > deadline:
                 return f"{MODULE_LIMIT} {limits.module:g} s"

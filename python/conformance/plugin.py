@@ -54,6 +54,11 @@ class Record:
             done = set(json.load(file))
         items[:] = [item for item in items if item.nodeid not in done and item.cls.__module__ == item.module.__name__]
 
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_teardown(self, item):
+        yield
+        stop_left_over(item.cls)
+
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session) -> None:
         self.write(collected=[item.nodeid for item in session.items])
@@ -68,6 +73,15 @@ class Record:
 
     def pytest_runtest_logfinish(self, nodeid) -> None:
         self.write(finished=nodeid)
+
+
+def stop_left_over(cls) -> None:
+    """Stops the context of a test that has failed before it did so itself; it is not that of the class."""
+    from pyspark import SparkContext
+
+    context = SparkContext._active_spark_context
+    if context is not None and context is not getattr(cls, "sc", None) and context._session is not getattr(cls, "spark", None):
+        context.stop()
 
 
 def summary(report) -> str:

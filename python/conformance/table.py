@@ -70,6 +70,7 @@ def head(judgements: list[Judgement]) -> list[str]:
         "",
         f"Written by `./dev conformance`, which runs tests of PySpark {environment.VERSION} as they are against",
         f"`firesteel server --master {modules.MASTER}`, with that version's client and Firesteel's `SparkContext` and `RDD`.",
+        f"Contexts of {', '.join(f'`{module}`' for module in modules.OWN_DRIVERS)} start a driver each, as their tests set how.",
         "",
         f"**{passed} of {passed + failed} tests pass ({percentage(passed, failed)})**, not counting {jvm} that look into a JVM,",
         f"which is not there, and {skipped} that PySpark itself skips. With the former it is {percentage(passed, failed + jvm)}.",

@@ -62,10 +62,11 @@ class SparkContext(Jobs, Files, Sources, Accumulators, Running):
             raise ValueError(
                 "You are trying to pass an insecure Py4j gateway to Spark. This is not allowed as it is a security risk."
             )
-        SparkContext._assert_on_driver()
+        given = dict(conf.getAll()) if conf is not None else {}
+        if given.get("spark.executor.allowSparkContext", "false").lower() != "true":
+            SparkContext._assert_on_driver()
         with SparkContext._lock:
             self._refuse_second()
-            given = dict(conf.getAll()) if conf is not None else {}
             _check_master(master or given.get("spark.master"))
             named = {"spark.master": master, "spark.app.name": appName, "spark.home": sparkHome}
             given.update({key: value for key, value in named.items() if value})

@@ -7,7 +7,7 @@ import importlib
 import os
 import resource
 import sys
-from typing import Iterator, Optional
+from typing import Optional
 
 import pyarrow as pa
 from pyspark.taskcontext import BarrierTaskContext, BarrierTaskInfo, TaskContext
@@ -118,18 +118,10 @@ def _forget(environment: tuple) -> None:
             del sys.path_importer_cache[entry]
 
 
-@contextlib.contextmanager
-def limited_memory(limit: int) -> Iterator[None]:
-    """Limits the address space to a number of bytes, if it is positive."""
-    if limit <= 0:
-        yield
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if hard != resource.RLIM_INFINITY:
-        limit = min(limit, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
-    try:
-        yield
-    finally:
-        # The soft limit only, so that the next task can have another.
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+def limit_memory(limit: int) -> None:
+    """Limits the address space to a number of bytes, if it is positive. For good: the limit is that of the application."""
+    if limit > 0:
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        if hard != resource.RLIM_INFINITY:
+            limit = min(limit, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

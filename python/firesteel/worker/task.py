@@ -87,8 +87,8 @@ def serve(channel: Channel) -> Tuple[bool, bool]:
         header = json.loads(memoryview(frame.payload)[: frame.extra].tobytes())
         settings = Settings(header.get("settings") or {})
         inputs = Inputs(channel, len(header.get("inputs") or []))
-        with context.limited_memory(settings.memory):
-            finished, updates = _run(channel, frame, header, inputs)
+        context.limit_memory(settings.memory)
+        finished, updates = _run(channel, frame, header, inputs)
         _flush()
         channel.send(frames.FINISHED, extra=len(finished), parts=(finished, *updates))
         inputs.skip()

@@ -301,10 +301,12 @@ def test_a_limit_of_memory(worker):
     assert error.value.type == "MemoryError"
 
 
-def test_a_limit_of_memory_is_that_of_one_task(worker):
-    assert call(worker, lambda x: x, **{"spark.executor.pyspark.memory": str(2 << 30)}).column() == [1, 2, 3]
-    found = call(worker, lambda x: __import__("resource").getrlimit(9)[0], "long", batches=[batch(A, a=[1])])
-    assert found.column() == [__import__("resource").getrlimit(9)[0]]
+def test_a_limit_of_memory_cannot_be_lifted(worker):
+    def limits(x):
+        return list(__import__("resource").getrlimit(9))
+
+    found = call(worker, limits, "array<long>", batches=[batch(A, a=[1])], **{"spark.executor.pyspark.memory": str(2 << 30)})
+    assert found.column() == [[2 << 30, 2 << 30]]
 
 
 def test_an_unknown_kind_of_function(worker):
