@@ -6,6 +6,8 @@ use model::TaskFailure;
 use plan::SparkError;
 use scheduler::JobFailure;
 
+const TOO_FEW_SLOTS: &str = "[SPARK-24819]: Barrier execution mode does not allow run a barrier stage that requires more slots than the total number of slots in the cluster currently. Please init a new cluster with more resources(e.g. CPU, GPU) or repartition the input RDD(s) to reduce the number of slots required to run this barrier stage.";
+
 /// The words for people: what Spark's driver says of a failed job.
 pub(crate) fn words(JobFailed { failure, host }: &JobFailed) -> String {
     match failure {
@@ -26,9 +28,21 @@ pub(crate) fn words(JobFailed { failure, host }: &JobFailed) -> String {
             format!(
                 "Job aborted due to stage failure: Stage {stage} has failed the maximum allowable number of times: {attempts}. \
                  Most recent failure reason: {}",
-                task_words(failure)
+                match failure {
+                    TaskFailure::FetchFailed { .. } => task_words(failure),
+                    other => barrier_words(&format!("of stage {stage}"), other),
+                }
             )
         }
+        JobFailure::BarrierFailed { attempt, failure } => {
+            let (stage, partition) = (attempt.task.stage.0, attempt.task.partition);
+            format!(
+                "Job aborted due to stage failure: Could not recover from a failed barrier ResultStage. Most recent failure reason: {}",
+                barrier_words(&format!("ResultTask({stage}, {partition})"), failure)
+            )
+        }
+        // Without the usual first words, as in Spark.
+        JobFailure::TooFewSlots { .. } => TOO_FEW_SLOTS.to_owned(),
         JobFailure::NotRepeatable { stage } => {
             let stage = stage.0;
             format!(
@@ -64,9 +78,18 @@ pub(crate) fn error(failed: &JobFailed) -> SparkError {
         JobFailure::Malformed { .. } => SparkError::internal(words),
         JobFailure::TaskFailed { .. }
         | JobFailure::StageAborted { .. }
+        | JobFailure::BarrierFailed { .. }
+        | JobFailure::TooFewSlots { .. }
         | JobFailure::NotRepeatable { .. }
         | JobFailure::ResultTooLarge { .. } => SparkError::plain(Exception::Spark, words),
     }
+}
+
+fn barrier_words(task: &str, failure: &TaskFailure) -> String {
+    format!(
+        "Stage failed because barrier task {task} finished unsuccessfully.\n{}",
+        task_words(failure)
+    )
 }
 
 fn task_words(failure: &TaskFailure) -> String {
@@ -105,6 +128,19 @@ mod tests {
              Lost task 3.5 in stage 1.0 (h executor 2): boom"
         );
         assert_eq!(error.exception, Exception::Spark);
+    }
+
+    #[test]
+    fn a_failed_barrier_is_worded_as_spark_words_it() {
+        let attempt = Attempt { task: TaskId { stage: StageId(1), partition: 3 }, number: 0 };
+        let failure = TaskFailure::raised("boom");
+        let failed =
+            JobFailed { failure: JobFailure::BarrierFailed { attempt, failure }, host: None };
+        assert_eq!(
+            words(&failed),
+            "Job aborted due to stage failure: Could not recover from a failed barrier ResultStage. Most recent \
+             failure reason: Stage failed because barrier task ResultTask(1, 3) finished unsuccessfully.\nboom"
+        );
     }
 
     #[test]

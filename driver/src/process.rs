@@ -107,7 +107,7 @@ impl Driver {
         let (stop, stopped) = watch::channel(None);
         let (inbox, messages) = mpsc::channel(INBOX_LIMIT);
         let rules = rules(settings, wanted, &addresses)?;
-        let scheduler = Scheduler::new(settings.epoch, limits(conf)?);
+        let scheduler = Scheduler::new(settings.epoch, limits(conf, wanted)?);
         tokio::spawn(event_loop::run(Core::new(rules, scheduler), messages, stop));
 
         let runners = Runners::new(inbox.clone(), wanted.slots());
@@ -224,16 +224,18 @@ fn rules(settings: &Settings, wanted: Wanted, addresses: &Addresses) -> Result<R
         heartbeat: conf.get(&conf::HEARTBEAT_INTERVAL)?,
         timeout: conf.get(&conf::NETWORK_TIMEOUT)?,
         max_result_bytes: max_result_bytes(conf)?,
+        barrier_timeout: conf.get(&conf::BARRIER_SYNC_TIMEOUT)?,
     })
 }
 
-fn limits(conf: &Conf) -> Result<Limits, BadSetting> {
+fn limits(conf: &Conf, wanted: Wanted) -> Result<Limits, BadSetting> {
     let master = Master::parse(&conf.get(&conf::MASTER)?);
     let said = master.and_then(|master| master.max_failures);
     Ok(Limits {
         task_max_failures: said.unwrap_or(conf.get(&conf::TASK_MAX_FAILURES)?),
         stage_max_consecutive_attempts: conf.get(&conf::STAGE_MAX_CONSECUTIVE_ATTEMPTS)?,
         max_result_bytes: max_result_bytes(conf)?,
+        slots: Some(wanted.slots()),
         ..Limits::default()
     })
 }

@@ -6,6 +6,7 @@
 //! come and go beside both (`blocks`). An executor whose driver is gone ends: on a restart the
 //! driver's successor gets executors of its own.
 
+mod barriers;
 mod blobs;
 mod blocks;
 mod link;
@@ -19,6 +20,7 @@ pub mod tasks;
 pub use settings::{Mount, Settings};
 
 use anyhow::{Context, Result};
+use barriers::Waits;
 use blobs::DriverBlobs;
 use blocks::{Blocks, Locations, Peers, Server};
 use link::{Left, Link, Signals};
@@ -138,7 +140,8 @@ async fn work(
     );
     let mut pool = PoolSettings::new(environment, settings.slots);
     pool.added_files = settings.scratch.join("files");
-    let workers = Workers::new(pool, Arc::new(blobs))?;
+    let (door, asked) = barriers::door();
+    let workers = Workers::new(pool, Arc::new(blobs), Arc::new(door))?;
     let runtime = TaskRuntime::new(task_settings, Arc::new(blocks), Arc::new(workers))?;
     let (slots, ends) = Slots::new(Arc::new(runtime), tasks, settings.epoch);
     let link = Link {
@@ -149,8 +152,9 @@ async fn work(
         locations,
         slots,
         tasks: Tasks::default(),
+        waits: Waits::default(),
     };
-    link.serve(ends, signals).await
+    link.serve(ends, asked, signals).await
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! between.
 
 use crate::Settings;
+use crate::barriers::{BarrierAsk, Waits};
 use crate::blocks::Locations;
 use crate::slots::Slots;
 use crate::tasks::{Effect, Tasks, split};
@@ -45,6 +46,7 @@ pub(crate) struct Link {
     pub locations: Arc<Locations>,
     pub slots: Slots,
     pub tasks: Tasks,
+    pub waits: Waits,
 }
 
 /// How an executor left.
@@ -70,6 +72,7 @@ impl Link {
     pub(crate) async fn serve(
         mut self,
         mut ends: mpsc::UnboundedReceiver<TaskEnd>,
+        mut asked: mpsc::UnboundedReceiver<BarrierAsk>,
         mut signals: Signals,
     ) -> Result<Left> {
         let (out, outgoing) = mpsc::channel(64);
@@ -101,6 +104,10 @@ impl Link {
                     if let Some(end) = self.ended(end) {
                         self.send_ends(&out, end, &mut ends).await;
                     }
+                }
+                Some(ask) = asked.recv() => {
+                    let (attempt, message) = self.waits.keep(ask);
+                    self.say(&out, Report::Barrier { attempt, message }).await;
                 }
                 _ = heartbeat.tick() => {
                     let running_tasks = u32::try_from(self.tasks.running()).unwrap_or(u32::MAX);
@@ -212,6 +219,7 @@ impl Link {
 
     fn ended(&mut self, end: TaskEnd) -> Option<TaskEnd> {
         self.slots.clear(end.attempt);
+        self.waits.clear(end.attempt);
         self.tasks.ended(end)
     }
 
@@ -239,6 +247,7 @@ impl Link {
                 Effect::Stop { attempt, reason } => self.slots.stop(attempt, reason),
                 Effect::Report(end) => hopeless.push(end),
                 Effect::Forget(stage) => self.slots.forget(stage),
+                Effect::Answer(answer) => self.waits.answer(answer),
             }
         }
         if !hopeless.is_empty() {

@@ -52,7 +52,7 @@ impl Slots {
 
     /// Starts an attempt.
     pub(crate) fn start(&mut self, start: Start) {
-        let Start { attempt, template, binding, inputs } = start;
+        let Start { attempt, template, binding, inputs, hosts } = start;
         let stop = Stop::default();
         let launch = Launch {
             attempt,
@@ -61,6 +61,7 @@ impl Slots {
             binding,
             inputs,
             properties: template.properties.clone(),
+            hosts,
             stop: stop.clone(),
         };
         let plan = self

@@ -6,7 +6,9 @@
 //! the first.
 
 use bytes::Bytes;
-use model::executor::{Launch, Outcome, Places, Report, TaskEnd, Template, Work};
+use model::executor::{
+    BarrierAnswer, Hosts, Launch, Outcome, Places, Report, TaskEnd, Template, Work,
+};
 use model::{Attempt, MapOutput, ShuffleId, StageId, TaskFailure, TaskMetrics};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -35,6 +37,8 @@ pub enum Effect {
     Report(TaskEnd),
     /// Drop what was made of a stage's template.
     Forget(StageId),
+    /// Tell an attempt that waits for the others of its barrier stage.
+    Answer(BarrierAnswer),
 }
 
 /// An attempt to run.
@@ -48,6 +52,8 @@ pub struct Start {
     pub binding: Bytes,
     /// The map outputs of each of the template's inputs.
     pub inputs: HashMap<ShuffleId, Outputs>,
+    /// In a barrier stage: the hosts of all its tasks.
+    pub hosts: Hosts,
 }
 
 /// What this executor has been told, and what it runs.
@@ -73,7 +79,7 @@ impl Tasks {
 
     /// Takes a batch, in the order of its fields.
     pub fn take(&mut self, work: Work) -> Vec<Effect> {
-        let Work { templates, places, discards, launches, cancels, forget } = work;
+        let Work { templates, places, discards, launches, cancels, forget, barriers } = work;
         let mut effects = Vec::with_capacity(places.len() + discards.len() + launches.len());
         for template in templates {
             let launched = BTreeSet::new();
@@ -89,12 +95,14 @@ impl Tasks {
         let runs = |(attempt, _): &(Attempt, String)| self.running.contains(attempt);
         let stop = |(attempt, reason)| Effect::Stop { attempt, reason };
         effects.extend(cancels.into_iter().filter(runs).map(stop));
+        let waits = |answer: &BarrierAnswer| self.running.contains(&answer.attempt);
+        effects.extend(barriers.into_iter().filter(waits).map(Effect::Answer));
         self.forget(&forget);
         effects.extend(forget.into_iter().map(Effect::Forget));
         effects
     }
 
-    fn launch(&mut self, Launch { attempt, binding }: Launch) -> Option<Effect> {
+    fn launch(&mut self, Launch { attempt, binding, hosts }: Launch) -> Option<Effect> {
         let id = attempt.task.stage;
         let Some(stage) = self.stages.get_mut(&id) else {
             return Some(hopeless(attempt, format!("{id} is not known here")));
@@ -109,7 +117,7 @@ impl Tasks {
         };
         self.running.insert(attempt);
         let template = Arc::clone(&stage.template);
-        Some(Effect::Start(Start { attempt, template, binding, inputs }))
+        Some(Effect::Start(Start { attempt, template, binding, inputs, hosts }))
     }
 
     /// Forgets stages, and the map outputs that only they read.
@@ -189,7 +197,10 @@ mod tests {
     }
 
     fn launches(partitions: &[u32]) -> Vec<Launch> {
-        let launch = |partition: &u32| Launch { attempt: attempt(*partition), binding: "b".into() };
+        let launch = |partition: &u32| {
+            let attempt = attempt(*partition);
+            Launch { attempt, binding: "b".into(), hosts: None }
+        };
         partitions.iter().map(launch).collect()
     }
 
@@ -197,7 +208,7 @@ mod tests {
         let outputs = (0..maps).map(output).map(Arc::new).collect();
         let inputs = HashMap::from([(INPUT, outputs)]);
         let (attempt, template) = (attempt(partition), template());
-        Effect::Start(Start { attempt, template, binding: "b".into(), inputs })
+        Effect::Start(Start { attempt, template, binding: "b".into(), inputs, hosts: None })
     }
 
     fn end(partition: u32, outcome: Outcome) -> TaskEnd {
@@ -238,6 +249,15 @@ mod tests {
         assert_eq!(tasks.ended(killed.clone()), Some(killed));
         assert_eq!(tasks.ended(end(0, Outcome::Yielded("x".into()))), None);
         assert_eq!(tasks.ended(end(7, Outcome::Yielded("x".into()))), None, "it never ran here");
+    }
+
+    #[test]
+    fn only_attempts_that_run_are_told_that_a_barrier_is_complete() {
+        let mut tasks = running();
+        let messages = Ok(vec!["m".to_owned()]);
+        let answer = |n| BarrierAnswer { attempt: attempt(n), messages: messages.clone() };
+        let work = Work { barriers: vec![answer(0), answer(7)], ..Work::default() };
+        assert_eq!(tasks.take(work), [Effect::Answer(answer(0))]);
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct StagePlan {
     pub output: StageOutput,
     /// Whether each attempt of a task yields the same rows (in any order).
     pub deterministic: bool,
+    /// Whether all its tasks have to run at once.
+    pub barrier: bool,
     /// Schema of the rows that it yields.
     pub schema: SchemaRef,
     /// Short description for users: the names of its operators.

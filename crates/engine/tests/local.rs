@@ -101,6 +101,7 @@ impl LocalRunner {
                     binding: stage.bindings.get(partition as usize).cloned().unwrap_or_default(),
                     inputs: inputs.clone(),
                     properties: model::Properties::default(),
+                    hosts: None,
                     stop: task::Stop::default(),
                 };
                 let task = async move { runtime.run(&decoded, launch).await };

@@ -61,18 +61,21 @@ pub struct Work {
     /// Stages whose templates are not needed any more, and with them the places that only they
     /// read.
     pub forget: Vec<StageId>,
+    /// Answers to attempts that wait for the others of their barrier stage.
+    pub barriers: Vec<BarrierAnswer>,
 }
 
 impl Work {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        let Self { templates, places, discards, launches, cancels, forget } = self;
+        let Self { templates, places, discards, launches, cancels, forget, barriers } = self;
         templates.is_empty()
             && places.is_empty()
             && discards.is_empty()
             && launches.is_empty()
             && cancels.is_empty()
             && forget.is_empty()
+            && barriers.is_empty()
     }
 }
 
@@ -109,6 +112,20 @@ pub struct Launch {
     pub attempt: Attempt,
     /// What the leaves of its template read.
     pub binding: Bytes,
+    /// In a barrier stage: the hosts of all its tasks, in their order.
+    pub hosts: Hosts,
+}
+
+/// The hosts of the tasks of a barrier stage; none of other stages.
+pub type Hosts = Option<Arc<[String]>>;
+
+/// The end of the wait of an attempt for the others of its barrier stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BarrierAnswer {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// The messages of all tasks, in their order; or why they do not come together.
+    pub messages: Result<Vec<String>, String>,
 }
 
 /// Message from an executor to the driver, after its registration.
@@ -127,6 +144,13 @@ pub enum Report {
         attempt: Attempt,
         /// The bytes.
         bytes: Bytes,
+    },
+    /// An attempt waits for all others of its barrier stage.
+    Barrier {
+        /// The attempt.
+        attempt: Attempt,
+        /// What it tells the others, if each is to get the messages of all.
+        message: Option<String>,
     },
     /// It was told to end, and will when what it runs has ended.
     Decommission {

@@ -2,8 +2,8 @@
 
 use crate::{BadField, VERSION, pb, shuffle_bytes, shuffle_id};
 use model::executor::{
-    AccumulatorUpdate, Launch, Outcome, Places, Registration, Report, TaskEnd, Template,
-    ToExecutor, Work,
+    AccumulatorUpdate, BarrierAnswer, Hosts, Launch, Outcome, Places, Registration, Report,
+    TaskEnd, Template, ToExecutor, Work,
 };
 use model::{Attempt, ExecutorId, MapOutput, StageId, TaskId};
 use std::collections::BTreeMap;
@@ -80,28 +80,27 @@ impl TryFrom<pb::to_executor::Message> for ToExecutor {
 
 impl From<Work> for pb::Work {
     fn from(work: Work) -> Self {
-        let Work { templates, places, discards, launches, cancels, forget } = work;
-        let mut by_stage: BTreeMap<u64, Vec<pb::launch::Task>> = BTreeMap::new();
-        for Launch { attempt, binding } in launches {
+        let Work { templates, places, discards, launches, cancels, forget, barriers } = work;
+        let mut by_stage: BTreeMap<u64, pb::Launch> = BTreeMap::new();
+        for Launch { attempt, binding, hosts } in launches {
             let pb::Attempt { stage, partition, number } = attempt.into();
-            by_stage.entry(stage).or_default().push(pb::launch::Task {
-                partition,
-                number,
-                binding,
+            let launch = by_stage.entry(stage).or_insert_with(|| pb::Launch {
+                stage,
+                tasks: Vec::new(),
+                hosts: hosts.map(|hosts| hosts.to_vec()).unwrap_or_default(),
             });
+            launch.tasks.push(pb::launch::Task { partition, number, binding });
         }
         let cancel =
             |(attempt, reason): (Attempt, _)| pb::Cancel { attempt: Some(attempt.into()), reason };
         Self {
             stages: templates.iter().map(|template| (&**template).into()).collect(),
             outputs: places.iter().map(|places| (&**places).into()).collect(),
-            launches: by_stage
-                .into_iter()
-                .map(|(stage, tasks)| pb::Launch { stage, tasks })
-                .collect(),
+            launches: by_stage.into_values().collect(),
             cancels: cancels.into_iter().map(cancel).collect(),
             forget: forget.into_iter().map(|stage| stage.0).collect(),
             discards: discards.into_iter().map(pb::MapOutput::from).collect(),
+            barriers: barriers.into_iter().map(pb::BarrierAnswer::from).collect(),
         }
     }
 }
@@ -110,7 +109,7 @@ impl TryFrom<pb::Work> for Work {
     type Error = BadField;
 
     fn try_from(work: pb::Work) -> Result<Self, BadField> {
-        let pb::Work { stages, outputs, launches, cancels, forget, discards } = work;
+        let pb::Work { stages, outputs, launches, cancels, forget, discards, barriers } = work;
         let templates = stages.into_iter().map(|stage| stage.try_into().map(Arc::new));
         let places = outputs.into_iter().map(|outputs| outputs.try_into().map(Arc::new));
         let cancel = |pb::Cancel { attempt, reason }| {
@@ -123,15 +122,39 @@ impl TryFrom<pb::Work> for Work {
             launches: launches.into_iter().flat_map(launches_of).collect(),
             cancels: cancels.into_iter().map(cancel).collect::<Result<_, _>>()?,
             forget: forget.into_iter().map(StageId).collect(),
+            barriers: barriers.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
         })
     }
 }
 
-fn launches_of(pb::Launch { stage, tasks }: pb::Launch) -> impl Iterator<Item = Launch> {
+impl From<BarrierAnswer> for pb::BarrierAnswer {
+    fn from(BarrierAnswer { attempt, messages }: BarrierAnswer) -> Self {
+        let (messages, error) = match messages {
+            Ok(messages) => (messages, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        Self { attempt: Some(attempt.into()), messages, error }
+    }
+}
+
+impl TryFrom<pb::BarrierAnswer> for BarrierAnswer {
+    type Error = BadField;
+
+    fn try_from(answer: pb::BarrierAnswer) -> Result<Self, BadField> {
+        let pb::BarrierAnswer { attempt, messages, error } = answer;
+        let attempt = attempt.ok_or(BadField("BarrierAnswer.attempt"))?.into();
+        Ok(Self { attempt, messages: error.map_or(Ok(messages), Err) })
+    }
+}
+
+fn launches_of(launch: pb::Launch) -> impl Iterator<Item = Launch> {
+    let pb::Launch { stage, tasks, hosts } = launch;
     let stage = StageId(stage);
+    let hosts: Hosts = (!hosts.is_empty()).then(|| hosts.into());
     tasks.into_iter().map(move |pb::launch::Task { partition, number, binding }| Launch {
         attempt: Attempt { task: TaskId { stage, partition }, number },
         binding,
+        hosts: hosts.clone(),
     })
 }
 
@@ -214,6 +237,9 @@ impl From<Report> for pb::from_executor::Message {
             Report::Part { attempt, bytes } => {
                 Self::Part(pb::RowsPart { attempt: Some(attempt.into()), bytes })
             }
+            Report::Barrier { attempt, message } => {
+                Self::Barrier(pb::Barrier { attempt: Some(attempt.into()), message })
+            }
             Report::Decommission { reason } => Self::Decommission(pb::Decommission { reason }),
         }
     }
@@ -235,6 +261,10 @@ impl TryFrom<pb::from_executor::Message> for Report {
             Message::Part(pb::RowsPart { attempt, bytes }) => {
                 let attempt = attempt.ok_or(BadField("RowsPart.attempt"))?.into();
                 Self::Part { attempt, bytes }
+            }
+            Message::Barrier(pb::Barrier { attempt, message }) => {
+                let attempt = attempt.ok_or(BadField("Barrier.attempt"))?.into();
+                Self::Barrier { attempt, message }
             }
             Message::Decommission(pb::Decommission { reason }) => Self::Decommission { reason },
         })
@@ -335,8 +365,15 @@ mod tests {
             let (stage, plan) = (StageId(stage), "plan".into());
             Arc::new(Template { stage, plan, writes, inputs, properties })
         };
-        let launch =
-            |stage, partition| Launch { attempt: attempt(stage, partition), binding: "b".into() };
+        let launch = |stage, partition| Launch {
+            attempt: attempt(stage, partition),
+            binding: "b".into(),
+            hosts: (stage == 2).then(|| ["h:1".to_owned(), "h:2".to_owned()].into()),
+        };
+        let answer = |partition, messages| {
+            let attempt = attempt(2, partition);
+            BarrierAnswer { attempt, messages }
+        };
         let work = Work {
             templates: vec![
                 template(1, Some((SHUFFLE, 5)), Vec::new()),
@@ -351,6 +388,10 @@ mod tests {
             launches: vec![launch(1, 8), launch(1, 3), launch(2, 0)],
             cancels: vec![(attempt(1, 9), "why".into())],
             forget: vec![StageId(0)],
+            barriers: vec![
+                answer(0, Ok(vec!["a".into(), String::new()])),
+                answer(1, Err("why".into())),
+            ],
         };
         let (heartbeat, timeout) = (Duration::from_millis(10), Duration::from_mins(2));
         for message in [

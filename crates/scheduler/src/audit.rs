@@ -15,6 +15,9 @@ impl Scheduler {
         for stage in self.stages.iter() {
             let id = stage.id;
             let fault = |fault: &str| Err(format!("{id}: {fault}"));
+            if stage.is_broken() {
+                return fault("tasks of a barrier run without the others");
+            }
             if !stage.tasks.is_sound() {
                 return fault("counts and tasks disagree");
             }

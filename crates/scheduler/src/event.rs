@@ -101,6 +101,8 @@ pub struct StageShape {
     pub parents: Vec<usize>,
     /// Whether every attempt yields the same rows.
     pub deterministic: bool,
+    /// Whether all its tasks are launched at once, and run again together if one of them has to.
+    pub barrier: bool,
 }
 
 /// A command for the driver to carry out.
@@ -171,6 +173,8 @@ pub enum DiscardReason {
     RolledBack,
     /// The stage has fewer partitions.
     OutOfRange,
+    /// It is of a barrier stage that runs again as a whole.
+    BarrierBroken,
 }
 
 /// Why a job failed.
@@ -195,6 +199,23 @@ pub enum JobFailure {
         attempts: u32,
         /// The last failure.
         failure: TaskFailure,
+    },
+    /// A task of a barrier stage with results failed: it cannot run again alone, and with others
+    /// that have succeeded not as a whole.
+    BarrierFailed {
+        /// The attempt.
+        attempt: Attempt,
+        /// The failure.
+        failure: TaskFailure,
+    },
+    /// A barrier stage has more tasks than all executors together have slots.
+    TooFewSlots {
+        /// The stage.
+        stage: StageId,
+        /// Its tasks.
+        tasks: u32,
+        /// The slots.
+        slots: u32,
     },
     /// A non-deterministic stage lost an output after a consumer's result had been delivered.
     NotRepeatable {

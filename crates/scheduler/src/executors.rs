@@ -108,6 +108,17 @@ impl Executors {
         Some(local.copied().filter(|id| free_slots(id) > 0).unwrap_or(freest))
     }
 
+    /// Free slots of all executors.
+    pub(crate) fn free_slots(&self) -> u32 {
+        self.free.iter().fold(0, |sum, (Reverse(free), _)| sum.saturating_add(*free))
+    }
+
+    /// Slots of all executors that get tasks, free or not.
+    pub(crate) fn slots(&self) -> u32 {
+        let useful = self.all.values().filter(|executor| !executor.volumes.is_empty());
+        useful.fold(0, |sum, executor| sum.saturating_add(executor.slots))
+    }
+
     /// Occupies a slot with an attempt.
     pub(crate) fn start(&mut self, attempt: Attempt, executor: ExecutorId, round: u32) {
         self.flights.insert(attempt, Flight { executor, round, lost_volumes: BTreeSet::new() });

@@ -47,13 +47,18 @@
 //!    fail.
 //! 5. A lost executor loses its attempts in flight. Outputs are lost with their volume, not with
 //!    the executor.
-//! 6. A stage whose rows may differ from run to run is rerun as a whole (unless it was never
+//! 6. A barrier stage is launched as a whole, when enough slots are free; no later stage takes
+//!    them meanwhile. If one of its tasks has to run again, all have to: outputs of the others are
+//!    discarded, and failed rounds are counted instead of failures of tasks. One that yields
+//!    results fails its job, because they cannot be taken back.
+//! 7. A stage whose rows may differ from run to run is rerun as a whole (unless it was never
 //!    complete, so that nothing has read it), and everything made from its earlier rows is rolled
 //!    back. A job that has already delivered such a result fails. The same happens when a row
 //!    checksum shows that rewritten rows differ.
 //!
 //! # Promises, even if events are late, repeated or reordered
 //!
+//! - The tasks of a barrier stage run all or none.
 //! - An attempt is launched only while every map stage that it reads is complete, and never beyond
 //!   an executor's slots.
 //! - Each map has at most one registered output at a time, and a discarded one does not come back.

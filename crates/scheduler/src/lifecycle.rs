@@ -74,7 +74,8 @@ impl Scheduler {
             None => TaskState::Pending,
         };
         let tasks = Tasks::new((0..shape.partitions).map(state));
-        self.add(Kind::Map { shuffle, deterministic: shape.deterministic }, parents, tasks)
+        let kind = Kind::Map { shuffle, deterministic: shape.deterministic };
+        self.add((kind, shape.barrier), parents, tasks)
     }
 
     fn add_result_stage(
@@ -88,14 +89,21 @@ impl Scheduler {
         for &partition in wanted {
             states[partition as usize] = TaskState::Pending;
         }
-        self.add(Kind::Result { job }, parents, Tasks::new(states.into_iter()))
+        let kind = (Kind::Result { job }, shape.barrier);
+        self.add(kind, parents, Tasks::new(states.into_iter()))
     }
 
-    fn add(&mut self, kind: Kind, parents: Vec<StageId>, tasks: Tasks) -> StageId {
+    fn add(
+        &mut self,
+        (kind, barrier): (Kind, bool),
+        parents: Vec<StageId>,
+        tasks: Tasks,
+    ) -> StageId {
         let id = self.stages.next_id();
         self.stages.insert(Stage {
             id,
             kind,
+            barrier,
             parents,
             children: BTreeSet::new(),
             jobs: BTreeMap::new(),
@@ -113,10 +121,17 @@ impl Scheduler {
             return;
         }
         let Some(stage) = self.stages.get(id).filter(|stage| !stage.is_requested()) else { return };
+        let tasks = stage.tasks();
+        if let Some(slots) = self.limits.slots.filter(|slots| stage.barrier && *slots < tasks) {
+            self.fail_jobs(id, &JobFailure::TooFewSlots { stage: id, tasks, slots });
+            return;
+        }
         if let (true, Some(shuffle)) = (stage.is_unrepeatable(), stage.shuffle()) {
             // Its remaining outputs, and whatever was made of its earlier ones, would not match the
             // new ones.
             self.roll_back(shuffle);
+        } else if stage.barrier && stage.done() > 0 {
+            self.restart_barrier(id);
         }
         let Some(stage) = self.stages.get(id) else { return };
         let incomplete = |&parent: &StageId| !self.stages.is_complete(parent);

@@ -2,6 +2,7 @@
 
 use model::{JobId, StageId};
 use std::collections::BTreeSet;
+use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Duration;
 
 /// First in, first out: by job, then by stage.
@@ -20,8 +21,12 @@ impl Queue {
         self.ready.remove(&(job, stage));
     }
 
-    pub(crate) fn first(&self) -> Option<StageId> {
-        self.ready.first().map(|&(_, stage)| stage)
+    /// The first stage, or the first behind the given one.
+    pub(crate) fn next(&self, behind: Option<(JobId, StageId)>) -> Option<(JobId, StageId)> {
+        match behind {
+            None => self.ready.first().copied(),
+            Some(place) => self.ready.range((Excluded(place), Unbounded)).next().copied(),
+        }
     }
 
     pub(crate) fn hold(&mut self, stage: StageId, until: Duration) {

@@ -77,7 +77,9 @@ impl Scheduler {
         lost
     }
 
-    fn count_failed_round(&mut self, id: StageId, round: u32, failure: TaskFailure) {
+    /// Counts a round of a stage that failed as a whole: with a fetch failure, or with any failure
+    /// of a task of a barrier stage.
+    pub(crate) fn count_failed_round(&mut self, id: StageId, round: u32, failure: TaskFailure) {
         let limit = self.limits.stage_max_consecutive_attempts;
         let Some(stage) = self.stages.get_mut(id) else { return };
         if stage.rounds.round != round {

@@ -142,6 +142,12 @@ impl Scheduler {
         }
         if let Some(stage) = self.stages.get_mut(attempt.task.stage) {
             stage.tasks.note_failure();
+            let with_results = matches!(stage.kind, Kind::Result { .. }) && stage.barrier;
+            if with_results && (failure.counts() || stage.done() > 0) {
+                let why = JobFailure::BarrierFailed { attempt, failure };
+                self.fail_jobs(attempt.task.stage, &why);
+                return;
+            }
         }
         match &failure {
             TaskFailure::FetchFailed { .. } => {
@@ -164,6 +170,10 @@ impl Scheduler {
         let Attempt { task, .. } = attempt;
         let limit = self.limits.task_max_failures;
         let Some(stage) = self.stages.get_mut(task.stage) else { return };
+        if stage.barrier && !matches!(failure, TaskFailure::Hopeless { .. }) {
+            let round = stage.rounds.round;
+            return self.count_failed_round(task.stage, round, failure);
+        }
         let failures = stage.tasks.count_failure(task.partition, stage.rounds.round);
         let hopeless = matches!(failure, TaskFailure::Hopeless { .. });
         if hopeless || failures >= limit {

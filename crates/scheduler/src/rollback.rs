@@ -30,6 +30,27 @@ impl Scheduler {
         }
     }
 
+    /// Has all tasks of a barrier stage run again: those that have succeeded have met tasks that
+    /// did not. What was made of its outputs stays; another run yields the same rows.
+    pub(crate) fn restart_barrier(&mut self, id: StageId) {
+        let Some(stage) = self.stages.get_mut(id) else { return };
+        stage.rounds.round += 1;
+        let why = "another task of its barrier stage has to run again";
+        match stage.kind {
+            // Its jobs fail if it has results.
+            Kind::Result { .. } => self.cancel_attempts(id, why),
+            Kind::Map { shuffle, .. } => {
+                let outputs: Vec<_> = self.shuffles.outputs(shuffle).map(|it| it.id).collect();
+                for output in outputs.into_iter().filter_map(|id| self.shuffles.discard(id)) {
+                    let reason = DiscardReason::BarrierBroken;
+                    self.agenda.commands.push(Command::Discard { output, reason });
+                }
+                self.reopen_all(id, shuffle, why);
+            }
+        }
+        self.agenda.broken.remove(&id);
+    }
+
     /// Discards a stage's outputs, including those that its running attempts are about to commit.
     fn restart(&mut self, shuffle: ShuffleId) {
         let writer = self.stages.writer(shuffle);
@@ -38,8 +59,14 @@ impl Scheduler {
             let reason = DiscardReason::RolledBack;
             self.agenda.commands.push(Command::Discard { output, reason });
         }
-        let Some(id) = writer else { return };
-        self.cancel_attempts(id, "its input or output was rolled back");
+        if let Some(id) = writer {
+            self.reopen_all(id, shuffle, "its input or output was rolled back");
+        }
+    }
+
+    /// Has all tasks of a map stage run again, whose outputs are discarded.
+    fn reopen_all(&mut self, id: StageId, shuffle: ShuffleId, why: &str) {
+        self.cancel_attempts(id, why);
         let Some(stage) = self.stages.get_mut(id) else { return };
         let was_complete = stage.is_complete();
         for map in 0..stage.partitions() {

@@ -7,7 +7,7 @@ use crate::queue::Queue;
 use crate::shuffles::Shuffles;
 use crate::stage::{Phase, Stage};
 use crate::stages::Stages;
-use model::{Attempt, Epoch, JobId, MapOutput, ShuffleId, StageId, TaskId};
+use model::{Attempt, Epoch, JobId, MapOutput, MapOutputId, ShuffleId, StageId, TaskId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -22,6 +22,9 @@ pub struct Limits {
     pub stage_max_consecutive_attempts: u32,
     /// `spark.driver.maxResultSize`: limit on all results of a job, in bytes; `None` for no limit.
     pub max_result_bytes: Option<u64>,
+    /// Slots of all executors that are wanted, if their number is known: a barrier stage with more
+    /// tasks can never run.
+    pub slots: Option<u32>,
     /// Time to collect further fetch failures before the lost map outputs are rewritten.
     pub resubmit_wait: Duration,
 }
@@ -32,6 +35,7 @@ impl Default for Limits {
             task_max_failures: 4,
             stage_max_consecutive_attempts: 4,
             max_result_bytes: Some(1 << 30),
+            slots: None,
             resubmit_wait: Duration::from_millis(200),
         }
     }
@@ -44,6 +48,8 @@ pub(crate) struct Agenda {
     /// Stages to run, and when to start.
     pub(crate) requests: Vec<(StageId, Option<Duration>)>,
     pub(crate) failures: Vec<(JobId, JobFailure)>,
+    /// Barrier stages of which only some tasks run.
+    pub(crate) broken: BTreeSet<StageId>,
     pub(crate) changed: BTreeSet<StageId>,
 }
 
@@ -125,6 +131,8 @@ impl Scheduler {
         loop {
             if let Some((job, failure)) = self.agenda.failures.pop() {
                 self.end_job(job, Some(failure));
+            } else if let Some(stage) = self.agenda.broken.pop_first() {
+                self.restart_barrier(stage);
             } else if let Some((stage, hold)) = self.agenda.requests.pop() {
                 self.request(stage, hold);
             } else {
@@ -133,21 +141,51 @@ impl Scheduler {
         }
     }
 
-    /// Fills the free slots, oldest job first, evenly across executors.
+    /// Fills the free slots, oldest job first, evenly across executors. A barrier stage has the
+    /// slots that become free kept for it, unless the executors that are there have too few.
     fn launch_ready(&mut self) {
-        while let Some(id) = self.queue.first() {
-            let stage = self.stages.get_mut(id).expect("a queued stage exists");
-            let partition = stage.tasks.first_pending().expect("a queued stage has a pending task");
-            let preferred = stage.preferred_volume(partition);
-            let Some(executor) = self.executors.pick(preferred) else { return };
-            let number = stage.tasks.launch(partition);
-            let attempt = Attempt { task: TaskId { stage: id, partition }, number };
-            self.executors.start(attempt, executor, stage.rounds.round);
-            self.agenda.commands.push(Command::Launch { attempt, executor });
-            if stage.tasks.first_pending().is_none() {
-                self.queue.remove(stage.first_job(), id);
+        let mut passed = None;
+        while let Some((job, id)) = self.queue.next(passed) {
+            let stage = self.stages.get(id).expect("a queued stage exists");
+            if stage.barrier {
+                if stage.tasks.pending() < stage.tasks() {
+                    // Outputs of an earlier try were found.
+                    self.restart_barrier(id);
+                }
+                let tasks = self.stages.get(id).map_or(0, Stage::tasks);
+                if self.executors.slots() < tasks {
+                    passed = Some((job, id));
+                    continue;
+                }
+                if self.executors.free_slots() < tasks {
+                    return;
+                }
+                for _ in 0..tasks {
+                    self.launch_next(id);
+                }
+            } else if self.launch_next(id).is_none() {
+                return;
             }
         }
+    }
+
+    /// Launches the next task of a queued stage, if there is a free slot.
+    fn launch_next(&mut self, id: StageId) -> Option<Attempt> {
+        let stage = self.stages.get_mut(id)?;
+        let partition = stage.tasks.first_pending()?;
+        let executor = self.executors.pick(stage.preferred_volume(partition))?;
+        let number = stage.tasks.launch(partition);
+        let attempt = Attempt { task: TaskId { stage: id, partition }, number };
+        self.executors.start(attempt, executor, stage.rounds.round);
+        self.agenda.commands.push(Command::Launch { attempt, executor });
+        if let (true, Some(shuffle)) = (stage.barrier, stage.shuffle()) {
+            // The output of another try must not end this one's attempt: its peers wait for it.
+            self.shuffles.raise_floor(MapOutputId { shuffle, map: partition }, self.epoch, attempt);
+        }
+        if stage.tasks.first_pending().is_none() {
+            self.queue.remove(stage.first_job(), id);
+        }
+        Some(attempt)
     }
 
     fn take_commands(&mut self) -> Vec<Command> {
@@ -179,6 +217,9 @@ impl Scheduler {
     /// Queues a stage if it has tasks to launch.
     pub(crate) fn enqueue(&mut self, id: StageId) {
         let Some(stage) = self.stages.get(id) else { return };
+        if stage.is_broken() {
+            self.agenda.broken.insert(id);
+        }
         if stage.phase == Phase::Active && stage.tasks.first_pending().is_some() {
             self.queue.add(stage.first_job(), id);
         }
@@ -215,6 +256,7 @@ impl Scheduler {
             && agenda.commands.is_empty()
             && agenda.requests.is_empty()
             && agenda.failures.is_empty()
+            && agenda.broken.is_empty()
             && agenda.changed.is_empty()
     }
 }

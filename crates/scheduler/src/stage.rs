@@ -40,6 +40,8 @@ pub(crate) struct Rounds {
 pub struct Stage {
     pub(crate) id: StageId,
     pub(crate) kind: Kind,
+    /// Whether all its tasks run at once.
+    pub(crate) barrier: bool,
     pub(crate) parents: Vec<StageId>,
     pub(crate) children: BTreeSet<StageId>,
     /// The jobs that have it in their graph, and its index in their shapes.
@@ -55,6 +57,11 @@ impl Stage {
     /// Its id.
     pub fn id(&self) -> StageId {
         self.id
+    }
+
+    /// Whether all its tasks run at once.
+    pub fn is_barrier(&self) -> bool {
+        self.barrier
     }
 
     /// The shuffle that it writes; `None` for a result stage.
@@ -127,6 +134,11 @@ impl Stage {
     /// Whether another attempt of a task may yield other rows.
     pub(crate) fn is_unrepeatable(&self) -> bool {
         matches!(self.kind, Kind::Map { deterministic: false, .. })
+    }
+
+    /// Whether it is a barrier stage of which only some tasks run: the others wait for them.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.barrier && self.tasks.running() > 0 && self.tasks.pending() > 0
     }
 
     /// The oldest job that it belongs to, which determines when it gets slots.

@@ -102,6 +102,11 @@ impl Tasks {
         self.state(partition) == Some(TaskState::Running { number })
     }
 
+    /// Number of tasks to launch.
+    pub(crate) fn pending(&self) -> u32 {
+        self.wanted - self.running - self.done
+    }
+
     /// The partition to launch next.
     pub(crate) fn first_pending(&self) -> Option<u32> {
         self.pending.first().copied()

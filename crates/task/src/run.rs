@@ -18,6 +18,7 @@ use datafusion::physical_expr::Partitioning;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 use futures::{FutureExt, StreamExt};
+use model::executor::Hosts;
 use model::{Attempt, Epoch, MapOutputId, Properties, ShuffleId, TaskFailure, TaskMetrics};
 use shuffle::{MapOutputWriter, OutputAttempt};
 use std::any::Any;
@@ -41,6 +42,8 @@ pub struct Launch {
     pub inputs: Outputs,
     /// Properties of the program's thread, which functions can read.
     pub properties: Properties,
+    /// In a barrier stage: the hosts of all its tasks.
+    pub hosts: Hosts,
     /// Flag that stops the attempt while it computes.
     pub stop: Stop,
 }
@@ -140,6 +143,7 @@ impl TaskRuntime {
             tasks: stage.template.tasks,
             files: self.files().to_owned(),
             properties: launch.properties.clone(),
+            hosts: launch.hosts.clone(),
             updates: Mutex::default(),
         }
     }

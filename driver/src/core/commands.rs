@@ -2,26 +2,44 @@
 
 use super::Core;
 use crate::message::JobFailed;
-use model::JobId;
-use scheduler::{Command, Event, JobFailure};
+use model::{JobId, StageId};
+use scheduler::{Command, Event, JobFailure, Stage};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 impl Core {
     /// Tells the scheduler, and does what it says.
     pub(super) fn apply(&mut self, now: Duration, event: Event) {
-        for command in self.scheduler.handle(now, event) {
-            self.perform(command);
+        let commands = self.scheduler.handle(now, event);
+        let hosts = self.hosts(&commands);
+        for command in commands {
+            self.perform(command, &hosts);
         }
         self.executors.locate(&self.scheduler);
     }
 
-    fn perform(&mut self, command: Command) {
+    /// The hosts of the barrier stages that are launched: each with all its tasks.
+    fn hosts(&self, commands: &[Command]) -> BTreeMap<StageId, Arc<[String]>> {
+        let mut hosts: BTreeMap<StageId, Vec<String>> = BTreeMap::new();
+        for command in commands {
+            let Command::Launch { attempt, executor } = command else { continue };
+            let id = attempt.task.stage;
+            if self.scheduler.stage(id).is_some_and(Stage::is_barrier) {
+                hosts.entry(id).or_default().push(self.executors.address(*executor));
+            }
+        }
+        hosts.into_iter().map(|(stage, hosts)| (stage, hosts.into())).collect()
+    }
+
+    fn perform(&mut self, command: Command, hosts: &BTreeMap<StageId, Arc<[String]>>) {
         match command {
             Command::Launch { attempt, executor } => {
                 let stage = self.scheduler.stage(attempt.task.stage);
                 let planned = stage.and_then(|stage| self.jobs.planned(stage));
                 let planned = planned.expect("a launched stage belongs to a job that is not over");
-                self.executors.launch(executor, attempt, &planned);
+                let hosts = hosts.get(&attempt.task.stage).cloned();
+                self.executors.launch(executor, (attempt, hosts), &planned);
             }
             Command::Cancel { attempt, executor, reason } => {
                 self.executors.cancel(executor, attempt, reason);
@@ -59,6 +77,7 @@ impl Core {
         self.jobs.finish(job, &progress, failed, &mut self.effects);
         // What the executors keep of stages without a job is of no more use.
         self.executors.forget(|stage| self.scheduler.stage(stage).is_some());
+        self.barriers.forget(&self.scheduler);
         self.shown.touch();
     }
 }

@@ -76,6 +76,7 @@ pub(crate) fn shape(plan: &JobPlan) -> JobShape {
         partitions: stage.partitions(),
         parents: stage.parents.clone(),
         deterministic: stage.deterministic,
+        barrier: stage.barrier,
     };
     JobShape {
         stages: plan.stages.iter().map(stage).collect(),

@@ -11,6 +11,7 @@
 //! them; every submission is answered once; what an executor says over another stream than its own
 //! is not heard.
 
+mod barriers;
 mod commands;
 mod effect;
 mod executors;
@@ -25,6 +26,7 @@ pub use effect::Effect;
 use crate::master::Wanted;
 use crate::message::{Ending, Message, Status, ToManager};
 use crate::settings::WithoutManager;
+use barriers::Barriers;
 use bytes::Bytes;
 use executors::Executors;
 use jobs::Jobs;
@@ -52,6 +54,8 @@ pub struct Rules {
     /// Silence after which an executor is lost.
     pub timeout: Duration,
     pub max_result_bytes: Option<u64>,
+    /// How long an attempt may wait for the others of its barrier stage.
+    pub barrier_timeout: Duration,
 }
 
 /// The core's state.
@@ -61,6 +65,7 @@ pub struct Core {
     scheduler: Scheduler,
     jobs: Jobs,
     executors: Executors,
+    barriers: Barriers,
     manager: Manager,
     /// Time of the last turn.
     turned: Duration,
@@ -92,6 +97,7 @@ impl Core {
             scheduler,
             jobs: Jobs::default(),
             executors: Executors::default(),
+            barriers: Barriers::default(),
             turned: Duration::ZERO,
             shown: Throttle::default(),
             arrived: None,
@@ -162,8 +168,9 @@ impl Core {
     pub fn next_deadline(&self) -> Option<Duration> {
         let scheduler = self.scheduler.next_deadline();
         let silence = self.executors.next_deadline(self.rules.timeout);
-        let deadlines =
-            [scheduler, silence, self.manager.deadline(), self.shown.due(), self.lookout()];
+        let barriers = self.barriers.deadline(self.rules.barrier_timeout);
+        let (manager, shown) = (self.manager.deadline(), self.shown.due());
+        let deadlines = [scheduler, silence, barriers, manager, shown, self.lookout()];
         deadlines.into_iter().flatten().min()
     }
 
@@ -182,6 +189,7 @@ impl Core {
         for (executor, app_caused, reason) in self.executors.lost(now) {
             self.lose(now, executor, app_caused, reason);
         }
+        self.give_up_barriers(now);
         if let Some(reason) = self.manager.overdue(now) {
             self.want_end(reason);
         }
@@ -205,6 +213,7 @@ impl Core {
     fn lose(&mut self, now: Duration, executor: ExecutorId, app_caused: bool, reason: String) {
         tracing::warn!("{executor} is lost: {reason}");
         self.executors.remove(executor, &mut self.effects);
+        self.barriers.lose(executor);
         self.apply(now, Event::ExecutorLost { executor, app_caused, reason });
         self.shown.touch();
     }

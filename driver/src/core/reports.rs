@@ -65,6 +65,9 @@ impl Core {
                 }
                 self.shown.touch();
             }
+            Report::Barrier { attempt, message } => {
+                self.on_barrier(now, executor, (attempt, message));
+            }
             Report::Decommission { reason } => {
                 self.retire(now, executor, &reason);
                 self.executors.leave_when_idle(executor);
@@ -96,6 +99,7 @@ impl Core {
         let parts = self.executors.take_parts(executor, attempt);
         let failed = matches!(&outcome, Outcome::Failed(failure) if !is_stopped(failure));
         self.executors.note_end(executor, attempt, failed);
+        self.barriers.clear(attempt);
         if let Some(stage) = self.scheduler.stage(attempt.task.stage) {
             self.jobs.note_metrics(stage, metrics);
         }

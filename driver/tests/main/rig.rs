@@ -322,6 +322,7 @@ fn stage(fingerprint: Fingerprint, tasks: usize, parents: Vec<usize>) -> StagePl
         parents,
         output: StageOutput::Rows,
         deterministic: true,
+        barrier: false,
         schema: Arc::new(Schema::new(vec![Field::new("v", DataType::Int64, false)])),
         label: "nothing".to_owned(),
     }

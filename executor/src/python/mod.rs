@@ -23,14 +23,16 @@ mod settings;
 mod tests;
 mod worker;
 
-pub use requests::{BlobDirectory, Blobs};
+pub use requests::{Barriers, BlobDirectory, Blobs};
 pub use settings::{Environment, PoolSettings};
 
 use feed::Feed;
 use files::AddedFiles;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use model::TaskFailure;
+use model::{Attempt, StageId, TaskFailure, TaskId};
+use requests::Desk;
+use serde::Deserialize;
 use std::io;
 use std::sync::Arc;
 use task::python::{FromWorker, PythonTask, PythonWorkers, ToWorker};
@@ -47,11 +49,20 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// A pool of workers, which get their blobs from here.
-    pub fn new(settings: PoolSettings, blobs: Arc<dyn Blobs>) -> io::Result<Self> {
+    /// A pool of workers, whose functions get their blobs, and wait for each other, here.
+    pub fn new(
+        settings: PoolSettings,
+        blobs: Arc<dyn Blobs>,
+        barriers: Arc<dyn Barriers>,
+    ) -> io::Result<Self> {
         let PoolSettings { frame_limit, mapped_from, .. } = settings;
         let files = Arc::new(AddedFiles::new(&settings, Arc::clone(&blobs)));
-        Ok(Self { pool: pool::start(settings, blobs)?, files, frame_limit, mapped_from })
+        Ok(Self {
+            pool: pool::start(settings, Desk { blobs, barriers })?,
+            files,
+            frame_limit,
+            mapped_from,
+        })
     }
 }
 
@@ -63,10 +74,28 @@ impl PythonWorkers for Workers {
     ) -> BoxStream<'static, Result<FromWorker, TaskFailure>> {
         let Self { pool, files, frame_limit, mapped_from } = self.clone();
         let start = async move {
+            let attempt = attempt(&task.header);
             let (header, files) = files.placed(task.header).await?;
             let feed = Feed::new(PythonTask { header, ..task }, input, mapped_from)?;
-            Ok::<_, TaskFailure>(run::run(pool, files, feed, frame_limit))
+            Ok::<_, TaskFailure>(run::run(pool, (files, attempt), feed, frame_limit))
         };
         futures::stream::once(start).try_flatten().boxed()
     }
+}
+
+/// The attempt that a task's header names.
+fn attempt(header: &[u8]) -> Option<Attempt> {
+    #[derive(Deserialize)]
+    struct Header {
+        context: Context,
+    }
+    #[derive(Deserialize)]
+    struct Context {
+        stage: u64,
+        partition: u32,
+        attempt: u32,
+    }
+    let Header { context: Context { stage, partition, attempt: number } } =
+        serde_json::from_slice(header).ok()?;
+    Some(Attempt { task: TaskId { stage: StageId(stage), partition }, number })
 }

@@ -8,7 +8,7 @@ use super::failure::{self, Exit};
 use super::frames::Outbox;
 use super::idle::Idle;
 use super::printed::Printed;
-use super::requests::{self, Blobs};
+use super::requests::{self, Desk, Serving};
 use super::server::{self, Ends, Notice, Server};
 use super::settings::PoolSettings;
 use super::worker::{self, Worker};
@@ -40,19 +40,19 @@ type Reply = oneshot::Sender<Result<Worker, TaskFailure>>;
 /// Starts a pool, which runs until the last sender is dropped.
 pub(super) fn start(
     settings: PoolSettings,
-    blobs: Arc<dyn Blobs>,
+    desk: Desk,
 ) -> io::Result<mpsc::UnboundedSender<Request>> {
     let (sender, inbox) = mpsc::unbounded_channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new()
         .name("python".to_owned())
-        .spawn(move || runtime.block_on(Pool::new(settings, blobs).serve(inbox)))?;
+        .spawn(move || runtime.block_on(Pool::new(settings, desk).serve(inbox)))?;
     Ok(sender)
 }
 
 struct Pool {
     settings: PoolSettings,
-    blobs: Arc<dyn Blobs>,
+    desk: Desk,
     idle: Idle<Worker>,
     server: Option<Server>,
     /// Workers that the server was asked for, in order.
@@ -72,11 +72,11 @@ struct Asked {
 }
 
 impl Pool {
-    fn new(settings: PoolSettings, blobs: Arc<dyn Blobs>) -> Self {
+    fn new(settings: PoolSettings, desk: Desk) -> Self {
         let idle = Idle::new(settings.idle_limit, settings.idle_timeout);
         Self {
             settings,
-            blobs,
+            desk,
             idle,
             server: None,
             asked: VecDeque::new(),
@@ -189,9 +189,10 @@ impl Pool {
             Ok((printed, UnixStream::from_std(requests)?))
         };
         let made = follow().map(|(printed, requests)| {
-            let blobs = Arc::clone(&self.blobs);
-            let serve = tokio::spawn(requests::serve(requests, blobs)).abort_handle();
-            Worker { pid, data, printed, exit: news, requests: serve }
+            let (desk, serving) = (self.desk.clone(), Serving::default());
+            let serve = requests::serve(requests, desk, Arc::clone(&serving));
+            let requests = tokio::spawn(serve).abort_handle();
+            Worker { pid, data, printed, exit: news, requests, serving }
         });
         let environment = &self.settings.environment;
         let failed = |error: io::Error| failure::no_worker(environment, error, "");

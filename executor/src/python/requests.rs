@@ -1,11 +1,12 @@
 //! What functions ask for while they run: a length and JSON on a worker's request socket, one
 //! answer per request.
 
+use model::Attempt;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
@@ -22,6 +23,32 @@ pub trait Blobs: fmt::Debug + Send + Sync + 'static {
     /// A text for the function that asked.
     async fn path(&self, hash: &str) -> Result<PathBuf, String>;
 }
+
+/// Lets functions wait for those of the other tasks of their barrier stage.
+#[async_trait::async_trait]
+pub trait Barriers: fmt::Debug + Send + Sync + 'static {
+    /// Waits until all tasks of the attempt's stage have asked. Returns their messages, in the
+    /// order of their partitions; none if no messages were given.
+    ///
+    /// # Errors
+    ///
+    /// A text for the function that asked.
+    async fn gather(
+        &self,
+        attempt: Attempt,
+        message: Option<String>,
+    ) -> Result<Vec<String>, String>;
+}
+
+/// What answers the requests of a worker: the same for all, but for the attempt at hand.
+#[derive(Debug, Clone)]
+pub(super) struct Desk {
+    pub blobs: Arc<dyn Blobs>,
+    pub barriers: Arc<dyn Barriers>,
+}
+
+/// The attempt that a worker runs, as far as it is known.
+pub(super) type Serving = Arc<Mutex<Option<Attempt>>>;
 
 /// Blobs that lie in a directory, each under its hash.
 #[derive(Debug)]
@@ -40,17 +67,20 @@ impl Blobs for BlobDirectory {
 #[serde(rename_all = "lowercase")]
 enum Request {
     Blob(String),
+    Barrier(()),
+    Gather(String),
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Answer {
     Path(PathBuf),
+    Texts(Vec<String>),
     Error(String),
 }
 
 /// Answers requests until the worker has closed its end, or sends what is no request.
-pub(super) async fn serve(mut socket: UnixStream, blobs: Arc<dyn Blobs>) -> io::Result<()> {
+pub(super) async fn serve(mut socket: UnixStream, desk: Desk, serving: Serving) -> io::Result<()> {
     loop {
         let length = match socket.read_u32_le().await {
             Ok(length) => length,
@@ -67,19 +97,26 @@ pub(super) async fn serve(mut socket: UnixStream, blobs: Arc<dyn Blobs>) -> io::
         if request.len() < length as usize {
             return Ok(());
         }
-        let answer = answer(&request, &*blobs).await;
+        let attempt = *serving.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = answer(&request, &desk, attempt).await;
         write(&mut socket, &answer).await?;
     }
 }
 
-async fn answer(request: &[u8], blobs: &dyn Blobs) -> Answer {
-    match serde_json::from_slice(request) {
-        Ok(Request::Blob(hash)) => match blobs.path(&hash).await {
-            Ok(path) => Answer::Path(path),
-            Err(error) => Answer::Error(error),
-        },
-        Err(error) => Answer::Error(format!("an unknown request: {error}")),
-    }
+async fn answer(request: &[u8], desk: &Desk, attempt: Option<Attempt>) -> Answer {
+    let message = match serde_json::from_slice(request) {
+        Ok(Request::Blob(hash)) => {
+            return desk.blobs.path(&hash).await.map_or_else(Answer::Error, Answer::Path);
+        }
+        Ok(Request::Barrier(())) => None,
+        Ok(Request::Gather(message)) => Some(message),
+        Err(error) => return Answer::Error(format!("an unknown request: {error}")),
+    };
+    let Some(attempt) = attempt else {
+        return Answer::Error("no task runs here".to_owned());
+    };
+    let texts = desk.barriers.gather(attempt, message).await;
+    texts.map_or_else(Answer::Error, Answer::Texts)
 }
 
 async fn write(socket: &mut UnixStream, answer: &Answer) -> io::Result<()> {

@@ -8,7 +8,7 @@ use super::worker::Worker;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, Stream};
 use futures::{FutureExt, StreamExt, TryStreamExt};
-use model::{RaisedError, TaskFailure};
+use model::{Attempt, RaisedError, TaskFailure};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ type Pool = mpsc::UnboundedSender<Request>;
 /// Runs what `feed` sends in a worker that has used these files, or a new one.
 pub(super) fn run(
     pool: Pool,
-    files: String,
+    (files, attempt): (String, Option<Attempt>),
     feed: Feed,
     frame_limit: u64,
 ) -> BoxStream<'static, Result<FromWorker, TaskFailure>> {
@@ -35,6 +35,7 @@ pub(super) fn run(
         let take = Request::Take { files: files.clone(), reply };
         pool.send(take).map_err(|_| failure::ending())?;
         let worker = worker.await.map_err(|_| failure::ending())??;
+        worker.serve(attempt);
         Conversation::new(pool, files, worker, feed, frame_limit)
             .map_err(|error| TaskFailure::raised(format!("no connection to a worker: {error}")))
     };

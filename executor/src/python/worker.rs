@@ -2,8 +2,11 @@
 
 use super::failure::Exit;
 use super::printed::Printed;
+use super::requests::Serving;
+use model::Attempt;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::os::unix::net::UnixStream;
+use std::sync::PoisonError;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -23,6 +26,8 @@ pub(super) struct Worker {
     pub exit: watch::Receiver<Option<Exit>>,
     /// What answers its requests.
     pub requests: AbortHandle,
+    /// The attempt that it runs.
+    pub serving: Serving,
 }
 
 impl Worker {
@@ -35,6 +40,11 @@ impl Worker {
             Ok(Err(_)) => Some(Exit::Unknown),
             Err(_) => None,
         }
+    }
+
+    /// Notes the attempt that it runs from now on, for its requests.
+    pub(super) fn serve(&self, attempt: Option<Attempt>) {
+        *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = attempt;
     }
 
     /// Whether it waits for a task: nothing lies on its socket, which is open.

@@ -99,6 +99,7 @@ impl Stages {
             parents,
             output,
             deterministic,
+            barrier: is_barrier(&plan).map_err(fail)?,
             schema,
             label,
         });
@@ -134,6 +135,13 @@ fn unencodable(error: &DataFusionError) -> SparkError {
         Some(name) => SparkError::unsupported(format!("{name} in a distributed plan")),
         None => spark_error(error),
     }
+}
+
+/// Whether a function of the plan needs all tasks at once.
+fn is_barrier(plan: &Arc<dyn ExecutionPlan>) -> Result<bool, DataFusionError> {
+    plan.exists(|node| {
+        Ok(node.downcast_ref::<PythonExec>().is_some_and(|python| python.spec().barrier))
+    })
 }
 
 /// Whether the plan has no volatile expressions and no Python functions that are.

@@ -47,6 +47,7 @@ keys! {
     STAGE_MAX_CONSECUTIVE_ATTEMPTS: u32 = "spark.stage.maxConsecutiveAttempts", Some("4"), Static, Honoured, "Number of consecutive fetch failures that fail a stage.";
     MAX_RESULT_SIZE: ByteSize = "spark.driver.maxResultSize", Some("1g"), Static, Honoured, "Limit on the total size of an action's results; exceeding it fails the action.";
     NETWORK_TIMEOUT: Duration = "spark.network.timeout", Some("120s"), Static, Honoured, "Time without a message after which a peer is declared lost.";
+    BARRIER_SYNC_TIMEOUT: Duration = "spark.barrier.sync.timeout", Some("365d"), Static, Honoured, "Time that tasks of a barrier stage wait for each other before they fail.";
     HEARTBEAT_INTERVAL: Duration = "spark.executor.heartbeatInterval", Some("10s"), Static, Honoured, "Interval of an executor's heartbeats.";
     LOCAL_DIR: String = "spark.local.dir", None, Static, Honoured, "Directory for shuffles and spills; by default a new temporary one, deleted at the end.";
     IO_COMPRESSION: BlockCompression = "spark.io.compression.codec", Some("lz4"), Static, Honoured, "Compression of shuffle blocks.";

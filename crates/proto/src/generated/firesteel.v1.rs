@@ -19,7 +19,7 @@ pub struct FromExecutor {
     /// Epoch of the driver that the executor serves; any other driver refuses the message.
     #[prost(uint64, tag = "1")]
     pub epoch: u64,
-    #[prost(oneof = "from_executor::Message", tags = "2, 3, 4, 5, 6")]
+    #[prost(oneof = "from_executor::Message", tags = "2, 3, 4, 5, 6, 7")]
     pub message: ::core::option::Option<from_executor::Message>,
 }
 /// Nested message and enum types in `FromExecutor`.
@@ -37,7 +37,18 @@ pub mod from_executor {
         Part(super::RowsPart),
         #[prost(message, tag = "6")]
         Decommission(super::Decommission),
+        #[prost(message, tag = "7")]
+        Barrier(super::Barrier),
     }
+}
+/// An attempt waits for all others of its barrier stage.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Barrier {
+    #[prost(message, optional, tag = "1")]
+    pub attempt: ::core::option::Option<Attempt>,
+    /// What it tells the others, if each is to get the messages of all.
+    #[prost(string, optional, tag = "2")]
+    pub message: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// The executor was asked to end. It gets no more tasks, and is told to leave once its running tasks
 /// have ended.
@@ -364,6 +375,20 @@ pub struct Work {
     /// executors that mount the volume.
     #[prost(message, repeated, tag = "7")]
     pub discards: ::prost::alloc::vec::Vec<MapOutput>,
+    #[prost(message, repeated, tag = "8")]
+    pub barriers: ::prost::alloc::vec::Vec<BarrierAnswer>,
+}
+/// The end of the wait of an attempt for the others of its barrier stage.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BarrierAnswer {
+    #[prost(message, optional, tag = "1")]
+    pub attempt: ::core::option::Option<Attempt>,
+    /// Of all tasks, in their order.
+    #[prost(string, repeated, tag = "2")]
+    pub messages: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Why they do not come together.
+    #[prost(string, optional, tag = "3")]
+    pub error: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// A stage's plan, sent once per executor.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -415,6 +440,9 @@ pub struct Launch {
     pub stage: u64,
     #[prost(message, repeated, tag = "2")]
     pub tasks: ::prost::alloc::vec::Vec<launch::Task>,
+    /// Of all tasks of a barrier stage, in their order; of another stage none.
+    #[prost(string, repeated, tag = "3")]
+    pub hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Nested message and enum types in `Launch`.
 pub mod launch {

@@ -1,5 +1,6 @@
 //! Scripts of events and expected commands. Each file has the rules of one subject.
 
+mod barriers;
 mod jobs;
 mod lost;
 mod rolled_back;
@@ -52,7 +53,8 @@ fn shuffle(n: u8) -> ShuffleId {
 
 fn map(n: u8, partitions: u32, parents: &[usize]) -> StageShape {
     let parents = parents.to_vec();
-    StageShape { shuffle: Some(shuffle(n)), partitions, parents, deterministic: true }
+    let shuffle = Some(shuffle(n));
+    StageShape { shuffle, partitions, parents, deterministic: true, barrier: false }
 }
 
 fn random_map(n: u8, partitions: u32, parents: &[usize]) -> StageShape {
@@ -60,7 +62,12 @@ fn random_map(n: u8, partitions: u32, parents: &[usize]) -> StageShape {
 }
 
 fn result(partitions: u32, parents: &[usize]) -> StageShape {
-    StageShape { shuffle: None, partitions, parents: parents.to_vec(), deterministic: true }
+    StageShape { shuffle: None, ..map(0, partitions, parents) }
+}
+
+/// The same stage, all of whose tasks run at once.
+fn barrier(stage: StageShape) -> StageShape {
+    StageShape { barrier: true, ..stage }
 }
 
 /// Submits a job that wants all partitions of its last stage.

@@ -42,10 +42,14 @@ pub(crate) enum Bug {
     /// Stages that yield the same rows each time are treated as if they did not: all of them run
     /// again without need.
     SureStagesAreMistrusted,
+    /// Tasks of barrier stages are launched one by one.
+    BarriersAreIgnored,
+    /// The peers of a failed barrier task are not cancelled.
+    PeersOfBarriersStay,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::DiscardIsSkipped,
         Self::StaleFetchFailuresCount,
         Self::OneOutputIsLostAtATime,
@@ -61,6 +65,8 @@ impl Bug {
         Self::JobsEndSilently,
         Self::OneBlockCostsItsVolume,
         Self::SureStagesAreMistrusted,
+        Self::BarriersAreIgnored,
+        Self::PeersOfBarriersStay,
     ];
 }
 
@@ -103,6 +109,9 @@ impl Subject {
             ) => unreadable.truncate(1),
             (Bug::RandomStagesAreTrusted, Event::JobSubmitted { shape, .. }) => {
                 shape.stages.iter_mut().for_each(|stage| stage.deterministic = true);
+            }
+            (Bug::BarriersAreIgnored, Event::JobSubmitted { shape, .. }) => {
+                shape.stages.iter_mut().for_each(|stage| stage.barrier = false);
             }
             (Bug::SureStagesAreMistrusted, Event::JobSubmitted { shape, .. }) => {
                 let maps = shape.stages.iter_mut().filter(|stage| stage.shuffle.is_some());
@@ -167,6 +176,13 @@ impl Subject {
                 let again: Vec<Command> = commands.iter().filter(is_delivery).cloned().collect();
                 commands.splice(0..0, again);
             }
+            Some(Bug::PeersOfBarriersStay) => commands.retain(|command| match command {
+                Command::Cancel { attempt, .. } => {
+                    let stage = self.scheduler.stage(attempt.task.stage);
+                    !stage.is_some_and(scheduler::Stage::is_barrier)
+                }
+                _ => true,
+            }),
             Some(Bug::JobsEndSilently) => commands.retain(|command| match command {
                 Command::JobFinished { job } => {
                     self.scheduler.progress(*job).iter().all(|stage| stage.failed == 0)

@@ -45,7 +45,9 @@ impl World {
         let mut stages: Vec<StageShape> = map_stages.iter().map(shape_of).collect();
         let parents = read.iter().map(position).collect();
         let partitions = self.rng.random_range(1..6);
-        stages.push(StageShape { shuffle: None, partitions, parents, deterministic: true });
+        let barrier = self.rng.random_bool(0.1);
+        let deterministic = true;
+        stages.push(StageShape { shuffle: None, partitions, parents, deterministic, barrier });
         let wanted = (0..partitions).filter(|_| self.rng.random_bool(0.8)).collect();
         let shape = JobShape { stages, result_partitions: wanted };
         self.jobs.insert(job, Job { shape: shape.clone(), map_stages });
@@ -141,8 +143,11 @@ impl World {
     /// Stops all faults, and provides enough executors.
     pub(crate) fn calm_down(&mut self) {
         self.calm = true;
-        for _ in 0..2 {
+        // The last ones that are lost are gone soon; a barrier stage has up to five tasks.
+        let mut slots = 0;
+        while slots < 5 {
             self.add_executor();
+            slots += self.executors.last_key_value().map_or(0, |(_, added)| added.slots);
         }
     }
 

@@ -2,6 +2,7 @@
 //! restart, and reports are late, repeated and reordered. One seed is one life. Then the same with
 //! a rule broken: the world has to notice.
 
+mod barriers;
 mod broken;
 mod faults;
 mod promises;
@@ -48,6 +49,9 @@ fn every_promise_holds_whatever_happens() {
         ("outputs needed, random", sum(|t| t.needed_random)),
         ("outputs needed, other rows", sum(|t| t.needed_other_rows)),
         ("outputs needed, of an earlier driver", sum(|t| t.needed_earlier)),
+        ("barrier stages launched", sum(|t| t.barriers)),
+        ("outputs needed, of a broken barrier", sum(|t| t.needed_barrier)),
+        ("jobs failed by a barrier", sum(|t| t.barriers_failed)),
         ("files in the way", sum(|t| t.in_the_way)),
         ("map tasks run again", sum(|t| t.reruns)),
     ];

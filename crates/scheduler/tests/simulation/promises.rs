@@ -1,5 +1,6 @@
 //! The scheduler's promises, checked at every command and after every event.
 
+use crate::barriers::Barriers;
 use crate::broken::outputs;
 use crate::reruns::Reruns;
 use crate::rows::{MapStage, Nature, Rows, expected};
@@ -20,6 +21,7 @@ pub(crate) struct Promises {
     live: BTreeMap<JobId, (BTreeSet<u32>, Rows)>,
     cancelled: BTreeSet<JobId>,
     pub(crate) reruns: Reruns,
+    pub(crate) barriers: Barriers,
     /// Results that attempts computed.
     results: BTreeMap<Attempt, Rows>,
     seen: BTreeMap<ShuffleId, (u64, Outputs)>,
@@ -98,7 +100,7 @@ impl Promises {
         failure: &JobFailure,
         stages: &[MapStage],
     ) -> Result<(), String> {
-        self.live.remove(&id).ok_or("a job that ends twice")?;
+        let (delivered, _) = self.live.remove(&id).ok_or("a job that ends twice")?;
         let sure = |&&index: &&usize| stages[index].nature == Nature::Sure;
         let justified = match failure {
             JobFailure::TaskFailed { failures, failure, .. } => *failures == 4 && failure.counts(),
@@ -106,8 +108,14 @@ impl Promises {
             JobFailure::NotRepeatable { .. } => {
                 job.map_stages.iter().filter(sure).count() < job.map_stages.len()
             }
+            JobFailure::BarrierFailed { failure, .. } => {
+                let of_barrier = job.shape.stages.last().is_some_and(|stage| stage.barrier);
+                of_barrier && (failure.counts() || !delivered.is_empty())
+            }
             JobFailure::Cancelled { .. } => self.cancelled.contains(&id),
-            JobFailure::ResultTooLarge { .. } | JobFailure::Malformed { .. } => false,
+            JobFailure::ResultTooLarge { .. }
+            | JobFailure::TooFewSlots { .. }
+            | JobFailure::Malformed { .. } => false,
         };
         if justified { Ok(()) } else { Err("a job fails without reason".to_owned()) }
     }

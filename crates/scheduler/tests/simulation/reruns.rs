@@ -9,6 +9,7 @@
 //!   that both lie on;
 //! - it is of a random stage, or was made of one, and of that stage an output is missing: it can
 //!   only be made again as a whole;
+//! - it is of a barrier stage, of which an output is missing: its tasks only run together;
 //! - it was made of an output that has just been written again with other rows;
 //! - it was made of a random stage under an earlier driver: nobody can tell now of which rows.
 //!
@@ -139,6 +140,11 @@ impl Reruns {
             DiscardReason::RolledBack => {
                 return self.check_roll_back(output, (scheduler, stages, epoch), tally);
             }
+            DiscardReason::BarrierBroken => {
+                let stage = &stages[index_of(stages, output.id.shuffle)];
+                let needed = stage.barrier && self.is_incomplete(stage);
+                needed.then_some(&mut tally.needed_barrier)
+            }
             DiscardReason::OutOfRange => None,
         };
         self.incomplete.insert(output.id.shuffle);
@@ -206,7 +212,14 @@ impl Reruns {
     }
 
     fn has_other_rows(&self, scheduler: &Scheduler, stage: &MapStage) -> bool {
-        scheduler.map_outputs(stage.shuffle).any(|output| {
+        // One that has just come may be discarded by the same event, with its barrier.
+        let reported = match &self.event {
+            Some(Event::MapFinished { output, .. }) if output.id.shuffle == stage.shuffle => {
+                Some(output)
+            }
+            _ => None,
+        };
+        scheduler.map_outputs(stage.shuffle).chain(reported).any(|output| {
             let before = self.checksums.get(&output.id);
             before.is_some_and(|checksum| *checksum != output.row_checksum)
         })
@@ -251,7 +264,7 @@ impl Reruns {
         if let Some(id) = self.counted.keys().find(|id| !stays(id)) {
             return Err(format!("{id:?} is forgotten"));
         }
-        if let Some(id) = self.owed.filter(|id| !now.contains_key(id)) {
+        if let Some(id) = self.owed.filter(|id| !stays(id)) {
             return Err(format!("{id:?} was written, and does not count"));
         }
         self.checksums.extend(now.values().map(|output| (output.id, output.row_checksum)));

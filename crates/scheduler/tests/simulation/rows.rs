@@ -24,6 +24,8 @@ pub(crate) struct MapStage {
     /// Indices of stages before it.
     pub(crate) parents: Vec<usize>,
     pub(crate) nature: Nature,
+    /// Whether its tasks run all at once.
+    pub(crate) barrier: bool,
 }
 
 impl MapStage {
@@ -33,6 +35,7 @@ impl MapStage {
             partitions: self.partitions,
             parents,
             deterministic: self.nature != Nature::Random,
+            barrier: self.barrier,
         }
     }
 }

@@ -83,6 +83,11 @@ pub(crate) struct Tally {
     pub(crate) needed_earlier: u64,
     /// Files of outputs that did not count, and stood where others should.
     pub(crate) in_the_way: u64,
+    /// Barrier stages that were launched, and outputs of them that were discarded with others.
+    pub(crate) barriers: u64,
+    pub(crate) needed_barrier: u64,
+    /// Jobs that failed with a task of a barrier stage with results.
+    pub(crate) barriers_failed: u64,
     /// Map tasks that ran again after their output had counted.
     pub(crate) reruns: u64,
     pub(crate) adopted: u64,
@@ -225,16 +230,18 @@ impl World {
         if self.trace {
             eprintln!("{:?} {event:?} => {commands:#?}", self.now);
         }
-        let result = self.check(commands);
+        let result = self.check(&commands);
         result.map_err(|error| format!("{error}\nafter {event:?}"))
     }
 
-    fn check(&mut self, commands: Vec<Command>) -> Result<(), String> {
+    fn check(&mut self, commands: &[Command]) -> Result<(), String> {
         self.subject.scheduler.audit()?;
+        let known = (&self.subject.scheduler, self.stages.as_slice(), &self.jobs);
+        self.promises.barriers.check_launches(commands, known, &mut self.tally)?;
         for command in commands {
-            let performed = command.clone();
-            self.perform(command).map_err(|error| format!("{error}\nat {performed:?}"))?;
+            self.perform(command.clone()).map_err(|error| format!("{error}\nat {command:?}"))?;
         }
+        self.promises.barriers.check_outputs(&self.subject.scheduler, &self.stages, self.epoch)?;
         self.promises.reruns.check_outputs(&self.subject.scheduler, &self.stages)?;
         let shuffles = self.stages.iter().map(|stage| stage.shuffle);
         self.promises.check_outputs(&self.subject.scheduler, shuffles)
@@ -275,6 +282,8 @@ impl World {
                 let of = self.jobs.get(&job).ok_or("the failure of no job")?;
                 self.promises.check_failed((job, of), &failure, &self.stages)?;
                 self.tally.failed += 1;
+                let of_barrier = matches!(failure, scheduler::JobFailure::BarrierFailed { .. });
+                self.tally.barriers_failed += u64::from(of_barrier);
                 let unrepeatable = matches!(failure, scheduler::JobFailure::NotRepeatable { .. });
                 self.tally.not_repeatable += u64::from(unrepeatable);
             }
@@ -386,6 +395,7 @@ fn map_stages(rng: &mut StdRng, secrets: bool) -> Vec<MapStage> {
                 6..9 if secrets => Nature::Secret,
                 _ => Nature::Random,
             },
+            barrier: rng.random_bool(0.2),
         })
         .collect()
 }

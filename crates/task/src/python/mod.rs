@@ -17,6 +17,7 @@ pub use spec::{PythonSpec, Sent};
 pub use workers::{FromWorker, NoWorkers, PythonTask, PythonWorkers, ToWorker};
 
 use bytes::Bytes;
+use model::executor::Hosts;
 use model::{Attempt, Properties};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -36,6 +37,8 @@ pub(crate) struct PythonContext {
     pub(crate) files: PathBuf,
     /// Properties of the program's thread.
     pub(crate) properties: Properties,
+    /// In a barrier stage: the hosts of all its tasks.
+    pub(crate) hosts: Hosts,
     /// Updates of accumulators so far.
     pub(crate) updates: Mutex<Vec<(i64, Bytes)>>,
 }
@@ -52,7 +55,7 @@ impl PythonContext {
             "task": unique_number(self.attempt),
             "cpus": 1,
             "properties": self.properties.iter().collect::<BTreeMap<_, _>>(),
-            "barrier": null,
+            "barrier": self.hosts.as_ref().map(|hosts| json!({ "hosts": **hosts })),
         })
     }
 

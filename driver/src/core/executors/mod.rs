@@ -154,6 +154,11 @@ impl Executors {
         live.or_else(|| Some(gone()?.host.clone()))
     }
 
+    /// Where an executor serves blocks: `host:port`.
+    pub(crate) fn address(&self, id: ExecutorId) -> String {
+        self.live.get(&id).map(|executor| executor.block_address.clone()).unwrap_or_default()
+    }
+
     pub(crate) fn status(&self) -> Vec<ExecutorStatus> {
         let live = self.live.iter().map(|(id, executor)| executor.status(*id, true));
         let mut all: Vec<_> = self.gone_listed.iter().cloned().chain(live).collect();

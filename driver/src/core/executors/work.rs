@@ -5,7 +5,7 @@ use crate::core::effect::Effect;
 use crate::core::jobs::Planned;
 use bytes::{Bytes, BytesMut};
 use engine::StageOutput;
-use model::executor::{Launch, Places, Template, ToExecutor, Work};
+use model::executor::{BarrierAnswer, Hosts, Launch, Places, Template, ToExecutor, Work};
 use model::{Attempt, ExecutorId, MapOutput, ShuffleId, StageId, VolumeId};
 use scheduler::Scheduler;
 use std::collections::btree_map::Entry;
@@ -59,7 +59,7 @@ impl Executors {
     pub(crate) fn launch(
         &mut self,
         id: ExecutorId,
-        attempt: Attempt,
+        (attempt, hosts): (Attempt, Hosts),
         Planned { plan, index, properties }: &Planned,
     ) {
         let Some(Executor { desk, .. }) = self.live.get_mut(&id) else { return };
@@ -79,7 +79,7 @@ impl Executors {
             desk.work.templates.push(Arc::new(template));
         }
         let binding = planned.bindings[attempt.task.partition as usize].clone();
-        desk.work.launches.push(Launch { attempt, binding });
+        desk.work.launches.push(Launch { attempt, binding, hosts });
         desk.running.insert(attempt);
         self.atlas.wanted.extend(inputs.map(|shuffle| (id, shuffle)));
     }
@@ -117,6 +117,13 @@ impl Executors {
     pub(crate) fn cancel(&mut self, id: ExecutorId, attempt: Attempt, reason: String) {
         if let Some(executor) = self.live.get_mut(&id) {
             executor.desk.work.cancels.push((attempt, reason));
+        }
+    }
+
+    /// Answers an attempt that waits for the others of its barrier stage.
+    pub(crate) fn answer(&mut self, id: ExecutorId, answer: BarrierAnswer) {
+        if let Some(executor) = self.live.get_mut(&id) {
+            executor.desk.work.barriers.push(answer);
         }
     }
 

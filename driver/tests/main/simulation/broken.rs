@@ -50,10 +50,14 @@ pub(crate) enum Bug {
     /// Everything on an executor's volume counts as lost with the executor: it runs again without
     /// need.
     VolumesGoWithTheirExecutor,
+    /// Attempts that wait for each other are not answered.
+    BarriersStayClosed,
+    /// Barriers are answered with the messages of too few.
+    BarriersOpenEarly,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::PlacesComeAfterLaunches,
         Self::PlacesAreNotRefreshed,
         Self::TemplatesAreRepeated,
@@ -71,6 +75,8 @@ impl Bug {
         Self::RepeatedLaunchesRun,
         Self::SecondEndsAreReported,
         Self::VolumesGoWithTheirExecutor,
+        Self::BarriersStayClosed,
+        Self::BarriersOpenEarly,
     ];
 }
 
@@ -224,6 +230,11 @@ impl Subject {
             Some(Bug::TemplatesAreOmitted) => work.templates.clear(),
             Some(Bug::TemplatesAreKept) => work.forget.clear(),
             Some(Bug::CancelsAreOmitted) => work.cancels.clear(),
+            Some(Bug::BarriersStayClosed) => work.barriers.clear(),
+            Some(Bug::BarriersOpenEarly) => {
+                let messages = work.barriers.iter_mut().filter_map(|it| it.messages.as_mut().ok());
+                messages.for_each(|messages| drop(messages.pop()));
+            }
             _ => {}
         }
         vec![work]

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use driver::message::{Connection, Message};
 use executor::tasks::{Effect, Start, Tasks, split};
 use model::executor::{
-    AccumulatorUpdate, Launch, Outcome, Registration, Report, TaskEnd, ToExecutor, Work,
+    AccumulatorUpdate, BarrierAnswer, Launch, Outcome, Registration, Report, TaskEnd, ToExecutor,
+    Work,
 };
 use model::{
     Attempt, BlockProblem, Epoch, ExecutorId, MapOutput, MapOutputId, TaskFailure, TaskMetrics,
@@ -34,6 +35,8 @@ pub(crate) struct Process {
     /// What its threads are at.
     computing: BTreeMap<Attempt, Start>,
     started: BTreeSet<Attempt>,
+    /// Attempts of barrier stages that have met all others.
+    met: BTreeSet<Attempt>,
     reported: BTreeSet<Attempt>,
     addresses: BTreeMap<VolumeId, Vec<String>>,
     /// What it has not read yet; `None` is the end of its stream.
@@ -90,6 +93,7 @@ impl World {
             tasks: Tasks::default(),
             computing: BTreeMap::new(),
             started: BTreeSet::new(),
+            met: BTreeSet::new(),
             reported: BTreeSet::new(),
             addresses: BTreeMap::new(),
             unread: VecDeque::new(),
@@ -128,6 +132,10 @@ impl World {
             Step::ReadAgain(launches) => return self.read_again(id, launches),
             Step::Compute(attempt) => {
                 if let Some(start) = process.computing.remove(&attempt) {
+                    if start.hosts.is_some() && !process.met.contains(&attempt) {
+                        self.meet(id, start);
+                        return Ok(());
+                    }
                     let outcome = self.compute(id, &start)?;
                     let metrics = TaskMetrics { run_nanos: 1, ..TaskMetrics::default() };
                     let accumulators = added(attempt, &outcome);
@@ -216,8 +224,49 @@ impl World {
                 }
                 Effect::Report(end) => self.report(id, Report::Ends(vec![end])),
                 Effect::Forget(_) => {}
+                Effect::Answer(answer) => self.go_on(id, answer)?,
             }
         }
+        Ok(())
+    }
+
+    /// An attempt waits for all others of its stage. Its thread does nothing until then.
+    fn meet(&mut self, id: ExecutorId, start: Start) {
+        let attempt = start.attempt;
+        if self.weather == Weather::Storm && self.chance(0.03) {
+            let outcome = Outcome::Failed(TaskFailure::raised("boom before the barrier"));
+            let (metrics, accumulators) = (TaskMetrics::default(), Vec::new());
+            let end = TaskEnd { attempt, outcome, metrics, accumulators };
+            return self.send_step(0, id, Step::TakeEnd(Box::new(end)));
+        }
+        self.waiting.insert(attempt);
+        let process = self.processes.get_mut(&id).expect("it is there");
+        process.computing.insert(attempt, start);
+        let message = Some(attempt.task.partition.to_string());
+        self.report(id, Report::Barrier { attempt, message });
+    }
+
+    /// All others have come: each has asked, and sent the number of its partition.
+    fn go_on(&mut self, id: ExecutorId, answer: BarrierAnswer) -> Result<(), String> {
+        let BarrierAnswer { attempt, messages } = answer;
+        let process = self.processes.get_mut(&id).expect("it is there");
+        let Some(start) = process.computing.get(&attempt) else { return Ok(()) };
+        if !self.waiting.contains(&attempt) || !process.met.insert(attempt) {
+            return Err(format!("{attempt} is answered that has not asked"));
+        }
+        let messages = messages?;
+        let hosts = start.hosts.as_ref().map_or(0, |hosts| hosts.len());
+        let numbers: Vec<u32> = messages.iter().filter_map(|text| text.parse().ok()).collect();
+        let stage = attempt.task.stage;
+        let asked = |partition: &u32| {
+            let mut waiting = self.waiting.iter().map(|attempt| attempt.task);
+            waiting.any(|task| (task.stage, task.partition) == (stage, *partition))
+        };
+        if numbers.len() != hosts || !numbers.is_sorted() || !numbers.iter().all(asked) {
+            return Err(format!("{attempt} of {hosts} goes on after {messages:?}"));
+        }
+        self.tally.met += 1;
+        self.send_step(20, id, Step::Compute(attempt));
         Ok(())
     }
 
@@ -254,7 +303,7 @@ impl World {
 
     /// Runs an attempt to its end.
     fn compute(&mut self, id: ExecutorId, start: &Start) -> Result<Outcome, String> {
-        let Start { attempt, template, binding, inputs } = start;
+        let Start { attempt, template, binding, inputs, hosts: _ } = start;
         if number(binding) != u64::from(attempt.task.partition) {
             return Err(format!("{attempt} got the binding of another task"));
         }

@@ -11,6 +11,9 @@ use rand::rngs::StdRng;
 use scheduler::JobFailure;
 use std::sync::Arc;
 
+/// Tasks of a barrier stage: there are two executors at least, once nothing goes wrong.
+const MOST_TOGETHER: u32 = 2;
+
 /// The stages that jobs may contain.
 #[derive(Debug)]
 pub(crate) struct Program {
@@ -27,6 +30,8 @@ pub(crate) struct Job {
     /// All map stages in it.
     map_stages: Vec<usize>,
     wanted: Vec<u32>,
+    /// Whether the tasks of its result stage run all at once.
+    barrier: bool,
     /// Whether the program has given it up.
     pub(crate) abandoned: bool,
 }
@@ -35,11 +40,15 @@ impl Program {
     pub(crate) fn new(rng: &mut StdRng) -> Self {
         let any_random = rng.random_bool(0.4);
         let stages = (0..rng.random_range(2..5))
-            .map(|index| MapStage {
-                shuffle: shuffle(index),
-                partitions: rng.random_range(1..5),
-                parents: (0..index).filter(|_| rng.random_bool(0.4)).collect(),
-                random: any_random && rng.random_bool(0.3),
+            .map(|index| {
+                let partitions = rng.random_range(1..5);
+                MapStage {
+                    shuffle: shuffle(index),
+                    partitions,
+                    parents: (0..index).filter(|_| rng.random_bool(0.4)).collect(),
+                    random: any_random && rng.random_bool(0.3),
+                    barrier: partitions <= MOST_TOGETHER && rng.random_bool(0.2),
+                }
             })
             .collect();
         Self { stages }
@@ -57,6 +66,11 @@ impl Program {
         !stage.random && stage.parents.iter().all(|&parent| self.is_repeatable(parent))
     }
 
+    /// Whether a task of the stage runs again only for its own sake.
+    pub(crate) fn is_independent(&self, index: usize) -> bool {
+        self.is_repeatable(index) && !self.stages[index].barrier
+    }
+
     /// A job that reads some of the map stages, and wants some partitions of what it makes of them.
     pub(crate) fn job(&self, rng: &mut StdRng, ticket: u64) -> (Job, JobPlan) {
         let reads: Vec<usize> = (0..self.stages.len()).filter(|_| rng.random_bool(0.4)).collect();
@@ -70,10 +84,11 @@ impl Program {
         map_stages.dedup();
         let position = |stage: &usize| map_stages.binary_search(stage).expect("it is in the list");
         let map_plan = |&index: &usize| {
-            let MapStage { shuffle, partitions, parents, random } = &self.stages[index];
+            let MapStage { shuffle, partitions, parents, random, barrier } = &self.stages[index];
             StagePlan {
                 output: StageOutput::Shuffle { readers: 1 },
                 deterministic: !random,
+                barrier: *barrier,
                 parents: parents.iter().map(position).collect(),
                 ..stage(shuffle.0, name_of(index), *partitions)
             }
@@ -84,10 +99,12 @@ impl Program {
         fingerprint[..8].copy_from_slice(&name.to_be_bytes());
         let partitions = rng.random_range(1..6);
         let parents = reads.iter().map(position).collect();
-        stages.push(StagePlan { parents, ..stage(Fingerprint(fingerprint), name, partitions) });
         let wanted: Vec<u32> = (0..partitions).filter(|_| rng.random_bool(0.8)).collect();
+        let barrier = wanted.len() <= MOST_TOGETHER as usize && rng.random_bool(0.1);
+        let result = stage(Fingerprint(fingerprint), name, partitions);
+        stages.push(StagePlan { parents, barrier, ..result });
         let plan = JobPlan { stages, result_partitions: wanted.clone() };
-        (Job { name, reads, map_stages, wanted, abandoned: false }, plan)
+        (Job { name, reads, map_stages, wanted, barrier, abandoned: false }, plan)
     }
 }
 
@@ -99,6 +116,7 @@ fn stage(fingerprint: Fingerprint, name: u64, partitions: u32) -> StagePlan {
         parents: Vec::new(),
         output: StageOutput::Rows,
         deterministic: true,
+        barrier: false,
         schema: Arc::new(Schema::empty()),
         label: String::new(),
     }
@@ -161,7 +179,8 @@ impl Job {
             }
             JobFailure::Cancelled { .. } => self.abandoned || is_over,
             JobFailure::ResultTooLarge { bytes, limit } => bytes > limit,
-            JobFailure::Malformed { .. } => false,
+            JobFailure::BarrierFailed { .. } => self.barrier,
+            JobFailure::TooFewSlots { .. } | JobFailure::Malformed { .. } => false,
         }
     }
 }

@@ -116,7 +116,7 @@ impl Promises {
                     link.computed.insert(*attempt);
                 }
             }
-            Report::Decommission { .. } | Report::Heartbeat { .. } => {}
+            Report::Decommission { .. } | Report::Barrier { .. } | Report::Heartbeat { .. } => {}
         }
     }
 

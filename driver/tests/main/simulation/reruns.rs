@@ -12,7 +12,8 @@
 //! was killed), its executor was lost before its report came, or it was cancelled. A result that
 //! was reported is never computed again.
 //!
-//! Map stages that are random, or read something that is, may also be rolled back. What is a need
+//! Barrier stages run again as a whole. Map stages that are random, or read something that is, may
+//! also be rolled back. What is a need
 //! there is the scheduler's own simulation's business, which looks into it; here they are left out.
 
 use super::promises::{Launched, Link};
@@ -30,7 +31,7 @@ type Floor = (StageId, u32);
 /// What is known of what has run.
 #[derive(Debug, Default)]
 pub(crate) struct Reruns {
-    /// Shuffles of stages that yield the same rows each time.
+    /// Shuffles of stages that yield the same rows each time, and whose tasks run alone.
     pub(crate) repeatable: BTreeSet<ShuffleId>,
     /// Outputs that were reported and for which there is no need to write them again.
     outputs: BTreeMap<MapOutputId, MapOutput>,

@@ -14,6 +14,8 @@ pub(crate) struct MapStage {
     pub(crate) parents: Vec<usize>,
     /// Whether each try of its tasks yields other rows.
     pub(crate) random: bool,
+    /// Whether its tasks run all at once, and wait for each other.
+    pub(crate) barrier: bool,
 }
 
 /// Which try of each task of random stages something was made of, by the stage's name and the

@@ -28,6 +28,8 @@ pub(crate) struct Tally {
     pub(crate) second_ends: u64,
     pub(crate) repeated_launches: u64,
     pub(crate) parts: u64,
+    /// Attempts of barrier stages that met the others.
+    pub(crate) met: u64,
     pub(crate) unwatched: u64,
     pub(crate) reruns: u64,
 }

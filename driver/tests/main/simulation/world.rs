@@ -12,7 +12,7 @@ use driver::Wanted;
 use driver::WithoutManager;
 use driver::core::Rules;
 use driver::message::{Connection, Message, Status};
-use model::{ApplicationId, ByteSize, ExecutorId, MapOutput, MapOutputId, VolumeId};
+use model::{ApplicationId, Attempt, ByteSize, ExecutorId, MapOutput, MapOutputId, VolumeId};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -109,6 +109,8 @@ pub(crate) struct World {
     pub(crate) status: Option<Status>,
     /// When executors sent something.
     pub(crate) said: BTreeMap<Connection, Vec<Duration>>,
+    /// Attempts of barrier stages that have asked for the others.
+    pub(crate) waiting: BTreeSet<Attempt>,
     pub(crate) promises: Promises,
     /// What somebody noticed who could not say so.
     pub(crate) fault: Option<String>,
@@ -132,7 +134,7 @@ impl World {
         let mut promises = Promises::default();
         for (index, stage) in program.stages.iter().enumerate() {
             promises.partitions.insert(stage.shuffle, stage.partitions as usize);
-            if program.is_repeatable(index) {
+            if program.is_independent(index) {
                 promises.reruns.repeatable.insert(stage.shuffle);
             }
         }
@@ -157,6 +159,7 @@ impl World {
             questions: BTreeSet::new(),
             status: None,
             said: BTreeMap::new(),
+            waiting: BTreeSet::new(),
             promises,
             fault: None,
             driver: Driver::Works,
@@ -288,5 +291,6 @@ fn rules(without_manager: Option<Duration>, max_result_bytes: Option<u64>) -> Ru
         heartbeat: Duration::from_secs(1),
         timeout: TIMEOUT,
         max_result_bytes,
+        barrier_timeout: Duration::from_hours(1),
     }
 }

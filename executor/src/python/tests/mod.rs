@@ -21,6 +21,24 @@ struct Pool {
     directory: tempfile::TempDir,
 }
 
+/// Barriers of stages with one task.
+#[derive(Debug)]
+struct Alone;
+
+#[async_trait::async_trait]
+impl Barriers for Alone {
+    async fn gather(
+        &self,
+        attempt: Attempt,
+        message: Option<String>,
+    ) -> Result<Vec<String>, String> {
+        match message.as_deref() {
+            Some("fail") => Err(format!("{attempt} failed")),
+            other => Ok(other.map(str::to_owned).into_iter().collect()),
+        }
+    }
+}
+
 /// What became of a task.
 #[derive(Debug)]
 struct Ran {
@@ -44,7 +62,8 @@ impl Pool {
         let mut settings = PoolSettings::new(environment, 2);
         change(&mut settings);
         let blobs = BlobDirectory(directory.path().to_owned());
-        Self { workers: Workers::new(settings, Arc::new(blobs)).unwrap(), directory }
+        let workers = Workers::new(settings, Arc::new(blobs), Arc::new(Alone)).unwrap();
+        Self { workers, directory }
     }
 
     fn start(&self, header: Value, batches: Vec<RecordBatch>) -> Output {

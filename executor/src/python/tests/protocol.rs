@@ -113,6 +113,16 @@ async fn requests_are_answered_whatever_they_are() {
     std::fs::write(pool.directory.path().join("abc123"), "blob").unwrap();
     let texts =
         [r#"{"blob": "abc123"}"#, r#"{"blob": "../abc123"}"#, r#"{"who": 1}"#, "nothing", ""];
+    let context = json!({"stage": 3, "partition": 5, "attempt": 7});
+    let asked = [r#"{"barrier": null}"#, r#"{"gather": "hi"}"#, r#"{"gather": "fail"}"#];
+    let task = json!({"do": "ask", "texts": asked, "context": context});
+    let answers = pool.run(task, vec![]).await.end.unwrap()["answers"].clone();
+    let failed = json!({"error": "stage-3.5#7 failed"});
+    assert_eq!(answers, json!([{"texts": []}, {"texts": ["hi"]}, failed]));
+    // Without a context nobody knows who asks.
+    let task = json!({"do": "ask", "texts": [r#"{"barrier": null}"#]});
+    let answers = pool.run(task, vec![]).await.end.unwrap()["answers"].clone();
+    assert_eq!(answers, json!([{"error": "no task runs here"}]));
     let ran = pool.run(json!({"do": "ask", "texts": texts}), vec![]).await;
     let answers = ran.end.unwrap()["answers"].clone();
     let answers = answers.as_array().unwrap();
