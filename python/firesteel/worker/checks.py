@@ -10,6 +10,7 @@ from pyspark.sql import types as spark
 
 from firesteel.worker.arrow_types import arrow_type
 from firesteel.worker.errors import return_type_error, runtime_error
+from firesteel.worker.settings import Settings
 
 
 def iterable(found: Any, label: str) -> Iterator:
@@ -69,10 +70,10 @@ def names_mismatch(missing: Iterable, extra: Iterable) -> Exception:
 class ArrowResult:
     """Checks tables and batches against a struct type, and puts their columns in its order."""
 
-    def __init__(self, kind: spark.StructType, by_name: bool) -> None:
+    def __init__(self, kind: spark.StructType, settings: Settings) -> None:
         self._names = kind.names
-        self._types = [arrow_type(field.dataType) for field in kind.fields]
-        self._by_name = by_name
+        self._types = [arrow_type(field.dataType, settings.large_types) for field in kind.fields]
+        self._by_name = settings.by_name
 
     def table(self, found: Any) -> pa.Table:
         """A result that must be a table."""

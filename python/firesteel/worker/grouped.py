@@ -74,7 +74,7 @@ def with_key(function: Function, without: int) -> Callable:
 def _arrow(task: Task, function: Function, inputs: Inputs) -> None:
     columns = Columns(task, 0)
     call = with_key(function, 1)
-    result = checks.ArrowResult(function.result, task.settings.by_name)
+    result = checks.ArrowResult(function.result, task.settings)
     for group in whole_groups(inputs):
         table = pa.Table.from_batches([columns.argument(batch) for batch in group])
         _gather_table(task, result.table(call(columns.key(group[0]), table)))
@@ -83,7 +83,7 @@ def _arrow(task: Task, function: Function, inputs: Inputs) -> None:
 def _arrow_iterators(task: Task, function: Function, inputs: Inputs) -> None:
     columns = Columns(task, 0)
     call = with_key(function, 1)
-    result = checks.ArrowResult(function.result, task.settings.by_name)
+    result = checks.ArrowResult(function.result, task.settings)
     for group in groups(inputs):
         first = next(group)
         batches = map(columns.argument, itertools.chain((first,), group))
@@ -94,7 +94,7 @@ def _arrow_iterators(task: Task, function: Function, inputs: Inputs) -> None:
 def _arrow_pairs(task: Task, function: Function, inputs: Inputs) -> None:
     sides = [Columns(task, 0), Columns(task, 1)]
     call = with_key(function, 2)
-    result = checks.ArrowResult(function.result, task.settings.by_name)
+    result = checks.ArrowResult(function.result, task.settings)
     for pair in inputs.pairs():
         tables = [_side_table(task, inputs, which, side, pair[which]) for which, side in enumerate(sides)]
         key = _pair_key(sides, pair)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from typing import Iterator, NamedTuple, Optional
+from typing import Iterator, List, NamedTuple, Optional
 
 import pyarrow as pa
 
@@ -24,11 +24,12 @@ class Batch(NamedTuple):
 
 
 class Inputs:
-    """All inputs of a task, which share one stream of frames."""
+    """All inputs of a task, which share one stream of frames. With `types`, each is cast to its struct of Arrow types."""
 
-    def __init__(self, channel: Channel, count: int) -> None:
+    def __init__(self, channel: Channel, count: int, types: Optional[List[pa.StructType]] = None) -> None:
         self._channel = channel
         self._count = count
+        self._types = types
         self._schemas: dict = {}
         self._starts: dict = {}
         self._queues = [deque() for _ in range(count)]
@@ -77,7 +78,8 @@ class Inputs:
     def empty(self, kind: StructType, which: int = 0) -> pa.RecordBatch:
         """A batch without rows, for an input of this type."""
         schema = self._schemas.get(which) or pa.schema(arrow_schema(kind))
-        return batch_of([pa.nulls(0, field.type) for field in schema], schema, 0)
+        batch = batch_of([pa.nulls(0, field.type) for field in schema], schema, 0)
+        return batch if self._types is None else _cast(batch, self._types[which])
 
     def _receive(self) -> frames.Frame:
         frame = self._channel.receive()
@@ -91,6 +93,8 @@ class Inputs:
         which = frame.input
         if frame.kind == frames.BATCH:
             batch = pa.ipc.read_record_batch(frame.payload, self._schemas[which])
+            if self._types is not None:
+                batch = _cast(batch, self._types[which])
             return which, Batch(batch, self._starts.pop(which, ()))
         if frame.kind == frames.GROUPS:
             self._starts[which] = struct.unpack(f"<{frame.payload.size // 4}I", frame.payload)
@@ -103,6 +107,12 @@ class Inputs:
         else:
             raise RuntimeError(f"unexpected frame of kind {chr(frame.kind)!r}")
         return None
+
+
+def _cast(batch: pa.RecordBatch, target: pa.StructType) -> pa.RecordBatch:
+    fields = [field.with_type(wanted.type) for field, wanted in zip(batch.schema, target)]
+    columns = [column.cast(field.type) for column, field in zip(batch.columns, fields)]
+    return batch_of(columns, pa.schema(fields), batch.num_rows)
 
 
 _PAIR = (-1, None)

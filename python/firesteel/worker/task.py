@@ -12,6 +12,7 @@ from pyspark import accumulators, cloudpickle
 from pyspark.sql.types import DataType, StructType, _parse_datatype_json_string
 
 from firesteel.worker import blobs, context, errors, frames
+from firesteel.worker.arrow_types import arrow_type
 from firesteel.worker.frames import Channel, Frame
 from firesteel.worker.inputs import Inputs
 from firesteel.worker.output import Output
@@ -86,7 +87,7 @@ def serve(channel: Channel) -> Tuple[bool, bool]:
             raise RuntimeError(f"a frame of kind {chr(frame.kind)!r} instead of a task")
         header = json.loads(memoryview(frame.payload)[: frame.extra].tobytes())
         settings = Settings(header.get("settings") or {})
-        inputs = Inputs(channel, len(header.get("inputs") or []))
+        inputs = _inputs(channel, header, settings)
         context.limit_memory(settings.memory)
         finished, updates = _run(channel, frame, header, inputs)
         _flush()
@@ -99,6 +100,13 @@ def serve(channel: Channel) -> Tuple[bool, bool]:
         return _failed(channel, error, settings)
     except BaseException as error:
         return _failed(channel, error, settings)
+
+
+def _inputs(channel: Channel, header: dict, settings: Settings) -> Inputs:
+    kinds = header.get("inputs") or []
+    # The executor sends offsets of 32 bits.
+    large = [arrow_type(read_type(kind), large=True) for kind in kinds] if settings.large_types else None
+    return Inputs(channel, len(kinds), large)
 
 
 def _run(channel: Channel, frame: Frame, header: dict, inputs: Inputs) -> Tuple[bytes, list]:

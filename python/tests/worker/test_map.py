@@ -57,6 +57,33 @@ def test_only_the_arguments_are_given(worker):
     assert found.rows == [("x",)]
 
 
+NESTED = "s string, b binary, l array<string>, m map<string,string>, r struct<s:string>"
+
+
+@pytest.mark.parametrize("kind", ["map", "group"])
+def test_offsets_of_64_bits(worker, kind):
+    def f(found):
+        def check(one):
+            assert [str(field.type) for field in one.schema] == [
+                "large_string",
+                "large_binary",
+                "list<element: large_string>",
+                "map<large_string, large_string>",
+                "struct<s: large_string>",
+            ]
+            return one
+
+        return check(found) if isinstance(found, pa.Table) else map(check, found)
+
+    values = {"s": ["x", None], "b": [b"y", b""], "l": [["z"], None], "m": [[("k", "v")], []], "r": [{"s": "t"}, None]}
+    one = batch(NESTED, **values)
+    settings = {"spark.sql.execution.arrow.useLargeVarTypes": "true"}
+    call = function(207 if kind == "map" else 209, NESTED, ())
+    head = header(kind, [call], [NESTED], NESTED, keys=[[0]], arguments=[list(range(5))], settings=settings)
+    given = [one] if kind == "map" else [((0,), one)]
+    assert worker.run(head, [given], [command(f, NESTED)]).table.to_pydict() == values
+
+
 def test_dictionaries_become_plain(worker):
     def f(batches):
         for _ in batches:
