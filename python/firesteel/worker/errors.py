@@ -18,6 +18,9 @@ from firesteel.worker.version import IS_3_5
 
 _INTERNAL = tuple(os.path.dirname(os.path.abspath(package.__file__)) + os.sep for package in (pyspark, firesteel))
 
+# Of an error that no function of the program has raised. Clients cut long messages, and its causes matter more than its way.
+_LAST_FRAMES = 4
+
 
 def runtime_error(condition: str, **parameters: str) -> PySparkRuntimeError:
     """An error that PySpark's worker raises, with its condition."""
@@ -96,6 +99,7 @@ def _traceback(error: BaseException, settings: Optional[Settings]) -> str:
             if simple is not None:
                 error.__cause__ = None
                 return "".join(traceback.format_exception(type(error), error, simple))
+            return "".join(traceback.format_exception(type(error), error, error.__traceback__, -_LAST_FRAMES))
         return "".join(traceback.format_exception(type(error), error, error.__traceback__))
     except Exception:
         return f"{type(error).__name__}: {_text(error)}\n"

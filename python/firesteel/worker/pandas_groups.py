@@ -211,19 +211,21 @@ class _Results:
     def flush(self) -> None:
         """Converts and writes what waits."""
         waiting, self._waiting, self._waiting_rows = self._waiting, [], 0
-        plain = self._plain(waiting)
-        if plain is not None:
-            batches = [plain]
-        elif len(waiting) > 1 and waiting[0].columns.is_unique:
-            try:
-                batches = [self._build.batch(pd.concat(waiting, ignore_index=True), self._schema)]
-            except Exception:
-                # Together they may not have one type, where each of them has.
-                batches = [self._build.batch(frame, self._schema) for frame in waiting]
-        else:
-            batches = [self._build.batch(frame, self._schema) for frame in waiting]
-        for batch in batches:
+        joined = self._plain(waiting) or self._joined(waiting)
+        if joined is not None:
+            self._task.output.gather(joined)
+            return
+        for batch in [self._build.batch(frame, self._schema) for frame in waiting]:
             self._task.output.gather(batch)
+
+    def _joined(self, waiting: List[pd.DataFrame]) -> Optional[pa.RecordBatch]:
+        """Data frames as one batch, unless they have a type each, but none together."""
+        if len(waiting) < 2 or not waiting[0].columns.is_unique:
+            return None
+        try:
+            return self._build.batch(pd.concat(waiting, ignore_index=True), self._schema)
+        except Exception:
+            return None
 
     def _plain(self, waiting: List[pd.DataFrame]) -> Optional[pa.RecordBatch]:
         """Data frames of numbers, of exactly the declared names and types, as a batch. pandas would join them more slowly."""
