@@ -15,6 +15,7 @@ use crate::signals::Signals;
 use anyhow::{Context, Result};
 use driver::{Access, Addresses, WithoutManager};
 use model::conf;
+use model::launch::WorkerSettings;
 use model::{ApplicationId, Epoch, ExecutorId, VolumeId};
 use proto::pb::cluster_client::ClusterClient;
 use proto::pb::to_manager::Fact;
@@ -192,6 +193,7 @@ fn executor_template(
         sync: settings.conf.get(&conf::SHUFFLE_SYNC)?,
         python: functions.interpreters.functions,
         python_path: [functions.python_path, functions.modules].concat(),
+        python_workers: WorkerSettings::of(&settings.conf)?,
         files: Some(functions.files),
     })
 }

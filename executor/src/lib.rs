@@ -25,8 +25,9 @@ use blobs::DriverBlobs;
 use blocks::{Blocks, Locations, Peers, Server};
 use link::{Left, Link, Signals};
 use model::ByteSize;
+use model::launch::WorkerSettings;
 use proto::Credentials;
-use python::{Environment, PoolSettings, Workers};
+use python::{Environment, PoolSettings, Silence, Workers};
 use shuffle::{Catalogue, Durability, Volume, WriterOptions};
 use slots::Slots;
 use std::path::Path;
@@ -139,6 +140,12 @@ async fn work(
         settings.scratch.join("blobs"),
     );
     let mut pool = PoolSettings::new(environment, settings.slots);
+    let WorkerSettings { reuse, idle_seconds, kill_idle } = settings.python_workers;
+    pool.reuse = reuse;
+    pool.silence = Silence {
+        limit: (idle_seconds > 0).then(|| Duration::from_secs(idle_seconds)),
+        kill: kill_idle,
+    };
     pool.added_files = settings.scratch.join("files");
     let (door, asked) = barriers::door();
     let workers = Workers::new(pool, Arc::new(blobs), Arc::new(door))?;

@@ -57,8 +57,8 @@ pub use context::{Context, Env, Purpose, functions_under};
 pub use error::{quoted, table_not_found};
 pub use facts::{Fact, Facts, Result, Stop, Want};
 pub use nodes::{
-    AddBarriers, BarrierPlanner, DropHints, Exchange, LocalSort, LocalSortPlanner, Target,
-    is_barrier,
+    AddBarriers, BarrierPlanner, Exchange, JoinHint, JoinStrategy, LocalSort, LocalSortPlanner,
+    Target, is_barrier,
 };
 pub use python::{ExtractPython, PythonAggregates, PythonFunctions, PythonNode, WorkerInput};
 pub use resolver::{Finished, Observed, Resolver};

@@ -3,7 +3,8 @@
 use super::scope::Column;
 use super::typed::Typed;
 use super::{Fact, Resolved, Resolver, Result, Want, error};
-use crate::nodes::{Exchange, Target};
+use crate::nodes::{Exchange, JoinHint, JoinStrategy, Target};
+use crate::resolver::TableHint;
 use datafusion::logical_expr::{
     Distinct, Expr as DfExpr, Extension, Filter, Limit, LogicalPlan, Projection, lit,
 };
@@ -36,7 +37,12 @@ impl Resolver<'_> {
             }
             RelationKind::Local { data, schema } => self.local(data, schema.as_ref()),
             RelationKind::Values { rows } => self.values(rows),
-            RelationKind::Table { name, options } => self.table(name, options),
+            RelationKind::Table { name, options } => {
+                let hints = std::mem::take(&mut self.hints);
+                let table = self.table(name, options);
+                self.hints = hints;
+                Ok(self.with_hints(table?, name))
+            }
             RelationKind::Scan(options) => self.scan_files(options),
             RelationKind::Sql { text, arguments } => self.sql(text, arguments),
             RelationKind::With { input, named, recursive } => self.with(input, named, *recursive),
@@ -61,8 +67,12 @@ impl Resolver<'_> {
             RelationKind::Deduplicate { input, columns } => self.deduplicate(input, columns),
             RelationKind::Sample(sample) => self.sample(sample),
             RelationKind::SubqueryAlias { input, alias, columns } => {
-                let input = self.relation(input)?;
-                self.renamed(input, alias, columns)
+                // An alias hides the names below it.
+                let hints = std::mem::take(&mut self.hints);
+                let input = self.relation(input);
+                self.hints = hints;
+                let renamed = self.renamed(input?, alias, columns)?;
+                Ok(self.with_hints(renamed, std::slice::from_ref(alias)))
             }
             RelationKind::Repartition { input, partitions, shuffle } => {
                 let input = self.relation(input)?;
@@ -369,14 +379,56 @@ impl Resolver<'_> {
                 self.repartition(input, &ordered.collect::<Vec<_>>(), number)
             }
             (lower, _) => {
-                let input = self.relation(input)?;
-                let Some(strategy) = crate::nodes::strategy(lower) else {
+                let Some(strategy) = JoinStrategy::of(lower) else {
                     self.warnings.push(format!("the hint {name} is unknown and has no effect"));
-                    return Ok(input);
+                    return self.relation(input);
                 };
-                Ok(Resolved::new(crate::nodes::hinted(input.plan, strategy), input.scope))
+                if parameters.is_empty() {
+                    let input = self.relation(input)?;
+                    return Ok(Resolved::new(JoinHint::above(input.plan, strategy), input.scope));
+                }
+                self.hint_of_tables(input, strategy, &expressions)
             }
         }
+    }
+}
+
+impl Resolver<'_> {
+    /// A hint for the tables of these names in the `FROM` clause of `input`.
+    fn hint_of_tables(
+        &mut self,
+        input: &Relation,
+        strategy: JoinStrategy,
+        tables: &[Expr],
+    ) -> Result<Resolved> {
+        let before = self.hints.len();
+        for table in tables {
+            let Expr::Column { name, .. } = table else { continue };
+            self.hints.push(TableHint { strategy, table: name.clone(), is_used: false });
+        }
+        let resolved = self.relation(input);
+        for hint in self.hints.drain(before..).filter(|hint| !hint.is_used) {
+            let (hint, table) = (strategy.name(), hint.table.join("."));
+            self.warnings.push(format!("the hint {hint}({table}) names no table of its query"));
+        }
+        resolved
+    }
+
+    /// A table with the hints for its name, of which the hint may have only the last parts.
+    pub(super) fn with_hints(&mut self, mut table: Resolved, name: &[String]) -> Resolved {
+        let mut hints = std::mem::take(&mut self.hints);
+        for hint in &mut hints {
+            let parts = name.len().checked_sub(hint.table.len()).map(|skip| &name[skip..]);
+            let same = parts.is_some_and(|parts| {
+                parts.iter().zip(&hint.table).all(|(a, b)| self.context.same(a, b))
+            });
+            if same {
+                hint.is_used = true;
+                table.plan = JoinHint::above(table.plan, hint.strategy);
+            }
+        }
+        self.hints = hints;
+        table
     }
 }
 

@@ -1,7 +1,7 @@
 //! The resolver, with its state and result types.
 
 use crate::scope::Scope;
-use crate::{Context, Env, Facts, Result, missing, typed};
+use crate::{Context, Env, Facts, JoinStrategy, Result, missing, typed};
 use datafusion::common::Column as DfColumn;
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan};
 use plan::{Field, Relation};
@@ -67,8 +67,19 @@ pub struct Resolver<'a> {
     pub(crate) scalars: Vec<((Relation, Env, Vec<String>), typed::Typed)>,
     /// Metrics requested so far.
     pub(crate) observed: Vec<Observed>,
+    /// Hints for tables of the enclosing `FROM` clause.
+    pub(crate) hints: Vec<TableHint>,
     /// Warnings for the user.
     pub(crate) warnings: Vec<String>,
+}
+
+/// A hint for a table by name.
+#[derive(Debug)]
+pub(crate) struct TableHint {
+    pub(crate) strategy: JoinStrategy,
+    pub(crate) table: Vec<String>,
+    /// Whether there is such a table.
+    pub(crate) is_used: bool,
 }
 
 impl<'a> Resolver<'a> {
@@ -88,6 +99,7 @@ impl<'a> Resolver<'a> {
             names_itself: false,
             scalars: Vec::new(),
             observed: Vec::new(),
+            hints: Vec::new(),
             warnings: Vec::new(),
         }
     }

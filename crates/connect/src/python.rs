@@ -33,13 +33,11 @@ pub(crate) fn function(
         Function::ScalarScalaUdf(_) => return Err(foreign("Scala", &name)),
         // There is no class path.
         Function::JavaUdf(of) => {
-            let (class, shown) = (of.class_name, plan::quote_name(&name));
+            let class = of.class_name;
             return Err(SparkError::analysis(
-                condition::CANNOT_LOAD_FUNCTION_CLASS,
-                format!(
-                    "Cannot load class {class} when registering the function {shown}, please make sure it is on the classpath."
-                ),
-                &[("className", &class), ("functionName", &shown)],
+                condition::LEGACY_ERROR_TEMP_1329,
+                format!("Can not load class {class}, please make sure it is on the classpath."),
+                &[("className", &class)],
             ));
         }
     };

@@ -20,7 +20,6 @@ pub mod condition {
     pub const AS_OF_JOIN_UNSUPPORTED_DIRECTION: &Condition = &Condition { class: "AS_OF_JOIN.UNSUPPORTED_DIRECTION", sql_state: Some("42604"), exception: Exception::Analysis, parameters: &["direction", "supported"] };
     pub const BINARY_ARITHMETIC_OVERFLOW: &Condition = &Condition { class: "BINARY_ARITHMETIC_OVERFLOW", sql_state: Some("22003"), exception: Exception::Arithmetic, parameters: &["value1", "symbol", "value2", "functionName"] };
     pub const CANNOT_DECODE_URL: &Condition = &Condition { class: "CANNOT_DECODE_URL", sql_state: Some("22546"), exception: Exception::IllegalArgument, parameters: &["url"] };
-    pub const CANNOT_LOAD_FUNCTION_CLASS: &Condition = &Condition { class: "CANNOT_LOAD_FUNCTION_CLASS", sql_state: Some("46103"), exception: Exception::Analysis, parameters: &["className", "functionName"] };
     pub const CANNOT_MERGE_SCHEMAS: &Condition = &Condition { class: "CANNOT_MERGE_SCHEMAS", sql_state: Some("42KD9"), exception: Exception::Spark, parameters: &["left", "right"] };
     pub const CANNOT_MODIFY_CONFIG: &Condition = &Condition { class: "CANNOT_MODIFY_CONFIG", sql_state: Some("46110"), exception: Exception::Analysis, parameters: &["key", "docroot"] };
     pub const CANNOT_PARSE_INTERVAL: &Condition = &Condition { class: "CANNOT_PARSE_INTERVAL", sql_state: Some("22006"), exception: Exception::IllegalArgument, parameters: &["intervalString"] };
@@ -289,6 +288,7 @@ pub mod condition {
     pub const LEGACY_ERROR_TEMP_1210: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1210", sql_state: None, exception: Exception::Analysis, parameters: &["funcName"] };
     pub const LEGACY_ERROR_TEMP_1211: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1211", sql_state: None, exception: Exception::Analysis, parameters: &["joinType", "leftPlan", "rightPlan"] };
     pub const LEGACY_ERROR_TEMP_1324: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1324", sql_state: None, exception: Exception::Analysis, parameters: &["pivotColumn", "maxValues", "config"] };
+    pub const LEGACY_ERROR_TEMP_1329: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1329", sql_state: None, exception: Exception::Analysis, parameters: &["className"] };
 
     /// All conditions, ordered by class.
     pub const ALL: &[&Condition] = &[
@@ -306,7 +306,6 @@ pub mod condition {
         AS_OF_JOIN_UNSUPPORTED_DIRECTION,
         BINARY_ARITHMETIC_OVERFLOW,
         CANNOT_DECODE_URL,
-        CANNOT_LOAD_FUNCTION_CLASS,
         CANNOT_MERGE_SCHEMAS,
         CANNOT_MODIFY_CONFIG,
         CANNOT_PARSE_INTERVAL,
@@ -575,5 +574,6 @@ pub mod condition {
         LEGACY_ERROR_TEMP_1210,
         LEGACY_ERROR_TEMP_1211,
         LEGACY_ERROR_TEMP_1324,
+        LEGACY_ERROR_TEMP_1329,
     ];
 }

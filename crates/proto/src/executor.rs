@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn what_an_executor_is_told_survives_the_wire() {
-        let template = |stage, writes, inputs| {
+        let template = |stage: u64, writes, inputs| {
             let properties = [("k".to_owned(), stage.to_string())].into_iter().collect();
             let (stage, plan) = (StageId(stage), "plan".into());
             Arc::new(Template { stage, plan, writes, inputs, properties })

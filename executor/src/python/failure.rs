@@ -47,6 +47,13 @@ pub(super) fn broken(problem: impl fmt::Display) -> TaskFailure {
     TaskFailure::raised(format!("Python worker sent what no worker sends: {problem}"))
 }
 
+/// The failure of a task whose worker was killed because it gave no sign.
+pub(super) fn silent(seconds: u64) -> TaskFailure {
+    TaskFailure::raised(format!(
+        "Python worker was killed: it gave no sign for {seconds} seconds (spark.python.worker.idleTimeoutSeconds, spark.python.worker.killOnIdleTimeout)"
+    ))
+}
+
 /// The failure of a task that gets no worker.
 pub(super) fn no_worker(
     environment: &Environment,

@@ -75,6 +75,16 @@ impl Feed {
         }
     }
 
+    /// Whether the worker has taken everything that there is so far, and more will come.
+    pub(super) fn waits_for_input(&self) -> bool {
+        self.input.is_some() && self.outbox.is_empty()
+    }
+
+    /// Number of bytes that the worker has taken.
+    pub(super) fn written(&self) -> u64 {
+        self.outbox.written()
+    }
+
     /// What a worker that has finished has still to skip.
     pub(super) fn into_rest(mut self) -> Outbox {
         self.end_all();

@@ -92,7 +92,11 @@ impl Header {
 
 /// Bytes on their way to a worker.
 #[derive(Debug, Default)]
-pub(super) struct Outbox(VecDeque<Segment>);
+pub(super) struct Outbox {
+    segments: VecDeque<Segment>,
+    /// Number of bytes sent so far.
+    written: u64,
+}
 
 #[derive(Debug)]
 struct Segment {
@@ -103,20 +107,20 @@ struct Segment {
 
 impl Outbox {
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.segments.is_empty()
     }
 
     /// Adds bytes of a payload.
     pub(super) fn push(&mut self, bytes: impl Into<Buffer>) {
         let bytes = bytes.into();
         if !bytes.is_empty() {
-            self.0.push_back(Segment { bytes, file: None });
+            self.segments.push_back(Segment { bytes, file: None });
         }
     }
 
     /// Adds a header.
     pub(super) fn push_header(&mut self, header: Header, file: Option<OwnedFd>) {
-        self.0.push_back(Segment { bytes: Buffer::from(&header.to_bytes()[..]), file });
+        self.segments.push_back(Segment { bytes: Buffer::from(&header.to_bytes()[..]), file });
     }
 
     /// Adds a frame without payload.
@@ -143,17 +147,23 @@ impl Outbox {
 
     fn send(&self, socket: impl AsFd) -> io::Result<usize> {
         // A file belongs to the first byte of a message.
-        let segments = self.0.iter().enumerate();
+        let segments = self.segments.iter().enumerate();
         let together = segments.take_while(|(at, segment)| *at == 0 || segment.file.is_none());
         let slices: Vec<_> =
             together.take(SEGMENTS).map(|(_, segment)| IoSlice::new(&segment.bytes)).collect();
-        let file = self.0.front().and_then(|segment| segment.file.as_ref());
+        let file = self.segments.front().and_then(|segment| segment.file.as_ref());
         let files: Vec<_> = file.iter().map(|file| file.as_fd()).collect();
         Ok(send(socket, &slices, &files)?)
     }
 
+    /// Number of bytes sent so far.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
     fn advance(&mut self, mut sent: usize) {
-        while let Some(segment) = self.0.front_mut()
+        self.written += sent as u64;
+        while let Some(segment) = self.segments.front_mut()
             && sent > 0
         {
             segment.file = None;
@@ -161,7 +171,7 @@ impl Outbox {
             sent -= bytes;
             segment.bytes.advance(bytes);
             if segment.bytes.is_empty() {
-                self.0.pop_front();
+                self.segments.pop_front();
             }
         }
     }

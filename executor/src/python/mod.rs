@@ -24,7 +24,7 @@ mod tests;
 mod worker;
 
 pub use requests::{Barriers, BlobDirectory, Blobs};
-pub use settings::{Environment, PoolSettings};
+pub use settings::{Environment, PoolSettings, Silence};
 
 use feed::Feed;
 use files::AddedFiles;
@@ -44,8 +44,16 @@ use tokio::sync::mpsc;
 pub struct Workers {
     pool: mpsc::UnboundedSender<pool::Request>,
     files: Arc<AddedFiles>,
-    frame_limit: u64,
+    limits: Limits,
     mapped_from: usize,
+}
+
+/// What a worker may do.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// Most bytes of a frame.
+    frame: u64,
+    silence: Silence,
 }
 
 impl Workers {
@@ -55,12 +63,12 @@ impl Workers {
         blobs: Arc<dyn Blobs>,
         barriers: Arc<dyn Barriers>,
     ) -> io::Result<Self> {
-        let PoolSettings { frame_limit, mapped_from, .. } = settings;
+        let PoolSettings { frame_limit, mapped_from, silence, .. } = settings;
         let files = Arc::new(AddedFiles::new(&settings, Arc::clone(&blobs)));
         Ok(Self {
             pool: pool::start(settings, Desk { blobs, barriers })?,
             files,
-            frame_limit,
+            limits: Limits { frame: frame_limit, silence },
             mapped_from,
         })
     }
@@ -72,12 +80,12 @@ impl PythonWorkers for Workers {
         task: PythonTask,
         input: BoxStream<'static, Result<ToWorker, TaskFailure>>,
     ) -> BoxStream<'static, Result<FromWorker, TaskFailure>> {
-        let Self { pool, files, frame_limit, mapped_from } = self.clone();
+        let Self { pool, files, limits, mapped_from } = self.clone();
         let start = async move {
             let attempt = attempt(&task.header);
             let (header, files) = files.placed(task.header).await?;
             let feed = Feed::new(PythonTask { header, ..task }, input, mapped_from)?;
-            Ok::<_, TaskFailure>(run::run(pool, (files, attempt), feed, frame_limit))
+            Ok::<_, TaskFailure>(run::run(pool, (files, attempt), feed, limits))
         };
         futures::stream::once(start).try_flatten().boxed()
     }

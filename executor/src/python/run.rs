@@ -1,14 +1,17 @@
 //! One task in a worker, as a stream: it feeds the worker and reads its answers at the same time.
 
+use super::Limits;
 use super::answers::{Answer, Answers, Failure, ReadError};
 use super::failure;
 use super::feed::Feed;
 use super::pool::Request;
+use super::settings::Silence;
 use super::worker::Worker;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, Stream};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use model::{Attempt, RaisedError, TaskFailure};
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,6 +20,7 @@ use std::time::Duration;
 use task::python::FromWorker;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, Sleep};
 
 /// How long what a worker wrote before its end may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -28,7 +32,7 @@ pub(super) fn run(
     pool: Pool,
     (files, attempt): (String, Option<Attempt>),
     feed: Feed,
-    frame_limit: u64,
+    limits: Limits,
 ) -> BoxStream<'static, Result<FromWorker, TaskFailure>> {
     let start = async move {
         let (reply, worker) = oneshot::channel();
@@ -36,7 +40,7 @@ pub(super) fn run(
         pool.send(take).map_err(|_| failure::ending())?;
         let worker = worker.await.map_err(|_| failure::ending())??;
         worker.serve(attempt);
-        Conversation::new(pool, files, worker, feed, frame_limit)
+        Conversation::new(pool, files, worker, feed, limits)
             .map_err(|error| TaskFailure::raised(format!("no connection to a worker: {error}")))
     };
     futures::stream::once(start).try_flatten().boxed()
@@ -64,6 +68,7 @@ struct Talk {
     /// The worker has ended, and what it wrote has had time to arrive. A child of its may hold the
     /// socket open.
     ended: BoxFuture<'static, ()>,
+    silence: Option<Quiet>,
     /// Last, so that a worker that is killed has been left before.
     worker: Worker,
 }
@@ -74,10 +79,10 @@ impl Conversation {
         files: String,
         worker: Worker,
         feed: Feed,
-        frame_limit: u64,
+        limits: Limits,
     ) -> io::Result<Self> {
         let socket = Arc::new(UnixStream::from_std(worker.data.try_clone()?)?);
-        let answers = Answers::new(Arc::clone(&socket), frame_limit);
+        let answers = Answers::new(Arc::clone(&socket), limits.frame);
         let answers = futures::stream::unfold(answers, |mut answers| async move {
             let answer = answers.next().await;
             Some((answer, answers))
@@ -88,7 +93,8 @@ impl Conversation {
             tokio::time::sleep(PATIENCE).await;
         };
         let (answers, ended) = (answers.boxed(), ended.boxed());
-        let talk = Talk { feed, socket, answers, ended, worker };
+        let silence = Quiet::new(limits.silence);
+        let talk = Talk { feed, socket, answers, ended, silence, worker };
         Ok(Self { pool, files, state: State::Talking(Box::new(talk)) })
     }
 
@@ -126,19 +132,70 @@ impl Conversation {
 
 impl Talk {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Ending>> {
+        let written = self.feed.written();
         if let Poll::Ready(Err(failure)) = self.feed.poll(cx, &self.socket) {
             return Poll::Ready(Err(Ending::Failed(failure)));
         }
+        // A worker without input has nothing to say.
+        if (self.feed.written() != written || self.feed.waits_for_input())
+            && let Some(silence) = &mut self.silence
+        {
+            silence.end();
+        }
         match self.answers.poll_next_unpin(cx) {
-            Poll::Ready(Some(Ok(answer))) => Poll::Ready(Ok(answer)),
+            Poll::Ready(Some(Ok(answer))) => {
+                if let Some(silence) = &mut self.silence {
+                    silence.end();
+                }
+                Poll::Ready(Ok(answer))
+            }
             Poll::Ready(Some(Err(ReadError::Broken(problem)))) => {
                 Poll::Ready(Err(Ending::Failed(failure::broken(problem))))
             }
             Poll::Ready(Some(Err(ReadError::Closed)) | None) => {
                 Poll::Ready(Err(Ending::WorkerEnded))
             }
-            Poll::Pending => self.ended.poll_unpin(cx).map(|()| Err(Ending::WorkerEnded)),
+            Poll::Pending => {
+                if let Some(silence) = &mut self.silence
+                    && let Poll::Ready(failure) = silence.poll(cx)
+                {
+                    return Poll::Ready(Err(Ending::Failed(failure)));
+                }
+                self.ended.poll_unpin(cx).map(|()| Err(Ending::WorkerEnded))
+            }
         }
+    }
+}
+
+/// The time since a worker's last sign.
+struct Quiet {
+    limit: Duration,
+    kill: bool,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Quiet {
+    fn new(Silence { limit, kill }: Silence) -> Option<Self> {
+        let timer = |limit| Box::pin(tokio::time::sleep(limit));
+        limit.map(|limit| Self { limit, kill, timer: timer(limit) })
+    }
+
+    /// There was a sign.
+    fn end(&mut self) {
+        self.timer.as_mut().reset(Instant::now() + self.limit);
+    }
+
+    /// Ready if the worker is to be killed.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<TaskFailure> {
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let seconds = self.limit.as_secs();
+            if self.kill {
+                return Poll::Ready(failure::silent(seconds));
+            }
+            tracing::warn!("a Python worker has given no sign for {seconds} s");
+            self.end();
+        }
+        Poll::Pending
     }
 }
 

@@ -23,7 +23,7 @@ pub struct PoolSettings {
     pub added_files: PathBuf,
     /// Whether a worker runs one task after another (`spark.python.worker.reuse`).
     pub reuse: bool,
-    /// Time after which a worker without a task ends (`spark.python.worker.idleTimeoutSeconds`).
+    /// Time after which a worker without a task ends.
     pub idle_timeout: Duration,
     /// Number of workers without a task that are kept.
     pub idle_limit: usize,
@@ -33,6 +33,17 @@ pub struct PoolSettings {
     pub frame_limit: u64,
     /// Bytes from which a batch travels in a memory file.
     pub mapped_from: usize,
+    /// What is done about workers that say nothing.
+    pub silence: Silence,
+}
+
+/// What is done about a worker that has a task and neither takes input nor yields anything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Silence {
+    /// Time after which it is logged (`spark.python.worker.idleTimeoutSeconds`).
+    pub limit: Option<Duration>,
+    /// Whether the worker is killed then (`spark.python.worker.killOnIdleTimeout`).
+    pub kill: bool,
 }
 
 impl PoolSettings {
@@ -47,6 +58,7 @@ impl PoolSettings {
             patience: Duration::from_mins(2),
             frame_limit: 4 << 30,
             mapped_from: 1 << 20,
+            silence: Silence::default(),
         }
     }
 }

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector, Secr
 use model::conf::{self};
 use model::launch::{
     Access, DriverSettings, ExecutorSettings, Forget, IDENTITY_VARIABLE, Mount, Program, Secret,
-    TOKEN_VARIABLE, WithoutManager, settings_variable,
+    TOKEN_VARIABLE, WithoutManager, WorkerSettings, settings_variable,
 };
 use model::{ApplicationId, ExecutorId};
 use serde_json::Value;
@@ -100,6 +100,7 @@ pub fn executor_settings(
         sync: valid.settings.get(&conf::SHUFFLE_SYNC).unwrap_or(false),
         python: valid.settings.given(conf::PYSPARK_PYTHON.name).unwrap_or("python3").into(),
         python_path: valid.program.py_files.iter().map(PathBuf::from).collect(),
+        python_workers: WorkerSettings::of(&valid.settings).unwrap_or_default(),
         files: None,
     }
 }

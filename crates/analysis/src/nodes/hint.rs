@@ -1,21 +1,64 @@
-//! Join hints, as shown in the analyzed plan. They have no effect: broadcasting is decided by size.
+//! Join hints: the strategy that a program asks for, above the side of a join that it is for.
 
-use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchemaRef, Result};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
-use datafusion::optimizer::AnalyzerRule;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-/// The rows of `input`, with the join strategy that the program asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd)]
-struct Hinted {
-    strategy: &'static str,
-    input: LogicalPlan,
+/// How a join is computed; of several, the first has precedence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum JoinStrategy {
+    /// The side is in every task.
+    Broadcast,
+    /// Both sides are sorted.
+    Merge,
+    /// The side is hashed, in partitions.
+    ShuffleHash,
+    /// Each row meets each other.
+    ShuffleReplicateNl,
 }
 
-impl UserDefinedLogicalNodeCore for Hinted {
+impl JoinStrategy {
+    /// The strategy of a hint, whose name is case-insensitive.
+    pub(crate) fn of(hint: &str) -> Option<Self> {
+        Some(match hint.to_lowercase().as_str() {
+            "broadcast" | "broadcastjoin" | "mapjoin" => Self::Broadcast,
+            "merge" | "mergejoin" | "shuffle_merge" => Self::Merge,
+            "shuffle_hash" => Self::ShuffleHash,
+            "shuffle_replicate_nl" => Self::ShuffleReplicateNl,
+            _ => return None,
+        })
+    }
+
+    /// Spark's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Broadcast => "broadcast",
+            Self::Merge => "merge",
+            Self::ShuffleHash => "shuffle_hash",
+            Self::ShuffleReplicateNl => "shuffle_replicate_nl",
+        }
+    }
+}
+
+/// The rows of `input`, for a join with a strategy.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd)]
+pub struct JoinHint {
+    /// The strategy.
+    pub strategy: JoinStrategy,
+    /// The side of the join.
+    pub input: LogicalPlan,
+}
+
+impl JoinHint {
+    /// A plan with a hint.
+    pub(crate) fn above(input: LogicalPlan, strategy: JoinStrategy) -> LogicalPlan {
+        LogicalPlan::Extension(Extension { node: Arc::new(Self { strategy, input }) })
+    }
+}
+
+impl UserDefinedLogicalNodeCore for JoinHint {
     fn name(&self) -> &'static str {
         "ResolvedHint"
     }
@@ -33,47 +76,22 @@ impl UserDefinedLogicalNodeCore for Hinted {
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ResolvedHint (strategy={})", self.strategy)
+        write!(f, "ResolvedHint (strategy={})", self.strategy.name())
+    }
+
+    fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
+        HashSet::new()
+    }
+
+    fn supports_limit_pushdown(&self) -> bool {
+        true
+    }
+
+    fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
+        Some(vec![output_columns.to_vec()])
     }
 
     fn with_exprs_and_inputs(&self, _: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
         Ok(Self { strategy: self.strategy, input: inputs.swap_remove(0) })
-    }
-}
-
-/// The strategy of a hint, whose name is case-insensitive.
-pub(crate) fn strategy(name: &str) -> Option<&'static str> {
-    match name.to_lowercase().as_str() {
-        "broadcast" | "broadcastjoin" | "mapjoin" => Some("broadcast"),
-        "merge" | "mergejoin" | "shuffle_merge" => Some("merge"),
-        "shuffle_hash" => Some("shuffle_hash"),
-        "shuffle_replicate_nl" => Some("shuffle_replicate_nl"),
-        _ => None,
-    }
-}
-
-/// Wraps a plan in a hint.
-pub(crate) fn hinted(input: LogicalPlan, strategy: &'static str) -> LogicalPlan {
-    LogicalPlan::Extension(Extension { node: Arc::new(Hinted { strategy, input }) })
-}
-
-/// Drops hints before the plan is optimised.
-#[derive(Debug)]
-pub struct DropHints;
-
-impl AnalyzerRule for DropHints {
-    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        let dropped = plan.transform_up_with_subqueries(|plan| {
-            let LogicalPlan::Extension(extension) = &plan else { return Ok(Transformed::no(plan)) };
-            match extension.node.as_any().downcast_ref::<Hinted>() {
-                Some(hinted) => Ok(Transformed::yes(hinted.input.clone())),
-                None => Ok(Transformed::no(plan)),
-            }
-        })?;
-        Ok(dropped.data)
-    }
-
-    fn name(&self) -> &'static str {
-        "drop_hints"
     }
 }

@@ -6,9 +6,8 @@ mod hint;
 mod local_sort;
 
 pub(crate) use barrier::barrier;
-pub(crate) use hint::{hinted, strategy};
 
 pub use barrier::{AddBarriers, BarrierPlanner, is_barrier};
 pub use exchange::{Exchange, Target};
-pub use hint::DropHints;
+pub use hint::{JoinHint, JoinStrategy};
 pub use local_sort::{LocalSort, LocalSortPlanner};

@@ -11,6 +11,7 @@ mod cut;
 mod exchange;
 mod fingerprint;
 mod floating_keys;
+mod hints;
 mod leaf;
 mod planner;
 mod profile;

@@ -1,8 +1,9 @@
 //! DataFusion's physical planner, extended by our logical nodes.
 
 use super::exchange::{ExchangeExec, Routing};
+use super::hints::HintExec;
 use super::python::PythonPlanner;
-use analysis::{BarrierPlanner, Exchange, LocalSortPlanner, Target};
+use analysis::{BarrierPlanner, Exchange, JoinHint, LocalSortPlanner, Target};
 use arrow::compute::SortOptions;
 use datafusion::catalog::Session;
 use datafusion::common::{Result, ScalarValue, SplitPoint, internal_datafusion_err};
@@ -29,10 +30,32 @@ impl QueryPlanner for Planner {
             Arc::new(ExchangePlanner),
             Arc::new(LocalSortPlanner),
             Arc::new(BarrierPlanner),
+            Arc::new(HintPlanner),
             Arc::new(PythonPlanner),
         ])
         .create_physical_plan(plan, session)
         .await
+    }
+}
+
+#[derive(Debug)]
+struct HintPlanner;
+
+#[async_trait::async_trait]
+impl ExtensionPlanner for HintPlanner {
+    async fn plan_extension(
+        &self,
+        _: &dyn PhysicalPlanner,
+        node: &dyn UserDefinedLogicalNode,
+        _: &[&LogicalPlan],
+        inputs: &[Arc<dyn ExecutionPlan>],
+        _: &dyn Session,
+        _: &PhysicalPlanningContext,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let hint = node.as_any().downcast_ref::<JoinHint>().zip(inputs.first());
+        Ok(hint.map(|(JoinHint { strategy, .. }, input)| {
+            Arc::new(HintExec { strategy: *strategy, input: Arc::clone(input) }) as _
+        }))
     }
 }
 

@@ -4,15 +4,16 @@
 
 use super::build_side::SafeBuildSides;
 use super::floating_keys::NormalizeFloatingKeys;
+use super::hints::JoinHints;
 use super::planner::Planner;
-use analysis::{AddBarriers, DropHints, ExtractPython, PythonAggregates};
+use analysis::{AddBarriers, ExtractPython, PythonAggregates};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::SessionState;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use model::conf::{
     AUTO_BROADCAST, ByteSizeOrOff, Conf, EXECUTOR_CORES, PYSPARK_MEMORY, SHUFFLE_PARTITIONS,
-    TIME_ZONE,
+    TASK_CPUS, TIME_ZONE,
 };
 use plan::SparkError;
 use std::sync::Arc;
@@ -27,7 +28,6 @@ pub fn session_state(conf: &Conf) -> Result<SessionState, SparkError> {
     apply(config.options_mut(), conf)?;
     let builder = builder
         .with_query_planner(Arc::new(Planner))
-        .with_analyzer_rule(Arc::new(DropHints))
         .with_analyzer_rule(Arc::new(PythonAggregates))
         .with_analyzer_rule(Arc::new(AddBarriers))
         .with_optimizer_rule(Arc::new(NormalizeFloatingKeys))
@@ -51,6 +51,10 @@ pub(crate) struct PythonSettings(pub(crate) Vec<(String, String)>);
 impl PythonSettings {
     fn of(conf: &Conf) -> Result<Self, SparkError> {
         let mut settings = conf.of_python();
+        let cpus = conf.get(&TASK_CPUS)?.get();
+        if cpus > 1 {
+            settings.push((TASK_CPUS.name.to_owned(), cpus.to_string()));
+        }
         if let Some(memory) = conf.find(&PYSPARK_MEMORY)? {
             // Each of the workers that run at once gets its part.
             let cores = u64::from(conf.get(&EXECUTOR_CORES)?.max(1));
@@ -68,6 +72,7 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     // Before the rule that adds exchanges, after the one that picks build sides.
     let place = rules.iter().position(|rule| rule.name() == "join_selection").map_or(0, |i| i + 1);
     rules.insert(place, Arc::new(SafeBuildSides));
+    rules.insert(place, Arc::new(JoinHints));
     rules
 }
 

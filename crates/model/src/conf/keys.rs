@@ -116,6 +116,9 @@ keys! {
     PYTHON_HIDE_TRACEBACK: bool = "spark.sql.execution.pyspark.udf.hideTraceback.enabled", Some("false"), Session, ForPython, "Whether errors of Python functions come without traceback.";
     PYTHON_UDF_CONCURRENCY: i64 = "spark.sql.execution.pythonUDF.arrow.concurrency.level", Some("-1"), Session, ForPython, "Threads that evaluate an Arrow-optimised function in a worker.";
     PYSPARK_MEMORY: ByteSize = "spark.executor.pyspark.memory", None, Static, Honoured, "Memory of the Python workers of an executor, shared by its cores; no limit by default.";
+    PYTHON_WORKER_REUSE: bool = "spark.python.worker.reuse", Some("true"), Static, Honoured, "Whether a Python worker runs one task after another; if not, each task gets a new one.";
+    PYTHON_WORKER_IDLE: u32 = "spark.python.worker.idleTimeoutSeconds", Some("0"), Static, Honoured, "Seconds without a sign of a Python worker that has a task after which a warning is logged; 0 turns it off.";
+    PYTHON_WORKER_KILL_IDLE: bool = "spark.python.worker.killOnIdleTimeout", Some("false"), Static, Honoured, "Whether a Python worker is killed after spark.python.worker.idleTimeoutSeconds, so that its task fails.";
     PLAN_COMPRESSION_THRESHOLD: i64 = "spark.connect.session.planCompression.threshold", Some("10485760"), Session, ForClients, "Size of a plan, in bytes, from which a client compresses it; -1 turns it off.";
     PLAN_COMPRESSION_ALGORITHM: String = "spark.connect.session.planCompression.defaultAlgorithm", Some("ZSTD"), Session, ForClients, "Compression of plans by clients: ZSTD or NONE.";
     SERVER_STACKTRACE: bool = "spark.sql.connect.serverStacktrace.enabled", Some("false"), Session, ForClients, "Whether clients show the causes of an error as a stack trace.";

@@ -1,6 +1,7 @@
 //! Settings of an executor.
 
 use super::Secret;
+use crate::conf::{self, BadSetting, Conf};
 use crate::{ApplicationId, Epoch, ExecutorId, VolumeId};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -42,10 +43,42 @@ pub struct ExecutorSettings {
     /// Entries to put in front of the workers' Python path.
     #[serde(default)]
     pub python_path: Vec<PathBuf>,
+    /// How long workers live.
+    #[serde(default)]
+    pub python_workers: WorkerSettings,
     /// Directory with the application's files: the workers' working directory, and the root of
     /// `SparkFiles`.
     #[serde(default)]
     pub files: Option<PathBuf>,
+}
+
+/// How long Python workers live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerSettings {
+    /// Whether a worker runs one task after another.
+    pub reuse: bool,
+    /// Seconds without a sign of a worker that has a task until this is logged; zero: never.
+    pub idle_seconds: u64,
+    /// Whether such a worker is killed, so that the task fails.
+    pub kill_idle: bool,
+}
+
+impl WorkerSettings {
+    /// From an application's settings.
+    pub fn of(conf: &Conf) -> Result<Self, BadSetting> {
+        Ok(Self {
+            reuse: conf.get(&conf::PYTHON_WORKER_REUSE)?,
+            idle_seconds: conf.get(&conf::PYTHON_WORKER_IDLE)?.into(),
+            kill_idle: conf.get(&conf::PYTHON_WORKER_KILL_IDLE)?,
+        })
+    }
+}
+
+impl Default for WorkerSettings {
+    fn default() -> Self {
+        Self { reuse: true, idle_seconds: 0, kill_idle: false }
+    }
 }
 
 /// A mounted volume.

@@ -6,7 +6,7 @@ mod executor;
 mod secret;
 
 pub use driver::{Access, Addresses, DriverSettings, Forget, Program, WithoutManager};
-pub use executor::{ExecutorSettings, Mount};
+pub use executor::{ExecutorSettings, Mount, WorkerSettings};
 pub use secret::Secret;
 
 /// Takes the place of the settings' path if they are in the environment.

@@ -45,7 +45,7 @@ pub(crate) struct PythonContext {
 
 impl PythonContext {
     /// What functions learn about the attempt.
-    fn attempt(&self) -> Value {
+    fn attempt(&self, cpus: u32) -> Value {
         let Attempt { task, number } = self.attempt;
         json!({
             "stage": task.stage.0,
@@ -53,7 +53,7 @@ impl PythonContext {
             "partition": task.partition,
             "partitions": self.tasks,
             "task": unique_number(self.attempt),
-            "cpus": 1,
+            "cpus": cpus,
             "properties": self.properties.iter().collect::<BTreeMap<_, _>>(),
             "barrier": self.hosts.as_ref().map(|hosts| json!({ "hosts": **hosts })),
         })

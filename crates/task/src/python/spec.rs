@@ -4,6 +4,7 @@ use super::PythonContext;
 use crate::codec::bad;
 use bytes::Bytes;
 use datafusion::common::Result;
+use model::conf::TASK_CPUS;
 use plan::{
     DataType, EvalType, Field, PythonFunction, WorkerArgument, WorkerCall, WorkerKind, WorkerOrder,
 };
@@ -186,6 +187,12 @@ impl PythonSpec {
         })
     }
 
+    /// Number of cores that each task occupies.
+    fn cpus(&self) -> u32 {
+        let given = self.settings.iter().find(|(key, _)| key == TASK_CPUS.name);
+        given.and_then(|(_, cpus)| cpus.parse().ok()).unwrap_or(1)
+    }
+
     /// The header of a task and its blobs, in the given context. `number`: the node's partition.
     pub(super) fn header(&self, context: &PythonContext, number: u32) -> (Bytes, Vec<Bytes>) {
         let command = |call: &WorkerCall| Bytes::from_owner(Arc::clone(&call.function.command));
@@ -227,7 +234,7 @@ impl PythonSpec {
             "keys": self.sent.iter().map(|sent| &sent.keys).collect::<Vec<_>>(),
             "arguments": self.sent.iter().map(|sent| &sent.arguments).collect::<Vec<_>>(),
             "output": of_structs(&self.fields),
-            "context": context.attempt(),
+            "context": context.attempt(self.cpus()),
             "split": number,
             "settings": settings,
             "python": version,

@@ -108,6 +108,18 @@ async fn idle_workers_end_and_their_number_is_bounded() {
 }
 
 #[tokio::test]
+async fn workers_that_give_no_sign_are_killed_if_that_is_wanted() {
+    let limit = Some(Duration::from_millis(50));
+    let pool = Pool::with(|settings| settings.silence = Silence { limit, kill: true });
+    let failed = pool.run(json!({"do": "sleep"}), vec![]).await.end.unwrap_err();
+    assert!(failed.to_string().contains("it gave no sign for"), "{failed}");
+    // Time that passes without input is not the worker's.
+    assert!(pool.run(json!({"do": "echo"}), vec![numbers(0..3)]).await.end.is_ok());
+    let pool = Pool::with(|settings| settings.silence = Silence { limit, kill: false });
+    assert!(pool.run(json!({"do": "echo"}), vec![numbers(0..3)]).await.end.is_ok());
+}
+
+#[tokio::test]
 async fn requests_are_answered_whatever_they_are() {
     let pool = Pool::stand_in();
     std::fs::write(pool.directory.path().join("abc123"), "blob").unwrap();

@@ -146,6 +146,10 @@ def do_finish_early(channel, task, blobs):
     channel.skip(1)
 
 
+def do_sleep(channel, task, blobs):
+    time.sleep(600)
+
+
 def do_exit(channel, task, blobs):
     os.write(2, task.get("text", "").encode())
     os._exit(task["code"])
