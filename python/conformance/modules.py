@@ -20,8 +20,8 @@ CONNECT = (
     "udf pandas_udf pandas_udf_scalar pandas_udf_grouped_agg pandas_udf_window pandas_map pandas_grouped_map"
     " pandas_cogrouped_map arrow_map arrow_python_udf udtf serde"
 )
-# Their contexts have settings of an application, such as its memory: each starts a driver of its own, as it would be with Spark.
-OWN_DRIVERS = [f"pyspark.tests.test_{name}" for name in ("taskcontext", "worker", "context")]
+# Their contexts have settings of an application, such as its memory, or look at its jobs: each starts a driver of its own, as it would be with Spark.
+OWN_DRIVERS = [f"pyspark.tests.test_{name}" for name in ("broadcast", "taskcontext", "worker", "context")]
 MODULES = [
     *(f"pyspark.tests.test_{name}" for name in CORE.split()),
     *(f"pyspark.sql.tests.connect.test_parity_{name}" for name in CONNECT.split()),
