@@ -1,7 +1,8 @@
 //! The application to run, whether given by flags or by a manifest.
 
 use driver::Master;
-use model::conf::{self, BadSetting, Conf};
+use model::conf::Conf;
+use model::launch::Dependencies;
 use std::path::PathBuf;
 
 /// An application to start.
@@ -48,33 +49,6 @@ pub(crate) struct Program {
     pub arguments: Vec<String>,
     /// Name of an SQL program in messages; by default its path.
     pub name: Option<String>,
-}
-
-/// Files that a program and its functions need: paths on this machine, or `http(s)` addresses.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Dependencies {
-    /// Python files, directories and zip files for the Python path.
-    pub py_files: Vec<String>,
-    /// Files for the directory of `SparkFiles`; `file#name` sets the name there.
-    pub files: Vec<String>,
-    /// Archives to unpack into it; `archive#name` sets the name there.
-    pub archives: Vec<String>,
-}
-
-impl Dependencies {
-    /// These and those that settings name.
-    pub(crate) fn with_settings(mut self, conf: &Conf) -> Result<Self, BadSetting> {
-        for (key, list) in [
-            (&conf::SUBMIT_PY_FILES, &mut self.py_files),
-            (&conf::FILES, &mut self.files),
-            (&conf::ARCHIVES, &mut self.archives),
-        ] {
-            let more = conf.find(key)?.unwrap_or_default();
-            let more = more.split(',').map(str::trim).filter(|file| !file.is_empty());
-            list.extend(more.map(str::to_owned));
-        }
-        Ok(self)
-    }
 }
 
 /// The value of `spark.master`, if this machine can run it.

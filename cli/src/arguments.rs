@@ -1,6 +1,6 @@
 //! The command line: Firesteel's own commands with `spark-submit`'s flags.
 
-use crate::application::{Application, Dependencies, Program};
+use crate::application::{Application, Program};
 use crate::cluster::{
     ClusterArguments, KillArguments, ListArguments, LogsArguments, SubmitArguments,
     UnsupportedFlags,
@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use model::conf::Conf;
+use model::launch::Dependencies;
 use std::path::{Path, PathBuf};
 
 /// Runs Apache Spark programs without the JVM.

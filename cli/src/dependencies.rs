@@ -4,13 +4,17 @@
 //! Downloading and unpacking is done by Python (`firesteel.stage`), which has all that is needed
 //! for it.
 
-use crate::application::Dependencies;
+use crate::python;
 use anyhow::{Context, Result, bail, ensure};
+use model::launch::{Dependencies, DriverSettings, ExecutorSettings};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+/// The interpreter of an image, which brings files together before any other is there.
+const PYTHON: &str = "python3";
 
 /// The files in place.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,7 +39,7 @@ pub(crate) fn stage(
     dependencies: &Dependencies,
     directory: &Path,
     python: &Path,
-    python_path: &Path,
+    python_path: Option<&Path>,
 ) -> Result<Staged> {
     let files = directory.join("files");
     std::fs::create_dir_all(&files).with_context(|| format!("creating {}", files.display()))?;
@@ -53,6 +57,37 @@ pub(crate) fn stage(
         do_in_python(&stage.work, python, python_path)?;
     }
     Ok(Staged { python_path: python_entries, files: stage.files })
+}
+
+/// Brings together what a driver in a pod needs: nobody else has.
+pub(crate) fn of_driver(settings: &mut DriverSettings) -> Result<()> {
+    let Some(program) = &mut settings.program else { return Ok(()) };
+    let dependencies = std::mem::take(&mut program.dependencies);
+    if dependencies.is_empty() {
+        return Ok(());
+    }
+    let directory = std::env::temp_dir().join("firesteel-dependencies");
+    let staged = stage(&dependencies, &directory, Path::new(PYTHON), None)?;
+    program.python = python::inside(&staged.files, &program.python);
+    program.python_path.extend(staged.python_path);
+    program.files = Some(staged.files);
+    Ok(())
+}
+
+/// The same for an executor.
+pub(crate) fn of_executor(settings: &mut ExecutorSettings) -> Result<()> {
+    let dependencies = std::mem::take(&mut settings.dependencies);
+    if dependencies.is_empty() {
+        return Ok(());
+    }
+    // An executor that took this one's place may have left some.
+    let directory = settings.scratch.join("dependencies");
+    let _ = std::fs::remove_dir_all(&directory);
+    let staged = stage(&dependencies, &directory, Path::new(PYTHON), None)?;
+    settings.python = python::inside(&staged.files, &settings.python);
+    settings.python_path.extend(staged.python_path);
+    settings.files = Some(staged.files);
+    Ok(())
 }
 
 struct Stage {
@@ -165,10 +200,13 @@ fn base_name(file: &str) -> String {
     path.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned()
 }
 
-fn do_in_python(work: &Work, python: &Path, python_path: &Path) -> Result<()> {
+fn do_in_python(work: &Work, python: &Path, python_path: Option<&Path>) -> Result<()> {
     let starting = || format!("running {}", python.display());
     let mut command = Command::new(python);
-    command.args(["-m", "firesteel.stage"]).env("PYTHONPATH", python_path);
+    command.args(["-m", "firesteel.stage"]);
+    if let Some(path) = python_path {
+        command.env("PYTHONPATH", path);
+    }
     let streams = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = streams.spawn().with_context(starting)?;
     if let Some(mut input) = child.stdin.take() {
@@ -189,7 +227,7 @@ mod tests {
     use super::*;
 
     fn staged(dependencies: &Dependencies, directory: &Path) -> Result<Staged> {
-        stage(dependencies, directory, Path::new("/no/python"), Path::new("/"))
+        stage(dependencies, directory, Path::new("/no/python"), None)
     }
 
     #[test]

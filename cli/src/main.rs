@@ -95,12 +95,14 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         }
         Command::Driver { settings } => {
             log(false);
-            let settings = read_settings(&settings)?;
+            let mut settings = read_settings(&settings)?;
+            dependencies::of_driver(&mut settings)?;
             Ok(ExitCode::from(driver::run(settings)?))
         }
         Command::Executor { settings } => {
             log(false);
-            let settings = read_settings(&settings)?;
+            let mut settings = read_settings(&settings)?;
+            dependencies::of_executor(&mut settings)?;
             Ok(ExitCode::from(executor::run(settings)?))
         }
     }

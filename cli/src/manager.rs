@@ -15,7 +15,7 @@ use crate::signals::Signals;
 use anyhow::{Context, Result};
 use driver::{Access, Addresses, WithoutManager};
 use model::conf;
-use model::launch::WorkerSettings;
+use model::launch::{Dependencies, WorkerSettings};
 use model::{ApplicationId, Epoch, ExecutorId, VolumeId};
 use proto::pb::cluster_client::ClusterClient;
 use proto::pb::to_manager::Fact;
@@ -126,7 +126,7 @@ fn functions(application: &Application, directory: &ApplicationDir) -> Result<Fu
     let mut python_path = vec![python::install(directory.path())?];
     let dependencies = application.dependencies.clone().with_settings(&application.conf)?;
     let (python, package) = (&interpreters.program, &python_path[0]);
-    let staged = dependencies::stage(&dependencies, directory.path(), python, package)?;
+    let staged = dependencies::stage(&dependencies, directory.path(), python, Some(package))?;
     python_path.extend(staged.python_path);
     let interpreters = interpreters.within(&staged.files);
     let modules = application.modules.clone();
@@ -162,6 +162,7 @@ fn driver_settings(
             python: functions.interpreters.program.clone(),
             python_path: functions.python_path.clone(),
             files: Some(functions.files.clone()),
+            dependencies: Dependencies::default(),
             name: program.name.clone(),
         });
     }
@@ -195,6 +196,7 @@ fn executor_template(
         python_path: [functions.python_path, functions.modules].concat(),
         python_workers: WorkerSettings::of(&settings.conf)?,
         files: Some(functions.files),
+        dependencies: Dependencies::default(),
     })
 }
 

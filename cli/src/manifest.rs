@@ -1,10 +1,11 @@
 //! A `SparkApplication` manifest run on this machine: the fields that apply here, and notes for
 //! those that only matter on Kubernetes.
 
-use crate::application::{Application, Dependencies, Program};
+use crate::application::{Application, Program};
 use anyhow::{Context, Result, bail};
 use crd::{FieldPath, Language, Problem, SparkApplication, SparkApplicationSpec};
 use model::conf;
+use model::launch::Dependencies;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 

@@ -61,12 +61,15 @@ impl Interpreters {
     /// The same where a relative path of the functions' interpreter, such as
     /// `environment/bin/python` in an unpacked archive, is below this directory.
     pub(crate) fn within(mut self, files: &Path) -> Self {
-        let inside = files.join(&self.functions);
-        if self.functions.is_relative() && inside.exists() {
-            self.functions = inside;
-        }
+        self.functions = inside(files, &self.functions);
         self
     }
+}
+
+/// An interpreter whose relative path may be below a directory.
+pub(crate) fn inside(files: &Path, python: &Path) -> PathBuf {
+    let inside = files.join(python);
+    if python.is_relative() && inside.exists() { inside } else { python.to_owned() }
 }
 
 /// The interpreter of the virtual environment that this command is installed in, or else the first

@@ -1,8 +1,13 @@
 """Applications run by the operator: results of successful ones, and error reports for those that cannot run."""
 
+import base64
+import io
+import tarfile
+import zipfile
+
 import pytest
 import yaml
-from applications import application, completed, condition, error, pods, programs, running_executors, state, until
+from applications import PROGRAMS, application, completed, condition, error, pods, programs, running_executors, state, until
 from lab import LabError, machine
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -67,6 +72,51 @@ def test_python_functions_rdds_broadcasts_and_accumulators_run_in_pods(kubectl):
     _, printed = completed(kubectl, "book", 180)
     for line in ["('Big', -300)", "seen 499500", "summed 499500.0", "[(185, [])]"]:
         assert line in printed, printed
+
+
+def test_files_modules_and_archives_reach_the_functions_of_pods(kubectl):
+    text = """
+        import helper
+        from pyspark import SparkFiles
+        from pyspark.sql import SparkSession
+        spark = SparkSession.builder.getOrCreate()
+        def seen(_):
+            import helper
+            import packed
+            with open(SparkFiles.get("words")) as words, open(SparkFiles.get("env/inner/note.txt")) as note:
+                return helper.NAME, packed.NAME, words.read(), note.read()
+        print(helper.NAME, set(spark.sparkContext.parallelize(range(8), 8).map(seen).collect()))
+    """
+    held = programs(app_py=text, helper_py="NAME = 'a module'", data_txt="a file")
+    held["binaryData"] = {"env.tar.gz": packed_files({"inner/note.txt": "an archive"}), "more.zip": zipped_files({"packed.py": "NAME = 'a package'"})}
+    deps = {
+        "pyFiles": [f"local://{PROGRAMS}/helper.py", f"local://{PROGRAMS}/more.zip"],
+        "files": [f"local://{PROGRAMS}/data.txt#words"],
+        "archives": [f"local://{PROGRAMS}/env.tar.gz#env"],
+    }
+    kubectl.create(held, application("needy", "app.py", executors=2, deps=deps))
+    _, printed = completed(kubectl, "needy", 180)
+    assert "a module {('a module', 'a package', 'a file', 'an archive')}" in printed, printed
+
+
+def packed_files(texts):
+    """A `.tar.gz` file with these texts, in Base64."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as archive:
+        for name, text in texts.items():
+            about = tarfile.TarInfo(name)
+            about.size = len(text.encode())
+            archive.addfile(about, io.BytesIO(text.encode()))
+    return base64.b64encode(data.getvalue()).decode()
+
+
+def zipped_files(texts):
+    """The same as a `.zip` file."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name, text in texts.items():
+            archive.writestr(name, text)
+    return base64.b64encode(data.getvalue()).decode()
 
 
 def test_a_search_for_hyper_parameters_survives_the_loss_of_an_executor(kubectl):

@@ -109,6 +109,20 @@ def test_a_local_program_is_sent_along_and_deleted_with_the_application(cli, tmp
     cli.kubectl.gone("configmap", mount["name"])
 
 
+def test_files_that_functions_need_are_mounted_by_all_pods(cli, tmp_path):
+    for name in ["app.py", "more.py", "data.txt", "env.zip"]:
+        (tmp_path / name).write_text("")
+    flags = ["--py-files", tmp_path / "more.py", "--files", f"{tmp_path}/data.txt#words", "--archives", f"{tmp_path}/env.zip#env"]
+    code, _, err = cli("submit", "--no-wait", "--name", "needy", *flags, tmp_path / "app.py")
+    assert code == 0, err
+    spec = cli.applications()["needy"]["spec"]
+    [mount] = spec["driver"]["configMaps"]
+    assert spec["executor"]["configMaps"] == [mount]
+    at = f"local://{mount['path']}"
+    assert spec["deps"] == {"pyFiles": [f"{at}/more.py"], "files": [f"{at}/data.txt#words"], "archives": [f"{at}/env.zip#env"]}
+    assert sorted(cli.kubectl.get("configmap", mount["name"])["binaryData"]) == ["app.py", "data.txt", "env.zip", "more.py"]
+
+
 def test_dry_runs_create_nothing_and_what_they_print_can_be_applied(cli, tmp_path):
     program = tmp_path / "count.py"
     program.write_text("print(1)\n")

@@ -1,5 +1,5 @@
-//! Local files that a program needs: they are sent along in a `ConfigMap` that the driver mounts,
-//! so that a program needs neither its own image nor a store shared by client and driver.
+//! Local files that a program needs: they are sent along in a `ConfigMap` that its pods mount, so
+//! that a program needs neither its own image nor a store shared by client and driver.
 
 use anyhow::{Context, Result, bail, ensure};
 use crd::NamePath;
@@ -10,7 +10,7 @@ use kube::api::ObjectMeta;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Mount path in the driver's pod.
+/// Mount path in pods.
 const MOUNT: &str = "/opt/firesteel/submitted";
 /// Limit on their total size. An API server accepts objects of up to a mebibyte, and encoded bytes
 /// are a third longer.
@@ -63,6 +63,17 @@ impl Files {
         Ok(format!("local://{MOUNT}/{name}"))
     }
 
+    /// The same for `file#name`, or an address that pods download.
+    pub(crate) fn carry_named(&mut self, text: &str) -> Result<String> {
+        if text.starts_with("http://") || text.starts_with("https://") {
+            return Ok(text.to_owned());
+        }
+        match text.rsplit_once('#').filter(|_| !Path::new(here(text)).exists()) {
+            Some((file, name)) => Ok(format!("{}#{name}", self.carry(file)?)),
+            None => self.carry(text),
+        }
+    }
+
     /// Whether so many more bytes can be sent.
     fn check(&self, file: &str, more: u64) -> Result<()> {
         let all = self.files.values().map(|bytes| bytes.len() as u64).sum::<u64>() + more;
@@ -73,7 +84,7 @@ impl Files {
         Ok(())
     }
 
-    /// The driver's mount for them, if there are any.
+    /// The mount for them, if there are any.
     pub(crate) fn mount(&self) -> Option<NamePath> {
         (!self.files.is_empty())
             .then(|| NamePath { name: self.name.clone(), path: MOUNT.to_owned() })

@@ -8,6 +8,7 @@ use crate::manifest::read_manifest;
 use anyhow::{Context, Result, bail};
 use crd::{ProgramType, SparkApplication, SparkApplicationSpec};
 use model::conf::{self, Conf};
+use model::launch::Dependencies;
 use std::path::Path;
 
 /// A request to submit.
@@ -70,19 +71,21 @@ pub(crate) fn submission(request: Request<'_>) -> Result<Submission> {
     if !is_manifest(file) {
         spec.arguments = arguments.to_vec();
     }
-    let DependencyArguments { py_files, files: others, archives } = dependencies;
-    for (flag, given) in [("--files", others), ("--archives", archives)] {
-        if !given.is_empty() {
-            bail!(
-                "{flag} is not supported on a cluster: put the files into the image or on a volume"
-            );
-        }
+    let given = Dependencies::from(dependencies.clone()).with_settings(&conf)?;
+    for key in [&conf::SUBMIT_PY_FILES, &conf::FILES, &conf::ARCHIVES] {
+        conf.unset(key.name);
     }
-    let more = taken(&mut conf, conf::SUBMIT_PY_FILES.name).unwrap_or_default();
-    let more = more.split(',').map(str::trim).filter(|file| !file.is_empty());
-    for file in py_files.iter().map(String::as_str).chain(more) {
-        let there = files.carry(file)?;
-        spec.deps.get_or_insert_default().py_files.push(there);
+    if !given.is_empty() {
+        let deps = spec.deps.get_or_insert_default();
+        for (from, to) in [
+            (given.py_files, &mut deps.py_files),
+            (given.files, &mut deps.files),
+            (given.archives, &mut deps.archives),
+        ] {
+            for file in from {
+                to.push(files.carry_named(&file)?);
+            }
+        }
     }
     for (key, set) in FIELDS {
         if let Some(value) = taken(&mut conf, key) {
@@ -93,6 +96,7 @@ pub(crate) fn submission(request: Request<'_>) -> Result<Submission> {
         spec.spark_conf.insert(key.to_owned(), value.to_owned());
     }
     if let Some(mount) = files.mount() {
+        spec.executor.pod.config_maps.push(mount.clone());
         spec.driver.pod.config_maps.push(mount);
     }
     settle_namespace(&mut application, &mut place)?;

@@ -157,19 +157,17 @@ fn application(spec: &SparkApplicationSpec, at: &FieldPath, found: &mut Found) {
 fn dependencies(deps: &Dependencies, at: &FieldPath, found: &mut Found) {
     let Dependencies {
         jars,
-        files,
+        files: _,
         py_files: _,
         packages,
         exclude_packages,
         repositories,
-        archives,
+        archives: _,
     } = deps;
     found.set(jars, at, "jars");
-    found.set(files, at, "files");
     found.set(packages, at, "packages");
     found.set(exclude_packages, at, "excludePackages");
     found.set(repositories, at, "repositories");
-    found.set(archives, at, "archives");
 }
 
 fn driver(spec: &DriverSpec, at: &FieldPath, found: &mut Found) {

@@ -9,8 +9,8 @@ use crd::Language;
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector, SecretKeySelector};
 use model::conf::{self};
 use model::launch::{
-    Access, DriverSettings, ExecutorSettings, Forget, IDENTITY_VARIABLE, Mount, Program, Secret,
-    TOKEN_VARIABLE, WithoutManager, WorkerSettings, settings_variable,
+    Access, Dependencies, DriverSettings, ExecutorSettings, Forget, IDENTITY_VARIABLE, Mount,
+    Program, Secret, TOKEN_VARIABLE, WithoutManager, WorkerSettings, settings_variable,
 };
 use model::{ApplicationId, ExecutorId};
 use serde_json::Value;
@@ -52,8 +52,9 @@ pub fn driver_settings(context: &BuildContext<'_>) -> DriverSettings {
         file: PathBuf::from(file),
         arguments: valid.program.arguments.clone(),
         python,
-        python_path: valid.program.py_files.iter().map(PathBuf::from).collect(),
+        python_path: Vec::new(),
         files: None,
+        dependencies: dependencies(context),
         name: None,
     });
     settings_json.listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, settings.driver_port));
@@ -63,6 +64,12 @@ pub fn driver_settings(context: &BuildContext<'_>) -> DriverSettings {
     settings_json.without_manager = WithoutManager::Continue;
     settings_json.announce = Some(PathBuf::from(ANNOUNCE));
     settings_json
+}
+
+/// The files that both driver and executors bring together.
+fn dependencies(context: &BuildContext<'_>) -> Dependencies {
+    let given = &context.valid.program.dependencies;
+    given.clone().with_settings(&context.valid.settings).unwrap_or_else(|_| given.clone())
 }
 
 /// The outcome of this run that makes its shuffles useless: none if the program may run again or if
@@ -99,9 +106,10 @@ pub fn executor_settings(
         host: String::new(),
         sync: valid.settings.get(&conf::SHUFFLE_SYNC).unwrap_or(false),
         python: valid.settings.given(conf::PYSPARK_PYTHON.name).unwrap_or("python3").into(),
-        python_path: valid.program.py_files.iter().map(PathBuf::from).collect(),
+        python_path: Vec::new(),
         python_workers: WorkerSettings::of(&valid.settings).unwrap_or_default(),
         files: None,
+        dependencies: dependencies(context),
     }
 }
 

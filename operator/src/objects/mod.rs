@@ -83,7 +83,9 @@ fn largest(valid: &Validated) -> FieldPath {
     let fields = [
         ("spec.sparkConf", settings),
         ("spec.arguments", bytes(&valid.program.arguments)),
-        ("spec.deps.pyFiles", bytes(&valid.program.py_files)),
+        ("spec.deps.pyFiles", bytes(&valid.program.dependencies.py_files)),
+        ("spec.deps.files", bytes(&valid.program.dependencies.files)),
+        ("spec.deps.archives", bytes(&valid.program.dependencies.archives)),
     ];
     let largest = fields.into_iter().max_by_key(|(_, bytes)| *bytes);
     FieldPath::new(largest.map_or("spec", |(field, _)| field))

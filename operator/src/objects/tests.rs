@@ -174,8 +174,8 @@ fn shuffles_are_removed_after_the_last_run_unless_they_are_kept() {
 fn driver_and_executor_get_the_settings_they_need() {
     let manifest = json!({
         "arguments": ["costs $5", "$(FIRESTEEL_TOKEN)"],
-        "sparkConf": { "spark.sql.shuffle.partitions": "7" },
-        "deps": { "pyFiles": ["local:///opt/more.zip"] },
+        "sparkConf": { "spark.sql.shuffle.partitions": "7", "spark.files": "local:///a.txt" },
+        "deps": { "pyFiles": ["local:///opt/more.zip"], "archives": ["https://h/e.tar.gz#env"] },
         "executor": { "instances": 3, "cores": 4, "memory": "2g" },
     });
     let pod = driver(manifest.clone());
@@ -186,7 +186,12 @@ fn driver_and_executor_get_the_settings_they_need() {
     assert_eq!(settings["listen"], "0.0.0.0:7078");
     assert_eq!(settings["connect"], "127.0.0.1:15002");
     assert_eq!(settings["program"]["file"], "/opt/app.py");
-    assert_eq!(settings["program"]["python_path"], json!(["/opt/more.zip"]));
+    let dependencies = json!({
+        "py_files": ["/opt/more.zip"],
+        "files": ["local:///a.txt"],
+        "archives": ["https://h/e.tar.gz#env"],
+    });
+    assert_eq!(settings["program"]["dependencies"], dependencies);
     // Doubled, so that Kubernetes passes on the manifest's text and not a token.
     assert_eq!(settings["program"]["arguments"], json!(["costs $$5", "$$(FIRESTEEL_TOKEN)"]));
     assert_eq!(settings["conf"]["spark.sql.shuffle.partitions"], "7");

@@ -43,6 +43,7 @@ fn flags_and_settings_become_fields_and_the_rest_stays_settings() {
         ("spark.dynamicAllocation.maxExecutors", "9"),
         ("spark.sql.shuffle.partitions", "7"),
         ("spark.submit.pyFiles", "local:///a.zip, local:///b.py"),
+        ("spark.archives", "https://h/e.tar.gz#env"),
     ];
     let arguments = ["--rows".to_owned(), "5".to_owned()];
     let place = PlaceArguments { context: Some("mine".to_owned()), ..Default::default() };
@@ -66,7 +67,10 @@ fn flags_and_settings_become_fields_and_the_rest_stays_settings() {
             },
             "driver": { "cores": 2, "memory": "2g", "podName": "pi-main", "serviceAccount": "spark" },
             "executor": { "cores": 4, "memory": "3g", "instances": 5 },
-            "deps": { "pyFiles": ["local:///a.zip", "local:///b.py"] },
+            "deps": {
+                "pyFiles": ["local:///a.zip", "local:///b.py"],
+                "archives": ["https://h/e.tar.gz#env"],
+            },
             "dynamicAllocation": { "enabled": true, "maxExecutors": 9 },
         },
     });

@@ -3,6 +3,7 @@
 use super::Problems;
 use crate::problem::FieldPath;
 use crate::{DeployMode, ProgramType, PythonVersion, SparkApplicationSpec};
+use model::launch::Dependencies;
 
 /// The one JVM program that is supported, because every introduction to Spark on Kubernetes starts
 /// with it.
@@ -18,8 +19,8 @@ pub struct Program {
     pub language: Language,
     /// Its arguments.
     pub arguments: Vec<String>,
-    /// Python modules and packages that it imports, as paths in the container.
-    pub py_files: Vec<String>,
+    /// Files that it and its functions need: paths in the container, or addresses.
+    pub dependencies: Dependencies,
 }
 
 /// Language of a program.
@@ -61,18 +62,36 @@ pub(super) fn read(spec: &SparkApplicationSpec, problems: &mut Problems) -> Opti
             return None;
         }
     };
-    let at = FieldPath::new("spec.deps.pyFiles");
-    let py_files = spec.deps.iter().flat_map(|deps| &deps.py_files).enumerate();
-    let py_files = py_files
-        .filter_map(|(index, text)| {
-            let found = path(text);
+    let mut files = |field: &str, list: fn(&crate::Dependencies) -> &Vec<String>| {
+        let at = FieldPath::new(field);
+        let given = spec.deps.iter().flat_map(list).enumerate();
+        let found = given.filter_map(|(index, text)| {
+            let found = place(text);
             if found.is_none() {
-                problems.add(at.index(index), elsewhere(text));
+                problems.add(at.index(index), unreachable(text));
             }
             found
-        })
-        .collect();
-    Some(Program { language, arguments: spec.arguments.clone(), py_files })
+        });
+        found.collect()
+    };
+    let dependencies = Dependencies {
+        py_files: files("spec.deps.pyFiles", |deps| &deps.py_files),
+        files: files("spec.deps.files", |deps| &deps.files),
+        archives: files("spec.deps.archives", |deps| &deps.archives),
+    };
+    Some(Program { language, arguments: spec.arguments.clone(), dependencies })
+}
+
+/// A file in the image or on a volume, or one that pods download.
+fn place(text: &str) -> Option<String> {
+    let is_remote = text.starts_with("http://") || text.starts_with("https://");
+    if is_remote { Some(text.to_owned()) } else { path(text) }
+}
+
+fn unreachable(text: &str) -> String {
+    format!(
+        "`{text}` is neither a file in the image or on a volume (`local:///path`) nor an http(s) address"
+    )
 }
 
 fn check_mode(spec: &SparkApplicationSpec, problems: &mut Problems) {

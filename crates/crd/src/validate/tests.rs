@@ -350,6 +350,8 @@ fn problems_are_named_with_what_was_probably_meant() {
             "is the Spark container",
         ),
         (json!({"deps": {"pyFiles": ["s3a://b/x.py"]}}), "spec.deps.pyFiles[0]"),
+        (json!({"deps": {"files": ["/a", "x.txt"]}}), "spec.deps.files[1]: `x.txt` is neither"),
+        (json!({"deps": {"archives": ["hdfs://e.zip#e"]}}), "spec.deps.archives[0]"),
     ];
     for (changes, expected) in cases {
         let problems = problems(changes.clone());

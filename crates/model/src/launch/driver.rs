@@ -1,6 +1,6 @@
 //! Settings of a driver.
 
-use super::Secret;
+use super::{Dependencies, Secret};
 use crate::conf::Conf;
 use crate::{ApplicationId, Epoch};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -118,6 +118,9 @@ pub struct Program {
     /// Directory with the application's files, the root of `SparkFiles`.
     #[serde(default)]
     pub files: Option<PathBuf>,
+    /// What is still to be brought there.
+    #[serde(default)]
+    pub dependencies: Dependencies,
     /// Name of an SQL program in messages; by default its path.
     #[serde(default)]
     pub name: Option<String>,

@@ -1,6 +1,6 @@
 //! Settings of an executor.
 
-use super::Secret;
+use super::{Dependencies, Secret};
 use crate::conf::{self, BadSetting, Conf};
 use crate::{ApplicationId, Epoch, ExecutorId, VolumeId};
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,9 @@ pub struct ExecutorSettings {
     /// `SparkFiles`.
     #[serde(default)]
     pub files: Option<PathBuf>,
+    /// What is still to be brought there.
+    #[serde(default)]
+    pub dependencies: Dependencies,
 }
 
 /// How long Python workers live.

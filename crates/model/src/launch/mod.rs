@@ -1,10 +1,12 @@
 //! Settings that an application's processes get at their start, once, as one JSON document: through
 //! a file or a pipe or, where there is neither, through the environment.
 
+mod dependencies;
 mod driver;
 mod executor;
 mod secret;
 
+pub use dependencies::Dependencies;
 pub use driver::{Access, Addresses, DriverSettings, Forget, Program, WithoutManager};
 pub use executor::{ExecutorSettings, Mount, WorkerSettings};
 pub use secret::Secret;
