@@ -9,7 +9,7 @@ use scheduler::JobFailure;
 const TOO_FEW_SLOTS: &str = "[SPARK-24819]: Barrier execution mode does not allow run a barrier stage that requires more slots than the total number of slots in the cluster currently. Please init a new cluster with more resources(e.g. CPU, GPU) or repartition the input RDD(s) to reduce the number of slots required to run this barrier stage.";
 
 /// The words for people: what Spark's driver says of a failed job.
-pub(crate) fn words(JobFailed { failure, host }: &JobFailed) -> String {
+pub(crate) fn words(JobFailed { failure, host, .. }: &JobFailed) -> String {
     match failure {
         JobFailure::TaskFailed { attempt, failures, executor, failure } => {
             let (stage, partition) = (attempt.task.stage.0, attempt.task.partition);
@@ -115,7 +115,7 @@ mod tests {
         let attempt = Attempt { task: TaskId { stage: StageId(1), partition: 3 }, number: 5 };
         let failure =
             JobFailure::TaskFailed { attempt, failures: 4, executor: ExecutorId(2), failure };
-        JobFailed { failure, host: Some("h".into()) }
+        JobFailed { failure, host: Some("h".into()), done: Vec::new() }
     }
 
     #[test]
@@ -134,8 +134,8 @@ mod tests {
     fn a_failed_barrier_is_worded_as_spark_words_it() {
         let attempt = Attempt { task: TaskId { stage: StageId(1), partition: 3 }, number: 0 };
         let failure = TaskFailure::raised("boom");
-        let failed =
-            JobFailed { failure: JobFailure::BarrierFailed { attempt, failure }, host: None };
+        let failure = JobFailure::BarrierFailed { attempt, failure };
+        let failed = JobFailed { failure, host: None, done: Vec::new() };
         assert_eq!(
             words(&failed),
             "Job aborted due to stage failure: Could not recover from a failed barrier ResultStage. Most recent \

@@ -80,6 +80,8 @@ pub struct JobFailed {
     pub failure: JobFailure,
     /// Host of the executor that the failure names.
     pub host: Option<String>,
+    /// The rows of the result partitions, of those that were done.
+    pub done: Vec<Option<Bytes>>,
 }
 
 /// Why an executor may not attach.

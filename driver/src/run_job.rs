@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use engine::{JobPlan, RunJob};
+use engine::{JobPlan, RunJob, Unfinished};
 use errors::Exception;
 use model::Properties;
 use model::executor::AccumulatorUpdate;
@@ -91,6 +91,10 @@ impl Runner {
 #[async_trait::async_trait]
 impl RunJob for Runner {
     async fn run(&self, job: JobPlan) -> Result<Vec<Vec<RecordBatch>>, SparkError> {
+        self.run_partly(job).await.map_err(|unfinished| unfinished.error)
+    }
+
+    async fn run_partly(&self, job: JobPlan) -> Result<Vec<Vec<RecordBatch>>, Unfinished> {
         let Runners { inbox, numbers, .. } = &self.runners;
         let ticket = numbers.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
@@ -98,15 +102,22 @@ impl RunJob for Runner {
         let submission = Submission { ticket, plan: job, operation };
         let progress = self.progress.clone();
         let submit = Input::Submit { submission, answer, progress };
-        inbox.send(submit).await.map_err(|_| ending())?;
+        inbox.send(submit).await.map_err(|_| Unfinished::from(ending()))?;
         let mut guard = Abandon { inbox: Some(inbox.clone()), ticket };
         let end = answered.await;
         guard.inbox = None;
-        let Ok((end, updates)) = end else { return Err(ending()) };
+        let Ok((end, updates)) = end else { return Err(ending().into()) };
         self.accumulators.lock().unwrap_or_else(PoisonError::into_inner).extend(updates);
         match end {
-            Ok(rows) => rows.into_iter().map(|ipc| decode(ipc).map_err(bad_rows)).collect(),
-            Err(failed) => Err(failure::error(&failed)),
+            Ok(rows) => {
+                let rows = rows.into_iter().map(|ipc| decode(ipc).map_err(bad_rows));
+                Ok(rows.collect::<Result<_, _>>()?)
+            }
+            Err(failed) => {
+                let error = failure::error(&failed);
+                let done = failed.done.into_iter().map(|ipc| decode(ipc?).ok());
+                Err(Unfinished { error, done: done.collect() })
+            }
         }
     }
 

@@ -145,6 +145,10 @@ impl Resolver<'_> {
         if let Some(schema) = &options.schema {
             options.schema = Some(SchemaOrText::Schema(self.schema_of(schema)?));
         }
+        let python = options.format.as_deref().and_then(|name| self.context.python.source(name));
+        if let Some(source) = python.map(Arc::clone) {
+            return self.python_scan(&source, &options);
+        }
         match self.facts.get(Want::Files(options))? {
             Fact::Files(source) => {
                 let (provider, schema) = (Arc::clone(&source.provider), source.schema.clone());

@@ -60,7 +60,10 @@ pub use nodes::{
     AddBarriers, BarrierPlanner, Exchange, JoinHint, JoinStrategy, LocalSort, LocalSortPlanner,
     Target, is_barrier,
 };
-pub use python::{ExtractPython, PythonAggregates, PythonFunctions, PythonNode, WorkerInput};
+pub use python::{
+    ExtractPython, PythonAggregates, PythonFunctions, PythonNode, SourceAnswer, SourceScan,
+    WorkerInput, source_options,
+};
 pub use resolver::{Finished, Observed, Resolver};
 pub use rows::fitted;
 pub use time_zone::machine_zone;

@@ -107,6 +107,7 @@ impl Resolver<'_> {
             RelationKind::PythonMap(map) => self.python_map(map),
             RelationKind::PythonTable(call) => self.python_table(call),
             RelationKind::PythonAnalysis(call) => self.python_analysis(call),
+            RelationKind::PythonSource(call) => self.python_source(call),
             RelationKind::LocalPartitions { partitions } => self.local_partitions(partitions),
             RelationKind::SelectPartitions { input, groups } => {
                 let input = self.relation(input)?;

@@ -125,7 +125,9 @@ fn command(message: CommandType, context: Context<'_>) -> Result<Command> {
         CommandType::RegisterTableFunction(f) => {
             return Ok(Command::RegisterPython(crate::python::table_function(f, context)?.0));
         }
-        CommandType::RegisterDataSource(source) => format!("The data source {}", source.name),
+        CommandType::RegisterDataSource(source) => {
+            return Ok(Command::RegisterSource(crate::python::data_source(source)?));
+        }
         CommandType::WriteStreamOperationStart(_) => "Streaming (writeStream)".to_owned(),
         CommandType::StreamingQueryCommand(_) => "A streaming query".to_owned(),
         CommandType::StreamingQueryManagerCommand(_) => {

@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::error::{Required, invalid};
 use crate::expression::expressions;
 use crate::pb;
+use crate::pb::common_inline_user_defined_data_source::DataSource as Source;
 use crate::pb::common_inline_user_defined_function::Function;
 use crate::pb::common_inline_user_defined_table_function::Function as Table;
 use crate::rdd_pb;
@@ -80,6 +81,22 @@ pub(crate) fn table_function(
         deterministic: message.deterministic,
     };
     Ok((Arc::new(function), expressions(message.arguments, context)?))
+}
+
+/// The data source of a message.
+pub(crate) fn data_source(
+    message: pb::CommonInlineUserDefinedDataSource,
+) -> Result<Arc<PythonFunction>> {
+    let source = message.data_source.required("common_inline_user_defined_data_source.source")?;
+    let Source::PythonDataSource(of) = source;
+    Ok(Arc::new(PythonFunction {
+        name: message.name,
+        eval_type: plan::EvalType::NON_UDF,
+        command: Arc::from(of.command.as_ref()),
+        output: DataType::Null,
+        version: of.python_ver,
+        deterministic: false,
+    }))
 }
 
 /// A call of a table function.

@@ -65,6 +65,21 @@ impl StagePlan {
     }
 }
 
+/// A job that has failed.
+#[derive(Debug)]
+pub struct Unfinished {
+    /// Why.
+    pub error: SparkError,
+    /// The rows of each requested result partition, of those whose tasks were done.
+    pub done: Vec<Option<Vec<RecordBatch>>>,
+}
+
+impl From<SparkError> for Unfinished {
+    fn from(error: SparkError) -> Self {
+        Self { error, done: Vec::new() }
+    }
+}
+
 /// Runs jobs for a session; the driver implements it.
 ///
 /// # Expected flow
@@ -78,7 +93,7 @@ impl StagePlan {
 ///
 /// - The rows of a result partition come from a single attempt of its task; each partition is
 ///   returned exactly once, in the order of [`JobPlan::result_partitions`]. A failed job returns
-///   nothing.
+///   nothing, except from [`RunJob::run_partly`].
 /// - Map stages whose outputs are known are skipped; the rows are the same.
 /// - Dropping the future cancels the job; its tasks stop soon, but nobody waits for them.
 ///
@@ -95,6 +110,11 @@ impl StagePlan {
 pub trait RunJob: Send + Sync {
     /// Runs a job to its end; returns the rows of each requested result partition.
     async fn run(&self, job: JobPlan) -> Result<Vec<Vec<RecordBatch>>, SparkError>;
+
+    /// As `run`; if the job fails, also what its tasks have done, for those who must undo it.
+    async fn run_partly(&self, job: JobPlan) -> Result<Vec<Vec<RecordBatch>>, Unfinished> {
+        Ok(self.run(job).await?)
+    }
 
     /// What jobs, stages and executors are doing, as JSON
     /// (`docs/decisions/0015-rdds-over-connect.md`).

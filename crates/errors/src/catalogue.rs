@@ -69,6 +69,7 @@ pub mod condition {
     pub const DATATYPE_MISMATCH_UNEXPECTED_INPUT_TYPE: &Condition = &Condition { class: "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "paramIndex", "requiredType", "inputSql", "inputType"] };
     pub const DATATYPE_MISMATCH_UNEXPECTED_NULL: &Condition = &Condition { class: "DATATYPE_MISMATCH.UNEXPECTED_NULL", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "exprName"] };
     pub const DATATYPE_MISMATCH_VALUE_OUT_OF_RANGE: &Condition = &Condition { class: "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE", sql_state: Some("42K09"), exception: Exception::Analysis, parameters: &["sqlExpr", "exprName", "valueRange", "currentValue"] };
+    pub const DATA_SOURCE_ALREADY_EXISTS: &Condition = &Condition { class: "DATA_SOURCE_ALREADY_EXISTS", sql_state: Some("42710"), exception: Exception::Analysis, parameters: &["provider"] };
     pub const DATA_SOURCE_NOT_FOUND: &Condition = &Condition { class: "DATA_SOURCE_NOT_FOUND", sql_state: Some("42K02"), exception: Exception::Analysis, parameters: &["provider"] };
     pub const DATETIME_FIELD_OUT_OF_BOUNDS: &Condition = &Condition { class: "DATETIME_FIELD_OUT_OF_BOUNDS", sql_state: Some("22023"), exception: Exception::DateTime, parameters: &["rangeMessage"] };
     pub const DATETIME_FIELD_OUT_OF_BOUNDS_WITH_SUGGESTION: &Condition = &Condition { class: "DATETIME_FIELD_OUT_OF_BOUNDS.WITH_SUGGESTION", sql_state: Some("22023"), exception: Exception::DateTime, parameters: &["rangeMessage", "ansiConfig"] };
@@ -170,6 +171,7 @@ pub mod condition {
     pub const INVALID_PARTITION_OPERATION_PARTITION_SCHEMA_IS_EMPTY: &Condition = &Condition { class: "INVALID_PARTITION_OPERATION.PARTITION_SCHEMA_IS_EMPTY", sql_state: Some("42601"), exception: Exception::Analysis, parameters: &["name"] };
     pub const INVALID_REGEXP_REPLACE: &Condition = &Condition { class: "INVALID_REGEXP_REPLACE", sql_state: Some("22023"), exception: Exception::Runtime, parameters: &["source", "pattern", "replacement", "position"] };
     pub const INVALID_SCHEMA_NON_STRING_LITERAL: &Condition = &Condition { class: "INVALID_SCHEMA.NON_STRING_LITERAL", sql_state: Some("42K07"), exception: Exception::Analysis, parameters: &["inputSchema"] };
+    pub const INVALID_SCHEMA_NON_STRUCT_TYPE: &Condition = &Condition { class: "INVALID_SCHEMA.NON_STRUCT_TYPE", sql_state: Some("42K07"), exception: Exception::Analysis, parameters: &["inputSchema", "dataType"] };
     pub const INVALID_SCHEMA_PARSE_ERROR: &Condition = &Condition { class: "INVALID_SCHEMA.PARSE_ERROR", sql_state: Some("42K07"), exception: Exception::Analysis, parameters: &["inputSchema", "reason"] };
     pub const INVALID_SQL_SYNTAX: &Condition = &Condition { class: "INVALID_SQL_SYNTAX", sql_state: Some("42000"), exception: Exception::Analysis, parameters: &[] };
     pub const INVALID_SQL_SYNTAX_FUNCTION_WITH_UNSUPPORTED_SYNTAX: &Condition = &Condition { class: "INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX", sql_state: Some("42000"), exception: Exception::Analysis, parameters: &["prettyName", "syntax"] };
@@ -217,6 +219,7 @@ pub mod condition {
     pub const PARSE_SYNTAX_ERROR: &Condition = &Condition { class: "PARSE_SYNTAX_ERROR", sql_state: Some("42601"), exception: Exception::Parse, parameters: &["error", "hint"] };
     pub const PATH_ALREADY_EXISTS: &Condition = &Condition { class: "PATH_ALREADY_EXISTS", sql_state: Some("42K04"), exception: Exception::Analysis, parameters: &["outputPath"] };
     pub const PATH_NOT_FOUND: &Condition = &Condition { class: "PATH_NOT_FOUND", sql_state: Some("42K03"), exception: Exception::Analysis, parameters: &["path"] };
+    pub const PYTHON_DATA_SOURCE_ERROR: &Condition = &Condition { class: "PYTHON_DATA_SOURCE_ERROR", sql_state: Some("38000"), exception: Exception::Analysis, parameters: &["action", "type", "msg"] };
     pub const PYTHON_EXCEPTION: &Condition = &Condition { class: "PYTHON_EXCEPTION", sql_state: Some("38000"), exception: Exception::Python, parameters: &["msg", "traceback"] };
     pub const RECURSION_LEVEL_LIMIT_EXCEEDED: &Condition = &Condition { class: "RECURSION_LEVEL_LIMIT_EXCEEDED", sql_state: Some("42836"), exception: Exception::Analysis, parameters: &["levelLimit"] };
     pub const RECURSIVE_VIEW: &Condition = &Condition { class: "RECURSIVE_VIEW", sql_state: Some("42K0H"), exception: Exception::Analysis, parameters: &["viewIdent", "newPath"] };
@@ -258,6 +261,7 @@ pub mod condition {
     pub const UNRESOLVED_USING_COLUMN_FOR_JOIN: &Condition = &Condition { class: "UNRESOLVED_USING_COLUMN_FOR_JOIN", sql_state: Some("42703"), exception: Exception::Analysis, parameters: &["colName", "side", "suggestion"] };
     pub const UNRESOLVED_VARIABLE: &Condition = &Condition { class: "UNRESOLVED_VARIABLE", sql_state: Some("42883"), exception: Exception::Analysis, parameters: &["variableName", "searchPath"] };
     pub const UNSUPPORTED_DATATYPE: &Condition = &Condition { class: "UNSUPPORTED_DATATYPE", sql_state: Some("0A000"), exception: Exception::Parse, parameters: &["typeName"] };
+    pub const UNSUPPORTED_DATA_SOURCE_SAVE_MODE: &Condition = &Condition { class: "UNSUPPORTED_DATA_SOURCE_SAVE_MODE", sql_state: Some("0A000"), exception: Exception::Analysis, parameters: &["source", "createMode"] };
     pub const UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE: &Condition = &Condition { class: "UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE", sql_state: Some("0A000"), exception: Exception::Analysis, parameters: &["format", "columnName", "columnType"] };
     pub const UNSUPPORTED_EXPR_FOR_WINDOW: &Condition = &Condition { class: "UNSUPPORTED_EXPR_FOR_WINDOW", sql_state: Some("42P20"), exception: Exception::Analysis, parameters: &["sqlExpr"] };
     pub const UNSUPPORTED_FEATURE: &Condition = &Condition { class: "UNSUPPORTED_FEATURE", sql_state: Some("0A000"), exception: Exception::Unsupported, parameters: &[] };
@@ -287,6 +291,7 @@ pub mod condition {
     pub const LEGACY_ERROR_TEMP_1073: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1073", sql_state: None, exception: Exception::Analysis, parameters: &["db", "newDb"] };
     pub const LEGACY_ERROR_TEMP_1210: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1210", sql_state: None, exception: Exception::Analysis, parameters: &["funcName"] };
     pub const LEGACY_ERROR_TEMP_1211: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1211", sql_state: None, exception: Exception::Analysis, parameters: &["joinType", "leftPlan", "rightPlan"] };
+    pub const LEGACY_ERROR_TEMP_1306: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1306", sql_state: None, exception: Exception::Analysis, parameters: &["config"] };
     pub const LEGACY_ERROR_TEMP_1324: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1324", sql_state: None, exception: Exception::Analysis, parameters: &["pivotColumn", "maxValues", "config"] };
     pub const LEGACY_ERROR_TEMP_1329: &Condition = &Condition { class: "_LEGACY_ERROR_TEMP_1329", sql_state: None, exception: Exception::Analysis, parameters: &["className"] };
 
@@ -355,6 +360,7 @@ pub mod condition {
         DATATYPE_MISMATCH_UNEXPECTED_INPUT_TYPE,
         DATATYPE_MISMATCH_UNEXPECTED_NULL,
         DATATYPE_MISMATCH_VALUE_OUT_OF_RANGE,
+        DATA_SOURCE_ALREADY_EXISTS,
         DATA_SOURCE_NOT_FOUND,
         DATETIME_FIELD_OUT_OF_BOUNDS,
         DATETIME_FIELD_OUT_OF_BOUNDS_WITH_SUGGESTION,
@@ -456,6 +462,7 @@ pub mod condition {
         INVALID_PARTITION_OPERATION_PARTITION_SCHEMA_IS_EMPTY,
         INVALID_REGEXP_REPLACE,
         INVALID_SCHEMA_NON_STRING_LITERAL,
+        INVALID_SCHEMA_NON_STRUCT_TYPE,
         INVALID_SCHEMA_PARSE_ERROR,
         INVALID_SQL_SYNTAX,
         INVALID_SQL_SYNTAX_FUNCTION_WITH_UNSUPPORTED_SYNTAX,
@@ -503,6 +510,7 @@ pub mod condition {
         PARSE_SYNTAX_ERROR,
         PATH_ALREADY_EXISTS,
         PATH_NOT_FOUND,
+        PYTHON_DATA_SOURCE_ERROR,
         PYTHON_EXCEPTION,
         RECURSION_LEVEL_LIMIT_EXCEEDED,
         RECURSIVE_VIEW,
@@ -544,6 +552,7 @@ pub mod condition {
         UNRESOLVED_USING_COLUMN_FOR_JOIN,
         UNRESOLVED_VARIABLE,
         UNSUPPORTED_DATATYPE,
+        UNSUPPORTED_DATA_SOURCE_SAVE_MODE,
         UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE,
         UNSUPPORTED_EXPR_FOR_WINDOW,
         UNSUPPORTED_FEATURE,
@@ -573,6 +582,7 @@ pub mod condition {
         LEGACY_ERROR_TEMP_1073,
         LEGACY_ERROR_TEMP_1210,
         LEGACY_ERROR_TEMP_1211,
+        LEGACY_ERROR_TEMP_1306,
         LEGACY_ERROR_TEMP_1324,
         LEGACY_ERROR_TEMP_1329,
     ];

@@ -23,6 +23,8 @@ pub enum Command {
     CreateView(View),
     /// Makes a Python function callable by its name in this session.
     RegisterPython(Arc<PythonFunction>),
+    /// Registers a Python data source: its command is a pickled class.
+    RegisterSource(Arc<PythonFunction>),
     Write(Write),
     /// `INSERT INTO` / `INSERT OVERWRITE` a table; empty `columns` means all, in order.
     Insert {

@@ -26,8 +26,9 @@ pub use expression::{
 pub use json::BadJsonType;
 pub use name::{BadName, parse_name, quote_if_needed, quote_name};
 pub use python::{
-    AnalyzedArgument, EvalType, PythonAnalysis, PythonCall, PythonFunction, PythonMap, PythonTable,
-    TableArgument, WorkerArgument, WorkerCall, WorkerKind, WorkerOrder,
+    AnalyzedArgument, EvalType, PythonAnalysis, PythonCall, PythonFunction, PythonMap,
+    PythonSourceCall, PythonTable, TableArgument, WorkerArgument, WorkerCall, WorkerKind,
+    WorkerOrder,
 };
 pub use relation::{
     Aggregate, AsOfDirection, AsOfJoin, Grouping, HintArgument, Join, JoinCondition, JoinType,

@@ -44,6 +44,7 @@ pub struct EvalType(pub i32);
 
 #[expect(missing_docs, reason = "the names are PySpark's own")]
 impl EvalType {
+    pub const NON_UDF: Self = Self(0);
     pub const BATCHED: Self = Self(100);
     pub const ARROW_BATCHED: Self = Self(101);
     pub const SCALAR_PANDAS: Self = Self(200);
@@ -180,6 +181,18 @@ pub struct PythonAnalysis {
     pub args: Vec<AnalyzedArgument>,
 }
 
+/// A call of methods of a Python data source; rows with the column `answer: binary`, as the worker
+/// yields them (`docs/decisions/0014-python-workers.md`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct PythonSourceCall {
+    /// The source: its command is a pickled class.
+    pub source: Arc<PythonFunction>,
+    /// What to do, as JSON.
+    pub request: String,
+    /// The pickled objects that belong to it.
+    pub objects: Vec<Vec<u8>>,
+}
+
 /// What `analyze` learns about an argument.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AnalyzedArgument {
@@ -215,6 +228,8 @@ pub enum WorkerKind {
     Lateral,
     /// One row with what the `analyze` method of a table function says.
     Analyze,
+    /// The answer of a data source to a request; rows of bytes both.
+    Source,
 }
 
 impl WorkerKind {

@@ -1,8 +1,8 @@
 //! Relations: everything that yields rows.
 
 use crate::{
-    Expr, Field, FunctionCall, Literal, PythonAnalysis, PythonMap, PythonTable, SortOrder,
-    Statement,
+    Expr, Field, FunctionCall, Literal, PythonAnalysis, PythonMap, PythonSourceCall, PythonTable,
+    SortOrder, Statement,
 };
 
 /// A relation, with the id that the client gave it.
@@ -197,6 +197,8 @@ pub enum RelationKind {
     PythonTable(PythonTable),
     /// The `analyze` method of a Python table function.
     PythonAnalysis(PythonAnalysis),
+    /// Methods of a Python data source.
+    PythonSource(PythonSourceCall),
     /// Rows of one column `batch: binary`, by partition: the elements of an RDD.
     LocalPartitions {
         partitions: Vec<Vec<Vec<u8>>>,

@@ -20,6 +20,6 @@ pub use files::overwrites_partitions;
 pub use location::Location;
 pub use properties::{of_rows, unordered};
 pub use range::{RangeExec, RangeTable, Run};
-pub use registry::{planned, source, source_of_path, split};
+pub use registry::{is_built_in, planned, source, source_of_path, split};
 pub use source::{ReadRequest, Sink, Source, SourceTable, Split, TaskSink, WriteRequest};
 pub use write_exec::{WriteExec, written};

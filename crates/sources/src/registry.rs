@@ -28,6 +28,12 @@ const UNSUPPORTED: [&str; 12] = [
     "libsvm",
 ];
 
+/// Those of them that are not part of Spark.
+const ADDED: [&str; 4] = ["avro", "delta", "iceberg", "kafka"];
+
+/// Other sources of Spark, which only streams use.
+const OF_STREAMS: [&str; 2] = ["console", "memory"];
+
 /// Looks up the source that a program names: `csv`, `CSV`, or the name of Spark's class.
 pub fn source(name: &str) -> Result<&'static dyn Source, SparkError> {
     let last = name.rsplit('.').next().unwrap_or(name).to_ascii_lowercase();
@@ -41,6 +47,14 @@ pub fn source(name: &str) -> Result<&'static dyn Source, SparkError> {
         "Failed to find the data source: {name}. Make sure the provider name is correct and the package is properly registered and compatible with your Spark version."
     );
     Err(SparkError::new(condition::DATA_SOURCE_NOT_FOUND, message, &[("provider", name)]))
+}
+
+/// Whether a name is that of a source of Spark's own, supported or not.
+pub fn is_built_in(name: &str) -> bool {
+    let name = name.to_lowercase();
+    named(&name).is_some()
+        || OF_STREAMS.contains(&name.as_str())
+        || (UNSUPPORTED.contains(&name.as_str()) && !ADDED.contains(&name.as_str()))
 }
 
 /// Looks up a source by the [`Source::name`] in a plan.

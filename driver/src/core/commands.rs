@@ -71,7 +71,7 @@ impl Core {
                 JobFailure::TaskFailed { executor, .. } => self.executors.host(*executor),
                 _ => None,
             };
-            JobFailed { failure, host }
+            JobFailed { failure, host, done: Vec::new() }
         });
         let progress = self.scheduler.progress(job);
         self.jobs.finish(job, &progress, failed, &mut self.effects);

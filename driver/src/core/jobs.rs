@@ -241,15 +241,12 @@ impl Jobs {
 
 impl Job {
     fn end(mut self, failed: Option<JobFailed>) -> Effect {
+        let wanted = self.plan.result_partitions.iter();
+        let results = wanted.map(|partition| self.results.remove(partition));
         let end = match failed {
-            Some(failed) => Err(failed),
-            None => Ok(self
-                .plan
-                .result_partitions
-                .iter()
-                .map(|partition| {
-                    self.results.remove(partition).expect("a finished job has all its results")
-                })
+            Some(failed) => Err(JobFailed { done: results.collect(), ..failed }),
+            None => Ok(results
+                .map(|result| result.expect("a finished job has all its results"))
                 .collect()),
         };
         Effect::EndJob { ticket: self.ticket, end, accumulators: self.accumulators }

@@ -11,6 +11,22 @@ TEXTS = {
     "AXIS_LENGTH_MISMATCH": (
         "Length mismatch: Expected axis has <expected_length> elements, new values have <actual_length> elements."
     ),
+    "DATA_SOURCE_EXTRANEOUS_FILTERS": (
+        "<type>.pushFilters() returned filters that are not part of the input. Make sure that each returned filter is one "
+        "of the input filters by reference."
+    ),
+    "DATA_SOURCE_INVALID_RETURN_TYPE": (
+        "Unsupported return type ('<type>') from Python data source '<name>'. Expected types: <supported_types>."
+    ),
+    "DATA_SOURCE_PUSHDOWN_DISABLED": (
+        "<type> implements pushFilters() but filter pushdown is disabled because configuration '<conf>' is false. Set it "
+        "to true to enable filter pushdown."
+    ),
+    "DATA_SOURCE_RETURN_SCHEMA_MISMATCH": (
+        "Return schema mismatch in the result from 'read' method. Expected: <expected> columns, Found: <actual> columns. "
+        "Make sure the returned values match the required output schema."
+    ),
+    "DATA_SOURCE_TYPE_MISMATCH": "Expected <expected>, but got <actual>.",
     "INPUT_NOT_FULLY_CONSUMED": "The input iterator must be fully consumed.",
     "INVALID_ARROW_UDTF_TABLE_ARGUMENT": (
         "Arrow UDTFs with PARTITION BY must have a TABLE argument that results in a PyArrow RecordBatch, but got "

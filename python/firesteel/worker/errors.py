@@ -68,7 +68,7 @@ class SparkError(Exception):
 
 def report(error: BaseException, settings: Optional[Settings]) -> bytes:
     """The payload of an `X` frame."""
-    content = {"type": type(error).__name__, "message": _text(error), "traceback": _traceback(error, settings)}
+    content = {"type": type(error).__name__, "message": _text(error), "traceback": traceback_of(error, settings)}
     if isinstance(error, SparkError):
         content.update({"type": error.kind, "condition": error.condition, "parameters": error.parameters})
     elif hasattr(error, "worker_condition"):
@@ -90,7 +90,8 @@ def _text(error: BaseException) -> str:
         return f"<{type(error).__name__} without a readable message>"
 
 
-def _traceback(error: BaseException, settings: Optional[Settings]) -> str:
+def traceback_of(error: BaseException, settings: Optional[Settings]) -> str:
+    """The traceback of an error as the session wants it."""
     try:
         if settings is not None and settings.hidden:
             return "".join(traceback.format_exception_only(type(error), error))

@@ -2,14 +2,19 @@
 
 mod aggregate;
 mod extract;
+mod filters;
 mod function;
 mod node;
+mod scan;
+mod source;
 mod table;
 mod window;
 
 pub use aggregate::PythonAggregates;
 pub use extract::ExtractPython;
 pub use node::{PythonNode, WorkerInput};
+pub use scan::SourceScan;
+pub use source::{SourceAnswer, source_options};
 pub(crate) use window::{PythonWindows, is_python_window, with_bounds};
 
 use crate::call::check_aggregated;
@@ -32,11 +37,12 @@ use std::sync::Arc;
 /// Functions by lower-case name.
 type Named = Arc<BTreeMap<String, Arc<PythonFunction>>>;
 
-/// Python functions that a session registered. A table function may have the name of another.
+/// Python functions and data sources that a session registered. Each kind has names of its own.
 #[derive(Debug, Clone, Default)]
 pub struct PythonFunctions {
     of_values: Named,
     of_tables: Named,
+    sources: Named,
 }
 
 impl PythonFunctions {
@@ -48,6 +54,17 @@ impl PythonFunctions {
     /// The table function with a lower-case name.
     pub fn table(&self, name: &str) -> Option<&Arc<PythonFunction>> {
         self.of_tables.get(name)
+    }
+
+    /// The data source with a name in any case.
+    pub fn source(&self, name: &str) -> Option<&Arc<PythonFunction>> {
+        self.sources.get(&name.to_lowercase())
+    }
+
+    /// Registers a data source under its name.
+    pub fn register_source(&mut self, source: &Arc<PythonFunction>) {
+        let name = source.name.to_lowercase();
+        Arc::make_mut(&mut self.sources).insert(name, Arc::clone(source));
     }
 
     /// Registers a function under a lower-case name.

@@ -113,6 +113,7 @@ impl UserDefinedLogicalNodeCore for PythonNode {
             WorkerKind::Table => "PythonTable",
             WorkerKind::Lateral => "PythonLateral",
             WorkerKind::Analyze => "PythonAnalyze",
+            WorkerKind::Source => "PythonSource",
         }
     }
 

@@ -28,6 +28,7 @@ impl Session {
                 self.state().python.register(name, function);
                 Ok(None)
             }
+            Command::RegisterSource(source) => self.register_source(source).map(|()| None),
             Command::Write(write) => self.write(write, run).await.map(|()| None),
             Command::Insert { table, columns, input, overwrite, by_name, partition } => {
                 let named: Vec<String> = if *by_name {

@@ -15,6 +15,7 @@ mod rows;
 mod settings;
 mod show;
 mod show_extended;
+mod source;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -372,6 +373,7 @@ impl Session {
             context.functions.call_sites.store(0, Ordering::Relaxed);
             match Resolver::new(&context, &facts, env.clone()).finish(relation) {
                 Ok(Finished { plan, schema, observed }) => {
+                    let plan = Box::pin(self.with_readers(plan, run)).await?;
                     return Ok(Analyzed { schema, plan, files: facts.files(), observed });
                 }
                 Err(Stop::Error(error)) => return Err(*error),

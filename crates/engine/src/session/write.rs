@@ -15,7 +15,14 @@ impl Session {
         if write.bucket_by.is_some() || !write.sort_by.is_empty() {
             return Err(SparkError::unsupported("bucketBy and sortBy of a write"));
         }
+        let python = self.python_source(write.format.as_deref());
         match &write.target {
+            WriteTarget::Path(_) | WriteTarget::None if let Some(source) = &python => {
+                Box::pin(self.write_to_source(source, write, run)).await
+            }
+            WriteTarget::Table(_) if let Some(source) = &python => Err(SparkError::unsupported(
+                format!("A table of the Python data source {}", source.name),
+            )),
             WriteTarget::Path(_) | WriteTarget::None => self.write_files(write, run).await,
             WriteTarget::InsertInto(name) => {
                 let overwrite = write.mode == SaveMode::Overwrite;

@@ -72,6 +72,8 @@ keys! {
     MAX_PARTITION_BYTES: ByteSize = "spark.sql.files.maxPartitionBytes", Some("128MB"), Session, Honoured, "Limit on the bytes of files that one task reads.";
     OPEN_COST: ByteSize = "spark.sql.files.openCostInBytes", Some("4MB"), Session, Honoured, "Cost of opening a file, in bytes, when files are combined into tasks.";
     SEVERAL_TABLE_ARGUMENTS: bool = "spark.sql.tvf.allowMultipleTableArguments.enabled", Some("false"), Session, Honoured, "Whether a table function may get several tables; it is called for each combination of their rows.";
+    PYTHON_FILTER_PUSHDOWN: bool = "spark.sql.python.filterPushdown.enabled", Some("false"), Session, Honoured, "Whether filters are offered to the readers of Python data sources (`pushFilters`).";
+    PATH_OPTION_BEHAVIOR: bool = "spark.sql.legacy.pathOptionBehavior.enabled", Some("false"), Session, Honoured, "Whether a Python data source may be loaded from a path beside the option `path`.";
     DEFAULT_SOURCE: String = "spark.sql.sources.default", Some("parquet"), Session, Honoured, "Default format.";
     PARTITION_OVERWRITE_MODE: PartitionOverwriteMode = "spark.sql.sources.partitionOverwriteMode", Some("STATIC"), Session, Honoured, "Partitions that an overwrite of a partitioned table deletes: all, or the partitions of which there are new rows.";
     PARQUET_CODEC: String = "spark.sql.parquet.compression.codec", Some("snappy"), Session, Honoured, "Compression of written Parquet files.";
