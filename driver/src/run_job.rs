@@ -2,7 +2,7 @@
 
 use crate::event_loop::{Inbox, Input};
 use crate::failure;
-use crate::message::{Message, Operation, Progress, Submission};
+use crate::message::{JobEnd, Message, Operation, Progress, Submission};
 use crate::status;
 use arrow::buffer::Buffer;
 use arrow::error::ArrowError;
@@ -82,6 +82,24 @@ impl Runner {
         std::mem::take(&mut *updates).into_iter().map(|update| update.value).collect()
     }
 
+    /// How a job ends.
+    async fn end(&self, job: JobPlan) -> Result<JobEnd, SparkError> {
+        let Runners { inbox, numbers, .. } = &self.runners;
+        let ticket = numbers.fetch_add(1, Ordering::Relaxed);
+        let (answer, answered) = oneshot::channel();
+        let operation = self.operation.clone();
+        let submission = Submission { ticket, plan: job, operation };
+        let progress = self.progress.clone();
+        let submit = Input::Submit { submission, answer, progress };
+        inbox.send(submit).await.map_err(|_| ending())?;
+        let mut guard = Abandon { inbox: Some(inbox.clone()), ticket };
+        let end = answered.await;
+        guard.inbox = None;
+        let Ok((end, updates)) = end else { return Err(ending()) };
+        self.accumulators.lock().unwrap_or_else(PoisonError::into_inner).extend(updates);
+        Ok(end)
+    }
+
     /// What was observed since the last call.
     pub(crate) fn take_observed(&self) -> Vec<Observed> {
         std::mem::take(&mut self.observed.lock().unwrap_or_else(PoisonError::into_inner))
@@ -91,28 +109,15 @@ impl Runner {
 #[async_trait::async_trait]
 impl RunJob for Runner {
     async fn run(&self, job: JobPlan) -> Result<Vec<Vec<RecordBatch>>, SparkError> {
-        self.run_partly(job).await.map_err(|unfinished| unfinished.error)
+        match self.end(job).await? {
+            Ok(rows) => decoded(rows),
+            Err(failed) => Err(failure::error(&failed)),
+        }
     }
 
     async fn run_partly(&self, job: JobPlan) -> Result<Vec<Vec<RecordBatch>>, Unfinished> {
-        let Runners { inbox, numbers, .. } = &self.runners;
-        let ticket = numbers.fetch_add(1, Ordering::Relaxed);
-        let (answer, answered) = oneshot::channel();
-        let operation = self.operation.clone();
-        let submission = Submission { ticket, plan: job, operation };
-        let progress = self.progress.clone();
-        let submit = Input::Submit { submission, answer, progress };
-        inbox.send(submit).await.map_err(|_| Unfinished::from(ending()))?;
-        let mut guard = Abandon { inbox: Some(inbox.clone()), ticket };
-        let end = answered.await;
-        guard.inbox = None;
-        let Ok((end, updates)) = end else { return Err(ending().into()) };
-        self.accumulators.lock().unwrap_or_else(PoisonError::into_inner).extend(updates);
-        match end {
-            Ok(rows) => {
-                let rows = rows.into_iter().map(|ipc| decode(ipc).map_err(bad_rows));
-                Ok(rows.collect::<Result<_, _>>()?)
-            }
+        match self.end(job).await? {
+            Ok(rows) => Ok(decoded(rows)?),
             Err(failed) => {
                 let error = failure::error(&failed);
                 let done = failed.done.into_iter().map(|ipc| decode(ipc?).ok());
@@ -155,6 +160,10 @@ impl Drop for Abandon {
         // there is nothing to cancel.
         runtime.spawn(async move { inbox.send(Input::Say(message)).await });
     }
+}
+
+fn decoded(rows: Vec<Bytes>) -> Result<Vec<Vec<RecordBatch>>, SparkError> {
+    rows.into_iter().map(|ipc| decode(ipc).map_err(bad_rows)).collect()
 }
 
 fn decode(ipc: Bytes) -> Result<Vec<RecordBatch>, ArrowError> {

@@ -146,6 +146,24 @@ def test_forms_of_rows(spark, register):
     assert found.collect() == [Row(a=1, b="t"), Row(a=2, b="l"), Row(a=3, b="r"), Row(a=4, b="n"), Row(a=5, b="6")]
 
 
+def test_columns_without_nulls(spark, register):
+    schema = StructType([StructField("a", IntegerType(), False)])
+    assert load(spark, register(schema, lambda p: iter([(1,)]))).collect() == [Row(a=1)]
+    with pytest.raises(PythonException, match="must not be None"):
+        load(spark, register(schema, lambda p: iter([(None,)]))).collect()
+
+
+def test_sources_in_queries(spark, register):
+    name = register(rows=lambda p: iter([(1, "x"), (2, "y")]))
+    spark.sql(f"CREATE OR REPLACE TEMP VIEW v USING {name}")
+    found = spark.sql("SELECT (SELECT max(a) FROM v) m, v.b FROM v WHERE a IN (SELECT a - 1 FROM v) UNION ALL SELECT * FROM v")
+    assert sorted(map(tuple, found.collect())) == [(1, "x"), (2, "x"), (2, "y")]
+    frame = load(spark, name)
+    assert frame.limit(1).collect() == frame.take(1) == [Row(a=1, b="x")]
+    assert frame.sameSemantics(load(spark, name)) and not frame.sameSemantics(load(spark, name, x="y"))
+    assert frame.cache().storageLevel.useMemory
+
+
 def test_many_rows(spark, register):
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "7")
     found = load(spark, register(rows=lambda p: ((n, str(n)) for n in range(100))))
@@ -527,6 +545,7 @@ def test_what_writes_do_not_have(frame, register, log):
     for write in (
         lambda: frame.write.format(name).mode("append").partitionBy("id").save(),
         lambda: frame.write.format(name).mode("append").saveAsTable("t"),
+        lambda: frame.sparkSession.sql(f"CREATE TABLE t USING {name}"),
     ):
         with pytest.raises(UnsupportedOperationException):
             write()

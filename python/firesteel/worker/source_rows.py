@@ -57,7 +57,7 @@ class Read:
 
     def _converted(self, found: Iterator[Any]) -> Iterator[pa.RecordBatch]:
         fields = self.schema.fields
-        convert = [converter(field.dataType) or (lambda value: value) for field in fields]
+        convert = [converter(field.dataType, field.nullable) or (lambda value: value) for field in fields]
         kinds = [arrow_type(field.dataType) for field in fields]
         schema = pa.schema(arrow_schema(self.schema))
         while True:

@@ -59,6 +59,10 @@ impl Session {
         create: &CreateTable,
         run: &dyn RunJob,
     ) -> Result<(), SparkError> {
+        if let Some(source) = self.python_source(create.format.as_deref()) {
+            let what = format!("A table of the Python data source {}", source.name);
+            return Err(SparkError::unsupported(what));
+        }
         let schema = match &create.query {
             Some(query) => self.analyze(query, run).await?.schema,
             None => create.schema.clone(),

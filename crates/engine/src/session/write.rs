@@ -20,9 +20,6 @@ impl Session {
             WriteTarget::Path(_) | WriteTarget::None if let Some(source) = &python => {
                 Box::pin(self.write_to_source(source, write, run)).await
             }
-            WriteTarget::Table(_) if let Some(source) = &python => Err(SparkError::unsupported(
-                format!("A table of the Python data source {}", source.name),
-            )),
             WriteTarget::Path(_) | WriteTarget::None => self.write_files(write, run).await,
             WriteTarget::InsertInto(name) => {
                 let overwrite = write.mode == SaveMode::Overwrite;
