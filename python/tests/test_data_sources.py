@@ -3,6 +3,7 @@
 import datetime
 import decimal
 import itertools
+import os
 import sys
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ from pyspark import cloudpickle
 from pyspark.errors import (
     AnalysisException,
     ParseException,
+    PySparkException,
     PythonException,
     UnsupportedOperationException,
 )
@@ -153,12 +155,18 @@ def test_columns_without_nulls(spark, register):
         load(spark, register(schema, lambda p: iter([(None,)]))).collect()
 
 
-def test_sources_in_queries(spark, register):
+@pytest.mark.parametrize("offered", ["false", "true"])
+def test_sources_in_queries(spark, register, offered):
+    spark.conf.set("spark.sql.python.filterPushdown.enabled", offered)
     name = register(rows=lambda p: iter([(1, "x"), (2, "y")]))
     spark.sql(f"CREATE OR REPLACE TEMP VIEW v USING {name}")
     found = spark.sql("SELECT (SELECT max(a) FROM v) m, v.b FROM v WHERE a IN (SELECT a - 1 FROM v) UNION ALL SELECT * FROM v")
     assert sorted(map(tuple, found.collect())) == [(1, "x"), (2, "x"), (2, "y")]
     frame = load(spark, name)
+    both = frame.union(frame).where("a > 1").groupBy("b").count()
+    assert both.collect() == [Row(b="y", count=2)]
+    left = frame.join(frame.selectExpr("a + 1 a", "b c"), "a", "left").where("c IS NULL OR c = 'x'")
+    assert sorted(map(tuple, left.collect())) == [(1, "x", None), (2, "y", "x")]
     assert frame.limit(1).collect() == frame.take(1) == [Row(a=1, b="x")]
     assert frame.sameSemantics(load(spark, name)) and not frame.sameSemantics(load(spark, name, x="y"))
     assert frame.cache().storageLevel.useMemory
@@ -232,6 +240,13 @@ def test_failures_of_plans(spark, register, parts, doing, part):
     found = caught.value.getMessageParameters()
     assert (found["action"], found["type"]) == doing
     assert part in found["msg"]
+
+
+def test_a_source_may_crash(spark, register):
+    frame = load(spark, register(schema=lambda self: os._exit(7)))
+    with pytest.raises(PySparkException, match="7"):
+        frame.schema
+    assert load(spark, register(rows=lambda p: iter([(1, "x")]))).count() == 1
 
 
 def test_a_class_that_is_no_source(spark, register):

@@ -93,6 +93,10 @@ mod tests {
             assert!(source(name).is_ok(), "{name}");
         }
         assert_eq!(source("orc").unwrap_err().class(), "UNSUPPORTED_FEATURE");
+        for (name, built_in) in [("CSV", true), ("jdbc", true), ("console", true), ("delta", false)]
+        {
+            assert_eq!(is_built_in(name), built_in, "{name}");
+        }
         assert_eq!(source("nothing").unwrap_err().class(), "DATA_SOURCE_NOT_FOUND");
     }
 }
