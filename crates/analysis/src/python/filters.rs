@@ -1,5 +1,6 @@
 //! Filters as the readers of Python data sources are offered them. The engine applies all of them
-//! itself, too, so one that a reader cannot be told is only left out.
+//! itself, too, so one that a reader cannot be told is only left out: among them that a column
+//! within another expression is not null, which Spark infers.
 
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::expr::{InList, Like};
