@@ -2,6 +2,7 @@
 
 use driver::{Addresses, Program, Settings, WithoutManager};
 use model::ApplicationId;
+use model::launch::Dependencies;
 use std::path::Path;
 
 fn settings(directory: &Path, script: &str) -> Settings {
@@ -15,6 +16,7 @@ fn settings(directory: &Path, script: &str) -> Settings {
         python: "python3".into(),
         python_path: vec![directory.to_owned()],
         files: Some("/files".into()),
+        dependencies: Dependencies::default(),
         name: None,
     });
     settings

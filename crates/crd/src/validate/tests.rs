@@ -349,9 +349,6 @@ fn problems_are_named_with_what_was_probably_meant() {
             json!({"driver": {"sidecars": [{"name": "spark-kubernetes-driver"}]}}),
             "is the Spark container",
         ),
-        (json!({"deps": {"pyFiles": ["s3a://b/x.py"]}}), "spec.deps.pyFiles[0]"),
-        (json!({"deps": {"files": ["/a", "x.txt"]}}), "spec.deps.files[1]: `x.txt` is neither"),
-        (json!({"deps": {"archives": ["hdfs://e.zip#e"]}}), "spec.deps.archives[0]"),
     ];
     for (changes, expected) in cases {
         let problems = problems(changes.clone());
@@ -455,4 +452,19 @@ fn an_argument_too_long_for_any_process_is_reported() {
     assert_eq!(problems(fits), Vec::<String>::new());
     let long = problems(json!({"arguments": ["a", "x".repeat(131_072)]}));
     assert_eq!(long, ["spec.arguments[1]: has 131072 bytes; the limit is 131071"]);
+}
+
+#[test]
+fn pods_must_reach_the_files_that_functions_need() {
+    let wrong = json!({"deps": {
+        "pyFiles": ["https://h/a.py", "s3a://b/x.py"],
+        "files": ["/a", "x.txt"],
+        "archives": ["local:///e.zip#e", "hdfs://e.zip#e"],
+    }});
+    let found = problems(wrong);
+    let fields = ["spec.deps.pyFiles[1]", "spec.deps.files[1]", "spec.deps.archives[1]"];
+    assert_eq!(found.len(), fields.len(), "{found:?}");
+    for (problem, field) in found.iter().zip(fields) {
+        assert!(problem.starts_with(field) && problem.contains("is neither"), "{problem}");
+    }
 }
