@@ -6,7 +6,7 @@
 
 use crate::python;
 use anyhow::{Context, Result, bail, ensure};
-use model::launch::{Dependencies, DriverSettings, ExecutorSettings};
+use model::launch::{self, Dependencies, DriverSettings, ExecutorSettings};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -204,6 +204,14 @@ fn do_in_python(work: &Work, python: &Path, python_path: Option<&Path>) -> Resul
     let starting = || format!("running {}", python.display());
     let mut command = Command::new(python);
     command.args(["-m", "firesteel.stage"]);
+    // Code of an image is the user's: it gets no credentials, nor modules of the directory that
+    // this process happens to be in.
+    for (name, _) in std::env::vars_os() {
+        if launch::is_hidden(&name.to_string_lossy()) {
+            command.env_remove(&name);
+        }
+    }
+    command.current_dir(std::env::temp_dir());
     if let Some(path) = python_path {
         command.env("PYTHONPATH", path);
     }

@@ -49,6 +49,8 @@ def test_a_hint_is_seen_in_the_plan(spark, sql, hint):
         assert plan(sql, f"SELECT /*+ {hint}(b) */ * FROM {tables}") == plan(sql, f"SELECT * FROM {tables}")
     aliased = f"SELECT /*+ {hint}(x) */ * FROM a JOIN (SELECT * FROM b WHERE w > 0) AS x ON a.k = x.k"
     assert HINTS[hint] in plan(sql, aliased)
+    named = spark.sql("SELECT * FROM a JOIN b ON a.k = b.k").hint(hint, "b")
+    assert named.count() == 7
     frame = spark.table("a").join(spark.table("b").hint(hint), "k")
     assert frame.count() == 7
     assert HINTS[hint] in frame._explain_string()

@@ -26,6 +26,8 @@ def start(directory, text, *arguments, **more):
     file.write_text(textwrap.dedent(text))
     command = [sys.executable, file, *map(str, arguments)]
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # Where tests run in the background, SIGINT may be ignored, which children inherit.
+    streams["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
     return subprocess.Popen(command, cwd=directory, env=environment(**more), **streams)
 
 

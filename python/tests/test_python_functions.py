@@ -222,6 +222,21 @@ def test_windows_have_the_values_of_their_frames(spark):
     assert [row.x for row in both.orderBy("i").collect()] == pytest.approx([row.x for row in plain.orderBy("i").collect()])
 
 
+def test_windows_over_floating_keys_have_one_order(spark):
+    """Zeros of both signs are one key, and rows keep the order that the bounds of their frames are of."""
+    rows = [(0.0 if i % 2 else -0.0, i % 3 * 0.5, i) for i in range(30)]
+    frame = spark.createDataFrame(rows, "d double, o double, i int").repartition(4)
+    count = group_function(lambda v: len(v), "int")
+    own = group_function(lambda v: v.iloc[-1], "int")
+    window = Window.partitionBy("d").orderBy("o").rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    counted = frame.select("i", count("i").over(Window.partitionBy("d")).alias("all"), count("i").over(window).alias("n"), own("i").over(window).alias("own"))
+    found = counted.collect()
+    assert {row["all"] for row in found} == {30} and sorted(row.n for row in found) == list(range(1, 31))
+    assert all(row.own == row.i for row in found)
+    again = frame.select("i", own("i").over(Window.partitionBy("d").orderBy(col("o") + 1, F.floor("o")).rowsBetween(-3, 0)).alias("own"))
+    assert all(row.own == row.i for row in again.collect())
+
+
 def test_windows_of_few_and_of_other_functions(spark):
     total = group_function(lambda v: int(v.sum()), "long")
     empty = spark.range(0).select(total("id").over(Window.partitionBy("id")))

@@ -6,6 +6,7 @@
 //! side. Any other is computed on the distinct tuples that it uses and then joined with the left
 //! side on these.
 
+use super::nodes::JoinHint;
 use super::python::PythonNode;
 use super::scope::{Column, Scope};
 use super::{Resolved, Resolver, Result, error, reference};
@@ -148,7 +149,12 @@ fn is_row_wise(plan: &LogicalPlan, left: &Scope) -> Result<bool> {
         LogicalPlan::Projection(Projection { input, .. })
         | LogicalPlan::Filter(Filter { input, .. })
         | LogicalPlan::Unnest(Unnest { input, .. }) => is_row_wise(input, left),
-        LogicalPlan::Extension(node) => Ok(PythonNode::of_one_row(node).is_some()),
+        LogicalPlan::Extension(extension) => {
+            match extension.node.as_any().downcast_ref::<JoinHint>() {
+                Some(hint) => is_row_wise(&hint.input, left),
+                None => Ok(PythonNode::of_one_row(extension).is_some()),
+            }
+        }
         _ => Ok(false),
     }
 }
@@ -234,6 +240,12 @@ impl<'c, 'a> Carrier<'c, 'a> {
                 let exprs = self.replaced(&node.expressions(), &ids)?;
                 let node = Arc::new(node.for_each_row(input, exprs)?);
                 Ok((LogicalPlan::Extension(Extension { node }), ids))
+            }
+            // A join of other columns is none that the hint is for.
+            LogicalPlan::Extension(extension)
+                if let Some(hint) = extension.node.as_any().downcast_ref::<JoinHint>() =>
+            {
+                self.carry(&hint.input)
             }
             other => {
                 let node = other.display().to_string();

@@ -388,7 +388,7 @@ impl Resolver<'_> {
                     let input = self.relation(input)?;
                     return Ok(Resolved::new(JoinHint::above(input.plan, strategy), input.scope));
                 }
-                self.hint_of_tables(input, strategy, &expressions)
+                self.hint_of_tables(input, strategy, parameters)
             }
         }
     }
@@ -400,12 +400,22 @@ impl Resolver<'_> {
         &mut self,
         input: &Relation,
         strategy: JoinStrategy,
-        tables: &[Expr],
+        tables: &[HintArgument],
     ) -> Result<Resolved> {
         let before = self.hints.len();
         for table in tables {
-            let Expr::Column { name, .. } = table else { continue };
-            self.hints.push(TableHint { strategy, table: name.clone(), is_used: false });
+            let table = match table {
+                HintArgument::Expr(Expr::Column { name, .. }) => name.clone(),
+                HintArgument::Expr(Expr::Literal(plan::Literal::String(name))) => {
+                    plan::parse_name(name).unwrap_or_else(|_| vec![name.clone()])
+                }
+                other => {
+                    let hint = strategy.name();
+                    self.warnings.push(format!("the hint {hint} is for tables, not for {other:?}"));
+                    continue;
+                }
+            };
+            self.hints.push(TableHint { strategy, table, is_used: false });
         }
         let resolved = self.relation(input);
         for hint in self.hints.drain(before..).filter(|hint| !hint.is_used) {

@@ -6,7 +6,7 @@ use crate::executors::Flight;
 use crate::scheduler::Scheduler;
 use crate::shuffles::Offer;
 use crate::stage::{Kind, Phase, Stage};
-use model::{Attempt, ExecutorId, MapOutput, MapOutputId, StageId, TaskFailure, TaskId};
+use model::{Attempt, MapOutput, MapOutputId, StageId, TaskFailure, TaskId};
 use std::time::Duration;
 
 impl Scheduler {
@@ -27,7 +27,7 @@ impl Scheduler {
             let reason = DiscardReason::RolledBack;
             self.agenda.commands.push(Command::Discard { output, reason });
             if self.retry(attempt) {
-                self.count_failure(attempt, flight.executor, TaskFailure::CommitDenied);
+                self.count_failure(attempt, &flight, TaskFailure::CommitDenied);
                 self.hold(attempt.task.stage, now);
             }
         }
@@ -157,7 +157,7 @@ impl Scheduler {
             | TaskFailure::Hopeless { .. }
             | TaskFailure::ExecutorLost { .. } => {
                 if failure.counts() {
-                    self.count_failure(attempt, flight.executor, failure);
+                    self.count_failure(attempt, flight, failure);
                 }
             }
             TaskFailure::Killed { .. } | TaskFailure::CommitDenied => {}
@@ -166,20 +166,26 @@ impl Scheduler {
 
     /// Counts a failure against a task. Too many, or one that no retry can fix, fail the jobs that
     /// need it.
-    fn count_failure(&mut self, attempt: Attempt, executor: ExecutorId, failure: TaskFailure) {
+    fn count_failure(&mut self, attempt: Attempt, flight: &Flight, failure: TaskFailure) {
         let Attempt { task, .. } = attempt;
         let limit = self.limits.task_max_failures;
         let Some(stage) = self.stages.get_mut(task.stage) else { return };
         if stage.barrier && !matches!(failure, TaskFailure::Hopeless { .. }) {
-            let round = stage.rounds.round;
-            return self.count_failed_round(task.stage, round, failure);
+            self.count_failed_round(task.stage, flight.round, failure);
+            // Other tasks that end for the same reason, such as those of a lost executor, do not
+            // count again.
+            if let Some(stage) = self.stages.get_mut(task.stage) {
+                stage.rounds.round = stage.rounds.round.max(flight.round + 1);
+            }
+            return;
         }
         let failures = stage.tasks.count_failure(task.partition, stage.rounds.round);
         let hopeless = matches!(failure, TaskFailure::Hopeless { .. });
         if hopeless || failures >= limit {
             // A job that does not wait for the task now may do so later.
             stage.tasks.forget_failures(task.partition);
-            let why = JobFailure::TaskFailed { attempt, failures, executor, failure };
+            let why =
+                JobFailure::TaskFailed { attempt, failures, executor: flight.executor, failure };
             self.fail_jobs(task.stage, &why);
         }
     }

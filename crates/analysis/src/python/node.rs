@@ -86,7 +86,12 @@ impl PythonNode {
     /// The call of a table function without a TABLE argument, if a node is one.
     pub(crate) fn of_one_row(node: &Extension) -> Option<&Self> {
         let node = node.node.as_any().downcast_ref::<Self>()?;
-        let one = |input: &LogicalPlan| matches!(input, LogicalPlan::EmptyRelation(_));
+        let one = |input: &LogicalPlan| match input {
+            LogicalPlan::EmptyRelation(empty) => {
+                empty.produce_one_row && empty.schema.fields().is_empty()
+            }
+            _ => false,
+        };
         (node.kind == WorkerKind::Table && node.inputs.iter().all(one)).then_some(node)
     }
 

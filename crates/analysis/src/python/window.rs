@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
     Expr as DfExpr, Extension, LogicalPlan, WindowFrame, WindowFunctionDefinition,
 };
 use formats::types;
-use functions::{FrameBound, FrameEdge, WindowCall, frame_bound};
+use functions::{Frame, FrameBound, FrameEdge, WindowCall, frame_bound, normal_form};
 use plan::{Field, PythonCall, WindowSpec, WorkerArgument, WorkerCall, WorkerKind, WorkerOrder};
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub(crate) fn is_python_window(expr: &DfExpr) -> bool {
 }
 
 /// The function of a call over a window, and its arguments; after them come the two bounds of the
-/// frame, unless it is the whole partition.
+/// frame and the row's own number in its partition, unless the frame is the whole partition.
 fn place(expr: &DfExpr) -> Option<(&PythonPlace, &WindowFunctionParams)> {
     let DfExpr::WindowFunction(call) = expr else { return None };
     let WindowFunctionDefinition::AggregateUDF(function) = &call.fun else { return None };
@@ -71,8 +71,14 @@ impl Resolver<'_> {
         let order_by: Vec<Sort> = order_by.into_iter().map(|(key, ..)| key).collect();
         let mut args = args.to_vec();
         if (&frame.lower, &frame.upper) != (&FrameEdge::Unbounded, &FrameEdge::Unbounded) {
-            for bound in [FrameBound::Begin, FrameBound::End] {
-                let bound = frame_bound(frame.clone(), bound);
+            let row =
+                Frame { lower: FrameEdge::Rows(0), upper: FrameEdge::Rows(0), ..frame.clone() };
+            let bounds = [
+                frame_bound(frame.clone(), FrameBound::Begin),
+                frame_bound(frame, FrameBound::End),
+                frame_bound(row, FrameBound::Begin),
+            ];
+            for bound in bounds {
                 args.push(over(bound, partition_by.clone(), order_by.clone()));
             }
         }
@@ -94,11 +100,13 @@ impl Resolver<'_> {
         let mut keys = Vec::with_capacity(windows.keys.len());
         for key in windows.keys {
             let data_type = self.type_of(&key)?;
+            let key = normal_form(key, &types::to_arrow(&data_type));
             keys.push(sent.add(key, data_type));
         }
         let mut order = Vec::with_capacity(windows.order.len());
         for Sort { expr, asc, nulls_first } in windows.order {
             let data_type = self.type_of(&expr)?;
+            let expr = normal_form(expr, &types::to_arrow(&data_type));
             order.push(WorkerOrder {
                 column: sent.add(expr, data_type),
                 descending: !asc,
@@ -113,9 +121,12 @@ impl Resolver<'_> {
             let args = args.map(|(arg, data_type)| sent.add(arg.clone(), data_type.clone()));
             let args = args.map(WorkerArgument::Column).collect();
             let mut call = WorkerCall::new(&place.function, args, place.keywords.clone());
-            if let [begin, end] = bounds {
+            if let [begin, end, row] = bounds {
                 let mut bound = |bound: &DfExpr| sent.add(bound.clone(), plan::DataType::Long);
                 call.frame = Some([bound(begin), bound(end)]);
+                // Rows with equal keys must have the order that the bounds are of.
+                let column = bound(row);
+                order = vec![WorkerOrder { column, descending: false, nulls_first: true }];
             }
             calls.push(call);
             fields.push(Field::new(format!("_{}", fields.len()), column.data_type.clone(), true));

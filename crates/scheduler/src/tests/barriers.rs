@@ -54,6 +54,19 @@ fn a_task_that_fails_takes_its_peers_with_it_and_all_run_again() {
 }
 
 #[test]
+fn a_crash_fails_one_try_however_many_tasks_it_takes() {
+    let tasks = |number, executor| -> Vec<Command> {
+        (0..4).map(|partition| launch(at(0, partition, number), executor)).collect()
+    };
+    check(vec![
+        (up(0, 4), vec![]),
+        (submit(0, vec![barrier(map(1, 4, &[])), result(1, &[0])]), tasks(0, 0)),
+        (crash(0), vec![]),
+        (up(1, 4), tasks(1, 1)),
+    ]);
+}
+
+#[test]
 fn four_failed_tries_fail_the_job() {
     let mut script = vec![(up(0, 4), vec![]), (two_maps(), both(0))];
     for number in 0..3 {
