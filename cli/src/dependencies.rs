@@ -206,11 +206,7 @@ fn do_in_python(work: &Work, python: &Path, python_path: Option<&Path>) -> Resul
     command.args(["-m", "firesteel.stage"]);
     // Code of an image is the user's: it gets no credentials, nor modules of the directory that
     // this process happens to be in.
-    for (name, _) in std::env::vars_os() {
-        if launch::is_hidden(&name.to_string_lossy()) {
-            command.env_remove(&name);
-        }
-    }
+    launch::hide_secrets(&mut command);
     command.current_dir(std::env::temp_dir());
     if let Some(path) = python_path {
         command.env("PYTHONPATH", path);

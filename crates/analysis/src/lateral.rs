@@ -15,9 +15,9 @@ use datafusion::common::{JoinConstraint, NullEquality};
 use datafusion::logical_expr::expr::{AggregateFunction, Sort as SortKey};
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr as DfExpr, Extension, Filter, Join, JoinType as DfJoinType, Limit,
-    LogicalPlan, Operator, Projection, Sort, Union, Unnest, UserDefinedLogicalNodeCore, Window,
-    binary_expr, cast, lit,
+    Aggregate, Distinct, Expr as DfExpr, Filter, Join, JoinType as DfJoinType, Limit, LogicalPlan,
+    Operator, Projection, Sort, Union, Unnest, UserDefinedLogicalNodeCore, Window, binary_expr,
+    cast, lit,
 };
 use errors::condition;
 use plan::{DataType, JoinType, Relation};
@@ -238,8 +238,7 @@ impl<'c, 'a> Carrier<'c, 'a> {
             {
                 let (input, ids) = self.tuples()?;
                 let exprs = self.replaced(&node.expressions(), &ids)?;
-                let node = Arc::new(node.for_each_row(input, exprs)?);
-                Ok((LogicalPlan::Extension(Extension { node }), ids))
+                Ok((node.for_each_row(input, exprs)?.plan(), ids))
             }
             // A join of other columns is none that the hint is for.
             LogicalPlan::Extension(extension)

@@ -175,7 +175,7 @@ impl Resolver<'_> {
         }
         for (keys, order, group) in groups {
             plan = LogicalPlan::Window(Window::try_new(group, Arc::new(plan))?);
-            // Directly above the bounds of its frames, where rows have the order that these are of.
+            // Directly above the bounds of its frames, for which rows were distributed alike.
             let same = |windows: &PythonWindows| windows.keys == keys && windows.order == order;
             if let Some(at) = python.iter().position(same) {
                 plan = self.above_windows(plan, with_bounds(python.remove(at), &named))?;

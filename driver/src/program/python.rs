@@ -6,7 +6,6 @@
 use crate::settings::{Addresses, Program};
 use model::launch;
 use rustix::process::{Pid, Signal, kill_process};
-use std::ffi::OsString;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -35,17 +34,12 @@ impl Python {
         if let Some(files) = &program.files {
             command.env(launch::FILES_VARIABLE, files);
         }
-        // They hold more than the program is to know.
-        for (variable, _) in std::env::vars_os() {
-            if launch::is_hidden(&variable.to_string_lossy()) {
-                command.env_remove(variable);
-            }
-        }
+        launch::hide_secrets(&mut command);
         match token {
             Some(token) => command.env("SPARK_CONNECT_AUTHENTICATE_TOKEN", token),
             None => command.env_remove("SPARK_CONNECT_AUTHENTICATE_TOKEN"),
         };
-        if let Some(path) = python_path(program) {
+        if let Some(path) = launch::python_path(&program.python_path) {
             command.env("PYTHONPATH", path);
         }
         let (started, start) = oneshot::channel();
@@ -106,14 +100,6 @@ fn run(
     if let Ok(status) = child.wait() {
         let _ = exited.send(status);
     }
-}
-
-fn python_path(program: &Program) -> Option<OsString> {
-    let inherited = std::env::var_os("PYTHONPATH").filter(|path| !path.is_empty());
-    let inherited = inherited.iter().flat_map(std::env::split_paths);
-    let all: Vec<_> = program.python_path.iter().cloned().chain(inherited).collect();
-    // A path with a colon cannot be written there; Python would not find it either way.
-    (!all.is_empty()).then(|| std::env::join_paths(all).ok()).flatten()
 }
 
 /// The child is killed when the thread that starts it ends, thus also when this process does.

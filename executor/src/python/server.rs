@@ -8,7 +8,6 @@ use model::launch;
 use rustix::fd::AsFd;
 use rustix::process::Pid;
 use serde::Deserialize;
-use std::ffi::OsString;
 use std::io::{self, IoSlice, PipeWriter};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as Socket;
@@ -156,12 +155,8 @@ pub(super) fn python_command(environment: &Environment, module: &str) -> Command
     let Environment { python, python_path, directory } = environment;
     let mut command = Command::new(python);
     command.args(["-m", module]).current_dir(directory).kill_on_drop(true);
-    for (variable, _) in std::env::vars_os() {
-        if launch::is_hidden(&variable.to_string_lossy()) {
-            command.env_remove(variable);
-        }
-    }
-    if let Some(path) = search_path(python_path) {
+    launch::hide_secrets(command.as_std_mut());
+    if let Some(path) = launch::python_path(python_path) {
         command.env("PYTHONPATH", path);
     }
     command
@@ -179,14 +174,6 @@ fn command(environment: &Environment) -> Command {
         }
     }
     command
-}
-
-fn search_path(entries: &[std::path::PathBuf]) -> Option<OsString> {
-    let inherited = std::env::var_os("PYTHONPATH").filter(|path| !path.is_empty());
-    let inherited = inherited.iter().flat_map(std::env::split_paths);
-    let all: Vec<_> = entries.iter().cloned().chain(inherited).collect();
-    // A path with a colon cannot be written there; Python would not find it either way.
-    (!all.is_empty()).then(|| std::env::join_paths(all).ok()).flatten()
 }
 
 /// The process id in a notice, if it can be one.

@@ -6,7 +6,7 @@ use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, Extension, LogicalPlan};
+use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 use errors::condition;
 use formats::types;
@@ -63,12 +63,9 @@ fn node(aggregate: Aggregate) -> Result<LogicalPlan> {
         let Some((place, args)) = PythonPlace::of(unaliased(expr)) else {
             return Err(mixed(&aggr_expr));
         };
-        let mut arguments = Vec::with_capacity(args.len());
-        for (arg, data_type) in args.iter().zip(&place.types) {
-            arguments.push(WorkerArgument::Column(sent.exprs.len()));
-            sent.fields.push(Field::new(format!("_{}", sent.exprs.len()), data_type.clone(), true));
-            sent.exprs.push(arg.clone());
-        }
+        let arguments = args.iter().zip(&place.types);
+        let arguments = arguments.map(|(arg, data_type)| sent.add(arg.clone(), data_type.clone()));
+        let arguments = arguments.map(WorkerArgument::Column).collect();
         let output = place.function.output.clone();
         fields.push(Field::new(format!("_{}", fields.len()), output, true));
         calls.push(WorkerCall::new(&place.function, arguments, place.keywords.clone()));
@@ -83,7 +80,7 @@ fn node(aggregate: Aggregate) -> Result<LogicalPlan> {
         barrier: false,
         schema,
     };
-    Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
+    Ok(node.plan())
 }
 
 /// The error if functions of Python and others aggregate the same groups.

@@ -8,9 +8,7 @@ use arrow::datatypes::Field as ArrowField;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, JoinType, Result, plan_err};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{
-    Expr, Extension, Filter, Join, LogicalPlan, LogicalPlanBuilder, Projection,
-};
+use datafusion::logical_expr::{Expr, Filter, Join, LogicalPlan, Projection};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use formats::types;
 use plan::{Field, WorkerArgument, WorkerCall, WorkerKind};
@@ -244,7 +242,6 @@ impl Extraction {
             barrier: false,
             schema,
         };
-        let plan = LogicalPlan::Extension(Extension { node: Arc::new(node) });
-        LogicalPlanBuilder::from(plan).build()
+        Ok(node.plan())
     }
 }

@@ -22,8 +22,8 @@ use crate::column::Names;
 use crate::scope::{Column, Scope};
 use crate::typed::Typed;
 use crate::{Resolved, Resolver, Result, error, reference};
-use datafusion::common::DFSchema;
-use datafusion::logical_expr::{Extension, LogicalPlan};
+use datafusion::common::{DFSchema, DFSchemaRef};
+use datafusion::logical_expr::LogicalPlan;
 use errors::condition;
 use formats::types;
 use function::PythonPlace;
@@ -155,20 +155,10 @@ impl Resolver<'_> {
             inputs.push(input.plan);
             scopes.push(input.scope);
         }
-        let columns = self.columns_of(fields);
-        let schema = schema_of(&columns)?;
+        let (columns, schema) = self.declared(fields)?;
         let call = whole(function);
-        let node = PythonNode {
-            kind,
-            inputs,
-            sent,
-            calls: vec![call],
-            outputs: vec![0],
-            fields: fields.clone(),
-            barrier: map.barrier,
-            schema: Arc::new(schema),
-        };
-        let plan = LogicalPlan::Extension(Extension { node: Arc::new(node) });
+        let node = PythonNode::of_call(kind, (inputs, sent), call, fields.clone(), schema);
+        let plan = PythonNode { barrier: map.barrier, ..node }.plan();
         let scope = match scopes.pop() {
             Some(scope) => scope.above(columns),
             None => Scope::new(columns),
@@ -198,13 +188,32 @@ impl Resolver<'_> {
         Ok(made)
     }
 
-    fn columns_of(&mut self, fields: &[Field]) -> Vec<Column> {
+    /// The rows of one call in a worker, with columns of their own.
+    fn rows_of_call(
+        &mut self,
+        kind: WorkerKind,
+        (input, sent): (LogicalPlan, WorkerInput),
+        call: WorkerCall,
+        fields: Vec<Field>,
+    ) -> Result<Resolved> {
+        let (columns, schema) = self.declared(&fields)?;
+        let node = PythonNode::of_call(kind, (vec![input], vec![sent]), call, fields, schema);
+        Ok(Resolved::new(node.plan(), Scope::new(columns)))
+    }
+
+    /// New columns for these fields, and the schema that they are in a plan.
+    fn declared(&mut self, fields: &[Field]) -> Result<(Vec<Column>, DFSchemaRef)> {
         let column = |field: &Field| {
             let mut made = self.new_column(&field.name, field.data_type.clone(), field.nullable);
             made.metadata.clone_from(&field.metadata);
             made
         };
-        fields.iter().map(column).collect()
+        let columns: Vec<Column> = fields.iter().map(column).collect();
+        let held = columns.iter().map(|column| {
+            types::field_to_arrow(&column.field()).with_name(&column.id).with_nullable(true)
+        });
+        let schema = arrow::datatypes::Schema::new(held.collect::<Vec<_>>());
+        Ok((columns, Arc::new(DFSchema::try_from(schema)?)))
     }
 }
 
@@ -219,11 +228,4 @@ fn no_scalar(name: &str) -> crate::Stop {
 /// A call that gets rows.
 fn whole(function: &Arc<PythonFunction>) -> WorkerCall {
     WorkerCall::new(function, Vec::new(), Vec::new())
-}
-
-fn schema_of(columns: &[Column]) -> datafusion::common::Result<DFSchema> {
-    let fields = columns.iter().map(|column| {
-        types::field_to_arrow(&column.field()).with_name(&column.id).with_nullable(true)
-    });
-    DFSchema::try_from(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()))
 }

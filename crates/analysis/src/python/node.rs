@@ -69,6 +69,23 @@ impl PartialOrd for PythonNode {
 }
 
 impl PythonNode {
+    /// A node whose worker makes one call, which yields all columns.
+    pub(super) fn of_call(
+        kind: WorkerKind,
+        (inputs, sent): (Vec<LogicalPlan>, Vec<WorkerInput>),
+        call: WorkerCall,
+        fields: Vec<Field>,
+        schema: DFSchemaRef,
+    ) -> Self {
+        let (calls, outputs) = (vec![call], vec![0]);
+        Self { kind, inputs, sent, calls, outputs, fields, barrier: false, schema }
+    }
+
+    /// The node in a plan.
+    pub(crate) fn plan(self) -> LogicalPlan {
+        LogicalPlan::Extension(Extension { node: Arc::new(self) })
+    }
+
     /// The schema of a node that keeps the input's columns: these and the worker's.
     pub(super) fn beside(
         input: &LogicalPlan,

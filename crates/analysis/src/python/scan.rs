@@ -111,17 +111,9 @@ impl SourceScan {
             ..self.source.as_ref().clone()
         };
         let (input, sent) = self.pickled(partitions)?;
-        let node = PythonNode {
-            kind: WorkerKind::Map,
-            inputs: vec![input],
-            sent: vec![sent],
-            calls: vec![whole(&Arc::new(function))],
-            outputs: vec![0],
-            fields: self.fields.clone(),
-            barrier: false,
-            schema: Arc::clone(&self.schema),
-        };
-        Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
+        let (call, sent) = (whole(&Arc::new(function)), (vec![input], vec![sent]));
+        let (fields, schema) = (self.fields.clone(), Arc::clone(&self.schema));
+        Ok(PythonNode::of_call(WorkerKind::Map, sent, call, fields, schema).plan())
     }
 
     /// One row for each pickled partition, in a partition of its own.

@@ -1,14 +1,12 @@
 //! Python data sources: how they are asked, and scans of them.
 
-use super::node::PythonNode;
 use super::scan::SourceScan;
-use super::{schema_of, whole};
+use super::whole;
 use crate::facts::{Fact, Want};
 use crate::scope::Scope;
 use crate::{Env, Purpose, Resolved, Resolver, Result, error};
 use arrow::array::{Array, AsArray};
 use arrow::record_batch::RecordBatch;
-use datafusion::logical_expr::{Extension, LogicalPlan};
 use errors::condition;
 use model::conf::{Conf, PATH_OPTION_BEHAVIOR};
 use plan::{
@@ -106,8 +104,7 @@ impl Resolver<'_> {
         });
         let SourceAnswer { content, objects } = self.ask(source, &request, Vec::new())?;
         let fields = self.source_schema(&content)?;
-        let columns = self.columns_of(&fields);
-        let schema = Arc::new(schema_of(&columns)?);
+        let (columns, schema) = self.declared(&fields)?;
         let instance = objects.into_iter().next().unwrap_or_default();
         let scan = SourceScan { source: Arc::clone(source), instance, fields, schema };
         let plan = match self.context.purpose {
@@ -125,19 +122,8 @@ impl Resolver<'_> {
         let input = self.local_partitions(&[rows])?;
         let sent = self.worker_input(&input, &[])?;
         let fields = vec![Field::new("answer", DataType::Binary, false)];
-        let columns = self.columns_of(&fields);
-        let node = PythonNode {
-            kind: WorkerKind::Source,
-            inputs: vec![input.plan],
-            sent: vec![sent],
-            calls: vec![whole(&call.source)],
-            outputs: vec![0],
-            fields,
-            barrier: false,
-            schema: Arc::new(schema_of(&columns)?),
-        };
-        let plan = LogicalPlan::Extension(Extension { node: Arc::new(node) });
-        Ok(Resolved::new(plan, Scope::new(columns)))
+        let call = whole(&call.source);
+        self.rows_of_call(WorkerKind::Source, (input.plan, sent), call, fields)
     }
 
     /// What a data source answers to a request.

@@ -1,15 +1,14 @@
 //! Python table functions: their arguments, among them tables, and what their `analyze` method
 //! says.
 
-use super::node::{PythonNode, WorkerInput};
-use super::schema_of;
+use super::node::WorkerInput;
 use crate::column::Names;
 use crate::facts::{Fact, Want};
 use crate::scope::Scope;
 use crate::typed::Typed;
 use crate::{Resolved, Resolver, Result, error, leaf, rows, sort};
 use arrow::array::{Array, AsArray};
-use datafusion::logical_expr::{Extension, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use errors::condition;
 use model::conf::SEVERAL_TABLE_ARGUMENTS;
 use plan::{
@@ -124,19 +123,7 @@ impl Resolver<'_> {
                 sent.order.push(WorkerOrder { column, descending, nulls_first });
             }
         }
-        let columns = self.columns_of(&fields);
-        let node = PythonNode {
-            kind: WorkerKind::Table,
-            inputs: vec![plan.build()?],
-            sent: vec![sent],
-            calls: vec![worker_call],
-            outputs: vec![0],
-            fields,
-            barrier: false,
-            schema: Arc::new(schema_of(&columns)?),
-        };
-        let plan = LogicalPlan::Extension(Extension { node: Arc::new(node) });
-        Ok(Resolved::new(plan, Scope::new(columns)))
+        self.rows_of_call(WorkerKind::Table, (plan.build()?, sent), worker_call, fields)
     }
 
     fn table_arguments(
@@ -324,19 +311,8 @@ impl Resolver<'_> {
             });
         }
         let fields = vec![Field::new("analysis", DataType::String, false)];
-        let columns = self.columns_of(&fields);
-        let node = PythonNode {
-            kind: WorkerKind::Analyze,
-            inputs: vec![LogicalPlan::EmptyRelation(leaf::one_row())],
-            sent: vec![sent],
-            calls: vec![worker_call],
-            outputs: vec![0],
-            fields,
-            barrier: false,
-            schema: Arc::new(schema_of(&columns)?),
-        };
-        let plan = LogicalPlan::Extension(Extension { node: Arc::new(node) });
-        Ok(Resolved::new(plan, Scope::new(columns)))
+        let input = LogicalPlan::EmptyRelation(leaf::one_row());
+        self.rows_of_call(WorkerKind::Analyze, (input, sent), worker_call, fields)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{Resolver, Result, error, reference};
 use arrow::datatypes::Field as ArrowField;
 use datafusion::logical_expr::expr::{Sort, WindowFunctionParams};
 use datafusion::logical_expr::{
-    Expr as DfExpr, Extension, LogicalPlan, WindowFrame, WindowFunctionDefinition,
+    Expr as DfExpr, LogicalPlan, WindowFrame, WindowFunctionDefinition,
 };
 use formats::types;
 use functions::{Frame, FrameBound, FrameEdge, WindowCall, frame_bound, normal_form};
@@ -144,7 +144,7 @@ impl Resolver<'_> {
             barrier: false,
             schema,
         };
-        Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
+        Ok(node.plan())
     }
 }
 

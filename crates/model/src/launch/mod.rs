@@ -11,6 +11,10 @@ pub use driver::{Access, Addresses, DriverSettings, Forget, Program, WithoutMana
 pub use executor::{ExecutorSettings, Mount, WorkerSettings};
 pub use secret::Secret;
 
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+
 /// Takes the place of the settings' path if they are in the environment.
 pub const FROM_ENVIRONMENT: &str = "env";
 
@@ -33,10 +37,29 @@ pub fn settings_of(variable: impl Fn(&str) -> Option<String>) -> Option<String> 
 }
 
 /// Whether a variable must be hidden from the user's program.
-pub fn is_hidden(variable: &str) -> bool {
+fn is_hidden(variable: &str) -> bool {
     let is_part = |rest: &str| rest.is_empty() || rest.starts_with('_');
     variable.strip_prefix(SETTINGS_VARIABLE).is_some_and(is_part)
         || matches!(variable, TOKEN_VARIABLE | IDENTITY_VARIABLE)
+}
+
+/// Removes what only the application's own processes may know from the environment of one that runs
+/// the user's code.
+pub fn hide_secrets(command: &mut Command) {
+    for (variable, _) in std::env::vars_os() {
+        if is_hidden(&variable.to_string_lossy()) {
+            command.env_remove(variable);
+        }
+    }
+}
+
+/// A `PYTHONPATH` with these entries before the inherited ones; `None` if there are none.
+pub fn python_path(entries: &[PathBuf]) -> Option<OsString> {
+    let inherited = std::env::var_os("PYTHONPATH").filter(|path| !path.is_empty());
+    let inherited = inherited.iter().flat_map(std::env::split_paths);
+    let all: Vec<_> = entries.iter().cloned().chain(inherited).collect();
+    // A path with a colon cannot be written there; Python would not find it either way.
+    (!all.is_empty()).then(|| std::env::join_paths(all).ok()).flatten()
 }
 
 /// Environment variable of a program with the directory of the application's files.

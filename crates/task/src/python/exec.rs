@@ -144,8 +144,7 @@ impl ExecutionPlan for PythonExec {
 
     fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
         let one = |input: usize| {
-            // Pairs of groups are found by their order. Elsewhere any will do, such as that of a
-            // window below.
+            // A window finds its groups in any order: rows may have that of a window below.
             let direction = (self.spec.kind != WorkerKind::Window).then_some(super::groups::ORDER);
             let sorted = |key| PhysicalSortRequirement::new(key, direction);
             let keys = self.keys(input).into_iter().map(sorted);
