@@ -55,6 +55,12 @@ pub(crate) fn words(JobFailed { failure, host, .. }: &JobFailed) -> String {
             "Job aborted due to stage failure: Total size of serialized results ({bytes} bytes) is bigger than \
              spark.driver.maxResultSize ({limit} bytes)"
         ),
+        JobFailure::StageOverdue { limit, .. } => format!(
+            "Could not execute broadcast in {} secs. You can increase the timeout for broadcasts via \"spark.sql.broadcastTimeout\" \
+             or disable broadcast join by setting \"spark.sql.autoBroadcastJoinThreshold\" to -1 or remove the broadcast hint if it \
+             exists in your code.",
+            limit.as_secs()
+        ),
         JobFailure::Cancelled { reason } => format!("Job cancelled: {reason}"),
         JobFailure::Malformed { problem } => format!("The job's stages are malformed: {problem}"),
     }
@@ -81,6 +87,7 @@ pub(crate) fn error(failed: &JobFailed) -> SparkError {
         | JobFailure::BarrierFailed { .. }
         | JobFailure::TooFewSlots { .. }
         | JobFailure::NotRepeatable { .. }
+        | JobFailure::StageOverdue { .. }
         | JobFailure::ResultTooLarge { .. } => SparkError::plain(Exception::Spark, words),
     }
 }

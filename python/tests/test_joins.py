@@ -1,8 +1,10 @@
 """Joins: rows, columns and names of all join types; columns bound to their DataFrame; ambiguous references are rejected."""
 
+import time
+
 import pytest
 from checks import check, fails
-from pyspark.errors import AnalysisException
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import functions as F
 
 
@@ -144,3 +146,16 @@ def test_a_join_of_many_rows_is_right_however_it_is_done(spark):
     for hint in ["broadcast", "merge", "shuffle_hash"]:
         joined = spark.range(0, 20000, 1, 4).join(spark.range(0, 20000, 3, 3).hint(hint), "id")
         assert joined.selectExpr("count(*)", "sum(id)").first()[:] == (6667, sum(range(0, 20000, 3)))
+
+
+def test_a_broadcast_may_be_limited_in_time_where_plans_do_not_adapt(spark):
+    slow = F.udf(lambda key: (time.sleep(3), key)[1], "bigint")
+    joined = spark.range(4).join(F.broadcast(spark.range(2).repartition(2).select(slow("id").alias("id"))), "id")
+    spark.conf.set("spark.sql.broadcastTimeout", "1")
+    # As in Spark, the limit is another one's business as long as plans adapt.
+    assert joined.count() == 2
+    spark.conf.set("spark.sql.adaptive.enabled", "false")
+    with pytest.raises(PySparkException, match="Could not execute broadcast in 1 secs"):
+        joined.selectExpr("sum(id)").collect()
+    spark.conf.set("spark.sql.broadcastTimeout", "-1")
+    assert joined.selectExpr("sum(id)").first()[0] == 1

@@ -6,6 +6,7 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use model::{Fingerprint, ShuffleId};
 use plan::{Literal, SparkError};
+use std::time::Duration;
 
 /// One action, cut into stages. Parents precede the stages that read them; the last stage is the
 /// result stage.
@@ -35,6 +36,8 @@ pub struct StagePlan {
     pub deterministic: bool,
     /// Whether all its tasks have to run at once.
     pub barrier: bool,
+    /// How long it may take from its first launch, if a broadcast waits for it.
+    pub time_limit: Option<Duration>,
     /// Schema of the rows that it yields.
     pub schema: SchemaRef,
     /// Short description for users: the names of its operators.

@@ -16,7 +16,7 @@ use plan::SparkError;
 use shuffle::{Catalogue, ReadError, Volume, WriterOptions};
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use task::python::NoWorkers;
 use task::{
@@ -26,7 +26,7 @@ use task::{
 /// Map outputs of a stage, ordered by map index.
 type Outputs = Arc<[Arc<MapOutput>]>;
 
-/// A local runner (see the module).
+/// A local runner (see the module). A task that could not fetch its blocks is tried again once.
 #[derive(Debug)]
 pub(crate) struct LocalRunner {
     runtime: Arc<TaskRuntime>,
@@ -34,6 +34,9 @@ pub(crate) struct LocalRunner {
     next_stage: AtomicU64,
     written: Mutex<HashMap<ShuffleId, Outputs>>,
     tasks: Mutex<Vec<usize>>,
+    blocks: LocalBlocks,
+    /// The stages of the last job: an executor keeps them to the end of their job, too.
+    decoded: Mutex<Vec<Arc<task::Stage>>>,
 }
 
 impl LocalRunner {
@@ -51,19 +54,30 @@ impl LocalRunner {
             writer: WriterOptions::default(),
             files: directory.to_owned(),
         };
-        let blocks = Arc::new(LocalBlocks::new(Catalogue::new([volume])));
+        let blocks = LocalBlocks::new(Catalogue::new([volume]));
         Ok(Self {
-            runtime: Arc::new(TaskRuntime::new(settings, blocks, Arc::new(NoWorkers))?),
+            runtime: Arc::new(TaskRuntime::new(
+                settings,
+                Arc::new(blocks.clone()),
+                Arc::new(NoWorkers),
+            )?),
             slots,
             next_stage: AtomicU64::new(0),
             written: Mutex::new(HashMap::new()),
             tasks: Mutex::new(Vec::new()),
+            blocks,
+            decoded: Mutex::default(),
         })
     }
 
     /// Task counts of the stages that ran since the last call; 0 for a skipped stage.
     pub(crate) fn take_task_counts(&self) -> Vec<usize> {
         std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The blocks that tasks read.
+    pub(crate) fn blocks(&self) -> &LocalBlocks {
+        &self.blocks
     }
 
     fn is_written(&self, stage: &StagePlan) -> bool {
@@ -79,6 +93,7 @@ impl LocalRunner {
         let id = StageId(self.next_stage.fetch_add(1, Ordering::Relaxed));
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(wanted.len());
         let decoded = self.runtime.decode_stage(&stage.template)?;
+        self.decoded.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&decoded));
         let inputs: HashMap<_, _> = {
             let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
             decoded
@@ -94,8 +109,8 @@ impl LocalRunner {
         stream::iter(wanted.to_vec())
             .map(|partition| {
                 let (runtime, decoded) = (Arc::clone(&self.runtime), Arc::clone(&decoded));
-                let launch = Launch {
-                    attempt: Attempt { task: TaskId { stage: id, partition }, number: 0 },
+                let launch = |number| Launch {
+                    attempt: Attempt { task: TaskId { stage: id, partition }, number },
                     epoch: Epoch(1),
                     shuffle,
                     binding: stage.bindings.get(partition as usize).cloned().unwrap_or_default(),
@@ -104,7 +119,14 @@ impl LocalRunner {
                     hosts: None,
                     stop: task::Stop::default(),
                 };
-                let task = async move { runtime.run(&decoded, launch).await };
+                let launches = [launch(0), launch(1)];
+                let task = async move {
+                    let [first, second] = launches;
+                    match runtime.run(&decoded, first).await {
+                        Err(TaskFailure::FetchFailed { .. }) => runtime.run(&decoded, second).await,
+                        ended => ended,
+                    }
+                };
                 let task = datafusion::common::runtime::SpawnedTask::spawn(task);
                 async move {
                     task.await.unwrap_or_else(|error| {
@@ -118,6 +140,7 @@ impl LocalRunner {
     }
 
     async fn job(&self, job: JobPlan) -> Result<Vec<Vec<RecordBatch>>, TaskFailure> {
+        self.decoded.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let Some((result, maps)) = job.stages.split_last() else { return Ok(Vec::new()) };
         for stage in maps {
             if self.is_written(stage) {
@@ -173,18 +196,36 @@ fn batches(done: &TaskOutcome) -> Result<Vec<RecordBatch>, TaskFailure> {
 #[derive(Debug, Clone)]
 pub(crate) struct LocalBlocks {
     catalogue: Arc<Catalogue>,
+    fetched: Arc<AtomicUsize>,
+    refusing: Arc<AtomicBool>,
 }
 
 impl LocalBlocks {
     /// Blocks on these volumes.
     pub(crate) fn new(catalogue: Catalogue) -> Self {
-        Self { catalogue: Arc::new(catalogue) }
+        let (fetched, refusing) = Default::default();
+        Self { catalogue: Arc::new(catalogue), fetched, refusing }
+    }
+
+    /// Number of blocks fetched since the last call.
+    pub(crate) fn take_fetched(&self) -> usize {
+        self.fetched.swap(0, Ordering::SeqCst)
+    }
+
+    /// Refuses the next fetch.
+    pub(crate) fn refuse_next(&self) {
+        self.refusing.store(true, Ordering::SeqCst);
     }
 }
 
 #[async_trait::async_trait]
 impl BlockSource for LocalBlocks {
     async fn fetch(&self, blocks: &[Wanted]) -> Result<Vec<Bytes>, TaskFailure> {
+        if self.refusing.swap(false, Ordering::SeqCst) {
+            let message = "refused".to_owned();
+            return Err(failed(&blocks[0].output, BlockProblem::Unreachable, message));
+        }
+        self.fetched.fetch_add(blocks.len(), Ordering::SeqCst);
         let (catalogue, blocks) = (Arc::clone(&self.catalogue), blocks.to_vec());
         let read = move || -> Result<Vec<Bytes>, TaskFailure> {
             blocks

@@ -2,6 +2,7 @@
 //! compared with plain DataFusion.
 
 mod answers;
+mod broadcast;
 mod chapter15;
 mod exchange;
 mod failure;

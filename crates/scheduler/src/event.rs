@@ -4,6 +4,7 @@ use model::{
     Attempt, BlockProblem, ExecutorId, JobId, MapOutput, ShuffleId, StageId, TaskFailure, VolumeId,
 };
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// An event: something that has happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +55,13 @@ pub enum Event {
         job: JobId,
         /// The reason, for people.
         reason: String,
+    },
+    /// A stage did not end in the time that it had.
+    StageOverdue {
+        /// The stage.
+        stage: StageId,
+        /// The time.
+        limit: Duration,
     },
     /// An attempt of a map task committed its output.
     MapFinished {
@@ -221,6 +229,13 @@ pub enum JobFailure {
     NotRepeatable {
         /// The stage.
         stage: StageId,
+    },
+    /// A stage that it waits for did not end in the time that it had.
+    StageOverdue {
+        /// The stage.
+        stage: StageId,
+        /// The time.
+        limit: Duration,
     },
     /// The results exceed `spark.driver.maxResultSize`.
     ResultTooLarge {

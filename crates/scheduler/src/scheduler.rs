@@ -106,6 +106,11 @@ impl Scheduler {
             Event::JobCancelled { job, reason } => {
                 self.agenda.failures.push((job, JobFailure::Cancelled { reason }));
             }
+            Event::StageOverdue { stage, limit } => {
+                if self.stages.get(stage).is_some_and(|known| !known.is_complete()) {
+                    self.fail_jobs(stage, &JobFailure::StageOverdue { stage, limit });
+                }
+            }
             Event::MapFinished { attempt, output } => self.on_map_finished(now, attempt, output),
             Event::ResultFinished { attempt, result_bytes } => {
                 self.on_result_finished(attempt, result_bytes);

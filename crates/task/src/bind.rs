@@ -1,7 +1,8 @@
 //! Binding: turns a stage's template and a task's binding into an executable plan of one partition.
 //! Every node is rebuilt, because nodes keep state of a run (hash tables, errors, metrics) that a
-//! retry must not see.
+//! retry must not see; only the hash tables of broadcasts are shared.
 
+use super::broadcast_joins::{BroadcastJoins, is_broadcast};
 use super::runtime::TaskRuntime;
 use super::{ShuffleReadExec, Wanted};
 use crate::codec::{self, Input};
@@ -11,6 +12,7 @@ use arrow::ipc::reader::StreamReader;
 use bytes::Bytes;
 use datafusion::catalog::memory::MemorySourceConfig;
 use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
+use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 use model::{MapOutput, ShuffleId};
 use sources::RangeExec;
@@ -25,10 +27,11 @@ pub(crate) fn bind(
     plan: &Arc<dyn ExecutionPlan>,
     binding: &Bytes,
     outputs: &Outputs,
+    joins: &BroadcastJoins,
     (runtime, python): (&TaskRuntime, &Arc<PythonContext>),
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let inputs = codec::decode_binding(binding)?.into_iter();
-    let mut binder = Binder { inputs, outputs, runtime, python };
+    let mut binder = Binder { inputs, outputs, joins, runtime, python };
     let bound = binder.bind(plan)?;
     match binder.inputs.next() {
         None => Ok(bound),
@@ -39,6 +42,7 @@ pub(crate) fn bind(
 struct Binder<'a> {
     inputs: std::vec::IntoIter<Input>,
     outputs: &'a Outputs,
+    joins: &'a BroadcastJoins,
     runtime: &'a TaskRuntime,
     python: &'a Arc<PythonContext>,
 }
@@ -81,6 +85,11 @@ impl Binder<'_> {
             let bound = python.clone().with_inputs(inputs.collect::<Result<_>>()?);
             return Ok(Arc::new(bound.bound(Arc::clone(self.python), number)));
         }
+        if plan.downcast_ref::<HashJoinExec>().is_some_and(is_broadcast) {
+            let [left, right] = children[..] else { return Err(unfit()) };
+            let (left, right) = (self.bind(left)?, self.bind(right)?);
+            return self.joins.bind(plan, left, right);
+        }
         let bound: Vec<_> = children.iter().map(|child| self.bind(child)).collect::<Result<_>>()?;
         let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
         Arc::clone(plan).replace_children(bound, options)?.reset_state()
@@ -122,10 +131,7 @@ impl Binder<'_> {
                 let source = Arc::clone(self.runtime.blocks());
                 let read = ShuffleReadExec::new(schema, streams, source, leaf.equivalences());
                 Ok(Arc::new(match mode {
-                    ReadMode::Broadcast => {
-                        let broadcasts = Arc::clone(self.runtime.broadcasts());
-                        read.shared(broadcasts, *shuffle, (from, to))
-                    }
+                    ReadMode::Broadcast => read.broadcast(Arc::clone(self.runtime.broadcasts())),
                     ReadMode::Gather | ReadMode::Ordered => read,
                 }))
             }

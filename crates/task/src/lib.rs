@@ -3,6 +3,8 @@
 //! blocks from other executors is left to the executor, behind [`BlockSource`].
 
 mod bind;
+mod broadcast_joins;
+mod broadcast_rows;
 pub mod codec;
 mod context;
 mod failure;
@@ -30,6 +32,7 @@ pub(crate) use failure::FetchError;
 pub(crate) use reader::ShuffleReadExec;
 pub use round_trip::check as check_round_trip;
 
+use crate::broadcast_joins::BroadcastJoins;
 use crate::codec::Template;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
@@ -103,11 +106,12 @@ impl Wanted {
 }
 
 /// A decoded stage: what all its tasks share. Decoded once per executor; each task builds its own
-/// copy of the plan.
+/// copy of the plan, in which the hash tables of broadcasts are shared.
 #[derive(Debug)]
 pub struct Stage {
     plan: Arc<dyn ExecutionPlan>,
     template: Template,
+    joins: Arc<BroadcastJoins>,
 }
 
 impl Stage {

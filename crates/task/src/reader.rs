@@ -1,8 +1,8 @@
 //! The read side of a shuffle: decodes blocks of map outputs to rows, ordered by map index, so that
 //! a retried task gets its rows in the same order.
 
+use super::broadcast_rows::BroadcastRows;
 use super::narrow::widen;
-use super::runtime::Broadcasts;
 use super::writer::END_OF_STREAM;
 use super::{BlockSource, FetchError, Wanted};
 use crate::nodes::{Equivalences, rename};
@@ -29,7 +29,7 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, SendableRecordBatchStream,
 };
 use futures::{Stream, StreamExt, TryStreamExt, stream};
-use model::{BlockProblem, ShuffleId, TaskFailure, Unreadable};
+use model::{BlockProblem, TaskFailure, Unreadable};
 use std::fmt;
 use std::sync::Arc;
 
@@ -48,8 +48,8 @@ const REQUESTS: usize = 2;
 pub(crate) struct ShuffleReadExec {
     streams: Vec<Vec<Wanted>>,
     source: Arc<dyn BlockSource>,
-    /// The executor's cache of the rows and their key, if all tasks read the same.
-    shared: Option<(Arc<Broadcasts>, ShuffleId, (u32, u32))>,
+    /// If all tasks read the same: where the executor keeps the rows of small ones.
+    broadcast: Option<Arc<BroadcastRows>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -63,7 +63,7 @@ impl ShuffleReadExec {
     ) -> Self {
         let partitioning = Partitioning::UnknownPartitioning(streams.len());
         let properties = equivalences.properties(schema, partitioning);
-        Self { streams, source, shared: None, properties, metrics: Default::default() }
+        Self { streams, source, broadcast: None, properties, metrics: Default::default() }
     }
 
     /// The blocks to read.
@@ -71,14 +71,14 @@ impl ShuffleReadExec {
         self.streams.iter().flatten()
     }
 
-    /// Caches the rows for other tasks of this executor.
-    pub(crate) fn shared(
-        self,
-        broadcasts: Arc<Broadcasts>,
-        shuffle: ShuffleId,
-        readers: (u32, u32),
-    ) -> Self {
-        Self { shared: Some((broadcasts, shuffle, readers)), ..self }
+    /// Marks a read that all tasks have in common; its rows are kept for those of this executor.
+    pub(crate) fn broadcast(self, rows: Arc<BroadcastRows>) -> Self {
+        Self { broadcast: Some(rows), ..self }
+    }
+
+    /// Whether all tasks have it in common.
+    pub(crate) fn is_broadcast(&self) -> bool {
+        self.broadcast.is_some()
     }
 }
 
@@ -130,17 +130,18 @@ impl ExecutionPlan for ShuffleReadExec {
         };
         let schema = self.schema();
         let rows = rows_of(Arc::clone(&self.source), blocks.clone(), read, Arc::clone(&schema));
-        let rows = match &self.shared {
+        let kept = self.broadcast.as_ref().filter(|kept| kept.keeps(blocks));
+        let rows = match kept {
             None if schema.fields().is_empty() => rows.boxed(),
             None => {
                 let size = context.session_config().batch_size();
                 merge_small(rows, &schema, size).boxed()
             }
-            Some((broadcasts, shuffle, readers)) => {
-                let entry = broadcasts.entry(*shuffle, *readers);
-                let named = Arc::clone(&schema);
+            Some(kept) => {
+                let (kept, blocks) = (Arc::clone(kept), blocks.clone());
+                let (named, pool) = (Arc::clone(&schema), Arc::clone(context.memory_pool()));
                 let all = async move {
-                    let all = entry.get_or_try_init(|| rows.try_collect::<Vec<_>>()).await?.clone();
+                    let all = kept.get(&blocks, &pool, rows.try_collect()).await?;
                     let rows = all.into_iter().map(move |batch| rename(batch, &named));
                     Ok::<_, DataFusionError>(stream::iter(rows))
                 };

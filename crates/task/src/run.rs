@@ -2,6 +2,7 @@
 
 use super::Stage;
 use super::bind::{Outputs, bind};
+use super::broadcast_joins::Visit;
 use super::failure::{self, is_out_of_memory};
 use super::merge_joins::with_merge_joins;
 use super::output::{TaskOutcome, TaskOutput};
@@ -53,6 +54,7 @@ impl TaskRuntime {
     /// [`Launch::stop`] does. A panic is a failure of the attempt.
     pub async fn run(&self, stage: &Stage, launch: Launch) -> Result<TaskOutcome, TaskFailure> {
         let partition = launch.attempt.task.partition;
+        let _visit = Visit::new(self, stage);
         let work = AssertUnwindSafe(self.attempt(stage, launch)).catch_unwind();
         match on_partition(partition, work).await {
             Ok(outcome) => outcome,
@@ -70,12 +72,15 @@ impl TaskRuntime {
             |error: DataFusionError| TaskFailure::Hopeless { message: error.to_string() };
         let bound = || {
             let python = Arc::new(self.python_context(stage, &launch));
-            let plan = bind(plan, &launch.binding, &launch.inputs, (self, &python));
+            let plan = bind(plan, &launch.binding, &launch.inputs, &stage.joins, (self, &python));
             plan.map(|plan| (plan, python)).map_err(permanent)
         };
         let ready = |plan| stoppable(plan, &launch.stop).map_err(permanent);
         let (first, python) = bound()?;
         let outcome = self.compute(stage, &launch, ready(first)?, (routing, &python)).await;
+        if outcome.is_err() {
+            stage.joins.clear();
+        }
         // With round-robin routing, a rerun must yield the rows in the same order.
         let in_turn = |node: &RepartitionExec| {
             matches!(node.partitioning(), Partitioning::RoundRobinBatch(_))

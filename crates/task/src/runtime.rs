@@ -1,26 +1,26 @@
 //! Resources shared by all tasks of an executor: memory, spill directories, caches, the volume for
 //! map outputs, and the source of blocks.
 
+use super::broadcast_joins::Resting;
+use super::broadcast_rows::BroadcastRows;
 use super::{BlockSource, Stage};
 use crate::codec;
 use crate::context::session_state_builder;
 use crate::python::PythonWorkers;
-use arrow::record_batch::RecordBatch;
 use datafusion::execution::TaskContext;
 use datafusion::execution::disk_manager::{DiskManager, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use model::{ByteSize, ShuffleId, TaskFailure};
+use model::{ByteSize, TaskFailure};
 use plan::SparkError;
 use shuffle::{Volume, WriterOptions};
-use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::OnceCell;
+use std::sync::Arc;
 
-/// Number of cached broadcast sides.
-const BROADCASTS: usize = 16;
+/// The part of all memory that the rows of broadcasts may take, beside tables that are built of
+/// them.
+const BROADCAST_PART: usize = 8;
 
 /// Size of the cache of file footers, in bytes.
 const FOOTERS: usize = 256 << 20;
@@ -55,7 +55,8 @@ pub struct TaskRuntime {
     settings: TaskSettings,
     blocks: Arc<dyn BlockSource>,
     workers: Arc<dyn PythonWorkers>,
-    broadcasts: Arc<Broadcasts>,
+    broadcasts: Arc<BroadcastRows>,
+    resting: Resting,
 }
 
 impl TaskRuntime {
@@ -80,15 +81,16 @@ impl TaskRuntime {
         state.config_mut().options_mut().execution.sort_spill_reservation_bytes =
             SORT_RESERVATION.min(memory / 32);
         let context = TaskContext::from(&state).with_runtime(runtime);
-        let broadcasts = Arc::new(Broadcasts::default());
-        Ok(Self { context: Arc::new(context), settings, blocks, workers, broadcasts })
+        let broadcasts = Arc::new(BroadcastRows::new(memory / BROADCAST_PART));
+        let (context, resting) = (Arc::new(context), Resting::default());
+        Ok(Self { context, settings, blocks, workers, broadcasts, resting })
     }
 
     /// Decodes the template of a stage.
     pub fn decode_stage(&self, template: &[u8]) -> Result<Arc<Stage>, TaskFailure> {
         let (template, plan) = codec::decode_template(template, &self.context)
             .map_err(|error| TaskFailure::Hopeless { message: error.to_string() })?;
-        Ok(Arc::new(Stage { plan, template }))
+        Ok(Arc::new(Stage { plan, template, joins: Arc::default() }))
     }
 
     pub(crate) fn context(&self) -> &Arc<TaskContext> {
@@ -120,33 +122,11 @@ impl TaskRuntime {
         &self.settings.files
     }
 
-    pub(crate) fn broadcasts(&self) -> &Arc<Broadcasts> {
+    pub(crate) fn broadcasts(&self) -> &Arc<BroadcastRows> {
         &self.broadcasts
     }
-}
 
-/// Key of a broadcast: a shuffle and a range of its reader partitions.
-type BroadcastKey = (ShuffleId, (u32, u32));
-
-/// Cache of decoded rows that all tasks of a stage share; only the latest are kept.
-#[derive(Debug, Default)]
-pub(crate) struct Broadcasts {
-    kept: Mutex<VecDeque<(BroadcastKey, Arc<OnceCell<Vec<RecordBatch>>>)>>,
-}
-
-impl Broadcasts {
-    /// The entry of a broadcast; the first task fills it.
-    pub(crate) fn entry(
-        &self,
-        shuffle: ShuffleId,
-        readers: (u32, u32),
-    ) -> Arc<OnceCell<Vec<RecordBatch>>> {
-        let key = (shuffle, readers);
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = kept.iter().position(|(k, _)| *k == key).and_then(|i| kept.remove(i));
-        let cell = found.map(|(_, cell)| cell).unwrap_or_default();
-        kept.truncate(BROADCASTS - 1);
-        kept.push_front((key, Arc::clone(&cell)));
-        cell
+    pub(crate) fn resting(&self) -> &Resting {
+        &self.resting
     }
 }

@@ -3,6 +3,7 @@
 //! each batch from a leaf or a node that multiplies rows, and before each step of a nested-loop
 //! join.
 
+use super::ShuffleReadExec;
 use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -51,6 +52,10 @@ pub(crate) fn stoppable(
     stop: &Stop,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let plan = plan.transform_up(|plan| {
+        // What a broadcast yields is not this task's alone: no flag of its own may end it.
+        if plan.downcast_ref::<ShuffleReadExec>().is_some_and(ShuffleReadExec::is_broadcast) {
+            return Ok(Transformed::no(plan));
+        }
         let multiplies = plan.children().is_empty()
             || plan.is::<HashJoinExec>()
             || plan.is::<SortMergeJoinExec>()

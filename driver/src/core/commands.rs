@@ -14,7 +14,7 @@ impl Core {
         let commands = self.scheduler.handle(now, event);
         let hosts = self.hosts(&commands);
         for command in commands {
-            self.perform(command, &hosts);
+            self.perform(now, command, &hosts);
         }
         self.executors.locate(&self.scheduler);
     }
@@ -32,12 +32,19 @@ impl Core {
         hosts.into_iter().map(|(stage, hosts)| (stage, hosts.into())).collect()
     }
 
-    fn perform(&mut self, command: Command, hosts: &BTreeMap<StageId, Arc<[String]>>) {
+    fn perform(
+        &mut self,
+        now: Duration,
+        command: Command,
+        hosts: &BTreeMap<StageId, Arc<[String]>>,
+    ) {
         match command {
             Command::Launch { attempt, executor } => {
                 let stage = self.scheduler.stage(attempt.task.stage);
                 let planned = stage.and_then(|stage| self.jobs.planned(stage));
                 let planned = planned.expect("a launched stage belongs to a job that is not over");
+                let limit = planned.plan.stages[planned.index].time_limit;
+                self.time_limits.begin(attempt.task.stage, now, limit);
                 let hosts = hosts.get(&attempt.task.stage).cloned();
                 self.executors.launch(executor, (attempt, hosts), &planned);
             }
@@ -59,6 +66,7 @@ impl Core {
             Command::StageChanged { stage } => {
                 if let Some(stage) = self.scheduler.stage(stage) {
                     self.jobs.log_if_complete(&self.scheduler, stage);
+                    self.time_limits.end(stage);
                 }
                 self.shown.touch();
             }
@@ -78,6 +86,7 @@ impl Core {
         // What the executors keep of stages without a job is of no more use.
         self.executors.forget(|stage| self.scheduler.stage(stage).is_some());
         self.barriers.forget(&self.scheduler);
+        self.time_limits.forget(&self.scheduler);
         self.shown.touch();
     }
 }

@@ -20,6 +20,7 @@ mod jobs;
 mod manager;
 mod reports;
 mod throttle;
+mod time_limits;
 
 pub use effect::Effect;
 
@@ -36,6 +37,7 @@ use model::{ApplicationId, Attempt, ExecutorId, JobId};
 use scheduler::{Event, Scheduler};
 use std::time::Duration;
 use throttle::Throttle;
+use time_limits::TimeLimits;
 
 /// How long the manager gets to say why an executor's stream ended, before the loss counts without
 /// a reason.
@@ -66,6 +68,7 @@ pub struct Core {
     jobs: Jobs,
     executors: Executors,
     barriers: Barriers,
+    time_limits: TimeLimits,
     manager: Manager,
     /// Time of the last turn.
     turned: Duration,
@@ -98,6 +101,7 @@ impl Core {
             jobs: Jobs::default(),
             executors: Executors::default(),
             barriers: Barriers::default(),
+            time_limits: TimeLimits::default(),
             turned: Duration::ZERO,
             shown: Throttle::default(),
             arrived: None,
@@ -170,7 +174,8 @@ impl Core {
         let silence = self.executors.next_deadline(self.rules.timeout);
         let barriers = self.barriers.deadline(self.rules.barrier_timeout);
         let (manager, shown) = (self.manager.deadline(), self.shown.due());
-        let deadlines = [scheduler, silence, barriers, manager, shown, self.lookout()];
+        let limits = self.time_limits.deadline();
+        let deadlines = [scheduler, silence, barriers, limits, manager, shown, self.lookout()];
         deadlines.into_iter().flatten().min()
     }
 
@@ -190,6 +195,7 @@ impl Core {
             self.lose(now, executor, app_caused, reason);
         }
         self.give_up_barriers(now);
+        self.fail_overdue(now);
         if let Some(reason) = self.manager.overdue(now) {
             self.want_end(reason);
         }

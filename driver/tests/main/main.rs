@@ -7,9 +7,11 @@ mod rig;
 mod simulation;
 
 use driver::{Driver, Settings};
+use engine::JobPlan;
 use model::{ApplicationId, ExecutorId, TaskFailure};
 use proto::{Identity, pb};
 use rig::{Executor, Rig, fetch_failed, map_and_result, result_only, rows, values};
+use std::time::Duration;
 use tonic::Code;
 
 #[tokio::test]
@@ -243,6 +245,41 @@ async fn a_late_end_of_an_older_attempt_does_not_count() {
     executor.yielded(first, &rows(1)).await;
     executor.yielded(second, &rows(2)).await;
     assert_eq!(values(&job.await.unwrap().unwrap()), [2]);
+}
+
+/// A job whose map stage may take this long.
+fn limited(limit: Duration) -> JobPlan {
+    let mut plan = map_and_result(2, 1);
+    plan.stages[0].time_limit = Some(limit);
+    plan
+}
+
+#[tokio::test]
+async fn a_stage_that_takes_longer_than_it_may_fails_its_job() {
+    let rig = Rig::start(&[]).await;
+    let mut executor = rig.executor(0, 2).await;
+    let job = rig.run(limited(Duration::from_millis(1)));
+    let launched = executor.launched(2).await;
+    let error = job.await.unwrap().unwrap_err();
+    assert!(error.message.starts_with("Could not execute broadcast in 0 secs."), "{error}");
+    let mut cancelled = executor.cancelled(2).await;
+    cancelled.sort();
+    assert_eq!(cancelled, launched);
+}
+
+#[tokio::test]
+async fn the_time_of_a_stage_ends_with_its_last_task() {
+    let rig = Rig::start(&[]).await;
+    let mut executor = rig.executor(0, 2).await;
+    let limit = Duration::from_secs(1);
+    let job = rig.run(limited(limit));
+    for attempt in executor.launched(2).await {
+        executor.wrote(attempt, 1).await;
+    }
+    let attempt = executor.launched(1).await[0];
+    tokio::time::sleep(2 * limit).await;
+    executor.yielded(attempt, &rows(7)).await;
+    assert_eq!(values(&job.await.unwrap().unwrap()), [7]);
 }
 
 #[tokio::test]

@@ -323,6 +323,7 @@ fn stage(fingerprint: Fingerprint, tasks: usize, parents: Vec<usize>) -> StagePl
         output: StageOutput::Rows,
         deterministic: true,
         barrier: false,
+        time_limit: None,
         schema: Arc::new(Schema::new(vec![Field::new("v", DataType::Int64, false)])),
         label: "nothing".to_owned(),
     }

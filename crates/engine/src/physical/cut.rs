@@ -188,6 +188,7 @@ impl Cutter {
         if let Some(leaf) = is_read(&read.plan) {
             read.plan = Arc::new(leaf);
         }
+        read.parents.iter().for_each(|stage| self.stages.broadcasts(*stage));
         let inputs = read.tasks.pop().unwrap_or_default();
         Ok(Piece { tasks: vec![inputs; count], ..read })
     }

@@ -7,12 +7,16 @@ use datafusion::error::DataFusionError;
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::ExecutionPlan;
 use functions::spark_error;
-use model::conf::{BlockCompression, Conf, IO_COMPRESSION, SHUFFLE_COMPRESS, SHUFFLE_REUSE};
+use model::conf::{
+    ADAPTIVE, BROADCAST_TIMEOUT, BlockCompression, Conf, IO_COMPRESSION, SHUFFLE_COMPRESS,
+    SHUFFLE_REUSE,
+};
 use model::{Fingerprint, ShuffleId};
 use plan::SparkError;
 use prost::Message;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use task::codec::{self, Compression, Input, Template};
 use task::python::PythonExec;
 
@@ -34,6 +38,8 @@ pub(crate) struct Stages {
     /// Unique number, if reuse across jobs is disabled.
     job: Option<uuid::Uuid>,
     purpose: Purpose,
+    /// How long a stage that is broadcast may take.
+    broadcast_timeout: Option<Duration>,
 }
 
 /// Purpose of the stages.
@@ -50,7 +56,11 @@ impl Stages {
         let own = purpose == Purpose::Run && !conf.get(&SHUFFLE_REUSE)?;
         let job = own.then(uuid::Uuid::new_v4);
         let compression = compression(conf)?;
-        Ok(Self { done: Vec::new(), known: HashMap::new(), compression, job, purpose })
+        let adaptive = conf.get(&ADAPTIVE)?;
+        let timeout = conf.get(&BROADCAST_TIMEOUT)?.limit();
+        let broadcast_timeout = timeout.filter(|_| !adaptive);
+        let (done, known) = (Vec::new(), HashMap::new());
+        Ok(Self { done, known, compression, job, purpose, broadcast_timeout })
     }
 
     /// The shuffle that a stage writes.
@@ -100,11 +110,17 @@ impl Stages {
             output,
             deterministic,
             barrier: is_barrier(&plan).map_err(fail)?,
+            time_limit: None,
             schema,
             label,
         });
         self.known.insert(fingerprint, self.done.len() - 1);
         Ok(self.done.len() - 1)
+    }
+
+    /// Limits the time of a stage whose rows are broadcast.
+    pub(crate) fn broadcasts(&mut self, stage: usize) {
+        self.done[stage].time_limit = self.broadcast_timeout;
     }
 
     pub(crate) fn into_stages(self) -> Vec<StagePlan> {

@@ -64,7 +64,8 @@ keys! {
 
     SHUFFLE_PARTITIONS: NonZeroU32 = "spark.sql.shuffle.partitions", Some("200"), Session, Honoured, "Number of partitions of a shuffle for joins and aggregations.";
     AUTO_BROADCAST: ByteSizeOrOff = "spark.sql.autoBroadcastJoinThreshold", Some("10485760b"), Session, Honoured, "Size up to which a side of a join is broadcast to every task; -1 turns it off.";
-    ADAPTIVE: bool = "spark.sql.adaptive.enabled", Some("true"), Session, NoEffect, "Whether plans adapt to the sizes of finished stages. Not implemented: stages run as planned, with the same results.";
+    BROADCAST_TIMEOUT: DurationOrOff = "spark.sql.broadcastTimeout", Some("300000ms"), Session, Honoured, "Time that the build side of a broadcast may take before its job fails; -1 for any. As in Spark, it counts only if `spark.sql.adaptive.enabled` is false.";
+    ADAPTIVE: bool = "spark.sql.adaptive.enabled", Some("true"), Session, Honoured, "Whether plans adapt to the sizes of finished stages. Stages run as planned here, with the same results; what is left of it is that `spark.sql.broadcastTimeout` counts only without it.";
     ANSI: bool = "spark.sql.ansi.enabled", Some("true"), Session, Honoured, "Whether overflow, division by zero and bad casts are errors.";
     MAP_KEY_DEDUP_POLICY: MapKeyDedupPolicy = "spark.sql.mapKeyDedupPolicy", Some("EXCEPTION"), Session, Honoured, "Treatment of a duplicate key in a new map: `EXCEPTION`, or `LAST_WIN` to keep the last value.";
     TIME_ZONE: String = "spark.sql.session.timeZone", None, Session, Honoured, "Time zone of timestamps; the machine's by default.";
@@ -145,6 +146,35 @@ pub enum ByteSizeOrOff {
     Off,
     /// Up to this size.
     UpTo(ByteSize),
+}
+
+/// A duration, or a negative number for no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DurationOrOff {
+    /// No limit.
+    Off,
+    /// Up to this time.
+    UpTo(Duration),
+}
+
+impl DurationOrOff {
+    /// The limit, if there is one.
+    pub fn limit(self) -> Option<Duration> {
+        match self {
+            Self::Off => None,
+            Self::UpTo(limit) => Some(limit),
+        }
+    }
+}
+
+impl Value for DurationOrOff {
+    const FORM: &'static str = "duration, such as 300s, or -1 for any";
+    fn parse(text: &str) -> Result<Self, Problem> {
+        match text.trim().parse::<i64>() {
+            Ok(n) if n < 0 => Ok(Self::Off),
+            _ => Duration::parse(text).map(Self::UpTo),
+        }
+    }
 }
 
 impl Value for ByteSizeOrOff {

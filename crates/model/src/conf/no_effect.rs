@@ -14,7 +14,6 @@ const ACTUAL_BEHAVIOUR: &[(&str, &str)] = &[
     ("spark.shuffle.push.enabled", "false"),
     ("spark.shuffle.service.enabled", "false"),
     ("spark.speculation", "false"),
-    ("spark.sql.adaptive.enabled", "false"),
     ("spark.sql.catalogImplementation", "in-memory"),
     ("spark.sql.cbo.enabled", "false"),
     ("spark.sql.streaming.metricsEnabled", "false"),

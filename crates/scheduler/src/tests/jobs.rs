@@ -29,6 +29,24 @@ fn a_result_is_delivered_once_for_each_wanted_partition() {
 }
 
 #[test]
+fn a_stage_that_takes_too_long_fails_the_jobs_that_wait_for_it() {
+    let limit = Duration::from_secs(9);
+    let overdue = |stage| Event::StageOverdue { stage: StageId(stage), limit };
+    let failure = JobFailure::StageOverdue { stage: StageId(1), limit };
+    let scheduler = check(vec![
+        (submit(0, vec![map(1, 1, &[]), map(2, 1, &[]), result(1, &[0, 1])]), vec![]),
+        (submit(1, vec![map(1, 1, &[]), result(1, &[0])]), vec![]),
+        (up(0, 2), vec![launch(at(0, 0, 0), 0), launch(at(1, 0, 0), 0)]),
+        (wrote(1, at(0, 0, 0)), vec![launch(at(3, 0, 0), 0)]),
+        (overdue(0), vec![]),
+        (overdue(7), vec![]),
+        (overdue(1), vec![failed(0, failure), cancel(at(1, 0, 0), 0)]),
+        (done(at(3, 0, 0)), vec![deliver(1, at(3, 0, 0)), finished(1)]),
+    ]);
+    assert_eq!(scheduler.jobs().count(), 0);
+}
+
+#[test]
 fn a_stage_starts_when_all_its_inputs_are_complete() {
     check(vec![
         (submit(0, vec![map(1, 2, &[]), map(2, 1, &[]), result(1, &[0, 1])]), vec![]),

@@ -4,10 +4,11 @@ use crate::broken::Subject;
 use crate::promises::Promises;
 use crate::rows::Nature;
 use crate::world::{Job, Mail, World};
-use model::{Epoch, ExecutorId, JobId, VolumeId};
+use model::{Epoch, ExecutorId, JobId, StageId, VolumeId};
 use rand::Rng;
 use scheduler::{Event, JobShape, StageShape};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 impl World {
     /// Possibly injects a fault, or lets the program submit or cancel a job.
@@ -20,6 +21,7 @@ impl World {
             27..29 => self.lose_volume(),
             29..37 => self.damage(),
             37 if self.chance(0.2) => self.restart(),
+            38 => self.overdue(),
             _ => {}
         }
     }
@@ -61,6 +63,12 @@ impl World {
         if let Some(job) = self.promises.any_live(&mut self.rng) {
             self.send_event(Event::JobCancelled { job, reason: String::new() });
         }
+    }
+
+    /// Some stage, whether or not it still runs, has taken too long.
+    fn overdue(&mut self) {
+        let stage = StageId(self.rng.random_range(0..20));
+        self.send_event(Event::StageOverdue { stage, limit: Duration::from_secs(1) });
     }
 
     fn any_executor(&mut self) -> Option<ExecutorId> {

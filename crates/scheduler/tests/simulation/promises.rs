@@ -5,7 +5,7 @@ use crate::broken::outputs;
 use crate::reruns::Reruns;
 use crate::rows::{MapStage, Nature, Rows, expected};
 use crate::world::{Job, World};
-use model::{Attempt, Epoch, JobId, MapOutput, MapOutputId, ShuffleId};
+use model::{Attempt, Epoch, JobId, MapOutput, MapOutputId, ShuffleId, StageId};
 use rand::Rng;
 use rand::rngs::StdRng;
 use scheduler::{Event, JobFailure, Scheduler};
@@ -20,6 +20,7 @@ pub(crate) struct Promises {
     /// made from.
     live: BTreeMap<JobId, (BTreeSet<u32>, Rows)>,
     cancelled: BTreeSet<JobId>,
+    overdue: BTreeSet<StageId>,
     pub(crate) reruns: Reruns,
     pub(crate) barriers: Barriers,
     /// Results that attempts computed.
@@ -32,6 +33,9 @@ impl Promises {
     pub(crate) fn note(&mut self, event: &Event, epoch: Epoch) {
         if let Event::JobCancelled { job, .. } = event {
             self.cancelled.insert(*job);
+        }
+        if let Event::StageOverdue { stage, .. } = event {
+            self.overdue.insert(*stage);
         }
         self.reruns.note(event, epoch);
     }
@@ -113,6 +117,7 @@ impl Promises {
                 of_barrier && (failure.counts() || !delivered.is_empty())
             }
             JobFailure::Cancelled { .. } => self.cancelled.contains(&id),
+            JobFailure::StageOverdue { stage, .. } => self.overdue.contains(stage),
             JobFailure::ResultTooLarge { .. }
             | JobFailure::TooFewSlots { .. }
             | JobFailure::Malformed { .. } => false,

@@ -101,6 +101,7 @@ impl Reruns {
             Event::MapOutputsFound { .. }
             | Event::JobSubmitted { .. }
             | Event::JobCancelled { .. }
+            | Event::StageOverdue { .. }
             | Event::Tick => {}
         }
     }

@@ -41,10 +41,11 @@ fn every_promise_holds_whatever_happens() {
     let tallies: Vec<Tally> =
         seeds().map(|seed| play(seed, None).unwrap_or_else(|error| panic!("{error}"))).collect();
     let sum = |count: fn(&Tally) -> u64| tallies.iter().map(count).sum::<u64>();
-    let happened: [(&str, u64); 27] = [
+    let happened: [(&str, u64); 28] = [
         ("failed", sum(|t| t.failed)),
         ("abandoned", sum(|t| t.abandoned)),
         ("too large", sum(|t| t.too_large)),
+        ("overdue", sum(|t| t.overdue)),
         ("killed", sum(|t| t.killed)),
         ("not started", sum(|t| t.not_started)),
         ("silent", sum(|t| t.silent)),

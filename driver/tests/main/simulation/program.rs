@@ -10,6 +10,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use scheduler::JobFailure;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Tasks of a barrier stage: there are two executors at least, once nothing goes wrong.
 const MOST_TOGETHER: u32 = 2;
@@ -48,6 +49,9 @@ impl Program {
                     parents: (0..index).filter(|_| rng.random_bool(0.4)).collect(),
                     random: any_random && rng.random_bool(0.3),
                     barrier: partitions <= MOST_TOGETHER && rng.random_bool(0.2),
+                    time_limit: rng
+                        .random_bool(0.05)
+                        .then(|| Duration::from_millis(rng.random_range(50..5000))),
                 }
             })
             .collect();
@@ -84,11 +88,13 @@ impl Program {
         map_stages.dedup();
         let position = |stage: &usize| map_stages.binary_search(stage).expect("it is in the list");
         let map_plan = |&index: &usize| {
-            let MapStage { shuffle, partitions, parents, random, barrier } = &self.stages[index];
+            let MapStage { shuffle, partitions, parents, random, barrier, time_limit } =
+                &self.stages[index];
             StagePlan {
                 output: StageOutput::Shuffle { readers: 1 },
                 deterministic: !random,
                 barrier: *barrier,
+                time_limit: *time_limit,
                 parents: parents.iter().map(position).collect(),
                 ..stage(shuffle.0, name_of(index), *partitions)
             }
@@ -117,6 +123,7 @@ fn stage(fingerprint: Fingerprint, name: u64, partitions: u32) -> StagePlan {
         output: StageOutput::Rows,
         deterministic: true,
         barrier: false,
+        time_limit: None,
         schema: Arc::new(Schema::empty()),
         label: String::new(),
     }
@@ -179,6 +186,10 @@ impl Job {
             }
             JobFailure::Cancelled { .. } => self.abandoned || is_over,
             JobFailure::ResultTooLarge { bytes, limit } => bytes > limit,
+            JobFailure::StageOverdue { limit, .. } => self
+                .map_stages
+                .iter()
+                .any(|&index| program.stages[index].time_limit == Some(*limit)),
             JobFailure::BarrierFailed { .. } => self.barrier,
             JobFailure::TooFewSlots { .. } | JobFailure::Malformed { .. } => false,
         }

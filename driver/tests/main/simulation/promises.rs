@@ -56,6 +56,7 @@ pub(crate) struct Promises {
 impl Promises {
     pub(crate) fn begin_turn(&mut self) {
         self.turn += 1;
+        self.reruns.begin_turn();
         self.links.values_mut().for_each(|link| link.just_ended.clear());
     }
 
@@ -65,6 +66,7 @@ impl Promises {
             Message::ExecutorAttached { serial, registration } => {
                 let connection = Connection { executor: registration.executor, serial: *serial };
                 self.registrations.insert(connection, registration.clone());
+                self.reruns.note_brought(registration);
             }
             Message::ExecutorSaid { connection, report } => self.hear_report(*connection, report),
             Message::ExecutorClosed { connection, .. } => {

@@ -4,6 +4,7 @@
 use bytes::{Buf, BufMut, Bytes};
 use model::{Fingerprint, ShuffleId};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// A map stage that jobs may contain.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub(crate) struct MapStage {
     pub(crate) random: bool,
     /// Whether its tasks run all at once, and wait for each other.
     pub(crate) barrier: bool,
+    /// How long it may take.
+    pub(crate) time_limit: Option<Duration>,
 }
 
 /// Which try of each task of random stages something was made of, by the stage's name and the

@@ -154,6 +154,7 @@ impl World {
                 JobFailure::ResultTooLarge { .. } => self.tally.too_large += 1,
                 JobFailure::Cancelled { .. } => self.tally.abandoned += 1,
                 JobFailure::NotRepeatable { .. } => self.tally.failed += 1,
+                JobFailure::StageOverdue { .. } => self.tally.overdue += 1,
                 _ if self.weather == Weather::Quiet => {
                     return Err(format!("a job fails though nothing goes wrong: {failed:?}"));
                 }

@@ -7,6 +7,7 @@ pub(crate) struct Tally {
     pub(crate) failed: u64,
     pub(crate) abandoned: u64,
     pub(crate) too_large: u64,
+    pub(crate) overdue: u64,
     pub(crate) killed: u64,
     pub(crate) not_started: u64,
     pub(crate) silent: u64,
