@@ -21,8 +21,8 @@ pub use settings::{Mount, Settings};
 
 use anyhow::{Context, Result};
 use barriers::Waits;
-use blobs::DriverBlobs;
-use blocks::{Blocks, Locations, Peers, Server};
+use blobs::{Copies, DriverBlobs, Sources};
+use blocks::{Blocks, Locations, Peers, Server, Stores};
 use link::{Left, Link, Signals};
 use model::ByteSize;
 use model::launch::WorkerSettings;
@@ -110,11 +110,14 @@ async fn work(
 ) -> Result<Left> {
     let credentials = Credentials::read(&settings.token, settings.identity.as_deref())?;
     let catalogue = Arc::new(Catalogue::new([volume.clone()]));
-    let server = Server::start(&settings.host, &credentials, Arc::clone(&catalogue)).await?;
+    let copies = Arc::new(Copies::new(settings.scratch.join("blobs")));
+    let stores = Stores { catalogue: Arc::clone(&catalogue), copies: Arc::clone(&copies) };
+    let server = Server::start(&settings.host, &credentials, stores).await?;
+    let peers = Arc::new(Peers::new(&credentials)?);
     let locations = Arc::new(Locations::default());
     let blocks = Blocks {
         catalogue: Arc::clone(&catalogue),
-        peers: Peers::new(&credentials)?,
+        peers: Arc::clone(&peers),
         locations: Arc::clone(&locations),
     };
     let durability = if settings.sync { Durability::Machine } else { Durability::Process };
@@ -133,12 +136,14 @@ async fn work(
         python_path: settings.python_path.clone(),
         directory: task_settings.files.clone(),
     };
-    let blobs = DriverBlobs::new(
-        credentials.clone(),
-        settings.driver.clone(),
-        settings.epoch,
-        settings.scratch.join("blobs"),
-    );
+    let sources = Sources {
+        credentials: credentials.clone(),
+        driver: settings.driver.clone(),
+        epoch: settings.epoch,
+        block_address: server.address.clone(),
+        peers,
+    };
+    let blobs = DriverBlobs::start(sources, copies);
     let mut pool = PoolSettings::new(environment, settings.slots);
     let WorkerSettings { reuse, idle_seconds, kill_idle } = settings.python_workers;
     pool.reuse = reuse;

@@ -36,3 +36,6 @@ pub const MESSAGE_LIMIT: usize = 256 << 20;
 /// Size of one message with a result task's rows, in bytes; larger results take several, before the
 /// attempt's end.
 pub const ROWS_PART_BYTES: usize = 1 << 20;
+
+/// Size of a blob's pieces, in bytes; the last one is what is left.
+pub const BLOB_PIECE_BYTES: usize = 4 << 20;

@@ -1,6 +1,6 @@
-//! The protocol by which an executor asks a peer for a block: the bytes of request and answer.
-//! Pure; the executor moves them. The answer's head is followed by the block's bytes as stored,
-//! which the recipient compares with the head's checksum.
+//! The protocol by which an executor asks a peer for a block of a map output, or for a piece of a
+//! blob: the bytes of request and answer. Pure; the executor moves them. The answer's head is
+//! followed by the bytes as stored, which the recipient compares with the head's checksum.
 //!
 //! Every frame is a length (four bytes, little-endian) and that many bytes. Read the length with
 //! [`frame_length`], which refuses impossible values, before allocating the rest.
@@ -11,7 +11,7 @@ use crate::manifest::{BlockSum, OutputAttempt, put_attempt, take_attempt};
 use model::{BlockProblem, VolumeId};
 
 /// First byte of every frame: the version of the protocol.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Limit on the bytes of a frame, without its length.
 pub const MAX_FRAME: usize = 4096;
@@ -20,17 +20,34 @@ const MAX_TOKEN: usize = 512;
 const MAX_NAME: usize = 512;
 const MAX_MESSAGE: usize = 2048;
 
-/// A request for one block.
+/// A request.
 #[derive(Clone, PartialEq, Eq)]
-pub struct BlockRequest {
+pub struct Request {
     /// The application's token.
     pub token: Vec<u8>,
-    /// The volume that the output is on.
-    pub volume: VolumeId,
-    /// The attempt whose bytes are wanted.
-    pub output: OutputAttempt,
-    /// The reader whose block is wanted.
-    pub reader: u32,
+    /// What is wanted.
+    pub wanted: Wanted,
+}
+
+/// What an executor can have from a peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// A block of a map output.
+    Block {
+        /// The volume that the output is on.
+        volume: VolumeId,
+        /// The attempt whose bytes are wanted.
+        output: OutputAttempt,
+        /// The reader whose block is wanted.
+        reader: u32,
+    },
+    /// A piece of a blob.
+    Piece {
+        /// The blob's hash.
+        hash: String,
+        /// The number of the piece in it.
+        piece: u32,
+    },
 }
 
 /// The head of an answer.
@@ -58,17 +75,30 @@ pub fn frame_length(length: [u8; 4]) -> Result<usize, BadBytes> {
     }
 }
 
-impl BlockRequest {
-    /// The whole frame, including its length. Fails if the token or the volume's name is too long.
+impl Request {
+    /// The whole frame, including its length. Fails if the token or a name is too long.
     pub fn encode(&self) -> Result<Vec<u8>, BadBytes> {
-        let Self { token, volume, output, reader } = self;
+        let Self { token, wanted } = self;
         check(token.len(), MAX_TOKEN, "token")?;
-        check(volume.0.len(), MAX_NAME, "volume")?;
+        match wanted {
+            Wanted::Block { volume, .. } => check(volume.0.len(), MAX_NAME, "volume")?,
+            Wanted::Piece { hash, .. } => check(hash.len(), MAX_NAME, "hash")?,
+        }
         Ok(frame(|out| {
             out.bytes(token);
-            out.bytes(volume.0.as_bytes());
-            put_attempt(out, output);
-            out.u32(*reader);
+            match wanted {
+                Wanted::Block { volume, output, reader } => {
+                    out.u8(0);
+                    out.bytes(volume.0.as_bytes());
+                    put_attempt(out, output);
+                    out.u32(*reader);
+                }
+                Wanted::Piece { hash, piece } => {
+                    out.u8(1);
+                    out.bytes(hash.as_bytes());
+                    out.u32(*piece);
+                }
+            }
         }))
     }
 
@@ -76,23 +106,27 @@ impl BlockRequest {
     pub fn decode(frame: &[u8]) -> Result<Self, BadBytes> {
         let mut input = open(frame)?;
         let token = input.bytes(MAX_TOKEN, "token")?.to_vec();
-        let volume = VolumeId(input.text(MAX_NAME, "volume")?);
-        let output = take_attempt(&mut input)?;
-        let reader = input.u32("reader")?;
+        let wanted = match input.u8("kind")? {
+            0 => {
+                let volume = VolumeId(input.text(MAX_NAME, "volume")?);
+                let output = take_attempt(&mut input)?;
+                Wanted::Block { volume, output, reader: input.u32("reader")? }
+            }
+            1 => {
+                let hash = input.text(MAX_NAME, "hash")?;
+                Wanted::Piece { hash, piece: input.u32("piece")? }
+            }
+            _ => return Err(BadBytes("kind")),
+        };
         input.finish()?;
-        Ok(Self { token, volume, output, reader })
+        Ok(Self { token, wanted })
     }
 }
 
-impl std::fmt::Debug for BlockRequest {
+impl std::fmt::Debug for Request {
     /// Omits the token.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { token: _, volume, output, reader } = self;
-        f.debug_struct("BlockRequest")
-            .field("volume", volume)
-            .field("output", output)
-            .field("reader", reader)
-            .finish_non_exhaustive()
+        f.debug_struct("Request").field("wanted", &self.wanted).finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,7 @@
 //! `Executors`: an executor's stream, in and out.
 
 use super::Door;
-use crate::blobs::Blobs;
+use crate::blobs::{Blobs, HolderId};
 use crate::event_loop::{Input, OUTBOX_LIMIT};
 use crate::message::{Connection, Message};
 use futures::stream::BoxStream;
@@ -10,11 +10,8 @@ use model::executor::{Registration, Report};
 use proto::{BadField, VERSION, pb};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
-use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
-
-/// Bytes of a blob in one message.
-const PART: usize = 1 << 20;
 
 /// The service.
 #[derive(Debug)]
@@ -34,20 +31,21 @@ impl ExecutorsService {
 impl pb::executors_server::Executors for ExecutorsService {
     type AttachStream = BoxStream<'static, Result<pb::ToExecutor, Status>>;
 
-    type FetchStream = BoxStream<'static, Result<pb::BlobPart, Status>>;
+    type ShareBlobsStream = BoxStream<'static, Result<pb::ToHolder, Status>>;
 
-    async fn fetch(
+    async fn share_blobs(
         &self,
-        request: Request<pb::Blob>,
-    ) -> Result<Response<Self::FetchStream>, Status> {
-        let pb::Blob { epoch, hash } = request.into_inner();
-        self.door.check(epoch)?;
-        let blob = self.blobs.get(&hash);
-        let blob = blob.ok_or_else(|| Status::not_found("the program's session is over"))?;
-        let starts = (0..blob.len()).step_by(PART);
-        let parts: Vec<_> = starts.map(|at| blob.slice(at..blob.len().min(at + PART))).collect();
-        let parts = parts.into_iter().map(|bytes| Ok(pb::BlobPart { bytes }));
-        Ok(Response::new(futures::stream::iter(parts).boxed()))
+        request: Request<Streaming<pb::FromHolder>>,
+    ) -> Result<Response<Self::ShareBlobsStream>, Status> {
+        let mut stream = request.into_inner();
+        let first = stream.message().await?.ok_or(BadField("hello"))?;
+        self.door.check(first.epoch)?;
+        let Some(pb::from_holder::Message::Hello(hello)) = first.message else {
+            return Err(BadField("hello").into());
+        };
+        let (id, told) = self.blobs.connect(hello);
+        tokio::spawn(share(self.door.clone(), self.blobs.clone(), id, stream));
+        Ok(Response::new(UnboundedReceiverStream::new(told).map(Ok).boxed()))
     }
 
     async fn attach(
@@ -87,6 +85,39 @@ fn registration(register: pb::Register) -> Result<Registration, Status> {
         )));
     }
     Ok(register.try_into()?)
+}
+
+/// Takes what an executor says of blobs until its stream ends.
+async fn share(door: Door, blobs: Blobs, id: HolderId, mut stream: Streaming<pb::FromHolder>) {
+    use pb::from_holder::Message;
+    let problem = loop {
+        let said = tokio::select! {
+            said = stream.message() => said,
+            // The driver has ended: the stream must not keep its connection open.
+            () = door.inbox.closed() => break None,
+        };
+        let message = match said {
+            Ok(Some(said)) => said.message,
+            Ok(None) => break None,
+            Err(status) => break Some(status.message().to_owned()),
+        };
+        match message {
+            Some(Message::Want(hash)) => blobs.want(id, hash),
+            Some(Message::Got(pb::PieceName { hash, piece })) => {
+                blobs.got(id, &hash, piece as usize);
+            }
+            Some(Message::Refused(pb::PieceRefused { piece: Some(name), holder })) => {
+                blobs.refused(id, (&name.hash, name.piece as usize), holder);
+            }
+            Some(Message::Refused(_) | Message::Hello(_)) | None => {
+                break Some("a message that does not belong here".to_owned());
+            }
+        }
+    };
+    if let Some(problem) = problem {
+        tracing::debug!("the stream of blobs to an executor broke: {problem}");
+    }
+    blobs.disconnect(id);
 }
 
 /// Passes on what the executor says until its stream ends, and then says that it has.

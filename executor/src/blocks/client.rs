@@ -1,11 +1,11 @@
-//! Fetches blocks from peers. Connections are kept and used again; how many bytes may be on their
-//! way is bounded.
+//! Fetches blocks and pieces of blobs from peers. Connections are kept and used again; how many
+//! bytes may be on their way is bounded.
 
 use super::connection::{Connection, Dialler};
 use bytes::Bytes;
 use proto::{BadIdentity, Credentials, Token};
-use shuffle::wire::{BlockAnswer, BlockRequest, frame_length};
-use shuffle::{BlockSum, OutputAttempt};
+use shuffle::BlockSum;
+use shuffle::wire::{BlockAnswer, Request, Wanted, frame_length};
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,15 +30,11 @@ pub(crate) struct Peers {
     in_flight: Arc<Semaphore>,
 }
 
-/// One block of a peer's.
+/// A block or a piece of a blob that a peer has.
 #[derive(Debug, Clone)]
 pub(crate) struct Remote {
     /// What to ask for.
-    pub output: OutputAttempt,
-    /// On which volume.
-    pub volume: model::VolumeId,
-    /// Which block.
-    pub reader: u32,
+    pub wanted: Wanted,
     /// Bytes that it should have.
     pub bytes: u64,
 }
@@ -89,13 +85,9 @@ impl Peers {
         mut stream: Connection,
         wanted: &Remote,
     ) -> io::Result<Fetched> {
-        let Remote { output, volume, reader, bytes } = wanted;
-        let request = BlockRequest {
-            token: self.token.secret().as_bytes().to_vec(),
-            volume: volume.clone(),
-            output: *output,
-            reader: *reader,
-        };
+        let Remote { wanted, bytes } = wanted;
+        let token = self.token.secret().as_bytes().to_vec();
+        let request = Request { token, wanted: wanted.clone() };
         within(stream.write_all(&request.encode().map_err(io::Error::other)?)).await?;
         within(stream.flush()).await?;
         let fetched = match within(head(&mut stream)).await? {
@@ -105,13 +97,13 @@ impl Peers {
                     Fetched::Block(block.into())
                 } else {
                     damaged(format!(
-                        "block {reader} from {address} has another checksum than when it was written"
+                        "{wanted:?} from {address} has another checksum than when it was written"
                     ))
                 }
             }
             BlockAnswer::Found(sum) => {
                 return Ok(damaged(format!(
-                    "block {reader} has {} bytes instead of {bytes}",
+                    "{wanted:?} has {} bytes instead of {bytes}",
                     sum.bytes
                 )));
             }

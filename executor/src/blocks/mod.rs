@@ -1,4 +1,4 @@
-//! Blocks of map outputs: served to peers, and fetched from wherever they lie.
+//! Blocks of map outputs, and pieces of blobs: served to peers, and fetched from wherever they lie.
 
 mod client;
 mod connection;
@@ -7,6 +7,6 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use client::Peers;
-pub(crate) use server::Server;
+pub(crate) use client::{Fetched, Peers, Remote};
+pub(crate) use server::{Server, Stores};
 pub(crate) use source::{Blocks, Locations};

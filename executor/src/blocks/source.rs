@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::future::ready;
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use model::{BlockProblem, MapOutput, MapOutputId, TaskFailure, Unreadable, VolumeId};
-use shuffle::Catalogue;
+use shuffle::{Catalogue, wire};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -47,7 +47,7 @@ pub(crate) struct Blocks {
     /// The volumes mounted here.
     pub catalogue: Arc<Catalogue>,
     /// The executors that mount others.
-    pub peers: Peers,
+    pub peers: Arc<Peers>,
     /// Who mounts what.
     pub locations: Arc<Locations>,
 }
@@ -161,12 +161,12 @@ impl Blocks {
         if wanted.bytes() == 0 {
             return Ok(Bytes::new());
         }
-        let remote = Remote {
-            output: output.as_ref().into(),
+        let block = wire::Wanted::Block {
             volume: output.volume.clone(),
+            output: output.as_ref().into(),
             reader: *reader,
-            bytes: wanted.bytes(),
         };
+        let remote = Remote { wanted: block, bytes: wanted.bytes() };
         let mut last = (
             BlockProblem::Unreachable,
             format!("no living executor mounts volume {}", output.volume),

@@ -1,13 +1,13 @@
 //! A server and its peers on loopback: what was written arrives, and nothing else does.
 
-use super::client::{Fetched, Remote};
-use super::{Blocks, Locations, Peers, Server};
+use super::{Blocks, Fetched, Locations, Peers, Remote, Server, Stores};
+use crate::blobs::Copies;
 use model::{
     ApplicationId, Attempt, BlockProblem, Epoch, Fingerprint, MapOutput, MapOutputId, ShuffleId,
     StageId, TaskFailure, TaskId, Unreadable, VolumeId,
 };
 use proto::{Credentials, Identity, Token};
-use shuffle::{Catalogue, MapOutputWriter, OutputAttempt, Summary, Volume, WriterOptions};
+use shuffle::{Catalogue, MapOutputWriter, OutputAttempt, Summary, Volume, WriterOptions, wire};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,11 @@ struct World {
     directory: tempfile::TempDir,
     output: Arc<MapOutput>,
     server: Server,
+}
+
+/// What peers can have: no blobs.
+fn stores(catalogue: Arc<Catalogue>) -> Stores {
+    Stores { catalogue, copies: Arc::new(Copies::new(PathBuf::new())) }
 }
 
 async fn world() -> World {
@@ -39,7 +44,7 @@ async fn world_of(credentials: &Credentials) -> World {
     writer.append(2, vec![42; LARGE]).unwrap();
     let output = writer.commit(Summary::default()).unwrap().into_output();
     let catalogue = Arc::new(Catalogue::new([volume]));
-    let server = Server::start("127.0.0.1", credentials, catalogue).await.unwrap();
+    let server = Server::start("127.0.0.1", credentials, stores(catalogue)).await.unwrap();
     World { directory, output: Arc::new(output), server }
 }
 
@@ -100,7 +105,7 @@ impl World {
         locations.set(VolumeId("v".into()), vec![self.server.address.clone()]);
         Blocks {
             catalogue: Arc::new(Catalogue::new([])),
-            peers: Peers::new(&plain("right")).unwrap(),
+            peers: Arc::new(Peers::new(&plain("right")).unwrap()),
             locations: Arc::new(locations),
         }
     }
@@ -111,12 +116,9 @@ impl World {
 
     fn remote(&self, reader: u32) -> Remote {
         let output = self.output.as_ref();
-        Remote {
-            output: output.into(),
-            volume: output.volume.clone(),
-            reader,
-            bytes: output.block_bytes[reader as usize],
-        }
+        let bytes = output.block_bytes[reader as usize];
+        let volume = output.volume.clone();
+        Remote { wanted: wire::Wanted::Block { volume, output: output.into(), reader }, bytes }
     }
 }
 
@@ -198,7 +200,8 @@ async fn a_damaged_block_is_a_fetch_failure_that_says_so() {
 async fn an_output_of_another_attempt_is_missing() {
     let world = world().await;
     let mut other = world.remote(1);
-    other.output.attempt.number = 1;
+    let wire::Wanted::Block { output, .. } = &mut other.wanted else { panic!("another kind") };
+    output.attempt.number = 1;
     let peers = Peers::new(&plain("right")).unwrap();
     match peers.fetch(&world.server.address, &other).await.unwrap() {
         Fetched::Refused { problem, .. } => assert_eq!(problem, BlockProblem::Missing),
@@ -235,7 +238,7 @@ async fn all_that_is_wrong_with_a_volume_mounted_here_is_found_also_in_blocks_of
     std::fs::remove_file(&files[3]).unwrap();
     let blocks = Blocks {
         catalogue: Arc::new(Catalogue::new([volume])),
-        peers: Peers::new(&plain("right")).unwrap(),
+        peers: Arc::new(Peers::new(&plain("right")).unwrap()),
         locations: Arc::default(),
     };
     let expected =
@@ -248,7 +251,7 @@ async fn all_that_a_peer_cannot_give_is_found() {
     let directory = tempfile::tempdir().unwrap();
     let (volume, outputs, files) = four_outputs(directory.path());
     let catalogue = Arc::new(Catalogue::new([volume]));
-    let server = Server::start("127.0.0.1", &plain("right"), catalogue).await.unwrap();
+    let server = Server::start("127.0.0.1", &plain("right"), stores(catalogue)).await.unwrap();
     damage(&files[1], 50_000);
     damage(&files[2], 150_000);
     std::fs::remove_file(&files[3]).unwrap();
@@ -256,7 +259,7 @@ async fn all_that_a_peer_cannot_give_is_found() {
     locations.set(VolumeId("v".into()), vec![server.address.clone()]);
     let blocks = Blocks {
         catalogue: Arc::default(),
-        peers: Peers::new(&plain("right")).unwrap(),
+        peers: Arc::new(Peers::new(&plain("right")).unwrap()),
         locations: Arc::new(locations),
     };
     // The block of output 2 that is damaged is another reader's.
@@ -274,7 +277,7 @@ async fn a_volume_out_of_reach_is_out_of_reach_with_all_that_is_on_it() {
     locations.set(VolumeId("v".into()), vec![silent.local_addr().unwrap().to_string()]);
     let blocks = Blocks {
         catalogue: Arc::default(),
-        peers: Peers::new(&plain("right")).unwrap(),
+        peers: Arc::new(Peers::new(&plain("right")).unwrap()),
         locations: Arc::new(locations),
     };
     let wanted = |output: &Arc<MapOutput>| Wanted { output: Arc::clone(output), reader: 1 };

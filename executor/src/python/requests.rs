@@ -16,7 +16,7 @@ const LIMIT: u32 = 16 << 20;
 /// Finds the blobs that functions refer to by their hash: values of broadcasts, large closures.
 #[async_trait::async_trait]
 pub trait Blobs: fmt::Debug + Send + Sync + 'static {
-    /// Returns the file of a blob, which stays where it is as long as the executor runs.
+    /// Returns the file of a blob, which stays where it is until the program drops the blob.
     ///
     /// # Errors
     ///

@@ -4,9 +4,15 @@ use super::*;
 use crate::testing::attempt;
 use rand::{Rng, RngCore, SeedableRng, rngs::StdRng};
 
-fn request() -> BlockRequest {
-    let volume = VolumeId("v1".to_owned());
-    BlockRequest { token: b"secret".to_vec(), volume, output: attempt(3, 1), reader: 17 }
+fn block(volume: &str) -> Request {
+    let volume = VolumeId(volume.to_owned());
+    let wanted = Wanted::Block { volume, output: attempt(3, 1), reader: 17 };
+    Request { token: b"secret".to_vec(), wanted }
+}
+
+fn piece(hash: &str) -> Request {
+    let wanted = Wanted::Piece { hash: hash.to_owned(), piece: 3 };
+    Request { token: b"secret".to_vec(), wanted }
 }
 
 fn answers() -> Vec<BlockAnswer> {
@@ -29,7 +35,9 @@ fn body(frame: &[u8]) -> &[u8] {
 
 #[test]
 fn an_encoded_frame_is_decoded() {
-    assert_eq!(BlockRequest::decode(body(&request().encode().unwrap())), Ok(request()));
+    for request in [block("v1"), piece("00ff")] {
+        assert_eq!(Request::decode(body(&request.encode().unwrap())), Ok(request));
+    }
     for answer in answers() {
         assert_eq!(BlockAnswer::decode(body(&answer.encode())), Ok(answer));
     }
@@ -44,16 +52,15 @@ fn lengths_that_no_frame_has_are_refused() {
 
 #[test]
 fn fields_that_are_too_long_are_refused_or_cut() {
-    let long = BlockRequest { token: vec![0; MAX_TOKEN + 1], ..request() };
+    let long = Request { token: vec![0; MAX_TOKEN + 1], ..block("v") };
     assert_eq!(long.encode(), Err(BadBytes("token")));
-    let long = BlockRequest { volume: VolumeId("v".repeat(MAX_NAME + 1)), ..request() };
-    assert_eq!(long.encode(), Err(BadBytes("volume")));
-    let longest = BlockRequest {
-        token: vec![0; MAX_TOKEN],
-        volume: VolumeId("v".repeat(MAX_NAME)),
-        ..request()
-    };
-    assert_eq!(BlockRequest::decode(body(&longest.encode().unwrap())), Ok(longest));
+    let name = "v".repeat(MAX_NAME);
+    assert_eq!(block(&format!("{name}v")).encode(), Err(BadBytes("volume")));
+    assert_eq!(piece(&format!("{name}v")).encode(), Err(BadBytes("hash")));
+    for longest in [block(&name), piece(&name)] {
+        let longest = Request { token: vec![0; MAX_TOKEN], ..longest };
+        assert_eq!(Request::decode(body(&longest.encode().unwrap())), Ok(longest));
+    }
     let problem = BlockProblem::Missing;
     let long = BlockAnswer::NotFound { problem, message: "é".repeat(MAX_MESSAGE) }.encode();
     let BlockAnswer::NotFound { message, .. } = BlockAnswer::decode(body(&long)).unwrap() else {
@@ -64,15 +71,17 @@ fn fields_that_are_too_long_are_refused_or_cut() {
 
 #[test]
 fn other_bytes_are_refused() {
-    let frame = request().encode().unwrap();
-    let whole = body(&frame);
-    for length in 0..whole.len() {
-        assert!(BlockRequest::decode(&whole[..length]).is_err(), "cut off at {length}");
+    for request in [block("v1"), piece("00ff")] {
+        let frame = request.encode().unwrap();
+        let whole = body(&frame);
+        for length in 0..whole.len() {
+            assert!(Request::decode(&whole[..length]).is_err(), "cut off at {length}");
+        }
+        assert_eq!(Request::decode(&[whole, &[0]].concat()), Err(BadBytes("end")));
+        let mut other_version = whole.to_vec();
+        other_version[0] = 1;
+        assert_eq!(Request::decode(&other_version), Err(BadBytes("version")));
     }
-    assert_eq!(BlockRequest::decode(&[whole, &[0]].concat()), Err(BadBytes("end")));
-    let mut other_version = whole.to_vec();
-    other_version[0] = 2;
-    assert_eq!(BlockRequest::decode(&other_version), Err(BadBytes("version")));
     assert_eq!(BlockAnswer::decode(&[VERSION, 5]), Err(BadBytes("status")));
 
     let mut chance = StdRng::seed_from_u64(1);
@@ -83,14 +92,14 @@ fn other_bytes_are_refused() {
             *first = VERSION;
         }
         // Some garbage is a valid frame; none may panic.
-        let _ = BlockRequest::decode(&garbage);
+        let _ = Request::decode(&garbage);
         let _ = BlockAnswer::decode(&garbage);
     }
 }
 
 #[test]
 fn a_token_is_not_shown() {
-    let shown = format!("{:?}", request());
+    let shown = format!("{:?}", block("v1"));
     assert!(shown.contains("reader: 17") && !shown.contains("115"), "{shown}");
 }
 
