@@ -316,6 +316,12 @@ impl Resolver<'_> {
                     }
                     Ok(Transformed::new(node, false, TreeNodeRecursion::Jump))
                 }
+                node if crate::file_columns::is_place(node) => {
+                    if problem.is_none() {
+                        problem = Some(Stop::from(plan::SparkError::internal("_metadata")));
+                    }
+                    Ok(Transformed::no(node.clone()))
+                }
                 DfExpr::Column(column) => {
                     let id = column.name();
                     let known = grouping_id.as_deref() == Some(id)

@@ -429,6 +429,8 @@ fn may_be_null(name: &str, args: &[Typed]) -> bool {
         | "typeof"
         | "version"
         | "input_file_name"
+        | "input_file_block_start"
+        | "input_file_block_length"
         | "current_timezone"
         | "randstr"
         | "window"

@@ -57,6 +57,9 @@ impl Resolver<'_> {
                 Found::Nothing => {}
             }
         }
+        if let Some(found) = self.metadata(name, names)? {
+            return Ok(found);
+        }
         if let Some(found) = self.lateral(name, names)? {
             return Ok(found);
         }
@@ -65,9 +68,6 @@ impl Resolver<'_> {
         }
         if let Some(found) = self.variable(name)? {
             return Ok(found);
-        }
-        if name.len() == 1 && name[0].eq_ignore_ascii_case("_metadata") {
-            return Err(error::unsupported("the column `_metadata`"));
         }
         let known: Vec<Vec<String>> = names.scope.columns.iter().map(full_name).collect();
         let used = name.join(".");
@@ -170,6 +170,9 @@ impl Resolver<'_> {
                 }
                 _ => return Err(error::ambiguous_frame(name)),
             }
+        }
+        if let Some(found) = self.metadata_of_frame(name, plan_id, names)? {
+            return Ok(found);
         }
         if let Some(outer) = self.outer_frame_column(name, plan_id)? {
             return Ok(outer);
@@ -287,7 +290,12 @@ impl Resolver<'_> {
     }
 
     /// A column, or a field of it, named as the program wrote it.
-    fn written(&self, mut column: Typed, name: &[String], fields: &[String]) -> Result<Typed> {
+    pub(super) fn written(
+        &self,
+        mut column: Typed,
+        name: &[String],
+        fields: &[String],
+    ) -> Result<Typed> {
         let of_column = name.len().checked_sub(fields.len() + 1);
         if let Some(written) = of_column.and_then(|at| name.get(at)) {
             column.name.clone_from(written);
@@ -326,6 +334,6 @@ fn full_name(column: &Column) -> Vec<String> {
     column.qualifier.iter().chain([&column.name]).cloned().collect()
 }
 
-fn too_many(name: &[String], found: &[&Column]) -> super::Stop {
+pub(super) fn too_many(name: &[String], found: &[&Column]) -> super::Stop {
     error::ambiguous(name, &found.iter().map(|column| column.qualified()).collect::<Vec<_>>())
 }

@@ -53,6 +53,9 @@ impl Resolver<'_> {
         match expr {
             Expr::Literal(value) => self.literal(value),
             Expr::Column { name, plan_id } => self.column(name, *plan_id, names),
+            Expr::MetadataColumn { name, plan_id } => {
+                self.metadata_column_named(name, *plan_id, names)
+            }
             Expr::Function(call) if conjunct && call.name == "and" => {
                 let mut args = Vec::with_capacity(call.args.len());
                 for arg in &call.args {

@@ -149,7 +149,7 @@ impl Resolver<'_> {
         };
         let rest = joined.scope.columns.iter().filter(|column| !is_key(column)).cloned();
         let columns = keys.into_iter().chain(rest).collect();
-        let scope = Scope { columns, hidden, frames: joined.scope.frames };
+        let scope = Scope { columns, hidden, frames: joined.scope.frames, ..Scope::default() };
         Ok(Resolved::new(plan, scope))
     }
 
@@ -212,6 +212,7 @@ pub(super) fn combined(left: &Scope, right: &Scope) -> Scope {
     Scope {
         columns: chain(&left.columns, &right.columns),
         hidden: chain(&left.hidden, &right.hidden),
+        metadata: chain(&left.metadata, &right.metadata),
         frames: left.frames.iter().chain(&right.frames).cloned().collect(),
     }
 }

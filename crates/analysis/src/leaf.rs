@@ -160,13 +160,15 @@ impl Resolver<'_> {
 
     fn provider(&mut self, provider: Arc<dyn TableProvider>, schema: &[Field]) -> Result<Resolved> {
         let arrow = provider.schema();
-        let plan = scan("files", provider)?;
+        let metadata = self.metadata_column();
+        let table = metadata.id.clone();
+        let plan = scan(&table, provider)?;
         let mut columns = Vec::new();
         let mut exprs = Vec::new();
         for (field, held) in schema.iter().zip(arrow.fields()) {
             let column = self.column_of_field(field);
             let target = types::to_arrow(&field.data_type);
-            let mut expr = DfExpr::Column(DfColumn::new(Some("files"), held.name()));
+            let mut expr = DfExpr::Column(DfColumn::new(Some(table.as_str()), held.name()));
             if *held.data_type() != target {
                 expr = datafusion::logical_expr::cast(expr, target);
             }
@@ -174,7 +176,9 @@ impl Resolver<'_> {
             columns.push(column);
         }
         let plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?);
-        Ok(Resolved::new(plan, Scope::new(columns)))
+        let metadata =
+            if arrow.fields().len() > schema.len() { vec![metadata] } else { Vec::new() };
+        Ok(Resolved::new(plan, Scope { metadata, ..Scope::new(columns) }))
     }
 
     /// Resolves a name in FROM.
@@ -233,7 +237,8 @@ impl Resolver<'_> {
                 })?
             }
         };
-        for column in &mut resolved.scope.columns {
+        let Scope { columns, metadata, .. } = &mut resolved.scope;
+        for column in columns.iter_mut().chain(metadata) {
             column.qualifier = table.qualified_name();
         }
         Ok(resolved)
@@ -283,6 +288,7 @@ impl Resolver<'_> {
         self.env = outer_env;
         self.outer = outer_scopes;
         let mut resolved = resolved?;
+        resolved.scope.metadata.clear();
         if let Some(captured) = captured {
             resolved = self.with_captured_columns(resolved, name, captured)?;
         }
@@ -350,6 +356,13 @@ impl Resolver<'_> {
                 name.clone_into(&mut column.name);
             }
         }
+        // Only the alias of a table itself keeps its hidden column.
+        if !crate::file_columns::is_scan(&resolved.plan) {
+            resolved.scope.metadata.clear();
+        }
+        for column in &mut resolved.scope.metadata {
+            column.qualifier = vec![alias.to_owned()];
+        }
         resolved.scope.hidden.clear();
         resolved.below = None;
         self.exact(resolved)
@@ -365,7 +378,9 @@ impl Resolver<'_> {
         let later = self.env.queries.split_off(index);
         let resolved = self.relation(&query);
         self.env.queries.extend(later);
-        self.renamed(resolved?, &name, &[])
+        let mut resolved = resolved?;
+        resolved.scope.metadata.clear();
+        self.renamed(resolved, &name, &[])
     }
 
     pub(super) fn with(

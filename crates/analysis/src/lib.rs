@@ -14,6 +14,7 @@ mod decorrelate;
 mod error;
 mod expression;
 mod facts;
+mod file_columns;
 mod frame;
 mod generate;
 mod join;

@@ -53,7 +53,8 @@ impl Resolver<'_> {
     pub(super) fn select_typed(&mut self, input: Resolved, items: Vec<Typed>) -> Result<Resolved> {
         let outputs: Vec<_> = items.into_iter().map(|item| (self.output(&item).0, item)).collect();
         let columns = outputs.iter().map(|(column, _)| column.clone()).collect();
-        let scope = input.scope.above(columns);
+        let metadata = input.scope.metadata.clone();
+        let scope = Scope { metadata, ..input.scope.above(columns) };
         let items = outputs.iter().map(|(_, item)| item);
         let source = Source::Plan(super::time_window::with_time(input.plan, items)?);
         let below = Below { scope: input.scope, source, outputs, above: Vec::new() };

@@ -251,7 +251,8 @@ impl Resolver<'_> {
         let input = self.relation(input)?;
         if columns.is_empty() {
             super::orderable::distinguishable(input.scope.columns.iter())?;
-            let input = self.exact(input)?;
+            let mut input = self.exact(input)?;
+            input.scope.metadata.clear();
             let plan = LogicalPlan::Distinct(Distinct::All(Arc::new(input.plan)));
             return Ok(Resolved::new(plan, input.scope));
         }

@@ -112,7 +112,8 @@ impl<'a> Resolver<'a> {
         }
         let fields = resolved.scope.fields();
         let resolved = self.exact(resolved)?;
-        let plan = self.decorrelated(resolved.plan)?;
+        let plan = self.with_file_columns(resolved.plan)?;
+        let plan = self.decorrelated(plan)?;
         Ok(Finished { plan, schema: fields, observed: self.observed })
     }
 

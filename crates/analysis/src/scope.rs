@@ -76,6 +76,9 @@ pub(crate) struct Scope {
     pub(crate) columns: Vec<Column>,
     /// Columns of the plan that `*` omits: the other side's key of a `USING` join.
     pub(crate) hidden: Vec<Column>,
+    /// The column `_metadata` of each scan of files below, as far as it can be named here. Its id
+    /// is that of the scan; the plan has no such column (see `file_columns`).
+    pub(crate) metadata: Vec<Column>,
     /// Relations below.
     pub(crate) frames: Vec<Frame>,
 }
@@ -93,7 +96,7 @@ pub(crate) enum Found<'a> {
 
 impl Scope {
     pub(crate) fn new(columns: Vec<Column>) -> Self {
-        Self { columns, hidden: Vec::new(), frames: Vec::new() }
+        Self { columns, ..Self::default() }
     }
 
     pub(crate) fn fields(&self) -> Vec<Field> {
@@ -102,7 +105,7 @@ impl Scope {
 
     /// A scope with other columns above the same relations.
     pub(crate) fn above(&self, columns: Vec<Column>) -> Self {
-        Self { columns, hidden: Vec::new(), frames: self.frames.clone() }
+        Self { columns, frames: self.frames.clone(), ..Self::default() }
     }
 
     /// Makes the relation addressable by `plan_id`.
@@ -112,7 +115,8 @@ impl Scope {
         }
         if let Some(plan_id) = plan_id {
             let (columns, hidden) = (self.columns.clone(), self.hidden.clone());
-            let scope = Arc::new(Self { columns, hidden, frames: Vec::new() });
+            let metadata = self.metadata.clone();
+            let scope = Arc::new(Self { columns, hidden, metadata, frames: Vec::new() });
             self.frames.push(Frame { plan_id, depth: 0, scope });
         }
     }
@@ -145,6 +149,26 @@ impl Scope {
         }
         let Some((first, rest)) = name.split_first() else { return Found::Nothing };
         pick(self.columns.iter().filter(|column| same(&column.name, first)).collect(), rest)
+    }
+
+    /// Looks up a name among the columns `_metadata`.
+    pub(crate) fn find_metadata<'a>(
+        &'a self,
+        name: &'a [String],
+        case_sensitive: bool,
+    ) -> Found<'a> {
+        let same = |a: &str, b: &str| same_name(a, b, case_sensitive);
+        for qualifier_length in (0..name.len().min(4)).rev() {
+            let (qualifier, rest) = name.split_at(qualifier_length);
+            let matches = |column: &&Column| {
+                ends_with(&column.qualifier, qualifier, same) && same(&column.name, &rest[0])
+            };
+            match pick(self.metadata.iter().filter(matches).collect(), &rest[1..]) {
+                Found::Nothing => {}
+                found => return found,
+            }
+        }
+        Found::Nothing
     }
 
     /// Columns whose qualifier ends with `target`.

@@ -203,7 +203,7 @@ impl Resolver<'_> {
             };
             let columns = frame.scope.columns.iter().map(renamed).collect();
             let hidden = frame.scope.hidden.iter().map(renamed).collect();
-            frame.scope = Arc::new(Scope { columns, hidden, frames: Vec::new() });
+            frame.scope = Arc::new(Scope { columns, hidden, ..Scope::default() });
         }
         Ok(Resolved::new(plan, scope))
     }
@@ -219,6 +219,7 @@ impl Resolver<'_> {
     ) -> Result<Resolved> {
         let mut left = self.exact(left)?;
         let mut right = self.exact(right)?;
+        left.scope.metadata.clear();
         let ids = |scope: &Scope| -> Vec<DfExpr> {
             scope.columns.iter().map(|column| reference(&column.id)).collect()
         };

@@ -80,12 +80,12 @@ pub(crate) fn boxed(
 
 fn column(message: ex::UnresolvedAttribute) -> Result<Expr> {
     let ex::UnresolvedAttribute { unparsed_identifier, plan_id, is_metadata_column } = message;
-    if is_metadata_column.unwrap_or(false) {
-        return Err(SparkError::unsupported(format_args!(
-            "The metadata column {unparsed_identifier}"
-        )));
-    }
-    Ok(Expr::Column { name: name_parts(&unparsed_identifier)?, plan_id })
+    let name = name_parts(&unparsed_identifier)?;
+    Ok(if is_metadata_column.unwrap_or(false) {
+        Expr::MetadataColumn { name, plan_id }
+    } else {
+        Expr::Column { name, plan_id }
+    })
 }
 
 fn call(

@@ -24,7 +24,8 @@ async fn open(scan: &ScanOptions, world: &World) -> Result<SourceTable, plan::Sp
 }
 
 fn table(source: &SourceTable) -> LogicalPlan {
-    LogicalPlanBuilder::scan("files", provider_as_source(Arc::clone(&source.provider)), None)
+    let columns = Some((0..source.schema.len()).collect());
+    LogicalPlanBuilder::scan("files", provider_as_source(Arc::clone(&source.provider)), columns)
         .and_then(LogicalPlanBuilder::build)
         .expect("a scan")
 }

@@ -195,6 +195,7 @@ pub mod condition {
     pub const MALFORMED_RECORD_IN_PARSING_WITHOUT_SUGGESTION: &Condition = &Condition { class: "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", sql_state: Some("22023"), exception: Exception::Spark, parameters: &["badRecord", "failFastMode"] };
     pub const MISSING_AGGREGATION: &Condition = &Condition { class: "MISSING_AGGREGATION", sql_state: Some("42803"), exception: Exception::Analysis, parameters: &["expression", "expressionAnyValue"] };
     pub const MISSING_GROUP_BY: &Condition = &Condition { class: "MISSING_GROUP_BY", sql_state: Some("42803"), exception: Exception::Analysis, parameters: &[] };
+    pub const MULTI_SOURCES_UNSUPPORTED_FOR_EXPRESSION: &Condition = &Condition { class: "MULTI_SOURCES_UNSUPPORTED_FOR_EXPRESSION", sql_state: Some("42K0E"), exception: Exception::Analysis, parameters: &["expr"] };
     pub const NEAREST_BY_JOIN_NON_ORDERABLE_RANKING_EXPRESSION: &Condition = &Condition { class: "NEAREST_BY_JOIN.NON_ORDERABLE_RANKING_EXPRESSION", sql_state: Some("42604"), exception: Exception::Analysis, parameters: &["expression", "type"] };
     pub const NEAREST_BY_JOIN_UNSUPPORTED_JOIN_TYPE: &Condition = &Condition { class: "NEAREST_BY_JOIN.UNSUPPORTED_JOIN_TYPE", sql_state: Some("42604"), exception: Exception::Analysis, parameters: &["joinType", "supported"] };
     pub const NEGATIVE_VALUES_IN_FREQUENCY_EXPRESSION: &Condition = &Condition { class: "NEGATIVE_VALUES_IN_FREQUENCY_EXPRESSION", sql_state: Some("22003"), exception: Exception::IllegalArgument, parameters: &["frequencyExpression", "negativeValue"] };
@@ -486,6 +487,7 @@ pub mod condition {
         MALFORMED_RECORD_IN_PARSING_WITHOUT_SUGGESTION,
         MISSING_AGGREGATION,
         MISSING_GROUP_BY,
+        MULTI_SOURCES_UNSUPPORTED_FOR_EXPRESSION,
         NEAREST_BY_JOIN_NON_ORDERABLE_RANKING_EXPRESSION,
         NEAREST_BY_JOIN_UNSUPPORTED_JOIN_TYPE,
         NEGATIVE_VALUES_IN_FREQUENCY_EXPRESSION,

@@ -15,6 +15,13 @@ pub enum Expr {
         /// The client's relation that it belongs to.
         plan_id: Option<i64>,
     },
+    /// A hidden column, or a field of it: `df.metadataColumn("_metadata")`.
+    MetadataColumn {
+        /// Parts of the name.
+        name: Vec<String>,
+        /// The client's relation that it belongs to.
+        plan_id: Option<i64>,
+    },
     /// All columns whose name matches a Java regular expression (`df.colRegex`, or a quoted name in
     /// SQL).
     ColumnRegex {

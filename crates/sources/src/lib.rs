@@ -16,8 +16,8 @@ mod tests;
 mod upload;
 mod write_exec;
 
-pub use files::overwrites_partitions;
-pub use location::Location;
+pub use files::{FileColumn, overwrites_partitions};
+pub use location::{Location, encoded};
 pub use properties::{of_rows, unordered};
 pub use range::{RangeExec, RangeTable, Run};
 pub use registry::{is_built_in, planned, source, source_of_path, split};

@@ -9,7 +9,7 @@ use object_store::path::Path as StorePath;
 use object_store::{Error as StoreError, ObjectStore, PutPayload};
 use object_store::{GetOptions, GetRange, GetResultPayload, ObjectMeta, ObjectStoreExt};
 use plan::SparkError;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -97,6 +97,16 @@ impl Location {
     /// The URL, as parsed by [`Location::parse`].
     pub fn url(&self) -> String {
         if self.is_local() { format!("file:///{}", self.path) } else { self.to_string() }
+    }
+
+    /// The URI of the file, as `input_file_name()` returns it.
+    pub(crate) fn uri(&self) -> String {
+        encoded(&self.url())
+    }
+
+    /// The location as it is displayed, with the escapes of a URI.
+    pub(crate) fn encoded(&self) -> String {
+        encoded(&self.to_string())
     }
 
     /// The last component of the path.
@@ -310,6 +320,28 @@ pub(crate) fn io_error(error: StoreError) -> io::Error {
     io::Error::new(kind, error)
 }
 
+/// Escapes a URL like Java's `URI`: all characters but letters, digits and those with a meaning in
+/// a path. Letters of all scripts stay as they are.
+pub fn encoded(url: &str) -> String {
+    let mut out = String::with_capacity(url.len());
+    for c in url.chars() {
+        let stays = if c.is_ascii() {
+            c.is_ascii_alphanumeric() || "_-!.~'()*,;:$&+=@/".contains(c)
+        } else {
+            !c.is_control() && !c.is_whitespace()
+        };
+        if stays {
+            out.push(c);
+        } else {
+            let mut bytes = [0; 4];
+            for byte in c.encode_utf8(&mut bytes).bytes() {
+                let _ = write!(out, "%{byte:02X}");
+            }
+        }
+    }
+    out
+}
+
 /// Converts a path on the local disk to one of a store.
 fn absolute(text: &str) -> Result<StorePath, SparkError> {
     let plain = text.strip_prefix("//").unwrap_or(text);
@@ -352,6 +384,26 @@ mod tests {
         }
         let unknown = Location::parse("s3a://bucket/x", &runtime).unwrap_err();
         assert_eq!(unknown.class(), "UNSUPPORTED_FEATURE");
+    }
+
+    #[test]
+    fn a_uri_is_escaped_as_spark_escapes_it() {
+        // What Spark 4.2 returns for files with these names.
+        let cases = [
+            ("a b", "a%20b"),
+            ("c+d", "c+d"),
+            ("e%20f", "e%2520f"),
+            ("g#h", "g%23h"),
+            ("ö", "ö"),
+            ("q\"<>", "q%22%3C%3E"),
+            ("k&k=(x),;'!~@$]^|`", "k&k=(x),;'!~@$%5D%5E%7C%60"),
+        ];
+        for (name, expected) in cases {
+            let base = Location::parse("/t x", &RuntimeEnv::default()).unwrap();
+            let file = base.at(StorePath::parse(format!("t x/{name}")).unwrap());
+            assert_eq!(file.uri(), format!("file:///t%20x/{expected}"));
+            assert_eq!(file.encoded(), format!("file:/t%20x/{expected}"));
+        }
     }
 
     #[test]

@@ -112,7 +112,8 @@ pub struct WriteRequest<'a> {
 pub struct SourceTable {
     /// Spark's schema.
     pub schema: Vec<Field>,
-    /// Provider of the rows; its columns are those of `schema`.
+    /// Provider of the rows; its columns are those of `schema` and, of files, all of
+    /// [`FileColumn`](crate::FileColumn).
     pub provider: Arc<dyn TableProvider>,
     /// The files, as URIs, if it consists of files.
     pub files: Vec<String>,

@@ -286,7 +286,8 @@ impl Session {
         relation: &Relation,
         run: &dyn RunJob,
     ) -> Result<Vec<String>, SparkError> {
-        Ok(self.analyze(relation, run).await?.files)
+        let files = self.analyze(relation, run).await?.files;
+        Ok(files.iter().map(|file| sources::encoded(file)).collect())
     }
 
     /// The plans of a relation as text.

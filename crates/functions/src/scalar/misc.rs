@@ -68,9 +68,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     with("current_catalog", "", |call| Ok(text(&call.ctx.catalog))),
     with("version", "", |_| Ok(text(SPARK_VERSION))),
     with("typeof", "a", |call| Ok(text(&simple_type(&call.types[0])))),
-    with("input_file_name", "", |_| {
-        Err(FunctionError::Unsupported { what: "the function input_file_name".into() })
-    }),
+    kernel("input_file_name", "", NO_FILE_NAME),
+    kernel("input_file_block_start", "", no_file_block("spark_input_file_block_start")),
+    kernel("input_file_block_length", "", no_file_block("spark_input_file_block_length")),
     with("raise_error", "s", |call| Ok(call.apply(RAISE))),
     with("assert_true", "B?s", assert_true),
     // Type names that are functions as well: `double(x)`.
@@ -93,6 +93,21 @@ fn convert(mut call: Call<'_>, to: DataType) -> Result<Expr, FunctionError> {
 }
 
 pub(super) const KERNELS: &[Kernel] = &[RAND, RANDN, RANDOM_TEXT, SHUFFLE, INCREASING, RAISE];
+
+/// `input_file_name` of rows that come from no file. Analysis replaces calls above scans of files.
+const NO_FILE_NAME: Kernel = Kernel::new("spark_input_file_name", returns::string, |args| {
+    Ok(Arc::new(StringArray::from_iter_values(std::iter::repeat_n("", args.rows))))
+})
+.volatile()
+.nulls(Nulls::Never);
+
+/// The same for `input_file_block_start` and `input_file_block_length`.
+const fn no_file_block(name: &'static str) -> Kernel {
+    let run = |args: &Args<'_>| -> Result<ArrayRef> {
+        Ok(Arc::new(PrimitiveArray::<Int64Type>::from_value(-1, args.rows)))
+    };
+    Kernel::new(name, returns::long, run).volatile().nulls(Nulls::Never)
+}
 
 const RAND: Kernel =
     Kernel::new("spark_rand", returns::double, |args| generate(args, Generator::next_double))

@@ -181,7 +181,6 @@ fn an_unknown_function_and_wrong_arguments_are_named() {
     check("upper", &[list_of_nothing()], "! DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE");
     check("year", &[b(true)], "! DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE");
     check("==", &[b(true), i(1)], "! DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES");
-    check("input_file_name", &[], "! UNSUPPORTED_FEATURE");
 }
 
 fn list_of_nothing() -> ScalarValue {

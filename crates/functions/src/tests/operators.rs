@@ -147,6 +147,13 @@ fn random_numbers_are_spark_s() {
         "bigint 25769803777"
     );
     assert_eq!(call("spark_partition_id", &[], false, &Context::default()), "int 3");
+    for (function, of_no_file) in [
+        ("input_file_name", "string "),
+        ("input_file_block_start", "bigint -1"),
+        ("input_file_block_length", "bigint -1"),
+    ] {
+        assert_eq!(call(function, &[], false, &Context::default()), of_no_file);
+    }
     check("raise_error", &[s("custom")], "! USER_RAISED_EXCEPTION");
     check("typeof", &[ints(&[])], "string array<int>");
 }

@@ -1,6 +1,7 @@
 //! Files as a source: listing, file and partition columns, splitting into tasks, and the commit of
 //! writes. The contents of files are left to their format.
 
+mod column;
 mod file_task;
 mod format;
 mod listing;
@@ -13,6 +14,7 @@ mod table;
 mod task_sink;
 mod text;
 
+pub use column::FileColumn;
 pub use sink::overwrites_partitions;
 
 use crate::{ReadRequest, Sink, Source, SourceTable, Split, TaskSink, WriteRequest};
@@ -97,7 +99,9 @@ impl Source for Files {
         let files: Vec<DataFile> = files.into_iter().filter(|file| file.meta.size > 0).collect();
         let values = files.iter().map(|file| partition::values(file, &partition)).collect();
         all.extend(partition);
-        let schema = types::schema_in_plans(&all);
+        let held: Vec<Field> =
+            all.iter().cloned().chain(FileColumn::ALL.map(FileColumn::field)).collect();
+        let schema = types::schema_in_plans(&held);
         let of_files: SchemaRef = Arc::new(Schema::new(schema.fields()[..file_columns].to_vec()));
         let statistics = reader.statistics(&files, &of_files).await?;
         let uris = files.iter().map(|file| file.location.url()).collect();

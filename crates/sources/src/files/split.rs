@@ -1,5 +1,6 @@
 //! Division of files among tasks: by size, like Spark.
 
+use super::column::FileColumn;
 use super::listing::DataFile;
 use super::text::is_compressed;
 use datafusion::datasource::listing::PartitionedFile;
@@ -34,26 +35,32 @@ impl Sizes {
     }
 }
 
-/// Divides files, with their partition values, into partitions.
+/// Divides files, with their partition values, into partitions. The values of `described` follow
+/// those of the partition columns.
 pub(crate) fn partitions(
     files: &[(&DataFile, &Vec<ScalarValue>)],
     sizes: Sizes,
     splittable: Splittable,
+    described: &[FileColumn],
 ) -> Vec<FileGroup> {
     let most = sizes.split_bytes(files);
     let mut parts: Vec<(u64, PartitionedFile)> = Vec::new();
     for (file, values) in files {
-        let whole = PartitionedFile::new_from_meta(file.meta.clone());
-        let whole = whole.with_partition_values((*values).clone());
+        let bytes = |start: u64, end: u64| {
+            let described = described.iter().map(|column| column.value(file, (start, end)));
+            let values = values.iter().cloned().chain(described);
+            PartitionedFile::new_from_meta(file.meta.clone())
+                .with_partition_values(values.collect())
+        };
         let compressed = splittable == Splittable::Yes && is_compressed(file.location.name());
         if compressed || splittable == Splittable::No || file.meta.size <= most {
-            parts.push((file.meta.size, whole));
+            parts.push((file.meta.size, bytes(0, file.meta.size)));
             continue;
         }
         let mut start = 0;
         while start < file.meta.size {
             let end = file.meta.size.min(start + most);
-            let range = whole.clone().with_range(start.cast_signed(), end.cast_signed());
+            let range = bytes(start, end).with_range(start.cast_signed(), end.cast_signed());
             parts.push((end - start, range));
             start = end;
         }
@@ -119,7 +126,8 @@ mod tests {
             let found: Vec<DataFile> = files.iter().enumerate().map(found).collect();
             let none = Vec::new();
             let chosen: Vec<_> = found.iter().map(|file| (file, &none)).collect();
-            let groups = partitions(&chosen, sizes, splittable);
+            let described = [FileColumn::BlockStart, FileColumn::BlockLength];
+            let groups = partitions(&chosen, sizes, splittable, &described);
             let bytes = |file: &PartitionedFile| {
                 let whole = file.object_meta.size;
                 file.range.as_ref().map_or(whole, |r| (r.end - r.start).cast_unsigned())
@@ -127,6 +135,11 @@ mod tests {
             let actual: Vec<Vec<u64>> =
                 groups.iter().map(|group| group.files().iter().map(bytes).collect()).collect();
             assert_eq!(actual, expected, "{files:?}");
+            for file in groups.iter().flat_map(FileGroup::files) {
+                let start = file.range.as_ref().map_or(0, |range| range.start);
+                let length = bytes(file).cast_signed();
+                assert_eq!(file.partition_values, [start.into(), length.into()], "{files:?}");
+            }
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Files as a table of a plan, whose scan determines what each task reads.
 
+use super::column::FileColumn;
 use super::format::{FileReader, FileScan};
 use super::listing::DataFile;
 use super::split::{self, Sizes};
 use arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DFSchema, Result, ScalarValue, Statistics};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
@@ -16,7 +17,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct FileTable {
     pub(crate) reader: Arc<dyn FileReader>,
-    /// Columns of the files, then partition columns.
+    /// Columns of the files, then partition columns, then all of [`FileColumn`].
     pub(crate) schema: SchemaRef,
     /// Number of columns from the files.
     pub(crate) file_columns: usize,
@@ -38,20 +39,21 @@ impl TableProvider for FileTable {
         TableType::Base
     }
 
-    /// Filters over partition columns prune files. They are also evaluated above the scan, so that
-    /// a filter that fails for some value fails there, with the query's error.
+    /// Filters over columns that are constant within a file prune files. They are also evaluated
+    /// above the scan, so that a filter that fails for some value fails there, with the query's
+    /// error.
     fn supports_filters_pushdown(
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        let of_directories = |filter: &&Expr| {
-            if self.is_of_directories(filter) {
+        let of_files = |filter: &&Expr| {
+            if self.is_of_files(filter) {
                 TableProviderFilterPushDown::Inexact
             } else {
                 TableProviderFilterPushDown::Unsupported
             }
         };
-        Ok(filters.iter().map(of_directories).collect())
+        Ok(filters.iter().map(of_files).collect())
     }
 
     async fn scan(
@@ -69,13 +71,25 @@ impl TableProvider for FileTable {
         let Some((first, _)) = chosen.first() else {
             return Ok(Arc::new(EmptyExec::new(Arc::new(self.schema.project(columns)?))));
         };
+        // Of the columns that describe files, the reader gets only those that are read.
+        let own = self.schema.fields().len() - FileColumn::ALL.len();
+        let mut read: Vec<usize> = columns.iter().copied().filter(|at| *at >= own).collect();
+        read.sort_unstable();
+        read.dedup();
+        let held: Vec<usize> = (0..own).chain(read.iter().copied()).collect();
+        let place = |at: &usize| match read.binary_search(at) {
+            Ok(place) => own + place,
+            Err(_) => *at,
+        };
+        let columns: Vec<usize> = columns.iter().map(place).collect();
+        let described: Vec<FileColumn> = read.iter().map(|at| FileColumn::ALL[at - own]).collect();
         self.reader.scan(FileScan {
             store: first.location.root(),
-            schema: &self.schema,
+            schema: &Arc::new(self.schema.project(&held)?),
             file_columns: self.file_columns,
-            columns,
-            groups: split::partitions(&chosen, self.sizes, self.reader.splittable()),
-            statistics: self.of_all(&kept),
+            columns: &columns,
+            groups: split::partitions(&chosen, self.sizes, self.reader.splittable(), &described),
+            statistics: self.of_all(&kept).project(Some(&held)),
             limit,
         })
     }
@@ -86,31 +100,52 @@ impl TableProvider for FileTable {
 }
 
 impl FileTable {
-    /// Whether a filter uses only partition columns.
-    fn is_of_directories(&self, filter: &Expr) -> bool {
-        let is_partition = |name: &str| {
+    /// The columns that are constant within a file, with the values of each file.
+    fn constants(&self) -> Vec<(FieldRef, Vec<ScalarValue>)> {
+        let fields = self.schema.fields();
+        let own = fields.len() - FileColumn::ALL.len();
+        let of_directories =
+            fields[self.file_columns..own].iter().enumerate().map(|(at, field)| {
+                let values = self.values.iter().map(|row| row[at].clone());
+                (Arc::clone(field), values.collect())
+            });
+        let described = fields[own..].iter().zip(FileColumn::ALL);
+        let described = described.filter(|(_, column)| column.is_of_whole_file());
+        let described = described.map(|(field, column)| {
+            let values = self.files.iter().map(|file| column.value(file, (0, file.meta.size)));
+            (Arc::clone(field), values.collect())
+        });
+        of_directories.chain(described).collect()
+    }
+
+    /// Whether a filter uses only columns that are constant within a file.
+    fn is_of_files(&self, filter: &Expr) -> bool {
+        let own = self.schema.fields().len() - FileColumn::ALL.len();
+        let is_constant = |name: &str| {
             let at = self.schema.fields().iter().position(|field| field.name() == name);
-            at.is_some_and(|at| at >= self.file_columns)
+            at.is_some_and(|at| {
+                at >= self.file_columns
+                    && at.checked_sub(own).is_none_or(|at| FileColumn::ALL[at].is_of_whole_file())
+            })
         };
         let columns = filter.column_refs();
         !filter.is_volatile()
             && !columns.is_empty()
-            && columns.iter().all(|column| is_partition(&column.name))
+            && columns.iter().all(|column| is_constant(&column.name))
     }
 
     /// Indices of the files that remain after filtering. A filter that fails keeps all files.
     fn kept(&self, filters: &[Expr], session: &dyn Session) -> Result<Vec<usize>> {
         let mut kept: Vec<usize> = (0..self.files.len()).collect();
         let filters: Vec<&Expr> =
-            filters.iter().filter(|filter| self.is_of_directories(filter)).collect();
+            filters.iter().filter(|filter| self.is_of_files(filter)).collect();
         if filters.is_empty() || self.files.is_empty() {
             return Ok(kept);
         }
-        let fields = self.schema.fields()[self.file_columns..].to_vec();
+        let (fields, values): (Vec<_>, Vec<_>) = self.constants().into_iter().unzip();
         let schema = Arc::new(Schema::new(fields));
-        let column =
-            |at: usize| ScalarValue::iter_to_array(self.values.iter().map(|row| row[at].clone()));
-        let columns = (0..schema.fields().len()).map(column).collect::<Result<Vec<_>>>()?;
+        let columns = values.into_iter().map(ScalarValue::iter_to_array);
+        let columns = columns.collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(self.files.len()));
         let rows = RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)?;
         let schema = DFSchema::try_from(schema)?;
