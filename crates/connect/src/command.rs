@@ -25,8 +25,18 @@ const MAX_PLAN_BYTES: u64 = 512 << 20;
 /// A parsed request. `echo` is the relation that a client gets back if its SQL text is a query.
 #[derive(Debug)]
 pub(crate) struct Request {
-    pub(crate) work: Work,
+    pub(crate) work: Asked,
     pub(crate) echo: Option<pb::Relation>,
+}
+
+/// What a request asks for.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// Work of the backend.
+    Work(Work),
+    /// The driver's resources other than cores and memory. It has none: settings for them are
+    /// unknown.
+    Resources,
 }
 
 /// The message inside a plan, decompressed if necessary.
@@ -79,13 +89,16 @@ pub(crate) fn request(plan: OpType, context: Context<'_>) -> Result<Request> {
         OpType::Root(message) => Work::Query(relation(message, context)?),
         OpType::Command(message) => match message.command_type.required("command.command_type")? {
             CommandType::SqlCommand(message) => return sql(message, context),
+            CommandType::GetResourcesCommand(_) => {
+                return Ok(Request { work: Asked::Resources, echo: None });
+            }
             other => Work::Command(command(other, context)?),
         },
         OpType::CompressedOperation(_) => {
             return Err(invalid("A compressed plan inside a compressed plan."));
         }
     };
-    Ok(Request { work, echo: None })
+    Ok(Request { work: Asked::Work(work), echo: None })
 }
 
 /// The relation of a request that accepts nothing else.
@@ -111,7 +124,8 @@ fn sql(message: pb::SqlCommand, context: Context<'_>) -> Result<Request> {
             pos_arguments,
         })),
     });
-    Ok(Request { work: Work::Sql(relation(echo.clone(), context)?), echo: Some(echo) })
+    let work = Work::Sql(relation(echo.clone(), context)?);
+    Ok(Request { work: Asked::Work(work), echo: Some(echo) })
 }
 
 fn command(message: CommandType, context: Context<'_>) -> Result<Command> {
@@ -136,7 +150,6 @@ fn command(message: CommandType, context: Context<'_>) -> Result<Command> {
         CommandType::StreamingQueryListenerBusCommand(_) => {
             "A listener of streaming queries".to_owned()
         }
-        CommandType::GetResourcesCommand(_) => "GetResourcesCommand".to_owned(),
         CommandType::CreateResourceProfileCommand(_) => "A resource profile".to_owned(),
         CommandType::CheckpointCommand(m) if m.local => "localCheckpoint".to_owned(),
         CommandType::CheckpointCommand(_) => "checkpoint".to_owned(),
@@ -150,7 +163,9 @@ fn command(message: CommandType, context: Context<'_>) -> Result<Command> {
         CommandType::ExecuteExternalCommand(m) => format!("The external command {}", m.command),
         CommandType::PipelineCommand(_) => "Declarative pipelines".to_owned(),
         CommandType::Extension(any) => format!("The command extension {}", any.type_url),
-        CommandType::SqlCommand(_) => return Err(invalid("SQL text where a command is needed.")),
+        CommandType::SqlCommand(_) | CommandType::GetResourcesCommand(_) => {
+            return Err(invalid("A question where a command is needed."));
+        }
     };
     Err(SparkError::unsupported(what))
 }

@@ -1,7 +1,7 @@
 //! Runs operations and sends their answers: one task per operation, from its start to its release.
 
 use crate::backend::{Operation, Progress, Response, Work};
-use crate::command::Request;
+use crate::command::{Asked, Request};
 use crate::error;
 use crate::execution::{End, Execution, Place, Step, StopRequest, StreamEnd};
 use crate::ipc;
@@ -81,16 +81,25 @@ async fn run(
 ) -> Result<(), SparkError> {
     let (sender, receiver) = mpsc::channel(RESPONSE_BUFFER);
     let mut writer = Writer { open, execution, chunk_bytes, rows: 0, sql: None };
-    if matches!(request.work, Work::Sql(_)) {
-        writer.sql = Some(SqlResult { echo: request.echo, schema: None, batches: Vec::new() });
+    match request.work {
+        Asked::Work(work) => {
+            if matches!(work, Work::Sql(_)) {
+                let (schema, batches) = (None, Vec::new());
+                writer.sql = Some(SqlResult { echo: request.echo, schema, batches });
+            }
+            let operation = Operation {
+                id: execution.identity.id.clone(),
+                tags: execution.identity.tags.clone(),
+                properties: execution.identity.properties.clone(),
+                work,
+            };
+            tokio::try_join!(open.session.execute(operation, sender), writer.take_all(receiver))?;
+        }
+        Asked::Resources => {
+            let none = pb::GetResourcesCommandResult::default();
+            writer.push(ResponseType::GetResourcesCommandResult(none)).await;
+        }
     }
-    let operation = Operation {
-        id: execution.identity.id.clone(),
-        tags: execution.identity.tags.clone(),
-        properties: execution.identity.properties.clone(),
-        work: request.work,
-    };
-    tokio::try_join!(open.session.execute(operation, sender), writer.take_all(receiver))?;
     let complete = ResponseType::ResultComplete(answer::ResultComplete {});
     execution.complete(Answer { response_type: Some(complete), ..writer.blank() }).await;
     Ok(())

@@ -6,6 +6,7 @@ use crate::requests::{
     release_until, root, run, set, sql, sql_command, statuses, table, user, uuid,
 };
 use connect::pb;
+use connect::pb::command::CommandType;
 use connect::pb::execute_plan_response::ResponseType;
 use connect::pb::get_status_response::operation_status::OperationState;
 use std::sync::atomic::Ordering::SeqCst;
@@ -27,6 +28,20 @@ async fn a_client_may_reattach_after_any_answer() {
     let again = client.reattach_execute(reattach(&session, &operation, None)).await.unwrap();
     assert_eq!(drain(again.into_inner()).await.unwrap(), all);
     assert_eq!(seen.started.load(SeqCst), 1);
+}
+
+#[tokio::test]
+async fn the_driver_has_no_resources_but_cores_and_memory() {
+    let (seen, mut client) = connected().await;
+    let resources = CommandType::GetResourcesCommand(pb::GetResourcesCommand {});
+    let command = pb::Command { command_type: Some(resources) };
+    let plan = Some(pb::Plan { op_type: Some(pb::plan::OpType::Command(command)) });
+    let answers = run(&mut client, execute(&uuid(), &uuid(), plan)).await.unwrap();
+    let none = pb::GetResourcesCommandResult::default();
+    let expected = ResponseType::GetResourcesCommandResult(none);
+    assert_eq!(answers[0].response_type, Some(expected));
+    assert!(answers.len() == 2 && is_complete(&answers));
+    assert_eq!(seen.started.load(SeqCst), 0);
 }
 
 #[tokio::test]
