@@ -6,7 +6,7 @@ import pickle
 import sys
 import threading
 import traceback
-from functools import lru_cache
+from collections import Counter
 
 from pyspark.errors import PySparkRuntimeError
 
@@ -22,10 +22,10 @@ class Broadcast:
         self._destroyed = False
         self._hash = hash
         if path is not None:
-            self._load = lambda: _read(path)
+            self._load = lambda: _read_path(path)
         if sc is not None:
             self._value = value
-            self._hash = sc._upload([_pickled(value)])[0]
+            self._hash = sc._broadcasts.add(_pickled(value))
 
     def __class_getitem__(cls, _):
         return cls
@@ -39,7 +39,9 @@ class Broadcast:
         return self._value
 
     def _load(self):
-        return _loaded(self._hash)
+        from firesteel.worker import blobs
+
+        return blobs.value(self._hash, _read)
 
     @property
     def _path(self):
@@ -54,6 +56,7 @@ class Broadcast:
         """Lets executors drop the value; the next use fetches it again."""
         self._require_driver("unpersisted")
         self._check()
+        self._sc._broadcasts.drop_copies(self._hash)
 
     def destroy(self, blocking=False):
         """Drops the value everywhere; using it afterwards is an error."""
@@ -61,6 +64,7 @@ class Broadcast:
         self._check()
         self._destroyed = True
         self._value = None
+        self._sc._broadcasts.remove(self._hash)
 
     def __reduce__(self):
         self._require_driver("serialized")
@@ -76,6 +80,36 @@ class Broadcast:
     def _check(self):
         if self._destroyed:
             raise PySparkRuntimeError(f"Attempted to use Broadcast({self._hash[:8]}) after it was destroyed")
+
+
+class Blobs:
+    """The blobs of a context's broadcast values. Equal values are one blob, which goes with the last of them."""
+
+    def __init__(self, upload, drop):
+        self._upload = upload
+        self._drop = drop
+        self._uses = Counter()
+        # A value must not come while an equal one goes.
+        self._lock = threading.Lock()
+
+    def add(self, pickled):
+        """Sends a value to the driver, and returns its hash."""
+        with self._lock:
+            hash = self._upload([pickled])[0]
+            self._uses[hash] += 1
+            return hash
+
+    def drop_copies(self, hash):
+        """Lets executors drop a value."""
+        self._drop(hash, forever=False)
+
+    def remove(self, hash):
+        """Ends one of the uses of a value."""
+        with self._lock:
+            self._uses[hash] -= 1
+            if not self._uses[hash]:
+                del self._uses[hash]
+                self._drop(hash, forever=True)
 
 
 class BroadcastPickleRegistry(threading.local):
@@ -112,14 +146,11 @@ def _from_id(hash):
     return Broadcast(hash=hash)
 
 
-@lru_cache(maxsize=None)
-def _loaded(hash):
-    """The value of a blob; once for each process."""
-    from firesteel.worker import blobs
-
-    return _read(blobs.path(hash))
-
-
-def _read(path):
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+def _read(file):
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return pickle.loads(content)
+
+
+def _read_path(path):
+    with open(path, "rb") as file:
+        return _read(file)

@@ -13,7 +13,7 @@ from pyspark.serializers import AutoBatchedSerializer, BatchedSerializer, CPickl
 from pyspark.taskcontext import TaskContext
 
 from firesteel.accumulators import Accumulators
-from firesteel.broadcast import Broadcast, BroadcastPickleRegistry
+from firesteel.broadcast import Blobs, Broadcast, BroadcastPickleRegistry
 from firesteel.errors import error
 from firesteel.files import Files, SparkFiles
 from firesteel.jobs import Jobs
@@ -107,6 +107,7 @@ class SparkContext(Jobs, Files, Sources, Accumulators, Running):
         self._rdd_ids = -1
         self._started = str(int(time.time() * 1000))
         self._pickled_broadcast_vars = BroadcastPickleRegistry()
+        self._broadcasts = Blobs(self._upload, self._drop_blob)
         self._checkpoint_directory = None
         self._start_files()
         SparkFiles._sc = self

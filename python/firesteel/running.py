@@ -8,9 +8,9 @@ from pyspark.errors import PySparkRuntimeError, PySparkValueError
 from pyspark.serializers import CloudPickleSerializer
 
 from firesteel.errors import error
-from firesteel.rdd import execution, storage
+from firesteel.rdd import execution, messages, storage
 from firesteel.rdd.callsite import Site, current, first_spark_call
-from firesteel.rdd.plan import ELEMENTS, Selected, fetched, function_message
+from firesteel.rdd.plan import ELEMENTS, Selected, command, fetched, function_message
 
 #: Spark's default of `spark.broadcast.UDFCompressionThreshold`: larger closures are broadcast.
 LARGEST_CLOSURE = 1 << 20
@@ -95,6 +95,10 @@ class Running:
         if hasattr(client, "cache_artifacts"):
             return client.cache_artifacts(blobs)
         return [client.cache_artifact(blob) for blob in blobs]
+
+    def _drop_blob(self, hash, forever):
+        """Drops a blob: everywhere, or only what executors have of it."""
+        self._client.execute_command(command(messages.DropBlob(hash=hash, forever=forever)))
 
     def _forget(self, node, blocking):
         """Lets the driver delete what it has stored of a node."""

@@ -130,6 +130,58 @@ assert total.value - 4950 in (0, 25, 50, 75), total.value
     )
 
 
+def test_a_broadcast_value_is_one_file_in_each_executor_until_it_is_dropped(tmp_path):
+    check(
+        tmp_path,
+        """
+import os, time
+
+data = os.urandom(9_000_000)
+values, equal = sc.broadcast(data), sc.broadcast(data)
+
+
+def place(values):
+    def found(_):
+        from firesteel.worker import blobs
+
+        time.sleep(0.05)
+        return blobs.path(values._hash), sum(values.value[::1000])
+
+    places = set(sc.parallelize(range(16), 16).map(found).collect())
+    same({total for _, total in places}, {sum(data[::1000])})
+    paths = {path for path, _ in places}
+    same(len(paths), 2)
+    assert all(os.path.getsize(path) > 9_000_000 for path in paths)
+    return paths
+
+
+def wait_until_gone(paths):
+    for _ in range(600):
+        if not any(os.path.exists(path) for path in paths):
+            return
+        time.sleep(0.05)
+    raise SystemExit(f"{paths} are still there")
+
+
+paths = place(values)
+values.unpersist()
+wait_until_gone(paths)
+paths = place(values)
+values.destroy()
+same(place(equal), paths)
+use = sc.parallelize([1]).map(lambda n: len(equal.value))
+same(use.collect(), [9_000_000])
+equal.destroy()
+wait_until_gone(paths)
+try:
+    sc.parallelize([1]).map(lambda n: len(equal.value)).collect()
+    raise SystemExit("no error")
+except Exception as error:
+    assert "after it was destroyed" in str(error), error
+""",
+    )
+
+
 def test_random_programs_compute_what_lists_do(tmp_path):
     rng = random.Random(5)
     lines = []

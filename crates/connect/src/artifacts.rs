@@ -35,6 +35,11 @@ impl Artifacts {
         self.lock().contains_key(name)
     }
 
+    /// Drops an artifact.
+    pub(crate) fn remove(&self, name: &str) {
+        self.lock().remove(name);
+    }
+
     /// A copy for a cloned session; it shares the bytes.
     pub(crate) fn fork(&self) -> Self {
         Self { stored: Mutex::new(self.lock().clone()) }

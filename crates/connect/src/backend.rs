@@ -126,6 +126,9 @@ pub trait Session: Send + Sync + 'static {
     /// Keeps bytes that functions of the program refer to by their hash.
     fn keep_blob(&self, hash: &str, bytes: Bytes);
 
+    /// Drops what executors have of such bytes; `forever`: the session does not use them again.
+    fn drop_blob(&self, hash: &str, forever: bool);
+
     /// Adds a file, whose bytes are a blob, for functions that run from now on.
     fn add_file(&self, file: AddedFile);
 

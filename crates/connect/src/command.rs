@@ -10,6 +10,8 @@ use crate::pb::plan::OpType;
 use crate::pb::write_operation::save_table::TableSaveMethod;
 use crate::pb::write_operation::{SaveMode as ModeMessage, SaveType};
 use crate::pb::write_operation_v2::Mode as ModeV2;
+use crate::python::{EXTENSIONS, parsed};
+use crate::rdd_pb;
 use crate::relation::relation;
 use errors::condition;
 use plan::{
@@ -37,6 +39,13 @@ pub(crate) enum Asked {
     /// The driver's resources other than cores and memory. It has none: settings for them are
     /// unknown.
     Resources,
+    /// The end of a blob.
+    DropBlob {
+        /// Its hash.
+        hash: String,
+        /// Whether the driver drops it, too.
+        forever: bool,
+    },
 }
 
 /// The message inside a plan, decompressed if necessary.
@@ -91,6 +100,10 @@ pub(crate) fn request(plan: OpType, context: Context<'_>) -> Result<Request> {
             CommandType::SqlCommand(message) => return sql(message, context),
             CommandType::GetResourcesCommand(_) => {
                 return Ok(Request { work: Asked::Resources, echo: None });
+            }
+            CommandType::Extension(any) if any.type_url == format!("{EXTENSIONS}DropBlob") => {
+                let rdd_pb::DropBlob { hash, forever } = parsed(any.value.into())?;
+                return Ok(Request { work: Asked::DropBlob { hash, forever }, echo: None });
             }
             other => Work::Command(command(other, context)?),
         },

@@ -1,5 +1,6 @@
 //! Runs operations and sends their answers: one task per operation, from its start to its release.
 
+use crate::artifacts::CACHE;
 use crate::backend::{Operation, Progress, Response, Work};
 use crate::command::{Asked, Request};
 use crate::error;
@@ -94,6 +95,12 @@ async fn run(
                 work,
             };
             tokio::try_join!(open.session.execute(operation, sender), writer.take_all(receiver))?;
+        }
+        Asked::DropBlob { hash, forever } => {
+            if forever {
+                open.artifacts.remove(&format!("{CACHE}{hash}"));
+            }
+            open.session.drop_blob(&hash, forever);
         }
         Asked::Resources => {
             let none = pb::GetResourcesCommandResult::default();

@@ -200,6 +200,14 @@ impl connect::Session for Session {
         Ok(Arc::new(fork))
     }
 
+    fn drop_blob(&self, hash: &str, forever: bool) {
+        if forever {
+            self.blobs.destroy(self.number, hash);
+        } else {
+            self.blobs.unpersist(hash);
+        }
+    }
+
     fn keep_blob(&self, hash: &str, bytes: Bytes) {
         self.blobs.add(self.number, hash, bytes);
     }

@@ -182,10 +182,14 @@ fn link(source: &Path, root: &Path, place: &str) -> io::Result<()> {
     if let Some(parent) = target.parent() {
         fs::create_dir_all(parent)?;
     }
-    if target.is_symlink() {
+    if target.is_symlink() || target.is_file() {
         fs::remove_file(&target)?;
     }
-    symlink(source, target)
+    if source.is_dir() {
+        return symlink(source, target);
+    }
+    // The file stays if the blob is dropped: a later session may have the same list.
+    fs::hard_link(source, target)
 }
 
 fn failed(path: &Path, error: &dyn fmt::Display) -> String {
@@ -251,6 +255,8 @@ mod tests {
         assert_eq!(told["files"]["path"], json!(["x", root.join("m.zip")]));
         let again = store.placed(header(home.path(), &files)).await.unwrap();
         assert_eq!(again.1, key);
+        fs::remove_file(home.path().join("blobs/bb")).unwrap();
+        assert_eq!(read("d/e/b.txt"), "bb", "whatever becomes of the blob");
         let (_, fewer) = store.placed(header(home.path(), &files[..1])).await.unwrap();
         assert_ne!(fewer, key);
     }

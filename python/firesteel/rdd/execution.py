@@ -224,7 +224,7 @@ class Large:
     def __call__(self, *inputs):
         from firesteel.worker import blobs
 
-        with open(blobs.path(self.blob), "rb") as file:
+        with blobs.opened(self.blob) as file:
             function = cloudpickle.load(file)
         return function(*inputs)
 
@@ -239,7 +239,7 @@ class Pieces:
     def __call__(self, split, _):
         from firesteel.worker import blobs
 
-        with open(blobs.path(self.blobs[split]), "rb", PIECE) as file:
+        with blobs.opened(self.blobs[split], PIECE) as file:
             yield from self.serializer.load_stream(file)
 
 

@@ -24,6 +24,7 @@ _MESSAGES = {
     "KeepPartitions": [("input", _FIELD.TYPE_BYTES, False), ("level", _FIELD.TYPE_STRING, False)],
     "CountPartitions": [("input", _FIELD.TYPE_BYTES, False)],
     "ApplicationStatus": [],
+    "DropBlob": [("hash", _FIELD.TYPE_STRING, False), ("forever", _FIELD.TYPE_BOOL, False)],
     "JobProperties": [("properties", "Property", True)],
     "JobProperties.Property": [("key", _FIELD.TYPE_STRING, False), ("value", _FIELD.TYPE_STRING, False)],
 }
@@ -66,6 +67,7 @@ ShufflePartitions = _created["ShufflePartitions"]
 KeepPartitions = _created["KeepPartitions"]
 CountPartitions = _created["CountPartitions"]
 ApplicationStatus = _created["ApplicationStatus"]
+DropBlob = _created["DropBlob"]
 JobProperties = _created["JobProperties"]
 
 

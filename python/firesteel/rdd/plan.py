@@ -278,6 +278,13 @@ def counted(client, relation):
     return int(next(batch.column(0)[0].as_py() for batch in batches if batch.num_rows))
 
 
+def command(message):
+    """A message of ours as a command."""
+    wrapped = proto.Command()
+    wrapped.extension.CopyFrom(messages.packed(message))
+    return wrapped
+
+
 def fetched(client, relation):
     """Runs a relation and yields its record batches as they come."""
     request = client._execute_plan_request_with_metadata()

@@ -74,7 +74,7 @@ class Task:
         """Unpickles a function. Always anew: a function's own state is that of one task."""
         index = content.get("command")
         if index is None:
-            with open(blobs.path(content["hash"]), "rb") as file:
+            with blobs.opened(content["hash"]) as file:
                 return cloudpickle.loads(file.read())
         return cloudpickle.loads(self.blob(index))
 
@@ -118,6 +118,7 @@ def _run(channel: Channel, frame: Frame, header: dict, inputs: Inputs) -> Tuple[
     accumulators._accumulatorRegistry.clear()
     context.set_context(header.get("context"))
     context.split = header.get("split", 0)
+    blobs.forget_dropped()
     try:
         context.set_files(header.get("files"))
         task = Task(channel, header, _blobs(frame, header))

@@ -273,6 +273,12 @@ class Service(base_pb2_grpc.SparkConnectServiceServicer):
                 getattr(made, name).CopyFrom(value) if name != "observed_metrics" else made.observed_metrics.append(value)
             return made
 
+        if request.plan.HasField("command"):
+            dropped = messages.unpacked(request.plan.command.extension)
+            if dropped.forever:
+                os.remove(os.path.join(session.blobs, dropped.hash))
+            yield response(result_complete=proto.ExecutePlanResponse.ResultComplete())
+            return
         try:
             schema, parts = job.evaluate(request.plan.root)
             start = 0

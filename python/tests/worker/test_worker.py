@@ -226,6 +226,26 @@ def test_blobs(worker, tmp_path):
         call(worker, lambda x: __import__("firesteel.worker.blobs").worker.blobs.path("zzz"))
 
 
+def test_a_value_is_read_once_and_again_when_its_file_was_removed(worker, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_text("1")
+    second.write_text("2")
+    worker.blobs["abc"] = str(first)
+
+    def f(x):
+        from firesteel.worker import blobs
+
+        return blobs.value("abc", lambda file: file.read().decode())
+
+    assert call(worker, f, "string").column() == ["1"] * 3
+    first.write_text("something else")
+    assert call(worker, f, "string").column() == ["1"] * 3
+    first.unlink()
+    worker.blobs["abc"] = str(second)
+    assert call(worker, f, "string").column() == ["2"] * 3
+    assert worker.asked == [{"blob": "abc"}] * 2
+
+
 def test_a_function_in_a_blob(worker, tmp_path):
     (tmp_path / "blob").write_bytes(command(lambda x: -x, "long"))
     worker.blobs["abc"] = str(tmp_path / "blob")

@@ -68,6 +68,15 @@ pub struct CountPartitions {
 /// One row with what jobs, stages and executors are doing, `status: string`, as JSON. Runs no job.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ApplicationStatus {}
+/// A command: drops a blob, which is named by the hash of its bytes.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DropBlob {
+    #[prost(string, tag = "1")]
+    pub hash: ::prost::alloc::string::String,
+    /// Whether the program will not use it again. If not, only the copies of executors are dropped.
+    #[prost(bool, tag = "2")]
+    pub forever: bool,
+}
 /// Properties of the thread that asks for an operation: an extension of its user context. Tasks can
 /// read them.
 #[derive(Clone, PartialEq, ::prost::Message)]

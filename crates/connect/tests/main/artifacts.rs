@@ -1,10 +1,11 @@
 //! Artifacts: sent whole or in chunks, and local data made from them.
 
 use crate::fake::{Client, THREE_ROWS, connected};
-use crate::requests::{error_class, rel, schema_of, user, uuid};
+use crate::requests::{error_class, execute, rel, run, schema_of, user, uuid};
 use bytes::Bytes;
 use connect::pb;
 use connect::pb::add_artifacts_request as add;
+use connect::pb::command::CommandType;
 use connect::pb::relation::RelType;
 use model::FileKind;
 use plan::{DataType, Field, RelationKind, SchemaOrText};
@@ -103,6 +104,26 @@ async fn files_become_blobs_and_cannot_be_overwritten() {
     let status = send(&mut client, &session, other.clone()).await.unwrap_err();
     assert_eq!(error_class(&status), "ARTIFACT_ALREADY_EXISTS");
     send(&mut client, &uuid(), other).await.expect("another session");
+}
+
+#[tokio::test]
+async fn a_blob_is_dropped_for_good_or_only_its_copies() {
+    let (seen, mut client) = connected().await;
+    let session = uuid();
+    send(&mut client, &session, vec![batch("cache/a", b"one")]).await.unwrap();
+    for (forever, stays) in [(false, true), (true, false)] {
+        let message = connect::rdd_pb::DropBlob { hash: "a".to_owned(), forever };
+        let extension = prost_types::Any {
+            type_url: "type.googleapis.com/firesteel.connect.v1.DropBlob".to_owned(),
+            value: message.encode_to_vec(),
+        };
+        let command = pb::Command { command_type: Some(CommandType::Extension(extension)) };
+        let plan = Some(pb::Plan { op_type: Some(pb::plan::OpType::Command(command)) });
+        run(&mut client, execute(&session, &uuid(), plan)).await.unwrap();
+        assert_eq!(exists(&mut client, &session, "cache/a").await, stays);
+    }
+    let dropped = [("a".to_owned(), false), ("a".to_owned(), true)];
+    assert_eq!(*seen.dropped_blobs.lock().unwrap(), dropped);
 }
 
 #[tokio::test]

@@ -37,6 +37,7 @@ pub(crate) struct Seen {
     pub(crate) relations: Mutex<Vec<Relation>>,
     pub(crate) files: Mutex<Vec<AddedFile>>,
     pub(crate) blobs: Mutex<Vec<(String, usize)>>,
+    pub(crate) dropped_blobs: Mutex<Vec<(String, bool)>>,
 }
 
 #[derive(Clone, Default)]
@@ -228,6 +229,10 @@ impl Session for FakeSession {
     async fn fork(&self, _: &SessionKey) -> Result<Arc<dyn Session>, SparkError> {
         let conf = Mutex::new(self.conf.lock().expect("no panic").clone());
         Ok(Arc::new(Self { seen: Arc::clone(&self.seen), conf }))
+    }
+
+    fn drop_blob(&self, hash: &str, forever: bool) {
+        self.seen.dropped_blobs.lock().expect("not poisoned").push((hash.to_owned(), forever));
     }
 
     fn keep_blob(&self, hash: &str, bytes: Bytes) {
