@@ -19,7 +19,10 @@ impl Resolver<'_> {
     /// Resolves a relation.
     #[recursive::recursive]
     pub(super) fn relation(&mut self, relation: &Relation) -> Result<Resolved> {
-        let mut resolved = self.kind(relation)?;
+        let around = self.profiles.enter(relation.plan_id);
+        let resolved = self.kind(relation);
+        self.profiles.leave(around);
+        let mut resolved = resolved?;
         resolved.scope.enter(relation.plan_id);
         Ok(resolved)
     }

@@ -1,5 +1,6 @@
 //! The resolver, with its state and result types.
 
+use crate::python::Profiles;
 use crate::scope::Scope;
 use crate::{Context, Env, Facts, JoinStrategy, Result, missing, typed};
 use datafusion::common::Column as DfColumn;
@@ -69,6 +70,8 @@ pub struct Resolver<'a> {
     pub(crate) observed: Vec<Observed>,
     /// Hints for tables of the enclosing `FROM` clause.
     pub(crate) hints: Vec<TableHint>,
+    /// Numbers of the profiles of Python functions.
+    pub(crate) profiles: Profiles,
     /// Warnings for the user.
     pub(crate) warnings: Vec<String>,
 }
@@ -100,6 +103,7 @@ impl<'a> Resolver<'a> {
             scalars: Vec::new(),
             observed: Vec::new(),
             hints: Vec::new(),
+            profiles: Profiles::default(),
             warnings: Vec::new(),
         }
     }

@@ -276,6 +276,8 @@ pub struct WorkerCall {
     pub partition_fields: Vec<usize>,
     /// For `Table`: the pickled result of `analyze`.
     pub analyzed: Option<Arc<[u8]>>,
+    /// The number of its profile, if it is profiled.
+    pub profile: Option<u64>,
 }
 
 impl WorkerCall {
@@ -292,6 +294,7 @@ impl WorkerCall {
             frame: None,
             partition_fields: Vec::new(),
             analyzed: None,
+            profile: None,
         }
     }
 }

@@ -130,7 +130,8 @@ class _ArrowRows(_Rows):
     def __init__(self, task: Task, function: Function) -> None:
         super().__init__(task, function)
         self._converter = arrow_rows.Converter(function.result, task.settings)
-        if task.settings.concurrency > 0:
+        # A profiler sees the calls of a single thread.
+        if task.settings.concurrency > 0 and not function.is_profiled:
             self._run = failing_on_stop_iteration(self._in_threads)
 
     def column(self, found: List[Any], _count: int) -> pa.Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 from firesteel.worker.version import IS_3_5
 
 
@@ -27,10 +29,16 @@ class Settings:
         self.batch_rows = self._number("spark.sql.execution.arrow.maxRecordsPerBatch", 10_000)
         self.batch_bytes = self._number("spark.sql.execution.arrow.maxBytesPerBatch", 64 << 20)
         self.memory = self._number("spark.executor.pyspark.memory", 0)
+        self.profiler = self._word("spark.sql.pyspark.udf.profiler")
+        self.source_profiler = self._word("spark.sql.pyspark.dataSource.profiler")
 
     def _flag(self, key: str, default: bool) -> bool:
         value = self._values.get(key)
         return default if value in (None, "") else str(value).lower() == "true"
+
+    def _word(self, key: str) -> Optional[str]:
+        value = self._values.get(key)
+        return value.strip().lower() if value else None
 
     def _number(self, key: str, default: int) -> int:
         value = self._values.get(key)

@@ -34,9 +34,9 @@ def run(task: Task, inputs: Inputs) -> None:
     """Does what the request says and yields the answer."""
     content, *objects = [row for batch in inputs.batches() for row in batch.column(0).to_pylist()]
     request = json.loads(content)
-    call, what = _OPERATIONS[request["operation"]]
+    call, what, profile = _OPERATIONS[request["operation"]]
     try:
-        answer, *found = call(task, request, objects)
+        answer, *found = task.profiles.of_source(profile, call)(task, request, objects)
     except Exception as error:
         action, kind = getattr(error, "_of_source", what)
         answer, found = {"error": errors.traceback_of(error, task.settings), "action": action, "type": kind}, []
@@ -149,11 +149,11 @@ def _mismatch(expected: str, actual: str, kind: type = PySparkAssertionError) ->
     return errors.with_condition(kind, "DATA_SOURCE_TYPE_MISMATCH", parameters)
 
 
-# What each request does, and the words for it in the message of an error.
+# What each request does, the words for it in the message of an error, and the name of its profile.
 _OPERATIONS = {
-    "create": (_create, ("create", "instance")),
-    "plan": (_plan, ("initialize", "reader")),
-    "write": (_write, ("initialize", "writer")),
-    "commit": (_commit, ("commit or abort", "write")),
-    "abort": (_abort, ("commit or abort", "write")),
+    "create": (_create, ("create", "instance"), "create_data_source"),
+    "plan": (_plan, ("initialize", "reader"), "plan_data_source_read"),
+    "write": (_write, ("initialize", "writer"), "write_into_data_source"),
+    "commit": (_commit, ("commit or abort", "write"), "commit_data_source_write"),
+    "abort": (_abort, ("commit or abort", "write"), "commit_data_source_write"),
 }

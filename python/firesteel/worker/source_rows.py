@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain, islice
-from typing import Any, Iterable, Iterator
+from typing import Any, Iterator
 
 import pyarrow as pa
 from pyspark import cloudpickle
@@ -28,12 +28,17 @@ class Read:
         self.name, self.reader, self.schema = name, reader, schema
         self.rows = settings.batch_rows
 
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+    @property
+    def of_program(self) -> Any:
+        """The method of the program that is called."""
+        return self.reader.read
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         (pickled,) = [row for batch in batches for row in batch.column(0).to_pylist()]
         found = self.reader.read(cloudpickle.loads(pickled))
         if not isinstance(found, Iterator):
             raise self._wrong_type(found, "iterator")
-        return self._batches(found)
+        yield from self._batches(found)
 
     def _batches(self, found: Iterator[Any]) -> Iterator[pa.RecordBatch]:
         """Batches as they are, or batches of rows."""
@@ -95,6 +100,11 @@ class Write:
     def __init__(self, writer: Any, schema: StructType, settings: Settings) -> None:
         self.writer, self.schema = writer, schema
         self.binary_as_bytes = settings.binary_as_bytes
+
+    @property
+    def of_program(self) -> Any:
+        """The method of the program that is called."""
+        return self.writer.write
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         from pyspark.sql import datasource

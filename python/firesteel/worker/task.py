@@ -16,6 +16,7 @@ from firesteel.worker.arrow_types import arrow_type
 from firesteel.worker.frames import Channel, Frame
 from firesteel.worker.inputs import Inputs
 from firesteel.worker.output import Output
+from firesteel.worker.profiles import Profiles
 from firesteel.worker.settings import Settings
 
 _KINDS = {
@@ -46,8 +47,9 @@ class Function:
             self.original, self.result = command
         if not isinstance(self.result, DataType) and content.get("result") is not None:
             self.result = read_type(content["result"])
-        # A place for profilers: whatever wraps the function is called instead of it.
+        # A profiler may wrap it.
         self.call: Callable = self.original if self.result is None else with_names(self.original, self.names)
+        self.is_profiled = False
 
     @property
     def columns(self) -> List[int]:
@@ -68,6 +70,8 @@ class Task:
         # What cannot be unpickled is an answer of a data source, not the failure of a task.
         called = [] if self.kind == "source" else header.get("functions") or []
         self.functions = [Function(content, self.command(content)) for content in called]
+        self.profiles = Profiles(self.settings)
+        self.profiles.attach(self.functions)
         self.output = Output(channel, self.settings.batch_rows, self.settings.batch_bytes)
 
     def command(self, content: dict) -> Any:
@@ -140,11 +144,15 @@ def _blobs(frame: Frame, header: dict) -> Callable[[int], pa.Buffer]:
 def _finished(task: Task, zeros: dict) -> Tuple[bytes, list]:
     """The updates of accumulators that have changed, as the client reads them: pickled pairs of id and update."""
     entries, updates = [], []
-    for id, one in accumulators._accumulatorRegistry.items():
-        if zeros.get(id) is None or zeros[id] != _pickled(one._value):
-            update = cloudpickle.dumps((id, one._value))
-            entries.append([id, len(update)])
-            updates.append(update)
+    changed = [
+        (id, one._value)
+        for id, one in accumulators._accumulatorRegistry.items()
+        if zeros.get(id) is None or zeros[id] != _pickled(one._value)
+    ]
+    for pair in changed + task.profiles.updates():
+        update = cloudpickle.dumps(pair)
+        entries.append([pair[0], len(update)])
+        updates.append(update)
     accumulators._accumulatorRegistry.clear()
     return json.dumps({"accumulators": entries}).encode(), updates
 

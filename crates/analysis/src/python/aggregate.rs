@@ -10,7 +10,7 @@ use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 use errors::condition;
 use formats::types;
-use plan::{Field, SparkError, WorkerArgument, WorkerCall, WorkerKind};
+use plan::{Field, SparkError, WorkerArgument, WorkerKind};
 use std::sync::Arc;
 
 /// The rule (see the module).
@@ -68,7 +68,7 @@ fn node(aggregate: Aggregate) -> Result<LogicalPlan> {
         let arguments = arguments.map(WorkerArgument::Column).collect();
         let output = place.function.output.clone();
         fields.push(Field::new(format!("_{}", fields.len()), output, true));
-        calls.push(WorkerCall::new(&place.function, arguments, place.keywords.clone()));
+        calls.push(place.worker_call(arguments));
     }
     let node = PythonNode {
         kind: WorkerKind::Aggregate,

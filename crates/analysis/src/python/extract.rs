@@ -215,7 +215,7 @@ impl Extraction {
                 WorkerArgument::Column(self.sent.add(arg.clone(), data_type.clone()))
             });
         }
-        self.calls.push(WorkerCall::new(&place.function, arguments, place.keywords.clone()));
+        self.calls.push(place.worker_call(arguments));
         self.taken.push(expr.clone());
         Ok(self.taken.len() - 1)
     }

@@ -10,7 +10,7 @@ use datafusion::logical_expr::{
     ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use formats::types;
-use plan::{DataType, PythonFunction};
+use plan::{DataType, PythonFunction, WorkerArgument, WorkerCall};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -23,6 +23,8 @@ pub(super) struct PythonPlace {
     pub(super) types: Vec<DataType>,
     /// Keywords of the arguments that have one.
     pub(super) keywords: Vec<Option<String>>,
+    /// The number of its profile, if it is profiled. Equal calls share the one of any of them.
+    pub(super) profile: Option<u64>,
     name: String,
     signature: Signature,
 }
@@ -32,6 +34,7 @@ impl PythonPlace {
         function: Arc<PythonFunction>,
         types: Vec<DataType>,
         keywords: Vec<Option<String>>,
+        profile: Option<u64>,
     ) -> Self {
         let volatility =
             if function.deterministic { Volatility::Immutable } else { Volatility::Volatile };
@@ -39,7 +42,13 @@ impl PythonPlace {
         let name = format!("python_{}", function.name);
         // Any arguments, also none.
         let signature = Signature::user_defined(volatility);
-        Self { function, types, keywords, name, signature }
+        Self { function, types, keywords, profile, name, signature }
+    }
+
+    /// The call in a worker, with these arguments.
+    pub(super) fn worker_call(&self, args: Vec<WorkerArgument>) -> WorkerCall {
+        let call = WorkerCall::new(&self.function, args, self.keywords.clone());
+        WorkerCall { profile: self.profile, ..call }
     }
 
     /// The call as an expression of one value per row.

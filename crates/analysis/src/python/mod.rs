@@ -5,6 +5,7 @@ mod extract;
 mod filters;
 mod function;
 mod node;
+mod profile;
 mod scan;
 mod source;
 mod table;
@@ -13,6 +14,7 @@ mod window;
 pub use aggregate::PythonAggregates;
 pub use extract::ExtractPython;
 pub use node::{PythonNode, WorkerInput};
+pub(crate) use profile::Profiles;
 pub use scan::SourceScan;
 pub use source::{SourceAnswer, source_options};
 pub(crate) use window::{PythonWindows, is_python_window, with_bounds};
@@ -104,7 +106,8 @@ impl Resolver<'_> {
             check_aggregated(&text, &args)?;
         }
         let arg_types = args.iter().map(|arg| arg.data_type.clone()).collect();
-        let place = PythonPlace::new(Arc::clone(function), arg_types, keywords);
+        let profile = self.profile()?;
+        let place = PythonPlace::new(Arc::clone(function), arg_types, keywords, profile);
         let exprs = args.into_iter().map(|arg| arg.expr).collect();
         let expr = if kind.is_aggregate() { place.aggregate(exprs) } else { place.call(exprs) };
         let mut made = self.typed(expr, true, text)?;
@@ -156,7 +159,7 @@ impl Resolver<'_> {
             scopes.push(input.scope);
         }
         let (columns, schema) = self.declared(fields)?;
-        let call = whole(function);
+        let call = WorkerCall { profile: self.profile()?, ..whole(function) };
         let node = PythonNode::of_call(kind, (inputs, sent), call, fields.clone(), schema);
         let plan = PythonNode { barrier: map.barrier, ..node }.plan();
         let scope = match scopes.pop() {

@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
     Expr, Extension, LogicalPlan, Projection, UserDefinedLogicalNodeCore,
 };
 use formats::types;
-use plan::{DataType, EvalType, Field, PythonFunction, WorkerKind};
+use plan::{DataType, EvalType, Field, PythonFunction, WorkerCall, WorkerKind};
 use serde_json::{Value, json};
 use std::cmp::Ordering;
 use std::fmt;
@@ -32,6 +32,8 @@ pub struct SourceScan {
     pub fields: Vec<Field>,
     /// The columns.
     pub(super) schema: DFSchemaRef,
+    /// The number of the reader's profile, if it is profiled.
+    pub(super) profile: Option<u64>,
 }
 
 impl SourceScan {
@@ -111,7 +113,8 @@ impl SourceScan {
             ..self.source.as_ref().clone()
         };
         let (input, sent) = self.pickled(partitions)?;
-        let (call, sent) = (whole(&Arc::new(function)), (vec![input], vec![sent]));
+        let call = WorkerCall { profile: self.profile, ..whole(&Arc::new(function)) };
+        let sent = (vec![input], vec![sent]);
         let (fields, schema) = (self.fields.clone(), Arc::clone(&self.schema));
         Ok(PythonNode::of_call(WorkerKind::Map, sent, call, fields, schema).plan())
     }

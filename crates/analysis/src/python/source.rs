@@ -106,7 +106,8 @@ impl Resolver<'_> {
         let fields = self.source_schema(&content)?;
         let (columns, schema) = self.declared(&fields)?;
         let instance = objects.into_iter().next().unwrap_or_default();
-        let scan = SourceScan { source: Arc::clone(source), instance, fields, schema };
+        let profile = self.profile()?;
+        let scan = SourceScan { source: Arc::clone(source), instance, fields, schema, profile };
         let plan = match self.context.purpose {
             // Readers are only made for a run. The instance stands for what would be read.
             Purpose::Schema => scan.reading(&scan.instance, &[Vec::new()])?,

@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 };
 use formats::types;
 use functions::{Frame, FrameBound, FrameEdge, WindowCall, frame_bound, normal_form};
-use plan::{Field, PythonCall, WindowSpec, WorkerArgument, WorkerCall, WorkerKind, WorkerOrder};
+use plan::{Field, PythonCall, WindowSpec, WorkerArgument, WorkerKind, WorkerOrder};
 use std::sync::Arc;
 
 /// Calls over windows with equal partitions and order.
@@ -120,7 +120,7 @@ impl Resolver<'_> {
             let args = args.iter().zip(&place.types);
             let args = args.map(|(arg, data_type)| sent.add(arg.clone(), data_type.clone()));
             let args = args.map(WorkerArgument::Column).collect();
-            let mut call = WorkerCall::new(&place.function, args, place.keywords.clone());
+            let mut call = place.worker_call(args);
             if let [begin, end, row] = bounds {
                 let mut bound = |bound: &DfExpr| sent.add(bound.clone(), plan::DataType::Long);
                 call.frame = Some([bound(begin), bound(end)]);

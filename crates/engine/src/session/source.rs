@@ -10,8 +10,8 @@ use errors::condition;
 use functions::spark_error;
 use model::conf::PYTHON_FILTER_PUSHDOWN;
 use plan::{
-    DataType, EvalType, Field, PythonFunction, PythonMap, PythonSourceCall, RelationKind, SaveMode,
-    SparkError, Write, WriteTarget,
+    DataType, EvalType, Field, PythonFunction, PythonMap, PythonSourceCall, Relation, RelationKind,
+    SaveMode, SparkError, Write, WriteTarget,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -106,7 +106,9 @@ impl Session {
             keys: Vec::new(),
             barrier: false,
         };
-        let relation = RelationKind::PythonMap(map).into();
+        // Profiles of the write are numbered in the frame that is written.
+        let kind = Box::new(RelationKind::PythonMap(map));
+        let relation = Relation { plan_id: write.input.plan_id, kind };
         let analyzed = self.resolve(&relation, Purpose::Run, None, run).await?;
         self.observe(&analyzed, run).await?;
         let conf = self.planning_conf();

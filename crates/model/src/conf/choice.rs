@@ -81,6 +81,16 @@ choice!(
 );
 
 choice!(
+    /// What is measured of Python functions.
+    PythonProfiler {
+        /// Time and numbers of calls.
+        Perf = "perf",
+        /// Memory, by line.
+        Memory = "memory"
+    }
+);
+
+choice!(
     /// The meaning of the type name `TIMESTAMP`.
     TimestampType {
         /// An instant, shown in the session's time zone.

@@ -5,7 +5,7 @@ use super::Effect::{ForClients, ForPython, Honoured, None as NoEffect, Refused};
 use super::Scope::{Session, Static};
 use super::{
     BlockCompression, Declared, Key, MapKeyDedupPolicy, PartitionOverwriteMode, Problem,
-    SchedulerMode, TimestampType, Value, VolumeLayout,
+    PythonProfiler, SchedulerMode, TimestampType, Value, VolumeLayout,
 };
 use crate::ByteSize;
 use std::num::NonZeroU32;
@@ -118,6 +118,8 @@ keys! {
     PYTHON_SIMPLE_TRACEBACK: bool = "spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled", Some("true"), Session, ForPython, "Whether tracebacks of Python functions leave out our own frames.";
     PYTHON_HIDE_TRACEBACK: bool = "spark.sql.execution.pyspark.udf.hideTraceback.enabled", Some("false"), Session, ForPython, "Whether errors of Python functions come without traceback.";
     PYTHON_UDF_CONCURRENCY: i64 = "spark.sql.execution.pythonUDF.arrow.concurrency.level", Some("-1"), Session, ForPython, "Threads that evaluate an Arrow-optimised function in a worker.";
+    UDF_PROFILER: PythonProfiler = "spark.sql.pyspark.udf.profiler", None, Session, Honoured, "What to measure of Python functions for `spark.profile`: `perf` or `memory`; nothing by default.";
+    DATA_SOURCE_PROFILER: PythonProfiler = "spark.sql.pyspark.dataSource.profiler", None, Session, Honoured, "The same for Python data sources.";
     PYSPARK_MEMORY: ByteSize = "spark.executor.pyspark.memory", None, Static, Honoured, "Memory of the Python workers of an executor, shared by its cores; no limit by default.";
     PYTHON_WORKER_REUSE: bool = "spark.python.worker.reuse", Some("true"), Static, Honoured, "Whether a Python worker runs one task after another; if not, each task gets a new one.";
     PYTHON_WORKER_IDLE: u32 = "spark.python.worker.idleTimeoutSeconds", Some("0"), Static, Honoured, "Seconds without a sign of a Python worker that has a task after which a warning is logged; 0 turns it off.";

@@ -76,6 +76,7 @@ struct EncodedCall {
     frame: Option<[usize; 2]>,
     partition_fields: Vec<usize>,
     analyzed: Option<String>,
+    profile: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -119,6 +120,7 @@ impl PythonSpec {
             frame: call.frame,
             partition_fields: call.partition_fields.clone(),
             analyzed: call.analyzed.as_ref().map(|analyzed| formats::base64::encode(analyzed)),
+            profile: call.profile,
         };
         let input = |input: &Sent| EncodedInput {
             columns: input.columns.clone(),
@@ -163,6 +165,7 @@ impl PythonSpec {
                 frame: call.frame,
                 partition_fields: call.partition_fields,
                 analyzed: call.analyzed.as_deref().map(bytes).transpose()?,
+                profile: call.profile,
             })
         };
         let input = |input: EncodedInput| {
@@ -213,6 +216,7 @@ impl PythonSpec {
                 "frame": call.frame,
                 "partitionColumns": call.partition_fields,
                 "analyzed": analyzed,
+                "profile": call.profile,
             })
         });
         let functions: Vec<Value> = functions.collect();
