@@ -61,16 +61,19 @@ fn set(message: pb::config_request::Set, session: &dyn Session) -> Result<Pairs>
 }
 
 fn get(key: String, session: &dyn Session) -> Result<pb::KeyValue> {
-    let value = setting(&key, session).ok_or_else(|| {
-        SparkError::new(
+    let value = setting(&key, session);
+    // One of SQL's that has no value is null.
+    let is_known = conf::ALL.iter().any(|d| d.name == key && d.scope == conf::Scope::Session);
+    if value.is_none() && !is_known {
+        return Err(SparkError::new(
             condition::SQL_CONF_NOT_FOUND,
             format!(
                 "The SQL config \"{key}\" cannot be found. Please verify that the config exists."
             ),
             &[("sqlConf", &format!("\"{key}\""))],
-        )
-    })?;
-    Ok(pair(Some(value), key))
+        ));
+    }
+    Ok(pair(value, key))
 }
 
 fn or_default(message: pb::KeyValue, session: &dyn Session) -> pb::KeyValue {

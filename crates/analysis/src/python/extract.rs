@@ -14,6 +14,9 @@ use formats::types;
 use plan::{Field, WorkerArgument, WorkerCall, WorkerKind};
 use std::sync::Arc;
 
+/// Ids from here are those of calls.
+const FIRST_ID: u64 = 2_000_000_000;
+
 /// The rule (see the module). It runs last, so that filters and projections have found their
 /// places.
 #[derive(Debug)]
@@ -42,13 +45,20 @@ impl OptimizerRule for ExtractPython {
             return Ok(Transformed::no(plan));
         }
         let ids = config.alias_generator();
-        let new_id = || ids.next("#python");
+        let new_id = || new_id(&ids.next(""));
         let plan = match plan {
             LogicalPlan::Join(join) => in_join(join, &new_id)?,
             plan => in_operator(plan, &new_id)?,
         };
         Ok(Transformed::yes(plan))
     }
+}
+
+/// An id from a unique alias (`_17`). Like those of other columns it is a number, so that it does not
+/// count in identities of stages: equal calls have equal ones.
+fn new_id(alias: &str) -> String {
+    let number: u64 = alias.trim_start_matches('_').parse().expect("an alias ends with a number");
+    format!("#{}", FIRST_ID + number)
 }
 
 /// Whether an expression calls a Python function for each row.

@@ -71,6 +71,9 @@ async fn settings_are_asked_and_set() {
     assert_eq!(error_class(&status), "SQL_CONF_NOT_FOUND");
     let classes = &error_info(&status).metadata["classes"];
     assert!(classes.contains("org.apache.spark.SparkNoSuchElementException"));
+    let unset = "spark.sql.pyspark.udf.profiler";
+    let without_value = ask(OpType::Get(cr::Get { keys: vec![unset.into()] })).await;
+    assert_eq!(without_value.unwrap().pairs, [pair(unset, None)]);
     let option = ask(OpType::GetOption(cr::GetOption { keys: vec!["no.such".into()] })).await;
     assert_eq!(option.unwrap().pairs, [pair("no.such", None)]);
     let defaults = vec![pair("no.such", Some("x")), pair("spark.sql.ansi.enabled", Some("maybe"))];
