@@ -86,7 +86,7 @@ class Running:
         self._pickled_broadcast_vars.clear()
         if len(command) > LARGEST_CLOSURE:
             blob = self._upload([dumps(function)])[0]
-            command = pickled.dumps((execution.Large(blob, rdd), output))
+            command = pickled.dumps((execution.Large(blob, rdd, getattr(function, "profiler", None)), output))
         return function_message(name, command, output, self.pythonVer)
 
     def _upload(self, blobs):

@@ -162,7 +162,8 @@ class Keyed:
 class Transform:
     """The function of a `MapPartitions`: the program's function between reading and writing.
 
-    `rdd` makes the functions of two RDDs different even if their code is equal: each runs once, as in Spark.
+    `rdd` makes the functions of two RDDs different even if their code is equal: each runs once, as in Spark. A worker has the
+    profiler run the task, if there is one.
     """
 
     def __init__(self, function, source, target, rdd, profiler=None):
@@ -173,14 +174,6 @@ class Transform:
         self.profiler = profiler
 
     def __call__(self, batches):
-        output = self._run(batches)
-        if self.profiler is None:
-            return output
-        done = []
-        self.profiler.profile(lambda: done.extend(output))
-        return iter(done)
-
-    def _run(self, batches):
         # Only there in a worker.
         from firesteel.worker import context
 
@@ -217,9 +210,10 @@ class Input:
 class Large:
     """A function that is too large for a plan, and lies in a blob."""
 
-    def __init__(self, blob, rdd):
+    def __init__(self, blob, rdd, profiler):
         self.blob = blob
         self.rdd = rdd
+        self.profiler = profiler
 
     def __call__(self, *inputs):
         from firesteel.worker import blobs

@@ -23,8 +23,17 @@ def run(task: Task, inputs: Inputs) -> None:
     places = task.header.get("arguments") or [None] * len(task.input_types)
     selected = [_selected(inputs.batches(which), columns) for which, columns in enumerate(places)]
     if function.eval_type == ARROW:
-        for batch in checks.each(call(*selected), pa.RecordBatch, "pyarrow.RecordBatch"):
-            task.output.send(batch)
+        def process() -> None:
+            for batch in checks.each(call(*selected), pa.RecordBatch, "pyarrow.RecordBatch"):
+                task.output.send(batch)
+
+        # That of an RDD measures all of the task, as in Spark.
+        of_rdd = type(function.original).__module__.startswith("firesteel.rdd.")
+        profiler = getattr(function.original, "profiler", None) if of_rdd else None
+        if profiler is None:
+            process()
+        else:
+            profiler.profile(process)
     elif function.eval_type == PANDAS:
         _run_pandas(task, function.result, call(*[
             _frames(task, which, batches, places[which]) for which, batches in enumerate(selected)
