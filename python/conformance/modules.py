@@ -15,7 +15,7 @@ import environment
 MASTER = "local[4]"
 # Adaptive execution would read a shuffle of a few rows as one partition, and some tests expect rows in the order that they have then.
 CONF = {"spark.sql.shuffle.partitions": "1"}
-CORE = "rdd broadcast join taskcontext rddbarrier rddsampler statcounter serializers shuffle worker context conf util"
+CORE = "rdd broadcast join taskcontext rddbarrier rddsampler statcounter serializers shuffle worker context conf util profiler"
 CONNECT = (
     "udf pandas_udf pandas_udf_scalar pandas_udf_grouped_agg pandas_udf_window pandas_map pandas_grouped_map"
     " pandas_cogrouped_map arrow_map arrow_python_udf udtf serde"
@@ -25,6 +25,7 @@ OWN_DRIVERS = [f"pyspark.tests.test_{name}" for name in ("broadcast", "taskconte
 MODULES = [
     *(f"pyspark.tests.test_{name}" for name in CORE.split()),
     *(f"pyspark.sql.tests.connect.test_parity_{name}" for name in CONNECT.split()),
+    "pyspark.sql.tests.test_udf_profiler",
 ]
 
 # Waits beyond the limit of a test, because that ends a test only if Python still runs in its main thread.

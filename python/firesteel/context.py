@@ -17,6 +17,7 @@ from firesteel.broadcast import Blobs, Broadcast, BroadcastPickleRegistry
 from firesteel.errors import error
 from firesteel.files import Files, SparkFiles
 from firesteel.jobs import Jobs
+from firesteel.profiling import Profiling
 from firesteel.rdd import execution
 from firesteel.rdd.callsite import CallSite, first_spark_call
 from firesteel.rdd.narrow import united
@@ -30,7 +31,7 @@ from firesteel.status import StatusTracker
 INLINE = 1 << 20
 
 
-class SparkContext(Jobs, Files, Sources, Accumulators, Running):
+class SparkContext(Jobs, Files, Sources, Accumulators, Profiling, Running):
     """The entry point to RDDs. One context belongs to one session."""
 
     # What programs and PySpark ask for to see whether there is a JVM.

@@ -4,10 +4,9 @@ import queue
 import threading
 
 from pyspark.cloudpickle import dumps
-from pyspark.errors import PySparkRuntimeError, PySparkValueError
+from pyspark.errors import PySparkValueError
 from pyspark.serializers import CloudPickleSerializer
 
-from firesteel.errors import error
 from firesteel.rdd import execution, messages, storage
 from firesteel.rdd.callsite import Site, current, first_spark_call
 from firesteel.rdd.plan import ELEMENTS, Selected, command, fetched, function_message
@@ -125,36 +124,3 @@ class Running:
 
     def _site_or(self, otherwise):
         return current() or "%s at %s:%s" % first_spark_call() or otherwise
-
-    def _start_profiling(self, profiler, udf_profiler, memory_profiler):
-        """Collects profiles of tasks if `spark.python.profile` is set."""
-        self.profiler_collector = None
-        wanted = ("spark.python.profile", "spark.python.profile.memory")
-        if any(self._conf.get(key, "false") == "true" for key in wanted):
-            from pyspark.profiler import BasicProfiler, MemoryProfiler, ProfilerCollector, UDFBasicProfiler
-
-            path = self._conf.get("spark.python.profile.dump", None)
-            self.profiler_collector = ProfilerCollector(
-                profiler or BasicProfiler, udf_profiler or UDFBasicProfiler, memory_profiler or MemoryProfiler, path
-            )
-
-    def _new_profiler(self, rdd):
-        if self.profiler_collector is None or self._conf.get("spark.python.profile", "false") != "true":
-            return None
-        profiler = self.profiler_collector.new_profiler(self)
-        if profiler is not None:
-            self.profiler_collector.add_profiler(rdd, profiler)
-        return profiler
-
-    def show_profiles(self):
-        """Prints the profiles."""
-        self._profiles().show_profiles()
-
-    def dump_profiles(self, path):
-        """Writes the profiles to a directory."""
-        self._profiles().dump_profiles(path)
-
-    def _profiles(self):
-        if self.profiler_collector is None:
-            raise error(PySparkRuntimeError, "INCORRECT_CONF_FOR_PROFILE")
-        return self.profiler_collector

@@ -17,6 +17,7 @@ _PATCHES = {
     "pyspark.sql.connect.session": ("firesteel.connect", "patch_session"),
     "pyspark.sql.connect.dataframe": ("firesteel.connect", "patch_frame"),
     "pyspark.sql.connect.client.core": ("firesteel.connect", "patch_client"),
+    "pyspark.sql.connect.udf": ("firesteel.profiling", "patch"),
     "pyspark.sql.connect.readwriter": ("firesteel.rdd.reading", "patch"),
 }
 

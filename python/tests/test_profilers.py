@@ -411,6 +411,75 @@ def test_profiles_of_rdds_are_shown_on_demand_or_at_the_end(tmp_path):
     assert profile_of_rdds(tmp_path, large) == "1 [('<lambda>', 2)]\n"
 
 
+def test_a_context_profiles_functions_too(tmp_path):
+    # As in Spark with a JVM: each call has a profile.
+    printed = profile_of_rdds(
+        tmp_path,
+        """
+        from collections.abc import Iterator
+        import pandas as pd
+        import warnings
+        from pyspark.profiler import UDFBasicProfiler
+        from pyspark.sql import SparkSession
+        from pyspark.sql.functions import pandas_udf, udf
+        spark = SparkSession(sc)
+        twice = udf(heavy, "long")
+        frame = spark.range(10).select(twice("id"), twice("id"))
+        frame.collect()
+        frame.collect()
+        calls()
+        assert all(type(profiler) is UDFBasicProfiler for _, profiler, _ in sc.profiler_collector.profilers)
+        sc.show_profiles()
+        sc.profiler_collector.profilers.clear()
+
+        @pandas_udf("long")
+        def steps(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
+            yield from batches
+
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            assert spark.range(3).select(steps("id")).count() == 3
+        assert any("Profiling UDFs with iterators" in str(one.message) for one in warned)
+        assert sc.profiler_collector.profilers == []
+        """,
+    )
+    assert printed.splitlines()[:2] == ["0 [('heavy', 20)]", "1 [('heavy', 20)]"]
+    assert "Profile of UDF<id=0>" in printed and "Profile of UDF<id=1>" in printed
+
+
+MEMORY_PROGRAM = """
+import pytest
+from pyspark import SparkConf, SparkContext
+from pyspark.errors import PySparkRuntimeError
+from pyspark.sql import SparkSession
+from pyspark.sql.functions import udf
+from pyspark.sql.types import LongType
+
+
+@udf(LongType())
+def twice(x):
+    return 2 * x
+
+
+with SparkContext(conf=SparkConf().set("spark.python.profile.memory", "true")) as sc:
+    SparkSession(sc).range(0, 10, 1, 2).select(twice("id")).collect()
+    (_, profiler, _), = sc.profiler_collector.profilers
+    (lines,) = profiler.stats().values()
+    print([measured and measured[2] for _, measured in sorted(lines)])
+    sc.show_profiles()
+both = SparkConf().setAll([("spark.python.profile", "true"), ("spark.python.profile.memory", "true")])
+with SparkContext(conf=both) as sc:
+    with pytest.raises(PySparkRuntimeError, match="CANNOT_SET_TOGETHER"):
+        SparkSession(sc).range(10).select(twice("id"))
+"""
+
+
+def test_a_context_profiles_the_memory_of_functions(tmp_path):
+    printed = program_on(tmp_path, MEMORY_PROGRAM, "local[2]")
+    assert printed.splitlines()[0] == "[10, None, 10]"
+    assert "Profile of UDF<id=0>" in printed and "    return 2 * x" in printed
+
+
 def test_profilers_of_functions_and_of_rdds_are_apart(tmp_path):
     printed = profile_of_rdds(
         tmp_path,
@@ -419,7 +488,8 @@ def test_profilers_of_functions_and_of_rdds_are_apart(tmp_path):
         from pyspark.sql.functions import udf
         spark = SparkSession(sc)
         spark.conf.set("spark.sql.pyspark.udf.profiler", "perf")
-        spark.range(4).select(udf(heavy, "long")("id").alias("x")).rdd.map(lambda row: row.x).collect()
+        spark.udf.register("heavy", udf(heavy, "long"))
+        spark.sql("SELECT heavy(id) AS x FROM range(4)").rdd.map(lambda row: row.x).collect()
         calls()
         for stats in spark.profile.profiler_collector._perf_profile_results.values():
             print(sorted((name, one[0]) for (file, _, name), one in stats.stats.items() if file == "program.py"))

@@ -151,14 +151,10 @@ class _Memory:
 def _line_profiler() -> Optional[Callable]:
     """PySpark's profiler of lines; none without the package `memory-profiler`."""
     try:
-        from pyspark.memory_profiler_ext import UDFLineProfilerV2
+        from pyspark import memory_profiler_ext as module
     except ImportError:  # before 4.2
-        from pyspark import profiler
-
-        return getattr(profiler, "UDFLineProfilerV2", None)
-    except AttributeError:
-        return None
-    return UDFLineProfilerV2
+        from pyspark import profiler as module
+    return getattr(module, "UDFLineProfilerV2", None)
 
 
 def _inner(function: "Function", functions: List["Function"]) -> Optional[int]:

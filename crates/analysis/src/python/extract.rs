@@ -54,8 +54,8 @@ impl OptimizerRule for ExtractPython {
     }
 }
 
-/// An id from a unique alias (`_17`). Like those of other columns it is a number, so that it does not
-/// count in identities of stages: equal calls have equal ones.
+/// An id from a unique alias (`_17`). Like those of other columns it is a number, so that it does
+/// not count in identities of stages: equal calls have equal ones.
 fn new_id(alias: &str) -> String {
     let number: u64 = alias.trim_start_matches('_').parse().expect("an alias ends with a number");
     format!("#{}", FIRST_ID + number)
