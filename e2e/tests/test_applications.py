@@ -99,10 +99,45 @@ def test_files_modules_and_archives_reach_the_functions_of_pods(kubectl):
     assert "a module {('a module', 'a package', 'a file', 'an archive')}" in printed, printed
 
 
-def packed_files(texts):
-    """A `.tar.gz` file with these texts, in Base64."""
+def test_an_archive_brings_the_interpreter_of_program_and_functions(kubectl):
+    """A virtual environment as `venv-pack` makes it: its interpreter is a link to the one of the image."""
+    text = """
+        import sys
+        import inner
+        from pyspark.sql import SparkSession
+        from pyspark.sql.functions import udf
+        spark = SparkSession.builder.getOrCreate()
+        @udf("string")
+        def seen(_):
+            import inner
+            return f"{inner.NAME} in {sys.prefix.rsplit('/', 1)[1]}"
+        print("here", inner.NAME, {row[0] for row in spark.range(8, numPartitions=8).select(seen("id")).collect()})
+    """
+    site = "lib/python3.11/site-packages"
+    packed = packed_files(
+        {
+            "pyvenv.cfg": "home = /usr/bin\ninclude-system-site-packages = false\n",
+            f"{site}/image.pth": f"/opt/firesteel/python/{site}\n",
+            f"{site}/inner.py": "NAME = 'a module'",
+        },
+        links={"bin/python": "/usr/bin/python3"},
+    )
+    held = {**programs(app_py=text), "binaryData": {"packed.tar.gz": packed}}
+    deps = {"archives": [f"local://{PROGRAMS}/packed.tar.gz#environment"]}
+    conf = {"spark.pyspark.python": "./environment/bin/python"}
+    kubectl.create(held, application("packed", "app.py", executors=2, deps=deps, sparkConf=conf))
+    _, printed = completed(kubectl, "packed", 180)
+    assert "here a module {'a module in environment'}" in printed, printed
+
+
+def packed_files(texts, links={}):
+    """A `.tar.gz` file with these texts and symbolic links, in Base64."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w:gz") as archive:
+        for name, target in links.items():
+            about = tarfile.TarInfo(name)
+            about.type, about.linkname = tarfile.SYMTYPE, target
+            archive.addfile(about)
         for name, text in texts.items():
             about = tarfile.TarInfo(name)
             about.size = len(text.encode())

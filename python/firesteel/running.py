@@ -10,6 +10,7 @@ from pyspark.serializers import CloudPickleSerializer
 from firesteel.rdd import execution, messages, storage
 from firesteel.rdd.callsite import Site, current, first_spark_call
 from firesteel.rdd.plan import ELEMENTS, Selected, command, fetched, function_message
+from firesteel.uploads import upload
 
 #: Spark's default of `spark.broadcast.UDFCompressionThreshold`: larger closures are broadcast.
 LARGEST_CLOSURE = 1 << 20
@@ -90,10 +91,7 @@ class Running:
 
     def _upload(self, blobs):
         """Sends blobs to the driver, and returns their hashes."""
-        client = self._client
-        if hasattr(client, "cache_artifacts"):
-            return client.cache_artifacts(blobs)
-        return [client.cache_artifact(blob) for blob in blobs]
+        return upload(self._client, blobs)
 
     def _drop_blob(self, hash, forever):
         """Drops a blob: everywhere, or only what executors have of it."""
