@@ -97,7 +97,7 @@ keys! {
     LOCAL_RELATION_CHUNK_ROWS: i64 = "spark.sql.session.localRelationChunkSizeRows", Some("10000"), Session, ForClients, "Rows per chunk of local data sent as artifacts.";
     LOCAL_RELATION_CHUNK_BYTES: i64 = "spark.sql.session.localRelationChunkSizeBytes", Some("16777216"), Session, ForClients, "Bytes per chunk of local data sent as artifacts.";
     LOCAL_RELATION_BATCH_BYTES: i64 = "spark.sql.session.localRelationBatchOfChunksSizeBytes", Some("1073741824"), Session, ForClients, "Bytes of chunks that a client sends in one request.";
-    PANDAS_ARROW_SAFELY: bool = "spark.sql.execution.pandas.convertToArrowArraySafely", Some("false"), Session, ForClients, "Whether pandas values that do not fit are an error.";
+    PANDAS_ARROW_SAFELY: bool = "spark.sql.execution.pandas.convertToArrowArraySafely", Some("true"), Session, ForClients, "Whether pandas values that do not fit are an error.";
     PANDAS_DICT_AS_MAP: bool = "spark.sql.execution.pandas.inferPandasDictAsMap", Some("false"), Session, ForClients, "Whether a dict in pandas becomes a map.";
     PANDAS_STRUCT_MODE: String = "spark.sql.execution.pandas.structHandlingMode", Some("legacy"), Session, ForClients, "Representation of a struct in pandas: legacy, row or dict.";
     INFER_DICT_AS_STRUCT: bool = "spark.sql.pyspark.inferNestedDictAsStruct.enabled", Some("false"), Session, ForClients, "Whether a nested dict becomes a struct.";

@@ -131,6 +131,7 @@ impl Value for Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conf::DurationOrOff;
 
     #[test]
     fn durations_are_read_as_spark_reads_them() {
@@ -140,5 +141,9 @@ mod tests {
             assert_eq!(Duration::parse(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         assert!(Duration::parse("soon").is_err());
+        let limit = |text| DurationOrOff::parse(text).map(DurationOrOff::limit);
+        assert_eq!([limit("-1"), limit("-300")], [Ok(None), Ok(None)]);
+        assert_eq!(limit("300000ms"), Ok(Some(Duration::from_mins(5))));
+        assert!(limit("-1s").is_err());
     }
 }
