@@ -11,6 +11,7 @@ mod program;
 mod promises;
 mod reruns;
 mod rows;
+mod scripts;
 mod shell;
 mod tally;
 mod world;

@@ -38,6 +38,8 @@ pub(crate) struct Promises {
     turn: u64,
     registrations: BTreeMap<Connection, Registration>,
     pub(crate) links: BTreeMap<Connection, Link>,
+    /// Executors that have registered under an id that was not used up.
+    arrived: BTreeSet<ExecutorId>,
     accepted: BTreeSet<ExecutorId>,
     /// Those that have ended, as the manager says.
     ended: BTreeSet<ExecutorId>,
@@ -56,7 +58,6 @@ pub(crate) struct Promises {
 impl Promises {
     pub(crate) fn begin_turn(&mut self) {
         self.turn += 1;
-        self.reruns.begin_turn();
         self.links.values_mut().for_each(|link| link.just_ended.clear());
     }
 
@@ -66,7 +67,11 @@ impl Promises {
             Message::ExecutorAttached { serial, registration } => {
                 let connection = Connection { executor: registration.executor, serial: *serial };
                 self.registrations.insert(connection, registration.clone());
-                self.reruns.note_brought(registration);
+                // What it brings counts from here on: before what others say later in this turn.
+                let is_new = !self.ended.contains(&registration.executor);
+                if is_new && self.arrived.insert(registration.executor) {
+                    self.reruns.note_found(registration);
+                }
             }
             Message::ExecutorSaid { connection, report } => self.hear_report(*connection, report),
             Message::ExecutorClosed { connection, .. } => {
@@ -204,7 +209,6 @@ impl Promises {
         let slots = registration.slots as usize;
         let link =
             Link { slots, volumes: volumes.filter(lost).cloned().collect(), ..Link::default() };
-        self.reruns.note_found(registration);
         self.links.insert(connection, link);
         Ok(())
     }

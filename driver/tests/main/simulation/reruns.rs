@@ -41,9 +41,6 @@ pub(crate) struct Reruns {
     /// The attempt of each task that is out.
     current: BTreeMap<TaskId, Attempt>,
     yielded: BTreeMap<TaskId, Attempt>,
-    /// Of this turn: outputs of executors that attached. Whether these are accepted shows at its
-    /// end, and an output that is reported in between is superfluous if they are.
-    brought: Vec<MapOutput>,
     written: BTreeSet<MapOutputId>,
     /// Map tasks that ran more than once.
     pub(crate) repeated: u64,
@@ -102,16 +99,6 @@ impl Reruns {
         self.lost_volumes.contains(volume)
     }
 
-    pub(crate) fn begin_turn(&mut self) {
-        self.brought.clear();
-    }
-
-    /// An executor that may be accepted brings outputs with it.
-    pub(crate) fn note_brought(&mut self, registration: &Registration) {
-        let brought = registration.volumes.iter().flat_map(|(_, outputs)| outputs);
-        self.brought.extend(brought.cloned());
-    }
-
     /// An executor brought outputs with it.
     pub(crate) fn note_found(&mut self, registration: &Registration) {
         let found = registration.volumes.iter().flat_map(|(_, outputs)| outputs);
@@ -138,8 +125,7 @@ impl Reruns {
 
     fn need_all_on(&mut self, volume: &VolumeId) {
         let on = self.outputs.values().filter(|output| output.volume == *volume);
-        let brought = self.brought.iter().filter(|output| output.volume == *volume);
-        for id in on.chain(brought).map(|output| output.id).collect::<Vec<_>>() {
+        for id in on.map(|output| output.id).collect::<Vec<_>>() {
             self.need(id);
         }
     }
