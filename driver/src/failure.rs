@@ -34,6 +34,16 @@ pub(crate) fn words(JobFailed { failure, host, .. }: &JobFailed) -> String {
                 }
             )
         }
+        JobFailure::SingleAttemptFailed { attempt, executor, failure } => {
+            let (stage, partition) = (attempt.task.stage.0, attempt.task.partition);
+            let host = host.as_deref().unwrap_or("unknown host");
+            let executor = executor.0;
+            format!(
+                "Job aborted due to stage failure: Task {partition} in stage {stage}.0 has a single attempt, which \
+                 failed ({host} executor {executor}): {}",
+                task_words(failure)
+            )
+        }
         JobFailure::BarrierFailed { attempt, failure } => {
             let (stage, partition) = (attempt.task.stage.0, attempt.task.partition);
             format!(
@@ -72,6 +82,7 @@ pub(crate) fn error(failed: &JobFailed) -> SparkError {
     let words = words(failed);
     match &failed.failure {
         JobFailure::TaskFailed { failure: TaskFailure::Raised(raised), .. }
+        | JobFailure::SingleAttemptFailed { failure: TaskFailure::Raised(raised), .. }
             if raised.class.is_some() =>
         {
             let mut error = SparkError::from(raised.clone());
@@ -85,10 +96,30 @@ pub(crate) fn error(failed: &JobFailed) -> SparkError {
         JobFailure::TaskFailed { .. }
         | JobFailure::StageAborted { .. }
         | JobFailure::BarrierFailed { .. }
+        | JobFailure::SingleAttemptFailed { .. }
         | JobFailure::TooFewSlots { .. }
         | JobFailure::NotRepeatable { .. }
         | JobFailure::StageOverdue { .. }
         | JobFailure::ResultTooLarge { .. } => SparkError::plain(Exception::Spark, words),
+    }
+}
+
+/// Whether the program's code reported the error by which the job failed. A worker that crashed has
+/// reported nothing.
+pub(crate) fn is_reported(failed: &JobFailed) -> bool {
+    match &failed.failure {
+        JobFailure::TaskFailed { failure, .. }
+        | JobFailure::StageAborted { failure, .. }
+        | JobFailure::BarrierFailed { failure, .. }
+        | JobFailure::SingleAttemptFailed { failure, .. } => {
+            matches!(failure, TaskFailure::Raised(raised) if raised.class.is_some())
+        }
+        JobFailure::TooFewSlots { .. }
+        | JobFailure::NotRepeatable { .. }
+        | JobFailure::StageOverdue { .. }
+        | JobFailure::ResultTooLarge { .. }
+        | JobFailure::Cancelled { .. }
+        | JobFailure::Malformed { .. } => false,
     }
 }
 

@@ -119,9 +119,9 @@ impl RunJob for Runner {
         match self.end(job).await? {
             Ok(rows) => Ok(decoded(rows)?),
             Err(failed) => {
-                let error = failure::error(&failed);
+                let (error, reported) = (failure::error(&failed), failure::is_reported(&failed));
                 let done = failed.done.into_iter().map(|ipc| decode(ipc?).ok());
-                Err(Unfinished { error, done: done.collect() })
+                Err(Unfinished { error, done: done.collect(), reported })
             }
         }
     }

@@ -16,6 +16,9 @@ pub struct JobPlan {
     pub stages: Vec<StagePlan>,
     /// The result partitions to compute: all of them, except for a `take`.
     pub result_partitions: Vec<u32>,
+    /// Whether each task of the result stage starts at most once, because what it does must not be
+    /// done twice. Any failure of one fails the job.
+    pub single_attempt: bool,
 }
 
 /// One stage: the plan of its tasks, and their inputs.
@@ -75,11 +78,14 @@ pub struct Unfinished {
     pub error: SparkError,
     /// The rows of each requested result partition, of those whose tasks were done.
     pub done: Vec<Option<Vec<RecordBatch>>>,
+    /// Whether the program's code reported the error: then it has ended, and with this error. Else
+    /// a task may have done more than is known, as its attempt was lost or stopped.
+    pub reported: bool,
 }
 
 impl From<SparkError> for Unfinished {
     fn from(error: SparkError) -> Self {
-        Self { error, done: Vec::new() }
+        Self { error, done: Vec::new(), reported: false }
     }
 }
 

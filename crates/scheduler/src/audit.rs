@@ -18,6 +18,9 @@ impl Scheduler {
             if stage.is_broken() {
                 return fault("tasks of a barrier run without the others");
             }
+            if stage.is_single_attempt() && stage.launches() > u64::from(stage.tasks()) {
+                return fault("a task is launched again that has a single attempt");
+            }
             if !stage.tasks.is_sound() {
                 return fault("counts and tasks disagree");
             }

@@ -95,6 +95,9 @@ pub struct JobShape {
     pub stages: Vec<StageShape>,
     /// The wanted partitions of the result stage.
     pub result_partitions: Vec<u32>,
+    /// Whether each task of the result stage is launched at most once, because what it does must
+    /// not be done twice. Any failure of one fails the job.
+    pub single_attempt: bool,
 }
 
 /// A stage as the scheduler sees it.
@@ -216,6 +219,15 @@ pub enum JobFailure {
         /// The failure.
         failure: TaskFailure,
     },
+    /// A task that is launched at most once failed, or its attempt was lost.
+    SingleAttemptFailed {
+        /// The attempt.
+        attempt: Attempt,
+        /// The executor that it ran on.
+        executor: ExecutorId,
+        /// The failure.
+        failure: TaskFailure,
+    },
     /// A barrier stage has more tasks than all executors together have slots.
     TooFewSlots {
         /// The stage.
@@ -225,7 +237,8 @@ pub enum JobFailure {
         /// The slots.
         slots: u32,
     },
-    /// A non-deterministic stage lost an output after a consumer's result had been delivered.
+    /// A non-deterministic stage lost an output after a consumer's result had been delivered, or
+    /// while a consumer ran that is launched at most once.
     NotRepeatable {
         /// The stage.
         stage: StageId,

@@ -51,7 +51,9 @@
 //!    them meanwhile. If one of its tasks has to run again, all have to: outputs of the others are
 //!    discarded, and failed rounds are counted instead of failures of tasks. One that yields
 //!    results fails its job, because they cannot be taken back.
-//! 7. A stage whose rows may differ from run to run is rerun as a whole (unless it was never
+//! 7. A job of single attempts fails with any failure of a task of its result stage, whatever the
+//!    cause, and when a task that has been launched would have to run again on other input.
+//! 8. A stage whose rows may differ from run to run is rerun as a whole (unless it was never
 //!    complete, so that nothing has read it), and everything made from its earlier rows is rolled
 //!    back. A job that has already delivered such a result fails. The same happens when a row
 //!    checksum shows that rewritten rows differ.
@@ -62,6 +64,7 @@
 //! - An attempt is launched only while every map stage that it reads is complete, and never beyond
 //!   an executor's slots.
 //! - Each map has at most one registered output at a time, and a discarded one does not come back.
+//! - A task of the result stage of a job of single attempts is launched at most once.
 //! - Each wanted result partition is delivered exactly once, and never mixes two runs of a stage
 //!   that cannot be repeated.
 //! - Every retry has a limit, every job ends once executors are available, and it leaves nothing

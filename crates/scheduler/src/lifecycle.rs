@@ -28,7 +28,7 @@ impl Scheduler {
             let parents = parents.into_iter().collect();
             let id = match stage.shuffle {
                 Some(shuffle) => self.find_or_add_map_stage(shuffle, stage, parents),
-                None => self.add_result_stage(job, stage, parents, &shape.result_partitions),
+                None => self.add_result_stage(job, stage, parents, shape),
             };
             if let Some(stage) = self.stages.get_mut(id) {
                 stage.jobs.entry(job).or_insert(index);
@@ -81,16 +81,16 @@ impl Scheduler {
     fn add_result_stage(
         &mut self,
         job: JobId,
-        shape: &StageShape,
+        stage: &StageShape,
         parents: Vec<StageId>,
-        wanted: &[u32],
+        shape: &JobShape,
     ) -> StageId {
-        let mut states = vec![TaskState::NotWanted; shape.partitions as usize];
-        for &partition in wanted {
+        let mut states = vec![TaskState::NotWanted; stage.partitions as usize];
+        for &partition in &shape.result_partitions {
             states[partition as usize] = TaskState::Pending;
         }
-        let kind = (Kind::Result { job }, shape.barrier);
-        self.add(kind, parents, Tasks::new(states.into_iter()))
+        let kind = Kind::Result { job, single_attempt: shape.single_attempt };
+        self.add((kind, stage.barrier), parents, Tasks::new(states.into_iter()))
     }
 
     fn add(

@@ -185,7 +185,7 @@ impl Scheduler {
         while let Some(id) = stages.pop() {
             let Some(stage) = self.stages.get(id).filter(|_| seen.insert(id)) else { continue };
             match stage.kind {
-                Kind::Result { job } => {
+                Kind::Result { job, .. } => {
                     self.agenda.failures.push((job, why.clone()));
                 }
                 Kind::Map { .. } => {

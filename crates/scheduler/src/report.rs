@@ -39,7 +39,7 @@ impl Scheduler {
         }
         let Attempt { task, .. } = attempt;
         let Some(stage) = self.stages.get_mut(task.stage) else { return };
-        let Kind::Result { job: id } = stage.kind else { return };
+        let Kind::Result { job: id, .. } = stage.kind else { return };
         let Some(job) = self.jobs.live.get_mut(&id) else { return };
         job.result_bytes = job.result_bytes.saturating_add(result_bytes);
         let bytes = job.result_bytes;
@@ -142,6 +142,12 @@ impl Scheduler {
         }
         if let Some(stage) = self.stages.get_mut(attempt.task.stage) {
             stage.tasks.note_failure();
+            if stage.is_single_attempt() {
+                let executor = flight.executor;
+                let why = JobFailure::SingleAttemptFailed { attempt, executor, failure };
+                self.fail_jobs(attempt.task.stage, &why);
+                return;
+            }
             let with_results = matches!(stage.kind, Kind::Result { .. }) && stage.barrier;
             if with_results && (failure.counts() || stage.done() > 0) {
                 let why = JobFailure::BarrierFailed { attempt, failure };

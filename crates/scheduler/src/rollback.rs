@@ -85,7 +85,8 @@ impl Scheduler {
         }
     }
 
-    /// Restarts the result stages that read a shuffle. A job that has delivered a result fails.
+    /// Restarts the result stages that read a shuffle. A job fails that has delivered a result, or
+    /// whose tasks are launched at most once and have been.
     fn restart_results(&mut self, shuffle: ShuffleId, origin: ShuffleId) {
         let Some(stage) = self.stages.writer(shuffle).and_then(|id| self.stages.get(id)) else {
             return;
@@ -96,12 +97,15 @@ impl Scheduler {
             .iter()
             .filter_map(|&child| self.stages.get(child))
             .filter_map(|child| match child.kind {
-                Kind::Result { job } => Some((child.id, job, child.done() > 0)),
+                Kind::Result { job, single_attempt } => {
+                    let is_final = child.done() > 0 || (single_attempt && child.launches() > 0);
+                    Some((child.id, job, is_final))
+                }
                 Kind::Map { .. } => None,
             })
             .collect();
-        for (id, job, delivered) in results {
-            if delivered {
+        for (id, job, is_final) in results {
+            if is_final {
                 self.agenda.failures.push((job, JobFailure::NotRepeatable { stage: blamed }));
             } else {
                 self.cancel_attempts(id, "its input was rolled back");

@@ -8,8 +8,15 @@ use std::time::Duration;
 /// The product of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    Map { shuffle: ShuffleId, deterministic: bool },
-    Result { job: JobId },
+    Map {
+        shuffle: ShuffleId,
+        deterministic: bool,
+    },
+    /// `single_attempt`: whether its tasks are launched at most once.
+    Result {
+        job: JobId,
+        single_attempt: bool,
+    },
 }
 
 /// Whether a stage's tasks may be launched.
@@ -134,6 +141,11 @@ impl Stage {
     /// Whether another attempt of a task may yield other rows.
     pub(crate) fn is_unrepeatable(&self) -> bool {
         matches!(self.kind, Kind::Map { deterministic: false, .. })
+    }
+
+    /// Whether its tasks are launched at most once.
+    pub(crate) fn is_single_attempt(&self) -> bool {
+        matches!(self.kind, Kind::Result { single_attempt: true, .. })
     }
 
     /// Whether it is a barrier stage of which only some tasks run: the others wait for them.

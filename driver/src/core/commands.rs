@@ -76,7 +76,10 @@ impl Core {
     fn finish(&mut self, job: JobId, failure: Option<JobFailure>) {
         let failed = failure.map(|failure| {
             let host = match &failure {
-                JobFailure::TaskFailed { executor, .. } => self.executors.host(*executor),
+                JobFailure::TaskFailed { executor, .. }
+                | JobFailure::SingleAttemptFailed { executor, .. } => {
+                    self.executors.host(*executor)
+                }
                 _ => None,
             };
             JobFailed { failure, host, done: Vec::new() }

@@ -81,6 +81,7 @@ pub(crate) fn shape(plan: &JobPlan) -> JobShape {
     JobShape {
         stages: plan.stages.iter().map(stage).collect(),
         result_partitions: plan.result_partitions.clone(),
+        single_attempt: plan.single_attempt,
     }
 }
 

@@ -36,7 +36,11 @@ pub(crate) fn cut(plan: &Plan, conf: &Conf, purpose: Purpose) -> Result<JobPlan,
     let piece = cutter.cut(plan)?;
     let count = u32::try_from(piece.tasks.len()).unwrap_or(u32::MAX);
     cutter.stages.add(piece, StageOutput::Rows)?;
-    Ok(JobPlan { stages: cutter.stages.into_stages(), result_partitions: (0..count).collect() })
+    Ok(JobPlan {
+        stages: cutter.stages.into_stages(),
+        result_partitions: (0..count).collect(),
+        single_attempt: false,
+    })
 }
 
 struct Cutter {

@@ -16,6 +16,7 @@ mod settings;
 mod show;
 mod show_extended;
 mod source;
+mod source_write;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ fn a_job_of_no_partitions_finishes_at_once() {
 
 #[test]
 fn a_result_is_delivered_once_for_each_wanted_partition() {
-    let shape = JobShape { stages: vec![result(9, &[])], result_partitions: vec![7, 2, 2] };
+    let shape = JobShape { result_partitions: vec![7, 2, 2], ..shape(vec![result(9, &[])]) };
     let scheduler = check(vec![
         (up(0, 4), vec![]),
         (
@@ -288,7 +288,7 @@ fn results_over_the_limit_fail_the_job_but_map_outputs_do_not_count() {
 fn a_shape_that_contradicts_itself_fails_its_job_only() {
     let submit_wanting = |job, stages, result_partitions| Event::JobSubmitted {
         job: JobId(job),
-        shape: JobShape { stages, result_partitions },
+        shape: JobShape { stages, result_partitions, single_attempt: false },
     };
     let malformed = |job, problem: &str| {
         vec![failed(job, JobFailure::Malformed { problem: problem.to_owned() })]

@@ -4,6 +4,7 @@ mod barriers;
 mod jobs;
 mod lost;
 mod rolled_back;
+mod single_attempts;
 mod tasks;
 
 use crate::{
@@ -72,9 +73,18 @@ fn barrier(stage: StageShape) -> StageShape {
 
 /// Submits a job that wants all partitions of its last stage.
 fn submit(job: u64, stages: Vec<StageShape>) -> Event {
-    let partitions = stages.last().map_or(0, |stage| stage.partitions);
-    let shape = JobShape { stages, result_partitions: (0..partitions).collect() };
+    Event::JobSubmitted { job: JobId(job), shape: shape(stages) }
+}
+
+/// The same, and its tasks are launched at most once.
+fn submit_once(job: u64, stages: Vec<StageShape>) -> Event {
+    let shape = JobShape { single_attempt: true, ..shape(stages) };
     Event::JobSubmitted { job: JobId(job), shape }
+}
+
+fn shape(stages: Vec<StageShape>) -> JobShape {
+    let partitions = stages.last().map_or(0, |stage| stage.partitions);
+    JobShape { stages, result_partitions: (0..partitions).collect(), single_attempt: false }
 }
 
 // Events.

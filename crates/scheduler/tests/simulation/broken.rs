@@ -42,6 +42,8 @@ pub(crate) enum Bug {
     /// Stages that yield the same rows each time are treated as if they did not: all of them run
     /// again without need.
     SureStagesAreMistrusted,
+    /// Jobs of single attempts are run like others.
+    SingleAttemptsAreRepeated,
     /// Tasks of barrier stages are launched one by one.
     BarriersAreIgnored,
     /// The peers of a failed barrier task are not cancelled.
@@ -49,7 +51,7 @@ pub(crate) enum Bug {
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::DiscardIsSkipped,
         Self::StaleFetchFailuresCount,
         Self::OneOutputIsLostAtATime,
@@ -65,6 +67,7 @@ impl Bug {
         Self::JobsEndSilently,
         Self::OneBlockCostsItsVolume,
         Self::SureStagesAreMistrusted,
+        Self::SingleAttemptsAreRepeated,
         Self::BarriersAreIgnored,
         Self::PeersOfBarriersStay,
     ];
@@ -109,6 +112,9 @@ impl Subject {
             ) => unreadable.truncate(1),
             (Bug::RandomStagesAreTrusted, Event::JobSubmitted { shape, .. }) => {
                 shape.stages.iter_mut().for_each(|stage| stage.deterministic = true);
+            }
+            (Bug::SingleAttemptsAreRepeated, Event::JobSubmitted { shape, .. }) => {
+                shape.single_attempt = false;
             }
             (Bug::BarriersAreIgnored, Event::JobSubmitted { shape, .. }) => {
                 shape.stages.iter_mut().for_each(|stage| stage.barrier = false);

@@ -51,7 +51,9 @@ impl World {
         let deterministic = true;
         stages.push(StageShape { shuffle: None, partitions, parents, deterministic, barrier });
         let wanted = (0..partitions).filter(|_| self.rng.random_bool(0.8)).collect();
-        let shape = JobShape { stages, result_partitions: wanted };
+        // One that reads damaged files fails.
+        let single_attempt = !self.calm && self.rng.random_bool(0.1);
+        let shape = JobShape { stages, result_partitions: wanted, single_attempt };
         self.jobs.insert(job, Job { shape: shape.clone(), map_stages });
         self.promises.note_submitted(job);
         // Jobs come from the driver itself: at once and in order.
@@ -168,6 +170,8 @@ impl World {
         }
         self.calm_down();
         self.come_to_rest()?;
+        self.bury_the_dead();
+        self.come_to_rest()?;
         // However much is damaged at once, a few rounds repair it.
         self.rot();
         let failed = self.tally.failed;
@@ -176,6 +180,17 @@ impl World {
         }
         self.come_to_rest()?;
         if self.tally.failed == failed { Ok(()) } else { Err("damage fails a job".to_owned()) }
+    }
+
+    /// A late registration has the scheduler count on an executor that is gone. A job that cannot
+    /// do without it would fail, which is not for the damage.
+    fn bury_the_dead(&mut self) {
+        for executor in (1..=self.counter).map(ExecutorId) {
+            if !self.executors.contains_key(&executor) {
+                let reason = String::new();
+                self.send_event(Event::ExecutorLost { executor, app_caused: false, reason });
+            }
+        }
     }
 
     fn come_to_rest(&mut self) -> Result<(), String> {

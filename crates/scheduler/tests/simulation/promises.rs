@@ -5,7 +5,9 @@ use crate::broken::outputs;
 use crate::reruns::Reruns;
 use crate::rows::{MapStage, Nature, Rows, expected};
 use crate::world::{Job, World};
-use model::{Attempt, Epoch, JobId, MapOutput, MapOutputId, ShuffleId, StageId};
+use model::{
+    Attempt, Epoch, JobId, MapOutput, MapOutputId, ShuffleId, StageId, TaskId,
+};
 use rand::Rng;
 use rand::rngs::StdRng;
 use scheduler::{Event, JobFailure, Scheduler};
@@ -23,6 +25,8 @@ pub(crate) struct Promises {
     overdue: BTreeSet<StageId>,
     pub(crate) reruns: Reruns,
     pub(crate) barriers: Barriers,
+    /// Tasks of single attempts that were launched.
+    launched_once: BTreeSet<TaskId>,
     /// Results that attempts computed.
     results: BTreeMap<Attempt, Rows>,
     seen: BTreeMap<ShuffleId, (u64, Outputs)>,
@@ -55,6 +59,22 @@ impl Promises {
     /// An output that is discarded must not come back.
     pub(crate) fn note_discard(&mut self, output: &MapOutput) {
         self.discarded.insert((output.id, output.epoch, output.attempt));
+    }
+
+    /// A task of a job of single attempts is launched at most once.
+    pub(crate) fn check_launch(
+        &mut self,
+        attempt: Attempt,
+        scheduler: &Scheduler,
+        jobs: &BTreeMap<JobId, Job>,
+    ) -> Result<(), String> {
+        let stage = scheduler.stage(attempt.task.stage).filter(|stage| stage.shuffle().is_none());
+        let job = stage.and_then(|stage| stage.jobs().next()).and_then(|(job, _)| jobs.get(&job));
+        let single = job.is_some_and(|job| job.shape.single_attempt);
+        if single && !self.launched_once.insert(attempt.task) {
+            return Err("a task is launched again that has a single attempt".to_owned());
+        }
+        Ok(())
     }
 
     /// A delivered result is wanted, was computed by that attempt, is delivered once, is correct,
@@ -116,6 +136,7 @@ impl Promises {
                 let of_barrier = job.shape.stages.last().is_some_and(|stage| stage.barrier);
                 of_barrier && (failure.counts() || !delivered.is_empty())
             }
+            JobFailure::SingleAttemptFailed { .. } => job.shape.single_attempt,
             JobFailure::Cancelled { .. } => self.cancelled.contains(&id),
             JobFailure::StageOverdue { stage, .. } => self.overdue.contains(stage),
             JobFailure::ResultTooLarge { .. }

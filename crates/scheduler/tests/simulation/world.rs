@@ -88,6 +88,8 @@ pub(crate) struct Tally {
     pub(crate) needed_barrier: u64,
     /// Jobs that failed with a task of a barrier stage with results.
     pub(crate) barriers_failed: u64,
+    /// Jobs that failed because their tasks are launched at most once.
+    pub(crate) single_attempts_failed: u64,
     /// Map tasks that ran again after their output had counted.
     pub(crate) reruns: u64,
     pub(crate) adopted: u64,
@@ -112,6 +114,7 @@ pub(crate) struct World {
     pub(crate) jobs: BTreeMap<JobId, Job>,
     pub(crate) promises: Promises,
     pub(crate) tally: Tally,
+    /// The last number that was used.
     pub(crate) counter: u64,
     /// Prints every event and command.
     trace: bool,
@@ -252,6 +255,7 @@ impl World {
             Command::Launch { attempt, executor } => {
                 let work = self.work(attempt, executor)?;
                 let (scheduler, tally) = (&self.subject.scheduler, &mut self.tally);
+                self.promises.check_launch(attempt, scheduler, &self.jobs)?;
                 self.promises.reruns.check_launch((attempt, executor), scheduler, tally)?;
                 self.send(10, Mail::Launch(work));
             }
@@ -284,6 +288,8 @@ impl World {
                 self.tally.failed += 1;
                 let of_barrier = matches!(failure, scheduler::JobFailure::BarrierFailed { .. });
                 self.tally.barriers_failed += u64::from(of_barrier);
+                let single = matches!(failure, scheduler::JobFailure::SingleAttemptFailed { .. });
+                self.tally.single_attempts_failed += u64::from(single);
                 let unrepeatable = matches!(failure, scheduler::JobFailure::NotRepeatable { .. });
                 self.tally.not_repeatable += u64::from(unrepeatable);
             }

@@ -50,6 +50,8 @@ pub(crate) enum Bug {
     /// Everything on an executor's volume counts as lost with the executor: it runs again without
     /// need.
     VolumesGoWithTheirExecutor,
+    /// Jobs of single attempts are run like others.
+    SingleAttemptsAreRepeated,
     /// Attempts that wait for each other are not answered.
     BarriersStayClosed,
     /// Barriers are answered with the messages of too few.
@@ -57,7 +59,7 @@ pub(crate) enum Bug {
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::PlacesComeAfterLaunches,
         Self::PlacesAreNotRefreshed,
         Self::TemplatesAreRepeated,
@@ -75,6 +77,7 @@ impl Bug {
         Self::RepeatedLaunchesRun,
         Self::SecondEndsAreReported,
         Self::VolumesGoWithTheirExecutor,
+        Self::SingleAttemptsAreRepeated,
         Self::BarriersStayClosed,
         Self::BarriersOpenEarly,
     ];
@@ -134,6 +137,10 @@ impl Subject {
         }
         let dropped = match (self.bug, &mut message) {
             (Some(Bug::StuckExecutorsAreKept), Message::ExecutorStuck { .. }) => true,
+            (Some(Bug::SingleAttemptsAreRepeated), Message::Submit(submission)) => {
+                submission.plan.single_attempt = false;
+                false
+            }
             (
                 Some(Bug::PartsAreDropped),
                 Message::ExecutorSaid { report: Report::Part { .. }, .. },

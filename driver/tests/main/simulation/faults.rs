@@ -49,7 +49,12 @@ impl World {
 
     pub(crate) fn submit(&mut self) {
         let ticket = self.fresh();
-        let (job, plan) = self.program.job(&mut self.rng, ticket);
+        let once = self.weather != Weather::Quiet;
+        let (job, plan) = self.program.job(&mut self.rng, ticket, once);
+        if plan.single_attempt {
+            let stage = plan.stages.last().expect("a job has a result stage");
+            self.single.insert(stage.template.clone());
+        }
         self.jobs.insert(ticket, job);
         // Some operations have several jobs.
         let last = self.watching.last().copied().filter(|_| self.rng.random_bool(0.3));

@@ -42,7 +42,7 @@ fn every_promise_holds_whatever_happens() {
     let tallies: Vec<Tally> =
         seeds().map(|seed| play(seed, None).unwrap_or_else(|error| panic!("{error}"))).collect();
     let sum = |count: fn(&Tally) -> u64| tallies.iter().map(count).sum::<u64>();
-    let happened: [(&str, u64); 28] = [
+    let happened: [(&str, u64); 29] = [
         ("failed", sum(|t| t.failed)),
         ("abandoned", sum(|t| t.abandoned)),
         ("too large", sum(|t| t.too_large)),
@@ -69,6 +69,7 @@ fn every_promise_holds_whatever_happens() {
         ("repeated launches", sum(|t| t.repeated_launches)),
         ("parts", sum(|t| t.parts)),
         ("barriers met", sum(|t| t.met)),
+        ("single attempts failed", sum(|t| t.single_attempts_failed)),
         ("unwatched", sum(|t| t.unwatched)),
         ("needed reruns", sum(|t| t.reruns)),
     ];

@@ -206,6 +206,10 @@ impl World {
                     if !process.started.insert(attempt) {
                         return Err(format!("{attempt} is started twice"));
                     }
+                    let single = self.single.contains(&start.template.plan);
+                    if single && !self.started_once.insert(attempt.task) {
+                        return Err(format!("{attempt} starts, and its task has a single attempt"));
+                    }
                     process.computing.insert(attempt, start);
                     let within = if self.chance(0.1) { 2000 } else { 100 };
                     self.send_step(within, id, Step::Compute(attempt));

@@ -33,6 +33,8 @@ pub(crate) struct Job {
     wanted: Vec<u32>,
     /// Whether the tasks of its result stage run all at once.
     barrier: bool,
+    /// Whether the tasks of its result stage start at most once.
+    pub(crate) single_attempt: bool,
     /// Whether the program has given it up.
     pub(crate) abandoned: bool,
 }
@@ -76,7 +78,8 @@ impl Program {
     }
 
     /// A job that reads some of the map stages, and wants some partitions of what it makes of them.
-    pub(crate) fn job(&self, rng: &mut StdRng, ticket: u64) -> (Job, JobPlan) {
+    /// `once`: whether it may be one of single attempts, which fail for whatever goes wrong.
+    pub(crate) fn job(&self, rng: &mut StdRng, ticket: u64, once: bool) -> (Job, JobPlan) {
         let reads: Vec<usize> = (0..self.stages.len()).filter(|_| rng.random_bool(0.4)).collect();
         let mut map_stages = reads.clone();
         let mut next = 0;
@@ -109,8 +112,10 @@ impl Program {
         let barrier = wanted.len() <= MOST_TOGETHER as usize && rng.random_bool(0.1);
         let result = stage(Fingerprint(fingerprint), name, partitions);
         stages.push(StagePlan { parents, barrier, ..result });
-        let plan = JobPlan { stages, result_partitions: wanted.clone() };
-        (Job { name, reads, map_stages, wanted, barrier, abandoned: false }, plan)
+        let single_attempt = once && rng.random_bool(0.15);
+        let plan = JobPlan { stages, result_partitions: wanted.clone(), single_attempt };
+        let abandoned = false;
+        (Job { name, reads, map_stages, wanted, barrier, single_attempt, abandoned }, plan)
     }
 }
 
@@ -191,6 +196,7 @@ impl Job {
                 .iter()
                 .any(|&index| program.stages[index].time_limit == Some(*limit)),
             JobFailure::BarrierFailed { .. } => self.barrier,
+            JobFailure::SingleAttemptFailed { .. } => self.single_attempt,
             JobFailure::TooFewSlots { .. } | JobFailure::Malformed { .. } => false,
         }
     }

@@ -107,7 +107,9 @@ fn a_volume_that_comes_back_counts_before_a_report_of_the_same_turn() {
     ];
     for (messages, effects) in turns {
         promises.begin_turn();
-        messages.iter().for_each(|message| promises.hear(message));
+        for message in &messages {
+            promises.hear(message);
+        }
         assert_eq!(promises.check(&effects, |_| false), Ok(()));
     }
 }

@@ -155,6 +155,7 @@ impl World {
                 JobFailure::Cancelled { .. } => self.tally.abandoned += 1,
                 JobFailure::NotRepeatable { .. } => self.tally.failed += 1,
                 JobFailure::StageOverdue { .. } => self.tally.overdue += 1,
+                JobFailure::SingleAttemptFailed { .. } => self.tally.single_attempts_failed += 1,
                 _ if self.weather == Weather::Quiet => {
                     return Err(format!("a job fails though nothing goes wrong: {failed:?}"));
                 }

@@ -31,6 +31,8 @@ pub(crate) struct Tally {
     pub(crate) parts: u64,
     /// Attempts of barrier stages that met the others.
     pub(crate) met: u64,
+    /// Jobs that failed because their tasks start at most once.
+    pub(crate) single_attempts_failed: u64,
     pub(crate) unwatched: u64,
     pub(crate) reruns: u64,
 }

@@ -8,11 +8,14 @@ use super::program::{Job, Program};
 use super::promises::Promises;
 use super::rows::Rows;
 use super::tally::Tally;
+use bytes::Bytes;
 use driver::Wanted;
 use driver::WithoutManager;
 use driver::core::Rules;
 use driver::message::{Connection, Message, Status};
-use model::{ApplicationId, Attempt, ByteSize, ExecutorId, MapOutput, MapOutputId, VolumeId};
+use model::{
+    ApplicationId, Attempt, ByteSize, ExecutorId, MapOutput, MapOutputId, TaskId, VolumeId,
+};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -112,6 +115,9 @@ pub(crate) struct World {
     /// Attempts of barrier stages that have asked for the others.
     pub(crate) waiting: BTreeSet<Attempt>,
     pub(crate) promises: Promises,
+    /// Templates of stages whose tasks start at most once, and those that have started.
+    pub(crate) single: BTreeSet<Bytes>,
+    pub(crate) started_once: BTreeSet<TaskId>,
     /// What somebody noticed who could not say so.
     pub(crate) fault: Option<String>,
     pub(crate) driver: Driver,
@@ -160,6 +166,8 @@ impl World {
             status: None,
             said: BTreeMap::new(),
             waiting: BTreeSet::new(),
+            single: BTreeSet::new(),
+            started_once: BTreeSet::new(),
             promises,
             fault: None,
             driver: Driver::Works,

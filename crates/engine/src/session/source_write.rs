@@ -1,0 +1,186 @@
+//! Writes to Python data sources: each task yields a message, and the source commits them all, or
+//! is told to abort.
+//!
+//! As in Spark, a source is told so at most once. A commit whose task is lost may have happened or
+//! not: it is not repeated, nothing is aborted, and the program is told that nobody knows.
+
+use super::Session;
+use crate::{JobPlan, RunJob, Unfinished};
+use analysis::{Purpose, SourceAnswer};
+use arrow::array::{Array, AsArray};
+use arrow::record_batch::RecordBatch;
+use errors::condition;
+use plan::{
+    DataType, EvalType, Field, PythonFunction, PythonMap, Relation, RelationKind, SaveMode,
+    SparkError, Write, WriteTarget,
+};
+use serde_json::json;
+use std::sync::Arc;
+
+/// A write whose tasks are ready to run.
+struct SourceWrite<'a> {
+    session: &'a Session,
+    source: &'a Arc<PythonFunction>,
+    /// The name by which the program calls the source.
+    provider: &'a str,
+    /// The pickled writer.
+    writer: Vec<u8>,
+    run: &'a dyn RunJob,
+}
+
+/// Why a write is not committed.
+enum Failure {
+    /// It is to be aborted.
+    Known(SparkError),
+    /// Nobody knows whether it is committed.
+    Unknown(SparkError),
+}
+
+impl Session {
+    /// Writes rows to a data source.
+    pub(super) async fn write_to_source(
+        &self,
+        source: &Arc<PythonFunction>,
+        write: &Write,
+        run: &dyn RunJob,
+    ) -> Result<(), SparkError> {
+        let provider = write.format.as_deref().unwrap_or(&source.name);
+        check_mode(provider, write.mode)?;
+        if !write.partition_by.is_empty() {
+            return Err(SparkError::unsupported("partitionBy of a write to a Python data source"));
+        }
+        let fields = self.analyze(&write.input, run).await?.schema;
+        let path = match &write.target {
+            WriteTarget::Path(path) => std::slice::from_ref(path),
+            _ => &[],
+        };
+        let request = json!({
+            "operation": "write",
+            "provider": provider,
+            "schema": DataType::Struct(fields).json(),
+            "options": analysis::source_options(&write.options, path, &self.planning_conf())?,
+            "overwrite": write.mode == SaveMode::Overwrite,
+        });
+        let mut objects =
+            self.ask_source(source, &request, Vec::new(), run).await?.objects.into_iter();
+        let (Some(function), Some(writer)) = (objects.next(), objects.next()) else {
+            return Err(SparkError::internal("a Python data source yielded no writer"));
+        };
+        let job = self.write_job(source, &function, write, run).await?;
+        SourceWrite { session: self, source, provider, writer, run }.run(job).await
+    }
+
+    /// The job of a write: the rows of its tasks are their messages.
+    async fn write_job(
+        &self,
+        source: &PythonFunction,
+        function: &[u8],
+        write: &Write,
+        run: &dyn RunJob,
+    ) -> Result<JobPlan, SparkError> {
+        let message = Field::new("message", DataType::Binary, true);
+        let function = PythonFunction {
+            eval_type: EvalType::MAP_ARROW_ITER,
+            command: Arc::from(function),
+            output: DataType::Struct(vec![message]),
+            ..source.clone()
+        };
+        let map = PythonMap {
+            function: Arc::new(function),
+            inputs: vec![write.input.clone()],
+            keys: Vec::new(),
+            barrier: false,
+        };
+        // Profiles of the write are numbered in the frame that is written.
+        let kind = Box::new(RelationKind::PythonMap(map));
+        let relation = Relation { plan_id: write.input.plan_id, kind };
+        let analyzed = self.resolve(&relation, Purpose::Run, None, run).await?;
+        self.observe(&analyzed, run).await?;
+        let conf = self.planning_conf();
+        crate::plan_job(&self.shared.state, &analyzed.plan, &conf, run).await
+    }
+}
+
+impl SourceWrite<'_> {
+    /// Runs the tasks, and has the source commit what they wrote, or abort.
+    async fn run(self, job: JobPlan) -> Result<(), SparkError> {
+        let (messages, failure) = match self.run.run_partly(job).await {
+            Ok(rows) => (rows.into_iter().map(Some).collect(), None),
+            Err(Unfinished { error, done, .. }) => (done, Some(error)),
+        };
+        let mut objects = vec![self.writer.clone()];
+        objects.extend(messages.iter().map(|rows| rows.as_deref().map_or_else(Vec::new, message)));
+        let ended = match failure {
+            None => self.tell("commit", objects.clone()).await,
+            Some(error) => Err(Failure::Known(error)),
+        };
+        match ended {
+            Ok(()) => Ok(()),
+            Err(Failure::Unknown(error)) => Err(in_doubt(self.provider, error)),
+            Err(Failure::Known(error)) => {
+                self.abort(objects).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn abort(&self, objects: Vec<Vec<u8>>) {
+        if let Err(Failure::Known(error) | Failure::Unknown(error)) =
+            self.tell("abort", objects).await
+        {
+            let provider = self.provider;
+            tracing::warn!("a write to the data source {provider} was not aborted: {error}");
+        }
+    }
+
+    /// Tells the source to commit or to abort.
+    async fn tell(&self, operation: &str, objects: Vec<Vec<u8>>) -> Result<(), Failure> {
+        let request = json!({ "operation": operation });
+        let job = self.session.source_job(self.source, &request, objects, self.run).await;
+        let rows = self.run.run_partly(job.map_err(Failure::Known)?).await;
+        let rows =
+            rows.map_err(
+                |Unfinished { error, reported, .. }| {
+                    if reported { Failure::Known(error) } else { Failure::Unknown(error) }
+                },
+            )?;
+        let rows: Vec<RecordBatch> = rows.into_iter().flatten().collect();
+        SourceAnswer::of(&rows).map(drop).map_err(Failure::Known)
+    }
+}
+
+/// The error of a write of which nobody knows whether it is committed.
+fn in_doubt(provider: &str, cause: SparkError) -> SparkError {
+    let (action, kind) = ("commit or abort", "write");
+    let problem = format!(
+        "It is unknown whether the write to the data source \"{provider}\" has been committed: the task that called its `commit` method was lost, \
+         or stopped, before it reported an end. The source was not asked to commit again, and not to abort: {cause}"
+    );
+    let message = format!("Failed to {action} Python data source {kind}: {problem}");
+    let parameters = [("action", action), ("type", kind), ("msg", problem.as_str())];
+    let mut error = SparkError::analysis(condition::PYTHON_DATA_SOURCE_ERROR, message, &parameters);
+    error.causes.push(cause.to_string());
+    error.causes.extend(cause.causes);
+    error
+}
+
+/// The message in the rows of a task.
+fn message(rows: &[RecordBatch]) -> Vec<u8> {
+    let columns = rows.iter().filter_map(|batch| batch.column(0).as_binary_opt::<i32>());
+    let mut messages = columns.filter(|column| !column.is_empty());
+    messages.next().map_or_else(Vec::new, |column| column.value(0).to_vec())
+}
+
+/// A source can only be appended to or overwritten.
+fn check_mode(provider: &str, mode: SaveMode) -> Result<(), SparkError> {
+    let mode = match mode {
+        SaveMode::Append | SaveMode::Overwrite => return Ok(()),
+        SaveMode::ErrorIfExists => "\"ErrorIfExists\"",
+        SaveMode::Ignore => "\"Ignore\"",
+    };
+    let message = format!(
+        "The data source \"{provider}\" cannot be written in the {mode} mode. Please use either the \"Append\" or \"Overwrite\" mode instead."
+    );
+    let parameters = [("source", provider), ("createMode", mode)];
+    Err(SparkError::analysis(condition::UNSUPPORTED_DATA_SOURCE_SAVE_MODE, message, &parameters))
+}
