@@ -1,5 +1,6 @@
 //! The engine's way to run a job: into the event loop, and back as rows.
 
+use crate::blobs::SessionBlobs;
 use crate::event_loop::{Inbox, Input};
 use crate::failure;
 use crate::message::{JobEnd, Message, Operation, Progress, Submission};
@@ -11,6 +12,7 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use engine::{JobPlan, RunJob, Unfinished};
 use errors::Exception;
+use futures::future::BoxFuture;
 use model::Properties;
 use model::executor::AccumulatorUpdate;
 use plan::{Literal, SparkError};
@@ -54,46 +56,67 @@ impl Runners {
             runners: self.clone(),
             operation,
             progress,
-            observed: Mutex::default(),
-            accumulators: Mutex::default(),
+            observed: Arc::default(),
+            accumulators: Arc::default(),
+            blobs: None,
         }
     }
 }
 
-/// Runs the jobs of one operation.
-#[derive(Debug)]
+/// Runs the jobs of one operation. Clones are the same runner.
+#[derive(Debug, Clone)]
 pub(crate) struct Runner {
     runners: Runners,
     operation: Operation,
     progress: Option<Arc<watch::Sender<Progress>>>,
     /// Observed metrics, by the name of their observation.
-    observed: Mutex<Vec<Observed>>,
+    observed: Arc<Mutex<Vec<Observed>>>,
     /// What tasks have added to accumulators.
-    accumulators: Mutex<Vec<AccumulatorUpdate>>,
+    accumulators: Arc<Mutex<Vec<AccumulatorUpdate>>>,
+    /// The session's blobs, which its jobs may need when the session is over.
+    #[expect(dead_code, reason = "it is only kept")]
+    blobs: Option<Arc<SessionBlobs>>,
 }
 
 /// The name of an observation, and its metrics.
 pub(crate) type Observed = (String, Vec<(String, Literal)>);
 
 impl Runner {
+    /// Keeps the blobs of a session for its jobs.
+    pub(crate) fn with_blobs(self, blobs: &Arc<SessionBlobs>) -> Self {
+        Self { blobs: Some(Arc::clone(blobs)), ..self }
+    }
+
     /// What was added to accumulators since the last call, as clients read it.
     pub(crate) fn take_accumulators(&self) -> Vec<Bytes> {
         let mut updates = self.accumulators.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *updates).into_iter().map(|update| update.value).collect()
     }
 
-    /// How a job ends.
-    async fn end(&self, job: JobPlan) -> Result<JobEnd, SparkError> {
+    /// How a job ends, which is cancelled once `stop` is ready.
+    async fn end(
+        &self,
+        job: JobPlan,
+        stop: impl Future<Output = ()>,
+    ) -> Result<JobEnd, SparkError> {
         let Runners { inbox, numbers, .. } = &self.runners;
         let ticket = numbers.fetch_add(1, Ordering::Relaxed);
-        let (answer, answered) = oneshot::channel();
+        let (answer, mut answered) = oneshot::channel();
         let operation = self.operation.clone();
         let submission = Submission { ticket, plan: job, operation };
         let progress = self.progress.clone();
         let submit = Input::Submit { submission, answer, progress };
         inbox.send(submit).await.map_err(|_| ending())?;
         let mut guard = Abandon { inbox: Some(inbox.clone()), ticket };
-        let end = answered.await;
+        let end = tokio::select! {
+            biased;
+            end = &mut answered => end,
+            () = stop => {
+                // If the event loop is gone, so is the job.
+                let _ = inbox.send(guard.message()).await;
+                answered.await
+            }
+        };
         guard.inbox = None;
         let Ok((end, updates)) = end else { return Err(ending()) };
         self.accumulators.lock().unwrap_or_else(PoisonError::into_inner).extend(updates);
@@ -109,14 +132,18 @@ impl Runner {
 #[async_trait::async_trait]
 impl RunJob for Runner {
     async fn run(&self, job: JobPlan) -> Result<Vec<Vec<RecordBatch>>, SparkError> {
-        match self.end(job).await? {
+        match self.end(job, std::future::pending()).await? {
             Ok(rows) => decoded(rows),
             Err(failed) => Err(failure::error(&failed)),
         }
     }
 
-    async fn run_partly(&self, job: JobPlan) -> Result<Vec<Vec<RecordBatch>>, Unfinished> {
-        match self.end(job).await? {
+    async fn run_partly(
+        &self,
+        job: JobPlan,
+        stop: BoxFuture<'_, ()>,
+    ) -> Result<Vec<Vec<RecordBatch>>, Unfinished> {
+        match self.end(job, stop).await? {
             Ok(rows) => Ok(decoded(rows)?),
             Err(failed) => {
                 let (error, reported) = (failure::error(&failed), failure::is_reported(&failed));
@@ -140,6 +167,10 @@ impl RunJob for Runner {
         }
     }
 
+    fn detached(&self) -> Arc<dyn RunJob> {
+        Arc::new(self.clone())
+    }
+
     fn slots(&self) -> u32 {
         self.runners.slots
     }
@@ -151,14 +182,20 @@ struct Abandon {
     ticket: u64,
 }
 
+impl Abandon {
+    fn message(&self) -> Input {
+        let reason = "its result is not wanted".to_owned();
+        Input::Say(Message::Abandon { ticket: self.ticket, reason })
+    }
+}
+
 impl Drop for Abandon {
     fn drop(&mut self) {
         let (Some(inbox), Ok(runtime)) = (self.inbox.take(), Handle::try_current()) else { return };
-        let message =
-            Message::Abandon { ticket: self.ticket, reason: "its result is not wanted".to_owned() };
+        let message = self.message();
         // Dropping cannot wait for room in the inbox, so a task does. If the event loop is gone
         // there is nothing to cancel.
-        runtime.spawn(async move { inbox.send(Input::Say(message)).await });
+        runtime.spawn(async move { inbox.send(message).await });
     }
 }
 

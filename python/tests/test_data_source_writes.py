@@ -1,16 +1,19 @@
 """Writes to Python data sources on a real driver and executors; the answers are those of Spark 4.2 unless a comment says otherwise."""
 
 import itertools
+import json
 import os
+import pathlib
 import signal
+import subprocess
 import sys
 import threading
 import time
 
 import pytest
-from conftest import descendants, eventually, serving, session
+from conftest import descendants, eventually, run, serving, session
 from pyspark import cloudpickle
-from pyspark.errors import AnalysisException, PythonException, UnsupportedOperationException
+from pyspark.errors import AnalysisException, PySparkException, PythonException, UnsupportedOperationException
 from pyspark.sql.datasource import DataSource, DataSourceWriter, WriterCommitMessage
 
 try:
@@ -281,3 +284,106 @@ def test_a_commit_that_exits_aborts(spark, frame, log):
     with pytest.raises(PythonException, match="no commit"):
         frame.write.format(writing(spark, log, kind=Exiting)).mode("append").save()
     assert log.lines()[1:] == ["committing", f"abort {PARTS}"]
+
+
+class Waiting(Writer):
+    """The task with the last rows waits, or the commit: until somebody makes a file."""
+
+    def wait(self, what):
+        while what in self.failing and not os.path.exists(self.log + ".go"):
+            time.sleep(0.02)
+
+    def write(self, iterator):
+        rows = [tuple(row) for row in iterator]
+        if rows[-1][0] == 3:
+            self.note("writing")
+            self.wait("write")
+        return Message(rows)
+
+    def commit(self, messages):
+        self.note("committing")
+        self.wait("commit")
+        self.note("committed")
+
+
+# The messages of the tasks that are done when the last one waits.
+DONE = "[[(0, '0')], [(1, '1')], None]"
+
+
+def tasks_done(url):
+    """Tasks that are done of the last stage of the last job."""
+    everything = json.loads(run("status", "--json").stdout)
+    (found,) = [one for one in everything if one["connect"].split("://")[1] in url]
+    return found["jobs"][-1]["stages"][-1]["done"]
+
+
+def start(frame, spark, log, waits):
+    name = writing(spark, log, [waits], Waiting)
+    return in_background(frame.write.format(name).mode("append").save)
+
+
+def interrupt_tag(spark):
+    return spark.interruptTag("it")
+
+
+@pytest.mark.parametrize("interrupt", [lambda spark: spark.interruptAll(), interrupt_tag])
+def test_an_interrupted_write_is_aborted(server, spark, frame, log, interrupt):
+    # Spark aborts before the program hears of the interruption.
+    name = writing(spark, log, ["write"], Waiting)
+
+    def write():
+        spark.addTag("it")
+        frame.write.format(name).mode("append").save()
+
+    done = in_background(write)
+    eventually(lambda: "writing" in log.lines() and tasks_done(server) == 2)
+    assert len(interrupt(spark)) == 1
+    error = done()
+    assert isinstance(error, PySparkException) and error.getCondition() == "OPERATION_CANCELED"
+    eventually(lambda: log.lines()[2:] == [f"abort {DONE}"])
+    # The task that waits was stopped, too.
+    assert spark.range(0, 8, 1, 8).count() == 8
+    assert log.lines()[1:] == ["writing", f"abort {DONE}"]
+
+
+def test_a_write_of_a_session_that_is_closed_is_aborted(server, log):
+    with session(server) as spark:
+        done = start(spark.range(0, 4, 1, 3).selectExpr("id", "cast(id as string) s"), spark, log, "write")
+        eventually(lambda: "writing" in log.lines() and tasks_done(server) == 2)
+    assert done() is not None
+    eventually(lambda: log.lines()[2:] == [f"abort {DONE}"])
+
+
+PROGRAM = """
+import sys
+from pyspark.sql import SparkSession
+from test_data_source_writes import Waiting, writing
+
+spark = SparkSession.builder.remote(sys.argv[1]).getOrCreate()
+name = writing(spark, sys.argv[2], ["write"], Waiting)
+spark.range(0, 4, 1, 3).selectExpr("id", "cast(id as string) s").write.format(name).mode("append").save()
+"""
+
+
+def test_a_write_of_a_program_that_is_killed_is_aborted(server, log, tmp_path):
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM)
+    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parent)}
+    with subprocess.Popen([sys.executable, path, server, log], env=environment) as program:
+        try:
+            eventually(lambda: "writing" in log.lines() and tasks_done(server) == 2)
+        finally:
+            program.kill()
+    eventually(lambda: log.lines()[2:] == [f"abort {DONE}"])
+
+
+def test_a_commit_that_is_interrupted_comes_to_its_end(spark, frame, log):
+    done = start(frame, spark, log, "commit")
+    eventually(lambda: "committing" in log.lines())
+    assert len(spark.interruptAll()) == 1
+    assert done().getCondition() == "OPERATION_CANCELED"
+    assert log.lines()[2:] == ["committing"]
+    pathlib.Path(log + ".go").touch()
+    eventually(lambda: log.lines()[3:] == ["committed"])
+    assert spark.range(4).count() == 4
+    assert log.lines()[2:] == ["committing", "committed"]

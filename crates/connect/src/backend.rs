@@ -50,7 +50,8 @@ pub trait Backend: Send + Sync + 'static {
 /// 2,000 levels deep, and that the responses are consumed as long as the future is polled. The
 /// implementation guarantees that responses come in the order above, that every batch is an Arrow
 /// IPC stream with the announced schema, and that dropping the future of `execute` cancels the
-/// operation's jobs: this is how operations are interrupted.
+/// operation's jobs: this is how operations are interrupted. What must not be left half done (the
+/// commit of a data source, or its abort) goes on.
 ///
 /// # Assumptions
 ///

@@ -4,8 +4,11 @@
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
+use errors::{Exception, condition};
+use futures::future::BoxFuture;
 use model::{Fingerprint, ShuffleId};
 use plan::{Literal, SparkError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One action, cut into stages. Parents precede the stages that read them; the last stage is the
@@ -120,10 +123,24 @@ pub trait RunJob: Send + Sync {
     /// Runs a job to its end; returns the rows of each requested result partition.
     async fn run(&self, job: JobPlan) -> Result<Vec<Vec<RecordBatch>>, SparkError>;
 
-    /// As `run`; if the job fails, also what its tasks have done, for those who must undo it.
-    async fn run_partly(&self, job: JobPlan) -> Result<Vec<Vec<RecordBatch>>, Unfinished> {
-        Ok(self.run(job).await?)
+    /// As `run`, and once `stop` is ready the job is cancelled. If it fails, or is cancelled, also
+    /// what its tasks have done, for those who must undo it.
+    async fn run_partly(
+        &self,
+        job: JobPlan,
+        stop: BoxFuture<'_, ()>,
+    ) -> Result<Vec<Vec<RecordBatch>>, Unfinished> {
+        tokio::select! {
+            rows = self.run(job) => Ok(rows?),
+            () = stop => {
+                let error = SparkError::new(condition::OPERATION_CANCELED, "Job cancelled", &[]);
+                Err(error.raised_as(Exception::Spark).into())
+            }
+        }
     }
+
+    /// A runner of the same jobs, for work that goes on when nobody waits for it any more.
+    fn detached(&self) -> Arc<dyn RunJob>;
 
     /// What jobs, stages and executors are doing, as JSON
     /// (`docs/decisions/0015-rdds-over-connect.md`).

@@ -27,16 +27,16 @@ use task::{
 type Outputs = Arc<[Arc<MapOutput>]>;
 
 /// A local runner (see the module). A task that could not fetch its blocks is tried again once.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct LocalRunner {
     runtime: Arc<TaskRuntime>,
     slots: u32,
-    next_stage: AtomicU64,
-    written: Mutex<HashMap<ShuffleId, Outputs>>,
-    tasks: Mutex<Vec<usize>>,
+    next_stage: Arc<AtomicU64>,
+    written: Arc<Mutex<HashMap<ShuffleId, Outputs>>>,
+    tasks: Arc<Mutex<Vec<usize>>>,
     blocks: LocalBlocks,
     /// The stages of the last job: an executor keeps them to the end of their job, too.
-    decoded: Mutex<Vec<Arc<task::Stage>>>,
+    decoded: Arc<Mutex<Vec<Arc<task::Stage>>>>,
 }
 
 impl LocalRunner {
@@ -62,11 +62,11 @@ impl LocalRunner {
                 Arc::new(NoWorkers),
             )?),
             slots,
-            next_stage: AtomicU64::new(0),
-            written: Mutex::new(HashMap::new()),
-            tasks: Mutex::new(Vec::new()),
+            next_stage: Arc::default(),
+            written: Arc::default(),
+            tasks: Arc::default(),
             blocks,
-            decoded: Mutex::default(),
+            decoded: Arc::default(),
         })
     }
 
@@ -170,6 +170,10 @@ impl RunJob for LocalRunner {
 
     async fn application_status(&self) -> Result<String, SparkError> {
         Err(SparkError::unsupported("The status of an application without a driver"))
+    }
+
+    fn detached(&self) -> Arc<dyn RunJob> {
+        Arc::new(self.clone())
     }
 
     fn slots(&self) -> u32 {

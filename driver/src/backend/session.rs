@@ -2,7 +2,7 @@
 //! responses.
 
 use super::rows;
-use crate::blobs::Blobs;
+use crate::blobs::{Blobs, SessionBlobs};
 use crate::message::{Progress, StageState};
 use crate::run_job::{Runner, Runners};
 use bytes::Bytes;
@@ -24,9 +24,7 @@ const DESCRIPTION: usize = 120;
 pub(crate) struct Session {
     engine: engine::Session,
     runners: Runners,
-    blobs: Blobs,
-    /// By which its blobs are told from those of others.
-    number: u64,
+    blobs: Arc<SessionBlobs>,
 }
 
 /// What an operation yields, once it has run.
@@ -38,14 +36,14 @@ enum Yield {
 
 impl Session {
     pub(crate) fn new(engine: engine::Session, runners: Runners, blobs: Blobs) -> Self {
-        let number = runners.next_number();
-        Self { engine, runners, blobs, number }
+        let blobs = SessionBlobs::new(blobs, runners.next_number());
+        Self { engine, runners, blobs: Arc::new(blobs) }
     }
 
     /// Runs SQL text. Rows of a query, or of a command that has some.
     pub(crate) async fn run_sql(&self, text: &str) -> Result<Option<Answer>, SparkError> {
         let relation = RelationKind::Sql { text: text.to_owned(), arguments: Vec::new() }.into();
-        let runner = self.runners.runner(&shortened(text), Properties::default(), None);
+        let runner = self.silent_runner(&shortened(text));
         match self.engine.sql(&relation, &runner).await? {
             SqlOutcome::Query => self.engine.execute(&relation, &runner).await.map(Some),
             SqlOutcome::Rows(answer) => Ok(Some(answer).filter(|a| !a.schema.is_empty())),
@@ -94,7 +92,7 @@ impl Session {
 
     /// For requests that are about a relation and yield no rows.
     fn silent_runner(&self, what: &str) -> Runner {
-        self.runners.runner(what, Properties::default(), None)
+        self.runners.runner(what, Properties::default(), None).with_blobs(&self.blobs)
     }
 }
 
@@ -102,11 +100,9 @@ impl Session {
 impl connect::Session for Session {
     async fn execute(&self, operation: Operation, responses: Responses) -> Result<(), SparkError> {
         let (progress, mut watched) = watch::channel(Progress::default());
-        let runner = self.runners.runner(
-            &description(&operation.work),
-            operation.properties,
-            Some(progress),
-        );
+        let description = description(&operation.work);
+        let runner = self.runners.runner(&description, operation.properties, Some(progress));
+        let runner = runner.with_blobs(&self.blobs);
         let yielded = tokio::select! {
             biased;
             yielded = self.work(&operation.work, &runner) => yielded,
@@ -194,32 +190,26 @@ impl connect::Session for Session {
     }
 
     async fn fork(&self, _: &SessionKey) -> Result<Arc<dyn connect::Session>, SparkError> {
-        let (runners, blobs) = (self.runners.clone(), self.blobs.clone());
-        let fork = Self::new(self.engine.fork(), runners, blobs);
-        self.blobs.share(self.number, fork.number);
-        Ok(Arc::new(fork))
+        let (engine, runners) = (self.engine.fork(), self.runners.clone());
+        let blobs = Arc::new(self.blobs.fork(runners.next_number()));
+        Ok(Arc::new(Self { engine, runners, blobs }))
     }
 
     fn drop_blob(&self, hash: &str, forever: bool) {
-        if forever {
-            self.blobs.destroy(self.number, hash);
-        } else {
-            self.blobs.unpersist(hash);
-        }
+        self.blobs.drop(hash, forever);
     }
 
     fn keep_blob(&self, hash: &str, bytes: Bytes) {
-        self.blobs.add(self.number, hash, bytes);
+        self.blobs.add(hash, bytes);
     }
 
     fn add_file(&self, file: AddedFile) {
         self.engine.add_file(file);
     }
 
-    /// Jobs that outlive the session end with their requests.
-    async fn close(&self) {
-        self.blobs.forget(self.number);
-    }
+    /// Its jobs end with their requests, and its blobs with the last of them: a write that was
+    /// interrupted is still being aborted.
+    async fn close(&self) {}
 }
 
 /// Passes on progress for as long as it is polled.

@@ -49,14 +49,14 @@ struct Holder {
 
 impl Blobs {
     /// Adds a blob of a session.
-    pub(crate) fn add(&self, owner: u64, hash: &str, bytes: Bytes) {
+    fn add(&self, owner: u64, hash: &str, bytes: Bytes) {
         let mut state = self.lock();
         let blob = state.blobs.entry(hash.to_owned()).or_insert_with(|| Blob::new(bytes));
         blob.owners.insert(owner);
     }
 
     /// Gives a session what another has sent.
-    pub(crate) fn share(&self, owner: u64, with: u64) {
+    fn share(&self, owner: u64, with: u64) {
         for blob in self.lock().blobs.values_mut() {
             if blob.owners.contains(&owner) {
                 blob.owners.insert(with);
@@ -65,7 +65,7 @@ impl Blobs {
     }
 
     /// Drops what only this session has sent.
-    pub(crate) fn forget(&self, owner: u64) {
+    fn forget(&self, owner: u64) {
         let mut state = self.lock();
         let hashes: Vec<String> = state.blobs.keys().cloned().collect();
         for hash in hashes {
@@ -74,12 +74,12 @@ impl Blobs {
     }
 
     /// A session has no more use for a blob that it sent.
-    pub(crate) fn destroy(&self, owner: u64, hash: &str) {
+    fn destroy(&self, owner: u64, hash: &str) {
         self.lock().disown(owner, hash);
     }
 
     /// Drops a blob everywhere but here: whoever wants it later gets it again.
-    pub(crate) fn unpersist(&self, hash: &str) {
+    fn unpersist(&self, hash: &str) {
         let mut state = self.lock();
         let Some(blob) = state.blobs.get_mut(hash) else { return };
         let pieces = pieces(&blob.bytes);
@@ -156,6 +156,45 @@ impl Blobs {
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic elsewhere leaves at worst a piece that nobody is sent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one session has sent. It goes with the last of the session and its jobs.
+#[derive(Debug)]
+pub(crate) struct SessionBlobs {
+    store: Blobs,
+    owner: u64,
+}
+
+impl SessionBlobs {
+    pub(crate) fn new(store: Blobs, owner: u64) -> Self {
+        Self { store, owner }
+    }
+
+    /// Adds a blob.
+    pub(crate) fn add(&self, hash: &str, bytes: Bytes) {
+        self.store.add(self.owner, hash, bytes);
+    }
+
+    /// Drops a blob: `forever`, or only what executors have of it.
+    pub(crate) fn drop(&self, hash: &str, forever: bool) {
+        if forever {
+            self.store.destroy(self.owner, hash);
+        } else {
+            self.store.unpersist(hash);
+        }
+    }
+
+    /// The same blobs, for another session.
+    pub(crate) fn fork(&self, owner: u64) -> Self {
+        self.store.share(self.owner, owner);
+        Self::new(self.store.clone(), owner)
+    }
+}
+
+impl Drop for SessionBlobs {
+    fn drop(&mut self) {
+        self.store.forget(self.owner);
     }
 }
 
@@ -269,18 +308,20 @@ mod tests {
     fn a_blob_goes_with_the_last_session_that_sent_it() {
         let blobs = Blobs::default();
         let mut executor = Executor::of(&blobs, &[]);
-        blobs.add(1, "a", Bytes::from_static(b"x"));
-        blobs.add(2, "a", Bytes::from_static(b"x"));
-        blobs.add(2, "b", Bytes::from_static(b"yy"));
+        let session = |number| SessionBlobs::new(blobs.clone(), number);
+        let (first, second) = (session(1), session(2));
+        first.add("a", Bytes::from_static(b"x"));
+        second.add("a", Bytes::from_static(b"x"));
+        second.add("b", Bytes::from_static(b"yy"));
         blobs.want(executor.id, "a".to_owned());
         blobs.want(executor.id, "b".to_owned());
         assert_eq!(executor.told(), ["a has 1 bytes", "0 1", "b has 2 bytes", "0 2"]);
-        blobs.forget(2);
+        drop(second);
         assert_eq!(executor.told(), ["drop b"]);
-        blobs.share(1, 3);
-        blobs.forget(1);
+        let fork = first.fork(3);
+        drop(first);
         assert_eq!(executor.told(), [""; 0]);
-        blobs.destroy(3, "a");
+        fork.drop("a", true);
         assert_eq!(executor.told(), ["drop a"]);
         blobs.want(executor.id, "a".to_owned());
         assert_eq!(executor.told(), ["no a"]);

@@ -6,6 +6,7 @@ use analysis::{Purpose, SourceAnswer, SourceScan};
 use datafusion::logical_expr::LogicalPlan;
 use errors::condition;
 use functions::spark_error;
+use futures::future::BoxFuture;
 use model::conf::PYTHON_FILTER_PUSHDOWN;
 use plan::{PythonFunction, PythonSourceCall, Relation, RelationKind, SparkError};
 use serde_json::Value;
@@ -74,19 +75,22 @@ impl Session {
         SourceAnswer::of(&answer.batches)
     }
 
-    /// The job of one task, started at most once, that asks a data source.
-    pub(super) async fn source_job(
-        &self,
+    /// The job of one task, started at most once, that asks a data source. Boxed, because a plan
+    /// may contain commands, and these write.
+    pub(super) fn source_job<'a>(
+        &'a self,
         source: &Arc<PythonFunction>,
         request: &Value,
         objects: Vec<Vec<u8>>,
-        run: &dyn RunJob,
-    ) -> Result<JobPlan, SparkError> {
+        run: &'a dyn RunJob,
+    ) -> BoxFuture<'a, Result<JobPlan, SparkError>> {
         let relation = asked(source, request, objects);
-        let plan = Box::pin(self.resolve(&relation, Purpose::Run, None, run)).await?.plan;
-        let conf = self.planning_conf();
-        let job = crate::plan_job(&self.shared.state, &plan, &conf, run).await?;
-        Ok(JobPlan { single_attempt: true, ..job })
+        Box::pin(async move {
+            let plan = self.resolve(&relation, Purpose::Run, None, run).await?.plan;
+            let conf = self.planning_conf();
+            let job = crate::plan_job(&self.shared.state, &plan, &conf, run).await?;
+            Ok(JobPlan { single_attempt: true, ..job })
+        })
     }
 }
 

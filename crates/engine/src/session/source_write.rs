@@ -3,6 +3,10 @@
 //!
 //! As in Spark, a source is told so at most once. A commit whose task is lost may have happened or
 //! not: it is not repeated, nothing is aborted, and the program is told that nobody knows.
+//!
+//! From its first task on a write goes on in a task of its own. If nobody waits for it any more,
+//! because the program has interrupted it or is gone, its job is cancelled and the source is told
+//! to abort; a commit that has begun comes to its end.
 
 use super::Session;
 use crate::{JobPlan, RunJob, Unfinished};
@@ -16,16 +20,25 @@ use plan::{
 };
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How long a source may take to commit or to abort when nobody waits for the write any more.
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A write whose tasks are ready to run.
-struct SourceWrite<'a> {
-    session: &'a Session,
-    source: &'a Arc<PythonFunction>,
+struct SourceWrite {
+    session: Session,
+    source: Arc<PythonFunction>,
     /// The name by which the program calls the source.
-    provider: &'a str,
+    provider: String,
     /// The pickled writer.
     writer: Vec<u8>,
-    run: &'a dyn RunJob,
+    run: Arc<dyn RunJob>,
+    /// Cancelled once nobody waits for the write any more.
+    left: CancellationToken,
+    /// How long the source may take to commit or to abort from then on.
+    patience: Duration,
 }
 
 /// Why a write is not committed.
@@ -67,7 +80,20 @@ impl Session {
             return Err(SparkError::internal("a Python data source yielded no writer"));
         };
         let job = self.write_job(source, &function, write, run).await?;
-        SourceWrite { session: self, source, provider, writer, run }.run(job).await
+        let left = CancellationToken::new();
+        let write = SourceWrite {
+            session: self.fork(),
+            source: Arc::clone(source),
+            provider: provider.to_owned(),
+            writer,
+            run: run.detached(),
+            left: left.clone(),
+            patience: PATIENCE,
+        };
+        // Dropped with this future.
+        let _leaving = left.drop_guard();
+        let ended = tokio::spawn(write.run(job)).await;
+        ended.unwrap_or_else(|_| Err(SparkError::internal("a write panicked")))
     }
 
     /// The job of a write: the rows of its tasks are their messages.
@@ -101,10 +127,11 @@ impl Session {
     }
 }
 
-impl SourceWrite<'_> {
+impl SourceWrite {
     /// Runs the tasks, and has the source commit what they wrote, or abort.
     async fn run(self, job: JobPlan) -> Result<(), SparkError> {
-        let (messages, failure) = match self.run.run_partly(job).await {
+        let stop = Box::pin(self.left.cancelled());
+        let (messages, failure) = match self.run.run_partly(job, stop).await {
             Ok(rows) => (rows.into_iter().map(Some).collect(), None),
             Err(Unfinished { error, done, .. }) => (done, Some(error)),
         };
@@ -116,7 +143,13 @@ impl SourceWrite<'_> {
         };
         match ended {
             Ok(()) => Ok(()),
-            Err(Failure::Unknown(error)) => Err(in_doubt(self.provider, error)),
+            Err(Failure::Unknown(error)) => {
+                let error = in_doubt(&self.provider, error);
+                if self.left.is_cancelled() {
+                    tracing::warn!("{error}");
+                }
+                Err(error)
+            }
             Err(Failure::Known(error)) => {
                 self.abort(objects).await;
                 Err(error)
@@ -128,7 +161,7 @@ impl SourceWrite<'_> {
         if let Err(Failure::Known(error) | Failure::Unknown(error)) =
             self.tell("abort", objects).await
         {
-            let provider = self.provider;
+            let provider = &self.provider;
             tracing::warn!("a write to the data source {provider} was not aborted: {error}");
         }
     }
@@ -136,8 +169,12 @@ impl SourceWrite<'_> {
     /// Tells the source to commit or to abort.
     async fn tell(&self, operation: &str, objects: Vec<Vec<u8>>) -> Result<(), Failure> {
         let request = json!({ "operation": operation });
-        let job = self.session.source_job(self.source, &request, objects, self.run).await;
-        let rows = self.run.run_partly(job.map_err(Failure::Known)?).await;
+        let job = self.session.source_job(&self.source, &request, objects, &*self.run).await;
+        let overdue = async {
+            self.left.cancelled().await;
+            tokio::time::sleep(self.patience).await;
+        };
+        let rows = self.run.run_partly(job.map_err(Failure::Known)?, Box::pin(overdue)).await;
         let rows =
             rows.map_err(
                 |Unfinished { error, reported, .. }| {
@@ -183,4 +220,113 @@ fn check_mode(provider: &str, mode: SaveMode) -> Result<(), SparkError> {
     );
     let parameters = [("source", provider), ("createMode", mode)];
     Err(SparkError::analysis(condition::UNSUPPORTED_DATA_SOURCE_SAVE_MODE, message, &parameters))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::tests::{block, session};
+    use arrow::array::BinaryArray;
+    use futures::future::BoxFuture;
+    use plan::PythonFunction;
+    use std::sync::Mutex;
+
+    /// Notes what it is asked to run. The job of the write ends at once, or when it is stopped; the
+    /// source never answers.
+    #[derive(Debug, Clone)]
+    struct Silent {
+        writes: bool,
+        ran: Arc<Mutex<Vec<&'static str>>>,
+    }
+
+    impl Silent {
+        fn note(&self, what: &'static str) {
+            self.ran.lock().unwrap().push(what);
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl RunJob for Silent {
+        async fn run(&self, _: JobPlan) -> Result<Vec<Vec<RecordBatch>>, SparkError> {
+            Err(SparkError::internal("this job is not asked for"))
+        }
+
+        async fn run_partly(
+            &self,
+            job: JobPlan,
+            stop: BoxFuture<'_, ()>,
+        ) -> Result<Vec<Vec<RecordBatch>>, Unfinished> {
+            let sent = job.stages.iter().flat_map(|stage| {
+                stage.bindings.iter().chain([&stage.template]).flat_map(|bytes| bytes.to_vec())
+            });
+            let sent = String::from_utf8_lossy(&sent.collect::<Vec<_>>()).into_owned();
+            let holds = |text: &str| sent.contains(text);
+            match (holds("\"commit\""), holds("\"abort\"")) {
+                (false, false) if self.writes => return Ok(Vec::new()),
+                (false, false) => self.note("write"),
+                (true, _) => self.note("commit"),
+                (false, true) => self.note(if holds("a message") { "abort 1" } else { "abort" }),
+            }
+            stop.await;
+            self.note("stopped");
+            let messages: BinaryArray = [Some("a message".as_bytes())].into_iter().collect();
+            let rows = RecordBatch::try_from_iter([("message", Arc::new(messages) as _)]).unwrap();
+            let error = SparkError::internal("it was stopped");
+            Err(Unfinished { error, done: vec![Some(vec![rows]), None], reported: false })
+        }
+
+        async fn application_status(&self) -> Result<String, SparkError> {
+            Ok(String::new())
+        }
+
+        fn detached(&self) -> Arc<dyn RunJob> {
+            Arc::new(self.clone())
+        }
+
+        fn slots(&self) -> u32 {
+            1
+        }
+    }
+
+    /// What runs of a write that nobody waits for, and its error.
+    fn left(writes: bool) -> (Vec<&'static str>, String) {
+        let runner = Silent { writes, ran: Arc::default() };
+        let source = PythonFunction {
+            name: "Sink".to_owned(),
+            eval_type: EvalType::MAP_ARROW_ITER,
+            command: Arc::from(&b"class"[..]),
+            output: DataType::Null,
+            version: String::new(),
+            deterministic: false,
+        };
+        let left = CancellationToken::new();
+        let write = SourceWrite {
+            session: session(),
+            source: Arc::new(source),
+            provider: "sink".to_owned(),
+            writer: b"writer".to_vec(),
+            run: runner.detached(),
+            left: left.clone(),
+            patience: Duration::from_millis(10),
+        };
+        let (stages, result_partitions) = (Vec::new(), Vec::new());
+        let job = JobPlan { stages, result_partitions, single_attempt: false };
+        left.cancel();
+        let error = block(write.run(job)).unwrap_err().to_string();
+        (runner.ran.lock().unwrap().clone(), error)
+    }
+
+    #[test]
+    fn an_abort_that_takes_too_long_is_stopped() {
+        let (ran, error) = left(false);
+        assert_eq!(ran, ["write", "stopped", "abort 1", "stopped"]);
+        assert!(error.contains("it was stopped"), "{error}");
+    }
+
+    #[test]
+    fn a_commit_that_takes_too_long_is_stopped_and_not_aborted() {
+        let (ran, error) = left(true);
+        assert_eq!(ran, ["commit", "stopped"]);
+        assert!(error.contains("It is unknown whether"), "{error}");
+    }
 }

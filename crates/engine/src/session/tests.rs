@@ -26,12 +26,16 @@ impl RunJob for NoJobs {
         Ok("{}".to_owned())
     }
 
+    fn detached(&self) -> Arc<dyn RunJob> {
+        Arc::new(Self)
+    }
+
     fn slots(&self) -> u32 {
         2
     }
 }
 
-fn session() -> Session {
+pub(super) fn session() -> Session {
     let conf = Conf::from_iter([
         ("spark.sql.shuffle.partitions", "2"),
         ("spark.sql.session.timeZone", "UTC"),
@@ -50,7 +54,7 @@ fn session() -> Session {
     session
 }
 
-fn block<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn block<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 

@@ -5,9 +5,7 @@ use crate::broken::outputs;
 use crate::reruns::Reruns;
 use crate::rows::{MapStage, Nature, Rows, expected};
 use crate::world::{Job, World};
-use model::{
-    Attempt, Epoch, JobId, MapOutput, MapOutputId, ShuffleId, StageId, TaskId,
-};
+use model::{Attempt, Epoch, JobId, MapOutput, MapOutputId, ShuffleId, StageId, TaskId};
 use rand::Rng;
 use rand::rngs::StdRng;
 use scheduler::{Event, JobFailure, Scheduler};
