@@ -10,6 +10,8 @@ import urllib.request
 
 from pyspark.errors import PySparkRuntimeError
 
+from firesteel.archives import unpack
+
 _REMOTE = ("http", "https", "ftp")
 
 
@@ -124,7 +126,7 @@ class Files:
         source, _, name = path.partition("#")
         target = os.path.join(self._files_root, name or os.path.basename(source))
         shutil.rmtree(target, ignore_errors=True)
-        shutil.unpack_archive(self._fetched(source), target)
+        unpack(self._fetched(source), target)
         self._added_archives.append(_uri(path))
 
     @property

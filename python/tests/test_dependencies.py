@@ -34,6 +34,8 @@ def files(tmp_path):
     (tmp_path / "tool").chmod(0o755)
     with tarfile.open(tmp_path / "e.tar.gz", "w:gz") as file:
         file.add(tmp_path / "tool", "bin/tool")
+    with zipfile.ZipFile(tmp_path / "outside.zip", "w") as file:
+        file.writestr("../x", "")
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "app.py").write_text(textwrap.dedent(PROGRAM))
 
@@ -106,6 +108,7 @@ def test_a_plain_program_s_settings_bring_files_too(files):
     [
         (["--files", "/no/such"], "--files /no/such: no such file"),
         (["--archives", "{here}/data.txt"], "data.txt is neither a zip nor a tar archive"),
+        (["--archives", "{here}/outside.zip"], "outside.zip is refused: its member '../x' lies outside"),
         (["--files", "{web}/none"], "downloading {web}/none: HTTP Error 404"),
         (["--py-files", "s3://bucket/a.py"], "only local files and http(s) addresses are supported"),
     ],

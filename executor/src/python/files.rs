@@ -101,7 +101,10 @@ impl AddedFiles {
             }
             let source = match file.kind {
                 FileKind::File | FileKind::Python => self.blobs.path(&file.hash).await?,
-                FileKind::Archive => self.unpacked(&file.hash).await?,
+                FileKind::Archive => {
+                    let unpacked = self.unpacked(&file.hash).await;
+                    unpacked.map_err(|problem| format!("{}: {problem}", file.name))?
+                }
             };
             let target = root.join(file.place());
             let linked = link(&source, &root, file.place());
@@ -293,5 +296,19 @@ mod tests {
         let damaged = [(FileKind::Archive, "b.zip", "aa")];
         let failure = store.placed(header(home.path(), &damaged)).await.unwrap_err();
         assert!(failure.to_string().contains("neither a zip nor a tar archive"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn an_archive_that_would_write_elsewhere_is_refused_by_its_name() {
+        let (store, home) = store("python3");
+        let script =
+            "import sys, zipfile\nzipfile.ZipFile(sys.argv[1], 'w').writestr('../b', 'content')";
+        let zip = home.path().join("blobs/zz");
+        let made = std::process::Command::new("python3").args(["-c", script]).arg(&zip).status();
+        assert!(made.unwrap().success());
+        let archive = [(FileKind::Archive, "a.zip#env", "zz")];
+        let failure = store.placed(header(home.path(), &archive)).await.unwrap_err().to_string();
+        assert!(failure.contains("a.zip#env: "), "{failure}");
+        assert!(failure.contains("its member '../b' lies outside"), "{failure}");
     }
 }
