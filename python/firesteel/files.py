@@ -101,7 +101,10 @@ class Files:
         found = (os.path.join(at, name) for at, _, names in os.walk(directory) for name in sorted(names))
         artifacts = [new_file_artifact(os.path.relpath(file, parent), LocalFile(file)) for file in found]
         if artifacts:
-            manager._request_add_artifacts(manager._add_artifacts(artifacts))
+            try:
+                manager._request_add_artifacts(manager._add_artifacts(artifacts))
+            except Exception as error:
+                self._client._handle_error(error)
 
     @property
     def listFiles(self):

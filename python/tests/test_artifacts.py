@@ -155,6 +155,29 @@ def test_sessions_do_not_see_each_other_s_files_and_none_is_replaced(tmp_path):
     )
 
 
+def test_no_file_lies_below_another(tmp_path):
+    check(
+        tmp_path,
+        """
+        from pyspark.errors import PySparkException
+
+        with zipfile.ZipFile(here / "x.zip", "w") as packed:
+            packed.writestr("c", "packed")
+        (here / "up" / "a").mkdir(parents=True)
+        (here / "up" / "a" / "b").write_text("below")
+        sc.addFile(str(here / "up" / "a" / "b"))
+        spark.addArtifacts(str(here / "x.zip") + "#a", archive=True)
+        try:
+            sc.addFile(str(here / "up" / "a"), recursive=True)
+            raise AssertionError("it must be refused")
+        except PySparkException as failure:
+            same("The artifact files/a/b cannot be added: the artifact archives/x.zip#a already exists" in str(failure), True)
+        # Functions of the session go on.
+        same([on_all(lambda: open(SparkFiles.get(name)).read()) for name in ("b", "a/c")], ["below", "packed"])
+        """,
+    )
+
+
 def test_files_of_the_application_stay_beside_those_that_are_added(tmp_path):
     (tmp_path / "given.txt").write_text("given")
     check(

@@ -51,6 +51,9 @@ impl Artifacts {
         if taken && !name.starts_with(CACHE) {
             return Err(already_exists(&name));
         }
+        if let Some(other) = stored.keys().find(|other| are_nested(other, &name)) {
+            return Err(nested(&name, other));
+        }
         let others: usize =
             stored.iter().filter(|(key, _)| **key != name).map(|(_, b)| b.len()).sum();
         if others + bytes.len() > MAX_SESSION_BYTES {
@@ -69,6 +72,13 @@ impl Artifacts {
 
 /// The file that an artifact is, for functions.
 pub(crate) fn added_file(name: &str, bytes: &[u8]) -> Option<AddedFile> {
+    let (kind, name) = kind_of(name)?;
+    let hash = blake3::hash(bytes).to_hex().to_string();
+    Some(AddedFile { kind, name: name.to_owned(), hash })
+}
+
+/// What a file is that functions find, and its own name.
+fn kind_of(name: &str) -> Option<(FileKind, &str)> {
     let (kind, name) = name.split_once('/')?;
     let kind = match kind {
         "files" => FileKind::File,
@@ -76,13 +86,33 @@ pub(crate) fn added_file(name: &str, bytes: &[u8]) -> Option<AddedFile> {
         "archives" => FileKind::Archive,
         _ => return None,
     };
-    let hash = blake3::hash(bytes).to_hex().to_string();
-    Some(AddedFile { kind, name: name.to_owned(), hash })
+    Some((kind, name))
+}
+
+/// Whether one of two artifacts would have its place below the other, as if that were a directory.
+fn are_nested(one: &str, other: &str) -> bool {
+    let place = |name| kind_of(name).map(|(kind, name)| kind.place(name));
+    let (Some(one), Some(other)) = (place(one), place(other)) else { return false };
+    let is_below = |path: &str, directory: &str| {
+        path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
+    };
+    is_below(one, other) || is_below(other, one)
 }
 
 fn already_exists(name: &str) -> SparkError {
+    exists(name, format!("The artifact {name} already exists."))
+}
+
+fn nested(name: &str, other: &str) -> SparkError {
+    let problem = format!(
+        "The artifact {name} cannot be added: the artifact {other} already exists, and one of them would be a directory that the other one lies in."
+    );
+    exists(other, problem)
+}
+
+fn exists(name: &str, problem: String) -> SparkError {
     let message = format!(
-        "The artifact {name} already exists. Please choose a different name for the new artifact because it cannot be overwritten."
+        "{problem} Please choose a different name for the new artifact because it cannot be overwritten."
     );
     let parameters = [("normalizedRemoteRelativePath", name)];
     SparkError::new(condition::ARTIFACT_ALREADY_EXISTS, message, &parameters)

@@ -25,6 +25,16 @@ pub enum FileKind {
     Archive,
 }
 
+impl FileKind {
+    /// The path below the directory of files of one with this name.
+    pub fn place(self, name: &str) -> &str {
+        match (self, name.rsplit_once('#')) {
+            (Self::Archive, Some((_, place))) => place,
+            (Self::Archive, None) | (Self::File | Self::Python, _) => name,
+        }
+    }
+}
+
 impl AddedFile {
     /// The setting with which the files of a session, as JSON, reach its tasks: equal functions
     /// with other files are not the same computation.
@@ -32,10 +42,7 @@ impl AddedFile {
 
     /// Its path below the directory of files: an archive is a directory there.
     pub fn place(&self) -> &str {
-        match (self.kind, self.name.rsplit_once('#')) {
-            (FileKind::Archive, Some((_, name))) => name,
-            (FileKind::Archive, None) | (FileKind::File | FileKind::Python, _) => &self.name,
-        }
+        self.kind.place(&self.name)
     }
 
     /// Whether its place is below the directory of files.

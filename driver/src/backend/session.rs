@@ -196,7 +196,7 @@ impl connect::Session for Session {
     }
 
     fn drop_blob(&self, hash: &str, forever: bool) {
-        self.blobs.drop(hash, forever);
+        self.blobs.remove(hash, forever);
     }
 
     fn keep_blob(&self, hash: &str, bytes: Bytes) {

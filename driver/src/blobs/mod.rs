@@ -177,7 +177,7 @@ impl SessionBlobs {
     }
 
     /// Drops a blob: `forever`, or only what executors have of it.
-    pub(crate) fn drop(&self, hash: &str, forever: bool) {
+    pub(crate) fn remove(&self, hash: &str, forever: bool) {
         if forever {
             self.store.destroy(self.owner, hash);
         } else {
@@ -321,7 +321,7 @@ mod tests {
         let fork = first.fork(3);
         drop(first);
         assert_eq!(executor.told(), [""; 0]);
-        fork.drop("a", true);
+        fork.remove("a", true);
         assert_eq!(executor.told(), ["drop a"]);
         blobs.want(executor.id, "a".to_owned());
         assert_eq!(executor.told(), ["no a"]);

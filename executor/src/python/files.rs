@@ -179,7 +179,10 @@ fn link(source: &Path, root: &Path, place: &str) -> io::Result<()> {
         if above.is_symlink() {
             let linked = fs::read_link(&above)?;
             fs::remove_file(&above)?;
-            link_all(&linked, &above)?;
+            // A file of the application gives way.
+            if linked.is_dir() {
+                link_all(&linked, &above)?;
+            }
         }
     }
     if let Some(parent) = target.parent() {
@@ -208,7 +211,13 @@ mod tests {
     fn store(python: &str) -> (AddedFiles, tempfile::TempDir) {
         let home = tempfile::tempdir().unwrap();
         let blobs = home.path().join("blobs");
-        let files = [("blobs", "aa"), ("blobs", "bb"), ("base", "own.txt"), ("base/d", "a.txt")];
+        let files = [
+            ("blobs", "aa"),
+            ("blobs", "bb"),
+            ("base", "own.txt"),
+            ("base", "other.txt"),
+            ("base/d", "a.txt"),
+        ];
         for (directory, name) in files {
             fs::create_dir_all(home.path().join(directory)).unwrap();
             fs::write(home.path().join(directory).join(name), name).unwrap();
@@ -241,6 +250,7 @@ mod tests {
             (FileKind::File, "d/a.txt", "aa"),
             (FileKind::File, "d/e/b.txt", "bb"),
             (FileKind::File, "own.txt", "aa"),
+            (FileKind::File, "other.txt/c.txt", "bb"),
             (FileKind::Python, "m.zip", "bb"),
         ];
         let (told, key) = store.placed(header(home.path(), &files)).await.unwrap();
@@ -251,7 +261,7 @@ mod tests {
             (read("d/a.txt"), read("m.zip"), read("own.txt")),
             ("aa".into(), "bb".into(), "aa".into())
         );
-        assert_eq!(read("d/e/b.txt"), "bb");
+        assert_eq!((read("d/e/b.txt"), read("other.txt/c.txt")), ("bb".into(), "bb".into()));
         assert_eq!(fs::read_to_string(home.path().join("base/own.txt")).unwrap(), "own.txt");
         assert_eq!(fs::read_to_string(home.path().join("base/d/a.txt")).unwrap(), "a.txt");
         assert!(!home.path().join("base/d/e").exists());

@@ -127,6 +127,34 @@ async fn a_blob_is_dropped_for_good_or_only_its_copies() {
 }
 
 #[tokio::test]
+async fn no_file_lies_below_another() {
+    let (seen, mut client) = connected().await;
+    let session = uuid();
+    let (known, beside) = (["files/a/b", "archives/x.zip#env"], ["files/a/bc", "archives/a.zip"]);
+    for name in known {
+        send(&mut client, &session, vec![batch(name, b"x")]).await.unwrap();
+    }
+    for (name, other) in [
+        ("files/a", "files/a/b"),
+        ("files/a/b/c", "files/a/b"),
+        ("pyfiles/a", "files/a/b"),
+        ("files/env/x", "archives/x.zip#env"),
+        ("archives/y.zip#a", "files/a/b"),
+    ] {
+        let status = send(&mut client, &session, vec![batch(name, b"x")]).await.unwrap_err();
+        assert_eq!(error_class(&status), "ARTIFACT_ALREADY_EXISTS");
+        let expected =
+            format!("The artifact {name} cannot be added: the artifact {other} already exists");
+        assert!(status.message().contains(&expected), "{status:?}");
+        assert!(!exists(&mut client, &session, name).await);
+    }
+    for name in beside {
+        send(&mut client, &session, vec![batch(name, b"x")]).await.unwrap();
+    }
+    assert_eq!(seen.files.lock().unwrap().len(), 4);
+}
+
+#[tokio::test]
 async fn bad_uploads_are_refused() {
     let (_, mut client) = connected().await;
     let session = uuid();
