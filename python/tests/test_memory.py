@@ -1,6 +1,7 @@
 """Queries that need more memory than an executor has: they spill, return correct results, and leave no files behind."""
 
 import contextlib
+import sys
 import threading
 import time
 
@@ -8,7 +9,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from conftest import serving, session
+from pyspark import cloudpickle
+from pyspark.errors import PySparkException
+from pyspark.sql.functions import udtf
 from test_faults import home_of, status
+
+# Workers do not have this module.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 ROWS = 2000000
 
@@ -95,3 +102,19 @@ def test_a_join_of_two_large_sides(tight, kind):
         "left_anti": (half, total(0, half), half),
     }
     assert tuple(row) == expected[kind]
+
+
+class Silent:
+    def eval(self, text):
+        return iter(())
+
+
+def test_rows_that_a_table_function_does_not_answer(tight):
+    spark, _, _ = tight
+    spark.udtf.register("silent", udtf(Silent, returnType="n int"))
+    frame(spark).selectExpr("id", "repeat(t, 8) as t").createOrReplaceTempView("many")
+    few = spark.sql("SELECT count(*) FROM (SELECT * FROM many WHERE id < 1000), LATERAL silent(t)")
+    assert few.collect() == [(0,)]
+    with pytest.raises(PySparkException, match="rows that the table function silent has not answered") as caught:
+        spark.sql("SELECT count(t) FROM many, LATERAL silent(t)").collect()
+    assert caught.value.getCondition() == "UNABLE_TO_ACQUIRE_MEMORY"

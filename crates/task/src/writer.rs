@@ -243,7 +243,7 @@ fn by_reader(routes: &[u32], readers: usize) -> (Vec<u32>, Vec<usize>) {
 }
 
 /// Size of a batch's own rows, without the buffers it shares with others.
-fn sliced_bytes(batch: &RecordBatch) -> usize {
+pub(crate) fn sliced_bytes(batch: &RecordBatch) -> usize {
     batch.columns().iter().map(column_bytes).sum()
 }
 

@@ -192,7 +192,8 @@ impl ExecutionPlan for PythonExec {
             .map(|input| input.execute(partition, Arc::clone(&context)))
             .collect::<Result<Vec<_>>>()?;
         let work = (Arc::clone(&self.spec), *number);
-        Ok(output(work, Arc::clone(python), inputs, self.schema()))
+        let pool = context.memory_pool();
+        Ok(output(work, Arc::clone(python), inputs, self.schema(), pool))
     }
 }
 

@@ -14,6 +14,7 @@ use arrow::datatypes::{Int64Type, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::{Result, exec_err};
 use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool};
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
@@ -35,8 +36,9 @@ pub(super) fn output(
     context: Arc<PythonContext>,
     inputs: Vec<SendableRecordBatchStream>,
     schema: SchemaRef,
+    pool: &Arc<dyn MemoryPool>,
 ) -> SendableRecordBatchStream {
-    let passed: Passed = Passed::default();
+    let passed = passed(&spec, pool);
     let made = Arc::clone(&schema);
     let rows = stream::once(async move {
         let Some(inputs) = with_rows(&spec, inputs).await? else {
@@ -67,6 +69,16 @@ pub(super) fn output(
         Ok::<_, DataFusionError>(rows.try_flatten().boxed())
     });
     Box::pin(RecordBatchStreamAdapter::new(schema, rows.try_flatten()))
+}
+
+/// Where the columns wait that stay as they are.
+fn passed(spec: &PythonSpec, pool: &Arc<dyn MemoryPool>) -> Passed {
+    if spec.kind != WorkerKind::Lateral {
+        return Passed::default();
+    }
+    let names: Vec<&str> = spec.calls.iter().map(|call| &*call.function.name).collect();
+    let consumer = format!("rows that the table function {} has not answered", names.join(", "));
+    Passed::within(MemoryConsumer::new(consumer).register(pool))
 }
 
 /// The inputs, unless there is nothing to do for a worker. Starting one costs more than most tasks
@@ -166,7 +178,7 @@ impl Sender {
         let groups = self.grouping.as_mut().map(|grouping| grouping.starts(batch)).transpose()?;
         if let Some(passed) = &self.passed {
             let columns: Vec<usize> = (0..self.spec.passed).collect();
-            passed.push(batch.project(&columns)?);
+            passed.push(batch.project(&columns)?)?;
         }
         let sent = sent_batch(&self.spec.sent[self.input], batch, &self.schema)?;
         let input = u8::try_from(self.input).unwrap_or(u8::MAX);
@@ -235,4 +247,142 @@ fn completed(
         at += stayed.num_rows();
     }
     Ok(batches)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::python::PythonWorkers;
+    use arrow::array::Int64Array;
+    use arrow::datatypes::{DataType as ArrowType, Field as ArrowField, Schema};
+    use datafusion::execution::memory_pool::GreedyMemoryPool;
+    use model::{Attempt, StageId, TaskId};
+    use plan::{DataType, EvalType, Field, PythonFunction, WorkerArgument, WorkerCall};
+
+    /// Rows of a batch.
+    const ROWS: i64 = 100;
+
+    /// Yields one row for each that it got: at once, or when it has seen them all.
+    #[derive(Debug)]
+    struct Numbering {
+        at_once: bool,
+    }
+
+    impl PythonWorkers for Numbering {
+        fn run(
+            &self,
+            _: PythonTask,
+            input: Feed,
+        ) -> BoxStream<'static, Result<FromWorker, TaskFailure>> {
+            let at_once = self.at_once;
+            let rows = stream::unfold((input, 0, 0), move |(mut input, mut from, mut to)| {
+                Box::pin(async move {
+                    loop {
+                        match input.next().await {
+                            Some(Ok(ToWorker::Batch { batch, .. })) => {
+                                to += i64::try_from(batch.num_rows()).unwrap();
+                                if !at_once {
+                                    continue;
+                                }
+                            }
+                            Some(Err(failure)) => return Some((Err(failure), (input, to, to))),
+                            Some(Ok(_)) | None if from == to => return None,
+                            Some(Ok(_)) | None => {}
+                        }
+                        let item = Ok(FromWorker::Batch(numbers(from..to)));
+                        from = to;
+                        return Some((item, (input, from, to)));
+                    }
+                })
+            });
+            let end = FromWorker::Finished { accumulators: Vec::new() };
+            rows.chain(stream::iter([Ok(end)])).boxed()
+        }
+    }
+
+    fn numbers(rows: Range<i64>) -> RecordBatch {
+        let column: ArrayRef = Arc::new(rows.clone().collect::<Int64Array>());
+        RecordBatch::try_from_iter([("row", Arc::clone(&column)), ("n", column)]).unwrap()
+    }
+
+    fn lateral() -> PythonSpec {
+        let function = PythonFunction {
+            name: "slow".to_owned(),
+            eval_type: EvalType::TABLE,
+            command: Arc::from(&b"class"[..]),
+            output: DataType::Null,
+            version: String::new(),
+            deterministic: false,
+        };
+        let call = WorkerCall {
+            function: Arc::new(function),
+            args: vec![WorkerArgument::Column(0)],
+            keywords: vec![None],
+            frame: None,
+            partition_fields: Vec::new(),
+            analyzed: None,
+        };
+        let long = |name: &str| Field::new(name, DataType::Long, true);
+        let sent = Sent {
+            columns: vec![0],
+            fields: vec![long("a")],
+            keys: Vec::new(),
+            order: Vec::new(),
+            single_partition: false,
+            arguments: Vec::new(),
+        };
+        PythonSpec {
+            kind: WorkerKind::Lateral,
+            calls: vec![call],
+            outputs: Vec::new(),
+            sent: vec![sent],
+            fields: vec![long("n")],
+            passed: 1,
+            settings: Vec::new(),
+            barrier: false,
+        }
+    }
+
+    /// The number of rows that come out, with this memory for rows that wait.
+    fn joined(at_once: bool, pool: &Arc<dyn MemoryPool>) -> Result<usize, TaskFailure> {
+        let task = TaskId { stage: StageId(0), partition: 0 };
+        let context = PythonContext {
+            workers: Arc::new(Numbering { at_once }),
+            attempt: Attempt { task, number: 0 },
+            tasks: 1,
+            files: "/".into(),
+            properties: model::Properties::default(),
+            hosts: None,
+            updates: std::sync::Mutex::default(),
+        };
+        let field = |name: &str| ArrowField::new(name, ArrowType::Int64, true);
+        let input = Arc::new(Schema::new(vec![field("a")]));
+        let batches = (0..10).map(|at| {
+            let column = (at * ROWS..(at + 1) * ROWS).collect::<Int64Array>();
+            Ok(RecordBatch::try_from_iter([("a", Arc::new(column) as ArrayRef)])?)
+        });
+        let rows = stream::iter(batches.collect::<Vec<_>>());
+        let input = Box::pin(RecordBatchStreamAdapter::new(input, rows));
+        let schema = Arc::new(Schema::new(vec![field("a"), field("n")]));
+        let work = (Arc::new(lateral()), 0);
+        let rows = output(work, Arc::new(context), vec![input], schema, pool);
+        let batches = futures::executor::block_on(rows.try_collect::<Vec<_>>());
+        let batches = batches.map_err(|error| failure::of(&error))?;
+        Ok(batches.iter().map(RecordBatch::num_rows).sum())
+    }
+
+    #[test]
+    fn rows_that_a_table_function_does_not_answer_take_memory_of_the_task() {
+        let pool = |batches: usize| -> Arc<dyn MemoryPool> {
+            Arc::new(GreedyMemoryPool::new(batches * 8 * usize::try_from(ROWS).unwrap()))
+        };
+        let (small, large) = (pool(3), pool(10));
+        assert_eq!(joined(true, &small).unwrap(), 1000);
+        assert_eq!(joined(false, &large).unwrap(), 1000);
+        let failure = joined(false, &small).unwrap_err();
+        assert!(failure::is_out_of_memory(&failure), "{failure}");
+        let words = "rows that the table function slow has not answered";
+        assert!(failure.to_string().contains(words), "{failure}");
+        assert_eq!((small.reserved(), large.reserved()), (0, 0));
+    }
 }
