@@ -266,6 +266,7 @@ class Crashing(Writer):
 
 
 def test_a_commit_that_crashes_is_in_doubt(spark, frame, log):
+    # Spark aborts.
     name = writing(spark, log, kind=Crashing)
     with pytest.raises(AnalysisException) as caught:
         frame.write.format(name).mode("append").save()
@@ -281,8 +282,9 @@ class Exiting(Writer):
 
 
 def test_a_commit_that_exits_aborts(spark, frame, log):
-    with pytest.raises(PythonException, match="no commit"):
+    with pytest.raises(AnalysisException, match="no commit") as caught:
         frame.write.format(writing(spark, log, kind=Exiting)).mode("append").save()
+    assert caught.value.getCondition() == "PYTHON_DATA_SOURCE_ERROR"
     assert log.lines()[1:] == ["committing", f"abort {PARTS}"]
 
 

@@ -37,7 +37,7 @@ def run(task: Task, inputs: Inputs) -> None:
     call, what, profile = _OPERATIONS[request["operation"]]
     try:
         answer, *found = task.profiles.of_source(profile, call)(task, request, objects)
-    except Exception as error:
+    except BaseException as error:  # `sys.exit` is an error of the source, too
         action, kind = getattr(error, "_of_source", what)
         answer, found = {"error": errors.traceback_of(error, task.settings), "action": action, "type": kind}, []
     rows = pa.array([json.dumps(answer).encode(), *found], pa.binary())
