@@ -4,8 +4,10 @@
 
 use crate::core::{Core, Effect};
 use crate::message::{
-    Connection, Ending, JobAnswer, Message, Progress, Refusal, Status, Submission, ToManager,
+    Connection, Ending, JobAnswer, Message, Progress, Refusal, Status, Stored, Submission,
+    ToManager,
 };
+use model::CacheId;
 use model::executor::{Registration, ToExecutor};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -49,6 +51,10 @@ pub(crate) enum Input {
     },
     AskStatus {
         answer: oneshot::Sender<Status>,
+    },
+    AskStored {
+        cache: CacheId,
+        answer: oneshot::Sender<Stored>,
     },
     End {
         ending: Ending,
@@ -107,6 +113,7 @@ struct Channels {
     jobs: HashMap<u64, oneshot::Sender<JobAnswer>>,
     watchers: HashMap<u64, Arc<watch::Sender<Progress>>>,
     questions: HashMap<u64, oneshot::Sender<Status>>,
+    stored: HashMap<u64, oneshot::Sender<Stored>>,
     asked: u64,
     stop: watch::Sender<Option<String>>,
     done: Option<oneshot::Sender<()>>,
@@ -124,6 +131,7 @@ impl Channels {
             jobs: HashMap::new(),
             watchers: HashMap::new(),
             questions: HashMap::new(),
+            stored: HashMap::new(),
             asked: 0,
             stop,
             done: None,
@@ -158,6 +166,11 @@ impl Channels {
                 self.questions.insert(self.asked, answer);
                 Message::StatusAsked { ticket: self.asked }
             }
+            Input::AskStored { cache, answer } => {
+                self.asked += 1;
+                self.stored.insert(self.asked, answer);
+                Message::StoredAsked { ticket: self.asked, cache }
+            }
             Input::End { ending, done } => {
                 self.done = Some(done);
                 Message::End { ending }
@@ -186,6 +199,11 @@ impl Channels {
             Effect::AnswerStatus { ticket, status } => {
                 if let Some(answer) = self.questions.remove(&ticket) {
                     let _ = answer.send(status);
+                }
+            }
+            Effect::AnswerStored { ticket, stored } => {
+                if let Some(answer) = self.stored.remove(&ticket) {
+                    let _ = answer.send(stored);
                 }
             }
             Effect::WantEnd { reason } => drop(self.stop.send_replace(Some(reason))),

@@ -6,7 +6,7 @@ use crate::settings::Forget;
 use bytes::Bytes;
 use engine::JobPlan;
 use model::executor::{AccumulatorUpdate, Registration, Report};
-use model::{ByteSize, ExecutorId, Properties, StageId, TaskMetrics, VolumeId};
+use model::{ByteSize, CacheId, ExecutorId, Properties, StageId, TaskMetrics, VolumeId};
 use scheduler::JobFailure;
 use std::sync::Arc;
 
@@ -35,6 +35,12 @@ pub enum Message {
     ManagerClosed { serial: u64 },
     /// Somebody asks how the application stands.
     StatusAsked { ticket: u64 },
+    /// The program has given up a cache.
+    Uncache { cache: CacheId },
+    /// A session is closed, and with it its caches are given up.
+    SessionClosed { session: u64 },
+    /// Somebody asks how much of a cache is stored.
+    StoredAsked { ticket: u64, cache: CacheId },
     /// The driver is to end: all jobs are cancelled, the executors leave, the manager is told.
     End { ending: Ending },
 }
@@ -157,6 +163,13 @@ pub struct Status {
     /// Jobs that ended and are no longer listed.
     pub forgotten_jobs: u64,
     pub connect_url: String,
+}
+
+/// How much of a cache is stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stored {
+    pub partitions: u64,
+    pub bytes: u64,
 }
 
 /// How a job stands.

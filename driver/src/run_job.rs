@@ -3,7 +3,7 @@
 use crate::blobs::SessionBlobs;
 use crate::event_loop::{Inbox, Input};
 use crate::failure;
-use crate::message::{JobEnd, Message, Operation, Progress, Submission};
+use crate::message::{JobEnd, Message, Operation, Progress, Stored, Submission};
 use crate::status;
 use arrow::buffer::Buffer;
 use arrow::error::ArrowError;
@@ -13,8 +13,8 @@ use bytes::Bytes;
 use engine::{JobPlan, RunJob, Unfinished};
 use errors::Exception;
 use futures::future::BoxFuture;
-use model::Properties;
 use model::executor::AccumulatorUpdate;
+use model::{CacheId, Properties};
 use plan::{Literal, SparkError};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +39,12 @@ impl Runners {
     /// A number that no other has.
     pub(crate) fn next_number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A session is closed: its caches are given up.
+    pub(crate) async fn close_session(&self, session: u64) {
+        // If the event loop is gone, so is everything that was stored for it.
+        let _ = self.inbox.send(Input::Say(Message::SessionClosed { session })).await;
     }
 
     /// A runner for the jobs of one operation; its progress goes to `progress`.
@@ -158,6 +164,19 @@ impl RunJob for Runner {
         let asked = self.runners.inbox.send(Input::AskStatus { answer }).await;
         asked.map_err(|_| ending())?;
         Ok(status::json(&answered.await.map_err(|_| ending())?).to_string())
+    }
+
+    async fn uncache(&self, cache: CacheId) -> Result<(), SparkError> {
+        let said = self.runners.inbox.send(Input::Say(Message::Uncache { cache })).await;
+        said.map_err(|_| ending())
+    }
+
+    async fn stored(&self, cache: CacheId) -> Result<(u64, u64), SparkError> {
+        let (answer, answered) = oneshot::channel();
+        let asked = self.runners.inbox.send(Input::AskStored { cache, answer }).await;
+        asked.map_err(|_| ending())?;
+        let Stored { partitions, bytes } = answered.await.map_err(|_| ending())?;
+        Ok((partitions, bytes))
     }
 
     fn observed(&self, name: &str, values: Vec<(String, Literal)>) {

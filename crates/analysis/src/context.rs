@@ -3,7 +3,7 @@
 
 use crate::python::PythonFunctions;
 use crate::scope::same_name;
-use crate::{Result, leaf};
+use crate::{Caches, Result, leaf};
 use catalogue::{Catalogue, Variables, ViewMap};
 use model::conf::{self, Conf, MapKeyDedupPolicy};
 use plan::{Expr, Relation, SparkError, TextParser};
@@ -40,6 +40,8 @@ pub struct Context {
     pub variables: Variables,
     /// Python functions that the session registered.
     pub python: PythonFunctions,
+    /// Rows that the session has asked to be stored.
+    pub caches: Caches,
     /// The current database.
     pub database: String,
     /// Parses SQL text.

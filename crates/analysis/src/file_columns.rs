@@ -306,8 +306,13 @@ impl Resolver<'_> {
     }
 }
 
-/// Whether a plan is a scan of files with nothing above it.
+/// Whether a plan is a scan of files with nothing above it, but perhaps a cache.
 pub(crate) fn is_scan(plan: &LogicalPlan) -> bool {
+    if let LogicalPlan::Extension(Extension { node }) = plan
+        && let Some(exchange) = node.as_any().downcast_ref::<Exchange>()
+    {
+        return matches!(exchange.target, Target::Keep(_)) && is_scan(&exchange.input);
+    }
     matches!(plan, LogicalPlan::Projection(projection)
         if matches!(projection.input.as_ref(), LogicalPlan::TableScan(_)))
 }
@@ -370,8 +375,11 @@ impl Wanted {
                 if let Some(exchange) = node.downcast_ref::<Exchange>() {
                     return match exchange.target {
                         Target::Coalesce(_) => true,
-                        Target::Keep | Target::Select(_) | Target::Numbered(..) => false,
-                        Target::RoundRobin(_) | Target::Hash(..) | Target::Range(..) => is_column,
+                        Target::Select(_) | Target::Numbered(..) => false,
+                        Target::Keep(_)
+                        | Target::RoundRobin(_)
+                        | Target::Hash(..)
+                        | Target::Range(..) => is_column,
                     };
                 }
                 node.is::<JoinHint>()

@@ -7,6 +7,7 @@
 //! answer, adds it to the `Facts`, and resolves again.
 
 mod aggregate;
+mod caches;
 mod call;
 mod column;
 mod context;
@@ -54,6 +55,7 @@ mod unpivot;
 mod window;
 mod within_group;
 
+pub use caches::{CachedRelation, Caches};
 pub use context::{Context, Env, Purpose, functions_under};
 pub use error::{quoted, table_not_found};
 pub use facts::{Fact, Facts, Result, Stop, Want};

@@ -3,12 +3,14 @@
 use super::scope::Column;
 use super::typed::Typed;
 use super::{Fact, Resolved, Resolver, Result, Want, error};
+use crate::Caches;
 use crate::nodes::{Exchange, JoinHint, JoinStrategy, Target};
 use crate::resolver::TableHint;
 use datafusion::logical_expr::{
     Distinct, Expr as DfExpr, Extension, Filter, Limit, LogicalPlan, Projection, lit,
 };
 use errors::condition;
+use model::CacheId;
 use plan::{
     DataType, Expr, Field, HintArgument, Relation, RelationKind, Sample, SortOrder, SparkError,
     Statement,
@@ -20,11 +22,29 @@ impl Resolver<'_> {
     #[recursive::recursive]
     pub(super) fn relation(&mut self, relation: &Relation) -> Result<Resolved> {
         let around = self.profiles.enter(relation.plan_id);
-        let resolved = self.kind(relation);
+        let resolved = match self.context.caches.get(relation) {
+            Some(cached) => self.cached(relation, cached),
+            None => self.kind(relation),
+        };
         self.profiles.leave(around);
         let mut resolved = resolved?;
         resolved.scope.enter(relation.plan_id);
         Ok(resolved)
+    }
+
+    /// A relation whose rows are stored.
+    fn cached(
+        &mut self,
+        relation: &Relation,
+        (cache, before): (CacheId, Caches),
+    ) -> Result<Resolved> {
+        let around = std::mem::replace(&mut self.context.to_mut().caches, before);
+        let resolved = self.kind(relation);
+        self.context.to_mut().caches = around;
+        let mut resolved = resolved?;
+        // What is looked up below a select list is not in the cache.
+        let below = resolved.below.take();
+        Ok(Resolved { below, ..exchanged(resolved, Target::Keep(cache)) })
     }
 
     #[expect(clippy::too_many_lines, reason = "a table of all kinds reads best in one piece")]
@@ -65,6 +85,7 @@ impl Resolver<'_> {
             | RelationKind::ShowString { .. }
             | RelationKind::HtmlString { .. }
             | RelationKind::CountPartitions { .. }
+            | RelationKind::StoredPartitions { .. }
             | RelationKind::ApplicationStatus => self.computed(relation),
             RelationKind::Aggregate(aggregate) => self.aggregate(aggregate),
             RelationKind::Deduplicate { input, columns } => self.deduplicate(input, columns),
@@ -124,7 +145,10 @@ impl Resolver<'_> {
             }
             RelationKind::KeepPartitions { input, level: _ } => {
                 let input = self.relation(input)?;
-                Ok(exchanged(input, Target::Keep))
+                let number = relation.plan_id.ok_or_else(|| {
+                    SparkError::internal("partitions are stored for a relation without an id")
+                })?;
+                Ok(exchanged(input, Target::Keep(self.context.caches.of_rdd(number))))
             }
             RelationKind::NaFill(fill) => self.na_fill(fill),
             RelationKind::NaDrop { input, columns, min_non_nulls } => {
@@ -179,6 +203,10 @@ impl Resolver<'_> {
             RelationKind::CountPartitions { .. } => {
                 Some(vec![Field::new("count", DataType::Long, false)])
             }
+            RelationKind::StoredPartitions { .. } => Some(vec![
+                Field::new("partitions", DataType::Long, false),
+                Field::new("bytes", DataType::Long, false),
+            ]),
             RelationKind::ApplicationStatus => {
                 Some(vec![Field::new("status", DataType::String, false)])
             }

@@ -35,7 +35,7 @@ pub(crate) struct Request {
 #[derive(Debug)]
 pub(crate) enum Asked {
     /// Work of the backend.
-    Work(Work),
+    Work(Box<Work>),
     /// The driver's resources other than cores and memory. It has none: settings for them are
     /// unknown.
     Resources,
@@ -111,7 +111,7 @@ pub(crate) fn request(plan: OpType, context: Context<'_>) -> Result<Request> {
             return Err(invalid("A compressed plan inside a compressed plan."));
         }
     };
-    Ok(Request { work: Asked::Work(work), echo: None })
+    Ok(Request { work: Asked::Work(Box::new(work)), echo: None })
 }
 
 /// The relation of a request that accepts nothing else.
@@ -138,7 +138,7 @@ fn sql(message: pb::SqlCommand, context: Context<'_>) -> Result<Request> {
         })),
     });
     let work = Work::Sql(relation(echo.clone(), context)?);
-    Ok(Request { work: Asked::Work(work), echo: Some(echo) })
+    Ok(Request { work: Asked::Work(Box::new(work)), echo: Some(echo) })
 }
 
 fn command(message: CommandType, context: Context<'_>) -> Result<Command> {

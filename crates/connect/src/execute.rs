@@ -84,7 +84,7 @@ async fn run(
     let mut writer = Writer { open, execution, chunk_bytes, rows: 0, sql: None };
     match request.work {
         Asked::Work(work) => {
-            if matches!(work, Work::Sql(_)) {
+            if matches!(*work, Work::Sql(_)) {
                 let (schema, batches) = (None, Vec::new());
                 writer.sql = Some(SqlResult { echo: request.echo, schema, batches });
             }
@@ -92,7 +92,7 @@ async fn run(
                 id: execution.identity.id.clone(),
                 tags: execution.identity.tags.clone(),
                 properties: execution.identity.properties.clone(),
-                work,
+                work: *work,
             };
             tokio::try_join!(open.session.execute(operation, sender), writer.take_all(receiver))?;
         }

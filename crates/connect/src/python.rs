@@ -210,6 +210,10 @@ pub(crate) fn extension(message: prost_types::Any, context: Context<'_>) -> Resu
             let message: rdd_pb::CountPartitions = parsed(value)?;
             RelationKind::CountPartitions { input: inner(message.input)? }
         }
+        "StoredPartitions" => {
+            let message: rdd_pb::StoredPartitions = parsed(value)?;
+            RelationKind::StoredPartitions { plan_id: message.plan_id }
+        }
         "ApplicationStatus" => RelationKind::ApplicationStatus,
         _ => {
             let what = format!("The relation extension {}", message.type_url);

@@ -6,7 +6,7 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use errors::{Exception, condition};
 use futures::future::BoxFuture;
-use model::{Fingerprint, ShuffleId};
+use model::{CacheId, Fingerprint, ShuffleId};
 use plan::{Literal, SparkError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +22,8 @@ pub struct JobPlan {
     /// Whether each task of the result stage starts at most once, because what it does must not be
     /// done twice. Any failure of one fails the job.
     pub single_attempt: bool,
+    /// The caches that it stores or reads, each with the shuffle that holds its rows.
+    pub kept: Vec<(CacheId, ShuffleId)>,
 }
 
 /// One stage: the plan of its tasks, and their inputs.
@@ -145,6 +147,12 @@ pub trait RunJob: Send + Sync {
     /// What jobs, stages and executors are doing, as JSON
     /// (`docs/decisions/0015-rdds-over-connect.md`).
     async fn application_status(&self) -> Result<String, SparkError>;
+
+    /// Gives up a cache: what is stored of it is deleted once no job uses it.
+    async fn uncache(&self, cache: CacheId) -> Result<(), SparkError>;
+
+    /// The number of partitions of a cache that are stored, and their bytes.
+    async fn stored(&self, cache: CacheId) -> Result<(u64, u64), SparkError>;
 
     /// Reports the metrics of an observation.
     fn observed(&self, _name: &str, _values: Vec<(String, Literal)>) {}

@@ -1,8 +1,9 @@
 //! Identity of relations: equal plans are equal regardless of how they were built, and any relevant
 //! change makes a difference.
 
+use crate::harness::rows;
 use crate::session::{World, text, world};
-use plan::StorageLevel;
+use plan::{Relation, RelationKind, StorageLevel};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::fmt::Write as _;
@@ -137,4 +138,61 @@ async fn a_persisted_relation_is_not_mistaken_for_similar_ones() {
     world.session.persist(&equal, None, &world.runner).await.expect("it is unpersisted");
     let found = world.session.storage_level(&persisted, &world.runner).await;
     assert_eq!(found, Ok(StorageLevel::default()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_persisted_relation_is_computed_once_and_has_the_same_random_rows_for_all() {
+    let world = world("3");
+    let random = text("SELECT id, uuid() AS u FROM range(0, 100, 1, 4)");
+    let sorted = async |relation: &Relation| {
+        let answer = world.session.execute(relation, &world.runner).await.expect("it runs");
+        let mut rows = rows(&answer.batches);
+        rows.sort();
+        (rows, world.runner.take_task_counts())
+    };
+    assert_ne!(sorted(&random).await.0, sorted(&random).await.0);
+    let level = Some(StorageLevel::MEMORY_AND_DISK);
+    world.session.persist(&random, level, &world.runner).await.expect("it is persisted");
+    let (stored, tasks) = sorted(&random).await;
+    assert_eq!(tasks, [4, 4]);
+    assert_eq!(sorted(&random).await, (stored.clone(), vec![0, 4]));
+    // Another query reads all of it, and drops what it does not need.
+    let few = Relation::from(RelationKind::Limit {
+        input: RelationKind::SubqueryAlias {
+            input: random.clone(),
+            alias: "r".to_owned(),
+            columns: vec!["a".to_owned(), "b".to_owned()],
+        }
+        .into(),
+        limit: plan::Expr::Literal(plan::Literal::Integer(1000)),
+    });
+    assert_eq!(sorted(&few).await.0, stored);
+    world.session.persist(&random, None, &world.runner).await.expect("it is unpersisted");
+    assert_ne!(sorted(&random).await.0, stored);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_persisted_relation_is_found_again_whatever_else_is_persisted() {
+    let world = world("3");
+    let below = text("SELECT id, id % 7 AS k FROM range(0, 100, 1, 4)");
+    let condition = plan::Expr::Text("k > 2".to_owned());
+    let above: Relation = RelationKind::Filter { input: below.clone(), condition }.into();
+    let tasks = async || {
+        world.session.execute(&above, &world.runner).await.expect("it runs");
+        world.runner.take_task_counts()
+    };
+    let persist = async |relation: &Relation, level: Option<StorageLevel>| {
+        world.session.persist(relation, level, &world.runner).await.expect("it is persisted");
+    };
+    let level = Some(StorageLevel::MEMORY_AND_DISK);
+    persist(&below, level).await;
+    persist(&above, level).await;
+    assert_eq!(tasks().await, [4, 4, 4]);
+    persist(&below, None).await;
+    assert_eq!(tasks().await, [0, 0, 4]);
+    persist(&below, level).await;
+    assert_eq!(tasks().await, [0, 0, 4]);
+    persist(&above, None).await;
+    // Equal rows have equal names: those of what was below are still there.
+    assert_eq!(tasks().await, [0, 4]);
 }

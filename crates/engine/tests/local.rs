@@ -168,6 +168,14 @@ impl RunJob for LocalRunner {
         self.job(job).await.map_err(|failure| spark_failure(&failure))
     }
 
+    async fn uncache(&self, _: model::CacheId) -> Result<(), SparkError> {
+        Ok(())
+    }
+
+    async fn stored(&self, _: model::CacheId) -> Result<(u64, u64), SparkError> {
+        Ok((0, 0))
+    }
+
     async fn application_status(&self) -> Result<String, SparkError> {
         Err(SparkError::unsupported("The status of an application without a driver"))
     }

@@ -59,6 +59,15 @@ text_id!(
     VolumeId
 );
 
+/// Rows that a program has asked to be stored: those of a persisted RDD or DataFrame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CacheId {
+    /// A random number of the session that asked.
+    pub session: u64,
+    /// Number within the session.
+    pub number: u64,
+}
+
 /// One partition of one stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are self-explanatory")]

@@ -15,7 +15,7 @@ pub mod launch;
 pub use added_file::{AddedFile, FileKind};
 pub use failure::{BlockProblem, RaisedError, TaskFailure, Unreadable};
 pub use id::{
-    ApplicationId, Attempt, Epoch, ExecutorId, Fingerprint, JobId, ParseFingerprintError,
+    ApplicationId, Attempt, CacheId, Epoch, ExecutorId, Fingerprint, JobId, ParseFingerprintError,
     ShuffleId, StageId, TaskId, VolumeId,
 };
 pub use map_output::{MapOutput, MapOutputId};

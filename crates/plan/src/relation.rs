@@ -223,6 +223,11 @@ pub enum RelationKind {
     CountPartitions {
         input: Relation,
     },
+    /// How much is stored of the relation of kind `KeepPartitions` with this id, as one row with
+    /// the columns `partitions` and `bytes`.
+    StoredPartitions {
+        plan_id: i64,
+    },
     /// What jobs, stages and executors are doing, as one row with JSON in the column `status`.
     ApplicationStatus,
     /// The output of `df.show()`, as one row with the column `show_string`.

@@ -44,6 +44,11 @@ impl Scheduler {
             queued += usize::from(matches!(stage.phase, Phase::Held { .. }));
             queued += usize::from(self.queue.is_ready(stage.first_job(), id));
         }
+        if let Some(shuffle) = self.shuffles.released().find(|shuffle| {
+            self.stages.writer(*shuffle).is_none() && self.shuffles.outputs(*shuffle).count() > 0
+        }) {
+            return Err(format!("shuffle {shuffle} was released, and its outputs are kept"));
+        }
         if queued == self.queue.len() {
             Ok(())
         } else {

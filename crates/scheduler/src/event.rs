@@ -42,6 +42,13 @@ pub enum Event {
         /// The outputs.
         outputs: Vec<MapOutput>,
     },
+    /// The outputs of a shuffle are no longer wanted: they were stored for a cache of the program,
+    /// which it has given up. They are discarded once no job has the stage. If a job is submitted
+    /// that has it, they are wanted again.
+    ShuffleReleased {
+        /// The shuffle.
+        shuffle: ShuffleId,
+    },
     /// An action was submitted.
     JobSubmitted {
         /// Its id; larger than all earlier ones.
@@ -186,6 +193,8 @@ pub enum DiscardReason {
     OutOfRange,
     /// It is of a barrier stage that runs again as a whole.
     BarrierBroken,
+    /// The program has given up the cache that it was stored for.
+    Released,
 }
 
 /// Why a job failed.

@@ -27,7 +27,10 @@ impl Scheduler {
             let parents: BTreeSet<StageId> = stage.parents.iter().map(|&p| stages[p]).collect();
             let parents = parents.into_iter().collect();
             let id = match stage.shuffle {
-                Some(shuffle) => self.find_or_add_map_stage(shuffle, stage, parents),
+                Some(shuffle) => {
+                    self.shuffles.set_released(shuffle, false);
+                    self.find_or_add_map_stage(shuffle, stage, parents)
+                }
                 None => self.add_result_stage(job, stage, parents, shape),
             };
             if let Some(stage) = self.stages.get_mut(id) {
@@ -175,9 +178,13 @@ impl Scheduler {
             self.enqueue(id);
             return true;
         }
+        let shuffle = stage.shuffle();
         self.set_phase(id, Phase::Idle);
         self.cancel_attempts(id, "its job is over");
         self.stages.remove(id);
+        if let Some(shuffle) = shuffle {
+            self.discard_released(shuffle);
+        }
         false
     }
 

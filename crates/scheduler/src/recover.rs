@@ -4,8 +4,8 @@ use crate::event::{Command, DiscardReason, JobFailure};
 use crate::scheduler::Scheduler;
 use crate::stage::{Kind, Phase, Stage};
 use model::{
-    Attempt, BlockProblem, ExecutorId, MapOutputId, StageId, TaskFailure, TaskId, Unreadable,
-    VolumeId,
+    Attempt, BlockProblem, ExecutorId, MapOutputId, ShuffleId, StageId, TaskFailure, TaskId,
+    Unreadable, VolumeId,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -115,6 +115,15 @@ impl Scheduler {
             } else {
                 self.enqueue(writer);
             }
+        }
+    }
+
+    /// Discards the outputs of a shuffle that are no longer wanted. If a job has its stage, they go
+    /// with that, so that nothing that is being read disappears.
+    pub(crate) fn discard_released(&mut self, shuffle: ShuffleId) {
+        if self.shuffles.is_released(shuffle) && self.stages.writer(shuffle).is_none() {
+            let outputs = self.shuffles.outputs(shuffle).map(|output| output.id).collect();
+            self.lose(each(outputs, DiscardReason::Released), None);
         }
     }
 

@@ -22,7 +22,9 @@ impl Scheduler {
             return;
         }
         let id = output.id;
-        if !self.offer(output.clone()) && self.shuffles.output(id).is_none() {
+        let is_taken = self.offer(output.clone());
+        self.discard_released(id.shuffle);
+        if !is_taken && self.shuffles.output(id).is_none() {
             // The file is from an outdated attempt and occupies the place of this one's.
             let reason = DiscardReason::RolledBack;
             self.agenda.commands.push(Command::Discard { output, reason });
@@ -70,7 +72,9 @@ impl Scheduler {
                 let reason = DiscardReason::RolledBack;
                 self.agenda.commands.push(Command::Discard { output, reason });
             } else {
+                let shuffle = output.id.shuffle;
                 self.offer(output);
+                self.discard_released(shuffle);
             }
         }
     }

@@ -102,6 +102,10 @@ impl Scheduler {
             }
             Event::VolumeLost { volume } => self.on_volume_lost(&volume),
             Event::MapOutputsFound { outputs } => self.on_map_outputs_found(outputs),
+            Event::ShuffleReleased { shuffle } => {
+                self.shuffles.set_released(shuffle, true);
+                self.discard_released(shuffle);
+            }
             Event::JobSubmitted { job, shape } => self.on_job_submitted(job, &shape),
             Event::JobCancelled { job, reason } => {
                 self.agenda.failures.push((job, JobFailure::Cancelled { reason }));

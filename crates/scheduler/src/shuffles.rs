@@ -37,6 +37,8 @@ struct Shuffle {
     readers: BTreeSet<ShuffleId>,
     /// Whether its stage, or one upstream, may yield other rows when it runs again.
     unrepeatable: bool,
+    /// Whether its outputs are no longer wanted.
+    released: bool,
 }
 
 impl Default for Shuffle {
@@ -47,6 +49,7 @@ impl Default for Shuffle {
             generation: 0,
             readers: BTreeSet::new(),
             unrepeatable: false,
+            released: false,
         }
     }
 }
@@ -93,6 +96,25 @@ impl Shuffles {
         let outputs = declared.slots.values().filter_map(|slot| slot.output.as_ref());
         let earlier = outputs.filter(|output| unrepeatable_input && output.epoch < epoch);
         earlier.map(|output| output.id).collect()
+    }
+
+    /// Whether outputs are wanted has changed.
+    pub(crate) fn set_released(&mut self, shuffle: ShuffleId, released: bool) {
+        match self.all.get_mut(&shuffle) {
+            Some(shuffle) => shuffle.released = released,
+            None if released => self.all.entry(shuffle).or_default().released = true,
+            None => {}
+        }
+    }
+
+    /// All shuffles whose outputs are no longer wanted.
+    pub(crate) fn released(&self) -> impl Iterator<Item = ShuffleId> {
+        self.all.iter().filter(|(_, shuffle)| shuffle.released).map(|(id, _)| *id)
+    }
+
+    /// Whether the outputs of a shuffle are no longer wanted.
+    pub(crate) fn is_released(&self, shuffle: ShuffleId) -> bool {
+        self.all.get(&shuffle).is_some_and(|shuffle| shuffle.released)
     }
 
     pub(crate) fn offer(&mut self, output: MapOutput) -> Offer {

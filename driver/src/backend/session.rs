@@ -209,7 +209,9 @@ impl connect::Session for Session {
 
     /// Its jobs end with their requests, and its blobs with the last of them: a write that was
     /// interrupted is still being aborted.
-    async fn close(&self) {}
+    async fn close(&self) {
+        self.runners.close_session(self.engine.number()).await;
+    }
 }
 
 /// Passes on progress for as long as it is polled.

@@ -1,6 +1,6 @@
 //! What the core wants to happen outside of it.
 
-use crate::message::{Connection, JobEnd, Progress, Refusal, Status, ToManager};
+use crate::message::{Connection, JobEnd, Progress, Refusal, Status, Stored, ToManager};
 use model::executor::{AccumulatorUpdate, ToExecutor};
 
 /// Something to carry out, in the order of its turn. None waits for anybody, and what cannot be
@@ -26,6 +26,8 @@ pub enum Effect {
     EndJob { ticket: u64, end: JobEnd, accumulators: Vec<AccumulatorUpdate> },
     /// Answers the question how the application stands.
     AnswerStatus { ticket: u64, status: Status },
+    /// Answers the question how much of a cache is stored.
+    AnswerStored { ticket: u64, stored: Stored },
     /// Says that the driver should end, and why. At most once.
     WantEnd { reason: String },
     /// The last effect of all: everybody has been told.

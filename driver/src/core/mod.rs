@@ -12,6 +12,7 @@
 //! is not heard.
 
 mod barriers;
+mod caches;
 mod commands;
 mod effect;
 mod executors;
@@ -29,6 +30,7 @@ use crate::message::{Ending, Message, Status, ToManager};
 use crate::settings::WithoutManager;
 use barriers::Barriers;
 use bytes::Bytes;
+use caches::Caches;
 use executors::Executors;
 use jobs::Jobs;
 use manager::Manager;
@@ -69,6 +71,7 @@ pub struct Core {
     executors: Executors,
     barriers: Barriers,
     time_limits: TimeLimits,
+    caches: Caches,
     manager: Manager,
     /// Time of the last turn.
     turned: Duration,
@@ -102,6 +105,7 @@ impl Core {
             executors: Executors::default(),
             barriers: Barriers::default(),
             time_limits: TimeLimits::default(),
+            caches: Caches::default(),
             turned: Duration::ZERO,
             shown: Throttle::default(),
             arrived: None,
@@ -134,8 +138,10 @@ impl Core {
             Message::Submit(submission) => {
                 let job = self.jobs.next_id();
                 let shape = jobs::shape(&submission.plan);
+                let kept = submission.plan.kept.clone();
                 self.jobs.add(job, submission);
                 self.apply(now, Event::JobSubmitted { job, shape });
+                self.note_caches(now, &kept);
                 self.shown.touch();
             }
             Message::Abandon { ticket, reason } => {
@@ -163,6 +169,12 @@ impl Core {
             Message::StatusAsked { ticket } => {
                 let status = self.status();
                 self.effects.push(Effect::AnswerStatus { ticket, status });
+            }
+            Message::Uncache { cache } => self.uncache(now, cache),
+            Message::SessionClosed { session } => self.uncache_all(now, session),
+            Message::StoredAsked { ticket, cache } => {
+                let stored = self.stored(cache);
+                self.effects.push(Effect::AnswerStored { ticket, stored });
             }
             Message::End { ending } => self.ending = Some(ending),
         }

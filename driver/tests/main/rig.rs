@@ -332,7 +332,8 @@ fn stage(fingerprint: Fingerprint, tasks: usize, parents: Vec<usize>) -> StagePl
 /// A job of one stage.
 pub(crate) fn result_only(tasks: u32) -> JobPlan {
     let stages = vec![stage(Fingerprint([2; 32]), tasks as usize, Vec::new())];
-    JobPlan { stages, result_partitions: (0..tasks).collect(), single_attempt: false }
+    let (result_partitions, kept) = ((0..tasks).collect(), Vec::new());
+    JobPlan { stages, result_partitions, single_attempt: false, kept }
 }
 
 /// A job of two stages; the first is the same shuffle each time.
@@ -340,11 +341,8 @@ pub(crate) fn map_and_result(maps: u32, readers: u32) -> JobPlan {
     let output = StageOutput::Shuffle { readers };
     let map = StagePlan { output, ..stage(MAP, maps as usize, Vec::new()) };
     let result = stage(Fingerprint([3; 32]), readers as usize, vec![0]);
-    JobPlan {
-        stages: vec![map, result],
-        result_partitions: (0..readers).collect(),
-        single_attempt: false,
-    }
+    let (stages, result_partitions) = (vec![map, result], (0..readers).collect());
+    JobPlan { stages, result_partitions, single_attempt: false, kept: Vec::new() }
 }
 
 /// One row of one number.

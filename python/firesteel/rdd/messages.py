@@ -23,6 +23,7 @@ _MESSAGES = {
     ],
     "KeepPartitions": [("input", _FIELD.TYPE_BYTES, False), ("level", _FIELD.TYPE_STRING, False)],
     "CountPartitions": [("input", _FIELD.TYPE_BYTES, False)],
+    "StoredPartitions": [("plan_id", _FIELD.TYPE_INT64, False)],
     "ApplicationStatus": [],
     "DropBlob": [("hash", _FIELD.TYPE_STRING, False), ("forever", _FIELD.TYPE_BOOL, False)],
     "JobProperties": [("properties", "Property", True)],
@@ -66,6 +67,7 @@ ZipPartitions = _created["ZipPartitions"]
 ShufflePartitions = _created["ShufflePartitions"]
 KeepPartitions = _created["KeepPartitions"]
 CountPartitions = _created["CountPartitions"]
+StoredPartitions = _created["StoredPartitions"]
 ApplicationStatus = _created["ApplicationStatus"]
 DropBlob = _created["DropBlob"]
 JobProperties = _created["JobProperties"]

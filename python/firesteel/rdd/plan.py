@@ -67,16 +67,22 @@ class Node:
         return done[self]
 
     def inputs(self):
-        """The children that are part of the relation; none once the node was written elsewhere."""
-        return () if self.storage is not None and self.storage.replacement is not None else self.children
+        """The children that are still needed for the relation; none once the node was written elsewhere, or is stored."""
+        storage = self.storage
+        return () if storage is not None and (storage.replacement or storage.relation) is not None else self.children
 
     def built(self, client, inputs):
         storage = self.storage
         if storage is not None and storage.replacement is not None:
             return storage.replacement.relation(client)
+        if storage is not None and storage.relation is not None:
+            return storage.relation
         relation = self.build(client, inputs)
         if storage is not None and storage.kept is not None:
-            return extension(messages.KeepPartitions(input=relation.SerializeToString(), level=storage.kept), storage.plan_id)
+            storage.relation = extension(
+                messages.KeepPartitions(input=relation.SerializeToString(), level=storage.kept), storage.plan_id
+            )
+            return storage.relation
         return relation
 
     def build(self, client, inputs):
@@ -283,6 +289,11 @@ def command(message):
     wrapped = proto.Command()
     wrapped.extension.CopyFrom(messages.packed(message))
     return wrapped
+
+def stored(client, plan_id):
+    """How much is stored of the partitions that are kept as the relation with this id: their number, and bytes."""
+    relation = extension(messages.StoredPartitions(plan_id=plan_id), fresh_plan_id())
+    return next((b.column(0)[0].as_py(), b.column(1)[0].as_py()) for b in fetched(client, relation) if b.num_rows)
 
 
 def fetched(client, relation):

@@ -81,7 +81,7 @@ class RDD(Narrow, Actions, Pairs, Numeric, Saved):
         storage = self._storage
         if storage.kept is not None:
             self.ctx._forget(self._node, blocking)
-            storage.level = StorageLevel(False, False, False, False)
+            storage.unpersist()
         return self
 
     def checkpoint(self):

@@ -16,6 +16,8 @@ class Storage:
     def __init__(self):
         self.level = _NONE
         self.plan_id = fresh_plan_id()
+        #: The relation as it was when it was first stored. It stays, whatever else is persisted or not, so that it is found again.
+        self.relation = None
         #: "reliable" or "local" once a checkpoint was asked for.
         self.wanted = None
         self.is_checkpointed = False
@@ -31,6 +33,12 @@ class Storage:
 
     def level_description(self):
         return self.kept or ""
+
+    def unpersist(self):
+        """What is persisted again is stored again."""
+        self.level = _NONE
+        self.plan_id = fresh_plan_id()
+        self.relation = None
 
     def persist(self, level):
         """Sets the level; another one than before is an error."""

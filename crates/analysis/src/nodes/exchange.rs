@@ -6,6 +6,7 @@
 use datafusion::common::{DFSchemaRef, Result, plan_datafusion_err};
 use datafusion::logical_expr::expr::Sort;
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
+use model::CacheId;
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::fmt;
@@ -25,8 +26,8 @@ pub enum Target {
     Numbered(Expr, u32),
     /// Partitions are groups of the input's, read one after the other, without a shuffle.
     Select(Vec<Vec<u32>>),
-    /// The same partitions, stored when they are first computed.
-    Keep,
+    /// The same partitions, stored as the rows of a cache when they are first computed.
+    Keep(CacheId),
 }
 
 /// Redistributes the rows of `input`.
@@ -62,7 +63,7 @@ impl UserDefinedLogicalNodeCore for Exchange {
             Target::Hash(keys, _) => keys.clone(),
             Target::Numbered(number, _) => vec![number.clone()],
             Target::Range(order, _) => order.iter().map(|key| key.expr.clone()).collect(),
-            Target::RoundRobin(_) | Target::Coalesce(_) | Target::Select(_) | Target::Keep => {
+            Target::RoundRobin(_) | Target::Coalesce(_) | Target::Select(_) | Target::Keep(_) => {
                 Vec::new()
             }
         }
@@ -76,12 +77,16 @@ impl UserDefinedLogicalNodeCore for Exchange {
             Target::Coalesce(n) => write!(f, "Coalesce: {n} partitions"),
             Target::Numbered(_, n) => write!(f, "Exchange: by number, {n} partitions"),
             Target::Select(groups) => write!(f, "Select: {} partitions", groups.len()),
-            Target::Keep => f.write_str("Keep"),
+            Target::Keep(_) => f.write_str("Keep"),
         }
     }
 
-    /// Columns that are not used above are not shuffled.
+    /// Columns that are not used above are not shuffled. A cache has all of them, because others
+    /// may need them.
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
+        if matches!(self.target, Target::Keep(_)) {
+            return None;
+        }
         let mut columns = output_columns.to_vec();
         for key in self.expressions() {
             for column in key.column_refs() {
@@ -93,9 +98,10 @@ impl UserDefinedLogicalNodeCore for Exchange {
         Some(vec![columns])
     }
 
-    /// Filters are pushed below: rows that are not needed above are not shuffled.
+    /// Filters are pushed below: rows that are not needed above are not shuffled, but cached.
     fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
-        HashSet::new()
+        let fields = self.input.schema().fields().iter().map(|field| field.name().clone());
+        fields.filter(|_| matches!(self.target, Target::Keep(_))).collect()
     }
 
     fn with_exprs_and_inputs(

@@ -65,6 +65,13 @@ pub struct CountPartitions {
     #[prost(bytes = "bytes", tag = "1")]
     pub input: ::prost::bytes::Bytes,
 }
+/// One row with how much is stored of the KeepPartitions with this plan id: `partitions: bigint,
+/// bytes: bigint`. Runs no job.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StoredPartitions {
+    #[prost(int64, tag = "1")]
+    pub plan_id: i64,
+}
 /// One row with what jobs, stages and executors are doing, `status: string`, as JSON. Runs no job.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ApplicationStatus {}

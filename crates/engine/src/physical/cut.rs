@@ -22,6 +22,7 @@ use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceCh
 use errors::Exception;
 use functions::spark_error;
 use model::conf::Conf;
+use model::{CacheId, ShuffleId};
 use plan::SparkError;
 use std::sync::Arc;
 use task::codec::Input;
@@ -32,19 +33,19 @@ type Plan = Arc<dyn ExecutionPlan>;
 
 /// Cuts a plan into stages, the last of which yields its rows.
 pub(crate) fn cut(plan: &Plan, conf: &Conf, purpose: Purpose) -> Result<JobPlan, SparkError> {
-    let mut cutter = Cutter { stages: Stages::new(conf, purpose)? };
+    let mut cutter = Cutter { stages: Stages::new(conf, purpose)?, kept: Vec::new() };
     let piece = cutter.cut(plan)?;
     let count = u32::try_from(piece.tasks.len()).unwrap_or(u32::MAX);
     cutter.stages.add(piece, StageOutput::Rows)?;
-    Ok(JobPlan {
-        stages: cutter.stages.into_stages(),
-        result_partitions: (0..count).collect(),
-        single_attempt: false,
-    })
+    let (stages, kept) = (cutter.stages.into_stages(), cutter.kept);
+    let result_partitions = (0..count).collect();
+    Ok(JobPlan { stages, result_partitions, single_attempt: false, kept })
 }
 
 struct Cutter {
     stages: Stages,
+    /// The caches met so far, with their shuffles.
+    kept: Vec<(CacheId, ShuffleId)>,
 }
 
 impl Cutter {
@@ -143,11 +144,13 @@ impl Cutter {
         let [child] = plan.children()[..] else {
             return Err(SparkError::internal("an exchange needs exactly one input"));
         };
+        if let Routing::Keep(cache) = exchange.routing() {
+            return self.keep(child, *cache);
+        }
         let input = self.cut(child)?;
         match exchange.routing() {
             Routing::Coalesce(count) => Ok(coalesce(input, *count)),
             Routing::Select(groups) => select(input, groups),
-            Routing::Keep => self.keep(input),
             routing => match routing.carried() {
                 Some(partitioning) => self.shuffle(input, Some(partitioning), ReadMode::Gather),
                 None => Err(SparkError::internal("a range partitioning has no bounds yet")),
@@ -223,10 +226,21 @@ impl Cutter {
         Ok(Piece { plan: Arc::new(leaf), tasks, parents: vec![stage] })
     }
 
-    /// Stores the rows of each task, which the task with the same number reads.
-    fn keep(&mut self, input: Piece) -> Result<Piece, SparkError> {
-        let count = u32::try_from(input.tasks.len()).unwrap_or(u32::MAX);
-        let mut piece = self.shuffle(input, None, ReadMode::Gather)?;
+    /// Stores the rows of each task, which the task with the same number reads. Rows that are drawn
+    /// at random are the same for all jobs that read the cache.
+    fn keep(&mut self, input: &Plan, cache: CacheId) -> Result<Piece, SparkError> {
+        let nonce = uuid::Uuid::from_u64_pair(cache.session, cache.number);
+        let around = self.stages.set_nonce(Some(nonce));
+        let input = self.cut(input);
+        let stored = input.and_then(|input| {
+            let count = u32::try_from(input.tasks.len()).unwrap_or(u32::MAX);
+            Ok((self.shuffle(input, None, ReadMode::Gather)?, count))
+        });
+        self.stages.set_nonce(around);
+        let (mut piece, count) = stored?;
+        if let [stage] = piece.parents[..] {
+            self.kept.push((cache, self.stages.shuffle(stage)));
+        }
         piece.tasks = (0..count).map(|map| vec![Input::Output(map)]).collect();
         Ok(piece)
     }

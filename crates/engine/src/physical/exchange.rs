@@ -10,6 +10,7 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
     SendableRecordBatchStream, Statistics,
 };
+use model::CacheId;
 use std::fmt;
 use std::sync::Arc;
 
@@ -26,8 +27,8 @@ pub(crate) enum Routing {
     Coalesce(usize),
     /// Partitions are groups of the input's, without a shuffle.
     Select(Vec<Vec<u32>>),
-    /// The same partitions, stored.
-    Keep,
+    /// The same partitions, stored as the rows of a cache.
+    Keep(CacheId),
 }
 
 /// An exchange (see the module).
@@ -45,7 +46,7 @@ impl Routing {
             Self::RoundRobin(n) => Some(Partitioning::RoundRobinBatch(*n)),
             Self::Hash(keys, n) => Some(Partitioning::Hash(keys.clone(), *n)),
             Self::Bounded(range) => Some(Partitioning::Range(range.clone())),
-            Self::Range(..) | Self::Coalesce(_) | Self::Select(_) | Self::Keep => None,
+            Self::Range(..) | Self::Coalesce(_) | Self::Select(_) | Self::Keep(_) => None,
         }
     }
 }
@@ -59,7 +60,7 @@ impl ExchangeExec {
             Routing::Bounded(range) => Partitioning::UnknownPartitioning(range.partition_count()),
             Routing::Coalesce(n) => Partitioning::UnknownPartitioning(before.min(*n)),
             Routing::Select(groups) => Partitioning::UnknownPartitioning(groups.len()),
-            Routing::Keep => Partitioning::UnknownPartitioning(before),
+            Routing::Keep(_) => Partitioning::UnknownPartitioning(before),
         };
         let properties = sources::unordered(input.schema(), partitioning);
         Self { input, routing, properties }
@@ -82,7 +83,7 @@ impl DisplayAs for ExchangeExec {
             Routing::Bounded(range) => write!(f, "ExchangeExec: {range}"),
             Routing::Coalesce(n) => write!(f, "CoalesceExec: {n} partitions"),
             Routing::Select(groups) => write!(f, "SelectExec: {} partitions", groups.len()),
-            Routing::Keep => f.write_str("KeepExec"),
+            Routing::Keep(_) => f.write_str("KeepExec"),
         }
     }
 }
@@ -102,7 +103,7 @@ impl ExecutionPlan for ExchangeExec {
 
     fn maintains_input_order(&self) -> Vec<bool> {
         // Partitions are concatenated as they are, so the order of a sort below is kept.
-        vec![matches!(self.routing, Routing::Coalesce(_) | Routing::Select(_) | Routing::Keep)]
+        vec![matches!(self.routing, Routing::Coalesce(_) | Routing::Select(_) | Routing::Keep(_))]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
@@ -123,9 +124,10 @@ impl ExecutionPlan for ExchangeExec {
                 range.ordering().iter().map(|key| &key.expr),
                 f,
             ),
-            Routing::RoundRobin(_) | Routing::Coalesce(_) | Routing::Select(_) | Routing::Keep => {
-                Ok(TreeNodeRecursion::Continue)
-            }
+            Routing::RoundRobin(_)
+            | Routing::Coalesce(_)
+            | Routing::Select(_)
+            | Routing::Keep(_) => Ok(TreeNodeRecursion::Continue),
         }
     }
 

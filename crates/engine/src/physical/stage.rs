@@ -37,6 +37,8 @@ pub(crate) struct Stages {
     compression: Compression,
     /// Unique number, if reuse across jobs is disabled.
     job: Option<uuid::Uuid>,
+    /// Number of the cache that the stages belong to which are being added.
+    cache: Option<uuid::Uuid>,
     purpose: Purpose,
     /// How long a stage that is broadcast may take.
     broadcast_timeout: Option<Duration>,
@@ -60,7 +62,12 @@ impl Stages {
         let timeout = conf.get(&BROADCAST_TIMEOUT)?.limit();
         let broadcast_timeout = timeout.filter(|_| !adaptive);
         let (done, known) = (Vec::new(), HashMap::new());
-        Ok(Self { done, known, compression, job, purpose, broadcast_timeout })
+        Ok(Self { done, known, compression, job, cache: None, purpose, broadcast_timeout })
+    }
+
+    /// Sets the number of the cache that the next stages belong to; returns the one before.
+    pub(crate) fn set_nonce(&mut self, cache: Option<uuid::Uuid>) -> Option<uuid::Uuid> {
+        std::mem::replace(&mut self.cache, cache)
     }
 
     /// The shuffle that a stage writes.
@@ -86,7 +93,7 @@ impl Stages {
             .map_err(fail)?;
         let deterministic = is_deterministic(&plan).map_err(fail)?;
         let nonce = match self.purpose {
-            Purpose::Run if !deterministic => Some(uuid::Uuid::new_v4()),
+            Purpose::Run if !deterministic => Some(self.cache.unwrap_or_else(uuid::Uuid::new_v4)),
             Purpose::Run => self.job,
             Purpose::Compare => None,
         };

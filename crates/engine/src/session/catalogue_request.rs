@@ -157,7 +157,7 @@ impl Session {
                 Ok(Answer::nothing())
             }
             CatalogRequest::ClearCache => {
-                self.uncache_all();
+                self.uncache_all(run).await?;
                 Ok(Answer::nothing())
             }
             CatalogRequest::RefreshTable { name } => {

@@ -99,7 +99,7 @@ impl Session {
                 self.uncache_table(name, *if_exists, run).await.map(|()| None)
             }
             Command::ClearCache => {
-                self.uncache_all();
+                self.uncache_all(run).await?;
                 Ok(None)
             }
             Command::RefreshTable { name } => self.known_table(name, run).await.map(|()| None),
@@ -359,8 +359,7 @@ impl Session {
         if !if_exists {
             self.known_table(name, run).await?;
         }
-        self.uncache(name);
-        Ok(())
+        self.uncache(name, run).await
     }
 
     /// Whether the table exists.

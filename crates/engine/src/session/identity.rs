@@ -1,12 +1,13 @@
-//! Equality of relations, and the relations that a session was asked to persist. Results are found
-//! again by their shuffles in any case: so far, persisting only affects `storageLevel` and
-//! `isCached`.
+//! Equality of relations, and the relations that a session was asked to persist. Wherever one of
+//! these is part of a query, its rows are stored when they are first computed, and read from then
+//! on.
 
 use super::Session;
 use super::table::named_table;
 use crate::{RunJob, physical};
+use analysis::{CachedRelation, Caches, Purpose};
 use model::Fingerprint;
-use plan::{Relation, SparkError, StorageLevel};
+use plan::{Relation, RelationKind, SparkError, StorageLevel};
 
 /// A persisted relation.
 #[derive(Debug, Clone)]
@@ -15,6 +16,7 @@ pub(super) struct Persisted {
     /// Identity of the relation's result when it was persisted.
     identity: Fingerprint,
     level: StorageLevel,
+    cached: CachedRelation,
 }
 
 impl Persisted {
@@ -59,18 +61,57 @@ impl Session {
         Ok(left == right || one == other)
     }
 
-    /// Persists a relation at a level; `None` removes it.
+    /// The caches that a plan for this purpose may read.
+    pub(super) fn caches(&self, persisted: &[Persisted], purpose: Purpose) -> Caches {
+        let caches = Caches::new(self.number());
+        match purpose {
+            // Relations are compared as if nothing were stored.
+            Purpose::Schema => caches,
+            Purpose::Run => caches.with(persisted.iter().map(|one| one.cached.clone())),
+        }
+    }
+
+    /// Persists a relation at a level, unless it is; `None` gives it up.
     pub async fn persist(
         &self,
         relation: &Relation,
         level: Option<StorageLevel>,
         run: &dyn RunJob,
     ) -> Result<(), SparkError> {
+        if let (RelationKind::KeepPartitions { .. }, Some(id)) =
+            (relation.kind.as_ref(), relation.plan_id)
+        {
+            // The partitions of an RDD, which are stored wherever the program says so.
+            return match level {
+                Some(_) => Ok(()),
+                None => run.uncache(Caches::new(self.number()).of_rdd(id)).await,
+            };
+        }
         let identity = self.identity(relation, run).await?;
+        let Some(level) = level else {
+            return self.give_up(|persisted| persisted.is(relation, Some(identity)), run).await;
+        };
         let mut state = self.state();
-        state.persisted.retain(|persisted| !persisted.is(relation, Some(identity)));
-        if let Some(level) = level {
-            state.persisted.push(Persisted { relation: relation.clone(), identity, level });
+        if !state.persisted.iter().any(|persisted| persisted.is(relation, Some(identity))) {
+            state.caches += 1;
+            let now = self.caches(&state.persisted, Purpose::Run);
+            let cached = now.of_relation(relation.clone(), state.caches);
+            let relation = relation.clone();
+            state.persisted.push(Persisted { relation, identity, level, cached });
+        }
+        Ok(())
+    }
+
+    /// Gives up persisted relations.
+    async fn give_up(
+        &self,
+        chosen: impl Fn(&Persisted) -> bool,
+        run: &dyn RunJob,
+    ) -> Result<(), SparkError> {
+        let gone: Vec<Persisted> =
+            self.state().persisted.extract_if(.., |persisted| chosen(persisted)).collect();
+        for persisted in gone {
+            run.uncache(persisted.cached.cache).await?;
         }
         Ok(())
     }
@@ -89,13 +130,17 @@ impl Session {
     }
 
     /// Uncaches a table or view by name, even if it no longer exists.
-    pub(super) fn uncache(&self, name: &[String]) {
+    pub(super) async fn uncache(
+        &self,
+        name: &[String],
+        run: &dyn RunJob,
+    ) -> Result<(), SparkError> {
         let relation = named_table(name);
-        self.state().persisted.retain(|persisted| !persisted.is(&relation, None));
+        self.give_up(|persisted| persisted.is(&relation, None), run).await
     }
 
     /// Uncaches everything.
-    pub(super) fn uncache_all(&self) {
-        self.state().persisted.clear();
+    pub(super) async fn uncache_all(&self, run: &dyn RunJob) -> Result<(), SparkError> {
+        self.give_up(|_| true, run).await
     }
 }

@@ -124,6 +124,8 @@ pub enum SqlOutcome {
 pub struct Session {
     shared: Arc<Shared>,
     parser: Arc<dyn TextParser>,
+    /// By which its caches are told from those of others.
+    number: u64,
     state: Mutex<State>,
 }
 
@@ -146,6 +148,8 @@ struct State {
     files: Vec<AddedFile>,
     /// Persisted relations.
     persisted: Vec<identity::Persisted>,
+    /// Number of relations that were persisted.
+    caches: u64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -165,8 +169,9 @@ impl Session {
             python: PythonFunctions::default(),
             files: Vec::new(),
             persisted: Vec::new(),
+            caches: 0,
         };
-        Self { shared, parser, state: Mutex::new(state) }
+        Self { shared, parser, number: rand::random(), state: Mutex::new(state) }
     }
 
     /// A copy with the same settings and views.
@@ -175,8 +180,14 @@ impl Session {
         Self {
             shared: Arc::clone(&self.shared),
             parser: Arc::clone(&self.parser),
+            number: rand::random(),
             state: Mutex::new(self.state().clone()),
         }
+    }
+
+    /// The number in the ids of its caches.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// The state shared with other sessions.
@@ -352,6 +363,7 @@ impl Session {
             views: state.views,
             variables: state.variables,
             python: state.python,
+            caches: self.caches(&state.persisted, purpose),
             database: state.database,
             parser: Arc::clone(&self.parser),
             parallelism: parallelism.unwrap_or_else(|| run.slots()).max(1),

@@ -2,7 +2,7 @@
 
 use super::{Analyzed, Answer, Session, display};
 use crate::RunJob;
-use analysis::{Env, Purpose, fitted};
+use analysis::{Caches, Env, Purpose, fitted};
 use arrow::array::{Array, ArrayRef, Int64Array, StringArray};
 use arrow::datatypes::{Field as ArrowField, Fields, Schema};
 use arrow::record_batch::RecordBatch;
@@ -135,6 +135,16 @@ impl Session {
                 let schema = vec![Field::new("count", DataType::Long, false)];
                 let counts: ArrayRef = Arc::new(Int64Array::from(vec![count]));
                 Answer::columns(schema, vec![counts]).map(Some)
+            }
+            RelationKind::StoredPartitions { plan_id } => {
+                let cache = Caches::new(self.number()).of_rdd(*plan_id);
+                let (partitions, bytes) = run.stored(cache).await?;
+                let column = |name: &str| Field::new(name, DataType::Long, false);
+                let value = |number: u64| -> ArrayRef {
+                    Arc::new(Int64Array::from(vec![i64::try_from(number).unwrap_or(i64::MAX)]))
+                };
+                let schema = vec![column("partitions"), column("bytes")];
+                Answer::columns(schema, vec![value(partitions), value(bytes)]).map(Some)
             }
             RelationKind::ApplicationStatus => {
                 Answer::text("status", run.application_status().await?).map(Some)

@@ -275,6 +275,14 @@ mod tests {
             Err(Unfinished { error, done: vec![Some(vec![rows]), None], reported: false })
         }
 
+        async fn uncache(&self, _: model::CacheId) -> Result<(), SparkError> {
+            Ok(())
+        }
+
+        async fn stored(&self, _: model::CacheId) -> Result<(u64, u64), SparkError> {
+            Ok((0, 0))
+        }
+
         async fn application_status(&self) -> Result<String, SparkError> {
             Ok(String::new())
         }
@@ -309,8 +317,8 @@ mod tests {
             left: left.clone(),
             patience: Duration::from_millis(10),
         };
-        let (stages, result_partitions) = (Vec::new(), Vec::new());
-        let job = JobPlan { stages, result_partitions, single_attempt: false };
+        let (stages, result_partitions, kept) = Default::default();
+        let job = JobPlan { stages, result_partitions, single_attempt: false, kept };
         left.cancel();
         let error = block(write.run(job)).unwrap_err().to_string();
         (runner.ran.lock().unwrap().clone(), error)

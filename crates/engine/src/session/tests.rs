@@ -22,6 +22,14 @@ impl RunJob for NoJobs {
         Err(SparkError::internal("planning ran a job"))
     }
 
+    async fn uncache(&self, _: model::CacheId) -> Result<(), SparkError> {
+        Ok(())
+    }
+
+    async fn stored(&self, _: model::CacheId) -> Result<(u64, u64), SparkError> {
+        Ok((0, 0))
+    }
+
     async fn application_status(&self) -> Result<String, SparkError> {
         Ok("{}".to_owned())
     }

@@ -3,6 +3,7 @@
 mod barriers;
 mod jobs;
 mod lost;
+mod released;
 mod rolled_back;
 mod single_attempts;
 mod tasks;

@@ -48,10 +48,14 @@ pub(crate) enum Bug {
     BarriersAreIgnored,
     /// The peers of a failed barrier task are not cancelled.
     PeersOfBarriersStay,
+    /// Outputs that the program has given up stay.
+    ReleasesAreForgotten,
+    /// They go although a job uses them.
+    ReleasesWaitForNobody,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::DiscardIsSkipped,
         Self::StaleFetchFailuresCount,
         Self::OneOutputIsLostAtATime,
@@ -70,6 +74,8 @@ impl Bug {
         Self::SingleAttemptsAreRepeated,
         Self::BarriersAreIgnored,
         Self::PeersOfBarriersStay,
+        Self::ReleasesAreForgotten,
+        Self::ReleasesWaitForNobody,
     ];
 }
 
@@ -91,10 +97,19 @@ impl Subject {
 
     pub(crate) fn handle(&mut self, now: Duration, event: Event) -> Vec<Command> {
         let Some(event) = self.change_event(event) else { return Vec::new() };
+        let released = match event {
+            Event::ShuffleReleased { shuffle } => Some(shuffle),
+            _ => None,
+        };
         // A clock that stands still: no deadline is ever due.
         let now = if self.bug == Some(Bug::DeadlinesAreMissed) { Duration::ZERO } else { now };
         let mut commands = self.scheduler.handle(now, event);
         self.change_commands(now, &mut commands);
+        if let (Some(shuffle), Some(Bug::ReleasesWaitForNobody)) = (released, self.bug) {
+            let reason = DiscardReason::Released;
+            let outputs = self.scheduler.map_outputs(shuffle).cloned();
+            commands.extend(outputs.map(|output| Command::Discard { output, reason }));
+        }
         commands
     }
 
@@ -102,6 +117,7 @@ impl Subject {
         let Some(bug) = self.bug else { return Some(event) };
         match (bug, &mut event) {
             (Bug::LostExecutorsAreForgotten, Event::ExecutorLost { .. }) => return None,
+            (Bug::ReleasesAreForgotten, Event::ShuffleReleased { .. }) => return None,
             (
                 Bug::StaleFetchFailuresCount,
                 Event::TaskFailed { failure: TaskFailure::FetchFailed { unreadable, .. }, .. },

@@ -22,6 +22,7 @@ impl World {
             29..37 => self.damage(),
             37 if self.chance(0.2) => self.restart(),
             38 => self.overdue(),
+            39..42 => self.release(),
             _ => {}
         }
     }
@@ -71,6 +72,13 @@ impl World {
     fn overdue(&mut self) {
         let stage = StageId(self.rng.random_range(0..20));
         self.send_event(Event::StageOverdue { stage, limit: Duration::from_secs(1) });
+    }
+
+    /// The program gives up a cache, for which the outputs of a stage were stored.
+    fn release(&mut self) {
+        let index = self.rng.random_range(0..self.stages.len());
+        let shuffle = self.stages[index].shuffle;
+        self.send_event(Event::ShuffleReleased { shuffle });
     }
 
     fn any_executor(&mut self) -> Option<ExecutorId> {

@@ -53,6 +53,7 @@ fn every_promise_holds_whatever_happens() {
         ("outputs needed, of a broken barrier", sum(|t| t.needed_barrier)),
         ("jobs failed by a barrier", sum(|t| t.barriers_failed)),
         ("jobs of single attempts failed", sum(|t| t.single_attempts_failed)),
+        ("outputs released", sum(|t| t.released)),
         ("files in the way", sum(|t| t.in_the_way)),
         ("map tasks run again", sum(|t| t.reruns)),
     ];

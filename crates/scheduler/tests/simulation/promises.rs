@@ -4,11 +4,11 @@ use crate::barriers::Barriers;
 use crate::broken::outputs;
 use crate::reruns::Reruns;
 use crate::rows::{MapStage, Nature, Rows, expected};
-use crate::world::{Job, World};
+use crate::world::{Job, Tally, World};
 use model::{Attempt, Epoch, JobId, MapOutput, MapOutputId, ShuffleId, StageId, TaskId};
 use rand::Rng;
 use rand::rngs::StdRng;
-use scheduler::{Event, JobFailure, Scheduler};
+use scheduler::{DiscardReason, Event, JobFailure, Scheduler};
 use std::collections::{BTreeMap, BTreeSet};
 
 type Outputs = Vec<(u32, Epoch, Attempt)>;
@@ -25,6 +25,8 @@ pub(crate) struct Promises {
     pub(crate) barriers: Barriers,
     /// Tasks of single attempts that were launched.
     launched_once: BTreeSet<TaskId>,
+    /// Shuffles that the program has given up, and not used since.
+    released: BTreeSet<ShuffleId>,
     /// Results that attempts computed.
     results: BTreeMap<Attempt, Rows>,
     seen: BTreeMap<ShuffleId, (u64, Outputs)>,
@@ -33,8 +35,15 @@ pub(crate) struct Promises {
 
 impl Promises {
     pub(crate) fn note(&mut self, event: &Event, epoch: Epoch) {
-        if let Event::JobCancelled { job, .. } = event {
-            self.cancelled.insert(*job);
+        match event {
+            Event::JobCancelled { job, .. } => drop(self.cancelled.insert(*job)),
+            Event::ShuffleReleased { shuffle } => drop(self.released.insert(*shuffle)),
+            Event::JobSubmitted { shape, .. } => {
+                for shuffle in shape.stages.iter().filter_map(|stage| stage.shuffle) {
+                    self.released.remove(&shuffle);
+                }
+            }
+            _ => {}
         }
         if let Event::StageOverdue { stage, .. } = event {
             self.overdue.insert(*stage);
@@ -52,6 +61,43 @@ impl Promises {
 
     pub(crate) fn any_live(&self, rng: &mut StdRng) -> Option<JobId> {
         self.live.keys().nth(rng.random_range(0..self.live.len().max(1))).copied()
+    }
+
+    fn is_used(&self, shuffle: ShuffleId, jobs: &BTreeMap<JobId, Job>) -> bool {
+        let has = |job: &Job| job.shape.stages.iter().any(|stage| stage.shuffle == Some(shuffle));
+        self.live.keys().filter_map(|id| jobs.get(id)).any(has)
+    }
+
+    /// What the program has given up goes only once no job uses it.
+    pub(crate) fn check_release(
+        &self,
+        output: &MapOutput,
+        reason: DiscardReason,
+        jobs: &BTreeMap<JobId, Job>,
+        tally: &mut Tally,
+    ) -> Result<(), String> {
+        if reason != DiscardReason::Released {
+            return Ok(());
+        }
+        tally.released += 1;
+        let shuffle = output.id.shuffle;
+        if !self.released.contains(&shuffle) || self.is_used(shuffle, jobs) {
+            return Err("an output is taken away that somebody uses".to_owned());
+        }
+        Ok(())
+    }
+
+    /// What the program has given up, and no job uses, is gone.
+    pub(crate) fn check_released(
+        &self,
+        scheduler: &Scheduler,
+        jobs: &BTreeMap<JobId, Job>,
+    ) -> Result<(), String> {
+        let mut unused = self.released.iter().filter(|shuffle| !self.is_used(**shuffle, jobs));
+        match unused.find(|shuffle| scheduler.map_outputs(**shuffle).next().is_some()) {
+            Some(shuffle) => Err(format!("{shuffle} was given up and is still there")),
+            None => Ok(()),
+        }
     }
 
     /// An output that is discarded must not come back.

@@ -99,6 +99,7 @@ impl Reruns {
             }
             Event::ResultFinished { attempt, .. } => drop(self.flights.remove(attempt)),
             Event::MapOutputsFound { .. }
+            | Event::ShuffleReleased { .. }
             | Event::JobSubmitted { .. }
             | Event::JobCancelled { .. }
             | Event::StageOverdue { .. }
@@ -147,6 +148,11 @@ impl Reruns {
                 needed.then_some(&mut tally.needed_barrier)
             }
             DiscardReason::OutOfRange => None,
+            // `Promises::check_release` has seen that nobody uses it.
+            DiscardReason::Released => {
+                self.incomplete.insert(output.id.shuffle);
+                return Ok(());
+            }
         };
         self.incomplete.insert(output.id.shuffle);
         *need.ok_or("an output is discarded without need")? += 1;

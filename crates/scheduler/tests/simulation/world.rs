@@ -86,6 +86,8 @@ pub(crate) struct Tally {
     /// Barrier stages that were launched, and outputs of them that were discarded with others.
     pub(crate) barriers: u64,
     pub(crate) needed_barrier: u64,
+    /// Outputs that the program has given up.
+    pub(crate) released: u64,
     /// Jobs that failed with a task of a barrier stage with results.
     pub(crate) barriers_failed: u64,
     /// Jobs that failed because their tasks are launched at most once.
@@ -246,6 +248,7 @@ impl World {
         }
         self.promises.barriers.check_outputs(&self.subject.scheduler, &self.stages, self.epoch)?;
         self.promises.reruns.check_outputs(&self.subject.scheduler, &self.stages)?;
+        self.promises.check_released(&self.subject.scheduler, &self.jobs)?;
         let shuffles = self.stages.iter().map(|stage| stage.shuffle);
         self.promises.check_outputs(&self.subject.scheduler, shuffles)
     }
@@ -265,6 +268,7 @@ impl World {
             }
             Command::Discard { output, reason } => {
                 self.promises.note_discard(&output);
+                self.promises.check_release(&output, reason, &self.jobs, &mut self.tally)?;
                 let known = (&self.subject.scheduler, self.stages.as_slice(), self.epoch);
                 let reruns = &mut self.promises.reruns;
                 reruns.check_discard(&output, reason, known, &mut self.tally)?;

@@ -315,6 +315,7 @@ mod tests {
             deterministic: false,
         };
         let call = WorkerCall {
+            profile: None,
             function: Arc::new(function),
             args: vec![WorkerArgument::Column(0)],
             keywords: vec![None],

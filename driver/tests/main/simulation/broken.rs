@@ -56,10 +56,12 @@ pub(crate) enum Bug {
     BarriersStayClosed,
     /// Barriers are answered with the messages of too few.
     BarriersOpenEarly,
+    /// What the program has given up is kept.
+    GivenUpIsKept,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::PlacesComeAfterLaunches,
         Self::PlacesAreNotRefreshed,
         Self::TemplatesAreRepeated,
@@ -80,6 +82,7 @@ impl Bug {
         Self::SingleAttemptsAreRepeated,
         Self::BarriersStayClosed,
         Self::BarriersOpenEarly,
+        Self::GivenUpIsKept,
     ];
 }
 
@@ -140,6 +143,9 @@ impl Subject {
             (Some(Bug::SingleAttemptsAreRepeated), Message::Submit(submission)) => {
                 submission.plan.single_attempt = false;
                 false
+            }
+            (Some(Bug::GivenUpIsKept), Message::Uncache { .. } | Message::SessionClosed { .. }) => {
+                true
             }
             (
                 Some(Bug::PartsAreDropped),

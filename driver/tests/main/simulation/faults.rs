@@ -43,6 +43,8 @@ impl World {
             76..80 => drop(self.watching.pop_first().inspect(|_| self.tally.unwatched += 1)),
             80..84 => self.ask_status(),
             84..87 => self.add_executor(),
+            87..91 => self.uncache(),
+            91..93 => self.ask_stored(),
             _ => {}
         }
     }
@@ -203,6 +205,7 @@ impl World {
             return Ok(());
         }
         self.promises.check_rest()?;
+        self.check_given_up()?;
         if let Some(process) = self.processes.values().find(|p| p.tasks.running() > 0) {
             return Err(format!("{:?} still runs something", process.connection));
         }

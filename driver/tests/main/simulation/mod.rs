@@ -4,6 +4,7 @@
 //! is one life. Then the same with a rule broken: the world has to notice.
 
 mod broken;
+mod caches;
 mod faults;
 mod manager;
 mod process;
@@ -42,7 +43,7 @@ fn every_promise_holds_whatever_happens() {
     let tallies: Vec<Tally> =
         seeds().map(|seed| play(seed, None).unwrap_or_else(|error| panic!("{error}"))).collect();
     let sum = |count: fn(&Tally) -> u64| tallies.iter().map(count).sum::<u64>();
-    let happened: [(&str, u64); 29] = [
+    let happened: [(&str, u64); 31] = [
         ("failed", sum(|t| t.failed)),
         ("abandoned", sum(|t| t.abandoned)),
         ("too large", sum(|t| t.too_large)),
@@ -71,6 +72,8 @@ fn every_promise_holds_whatever_happens() {
         ("barriers met", sum(|t| t.met)),
         ("single attempts failed", sum(|t| t.single_attempts_failed)),
         ("unwatched", sum(|t| t.unwatched)),
+        ("given up", sum(|t| t.given_up)),
+        ("stored", sum(|t| t.stored)),
         ("needed reruns", sum(|t| t.reruns)),
     ];
     let finished = sum(|t| t.finished);

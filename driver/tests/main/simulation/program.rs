@@ -1,5 +1,6 @@
 //! What the program asks for: map stages that its jobs share, and jobs over them.
 
+use super::caches::cache_of;
 use super::rows::{MadeOf, MapStage, Rows, expected, name_of, shuffle};
 use arrow::datatypes::Schema;
 use bytes::Bytes;
@@ -19,6 +20,8 @@ const MOST_TOGETHER: u32 = 2;
 #[derive(Debug)]
 pub(crate) struct Program {
     pub(crate) stages: Vec<MapStage>,
+    /// How often each stage's cache was given up and its rows persisted again.
+    pub(crate) generations: Vec<u64>,
 }
 
 /// A job that was submitted.
@@ -42,7 +45,7 @@ pub(crate) struct Job {
 impl Program {
     pub(crate) fn new(rng: &mut StdRng) -> Self {
         let any_random = rng.random_bool(0.4);
-        let stages = (0..rng.random_range(2..5))
+        let stages: Vec<MapStage> = (0..rng.random_range(2..5))
             .map(|index| {
                 let partitions = rng.random_range(1..5);
                 MapStage {
@@ -57,7 +60,8 @@ impl Program {
                 }
             })
             .collect();
-        Self { stages }
+        let generations = vec![0; stages.len()];
+        Self { stages, generations }
     }
 
     pub(crate) fn index_of(&self, shuffle: ShuffleId) -> usize {
@@ -113,7 +117,12 @@ impl Program {
         let result = stage(Fingerprint(fingerprint), name, partitions);
         stages.push(StagePlan { parents, barrier, ..result });
         let single_attempt = once && rng.random_bool(0.15);
-        let plan = JobPlan { stages, result_partitions: wanted.clone(), single_attempt };
+        // The program has asked for the rows of every other stage to be stored.
+        let kept = map_stages.iter().filter(|index| *index % 2 == 0);
+        let kept = kept
+            .map(|&index| (cache_of(index, self.generations[index]), self.stages[index].shuffle));
+        let (kept, result_partitions) = (kept.collect(), wanted.clone());
+        let plan = JobPlan { stages, result_partitions, single_attempt, kept };
         let abandoned = false;
         (Job { name, reads, map_stages, wanted, barrier, single_attempt, abandoned }, plan)
     }

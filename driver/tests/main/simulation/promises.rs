@@ -3,10 +3,11 @@
 //! The mirror is kept from the outside: of what the core was told (`hear`), and of what it says
 //! (`check`). It knows nothing of the state inside.
 
+use super::caches::Caches;
 use super::reruns::Reruns;
 use driver::core::Effect;
 use driver::message::{Connection, Fact, FromManager, Message};
-use model::executor::{Places, Registration, Report, Template, ToExecutor, Work};
+use model::executor::{Outcome, Places, Registration, Report, Template, ToExecutor, Work};
 use model::{Attempt, Epoch, ExecutorId, MapOutput, MapOutputId, ShuffleId, StageId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -53,6 +54,7 @@ pub(crate) struct Promises {
     /// Executors that were given up because nothing was heard of them.
     pub(crate) silent: u64,
     pub(crate) reruns: Reruns,
+    pub(crate) caches: Caches,
 }
 
 impl Promises {
@@ -95,8 +97,14 @@ impl Promises {
                     }
                 }
             }
+            Message::Submit(submission) => {
+                let wanted_again = self.caches.submitted(submission);
+                self.reruns.note_given_up(&wanted_again);
+            }
+            Message::Uncache { cache } => self.caches.uncached(*cache),
+            Message::SessionClosed { .. } => self.caches.session_closed(),
             Message::ManagerSaid { .. }
-            | Message::Submit(_)
+            | Message::StoredAsked { .. }
             | Message::Abandon { .. }
             | Message::Unwatch { .. }
             | Message::StatusAsked { .. }
@@ -114,6 +122,9 @@ impl Promises {
                     let Some(link) = self.links.get_mut(&connection) else { continue };
                     if link.in_flight.remove(&end.attempt) {
                         link.just_ended.insert(end.attempt);
+                        if let Outcome::Wrote(output) = &end.outcome {
+                            self.caches.heard(output, |it| is_in(it, &self.discarded));
+                        }
                         self.reruns.note_end(end, &self.links);
                     }
                 }
@@ -184,6 +195,7 @@ impl Promises {
                 | Effect::ShowProgress { .. }
                 | Effect::EndJob { .. }
                 | Effect::AnswerStatus { .. }
+                | Effect::AnswerStored { .. }
                 | Effect::WantEnd { .. } => Ok(()),
             };
             checked.map_err(|error| format!("{error}\nat {effect:?}"))?;
@@ -209,6 +221,9 @@ impl Promises {
         let slots = registration.slots as usize;
         let link =
             Link { slots, volumes: volumes.filter(lost).cloned().collect(), ..Link::default() };
+        for output in registration.volumes.iter().flat_map(|(_, outputs)| outputs) {
+            self.caches.heard(output, |it| is_in(it, &self.discarded));
+        }
         self.links.insert(connection, link);
         Ok(())
     }
@@ -343,12 +358,14 @@ fn check_places(
     if !maps.eq(0..partitions) {
         return Err("places that are not whole".to_owned());
     }
-    let outdated =
-        |output: &MapOutput| discarded.contains(&(output.id, output.epoch, output.attempt));
-    if places.outputs.iter().any(|(output, _)| outdated(output)) {
+    if places.outputs.iter().any(|(output, _)| is_in(output, discarded)) {
         return Err("a launch reads a map output that was discarded".to_owned());
     }
     Ok(())
+}
+
+fn is_in(output: &MapOutput, discarded: &BTreeSet<(MapOutputId, Epoch, Attempt)>) -> bool {
+    discarded.contains(&(output.id, output.epoch, output.attempt))
 }
 
 fn closed(effect: &Effect) -> Option<Connection> {

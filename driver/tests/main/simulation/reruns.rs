@@ -6,7 +6,8 @@
 //! - the volume that the output lies on is lost, as the manager says;
 //! - a reader reported just this output as missing, damaged or unreachable;
 //! - a reader reported an output as unreachable on a volume that no executor mounts: then all on it
-//!   are.
+//!   are;
+//! - the program has given up the cache that it was stored for.
 //!
 //! And a task of which an attempt is out runs no second time before that attempt has ended (failed,
 //! was killed), its executor was lost before its report came, or it was cancelled. A result that
@@ -92,6 +93,14 @@ impl Reruns {
         for volume in volumes {
             self.lost_volumes.insert(volume.clone());
             self.need_all_on(volume);
+        }
+    }
+
+    /// The program has given up the outputs of these shuffles, and wants them again.
+    pub(crate) fn note_given_up(&mut self, shuffles: &BTreeSet<ShuffleId>) {
+        let of = self.outputs.keys().filter(|id| shuffles.contains(&id.shuffle));
+        for id in of.copied().collect::<Vec<_>>() {
+            self.need(id);
         }
     }
 

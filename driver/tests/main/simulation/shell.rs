@@ -124,6 +124,7 @@ impl World {
                 }
                 self.status = Some(status);
             }
+            Effect::AnswerStored { ticket, stored } => return self.check_stored(ticket, stored),
             Effect::WantEnd { .. } => return self.want_end(),
             Effect::Ended => self.driver = Driver::Ended,
         }
@@ -147,6 +148,7 @@ impl World {
 
     fn end_job(&mut self, ticket: u64, answer: &JobAnswer) -> Result<(), String> {
         let job = self.jobs.remove(&ticket).ok_or("a job is answered twice")?;
+        self.promises.caches.answered(ticket);
         job.check(&self.program, answer, self.driver != Driver::Works)?;
         match &answer.0 {
             Ok(_) => self.tally.finished += 1,

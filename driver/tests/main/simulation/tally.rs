@@ -34,5 +34,9 @@ pub(crate) struct Tally {
     /// Jobs that failed because their tasks start at most once.
     pub(crate) single_attempts_failed: u64,
     pub(crate) unwatched: u64,
+    /// Outputs that are gone, because the program has given them up.
+    pub(crate) given_up: u64,
+    /// Caches of which something was stored when somebody asked.
+    pub(crate) stored: u64,
     pub(crate) reruns: u64,
 }

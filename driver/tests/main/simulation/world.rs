@@ -14,7 +14,7 @@ use driver::WithoutManager;
 use driver::core::Rules;
 use driver::message::{Connection, Message, Status};
 use model::{
-    ApplicationId, Attempt, ByteSize, ExecutorId, MapOutput, MapOutputId, TaskId, VolumeId,
+    ApplicationId, Attempt, ByteSize, CacheId, ExecutorId, MapOutput, MapOutputId, TaskId, VolumeId,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -109,6 +109,8 @@ pub(crate) struct World {
     pub(crate) jobs: BTreeMap<u64, Job>,
     pub(crate) watching: BTreeSet<u64>,
     pub(crate) questions: BTreeSet<u64>,
+    /// Caches that somebody has asked about.
+    pub(crate) stored_questions: BTreeMap<u64, CacheId>,
     pub(crate) status: Option<Status>,
     /// When executors sent something.
     pub(crate) said: BTreeMap<Connection, Vec<Duration>>,
@@ -163,6 +165,7 @@ impl World {
             jobs: BTreeMap::new(),
             watching: BTreeSet::new(),
             questions: BTreeSet::new(),
+            stored_questions: BTreeMap::new(),
             status: None,
             said: BTreeMap::new(),
             waiting: BTreeSet::new(),

@@ -1,0 +1,137 @@
+//! What the program has given up, as far as the core was told: its outputs are deleted, but not
+//! before the last job that uses them is over.
+
+use super::world::{Mail, World};
+use driver::message::{Message, Stored, Submission};
+use engine::StagePlan;
+use model::{CacheId, MapOutput, ShuffleId};
+use rand::Rng;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The session of all caches.
+pub(crate) const SESSION: u64 = 1;
+
+/// Caches of one stage after the other have numbers that far apart.
+const STRIDE: u64 = 100;
+
+/// A cache of a map stage. What is persisted again after it was given up is another one.
+pub(crate) fn cache_of(index: usize, generation: u64) -> CacheId {
+    CacheId { session: SESSION, number: generation * STRIDE + index as u64 }
+}
+
+/// The caches, and what was given up.
+#[derive(Debug, Default)]
+pub(crate) struct Caches {
+    held: BTreeMap<CacheId, BTreeSet<ShuffleId>>,
+    /// Caches that were given up one by one.
+    gone: BTreeSet<CacheId>,
+    /// Shuffles that were given up, and are in no job that was submitted since, except as those of
+    /// caches that were given up.
+    given_up: BTreeSet<ShuffleId>,
+    /// The shuffles of jobs without an answer.
+    used: BTreeMap<u64, BTreeSet<ShuffleId>>,
+    /// The outputs that count, and those that did.
+    heard: Vec<MapOutput>,
+}
+
+impl Caches {
+    /// Returns the shuffles that were given up and are wanted again: they may be gone.
+    pub(crate) fn submitted(&mut self, submission: &Submission) -> BTreeSet<ShuffleId> {
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            submission.plan.kept.iter().copied().partition(|(cache, _)| self.gone.contains(cache));
+        for (cache, shuffle) in kept {
+            self.held.entry(cache).or_default().insert(shuffle);
+        }
+        let maps = submission.plan.stages.split_last().map_or(&[][..], |(_, maps)| maps);
+        let shuffles: BTreeSet<ShuffleId> = maps.iter().map(StagePlan::shuffle).collect();
+        let wanted_again = self.given_up.intersection(&shuffles).copied().collect();
+        self.given_up.retain(|shuffle| !shuffles.contains(shuffle));
+        self.used.insert(submission.ticket, shuffles);
+        let is_held = |shuffle: &ShuffleId| self.held.values().any(|held| held.contains(shuffle));
+        let gone = gone.iter().map(|(_, shuffle)| *shuffle).filter(|shuffle| !is_held(shuffle));
+        self.given_up.extend(gone);
+        wanted_again
+    }
+
+    pub(crate) fn uncached(&mut self, cache: CacheId) {
+        self.gone.insert(cache);
+        self.given_up.extend(self.held.remove(&cache).into_iter().flatten());
+    }
+
+    pub(crate) fn session_closed(&mut self) {
+        self.gone.clear();
+        self.given_up.extend(std::mem::take(&mut self.held).into_values().flatten());
+    }
+
+    pub(crate) fn answered(&mut self, ticket: u64) {
+        self.used.remove(&ticket);
+    }
+
+    /// The core hears of an output. One of a map that has another, because its attempt was
+    /// cancelled too late, is not used, and stays.
+    pub(crate) fn heard(&mut self, output: &MapOutput, is_discarded: impl Fn(&MapOutput) -> bool) {
+        if !self.heard.iter().any(|other| other.id == output.id && !is_discarded(other)) {
+            self.heard.push(output.clone());
+        }
+    }
+
+    /// The outputs that are of no more use to anybody.
+    fn useless(&self) -> impl Iterator<Item = &MapOutput> {
+        let is_used = |shuffle| self.used.values().any(|shuffles| shuffles.contains(&shuffle));
+        let is_useless = move |output: &&MapOutput| {
+            let shuffle = output.id.shuffle;
+            self.given_up.contains(&shuffle) && !is_used(shuffle)
+        };
+        self.heard.iter().filter(is_useless)
+    }
+}
+
+impl World {
+    /// The program gives up a cache, or closes its session.
+    pub(crate) fn uncache(&mut self) {
+        let index = self.rng.random_range(0..self.program.stages.len());
+        let message = if self.chance(0.1) {
+            Message::SessionClosed { session: SESSION }
+        } else {
+            let generation = self.program.generations[index];
+            // Perhaps it is persisted again; else plans that were made before still name it.
+            self.program.generations[index] += u64::from(self.chance(0.5));
+            Message::Uncache { cache: cache_of(index, generation) }
+        };
+        self.send(0, Mail::Tell(message));
+    }
+
+    pub(crate) fn ask_stored(&mut self) {
+        let ticket = self.fresh();
+        let index = self.rng.random_range(0..self.program.stages.len());
+        let cache = cache_of(index, self.program.generations[index]);
+        self.stored_questions.insert(ticket, cache);
+        self.send(0, Mail::Tell(Message::StoredAsked { ticket, cache }));
+    }
+
+    pub(crate) fn check_stored(&mut self, ticket: u64, stored: Stored) -> Result<(), String> {
+        let cache = self.stored_questions.remove(&ticket).ok_or("an answer to no question")?;
+        let index = usize::try_from(cache.number % STRIDE).expect("a small number");
+        let most = u64::from(self.program.stages[index].partitions);
+        if stored.partitions > most {
+            return Err(format!("{} of {most} partitions are stored", stored.partitions));
+        }
+        self.tally.stored += u64::from(stored.partitions > 0);
+        Ok(())
+    }
+
+    /// At rest, nothing lies on a volume that is there and of no use to anybody.
+    pub(crate) fn check_given_up(&mut self) -> Result<(), String> {
+        let mounted: BTreeSet<_> =
+            self.promises.links.values().flat_map(|link| link.volumes.iter().cloned()).collect();
+        for output in self.promises.caches.useless() {
+            let file = self.volumes.get(&output.volume).and_then(|files| files.get(&output.id));
+            let is_there = file.is_some_and(|file| file.output.attempt == output.attempt);
+            if is_there && mounted.contains(&output.volume) {
+                return Err(format!("{output:?} was given up and is still there"));
+            }
+            self.tally.given_up += u64::from(!is_there);
+        }
+        Ok(())
+    }
+}
