@@ -4,7 +4,9 @@ use crate::application_dir::{self, Contact};
 use anyhow::{Context, Result, bail};
 use proto::Credentials;
 use proto::pb::cluster_client::ClusterClient;
-use proto::pb::{ApplicationStatus, JobState, JobStatus, StageState, StatusRequest, TaskMetrics};
+use proto::pb::{AccumulatorStatus, AccumulatorSum, ApplicationStatus, JobState, JobStatus};
+use proto::pb::{StageState, StatusRequest, TaskMetrics};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -45,7 +47,8 @@ pub(crate) fn is_here(wanted: &str) -> bool {
 async fn ask(contact: &Contact) -> Result<ApplicationStatus> {
     let credentials = Credentials::read(&contact.token, contact.identity.as_deref())?;
     let channel = credentials.endpoint(&contact.cluster)?.connect().await?;
-    let mut client = ClusterClient::with_interceptor(channel, credentials.token.sender());
+    let mut client = ClusterClient::with_interceptor(channel, credentials.token.sender())
+        .max_decoding_message_size(proto::MESSAGE_LIMIT);
     Ok(client.status(StatusRequest {}).await?.into_inner())
 }
 
@@ -77,6 +80,9 @@ fn as_text(status: &ApplicationStatus) -> String {
                 if stage.failed > 0 { format!(", {} failed", stage.failed) } else { String::new() },
                 stage.label
             );
+            for accumulator in &stage.accumulators {
+                let _ = writeln!(text, "      {}", accumulator_as_text(accumulator));
+            }
         }
         if !job.message.is_empty() {
             let _ = writeln!(text, "    {}", job.message.lines().next().unwrap_or_default());
@@ -94,6 +100,7 @@ fn as_json(status: &ApplicationStatus) -> serde_json::Value {
                 "stage": stage.stage, "label": stage.label, "state": stage_state(stage.state()), "tasks": stage.tasks,
                 "done": stage.done, "running": stage.running, "failed": stage.failed,
                 "metrics": stage.metrics.as_ref().map(metrics_as_json),
+                "accumulators": stage.accumulators.iter().map(accumulator_as_json).collect::<Vec<_>>(),
             })).collect::<Vec<_>>(),
         })
     };
@@ -105,6 +112,36 @@ fn as_json(status: &ApplicationStatus) -> serde_json::Value {
             "running": executor.running_tasks, "finished": executor.finished_tasks, "failed": executor.failed_tasks,
         })).collect::<Vec<_>>(),
     })
+}
+
+/// `accumulator 0: 4950 (executor-0: 2450, executor-1: 2500)`. Where updates are no plain numbers,
+/// they are counted.
+fn accumulator_as_text(accumulator: &AccumulatorStatus) -> String {
+    let shown = |sum: &AccumulatorSum| match sum.sum.as_str() {
+        "" => format!("{} updates", sum.updates),
+        number => number.to_owned(),
+    };
+    let executors = sorted(&accumulator.executors);
+    let executors = executors.map(|(id, sum)| format!("executor-{id}: {}", shown(sum)));
+    let executors: Vec<String> = executors.collect();
+    let total = accumulator.total.as_ref().map(shown).unwrap_or_default();
+    format!("accumulator {}: {total} ({})", accumulator.id, executors.join(", "))
+}
+
+fn accumulator_as_json(accumulator: &AccumulatorStatus) -> serde_json::Value {
+    let sum = |sum: &AccumulatorSum| serde_json::json!({"sum": sum.sum, "updates": sum.updates});
+    let executors = sorted(&accumulator.executors).map(|(id, part)| (id.to_string(), sum(part)));
+    let tasks = sorted(&accumulator.tasks).map(|(id, part)| (id.to_string(), sum(part)));
+    serde_json::json!({
+        "id": accumulator.id,
+        "total": accumulator.total.as_ref().map(sum),
+        "executors": executors.collect::<serde_json::Map<_, _>>(),
+        "tasks": tasks.collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+fn sorted<K: Ord, V>(map: &HashMap<K, V>) -> impl Iterator<Item = (&K, &V)> {
+    map.iter().collect::<BTreeMap<_, _>>().into_iter()
 }
 
 fn metrics_as_json(metrics: &TaskMetrics) -> serde_json::Value {
@@ -147,7 +184,15 @@ mod tests {
     fn a_status_shows_jobs_stages_and_tasks() {
         let stage =
             StageStatus { stage: 3, label: "scan".into(), tasks: 8, done: 8, ..Default::default() };
-        let mut skipped = stage.clone();
+        let sum = |sum: &str| AccumulatorSum { updates: 3, sum: sum.to_owned() };
+        let accumulator = |id, text: &str| AccumulatorStatus {
+            id,
+            total: Some(sum(text)),
+            executors: [(10, sum(text)), (2, sum(text))].into(),
+            tasks: [(0, sum(text))].into(),
+        };
+        let accumulators = vec![accumulator(0, "7"), accumulator(1, "")];
+        let mut skipped = StageStatus { accumulators, ..stage };
         skipped.set_state(StageState::Skipped);
         let mut job = JobStatus {
             job: 1,
@@ -168,5 +213,9 @@ mod tests {
         assert!(text.starts_with("app-1  pi  1 executors, 2 slots"), "{text}");
         assert!(text.contains("  job 1  done  [g] collect"), "{text}");
         assert!(text.contains("stage 3    skipped        8/8      tasks  scan"), "{text}");
+        assert!(text.contains("accumulator 0: 7 (executor-2: 7, executor-10: 7)\n"), "{text}");
+        assert!(text.contains("accumulator 1: 3 updates (executor-2: 3 updates, "), "{text}");
+        let json = &as_json(&status)["jobs"][0]["stages"][0]["accumulators"][0];
+        assert_eq!(json["tasks"]["0"], serde_json::json!({"sum": "7", "updates": 3}));
     }
 }

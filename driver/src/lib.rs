@@ -22,6 +22,7 @@ mod serve;
 mod services;
 mod settings;
 mod status;
+mod sums;
 
 pub use error::Error;
 pub use master::Master;

@@ -3,6 +3,7 @@
 //! stream, the ticket or the operation that the answer names.
 
 use crate::settings::Forget;
+use crate::sums::Added;
 use bytes::Bytes;
 use engine::JobPlan;
 use model::executor::{AccumulatorUpdate, Registration, Report};
@@ -206,6 +207,8 @@ pub struct StageStatus {
     pub state: StageState,
     /// Of all attempts that ended.
     pub metrics: TaskMetrics,
+    /// What its tasks have added to accumulators.
+    pub added: Arc<Added>,
 }
 
 /// State of a stage.

@@ -38,7 +38,11 @@ fn job(job: &JobStatus) -> Value {
 }
 
 fn stage(job: &JobStatus, stage: &StageStatus) -> Value {
-    let StageStatus { stage, label, tasks, done, running, failed, state, metrics: _ } = stage;
+    let StageStatus { stage, label, tasks, done, running, failed, state, metrics: _, added } =
+        stage;
+    let accumulators = added.accumulators.iter().map(|(id, sums)| {
+        json!({"id": id, "sum": sums.total.to_string(), "updates": sums.total.updates})
+    });
     json!({
         "id": stage.0,
         "attempt": 0,
@@ -48,6 +52,7 @@ fn stage(job: &JobStatus, stage: &StageStatus) -> Value {
         "running": running,
         "completed": done,
         "failed": failed,
+        "accumulators": accumulators.collect::<Vec<_>>(),
     })
 }
 
@@ -67,6 +72,7 @@ fn executor(executor: &ExecutorStatus, memory: u64) -> Value {
 mod tests {
     use super::*;
     use model::{ExecutorId, JobId, Properties, TaskMetrics};
+    use std::sync::Arc;
 
     fn job(id: u64, state: JobState, stages: &[(u64, StageState)]) -> JobStatus {
         let group = ("spark.jobGroup.id".to_owned(), format!("g{id}"));
@@ -80,6 +86,7 @@ mod tests {
             failed: 1,
             state: *state,
             metrics: TaskMetrics::default(),
+            added: Arc::default(),
         };
         JobStatus {
             job: JobId(id),
@@ -113,7 +120,7 @@ mod tests {
         };
         let stage = |id: u64, job: u64, active: bool| {
             json!({"id": id, "attempt": 0, "name": format!("count at p.py:{job}"), "active": active,
-                   "tasks": 4, "running": 2, "completed": 1, "failed": 1})
+                   "tasks": 4, "running": 2, "completed": 1, "failed": 1, "accumulators": []})
         };
         let expected = json!({
             "jobs": [

@@ -137,3 +137,66 @@ text = subprocess.check_output([{FIRESTEEL!r}, *wanted], text=True)
 assert "done  [nightly] sums" in text and "cancelled  [slow] sleeps" in text, text
 """,
     )
+
+
+def test_the_status_has_the_sums_of_accumulators(tmp_path):
+    check(
+        tmp_path,
+        f"""
+import json, subprocess
+from pyspark.accumulators import AccumulatorParam
+
+
+class Longest(AccumulatorParam):
+    def zero(self, value):
+        return ""
+
+    def addInPlace(self, one, other):
+        return max(one, other, key=len)
+
+
+whole, half, text = sc.accumulator(10), sc.accumulator(0.5), sc.accumulator("", Longest())
+
+
+def add(x):
+    if x == 3 and TaskContext.get().attemptNumber() == 0:
+        whole.add(1000)
+        raise ValueError("what a failed task adds does not count")
+    whole.add(x)
+    half.add(x / 2)
+    text.add("x" * x)
+    return x % 2, x
+
+
+def status():
+    shown = subprocess.run([{FIRESTEEL!r}, "status", "--json"], capture_output=True, text=True, check=True).stdout
+    (application,) = [one for one in json.loads(shown) if one["application"] == sc.applicationId]
+    return application["jobs"][-1]["stages"]
+
+
+def sums(stage):
+    for one in stage["accumulators"]:
+        for parts in (one["executors"], one["tasks"]):
+            assert sum(part["updates"] for part in parts.values()) == one["total"]["updates"] == 4, one
+    return [(one["id"], one["total"]["sum"]) for one in stage["accumulators"]]
+
+
+pairs = sc.parallelize(range(8), 4).map(add)
+same(pairs.count(), 8)
+same((whole.value, half.value, text.value), (38, 14.5, "xxxxxxx"))
+(stage,) = status()
+same(sums(stage), [(0, "28"), (1, "14.0"), (2, "")])
+same({{task: part["sum"] for task, part in stage["accumulators"][0]["tasks"].items()}}, {{"0": "1", "1": "5", "2": "9", "3": "13"}})
+same({{part["updates"] for part in stage["accumulators"][2]["tasks"].values()}}, {{1}})
+found = sc.statusTracker()._status()["stages"][-1]["accumulators"]
+same(found, [{{"id": 0, "sum": "28", "updates": 4}}, {{"id": 1, "sum": "14.0", "updates": 4}}, {{"id": 2, "sum": "", "updates": 4}}])
+# A stage whose output is used again adds nothing.
+shuffled = pairs.reduceByKey(lambda x, y: x + y, 2)
+same(sorted(shuffled.collect()), [(0, 12), (1, 16)])
+same((whole.value, [sums(stage) for stage in status()]), (66, [[(0, "28"), (1, "14.0"), (2, "")], []]))
+same(sorted(shuffled.collect()), [(0, 12), (1, 16)])
+same((whole.value, [(stage["state"], sums(stage)) for stage in status()]), (66, [("skipped", []), ("done", [])]))
+shown = subprocess.run([{FIRESTEEL!r}, "status"], capture_output=True, text=True, check=True).stdout
+assert "accumulator 0: 28 (executor-" in shown and "accumulator 2: 4 updates (executor-" in shown, shown
+""",
+    )

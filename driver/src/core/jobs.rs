@@ -6,10 +6,11 @@ use crate::failure;
 use crate::message::{
     JobFailed, JobState, JobStatus, Operation, Progress, StageState, StageStatus, Submission,
 };
+use crate::sums::Added;
 use bytes::Bytes;
 use engine::{JobPlan, StageOutput, StagePlan};
 use model::executor::AccumulatorUpdate;
-use model::{JobId, Properties, StageId, TaskMetrics};
+use model::{ExecutorId, JobId, Properties, StageId, TaskMetrics};
 use scheduler::{JobFailure, JobShape, Scheduler, Stage, StageProgress, StageShape};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -56,6 +57,7 @@ pub(crate) struct Planned {
 struct Shown {
     label: Arc<str>,
     metrics: TaskMetrics,
+    added: Arc<Added>,
     logged: bool,
 }
 
@@ -102,6 +104,7 @@ impl Jobs {
         let shown = |stage: &StagePlan| Shown {
             label: stage.label.as_str().into(),
             metrics: TaskMetrics::default(),
+            added: Arc::default(),
             logged: false,
         };
         let stages = plan.stages.iter().map(shown).collect();
@@ -133,12 +136,19 @@ impl Jobs {
     }
 
     /// What a map task adds to accumulators counts for the first job of its stage that lives.
-    pub(crate) fn accumulate(&mut self, stage: &Stage, updates: &[AccumulatorUpdate]) {
+    pub(crate) fn accumulate(
+        &mut self,
+        stage: &Stage,
+        (partition, executor): (u32, ExecutorId),
+        updates: &[AccumulatorUpdate],
+    ) {
         if updates.is_empty() {
             return;
         }
-        let job = stage.jobs().map(|(job, _)| job).find(|job| self.live.contains_key(job));
-        if let Some(job) = job.and_then(|job| self.live.get_mut(&job)) {
+        let job = stage.jobs().find(|(job, _)| self.live.contains_key(job));
+        let job = job.and_then(|(job, index)| Some((self.live.get_mut(&job)?, index)));
+        if let Some((job, index)) = job {
+            Arc::make_mut(&mut job.stages[index].added).add(executor, partition, updates);
             job.accumulators.extend_from_slice(updates);
         }
     }
@@ -146,8 +156,12 @@ impl Jobs {
     /// The result of a partition, which comes once: so do its updates of accumulators.
     pub(crate) fn deliver(&mut self, job: JobId, partition: u32, arrived: Arrived) {
         if let Some(job) = self.live.get_mut(&job) {
-            job.results.insert(partition, arrived.bytes);
-            job.accumulators.extend(arrived.accumulators);
+            let Arrived { bytes, executor, accumulators } = arrived;
+            job.results.insert(partition, bytes);
+            if let Some(result) = job.stages.last_mut().filter(|_| !accumulators.is_empty()) {
+                Arc::make_mut(&mut result.added).add(executor, partition, &accumulators);
+            }
+            job.accumulators.extend(accumulators);
         }
     }
 
@@ -295,8 +309,8 @@ fn stage_status(progress: &StageProgress, shown: &Shown, ended: Option<JobState>
     };
     let running = if ended.is_some() { 0 } else { running };
     let label = Arc::clone(&shown.label);
-    let metrics = shown.metrics;
-    StageStatus { stage, label, tasks, done, running, failed, state, metrics }
+    let (metrics, added) = (shown.metrics, Arc::clone(&shown.added));
+    StageStatus { stage, label, tasks, done, running, failed, state, metrics, added }
 }
 
 /// Whether a stage has come to its own end.

@@ -91,6 +91,7 @@ pub struct Core {
 #[derive(Debug)]
 struct Arrived {
     bytes: Bytes,
+    executor: ExecutorId,
     accumulators: Vec<AccumulatorUpdate>,
 }
 

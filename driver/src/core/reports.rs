@@ -107,7 +107,8 @@ impl Core {
             Outcome::Wrote(output) => {
                 // By Spark's rule, a map task that runs again adds again.
                 if let Some(stage) = self.scheduler.stage(attempt.task.stage) {
-                    self.jobs.accumulate(stage, &accumulators);
+                    let task = (attempt.task.partition, executor);
+                    self.jobs.accumulate(stage, task, &accumulators);
                 }
                 self.apply(now, Event::MapFinished { attempt, output });
             }
@@ -120,7 +121,7 @@ impl Core {
             Outcome::Yielded(last) => {
                 let bytes = joined(parts, last);
                 let result_bytes = bytes.len() as u64;
-                self.arrived = Some((attempt, Arrived { bytes, accumulators }));
+                self.arrived = Some((attempt, Arrived { bytes, executor, accumulators }));
                 self.apply(now, Event::ResultFinished { attempt, result_bytes });
                 self.arrived = None;
             }

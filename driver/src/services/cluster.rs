@@ -6,6 +6,7 @@ use crate::message::{
     Ending, ExecutorStatus, Fact, FromManager, JobState, JobStatus, Message, StageState,
     StageStatus, Status as Standing, ToManager,
 };
+use crate::sums::{Sum, Sums};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use model::{Epoch, ExecutorId, VolumeId};
@@ -171,7 +172,8 @@ fn job_status(job: JobStatus) -> pb::JobStatus {
 }
 
 fn stage_status(stage: StageStatus) -> pb::StageStatus {
-    let StageStatus { stage: id, label, tasks, done, running, failed, state, metrics } = stage;
+    let StageStatus { stage: id, label, tasks, done, running, failed, state, metrics, added } =
+        stage;
     let standing = match state {
         StageState::Waiting => pb::StageState::Waiting,
         StageState::Running => pb::StageState::Running,
@@ -189,6 +191,18 @@ fn stage_status(stage: StageStatus) -> pb::StageStatus {
         failed,
         state: standing.into(),
         metrics: Some(metrics.into()),
+        accumulators: added.accumulators.iter().map(accumulator_status).collect(),
+    }
+}
+
+fn accumulator_status((id, sums): (&i64, &Sums)) -> pb::AccumulatorStatus {
+    let Sums { total, by_executor, by_task } = sums;
+    let sum = |sum: &Sum| pb::AccumulatorSum { updates: sum.updates, sum: sum.to_string() };
+    pb::AccumulatorStatus {
+        id: *id,
+        total: Some(sum(total)),
+        executors: by_executor.iter().map(|(executor, part)| (executor.0, sum(part))).collect(),
+        tasks: by_task.iter().map(|(task, part)| (*task, sum(part))).collect(),
     }
 }
 

@@ -1105,7 +1105,7 @@ pub struct JobStatus {
     #[prost(string, tag = "6")]
     pub group: ::prost::alloc::string::String,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StageStatus {
     #[prost(uint64, tag = "1")]
     pub stage: u64,
@@ -1124,6 +1124,30 @@ pub struct StageStatus {
     /// Sum over all ended attempts.
     #[prost(message, optional, tag = "8")]
     pub metrics: ::core::option::Option<TaskMetrics>,
+    /// What its tasks have added to the program's accumulators.
+    #[prost(message, repeated, tag = "9")]
+    pub accumulators: ::prost::alloc::vec::Vec<AccumulatorStatus>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AccumulatorStatus {
+    #[prost(int64, tag = "1")]
+    pub id: i64,
+    /// Over all tasks of the stage.
+    #[prost(message, optional, tag = "2")]
+    pub total: ::core::option::Option<AccumulatorSum>,
+    /// By number of the executor, and by partition; not all if there are many.
+    #[prost(map = "uint64, message", tag = "3")]
+    pub executors: ::std::collections::HashMap<u64, AccumulatorSum>,
+    #[prost(map = "uint32, message", tag = "4")]
+    pub tasks: ::std::collections::HashMap<u32, AccumulatorSum>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AccumulatorSum {
+    #[prost(uint64, tag = "1")]
+    pub updates: u64,
+    /// The sum as text; empty if not all updates are plain numbers.
+    #[prost(string, tag = "2")]
+    pub sum: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ExecutorStatus {

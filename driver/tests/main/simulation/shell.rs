@@ -4,7 +4,7 @@
 use super::process::{Process, Step};
 use super::world::{Driver, Mail, OUTBOX, TIMEOUT, Weather, World};
 use driver::core::Effect;
-use driver::message::{Connection, JobAnswer, JobState, Message, Status};
+use driver::message::{Connection, JobAnswer, JobState, JobStatus, Message, StageStatus, Status};
 use model::executor::ToExecutor;
 use rand::Rng;
 use scheduler::JobFailure;
@@ -191,6 +191,16 @@ impl World {
         if runs || executors.iter().any(|executor| executor.running_tasks > 0) {
             return Err(format!("something runs: {:?}", self.status));
         }
-        Ok(())
+        // The tasks of a result stage add once each, however often they run.
+        let added = |stage: &StageStatus| {
+            let sums = stage.added.accumulators.iter().filter(|(id, _)| **id >= 0);
+            sums.map(|(_, sums)| sums.total.updates).sum::<u64>()
+        };
+        let of_results = |job: &JobStatus| job.stages.last().map(|it| (added(it), it.tasks));
+        let succeeded = jobs.iter().filter(|job| job.state == JobState::Succeeded);
+        match succeeded.filter_map(of_results).find(|(sum, tasks)| *sum != u64::from(*tasks)) {
+            Some((sum, tasks)) => Err(format!("{tasks} tasks have added {sum} times")),
+            None => Ok(()),
+        }
     }
 }
