@@ -19,8 +19,15 @@ def same(found, expected):
     assert found == expected, (found, expected)
 
 
+def size(file):
+    try:
+        return os.path.getsize(file)
+    except FileNotFoundError:
+        return 0  # it was just deleted
+
+
 def bytes_stored():
-    return sum(os.path.getsize(file) for file in glob.glob(sc.getConf().get("spark.local.dir") + "/**/*.out", recursive=True))
+    return sum(map(size, glob.glob(sc.getConf().get("spark.local.dir") + "/**/*.out", recursive=True)))
 
 
 def eventually(what):
