@@ -63,8 +63,8 @@ impl Scheduler {
         }
         let shuffle_of = |&parent: &StageId| self.stages.get(parent)?.shuffle();
         let reads: Vec<ShuffleId> = parents.iter().filter_map(shuffle_of).collect();
-        let unsure = self.shuffles.declare(shuffle, shape, &reads, self.epoch);
-        self.lose(each(unsure, DiscardReason::RolledBack), None);
+        let (unsure, reason) = self.shuffles.declare(shuffle, shape, &reads, self.epoch);
+        self.lose(each(unsure, reason), None);
         let beyond: Vec<MapOutputId> = self
             .shuffles
             .outputs(shuffle)

@@ -1,7 +1,7 @@
 //! Known shuffles: registered map outputs, and which ones must never count again. Outlives jobs,
 //! which is what makes stages skippable.
 
-use crate::event::StageShape;
+use crate::event::{DiscardReason, StageShape};
 use model::{Attempt, Epoch, MapOutput, MapOutputId, ShuffleId, StageId, VolumeId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,14 +74,15 @@ pub(crate) struct Shuffles {
 impl Shuffles {
     /// Declares that a stage reading `parents` writes `shuffle`. Returns outputs that must not be
     /// used: those of an earlier driver that were made from rows that cannot be reproduced, because
-    /// nobody can tell whether they match the current ones.
+    /// nobody can tell whether they match the current ones, and those of a barrier stage that an
+    /// earlier driver did not complete; and why not.
     pub(crate) fn declare(
         &mut self,
         shuffle: ShuffleId,
         stage: &StageShape,
         parents: &[ShuffleId],
         epoch: Epoch,
-    ) -> Vec<MapOutputId> {
+    ) -> (Vec<MapOutputId>, DiscardReason) {
         let mut unrepeatable_input = false;
         for parent in parents {
             let parent = self.all.entry(*parent).or_default();
@@ -90,12 +91,22 @@ impl Shuffles {
         }
         let declared = self.all.entry(shuffle).or_default();
         declared.unrepeatable |= unrepeatable_input || !stage.deterministic;
-        if unrepeatable_input {
+        // What one driver left of a barrier stage does not go with what another one left.
+        let outputs = || declared.slots.values().filter_map(|slot| slot.output.as_ref());
+        let epochs: BTreeSet<Epoch> = outputs().map(|output| output.epoch).collect();
+        let is_whole = outputs().count() == stage.partitions as usize && epochs.len() == 1;
+        let unsure = unrepeatable_input || (stage.barrier && !is_whole);
+        let earlier = outputs().filter(|output| unsure && output.epoch < epoch);
+        let earlier = earlier.map(|output| output.id).collect();
+        if unsure {
             declared.floor = declared.floor.max((epoch, StageId(0), 0));
         }
-        let outputs = declared.slots.values().filter_map(|slot| slot.output.as_ref());
-        let earlier = outputs.filter(|output| unrepeatable_input && output.epoch < epoch);
-        earlier.map(|output| output.id).collect()
+        let reason = if unrepeatable_input {
+            DiscardReason::RolledBack
+        } else {
+            DiscardReason::BarrierBroken
+        };
+        (earlier, reason)
     }
 
     /// Whether outputs are wanted has changed.

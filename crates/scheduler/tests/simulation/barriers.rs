@@ -64,14 +64,19 @@ impl Barriers {
         Ok(())
     }
 
-    /// The outputs of a complete barrier stage are all of one try, or of one earlier driver.
+    /// The outputs of a complete barrier stage of a job are all of one try, or of one earlier
+    /// driver.
     pub(crate) fn check_outputs(
         &self,
         scheduler: &Scheduler,
         stages: &[MapStage],
         epoch: Epoch,
     ) -> Result<(), String> {
-        for stage in stages.iter().filter(|stage| stage.barrier) {
+        let known = scheduler.jobs().flat_map(|job| scheduler.job_stages(job));
+        let used: BTreeSet<_> =
+            known.filter_map(|stage| scheduler.stage(*stage)?.shuffle()).collect();
+        let is_used = |stage: &&MapStage| stage.barrier && used.contains(&stage.shuffle);
+        for stage in stages.iter().filter(is_used) {
             let outputs: Vec<_> = scheduler.map_outputs(stage.shuffle).collect();
             let of = outputs.iter().map(|output| {
                 let own = output.epoch == epoch;

@@ -19,6 +19,8 @@ pub(crate) struct Promises {
     /// Jobs that have not ended, with what was delivered: the partitions, and what all of them are
     /// made from.
     live: BTreeMap<JobId, (BTreeSet<u32>, Rows)>,
+    /// Jobs that have come to the scheduler.
+    come: BTreeSet<JobId>,
     cancelled: BTreeSet<JobId>,
     overdue: BTreeSet<StageId>,
     pub(crate) reruns: Reruns,
@@ -38,15 +40,14 @@ impl Promises {
         match event {
             Event::JobCancelled { job, .. } => drop(self.cancelled.insert(*job)),
             Event::ShuffleReleased { shuffle } => drop(self.released.insert(*shuffle)),
-            Event::JobSubmitted { shape, .. } => {
+            Event::JobSubmitted { job, shape } => {
+                self.come.insert(*job);
                 for shuffle in shape.stages.iter().filter_map(|stage| stage.shuffle) {
                     self.released.remove(&shuffle);
                 }
             }
+            Event::StageOverdue { stage, .. } => drop(self.overdue.insert(*stage)),
             _ => {}
-        }
-        if let Event::StageOverdue { stage, .. } = event {
-            self.overdue.insert(*stage);
         }
         self.reruns.note(event, epoch);
     }
@@ -65,7 +66,8 @@ impl Promises {
 
     fn is_used(&self, shuffle: ShuffleId, jobs: &BTreeMap<JobId, Job>) -> bool {
         let has = |job: &Job| job.shape.stages.iter().any(|stage| stage.shuffle == Some(shuffle));
-        self.live.keys().filter_map(|id| jobs.get(id)).any(has)
+        let come = self.live.keys().filter(|id| self.come.contains(id));
+        come.filter_map(|id| jobs.get(id)).any(has)
     }
 
     /// What the program has given up goes only once no job uses it.

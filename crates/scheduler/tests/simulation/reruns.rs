@@ -144,7 +144,8 @@ impl Reruns {
             }
             DiscardReason::BarrierBroken => {
                 let stage = &stages[index_of(stages, output.id.shuffle)];
-                let needed = stage.barrier && self.is_incomplete(stage);
+                let needed = self.is_incomplete(stage) || self.is_of_several_drivers(stage);
+                let needed = stage.barrier && needed;
                 needed.then_some(&mut tally.needed_barrier)
             }
             DiscardReason::OutOfRange => None,
@@ -216,6 +217,13 @@ impl Reruns {
         let shuffle = stage.shuffle;
         let is_there = |map| self.counted.contains_key(&MapOutputId { shuffle, map });
         self.incomplete.contains(&shuffle) || !(0..stage.partitions).all(is_there)
+    }
+
+    /// Whether the outputs of a stage that were there before the event are not of one driver.
+    fn is_of_several_drivers(&self, stage: &MapStage) -> bool {
+        let output = |map| self.counted.get(&MapOutputId { shuffle: stage.shuffle, map });
+        let epochs = (0..stage.partitions).filter_map(output).map(|output| output.epoch);
+        epochs.collect::<BTreeSet<_>>().len() > 1
     }
 
     fn has_other_rows(&self, scheduler: &Scheduler, stage: &MapStage) -> bool {
