@@ -209,7 +209,9 @@ impl Resolver<'_> {
     }
 
     /// `INTERSECT` and `EXCEPT`: rows of the left side that are (or are not) on the right. With
-    /// `ALL`, the n-th of several equal rows matches the n-th on the other side.
+    /// `ALL`, the n-th of several equal rows matches the n-th on the other side; without it each
+    /// side has each row once before they meet, or equal rows would be compared with equal ones,
+    /// all with all.
     fn matching(
         &mut self,
         left: Resolved,
@@ -230,6 +232,10 @@ impl Resolver<'_> {
             let (right_plan, right_number) = self.numbered(right.plan, &right.scope)?;
             (left.plan, right.plan) = (left_plan, right_plan);
             keys.push((reference(&left_number), reference(&right_number)));
+        } else {
+            for side in [&mut left, &mut right] {
+                side.plan = LogicalPlan::Distinct(Distinct::All(Arc::new(side.plan.clone())));
+            }
         }
         let join = Join::try_new(
             Arc::new(left.plan),
@@ -241,13 +247,9 @@ impl Resolver<'_> {
             NullEquality::NullEqualsNull,
             false,
         )?;
-        let mut plan = LogicalPlan::Join(join);
-        if all {
-            let resolved = Resolved::new(plan, left.scope);
-            return self.exact(resolved);
-        }
-        plan = LogicalPlan::Distinct(Distinct::All(Arc::new(plan)));
-        Ok(Resolved::new(plan, left.scope))
+        let resolved = Resolved::new(LogicalPlan::Join(join), left.scope);
+        // The numbers of rows are not the query's.
+        if all { self.exact(resolved) } else { Ok(resolved) }
     }
 
     /// Adds a column that numbers equal rows.
