@@ -86,14 +86,15 @@ impl Added {
             let value = read(&update.value);
             let sums = self.accumulators.entry(update.id).or_default();
             sums.total.add(value);
-            let known = usize::from(sums.by_executor.contains_key(&executor))
-                + usize::from(sums.by_task.contains_key(&task));
-            if self.parts + 2 - known > LIMIT {
-                continue;
+            // What is listed is complete; what comes when the list is full is not listed.
+            if sums.by_executor.contains_key(&executor) || self.parts < LIMIT {
+                self.parts += usize::from(!sums.by_executor.contains_key(&executor));
+                sums.by_executor.entry(executor).or_default().add(value);
             }
-            self.parts += 2 - known;
-            sums.by_executor.entry(executor).or_default().add(value);
-            sums.by_task.entry(task).or_default().add(value);
+            if sums.by_task.contains_key(&task) || self.parts < LIMIT {
+                self.parts += usize::from(!sums.by_task.contains_key(&task));
+                sums.by_task.entry(task).or_default().add(value);
+            }
         }
     }
 }

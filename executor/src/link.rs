@@ -24,8 +24,8 @@ use tokio_stream::wrappers::ReceiverStream;
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Time between the pings by which a driver is noticed that is gone without a word, and how long it
 /// may take to answer one.
-const PING_INTERVAL: Duration = Duration::from_secs(20);
-const PING_PATIENCE: Duration = Duration::from_mins(2);
+pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(20);
+pub(crate) const PING_PATIENCE: Duration = Duration::from_mins(2);
 /// Shortest time between heartbeats, whatever the driver asks for.
 const LEAST_HEARTBEAT: Duration = Duration::from_millis(100);
 /// Ends that travel in one message.

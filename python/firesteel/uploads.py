@@ -13,9 +13,12 @@ PIECE = 2 << 20
 def upload(client, blobs):
     """Sends what the session does not have yet, and returns the hashes of all."""
     hashes = [hashlib.sha256(blob).hexdigest() for blob in blobs]
-    for attempt in client._retrying():
-        with attempt:
-            _upload(client._artifact_manager, dict(zip(hashes, blobs)))
+    try:
+        for attempt in client._retrying():
+            with attempt:
+                _upload(client._artifact_manager, dict(zip(hashes, blobs)))
+    except Exception as failure:
+        client._handle_error(failure)
     return hashes
 
 

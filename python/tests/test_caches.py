@@ -251,3 +251,20 @@ def test_a_cached_frame_has_the_columns_below_its_select_list(spark, tmp_path):
     assert cached.select(F.input_file_name()).first()[0] == ""
     cached.unpersist()
     assert cached.select(F.input_file_name()).first()[0].endswith("a.csv")
+
+
+def test_rows_of_a_cache_are_sorted_above_it_and_not_below():
+    with serving("local[2]") as (server, url), session(url) as spark:
+        cached = spark.range(0, 40, 1, 4).selectExpr("id", "uuid() u").cache()
+        rows = cached.collect()
+        files = sorted(stored(server))
+        assert cached.orderBy(F.desc("id")).collect() == rows[::-1]
+        assert cached.sort("u").collect() == sorted(rows, key=lambda row: row.u)
+        assert cached.groupBy((F.col("id") % 2).alias("n")).agg(F.max("u")).orderBy("n").count() == 2
+        assert set(files) <= set(stored(server))
+        in_order = spark.range(0, 40, 1, 4).orderBy(F.desc("id")).cache()
+        assert [row.id for row in in_order.collect()] == list(range(40))[::-1]
+        assert [row.id for row in in_order.limit(3).collect()] == [39, 38, 37]
+        together = spark.range(0, 40, 1, 4).coalesce(2).orderBy(F.desc("id"))
+        assert [row.id for row in together.collect()] == list(range(40))[::-1]
+        assert [row.id for row in spark.range(9).orderBy(F.desc("id")).coalesce(1).collect()] == list(range(9))[::-1]

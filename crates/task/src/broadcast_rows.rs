@@ -3,13 +3,14 @@
 
 use super::Wanted;
 use arrow::record_batch::RecordBatch;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
 use model::{Attempt, Epoch, MapOutputId};
 use std::collections::VecDeque;
-use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::OnceCell;
 
 /// Most broadcasts that are kept.
 const KEPT: usize = 16;
@@ -36,7 +37,9 @@ struct Rows {
     memory: MemoryReservation,
 }
 
-type Cell = Arc<OnceCell<Rows>>;
+/// Rows that are being read, or have been. A task of their own reads them: whoever waits for them
+/// does not depend on another one who does.
+type Reading = Shared<BoxFuture<'static, Result<Arc<Rows>, Arc<DataFusionError>>>>;
 
 /// Rows of broadcasts (see the module).
 #[derive(Debug)]
@@ -44,7 +47,7 @@ pub(crate) struct BroadcastRows {
     /// Bytes that all of them may take.
     limit: usize,
     /// The latest first.
-    kept: Mutex<VecDeque<(Identity, Cell)>>,
+    kept: Mutex<VecDeque<(Identity, Reading)>>,
 }
 
 impl BroadcastRows {
@@ -59,64 +62,92 @@ impl BroadcastRows {
         bytes.saturating_mul(EXPANSION) <= self.limit as u64
     }
 
-    /// The rows of these blocks: those that are kept, or what `read` yields. Whoever asks while
-    /// another reads waits for it.
+    /// The rows of these blocks: those that are kept, or what `read` yields.
     pub(crate) async fn get(
-        &self,
+        self: &Arc<Self>,
         blocks: &[Wanted],
         pool: &Arc<dyn MemoryPool>,
-        read: impl Future<Output = Result<Vec<RecordBatch>>>,
+        read: impl Future<Output = Result<Vec<RecordBatch>>> + Send + 'static,
     ) -> Result<Vec<RecordBatch>> {
-        let key = identity(blocks);
-        let cell = self.cell(key.clone());
-        let filled = async {
-            let batches = read.await?;
-            let memory = MemoryConsumer::new("broadcast rows").register(pool);
-            let bytes = batches.iter().map(RecordBatch::get_array_memory_size).sum();
-            if memory.try_grow(bytes).is_err() {
-                self.drop_all();
-                if memory.try_grow(bytes).is_err() {
-                    tracing::debug!("no memory to keep the {bytes} bytes of a broadcast");
-                    return Ok::<_, DataFusionError>(Rows { batches, memory });
-                }
-                self.keep(key, &cell);
+        let identity = identity(blocks);
+        let reading = self.reading(identity.clone(), pool, read);
+        match reading.await {
+            Ok(rows) => {
+                self.trim();
+                Ok(rows.batches.clone())
             }
-            Ok(Rows { batches, memory })
-        };
-        let rows = cell.get_or_try_init(|| filled).await?;
-        self.trim();
-        Ok(rows.batches.clone())
+            Err(error) => {
+                self.remove(&identity);
+                Err(DataFusionError::Shared(error))
+            }
+        }
     }
 
-    fn cell(&self, key: Identity) -> Cell {
+    fn reading(
+        self: &Arc<Self>,
+        identity: Identity,
+        pool: &Arc<dyn MemoryPool>,
+        read: impl Future<Output = Result<Vec<RecordBatch>>> + Send + 'static,
+    ) -> Reading {
         let mut kept = self.lock();
-        let found = kept.iter().position(|(k, _)| *k == key).and_then(|at| kept.remove(at));
-        let cell = found.map(|(_, cell)| cell).unwrap_or_default();
-        kept.push_front((key, Arc::clone(&cell)));
-        cell
+        let found = kept.iter().position(|(known, _)| *known == identity);
+        let reading = found.and_then(|at| kept.remove(at)).map(|(_, reading)| reading);
+        let reading = reading.unwrap_or_else(|| {
+            let (all, pool, identity) = (Arc::clone(self), Arc::clone(pool), identity.clone());
+            let task = SpawnedTask::spawn(async move {
+                let batches = read.await?;
+                let memory = all.accounted(&batches, &pool, &identity);
+                Ok(Arc::new(Rows { batches, memory }))
+            });
+            let joined = task.join_unwind();
+            let rows = async move {
+                let ended = joined.await.map_err(|error| DataFusionError::External(error.into()));
+                ended.and_then(|rows| rows).map_err(Arc::new)
+            };
+            rows.boxed().shared()
+        });
+        kept.push_front((identity, reading.clone()));
+        reading
     }
 
-    fn keep(&self, key: Identity, cell: &Cell) {
-        self.lock().push_front((key, Arc::clone(cell)));
+    /// Memory for rows. If there is none, not even in the place of all others, they are only for
+    /// those who wait for them.
+    fn accounted(
+        &self,
+        batches: &[RecordBatch],
+        pool: &Arc<dyn MemoryPool>,
+        identity: &Identity,
+    ) -> MemoryReservation {
+        let memory = MemoryConsumer::new("broadcast rows").register(pool);
+        let bytes = batches.iter().map(RecordBatch::get_array_memory_size).sum();
+        if memory.try_grow(bytes).is_err() {
+            self.lock().retain(|(known, _)| known == identity);
+            if memory.try_grow(bytes).is_err() {
+                tracing::debug!("no memory to keep the {bytes} bytes of a broadcast");
+                self.remove(identity);
+            }
+        }
+        memory
     }
 
-    fn drop_all(&self) {
-        self.lock().clear();
+    fn remove(&self, identity: &Identity) {
+        self.lock().retain(|(known, _)| known != identity);
     }
 
     /// Drops the oldest until the rest is within the limits.
     fn trim(&self) {
         let mut kept = self.lock();
         let mut bytes = 0;
-        let mut fits = |(at, (_, cell)): (usize, &(Identity, Cell))| {
-            bytes += cell.get().map_or(0, |rows| rows.memory.size());
+        let mut fits = |(at, (_, reading)): (usize, &(Identity, Reading))| {
+            let rows = reading.peek().and_then(|rows| rows.as_ref().ok());
+            bytes += rows.map_or(0, |rows| rows.memory.size());
             at == 0 || (bytes <= self.limit && at < KEPT)
         };
         let count = kept.iter().enumerate().take_while(|entry| fits(*entry)).count();
         kept.truncate(count);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(Identity, Cell)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(Identity, Reading)>> {
         // Every change is a single operation, so a panic elsewhere leaves the list consistent.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -147,10 +178,15 @@ mod tests {
     }
 
     /// Asks for a broadcast; returns whether it was read.
-    async fn reads(rows: &BroadcastRows, pool: &Arc<dyn MemoryPool>, blocks: &[Wanted]) -> bool {
-        let count = AtomicUsize::new(0);
-        let read = async {
-            count.fetch_add(1, Ordering::SeqCst);
+    async fn reads(
+        rows: &Arc<BroadcastRows>,
+        pool: &Arc<dyn MemoryPool>,
+        blocks: &[Wanted],
+    ) -> bool {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        let read = async move {
+            counted.fetch_add(1, Ordering::SeqCst);
             let column: ArrayRef = Arc::new(Int64Array::from(vec![7; 1000]));
             Ok(vec![RecordBatch::try_from_iter([("a", column)])?])
         };
@@ -162,7 +198,7 @@ mod tests {
     #[tokio::test]
     async fn the_latest_are_kept_and_accounted() {
         let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(1_000_000));
-        let rows = BroadcastRows::new(20_000);
+        let rows = Arc::new(BroadcastRows::new(20_000));
         for map in [0, 1, 2] {
             assert!(reads(&rows, &pool, &blocks(map, 0)).await);
         }
@@ -176,7 +212,7 @@ mod tests {
     #[tokio::test]
     async fn what_another_attempt_wrote_is_read() {
         let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(1_000_000));
-        let rows = BroadcastRows::new(20_000);
+        let rows = Arc::new(BroadcastRows::new(20_000));
         assert!(reads(&rows, &pool, &blocks(0, 0)).await);
         assert!(reads(&rows, &pool, &blocks(0, 1)).await);
     }
@@ -184,7 +220,7 @@ mod tests {
     #[tokio::test]
     async fn rows_for_which_there_is_no_memory_are_read_each_time() {
         let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(10_000));
-        let rows = BroadcastRows::new(20_000);
+        let rows = Arc::new(BroadcastRows::new(20_000));
         assert!(reads(&rows, &pool, &blocks(0, 0)).await);
         assert!(reads(&rows, &pool, &blocks(1, 0)).await, "in the place of the other");
         assert!(!reads(&rows, &pool, &blocks(1, 0)).await);
@@ -193,6 +229,33 @@ mod tests {
         assert!(reads(&rows, &pool, &blocks(2, 0)).await);
         assert!(reads(&rows, &pool, &blocks(2, 0)).await);
         assert_eq!(pool.reserved(), 9_000);
+    }
+
+    #[tokio::test]
+    async fn who_stops_waiting_keeps_nobody_from_the_rows() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(1_000_000));
+        let rows = Arc::new(BroadcastRows::new(20_000));
+        let (go, wait) = tokio::sync::oneshot::channel::<()>();
+        let read = async move {
+            let _ = wait.await;
+            Ok(Vec::new())
+        };
+        let wanted = blocks(0, 0);
+        let first = rows.get(&wanted, &pool, read).now_or_never();
+        assert!(first.is_none(), "it is still being read");
+        go.send(()).unwrap();
+        let second = rows.get(&wanted, &pool, async { panic!("it is read already") });
+        assert_eq!(second.await.unwrap().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_read_again() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(1_000_000));
+        let rows = Arc::new(BroadcastRows::new(20_000));
+        let failing = async { Err(DataFusionError::Execution("lost".to_owned())) };
+        let error = rows.get(&blocks(0, 0), &pool, failing).await.unwrap_err();
+        assert!(error.to_string().contains("lost"), "{error}");
+        assert!(reads(&rows, &pool, &blocks(0, 0)).await);
     }
 
     #[test]

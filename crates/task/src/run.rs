@@ -16,6 +16,7 @@ use arrow::ipc::writer::StreamWriter;
 use bytes::Bytes;
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::Partitioning;
+use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 use futures::{FutureExt, StreamExt};
@@ -58,7 +59,10 @@ impl TaskRuntime {
         let work = AssertUnwindSafe(self.attempt(stage, launch)).catch_unwind();
         match on_partition(partition, work).await {
             Ok(outcome) => outcome,
-            Err(panic) => Err(TaskFailure::raised(panic_message(&*panic))),
+            Err(panic) => {
+                stage.joins.clear();
+                Err(TaskFailure::raised(panic_message(&*panic)))
+            }
         }
     }
 
@@ -78,9 +82,6 @@ impl TaskRuntime {
         let ready = |plan| stoppable(plan, &launch.stop).map_err(permanent);
         let (first, python) = bound()?;
         let outcome = self.compute(stage, &launch, ready(first)?, (routing, &python)).await;
-        if outcome.is_err() {
-            stage.joins.clear();
-        }
         // With round-robin routing, a rerun must yield the rows in the same order.
         let in_turn = |node: &RepartitionExec| {
             matches!(node.partitioning(), Partitioning::RoundRobinBatch(_))
@@ -126,6 +127,9 @@ impl TaskRuntime {
                 return Err(TaskFailure::Hopeless { message: message.to_owned() });
             }
         };
+        if outcome.is_err() {
+            stage.joins.clear();
+        }
         match outcome {
             Ok(output) => {
                 let metrics = metrics(&output, plan.as_ref());
@@ -215,7 +219,10 @@ fn metrics(output: &TaskOutput, plan: &dyn ExecutionPlan) -> TaskMetrics {
 }
 
 fn add_metrics(plan: &dyn ExecutionPlan, found: &mut TaskMetrics) {
-    if let Some(metrics) = plan.metrics() {
+    // A shared hash join has the metrics of all tasks, and none that count here.
+    if !plan.is::<HashJoinExec>()
+        && let Some(metrics) = plan.metrics()
+    {
         let sum = |name| metrics.sum_by_name(name).map(|value| value.as_usize() as u64);
         found.spilled_bytes += metrics.spilled_bytes().unwrap_or(0) as u64;
         if plan.is::<super::ShuffleReadExec>() {

@@ -133,6 +133,11 @@ impl Blobs {
         self.change(hash, |swarm| swarm.refused(id, piece, by));
     }
 
+    /// An executor has no longer what it had of a blob, and takes no more of it.
+    pub(crate) fn gave_up(&self, id: HolderId, hash: &str) {
+        self.change(hash, |swarm| swarm.leave(id));
+    }
+
     /// An executor is gone.
     pub(crate) fn disconnect(&self, id: HolderId) {
         let mut state = self.lock();

@@ -73,9 +73,10 @@ impl Swarm {
 
     /// An executor wants all pieces; what was on its way to it is not any more.
     pub(crate) fn want(&mut self, id: HolderId) -> Vec<Delivery> {
+        let refused_by = self.holders.get(&id).map(|holder| holder.refused_by.clone());
         self.remove(id);
-        let has = vec![false; self.pieces.len()];
-        self.holders.insert(id, Holder { has, ..Holder::default() });
+        let (has, refused_by) = (vec![false; self.pieces.len()], refused_by.unwrap_or_default());
+        self.holders.insert(id, Holder { has, refused_by, ..Holder::default() });
         self.deliver()
     }
 
@@ -307,7 +308,16 @@ mod tests {
         fn step(&mut self) {
             if self.faults && self.rng.random_bool(0.1) {
                 let id = self.rng.random_range(0..8);
-                if self.rng.random_bool(0.5) {
+                if self.rng.random_bool(0.3) {
+                    // It gives up, and says so: nothing is on its way to it any more.
+                    if self.has.contains_key(&id) {
+                        self.has.remove(&id);
+                        self.forget(id);
+                        let deliveries = self.swarm.leave(id);
+                        self.take(deliveries);
+                        self.want(id);
+                    }
+                } else if self.rng.random_bool(0.5) {
                     self.want(id);
                 } else if self.has.remove(&id).is_some() {
                     self.forget(id);

@@ -109,6 +109,7 @@ async fn share(door: Door, blobs: Blobs, id: HolderId, mut stream: Streaming<pb:
             Some(Message::Refused(pb::PieceRefused { piece: Some(name), holder })) => {
                 blobs.refused(id, (&name.hash, name.piece as usize), holder);
             }
+            Some(Message::GaveUp(hash)) => blobs.gave_up(id, &hash),
             Some(Message::Refused(_) | Message::Hello(_)) | None => {
                 break Some("a message that does not belong here".to_owned());
             }

@@ -7,12 +7,15 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The copies of this executor, by hash.
 #[derive(Debug)]
 pub(crate) struct Copies {
     directory: PathBuf,
+    /// Names are never used again: a process that knows a path finds that copy there, or nothing.
+    numbers: AtomicU64,
     known: Mutex<BTreeMap<String, Arc<Copy>>>,
 }
 
@@ -36,18 +39,15 @@ fn place(piece: usize, bytes: u64) -> Option<(u64, usize)> {
 impl Copies {
     /// Keeps copies in `directory`.
     pub(crate) fn new(directory: PathBuf) -> Self {
-        Self { directory, known: Mutex::default() }
+        Self { directory, numbers: AtomicU64::default(), known: Mutex::default() }
     }
 
     /// An empty copy of a blob of this many bytes, in place of any other.
     pub(crate) fn create(&self, hash: &str, bytes: u64) -> io::Result<Arc<Copy>> {
         std::fs::create_dir_all(&self.directory)?;
-        let path = self.directory.join(hash);
-        // Whoever has mapped an older copy keeps its bytes.
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        self.remove(hash);
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let path = self.directory.join(format!("{hash}.{number}"));
         let file = File::options().read(true).write(true).create_new(true).open(&path)?;
         file.set_len(bytes)?;
         let pieces = bytes.div_ceil(BLOB_PIECE_BYTES as u64);
@@ -92,6 +92,11 @@ impl Copy {
     /// Whether all pieces are there.
     pub(crate) fn is_whole(&self) -> bool {
         self.has().iter().all(|has| *has)
+    }
+
+    /// Number of its pieces.
+    pub(crate) fn pieces(&self) -> u32 {
+        u32::try_from(self.has().len()).unwrap_or(u32::MAX)
     }
 
     /// Length of a piece in bytes; `None` if the blob has no such piece.
@@ -155,9 +160,10 @@ mod tests {
     fn an_empty_blob_is_whole_at_once_and_removed_ones_leave_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let copies = Copies::new(directory.path().to_owned());
-        assert!(copies.create("aa", 0).unwrap().is_whole());
+        let first = copies.create("aa", 0).unwrap();
         let again = copies.create("aa", 1).unwrap();
-        assert!(!again.is_whole());
+        assert!(first.is_whole() && !again.is_whole());
+        assert!(first.path() != again.path() && !first.path().exists());
         copies.remove("aa");
         copies.remove("aa");
         assert!(copies.get("aa").is_none() && !again.path().exists());

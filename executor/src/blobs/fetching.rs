@@ -4,6 +4,7 @@
 use super::Sources;
 use super::copies::{Copies, Copy};
 use crate::blocks::{Fetched, Remote};
+use crate::link::{PING_INTERVAL, PING_PATIENCE};
 use futures::StreamExt;
 use pb::from_holder::Message as From;
 use pb::to_holder::Message as To;
@@ -133,7 +134,11 @@ impl Fetching {
         out.send(hello).expect("its receiver is below");
         let connected = async {
             let endpoint = credentials.endpoint(driver).map_err(|error| failed(&error))?;
-            let channel = endpoint.tcp_nodelay(true).connect().await;
+            let endpoint = endpoint
+                .tcp_nodelay(true)
+                .http2_keep_alive_interval(PING_INTERVAL)
+                .keep_alive_timeout(PING_PATIENCE);
+            let channel = endpoint.connect().await;
             let channel = channel.map_err(|error| failed(&error))?;
             let mut client = ExecutorsClient::with_interceptor(channel, credentials.token.sender())
                 .max_decoding_message_size(proto::MESSAGE_LIMIT);
@@ -189,6 +194,13 @@ impl Fetching {
     }
 
     fn begin(&mut self, hash: &str, bytes: u64) {
+        if let Some(copy) = self.copies.get(hash).filter(|copy| copy.is_whole()) {
+            // The driver answers twice: it was asked again when it was slow.
+            for piece in 0..copy.pieces() {
+                self.say(From::Got(pb::PieceName { hash: hash.to_owned(), piece }));
+            }
+            return self.finish(hash, &copy);
+        }
         match self.copies.create(hash, bytes) {
             Ok(copy) if copy.is_whole() => self.finish(hash, &copy),
             Ok(_) => {}
@@ -255,8 +267,9 @@ impl Fetching {
 
     /// Whoever waits for a blob does not get it. Who asks later may be luckier.
     fn fail(&mut self, hash: &str, problem: &str) {
-        if self.copies.get(hash).is_some_and(|copy| !copy.is_whole()) {
+        if self.copies.get(hash).is_none_or(|copy| !copy.is_whole()) {
             self.copies.remove(hash);
+            self.say(From::GaveUp(hash.to_owned()));
         }
         let waiting = self.waiting.remove(hash);
         for answer in waiting.into_iter().flat_map(|waiting| waiting.answers) {

@@ -31,6 +31,10 @@ const SIZE_OR_OFF: Form = (
     "must be a size, such as `10m`, or -1",
 );
 const TIME: Form = (r"^\\s*[0-9]+(?i:us|ms|s|m|min|h|d)?\\s*$", "must be a duration, such as `3s`");
+const TIME_OR_ANY: Form = (
+    r"^\\s*(-[0-9]+|[0-9]+(?i:us|ms|s|m|min|h|d)?)\\s*$",
+    "must be a duration, such as `300s`, or -1",
+);
 const NEVER_OR_ALWAYS: Form = (r"^\\s*(never|always)\\s*$", "must be `never` or `always`");
 
 /// The form of a declared key's values, if a rule can express it.
@@ -42,6 +46,7 @@ fn form_of(declared: &Declared) -> Option<Form> {
         "size, such as 64m" => Some(SIZE),
         "size, such as 10m, or -1 for off" => Some(SIZE_OR_OFF),
         "duration, such as 3s" => Some(TIME),
+        "duration, such as 300s, or -1 for any" => Some(TIME_OR_ANY),
         _ => None,
     }
 }

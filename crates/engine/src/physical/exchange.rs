@@ -3,7 +3,9 @@
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, internal_err};
 use datafusion::execution::TaskContext;
-use datafusion::physical_expr::{LexOrdering, Partitioning, PhysicalExpr, RangePartitioning};
+use datafusion::physical_expr::{
+    LexOrdering, OrderingRequirements, Partitioning, PhysicalExpr, RangePartitioning,
+};
 use datafusion::physical_plan::execution_plan::PlanProperties;
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::{
@@ -102,8 +104,17 @@ impl ExecutionPlan for ExchangeExec {
     }
 
     fn maintains_input_order(&self) -> Vec<bool> {
-        // Partitions are concatenated as they are, so the order of a sort below is kept.
-        vec![matches!(self.routing, Routing::Coalesce(_) | Routing::Select(_) | Routing::Keep(_))]
+        // Not even where partitions stay as they are: a sort that is needed above would be done
+        // below.
+        vec![false]
+    }
+
+    fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
+        // Partitions are concatenated as they are, so a sort below is not in vain.
+        let keeps =
+            matches!(self.routing, Routing::Coalesce(_) | Routing::Select(_) | Routing::Keep(_));
+        let order = self.input.output_ordering().filter(|_| keeps);
+        vec![order.map(|order| OrderingRequirements::from(order.clone()))]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {

@@ -94,7 +94,7 @@ impl Stages {
         let deterministic = is_deterministic(&plan).map_err(fail)?;
         let nonce = match self.purpose {
             Purpose::Run if !deterministic => Some(self.cache.unwrap_or_else(uuid::Uuid::new_v4)),
-            Purpose::Run => self.job,
+            Purpose::Run => self.job.map(|job| self.cache.unwrap_or(job)),
             Purpose::Compare => None,
         };
         let identity = Identity { plan: &encoded, bindings: &bindings, readers, nonce };

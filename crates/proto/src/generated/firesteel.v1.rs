@@ -6,7 +6,7 @@ pub struct FromHolder {
     /// Epoch of the driver that the executor serves.
     #[prost(uint64, tag = "1")]
     pub epoch: u64,
-    #[prost(oneof = "from_holder::Message", tags = "2, 3, 4, 5")]
+    #[prost(oneof = "from_holder::Message", tags = "2, 3, 4, 5, 6")]
     pub message: ::core::option::Option<from_holder::Message>,
 }
 /// Nested message and enum types in `FromHolder`.
@@ -25,6 +25,9 @@ pub mod from_holder {
         /// Another executor did not give a piece.
         #[prost(message, tag = "5")]
         Refused(super::PieceRefused),
+        /// The blob with this hash is not here, and what is on its way is not stored: the disk is full, say.
+        #[prost(string, tag = "6")]
+        GaveUp(::prost::alloc::string::String),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
