@@ -64,7 +64,7 @@ impl Runners {
             progress,
             observed: Arc::default(),
             accumulators: Arc::default(),
-            blobs: None,
+            _blobs: None,
         }
     }
 }
@@ -80,8 +80,7 @@ pub(crate) struct Runner {
     /// What tasks have added to accumulators.
     accumulators: Arc<Mutex<Vec<AccumulatorUpdate>>>,
     /// The session's blobs, which its jobs may need when the session is over.
-    #[expect(dead_code, reason = "it is only kept")]
-    blobs: Option<Arc<SessionBlobs>>,
+    _blobs: Option<Arc<SessionBlobs>>,
 }
 
 /// The name of an observation, and its metrics.
@@ -90,7 +89,7 @@ pub(crate) type Observed = (String, Vec<(String, Literal)>);
 impl Runner {
     /// Keeps the blobs of a session for its jobs.
     pub(crate) fn with_blobs(self, blobs: &Arc<SessionBlobs>) -> Self {
-        Self { blobs: Some(Arc::clone(blobs)), ..self }
+        Self { _blobs: Some(Arc::clone(blobs)), ..self }
     }
 
     /// What was added to accumulators since the last call, as clients read it.

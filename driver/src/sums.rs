@@ -5,6 +5,7 @@ use bytes::{Buf, Bytes};
 use model::ExecutorId;
 use model::executor::AccumulatorUpdate;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 /// Sums of one stage by executor and by task. What comes when there are so many only adds to those
@@ -87,14 +88,20 @@ impl Added {
             let sums = self.accumulators.entry(update.id).or_default();
             sums.total.add(value);
             // What is listed is complete; what comes when the list is full is not listed.
-            if sums.by_executor.contains_key(&executor) || self.parts < LIMIT {
-                self.parts += usize::from(!sums.by_executor.contains_key(&executor));
-                sums.by_executor.entry(executor).or_default().add(value);
-            }
-            if sums.by_task.contains_key(&task) || self.parts < LIMIT {
-                self.parts += usize::from(!sums.by_task.contains_key(&task));
-                sums.by_task.entry(task).or_default().add(value);
-            }
+            add_part(&mut sums.by_executor, executor, value, &mut self.parts);
+            add_part(&mut sums.by_task, task, value, &mut self.parts);
+        }
+    }
+}
+
+/// Adds to the part of a sum with this key, which is new if there is still room for it.
+fn add_part<K: Ord>(by: &mut BTreeMap<K, Sum>, key: K, value: Value, parts: &mut usize) {
+    match by.entry(key) {
+        Entry::Occupied(part) => part.into_mut().add(value),
+        Entry::Vacant(_) if *parts >= LIMIT => {}
+        Entry::Vacant(place) => {
+            *parts += 1;
+            place.insert(Sum::default()).add(value);
         }
     }
 }

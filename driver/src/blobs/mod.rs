@@ -99,12 +99,10 @@ impl Blobs {
         state.next += 1;
         state.holders.insert(id, Holder { block_address, out });
         for hash in hashes {
-            match state.blobs.get_mut(&hash) {
-                Some(blob) => {
-                    let deliveries = blob.swarm.bring(id);
-                    state.deliver(&hash, deliveries);
-                }
-                None => state.tell(id, To::Drop(hash)),
+            if state.blobs.contains_key(&hash) {
+                state.change(&hash, |swarm| swarm.bring(id));
+            } else {
+                state.tell(id, To::Drop(hash));
             }
         }
         (id, told)
@@ -113,29 +111,30 @@ impl Blobs {
     /// An executor wants a blob.
     pub(crate) fn want(&self, id: HolderId, hash: String) {
         let mut state = self.lock();
-        let Some(blob) = state.blobs.get_mut(&hash) else {
+        let Some(blob) = state.blobs.get(&hash) else {
             return state.tell(id, To::Unknown(hash));
         };
         let bytes = blob.bytes.len();
-        let deliveries =
-            if bytes <= SMALL { blob.swarm.want_from_driver(id) } else { blob.swarm.want(id) };
         state.tell(id, To::Size(pb::BlobSize { hash: hash.clone(), bytes: bytes as u64 }));
-        state.deliver(&hash, deliveries);
+        state.change(&hash, |swarm| match bytes {
+            ..=SMALL => swarm.want_from_driver(id),
+            _ => swarm.want(id),
+        });
     }
 
     /// An executor has a piece.
     pub(crate) fn got(&self, id: HolderId, hash: &str, piece: usize) {
-        self.change(hash, |swarm| swarm.got(id, piece));
+        self.lock().change(hash, |swarm| swarm.got(id, piece));
     }
 
     /// An executor was refused a piece by another one.
     pub(crate) fn refused(&self, id: HolderId, (hash, piece): (&str, usize), by: HolderId) {
-        self.change(hash, |swarm| swarm.refused(id, piece, by));
+        self.lock().change(hash, |swarm| swarm.refused(id, piece, by));
     }
 
     /// An executor has no longer what it had of a blob, and takes no more of it.
     pub(crate) fn gave_up(&self, id: HolderId, hash: &str) {
-        self.change(hash, |swarm| swarm.leave(id));
+        self.lock().change(hash, |swarm| swarm.leave(id));
     }
 
     /// An executor is gone.
@@ -144,17 +143,7 @@ impl Blobs {
         state.holders.remove(&id);
         let hashes: Vec<String> = state.blobs.keys().cloned().collect();
         for hash in hashes {
-            let swarm = state.blobs.get_mut(&hash).map(|blob| &mut blob.swarm);
-            let deliveries = swarm.map(|swarm| swarm.leave(id)).unwrap_or_default();
-            state.deliver(&hash, deliveries);
-        }
-    }
-
-    fn change(&self, hash: &str, change: impl FnOnce(&mut Swarm) -> Vec<Delivery>) {
-        let mut state = self.lock();
-        if let Some(blob) = state.blobs.get_mut(hash) {
-            let deliveries = change(&mut blob.swarm);
-            state.deliver(hash, deliveries);
+            state.change(&hash, |swarm| swarm.leave(id));
         }
     }
 
@@ -218,10 +207,11 @@ impl State {
         swarm.holders().for_each(|id| self.tell(id, To::Drop(hash.to_owned())));
     }
 
-    fn deliver(&mut self, hash: &str, deliveries: Vec<Delivery>) {
+    /// Changes what is known of a blob's holders, and says what follows from it.
+    fn change(&mut self, hash: &str, change: impl FnOnce(&mut Swarm) -> Vec<Delivery>) {
         let Self { blobs, holders, .. } = self;
         let Some(blob) = blobs.get_mut(hash) else { return };
-        for Delivery { to, piece, from } in deliveries {
+        for Delivery { to, piece, from } in change(&mut blob.swarm) {
             let number = u32::try_from(piece).unwrap_or(u32::MAX);
             let name = Some(pb::PieceName { hash: hash.to_owned(), piece: number });
             let message = match from {

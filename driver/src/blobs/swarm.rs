@@ -75,8 +75,7 @@ impl Swarm {
     pub(crate) fn want(&mut self, id: HolderId) -> Vec<Delivery> {
         let refused_by = self.holders.get(&id).map(|holder| holder.refused_by.clone());
         self.remove(id);
-        let (has, refused_by) = (vec![false; self.pieces.len()], refused_by.unwrap_or_default());
-        self.holders.insert(id, Holder { has, refused_by, ..Holder::default() });
+        self.add(id, false).refused_by = refused_by.unwrap_or_default();
         self.deliver()
     }
 
@@ -84,17 +83,15 @@ impl Swarm {
     pub(crate) fn want_from_driver(&mut self, id: HolderId) -> Vec<Delivery> {
         self.remove(id);
         let from = Source::Driver;
-        let coming = (0..self.pieces.len()).map(|piece| (piece, from)).collect();
-        let has = vec![false; self.pieces.len()];
-        self.holders.insert(id, Holder { has, coming, ..Holder::default() });
-        (0..self.pieces.len()).map(|piece| Delivery { to: id, piece, from }).collect()
+        let pieces = 0..self.pieces.len();
+        self.add(id, false).coming = pieces.clone().map(|piece| (piece, from)).collect();
+        pieces.map(|piece| Delivery { to: id, piece, from }).collect()
     }
 
     /// An executor brings the whole blob with it.
     pub(crate) fn bring(&mut self, id: HolderId) -> Vec<Delivery> {
         self.remove(id);
-        let has = vec![true; self.pieces.len()];
-        self.holders.insert(id, Holder { has, ..Holder::default() });
+        self.add(id, true);
         self.pieces.iter_mut().for_each(|holders| holders.push(id));
         self.deliver()
     }
@@ -124,6 +121,12 @@ impl Swarm {
     pub(crate) fn leave(&mut self, id: HolderId) -> Vec<Delivery> {
         self.remove(id);
         self.deliver()
+    }
+
+    /// A new holder of all pieces or of none.
+    fn add(&mut self, id: HolderId, has: bool) -> &mut Holder {
+        let has = vec![has; self.pieces.len()];
+        self.holders.entry(id).insert_entry(Holder { has, ..Holder::default() }).into_mut()
     }
 
     fn remove(&mut self, id: HolderId) {

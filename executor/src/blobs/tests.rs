@@ -149,6 +149,15 @@ impl World {
         stream
     }
 
+    /// Somebody asks for the blob, and the driver says how large it is.
+    async fn begun(&mut self) -> (JoinHandle<Result<PathBuf, String>>, Stream) {
+        let asked = self.asked();
+        let mut stream = self.stream(&[]).await;
+        assert_eq!(stream.said().await, From::Want(HASH.to_owned()));
+        stream.tell(size());
+        (asked, stream)
+    }
+
     /// Lets the peer have the second piece, and tells where it is.
     fn elsewhere(&self) -> To {
         let copy = self.peer_copies.create(HASH, blob().len() as u64).unwrap();
@@ -186,10 +195,7 @@ async fn pieces_come_from_the_driver_and_from_peers_once_for_all_who_ask() {
 #[tokio::test]
 async fn what_a_peer_does_not_give_or_gives_wrong_is_said() {
     let mut world = World::new().await;
-    let asked = world.asked();
-    let mut stream = world.stream(&[]).await;
-    assert_eq!(stream.said().await, From::Want(HASH.to_owned()));
-    stream.tell(size());
+    let (asked, mut stream) = world.begun().await;
     let refused = |piece| From::Refused(pb::PieceRefused { piece: Some(name(piece)), holder: 3 });
     stream.tell(world.at_peer(0, 0));
     assert_eq!(stream.said().await, refused(0), "the peer does not have it");
@@ -204,10 +210,7 @@ async fn what_a_peer_does_not_give_or_gives_wrong_is_said() {
 #[tokio::test]
 async fn what_is_dropped_is_removed_and_comes_again_if_it_is_wanted() {
     let mut world = World::new().await;
-    let asked = world.asked();
-    let mut stream = world.stream(&[]).await;
-    assert_eq!(stream.said().await, From::Want(HASH.to_owned()));
-    stream.tell(size());
+    let (asked, mut stream) = world.begun().await;
     stream.tell(piece(0, first()));
     assert_eq!(stream.said().await, From::Got(name(0)));
     stream.tell(To::Drop(HASH.to_owned()));
@@ -219,9 +222,12 @@ async fn what_is_dropped_is_removed_and_comes_again_if_it_is_wanted() {
     assert_eq!(stream.said().await, From::Got(name(0)));
     let path = asked.await.unwrap().unwrap();
     stream.tell(To::Drop(HASH.to_owned()));
-    while path.exists() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let removed = async {
+        while path.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), removed).await.expect("it is removed");
     let asked = world.asked();
     assert_eq!(stream.said().await, From::Want(HASH.to_owned()));
     stream.tell(To::Unknown(HASH.to_owned()));
@@ -232,10 +238,7 @@ async fn what_is_dropped_is_removed_and_comes_again_if_it_is_wanted() {
 #[tokio::test]
 async fn a_broken_stream_fails_who_waits_and_a_new_one_says_what_is_here() {
     let mut world = World::new().await;
-    let asked = world.asked();
-    let mut stream = world.stream(&[]).await;
-    assert_eq!(stream.said().await, From::Want(HASH.to_owned()));
-    stream.tell(size());
+    let (asked, mut stream) = world.begun().await;
     stream.tell(piece(0, first()));
     stream.tell(piece(1, second()));
     asked.await.unwrap().unwrap();
