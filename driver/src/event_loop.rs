@@ -4,10 +4,9 @@
 
 use crate::core::{Core, Effect};
 use crate::message::{
-    Connection, Ending, JobAnswer, Message, Progress, Refusal, Status, Stored, Submission,
+    Answer, Connection, Ending, JobAnswer, Message, Progress, Question, Refusal, Submission,
     ToManager,
 };
-use model::CacheId;
 use model::executor::{Registration, ToExecutor};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -49,12 +48,9 @@ pub(crate) enum Input {
         serial: u64,
         outbox: mpsc::Sender<ToManager>,
     },
-    AskStatus {
-        answer: oneshot::Sender<Status>,
-    },
-    AskStored {
-        cache: CacheId,
-        answer: oneshot::Sender<Stored>,
+    Ask {
+        question: Question,
+        answer: oneshot::Sender<Answer>,
     },
     End {
         ending: Ending,
@@ -112,8 +108,7 @@ struct Channels {
     managers: HashMap<u64, mpsc::Sender<ToManager>>,
     jobs: HashMap<u64, oneshot::Sender<JobAnswer>>,
     watchers: HashMap<u64, Arc<watch::Sender<Progress>>>,
-    questions: HashMap<u64, oneshot::Sender<Status>>,
-    stored: HashMap<u64, oneshot::Sender<Stored>>,
+    questions: HashMap<u64, oneshot::Sender<Answer>>,
     asked: u64,
     stop: watch::Sender<Option<String>>,
     done: Option<oneshot::Sender<()>>,
@@ -131,7 +126,6 @@ impl Channels {
             jobs: HashMap::new(),
             watchers: HashMap::new(),
             questions: HashMap::new(),
-            stored: HashMap::new(),
             asked: 0,
             stop,
             done: None,
@@ -161,15 +155,10 @@ impl Channels {
                 self.managers.insert(serial, outbox);
                 Message::ManagerAttached { serial }
             }
-            Input::AskStatus { answer } => {
+            Input::Ask { question, answer } => {
                 self.asked += 1;
                 self.questions.insert(self.asked, answer);
-                Message::StatusAsked { ticket: self.asked }
-            }
-            Input::AskStored { cache, answer } => {
-                self.asked += 1;
-                self.stored.insert(self.asked, answer);
-                Message::StoredAsked { ticket: self.asked, cache }
+                Message::Asked { ticket: self.asked, question }
             }
             Input::End { ending, done } => {
                 self.done = Some(done);
@@ -196,14 +185,9 @@ impl Channels {
                     let _ = answer.send((end, accumulators));
                 }
             }
-            Effect::AnswerStatus { ticket, status } => {
-                if let Some(answer) = self.questions.remove(&ticket) {
-                    let _ = answer.send(status);
-                }
-            }
-            Effect::AnswerStored { ticket, stored } => {
-                if let Some(answer) = self.stored.remove(&ticket) {
-                    let _ = answer.send(stored);
+            Effect::Answer { ticket, answer } => {
+                if let Some(asked) = self.questions.remove(&ticket) {
+                    let _ = asked.send(answer);
                 }
             }
             Effect::WantEnd { reason } => drop(self.stop.send_replace(Some(reason))),

@@ -5,9 +5,9 @@
 use crate::settings::Forget;
 use crate::sums::Added;
 use bytes::Bytes;
-use engine::JobPlan;
+use engine::{JobPlan, ShuffleSizes};
 use model::executor::{AccumulatorUpdate, Registration, Report};
-use model::{ByteSize, CacheId, ExecutorId, Properties, StageId, TaskMetrics, VolumeId};
+use model::{ByteSize, CacheId, ExecutorId, Properties, ShuffleId, StageId, TaskMetrics, VolumeId};
 use scheduler::JobFailure;
 use std::sync::Arc;
 
@@ -34,14 +34,12 @@ pub enum Message {
     ManagerSaid { serial: u64, fact: FromManager },
     /// The stream of the cluster manager ended, or is not read.
     ManagerClosed { serial: u64 },
-    /// Somebody asks how the application stands.
-    StatusAsked { ticket: u64 },
+    /// Somebody asks something.
+    Asked { ticket: u64, question: Question },
     /// The program has given up a cache.
     Uncache { cache: CacheId },
     /// A session is closed, and with it its caches are given up.
     SessionClosed { session: u64 },
-    /// Somebody asks how much of a cache is stored.
-    StoredAsked { ticket: u64, cache: CacheId },
     /// The driver is to end: all jobs are cancelled, the executors leave, the manager is told.
     End { ending: Ending },
 }
@@ -164,6 +162,25 @@ pub struct Status {
     /// Jobs that ended and are no longer listed.
     pub forgotten_jobs: u64,
     pub connect_url: String,
+}
+
+/// What can be asked of the driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// How the application stands.
+    Status,
+    /// How much of a cache is stored.
+    Stored(CacheId),
+    /// How much the map outputs of a shuffle hold.
+    Sizes(ShuffleId),
+}
+
+/// The answer to a question of the same name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    Status(Status),
+    Stored(Stored),
+    Sizes(ShuffleSizes),
 }
 
 /// How much of a cache is stored.

@@ -3,18 +3,18 @@
 use crate::blobs::SessionBlobs;
 use crate::event_loop::{Inbox, Input};
 use crate::failure;
-use crate::message::{JobEnd, Message, Operation, Progress, Stored, Submission};
+use crate::message::{Answer, JobEnd, Message, Operation, Progress, Question, Stored, Submission};
 use crate::status;
 use arrow::buffer::Buffer;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use engine::{JobPlan, RunJob, Unfinished};
+use engine::{JobPlan, RunJob, ShuffleSizes, Unfinished};
 use errors::Exception;
 use futures::future::BoxFuture;
 use model::executor::AccumulatorUpdate;
-use model::{CacheId, Properties};
+use model::{CacheId, Properties, ShuffleId};
 use plan::{Literal, SparkError};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -128,6 +128,13 @@ impl Runner {
         Ok(end)
     }
 
+    async fn ask(&self, question: Question) -> Result<Answer, SparkError> {
+        let (answer, answered) = oneshot::channel();
+        let asked = self.runners.inbox.send(Input::Ask { question, answer }).await;
+        asked.map_err(|_| ending())?;
+        answered.await.map_err(|_| ending())
+    }
+
     /// What was observed since the last call.
     pub(crate) fn take_observed(&self) -> Vec<Observed> {
         std::mem::take(&mut self.observed.lock().unwrap_or_else(PoisonError::into_inner))
@@ -159,10 +166,10 @@ impl RunJob for Runner {
     }
 
     async fn application_status(&self) -> Result<String, SparkError> {
-        let (answer, answered) = oneshot::channel();
-        let asked = self.runners.inbox.send(Input::AskStatus { answer }).await;
-        asked.map_err(|_| ending())?;
-        Ok(status::json(&answered.await.map_err(|_| ending())?).to_string())
+        match self.ask(Question::Status).await? {
+            Answer::Status(status) => Ok(status::json(&status).to_string()),
+            other => Err(unasked(&other)),
+        }
     }
 
     async fn uncache(&self, cache: CacheId) -> Result<(), SparkError> {
@@ -171,11 +178,17 @@ impl RunJob for Runner {
     }
 
     async fn stored(&self, cache: CacheId) -> Result<(u64, u64), SparkError> {
-        let (answer, answered) = oneshot::channel();
-        let asked = self.runners.inbox.send(Input::AskStored { cache, answer }).await;
-        asked.map_err(|_| ending())?;
-        let Stored { partitions, bytes } = answered.await.map_err(|_| ending())?;
-        Ok((partitions, bytes))
+        match self.ask(Question::Stored(cache)).await? {
+            Answer::Stored(Stored { partitions, bytes }) => Ok((partitions, bytes)),
+            other => Err(unasked(&other)),
+        }
+    }
+
+    async fn sizes(&self, shuffle: ShuffleId) -> Result<ShuffleSizes, SparkError> {
+        match self.ask(Question::Sizes(shuffle)).await? {
+            Answer::Sizes(sizes) => Ok(sizes),
+            other => Err(unasked(&other)),
+        }
     }
 
     fn observed(&self, name: &str, values: Vec<(String, Literal)>) {
@@ -234,6 +247,10 @@ fn decode(ipc: Bytes) -> Result<Vec<RecordBatch>, ArrowError> {
 
 fn bad_rows(error: ArrowError) -> SparkError {
     SparkError::internal(format!("rows of a result are malformed: {error}"))
+}
+
+fn unasked(answer: &Answer) -> SparkError {
+    SparkError::internal(format!("an answer to another question: {answer:?}"))
 }
 
 fn ending() -> SparkError {

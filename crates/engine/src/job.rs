@@ -6,13 +6,13 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use errors::{Exception, condition};
 use futures::future::BoxFuture;
-use model::{CacheId, Fingerprint, ShuffleId};
+use model::{CacheId, Fingerprint, MapOutput, ShuffleId};
 use plan::{Literal, SparkError};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One action, cut into stages. Parents precede the stages that read them; the last stage is the
-/// result stage.
+/// One action, cut into stages. Parents precede the stages that read them. The last stage is the
+/// result stage; or it is a map stage, whose outputs are then all that is wanted.
 #[derive(Debug, Clone)]
 pub struct JobPlan {
     /// The stages. A map stage with several readers appears once.
@@ -73,6 +73,32 @@ impl StagePlan {
     /// The shuffle that the stage writes.
     pub fn shuffle(&self) -> ShuffleId {
         ShuffleId(self.fingerprint)
+    }
+}
+
+/// What the map outputs of a shuffle hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShuffleSizes {
+    /// Bytes for each reader partition, as written (compressed).
+    pub bytes: Vec<u64>,
+    /// Number of rows in all.
+    pub rows: u64,
+}
+
+impl ShuffleSizes {
+    /// Adds up map outputs.
+    pub fn of<'a>(outputs: impl IntoIterator<Item = &'a MapOutput>) -> Self {
+        let mut sizes = Self::default();
+        for output in outputs {
+            sizes.rows += output.rows;
+            if sizes.bytes.len() < output.block_bytes.len() {
+                sizes.bytes.resize(output.block_bytes.len(), 0);
+            }
+            for (sum, bytes) in sizes.bytes.iter_mut().zip(&output.block_bytes) {
+                *sum += bytes;
+            }
+        }
+        sizes
     }
 }
 
@@ -153,6 +179,9 @@ pub trait RunJob: Send + Sync {
 
     /// The number of partitions of a cache that are stored, and their bytes.
     async fn stored(&self, cache: CacheId) -> Result<(u64, u64), SparkError>;
+
+    /// How much the known map outputs of a shuffle hold.
+    async fn sizes(&self, shuffle: ShuffleId) -> Result<ShuffleSizes, SparkError>;
 
     /// Reports the metrics of an observation.
     fn observed(&self, _name: &str, _values: Vec<(String, Literal)>) {}

@@ -6,8 +6,9 @@ use datafusion::datasource::provider_as_source;
 use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::logical_expr::{Extension, LogicalPlan, LogicalPlanBuilder, col, lit};
 use datafusion::prelude::JoinType;
-use engine::StagePlan;
+use engine::{JobPlan, StagePlan};
 use sources::RangeTable;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Columns are named as by the resolver; `first` is the next number.
@@ -45,7 +46,10 @@ fn quoted(name: &str) -> datafusion::prelude::Expr {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stages_are_those_of_spark_and_run_once() {
-    let world = World::new(&[("spark.sql.autoBroadcastJoinThreshold", "-1")]);
+    let world = World::new(&[
+        ("spark.sql.autoBroadcastJoinThreshold", "-1"),
+        ("spark.sql.adaptive.enabled", "false"),
+    ]);
     let plan = program(0);
     let job = world.plan(&plan).await;
     let mut counts: Vec<u32> = job.stages.iter().map(StagePlan::partitions).collect();
@@ -60,4 +64,29 @@ async fn the_stages_are_those_of_spark_and_run_once() {
     // do.
     assert_eq!(rows(&world.run(&program(17)).await), ["2500000000000"]);
     assert_eq!(world.runner.take_task_counts(), [0, 0, 0, 0, 0, 1]);
+}
+
+/// What the program asked for stays, and so does what map stages write.
+#[tokio::test(flavor = "multi_thread")]
+async fn by_default_few_tasks_read_the_200_partitions() {
+    let settings = [("spark.sql.autoBroadcastJoinThreshold", "-1")];
+    let world = World::new(&settings);
+    assert_eq!(rows(&world.run(&program(0)).await), ["2500000000000"]);
+    let mut counts = world.runner.take_task_counts();
+    counts.retain(|count| *count > 0);
+    counts.sort_unstable();
+    assert_eq!(counts, [1, 4, 5, 6, 8, 8]);
+
+    assert_eq!(rows(&world.run(&program(17)).await), ["2500000000000"]);
+    assert_eq!(world.runner.take_task_counts().into_iter().max(), Some(1));
+
+    // Whether plans adapt or not, the stages below those that do are the same.
+    let adapting = world.plan(&program(0)).await;
+    let fixed = World::new(&[settings[0], ("spark.sql.adaptive.enabled", "false")]);
+    let fixed = fixed.plan(&program(0)).await;
+    let below = |job: &JobPlan| {
+        let maps = job.stages.iter().take(4).map(StagePlan::shuffle);
+        maps.collect::<BTreeSet<_>>()
+    };
+    assert_eq!(below(&adapting), below(&fixed));
 }

@@ -5,7 +5,7 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use engine::{JobPlan, RunJob, StagePlan};
+use engine::{JobPlan, RunJob, ShuffleSizes, StagePlan};
 use errors::Exception;
 use futures::{StreamExt, TryStreamExt, stream};
 use model::{
@@ -141,7 +141,8 @@ impl LocalRunner {
 
     async fn job(&self, job: JobPlan) -> Result<Vec<Vec<RecordBatch>>, TaskFailure> {
         self.decoded.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        let Some((result, maps)) = job.stages.split_last() else { return Ok(Vec::new()) };
+        let (results, maps): (Vec<_>, Vec<_>) =
+            job.stages.iter().partition(|stage| stage.output == engine::StageOutput::Rows);
         for stage in maps {
             if self.is_written(stage) {
                 self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(0);
@@ -157,6 +158,7 @@ impl LocalRunner {
             let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
             written.insert(stage.shuffle(), outputs);
         }
+        let Some(result) = results.first() else { return Ok(Vec::new()) };
         let rows = self.stage(result, &job.result_partitions).await?;
         rows.into_iter().map(|done| batches(&done)).collect()
     }
@@ -174,6 +176,12 @@ impl RunJob for LocalRunner {
 
     async fn stored(&self, _: model::CacheId) -> Result<(u64, u64), SparkError> {
         Ok((0, 0))
+    }
+
+    async fn sizes(&self, shuffle: ShuffleId) -> Result<ShuffleSizes, SparkError> {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let outputs = written.get(&shuffle).into_iter().flat_map(|outputs| outputs.iter());
+        Ok(ShuffleSizes::of(outputs.map(Arc::as_ref)))
     }
 
     async fn application_status(&self) -> Result<String, SparkError> {

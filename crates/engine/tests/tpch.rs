@@ -94,23 +94,39 @@ async fn check(settings: &[(&str, &str)]) {
     assert!(wrong.is_empty(), "{settings:?}: {}", wrong.join("\n"));
 }
 
+const NO_BROADCASTS: (&str, &str) = ("spark.sql.autoBroadcastJoinThreshold", "-1");
+const FIXED: (&str, &str) = ("spark.sql.adaptive.enabled", "false");
+/// Plans adapt, and several tasks read even the smallest of shuffles.
+const SPREAD: (&str, &str) = ("spark.sql.adaptive.coalescePartitions.minPartitionSize", "1b");
+
+fn partitions(count: &str) -> (&str, &str) {
+    ("spark.sql.shuffle.partitions", count)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_answers_are_those_of_one_process_with_one_partition() {
-    check(&[("spark.sql.shuffle.partitions", "1")]).await;
+    check(&[partitions("1"), FIXED]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_answers_are_those_of_one_process_with_three_partitions() {
-    check(&[("spark.sql.shuffle.partitions", "3")]).await;
+    check(&[partitions("3"), FIXED]).await;
+    check(&[partitions("3"), SPREAD]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_answers_are_those_of_one_process_with_sixteen_partitions() {
-    check(&[("spark.sql.shuffle.partitions", "16")]).await;
+    check(&[partitions("16"), FIXED]).await;
+    check(&[partitions("16"), SPREAD]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answers_are_those_of_one_process_by_default() {
+    check(&[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_answers_are_those_of_one_process_without_broadcasts() {
-    check(&[("spark.sql.shuffle.partitions", "3"), ("spark.sql.autoBroadcastJoinThreshold", "-1")])
-        .await;
+    check(&[partitions("3"), NO_BROADCASTS, FIXED]).await;
+    check(&[partitions("16"), NO_BROADCASTS, SPREAD]).await;
 }

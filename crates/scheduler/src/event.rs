@@ -98,9 +98,10 @@ pub enum Event {
 /// A job as the scheduler sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobShape {
-    /// Stages, parents first; the last one is the result stage, all others write shuffles.
+    /// Stages, parents first. The last one is the result stage, all others write shuffles. If the
+    /// last one writes a shuffle, too, its map outputs are all that is wanted.
     pub stages: Vec<StageShape>,
-    /// The wanted partitions of the result stage.
+    /// The wanted partitions of the result stage; empty without one.
     pub result_partitions: Vec<u32>,
     /// Whether each task of the result stage is launched at most once, because what it does must
     /// not be done twice. Any failure of one fails the job.
@@ -110,7 +111,7 @@ pub struct JobShape {
 /// A stage as the scheduler sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StageShape {
-    /// The shuffle that it writes; `None` for the result stage. A shuffle known from an earlier job
+    /// The shuffle that it writes; `None` for a result stage. A shuffle known from an earlier job
     /// is the same stage, and its outputs are reused.
     pub shuffle: Option<ShuffleId>,
     /// Number of tasks.

@@ -43,13 +43,18 @@ impl Scheduler {
             self.stages.get(*id).filter(|stage| stage.running() == 0).map(Stage::launches)
         };
         let before = stages.iter().map(before).collect();
-        let result = *stages.last().expect("a checked shape has a result stage");
+        let last = *stages.last().expect("a checked shape has a last stage");
         self.jobs.live.insert(job, Job { stages, before, result_bytes: 0 });
-        if self.stages.is_complete(result) {
+        if self.stages.is_complete(last) {
             self.end_job(job, None);
-        } else {
-            self.agenda.requests.push((result, None));
+            return;
         }
+        if let Some(stage) = self.stages.get_mut(last)
+            && matches!(stage.kind, Kind::Map { .. })
+        {
+            stage.awaited_by.insert(job);
+        }
+        self.agenda.requests.push((last, None));
     }
 
     fn find_or_add_map_stage(
@@ -110,6 +115,7 @@ impl Scheduler {
             parents,
             children: BTreeSet::new(),
             jobs: BTreeMap::new(),
+            awaited_by: BTreeSet::new(),
             phase: Phase::Idle,
             rounds: Rounds::default(),
             tasks,
@@ -168,6 +174,14 @@ impl Scheduler {
         self.idle_unless_needed(shared);
     }
 
+    /// Ends the jobs that want nothing but the outputs of a map stage, if it is complete.
+    pub(crate) fn end_awaiting(&mut self, id: StageId) {
+        let stage = self.stages.get(id).filter(|stage| stage.is_complete());
+        for job in stage.map_or(BTreeSet::new(), |stage| stage.awaited_by.clone()) {
+            self.end_job(job, None);
+        }
+    }
+
     /// Removes a job from a stage, and drops the stage if that was its last job. Returns whether
     /// the stage still exists.
     fn detach(&mut self, job: JobId, id: StageId) -> bool {
@@ -175,6 +189,7 @@ impl Scheduler {
         if stage.jobs.len() > 1 {
             self.queue.remove(stage.first_job(), id);
             stage.jobs.remove(&job);
+            stage.awaited_by.remove(&job);
             self.enqueue(id);
             return true;
         }
@@ -206,8 +221,8 @@ impl Scheduler {
         let Some((result, maps)) = shape.stages.split_last() else {
             return Err("the job has no stage".to_owned());
         };
-        if result.shuffle.is_some() {
-            return Err("the last stage writes a shuffle".to_owned());
+        if result.shuffle.is_some() && !shape.result_partitions.is_empty() {
+            return Err("the last stage writes a shuffle, so it has no results".to_owned());
         }
         if let Some(partition) = shape.result_partitions.iter().find(|&&p| p >= result.partitions) {
             return Err(format!("the result stage has no partition {partition}"));

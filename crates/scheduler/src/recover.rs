@@ -198,6 +198,8 @@ impl Scheduler {
                     self.agenda.failures.push((job, why.clone()));
                 }
                 Kind::Map { .. } => {
+                    let awaiting = stage.awaited_by.iter().map(|job| (*job, why.clone()));
+                    self.agenda.failures.extend(awaiting);
                     let requested = |child: &&StageId| {
                         self.stages.get(**child).is_some_and(Stage::is_requested)
                     };

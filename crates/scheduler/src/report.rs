@@ -121,6 +121,9 @@ impl Scheduler {
         let Some(stage) = self.stages.get_mut(id) else { return };
         stage.rounds.failed_in_a_row = 0;
         let parents = stage.parents.clone();
+        if !stage.awaited_by.is_empty() {
+            self.agenda.awaited.insert(id);
+        }
         for child in stage.children.clone() {
             match self.stages.get(child).map(|child| child.phase) {
                 Some(Phase::Waiting { missing: 1 }) => self.set_phase(child, Phase::Active),

@@ -50,6 +50,8 @@ pub(crate) struct Agenda {
     pub(crate) failures: Vec<(JobId, JobFailure)>,
     /// Barrier stages of which only some tasks run.
     pub(crate) broken: BTreeSet<StageId>,
+    /// Complete map stages whose outputs are all that some jobs want.
+    pub(crate) awaited: BTreeSet<StageId>,
     pub(crate) changed: BTreeSet<StageId>,
 }
 
@@ -144,6 +146,8 @@ impl Scheduler {
                 self.restart_barrier(stage);
             } else if let Some((stage, hold)) = self.agenda.requests.pop() {
                 self.request(stage, hold);
+            } else if let Some(stage) = self.agenda.awaited.pop_first() {
+                self.end_awaiting(stage);
             } else {
                 return;
             }
@@ -266,6 +270,7 @@ impl Scheduler {
             && agenda.requests.is_empty()
             && agenda.failures.is_empty()
             && agenda.broken.is_empty()
+            && agenda.awaited.is_empty()
             && agenda.changed.is_empty()
     }
 }

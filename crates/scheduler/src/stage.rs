@@ -53,6 +53,8 @@ pub struct Stage {
     pub(crate) children: BTreeSet<StageId>,
     /// The jobs that have it in their graph, and its index in their shapes.
     pub(crate) jobs: BTreeMap<JobId, usize>,
+    /// Of a map stage: the jobs that want its outputs and nothing else.
+    pub(crate) awaited_by: BTreeSet<JobId>,
     pub(crate) phase: Phase,
     pub(crate) rounds: Rounds,
     pub(crate) tasks: Tasks,

@@ -66,7 +66,12 @@ impl Stages {
         self.get(id).is_some_and(|stage| match stage.kind {
             Kind::Result { .. } => !stage.is_complete(),
             Kind::Map { .. } => {
-                stage.children.iter().any(|&child| self.get(child).is_some_and(Stage::is_requested))
+                let is_awaited = !stage.awaited_by.is_empty() && !stage.is_complete();
+                is_awaited
+                    || stage
+                        .children
+                        .iter()
+                        .any(|&child| self.get(child).is_some_and(Stage::is_requested))
             }
         })
     }

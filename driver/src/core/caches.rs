@@ -9,6 +9,7 @@
 
 use super::Core;
 use crate::message::Stored;
+use engine::ShuffleSizes;
 use model::{CacheId, ShuffleId};
 use scheduler::Event;
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,6 +78,11 @@ impl Core {
         for shuffle in shuffles {
             self.apply(now, Event::ShuffleReleased { shuffle });
         }
+    }
+
+    /// What the known map outputs of a shuffle hold.
+    pub(super) fn sizes(&self, shuffle: ShuffleId) -> ShuffleSizes {
+        ShuffleSizes::of(self.scheduler.map_outputs(shuffle))
     }
 
     /// How much of a cache is stored.

@@ -1,6 +1,6 @@
 //! What the core wants to happen outside of it.
 
-use crate::message::{Connection, JobEnd, Progress, Refusal, Status, Stored, ToManager};
+use crate::message::{Answer, Connection, JobEnd, Progress, Refusal, ToManager};
 use model::executor::{AccumulatorUpdate, ToExecutor};
 
 /// Something to carry out, in the order of its turn. None waits for anybody, and what cannot be
@@ -24,10 +24,8 @@ pub enum Effect {
     /// Answers a submission. Exactly once for each. A failed job's tasks that succeeded have added
     /// to accumulators all the same.
     EndJob { ticket: u64, end: JobEnd, accumulators: Vec<AccumulatorUpdate> },
-    /// Answers the question how the application stands.
-    AnswerStatus { ticket: u64, status: Status },
-    /// Answers the question how much of a cache is stored.
-    AnswerStored { ticket: u64, stored: Stored },
+    /// Answers a question.
+    Answer { ticket: u64, answer: Answer },
     /// Says that the driver should end, and why. At most once.
     WantEnd { reason: String },
     /// The last effect of all: everybody has been told.

@@ -26,7 +26,7 @@ mod time_limits;
 pub use effect::Effect;
 
 use crate::master::Wanted;
-use crate::message::{Ending, Message, Status, ToManager};
+use crate::message::{Answer, Ending, Message, Question, Status, ToManager};
 use crate::settings::WithoutManager;
 use barriers::Barriers;
 use bytes::Bytes;
@@ -167,16 +167,16 @@ impl Core {
             Message::ManagerClosed { serial } => {
                 self.manager.detach(now, serial, &mut self.effects);
             }
-            Message::StatusAsked { ticket } => {
-                let status = self.status();
-                self.effects.push(Effect::AnswerStatus { ticket, status });
+            Message::Asked { ticket, question } => {
+                let answer = match question {
+                    Question::Status => Answer::Status(self.status()),
+                    Question::Stored(cache) => Answer::Stored(self.stored(cache)),
+                    Question::Sizes(shuffle) => Answer::Sizes(self.sizes(shuffle)),
+                };
+                self.effects.push(Effect::Answer { ticket, answer });
             }
             Message::Uncache { cache } => self.uncache(now, cache),
             Message::SessionClosed { session } => self.uncache_all(now, session),
-            Message::StoredAsked { ticket, cache } => {
-                let stored = self.stored(cache);
-                self.effects.push(Effect::AnswerStored { ticket, stored });
-            }
             Message::End { ending } => self.ending = Some(ending),
         }
     }

@@ -3,8 +3,8 @@
 use super::Door;
 use crate::event_loop::{Input, OUTBOX_LIMIT};
 use crate::message::{
-    Ending, ExecutorStatus, Fact, FromManager, JobState, JobStatus, Message, StageState,
-    StageStatus, Status as Standing, ToManager,
+    Answer, Ending, ExecutorStatus, Fact, FromManager, JobState, JobStatus, Message, Question,
+    StageState, StageStatus, Status as Standing, ToManager,
 };
 use crate::sums::{Sum, Sums};
 use futures::stream::BoxStream;
@@ -52,9 +52,13 @@ impl pb::cluster_server::Cluster for ClusterService {
         _: Request<pb::StatusRequest>,
     ) -> Result<Response<pb::ApplicationStatus>, Status> {
         let (answer, answered) = oneshot::channel();
-        self.door.send(Input::AskStatus { answer }).await?;
-        let standing = answered.await.map_err(|_| Status::unavailable("the driver is ending"))?;
-        Ok(Response::new(application_status(standing, self.door.epoch)))
+        self.door.send(Input::Ask { question: Question::Status, answer }).await?;
+        match answered.await {
+            Ok(Answer::Status(status)) => {
+                Ok(Response::new(application_status(status, self.door.epoch)))
+            }
+            Ok(_) | Err(_) => Err(Status::unavailable("the driver is ending")),
+        }
     }
 }
 

@@ -6,11 +6,12 @@
 //! allow this, its probe side is gathered in one task. A task runs one branch of a union. Streams
 //! to be merged stay separate.
 
+use super::adaptive::Coalescing;
 use super::build_side::needs_one_probe;
 use super::exchange::{ExchangeExec, Routing};
 use super::leaf::{leaf, shape};
-use super::stage::{Piece, Purpose, Stages};
-use crate::{JobPlan, StageOutput};
+use super::stage::{Piece, Purpose, Spread, Stages};
+use crate::{JobPlan, RunJob, ShuffleSizes, StageOutput};
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::{Distribution, LexOrdering, Partitioning};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
@@ -21,80 +22,110 @@ use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 use errors::Exception;
 use functions::spark_error;
+use futures::future::{BoxFuture, try_join_all};
+use model::CacheId;
 use model::conf::Conf;
-use model::{CacheId, ShuffleId};
 use plan::SparkError;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use task::codec::Input;
 use task::nodes::{BranchExec, ConcatExec, Equivalences, LeafExec, LeafKind, ReadMode};
 use task::python::PythonExec;
 
 type Plan = Arc<dyn ExecutionPlan>;
 
-/// Cuts a plan into stages, the last of which yields its rows.
-pub(crate) fn cut(plan: &Plan, conf: &Conf, purpose: Purpose) -> Result<JobPlan, SparkError> {
-    let mut cutter = Cutter { stages: Stages::new(conf, purpose)?, kept: Vec::new() };
-    let piece = cutter.cut(plan)?;
-    let count = u32::try_from(piece.tasks.len()).unwrap_or(u32::MAX);
-    cutter.stages.add(piece, StageOutput::Rows)?;
-    let (stages, kept) = (cutter.stages.into_stages(), cutter.kept);
-    let result_partitions = (0..count).collect();
-    Ok(JobPlan { stages, result_partitions, single_attempt: false, kept })
+/// Cuts a plan into stages, the last of which yields its rows. If the plan adapts to the sizes of
+/// map stages, `jobs` runs these.
+pub(crate) async fn cut(
+    plan: &Plan,
+    conf: &Conf,
+    purpose: Purpose,
+    jobs: &dyn RunJob,
+) -> Result<JobPlan, SparkError> {
+    let coalescing = match purpose {
+        Purpose::Run => Coalescing::of(conf, jobs.slots())?,
+        Purpose::Compare => None,
+    };
+    let stages = Mutex::new(Stages::new(conf, purpose)?);
+    let cutter = Cutter { stages, sizes: Mutex::default(), jobs, coalescing };
+    let piece = cutter.cut(plan, None).await?;
+    let piece = cutter.settled(piece);
+    let mut stages = cutter.stages();
+    let last = stages.add(piece, StageOutput::Rows, None)?;
+    Ok(stages.job(last))
 }
 
-struct Cutter {
-    stages: Stages,
-    /// The caches met so far, with their shuffles.
-    kept: Vec<(CacheId, ShuffleId)>,
+/// The number of the cache that a part of a plan belongs to.
+type Cached = Option<uuid::Uuid>;
+
+struct Cutter<'a> {
+    stages: Mutex<Stages>,
+    /// What is known of the shuffles of finished stages.
+    sizes: Mutex<HashMap<usize, ShuffleSizes>>,
+    jobs: &'a dyn RunJob,
+    /// How readers of finished stages are put together; `None` if plans do not adapt.
+    coalescing: Option<Coalescing>,
 }
 
-impl Cutter {
-    fn cut(&mut self, plan: &Plan) -> Result<Piece, SparkError> {
-        if let Some(exchange) = plan.downcast_ref::<RepartitionExec>() {
-            return self.repartition(exchange);
-        }
-        if let Some(exchange) = plan.downcast_ref::<CoalescePartitionsExec>() {
-            let input = self.cut(exchange.input())?;
-            return self.gather(input, exchange.fetch());
-        }
-        if let Some(merge) = plan.downcast_ref::<SortPreservingMergeExec>() {
-            let input = self.cut(merge.input())?;
-            return self.merge(input, merge.expr(), merge.fetch());
-        }
-        if let Some(exchange) = plan.downcast_ref::<ExchangeExec>() {
-            return self.explicit_exchange(plan, exchange);
-        }
-        if plan.is::<UnionExec>() {
-            return self.union(plan);
-        }
-        if plan.children().is_empty() {
-            return leaf(plan);
-        }
-        let mut piece = self.operator(plan)?;
-        if let Some(python) = piece.plan.downcast_ref::<PythonExec>() {
-            piece.plan = Arc::new(python.clone().templated(shape(plan)));
-            for (number, inputs) in (0..).zip(&mut piece.tasks) {
-                inputs.insert(0, Input::Number(number));
+impl Cutter<'_> {
+    fn stages(&self) -> MutexGuard<'_, Stages> {
+        self.stages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Inputs of a node are cut at the same time, because their stages may have to run.
+    fn cut<'b>(
+        &'b self,
+        plan: &'b Plan,
+        cached: Cached,
+    ) -> BoxFuture<'b, Result<Piece, SparkError>> {
+        Box::pin(async move {
+            if let Some(exchange) = plan.downcast_ref::<RepartitionExec>() {
+                return self.repartition(exchange, cached).await;
             }
-        }
-        Ok(piece)
+            if let Some(exchange) = plan.downcast_ref::<CoalescePartitionsExec>() {
+                let input = self.cut(exchange.input(), cached).await?;
+                return self.gather(input, exchange.fetch(), cached);
+            }
+            if let Some(merge) = plan.downcast_ref::<SortPreservingMergeExec>() {
+                let input = self.cut(merge.input(), cached).await?;
+                return self.merge(input, (merge.expr(), merge.fetch()), cached);
+            }
+            if let Some(exchange) = plan.downcast_ref::<ExchangeExec>() {
+                return self.explicit_exchange(plan, exchange, cached).await;
+            }
+            if plan.is::<UnionExec>() {
+                return self.union(plan, cached).await;
+            }
+            if plan.children().is_empty() {
+                return leaf(plan);
+            }
+            let mut piece = self.operator(plan, cached).await?;
+            if let Some(python) = piece.plan.downcast_ref::<PythonExec>() {
+                piece.plan = Arc::new(python.clone().templated(shape(plan)));
+                for (number, inputs) in (0..).zip(&mut piece.tasks) {
+                    inputs.insert(0, Input::Number(number));
+                }
+            }
+            Ok(piece)
+        })
     }
 
     /// An operator, whose tasks are those of its inputs.
-    fn operator(&mut self, plan: &Plan) -> Result<Piece, SparkError> {
+    async fn operator(&self, plan: &Plan, cached: Cached) -> Result<Piece, SparkError> {
         let requirements = plan.input_distribution_requirements().into_per_child();
+        let children = plan.children();
+        let pieces = children.iter().map(|child| self.cut(child, cached));
         let mut inputs = Vec::with_capacity(requirements.len());
-        for (child, requirement) in plan.children().into_iter().zip(&requirements) {
-            let mut input = self.cut(child)?;
+        for (mut input, requirement) in try_join_all(pieces).await?.into_iter().zip(&requirements) {
             if matches!(requirement, Distribution::SinglePartition) && input.tasks.len() > 1 {
-                input = self.gather(input, limit_of(plan))?;
+                input = self.gather(input, limit_of(plan), cached)?;
             }
             inputs.push(input);
         }
         if needs_one_probe(plan.as_ref())
             && let Some(probe) = inputs.pop()
         {
-            inputs.push(self.gather(probe, None)?);
+            inputs.push(self.gather(probe, None, cached)?);
         }
         let count = inputs.iter().map(|input| input.tasks.len()).max().unwrap_or(1);
         for (input, requirement) in inputs.iter_mut().zip(&requirements) {
@@ -109,13 +140,17 @@ impl Cutter {
                 )));
             }
             let single = std::mem::replace(input, Piece::placeholder(plan));
-            *input = self.broadcast(single, count)?;
+            *input = self.broadcast(single, count, cached)?;
         }
         assemble(plan, inputs, count)
     }
 
-    fn repartition(&mut self, exchange: &RepartitionExec) -> Result<Piece, SparkError> {
-        let input = self.cut(exchange.input())?;
+    async fn repartition(
+        &self,
+        exchange: &RepartitionExec,
+        cached: Cached,
+    ) -> Result<Piece, SparkError> {
+        let input = self.cut(exchange.input(), cached).await?;
         let partitioning = exchange.partitioning();
         let readers = partitioning.partition_count();
         if input.tasks.len() == 1 && readers == 1 {
@@ -127,87 +162,101 @@ impl Cutter {
             }
             _ => None,
         };
-        let mode = if order.is_some() { ReadMode::Ordered } else { ReadMode::Gather };
-        let mut piece = self.shuffle(input, Some(partitioning.clone()), mode)?;
-        if let Some(order) = order {
-            piece.plan = Arc::new(SortPreservingMergeExec::new(order, piece.plan));
-        }
+        let Some(order) = order else {
+            let piece =
+                self.shuffle(input, Some(partitioning.clone()), ReadMode::Gather, cached)?;
+            return self.measured(piece).await;
+        };
+        let mode = ReadMode::Ordered;
+        let mut piece = self.shuffle(input, Some(partitioning.clone()), mode, cached)?;
+        piece.plan = Arc::new(SortPreservingMergeExec::new(order, piece.plan));
         Ok(piece)
     }
 
     /// An explicit exchange, which is never removed: its partition count is a promise.
-    fn explicit_exchange(
-        &mut self,
+    async fn explicit_exchange(
+        &self,
         plan: &Plan,
         exchange: &ExchangeExec,
+        cached: Cached,
     ) -> Result<Piece, SparkError> {
         let [child] = plan.children()[..] else {
             return Err(SparkError::internal("an exchange needs exactly one input"));
         };
         if let Routing::Keep(cache) = exchange.routing() {
-            return self.keep(child, *cache);
+            return self.keep(child, *cache).await;
         }
-        let input = self.cut(child)?;
+        let input = self.cut(child, cached).await?;
         match exchange.routing() {
-            Routing::Coalesce(count) => Ok(coalesce(input, *count)),
-            Routing::Select(groups) => select(input, groups),
+            Routing::Coalesce(count) => Ok(coalesce(self.settled(input), *count)),
+            Routing::Select(groups) => select(self.settled(input), groups),
             routing => match routing.carried() {
-                Some(partitioning) => self.shuffle(input, Some(partitioning), ReadMode::Gather),
+                Some(partitioning) => {
+                    self.shuffle(input, Some(partitioning), ReadMode::Gather, cached)
+                }
                 None => Err(SparkError::internal("a range partitioning has no bounds yet")),
             },
         }
     }
 
     /// Gathers all rows in one task.
-    fn gather(&mut self, input: Piece, fetch: Option<usize>) -> Result<Piece, SparkError> {
-        let limited = limit(input, fetch);
+    fn gather(
+        &self,
+        input: Piece,
+        fetch: Option<usize>,
+        cached: Cached,
+    ) -> Result<Piece, SparkError> {
+        let limited = limit(self.settled(input), fetch);
         if limited.tasks.len() == 1 {
             return Ok(limited);
         }
-        let gathered = self.shuffle(limited, None, ReadMode::Gather)?;
+        let gathered = self.shuffle(limited, None, ReadMode::Gather, cached)?;
         Ok(limit(gathered, fetch))
     }
 
     /// Merges all rows in one task by order; each input is sorted.
     fn merge(
-        &mut self,
+        &self,
         input: Piece,
-        order: &LexOrdering,
-        fetch: Option<usize>,
+        (order, fetch): (&LexOrdering, Option<usize>),
+        cached: Cached,
     ) -> Result<Piece, SparkError> {
-        let limited = limit(input, fetch);
+        let limited = limit(self.settled(input), fetch);
         if limited.tasks.len() == 1 {
             return Ok(limited);
         }
-        let mut merged = self.shuffle(limited, None, ReadMode::Ordered)?;
+        let mut merged = self.shuffle(limited, None, ReadMode::Ordered, cached)?;
         let merge = SortPreservingMergeExec::new(order.clone(), merged.plan).with_fetch(fetch);
         merged.plan = Arc::new(merge);
         Ok(merged)
     }
 
     /// Broadcasts a piece with a single task to `count` tasks.
-    fn broadcast(&mut self, input: Piece, count: usize) -> Result<Piece, SparkError> {
+    fn broadcast(&self, input: Piece, count: usize, cached: Cached) -> Result<Piece, SparkError> {
         let is_read = |plan: &Plan| plan.downcast_ref::<LeafExec>().and_then(LeafExec::broadcast);
         let mut read = match is_read(&input.plan) {
             Some(_) => input,
-            None => self.shuffle(input, None, ReadMode::Broadcast)?,
+            None => self.shuffle(input, None, ReadMode::Broadcast, cached)?,
         };
         if let Some(leaf) = is_read(&read.plan) {
             read.plan = Arc::new(leaf);
         }
-        read.parents.iter().for_each(|stage| self.stages.broadcasts(*stage));
+        let mut stages = self.stages();
+        read.parents.iter().for_each(|stage| stages.broadcasts(*stage));
         let inputs = read.tasks.pop().unwrap_or_default();
-        Ok(Piece { tasks: vec![inputs; count], ..read })
+        Ok(Piece { tasks: vec![inputs; count], spread: Spread::Shared, ..read })
     }
 
     /// Ends a stage with a shuffle, and begins the piece that reads it. Without a partitioning, it
     /// has one reader.
     fn shuffle(
-        &mut self,
+        &self,
         input: Piece,
         partitioning: Option<Partitioning>,
         mode: ReadMode,
+        cached: Cached,
     ) -> Result<Piece, SparkError> {
+        let input = self.settled(input);
         let (shape, equivalences) = (shape(&input.plan), Equivalences::of(&input.plan));
         let readers = partitioning.as_ref().map_or(1, Partitioning::partition_count);
         let readers = u32::try_from(readers)
@@ -219,38 +268,75 @@ impl Cutter {
             }
             None => input.plan,
         };
-        let stage = self.stages.add(Piece { plan, ..input }, StageOutput::Shuffle { readers })?;
-        let kind = LeafKind::Blocks { shuffle: self.stages.shuffle(stage), mode };
+        let output = StageOutput::Shuffle { readers };
+        let mut stages = self.stages();
+        let stage = stages.add(Piece { plan, ..input }, output, cached)?;
+        let kind = LeafKind::Blocks { shuffle: stages.shuffle(stage), mode };
         let tasks = (0..readers).map(|from| vec![Input::Blocks { from, to: from + 1 }]).collect();
         let leaf = LeafExec::new(kind, shape, equivalences.across());
-        Ok(Piece { plan: Arc::new(leaf), tasks, parents: vec![stage] })
+        Ok(Piece { plan: Arc::new(leaf), tasks, parents: vec![stage], spread: Spread::Fixed })
+    }
+
+    /// Runs the stage that a piece reads by reader partition, to know the sizes of these.
+    async fn measured(&self, piece: Piece) -> Result<Piece, SparkError> {
+        let ([stage], true) = (&piece.parents[..], self.coalescing.is_some()) else {
+            return Ok(piece);
+        };
+        let mut sizes = self.run(*stage).await?.bytes;
+        sizes.resize(piece.tasks.len(), 0);
+        Ok(Piece { spread: Spread::Sized(sizes), ..piece })
+    }
+
+    /// Runs a map stage, unless that has been done; returns what it wrote.
+    async fn run(&self, stage: usize) -> Result<ShuffleSizes, SparkError> {
+        let sizes = || self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = sizes().get(&stage) {
+            return Ok(known.clone());
+        }
+        let (job, shuffle) = {
+            let stages = self.stages();
+            (stages.job(stage), stages.shuffle(stage))
+        };
+        self.jobs.run(job).await?;
+        let written = self.jobs.sizes(shuffle).await?;
+        Ok(sizes().entry(stage).or_insert(written).clone())
+    }
+
+    /// The piece with the tasks that it is to have: small neighbours are put together.
+    fn settled(&self, piece: Piece) -> Piece {
+        let (Spread::Sized(sizes), Some(coalescing)) = (&piece.spread, &self.coalescing) else {
+            return Piece { spread: Spread::Fixed, ..piece };
+        };
+        let groups = coalescing.groups(sizes).into_iter();
+        let groups = groups.filter_map(|group| piece.tasks[group].split_first());
+        let tasks = (0..)
+            .zip(groups)
+            .map(|(number, (first, rest))| together(number, first, rest.last().unwrap_or(first)));
+        Piece { tasks: tasks.collect(), spread: Spread::Fixed, ..piece }
     }
 
     /// Stores the rows of each task, which the task with the same number reads. Rows that are drawn
     /// at random are the same for all jobs that read the cache.
-    fn keep(&mut self, input: &Plan, cache: CacheId) -> Result<Piece, SparkError> {
-        let nonce = uuid::Uuid::from_u64_pair(cache.session, cache.number);
-        let around = self.stages.set_nonce(Some(nonce));
-        let input = self.cut(input);
-        let stored = input.and_then(|input| {
-            let count = u32::try_from(input.tasks.len()).unwrap_or(u32::MAX);
-            Ok((self.shuffle(input, None, ReadMode::Gather)?, count))
-        });
-        self.stages.set_nonce(around);
-        let (mut piece, count) = stored?;
+    async fn keep(&self, input: &Plan, cache: CacheId) -> Result<Piece, SparkError> {
+        let number = Some(uuid::Uuid::from_u64_pair(cache.session, cache.number));
+        let input = self.settled(self.cut(input, number).await?);
+        let count = u32::try_from(input.tasks.len()).unwrap_or(u32::MAX);
+        let mut piece = self.shuffle(input, None, ReadMode::Gather, number)?;
         if let [stage] = piece.parents[..] {
-            self.kept.push((cache, self.stages.shuffle(stage)));
+            self.stages().keep(cache, stage);
         }
         piece.tasks = (0..count).map(|map| vec![Input::Output(map)]).collect();
         Ok(piece)
     }
 
-    fn union(&mut self, plan: &Plan) -> Result<Piece, SparkError> {
+    async fn union(&self, plan: &Plan, cached: Cached) -> Result<Piece, SparkError> {
+        let children = plan.children();
+        let pieces = children.iter().map(|child| self.cut(child, cached));
         let mut branches = Vec::new();
         let mut tasks = Vec::new();
         let mut parents = Vec::new();
-        for (number, child) in (0u32..).zip(plan.children()) {
-            let branch = self.cut(child)?;
+        for (number, branch) in (0u32..).zip(try_join_all(pieces).await?) {
+            let branch = self.settled(branch);
             tasks.extend(branch.tasks.into_iter().map(|inputs| {
                 let mut all = vec![Input::Branch(number)];
                 all.extend(inputs);
@@ -260,14 +346,27 @@ impl Cutter {
             branches.push(branch.plan);
         }
         let plan = BranchExec::new(branches, shape(plan), Equivalences::of(plan));
-        Ok(Piece { plan: Arc::new(plan), tasks, parents })
+        Ok(Piece { plan: Arc::new(plan), tasks, parents, spread: Spread::Fixed })
     }
+}
+
+/// The inputs of one task that does the work of neighbours, from `first` to `last`.
+fn together(number: u32, first: &[Input], last: &[Input]) -> Vec<Input> {
+    let input = |(first, last): (&Input, &Input)| match (first, last) {
+        (Input::Blocks { from, .. }, Input::Blocks { to, .. }) => {
+            Input::Blocks { from: *from, to: *to }
+        }
+        (Input::Number(_), _) => Input::Number(number),
+        (shared, _) => shared.clone(),
+    };
+    first.iter().zip(last).map(input).collect()
 }
 
 impl Piece {
     /// A temporary placeholder for a piece that is being replaced.
     fn placeholder(plan: &Plan) -> Self {
-        Self { plan: Arc::clone(plan), tasks: Vec::new(), parents: Vec::new() }
+        let spread = Spread::Fixed;
+        Self { plan: Arc::clone(plan), tasks: Vec::new(), parents: Vec::new(), spread }
     }
 }
 
@@ -277,7 +376,9 @@ fn assemble(plan: &Plan, inputs: Vec<Piece>, count: usize) -> Result<Piece, Spar
     let mut tasks = vec![Vec::new(); count];
     let mut parents = Vec::new();
     let mut children = Vec::with_capacity(inputs.len());
+    let mut spread = Spread::Shared;
     for input in inputs {
+        spread = spread.beside(input.spread);
         for (task, part) in tasks.iter_mut().zip(input.tasks) {
             task.extend(part);
         }
@@ -288,7 +389,7 @@ fn assemble(plan: &Plan, inputs: Vec<Piece>, count: usize) -> Result<Piece, Spar
     let plan = Arc::clone(plan)
         .replace_children(children, options)
         .map_err(|error: DataFusionError| spark_error(&error))?;
-    Ok(Piece { plan, tasks, parents })
+    Ok(Piece { plan, tasks, parents, spread })
 }
 
 fn add_new(parents: &mut Vec<usize>, more: Vec<usize>) {
@@ -362,5 +463,5 @@ where
     let tasks = groups.map(group).collect();
     let (schema, equivalences) = (input.plan.schema(), Equivalences::of(&input.plan).across());
     let plan = Arc::new(ConcatExec::new(schema, vec![Arc::clone(&input.plan)], equivalences));
-    Piece { plan, tasks, parents: input.parents }
+    Piece { plan, tasks, parents: input.parents, spread: Spread::Fixed }
 }

@@ -1,6 +1,6 @@
 //! Leaves of a physical plan: extracts what they read, task by task.
 
-use super::stage::Piece;
+use super::stage::{Piece, Spread};
 use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::memory::{DataSourceExec, MemorySourceConfig};
@@ -45,13 +45,13 @@ fn piece(
     tasks: Vec<Vec<Input>>,
 ) -> Piece {
     let leaf = LeafExec::new(kind, shape, Equivalences::of(plan));
-    Piece { plan: Arc::new(leaf), tasks, parents: Vec::new() }
+    Piece { plan: Arc::new(leaf), tasks, parents: Vec::new(), spread: Spread::Fixed }
 }
 
 /// A leaf whose tasks are all the same.
 fn bare(one: Arc<dyn ExecutionPlan>, plan: &Arc<dyn ExecutionPlan>) -> Piece {
     let count = plan.output_partitioning().partition_count().max(1);
-    Piece { plan: one, tasks: vec![Vec::new(); count], parents: Vec::new() }
+    Piece { plan: one, tasks: vec![Vec::new(); count], parents: Vec::new(), spread: Spread::Fixed }
 }
 
 /// The rows of the program that a scan reads.

@@ -5,6 +5,7 @@
 //! every node has one partition and every leaf is bound to the task's input; nothing in it depends
 //! on other tasks. The rules of `cut` follow from that.
 
+mod adaptive;
 mod build_side;
 mod cartesian;
 mod cut;
@@ -25,7 +26,7 @@ use stage::Purpose;
 use crate::{JobPlan, RunJob};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use datafusion::physical_plan::ExecutionPlan;
 use functions::spark_error;
 use model::Fingerprint;
 use model::conf::Conf;
@@ -68,14 +69,15 @@ pub async fn plan_job(
     plan_physical_job(plan, conf, jobs).await
 }
 
-/// The number of partitions of a plan's rows: what their stage would have tasks.
+/// The number of partitions of a plan's rows: what their stage would have tasks. If that depends
+/// on the sizes of map stages, these run.
 pub async fn count_partitions(
     state: &SessionState,
     plan: &LogicalPlan,
     conf: &Conf,
+    jobs: &dyn RunJob,
 ) -> Result<usize, SparkError> {
-    let plan = physical_plan(state, plan, conf).await?;
-    Ok(plan.output_partitioning().partition_count())
+    Ok(plan_job(state, plan, conf, jobs).await?.result_partitions.len())
 }
 
 /// Cuts a physical plan into stages.
@@ -85,7 +87,7 @@ pub(crate) async fn plan_physical_job(
     jobs: &dyn RunJob,
 ) -> Result<JobPlan, SparkError> {
     let plan = ranges::with_bounds(plan, conf, jobs).await?;
-    cut::cut(&plan, conf, Purpose::Run)
+    cut::cut(&plan, conf, Purpose::Run, jobs).await
 }
 
 /// The identity of a plan's rows. Two plans with equal identities compute the same, from the same
@@ -98,7 +100,7 @@ pub(crate) async fn plan_identity(
 ) -> Result<Fingerprint, SparkError> {
     let plan = physical_plan(state, plan, conf).await?;
     let plan = ranges::with_bounds(plan, conf, jobs).await?;
-    let job = cut::cut(&plan, conf, Purpose::Compare)?;
+    let job = cut::cut(&plan, conf, Purpose::Compare, jobs).await?;
     let result = job.stages.last().expect("a job has a result stage");
     Ok(result.fingerprint)
 }

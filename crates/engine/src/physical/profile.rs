@@ -2,6 +2,7 @@
 //! partitions of a plan run concurrently in one process; several of them give wrong answers or hang
 //! when each partition is a separate task.
 
+use super::adaptive::initial_partitions;
 use super::build_side::SafeBuildSides;
 use super::floating_keys::NormalizeFloatingKeys;
 use super::hints::JoinHints;
@@ -12,8 +13,7 @@ use datafusion::execution::SessionState;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use model::conf::{
-    AUTO_BROADCAST, ByteSizeOrOff, Conf, EXECUTOR_CORES, PYSPARK_MEMORY, SHUFFLE_PARTITIONS,
-    TASK_CPUS, TIME_ZONE,
+    AUTO_BROADCAST, ByteSizeOrOff, Conf, EXECUTOR_CORES, PYSPARK_MEMORY, TASK_CPUS, TIME_ZONE,
 };
 use plan::SparkError;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
 }
 
 fn apply(options: &mut ConfigOptions, conf: &Conf) -> Result<(), SparkError> {
-    let partitions = conf.get(&SHUFFLE_PARTITIONS)?.get();
+    let partitions = initial_partitions(conf)?;
     let broadcast = match conf.get(&AUTO_BROADCAST)? {
         ByteSizeOrOff::Off => 0,
         ByteSizeOrOff::UpTo(size) => usize::try_from(size.0).unwrap_or(usize::MAX),

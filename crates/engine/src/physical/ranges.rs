@@ -73,7 +73,7 @@ async fn bounds(
     let wanted = (SAMPLE_PER_PARTITION * partitions).min(SAMPLE_TOTAL);
     let rows = u32::try_from((OVERSAMPLING * wanted).div_ceil(tasks)).unwrap_or(u32::MAX);
     let sample: Arc<dyn ExecutionPlan> = Arc::new(SampleExec::new(Arc::new(keys), rows));
-    let sample = jobs.run(cut::cut(&sample, conf, Purpose::Run)?).await?;
+    let sample = jobs.run(cut::cut(&sample, conf, Purpose::Run, jobs).await?).await?;
     let options: Vec<SortOptions> = order.iter().map(|key| key.options).collect();
     let points = points(&sample.concat(), &options, partitions).map_err(fail)?;
     RangePartitioning::try_new(order.clone(), points).map_err(fail)

@@ -1,7 +1,7 @@
 //! Completion of a stage: encodes its plan, binds its tasks, and computes its identity.
 
 use super::fingerprint::Identity;
-use crate::{StageOutput, StagePlan};
+use crate::{JobPlan, StageOutput, StagePlan};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr_common::physical_expr::is_volatile;
@@ -11,10 +11,10 @@ use model::conf::{
     ADAPTIVE, BROADCAST_TIMEOUT, BlockCompression, Conf, IO_COMPRESSION, SHUFFLE_COMPRESS,
     SHUFFLE_REUSE,
 };
-use model::{Fingerprint, ShuffleId};
+use model::{CacheId, Fingerprint, ShuffleId};
 use plan::SparkError;
 use prost::Message;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use task::codec::{self, Compression, Input, Template};
@@ -27,6 +27,32 @@ pub(crate) struct Piece {
     pub(crate) tasks: Vec<Vec<Input>>,
     /// The stages it reads, in order of first use.
     pub(crate) parents: Vec<usize>,
+    pub(crate) spread: Spread,
+}
+
+/// What is known of the tasks of a piece.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Spread {
+    /// Their number stays: the program asked for it, or nothing is known of their sizes.
+    Fixed,
+    /// All read the same.
+    Shared,
+    /// Each reads the reader partition of its number, of shuffles that hold so many bytes for it.
+    /// Neighbours may become one task.
+    Sized(Vec<u64>),
+}
+
+impl Spread {
+    /// Of tasks that read what the tasks of both read.
+    pub(crate) fn beside(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Fixed, _) | (_, Self::Fixed) => Self::Fixed,
+            (Self::Shared, known) | (known, Self::Shared) => known,
+            (Self::Sized(some), Self::Sized(more)) => {
+                Self::Sized(some.into_iter().zip(more).map(|(a, b)| a + b).collect())
+            }
+        }
+    }
 }
 
 /// The completed stages.
@@ -37,11 +63,11 @@ pub(crate) struct Stages {
     compression: Compression,
     /// Unique number, if reuse across jobs is disabled.
     job: Option<uuid::Uuid>,
-    /// Number of the cache that the stages belong to which are being added.
-    cache: Option<uuid::Uuid>,
     purpose: Purpose,
     /// How long a stage that is broadcast may take.
     broadcast_timeout: Option<Duration>,
+    /// The caches met so far, with the stages that store their rows.
+    kept: Vec<(CacheId, usize)>,
 }
 
 /// Purpose of the stages.
@@ -61,13 +87,8 @@ impl Stages {
         let adaptive = conf.get(&ADAPTIVE)?;
         let timeout = conf.get(&BROADCAST_TIMEOUT)?.limit();
         let broadcast_timeout = timeout.filter(|_| !adaptive);
-        let (done, known) = (Vec::new(), HashMap::new());
-        Ok(Self { done, known, compression, job, cache: None, purpose, broadcast_timeout })
-    }
-
-    /// Sets the number of the cache that the next stages belong to; returns the one before.
-    pub(crate) fn set_nonce(&mut self, cache: Option<uuid::Uuid>) -> Option<uuid::Uuid> {
-        std::mem::replace(&mut self.cache, cache)
+        let (done, known, kept) = (Vec::new(), HashMap::new(), Vec::new());
+        Ok(Self { done, known, compression, job, purpose, broadcast_timeout, kept })
     }
 
     /// The shuffle that a stage writes.
@@ -76,10 +97,16 @@ impl Stages {
     }
 
     /// Adds a stage, or finds one that writes the same shuffle. The top node of a map stage's plan
-    /// describes the routing; without one there is a single reader.
-    pub(crate) fn add(&mut self, piece: Piece, output: StageOutput) -> Result<usize, SparkError> {
+    /// describes the routing; without one there is a single reader. `cache`: the number of the
+    /// cache that it belongs to.
+    pub(crate) fn add(
+        &mut self,
+        piece: Piece,
+        output: StageOutput,
+        cache: Option<uuid::Uuid>,
+    ) -> Result<usize, SparkError> {
         let fail = |error: DataFusionError| spark_error(&error);
-        let Piece { plan, tasks, parents } = piece;
+        let Piece { plan, tasks, parents, spread: _ } = piece;
         let readers = match output {
             StageOutput::Shuffle { readers } => Some(readers),
             StageOutput::Rows => None,
@@ -93,8 +120,8 @@ impl Stages {
             .map_err(fail)?;
         let deterministic = is_deterministic(&plan).map_err(fail)?;
         let nonce = match self.purpose {
-            Purpose::Run if !deterministic => Some(self.cache.unwrap_or_else(uuid::Uuid::new_v4)),
-            Purpose::Run => self.job.map(|job| self.cache.unwrap_or(job)),
+            Purpose::Run if !deterministic => Some(cache.unwrap_or_else(uuid::Uuid::new_v4)),
+            Purpose::Run => self.job.map(|job| cache.unwrap_or(job)),
             Purpose::Compare => None,
         };
         let identity = Identity { plan: &encoded, bindings: &bindings, readers, nonce };
@@ -130,8 +157,36 @@ impl Stages {
         self.done[stage].time_limit = self.broadcast_timeout;
     }
 
-    pub(crate) fn into_stages(self) -> Vec<StagePlan> {
-        self.done
+    /// Notes that a stage stores the rows of a cache.
+    pub(crate) fn keep(&mut self, cache: CacheId, stage: usize) {
+        self.kept.push((cache, stage));
+    }
+
+    /// The job that a stage ends, with all that the stage reads. It wants all that it yields.
+    pub(crate) fn job(&self, last: usize) -> JobPlan {
+        let mut needed = BTreeSet::from([last]);
+        let mut new = vec![last];
+        while let Some(stage) = new.pop() {
+            let parents = self.done[stage].parents.iter().copied();
+            new.extend(parents.filter(|parent| needed.insert(*parent)));
+        }
+        let place: HashMap<usize, usize> = needed.iter().copied().zip(0..).collect();
+        let stage = |stage: &usize| {
+            let mut plan = self.done[*stage].clone();
+            plan.parents.iter_mut().for_each(|parent| *parent = place[parent]);
+            plan
+        };
+        let kept = self.kept.iter().filter(|(_, stage)| needed.contains(stage));
+        let result_partitions = match &self.done[last].output {
+            StageOutput::Shuffle { .. } => Vec::new(),
+            StageOutput::Rows => (0..self.done[last].partitions()).collect(),
+        };
+        JobPlan {
+            stages: needed.iter().map(stage).collect(),
+            result_partitions,
+            single_attempt: false,
+            kept: kept.map(|(cache, stage)| (*cache, self.shuffle(*stage))).collect(),
+        }
     }
 }
 

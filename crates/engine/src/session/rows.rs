@@ -130,7 +130,7 @@ impl Session {
             RelationKind::CountPartitions { input } => {
                 let analyzed = self.resolve(input, Purpose::Run, env.cloned(), run).await?;
                 let conf = self.planning_conf();
-                let count = crate::count_partitions(&self.shared.state, &analyzed.plan, &conf);
+                let count = crate::count_partitions(&self.shared.state, &analyzed.plan, &conf, run);
                 let count = i64::try_from(count.await?).unwrap_or(i64::MAX);
                 let schema = vec![Field::new("count", DataType::Long, false)];
                 let counts: ArrayRef = Arc::new(Int64Array::from(vec![count]));

@@ -283,6 +283,10 @@ mod tests {
             Ok((0, 0))
         }
 
+        async fn sizes(&self, _: model::ShuffleId) -> Result<crate::ShuffleSizes, SparkError> {
+            Ok(crate::ShuffleSizes::default())
+        }
+
         async fn application_status(&self) -> Result<String, SparkError> {
             Ok(String::new())
         }

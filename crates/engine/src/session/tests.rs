@@ -30,6 +30,10 @@ impl RunJob for NoJobs {
         Ok((0, 0))
     }
 
+    async fn sizes(&self, _: model::ShuffleId) -> Result<crate::ShuffleSizes, SparkError> {
+        Ok(crate::ShuffleSizes::default())
+    }
+
     async fn application_status(&self) -> Result<String, SparkError> {
         Ok("{}".to_owned())
     }

@@ -65,7 +65,13 @@ keys! {
     SHUFFLE_PARTITIONS: NonZeroU32 = "spark.sql.shuffle.partitions", Some("200"), Session, Honoured, "Number of partitions of a shuffle for joins and aggregations.";
     AUTO_BROADCAST: ByteSizeOrOff = "spark.sql.autoBroadcastJoinThreshold", Some("10485760b"), Session, Honoured, "Size up to which a side of a join is broadcast to every task; -1 turns it off.";
     BROADCAST_TIMEOUT: DurationOrOff = "spark.sql.broadcastTimeout", Some("300000ms"), Session, Honoured, "Time that the build side of a broadcast may take before its job fails; -1 for any. As in Spark, it counts only if `spark.sql.adaptive.enabled` is false.";
-    ADAPTIVE: bool = "spark.sql.adaptive.enabled", Some("true"), Session, Honoured, "Whether plans adapt to the sizes of finished stages. Stages run as planned here, with the same results; what is left of it is that `spark.sql.broadcastTimeout` counts only without it.";
+    ADAPTIVE: bool = "spark.sql.adaptive.enabled", Some("true"), Session, Honoured, "Whether plans adapt to the sizes of finished map stages. With it, `spark.sql.broadcastTimeout` does not count.";
+    COALESCE_PARTITIONS: bool = "spark.sql.adaptive.coalescePartitions.enabled", Some("true"), Session, Honoured, "Whether small partitions of a shuffle are read by one task, if plans adapt. A number of partitions that the program asked for stays.";
+    COALESCE_PARALLELISM_FIRST: bool = "spark.sql.adaptive.coalescePartitions.parallelismFirst", Some("true"), Session, Honoured, "Whether all slots are to have work, even if tasks are then smaller than the advisory size.";
+    COALESCE_MIN_SIZE: ByteSize = "spark.sql.adaptive.coalescePartitions.minPartitionSize", Some("1MB"), Session, Honoured, "Size of a task up to which partitions are put together in any case.";
+    COALESCE_MIN_PARTITIONS: NonZeroU32 = "spark.sql.adaptive.coalescePartitions.minPartitionNum", None, Session, Honoured, "Number of tasks that are to have work, instead of all slots.";
+    COALESCE_INITIAL_PARTITIONS: NonZeroU32 = "spark.sql.adaptive.coalescePartitions.initialPartitionNum", None, Session, Honoured, "Number of partitions of a shuffle before small ones are put together; `spark.sql.shuffle.partitions` by default.";
+    ADVISORY_PARTITION_SIZE: ByteSize = "spark.sql.adaptive.advisoryPartitionSizeInBytes", Some("64MB"), Session, Honoured, "Size of a shuffle that one task should read.";
     ANSI: bool = "spark.sql.ansi.enabled", Some("true"), Session, Honoured, "Whether overflow, division by zero and bad casts are errors.";
     MAP_KEY_DEDUP_POLICY: MapKeyDedupPolicy = "spark.sql.mapKeyDedupPolicy", Some("EXCEPTION"), Session, Honoured, "Treatment of a duplicate key in a new map: `EXCEPTION`, or `LAST_WIN` to keep the last value.";
     TIME_ZONE: String = "spark.sql.session.timeZone", None, Session, Honoured, "Time zone of timestamps; the machine's by default.";

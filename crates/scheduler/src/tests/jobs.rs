@@ -12,6 +12,40 @@ fn a_job_of_no_partitions_finishes_at_once() {
 }
 
 #[test]
+fn a_job_may_want_map_outputs_alone() {
+    let scheduler = check(vec![
+        (up(0, 4), vec![]),
+        (submit_maps(0, vec![map(1, 1, &[]), map(2, 2, &[0])]), vec![launch(at(0, 0, 0), 0)]),
+        (wrote(1, at(0, 0, 0)), vec![launch(at(1, 0, 0), 0), launch(at(1, 1, 0), 0)]),
+        (wrote(2, at(1, 0, 0)), vec![]),
+        (wrote(2, at(1, 1, 0)), vec![finished(0)]),
+        (submit_maps(1, vec![map(1, 1, &[]), map(2, 2, &[0])]), vec![finished(1)]),
+        (
+            submit(2, vec![map(1, 1, &[]), map(2, 2, &[0]), result(1, &[1])]),
+            vec![launch(at(6, 0, 0), 0)],
+        ),
+        (done(at(6, 0, 0)), vec![deliver(2, at(6, 0, 0)), finished(2)]),
+    ]);
+    assert!(scheduler.is_idle());
+}
+
+#[test]
+fn a_map_stage_that_fails_fails_the_jobs_that_want_its_outputs() {
+    let limit = Duration::from_secs(9);
+    let failure = JobFailure::StageOverdue { stage: StageId(0), limit };
+    let scheduler = check(vec![
+        (up(0, 1), vec![]),
+        (submit_maps(0, vec![map(1, 1, &[])]), vec![launch(at(0, 0, 0), 0)]),
+        (submit_maps(1, vec![map(1, 1, &[])]), vec![]),
+        (
+            Event::StageOverdue { stage: StageId(0), limit },
+            vec![failed(1, failure.clone()), failed(0, failure), cancel(at(0, 0, 0), 0)],
+        ),
+    ]);
+    assert_eq!(scheduler.jobs().count(), 0);
+}
+
+#[test]
 fn a_result_is_delivered_once_for_each_wanted_partition() {
     let shape = JobShape { result_partitions: vec![7, 2, 2], ..shape(vec![result(9, &[])]) };
     let scheduler = check(vec![
@@ -296,7 +330,10 @@ fn a_shape_that_contradicts_itself_fails_its_job_only() {
     let stranger = format!("stage 0 differs from the known writer of shuffle {}", shuffle(1));
     check(vec![
         (submit(0, vec![]), malformed(0, "the job has no stage")),
-        (submit(1, vec![map(1, 1, &[])]), malformed(1, "the last stage writes a shuffle")),
+        (
+            submit(1, vec![map(1, 1, &[])]),
+            malformed(1, "the last stage writes a shuffle, so it has no results"),
+        ),
         (
             submit(2, vec![result(1, &[]), result(1, &[])]),
             malformed(2, "stage 0 writes no shuffle and is not the last"),

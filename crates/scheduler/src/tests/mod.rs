@@ -83,6 +83,12 @@ fn submit_once(job: u64, stages: Vec<StageShape>) -> Event {
     Event::JobSubmitted { job: JobId(job), shape }
 }
 
+/// Submits a job that wants the map outputs of its last stage.
+fn submit_maps(job: u64, stages: Vec<StageShape>) -> Event {
+    let shape = JobShape { stages, result_partitions: Vec::new(), single_attempt: false };
+    Event::JobSubmitted { job: JobId(job), shape }
+}
+
 fn shape(stages: Vec<StageShape>) -> JobShape {
     let partitions = stages.last().map_or(0, |stage| stage.partitions);
     JobShape { stages, result_partitions: (0..partitions).collect(), single_attempt: false }

@@ -27,7 +27,8 @@ impl World {
         }
     }
 
-    /// A job that reads some of the map stages, and wants some partitions.
+    /// A job that reads some of the map stages, and wants some partitions; or one that wants the
+    /// outputs of a map stage and nothing else.
     pub(crate) fn submit(&mut self) {
         let job = JobId(self.fresh());
         let read: Vec<usize> =
@@ -46,6 +47,10 @@ impl World {
             stage.shape(stage.parents.iter().map(position).collect())
         };
         let mut stages: Vec<StageShape> = map_stages.iter().map(shape_of).collect();
+        if !stages.is_empty() && self.rng.random_bool(0.2) {
+            let shape = JobShape { stages, result_partitions: Vec::new(), single_attempt: false };
+            return self.tell_of(job, Job { shape, map_stages });
+        }
         let parents = read.iter().map(position).collect();
         let partitions = self.rng.random_range(1..6);
         let barrier = self.rng.random_bool(0.1);
@@ -55,11 +60,16 @@ impl World {
         // One that reads damaged files fails.
         let single_attempt = !self.calm && self.rng.random_bool(0.1);
         let shape = JobShape { stages, result_partitions: wanted, single_attempt };
-        self.jobs.insert(job, Job { shape: shape.clone(), map_stages });
-        self.promises.note_submitted(job);
+        self.tell_of(job, Job { shape, map_stages });
+    }
+
+    fn tell_of(&mut self, id: JobId, job: Job) {
+        let shape = job.shape.clone();
+        self.jobs.insert(id, job);
+        self.promises.note_submitted(id);
         // Jobs come from the driver itself: at once and in order.
         let key = (self.now, self.fresh());
-        self.mail.insert(key, Mail::Tell(Event::JobSubmitted { job, shape }));
+        self.mail.insert(key, Mail::Tell(Event::JobSubmitted { job: id, shape }));
     }
 
     fn cancel(&mut self) {

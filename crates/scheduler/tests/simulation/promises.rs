@@ -153,13 +153,25 @@ impl Promises {
         Ok(())
     }
 
-    pub(crate) fn check_finished(&mut self, id: JobId, job: &Job) -> Result<(), String> {
+    /// A job has all that it wanted: results, or the outputs of its last stage.
+    pub(crate) fn check_finished(
+        &mut self,
+        id: JobId,
+        job: &Job,
+        scheduler: &Scheduler,
+    ) -> Result<(), String> {
         let (delivered, _) = self.live.remove(&id).ok_or("a job that ends twice")?;
         let wanted: BTreeSet<u32> = job.shape.result_partitions.iter().copied().collect();
-        if delivered == wanted {
-            Ok(())
-        } else {
-            Err("a finished job without all results".to_owned())
+        if delivered != wanted {
+            return Err("a finished job without all results".to_owned());
+        }
+        let last = job.shape.stages.last().ok_or("a job without stages")?;
+        let wanted = last.shuffle.filter(|shuffle| !self.released.contains(shuffle));
+        match wanted {
+            Some(shuffle) if outputs(scheduler, shuffle).len() < last.partitions as usize => {
+                Err("a finished job without all outputs".to_owned())
+            }
+            _ => Ok(()),
         }
     }
 

@@ -280,7 +280,7 @@ impl World {
             }
             Command::JobFinished { job } => {
                 let of = self.jobs.get(&job).ok_or("the end of no job")?;
-                self.promises.check_finished(job, of)?;
+                self.promises.check_finished(job, of, &self.subject.scheduler)?;
                 let skipped =
                     self.subject.scheduler.progress(job).into_iter().filter(|s| s.skipped);
                 self.tally.skipped += skipped.count() as u64;

@@ -2,8 +2,8 @@
 //! before the last job that uses them is over.
 
 use super::world::{Mail, World};
-use driver::message::{Message, Stored, Submission};
-use engine::StagePlan;
+use driver::message::{Message, Question, Stored, Submission};
+use engine::{StageOutput, StagePlan};
 use model::{CacheId, MapOutput, ShuffleId};
 use rand::Rng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,8 +42,8 @@ impl Caches {
         for (cache, shuffle) in kept {
             self.held.entry(cache).or_default().insert(shuffle);
         }
-        let maps = submission.plan.stages.split_last().map_or(&[][..], |(_, maps)| maps);
-        let shuffles: BTreeSet<ShuffleId> = maps.iter().map(StagePlan::shuffle).collect();
+        let maps = submission.plan.stages.iter().filter(|it| it.output != StageOutput::Rows);
+        let shuffles: BTreeSet<ShuffleId> = maps.map(StagePlan::shuffle).collect();
         let wanted_again = self.given_up.intersection(&shuffles).copied().collect();
         self.given_up.retain(|shuffle| !shuffles.contains(shuffle));
         self.used.insert(submission.ticket, shuffles);
@@ -105,12 +105,10 @@ impl World {
         let ticket = self.fresh();
         let index = self.rng.random_range(0..self.program.stages.len());
         let cache = cache_of(index, self.program.generations[index]);
-        self.stored_questions.insert(ticket, cache);
-        self.send(0, Mail::Tell(Message::StoredAsked { ticket, cache }));
+        self.ask(ticket, Question::Stored(cache));
     }
 
-    pub(crate) fn check_stored(&mut self, ticket: u64, stored: Stored) -> Result<(), String> {
-        let cache = self.stored_questions.remove(&ticket).ok_or("an answer to no question")?;
+    pub(crate) fn check_stored(&mut self, cache: CacheId, stored: Stored) -> Result<(), String> {
         let index = usize::try_from(cache.number % STRIDE).expect("a small number");
         let most = u64::from(self.program.stages[index].partitions);
         if stored.partitions > most {

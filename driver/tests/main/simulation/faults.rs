@@ -1,6 +1,7 @@
 //! What goes wrong, what the program asks for, and the calm after it.
 
 use super::process::Process;
+use super::program::MAPS_ALONE;
 use super::world::{Driver, Mail, Stream, Weather, World};
 use driver::message::{Connection, Ending, Message, Operation, Submission};
 use model::executor::{Registration, Report};
@@ -45,6 +46,7 @@ impl World {
             84..87 => self.add_executor(),
             87..91 => self.uncache(),
             91..93 => self.ask_stored(),
+            93 => self.ask_sizes(),
             _ => {}
         }
     }
@@ -57,6 +59,7 @@ impl World {
             let stage = plan.stages.last().expect("a job has a result stage");
             self.single.insert(stage.template.clone());
         }
+        let description = if job.is_of_maps() { MAPS_ALONE } else { "a job" };
         self.jobs.insert(ticket, job);
         // Some operations have several jobs.
         let last = self.watching.last().copied().filter(|_| self.rng.random_bool(0.3));
@@ -67,7 +70,7 @@ impl World {
         }
         let operation = Operation {
             id,
-            description: "a job".into(),
+            description: description.into(),
             properties: Properties::default(),
             watched,
         };

@@ -42,6 +42,16 @@ pub(crate) struct Job {
     pub(crate) abandoned: bool,
 }
 
+/// Description of a job that wants the outputs of a map stage, and nothing else.
+pub(crate) const MAPS_ALONE: &str = "maps alone";
+
+impl Job {
+    /// Whether it wants the outputs of a map stage, and nothing else.
+    pub(crate) fn is_of_maps(&self) -> bool {
+        self.reads.is_empty() && !self.map_stages.is_empty()
+    }
+}
+
 impl Program {
     pub(crate) fn new(rng: &mut StdRng) -> Self {
         let any_random = rng.random_bool(0.4);
@@ -81,7 +91,8 @@ impl Program {
         self.is_repeatable(index) && !self.stages[index].barrier
     }
 
-    /// A job that reads some of the map stages, and wants some partitions of what it makes of them.
+    /// A job that reads some of the map stages, and wants some partitions of what it makes of them;
+    /// or one that wants the outputs of a map stage and nothing else.
     /// `once`: whether it may be one of single attempts, which fail for whatever goes wrong.
     pub(crate) fn job(&self, rng: &mut StdRng, ticket: u64, once: bool) -> (Job, JobPlan) {
         let reads: Vec<usize> = (0..self.stages.len()).filter(|_| rng.random_bool(0.4)).collect();
@@ -108,6 +119,18 @@ impl Program {
         };
         let mut stages: Vec<StagePlan> = map_stages.iter().map(map_plan).collect();
         let name = 1000 + ticket;
+        // The program has asked for the rows of every other stage to be stored.
+        let kept = map_stages.iter().filter(|index| *index % 2 == 0);
+        let kept: Vec<_> = kept
+            .map(|&index| (cache_of(index, self.generations[index]), self.stages[index].shuffle))
+            .collect();
+        let (single_attempt, abandoned) = (false, false);
+        if !stages.is_empty() && rng.random_bool(0.15) {
+            let (reads, wanted, barrier) = (Vec::new(), Vec::new(), false);
+            let plan = JobPlan { stages, result_partitions: Vec::new(), single_attempt, kept };
+            let job = Job { name, reads, map_stages, wanted, barrier, single_attempt, abandoned };
+            return (job, plan);
+        }
         let mut fingerprint = [0; 32];
         fingerprint[..8].copy_from_slice(&name.to_be_bytes());
         let partitions = rng.random_range(1..6);
@@ -117,13 +140,8 @@ impl Program {
         let result = stage(Fingerprint(fingerprint), name, partitions);
         stages.push(StagePlan { parents, barrier, ..result });
         let single_attempt = once && rng.random_bool(0.15);
-        // The program has asked for the rows of every other stage to be stored.
-        let kept = map_stages.iter().filter(|index| *index % 2 == 0);
-        let kept = kept
-            .map(|&index| (cache_of(index, self.generations[index]), self.stages[index].shuffle));
-        let (kept, result_partitions) = (kept.collect(), wanted.clone());
+        let result_partitions = wanted.clone();
         let plan = JobPlan { stages, result_partitions, single_attempt, kept };
-        let abandoned = false;
         (Job { name, reads, map_stages, wanted, barrier, single_attempt, abandoned }, plan)
     }
 }

@@ -104,10 +104,9 @@ impl Promises {
             Message::Uncache { cache } => self.caches.uncached(*cache),
             Message::SessionClosed { .. } => self.caches.session_closed(),
             Message::ManagerSaid { .. }
-            | Message::StoredAsked { .. }
             | Message::Abandon { .. }
             | Message::Unwatch { .. }
-            | Message::StatusAsked { .. }
+            | Message::Asked { .. }
             | Message::End { .. } => {}
         }
     }
@@ -194,8 +193,7 @@ impl Promises {
                 | Effect::CloseManager { .. }
                 | Effect::ShowProgress { .. }
                 | Effect::EndJob { .. }
-                | Effect::AnswerStatus { .. }
-                | Effect::AnswerStored { .. }
+                | Effect::Answer { .. }
                 | Effect::WantEnd { .. } => Ok(()),
             };
             checked.map_err(|error| format!("{error}\nat {effect:?}"))?;

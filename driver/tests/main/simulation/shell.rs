@@ -2,9 +2,14 @@
 //! effects out, and checks what they say.
 
 use super::process::{Process, Step};
+use super::program::MAPS_ALONE;
 use super::world::{Driver, Mail, OUTBOX, TIMEOUT, Weather, World};
 use driver::core::Effect;
-use driver::message::{Connection, JobAnswer, JobState, JobStatus, Message, StageStatus, Status};
+use driver::message::{
+    Answer, Connection, JobAnswer, JobState, JobStatus, Message, Question, StageStatus, Status,
+};
+use engine::ShuffleSizes;
+use model::ShuffleId;
 use model::executor::ToExecutor;
 use rand::Rng;
 use scheduler::JobFailure;
@@ -118,13 +123,19 @@ impl World {
             Effect::EndJob { ticket, end, accumulators } => {
                 return self.end_job(ticket, &(end, accumulators));
             }
-            Effect::AnswerStatus { ticket, status } => {
-                if !self.questions.remove(&ticket) {
-                    return Err("an answer to no question".to_owned());
+            Effect::Answer { ticket, answer } => {
+                let question = self.questions.remove(&ticket).ok_or("an answer to no question")?;
+                match (question, answer) {
+                    (Question::Status, Answer::Status(status)) => self.status = Some(status),
+                    (Question::Stored(cache), Answer::Stored(stored)) => {
+                        return self.check_stored(cache, stored);
+                    }
+                    (Question::Sizes(shuffle), Answer::Sizes(sizes)) => {
+                        return self.check_sizes(shuffle, &sizes);
+                    }
+                    _ => return Err("an answer to another question".to_owned()),
                 }
-                self.status = Some(status);
             }
-            Effect::AnswerStored { ticket, stored } => return self.check_stored(ticket, stored),
             Effect::WantEnd { .. } => return self.want_end(),
             Effect::Ended => self.driver = Driver::Ended,
         }
@@ -151,7 +162,10 @@ impl World {
         self.promises.caches.answered(ticket);
         job.check(&self.program, answer, self.driver != Driver::Works)?;
         match &answer.0 {
-            Ok(_) => self.tally.finished += 1,
+            Ok(_) => {
+                self.tally.finished += 1;
+                self.tally.maps_alone += u64::from(job.is_of_maps());
+            }
             Err(failed) => match &failed.failure {
                 JobFailure::ResultTooLarge { .. } => self.tally.too_large += 1,
                 JobFailure::Cancelled { .. } => self.tally.abandoned += 1,
@@ -180,8 +194,29 @@ impl World {
 
     pub(crate) fn ask_status(&mut self) {
         let ticket = self.fresh();
-        self.questions.insert(ticket);
-        self.send(0, Mail::Tell(Message::StatusAsked { ticket }));
+        self.ask(ticket, Question::Status);
+    }
+
+    /// Asks for the sizes of some shuffle.
+    pub(crate) fn ask_sizes(&mut self) {
+        let ticket = self.fresh();
+        let index = self.rng.random_range(0..self.program.stages.len());
+        self.ask(ticket, Question::Sizes(self.program.stages[index].shuffle));
+    }
+
+    pub(crate) fn ask(&mut self, ticket: u64, question: Question) {
+        self.questions.insert(ticket, question);
+        self.send(0, Mail::Tell(Message::Asked { ticket, question }));
+    }
+
+    /// Each map output has one row.
+    fn check_sizes(&mut self, shuffle: ShuffleId, sizes: &ShuffleSizes) -> Result<(), String> {
+        let most = self.program.stages[self.program.index_of(shuffle)].partitions;
+        if sizes.rows > u64::from(most) {
+            return Err(format!("a shuffle of {most} rows holds {sizes:?}"));
+        }
+        self.tally.sizes += u64::from(sizes.rows > 0);
+        Ok(())
     }
 
     /// What people see at rest: nothing runs.
@@ -198,6 +233,7 @@ impl World {
         };
         let of_results = |job: &JobStatus| job.stages.last().map(|it| (added(it), it.tasks));
         let succeeded = jobs.iter().filter(|job| job.state == JobState::Succeeded);
+        let succeeded = succeeded.filter(|job| *job.description != *MAPS_ALONE);
         match succeeded.filter_map(of_results).find(|(sum, tasks)| *sum != u64::from(*tasks)) {
             Some((sum, tasks)) => Err(format!("{tasks} tasks have added {sum} times")),
             None => Ok(()),

@@ -38,5 +38,9 @@ pub(crate) struct Tally {
     pub(crate) given_up: u64,
     /// Caches of which something was stored when somebody asked.
     pub(crate) stored: u64,
+    /// Shuffles of which something was known when somebody asked.
+    pub(crate) sizes: u64,
+    /// Jobs that wanted map outputs alone.
+    pub(crate) maps_alone: u64,
     pub(crate) reruns: u64,
 }

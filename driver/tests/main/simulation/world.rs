@@ -12,9 +12,9 @@ use bytes::Bytes;
 use driver::Wanted;
 use driver::WithoutManager;
 use driver::core::Rules;
-use driver::message::{Connection, Message, Status};
+use driver::message::{Connection, Message, Question, Status};
 use model::{
-    ApplicationId, Attempt, ByteSize, CacheId, ExecutorId, MapOutput, MapOutputId, TaskId, VolumeId,
+    ApplicationId, Attempt, ByteSize, ExecutorId, MapOutput, MapOutputId, TaskId, VolumeId,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -108,9 +108,7 @@ pub(crate) struct World {
     pub(crate) manager: Manager,
     pub(crate) jobs: BTreeMap<u64, Job>,
     pub(crate) watching: BTreeSet<u64>,
-    pub(crate) questions: BTreeSet<u64>,
-    /// Caches that somebody has asked about.
-    pub(crate) stored_questions: BTreeMap<u64, CacheId>,
+    pub(crate) questions: BTreeMap<u64, Question>,
     pub(crate) status: Option<Status>,
     /// When executors sent something.
     pub(crate) said: BTreeMap<Connection, Vec<Duration>>,
@@ -164,8 +162,7 @@ impl World {
             manager: Manager::default(),
             jobs: BTreeMap::new(),
             watching: BTreeSet::new(),
-            questions: BTreeSet::new(),
-            stored_questions: BTreeMap::new(),
+            questions: BTreeMap::new(),
             status: None,
             said: BTreeMap::new(),
             waiting: BTreeSet::new(),

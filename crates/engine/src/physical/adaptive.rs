@@ -1,0 +1,150 @@
+//! Adaptive execution: the sizes of finished map stages decide how many tasks read them.
+//!
+//! A map stage always writes as many blocks as were planned, and its fingerprint says so. Its
+//! readers put neighbouring partitions together, so that no task is started for next to nothing.
+
+use model::conf::{
+    ADAPTIVE, ADVISORY_PARTITION_SIZE, COALESCE_INITIAL_PARTITIONS, COALESCE_MIN_PARTITIONS,
+    COALESCE_MIN_SIZE, COALESCE_PARALLELISM_FIRST, COALESCE_PARTITIONS, Conf, DEFAULT_PARALLELISM,
+    SHUFFLE_PARTITIONS,
+};
+use plan::SparkError;
+use std::ops::Range;
+
+/// How much a group of equally many partitions may exceed the average before sizes decide.
+const UNEVEN: u64 = 4;
+
+/// Number of partitions of a shuffle, before small ones are put together.
+pub(crate) fn initial_partitions(conf: &Conf) -> Result<u32, SparkError> {
+    let coalesces = conf.get(&ADAPTIVE)? && conf.get(&COALESCE_PARTITIONS)?;
+    let initial = match conf.find(&COALESCE_INITIAL_PARTITIONS)? {
+        Some(initial) if coalesces => initial,
+        _ => conf.get(&SHUFFLE_PARTITIONS)?,
+    };
+    Ok(initial.get())
+}
+
+/// How partitions are put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Coalescing {
+    /// Size that a task should read, if that leaves enough tasks.
+    pub(crate) advisory: u64,
+    /// Size below which more tasks do not pay.
+    pub(crate) smallest: u64,
+    /// Number of tasks up to which `advisory` gives way, but not `smallest`.
+    pub(crate) tasks: u64,
+}
+
+impl Coalescing {
+    /// By the settings of a session whose executors have this many slots; `None` if it is off.
+    pub(crate) fn of(conf: &Conf, slots: u32) -> Result<Option<Self>, SparkError> {
+        if !conf.get(&ADAPTIVE)? || !conf.get(&COALESCE_PARTITIONS)? {
+            return Ok(None);
+        }
+        let tasks = match conf.find(&COALESCE_MIN_PARTITIONS)? {
+            Some(tasks) => tasks.get(),
+            None if conf.get(&COALESCE_PARALLELISM_FIRST)? => {
+                conf.find(&DEFAULT_PARALLELISM)?.unwrap_or(slots)
+            }
+            None => 1,
+        };
+        Ok(Some(Self {
+            advisory: conf.get(&ADVISORY_PARTITION_SIZE)?.0,
+            smallest: conf.get(&COALESCE_MIN_SIZE)?.0,
+            tasks: u64::from(tasks.max(1)),
+        }))
+    }
+
+    /// Groups of neighbouring partitions of these sizes, one per task. Never empty, unless there
+    /// is no partition.
+    pub(crate) fn groups(&self, sizes: &[u64]) -> Vec<Range<usize>> {
+        let total: u64 = sizes.iter().sum();
+        let size = total.div_ceil(self.tasks).min(self.advisory).max(self.smallest).max(1);
+        let count = usize::try_from(total.div_ceil(size)).unwrap_or(usize::MAX);
+        let count = count.clamp(1, sizes.len().max(1));
+        let even: Vec<_> = (0..count)
+            .map(|group| group * sizes.len() / count..(group + 1) * sizes.len() / count)
+            .collect();
+        // As long as it makes no difference, the exact sizes have no say in what a task reads: so
+        // the same query on nearly the same data has the same tasks.
+        let average = total / count as u64;
+        let largest = even.iter().map(|group| sizes[group.clone()].iter().sum::<u64>()).max();
+        if largest.unwrap_or(0) <= average + average / UNEVEN {
+            return even;
+        }
+        by_size(sizes, total, count)
+    }
+}
+
+/// At most `count` groups, each of which ends where its share of the total is reached.
+fn by_size(sizes: &[u64], total: u64, count: usize) -> Vec<Range<usize>> {
+    let mut groups = Vec::with_capacity(count);
+    let (mut from, mut sum) = (0, 0);
+    for (partition, size) in sizes.iter().enumerate() {
+        // What is larger than a share is a group of its own.
+        let share = total / count as u64;
+        if *size > share && from < partition && groups.len() + 1 < count {
+            groups.push(from..partition);
+            from = partition;
+        }
+        sum += size;
+        let reached = sum >= share.saturating_mul(groups.len() as u64 + 1);
+        if reached && groups.len() + 1 < count && partition + 1 < sizes.len() {
+            groups.push(from..partition + 1);
+            from = partition + 1;
+        }
+    }
+    groups.push(from..sizes.len());
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MB: u64 = 1 << 20;
+
+    fn coalescing(tasks: u64) -> Coalescing {
+        Coalescing { advisory: 64 * MB, smallest: MB, tasks }
+    }
+
+    fn lengths(groups: &[Range<usize>]) -> Vec<usize> {
+        groups.iter().map(Range::len).collect()
+    }
+
+    #[test]
+    fn next_to_nothing_is_one_task() {
+        assert_eq!(lengths(&coalescing(8).groups(&[10; 200])), [200]);
+        assert_eq!(lengths(&coalescing(8).groups(&[0; 200])), [200]);
+        assert_eq!(lengths(&coalescing(8).groups(&[])), [0]);
+    }
+
+    #[test]
+    fn all_slots_have_work_if_there_is_enough() {
+        assert_eq!(lengths(&coalescing(4).groups(&[MB / 10; 200])), [50; 4]);
+        assert_eq!(coalescing(16).groups(&[MB / 40; 200]).len(), 5);
+    }
+
+    #[test]
+    fn tasks_are_of_the_advisory_size_if_there_is_more() {
+        assert_eq!(lengths(&coalescing(2).groups(&[16 * MB; 200])), [4; 50]);
+        assert_eq!(lengths(&coalescing(2).groups(&[100 * MB; 20])), [1; 20]);
+    }
+
+    #[test]
+    fn small_differences_do_not_move_a_boundary() {
+        let mut sizes = [MB; 200];
+        sizes[20..40].fill(MB + MB / 3);
+        assert_eq!(lengths(&coalescing(2).groups(&sizes)).first(), Some(&50));
+    }
+
+    #[test]
+    fn large_partitions_are_alone() {
+        let mut sizes = [MB / 100; 200];
+        sizes[7] = 100 * MB;
+        let groups = coalescing(4).groups(&sizes);
+        assert!(groups.contains(&(7..8)), "{groups:?}");
+        let together: usize = lengths(&groups).iter().sum();
+        assert_eq!(together, 200);
+    }
+}
