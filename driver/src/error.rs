@@ -45,13 +45,21 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
-    /// The user's program could not be read.
+    /// A file, such as the user's program, could not be read.
     #[error("reading {}", file.display())]
     Read {
         /// Which file.
         file: PathBuf,
         /// Why not.
         source: std::io::Error,
+    },
+    /// The file of the scheduler's pools is no XML.
+    #[error("reading the pools in {}", file.display())]
+    Pools {
+        /// Which file.
+        file: PathBuf,
+        /// Why not.
+        source: roxmltree::Error,
     },
     /// The query engine could not be set up.
     #[error("setting up the query engine: {0}")]

@@ -15,6 +15,7 @@ mod failure;
 mod master;
 #[doc(hidden)]
 pub mod message;
+mod pools;
 mod process;
 mod program;
 mod run_job;

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::event_loop::{self, INBOX_LIMIT, Inbox, Input};
 use crate::master::{Master, Wanted};
 use crate::message::Ending;
+use crate::pools;
 use crate::program::{self, Python};
 use crate::run_job::Runners;
 use crate::serve::{self, Serving};
@@ -108,6 +109,7 @@ impl Driver {
         let (inbox, messages) = mpsc::channel(INBOX_LIMIT);
         let rules = rules(settings, wanted, &addresses)?;
         let scheduler = Scheduler::new(settings.epoch, limits(conf, wanted)?);
+        let scheduler = scheduler.with_sharing(pools::sharing(conf)?);
         tokio::spawn(event_loop::run(Core::new(rules, scheduler), messages, stop));
 
         let runners = Runners::new(inbox.clone(), wanted.slots());

@@ -26,6 +26,10 @@ def tasks(application, field):
     return sum(executor[field] for executor in application["executors"])
 
 
+# Each of four partitions is read by a task of its own.
+FOUR = {"spark.sql.shuffle.partitions": "4", "spark.sql.adaptive.enabled": "false"}
+
+
 def load(spark, data):
     for table in data.iterdir():
         if table.is_dir():
@@ -35,7 +39,12 @@ def load(spark, data):
 def test_an_executor_killed_in_a_query_costs_only_what_it_ran(tpch):
     data, _, queries = tpch
     query = next(path for path in queries if path.stem == "q09").read_text()
-    conf = {"spark.sql.shuffle.partitions": "16", "spark.sql.autoBroadcastJoinThreshold": "-1"}
+    conf = {
+        "spark.sql.shuffle.partitions": "16",
+        "spark.sql.autoBroadcastJoinThreshold": "-1",
+        "spark.sql.adaptive.coalescePartitions.minPartitionSize": "1b",
+        "spark.sql.adaptive.coalescePartitions.minPartitionNum": "16",
+    }
     with serving("local-cluster[2,1,1024]", **conf) as (server, url), session(url) as spark:
         load(spark, data)
         expected = spark.sql(query).toArrow()
@@ -57,7 +66,7 @@ def test_an_executor_killed_in_a_query_costs_only_what_it_ran(tpch):
 
 
 def test_a_damaged_shuffle_file_is_noticed_and_written_again():
-    with serving("local-cluster[2,1,512]", **{"spark.sql.shuffle.partitions": "4"}) as (server, url):
+    with serving("local-cluster[2,1,512]", **FOUR) as (server, url):
         with session(url) as spark:
             frame = spark.range(0, 100000, 1, 4).selectExpr("id % 100 as k", "id").groupBy("k").sum("id").orderBy("k")
             expected = frame.collect()
@@ -92,7 +101,7 @@ def replace_executors(server, url):
 
 
 def test_a_shuffle_with_every_file_damaged_is_written_again_in_one_round():
-    with serving("local-cluster[2,1,512]", **{"spark.sql.shuffle.partitions": "4"}) as (server, url), session(url) as spark:
+    with serving("local-cluster[2,1,512]", **FOUR) as (server, url), session(url) as spark:
         frame = spark.range(0, 1000000, 1, 12).selectExpr("id % 1000 as k", "id").groupBy("k").sum("id")
         expected = sorted(frame.collect())
         before = status(url)

@@ -14,6 +14,11 @@ impl Properties {
         self.get("spark.jobGroup.id")
     }
 
+    /// The pool that the job takes slots from.
+    pub fn pool(&self) -> Option<&str> {
+        self.get("spark.scheduler.pool")
+    }
+
     /// The program's own description of the job.
     pub fn description(&self) -> Option<&str> {
         self.get("spark.job.description").filter(|text| !text.is_empty())

@@ -96,7 +96,7 @@ pub enum Event {
 }
 
 /// A job as the scheduler sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobShape {
     /// Stages, parents first. The last one is the result stage, all others write shuffles. If the
     /// last one writes a shuffle, too, its map outputs are all that is wanted.
@@ -106,6 +106,8 @@ pub struct JobShape {
     /// Whether each task of the result stage is launched at most once, because what it does must
     /// not be done twice. Any failure of one fails the job.
     pub single_attempt: bool,
+    /// The pool that it takes slots from, if jobs share these fairly; empty for the default one.
+    pub pool: String,
 }
 
 /// A stage as the scheduler sees it.

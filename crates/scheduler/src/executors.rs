@@ -108,6 +108,11 @@ impl Executors {
         Some(local.copied().filter(|id| free_slots(id) > 0).unwrap_or(freest))
     }
 
+    /// Whether any executor has a free slot.
+    pub(crate) fn has_free_slots(&self) -> bool {
+        !self.free.is_empty()
+    }
+
     /// Free slots of all executors.
     pub(crate) fn free_slots(&self) -> u32 {
         self.free.iter().fold(0, |sum, (Reverse(free), _)| sum.saturating_add(*free))

@@ -5,6 +5,8 @@ use model::StageId;
 /// A job that has not ended.
 #[derive(Debug)]
 pub(crate) struct Job {
+    /// The pool that it takes slots from; empty for the default one.
+    pub(crate) pool: String,
     /// The stage of each entry of `JobShape::stages`.
     pub(crate) stages: Vec<StageId>,
     /// For each of them, the number of launches before this job; `None` if some of these were still

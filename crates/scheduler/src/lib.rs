@@ -87,6 +87,7 @@ mod executors;
 mod job;
 mod lifecycle;
 mod placement;
+mod pools;
 mod progress;
 mod queue;
 mod recover;
@@ -102,6 +103,7 @@ mod tests;
 
 pub use event::{Command, DiscardReason, Event, JobFailure, JobShape, StageShape};
 pub use job::StageProgress;
+pub use pools::{DEFAULT_POOL, PoolOrder, PoolRules, Sharing};
 pub use scheduler::{Limits, Scheduler};
 pub use stage::Stage;
 pub use tasks::TaskState;

@@ -44,7 +44,9 @@ impl Scheduler {
         };
         let before = stages.iter().map(before).collect();
         let last = *stages.last().expect("a checked shape has a last stage");
-        self.jobs.live.insert(job, Job { stages, before, result_bytes: 0 });
+        self.jobs
+            .live
+            .insert(job, Job { pool: shape.pool.clone(), stages, before, result_bytes: 0 });
         if self.stages.is_complete(last) {
             self.end_job(job, None);
             return;

@@ -1,11 +1,9 @@
-//! The order in which stages get slots, and the deadlines of held ones.
+//! The stages that wait for slots, and the deadlines of held ones.
 
 use model::{JobId, StageId};
 use std::collections::BTreeSet;
-use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Duration;
 
-/// First in, first out: by job, then by stage.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     ready: BTreeSet<(JobId, StageId)>,
@@ -21,12 +19,9 @@ impl Queue {
         self.ready.remove(&(job, stage));
     }
 
-    /// The first stage, or the first behind the given one.
-    pub(crate) fn next(&self, behind: Option<(JobId, StageId)>) -> Option<(JobId, StageId)> {
-        match behind {
-            None => self.ready.first().copied(),
-            Some(place) => self.ready.range((Excluded(place), Unbounded)).next().copied(),
-        }
+    /// The stages with tasks to launch, by job and stage.
+    pub(crate) fn ready(&self) -> impl Iterator<Item = (JobId, StageId)> {
+        self.ready.iter().copied()
     }
 
     pub(crate) fn hold(&mut self, stage: StageId, until: Duration) {

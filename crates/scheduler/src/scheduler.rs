@@ -3,6 +3,7 @@
 use crate::event::{Command, Event, JobFailure};
 use crate::executors::Executors;
 use crate::job::{Job, StageProgress};
+use crate::pools::Sharing;
 use crate::queue::Queue;
 use crate::shuffles::Shuffles;
 use crate::stage::{Phase, Stage};
@@ -68,6 +69,7 @@ pub(crate) struct Jobs {
 pub struct Scheduler {
     pub(crate) epoch: Epoch,
     pub(crate) limits: Limits,
+    pub(crate) sharing: Sharing,
     pub(crate) jobs: Jobs,
     pub(crate) stages: Stages,
     pub(crate) shuffles: Shuffles,
@@ -82,6 +84,7 @@ impl Scheduler {
         Self {
             epoch,
             limits,
+            sharing: Sharing::default(),
             jobs: Jobs::default(),
             stages: Stages::default(),
             shuffles: Shuffles::default(),
@@ -154,11 +157,13 @@ impl Scheduler {
         }
     }
 
-    /// Fills the free slots, oldest job first, evenly across executors. A barrier stage has the
-    /// slots that become free kept for it, unless the executors that are there have too few.
+    /// Fills the free slots, evenly across executors. A barrier stage has the slots that become
+    /// free kept for it, unless the executors that are there have too few.
     fn launch_ready(&mut self) {
-        let mut passed = None;
-        while let Some((job, id)) = self.queue.next(passed) {
+        let mut passed = BTreeSet::new();
+        while self.executors.has_free_slots()
+            && let Some(id) = self.next_stage(&passed)
+        {
             let stage = self.stages.get(id).expect("a queued stage exists");
             if stage.barrier {
                 if stage.tasks.pending() < stage.tasks() {
@@ -167,7 +172,7 @@ impl Scheduler {
                 }
                 let tasks = self.stages.get(id).map_or(0, Stage::tasks);
                 if self.executors.slots() < tasks {
-                    passed = Some((job, id));
+                    passed.insert(id);
                     continue;
                 }
                 if self.executors.free_slots() < tasks {

@@ -69,7 +69,7 @@ struct Watched {
 }
 
 /// The shape of a plan: all that the scheduler is told of it.
-pub(crate) fn shape(plan: &JobPlan) -> JobShape {
+pub(crate) fn shape(plan: &JobPlan, pool: Option<&str>) -> JobShape {
     let stage = |stage: &StagePlan| StageShape {
         shuffle: match stage.output {
             StageOutput::Shuffle { .. } => Some(stage.shuffle()),
@@ -84,6 +84,7 @@ pub(crate) fn shape(plan: &JobPlan) -> JobShape {
         stages: plan.stages.iter().map(stage).collect(),
         result_partitions: plan.result_partitions.clone(),
         single_attempt: plan.single_attempt,
+        pool: pool.unwrap_or_default().to_owned(),
     }
 }
 

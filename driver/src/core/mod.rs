@@ -138,7 +138,8 @@ impl Core {
         match message {
             Message::Submit(submission) => {
                 let job = self.jobs.next_id();
-                let shape = jobs::shape(&submission.plan);
+                let pool = submission.operation.properties.pool();
+                let shape = jobs::shape(&submission.plan, pool);
                 let kept = submission.plan.kept.clone();
                 self.jobs.add(job, submission);
                 self.apply(now, Event::JobSubmitted { job, shape });

@@ -34,8 +34,10 @@ choice!(
     /// The order in which jobs get slots.
     SchedulerMode {
         /// First in, first out.
-        Fifo = "FIFO"
-    } refused "FAIR"
+        Fifo = "FIFO",
+        /// By pools.
+        Fair = "FAIR"
+    }
 );
 
 choice!(
@@ -112,7 +114,9 @@ mod tests {
 
     #[test]
     fn an_unsupported_word_of_spark_is_refused_as_such() {
-        assert_eq!(SchedulerMode::parse("fair"), Err(Problem::NotServed(&["FIFO"])));
-        assert_eq!(SchedulerMode::parse("LIFO"), Err(Problem::NotOneOf(&["FIFO"])));
+        let served = Problem::NotServed(&["lz4", "zstd", "none"]);
+        assert_eq!(BlockCompression::parse("Snappy"), Err(served));
+        let known = Problem::NotOneOf(&["FIFO", "FAIR"]);
+        assert_eq!(SchedulerMode::parse("LIFO"), Err(known));
     }
 }

@@ -60,7 +60,8 @@ keys! {
     PYSPARK_PYTHON: String = "spark.pyspark.python", None, Static, Honoured, "Python interpreter of the program and of its functions; by default that of `PYSPARK_PYTHON`.";
     PYSPARK_DRIVER_PYTHON: String = "spark.pyspark.driver.python", None, Static, Honoured, "Python interpreter of the program alone; by default that of `PYSPARK_DRIVER_PYTHON`.";
     UI_SHOW_PROGRESS: bool = "spark.ui.showConsoleProgress", Some("true"), Static, Honoured, "Whether to draw a progress bar.";
-    SCHEDULER_MODE: SchedulerMode = "spark.scheduler.mode", Some("FIFO"), Static, Refused, "Order of jobs; only FIFO is supported.";
+    SCHEDULER_MODE: SchedulerMode = "spark.scheduler.mode", Some("FIFO"), Static, Honoured, "How jobs share the slots: the oldest first, or fairly by pools. A thread of the program names its pool with `sc.setLocalProperty(\"spark.scheduler.pool\", name)`.";
+    ALLOCATION_FILE: String = "spark.scheduler.allocation.file", None, Static, Honoured, "XML file with the rules of pools (`schedulingMode`, `weight`, `minShare`), which the driver reads at its start.";
 
     SHUFFLE_PARTITIONS: NonZeroU32 = "spark.sql.shuffle.partitions", Some("200"), Session, Honoured, "Number of partitions of a shuffle for joins and aggregations.";
     AUTO_BROADCAST: ByteSizeOrOff = "spark.sql.autoBroadcastJoinThreshold", Some("10485760b"), Session, Honoured, "Size up to which a side of a join is broadcast to every task; -1 turns it off.";

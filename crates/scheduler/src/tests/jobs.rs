@@ -322,7 +322,7 @@ fn results_over_the_limit_fail_the_job_but_map_outputs_do_not_count() {
 fn a_shape_that_contradicts_itself_fails_its_job_only() {
     let submit_wanting = |job, stages, result_partitions| Event::JobSubmitted {
         job: JobId(job),
-        shape: JobShape { stages, result_partitions, single_attempt: false },
+        shape: JobShape { stages, result_partitions, ..JobShape::default() },
     };
     let malformed = |job, problem: &str| {
         vec![failed(job, JobFailure::Malformed { problem: problem.to_owned() })]

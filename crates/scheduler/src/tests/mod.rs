@@ -3,6 +3,7 @@
 mod barriers;
 mod jobs;
 mod lost;
+mod pools;
 mod released;
 mod rolled_back;
 mod single_attempts;
@@ -85,13 +86,13 @@ fn submit_once(job: u64, stages: Vec<StageShape>) -> Event {
 
 /// Submits a job that wants the map outputs of its last stage.
 fn submit_maps(job: u64, stages: Vec<StageShape>) -> Event {
-    let shape = JobShape { stages, result_partitions: Vec::new(), single_attempt: false };
+    let shape = JobShape { stages, ..JobShape::default() };
     Event::JobSubmitted { job: JobId(job), shape }
 }
 
 fn shape(stages: Vec<StageShape>) -> JobShape {
     let partitions = stages.last().map_or(0, |stage| stage.partitions);
-    JobShape { stages, result_partitions: (0..partitions).collect(), single_attempt: false }
+    JobShape { stages, result_partitions: (0..partitions).collect(), ..JobShape::default() }
 }
 
 // Events.

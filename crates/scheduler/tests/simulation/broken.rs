@@ -4,7 +4,7 @@ use model::{
     Attempt, BlockProblem, Epoch, ExecutorId, MapOutput, ShuffleId, StageId, TaskFailure, TaskId,
     Unreadable,
 };
-use scheduler::{Command, DiscardReason, Event, Limits, Scheduler};
+use scheduler::{Command, DiscardReason, Event, Limits, PoolOrder, PoolRules, Scheduler, Sharing};
 use std::time::Duration;
 
 /// A broken rule.
@@ -79,6 +79,9 @@ impl Bug {
     ];
 }
 
+/// Pools that jobs name; the first and the last have no rules of their own.
+pub(crate) const POOLS: [&str; 4] = ["", "heavy", "sure", "other"];
+
 /// A scheduler, possibly with a bug.
 #[derive(Debug)]
 pub(crate) struct Subject {
@@ -87,8 +90,17 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
+    /// In every other epoch, jobs share the slots by pools.
     pub(crate) fn new(epoch: Epoch, bug: Option<Bug>) -> Self {
-        Self { scheduler: Scheduler::new(epoch, Limits::default()), bug }
+        let rules = |(name, order, weight, min_share): (&str, PoolOrder, u32, u32)| {
+            (name.to_owned(), PoolRules { order, weight, min_share })
+        };
+        let pools = [(POOLS[1], PoolOrder::Fifo, 2, 0), (POOLS[2], PoolOrder::Fair, 1, 2)];
+        let sharing = match epoch.0 % 2 {
+            0 => Sharing::Fifo,
+            _ => Sharing::Fair(pools.map(rules).into()),
+        };
+        Self { scheduler: Scheduler::new(epoch, Limits::default()).with_sharing(sharing), bug }
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Duration> {

@@ -1,6 +1,6 @@
 //! Faults, the program's requests, and the calm that follows.
 
-use crate::broken::Subject;
+use crate::broken::{POOLS, Subject};
 use crate::promises::Promises;
 use crate::rows::Nature;
 use crate::world::{Job, Mail, World};
@@ -48,7 +48,7 @@ impl World {
         };
         let mut stages: Vec<StageShape> = map_stages.iter().map(shape_of).collect();
         if !stages.is_empty() && self.rng.random_bool(0.2) {
-            let shape = JobShape { stages, result_partitions: Vec::new(), single_attempt: false };
+            let shape = JobShape { stages, pool: self.any_pool(), ..JobShape::default() };
             return self.tell_of(job, Job { shape, map_stages });
         }
         let parents = read.iter().map(position).collect();
@@ -59,8 +59,14 @@ impl World {
         let wanted = (0..partitions).filter(|_| self.rng.random_bool(0.8)).collect();
         // One that reads damaged files fails.
         let single_attempt = !self.calm && self.rng.random_bool(0.1);
-        let shape = JobShape { stages, result_partitions: wanted, single_attempt };
+        let shape =
+            JobShape { stages, result_partitions: wanted, single_attempt, pool: self.any_pool() };
         self.tell_of(job, Job { shape, map_stages });
+    }
+
+    /// The pool that a job names, if any.
+    fn any_pool(&mut self) -> String {
+        POOLS[self.rng.random_range(0..POOLS.len())].to_owned()
     }
 
     fn tell_of(&mut self, id: JobId, job: Job) {
