@@ -90,6 +90,15 @@ same(frame.rdd.map(lambda row: row.n + 1).collect(), [2, 3])
 same(sc.parallelize([(1, "a"), (2, "b")]).toDF(["n", "s"]).collect(), [Row(n=1, s="a"), Row(n=2, s="b")])
 same(spark.createDataFrame(sc.parallelize([Row(a=1), Row(a=2)]), "a long").groupBy().sum("a").first()[0], 3)
 same(spark.range(10, numPartitions=3).rdd.getNumPartitions(), 3)
+ordered = spark.range(0, 1000, 1, 4).orderBy("id", ascending=False).rdd.map(lambda row: row.id)
+same((ordered.getNumPartitions(), ordered.take(3)), (1, [999, 998, 997]))
+spark.conf.set("spark.sql.adaptive.enabled", "false")
+spark.conf.set("spark.sql.shuffle.partitions", "7")
+ordered = spark.range(0, 1000, 1, 4).orderBy("id", ascending=False).rdd.map(lambda row: row.id)
+same((ordered.getNumPartitions(), ordered.take(3)), (7, [999, 998, 997]))
+same((ordered.collect(), list(ordered.toLocalIterator())), (list(range(1000))[::-1],) * 2)
+parts = ordered.glom().collect()
+assert len(parts) == 7 and all(part == sorted(part)[::-1] and part for part in parts), parts
 """,
     )
 

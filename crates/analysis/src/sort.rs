@@ -4,7 +4,9 @@ use super::typed::Typed;
 use super::{Resolved, Resolver, Result, error};
 use crate::nodes::LocalSort;
 use datafusion::logical_expr::expr::Sort;
-use datafusion::logical_expr::{Expr as DfExpr, Extension, LogicalPlan, Sort as SortPlan};
+use datafusion::logical_expr::{
+    Expr as DfExpr, Extension, LogicalPlan, Projection, Sort as SortPlan,
+};
 use plan::{Expr, Literal, NullOrder, Relation, SortOrder};
 use std::sync::Arc;
 
@@ -44,6 +46,7 @@ impl Resolver<'_> {
         }
         let mut items = values;
         let plan = self.extract_windows(input.plan, &mut items)?;
+        let plan = self.extract_volatile(plan, &mut items)?;
         let keys = items.into_iter().zip(orders).map(|(value, order)| key(value.expr, order));
         let keys: Vec<Sort> = keys.collect();
         let plan = if keys.is_empty() {
@@ -86,6 +89,22 @@ impl Resolver<'_> {
         }
     }
 
+    /// Volatile keys become columns: who sorts the rows and who merges or distributes them must see
+    /// the same values.
+    fn extract_volatile(&mut self, plan: LogicalPlan, keys: &mut [Typed]) -> Result<LogicalPlan> {
+        let mut computed = Vec::new();
+        for key in keys.iter_mut().filter(|key| key.expr.is_volatile()) {
+            key.expr = self.key_column(&key.expr, &mut computed)?;
+        }
+        if computed.is_empty() {
+            return Ok(plan);
+        }
+        let columns = plan.schema().columns().into_iter().map(DfExpr::Column);
+        let computed = computed.into_iter().map(|(key, id)| key.alias(id));
+        let exprs = columns.chain(computed).collect();
+        Ok(LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?))
+    }
+
     /// Drops columns that are not in the scope, unless they are only hidden.
     pub(super) fn exact_or_hidden(resolved: Resolved) -> Result<Resolved> {
         let known = |name: &str| resolved.scope.has_id(name);
@@ -93,7 +112,7 @@ impl Resolver<'_> {
             return Ok(resolved);
         }
         let exprs = super::aggregate::unique(resolved.scope.all());
-        let plan = datafusion::logical_expr::Projection::try_new(exprs, Arc::new(resolved.plan))?;
+        let plan = Projection::try_new(exprs, Arc::new(resolved.plan))?;
         Ok(Resolved::new(LogicalPlan::Projection(plan), resolved.scope))
     }
 }

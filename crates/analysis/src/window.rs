@@ -143,9 +143,7 @@ impl Resolver<'_> {
             let DfExpr::WindowFunction(mut function) = window.clone() else { continue };
             let data_type = self.type_of(window)?;
             let column = self.new_column("window", data_type, true);
-            for key in &mut function.params.partition_by {
-                *key = self.key_column(key, &mut computed)?;
-            }
+            self.key_columns(&mut function.params, &mut computed)?;
             let (keys, order) =
                 (function.params.partition_by.clone(), function.params.order_by.clone());
             let id = column.id.clone();
@@ -196,8 +194,28 @@ impl Resolver<'_> {
         Ok(plan)
     }
 
+    /// Columns instead of the keys of partitions, and of volatile keys of orders: who merges sorted
+    /// rows must see the keys by which they were sorted.
+    fn key_columns(
+        &mut self,
+        params: &mut WindowFunctionParams,
+        computed: &mut Vec<(DfExpr, String)>,
+    ) -> Result<()> {
+        for key in &mut params.partition_by {
+            *key = self.key_column(key, computed)?;
+        }
+        for key in params.order_by.iter_mut().filter(|key| key.expr.is_volatile()) {
+            key.expr = self.key_column(&key.expr, computed)?;
+        }
+        Ok(())
+    }
+
     /// A key as a column. A computed key is evaluated once, below the window.
-    fn key_column(&mut self, key: &DfExpr, computed: &mut Vec<(DfExpr, String)>) -> Result<DfExpr> {
+    pub(super) fn key_column(
+        &mut self,
+        key: &DfExpr,
+        computed: &mut Vec<(DfExpr, String)>,
+    ) -> Result<DfExpr> {
         if matches!(key, DfExpr::Column(_)) {
             return Ok(key.clone());
         }

@@ -27,7 +27,7 @@ pub async fn write(
     let Some(sink) = source.sink(request).await? else { return Ok(()) };
     let plan = physical_plan(state, rows, conf).await?;
     let plan = Arc::new(WriteExec::new(plan, source.name(), &sink.task()));
-    let job = plan_physical_job(plan, conf, jobs).await?;
+    let job = plan_physical_job(plan, state, conf, jobs).await?;
     sink.begin().await?;
     let mut pending = Pending(Some(Arc::from(sink)));
     let written = jobs.run(job).await;

@@ -37,6 +37,25 @@ pub(crate) struct LocalRunner {
     blocks: LocalBlocks,
     /// The stages of the last job: an executor keeps them to the end of their job, too.
     decoded: Arc<Mutex<Vec<Arc<task::Stage>>>>,
+    /// What stops every attempt, and how many there are that have not ended.
+    stop: task::Stop,
+    running: Arc<AtomicUsize>,
+}
+
+/// An attempt that has not ended.
+struct Running(Arc<AtomicUsize>);
+
+impl Running {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl LocalRunner {
@@ -67,7 +86,19 @@ impl LocalRunner {
             tasks: Arc::default(),
             blocks,
             decoded: Arc::default(),
+            stop: task::Stop::default(),
+            running: Arc::default(),
         })
+    }
+
+    /// Stops all attempts, also those to come. Whoever runs a job has to be aborted, too.
+    pub(crate) fn stop(&self) {
+        self.stop.stop();
+    }
+
+    /// Number of attempts that have not ended.
+    pub(crate) fn running(&self) -> usize {
+        self.running.load(Ordering::SeqCst)
     }
 
     /// Task counts of the stages that ran since the last call; 0 for a skipped stage.
@@ -117,10 +148,12 @@ impl LocalRunner {
                     inputs: inputs.clone(),
                     properties: model::Properties::default(),
                     hosts: None,
-                    stop: task::Stop::default(),
+                    stop: self.stop.clone(),
                 };
                 let launches = [launch(0), launch(1)];
+                let running = Running::new(&self.running);
                 let task = async move {
+                    let _running = running;
                     let [first, second] = launches;
                     match runtime.run(&decoded, first).await {
                         Err(TaskFailure::FetchFailed { .. }) => runtime.run(&decoded, second).await,

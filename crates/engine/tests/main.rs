@@ -12,5 +12,7 @@ mod identity;
 mod local;
 mod memory;
 mod session;
+mod sorts;
+mod stops;
 mod tpch;
 mod windows;

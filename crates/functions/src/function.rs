@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
-use datafusion::logical_expr::{Expr, ScalarUDF};
+use datafusion::logical_expr::{Expr, ScalarUDF, Volatility};
 
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, VARYING};
 use crate::types::{self, is_numeric};
 use crate::{CastMode, Context, FunctionError, cast};
 
@@ -93,7 +93,12 @@ pub(crate) struct Call<'a> {
 
 impl Call<'_> {
     /// Applies a kernel to the arguments without further casts.
-    pub(crate) fn apply(self, kernel: Kernel) -> Expr {
+    pub(crate) fn apply(mut self, kernel: Kernel) -> Expr {
+        if kernel.volatility == Volatility::Volatile {
+            // A call whose arguments are all constant would be taken for a constant: a sort by it
+            // would be dropped.
+            self.args.push(VARYING.udf().call(Vec::new()));
+        }
         kernel.udf().call(self.args)
     }
 

@@ -5,8 +5,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray, ListArray, ListBuilder,
-    MapArray, PrimitiveArray, StringArray, StringBuilder, new_empty_array,
+    Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray, Int32Array, ListArray,
+    ListBuilder, MapArray, PrimitiveArray, StringArray, StringBuilder, new_empty_array,
 };
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{ArrowPrimitiveType, DataType, Field, FieldRef};
@@ -68,6 +68,14 @@ impl Kernel {
         Arc::new(ScalarUDF::new_from_impl(KernelFunction { kernel: self, signature }))
     }
 }
+
+/// The last argument of each call of a volatile function, which ignores it: no optimizer knows its
+/// value.
+pub(crate) const VARYING: Kernel = Kernel::new("spark_varying", returns::int, |args| {
+    Ok(Arc::new(Int32Array::from_value(0, args.rows)))
+})
+.volatile()
+.nulls(Nulls::Never);
 
 /// The arguments of a call as arrays of the same length.
 #[derive(Debug)]

@@ -30,6 +30,7 @@ mod normal;
 mod registry;
 #[expect(clippy::unnecessary_wraps, reason = "the functions of a table have one signature")]
 mod scalar;
+mod stop;
 mod types;
 mod window;
 
@@ -46,6 +47,7 @@ pub use registry::{Registry, all_higher_order, all_udafs, all_udfs, all_udwfs};
 pub use scalar::{
     field_of, fields_text, in_shape, interval_cut, interval_of, interval_text, time_of_window,
 };
+pub use stop::Stop;
 pub use types::{common_type, decimal_result, list, map, sql_type};
 pub use window::{
     Frame, FrameBound, FrameEdge, WindowCall, decode_window, encode_window, frame_bound,

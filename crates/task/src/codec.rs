@@ -192,7 +192,8 @@ enum Node {
     Leaf(LeafKind, Equivalences),
     Branch(Equivalences),
     Concat(Equivalences),
-    Sample(u32),
+    /// Sample size, and number of keys.
+    Sample(u32, u32),
     /// A Python node, as it encodes itself.
     Python(String),
     /// A write: the name of the sink, and the specification shared by all tasks.
@@ -220,7 +221,7 @@ impl PhysicalExtensionCodec for Codec {
                 let spec = Arc::new(PythonSpec::decode(&spec)?);
                 Arc::new(PythonExec::new(spec, others(), last.schema()).templated(last))
             }
-            Node::Sample(rows) => Arc::new(SampleExec::new(last, rows)),
+            Node::Sample(rows, keys) => Arc::new(SampleExec::new(last, rows, keys)),
             Node::Write(source, spec) => Arc::new(WriteExec::new(last, &source, &spec)),
         })
     }
@@ -238,7 +239,7 @@ impl PhysicalExtensionCodec for Codec {
         } else if let Some(concat) = node.downcast_ref::<ConcatExec>() {
             Node::Concat(concat.equivalences().clone())
         } else if let Some(sample) = node.downcast_ref::<SampleExec>() {
-            Node::Sample(sample.rows())
+            Node::Sample(sample.rows(), sample.keys())
         } else if let Some(python) = node.downcast_ref::<PythonExec>() {
             Node::Python(python.spec().encode())
         } else if let Some(write) = node.downcast_ref::<WriteExec>() {

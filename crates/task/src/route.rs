@@ -1,13 +1,11 @@
 //! Routing of rows to readers. The hash is the same in every executor and every run.
 
-use arrow::array::RecordBatch;
-use arrow::compute::SortOptions;
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::row::{Row, RowConverter, Rows, SortField};
 use datafusion::common::hash_utils::create_hashes;
-use datafusion::common::utils::compare_rows;
 use datafusion::common::{Result, ScalarValue, not_impl_err};
-use datafusion::physical_expr::{Partitioning, PhysicalExpr, RangePartitioning};
+use datafusion::physical_expr::{Partitioning, PhysicalExpr, PhysicalSortExpr, RangePartitioning};
 use datafusion::physical_plan::repartition::REPARTITION_RANDOM_STATE;
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// Routes the rows of one map task to readers.
@@ -20,7 +18,7 @@ pub(crate) enum Router {
     /// Rows are routed by hash of the keys.
     Hash { keys: Vec<Arc<dyn PhysicalExpr>>, readers: u32 },
     /// Rows are routed by comparison with bounds.
-    Range(RangePartitioning),
+    Range(Box<Bounds>),
 }
 
 impl Router {
@@ -34,7 +32,7 @@ impl Router {
             // surplus.
             Partitioning::RoundRobinBatch(_) => Self::RoundRobin { readers, next: map % readers },
             Partitioning::Hash(keys, _) => Self::Hash { keys: keys.clone(), readers },
-            Partitioning::Range(range) => Self::Range(range.clone()),
+            Partitioning::Range(range) => Self::Range(Box::new(Bounds::new(range)?)),
             Partitioning::UnknownPartitioning(_) => {
                 return not_impl_err!("a shuffle with an unknown partitioning");
             }
@@ -63,43 +61,63 @@ impl Router {
                 // The remainder is below `readers`, so it fits.
                 out.extend(hashes.iter().map(|hash| u32::try_from(hash % readers).unwrap_or(0)));
             }
-            Self::Range(range) => route_by_range(range, batch, out)?,
+            Self::Range(bounds) => bounds.route(batch, out)?,
         }
         Ok(())
     }
 }
 
-fn route_by_range(
-    range: &RangePartitioning,
-    batch: &RecordBatch,
-    out: &mut Vec<u32>,
-) -> Result<()> {
-    let options: Vec<SortOptions> = range.ordering().iter().map(|key| key.options).collect();
-    let keys = range
-        .ordering()
-        .iter()
-        .map(|key| key.expr.evaluate(batch)?.into_array(batch.num_rows()))
-        .collect::<Result<Vec<_>>>()?;
-    let mut row = Vec::with_capacity(keys.len());
-    for i in 0..batch.num_rows() {
-        row.clear();
-        for key in &keys {
-            row.push(ScalarValue::try_from_array(key, i)?);
-        }
-        let mut failed = None;
-        let reader = range.split_points().partition_point(|bound| {
-            match compare_rows(&row, bound.values(), &options) {
-                Ok(order) => order != Ordering::Less,
-                Err(error) => {
-                    failed = Some(error);
-                    false
-                }
-            }
-        });
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        out.push(u32::try_from(reader).unwrap_or(u32::MAX));
+/// The bounds of a range partitioning. Rows are compared as sorts compare them.
+#[derive(Debug)]
+pub(crate) struct Bounds {
+    keys: Vec<Arc<dyn PhysicalExpr>>,
+    rows: RowConverter,
+    points: Rows,
+}
+
+impl Bounds {
+    /// At least one bound.
+    fn new(range: &RangePartitioning) -> Result<Self> {
+        let points = range.split_points();
+        let columns = (0..range.ordering().len())
+            .map(|key| {
+                let values = points.iter().map(|point| point.values()[key].clone());
+                ScalarValue::iter_to_array(values)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let field = |(key, column): (&PhysicalSortExpr, &ArrayRef)| {
+            SortField::new_with_options(column.data_type().clone(), key.options)
+        };
+        let fields = range.ordering().iter().zip(&columns).map(field).collect();
+        let rows = RowConverter::new(fields)?;
+        let points = rows.convert_columns(&columns)?;
+        let keys = range.ordering().iter().map(|key| Arc::clone(&key.expr)).collect();
+        Ok(Self { keys, rows, points })
     }
-    Ok(())
+
+    /// Appends the reader of each row to `out`: the number of bounds that are not above it.
+    fn route(&self, batch: &RecordBatch, out: &mut Vec<u32>) -> Result<()> {
+        let count = batch.num_rows();
+        let keys = self
+            .keys
+            .iter()
+            .map(|key| key.evaluate(batch)?.into_array(count))
+            .collect::<Result<Vec<_>>>()?;
+        let rows = self.rows.convert_columns(&keys)?;
+        out.extend(rows.iter().map(|row| self.below(row)));
+        Ok(())
+    }
+
+    fn below(&self, row: Row<'_>) -> u32 {
+        let (mut low, mut high) = (0, self.points.num_rows());
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.points.row(middle) <= row {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        u32::try_from(low).unwrap_or(u32::MAX)
+    }
 }

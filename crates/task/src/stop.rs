@@ -1,50 +1,30 @@
 //! Cancellation of tasks that compute without yielding. Dropping their future has no effect before
 //! it yields, and a join may compute for minutes on one batch. Nodes check a flag instead: before
-//! each batch from a leaf or a node that multiplies rows, and before each step of a nested-loop
-//! join.
+//! each batch of any node, and whenever a join evaluates its filter, which it does for a part of
+//! its rows at a time. Window functions check the flag of the node that calls them.
 
 use super::ShuffleReadExec;
 use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
+use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::execution_plan::PlanProperties;
 use datafusion::physical_plan::joins::utils::JoinFilter;
-use datafusion::physical_plan::joins::{
-    CrossJoinExec, HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec,
-};
+use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, SendableRecordBatchStream,
 };
-use futures::StreamExt;
+use futures::{StreamExt, ready, stream};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 
-/// Stop flag of an attempt. Clones share the flag.
-#[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    /// Makes the attempt fail at its next batch.
-    pub fn stop(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn check(&self) -> Result<()> {
-        if self.0.load(Ordering::Relaxed) {
-            // The end of the task has already been reported.
-            return Err(DataFusionError::Execution("the task was stopped".to_owned()));
-        }
-        Ok(())
-    }
-}
+pub use functions::Stop;
 
 /// The bound plan of a task, with checks of the stop flag inserted.
 pub(crate) fn stoppable(
@@ -56,17 +36,8 @@ pub(crate) fn stoppable(
         if plan.downcast_ref::<ShuffleReadExec>().is_some_and(ShuffleReadExec::is_broadcast) {
             return Ok(Transformed::no(plan));
         }
-        let multiplies = plan.children().is_empty()
-            || plan.is::<HashJoinExec>()
-            || plan.is::<SortMergeJoinExec>()
-            || plan.is::<NestedLoopJoinExec>()
-            || plan.is::<CrossJoinExec>()
-            || plan.is::<UnnestExec>();
-        if !multiplies {
-            return Ok(Transformed::no(plan));
-        }
-        let input = match plan.downcast_ref::<NestedLoopJoinExec>() {
-            Some(join) => stoppable_loop(join, stop)?,
+        let input = match with_stopping_filter(&plan, stop)? {
+            Some(join) => join,
             None => plan,
         };
         Ok(Transformed::yes(Arc::new(StopExec { input, stop: stop.clone() }) as _))
@@ -74,17 +45,45 @@ pub(crate) fn stoppable(
     Ok(plan.data)
 }
 
-/// Checks the flag in the join filter: a nested-loop join evaluates it for a part of its rows at a
-/// time.
-fn stoppable_loop(join: &NestedLoopJoinExec, stop: &Stop) -> Result<Arc<dyn ExecutionPlan>> {
-    let filter = join.filter().map(|filter| {
+/// A join with a filter, which checks the flag; `None` for other nodes.
+fn with_stopping_filter(
+    plan: &Arc<dyn ExecutionPlan>,
+    stop: &Stop,
+) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let stopping = |filter: &JoinFilter| {
         let expr = StopExpr { expr: Arc::clone(filter.expression()), stop: stop.clone() };
         let columns = filter.column_indices().to_vec();
         JoinFilter::new(Arc::new(expr), columns, Arc::clone(filter.schema()))
-    });
-    let projection = join.projection().as_ref().map(|columns| columns.to_vec());
-    let (left, right) = (Arc::clone(join.left()), Arc::clone(join.right()));
-    Ok(Arc::new(NestedLoopJoinExec::try_new(left, right, filter, join.join_type(), projection)?))
+    };
+    if let Some(join) = plan.downcast_ref::<HashJoinExec>()
+        && let Some(filter) = join.filter()
+    {
+        return join.builder().with_filter(Some(stopping(filter))).build_exec().map(Some);
+    }
+    if let Some(join) = plan.downcast_ref::<SortMergeJoinExec>()
+        && let Some(filter) = join.filter()
+    {
+        let join = SortMergeJoinExec::try_new(
+            Arc::clone(join.left()),
+            Arc::clone(join.right()),
+            join.on().to_vec(),
+            Some(stopping(filter)),
+            join.join_type(),
+            join.sort_options().to_vec(),
+            join.null_equality(),
+        )?;
+        return Ok(Some(Arc::new(join)));
+    }
+    if let Some(join) = plan.downcast_ref::<NestedLoopJoinExec>()
+        && let Some(filter) = join.filter()
+    {
+        let (left, right) = (Arc::clone(join.left()), Arc::clone(join.right()));
+        let projection = join.projection().as_ref().map(|columns| columns.to_vec());
+        let filter = Some(stopping(filter));
+        let join = NestedLoopJoinExec::try_new(left, right, filter, join.join_type(), projection)?;
+        return Ok(Some(Arc::new(join)));
+    }
+    Ok(None)
 }
 
 /// Passes on the rows of its input until the task is stopped.
@@ -136,9 +135,12 @@ impl ExecutionPlan for StopExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let rows = self.input.execute(partition, context)?;
+        let mut rows = self.input.execute(partition, context)?;
         let stop = self.stop.clone();
-        let rows = rows.map(move |batch| stop.check().and(batch));
+        let rows = stream::poll_fn(move |context| {
+            let next = ready!(stop.within(|| rows.poll_next_unpin(context)));
+            Poll::Ready(next.map(|batch| stop.check().and(batch)))
+        });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
     }
 }

@@ -29,7 +29,7 @@ use plan::SparkError;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use task::codec::Input;
-use task::nodes::{BranchExec, ConcatExec, Equivalences, LeafExec, LeafKind, ReadMode};
+use task::nodes::{BranchExec, ConcatExec, Equivalences, LeafExec, LeafKind, ReadMode, SampleExec};
 use task::python::PythonExec;
 
 type Plan = Arc<dyn ExecutionPlan>;
@@ -42,16 +42,26 @@ pub(crate) async fn cut(
     purpose: Purpose,
     jobs: &dyn RunJob,
 ) -> Result<JobPlan, SparkError> {
+    cut_within(plan, (conf, purpose), None, jobs).await
+}
+
+/// As `cut`, for a plan of rows that a cache stores.
+pub(crate) async fn cut_within(
+    plan: &Plan,
+    (conf, purpose): (&Conf, Purpose),
+    cache: Option<CacheId>,
+    jobs: &dyn RunJob,
+) -> Result<JobPlan, SparkError> {
     let coalescing = match purpose {
         Purpose::Run => Coalescing::of(conf, jobs.slots())?,
         Purpose::Compare => None,
     };
     let stages = Mutex::new(Stages::new(conf, purpose)?);
     let cutter = Cutter { stages, sizes: Mutex::default(), jobs, coalescing };
-    let piece = cutter.cut(plan, None).await?;
-    let piece = cutter.settled(piece);
+    let cached = cache.map(nonce);
+    let piece = cutter.settled(cutter.cut(plan, cached).await?);
     let mut stages = cutter.stages();
-    let last = stages.add(piece, StageOutput::Rows, None)?;
+    let last = stages.add(piece, StageOutput::Rows, cached)?;
     Ok(stages.job(last))
 }
 
@@ -98,6 +108,9 @@ impl Cutter<'_> {
             }
             if plan.children().is_empty() {
                 return leaf(plan);
+            }
+            if let Some(sample) = plan.downcast_ref::<SampleExec>() {
+                return self.sample(sample, cached).await;
             }
             let mut piece = self.operator(plan, cached).await?;
             if let Some(python) = piece.plan.downcast_ref::<PythonExec>() {
@@ -197,6 +210,17 @@ impl Cutter<'_> {
                 None => Err(SparkError::internal("a range partitioning has no bounds yet")),
             },
         }
+    }
+
+    /// A sample, of which each task takes its part.
+    async fn sample(&self, sample: &SampleExec, cached: Cached) -> Result<Piece, SparkError> {
+        let [child] = sample.children()[..] else {
+            return Err(SparkError::internal("a sample needs exactly one input"));
+        };
+        let input = self.settled(self.cut(child, cached).await?);
+        let tasks = u32::try_from(input.tasks.len()).unwrap_or(u32::MAX);
+        let plan = Arc::new(sample.divided(tasks, Arc::clone(&input.plan)));
+        Ok(Piece { plan, ..input })
     }
 
     /// Gathers all rows in one task.
@@ -318,10 +342,10 @@ impl Cutter<'_> {
     /// Stores the rows of each task, which the task with the same number reads. Rows that are drawn
     /// at random are the same for all jobs that read the cache.
     async fn keep(&self, input: &Plan, cache: CacheId) -> Result<Piece, SparkError> {
-        let number = Some(uuid::Uuid::from_u64_pair(cache.session, cache.number));
-        let input = self.settled(self.cut(input, number).await?);
+        let cached = Some(nonce(cache));
+        let input = self.settled(self.cut(input, cached).await?);
         let count = u32::try_from(input.tasks.len()).unwrap_or(u32::MAX);
-        let mut piece = self.shuffle(input, None, ReadMode::Gather, number)?;
+        let mut piece = self.shuffle(input, None, ReadMode::Gather, cached)?;
         if let [stage] = piece.parents[..] {
             self.stages().keep(cache, stage);
         }
@@ -360,6 +384,11 @@ fn together(number: u32, first: &[Input], last: &[Input]) -> Vec<Input> {
         (shared, _) => shared.clone(),
     };
     first.iter().zip(last).map(input).collect()
+}
+
+/// What makes the random rows of a cache its own.
+fn nonce(cache: CacheId) -> uuid::Uuid {
+    uuid::Uuid::from_u64_pair(cache.session, cache.number)
 }
 
 impl Piece {

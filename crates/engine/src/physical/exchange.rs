@@ -22,7 +22,7 @@ pub(crate) enum Routing {
     RoundRobin(usize),
     Hash(Vec<Arc<dyn PhysicalExpr>>, usize),
     /// By range; the bounds are not known yet.
-    Range(LexOrdering, usize),
+    Range(LexOrdering, Parts),
     /// By range, with known bounds.
     Bounded(RangePartitioning),
     /// Combines neighbouring partitions without a shuffle.
@@ -31,6 +31,23 @@ pub(crate) enum Routing {
     Select(Vec<Vec<u32>>),
     /// The same partitions, stored as the rows of a cache.
     Keep(CacheId),
+}
+
+/// How many partitions a range partitioning has, unless there are fewer different keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Parts {
+    Exactly(usize),
+    /// As many as the size of the rows asks for.
+    UpTo(usize),
+}
+
+impl Parts {
+    /// The most partitions that there may be.
+    pub(crate) fn most(self) -> usize {
+        match self {
+            Self::Exactly(most) | Self::UpTo(most) => most,
+        }
+    }
 }
 
 /// An exchange (see the module).
@@ -58,7 +75,8 @@ impl ExchangeExec {
         let before = input.output_partitioning().partition_count().max(1);
         let partitioning = match &routing {
             Routing::Hash(keys, n) => Partitioning::Hash(keys.clone(), *n),
-            Routing::RoundRobin(n) | Routing::Range(_, n) => Partitioning::UnknownPartitioning(*n),
+            Routing::RoundRobin(n) => Partitioning::UnknownPartitioning(*n),
+            Routing::Range(_, parts) => Partitioning::UnknownPartitioning(parts.most()),
             Routing::Bounded(range) => Partitioning::UnknownPartitioning(range.partition_count()),
             Routing::Coalesce(n) => Partitioning::UnknownPartitioning(before.min(*n)),
             Routing::Select(groups) => Partitioning::UnknownPartitioning(groups.len()),
@@ -81,7 +99,9 @@ impl DisplayAs for ExchangeExec {
                 let keys: Vec<_> = keys.iter().map(ToString::to_string).collect();
                 write!(f, "ExchangeExec: hash({}), {n} partitions", keys.join(", "))
             }
-            Routing::Range(order, n) => write!(f, "ExchangeExec: range({order}), {n} partitions"),
+            Routing::Range(order, parts) => {
+                write!(f, "ExchangeExec: range({order}), {} partitions", parts.most())
+            }
             Routing::Bounded(range) => write!(f, "ExchangeExec: {range}"),
             Routing::Coalesce(n) => write!(f, "CoalesceExec: {n} partitions"),
             Routing::Select(groups) => write!(f, "SelectExec: {} partitions", groups.len()),

@@ -18,9 +18,12 @@ mod planner;
 mod profile;
 mod python;
 mod ranges;
+mod sorts;
 mod stage;
 
 pub use profile::session_state;
+use ranges::{KnownBounds, Sampler};
+use sorts::Reader;
 use stage::Purpose;
 
 use crate::{JobPlan, RunJob};
@@ -29,7 +32,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use functions::spark_error;
 use model::Fingerprint;
-use model::conf::Conf;
+use model::conf::{Conf, SHUFFLE_PARTITIONS};
 use plan::SparkError;
 use std::sync::Arc;
 
@@ -66,7 +69,7 @@ pub async fn plan_job(
     jobs: &dyn RunJob,
 ) -> Result<JobPlan, SparkError> {
     let plan = physical_plan(state, plan, conf).await?;
-    plan_physical_job(plan, conf, jobs).await
+    plan_physical_job(plan, state, conf, jobs).await
 }
 
 /// The number of partitions of a plan's rows: what their stage would have tasks. If that depends
@@ -77,16 +80,23 @@ pub async fn count_partitions(
     conf: &Conf,
     jobs: &dyn RunJob,
 ) -> Result<usize, SparkError> {
-    Ok(plan_job(state, plan, conf, jobs).await?.result_partitions.len())
+    let plan = physical_plan(state, plan, conf).await?;
+    let most = partitions(conf)?;
+    let plan = sorts::spread(plan, Reader::Partitions(most), most)?;
+    let plan = sampler(state, conf, jobs).with_bounds(plan).await?;
+    let job = cut::cut(&plan, conf, Purpose::Run, jobs).await?;
+    Ok(job.result_partitions.len())
 }
 
 /// Cuts a physical plan into stages.
 pub(crate) async fn plan_physical_job(
     plan: Arc<dyn ExecutionPlan>,
+    state: &SessionState,
     conf: &Conf,
     jobs: &dyn RunJob,
 ) -> Result<JobPlan, SparkError> {
-    let plan = ranges::with_bounds(plan, conf, jobs).await?;
+    let plan = sorts::spread(plan, Reader::Client, partitions(conf)?)?;
+    let plan = sampler(state, conf, jobs).with_bounds(plan).await?;
     cut::cut(&plan, conf, Purpose::Run, jobs).await
 }
 
@@ -99,8 +109,18 @@ pub(crate) async fn plan_identity(
     jobs: &dyn RunJob,
 ) -> Result<Fingerprint, SparkError> {
     let plan = physical_plan(state, plan, conf).await?;
-    let plan = ranges::with_bounds(plan, conf, jobs).await?;
+    let plan = sampler(state, conf, jobs).with_bounds(plan).await?;
     let job = cut::cut(&plan, conf, Purpose::Compare, jobs).await?;
     let result = job.stages.last().expect("a job has a result stage");
     Ok(result.fingerprint)
+}
+
+fn sampler<'a>(state: &SessionState, conf: &'a Conf, jobs: &'a dyn RunJob) -> Sampler<'a> {
+    let known = state.config().get_extension::<KnownBounds>().unwrap_or_default();
+    Sampler { conf, jobs, known }
+}
+
+/// The most partitions of a global sort.
+fn partitions(conf: &Conf) -> Result<usize, SparkError> {
+    Ok(conf.get(&SHUFFLE_PARTITIONS)?.get() as usize)
 }

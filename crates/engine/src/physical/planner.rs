@@ -1,6 +1,6 @@
 //! DataFusion's physical planner, extended by our logical nodes.
 
-use super::exchange::{ExchangeExec, Routing};
+use super::exchange::{ExchangeExec, Parts, Routing};
 use super::hints::HintExec;
 use super::python::PythonPlanner;
 use analysis::{BarrierPlanner, Exchange, JoinHint, LocalSortPlanner, Target};
@@ -97,7 +97,7 @@ impl ExtensionPlanner for ExchangePlanner {
                     Ok(PhysicalSortExpr::new(expression(&key.expr)?, options))
                 });
                 match LexOrdering::new(keys.collect::<Result<Vec<_>>>()?) {
-                    Some(order) => Routing::Range(order, *n as usize),
+                    Some(order) => Routing::Range(order, Parts::Exactly(*n as usize)),
                     None => Routing::RoundRobin(*n as usize),
                 }
             }

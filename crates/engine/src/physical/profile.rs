@@ -7,6 +7,7 @@ use super::build_side::SafeBuildSides;
 use super::floating_keys::NormalizeFloatingKeys;
 use super::hints::JoinHints;
 use super::planner::Planner;
+use super::ranges::KnownBounds;
 use analysis::{AddBarriers, ExtractPython, PythonAggregates};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::SessionState;
@@ -26,6 +27,7 @@ pub fn session_state(conf: &Conf) -> Result<SessionState, SparkError> {
     let mut builder = task::session_state_builder();
     let config = builder.config().get_or_insert_default();
     apply(config.options_mut(), conf)?;
+    config.set_extension(Arc::<KnownBounds>::default());
     let builder = builder
         .with_query_planner(Arc::new(Planner))
         .with_analyzer_rule(Arc::new(PythonAggregates))

@@ -224,18 +224,17 @@ fn is_barrier(plan: &Arc<dyn ExecutionPlan>) -> Result<bool, DataFusionError> {
 
 /// Whether the plan has no volatile expressions and no Python functions that are.
 fn is_deterministic(plan: &Arc<dyn ExecutionPlan>) -> Result<bool, DataFusionError> {
-    let mut deterministic = true;
-    plan.apply(|node| {
-        if let Some(python) = node.downcast_ref::<PythonExec>() {
-            deterministic &= python.spec().is_deterministic();
-        }
-        node.apply_expressions(&mut |root| {
-            if is_volatile(root) {
-                deterministic = false;
-                return Ok(TreeNodeRecursion::Stop);
-            }
-            Ok(TreeNodeRecursion::Continue)
-        })?;
+    Ok(!plan.exists(|node| Ok(!is_deterministic_node(node)?))?)
+}
+
+/// As `is_deterministic`, for a node without its inputs.
+pub(crate) fn is_deterministic_node(
+    node: &Arc<dyn ExecutionPlan>,
+) -> Result<bool, DataFusionError> {
+    let python = node.downcast_ref::<PythonExec>();
+    let mut deterministic = python.is_none_or(|python| python.spec().is_deterministic());
+    node.apply_expressions(&mut |root| {
+        deterministic &= !is_volatile(root);
         Ok(if deterministic { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
     })?;
     Ok(deterministic)

@@ -12,7 +12,7 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::Expr;
 
 use crate::function::{Call, Function, kernel, with};
-use crate::kernel::{Args, Kernel, Nulls, returns};
+use crate::kernel::{Args, Kernel, Nulls, VARYING, returns};
 use crate::types::simple_type;
 use crate::{FunctionError, TaskState, run_time_error};
 
@@ -92,7 +92,8 @@ fn convert(mut call: Call<'_>, to: DataType) -> Result<Expr, FunctionError> {
     Ok(call.only())
 }
 
-pub(super) const KERNELS: &[Kernel] = &[RAND, RANDN, RANDOM_TEXT, SHUFFLE, INCREASING, RAISE];
+pub(super) const KERNELS: &[Kernel] =
+    &[RAND, RANDN, RANDOM_TEXT, SHUFFLE, INCREASING, RAISE, VARYING];
 
 /// `input_file_name` of rows that come from no file. Analysis replaces calls above scans of files.
 const NO_FILE_NAME: Kernel = Kernel::new("spark_input_file_name", returns::string, |args| {

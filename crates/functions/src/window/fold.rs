@@ -12,6 +12,8 @@ use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::logical_expr::{Accumulator, AggregateUDF};
 use datafusion::physical_expr::PhysicalExpr;
 
+use crate::Stop;
+
 /// Rows per block: partial states of blocks are kept for the ranges that contain whole blocks.
 const BLOCK: usize = 256;
 /// Minimum length of a range that is computed from blocks.
@@ -43,6 +45,7 @@ pub(super) fn over_ranges(
     let mut results: Vec<ScalarValue> = Vec::new();
     let mut current: Option<(Box<dyn Accumulator>, Range<usize>)> = None;
     for range in ranges {
+        Stop::check_current()?;
         if let (Some((_, seen)), Some(result)) = (&current, results.last())
             && *seen == range
         {
@@ -101,6 +104,7 @@ impl<F: Fn() -> Result<Box<dyn Accumulator>>> Folder<'_, F> {
         let rows = self.values.first().map_or(0, |column| column.len());
         let mut columns: Vec<Vec<ScalarValue>> = Vec::new();
         for block in 0..rows / BLOCK {
+            Stop::check_current()?;
             let mut accumulator = (self.start)()?;
             self.add_rows(accumulator.as_mut(), block * BLOCK..(block + 1) * BLOCK)?;
             let state = accumulator.state()?;

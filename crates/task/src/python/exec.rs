@@ -153,7 +153,14 @@ impl ExecutionPlan for PythonExec {
                 let options = SortOptions { descending, nulls_first };
                 PhysicalSortRequirement::new(self.column(input, column), Some(options))
             });
-            LexRequirement::new(keys.chain(order)).map(OrderingRequirements::new)
+            let wanted = LexRequirement::new(keys.chain(order)).map(OrderingRequirements::new);
+            // Rows come out in the order in which they go in, which the program may rely on
+            // although nobody can tell it from the new columns: a sort below is not in vain.
+            let given = || {
+                let order = self.inputs[input].output_ordering()?;
+                (!self.spec.kind.is_grouped()).then(|| OrderingRequirements::from(order.clone()))
+            };
+            wanted.or_else(given)
         };
         let inputs = (0..self.inputs.len()).map(one);
         inputs.chain(self.shape.iter().map(|_| None)).collect()

@@ -7,9 +7,9 @@ use datafusion::functions::string as native_string;
 use datafusion::logical_expr::Expr;
 
 use super::string::{count, size};
-use crate::FunctionError;
 use crate::function::{Call, Function, kernel, with};
 use crate::kernel::{Args, Kernel, returns};
+use crate::{FunctionError, Stop};
 
 pub(in crate::scalar) const FUNCTIONS: &[Function] = &[
     with("startswith", "xx", |call| compare(call, STARTS)),
@@ -126,6 +126,7 @@ fn levenshtein(args: &Args<'_>) -> Result<ArrayRef> {
     let (left, right) = (args.strings(0)?, args.strings(1)?);
     let limits = if args.len() > 2 { Some(args.values::<Int32Type>(2)?) } else { None };
     args.number_rows::<Int32Type>(|row| {
+        Stop::check_current()?;
         let distance = count(distance(left.value(row), right.value(row)));
         Ok(Some(if limits.is_some_and(|l| distance > l.value(row)) { -1 } else { distance }))
     })

@@ -13,6 +13,8 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
+use crate::Stop;
+
 /// A higher-order function, identified by its name alone.
 #[derive(Clone, Copy)]
 pub(super) struct Taking {
@@ -49,6 +51,7 @@ impl Given<'_> {
         parameters: &[ArrayRef],
         rows: &dyn Array,
     ) -> Result<ArrayRef> {
+        Stop::check_current()?;
         let Some(lambda) = self.lambdas.get(lambda) else {
             return internal_err!("a call lacks lambda {lambda}");
         };
