@@ -16,7 +16,7 @@ from firesteel.accumulators import Accumulators
 from firesteel.broadcast import Blobs, Broadcast, BroadcastPickleRegistry
 from firesteel.errors import error
 from firesteel.files import Files, SparkFiles
-from firesteel.jobs import Jobs
+from firesteel.jobs import CHECKPOINT_DIR, Jobs
 from firesteel.profiling import Profiling
 from firesteel.rdd import execution
 from firesteel.rdd.callsite import CallSite, first_spark_call
@@ -110,6 +110,9 @@ class SparkContext(Jobs, Files, Sources, Accumulators, Profiling, Running):
         self._pickled_broadcast_vars = BroadcastPickleRegistry()
         self._broadcasts = Blobs(self._upload, self._drop_blob)
         self._checkpoint_directory = None
+        directory = self._conf.get(CHECKPOINT_DIR, None)
+        if directory is not None:
+            self.setCheckpointDir(directory)
         self._start_files()
         SparkFiles._sc = self
         active = SparkContext._active_spark_context

@@ -15,6 +15,10 @@ GROUP = "spark.jobGroup.id"
 DESCRIPTION = "spark.job.description"
 INTERRUPT = "spark.job.interruptOnCancel"
 _PROPERTIES = "firesteel_properties"
+#: The property that says where checkpoints are written.
+CHECKPOINT_DIR = "spark.checkpoint.dir"
+#: Where a client has the properties of all its threads.
+ALL_THREADS = "firesteel_properties_of_all"
 
 
 def properties(client):
@@ -32,7 +36,7 @@ def group_tag(group):
 
 def complete(client, request):
     """Adds this thread's properties to a request."""
-    found = properties(client)
+    found = {**getattr(client, ALL_THREADS, {}), **properties(client)}
     site = current()
     if not found and site is None:
         return

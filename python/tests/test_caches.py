@@ -1,8 +1,13 @@
 """What a program asks to be stored: it is stored once, read from then on, and deleted when it is given up."""
 
+import contextlib
+import io
+import re
+
 import pytest
 from conftest import eventually, program_on, serving, session
 from pyspark import StorageLevel
+from pyspark.errors import IllegalArgumentException
 from pyspark.sql import functions as F
 from test_faults import home_of, status, tasks
 
@@ -222,16 +227,19 @@ def test_tables_are_cached_by_name():
         spark.catalog.uncacheTable("v")
         assert not spark.catalog.isCached("v")
         eventually(lambda: stored(server) == [])
-        spark.sql("cache table v")
+        spark.sql("cache lazy table v")
+        assert stored(server) == []
         assert sorted(spark.table("v").collect()) == sorted(spark.table("v").collect()) != first
         assert len(stored(server)) == 2
         spark.sql("clear cache")
         eventually(lambda: stored(server) == [])
-        spark.sql("cache table w as select id, uuid() u from range(10)")
+        spark.sql("cache lazy table w as select id, uuid() u from range(10)")
         assert sorted(spark.table("w").collect()) == sorted(spark.table("w").collect())
         spark.catalog.clearCache()
         assert not spark.catalog.isCached("w")
         eventually(lambda: stored(server) == [])
+        spark.sql("cache table v")
+        assert stored(server) != []
 
 
 def test_what_a_session_has_stored_goes_with_it():
@@ -268,3 +276,185 @@ def test_rows_of_a_cache_are_sorted_above_it_and_not_below():
         together = spark.range(0, 40, 1, 4).coalesce(2).orderBy(F.desc("id"))
         assert [row.id for row in together.collect()] == list(range(40))[::-1]
         assert [row.id for row in spark.range(9).orderBy(F.desc("id")).coalesce(1).collect()] == list(range(9))[::-1]
+
+
+def test_rows_of_a_cache_are_filtered_above_it_and_drawn_anew():
+    with serving("local[2]") as (server, url), session(url) as spark:
+        cached = spark.range(0, 4000, 1, 4).cache()
+        assert len(cached.collect()) == 4000
+        files = stored(server)
+        nothing = F.udf(lambda: False, "boolean")
+        draws = {len(cached.filter(F.rand() < 0.5).collect()) for _ in range(3)}
+        assert len(draws) > 1 and all(1800 < count < 2200 for count in draws)
+        first = cached.where(F.monotonically_increasing_id() % 2**33 < 3)
+        assert [row.id for row in first.collect()] == [0, 1, 2, 1000, 1001, 1002, 2000, 2001, 2002, 3000, 3001, 3002]
+        assert cached.filter(nothing()).collect() == []
+        assert 1800 < len(cached.coalesce(1).select("id").where("id >= 0 and rand() < 0.5").collect()) < 2200
+        assert 1800 < len(cached.sample(0.5).collect()) < 2200
+        assert sorted(stored(server)) == sorted(files)
+        assert cached.count() == 4000
+
+
+def test_conditions_without_columns_are_computed_where_they_stand(spark):
+    rows = spark.range(0, 400, 1, 4)
+    groups = rows.groupBy((F.col("id") % 100).alias("k")).count()
+    drawn = groups.filter(F.rand() < 0.5).collect()
+    assert 20 < len(drawn) < 80 and {row["count"] for row in drawn} == {4}
+    assert {row["count"] for row in groups.sample(0.5).collect()} == {4}
+    assert rows.groupBy().count().filter(F.udf(lambda: False, "boolean")()).collect() == []
+    few = rows.limit(20)
+    pairs = few.join(few.withColumnRenamed("id", "b"), (F.col("id") < F.col("b") + 20) & (F.rand() < 0.5))
+    assert 100 < pairs.count() < 300 and pairs.groupBy("id").count().select("count").distinct().count() > 2
+
+
+def scans(frame):
+    """The lines of a frame's plan that tell of caches."""
+    return [line.strip() for line in explained(frame).splitlines() if "InMemory" in line or "In-memory" in line]
+
+
+def explained(frame, mode="simple"):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        frame.explain(mode)
+    return out.getvalue()
+
+
+def same_rows(batches):
+    yield from batches
+
+
+def doubled(spark):
+    return spark.range(0, 100, 1, 4).withColumn("x", F.col("id") * 2).filter("x > 4")
+
+
+def test_a_cache_is_shown_in_plans(spark):
+    cached = doubled(spark).cache()
+    level = "StorageLevel(disk, memory, deserialized, 1 replicas)"
+    lines = explained(cached.groupBy("x").count()).splitlines()
+    at = next(number for number, line in enumerate(lines) if "InMemoryTableScan" in line)
+    assert re.fullmatch(r" *InMemoryTableScan \[id#\d+, x#\d+\]", lines[at])
+    assert re.fullmatch(r" *InMemoryRelation \[id#\d+, x#\d+\], " + re.escape(level), lines[at + 1])
+    indents = [len(line) - len(line.lstrip()) for line in lines[at : at + 3]]
+    assert indents == [indents[0], indents[0] + 2, indents[0] + 4]
+    parts = re.split(r"== (.*) ==\n", explained(cached.select("x"), "extended"))
+    shown = {title: "InMemoryRelation" in text for title, text in zip(parts[1::2], parts[2::2])}
+    assert shown == {
+        "Parsed Logical Plan": False,
+        "Analyzed Logical Plan": False,
+        "Optimized Logical Plan": True,
+        "Physical Plan": True,
+    }
+    assert explained(cached, "cost").count("InMemoryRelation") == 2
+    cached.unpersist()
+    assert scans(cached) == []
+    for storage, text in [
+        (StorageLevel.DISK_ONLY, "disk, 1 replicas"),
+        (StorageLevel.DISK_ONLY_3, "disk, 3 replicas"),
+        (StorageLevel.MEMORY_ONLY, "memory, 1 replicas"),
+        (StorageLevel.MEMORY_AND_DISK_2, "disk, memory, 2 replicas"),
+        (StorageLevel.OFF_HEAP, "disk, memory, offheap, 1 replicas"),
+    ]:
+        cached.persist(storage)
+        assert cached.storageLevel == storage
+        assert scans(cached)[1].endswith(f"StorageLevel({text})"), scans(cached)
+        cached.unpersist()
+    spark.sql("cache table kept options('storageLevel'='memory_only') as select 1 a")
+    assert scans(spark.sql("select a + 1 from kept"))[0].startswith("Scan In-memory table kept [a#")
+    assert spark.table("kept").storageLevel == StorageLevel(False, True, False, True)
+    with pytest.raises(IllegalArgumentException, match="Invalid StorageLevel: X"):
+        spark.sql("cache table kept options('storageLevel'='x')")
+    spark.catalog.dropTempView("kept")
+    assert scans(spark.sql("select 1 a")) == []
+
+
+def test_an_equal_plan_reads_the_cache():
+    with serving("local[2]") as (server, url), session(url) as spark:
+        cached = doubled(spark).cache()
+        rows = sorted(cached.collect())
+        kept = stored(server)
+        assert len(kept) == 4
+        again = doubled(spark)
+        assert again.is_cached and again.storageLevel == StorageLevel.MEMORY_AND_DISK_DESER
+        before = tasks(status(url), "finished")
+        assert sorted(again.collect()) == rows
+        assert tasks(status(url), "finished") == before + 4
+        assert len(doubled(spark).select("x").where("x < 50").collect()) == 22
+        renamed = spark.range(0, 100, 1, 4).select("id", (F.col("id") * 2).alias("y")).where("y > 4")
+        assert sorted(renamed.collect()) == rows and renamed.columns == ["id", "y"]
+        text = "select id, id * 2 as z from range(0, 100, 1, 4)"
+        assert len(spark.sql(f"select * from (select * from ({text}) where z > 4) where z < 50").collect()) == 22
+        both = again.alias("l").crossJoin(doubled(spark).limit(2).alias("r"))
+        assert len(scans(both)) == 4 and both.count() == 2 * len(rows)
+        assert again.union(doubled(spark)).count() == 2 * len(rows)
+        assert set(kept) <= set(stored(server))
+        assert scans(spark.range(0, 100, 1, 4).withColumn("x", F.col("id") * 3).filter("x > 4")) == []
+        assert scans(spark.range(0, 100, 1, 5).withColumn("x", F.col("id") * 2).filter("x > 4")) == []
+        # Persisted again it is the same entry, at the first level.
+        assert again.persist(StorageLevel.DISK_ONLY).storageLevel == StorageLevel.MEMORY_AND_DISK_DESER
+        again.unpersist()
+        assert not cached.is_cached and scans(cached) == []
+        eventually(lambda: not any(file.exists() for file in kept))
+
+
+def test_what_an_equal_plan_reads_does_not_depend_on_later_caches():
+    with serving("local[2]") as (server, url), session(url) as spark:
+        cached = doubled(spark).cache()
+        rows = sorted(cached.collect())
+        kept = stored(server)
+        below = spark.range(0, 100, 1, 4).cache()
+        assert sorted(doubled(spark).collect()) == rows
+        assert stored(server) == kept
+        assert len(scans(doubled(spark))) == 2
+        above = doubled(spark).where("id < 10").cache()
+        assert len(above.collect()) == 7 and len(stored(server)) == 8
+        assert len(doubled(spark).where("id < 10").collect()) == 7 and len(stored(server)) == 8
+        cached.unpersist()
+        assert len(doubled(spark).where("id < 10").collect()) == 7
+        assert len(scans(doubled(spark).where("id < 10"))) == 4
+        assert len(below.collect()) == 100
+
+
+def test_a_view_that_is_replaced_or_dropped_is_no_longer_cached(spark):
+    spark.range(5).createOrReplaceTempView("seen")
+    spark.catalog.cacheTable("seen")
+    assert spark.range(5).is_cached and spark.catalog.isCached("seen")
+    spark.range(5).createOrReplaceTempView("seen")
+    assert spark.catalog.isCached("seen")
+    spark.range(6).createOrReplaceTempView("seen")
+    assert not spark.catalog.isCached("seen") and not spark.range(5).is_cached
+    spark.catalog.cacheTable("seen")
+    spark.catalog.dropTempView("seen")
+    assert not spark.range(6).is_cached
+
+
+def test_rows_of_a_table_that_is_written_are_read_anew(spark, tmp_path):
+    path = str(tmp_path / "rows")
+    spark.range(3).write.parquet(path)
+    cached = spark.read.parquet(path).cache()
+    assert cached.count() == 3
+    spark.range(3, 6).write.mode("append").parquet(path)
+    again = spark.read.parquet(path)
+    assert (cached.count(), again.count(), again.is_cached) == (6, 6, True)
+    cached.unpersist()
+
+
+def test_local_rows_and_python_functions_are_compared_by_what_they_hold(spark):
+    rows = [(1, "a"), (2, "b")]
+    cached = spark.createDataFrame(rows, "n int, s string").cache()
+    assert spark.createDataFrame(rows, "n int, s string").is_cached
+    assert not spark.createDataFrame(rows[::-1], "n int, s string").is_cached
+    assert not spark.createDataFrame(rows, "n bigint, s string").is_cached
+    cached.unpersist()
+    within = "id in (select id from range(3)) and id > (select min(id) from range({}))"
+    chosen = spark.range(9).where(within.format(4)).cache()
+    assert spark.range(9).where(within.format(4)).is_cached
+    assert not spark.range(9).where(within.format(5)).is_cached
+    random = spark.range(9).select(F.rand(1)).cache()
+    assert spark.range(9).select(F.rand(1)).is_cached and not spark.range(9).select(F.rand(2)).is_cached
+    assert not spark.sql("select rand() from range(9)").is_cached
+    mapped = spark.range(7).mapInPandas(same_rows, "id long").cache()
+    again = spark.range(7).mapInPandas(same_rows, "id long")
+    assert again.is_cached and len(scans(spark.range(2).join(again.groupBy("id").count(), "id"))) == 2
+    assert not spark.range(7).mapInPandas(same_rows, "id int").is_cached
+    for frame in (chosen, random, mapped):
+        frame.unpersist()

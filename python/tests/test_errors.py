@@ -129,7 +129,6 @@ def test_an_error_has_spark_s_message(spark):
 
 UNSERVED = [
     ("readStream", lambda s: s.readStream.format("rate").load()),
-    ("checkpoint", lambda s: s.range(1).checkpoint()),
 ]
 
 

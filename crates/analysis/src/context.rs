@@ -3,7 +3,7 @@
 
 use crate::python::PythonFunctions;
 use crate::scope::same_name;
-use crate::{Caches, Result, leaf};
+use crate::{Caches, Checkpoints, Result, leaf};
 use catalogue::{Catalogue, Variables, ViewMap};
 use model::conf::{self, Conf, MapKeyDedupPolicy};
 use plan::{Expr, Relation, SparkError, TextParser};
@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub enum Purpose {
     /// Only the schema is needed: relations that would have to be computed first may be left empty.
     Schema,
+    /// The plan will be shown: nothing has to be written before.
+    Show,
     /// The plan will be run.
     Run,
 }
@@ -42,6 +44,8 @@ pub struct Context {
     pub python: PythonFunctions,
     /// Rows that the session has asked to be stored.
     pub caches: Caches,
+    /// Frames whose rows are held.
+    pub checkpoints: Arc<Checkpoints>,
     /// The current database.
     pub database: String,
     /// Parses SQL text.

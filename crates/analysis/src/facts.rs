@@ -44,6 +44,8 @@ pub enum Want {
     Files(ScanOptions),
     /// The rows of a relation, in the environment of its occurrence.
     Rows(Relation, Env),
+    /// The files of a checkpoint.
+    Checkpoint(String),
 }
 
 /// Answer to a want.
@@ -72,9 +74,9 @@ impl Facts {
 
     /// The files of all sources.
     pub fn files(&self) -> Vec<String> {
-        let sources = self.0.iter().filter_map(|(_, fact)| match fact {
-            Fact::Files(source) => Some(source),
-            Fact::Rows { .. } => None,
+        let sources = self.0.iter().filter_map(|fact| match fact {
+            (Want::Files(_), Fact::Files(source)) => Some(source),
+            _ => None,
         });
         sources.flat_map(|source| source.files.iter().cloned()).collect()
     }

@@ -9,9 +9,11 @@
 mod aggregate;
 mod caches;
 mod call;
+mod checkpoint;
 mod column;
 mod context;
 mod decorrelate;
+mod equality;
 mod error;
 mod expression;
 mod facts;
@@ -55,13 +57,15 @@ mod unpivot;
 mod window;
 mod within_group;
 
-pub use caches::{CachedRelation, Caches};
+pub use caches::{CachedRelation, Caches, Shown};
+pub use checkpoint::{Checkpoint, Checkpoints};
 pub use context::{Context, Env, Purpose, functions_under};
+pub use equality::same_plan;
 pub use error::{quoted, table_not_found};
 pub use facts::{Fact, Facts, Result, Stop, Want};
 pub use nodes::{
-    AddBarriers, BarrierPlanner, Exchange, JoinHint, JoinStrategy, LocalSort, LocalSortPlanner,
-    Target, is_barrier,
+    AddBarriers, BarrierPlanner, Exchange, JoinHint, JoinStrategy, Kept, LocalSort,
+    LocalSortPlanner, Target, is_barrier,
 };
 pub use python::{
     ExtractPython, PythonAggregates, PythonFunctions, PythonNode, SourceAnswer, SourceScan,

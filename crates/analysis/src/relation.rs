@@ -3,14 +3,14 @@
 use super::scope::Column;
 use super::typed::Typed;
 use super::{Fact, Resolved, Resolver, Result, Want, error};
-use crate::Caches;
-use crate::nodes::{Exchange, JoinHint, JoinStrategy, Target};
+use crate::CachedRelation;
+use crate::equality::{without_caches, without_effect};
+use crate::nodes::{Exchange, JoinHint, JoinStrategy, Kept, Target};
 use crate::resolver::TableHint;
 use datafusion::logical_expr::{
     Distinct, Expr as DfExpr, Extension, Filter, Limit, LogicalPlan, Projection, lit,
 };
 use errors::condition;
-use model::CacheId;
 use plan::{
     DataType, Expr, Field, HintArgument, Relation, RelationKind, Sample, SortOrder, SparkError,
     Statement,
@@ -23,8 +23,8 @@ impl Resolver<'_> {
     pub(super) fn relation(&mut self, relation: &Relation) -> Result<Resolved> {
         let around = self.profiles.enter(relation.plan_id);
         let resolved = match self.context.caches.get(relation) {
-            Some(cached) => self.cached(relation, cached),
-            None => self.kind(relation),
+            Some(cached) => self.cached(relation, &cached),
+            None => self.kind(relation).and_then(|found| self.equal_cached(relation, found)),
         };
         self.profiles.leave(around);
         let mut resolved = resolved?;
@@ -33,18 +33,26 @@ impl Resolver<'_> {
     }
 
     /// A relation whose rows are stored.
-    fn cached(
-        &mut self,
-        relation: &Relation,
-        (cache, before): (CacheId, Caches),
-    ) -> Result<Resolved> {
-        let around = std::mem::replace(&mut self.context.to_mut().caches, before);
+    fn cached(&mut self, relation: &Relation, cached: &CachedRelation) -> Result<Resolved> {
+        let around = std::mem::replace(&mut self.context.to_mut().caches, cached.before());
         let resolved = self.kind(relation);
         self.context.to_mut().caches = around;
-        let mut resolved = resolved?;
-        // What is looked up below a select list is not in the cache.
-        let below = resolved.below.take();
-        Ok(Resolved { below, ..exchanged(resolved, Target::Keep(cache)) })
+        Ok(kept(resolved?, cached))
+    }
+
+    /// A relation whose rows are stored if those of an equal one are. What its own plan reads is
+    /// what that of the other does.
+    fn equal_cached(&mut self, relation: &Relation, resolved: Resolved) -> Result<Resolved> {
+        let Some(cached) = self.context.caches.of_plan(&resolved.plan) else { return Ok(resolved) };
+        if without_effect(&resolved.plan).1 == Some(cached.cache) {
+            return Ok(resolved);
+        }
+        let before = cached.before();
+        if !self.context.caches.include(&before) {
+            return self.cached(relation, &cached);
+        }
+        let plan = without_caches(resolved.plan, &|cache| before.has(cache))?;
+        Ok(kept(Resolved { plan, ..resolved }, &cached))
     }
 
     #[expect(clippy::too_many_lines, reason = "a table of all kinds reads best in one piece")]
@@ -73,7 +81,7 @@ impl Resolver<'_> {
                 self.with_references(input, references)
             }
             RelationKind::Reference(id) => self.referenced(*id),
-            RelationKind::CachedRemote(_) => Err(error::unsupported("a checkpointed relation")),
+            RelationKind::CachedRemote(id) => self.checkpointed(id),
             RelationKind::Project { input, expressions } => self.project(input, expressions),
             RelationKind::Filter { input, condition } => self.filter(input, condition),
             RelationKind::Join(join) => self.join(join),
@@ -148,7 +156,7 @@ impl Resolver<'_> {
                 let number = relation.plan_id.ok_or_else(|| {
                     SparkError::internal("partitions are stored for a relation without an id")
                 })?;
-                Ok(exchanged(input, Target::Keep(self.context.caches.of_rdd(number))))
+                Ok(exchanged(input, Target::Keep(Kept::of_rdd(self.context.caches.of_rdd(number)))))
             }
             RelationKind::NaFill(fill) => self.na_fill(fill),
             RelationKind::NaDrop { input, columns, min_non_nulls } => {
@@ -478,6 +486,16 @@ impl Resolver<'_> {
 /// Filters a plan by a condition.
 pub(super) fn filter(plan: LogicalPlan, condition: DfExpr) -> Result<LogicalPlan> {
     Ok(LogicalPlan::Filter(Filter::try_new(condition, Arc::new(plan))?))
+}
+
+/// A relation whose rows are stored.
+fn kept(mut resolved: Resolved, cached: &CachedRelation) -> Resolved {
+    let column = |column: &Column| format!("{}{}", column.name, column.id);
+    let columns: Vec<String> = resolved.scope.columns.iter().map(column).collect();
+    let kept = Kept::of_relation(cached.cache, cached.shown().clone(), columns.join(", "));
+    // What is looked up below a select list is not in the cache.
+    let below = resolved.below.take();
+    Resolved { below, ..exchanged(resolved, Target::Keep(kept)) }
 }
 
 fn exchanged(input: Resolved, target: Target) -> Resolved {

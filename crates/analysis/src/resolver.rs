@@ -40,6 +40,8 @@ pub struct Observed {
 pub struct Finished {
     /// The plan; its columns are those of `schema`, in order.
     pub plan: LogicalPlan,
+    /// The plan by which relations are compared.
+    pub resolved: Arc<LogicalPlan>,
     /// The program's names of the columns, and their types.
     pub schema: Vec<Field>,
     /// Metrics requested by the relation.
@@ -115,10 +117,11 @@ impl<'a> Resolver<'a> {
             tracing::warn!("{warning}");
         }
         let fields = resolved.scope.fields();
+        let whole = Arc::new(resolved.plan.clone());
         let resolved = self.exact(resolved)?;
         let plan = self.with_file_columns(resolved.plan)?;
         let plan = self.decorrelated(plan)?;
-        Ok(Finished { plan, schema: fields, observed: self.observed })
+        Ok(Finished { plan, resolved: whole, schema: fields, observed: self.observed })
     }
 
     /// A fresh id for a column.

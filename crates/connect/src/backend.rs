@@ -40,6 +40,7 @@ pub trait Backend: Send + Sync + 'static {
 ///   need the Arrow schema even without rows.
 /// - [`Work::Command`]: the same if the command yields rows, else nothing.
 /// - [`Work::Sql`]: for a query [`Response::LazyQuery`] alone; for a command as above.
+/// - [`Work::Checkpoint`]: one [`Response::Checkpoint`].
 /// - [`Response::Progress`] and [`Response::Observed`] may come anywhere in between.
 ///
 /// The service itself sends the end of the operation when the future returns `Ok`.
@@ -161,6 +162,8 @@ pub enum Work {
     /// DataFrames. A query is only checked and answered with `LazyQuery`; a command is run, and its
     /// rows are sent as `Schema` and `Batch`es.
     Sql(Relation),
+    /// A checkpoint, answered with [`Response::Checkpoint`].
+    Checkpoint(plan::Checkpoint),
 }
 
 /// Channel for the responses of an operation. Bounded: a slow client slows the operation down.
@@ -180,6 +183,8 @@ pub enum Response {
     },
     /// The SQL text was a query, which runs when the client uses its result.
     LazyQuery,
+    /// The id of a checkpoint.
+    Checkpoint(String),
     /// Progress of the operation.
     Progress(Progress),
     /// Updates of accumulators: pickled pairs of id and value.

@@ -105,6 +105,12 @@ pub(crate) fn request(plan: OpType, context: Context<'_>) -> Result<Request> {
                 let rdd_pb::DropBlob { hash, forever } = parsed(any.value.into())?;
                 return Ok(Request { work: Asked::DropBlob { hash, forever }, echo: None });
             }
+            CommandType::CheckpointCommand(message) => {
+                let input = message.relation.required("checkpoint_command.relation")?;
+                let input = relation(input, context)?;
+                let (local, eager) = (message.local, message.eager);
+                Work::Checkpoint(plan::Checkpoint { input, local, eager })
+            }
             other => Work::Command(command(other, context)?),
         },
         OpType::CompressedOperation(_) => {
@@ -146,6 +152,10 @@ fn command(message: CommandType, context: Context<'_>) -> Result<Command> {
         CommandType::WriteOperation(m) => return write(m, context),
         CommandType::WriteOperationV2(m) => return write_v2(m, context),
         CommandType::CreateDataframeView(m) => return create_view(m, context),
+        CommandType::RemoveCachedRemoteRelationCommand(m) => {
+            let relation = m.relation.required("remove_cached_remote_relation_command.relation")?;
+            return Ok(Command::DropCheckpoint(relation.relation_id));
+        }
         CommandType::RegisterFunction(f) => {
             return Ok(Command::RegisterPython(crate::python::function(f, context)?.0));
         }
@@ -164,11 +174,6 @@ fn command(message: CommandType, context: Context<'_>) -> Result<Command> {
             "A listener of streaming queries".to_owned()
         }
         CommandType::CreateResourceProfileCommand(_) => "A resource profile".to_owned(),
-        CommandType::CheckpointCommand(m) if m.local => "localCheckpoint".to_owned(),
-        CommandType::CheckpointCommand(_) => "checkpoint".to_owned(),
-        CommandType::RemoveCachedRemoteRelationCommand(_) => {
-            "The removal of a checkpoint".to_owned()
-        }
         CommandType::MergeIntoTableCommand(m) => {
             format!("MERGE INTO {}", m.target_table_name)
         }
@@ -176,7 +181,9 @@ fn command(message: CommandType, context: Context<'_>) -> Result<Command> {
         CommandType::ExecuteExternalCommand(m) => format!("The external command {}", m.command),
         CommandType::PipelineCommand(_) => "Declarative pipelines".to_owned(),
         CommandType::Extension(any) => format!("The command extension {}", any.type_url),
-        CommandType::SqlCommand(_) | CommandType::GetResourcesCommand(_) => {
+        CommandType::SqlCommand(_)
+        | CommandType::GetResourcesCommand(_)
+        | CommandType::CheckpointCommand(_) => {
             return Err(invalid("A question where a command is needed."));
         }
     };

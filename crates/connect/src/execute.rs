@@ -153,6 +153,11 @@ impl Writer<'_> {
             (Response::LazyQuery, None) => {
                 return Err(SparkError::internal("a lazy query where no SQL text was sent"));
             }
+            (Response::Checkpoint(id), _) => {
+                let relation = Some(pb::CachedRemoteRelation { relation_id: id });
+                let result = pb::CheckpointCommandResult { relation };
+                self.push(ResponseType::CheckpointCommandResult(result)).await;
+            }
             (Response::Schema(schema), None) => {
                 let schema = Some(data_type_message(&schema));
                 self.execution.push(Answer { schema, ..self.blank() }).await;

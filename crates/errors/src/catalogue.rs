@@ -36,6 +36,7 @@ pub mod condition {
     pub const COMPARATOR_RETURNS_NULL: &Condition = &Condition { class: "COMPARATOR_RETURNS_NULL", sql_state: Some("22004"), exception: Exception::Spark, parameters: &["firstValue", "secondValue"] };
     pub const CONNECT_INVALID_PLAN: &Condition = &Condition { class: "CONNECT_INVALID_PLAN", sql_state: Some("56K00"), exception: Exception::InvalidPlan, parameters: &[] };
     pub const CONNECT_INVALID_PLAN_CANNOT_PARSE: &Condition = &Condition { class: "CONNECT_INVALID_PLAN.CANNOT_PARSE", sql_state: Some("56K00"), exception: Exception::InvalidPlan, parameters: &["errorMsg"] };
+    pub const CONNECT_INVALID_PLAN_DATAFRAME_NOT_FOUND: &Condition = &Condition { class: "CONNECT_INVALID_PLAN.DATAFRAME_NOT_FOUND", sql_state: Some("56K00"), exception: Exception::InvalidPlan, parameters: &["dfId", "sessionId"] };
     pub const CONNECT_INVALID_PLAN_PLAN_SIZE_LARGER_THAN_MAX: &Condition = &Condition { class: "CONNECT_INVALID_PLAN.PLAN_SIZE_LARGER_THAN_MAX", sql_state: Some("56K00"), exception: Exception::InvalidPlan, parameters: &["planSize", "maxPlanSize"] };
     pub const CONVERSION_INVALID_INPUT: &Condition = &Condition { class: "CONVERSION_INVALID_INPUT", sql_state: Some("22018"), exception: Exception::IllegalArgument, parameters: &["str", "fmt", "targetType", "suggestion"] };
     pub const CREATE_VIEW_COLUMN_ARITY_MISMATCH_NOT_ENOUGH_DATA_COLUMNS: &Condition = &Condition { class: "CREATE_VIEW_COLUMN_ARITY_MISMATCH.NOT_ENOUGH_DATA_COLUMNS", sql_state: Some("21S01"), exception: Exception::Analysis, parameters: &["viewName", "viewColumns", "dataColumns"] };
@@ -328,6 +329,7 @@ pub mod condition {
         COMPARATOR_RETURNS_NULL,
         CONNECT_INVALID_PLAN,
         CONNECT_INVALID_PLAN_CANNOT_PARSE,
+        CONNECT_INVALID_PLAN_DATAFRAME_NOT_FOUND,
         CONNECT_INVALID_PLAN_PLAN_SIZE_LARGER_THAN_MAX,
         CONVERSION_INVALID_INPUT,
         CREATE_VIEW_COLUMN_ARITY_MISMATCH_NOT_ENOUGH_DATA_COLUMNS,

@@ -1,5 +1,6 @@
 //! Properties of the program's threads.
 
+use crate::conf::CHECKPOINT_DIR;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -27,6 +28,11 @@ impl Properties {
     /// The place in the program that asked for the job, which names it.
     pub fn call_site(&self) -> Option<&str> {
         self.get("callSite.short")
+    }
+
+    /// The directory for checkpoints that the program has set.
+    pub fn checkpoints(&self) -> Option<&str> {
+        self.get(CHECKPOINT_DIR.name)
     }
 
     /// All properties, by key.

@@ -181,12 +181,16 @@ pub enum Command {
         name: Vec<String>,
         query: Option<Relation>,
         lazy: bool,
+        /// The name of a storage level.
+        level: Option<String>,
     },
     UncacheTable {
         name: Vec<String>,
         if_exists: bool,
     },
     ClearCache,
+    /// Forgets the checkpoint with this id.
+    DropCheckpoint(String),
     RefreshTable {
         name: Vec<String>,
     },
@@ -240,6 +244,17 @@ pub enum ReplaceMode {
     Fail,
     Replace,
     Keep,
+}
+
+/// Rows to hold in the place of what they are computed from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// The rows.
+    pub input: Relation,
+    /// Whether they are held by the executors; if not, in the checkpoint directory.
+    pub local: bool,
+    /// Whether they are computed now; if not, when they are first read.
+    pub eager: bool,
 }
 
 /// Data to write.

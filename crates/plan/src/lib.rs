@@ -15,8 +15,8 @@ mod storage;
 mod types;
 
 pub use command::{
-    Alteration, CatalogRequest, Command, CreateTable, ExplainMode, ReplaceMode, SaveMode,
-    Statement, View, Write, WriteTarget,
+    Alteration, CatalogRequest, Checkpoint, Command, CreateTable, ExplainMode, ReplaceMode,
+    SaveMode, Statement, View, Write, WriteTarget,
 };
 pub use errors::{Place, Shown, SparkError};
 pub use expression::{

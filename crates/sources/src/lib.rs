@@ -16,10 +16,10 @@ mod tests;
 mod upload;
 mod write_exec;
 
-pub use files::{FileColumn, overwrites_partitions};
+pub use files::{FileColumn, file_by_file, overwrites_partitions, same_files};
 pub use location::{Location, encoded};
 pub use properties::{of_rows, unordered};
-pub use range::{RangeExec, RangeTable, Run};
+pub use range::{RangeExec, RangeTable, Run, same_range};
 pub use registry::{is_built_in, planned, source, source_of_path, split};
 pub use source::{ReadRequest, Sink, Source, SourceTable, Split, TaskSink, WriteRequest};
 pub use write_exec::{WriteExec, written};

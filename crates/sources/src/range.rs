@@ -41,6 +41,12 @@ pub struct RangeTable {
     runs: Vec<Run>,
 }
 
+/// Whether two tables are the same numbers in the same partitions.
+pub fn same_range(one: &dyn TableProvider, other: &dyn TableProvider) -> bool {
+    let runs = |table: &dyn TableProvider| Some(table.downcast_ref::<RangeTable>()?.runs.clone());
+    runs(one).is_some_and(|one| Some(one) == runs(other))
+}
+
 impl RangeTable {
     /// Creates the table with a column called `name`. A `step` of 0, or one that leads away from
     /// `end`, yields no rows.

@@ -31,6 +31,7 @@ pub(crate) struct Session {
 enum Yield {
     Rows(Answer),
     LazyQuery,
+    Checkpoint(String),
     Nothing,
 }
 
@@ -55,12 +56,22 @@ impl Session {
         self.engine.printed(answer)
     }
 
-    async fn work(&self, work: &Work, runner: &Runner) -> Result<Yield, SparkError> {
+    /// Does the work; `checkpoints` is the directory that the program has set for them.
+    async fn work(
+        &self,
+        work: &Work,
+        checkpoints: Option<&str>,
+        runner: &Runner,
+    ) -> Result<Yield, SparkError> {
         match work {
             Work::Query(relation) => self.engine.execute(relation, runner).await.map(Yield::Rows),
             Work::Command(command) => {
                 let answer = self.engine.command(command, runner).await?;
                 Ok(answer.map_or(Yield::Nothing, Yield::Rows))
+            }
+            Work::Checkpoint(checkpoint) => {
+                let id = self.engine.checkpoint(checkpoint, checkpoints, runner).await?;
+                Ok(Yield::Checkpoint(id))
             }
             Work::Sql(relation) => match self.engine.sql(relation, runner).await? {
                 SqlOutcome::Query => Ok(Yield::LazyQuery),
@@ -101,11 +112,12 @@ impl connect::Session for Session {
     async fn execute(&self, operation: Operation, responses: Responses) -> Result<(), SparkError> {
         let (progress, mut watched) = watch::channel(Progress::default());
         let description = description(&operation.work);
+        let checkpoints = operation.properties.checkpoints().map(str::to_owned);
         let runner = self.runners.runner(&description, operation.properties, Some(progress));
         let runner = runner.with_blobs(&self.blobs);
         let yielded = tokio::select! {
             biased;
-            yielded = self.work(&operation.work, &runner) => yielded,
+            yielded = self.work(&operation.work, checkpoints.as_deref(), &runner) => yielded,
             never = tell_progress(&mut watched, &responses) => match never {},
         };
         if watched.has_changed().unwrap_or(false) {
@@ -123,6 +135,7 @@ impl connect::Session for Session {
         match yielded {
             Yield::Rows(answer) => self.send_rows(answer, &responses).await?,
             Yield::LazyQuery => drop(responses.send(Response::LazyQuery).await),
+            Yield::Checkpoint(id) => drop(responses.send(Response::Checkpoint(id)).await),
             Yield::Nothing => {}
         }
         Ok(())
@@ -254,6 +267,7 @@ fn description(work: &Work) -> String {
             _ => "query".to_owned(),
         },
         Work::Command(Command::Write(_)) => "write".to_owned(),
+        Work::Checkpoint(_) => "checkpoint".to_owned(),
         Work::Command(_) => "command".to_owned(),
     }
 }

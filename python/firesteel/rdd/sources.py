@@ -6,6 +6,7 @@ from pyspark.errors import PySparkRuntimeError
 from pyspark.serializers import AutoBatchedSerializer, CPickleSerializer
 
 from firesteel.errors import not_implemented
+from firesteel.jobs import ALL_THREADS, CHECKPOINT_DIR
 from firesteel.rdd import execution, saved
 from firesteel.rdd.places import Place, is_local, matching
 from firesteel.rdd.plan import Frame
@@ -75,6 +76,7 @@ class Sources:
         base = dirName if "://" in dirName or dirName.startswith("file:") else f"file:{directory.root}"
         self._checkpoint_directory = f"{base.rstrip('/')}/{name}"
         Place(self._checkpoint_directory).create()
+        setattr(self._client, ALL_THREADS, {CHECKPOINT_DIR: self._checkpoint_directory})
 
     def getCheckpointDir(self):
         """The directory for checkpoints of this application."""

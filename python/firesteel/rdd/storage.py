@@ -44,9 +44,9 @@ class Storage:
         """Sets the level; another one than before is an error."""
         if not isinstance(level, StorageLevel):
             raise TypeError("storageLevel must be of type pyspark.StorageLevel")
-        if self.level not in (_NONE, level):
-            if self.wanted == "local":
-                return
+        if self.wanted == "local":
+            level = _on_disk(level)
+        elif self.level not in (_NONE, level):
             raise _unsupported("Cannot change storage level of an RDD after it was already assigned a level")
         self.level = level
 
@@ -57,8 +57,12 @@ class Storage:
             if how == "local" and self.level == _NONE:
                 self.level = StorageLevel.MEMORY_AND_DISK_DESER
             elif how == "local":
-                level = self.level
-                self.level = StorageLevel(True, level.useMemory, level.useOffHeap, level.deserialized, level.replication)
+                self.level = _on_disk(self.level)
+
+
+def _on_disk(level):
+    """The level of a local checkpoint, whose elements are never evicted."""
+    return StorageLevel(True, level.useMemory, level.useOffHeap, level.deserialized, level.replication)
 
 
 def _unsupported(message):

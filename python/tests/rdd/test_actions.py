@@ -151,6 +151,8 @@ def test_checkpoints_cut_the_lineage(sc, tmp_path):
     local.localCheckpoint()
     assert local.isLocallyCheckpointed() and not local.isCheckpointed()
     assert local.count() == 3 and str(local.getStorageLevel()) == "Disk Memory Deserialized 1x Replicated"
+    local.persist(StorageLevel.MEMORY_ONLY)
+    assert str(local.getStorageLevel()) == "Disk Memory Serialized 1x Replicated"
 
 
 def test_lineage_is_printed_as_in_spark(sc):

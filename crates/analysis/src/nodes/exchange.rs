@@ -3,6 +3,7 @@
 //! because the optimizer drops it when it seems useless, whereas a partition count given by the
 //! user is a promise.
 
+use crate::Shown;
 use datafusion::common::{DFSchemaRef, Result, plan_datafusion_err};
 use datafusion::logical_expr::expr::Sort;
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
@@ -27,7 +28,46 @@ pub enum Target {
     /// Partitions are groups of the input's, read one after the other, without a shuffle.
     Select(Vec<Vec<u32>>),
     /// The same partitions, stored as the rows of a cache when they are first computed.
-    Keep(CacheId),
+    Keep(Kept),
+}
+
+/// A cache above a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Kept {
+    /// The cache.
+    pub cache: CacheId,
+    /// What is shown of a relation's cache, and its columns.
+    shown: Option<(Shown, String)>,
+}
+
+impl Kept {
+    /// The stored partitions of an RDD.
+    pub(crate) fn of_rdd(cache: CacheId) -> Self {
+        Self { cache, shown: None }
+    }
+
+    /// The cache of a relation with these columns, separated by commas.
+    pub(crate) fn of_relation(cache: CacheId, shown: Shown, columns: String) -> Self {
+        Self { cache, shown: Some((shown, columns)) }
+    }
+
+    /// The scan of a relation's cache, as Spark shows it.
+    pub fn scan(&self) -> Option<String> {
+        let (shown, columns) = self.shown.as_ref()?;
+        Some(match &shown.table {
+            Some(table) => format!("Scan In-memory table {table} [{columns}]"),
+            None => format!("InMemoryTableScan [{columns}]"),
+        })
+    }
+}
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.shown {
+            Some((shown, columns)) => write!(f, "InMemoryRelation [{columns}], {}", shown.level),
+            None => f.write_str("Keep"),
+        }
+    }
 }
 
 /// Redistributes the rows of `input`.
@@ -77,7 +117,7 @@ impl UserDefinedLogicalNodeCore for Exchange {
             Target::Coalesce(n) => write!(f, "Coalesce: {n} partitions"),
             Target::Numbered(_, n) => write!(f, "Exchange: by number, {n} partitions"),
             Target::Select(groups) => write!(f, "Select: {} partitions", groups.len()),
-            Target::Keep(_) => f.write_str("Keep"),
+            Target::Keep(kept) => write!(f, "{kept}"),
         }
     }
 

@@ -62,7 +62,7 @@ fn new_id(alias: &str) -> String {
 }
 
 /// Whether an expression calls a Python function for each row.
-fn has_call(expr: &Expr) -> bool {
+pub(crate) fn has_call(expr: &Expr) -> bool {
     let found = expr.exists(|expr| Ok(is_call(expr)));
     found.unwrap_or(false)
 }

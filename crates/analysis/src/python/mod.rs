@@ -13,6 +13,7 @@ mod window;
 
 pub use aggregate::PythonAggregates;
 pub use extract::ExtractPython;
+pub(crate) use extract::has_call;
 pub use node::{PythonNode, WorkerInput};
 pub(crate) use profile::Profiles;
 pub use scan::SourceScan;

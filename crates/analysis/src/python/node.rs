@@ -86,6 +86,17 @@ impl PythonNode {
         LogicalPlan::Extension(Extension { node: Arc::new(self) })
     }
 
+    /// The node that a plan is.
+    pub(crate) fn of(plan: &LogicalPlan) -> Option<&Self> {
+        let LogicalPlan::Extension(extension) = plan else { return None };
+        extension.node.as_any().downcast_ref()
+    }
+
+    /// Whether another node is the same, apart from the names of its columns.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        *self == Self { schema: Arc::clone(&self.schema), ..other.clone() }
+    }
+
     /// The schema of a node that keeps the input's columns: these and the worker's.
     pub(super) fn beside(
         input: &LogicalPlan,

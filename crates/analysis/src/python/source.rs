@@ -111,7 +111,7 @@ impl Resolver<'_> {
         let plan = match self.context.purpose {
             // Readers are only made for a run. The instance stands for what would be read.
             Purpose::Schema => scan.reading(&scan.instance, &[Vec::new()])?,
-            Purpose::Run => scan.plan(),
+            Purpose::Show | Purpose::Run => scan.plan(),
         };
         Ok(Resolved::new(plan, Scope::new(columns)))
     }

@@ -3,6 +3,7 @@
 use crate::fake::{Client, Fake, client, connected, serve};
 use crate::requests::{error_class, error_info, execute, rel, root, run, schema_of, table, uuid};
 use connect::pb;
+use connect::pb::execute_plan_response::ResponseType;
 use connect::pb::expression::{self as ex, ExprType};
 use connect::pb::relation::RelType;
 use connect::{STACK_BYTES, Work};
@@ -380,13 +381,38 @@ async fn writes_become_commands_and_plans_may_be_compressed() {
 }
 
 #[tokio::test]
+async fn checkpoints_are_made_and_dropped_by_id() {
+    use pb::command::CommandType;
+    let (seen, mut client) = connected().await;
+    let checkpoint = pb::CheckpointCommand {
+        relation: Some(table("t")),
+        local: true,
+        eager: false,
+        storage_level: None,
+    };
+    let made = execute(&uuid(), &uuid(), command(CommandType::CheckpointCommand(checkpoint)));
+    let answers = run(&mut client, made).await.unwrap();
+    let relation = answers.into_iter().find_map(|answer| match answer.response_type {
+        Some(ResponseType::CheckpointCommandResult(result)) => result.relation,
+        _ => None,
+    });
+    assert_eq!(relation.as_ref().unwrap().relation_id, "held");
+    let dropped = pb::RemoveCachedRemoteRelationCommand { relation };
+    let dropped = CommandType::RemoveCachedRemoteRelationCommand(dropped);
+    run(&mut client, execute(&uuid(), &uuid(), command(dropped))).await.unwrap();
+    let work = seen.work.lock().unwrap();
+    let [Work::Checkpoint(made), Work::Command(dropped)] = &work[..] else { panic!("{work:?}") };
+    assert!(made.local && !made.eager);
+    assert_eq!(*dropped, Command::DropCheckpoint("held".to_owned()));
+}
+
+#[tokio::test]
 async fn unsupported_commands_are_named() {
     use pb::command::CommandType;
     let (_, mut client) = connected().await;
     let cases = [
         (CommandType::WriteStreamOperationStart(Default::default()), "writeStream"),
         (CommandType::MlCommand(Default::default()), "MlCommand"),
-        (CommandType::CheckpointCommand(Default::default()), "checkpoint"),
         (CommandType::MergeIntoTableCommand(Default::default()), "MERGE INTO"),
         (CommandType::PipelineCommand(Default::default()), "pipelines"),
     ];

@@ -146,6 +146,7 @@ impl Session for FakeSession {
                 RelationKind::Sql { text, .. } if text.starts_with("DROP") => {}
                 _ => send(Response::LazyQuery).await?,
             },
+            Work::Checkpoint(_) => send(Response::Checkpoint("held".to_owned())).await?,
             Work::Command(_) => {}
         }
         running.1 = true;

@@ -11,6 +11,7 @@ use super::build_side::needs_one_probe;
 use super::exchange::{ExchangeExec, Routing};
 use super::leaf::{leaf, shape};
 use super::stage::{Piece, Purpose, Spread, Stages};
+use super::stored::StoredExec;
 use crate::{JobPlan, RunJob, ShuffleSizes, StageOutput};
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::{Distribution, LexOrdering, Partitioning};
@@ -57,7 +58,8 @@ pub(crate) async fn cut_within(
         Purpose::Compare => None,
     };
     let stages = Mutex::new(Stages::new(conf, purpose)?);
-    let cutter = Cutter { stages, sizes: Mutex::default(), jobs, coalescing };
+    let cutter =
+        Cutter { stages, sizes: Mutex::default(), held: Mutex::default(), jobs, coalescing };
     let cached = cache.map(nonce);
     let piece = cutter.settled(cutter.cut(plan, cached).await?);
     let mut stages = cutter.stages();
@@ -72,6 +74,8 @@ struct Cutter<'a> {
     stages: Mutex<Stages>,
     /// What is known of the shuffles of finished stages.
     sizes: Mutex<HashMap<usize, ShuffleSizes>>,
+    /// The checkpoints met so far.
+    held: Mutex<HashMap<CacheId, Piece>>,
     jobs: &'a dyn RunJob,
     /// How readers of finished stages are put together; `None` if plans do not adapt.
     coalescing: Option<Coalescing>,
@@ -105,6 +109,9 @@ impl Cutter<'_> {
             }
             if plan.is::<UnionExec>() {
                 return self.union(plan, cached).await;
+            }
+            if let Some(stored) = plan.downcast_ref::<StoredExec>() {
+                return self.stored(stored).await;
             }
             if plan.children().is_empty() {
                 return leaf(plan);
@@ -196,8 +203,8 @@ impl Cutter<'_> {
         let [child] = plan.children()[..] else {
             return Err(SparkError::internal("an exchange needs exactly one input"));
         };
-        if let Routing::Keep(cache) = exchange.routing() {
-            return self.keep(child, *cache).await;
+        if let Routing::Keep(kept) = exchange.routing() {
+            return self.keep(child, kept.cache).await;
         }
         let input = self.cut(child, cached).await?;
         match exchange.routing() {
@@ -351,6 +358,20 @@ impl Cutter<'_> {
         }
         piece.tasks = (0..count).map(|map| vec![Input::Output(map)]).collect();
         Ok(piece)
+    }
+
+    /// The rows of a checkpoint, which is cut once however often it is read.
+    async fn stored(&self, stored: &StoredExec) -> Result<Piece, SparkError> {
+        let held = || self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(piece) = held().get(&stored.cache) {
+            return Ok(piece.clone());
+        }
+        let piece = if stored.is_kept {
+            self.keep(&stored.plan, stored.cache).await?
+        } else {
+            self.cut(&stored.plan, Some(nonce(stored.cache))).await?
+        };
+        Ok(held().entry(stored.cache).or_insert(piece).clone())
     }
 
     async fn union(&self, plan: &Plan, cached: Cached) -> Result<Piece, SparkError> {

@@ -1,5 +1,6 @@
 //! Physical node for an explicit exchange: a marker for the stage cutter.
 
+use analysis::Kept;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, internal_err};
 use datafusion::execution::TaskContext;
@@ -12,7 +13,6 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
     SendableRecordBatchStream, Statistics,
 };
-use model::CacheId;
 use std::fmt;
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub(crate) enum Routing {
     /// Partitions are groups of the input's, without a shuffle.
     Select(Vec<Vec<u32>>),
     /// The same partitions, stored as the rows of a cache.
-    Keep(CacheId),
+    Keep(Kept),
 }
 
 /// How many partitions a range partitioning has, unless there are fewer different keys.
@@ -91,6 +91,14 @@ impl ExchangeExec {
     }
 }
 
+/// The cache that a node of a plan is.
+pub(crate) fn kept(plan: &dyn ExecutionPlan) -> Option<&Kept> {
+    match plan.downcast_ref::<ExchangeExec>()?.routing() {
+        Routing::Keep(kept) => Some(kept),
+        _ => None,
+    }
+}
+
 impl DisplayAs for ExchangeExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.routing {
@@ -105,7 +113,7 @@ impl DisplayAs for ExchangeExec {
             Routing::Bounded(range) => write!(f, "ExchangeExec: {range}"),
             Routing::Coalesce(n) => write!(f, "CoalesceExec: {n} partitions"),
             Routing::Select(groups) => write!(f, "SelectExec: {} partitions", groups.len()),
-            Routing::Keep(_) => f.write_str("KeepExec"),
+            Routing::Keep(kept) => write!(f, "{kept}"),
         }
     }
 }

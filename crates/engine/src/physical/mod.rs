@@ -20,11 +20,14 @@ mod python;
 mod ranges;
 mod sorts;
 mod stage;
+mod stored;
 
+pub(crate) use exchange::kept;
 pub use profile::session_state;
 use ranges::{KnownBounds, Sampler};
 use sorts::Reader;
 use stage::Purpose;
+pub(crate) use stored::StoredTable;
 
 use crate::{JobPlan, RunJob};
 use datafusion::execution::SessionState;
@@ -86,6 +89,17 @@ pub async fn count_partitions(
     let plan = sampler(state, conf, jobs).with_bounds(plan).await?;
     let job = cut::cut(&plan, conf, Purpose::Run, jobs).await?;
     Ok(job.result_partitions.len())
+}
+
+/// The physical plan with the bounds of its ranges, so that it is the same in all jobs.
+pub(crate) async fn fixed_plan(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    conf: &Conf,
+    jobs: &dyn RunJob,
+) -> Result<Arc<dyn ExecutionPlan>, SparkError> {
+    let plan = physical_plan(state, plan, conf).await?;
+    sampler(state, conf, jobs).with_bounds(plan).await
 }
 
 /// Cuts a physical plan into stages.

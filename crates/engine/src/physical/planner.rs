@@ -85,7 +85,7 @@ impl ExtensionPlanner for ExchangePlanner {
             Target::RoundRobin(n) => Routing::RoundRobin(*n as usize),
             Target::Numbered(number, n) => Routing::Bounded(numbered(expression(number)?, *n)?),
             Target::Select(groups) => Routing::Select(groups.clone()),
-            Target::Keep(cache) => Routing::Keep(*cache),
+            Target::Keep(kept) => Routing::Keep(kept.clone()),
             Target::Coalesce(n) => Routing::Coalesce(*n as usize),
             Target::Hash(keys, n) => {
                 Routing::Hash(keys.iter().map(expression).collect::<Result<_>>()?, *n as usize)

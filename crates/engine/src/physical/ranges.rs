@@ -104,7 +104,7 @@ impl Sampler<'_> {
         Box::pin(async move {
             let routing = plan.downcast_ref::<ExchangeExec>().map(ExchangeExec::routing);
             let within = match routing {
-                Some(Routing::Keep(cache)) => Some(*cache),
+                Some(Routing::Keep(kept)) => Some(kept.cache),
                 _ => cache,
             };
             let before: Vec<_> = plan.children().into_iter().map(Arc::clone).collect();

@@ -21,7 +21,7 @@ use task::codec::{self, Compression, Input, Template};
 use task::python::PythonExec;
 
 /// Part of a plan being cut: the template above the last cut, and the inputs of its leaves by task.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Piece {
     pub(crate) plan: Arc<dyn ExecutionPlan>,
     pub(crate) tasks: Vec<Vec<Input>>,

@@ -134,10 +134,11 @@ impl Session {
                 Box::pin(self.execute(&relation, run)).await
             }
             CatalogRequest::DropTempView { name } => {
-                yes(self.drop_temporary_view(std::slice::from_ref(name)))
+                yes(self.drop_temporary_view(std::slice::from_ref(name), run).await?)
             }
             CatalogRequest::DropGlobalTempView { name } => {
-                yes(self.drop_temporary_view(&[GLOBAL_TEMP.to_owned(), name.clone()]))
+                let name = [GLOBAL_TEMP.to_owned(), name.clone()];
+                yes(self.drop_temporary_view(&name, run).await?)
             }
             CatalogRequest::RecoverPartitions { name } => {
                 self.known_table(&parts(name), run).await?;
@@ -148,8 +149,7 @@ impl Session {
                 yes(level != StorageLevel::default())
             }
             CatalogRequest::CacheTable { name } => {
-                let (table, level) = (named_table(&parts(name)), StorageLevel::MEMORY_AND_DISK);
-                Box::pin(self.persist(&table, Some(level), run)).await?;
+                self.cache_by_name(&parts(name), StorageLevel::MEMORY_AND_DISK, run).await?;
                 Ok(Answer::nothing())
             }
             CatalogRequest::UncacheTable { name } => {

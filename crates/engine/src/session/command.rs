@@ -4,12 +4,13 @@ use super::error::{already_exists, database_not_found, wrong_command};
 use super::table::named_table;
 use super::{Answer, Session};
 use crate::RunJob;
-use analysis::{quoted, table_not_found};
+use analysis::{Shown, quoted, same_plan, table_not_found};
 use catalogue::Catalogue;
 use catalogue::{CATALOGUE, GLOBAL_TEMP};
-use errors::condition;
+use errors::{Exception, condition};
 use plan::{
-    Command, ExplainMode, Field, Relation, ReplaceMode, SparkError, Statement, StorageLevel,
+    Command, ExplainMode, Field, Relation, RelationKind, ReplaceMode, SparkError, Statement,
+    StorageLevel,
 };
 use std::sync::Arc;
 
@@ -69,10 +70,10 @@ impl Session {
                 self.drop_database(name, (*if_exists, *cascade)).await.map(|()| None)
             }
             Command::DropTable { name, if_exists, .. } => {
-                self.drop_table(name, *if_exists).await.map(|()| None)
+                self.drop_table(name, *if_exists, run).await.map(|()| None)
             }
             Command::DropView { name, if_exists } => {
-                self.drop_view(name, *if_exists).map(|()| None)
+                self.drop_view(name, *if_exists, run).await.map(|()| None)
             }
             Command::TruncateTable { name } => self.truncate(name).await.map(|()| None),
             Command::UseDatabase { name } => self.use_database(name).map(|()| None),
@@ -92,12 +93,18 @@ impl Session {
             Command::Explain { mode, statement } => {
                 self.explain_statement(*mode, statement, run).await.map(Some)
             }
-            Command::CacheTable { name, query, .. } => {
-                self.cache_table(name, query.as_ref(), run).await.map(|()| None)
+            Command::CacheTable { name, query, lazy, level } => {
+                let level = level.as_deref().map(level_of_name).transpose()?;
+                self.cache_table(name, query.as_ref(), level, run).await?;
+                if !lazy {
+                    Box::pin(self.compute_all(&named_table(name), run)).await?;
+                }
+                Ok(None)
             }
             Command::UncacheTable { name, if_exists } => {
                 self.uncache_table(name, *if_exists, run).await.map(|()| None)
             }
+            Command::DropCheckpoint(id) => self.drop_checkpoint(id, run).await,
             Command::ClearCache => {
                 self.uncache_all(run).await?;
                 Ok(None)
@@ -168,7 +175,13 @@ impl Session {
                 let parameters = [("relationName", shown.as_str())];
                 return Err(SparkError::new(class, message, &parameters));
             }
-            _ => {}
+            (true, ReplaceMode::Replace) => {
+                let before = self.analyze(&named_table(&view.name), run).await;
+                if before.is_ok_and(|view| !same_plan(&view.resolved, &analyzed.resolved)) {
+                    self.uncache(&view.name, run).await?;
+                }
+            }
+            (false, _) => {}
         }
         if view.global {
             self.shared.change_catalogue(|catalogue| catalogue.set_global_view(name, made));
@@ -179,14 +192,20 @@ impl Session {
     }
 
     /// Drops a view; temporary views take precedence.
-    fn drop_view(&self, name: &[String], if_exists: bool) -> Result<(), SparkError> {
-        if self.drop_temporary_view(name) {
+    async fn drop_view(
+        &self,
+        name: &[String],
+        if_exists: bool,
+        run: &dyn RunJob,
+    ) -> Result<(), SparkError> {
+        if self.drop_temporary_view(name, run).await? {
             return Ok(());
         }
         let catalogue = self.shared.catalogue();
         let database = self.database();
         match catalogue.table(name, &database) {
             Some(table) if matches!(table.kind, catalogue::TableKind::View { .. }) => {
+                Box::pin(self.uncache(name, run)).await?;
                 self.remove_table(name);
                 Ok(())
             }
@@ -196,18 +215,29 @@ impl Session {
         }
     }
 
-    /// Drops a temporary view; returns whether it existed.
-    pub(super) fn drop_temporary_view(&self, name: &[String]) -> bool {
-        match name {
-            [single] => {
-                let mut state = self.state();
-                Arc::make_mut(&mut state.views).remove(&single.to_lowercase()).is_some()
-            }
+    /// Drops a temporary view, and what is stored of it; returns whether it existed.
+    pub(super) async fn drop_temporary_view(
+        &self,
+        name: &[String],
+        run: &dyn RunJob,
+    ) -> Result<bool, SparkError> {
+        let exists = match name {
+            [single] => self.state().views.contains_key(&single.to_lowercase()),
             [database, single] if database.eq_ignore_ascii_case(GLOBAL_TEMP) => {
-                self.shared.change_catalogue(|catalogue| catalogue.remove_global_view(single))
+                self.shared.catalogue().global_view(single).is_some()
             }
             _ => false,
+        };
+        if !exists {
+            return Ok(false);
         }
+        Box::pin(self.uncache(name, run)).await?;
+        if let [single] = name {
+            Arc::make_mut(&mut self.state().views).remove(&single.to_lowercase());
+        } else if let [_, single] = name {
+            self.shared.change_catalogue(|catalogue| catalogue.remove_global_view(single));
+        }
+        Ok(true)
     }
 
     /// The current database.
@@ -332,6 +362,7 @@ impl Session {
         &self,
         name: &[String],
         query: Option<&Relation>,
+        level: Option<StorageLevel>,
         run: &dyn RunJob,
     ) -> Result<(), SparkError> {
         if let Some(query) = query {
@@ -346,8 +377,36 @@ impl Session {
             };
             Box::pin(self.create_view(&view, run)).await?;
         }
-        let level = StorageLevel::MEMORY_AND_DISK;
-        Box::pin(self.persist(&named_table(name), Some(level), run)).await
+        self.cache_by_name(name, level.unwrap_or(StorageLevel::MEMORY_AND_DISK), run).await
+    }
+
+    /// Caches a table or view, which `explain` shows by its name.
+    pub(super) async fn cache_by_name(
+        &self,
+        name: &[String],
+        level: StorageLevel,
+        run: &dyn RunJob,
+    ) -> Result<(), SparkError> {
+        let parts: Vec<_> = name.iter().map(|part| plan::quote_if_needed(part)).collect();
+        let table = Some(parts.join("."));
+        Box::pin(self.cache(&named_table(name), Shown { level, table }, run)).await
+    }
+
+    /// Computes all rows of a relation, so that what it stores is there.
+    pub(super) async fn compute_all(
+        &self,
+        relation: &Relation,
+        run: &dyn RunJob,
+    ) -> Result<(), SparkError> {
+        let count = RelationKind::Aggregate(plan::Aggregate {
+            input: relation.clone(),
+            grouping: plan::Grouping::By(Vec::new()),
+            expressions: vec![plan::Expr::Text("count(1)".to_owned())],
+            with_keys: false,
+            having: None,
+            pivot: None,
+        });
+        self.execute(&count.into(), run).await.map(drop)
     }
 
     pub(super) async fn uncache_table(
@@ -430,4 +489,11 @@ fn database_name(name: &[String]) -> Result<String, SparkError> {
         }
         other => Err(database_not_found(other)),
     }
+}
+
+fn level_of_name(name: &str) -> Result<StorageLevel, SparkError> {
+    StorageLevel::of_name(name).ok_or_else(|| {
+        let message = format!("Invalid StorageLevel: {}", name.to_uppercase());
+        SparkError::plain(Exception::IllegalArgument, message)
+    })
 }

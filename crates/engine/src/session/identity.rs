@@ -5,27 +5,9 @@
 use super::Session;
 use super::table::named_table;
 use crate::{RunJob, physical};
-use analysis::{CachedRelation, Caches, Purpose};
+use analysis::{CachedRelation, Caches, Purpose, Shown};
 use model::Fingerprint;
 use plan::{Relation, RelationKind, SparkError, StorageLevel};
-
-/// A persisted relation.
-#[derive(Debug, Clone)]
-pub(super) struct Persisted {
-    relation: Relation,
-    /// Identity of the relation's result when it was persisted.
-    identity: Fingerprint,
-    level: StorageLevel,
-    cached: CachedRelation,
-}
-
-impl Persisted {
-    /// Whether this is the given relation: it is written the same (even if its files have changed
-    /// since) or computes the same.
-    fn is(&self, relation: &Relation, identity: Option<Fingerprint>) -> bool {
-        self.relation == *relation || Some(self.identity) == identity
-    }
-}
 
 impl Session {
     /// The identity of a relation's result: the structure of its plan, and its inputs.
@@ -62,12 +44,12 @@ impl Session {
     }
 
     /// The caches that a plan for this purpose may read.
-    pub(super) fn caches(&self, persisted: &[Persisted], purpose: Purpose) -> Caches {
+    pub(super) fn caches(&self, persisted: &[CachedRelation], purpose: Purpose) -> Caches {
         let caches = Caches::new(self.number());
         match purpose {
             // Relations are compared as if nothing were stored.
             Purpose::Schema => caches,
-            Purpose::Run => caches.with(persisted.iter().map(|one| one.cached.clone())),
+            Purpose::Show | Purpose::Run => caches.with(persisted.iter().cloned()),
         }
     }
 
@@ -87,31 +69,48 @@ impl Session {
                 None => run.uncache(Caches::new(self.number()).of_rdd(id)).await,
             };
         }
-        let identity = self.identity(relation, run).await?;
-        let Some(level) = level else {
-            return self.give_up(|persisted| persisted.is(relation, Some(identity)), run).await;
-        };
-        let mut state = self.state();
-        if !state.persisted.iter().any(|persisted| persisted.is(relation, Some(identity))) {
-            state.caches += 1;
-            let now = self.caches(&state.persisted, Purpose::Run);
-            let cached = now.of_relation(relation.clone(), state.caches);
-            let relation = relation.clone();
-            state.persisted.push(Persisted { relation, identity, level, cached });
+        match level {
+            Some(level) => self.cache(relation, Shown { level, table: None }, run).await,
+            None => self.unpersist(relation, run).await,
         }
+    }
+
+    /// Persists a relation, unless an equal one is.
+    pub(super) async fn cache(
+        &self,
+        relation: &Relation,
+        shown: Shown,
+        run: &dyn RunJob,
+    ) -> Result<(), SparkError> {
+        let plan = Box::pin(self.analyze(relation, run)).await?.resolved;
+        let mut state = self.state();
+        if state.persisted.iter().any(|persisted| persisted.is(relation, Some(&plan))) {
+            tracing::warn!("Asked to cache already cached data.");
+            return Ok(());
+        }
+        state.caches += 1;
+        let now = self.caches(&state.persisted, Purpose::Run);
+        let cached = now.of_relation((relation.clone(), plan), shown, state.caches);
+        state.persisted.push(cached);
         Ok(())
+    }
+
+    /// Gives up a relation, or the equal one that is persisted.
+    async fn unpersist(&self, relation: &Relation, run: &dyn RunJob) -> Result<(), SparkError> {
+        let plan = Box::pin(self.analyze(relation, run)).await?.resolved;
+        self.give_up(|persisted| persisted.is(relation, Some(&plan)), run).await
     }
 
     /// Gives up persisted relations.
     async fn give_up(
         &self,
-        chosen: impl Fn(&Persisted) -> bool,
+        chosen: impl Fn(&CachedRelation) -> bool,
         run: &dyn RunJob,
     ) -> Result<(), SparkError> {
-        let gone: Vec<Persisted> =
+        let gone: Vec<CachedRelation> =
             self.state().persisted.extract_if(.., |persisted| chosen(persisted)).collect();
         for persisted in gone {
-            run.uncache(persisted.cached.cache).await?;
+            run.uncache(persisted.cache).await?;
         }
         Ok(())
     }
@@ -122,11 +121,10 @@ impl Session {
         relation: &Relation,
         run: &dyn RunJob,
     ) -> Result<StorageLevel, SparkError> {
-        let identity = self.identity(relation, run).await?;
+        let plan = Box::pin(self.analyze(relation, run)).await?.resolved;
         let state = self.state();
-        let persisted =
-            state.persisted.iter().find(|persisted| persisted.is(relation, Some(identity)));
-        Ok(persisted.map(|persisted| persisted.level).unwrap_or_default())
+        let persisted = state.persisted.iter().find(|one| one.is(relation, Some(&plan)));
+        Ok(persisted.map(CachedRelation::level).unwrap_or_default())
     }
 
     /// Uncaches a table or view by name, even if it no longer exists.
@@ -136,7 +134,8 @@ impl Session {
         run: &dyn RunJob,
     ) -> Result<(), SparkError> {
         let relation = named_table(name);
-        self.give_up(|persisted| persisted.is(&relation, None), run).await
+        let plan = Box::pin(self.analyze(&relation, run)).await.ok().map(|found| found.resolved);
+        self.give_up(|persisted| persisted.is(&relation, plan.as_deref()), run).await
     }
 
     /// Uncaches everything.

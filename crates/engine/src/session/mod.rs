@@ -4,10 +4,12 @@
 
 mod alter;
 mod catalogue_request;
+mod checkpoint;
 mod command;
 mod describe;
 mod display;
 mod error;
+mod explain;
 mod identity;
 mod insert;
 mod observe;
@@ -26,7 +28,8 @@ mod write;
 
 use crate::RunJob;
 use analysis::{
-    Context, Env, Fact, Facts, Finished, Observed, Purpose, PythonFunctions, Resolver, Stop, Want,
+    CachedRelation, Checkpoints, Context, Env, Fact, Facts, Finished, Observed, Purpose,
+    PythonFunctions, Resolver, Stop, Want,
 };
 use arrow::record_batch::RecordBatch;
 use catalogue::{Catalogue, Variables, ViewMap};
@@ -34,9 +37,7 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use model::AddedFile;
 use model::conf::{self, Conf};
-use plan::{
-    DataType, ExplainMode, Field, Relation, RelationKind, SparkError, Statement, TextParser,
-};
+use plan::{DataType, Field, Relation, RelationKind, SparkError, Statement, TextParser};
 use sources::ReadRequest;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -88,6 +89,8 @@ pub struct Analyzed {
     pub schema: Vec<Field>,
     /// The plan. Its columns have opaque names, in the order of `schema`.
     pub plan: LogicalPlan,
+    /// The plan by which relations are compared.
+    pub(crate) resolved: Arc<LogicalPlan>,
     /// The files it reads, as URIs.
     pub files: Vec<String>,
     /// Metrics to compute when it runs.
@@ -127,6 +130,8 @@ pub struct Session {
     /// By which its caches are told from those of others.
     number: u64,
     state: Mutex<State>,
+    /// Held while a checkpoint is written.
+    checkpointing: tokio::sync::Mutex<()>,
 }
 
 /// State of a single session.
@@ -147,7 +152,9 @@ struct State {
     /// Files that the program has added.
     files: Vec<AddedFile>,
     /// Persisted relations.
-    persisted: Vec<identity::Persisted>,
+    persisted: Vec<CachedRelation>,
+    /// Relations whose rows are held.
+    checkpoints: Arc<Checkpoints>,
     /// Number of relations that were persisted.
     caches: u64,
 }
@@ -169,9 +176,16 @@ impl Session {
             python: PythonFunctions::default(),
             files: Vec::new(),
             persisted: Vec::new(),
+            checkpoints: Arc::default(),
             caches: 0,
         };
-        Self { shared, parser, number: rand::random(), state: Mutex::new(state) }
+        Self {
+            shared,
+            parser,
+            number: rand::random(),
+            state: Mutex::new(state),
+            checkpointing: tokio::sync::Mutex::default(),
+        }
     }
 
     /// A copy with the same settings and views.
@@ -182,6 +196,7 @@ impl Session {
             parser: Arc::clone(&self.parser),
             number: rand::random(),
             state: Mutex::new(self.state().clone()),
+            checkpointing: tokio::sync::Mutex::default(),
         }
     }
 
@@ -302,46 +317,6 @@ impl Session {
         Ok(files.iter().map(|file| sources::encoded(file)).collect())
     }
 
-    /// The plans of a relation as text.
-    pub async fn explain(
-        &self,
-        relation: &Relation,
-        mode: ExplainMode,
-        run: &dyn RunJob,
-    ) -> Result<String, SparkError> {
-        let analyzed = self.resolve(relation, Purpose::Run, None, run).await?;
-        let conf = self.planning_conf();
-        let state = &self.shared.state;
-        let physical = crate::physical_plan(state, &analyzed.plan, &conf).await?;
-        let physical =
-            datafusion::physical_plan::displayable(physical.as_ref()).indent(false).to_string();
-        if matches!(mode, ExplainMode::Simple | ExplainMode::Formatted | ExplainMode::Codegen) {
-            return Ok(format!("== Physical Plan ==\n{physical}"));
-        }
-        let optimized = crate::optimized_plan(state, &analyzed.plan, &conf)?;
-        if matches!(mode, ExplainMode::Cost) {
-            let optimized = optimized.display_indent();
-            return Ok(format!(
-                "== Optimized Logical Plan ==
-{optimized}
-
-== Physical Plan ==
-{physical}"
-            ));
-        }
-        let names: Vec<_> = analyzed
-            .schema
-            .iter()
-            .map(|field| format!("{}: {}", field.name, field.data_type))
-            .collect();
-        Ok(format!(
-            "== Parsed Logical Plan ==\n{relation:?}\n\n== Analyzed Logical Plan ==\n{}\n{}\n\n== Optimized Logical Plan ==\n{}\n\n== Physical Plan ==\n{physical}",
-            names.join(", "),
-            analyzed.plan.display_indent(),
-            optimized.display_indent(),
-        ))
-    }
-
     fn context(&self, purpose: Purpose, run: &dyn RunJob) -> Result<Context, SparkError> {
         let state = self.state().clone();
         let conf = &state.conf;
@@ -364,6 +339,7 @@ impl Session {
             variables: state.variables,
             python: state.python,
             caches: self.caches(&state.persisted, purpose),
+            checkpoints: state.checkpoints,
             database: state.database,
             parser: Arc::clone(&self.parser),
             parallelism: parallelism.unwrap_or_else(|| run.slots()).max(1),
@@ -386,9 +362,10 @@ impl Session {
             // Every attempt numbers its calls alike, so that equal programs have equal plans.
             context.functions.call_sites.store(0, Ordering::Relaxed);
             match Resolver::new(&context, &facts, env.clone()).finish(relation) {
-                Ok(Finished { plan, schema, observed }) => {
+                Ok(Finished { plan, resolved, schema, observed }) => {
                     let plan = Box::pin(self.with_readers(plan, run)).await?;
-                    return Ok(Analyzed { schema, plan, files: facts.files(), observed });
+                    let files = facts.files();
+                    return Ok(Analyzed { schema, plan, resolved, files, observed });
                 }
                 Err(Stop::Error(error)) => return Err(*error),
                 Err(Stop::Want(want)) => {
@@ -409,6 +386,7 @@ impl Session {
                 let read = ReadRequest { scan: options, conf, slots, runtime };
                 Ok(Fact::Files(source.open(read).await?))
             }
+            Want::Checkpoint(id) => self.written_checkpoint(id, run).await.map(Fact::Files),
             Want::Rows(relation, env) => {
                 let answer = self.rows_of(relation, Some(env.clone()), run).await?;
                 Ok(Fact::Rows { schema: answer.schema, batches: answer.batches })

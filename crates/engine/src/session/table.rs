@@ -167,18 +167,20 @@ impl Session {
         &self,
         name: &[String],
         if_exists: bool,
+        run: &dyn RunJob,
     ) -> Result<(), SparkError> {
         match self.find_table(name) {
             Some(table) if matches!(table.kind, TableKind::View { .. }) => {
                 Err(wrong_command(name, "DROP TABLE", "view", "DROP VIEW"))
             }
             Some(table) => {
+                Box::pin(self.uncache(name, run)).await?;
                 self.remove_files(&table).await?;
                 self.remove_table(name);
                 Ok(())
             }
             // In Spark, DROP TABLE may drop a temporary view.
-            None if self.drop_temporary_view(name) || if_exists => Ok(()),
+            None if self.drop_temporary_view(name, run).await? || if_exists => Ok(()),
             None => Err(table_not_found(name)),
         }
     }

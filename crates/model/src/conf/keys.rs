@@ -49,6 +49,7 @@ keys! {
     NETWORK_TIMEOUT: Duration = "spark.network.timeout", Some("120s"), Static, Honoured, "Time without a message after which a peer is declared lost.";
     BARRIER_SYNC_TIMEOUT: Duration = "spark.barrier.sync.timeout", Some("365d"), Static, Honoured, "Time that tasks of a barrier stage wait for each other before they fail.";
     HEARTBEAT_INTERVAL: Duration = "spark.executor.heartbeatInterval", Some("10s"), Static, Honoured, "Interval of an executor's heartbeats.";
+    CHECKPOINT_DIR: String = "spark.checkpoint.dir", None, Static, Honoured, "Directory for checkpoints of RDDs and DataFrames, which all executors must reach.";
     LOCAL_DIR: String = "spark.local.dir", None, Static, Honoured, "Directory for shuffles and spills; by default a new temporary one, deleted at the end.";
     IO_COMPRESSION: BlockCompression = "spark.io.compression.codec", Some("lz4"), Static, Honoured, "Compression of shuffle blocks.";
     SHUFFLE_COMPRESS: bool = "spark.shuffle.compress", Some("true"), Static, Honoured, "Whether shuffle blocks are compressed.";

@@ -36,6 +36,8 @@ use sink::FileSink;
 use split::Sizes;
 use std::sync::Arc;
 use table::FileTable;
+
+pub use table::{file_by_file, same_files};
 use task_sink::FileTaskSink;
 
 /// Columnar files that contain their schema.
@@ -106,7 +108,9 @@ impl Source for Files {
         let statistics = reader.statistics(&files, &of_files).await?;
         let uris = files.iter().map(|file| file.location.url()).collect();
         let sizes = Sizes::new(conf, slots)?;
-        let table = FileTable { reader, schema, file_columns, files, values, statistics, sizes };
+        let scan = scan.clone();
+        let table =
+            FileTable { scan, reader, schema, file_columns, files, values, statistics, sizes };
         Ok(SourceTable { schema: all, provider: Arc::new(table), files: uris })
     }
 

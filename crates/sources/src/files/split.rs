@@ -15,15 +15,23 @@ pub(crate) struct Sizes {
     max_bytes: u64,
     open_cost: u64,
     parallelism: u64,
+    /// Whether each file is one partition, in the order of the files.
+    by_file: bool,
 }
 
 impl Sizes {
+    /// The same, but for one partition per file.
+    pub(crate) fn by_file(self) -> Self {
+        Self { by_file: true, ..self }
+    }
+
     pub(crate) fn new(conf: &Conf, slots: u32) -> Result<Self, SparkError> {
         let parallelism = conf.find(&DEFAULT_PARALLELISM)?.unwrap_or(slots);
         Ok(Self {
             max_bytes: conf.get(&MAX_PARTITION_BYTES)?.0.max(1),
             open_cost: conf.get(&OPEN_COST)?.0,
             parallelism: u64::from(parallelism.max(1)),
+            by_file: false,
         })
     }
 
@@ -53,7 +61,8 @@ pub(crate) fn partitions(
                 .with_partition_values(values.collect())
         };
         let compressed = splittable == Splittable::Yes && is_compressed(file.location.name());
-        if compressed || splittable == Splittable::No || file.meta.size <= most {
+        let is_whole = sizes.by_file || file.meta.size <= most;
+        if compressed || splittable == Splittable::No || is_whole {
             parts.push((file.meta.size, bytes(0, file.meta.size)));
             continue;
         }
@@ -64,6 +73,9 @@ pub(crate) fn partitions(
             parts.push((end - start, range));
             start = end;
         }
+    }
+    if sizes.by_file {
+        return parts.into_iter().map(|(_, part)| FileGroup::new(vec![part])).collect();
     }
     // Largest first; files of equal size keep their order.
     parts.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
@@ -102,16 +114,18 @@ mod tests {
     #[test]
     fn files_are_split_and_combined_by_size() {
         let runtime = RuntimeEnv::default();
-        let sizes = Sizes { max_bytes: 100, open_cost: 10, parallelism: 2 };
+        let sizes = Sizes { max_bytes: 100, open_cost: 10, parallelism: 2, by_file: false };
         // file sizes, whether they can be split, sizes of the parts by partition
-        let cases: [(&[u64], Splittable, &[&[u64]]); 5] = [
-            (&[250], Splittable::Yes, &[&[100], &[100], &[50]]),
-            (&[250], Splittable::No, &[&[250]]),
-            (&[30, 30, 30], Splittable::Yes, &[&[30], &[30], &[30]]),
-            (&[5, 5, 5, 5], Splittable::Yes, &[&[5, 5], &[5, 5]]),
-            (&[], Splittable::Yes, &[]),
+        let by_file = sizes.by_file();
+        let cases: [(&[u64], (Sizes, Splittable), &[&[u64]]); 6] = [
+            (&[250], (sizes, Splittable::Yes), &[&[100], &[100], &[50]]),
+            (&[250], (sizes, Splittable::No), &[&[250]]),
+            (&[30, 30, 30], (sizes, Splittable::Yes), &[&[30], &[30], &[30]]),
+            (&[5, 5, 5, 5], (sizes, Splittable::Yes), &[&[5, 5], &[5, 5]]),
+            (&[], (sizes, Splittable::Yes), &[]),
+            (&[5, 250, 30], (by_file, Splittable::Yes), &[&[5], &[250], &[30]]),
         ];
-        for (files, splittable, expected) in cases {
+        for (files, (sizes, splittable), expected) in cases {
             let found = |(i, size): (usize, &u64)| {
                 let location = Location::parse(&format!("/{i}"), &runtime).unwrap();
                 let meta = ObjectMeta {

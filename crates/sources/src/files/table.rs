@@ -11,11 +11,14 @@ use datafusion::common::{DFSchema, Result, ScalarValue, Statistics};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use plan::ScanOptions;
 use std::sync::Arc;
 
 /// A table of files (see the module).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct FileTable {
+    /// What was asked for.
+    pub(crate) scan: ScanOptions,
     pub(crate) reader: Arc<dyn FileReader>,
     /// Columns of the files, then partition columns, then all of [`FileColumn`].
     pub(crate) schema: SchemaRef,
@@ -97,6 +100,20 @@ impl TableProvider for FileTable {
     fn statistics(&self) -> Option<Statistics> {
         Some(self.of_all(&(0..self.files.len()).collect::<Vec<_>>()))
     }
+}
+
+/// The same files, each of which is one partition, in the order of their names.
+pub fn file_by_file(table: &Arc<dyn TableProvider>) -> Arc<dyn TableProvider> {
+    match table.downcast_ref::<FileTable>() {
+        Some(files) => Arc::new(FileTable { sizes: files.sizes.by_file(), ..files.clone() }),
+        None => Arc::clone(table),
+    }
+}
+
+/// Whether two tables are of the same files, read in the same way; their listings may differ.
+pub fn same_files(one: &dyn TableProvider, other: &dyn TableProvider) -> bool {
+    let scan = |table: &dyn TableProvider| Some(table.downcast_ref::<FileTable>()?.scan.clone());
+    scan(one).is_some_and(|one| Some(one) == scan(other))
 }
 
 impl FileTable {

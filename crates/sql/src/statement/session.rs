@@ -118,15 +118,16 @@ pub(super) fn cache(input: &mut Input<'_>) -> Parsed<Command> {
     let lazy = input.parser.take(&["LAZY"]);
     input.parser.need(&["TABLE"])?;
     let name = input.parser.name()?;
-    if input.parser.take(&["OPTIONS"]) {
-        properties(&mut input.parser)?;
-    }
+    let with_options = input.parser.take(&["OPTIONS"]);
+    let options = if with_options { properties(&mut input.parser)? } else { Vec::new() };
+    let level = options.into_iter().find(|(key, _)| key.eq_ignore_ascii_case("storageLevel"));
+    let level = level.map(|(_, name)| name);
     let query = if input.parser.take(&["AS"]) || super::begins_query(input) {
         Some(super::query(input)?)
     } else {
         None
     };
-    Ok(Command::CacheTable { name, query, lazy })
+    Ok(Command::CacheTable { name, query, lazy, level })
 }
 
 pub(super) fn uncache(input: &mut Input<'_>) -> Parsed<Command> {

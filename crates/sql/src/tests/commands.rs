@@ -255,10 +255,18 @@ fn the_session_is_changed() {
         ),
         ("reset", Command::Reset { key: None }),
         ("reset a.b", Command::Reset { key: some("a.b") }),
-        ("cache table t", Command::CacheTable { name: names("t"), query: None, lazy: false }),
+        (
+            "cache table t options ('storageLevel' = 'DISK_ONLY')",
+            Command::CacheTable {
+                name: names("t"),
+                query: None,
+                lazy: false,
+                level: Some("DISK_ONLY".into()),
+            },
+        ),
         (
             "cache lazy table t as select 1",
-            Command::CacheTable { name: names("t"), query: Some(one()), lazy: true },
+            Command::CacheTable { name: names("t"), query: Some(one()), lazy: true, level: None },
         ),
         ("uncache table if exists t", Command::UncacheTable { name: names("t"), if_exists: true }),
         ("clear cache", Command::ClearCache),
