@@ -1,9 +1,11 @@
-//! The other side of a comparison: generates TPC-H data, and runs queries on DataFusion in one
-//! process.
+//! The other side of a comparison: generates tables of TPC-H and TPC-DS, and runs queries on
+//! DataFusion in one process.
 //!
 //! `bench/run.py` drives it, so that both sides are measured alternately in one run.
 
 mod data;
+mod tpcds;
+mod tpch;
 
 use anyhow::{Context, Result};
 use arrow::datatypes::SchemaRef;
@@ -24,8 +26,11 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write the TPC-H tables as Parquet.
+    /// Write a benchmark's tables as Parquet.
     Data {
+        /// Which benchmark.
+        #[arg(long, default_value = "tpch")]
+        suite: data::Suite,
         /// Scale factor; 1 is about a gigabyte of text.
         #[arg(long, default_value_t = 1.0)]
         scale: f64,
@@ -57,7 +62,7 @@ enum Command {
 
 fn main() -> Result<()> {
     match Arguments::parse().command {
-        Command::Data { scale, out } => data::write(scale, &out),
+        Command::Data { suite, scale, out } => data::write(suite, scale, &out),
         Command::Answers { data, out, queries } => {
             runtime(2)?.block_on(write_answers(&data, &out, &queries))
         }
@@ -70,11 +75,18 @@ fn runtime(threads: usize) -> Result<tokio::runtime::Runtime> {
 }
 
 async fn with_tables(data: &Path, cores: usize) -> Result<SessionContext> {
-    let config = SessionConfig::new().with_target_partitions(cores);
+    // Nulls are sorted as Spark sorts them.
+    let config = SessionConfig::new()
+        .with_target_partitions(cores)
+        .set_str("datafusion.sql_parser.default_null_ordering", "nulls_min");
     let context = SessionContext::new_with_config(config);
-    for table in data::TABLES {
-        let path = data.join(table).display().to_string();
-        context.register_parquet(table, path, ParquetReadOptions::default()).await?;
+    for entry in std::fs::read_dir(data)? {
+        let path = entry?.path();
+        if let Some(table) = path.file_name().filter(|_| path.is_dir()) {
+            let table = table.to_string_lossy();
+            let path = path.display().to_string();
+            context.register_parquet(&*table, path, ParquetReadOptions::default()).await?;
+        }
     }
     Ok(context)
 }

@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import subprocess
+import sys
 import time
 
 import pytest
@@ -13,6 +14,7 @@ from pyspark.sql import SparkSession
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FIRESTEEL = os.environ.get("FIRESTEEL", "firesteel")
 BENCH = str(pathlib.Path(FIRESTEEL).with_name("bench"))
+sys.path.append(str(ROOT / "bench"))
 
 
 @contextlib.contextmanager

@@ -18,7 +18,8 @@ use std::sync::Arc;
 /// The keys that `grouping` and `grouping_id` refer to.
 #[derive(Debug, Clone)]
 pub(crate) struct GroupingIds {
-    keys: Vec<DfExpr>,
+    /// Each key as the program wrote it, and its column, by which an ORDER BY knows it.
+    keys: Vec<(DfExpr, String)>,
     /// Column whose bits mark the keys missing from the grouping set; the last key has the lowest
     /// bit.
     id: String,
@@ -31,7 +32,8 @@ pub(crate) struct Aggregation {
     /// Each key as the program wrote it, and its column.
     keys: Vec<(DfExpr, Column)>,
     sets: Option<Vec<Vec<usize>>>,
-    grouping_id: Option<String>,
+    /// If it has grouping sets.
+    pub(super) grouping: Option<GroupingIds>,
     /// Aggregate functions and their columns.
     functions: Vec<(DfExpr, String)>,
     having: Option<DfExpr>,
@@ -66,10 +68,7 @@ impl Resolver<'_> {
         if let Some(pivot) = &aggregate.pivot {
             return self.pivot(aggregate, pivot, (input.scope, aggregation), &typed_keys);
         }
-        let ids = aggregation.grouping_id.clone().map(|id| GroupingIds {
-            keys: typed_keys.iter().map(|key| key.expr.clone()).collect(),
-            id,
-        });
+        let ids = aggregation.grouping.clone();
         let mut items: Vec<Typed> = Vec::new();
         if aggregate.with_keys {
             items.extend(typed_keys.iter().cloned());
@@ -282,13 +281,15 @@ impl Resolver<'_> {
         if exprs.len() > before {
             plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?);
         }
-        let grouping_id =
-            sets.as_ref().map(|_| self.new_column("grouping_id", DataType::Long, false).id);
+        let grouping = sets.as_ref().map(|_| GroupingIds {
+            keys: named.iter().map(|(key, column)| (key.clone(), column.id.clone())).collect(),
+            id: self.new_column("grouping_id", DataType::Long, false).id,
+        });
         Ok(Aggregation {
             input: plan,
             keys: named,
             sets,
-            grouping_id,
+            grouping,
             functions: Vec::new(),
             having: None,
         })
@@ -304,7 +305,7 @@ impl Resolver<'_> {
     ) -> Result<Typed> {
         let mut problem: Option<Stop> = None;
         let mut found: Vec<DfExpr> = Vec::new();
-        let (keys, grouping_id) = (&aggregation.keys, &aggregation.grouping_id);
+        let (keys, grouping) = (&aggregation.keys, &aggregation.grouping);
         let replaced = item.expr.clone().transform_down(|node| {
             if let Some((_, column)) = keys.iter().find(|(key, _)| *key == node) {
                 return Ok(Transformed::new(pass(column), true, TreeNodeRecursion::Jump));
@@ -324,7 +325,7 @@ impl Resolver<'_> {
                 }
                 DfExpr::Column(column) => {
                     let id = column.name();
-                    let known = grouping_id.as_deref() == Some(id)
+                    let known = grouping.as_ref().is_some_and(|grouping| grouping.id == id)
                         || keys.iter().any(|(_, key)| key.id == id)
                         || kept.is_some_and(|scope| scope.has_id(id));
                     if !known && problem.is_none() {
@@ -374,7 +375,10 @@ impl Resolver<'_> {
         let texts: Vec<String> = args.iter().map(|arg| arg.name.clone()).collect();
         let mut bits = Vec::new();
         for arg in &args {
-            let Some(index) = ids.keys.iter().position(|key| *key == arg.expr) else {
+            let same = |(key, column): &(DfExpr, String)| {
+                *key == arg.expr || arg.id() == Some(column.as_str())
+            };
+            let Some(index) = ids.keys.iter().position(same) else {
                 let (column, list) = (format!("\"{}\"", arg.name), "the keys of GROUP BY");
                 let message = format!(
                     "Column of grouping ({column}) can't be found in grouping columns {list}."
@@ -438,7 +442,7 @@ impl Aggregation {
     }
 
     fn with_grouping_id(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
-        let Some(id) = &self.grouping_id else { return Ok(plan) };
+        let Some(GroupingIds { id, .. }) = &self.grouping else { return Ok(plan) };
         let mut exprs: Vec<DfExpr> = self.keys.iter().map(|(_, column)| pass(column)).collect();
         exprs.extend(self.functions.iter().map(|(_, id)| reference(id)));
         let bits = reference(DfAggregate::INTERNAL_GROUPING_ID);

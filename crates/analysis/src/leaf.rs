@@ -192,7 +192,7 @@ impl Resolver<'_> {
             if let Some(index) = named {
                 return self.named_query(index);
             }
-            let views = Arc::clone(&self.env.views);
+            let views = self.env.views.clone();
             if let Some((known, view)) =
                 views.iter().find(|(known, _)| self.context.same(known, single))
             {
@@ -278,7 +278,7 @@ impl Resolver<'_> {
         let mut inside = self.env.inside.clone();
         inside.push(name.to_owned());
         let settings = Some(Arc::clone(&view.conf));
-        let env = super::Env { inside, settings, ..super::Env::of_views(Arc::clone(views)) };
+        let env = super::Env { inside, settings, ..super::Env::of_views(views.clone()) };
         let context = self.context.under(&view.conf)?;
         let outer_context = std::mem::replace(&mut self.context, Cow::Owned(context));
         let outer_env = std::mem::replace(&mut self.env, env);

@@ -29,7 +29,12 @@ pub(crate) enum Source {
 impl Resolved {
     /// Scopes in which names above this relation are looked up.
     pub(super) fn names(&self) -> Names<'_> {
-        Names { below: self.below.as_ref().map(|below| &below.scope), ..Names::of(&self.scope) }
+        let below = self.below.as_deref();
+        let grouping = below.and_then(|below| match &below.source {
+            Source::Aggregation(aggregation) => aggregation.grouping.as_ref(),
+            Source::Plan(_) => None,
+        });
+        Names { below: below.map(|below| &below.scope), grouping, ..Names::of(&self.scope) }
     }
 }
 

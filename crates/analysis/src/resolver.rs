@@ -96,7 +96,7 @@ impl<'a> Resolver<'a> {
             context: under.map_or(Cow::Borrowed(context), Cow::Owned),
             facts,
             named: 0,
-            env: env.unwrap_or_else(|| Env::of_views(Arc::clone(&context.views))),
+            env: env.unwrap_or_else(|| Env::of_views(context.views.clone())),
             outer: Vec::new(),
             lambdas: Vec::new(),
             types: typed::ColumnTypes::default(),

@@ -9,6 +9,7 @@ pub use variable::{Variables, variable_name};
 use model::conf::Conf;
 use plan::{Field, Relation};
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,8 +20,31 @@ pub const DEFAULT_DATABASE: &str = "default";
 /// Name of the database whose views all sessions share.
 pub const GLOBAL_TEMP: &str = "global_temp";
 
-/// Temporary views by name.
-pub type ViewMap = Arc<BTreeMap<String, View>>;
+/// Temporary views by name. Clones are cheap, and are compared without a look at the views: each of
+/// these holds the views before it, so that the comparison would take twice as long for each view.
+#[derive(Debug, Clone, Default)]
+pub struct ViewMap(Arc<BTreeMap<String, View>>);
+
+impl ViewMap {
+    /// The views, to be changed. Clones keep what they have.
+    pub fn make_mut(&mut self) -> &mut BTreeMap<String, View> {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl Deref for ViewMap {
+    type Target = BTreeMap<String, View>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl PartialEq for ViewMap {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
 
 /// A temporary view.
 #[derive(Debug, Clone, PartialEq)]
@@ -235,5 +259,24 @@ mod tests {
             let expected = expected.map(|(d, t)| (d.to_owned(), t.to_owned()));
             assert_eq!(Catalogue::locate(&name, "here"), expected);
         }
+    }
+
+    #[test]
+    fn many_views_are_compared_quickly_though_each_holds_those_before_it() {
+        let mut views = ViewMap::default();
+        for number in 0..60 {
+            let view = View {
+                query: plan::RelationKind::OneRow.into(),
+                columns: Vec::new(),
+                conf: Arc::default(),
+                visible: VisibleViews::AtCreation(views.clone()),
+            };
+            views.make_mut().insert(format!("v{number}"), view);
+        }
+        let mut others = views.clone();
+        let last = others.make_mut().remove("v59").expect("a view");
+        assert_ne!(views, others);
+        others.make_mut().insert("v59".to_owned(), last);
+        assert_eq!(views, others);
     }
 }

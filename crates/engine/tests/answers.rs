@@ -256,3 +256,14 @@ async fn implicit_cross_joins_are_refused_if_a_setting_says_so() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_may_use_the_grouping_of_a_select_list_without_it() {
+    let world = shops().await;
+    world
+        .check(&[
+            ("select shop, count(*) from sale group by rollup(shop) order by grouping(shop) desc, shop", &["NULL|3", "1|2", "2|1"]),
+            ("select shop s, count(*) from sale group by cube(shop) order by grouping_id(), s desc", &["2|1", "1|2", "NULL|3"]),
+        ])
+        .await;
+}

@@ -1,12 +1,19 @@
 //! Joins whose build side all tasks have: what an executor fetches and builds for them.
 
 use crate::harness::{World, rows};
+use crate::session::world;
+use datafusion::arrow::array::Int64Array;
+use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::{JoinType, NullEquality};
 use datafusion::datasource::provider_as_source;
 use datafusion::functions_aggregate::expr_fn::{count, sum};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col, lit};
+use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::file::properties::WriterProperties;
 use model::ByteSize;
 use sources::RangeTable;
+use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 
 fn range(name: &str, to: i64, partitions: u32) -> LogicalPlanBuilder {
@@ -56,14 +63,13 @@ async fn a_table_is_built_once_for_all_tasks() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rows_of_a_small_build_side_serve_other_stages() {
     let world = World::with_memory(&[], 2, ByteSize::mib(256));
-    let both = |other: JoinType| {
-        LogicalPlanBuilder::from(joined(50_000, JoinType::Inner))
-            .union(joined(50_000, other))
-            .and_then(LogicalPlanBuilder::build)
-            .expect("a union")
-    };
-    let expected = [answer(50_000), answer(50_000)].concat();
-    assert_eq!(rows(&world.run(&both(JoinType::LeftSemi)).await), expected);
+    let union = LogicalPlanBuilder::from(joined(50_000, JoinType::LeftSemi))
+        .union(joined(50_000, JoinType::LeftAnti))
+        .and_then(LogicalPlanBuilder::build)
+        .expect("a union");
+    let others = format!("{}|950000", (50_000..1_000_000_i64).sum::<i64>());
+    let expected = [answer(50_000), vec![others]].concat();
+    assert_eq!(rows(&world.run(&union).await), expected);
     assert_eq!(world.runner.blocks().take_fetched(), 2 + 2 * SUMS);
 }
 
@@ -89,4 +95,65 @@ async fn tables_of_stages_that_are_over_make_room() {
     assert_eq!(found, counts.clone().flat_map(answer).collect::<Vec<_>>());
     let fetched = world.runner.blocks().take_fetched();
     assert_eq!(fetched, counts.count() * (2 + SUMS), "some joins were merges");
+}
+
+/// Writes `0..100_000` in order, in row groups of 1,000.
+fn write_numbers(path: &Path) {
+    let numbers = Arc::new(Int64Array::from_iter_values(0..100_000));
+    let batch = RecordBatch::try_from_iter([("n", numbers as _)]).expect("a batch");
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(1_000)).build();
+    let file = File::create(path).expect("a file");
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).expect("a file");
+    writer.write(&batch).expect("the batch is written");
+    writer.close().expect("the file is finished");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_groups_without_a_key_of_the_build_side_are_not_read() {
+    let world = world("3");
+    let file = world.directory.path().join("numbers.parquet");
+    write_numbers(&file);
+    let keys = "(SELECT id FROM range(5500, 6500))";
+    let cases = [
+        ("JOIN {keys} ON id = n", "1000", 2_000),
+        ("LEFT SEMI JOIN {keys} ON id = n", "1000", 2_000),
+        ("LEFT ANTI JOIN {keys} ON id = n", "99000", 100_000),
+        ("LEFT JOIN {keys} ON id = n", "100000", 100_000),
+    ];
+    for (join, expected, read) in cases {
+        let join = join.replace("{keys}", keys);
+        let query = format!("SELECT count(n) FROM parquet.`{}` {join}", file.display());
+        assert_eq!(world.rows(&query).await, [expected], "{join}");
+        assert_eq!(world.runner.take_input_rows(), read, "{join}");
+    }
+    // What is computed below the join counts the rows without a partner, too.
+    let below = [
+        "SELECT *, monotonically_increasing_id() AS at FROM parquet.`{file}`",
+        "SELECT *, rand(7) AS at FROM parquet.`{file}`",
+        "SELECT *, count(*) OVER () AS at FROM parquet.`{file}`",
+        "SELECT *, row_number() OVER (ORDER BY n) AS at FROM parquet.`{file}`",
+        "SELECT max(n) - 94499 AS n, count(*) AS at FROM parquet.`{file}`",
+        "SELECT n, n AS at FROM parquet.`{file}` LIMIT 3000",
+        "SELECT n, n AS at FROM parquet.`{file}` ORDER BY n LIMIT 3000",
+    ];
+    for below in below {
+        let below = below.replace("{file}", &file.display().to_string());
+        let all = format!("SELECT at FROM ({below}) WHERE n IN (5500, 5501)");
+        let joined =
+            format!("SELECT at FROM ({below}) JOIN (SELECT id FROM range(5500, 5502)) ON id = n");
+        assert_eq!(world.rows(&joined).await, world.rows(&all).await, "{below}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_task_counts_the_rows_that_it_reads() {
+    let world = world("3");
+    let files = world.directory.path().join("numbers");
+    std::fs::create_dir_all(&files).expect("a directory");
+    for file in 0..3 {
+        write_numbers(&files.join(format!("{file}.parquet")));
+    }
+    let query = format!("SELECT sum(n) FROM parquet.`{}` WHERE n >= 50000", files.display());
+    assert_eq!(world.rows(&query).await, ["11249925000"]);
+    assert_eq!(world.runner.take_input_rows(), 150_000);
 }

@@ -34,6 +34,7 @@ pub(crate) struct LocalRunner {
     next_stage: Arc<AtomicU64>,
     written: Arc<Mutex<HashMap<ShuffleId, Outputs>>>,
     tasks: Arc<Mutex<Vec<usize>>>,
+    input_rows: Arc<AtomicU64>,
     blocks: LocalBlocks,
     /// The stages of the last job: an executor keeps them to the end of their job, too.
     decoded: Arc<Mutex<Vec<Arc<task::Stage>>>>,
@@ -84,6 +85,7 @@ impl LocalRunner {
             next_stage: Arc::default(),
             written: Arc::default(),
             tasks: Arc::default(),
+            input_rows: Arc::default(),
             blocks,
             decoded: Arc::default(),
             stop: task::Stop::default(),
@@ -104,6 +106,11 @@ impl LocalRunner {
     /// Task counts of the stages that ran since the last call; 0 for a skipped stage.
     pub(crate) fn take_task_counts(&self) -> Vec<usize> {
         std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Rows that tasks read from files since the last call.
+    pub(crate) fn take_input_rows(&self) -> u64 {
+        self.input_rows.swap(0, Ordering::SeqCst)
     }
 
     /// The blocks that tasks read.
@@ -137,7 +144,7 @@ impl LocalRunner {
             engine::StageOutput::Shuffle { .. } => Some(stage.shuffle()),
             engine::StageOutput::Rows => None,
         };
-        stream::iter(wanted.to_vec())
+        let outcomes: Vec<TaskOutcome> = stream::iter(wanted.to_vec())
             .map(|partition| {
                 let (runtime, decoded) = (Arc::clone(&self.runtime), Arc::clone(&decoded));
                 let launch = |number| Launch {
@@ -169,7 +176,10 @@ impl LocalRunner {
             })
             .buffered(self.slots.max(1) as usize)
             .try_collect()
-            .await
+            .await?;
+        let read = outcomes.iter().map(|outcome| outcome.metrics.input_rows).sum();
+        self.input_rows.fetch_add(read, Ordering::SeqCst);
+        Ok(outcomes)
     }
 
     async fn job(&self, job: JobPlan) -> Result<Vec<Vec<RecordBatch>>, TaskFailure> {

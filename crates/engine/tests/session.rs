@@ -67,7 +67,7 @@ impl World {
 }
 
 /// Whether two rows are equal, with numbers compared to the digits that both type systems keep.
-fn alike(left: &str, right: &str) -> bool {
+pub(crate) fn alike(left: &str, right: &str) -> bool {
     let (left, right): (Vec<_>, Vec<_>) = (left.split('|').collect(), right.split('|').collect());
     left.len() == right.len()
         && left.iter().zip(&right).all(|(l, r)| match (l.parse::<f64>(), r.parse::<f64>()) {

@@ -36,7 +36,7 @@ pub(crate) fn write_tables(directory: &Path) {
     table!("region", RegionGenerator, RegionArrow, 1);
 }
 
-fn write_file(directory: &Path, part: i32, batches: impl Iterator<Item = RecordBatch>) {
+pub(crate) fn write_file(directory: &Path, part: i32, batches: impl Iterator<Item = RecordBatch>) {
     std::fs::create_dir_all(directory).expect("a directory");
     let file = File::create(directory.join(format!("{part}.parquet"))).expect("a file");
     let mut batches = batches.peekable();

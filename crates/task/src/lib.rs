@@ -8,6 +8,7 @@ mod broadcast_rows;
 pub mod codec;
 mod context;
 mod failure;
+mod join_filters;
 mod merge_joins;
 mod narrow;
 pub mod nodes;
@@ -112,6 +113,8 @@ pub struct Stage {
     plan: Arc<dyn ExecutionPlan>,
     template: Template,
     joins: Arc<BroadcastJoins>,
+    /// Whether a hash join probes with the rows of a scan.
+    scans_are_joined: bool,
 }
 
 impl Stage {

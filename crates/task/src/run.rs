@@ -4,6 +4,7 @@ use super::Stage;
 use super::bind::{Outputs, bind};
 use super::broadcast_joins::Visit;
 use super::failure::{self, is_out_of_memory};
+use super::join_filters::with_join_filters;
 use super::merge_joins::with_merge_joins;
 use super::output::{TaskOutcome, TaskOutput};
 use super::python::PythonContext;
@@ -80,7 +81,10 @@ impl TaskRuntime {
             plan.map(|plan| (plan, python)).map_err(permanent)
         };
         let ready = |plan| stoppable(plan, &launch.stop).map_err(permanent);
-        let (first, python) = bound()?;
+        let (mut first, python) = bound()?;
+        if stage.scans_are_joined {
+            first = with_join_filters(first).map_err(permanent)?;
+        }
         let outcome = self.compute(stage, &launch, ready(first)?, (routing, &python)).await;
         // With round-robin routing, a rerun must yield the rows in the same order.
         let in_turn = |node: &RepartitionExec| {

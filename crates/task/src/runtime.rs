@@ -3,6 +3,7 @@
 
 use super::broadcast_joins::Resting;
 use super::broadcast_rows::BroadcastRows;
+use super::join_filters::scans_are_joined;
 use super::{BlockSource, Stage};
 use crate::codec;
 use crate::context::session_state_builder;
@@ -90,7 +91,8 @@ impl TaskRuntime {
     pub fn decode_stage(&self, template: &[u8]) -> Result<Arc<Stage>, TaskFailure> {
         let (template, plan) = codec::decode_template(template, &self.context)
             .map_err(|error| TaskFailure::Hopeless { message: error.to_string() })?;
-        Ok(Arc::new(Stage { plan, template, joins: Arc::default() }))
+        let scans_are_joined = scans_are_joined(&plan);
+        Ok(Arc::new(Stage { plan, template, joins: Arc::default(), scans_are_joined }))
     }
 
     pub(crate) fn context(&self) -> &Arc<TaskContext> {

@@ -10,6 +10,7 @@ mod build_side;
 mod cartesian;
 mod cut;
 mod exchange;
+mod filter_side;
 mod fingerprint;
 mod floating_keys;
 mod hints;

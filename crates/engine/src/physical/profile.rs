@@ -4,6 +4,7 @@
 
 use super::adaptive::initial_partitions;
 use super::build_side::SafeBuildSides;
+use super::filter_side::DistinctFilterSides;
 use super::floating_keys::NormalizeFloatingKeys;
 use super::hints::JoinHints;
 use super::planner::Planner;
@@ -71,10 +72,14 @@ impl PythonSettings {
 
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
-    // Before the rule that adds exchanges, after the one that picks build sides.
-    let place = rules.iter().position(|rule| rule.name() == "join_selection").map_or(0, |i| i + 1);
-    rules.insert(place, Arc::new(SafeBuildSides));
-    rules.insert(place, Arc::new(JoinHints));
+    let mut add_after = |name: &str, rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| {
+        let place = rules.iter().position(|known| known.name() == name).map_or(0, |i| i + 1);
+        rules.insert(place, rule);
+    };
+    // The rule that picks build sides, and the one that adds exchanges.
+    add_after("join_selection", Arc::new(SafeBuildSides));
+    add_after("join_selection", Arc::new(JoinHints));
+    add_after("EnsureRequirements", Arc::new(DistinctFilterSides));
     rules
 }
 

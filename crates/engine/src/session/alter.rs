@@ -7,7 +7,6 @@ use analysis::{quoted, table_not_found};
 use catalogue::{Catalogue, Table, TableKind};
 use errors::condition;
 use plan::{Alteration, Field, Relation, ReplaceMode, SparkError, View};
-use std::sync::Arc;
 
 impl Session {
     pub(super) async fn alter(
@@ -63,7 +62,7 @@ impl Session {
                 if state.views.contains_key(&to_name.to_lowercase()) {
                     return Err(already_exists(to));
                 }
-                let views = Arc::make_mut(&mut state.views);
+                let views = state.views.make_mut();
                 if let Some(view) = views.remove(&name.to_lowercase()) {
                     views.insert(to_name.to_lowercase(), view);
                 }

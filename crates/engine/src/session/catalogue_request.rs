@@ -205,7 +205,7 @@ impl Session {
             let found = found.ok_or_else(|| database_not_found(std::slice::from_ref(&wanted)))?;
             out.extend(found.tables.values().map(of_table));
         }
-        let views = Arc::clone(&self.state().views);
+        let views = self.state().views.clone();
         out.extend(views.keys().map(|name| temporary(name, None)));
         out.retain(|listed| matches(pattern, &listed.name));
         Ok(out)

@@ -186,7 +186,7 @@ impl Session {
         if view.global {
             self.shared.change_catalogue(|catalogue| catalogue.set_global_view(name, made));
         } else {
-            Arc::make_mut(&mut self.state().views).insert(key, made);
+            self.state().views.make_mut().insert(key, made);
         }
         Ok(())
     }
@@ -233,7 +233,7 @@ impl Session {
         }
         Box::pin(self.uncache(name, run)).await?;
         if let [single] = name {
-            Arc::make_mut(&mut self.state().views).remove(&single.to_lowercase());
+            self.state().views.make_mut().remove(&single.to_lowercase());
         } else if let [_, single] = name {
             self.shared.change_catalogue(|catalogue| catalogue.remove_global_view(single));
         }

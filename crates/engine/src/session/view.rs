@@ -15,7 +15,7 @@ impl Session {
         let visible = if view.by_name {
             VisibleViews::AtUse { columns: schema.iter().map(|field| field.name.clone()).collect() }
         } else {
-            VisibleViews::AtCreation(Arc::clone(&state.views))
+            VisibleViews::AtCreation(state.views.clone())
         };
         let conf = Arc::new(state.conf.clone());
         View { query: view.query.clone(), columns: view.columns.clone(), conf, visible }
@@ -28,8 +28,8 @@ impl Session {
         view: &View,
         run: &dyn RunJob,
     ) -> Result<(), SparkError> {
-        let mut views = Arc::clone(&self.state().views);
-        Arc::make_mut(&mut views).insert(name.to_lowercase(), view.clone());
+        let mut views = self.state().views.clone();
+        views.make_mut().insert(name.to_lowercase(), view.clone());
         let env = Env::of_views(views);
         let used = named_table(&[name.to_owned()]);
         self.resolve(&used, Purpose::Schema, Some(env), run).await.map(|_| ())

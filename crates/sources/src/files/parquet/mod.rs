@@ -24,7 +24,7 @@ use datafusion::common::config::TableParquetOptions;
 use datafusion::common::{Result as PlanResult, Statistics, exec_err, internal_datafusion_err};
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::datasource::physical_plan::{
-    FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource,
+    FileGroup, FileScanConfig, FileScanConfigBuilder, FileSource, ParquetSource,
 };
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::physical_plan::ExecutionPlan;
@@ -77,6 +77,7 @@ impl FileFormat for Parquet {
         let config = config_of(shape)
             .ok_or_else(|| internal_datafusion_err!("the shape is not that of a Parquet scan"))?;
         let config = FileScanConfigBuilder::from(config.clone())
+            .with_source(uncounted(config.file_source())?)
             .with_file_groups(vec![files])
             .with_expr_adapter(Some(Arc::new(CaseInsensitive)))
             .build();
@@ -130,6 +131,20 @@ impl FileFormat for Parquet {
             .build();
         Ok(Box::new(ArrowWriter::try_new(out, Arc::clone(schema), Some(properties))?))
     }
+}
+
+/// The same source with metrics of its own: copies of a source count together.
+fn uncounted(source: &Arc<dyn FileSource>) -> PlanResult<Arc<dyn FileSource>> {
+    let Some(parquet) = source.downcast_ref::<ParquetSource>() else {
+        return Ok(Arc::clone(source));
+    };
+    let mut fresh = ParquetSource::new(parquet.table_schema().clone())
+        .with_table_parquet_options(parquet.table_parquet_options().clone());
+    if let Some(predicate) = parquet.filter() {
+        fresh = fresh.with_predicate(predicate);
+    }
+    let projected = parquet.projection().map(|columns| fresh.try_pushdown_projection(columns));
+    Ok(projected.transpose()?.flatten().unwrap_or_else(|| Arc::new(fresh)))
 }
 
 /// The configuration of a Parquet scan node.
