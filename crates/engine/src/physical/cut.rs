@@ -86,15 +86,27 @@ impl Cutter<'_> {
         self.stages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Inputs of a node are cut at the same time, because their stages may have to run.
+    /// A part of a plan whose tasks need not match those of another part.
     fn cut<'b>(
         &'b self,
         plan: &'b Plan,
         cached: Cached,
     ) -> BoxFuture<'b, Result<Piece, SparkError>> {
+        self.part(plan, cached, false)
+    }
+
+    /// Inputs of a node are cut at the same time, because their stages may have to run. `aligned`:
+    /// whether the tasks have to match those of another part.
+    fn part<'b>(
+        &'b self,
+        plan: &'b Plan,
+        cached: Cached,
+        aligned: bool,
+    ) -> BoxFuture<'b, Result<Piece, SparkError>> {
         Box::pin(async move {
             if let Some(exchange) = plan.downcast_ref::<RepartitionExec>() {
-                return self.repartition(exchange, cached).await;
+                let input = self.cut(exchange.input(), cached).await?;
+                return self.repartition(input, exchange, cached).await;
             }
             if let Some(exchange) = plan.downcast_ref::<CoalescePartitionsExec>() {
                 let input = self.cut(exchange.input(), cached).await?;
@@ -119,7 +131,7 @@ impl Cutter<'_> {
             if let Some(sample) = plan.downcast_ref::<SampleExec>() {
                 return self.sample(sample, cached).await;
             }
-            let mut piece = self.operator(plan, cached).await?;
+            let mut piece = self.operator(plan, cached, aligned).await?;
             if let Some(python) = piece.plan.downcast_ref::<PythonExec>() {
                 piece.plan = Arc::new(python.clone().templated(shape(plan)));
                 for (number, inputs) in (0..).zip(&mut piece.tasks) {
@@ -131,12 +143,16 @@ impl Cutter<'_> {
     }
 
     /// An operator, whose tasks are those of its inputs.
-    async fn operator(&self, plan: &Plan, cached: Cached) -> Result<Piece, SparkError> {
+    async fn operator(
+        &self,
+        plan: &Plan,
+        cached: Cached,
+        aligned: bool,
+    ) -> Result<Piece, SparkError> {
         let requirements = plan.input_distribution_requirements().into_per_child();
-        let children = plan.children();
-        let pieces = children.iter().map(|child| self.cut(child, cached));
+        let pieces = self.inputs(plan, &requirements, (cached, aligned)).await?;
         let mut inputs = Vec::with_capacity(requirements.len());
-        for (mut input, requirement) in try_join_all(pieces).await?.into_iter().zip(&requirements) {
+        for (mut input, requirement) in pieces.into_iter().zip(&requirements) {
             if matches!(requirement, Distribution::SinglePartition) && input.tasks.len() > 1 {
                 input = self.gather(input, limit_of(plan), cached)?;
             }
@@ -165,12 +181,61 @@ impl Cutter<'_> {
         assemble(plan, inputs, count)
     }
 
+    /// The inputs of an operator. Small ones that all are in one task already are not distributed
+    /// anew by their keys.
+    async fn inputs(
+        &self,
+        plan: &Plan,
+        requirements: &[Distribution],
+        (cached, aligned): (Cached, bool),
+    ) -> Result<Vec<Piece>, SparkError> {
+        let is_single = |of: &Distribution| matches!(of, Distribution::SinglePartition);
+        let beside = requirements.iter().filter(|of| !is_single(of)).count() > 1;
+        let children = plan.children().into_iter().zip(requirements);
+        let exchanges = children.clone().map(|(child, requirement)| {
+            child.downcast_ref::<RepartitionExec>().filter(|_| !is_single(requirement))
+        });
+        let exchanges: Vec<_> = exchanges.collect();
+        let below = children.zip(&exchanges).map(|((child, requirement), exchange)| {
+            let aligned = !is_single(requirement) && exchange.is_none() && (aligned || beside);
+            self.part(exchange.map_or(child, RepartitionExec::input), cached, aligned)
+        });
+        let pieces = try_join_all(below).await?;
+        if !aligned && exchanges.iter().all(Option::is_some) {
+            let small = pieces.iter().map(|piece| self.small(piece));
+            if let Some(small) = small.collect() {
+                return Ok(small);
+            }
+        }
+        let distributed = pieces.into_iter().zip(exchanges).map(|(piece, exchange)| async move {
+            match exchange {
+                Some(exchange) => self.repartition(piece, exchange, cached).await,
+                None => Ok(piece),
+            }
+        });
+        try_join_all(distributed).await
+    }
+
+    /// A piece as one task, if it reads so little that more do not pay.
+    fn small(&self, piece: &Piece) -> Option<Piece> {
+        let (Spread::Sized(sizes), Some(coalescing)) = (&piece.spread, &self.coalescing) else {
+            return None;
+        };
+        let bytes: u64 = sizes.iter().sum();
+        let (first, last) = (piece.tasks.first()?, piece.tasks.last()?);
+        (bytes <= coalescing.smallest).then(|| Piece {
+            tasks: vec![together(0, first, last)],
+            spread: Spread::Sized(vec![bytes]),
+            ..piece.clone()
+        })
+    }
+
     async fn repartition(
         &self,
+        input: Piece,
         exchange: &RepartitionExec,
         cached: Cached,
     ) -> Result<Piece, SparkError> {
-        let input = self.cut(exchange.input(), cached).await?;
         let partitioning = exchange.partitioning();
         let readers = partitioning.partition_count();
         if input.tasks.len() == 1 && readers == 1 {
