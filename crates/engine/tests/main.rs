@@ -9,6 +9,7 @@ mod failure;
 mod files;
 mod harness;
 mod identity;
+mod join_order;
 mod local;
 mod memory;
 mod semi_joins;

@@ -125,6 +125,13 @@ async fn the_answers_are_those_of_one_process_by_default() {
     check(&[]).await;
 }
 
+/// Some tables are small beside others: those that are filtered are joined first.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answers_are_those_of_one_process_with_few_broadcasts() {
+    let small = ("spark.sql.autoBroadcastJoinThreshold", "30KB");
+    check(&[partitions("4"), small, SPREAD]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_answers_are_those_of_one_process_without_broadcasts() {
     check(&[partitions("3"), NO_BROADCASTS, FIXED]).await;

@@ -14,6 +14,7 @@ mod filter_side;
 mod fingerprint;
 mod floating_keys;
 mod hints;
+mod join_order;
 mod leaf;
 mod planner;
 mod profile;

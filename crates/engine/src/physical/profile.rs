@@ -7,6 +7,7 @@ use super::build_side::SafeBuildSides;
 use super::filter_side::DistinctFilterSides;
 use super::floating_keys::NormalizeFloatingKeys;
 use super::hints::JoinHints;
+use super::join_order::FilteredSidesFirst;
 use super::planner::Planner;
 use super::ranges::KnownBounds;
 use analysis::{AddBarriers, ExtractPython, PythonAggregates};
@@ -72,6 +73,8 @@ impl PythonSettings {
 
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
+    let place = rules.iter().position(|known| known.name() == "join_selection").unwrap_or(0);
+    rules.insert(place, Arc::new(FilteredSidesFirst));
     let mut add_after = |name: &str, rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| {
         let place = rules.iter().position(|known| known.name() == name).map_or(0, |i| i + 1);
         rules.insert(place, rule);
