@@ -48,7 +48,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--data", type=pathlib.Path, required=True, help="directory for generated data")
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--partitions", type=int, default=2)
+    parser.add_argument("--partitions", type=int, help="spark.sql.shuffle.partitions; Spark's default otherwise")
     parser.add_argument("--queries", default="", help="numbers separated by commas; all by default")
     python_functions.flags(parser)
     parser.add_argument("--only", default="tpch,tpcds,tasks,start,python", type=lambda text: text.split(","))
@@ -87,7 +87,9 @@ def queries(arguments: argparse.Namespace, suite: str) -> None:
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )
     # Without shuffle reuse, so that every round recomputes everything.
-    conf = {"spark__sql__shuffle__partitions": str(arguments.partitions), "firesteel__shuffle__reuse": "false"}
+    conf = {"firesteel__shuffle__reuse": "false"}
+    if arguments.partitions:
+        conf["spark__sql__shuffle__partitions"] = str(arguments.partitions)
     best = {path.stem: [float("inf")] * 2 for path in paths}
     wrong = set()
     with server(arguments, "local-cluster[2,1,2048]", **conf) as spark:

@@ -69,6 +69,13 @@ def test_explain_shows_a_plan(spark, capsys):
     read(spark, "csv").groupBy("DEST_COUNTRY_NAME").count().explain()
     text = capsys.readouterr().out
     assert text.startswith("== Physical Plan ==")
+    assert text.splitlines()[1] == "AdaptiveSparkPlan isFinalPlan=false"
+    read(spark, "csv").explain()
+    assert "AdaptiveSparkPlan" not in capsys.readouterr().out
+    spark.conf.set("spark.sql.adaptive.enabled", "false")
+    read(spark, "csv").groupBy("DEST_COUNTRY_NAME").count().explain()
+    assert "AdaptiveSparkPlan" not in capsys.readouterr().out
+    spark.conf.unset("spark.sql.adaptive.enabled")
     read(spark, "csv").explain("extended")
     text = capsys.readouterr().out
     for title in ["== Parsed Logical Plan ==", "== Analyzed Logical Plan ==", "== Optimized Logical Plan ==", "== Physical Plan =="]:

@@ -1,6 +1,7 @@
 //! How jobs share the slots: first in, first out; or fairly, by pools.
 
 use crate::scheduler::Scheduler;
+use crate::stage::Stage;
 use model::{JobId, StageId};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,7 +100,7 @@ impl Scheduler {
     }
 
     fn running(&self, stage: StageId) -> u32 {
-        self.stages.get(stage).map_or(0, |stage| stage.running())
+        self.stages.get(stage).map_or(0, Stage::running)
     }
 
     fn running_by_pool(&self) -> BTreeMap<&str, u32> {

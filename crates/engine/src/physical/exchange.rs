@@ -91,6 +91,12 @@ impl ExchangeExec {
     }
 }
 
+/// Whether a node of a plan is an exchange that the program asked for.
+pub(crate) fn is_shuffle(plan: &dyn ExecutionPlan) -> bool {
+    let routing = plan.downcast_ref::<ExchangeExec>().map(ExchangeExec::routing);
+    routing.is_some_and(|it| it.carried().is_some() || matches!(it, Routing::Range(..)))
+}
+
 /// The cache that a node of a plan is.
 pub(crate) fn kept(plan: &dyn ExecutionPlan) -> Option<&Kept> {
     match plan.downcast_ref::<ExchangeExec>()?.routing() {

@@ -24,7 +24,7 @@ mod sorts;
 mod stage;
 mod stored;
 
-pub(crate) use exchange::kept;
+pub(crate) use exchange::{is_shuffle, kept};
 pub use profile::session_state;
 use ranges::{KnownBounds, Sampler};
 use sorts::Reader;

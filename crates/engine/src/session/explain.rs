@@ -2,11 +2,18 @@
 
 use super::Session;
 use crate::RunJob;
-use crate::physical::{self, kept};
+use crate::physical::{self, is_shuffle, kept};
 use analysis::Purpose;
+use datafusion::common::tree_node::TreeNode;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
+use functions::spark_error;
+use model::conf::ADAPTIVE;
 use plan::{ExplainMode, Relation, SparkError};
 use std::fmt::{self, Display};
+use std::sync::Arc;
 
 impl Session {
     /// The plans of a relation as text.
@@ -20,7 +27,14 @@ impl Session {
         let conf = self.planning_conf();
         let state = &self.shared.state;
         let physical = physical::physical_plan(state, &analyzed.plan, &conf).await?;
-        let physical = format!("== Physical Plan ==\n{}", Tree(physical.as_ref(), 0));
+        // As in Spark, a plan that nobody has run yet shows how it begins.
+        let adapts = conf.get(&ADAPTIVE)? && redistributes(&physical)?;
+        let physical = if adapts {
+            format!("AdaptiveSparkPlan isFinalPlan=false\n{}", Tree(physical.as_ref(), 1))
+        } else {
+            Tree(physical.as_ref(), 0).to_string()
+        };
+        let physical = format!("== Physical Plan ==\n{physical}");
         if matches!(mode, ExplainMode::Simple | ExplainMode::Formatted | ExplainMode::Codegen) {
             return Ok(physical);
         }
@@ -41,6 +55,17 @@ impl Session {
             analyzed.plan.display_indent(),
         ))
     }
+}
+
+/// Whether rows of a plan go from stage to stage.
+fn redistributes(plan: &Arc<dyn ExecutionPlan>) -> Result<bool, SparkError> {
+    let exchanges = plan.exists(|node| {
+        Ok(node.is::<RepartitionExec>()
+            || node.is::<CoalescePartitionsExec>()
+            || node.is::<SortPreservingMergeExec>()
+            || is_shuffle(node.as_ref()))
+    });
+    exchanges.map_err(|error| spark_error(&error))
 }
 
 /// A physical plan, indented by this many levels.

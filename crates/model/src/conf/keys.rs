@@ -67,7 +67,7 @@ keys! {
     SHUFFLE_PARTITIONS: NonZeroU32 = "spark.sql.shuffle.partitions", Some("200"), Session, Honoured, "Number of partitions of a shuffle for joins and aggregations.";
     AUTO_BROADCAST: ByteSizeOrOff = "spark.sql.autoBroadcastJoinThreshold", Some("10485760b"), Session, Honoured, "Size up to which a side of a join is broadcast to every task; -1 turns it off.";
     BROADCAST_TIMEOUT: DurationOrOff = "spark.sql.broadcastTimeout", Some("300000ms"), Session, Honoured, "Time that the build side of a broadcast may take before its job fails; -1 for any. As in Spark, it counts only if `spark.sql.adaptive.enabled` is false.";
-    ADAPTIVE: bool = "spark.sql.adaptive.enabled", Some("true"), Session, Honoured, "Whether plans adapt to the sizes of finished map stages. With it, `spark.sql.broadcastTimeout` does not count.";
+    ADAPTIVE: bool = "spark.sql.adaptive.enabled", Some("true"), Session, Honoured, "Whether plans adapt to the sizes of finished map stages, and sorts to those of a sample. With it, `spark.sql.broadcastTimeout` does not count.";
     COALESCE_PARTITIONS: bool = "spark.sql.adaptive.coalescePartitions.enabled", Some("true"), Session, Honoured, "Whether small partitions of a shuffle are read by one task, if plans adapt. A number of partitions that the program asked for stays.";
     COALESCE_PARALLELISM_FIRST: bool = "spark.sql.adaptive.coalescePartitions.parallelismFirst", Some("true"), Session, Honoured, "Whether all slots are to have work, even if tasks are then smaller than the advisory size.";
     COALESCE_MIN_SIZE: ByteSize = "spark.sql.adaptive.coalescePartitions.minPartitionSize", Some("1MB"), Session, Honoured, "Size of a task up to which partitions are put together in any case.";
