@@ -271,3 +271,36 @@ except Exception as refused:
     assert {error!r} in str(refused), refused
 """,
     )
+
+
+def test_frames_whose_partitions_were_put_together_are_zipped_as_they_are_counted(tmp_path):
+    check(
+        tmp_path,
+        """
+spark = SparkSession.builder.getOrCreate()
+counts = spark.range(100).selectExpr("id % 10 as k").groupBy("k").count().rdd
+same(counts.getNumPartitions(), 1)
+same(len(counts.zip(sc.parallelize(range(10), 1)).collect()), 10)
+ordered = spark.range(0, 3000, 1, 4).selectExpr("id", "id % 7 as x").orderBy("x", "id").rdd
+pairs = ordered.zip(ordered.map(lambda row: row.id))
+same(all(row.id == id for row, id in pairs.toLocalIterator()), True)
+same([number for _, number in ordered.zipWithIndex().collect()], list(range(3000)))
+""",
+    )
+
+
+def test_partitions_taken_one_by_one_have_their_own_numbers(tmp_path):
+    check(
+        tmp_path,
+        """
+from pyspark.sql import functions as F
+
+spark = SparkSession.builder.getOrCreate()
+frame = spark.range(0, 100, 1, 4)
+frame = frame.select("id", F.spark_partition_id(), F.monotonically_increasing_id(), F.rand(5)).rdd
+rows = frame.collect()
+same([row[1] for row in rows[::25]], [0, 1, 2, 3])
+same(list(frame.toLocalIterator()), rows)
+same(frame.take(60), rows[:60])
+""",
+    )

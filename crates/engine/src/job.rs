@@ -83,6 +83,8 @@ pub struct ShuffleSizes {
     pub bytes: Vec<u64>,
     /// Number of rows in all.
     pub rows: u64,
+    /// Number of map outputs.
+    pub maps: u32,
 }
 
 impl ShuffleSizes {
@@ -91,6 +93,7 @@ impl ShuffleSizes {
         let mut sizes = Self::default();
         for output in outputs {
             sizes.rows += output.rows;
+            sizes.maps += 1;
             if sizes.bytes.len() < output.block_bytes.len() {
                 sizes.bytes.resize(output.block_bytes.len(), 0);
             }

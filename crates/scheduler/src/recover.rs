@@ -132,6 +132,9 @@ impl Scheduler {
     pub(crate) fn become_incomplete(&mut self, id: StageId, hold: Option<Duration>) {
         let Some(stage) = self.stages.get(id) else { return };
         self.agenda.changed.insert(id);
+        if !stage.awaited_by.is_empty() {
+            self.agenda.requests.push((id, hold));
+        }
         for child in stage.children.clone() {
             let Some(child_stage) = self.stages.get_mut(child) else { continue };
             let missing = match child_stage.phase {

@@ -30,7 +30,9 @@ pub(crate) fn bind(
     joins: &BroadcastJoins,
     (runtime, python): (&TaskRuntime, &Arc<PythonContext>),
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let inputs = codec::decode_binding(binding)?.into_iter();
+    let mut inputs = codec::decode_binding(binding)?;
+    inputs.retain(|input| !matches!(input, Input::Task(_)));
+    let inputs = inputs.into_iter();
     let mut binder = Binder { inputs, outputs, joins, runtime, python };
     let bound = binder.bind(plan)?;
     match binder.inputs.next() {

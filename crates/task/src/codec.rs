@@ -64,6 +64,9 @@ pub enum Input {
     },
     /// At a Python node: the number of its partition, whatever task computes it.
     Number(u32),
+    /// At no leaf: the number of the partition for functions that depend on it, if it is not the
+    /// task's own.
+    Task(u32),
     /// The one block of a single map output.
     Output(u32),
     /// Numbers of a range.
@@ -82,6 +85,7 @@ enum Sent {
     S(u32, u32),
     M(u32),
     I(u32),
+    T(u32),
     N(Run),
     R(usize),
     P(usize),
@@ -123,6 +127,7 @@ pub fn encode_binding(inputs: &[Input]) -> Result<Bytes> {
             Input::Blocks { from, to } => Sent::S(*from, *to),
             Input::Output(map) => Sent::M(*map),
             Input::Number(number) => Sent::I(*number),
+            Input::Task(number) => Sent::T(*number),
             Input::Run(run) => Sent::N(*run),
             Input::Rows(bytes) => {
                 blobs.push(bytes);
@@ -154,12 +159,22 @@ pub fn decode_binding(binding: &Bytes) -> Result<Vec<Input>> {
             Sent::S(from, to) => Input::Blocks { from, to },
             Sent::M(map) => Input::Output(map),
             Sent::I(number) => Input::Number(number),
+            Sent::T(number) => Input::Task(number),
             Sent::N(run) => Input::Run(run),
             Sent::R(length) => Input::Rows(blob(length)?),
             Sent::P(length) => Input::Partition(blob(length)?),
         })
     };
     head.into_iter().map(input).collect()
+}
+
+/// The number of the partition that a binding is of, if it says that.
+pub(crate) fn partition(binding: &Bytes) -> Result<Option<u32>> {
+    let (head, _): (Vec<Sent>, usize) = unframed(binding, "binding")?;
+    Ok(head.into_iter().find_map(|sent| match sent {
+        Sent::T(number) => Some(number),
+        _ => None,
+    }))
 }
 
 /// Converts a plan to DataFusion's message.
@@ -278,6 +293,7 @@ mod tests {
             Input::Partition(Bytes::new()),
             Input::Output(4),
             Input::Number(5),
+            Input::Task(6),
             Input::Run(Run { first: -1, step: 2, count: 3 }),
         ];
         let binding = encode_binding(&inputs).unwrap();

@@ -3,6 +3,7 @@
 use super::Stage;
 use super::bind::{Outputs, bind};
 use super::broadcast_joins::Visit;
+use super::codec;
 use super::failure::{self, is_out_of_memory};
 use super::join_filters::with_join_filters;
 use super::merge_joins::with_merge_joins;
@@ -55,7 +56,9 @@ impl TaskRuntime {
     /// Runs an attempt to its end. Dropping the future stops it; while it computes,
     /// [`Launch::stop`] does. A panic is a failure of the attempt.
     pub async fn run(&self, stage: &Stage, launch: Launch) -> Result<TaskOutcome, TaskFailure> {
-        let partition = launch.attempt.task.partition;
+        let said = codec::partition(&launch.binding);
+        let said = said.map_err(|error| TaskFailure::Hopeless { message: error.to_string() })?;
+        let partition = said.unwrap_or(launch.attempt.task.partition);
         let _visit = Visit::new(self, stage);
         let work = AssertUnwindSafe(self.attempt(stage, launch)).catch_unwind();
         match on_partition(partition, work).await {

@@ -10,9 +10,9 @@ use super::adaptive::Coalescing;
 use super::build_side::needs_one_probe;
 use super::exchange::{ExchangeExec, Routing};
 use super::leaf::{leaf, shape};
-use super::stage::{Piece, Purpose, Spread, Stages};
+use super::stage::{Piece, Purpose, Spread, Stages, is_deterministic};
 use super::stored::StoredExec;
-use crate::{JobPlan, RunJob, ShuffleSizes, StageOutput};
+use crate::{JobPlan, RunJob, ShuffleSizes, StageOutput, StagePlan};
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::{Distribution, LexOrdering, Partitioning};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
@@ -66,6 +66,9 @@ pub(crate) async fn cut_within(
     let last = stages.add(piece, StageOutput::Rows, cached)?;
     Ok(stages.job(last))
 }
+
+/// How often a map stage may be complete, and lose outputs before its sizes are known.
+const MEASUREMENTS: u32 = 4;
 
 /// The number of the cache that a part of a plan belongs to.
 type Cached = Option<uuid::Uuid>;
@@ -190,7 +193,16 @@ impl Cutter<'_> {
         (cached, aligned): (Cached, bool),
     ) -> Result<Vec<Piece>, SparkError> {
         let is_single = |of: &Distribution| matches!(of, Distribution::SinglePartition);
+        let is_any = |of: &Distribution| matches!(of, Distribution::UnspecifiedDistribution);
         let beside = requirements.iter().filter(|of| !is_single(of)).count() > 1;
+        if beside && requirements.iter().all(is_any) {
+            // Partitions are put side by side as they are: each input has as many as if it were
+            // read alone.
+            let children = plan.children();
+            let pieces = children.iter().map(|child| self.cut(child, cached));
+            let pieces = try_join_all(pieces).await?;
+            return Ok(pieces.into_iter().map(|piece| self.settled(piece)).collect());
+        }
         let children = plan.children().into_iter().zip(requirements);
         let exchanges = children.clone().map(|(child, requirement)| {
             child.downcast_ref::<RepartitionExec>().filter(|_| !is_single(requirement))
@@ -378,6 +390,11 @@ impl Cutter<'_> {
         let ([stage], true) = (&piece.parents[..], self.coalescing.is_some()) else {
             return Ok(piece);
         };
+        // Rows that each job draws anew have other sizes in each: readers that take partitions one
+        // by one, by several jobs, would find them divided differently.
+        if !self.stages().is_repeatable(*stage) {
+            return Ok(piece);
+        }
         let mut sizes = self.run(*stage).await?.bytes;
         sizes.resize(piece.tasks.len(), 0);
         Ok(Piece { spread: Spread::Sized(sizes), ..piece })
@@ -393,9 +410,17 @@ impl Cutter<'_> {
             let stages = self.stages();
             (stages.job(stage), stages.shuffle(stage))
         };
-        self.jobs.run(job).await?;
-        let written = self.jobs.sizes(shuffle).await?;
-        Ok(sizes().entry(stage).or_insert(written).clone())
+        let maps = job.stages.last().map_or(0, StagePlan::partitions);
+        for _ in 0..MEASUREMENTS {
+            self.jobs.run(job.clone()).await?;
+            let written = self.jobs.sizes(shuffle).await?;
+            if written.maps == maps {
+                return Ok(sizes().entry(stage).or_insert(written).clone());
+            }
+            // Some outputs were lost in between.
+        }
+        let message = "The outputs of a map stage are lost again and again";
+        Err(SparkError::plain(Exception::Spark, message))
     }
 
     /// The piece with the tasks that it is to have: small neighbours are put together.
@@ -556,9 +581,18 @@ fn select(input: Piece, groups: &[Vec<u32>]) -> Result<Piece, SparkError> {
     }
     let single = groups.iter().all(|group| group.len() == 1);
     if single {
-        // Nothing is put together, so nothing is added to the plan.
-        let tasks = groups.iter().flatten().map(|task| input.tasks[*task as usize].clone());
-        return Ok(Piece { tasks: tasks.collect(), ..input });
+        // Nothing is put together, so nothing is added to the plan. What depends on the number of
+        // the partition, such as random numbers, is as if all were computed.
+        let numbered = !is_deterministic(&input.plan).map_err(|error| spark_error(&error))?;
+        let task = |number: &u32| {
+            let mut inputs = input.tasks[*number as usize].clone();
+            if numbered {
+                inputs.insert(0, Input::Task(*number));
+            }
+            inputs
+        };
+        let tasks = groups.iter().flatten().map(task).collect();
+        return Ok(Piece { tasks, ..input });
     }
     let groups = groups.iter().map(|group| group.iter().map(|task| *task as usize));
     Ok(regrouped(input, groups))

@@ -5,6 +5,7 @@
 //! nobody wanted. Within one process a filter found at run time may still reach the scan; between
 //! stages it cannot.
 
+use super::hints::HintExec;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{JoinSide, JoinType, Result};
 use datafusion::config::ConfigOptions;
@@ -99,6 +100,9 @@ impl Sizes {
     /// both of its sides.
     fn join_early(&self, plan: &Plan, side: &Side<'_>) -> Result<Option<Plan>> {
         let Some((join, columns)) = join_below(plan) else { return Ok(None) };
+        if join.children().iter().any(|input| input.is::<HintExec>()) {
+            return Ok(None);
+        }
         let of_left = join.left().schema().fields().len();
         let of_side = side.plan.schema().fields().len();
         let (left, right) = (Arc::clone(join.left()), Arc::clone(join.right()));

@@ -88,10 +88,8 @@ fn below(plan: &dyn ExecutionPlan, reader: Reader, partitions: usize) -> Reader 
     }
     if plan.is::<PythonExec>() {
         let needs = plan.input_distribution_requirements().into_per_child();
-        return match needs[..] {
-            [Distribution::UnspecifiedDistribution] => any,
-            _ => Reader::Fixed,
-        };
+        let is_any = |of: &Distribution| matches!(of, Distribution::UnspecifiedDistribution);
+        return if needs.iter().all(is_any) { any } else { Reader::Fixed };
     }
     match plan.downcast_ref::<ExchangeExec>().map(ExchangeExec::routing) {
         // Its own count of partitions follows from that of its input.

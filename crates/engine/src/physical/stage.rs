@@ -157,6 +157,12 @@ impl Stages {
         self.done[stage].time_limit = self.broadcast_timeout;
     }
 
+    /// Whether a stage, and all that it reads, yields the same rows each time.
+    pub(crate) fn is_repeatable(&self, stage: usize) -> bool {
+        let StagePlan { deterministic, parents, .. } = &self.done[stage];
+        *deterministic && parents.iter().all(|parent| self.is_repeatable(*parent))
+    }
+
     /// Notes that a stage stores the rows of a cache.
     pub(crate) fn keep(&mut self, cache: CacheId, stage: usize) {
         self.kept.push((cache, stage));
@@ -223,7 +229,7 @@ fn is_barrier(plan: &Arc<dyn ExecutionPlan>) -> Result<bool, DataFusionError> {
 }
 
 /// Whether the plan has no volatile expressions and no Python functions that are.
-fn is_deterministic(plan: &Arc<dyn ExecutionPlan>) -> Result<bool, DataFusionError> {
+pub(crate) fn is_deterministic(plan: &Arc<dyn ExecutionPlan>) -> Result<bool, DataFusionError> {
     Ok(!plan.exists(|node| Ok(!is_deterministic_node(node)?))?)
 }
 

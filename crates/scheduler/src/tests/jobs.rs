@@ -407,3 +407,34 @@ fn a_hundred_thousand_tasks_complete() {
     assert_eq!((delivered, finished_jobs), (MAPS, 1));
     assert!(scheduler.is_idle());
 }
+
+#[test]
+fn outputs_that_are_wanted_and_rolled_back_at_once_are_written_again() {
+    let spare = |output: MapOutput| MapOutput { volume: VolumeId("spare 0".to_owned()), ..output };
+    let made = spare(output(2, at(1, 0, 0)));
+    let other = MapOutput { row_checksum: 8, ..spare(output(1, at(0, 0, 1))) };
+    let found = Event::MapOutputsFound { outputs: vec![made.clone(), other] };
+    let scheduler = check(vec![
+        (up(0, 4), vec![]),
+        (submit_maps(0, vec![map(1, 1, &[]), map(2, 1, &[0])]), vec![launch(at(0, 0, 0), 0)]),
+        (wrote(1, at(0, 0, 0)), vec![launch(at(1, 0, 0), 0)]),
+        (
+            volume_lost(0),
+            vec![
+                discard(output(1, at(0, 0, 0)), DiscardReason::VolumeLost),
+                launch(at(0, 0, 1), 0),
+            ],
+        ),
+        (
+            found,
+            vec![
+                cancel(at(1, 0, 0), 0),
+                cancel(at(0, 0, 1), 0),
+                discard(made, DiscardReason::RolledBack),
+                launch(at(1, 0, 1), 0),
+            ],
+        ),
+        (wrote(2, at(1, 0, 1)), vec![finished(0)]),
+    ]);
+    assert_eq!(scheduler.jobs().count(), 0);
+}
