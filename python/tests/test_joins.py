@@ -163,3 +163,17 @@ def test_a_broadcast_may_be_limited_in_time_where_plans_do_not_adapt(spark):
         joined(3).count()
     spark.conf.set("spark.sql.broadcastTimeout", "-1")
     assert joined(2.5).count() == 2
+
+
+def test_what_is_drawn_by_row_does_not_depend_on_the_other_side_of_a_join(spark, tmp_path):
+    """Joins prune the scans that they probe with, but not below random numbers."""
+    spark.range(0, 200000, 1, 1).selectExpr("id", "id as k").write.option("parquet.block.size", 100000).parquet(str(tmp_path / "a"))
+    frame = spark.read.parquet(str(tmp_path / "a"))
+    few = F.broadcast(spark.range(150000, 150100).withColumnRenamed("id", "k"))
+    for drawn in (
+        frame.sample(0.5, seed=1),
+        frame.where(F.rand(7) < 0.5),
+        frame.withColumn("m", F.monotonically_increasing_id()).where("m % 2 = 0"),
+    ):
+        alone = {row.id for row in drawn.collect() if 150000 <= row.id < 150100}
+        assert {row.id for row in drawn.join(few, "k").collect()} == alone

@@ -3,7 +3,9 @@
 
 use super::nodes::{LeafExec, LeafKind};
 use datafusion::common::Result;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::config::ConfigOptions;
+use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::filter_pushdown::FilterPushdown;
 use datafusion::physical_plan::ExecutionPlan;
@@ -12,8 +14,8 @@ use std::sync::{Arc, LazyLock};
 
 type Plan = Arc<dyn ExecutionPlan>;
 
-/// Whether a hash join of a template probes with the rows of a scan, and none below a join stops
-/// after some rows: which these are must not depend on the other side.
+/// Whether a hash join of a template probes with the rows of a scan, and nothing below a join stops
+/// after some rows or draws something by row: these must not depend on the other side.
 pub(crate) fn scans_are_joined(template: &Plan) -> bool {
     let probes_with = |is: &dyn Fn(&Plan) -> bool| {
         any(template, &|plan| {
@@ -22,7 +24,17 @@ pub(crate) fn scans_are_joined(template: &Plan) -> bool {
         })
     };
     probes_with(&|plan| scan(plan).is_some())
-        && !probes_with(&|plan| scan(plan).unwrap_or(plan).fetch().is_some())
+        && !probes_with(&|plan| scan(plan).unwrap_or(plan).fetch().is_some() || draws(plan))
+}
+
+/// Whether a node has expressions that are not the same for equal rows.
+fn draws(plan: &Plan) -> bool {
+    let mut draws = false;
+    let looked = plan.apply_expressions(&mut |root| {
+        draws |= is_volatile(root);
+        Ok(TreeNodeRecursion::Continue)
+    });
+    draws || looked.is_err()
 }
 
 fn any(plan: &Plan, is: &dyn Fn(&Plan) -> bool) -> bool {
