@@ -138,10 +138,13 @@ async fn row_groups_without_a_key_of_the_build_side_are_not_read() {
     ];
     for below in below {
         let below = below.replace("{file}", &file.display().to_string());
-        let all = format!("SELECT at FROM ({below}) WHERE n IN (5500, 5501)");
-        let joined =
-            format!("SELECT at FROM ({below}) JOIN (SELECT id FROM range(5500, 5502)) ON id = n");
-        assert_eq!(world.rows(&joined).await, world.rows(&all).await, "{below}");
+        let all = world.rows(&format!("SELECT n, at FROM ({below})")).await;
+        let wanted = |row: &String| row.starts_with("5500|") || row.starts_with("5501|");
+        let expected: Vec<String> = all.into_iter().filter(wanted).collect();
+        let joined = format!(
+            "SELECT n, at FROM ({below}) JOIN (SELECT id FROM range(5500, 5502)) ON id = n"
+        );
+        assert_eq!(world.rows(&joined).await, expected, "{below}");
     }
 }
 

@@ -5,6 +5,9 @@
 //! needed by every task is a shuffle with a single reader that all tasks read; if a join does not
 //! allow this, its probe side is gathered in one task. A task runs one branch of a union. Streams
 //! to be merged stay separate.
+//!
+//! A map stage whose sizes decide how its readers are put together is run as soon as it is cut, so
+//! cutting waits for jobs (`adaptive`).
 
 use super::adaptive::Coalescing;
 use super::build_side::needs_one_probe;
