@@ -174,6 +174,7 @@ AGAIN = """
     import pathlib, sys
     from pyspark.sql import SparkSession
     spark = SparkSession.builder.getOrCreate()
+    spark.conf.set("spark.sql.adaptive.enabled", "false")
     frame = spark.range(0, 100000, 1, 12).selectExpr("id % 100 as key", "id").groupBy("key").sum("id")
     print("answer", sum(row[1] for row in frame.collect()), flush=True)
     mark = pathlib.Path("/shuffles/first")
