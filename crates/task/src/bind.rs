@@ -5,11 +5,10 @@
 use super::broadcast_joins::{BroadcastJoins, is_broadcast};
 use super::runtime::TaskRuntime;
 use super::{ShuffleReadExec, Wanted};
-use crate::codec::{self, Input};
+use crate::codec::Input;
 use crate::nodes::{BranchExec, ConcatExec, LeafExec, LeafKind, ReadMode};
 use crate::python::{PythonContext, PythonExec};
 use arrow::ipc::reader::StreamReader;
-use bytes::Bytes;
 use datafusion::catalog::memory::MemorySourceConfig;
 use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
 use datafusion::physical_plan::joins::HashJoinExec;
@@ -22,17 +21,16 @@ use std::sync::Arc;
 /// Map outputs by shuffle, ordered by map index.
 pub(crate) type Outputs = HashMap<ShuffleId, Arc<[Arc<MapOutput>]>>;
 
-/// Binds a plan. `binding` must be consumed completely.
+/// Binds a plan. `inputs`, its task's binding, must be consumed completely.
 pub(crate) fn bind(
     plan: &Arc<dyn ExecutionPlan>,
-    binding: &Bytes,
+    inputs: &[Input],
     outputs: &Outputs,
     joins: &BroadcastJoins,
     (runtime, python): (&TaskRuntime, &Arc<PythonContext>),
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let mut inputs = codec::decode_binding(binding)?;
-    inputs.retain(|input| !matches!(input, Input::Task(_)));
-    let inputs = inputs.into_iter();
+    let of_leaves = inputs.iter().filter(|input| !matches!(input, Input::Task(_)));
+    let inputs = of_leaves.cloned().collect::<Vec<_>>().into_iter();
     let mut binder = Binder { inputs, outputs, joins, runtime, python };
     let bound = binder.bind(plan)?;
     match binder.inputs.next() {

@@ -168,15 +168,6 @@ pub fn decode_binding(binding: &Bytes) -> Result<Vec<Input>> {
     head.into_iter().map(input).collect()
 }
 
-/// The number of the partition that a binding is of, if it says that.
-pub(crate) fn partition(binding: &Bytes) -> Result<Option<u32>> {
-    let (head, _): (Vec<Sent>, usize) = unframed(binding, "binding")?;
-    Ok(head.into_iter().find_map(|sent| match sent {
-        Sent::T(number) => Some(number),
-        _ => None,
-    }))
-}
-
 /// Converts a plan to DataFusion's message.
 pub fn plan_message(plan: Arc<dyn ExecutionPlan>) -> Result<PhysicalPlanNode> {
     PhysicalPlanNode::try_from_physical_plan(plan, &Codec)

@@ -3,7 +3,7 @@
 use super::Stage;
 use super::bind::{Outputs, bind};
 use super::broadcast_joins::Visit;
-use super::codec;
+use super::codec::{self, Input};
 use super::failure::{self, is_out_of_memory};
 use super::join_filters::with_join_filters;
 use super::merge_joins::with_merge_joins;
@@ -56,11 +56,16 @@ impl TaskRuntime {
     /// Runs an attempt to its end. Dropping the future stops it; while it computes,
     /// [`Launch::stop`] does. A panic is a failure of the attempt.
     pub async fn run(&self, stage: &Stage, launch: Launch) -> Result<TaskOutcome, TaskFailure> {
-        let said = codec::partition(&launch.binding);
-        let said = said.map_err(|error| TaskFailure::Hopeless { message: error.to_string() })?;
+        let binding = codec::decode_binding(&launch.binding);
+        let binding =
+            binding.map_err(|error| TaskFailure::Hopeless { message: error.to_string() })?;
+        let said = binding.iter().find_map(|input| match input {
+            Input::Task(number) => Some(*number),
+            _ => None,
+        });
         let partition = said.unwrap_or(launch.attempt.task.partition);
         let _visit = Visit::new(self, stage);
-        let work = AssertUnwindSafe(self.attempt(stage, launch)).catch_unwind();
+        let work = AssertUnwindSafe(self.attempt(stage, launch, &binding)).catch_unwind();
         match on_partition(partition, work).await {
             Ok(outcome) => outcome,
             Err(panic) => {
@@ -72,7 +77,12 @@ impl TaskRuntime {
 
     /// Runs the plan with its planned joins and, if they run out of memory, again with joins that
     /// can spill.
-    async fn attempt(&self, stage: &Stage, launch: Launch) -> Result<TaskOutcome, TaskFailure> {
+    async fn attempt(
+        &self,
+        stage: &Stage,
+        launch: Launch,
+        binding: &[Input],
+    ) -> Result<TaskOutcome, TaskFailure> {
         // The top node of a map stage only describes the routing; the plan below it runs.
         let routing = stage.plan.downcast_ref::<RepartitionExec>();
         let plan = routing.map_or(&stage.plan, RepartitionExec::input);
@@ -80,7 +90,7 @@ impl TaskRuntime {
             |error: DataFusionError| TaskFailure::Hopeless { message: error.to_string() };
         let bound = || {
             let python = Arc::new(self.python_context(stage, &launch));
-            let plan = bind(plan, &launch.binding, &launch.inputs, &stage.joins, (self, &python));
+            let plan = bind(plan, binding, &launch.inputs, &stage.joins, (self, &python));
             plan.map(|plan| (plan, python)).map_err(permanent)
         };
         let ready = |plan| stoppable(plan, &launch.stop).map_err(permanent);

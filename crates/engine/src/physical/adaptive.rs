@@ -25,7 +25,7 @@ pub(crate) fn initial_partitions(conf: &Conf) -> Result<u32, SparkError> {
 }
 
 /// How partitions are put together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Coalescing {
     /// Size that a task should read, if that leaves enough tasks.
     pub(crate) advisory: u64,
@@ -55,16 +55,18 @@ impl Coalescing {
         }))
     }
 
-    /// Groups of neighbouring partitions of these sizes, one per task. Never empty, unless there
-    /// is no partition.
-    pub(crate) fn groups(&self, sizes: &[u64]) -> Vec<Range<usize>> {
-        let total: u64 = sizes.iter().sum();
+    /// The number of tasks that read so many bytes, of at most `most`. At least one.
+    pub(crate) fn count(&self, total: u64, most: usize) -> usize {
         let size = total.div_ceil(self.tasks).min(self.advisory).max(self.smallest).max(1);
         let count = usize::try_from(total.div_ceil(size)).unwrap_or(usize::MAX);
-        let count = count.clamp(1, sizes.len().max(1));
-        let even: Vec<_> = (0..count)
-            .map(|group| group * sizes.len() / count..(group + 1) * sizes.len() / count)
-            .collect();
+        count.clamp(1, most.max(1))
+    }
+
+    /// Groups of neighbouring partitions of these sizes, one per task. Never empty.
+    pub(crate) fn groups(&self, sizes: &[u64]) -> Vec<Range<usize>> {
+        let total: u64 = sizes.iter().sum();
+        let count = self.count(total, sizes.len());
+        let even: Vec<_> = even_groups(sizes.len(), count).collect();
         // As long as it makes no difference, the exact sizes have no say in what a task reads: so
         // the same query on nearly the same data has the same tasks.
         let average = total / count as u64;
@@ -74,6 +76,11 @@ impl Coalescing {
         }
         by_size(sizes, total, count)
     }
+}
+
+/// So many groups of neighbours, as equal in number as possible.
+pub(crate) fn even_groups(length: usize, count: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..count).map(move |group| group * length / count..(group + 1) * length / count)
 }
 
 /// At most `count` groups, each of which ends where its share of the total is reached.

@@ -13,17 +13,17 @@ use super::adaptive::Coalescing;
 use super::build_side::needs_one_probe;
 use super::exchange::{ExchangeExec, Routing};
 use super::leaf::{leaf, shape};
-use super::stage::{Piece, Purpose, Spread, Stages, is_deterministic};
+use super::piece::{Piece, Spread, add_new, assemble, coalesce, limit, select, together};
+use super::stage::{Purpose, Stages};
 use super::stored::StoredExec;
 use crate::{JobPlan, RunJob, ShuffleSizes, StageOutput, StagePlan};
-use datafusion::error::DataFusionError;
 use datafusion::physical_expr::{Distribution, LexOrdering, Partitioning};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
-use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
+use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::union::UnionExec;
-use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 use errors::Exception;
 use functions::spark_error;
 use futures::future::{BoxFuture, try_join_all};
@@ -33,7 +33,7 @@ use plan::SparkError;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use task::codec::Input;
-use task::nodes::{BranchExec, ConcatExec, Equivalences, LeafExec, LeafKind, ReadMode, SampleExec};
+use task::nodes::{BranchExec, Equivalences, LeafExec, LeafKind, ReadMode, SampleExec};
 use task::python::PythonExec;
 
 type Plan = Arc<dyn ExecutionPlan>;
@@ -488,132 +488,13 @@ impl Cutter<'_> {
     }
 }
 
-/// The inputs of one task that does the work of neighbours, from `first` to `last`.
-fn together(number: u32, first: &[Input], last: &[Input]) -> Vec<Input> {
-    let input = |(first, last): (&Input, &Input)| match (first, last) {
-        (Input::Blocks { from, .. }, Input::Blocks { to, .. }) => {
-            Input::Blocks { from: *from, to: *to }
-        }
-        (Input::Number(_), _) => Input::Number(number),
-        (shared, _) => shared.clone(),
-    };
-    first.iter().zip(last).map(input).collect()
-}
-
 /// What makes the random rows of a cache its own.
 fn nonce(cache: CacheId) -> uuid::Uuid {
     uuid::Uuid::from_u64_pair(cache.session, cache.number)
-}
-
-impl Piece {
-    /// A temporary placeholder for a piece that is being replaced.
-    fn placeholder(plan: &Plan) -> Self {
-        let spread = Spread::Fixed;
-        Self { plan: Arc::clone(plan), tasks: Vec::new(), parents: Vec::new(), spread }
-    }
-}
-
-/// Puts an operator above the plans of its inputs; a task reads what the corresponding tasks of the
-/// inputs read.
-fn assemble(plan: &Plan, inputs: Vec<Piece>, count: usize) -> Result<Piece, SparkError> {
-    let mut tasks = vec![Vec::new(); count];
-    let mut parents = Vec::new();
-    let mut children = Vec::with_capacity(inputs.len());
-    let mut spread = Spread::Shared;
-    for input in inputs {
-        spread = spread.beside(input.spread);
-        for (task, part) in tasks.iter_mut().zip(input.tasks) {
-            task.extend(part);
-        }
-        add_new(&mut parents, input.parents);
-        children.push(input.plan);
-    }
-    let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
-    let plan = Arc::clone(plan)
-        .replace_children(children, options)
-        .map_err(|error: DataFusionError| spark_error(&error))?;
-    Ok(Piece { plan, tasks, parents, spread })
-}
-
-fn add_new(parents: &mut Vec<usize>, more: Vec<usize>) {
-    for parent in more {
-        if !parents.contains(&parent) {
-            parents.push(parent);
-        }
-    }
-}
-
-/// Limits the rows of each task.
-fn limit(input: Piece, fetch: Option<usize>) -> Piece {
-    match fetch {
-        Some(fetch) if input.plan.fetch().is_none_or(|known| known > fetch) => {
-            Piece { plan: Arc::new(LocalLimitExec::new(input.plan, fetch)), ..input }
-        }
-        _ => input,
-    }
 }
 
 /// Limit on the rows that an operator needs from its input.
 fn limit_of(plan: &Plan) -> Option<usize> {
     let limit = plan.downcast_ref::<GlobalLimitExec>()?;
     limit.fetch()?.checked_add(limit.skip())
-}
-
-/// Combines neighbouring tasks, so that at most `count` remain.
-fn coalesce(input: Piece, count: usize) -> Piece {
-    let before = input.tasks.len();
-    let count = count.max(1);
-    if before <= count {
-        return input;
-    }
-    let groups = (0..count).map(|i| i * before / count..(i + 1) * before / count);
-    regrouped(input, groups)
-}
-
-/// Tasks that each do the work of a group of the input's, one after the other.
-fn select(input: Piece, groups: &[Vec<u32>]) -> Result<Piece, SparkError> {
-    let count = input.tasks.len();
-    if let Some(missing) = groups.iter().flatten().find(|task| **task as usize >= count) {
-        return Err(SparkError::plain(
-            Exception::IllegalArgument,
-            format!(
-                "There is no partition {missing}: the partitions are numbered from 0 to {}.",
-                count - 1
-            ),
-        ));
-    }
-    let single = groups.iter().all(|group| group.len() == 1);
-    if single {
-        // Nothing is put together, so nothing is added to the plan. What depends on the number of
-        // the partition, such as random numbers, is as if all were computed.
-        let numbered = !is_deterministic(&input.plan).map_err(|error| spark_error(&error))?;
-        let task = |number: &u32| {
-            let mut inputs = input.tasks[*number as usize].clone();
-            if numbered {
-                inputs.insert(0, Input::Task(*number));
-            }
-            inputs
-        };
-        let tasks = groups.iter().flatten().map(task).collect();
-        return Ok(Piece { tasks, ..input });
-    }
-    let groups = groups.iter().map(|group| group.iter().map(|task| *task as usize));
-    Ok(regrouped(input, groups))
-}
-
-fn regrouped<G>(input: Piece, groups: impl Iterator<Item = G>) -> Piece
-where
-    G: Iterator<Item = usize>,
-{
-    let group = |group: G| {
-        let members: Vec<_> = group.map(|task| &input.tasks[task]).collect();
-        let copies = u32::try_from(members.len()).unwrap_or(u32::MAX);
-        let mut all = vec![Input::Copies(copies)];
-        all.extend(members.into_iter().flatten().cloned());
-        all
-    };
-    let tasks = groups.map(group).collect();
-    let (schema, equivalences) = (input.plan.schema(), Equivalences::of(&input.plan).across());
-    let plan = Arc::new(ConcatExec::new(schema, vec![Arc::clone(&input.plan)], equivalences));
-    Piece { plan, tasks, parents: input.parents, spread: Spread::Fixed }
 }

@@ -168,11 +168,7 @@ impl Side<'_> {
     }
 
     fn joined_to(self, plan: Plan) -> Result<Plan> {
-        HashJoinExecBuilder::new(plan, self.plan, self.on, JoinType::Inner)
-            .with_filter(self.filter)
-            .with_partition_mode(*self.join.partition_mode())
-            .with_null_equality(self.join.null_equality())
-            .build_exec()
+        joined_as(self.join, (plan, self.plan), self.on, self.filter)
     }
 }
 
@@ -201,8 +197,18 @@ fn join_below(plan: &Plan) -> Option<(&HashJoinExec, Vec<usize>)> {
 
 /// The same join of other sides, whose first columns are those of before.
 fn rebuilt(join: &HashJoinExec, left: Plan, right: Plan) -> Result<Plan> {
-    HashJoinExecBuilder::new(left, right, join.on().to_vec(), JoinType::Inner)
-        .with_filter(join.filter().cloned())
+    joined_as(join, (left, right), join.on().to_vec(), join.filter().cloned())
+}
+
+/// An inner join in the way of another one.
+fn joined_as(
+    join: &HashJoinExec,
+    (left, right): (Plan, Plan),
+    on: Vec<(Expr, Expr)>,
+    filter: Option<JoinFilter>,
+) -> Result<Plan> {
+    HashJoinExecBuilder::new(left, right, on, JoinType::Inner)
+        .with_filter(filter)
         .with_partition_mode(*join.partition_mode())
         .with_null_equality(join.null_equality())
         .build_exec()

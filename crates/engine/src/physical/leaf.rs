@@ -1,6 +1,6 @@
 //! Leaves of a physical plan: extracts what they read, task by task.
 
-use super::stage::{Piece, Spread};
+use super::piece::{Piece, Spread};
 use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::memory::{DataSourceExec, MemorySourceConfig};

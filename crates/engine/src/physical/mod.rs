@@ -16,6 +16,7 @@ mod floating_keys;
 mod hints;
 mod join_order;
 mod leaf;
+mod piece;
 mod planner;
 mod profile;
 mod python;
@@ -37,7 +38,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use functions::spark_error;
 use model::Fingerprint;
-use model::conf::{Conf, SHUFFLE_PARTITIONS};
+use model::conf::Conf;
 use plan::SparkError;
 use std::sync::Arc;
 
@@ -86,7 +87,7 @@ pub async fn count_partitions(
     jobs: &dyn RunJob,
 ) -> Result<usize, SparkError> {
     let plan = physical_plan(state, plan, conf).await?;
-    let most = partitions(conf)?;
+    let most = adaptive::initial_partitions(conf)? as usize;
     let plan = sorts::spread(plan, Reader::Partitions(most), most)?;
     let plan = sampler(state, conf, jobs).with_bounds(plan).await?;
     let job = cut::cut(&plan, conf, Purpose::Run, jobs).await?;
@@ -111,7 +112,7 @@ pub(crate) async fn plan_physical_job(
     conf: &Conf,
     jobs: &dyn RunJob,
 ) -> Result<JobPlan, SparkError> {
-    let plan = sorts::spread(plan, Reader::Client, partitions(conf)?)?;
+    let plan = sorts::spread(plan, Reader::Client, adaptive::initial_partitions(conf)? as usize)?;
     let plan = sampler(state, conf, jobs).with_bounds(plan).await?;
     cut::cut(&plan, conf, Purpose::Run, jobs).await
 }
@@ -134,9 +135,4 @@ pub(crate) async fn plan_identity(
 fn sampler<'a>(state: &SessionState, conf: &'a Conf, jobs: &'a dyn RunJob) -> Sampler<'a> {
     let known = state.config().get_extension::<KnownBounds>().unwrap_or_default();
     Sampler { conf, jobs, known }
-}
-
-/// The most partitions of a global sort.
-fn partitions(conf: &Conf) -> Result<usize, SparkError> {
-    Ok(conf.get(&SHUFFLE_PARTITIONS)?.get() as usize)
 }

@@ -2,6 +2,7 @@
 //! equal weight. The bounds are remembered for the rows of equal identity, so that a later job
 //! finds the same partitions.
 
+use super::adaptive::Coalescing;
 use super::exchange::{ExchangeExec, Parts, Routing};
 use super::stage::Purpose;
 use super::{cut, spark_error};
@@ -21,7 +22,7 @@ use datafusion::physical_expr::{
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 use futures::future::BoxFuture;
-use model::conf::{ADAPTIVE, Conf};
+use model::conf::Conf;
 use model::{CacheId, Fingerprint};
 use plan::SparkError;
 use std::collections::{HashMap, VecDeque};
@@ -33,11 +34,6 @@ use task::nodes::SampleExec;
 const SAMPLE_PER_PARTITION: usize = 20;
 const SAMPLE_TOTAL: usize = 1_000_000;
 const OVERSAMPLING: usize = 3;
-
-/// Sizes of an adaptive partition: the least, so that every slot has work, and the one that is
-/// aimed at. Spark's defaults.
-const LEAST_BYTES: f64 = 1024.0 * 1024.0;
-const GOOD_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
 
 /// How many partitionings a session remembers.
 const REMEMBERED: usize = 1000;
@@ -59,6 +55,7 @@ struct Wanted {
     sample: Fingerprint,
     order: Vec<SortOptions>,
     parts: Parts,
+    coalescing: Option<Coalescing>,
 }
 
 impl KnownBounds {
@@ -134,21 +131,18 @@ impl Sampler<'_> {
         parts: Parts,
         cache: Option<CacheId>,
     ) -> Result<RangePartitioning, SparkError> {
-        let parts = match parts {
-            Parts::UpTo(most) if !self.conf.get(&ADAPTIVE)? => Parts::Exactly(most),
-            parts => parts,
-        };
+        let coalescing = Coalescing::of(self.conf, self.jobs.slots())?;
         let job = self.sampling(input, order, parts.most(), cache).await?;
         let sample = job.stages.last().expect("a job has a result stage").fingerprint;
         let options = order.iter().map(|key| key.options).collect();
-        let wanted = Wanted { sample, order: options, parts };
+        let wanted = Wanted { sample, order: options, parts, coalescing };
         let partitioned =
             |points| RangePartitioning::try_new(order.clone(), points).map_err(|e| spark_error(&e));
         if let Some(points) = self.known.get(&wanted) {
             return partitioned(points);
         }
         let sample = self.jobs.run(job).await?.concat();
-        let points = self.points(&sample, order, parts)?;
+        let points = points_of(&sample, order, (parts, coalescing))?;
         self.known.add(wanted, &points);
         partitioned(points)
     }
@@ -179,34 +173,32 @@ impl Sampler<'_> {
         let sample: Arc<dyn ExecutionPlan> = Arc::new(sample);
         cut::cut_within(&sample, (self.conf, Purpose::Run), cache, self.jobs).await
     }
-
-    fn points(
-        &self,
-        sample: &[RecordBatch],
-        order: &LexOrdering,
-        parts: Parts,
-    ) -> Result<Vec<SplitPoint>, SparkError> {
-        let Some(first) = sample.first() else { return Ok(Vec::new()) };
-        let sample =
-            concat_batches(&first.schema(), sample).map_err(|error| spark_error(&error.into()))?;
-        let Some((keys, [rows, bytes])) = sample.columns().split_last_chunk() else {
-            return Err(SparkError::internal("a sample has two measures"));
-        };
-        let bytes = sum(bytes.as_primitive::<Float64Type>()).unwrap_or(0.0);
-        let partitions = match parts {
-            Parts::UpTo(most) => adapted(bytes, self.jobs.slots()).min(most),
-            Parts::Exactly(most) => most,
-        };
-        let weights = rows.as_primitive::<Float64Type>().values();
-        points(keys, weights, order, partitions).map_err(|error| spark_error(&error))
-    }
 }
 
-/// The number of partitions for rows of this size: as Spark's adaptive execution coalesces them.
+/// The split points of a sample. Up to a number of partitions, there are as many as tasks would
+/// read rows of this size.
+fn points_of(
+    sample: &[RecordBatch],
+    order: &LexOrdering,
+    (parts, coalescing): (Parts, Option<Coalescing>),
+) -> Result<Vec<SplitPoint>, SparkError> {
+    let Some(first) = sample.first() else { return Ok(Vec::new()) };
+    let sample =
+        concat_batches(&first.schema(), sample).map_err(|error| spark_error(&error.into()))?;
+    let Some((keys, [rows, bytes])) = sample.columns().split_last_chunk() else {
+        return Err(SparkError::internal("a sample has two measures"));
+    };
+    let partitions = match (parts, coalescing) {
+        (Parts::UpTo(most), Some(coalescing)) => coalescing.count(total(bytes), most),
+        (Parts::UpTo(most), None) | (Parts::Exactly(most), _) => most,
+    };
+    let weights = rows.as_primitive::<Float64Type>().values();
+    points(keys, weights, order, partitions).map_err(|error| spark_error(&error))
+}
+
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts saturate")]
-fn adapted(bytes: f64, slots: u32) -> usize {
-    let target = (bytes / f64::from(slots.max(1))).clamp(LEAST_BYTES, GOOD_BYTES);
-    ((bytes / target).ceil() as usize).max(1)
+fn total(bytes: &ArrayRef) -> u64 {
+    sum(bytes.as_primitive::<Float64Type>()).unwrap_or(0.0).ceil() as u64
 }
 
 /// Chooses fewer split points than there are partitions, in strictly ascending order. Keys are

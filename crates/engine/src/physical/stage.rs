@@ -1,6 +1,7 @@
 //! Completion of a stage: encodes its plan, binds its tasks, and computes its identity.
 
 use super::fingerprint::Identity;
+use super::piece::Piece;
 use crate::{JobPlan, StageOutput, StagePlan};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
@@ -17,43 +18,8 @@ use prost::Message;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
-use task::codec::{self, Compression, Input, Template};
+use task::codec::{self, Compression, Template};
 use task::python::PythonExec;
-
-/// Part of a plan being cut: the template above the last cut, and the inputs of its leaves by task.
-#[derive(Debug, Clone)]
-pub(crate) struct Piece {
-    pub(crate) plan: Arc<dyn ExecutionPlan>,
-    pub(crate) tasks: Vec<Vec<Input>>,
-    /// The stages it reads, in order of first use.
-    pub(crate) parents: Vec<usize>,
-    pub(crate) spread: Spread,
-}
-
-/// What is known of the tasks of a piece.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Spread {
-    /// Their number stays: the program asked for it, or nothing is known of their sizes.
-    Fixed,
-    /// All read the same.
-    Shared,
-    /// Each reads the reader partition of its number, of shuffles that hold so many bytes for it.
-    /// Neighbours may become one task.
-    Sized(Vec<u64>),
-}
-
-impl Spread {
-    /// Of tasks that read what the tasks of both read.
-    pub(crate) fn beside(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Fixed, _) | (_, Self::Fixed) => Self::Fixed,
-            (Self::Shared, known) | (known, Self::Shared) => known,
-            (Self::Sized(some), Self::Sized(more)) => {
-                Self::Sized(some.into_iter().zip(more).map(|(a, b)| a + b).collect())
-            }
-        }
-    }
-}
 
 /// The completed stages.
 #[derive(Debug)]
