@@ -126,7 +126,7 @@ async fn row_groups_without_a_key_of_the_build_side_are_not_read() {
         assert_eq!(world.rows(&query).await, [expected], "{join}");
         assert_eq!(world.runner.take_input_rows(), read, "{join}");
     }
-    // What is computed below the join counts the rows without a partner, too.
+    // What is computed below a join or a filter counts the rows that it drops, too.
     let below = [
         "SELECT *, monotonically_increasing_id() AS at FROM parquet.`{file}`",
         "SELECT *, rand(7) AS at FROM parquet.`{file}`",
@@ -145,6 +145,8 @@ async fn row_groups_without_a_key_of_the_build_side_are_not_read() {
             "SELECT n, at FROM ({below}) JOIN (SELECT id FROM range(5500, 5502)) ON id = n"
         );
         assert_eq!(world.rows(&joined).await, expected, "{below}");
+        let filtered = format!("SELECT n, at FROM ({below}) WHERE n IN (5500, 5501)");
+        assert_eq!(world.rows(&filtered).await, expected, "{below}");
     }
 }
 

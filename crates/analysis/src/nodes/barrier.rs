@@ -4,25 +4,20 @@
 //! task that collects them; or it would push a volatile filter below an aggregate or a cache.
 
 use crate::python::has_call;
-use datafusion::catalog::Session;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchemaRef, JoinType, Result};
-use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    Expr, Extension, Filter, Join, LogicalPlan, Projection, UserDefinedLogicalNode,
-    UserDefinedLogicalNodeCore,
+    Expr, Extension, Filter, Join, LogicalPlan, Projection, UserDefinedLogicalNodeCore,
 };
 use datafusion::optimizer::AnalyzerRule;
-use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 use std::fmt;
 use std::sync::Arc;
 
-/// A barrier: no limit or filter is pushed below it. It disappears in the physical plan.
+/// A barrier: no limit or filter is pushed below it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd)]
-struct Barrier {
+pub struct Barrier {
     input: LogicalPlan,
 }
 
@@ -156,25 +151,5 @@ fn volatile_join(mut join: Join) -> Result<Transformed<LogicalPlan>> {
     match conjunction(above) {
         Some(above) => Ok(Transformed::yes(filtered(joined, above)?)),
         None => Ok(Transformed::yes(Arc::unwrap_or_clone(joined))),
-    }
-}
-
-/// Drops barriers during physical planning.
-#[derive(Debug)]
-pub struct BarrierPlanner;
-
-#[async_trait::async_trait]
-impl ExtensionPlanner for BarrierPlanner {
-    async fn plan_extension(
-        &self,
-        _: &dyn PhysicalPlanner,
-        node: &dyn UserDefinedLogicalNode,
-        _: &[&LogicalPlan],
-        inputs: &[Arc<dyn ExecutionPlan>],
-        _: &dyn Session,
-        _: &PhysicalPlanningContext,
-    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let is_barrier = node.as_any().is::<Barrier>();
-        Ok(inputs.first().filter(|_| is_barrier).map(Arc::clone))
     }
 }

@@ -4,86 +4,23 @@
 use analysis::JoinStrategy;
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Schema};
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{JoinSide, JoinType, NullEquality, Result, internal_err};
 use datafusion::config::ConfigOptions;
-use datafusion::execution::TaskContext;
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::execution_plan::PlanProperties;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::utils::{ColumnIndex, JoinFilter};
 use datafusion::physical_plan::joins::{
     HashJoinExec, NestedLoopJoinExec, PartitionMode, SortMergeJoinExec,
 };
 use datafusion::physical_plan::projection::ProjectionExec;
-use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, SendableRecordBatchStream, Statistics,
-};
-use std::fmt;
 use std::sync::Arc;
 
 use super::build_side::yields_build_rows;
-
-/// The rows of an input, for a join with a strategy.
-#[derive(Debug)]
-pub(crate) struct HintExec {
-    pub(crate) strategy: JoinStrategy,
-    pub(crate) input: Arc<dyn ExecutionPlan>,
-}
-
-impl DisplayAs for HintExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HintExec: {}", self.strategy.name())
-    }
-}
-
-impl ExecutionPlan for HintExec {
-    fn name(&self) -> &'static str {
-        "HintExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self { strategy: self.strategy, input: children.swap_remove(0) }))
-    }
-
-    fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        internal_err!("hints are dropped before a plan runs")
-    }
-
-    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
-        vec![ChildStats::At(partition)]
-    }
-
-    fn statistics_from_inputs(
-        &self,
-        inputs: &[Arc<Statistics>],
-        _: &StatisticsArgs,
-    ) -> Result<Arc<Statistics>> {
-        let Some(input) = inputs.first() else { return internal_err!("a hint has one input") };
-        Ok(Arc::clone(input))
-    }
-}
+use super::marks::{Mark, mark, without_marks};
 
 /// Gives joins the strategies of the hints on their sides, and drops the hints. Runs after the rule
 /// that picks build sides by size.
@@ -96,20 +33,11 @@ impl PhysicalOptimizerRule for JoinHints {
         plan: Arc<dyn ExecutionPlan>,
         _: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let mut found = false;
-        plan.apply(|node| {
-            found |= node.downcast_ref::<HintExec>().is_some();
-            Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-        })?;
-        if !found {
+        if !plan.exists(|node| Ok(is_hint(node)))? {
             return Ok(plan);
         }
         let plan = plan.transform_up(with_strategy).data()?;
-        let dropped = plan.transform_up(|plan| {
-            let input = plan.downcast_ref::<HintExec>().map(|hint| Arc::clone(&hint.input));
-            Ok(input.map_or(Transformed::no(plan), Transformed::yes))
-        });
-        dropped.data()
+        without_marks(plan, |mark| matches!(mark, Mark::Join(_)))
     }
 
     fn name(&self) -> &'static str {
@@ -121,10 +49,15 @@ impl PhysicalOptimizerRule for JoinHints {
     }
 }
 
+/// Whether a node is a hint for a join above it.
+pub(crate) fn is_hint(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    matches!(mark(plan), Some(Mark::Join(_)))
+}
+
 /// The hint on a side of a join.
 fn hint(side: &Arc<dyn ExecutionPlan>) -> Option<JoinStrategy> {
-    if let Some(hint) = side.downcast_ref::<HintExec>() {
-        return Some(hint.strategy);
+    if let Some(Mark::Join(strategy)) = mark(side) {
+        return Some(*strategy);
     }
     match side.children()[..] {
         [input] => hint(input),

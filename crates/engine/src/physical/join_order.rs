@@ -5,7 +5,7 @@
 //! nobody wanted. Within one process a filter found at run time may still reach the scan; between
 //! stages it cannot.
 
-use super::hints::HintExec;
+use super::hints::is_hint;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{JoinSide, JoinType, Result};
 use datafusion::config::ConfigOptions;
@@ -100,7 +100,7 @@ impl Sizes {
     /// both of its sides.
     fn join_early(&self, plan: &Plan, side: &Side<'_>) -> Result<Option<Plan>> {
         let Some((join, columns)) = join_below(plan) else { return Ok(None) };
-        if join.children().iter().any(|input| input.is::<HintExec>()) {
+        if join.children().into_iter().any(is_hint) {
             return Ok(None);
         }
         let of_left = join.left().schema().fields().len();

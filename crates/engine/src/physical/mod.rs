@@ -16,6 +16,7 @@ mod floating_keys;
 mod hints;
 mod join_order;
 mod leaf;
+mod marks;
 mod piece;
 mod planner;
 mod profile;

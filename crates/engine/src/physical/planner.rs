@@ -1,9 +1,9 @@
 //! DataFusion's physical planner, extended by our logical nodes.
 
 use super::exchange::{ExchangeExec, Parts, Routing};
-use super::hints::HintExec;
+use super::marks::{Mark, MarkExec};
 use super::python::PythonPlanner;
-use analysis::{BarrierPlanner, Exchange, JoinHint, LocalSortPlanner, Target};
+use analysis::{Barrier, Exchange, JoinHint, LocalSortPlanner, Target};
 use arrow::compute::SortOptions;
 use datafusion::catalog::Session;
 use datafusion::common::{Result, ScalarValue, SplitPoint, internal_datafusion_err};
@@ -29,8 +29,7 @@ impl QueryPlanner for Planner {
         DefaultPhysicalPlanner::with_extension_planners(vec![
             Arc::new(ExchangePlanner),
             Arc::new(LocalSortPlanner),
-            Arc::new(BarrierPlanner),
-            Arc::new(HintPlanner),
+            Arc::new(MarkPlanner),
             Arc::new(PythonPlanner),
         ])
         .create_physical_plan(plan, session)
@@ -39,10 +38,10 @@ impl QueryPlanner for Planner {
 }
 
 #[derive(Debug)]
-struct HintPlanner;
+struct MarkPlanner;
 
 #[async_trait::async_trait]
-impl ExtensionPlanner for HintPlanner {
+impl ExtensionPlanner for MarkPlanner {
     async fn plan_extension(
         &self,
         _: &dyn PhysicalPlanner,
@@ -52,10 +51,13 @@ impl ExtensionPlanner for HintPlanner {
         _: &dyn Session,
         _: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let hint = node.as_any().downcast_ref::<JoinHint>().zip(inputs.first());
-        Ok(hint.map(|(JoinHint { strategy, .. }, input)| {
-            Arc::new(HintExec { strategy: *strategy, input: Arc::clone(input) }) as _
-        }))
+        let node = node.as_any();
+        let mark = match node.downcast_ref::<JoinHint>() {
+            Some(hint) => Some(Mark::Join(hint.strategy)),
+            None => node.is::<Barrier>().then_some(Mark::Barrier),
+        };
+        let marked = mark.zip(inputs.first());
+        Ok(marked.map(|(mark, input)| Arc::new(MarkExec::new(mark, Arc::clone(input))) as _))
     }
 }
 

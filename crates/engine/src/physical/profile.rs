@@ -8,6 +8,7 @@ use super::filter_side::DistinctFilterSides;
 use super::floating_keys::NormalizeFloatingKeys;
 use super::hints::JoinHints;
 use super::join_order::FilteredSidesFirst;
+use super::marks::DropBarriers;
 use super::planner::Planner;
 use super::ranges::KnownBounds;
 use analysis::{AddBarriers, ExtractPython, PythonAggregates};
@@ -83,6 +84,7 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     add_after("join_selection", Arc::new(SafeBuildSides));
     add_after("join_selection", Arc::new(JoinHints));
     add_after("EnsureRequirements", Arc::new(DistinctFilterSides));
+    rules.push(Arc::new(DropBarriers));
     rules
 }
 
