@@ -13,7 +13,27 @@ pub enum Stop {
     /// The program is wrong.
     Error(Box<SparkError>),
     /// Something must be known first.
-    Want(Box<Want>),
+    Want(Vec<Want>),
+}
+
+/// Both of two independent parts, resolved in this order. What either wants to know is asked for at
+/// once, so that resolution need not start again for each.
+pub(crate) fn both<R, T>(
+    resolver: &mut R,
+    one: impl FnOnce(&mut R) -> Result<T>,
+    other: impl FnOnce(&mut R) -> Result<T>,
+) -> Result<(T, T)> {
+    match one(resolver) {
+        Ok(one) => Ok((one, other(resolver)?)),
+        Err(Stop::Want(mut wants)) => {
+            if let Err(Stop::Want(more)) = other(resolver) {
+                let new = more.into_iter().filter(|want| !wants.contains(want));
+                wants.extend(new.collect::<Vec<_>>());
+            }
+            Err(Stop::Want(wants))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Result of resolution.
@@ -84,7 +104,7 @@ impl Facts {
     pub(crate) fn get(&self, want: Want) -> Result<&Fact> {
         match self.0.iter().find(|(known, _)| *known == want) {
             Some((_, fact)) => Ok(fact),
-            None => Err(Stop::Want(Box::new(want))),
+            None => Err(Stop::Want(vec![want])),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Joins.
 
+use super::facts::both;
 use super::scope::{Column, Found, Scope};
 use super::typed::Typed;
 use super::{Resolved, Resolver, Result, error};
@@ -14,8 +15,8 @@ use std::sync::Arc;
 
 impl Resolver<'_> {
     pub(super) fn join(&mut self, join: &Join) -> Result<Resolved> {
-        let left = self.relation(&join.left)?;
-        let right = self.relation(&join.right)?;
+        let (left, right) =
+            both(self, |this| this.relation(&join.left), |this| this.relation(&join.right))?;
         match &join.condition {
             JoinCondition::None => self.join_on((left, right), join.kind, None),
             JoinCondition::On(condition) => self.join_on((left, right), join.kind, Some(condition)),

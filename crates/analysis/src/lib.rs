@@ -64,8 +64,8 @@ pub use equality::same_plan;
 pub use error::{quoted, table_not_found};
 pub use facts::{Fact, Facts, Result, Stop, Want};
 pub use nodes::{
-    AddBarriers, Barrier, Exchange, JoinHint, JoinStrategy, Kept, LocalSort, LocalSortPlanner,
-    Target, is_barrier,
+    AddBarriers, Barrier, Count, Exchange, JoinHint, JoinStrategy, Kept, LocalSort,
+    LocalSortPlanner, Target, is_barrier,
 };
 pub use python::{
     ExtractPython, PythonAggregates, PythonFunctions, PythonNode, SourceAnswer, SourceScan,

@@ -1,6 +1,7 @@
 //! Nearest-match joins: each left row with the first right row in an order that depends on both.
 
 use super::column::Names;
+use super::facts::both;
 use super::typed::Typed;
 use super::{Resolved, Resolver, Result, error};
 use datafusion::logical_expr::expr::Sort as SortKey;
@@ -11,8 +12,8 @@ use std::sync::Arc;
 
 impl Resolver<'_> {
     pub(super) fn as_of_join(&mut self, join: &AsOfJoin) -> Result<Resolved> {
-        let left = self.relation(&join.left)?;
-        let right = self.relation(&join.right)?;
+        let (left, right) =
+            both(self, |this| this.relation(&join.left), |this| this.relation(&join.right))?;
         let right = self.exact(right)?;
         let l = self.expression(&join.left_as_of, Names::of(&left.scope))?;
         let l = Typed { expr: self.outer_expr(l.expr)?, ..l };
@@ -125,8 +126,8 @@ impl Resolver<'_> {
     }
 
     pub(super) fn nearest_by_join(&mut self, join: &NearestByJoin) -> Result<Resolved> {
-        let left = self.relation(&join.left)?;
-        let right = self.relation(&join.right)?;
+        let (left, right) =
+            both(self, |this| this.relation(&join.left), |this| this.relation(&join.right))?;
         let right = self.exact(right)?;
         let both = super::join::combined(&left.scope, &right.scope);
         let ranking = self.expression(&join.ranking, Names::of(&both))?;

@@ -5,7 +5,7 @@ use super::typed::Typed;
 use super::{Fact, Resolved, Resolver, Result, Want, error};
 use crate::CachedRelation;
 use crate::equality::{without_caches, without_effect};
-use crate::nodes::{Exchange, JoinHint, JoinStrategy, Kept, Target};
+use crate::nodes::{Count, Exchange, JoinHint, JoinStrategy, Kept, Target};
 use crate::resolver::TableHint;
 use datafusion::logical_expr::{
     Distinct, Expr as DfExpr, Extension, Filter, Limit, LogicalPlan, Projection, lit,
@@ -109,7 +109,7 @@ impl Resolver<'_> {
             RelationKind::Repartition { input, partitions, shuffle } => {
                 let input = self.relation(input)?;
                 let target = if *shuffle {
-                    Target::RoundRobin(*partitions)
+                    Target::RoundRobin(Count::Asked(*partitions))
                 } else {
                     Target::Coalesce(*partitions)
                 };
@@ -362,7 +362,8 @@ impl Resolver<'_> {
         partitions: Option<u32>,
     ) -> Result<Resolved> {
         let input = self.relation(input)?;
-        let count = partitions.unwrap_or(self.context.shuffle_partitions);
+        let usual = Count::Usual(self.context.shuffle_partitions);
+        let count = partitions.map_or(usual, Count::Asked);
         let mut keys: Vec<(Typed, Option<SortOrder>)> = Vec::new();
         for expression in self.parsed(expressions)? {
             let order = match &expression {

@@ -1,5 +1,6 @@
 //! Union, intersection, difference.
 
+use super::facts::both;
 use super::scope::{Column, Scope};
 use super::typed::Typed;
 use super::{Resolved, Resolver, Result, error, reference};
@@ -13,8 +14,11 @@ use std::sync::Arc;
 
 impl Resolver<'_> {
     pub(super) fn set_operation(&mut self, operation: &SetOperation) -> Result<Resolved> {
-        let left = self.relation(&operation.left)?;
-        let right = self.relation(&operation.right)?;
+        let (left, right) = both(
+            self,
+            |this| this.relation(&operation.left),
+            |this| this.relation(&operation.right),
+        )?;
         let left = self.exact(left)?;
         let right = self.exact(right)?;
         let (left, right) = if operation.by_name {

@@ -1,7 +1,7 @@
 //! The program that a well-known book uses to explain jobs, stages and tasks.
 
 use crate::harness::{World, rows};
-use analysis::{Exchange, Target};
+use analysis::{Count, Exchange, Target};
 use datafusion::datasource::provider_as_source;
 use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::logical_expr::{Extension, LogicalPlan, LogicalPlanBuilder, col, lit};
@@ -20,7 +20,7 @@ fn program(first: u32) -> LogicalPlan {
             .and_then(|range| range.project([quoted(name).alias(name)]))
             .and_then(LogicalPlanBuilder::build)
             .expect("a range");
-        let node = Exchange { input: range, target: Target::RoundRobin(partitions) };
+        let node = Exchange { input: range, target: Target::RoundRobin(Count::Asked(partitions)) };
         LogicalPlanBuilder::from(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
     };
     let left = numbers(&names[0], 2, 5)

@@ -1,7 +1,7 @@
 //! Explicit exchanges, and unions.
 
 use crate::harness::{World, rows};
-use analysis::{Exchange, Target};
+use analysis::{Count, Exchange, Target};
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Int64Type;
 use datafusion::arrow::record_batch::RecordBatch;
@@ -38,7 +38,8 @@ async fn partitions(world: &World, plan: &LogicalPlan) -> Vec<Vec<i64>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_are_routed_round_robin() {
     let world = World::new(&[]);
-    let found = partitions(&world, &exchange(range(100, 4), Target::RoundRobin(7))).await;
+    let found =
+        partitions(&world, &exchange(range(100, 4), Target::RoundRobin(Count::Asked(7)))).await;
     assert_eq!(found.len(), 7);
     assert!(found.iter().all(|rows| (12..=16).contains(&rows.len())), "{found:?}");
 }
@@ -59,7 +60,7 @@ async fn numbers_that_grow_survive_a_shuffle() {
         .expect("a case")])
         .and_then(LogicalPlanBuilder::build)
         .expect("a projection");
-    let found = partitions(&world, &exchange(grown, Target::RoundRobin(3))).await;
+    let found = partitions(&world, &exchange(grown, Target::RoundRobin(Count::Asked(3)))).await;
     for (reader, numbers) in (0..).zip(found) {
         let expected: Vec<i64> = (reader..count).step_by(3).map(value).collect();
         assert!(numbers == expected, "reader {reader}");
@@ -69,9 +70,9 @@ async fn numbers_that_grow_survive_a_shuffle() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_range_partitioning_orders_rows_by_partition() {
     let world = World::new(&[]);
-    let mixed = exchange(range(10_000, 4), Target::RoundRobin(4));
+    let mixed = exchange(range(10_000, 4), Target::RoundRobin(Count::Asked(4)));
     let order = vec![col("id").sort(false, true)];
-    let found = partitions(&world, &exchange(mixed, Target::Range(order, 5))).await;
+    let found = partitions(&world, &exchange(mixed, Target::Range(order, Count::Asked(5)))).await;
     assert_eq!(found.len(), 5);
     assert_eq!(found.iter().map(Vec::len).sum::<usize>(), 10_000);
     let mut last = i64::MAX;
@@ -81,7 +82,8 @@ async fn a_range_partitioning_orders_rows_by_partition() {
         assert!(*high < last, "{high} is not below {last}");
         last = *low;
     }
-    let same = exchange(range(0, 3), Target::Range(vec![col("id").sort(true, true)], 5));
+    let same =
+        exchange(range(0, 3), Target::Range(vec![col("id").sort(true, true)], Count::Asked(5)));
     assert_eq!(partitions(&world, &same).await, [Vec::<i64>::new()]);
 }
 
@@ -100,7 +102,7 @@ async fn a_task_of_a_union_runs_its_branch_only() {
     let world = World::new(&[]);
     let plan = LogicalPlanBuilder::from(range(4, 2))
         .union(exchange(range(6, 3), Target::Coalesce(1)))
-        .and_then(|both| both.union(exchange(range(2, 1), Target::RoundRobin(2))))
+        .and_then(|both| both.union(exchange(range(2, 1), Target::RoundRobin(Count::Asked(2)))))
         .and_then(LogicalPlanBuilder::build)
         .expect("a union");
     let job = world.plan(&plan).await;
@@ -113,7 +115,7 @@ async fn a_task_of_a_union_runs_its_branch_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shuffle_that_two_branches_share_is_written_once() {
     let world = World::new(&[]);
-    let side = || exchange(range(100, 4), Target::RoundRobin(3));
+    let side = || exchange(range(100, 4), Target::RoundRobin(Count::Asked(3)));
     let plan = LogicalPlanBuilder::from(side())
         .union(side())
         .and_then(LogicalPlanBuilder::build)
@@ -126,12 +128,13 @@ async fn a_shuffle_that_two_branches_share_is_written_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_without_columns_are_counted_through_a_shuffle() {
     let world = World::new(&[]);
-    let plan = LogicalPlanBuilder::from(exchange(range(1_000, 4), Target::RoundRobin(3)))
-        .aggregate(
-            Vec::<datafusion::prelude::Expr>::new(),
-            [datafusion::functions_aggregate::expr_fn::count(lit(1))],
-        )
-        .and_then(LogicalPlanBuilder::build)
-        .expect("a count");
+    let plan =
+        LogicalPlanBuilder::from(exchange(range(1_000, 4), Target::RoundRobin(Count::Asked(3))))
+            .aggregate(
+                Vec::<datafusion::prelude::Expr>::new(),
+                [datafusion::functions_aggregate::expr_fn::count(lit(1))],
+            )
+            .and_then(LogicalPlanBuilder::build)
+            .expect("a count");
     assert_eq!(rows(&world.run(&plan).await), ["1000"]);
 }

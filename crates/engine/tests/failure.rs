@@ -2,7 +2,7 @@
 
 use crate::harness::World;
 use crate::local::LocalBlocks;
-use analysis::{Exchange, Target};
+use analysis::{Count, Exchange, Target};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Extension, LogicalPlan, LogicalPlanBuilder, col, lit};
 use errors::Exception;
@@ -19,7 +19,7 @@ fn shuffled() -> LogicalPlan {
     let range = LogicalPlanBuilder::scan("range", provider_as_source(Arc::new(table)), None)
         .and_then(LogicalPlanBuilder::build)
         .expect("a range");
-    let node = Exchange { input: range, target: Target::RoundRobin(2) };
+    let node = Exchange { input: range, target: Target::RoundRobin(Count::Asked(2)) };
     LogicalPlan::Extension(Extension { node: Arc::new(node) })
 }
 

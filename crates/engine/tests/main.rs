@@ -1,6 +1,7 @@
 //! Plans cut into stages and run in one process, with the encoding and shuffle files of a cluster,
 //! compared with plain DataFusion.
 
+mod adaptive_joins;
 mod answers;
 mod broadcast;
 mod chapter15;

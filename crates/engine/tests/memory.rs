@@ -1,7 +1,7 @@
 //! Tasks that run out of memory.
 
 use crate::harness::{World, rows};
-use analysis::{Exchange, Target};
+use analysis::{Count, Exchange, Target};
 use datafusion::common::{JoinType, NullEquality};
 use datafusion::datasource::provider_as_source;
 use datafusion::functions_aggregate::expr_fn::{count, sum};
@@ -72,7 +72,8 @@ async fn joins_of_all_kinds_that_exceed_memory_fall_back_to_sort_merge() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_join_with_round_robin_routing_keeps_its_order_and_fails() {
     let (large, small) = worlds();
-    let node = Exchange { input: joined(JoinType::Inner), target: Target::RoundRobin(2) };
+    let node =
+        Exchange { input: joined(JoinType::Inner), target: Target::RoundRobin(Count::Asked(2)) };
     let plan = summed(LogicalPlan::Extension(Extension { node: Arc::new(node) }));
     large.run(&plan).await;
     let job = small.plan(&plan).await;

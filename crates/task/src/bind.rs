@@ -125,6 +125,17 @@ impl Binder<'_> {
                 let read = ShuffleReadExec::new(schema, streams, source, leaf.equivalences());
                 Ok(Arc::new(read))
             }
+            (
+                LeafKind::Blocks { shuffle, mode: ReadMode::Gather },
+                Some(Input::Part { readers, maps }),
+            ) => {
+                let maps = maps.0 as usize..maps.1 as usize;
+                let outputs = self.outputs_of(*shuffle)?.get(maps).ok_or_else(unfit)?;
+                let streams = wanted(outputs, readers, ReadMode::Gather);
+                let source = Arc::clone(self.runtime.blocks());
+                let read = ShuffleReadExec::new(schema, streams, source, leaf.equivalences());
+                Ok(Arc::new(read))
+            }
             (LeafKind::Blocks { shuffle, mode }, Some(Input::Blocks { from, to })) => {
                 let outputs = self.outputs_of(*shuffle)?;
                 let streams = wanted(outputs, (from, to), *mode);

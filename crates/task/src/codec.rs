@@ -62,6 +62,13 @@ pub enum Input {
         /// End of the range, exclusive.
         to: u32,
     },
+    /// Of a range of reader partitions, the blocks that some maps wrote.
+    Part {
+        /// First reader partition, and the end of the range, exclusive.
+        readers: (u32, u32),
+        /// First map, and the end of the range, exclusive.
+        maps: (u32, u32),
+    },
     /// At a Python node: the number of its partition, whatever task computes it.
     Number(u32),
     /// At no leaf: the number of the partition for functions that depend on it, if it is not the
@@ -83,6 +90,7 @@ enum Sent {
     B(u32),
     C(u32),
     S(u32, u32),
+    Q((u32, u32), (u32, u32)),
     M(u32),
     I(u32),
     T(u32),
@@ -125,6 +133,7 @@ pub fn encode_binding(inputs: &[Input]) -> Result<Bytes> {
             Input::Branch(number) => Sent::B(*number),
             Input::Copies(number) => Sent::C(*number),
             Input::Blocks { from, to } => Sent::S(*from, *to),
+            Input::Part { readers, maps } => Sent::Q(*readers, *maps),
             Input::Output(map) => Sent::M(*map),
             Input::Number(number) => Sent::I(*number),
             Input::Task(number) => Sent::T(*number),
@@ -157,6 +166,7 @@ pub fn decode_binding(binding: &Bytes) -> Result<Vec<Input>> {
             Sent::B(number) => Input::Branch(number),
             Sent::C(number) => Input::Copies(number),
             Sent::S(from, to) => Input::Blocks { from, to },
+            Sent::Q(readers, maps) => Input::Part { readers, maps },
             Sent::M(map) => Input::Output(map),
             Sent::I(number) => Input::Number(number),
             Sent::T(number) => Input::Task(number),
@@ -281,6 +291,7 @@ mod tests {
             Input::Copies(3),
             Input::Rows(Bytes::from_static(b"rows")),
             Input::Blocks { from: 1, to: 7 },
+            Input::Part { readers: (1, 2), maps: (3, 8) },
             Input::Partition(Bytes::new()),
             Input::Output(4),
             Input::Number(5),

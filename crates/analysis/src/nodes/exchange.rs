@@ -12,15 +12,33 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::fmt;
 
+/// A number of partitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Count {
+    /// The program asked for it: it stays.
+    Asked(u32),
+    /// The setting for shuffles: readers may put small partitions together.
+    Usual(u32),
+}
+
+impl Count {
+    /// Number of partitions that are written.
+    pub fn get(self) -> u32 {
+        match self {
+            Self::Asked(count) | Self::Usual(count) => count,
+        }
+    }
+}
+
 /// Distribution of rows.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
     /// Round-robin over this many partitions: `repartition(n)`.
-    RoundRobin(u32),
+    RoundRobin(Count),
     /// By hash of the expressions.
-    Hash(Vec<Expr>, u32),
+    Hash(Vec<Expr>, Count),
     /// By range: at most this many partitions, whose bounds are found by sampling.
-    Range(Vec<Sort>, u32),
+    Range(Vec<Sort>, Count),
     /// Combines neighbouring partitions without a shuffle, down to this many: `coalesce(n)`.
     Coalesce(u32),
     /// Each row goes to the partition whose number is the value of a column of type `int`.
@@ -111,9 +129,9 @@ impl UserDefinedLogicalNodeCore for Exchange {
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.target {
-            Target::RoundRobin(n) => write!(f, "Exchange: round robin, {n} partitions"),
-            Target::Hash(_, n) => write!(f, "Exchange: hash, {n} partitions"),
-            Target::Range(_, n) => write!(f, "Exchange: range, {n} partitions"),
+            Target::RoundRobin(n) => write!(f, "Exchange: round robin, {} partitions", n.get()),
+            Target::Hash(_, n) => write!(f, "Exchange: hash, {} partitions", n.get()),
+            Target::Range(_, n) => write!(f, "Exchange: range, {} partitions", n.get()),
             Target::Coalesce(n) => write!(f, "Coalesce: {n} partitions"),
             Target::Numbered(_, n) => write!(f, "Exchange: by number, {n} partitions"),
             Target::Select(groups) => write!(f, "Select: {} partitions", groups.len()),

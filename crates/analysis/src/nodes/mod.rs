@@ -8,6 +8,6 @@ mod local_sort;
 pub(crate) use barrier::barrier;
 
 pub use barrier::{AddBarriers, Barrier, is_barrier};
-pub use exchange::{Exchange, Kept, Target};
+pub use exchange::{Count, Exchange, Kept, Target};
 pub use hint::{JoinHint, JoinStrategy};
 pub use local_sort::{LocalSort, LocalSortPlanner};

@@ -1,12 +1,14 @@
-//! Adaptive execution: the sizes of finished map stages decide how many tasks read them.
+//! Adaptive execution: the sizes of finished map stages decide how many tasks read them, and how
+//! joins are computed.
 //!
 //! A map stage always writes as many blocks as were planned, and its fingerprint says so. Its
 //! readers put neighbouring partitions together, so that no task is started for next to nothing.
 
 use model::conf::{
-    ADAPTIVE, ADVISORY_PARTITION_SIZE, COALESCE_INITIAL_PARTITIONS, COALESCE_MIN_PARTITIONS,
-    COALESCE_MIN_SIZE, COALESCE_PARALLELISM_FIRST, COALESCE_PARTITIONS, Conf, DEFAULT_PARALLELISM,
-    SHUFFLE_PARTITIONS,
+    ADAPTIVE, ADAPTIVE_BROADCAST, ADVISORY_PARTITION_SIZE, AUTO_BROADCAST, ByteSizeOrOff,
+    COALESCE_INITIAL_PARTITIONS, COALESCE_MIN_PARTITIONS, COALESCE_MIN_SIZE,
+    COALESCE_PARALLELISM_FIRST, COALESCE_PARTITIONS, Conf, DEFAULT_PARALLELISM, SHUFFLE_PARTITIONS,
+    SKEW_FACTOR, SKEW_JOIN, SKEW_THRESHOLD,
 };
 use plan::SparkError;
 use std::ops::Range;
@@ -22,6 +24,83 @@ pub(crate) fn initial_partitions(conf: &Conf) -> Result<u32, SparkError> {
         _ => conf.get(&SHUFFLE_PARTITIONS)?,
     };
     Ok(initial.get())
+}
+
+/// What is decided by sizes.
+#[derive(Debug, Clone)]
+pub(crate) struct Adaptive {
+    /// How partitions are put together; `None` if they are not.
+    pub(crate) coalescing: Option<Coalescing>,
+    /// Size up to which a side of a join is broadcast, in bytes; 0 if none is.
+    pub(crate) broadcast: u64,
+    /// How partitions of joins are divided; `None` if they are not.
+    pub(crate) skew: Option<Skew>,
+}
+
+impl Adaptive {
+    /// By the settings of a session whose executors have this many slots; `None` if plans do not
+    /// adapt.
+    pub(crate) fn of(conf: &Conf, slots: u32) -> Result<Option<Self>, SparkError> {
+        if !conf.get(&ADAPTIVE)? {
+            return Ok(None);
+        }
+        let broadcast = match conf.find(&ADAPTIVE_BROADCAST)? {
+            Some(limit) => limit,
+            None => conf.get(&AUTO_BROADCAST)?,
+        };
+        let broadcast = match broadcast {
+            ByteSizeOrOff::Off => 0,
+            ByteSizeOrOff::UpTo(size) => size.0,
+        };
+        Ok(Some(Self {
+            coalescing: Coalescing::of(conf, slots)?,
+            broadcast,
+            skew: Skew::of(conf)?,
+        }))
+    }
+}
+
+/// Which partitions of a join are divided.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Skew {
+    /// They are so many times as large as the median one.
+    factor: f64,
+    /// They are larger than this, in bytes.
+    threshold: u64,
+    /// Size of a part, in bytes.
+    advisory: u64,
+}
+
+impl Skew {
+    fn of(conf: &Conf) -> Result<Option<Self>, SparkError> {
+        if !conf.get(&SKEW_JOIN)? {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            factor: conf.get(&SKEW_FACTOR)?,
+            threshold: conf.get(&SKEW_THRESHOLD)?.0,
+            advisory: conf.get(&ADVISORY_PARTITION_SIZE)?.0,
+        }))
+    }
+
+    /// How many parts to make of each partition, of what so many maps wrote.
+    pub(crate) fn parts(&self, sizes: &[u64], maps: u32) -> Vec<u32> {
+        let mut sorted = sizes.to_vec();
+        sorted.sort_unstable();
+        let median = sorted.get(sorted.len() / 2).copied().unwrap_or(0);
+        #[expect(clippy::cast_precision_loss, reason = "sizes are compared by a factor")]
+        let is_far = |size: u64| size as f64 > median as f64 * self.factor;
+        let is_skewed = |size: u64| size > self.threshold && is_far(size);
+        let (sum, count) = sizes
+            .iter()
+            .filter(|size| !is_skewed(**size))
+            .fold((0_u64, 0_u64), |(sum, count), size| (sum + size, count + 1));
+        // As large as the others, if these are larger than advised.
+        let target = sum.checked_div(count).unwrap_or(0).max(self.advisory).max(1);
+        let parts = |size: u64| u32::try_from(size.div_ceil(target)).unwrap_or(u32::MAX);
+        let of = |size: &u64| if is_skewed(*size) { parts(*size).clamp(1, maps.max(1)) } else { 1 };
+        sizes.iter().map(of).collect()
+    }
 }
 
 /// How partitions are put together.
@@ -143,6 +222,17 @@ mod tests {
         let mut sizes = [MB; 200];
         sizes[20..40].fill(MB + MB / 3);
         assert_eq!(lengths(&coalescing(2).groups(&sizes)).first(), Some(&50));
+    }
+
+    #[test]
+    fn what_is_far_larger_than_the_median_is_divided() {
+        let skew = Skew { factor: 5.0, threshold: 256 * MB, advisory: 64 * MB };
+        assert_eq!(skew.parts(&[MB, MB, 640 * MB, MB], 100), [1, 1, 10, 1]);
+        assert_eq!(skew.parts(&[MB, MB, 640 * MB, MB], 3), [1, 1, 3, 1]);
+        assert_eq!(skew.parts(&[MB, MB, 256 * MB, MB], 100), [1; 4]);
+        assert_eq!(skew.parts(&[200 * MB, 200 * MB, 900 * MB], 100), [1; 3]);
+        assert_eq!(skew.parts(&[200 * MB, 200 * MB, 1200 * MB], 100), [1, 1, 6]);
+        assert_eq!(skew.parts(&[], 100), [0; 0]);
     }
 
     #[test]

@@ -9,9 +9,11 @@
 //! A map stage whose sizes decide how its readers are put together is run as soon as it is cut, so
 //! cutting waits for jobs (`adaptive`).
 
-use super::adaptive::Coalescing;
+mod joins;
+
+use super::adaptive::{Adaptive, even_groups};
 use super::build_side::needs_one_probe;
-use super::exchange::{ExchangeExec, Routing};
+use super::exchange::{ExchangeExec, Parts, Routing};
 use super::leaf::{leaf, shape};
 use super::piece::{Piece, Spread, add_new, assemble, coalesce, limit, select, together};
 use super::stage::{Purpose, Stages};
@@ -31,6 +33,7 @@ use model::CacheId;
 use model::conf::Conf;
 use plan::SparkError;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use task::codec::Input;
 use task::nodes::{BranchExec, Equivalences, LeafExec, LeafKind, ReadMode, SampleExec};
@@ -56,13 +59,12 @@ pub(crate) async fn cut_within(
     cache: Option<CacheId>,
     jobs: &dyn RunJob,
 ) -> Result<JobPlan, SparkError> {
-    let coalescing = match purpose {
-        Purpose::Run => Coalescing::of(conf, jobs.slots())?,
+    let adaptive = match purpose {
+        Purpose::Run => Adaptive::of(conf, jobs.slots())?,
         Purpose::Compare => None,
     };
     let stages = Mutex::new(Stages::new(conf, purpose)?);
-    let cutter =
-        Cutter { stages, sizes: Mutex::default(), held: Mutex::default(), jobs, coalescing };
+    let cutter = Cutter { stages, sizes: Mutex::default(), held: Mutex::default(), jobs, adaptive };
     let cached = cache.map(nonce);
     let piece = cutter.settled(cutter.cut(plan, cached).await?);
     let mut stages = cutter.stages();
@@ -83,13 +85,28 @@ struct Cutter<'a> {
     /// The checkpoints met so far.
     held: Mutex<HashMap<CacheId, Piece>>,
     jobs: &'a dyn RunJob,
-    /// How readers of finished stages are put together; `None` if plans do not adapt.
-    coalescing: Option<Coalescing>,
+    /// What is decided by the sizes of finished stages; `None` if plans do not adapt.
+    adaptive: Option<Adaptive>,
+}
+
+/// What the part of a plan above another one wants of the latter's tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// Nothing.
+    Free,
+    /// Rows with equal keys are in one task.
+    Keyed,
+    /// The same, and the tasks match those of another part.
+    Aligned,
 }
 
 impl Cutter<'_> {
     fn stages(&self) -> MutexGuard<'_, Stages> {
         self.stages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sizes(&self) -> MutexGuard<'_, HashMap<usize, ShuffleSizes>> {
+        self.sizes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A part of a plan whose tasks need not match those of another part.
@@ -98,16 +115,15 @@ impl Cutter<'_> {
         plan: &'b Plan,
         cached: Cached,
     ) -> BoxFuture<'b, Result<Piece, SparkError>> {
-        self.part(plan, cached, false)
+        self.part(plan, cached, Place::Free)
     }
 
-    /// Inputs of a node are cut at the same time, because their stages may have to run. `aligned`:
-    /// whether the tasks have to match those of another part.
+    /// Inputs of a node are cut at the same time, because their stages may have to run.
     fn part<'b>(
         &'b self,
         plan: &'b Plan,
         cached: Cached,
-        aligned: bool,
+        place: Place,
     ) -> BoxFuture<'b, Result<Piece, SparkError>> {
         Box::pin(async move {
             if let Some(exchange) = plan.downcast_ref::<RepartitionExec>() {
@@ -137,7 +153,7 @@ impl Cutter<'_> {
             if let Some(sample) = plan.downcast_ref::<SampleExec>() {
                 return self.sample(sample, cached).await;
             }
-            let mut piece = self.operator(plan, cached, aligned).await?;
+            let mut piece = self.operator(plan, cached, place).await?;
             if let Some(python) = piece.plan.downcast_ref::<PythonExec>() {
                 piece.plan = Arc::new(python.clone().templated(shape(plan)));
                 for (number, inputs) in (0..).zip(&mut piece.tasks) {
@@ -153,10 +169,13 @@ impl Cutter<'_> {
         &self,
         plan: &Plan,
         cached: Cached,
-        aligned: bool,
+        place: Place,
     ) -> Result<Piece, SparkError> {
+        if let Some(joined) = self.adaptive_join(plan, (cached, place)).await? {
+            return Ok(joined);
+        }
         let requirements = plan.input_distribution_requirements().into_per_child();
-        let pieces = self.inputs(plan, &requirements, (cached, aligned)).await?;
+        let pieces = self.inputs(plan, &requirements, (cached, place)).await?;
         let mut inputs = Vec::with_capacity(requirements.len());
         for (mut input, requirement) in pieces.into_iter().zip(&requirements) {
             if matches!(requirement, Distribution::SinglePartition) && input.tasks.len() > 1 {
@@ -193,7 +212,7 @@ impl Cutter<'_> {
         &self,
         plan: &Plan,
         requirements: &[Distribution],
-        (cached, aligned): (Cached, bool),
+        (cached, place): (Cached, Place),
     ) -> Result<Vec<Piece>, SparkError> {
         let is_single = |of: &Distribution| matches!(of, Distribution::SinglePartition);
         let is_any = |of: &Distribution| matches!(of, Distribution::UnspecifiedDistribution);
@@ -212,11 +231,16 @@ impl Cutter<'_> {
         });
         let exchanges: Vec<_> = exchanges.collect();
         let below = children.zip(&exchanges).map(|((child, requirement), exchange)| {
-            let aligned = !is_single(requirement) && exchange.is_none() && (aligned || beside);
-            self.part(exchange.map_or(child, RepartitionExec::input), cached, aligned)
+            let within = match requirement {
+                _ if is_single(requirement) || exchange.is_some() => Place::Free,
+                _ if beside => Place::Aligned,
+                of if is_any(of) => place,
+                _ => place.max(Place::Keyed),
+            };
+            self.part(exchange.map_or(child, RepartitionExec::input), cached, within)
         });
         let pieces = try_join_all(below).await?;
-        if !aligned && exchanges.iter().all(Option::is_some) {
+        if place < Place::Aligned && exchanges.iter().all(Option::is_some) {
             let small = pieces.iter().map(|piece| self.small(piece));
             if let Some(small) = small.collect() {
                 return Ok(small);
@@ -233,9 +257,8 @@ impl Cutter<'_> {
 
     /// A piece as one task, if it reads so little that more do not pay.
     fn small(&self, piece: &Piece) -> Option<Piece> {
-        let (Spread::Sized(sizes), Some(coalescing)) = (&piece.spread, &self.coalescing) else {
-            return None;
-        };
+        let coalescing = self.adaptive.as_ref()?.coalescing.as_ref()?;
+        let Spread::Sized(sizes) = &piece.spread else { return None };
         let bytes: u64 = sizes.iter().sum();
         let (first, last) = (piece.tasks.first()?, piece.tasks.last()?);
         (bytes <= coalescing.smallest).then(|| Piece {
@@ -273,7 +296,8 @@ impl Cutter<'_> {
         Ok(piece)
     }
 
-    /// An explicit exchange, which is never removed: its partition count is a promise.
+    /// An explicit exchange, which is never removed. A partition count that the program asked for is
+    /// a promise.
     async fn explicit_exchange(
         &self,
         plan: &Plan,
@@ -292,7 +316,14 @@ impl Cutter<'_> {
             Routing::Select(groups) => select(self.settled(input), groups),
             routing => match routing.carried() {
                 Some(partitioning) => {
-                    self.shuffle(input, Some(partitioning), ReadMode::Gather, cached)
+                    let piece =
+                        self.shuffle(input, Some(partitioning), ReadMode::Gather, cached)?;
+                    match routing {
+                        Routing::Hash(_, Parts::UpTo(_)) | Routing::RoundRobin(Parts::UpTo(_)) => {
+                            self.measured(piece).await
+                        }
+                        _ => Ok(piece),
+                    }
                 }
                 None => Err(SparkError::internal("a range partitioning has no bounds yet")),
             },
@@ -390,7 +421,7 @@ impl Cutter<'_> {
 
     /// Runs the stage that a piece reads by reader partition, to know the sizes of these.
     async fn measured(&self, piece: Piece) -> Result<Piece, SparkError> {
-        let ([stage], true) = (&piece.parents[..], self.coalescing.is_some()) else {
+        let ([stage], Some(_)) = (&piece.parents[..], &self.adaptive) else {
             return Ok(piece);
         };
         // Rows that each job draws anew have other sizes in each: readers that take partitions one
@@ -405,8 +436,7 @@ impl Cutter<'_> {
 
     /// Runs a map stage, unless that has been done; returns what it wrote.
     async fn run(&self, stage: usize) -> Result<ShuffleSizes, SparkError> {
-        let sizes = || self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = sizes().get(&stage) {
+        if let Some(known) = self.sizes().get(&stage) {
             return Ok(known.clone());
         }
         let (job, shuffle) = {
@@ -418,7 +448,7 @@ impl Cutter<'_> {
             self.jobs.run(job.clone()).await?;
             let written = self.jobs.sizes(shuffle).await?;
             if written.maps == maps {
-                return Ok(sizes().entry(stage).or_insert(written).clone());
+                return Ok(self.sizes().entry(stage).or_insert(written).clone());
             }
             // Some outputs were lost in between.
         }
@@ -426,12 +456,20 @@ impl Cutter<'_> {
         Err(SparkError::plain(Exception::Spark, message))
     }
 
+    /// Groups of neighbouring partitions of these sizes, one per task.
+    fn groups(&self, sizes: &[u64]) -> Vec<Range<usize>> {
+        match self.adaptive.as_ref().and_then(|adaptive| adaptive.coalescing) {
+            Some(coalescing) => coalescing.groups(sizes),
+            None => even_groups(sizes.len(), sizes.len()).collect(),
+        }
+    }
+
     /// The piece with the tasks that it is to have: small neighbours are put together.
     fn settled(&self, piece: Piece) -> Piece {
-        let (Spread::Sized(sizes), Some(coalescing)) = (&piece.spread, &self.coalescing) else {
+        let Spread::Sized(sizes) = &piece.spread else {
             return Piece { spread: Spread::Fixed, ..piece };
         };
-        let groups = coalescing.groups(sizes).into_iter();
+        let groups = self.groups(sizes).into_iter();
         let groups = groups.filter_map(|group| piece.tasks[group].split_first());
         let tasks = (0..)
             .zip(groups)

@@ -19,8 +19,8 @@ use std::sync::Arc;
 /// Distribution of rows.
 #[derive(Debug, Clone)]
 pub(crate) enum Routing {
-    RoundRobin(usize),
-    Hash(Vec<Arc<dyn PhysicalExpr>>, usize),
+    RoundRobin(Parts),
+    Hash(Vec<Arc<dyn PhysicalExpr>>, Parts),
     /// By range; the bounds are not known yet.
     Range(LexOrdering, Parts),
     /// By range, with known bounds.
@@ -33,11 +33,11 @@ pub(crate) enum Routing {
     Keep(Kept),
 }
 
-/// How many partitions a range partitioning has, unless there are fewer different keys.
+/// How many partitions there are; fewer in a range partitioning if there are fewer different keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Parts {
     Exactly(usize),
-    /// As many as the size of the rows asks for.
+    /// As many are read as the size of the rows asks for.
     UpTo(usize),
 }
 
@@ -62,8 +62,8 @@ impl Routing {
     /// The partitioning of the carrier node on top of a template; `None` without a shuffle.
     pub(crate) fn carried(&self) -> Option<Partitioning> {
         match self {
-            Self::RoundRobin(n) => Some(Partitioning::RoundRobinBatch(*n)),
-            Self::Hash(keys, n) => Some(Partitioning::Hash(keys.clone(), *n)),
+            Self::RoundRobin(parts) => Some(Partitioning::RoundRobinBatch(parts.most())),
+            Self::Hash(keys, parts) => Some(Partitioning::Hash(keys.clone(), parts.most())),
             Self::Bounded(range) => Some(Partitioning::Range(range.clone())),
             Self::Range(..) | Self::Coalesce(_) | Self::Select(_) | Self::Keep(_) => None,
         }
@@ -74,8 +74,8 @@ impl ExchangeExec {
     pub(crate) fn new(input: Arc<dyn ExecutionPlan>, routing: Routing) -> Self {
         let before = input.output_partitioning().partition_count().max(1);
         let partitioning = match &routing {
-            Routing::Hash(keys, n) => Partitioning::Hash(keys.clone(), *n),
-            Routing::RoundRobin(n) => Partitioning::UnknownPartitioning(*n),
+            Routing::Hash(keys, parts) => Partitioning::Hash(keys.clone(), parts.most()),
+            Routing::RoundRobin(parts) => Partitioning::UnknownPartitioning(parts.most()),
             Routing::Range(_, parts) => Partitioning::UnknownPartitioning(parts.most()),
             Routing::Bounded(range) => Partitioning::UnknownPartitioning(range.partition_count()),
             Routing::Coalesce(n) => Partitioning::UnknownPartitioning(before.min(*n)),
@@ -108,10 +108,12 @@ pub(crate) fn kept(plan: &dyn ExecutionPlan) -> Option<&Kept> {
 impl DisplayAs for ExchangeExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.routing {
-            Routing::RoundRobin(n) => write!(f, "ExchangeExec: round robin, {n} partitions"),
+            Routing::RoundRobin(n) => {
+                write!(f, "ExchangeExec: round robin, {} partitions", n.most())
+            }
             Routing::Hash(keys, n) => {
                 let keys: Vec<_> = keys.iter().map(ToString::to_string).collect();
-                write!(f, "ExchangeExec: hash({}), {n} partitions", keys.join(", "))
+                write!(f, "ExchangeExec: hash({}), {} partitions", keys.join(", "), n.most())
             }
             Routing::Range(order, parts) => {
                 write!(f, "ExchangeExec: range({order}), {} partitions", parts.most())

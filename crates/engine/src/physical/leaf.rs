@@ -49,7 +49,7 @@ fn piece(
 }
 
 /// A leaf whose tasks are all the same.
-fn bare(one: Arc<dyn ExecutionPlan>, plan: &Arc<dyn ExecutionPlan>) -> Piece {
+pub(crate) fn bare(one: Arc<dyn ExecutionPlan>, plan: &Arc<dyn ExecutionPlan>) -> Piece {
     let count = plan.output_partitioning().partition_count().max(1);
     Piece { plan: one, tasks: vec![Vec::new(); count], parents: Vec::new(), spread: Spread::Fixed }
 }

@@ -26,6 +26,7 @@ mod sorts;
 mod stage;
 mod stored;
 
+pub(crate) use adaptive::initial_partitions;
 pub(crate) use exchange::{is_shuffle, kept};
 pub use profile::session_state;
 use ranges::{KnownBounds, Sampler};
@@ -88,7 +89,7 @@ pub async fn count_partitions(
     jobs: &dyn RunJob,
 ) -> Result<usize, SparkError> {
     let plan = physical_plan(state, plan, conf).await?;
-    let most = adaptive::initial_partitions(conf)? as usize;
+    let most = initial_partitions(conf)? as usize;
     let plan = sorts::spread(plan, Reader::Partitions(most), most)?;
     let plan = sampler(state, conf, jobs).with_bounds(plan).await?;
     let job = cut::cut(&plan, conf, Purpose::Run, jobs).await?;
@@ -113,7 +114,7 @@ pub(crate) async fn plan_physical_job(
     conf: &Conf,
     jobs: &dyn RunJob,
 ) -> Result<JobPlan, SparkError> {
-    let plan = sorts::spread(plan, Reader::Client, adaptive::initial_partitions(conf)? as usize)?;
+    let plan = sorts::spread(plan, Reader::Client, initial_partitions(conf)? as usize)?;
     let plan = sampler(state, conf, jobs).with_bounds(plan).await?;
     cut::cut(&plan, conf, Purpose::Run, jobs).await
 }

@@ -3,7 +3,7 @@
 use super::exchange::{ExchangeExec, Parts, Routing};
 use super::marks::{Mark, MarkExec};
 use super::python::PythonPlanner;
-use analysis::{Barrier, Exchange, JoinHint, LocalSortPlanner, Target};
+use analysis::{Barrier, Count, Exchange, JoinHint, LocalSortPlanner, Target};
 use arrow::compute::SortOptions;
 use datafusion::catalog::Session;
 use datafusion::common::{Result, ScalarValue, SplitPoint, internal_datafusion_err};
@@ -84,27 +84,35 @@ impl ExtensionPlanner for ExchangePlanner {
         let expression =
             |expr| planner.create_physical_expr(expr, input.schema(), session, context);
         let routing = match target {
-            Target::RoundRobin(n) => Routing::RoundRobin(*n as usize),
+            Target::RoundRobin(count) => Routing::RoundRobin(partitions(*count)),
             Target::Numbered(number, n) => Routing::Bounded(numbered(expression(number)?, *n)?),
             Target::Select(groups) => Routing::Select(groups.clone()),
             Target::Keep(kept) => Routing::Keep(kept.clone()),
             Target::Coalesce(n) => Routing::Coalesce(*n as usize),
-            Target::Hash(keys, n) => {
-                Routing::Hash(keys.iter().map(expression).collect::<Result<_>>()?, *n as usize)
+            Target::Hash(keys, count) => {
+                let keys = keys.iter().map(expression).collect::<Result<_>>()?;
+                Routing::Hash(keys, partitions(*count))
             }
-            Target::Range(order, n) => {
+            Target::Range(order, count) => {
                 let keys = order.iter().map(|key| {
                     let options =
                         SortOptions { descending: !key.asc, nulls_first: key.nulls_first };
                     Ok(PhysicalSortExpr::new(expression(&key.expr)?, options))
                 });
                 match LexOrdering::new(keys.collect::<Result<Vec<_>>>()?) {
-                    Some(order) => Routing::Range(order, Parts::Exactly(*n as usize)),
-                    None => Routing::RoundRobin(*n as usize),
+                    Some(order) => Routing::Range(order, partitions(*count)),
+                    None => Routing::RoundRobin(partitions(*count)),
                 }
             }
         };
         Ok(Some(Arc::new(ExchangeExec::new(Arc::clone(rows), routing))))
+    }
+}
+
+fn partitions(count: Count) -> Parts {
+    match count {
+        Count::Asked(count) => Parts::Exactly(count as usize),
+        Count::Usual(count) => Parts::UpTo(count as usize),
     }
 }
 

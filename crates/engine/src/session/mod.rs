@@ -35,6 +35,7 @@ use arrow::record_batch::RecordBatch;
 use catalogue::{Catalogue, Variables, ViewMap};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use futures::future::try_join_all;
 use model::AddedFile;
 use model::conf::{self, Conf};
 use plan::{DataType, Field, Relation, RelationKind, SparkError, Statement, TextParser};
@@ -331,7 +332,7 @@ impl Session {
         let parallelism = conf.find(&conf::DEFAULT_PARALLELISM)?;
         Ok(Context {
             case_sensitive: conf.get(&conf::CASE_SENSITIVE)?,
-            shuffle_partitions: conf.get(&conf::SHUFFLE_PARTITIONS)?.get(),
+            shuffle_partitions: crate::physical::initial_partitions(conf)?,
             registry: Arc::clone(&self.shared.functions),
             functions: analysis::functions_under(conf, functions)?,
             catalogue: self.shared.catalogue(),
@@ -368,9 +369,10 @@ impl Session {
                     return Ok(Analyzed { schema, plan, resolved, files, observed });
                 }
                 Err(Stop::Error(error)) => return Err(*error),
-                Err(Stop::Want(want)) => {
-                    let fact = Box::pin(self.fetch(&want, &context.conf, run)).await?;
-                    facts.add(*want, fact);
+                Err(Stop::Want(wants)) => {
+                    let fetched = wants.iter().map(|want| self.fetch(want, &context.conf, run));
+                    let fetched = Box::pin(try_join_all(fetched)).await?;
+                    wants.into_iter().zip(fetched).for_each(|(want, fact)| facts.add(want, fact));
                 }
             }
         }

@@ -74,6 +74,10 @@ keys! {
     COALESCE_MIN_PARTITIONS: NonZeroU32 = "spark.sql.adaptive.coalescePartitions.minPartitionNum", None, Session, Honoured, "Number of tasks that are to have work, instead of all slots.";
     COALESCE_INITIAL_PARTITIONS: NonZeroU32 = "spark.sql.adaptive.coalescePartitions.initialPartitionNum", None, Session, Honoured, "Number of partitions of a shuffle before small ones are put together; `spark.sql.shuffle.partitions` by default.";
     ADVISORY_PARTITION_SIZE: ByteSize = "spark.sql.adaptive.advisoryPartitionSizeInBytes", Some("64MB"), Session, Honoured, "Size of a shuffle that one task should read.";
+    ADAPTIVE_BROADCAST: ByteSizeOrOff = "spark.sql.adaptive.autoBroadcastJoinThreshold", None, Session, Honoured, "Size up to which a side of a join is broadcast once it is known how much it holds; `spark.sql.autoBroadcastJoinThreshold` by default, -1 turns it off.";
+    SKEW_JOIN: bool = "spark.sql.adaptive.skewJoin.enabled", Some("true"), Session, Honoured, "Whether a partition of a join that is far larger than the others is divided among several tasks, if plans adapt.";
+    SKEW_FACTOR: f64 = "spark.sql.adaptive.skewJoin.skewedPartitionFactor", Some("5.0"), Session, Honoured, "A partition is divided if it is so many times as large as the median one, and larger than the threshold.";
+    SKEW_THRESHOLD: ByteSize = "spark.sql.adaptive.skewJoin.skewedPartitionThresholdInBytes", Some("256MB"), Session, Honoured, "Size above which a partition is divided, if it is so many times as large as the median one.";
     ANSI: bool = "spark.sql.ansi.enabled", Some("true"), Session, Honoured, "Whether overflow, division by zero and bad casts are errors.";
     MAP_KEY_DEDUP_POLICY: MapKeyDedupPolicy = "spark.sql.mapKeyDedupPolicy", Some("EXCEPTION"), Session, Honoured, "Treatment of a duplicate key in a new map: `EXCEPTION`, or `LAST_WIN` to keep the last value.";
     TIME_ZONE: String = "spark.sql.session.timeZone", None, Session, Honoured, "Time zone of timestamps; the machine's by default.";
