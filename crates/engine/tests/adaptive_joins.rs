@@ -139,3 +139,25 @@ async fn a_far_larger_partition_is_divided_among_tasks() {
         .await;
     assert!(tasks(&world).iter().all(|count| *count <= 7));
 }
+
+/// The blocks of the other side are those of the only key, not of all partitions.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_rows_with_keys_of_a_small_side_are_distributed() {
+    let one = "(SELECT 13 AS k, id AS v FROM range(0, 8, 1, 2) WHERE id * id >= 0)";
+    let [some, ..] = SIDES;
+    for kind in ["LEFT", "LEFT SEMI", "LEFT ANTI"] {
+        let world = unknowing().await;
+        set(&world, &BROADCAST).await;
+        let query = format!("SELECT count(*) FROM {one} AS l {kind} JOIN {some} AS r ON l.k = r.k");
+        let expected = if kind == "LEFT" {
+            "248"
+        } else if kind == "LEFT SEMI" {
+            "8"
+        } else {
+            "0"
+        };
+        assert_eq!(world.rows(&query).await, [expected], "{kind}");
+        let fetched = world.runner.blocks().take_fetched();
+        assert!(fetched < 4 * 7, "{kind}: {fetched}");
+    }
+}

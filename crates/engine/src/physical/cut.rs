@@ -296,8 +296,8 @@ impl Cutter<'_> {
         Ok(piece)
     }
 
-    /// An explicit exchange, which is never removed. A partition count that the program asked for is
-    /// a promise.
+    /// An explicit exchange, which is never removed. A partition count that the program asked for
+    /// is a promise.
     async fn explicit_exchange(
         &self,
         plan: &Plan,

@@ -1,5 +1,5 @@
-//! Nodes of physical plans that say something about their input while the plan is optimized, and are
-//! dropped before it is cut: the hint of a join, and the barrier that nothing is pushed below.
+//! Nodes of physical plans that say something about their input while the plan is optimized, and
+//! are dropped before it is cut: the hint of a join, and the barrier that nothing is pushed below.
 
 use analysis::JoinStrategy;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};

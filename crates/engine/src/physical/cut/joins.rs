@@ -1,5 +1,6 @@
-//! Hash joins that adapt to what their sides hold: a small side is broadcast, a side without rows
-//! may be all there is to know, and a partition far larger than the others is divided.
+//! Hash joins that adapt to what their sides hold: a small side is broadcast, or of the other side
+//! only rows with its keys are distributed; a side without rows may be all there is to know; and a
+//! partition far larger than the others is divided.
 
 use super::{Cached, Cutter, Place, Plan};
 use crate::physical::adaptive::{Adaptive, Skew};
@@ -10,7 +11,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::JoinType;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::empty::EmptyExec;
-use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
+use datafusion::physical_plan::joins::{HashJoinExec, HashJoinExecBuilder, PartitionMode};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
@@ -18,6 +19,7 @@ use functions::spark_error;
 use futures::future::try_join;
 use plan::SparkError;
 use std::ops::Range;
+use std::sync::Arc;
 use task::codec::Input;
 
 /// A side that is expected to be so many times too large is not measured first: the other one would
@@ -63,7 +65,8 @@ impl Side {
         }
     }
 
-    /// Whether a join yields nothing if this side has no rows.
+    /// Whether each row that a join yields has one of this side: it yields nothing if the side has
+    /// no rows, and rows of the other side with other keys do not matter.
     fn is_needed(self, kind: JoinType) -> bool {
         match kind {
             JoinType::Inner | JoinType::LeftSemi | JoinType::RightSemi => true,
@@ -110,20 +113,39 @@ impl<'a> Distributed<'a> {
         assemble(self.plan, sides.into_iter().collect::<Result<_, _>>()?, count)
     }
 
-    /// The side that may turn out small enough to be broadcast.
-    fn promising(&self, adaptive: &Adaptive) -> Option<Side> {
+    /// The side to look at first: that it is small would save most.
+    fn promising(&self, adaptive: &Adaptive, place: Place) -> Option<Side> {
+        if adaptive.broadcast == 0 {
+            return None;
+        }
+        let kind = *self.join.join_type();
         let hopeless = adaptive.broadcast.saturating_mul(HOPELESS);
-        let expected = |side| {
+        let sides = [Side::Left, Side::Right].into_iter().filter_map(|side| {
+            let is_broadcast = place == Place::Free && side.may_be_broadcast(kind);
+            if !is_broadcast && !side.is_needed(kind) {
+                return None;
+            }
             let input = self.exchange(side).input();
             let known = StatisticsContext::new().compute(input.as_ref(), &StatisticsArgs::new());
-            known.ok()?.total_byte_size.get_value().copied()
-        };
-        let is_promising = |side: &Side| {
-            side.may_be_broadcast(*self.join.join_type())
-                && expected(*side).is_none_or(|bytes| bytes as u64 <= hopeless)
-        };
-        let found = [Side::Left, Side::Right].into_iter().find(is_promising);
-        found.filter(|_| adaptive.broadcast > 0)
+            let bytes = known.ok().and_then(|known| known.total_byte_size.get_value().copied());
+            let expected = bytes.map_or(hopeless, |bytes| bytes as u64);
+            (expected <= hopeless).then_some((expected, !is_broadcast, side))
+        });
+        sides.min_by_key(|(expected, by_itself, _)| (*expected, *by_itself)).map(|found| found.2)
+    }
+
+    /// The rows of one side whose keys the other one has.
+    fn matching(&self, (side, build): (Side, &Plan), probe: &Plan) -> Result<Plan, SparkError> {
+        let on = self.join.on().iter().map(|(left, right)| {
+            let (build, probe) = side.first(left, right);
+            (Arc::clone(build), Arc::clone(probe))
+        });
+        let (build, probe) = (Arc::clone(build), Arc::clone(probe));
+        HashJoinExecBuilder::new(build, probe, on.collect(), JoinType::RightSemi)
+            .with_partition_mode(PartitionMode::CollectLeft)
+            .with_null_equality(self.join.null_equality())
+            .build_exec()
+            .map_err(|error| spark_error(&error))
     }
 }
 
@@ -190,16 +212,21 @@ impl Cutter<'_> {
             return no_rows();
         }
         let distribute = |piece, side| self.repartition(piece, sides.exchange(side), cached);
-        let first = sides.promising(adaptive).filter(|_| place == Place::Free);
-        let (left, right) = if let Some(side) = first {
-            let (one, other) = side.first(left, right);
+        let (left, right) = if let Some(side) = sides.promising(adaptive, place) {
+            let (one, mut other) = side.first(left, right);
             let one = distribute(one, side).await?;
             if lacks_rows(&one, side) {
                 return no_rows();
             }
             let memory = self.held(&one).map(|held| held.memory(&one.plan.schema()));
             if memory.is_some_and(|bytes| bytes <= adaptive.broadcast) {
-                return self.broadcast_join(&sides, side, (one, other), cached).map(Some);
+                if place == Place::Free && side.may_be_broadcast(kind) {
+                    return self.broadcast_join(&sides, side, (one, other), cached).map(Some);
+                }
+                let build = self.in_every_task(one.clone(), other.tasks.len(), cached)?;
+                let matching = sides.matching((side, &build.plan), &other.plan)?;
+                let count = other.tasks.len();
+                other = assemble(&matching, vec![build, other], count)?;
             }
             side.first(one, distribute(other, side.other()).await?)
         } else {
@@ -229,7 +256,7 @@ impl Cutter<'_> {
         &self,
         sides: &Distributed<'_>,
         side: Side,
-        (mut build, probe): (Piece, Piece),
+        (build, probe): (Piece, Piece),
         cached: Cached,
     ) -> Result<Piece, SparkError> {
         let mode = PartitionMode::CollectLeft;
@@ -238,11 +265,8 @@ impl Cutter<'_> {
             Side::Right => sides.join.swap_inputs(mode),
         };
         let join = join.map_err(|error| spark_error(&error))?;
-        if let (Some(first), Some(last)) = (build.tasks.first(), build.tasks.last()) {
-            build.tasks = vec![together(0, first, last)];
-        }
         let count = probe.tasks.len();
-        let inputs = vec![self.broadcast(build, count, cached)?, probe];
+        let inputs = vec![self.in_every_task(build, count, cached)?, probe];
         match join.downcast_ref::<ProjectionExec>() {
             Some(order) => {
                 let joined = assemble(order.input(), inputs, count)?;
@@ -250,6 +274,19 @@ impl Cutter<'_> {
             }
             None => assemble(&join, inputs, count),
         }
+    }
+
+    /// All partitions of a shuffle, read by each of so many tasks.
+    fn in_every_task(
+        &self,
+        mut piece: Piece,
+        count: usize,
+        cached: Cached,
+    ) -> Result<Piece, SparkError> {
+        if let (Some(first), Some(last)) = (piece.tasks.first(), piece.tasks.last()) {
+            piece.tasks = vec![together(0, first, last)];
+        }
+        self.broadcast(piece, count, cached)
     }
 
     /// The sides of a join, with the partitions divided that are far larger than the others.
