@@ -98,7 +98,7 @@ async fn tables_of_stages_that_are_over_make_room() {
 }
 
 /// Writes `0..100_000` in order, in row groups of 1,000.
-fn write_numbers(path: &Path) {
+pub(crate) fn write_numbers(path: &Path) {
     let numbers = Arc::new(Int64Array::from_iter_values(0..100_000));
     let batch = RecordBatch::try_from_iter([("n", numbers as _)]).expect("a batch");
     let properties = WriterProperties::builder().set_max_row_group_row_count(Some(1_000)).build();

@@ -5,6 +5,7 @@ mod adaptive_joins;
 mod answers;
 mod broadcast;
 mod chapter15;
+mod common_parts;
 mod exchange;
 mod failure;
 mod files;

@@ -64,7 +64,8 @@ pub(crate) async fn cut_within(
         Purpose::Compare => None,
     };
     let stages = Mutex::new(Stages::new(conf, purpose)?);
-    let cutter = Cutter { stages, sizes: Mutex::default(), held: Mutex::default(), jobs, adaptive };
+    let (sizes, running, held) = (Mutex::default(), Mutex::default(), Mutex::default());
+    let cutter = Cutter { stages, sizes, running, held, jobs, adaptive };
     let cached = cache.map(nonce);
     let piece = cutter.settled(cutter.cut(plan, cached).await?);
     let mut stages = cutter.stages();
@@ -82,6 +83,8 @@ struct Cutter<'a> {
     stages: Mutex<Stages>,
     /// What is known of the shuffles of finished stages.
     sizes: Mutex<HashMap<usize, ShuffleSizes>>,
+    /// Held while a stage is run, which several parts of a plan may read.
+    running: Mutex<HashMap<usize, Arc<tokio::sync::Mutex<()>>>>,
     /// The checkpoints met so far.
     held: Mutex<HashMap<CacheId, Piece>>,
     jobs: &'a dyn RunJob,
@@ -436,6 +439,11 @@ impl Cutter<'_> {
 
     /// Runs a map stage, unless that has been done; returns what it wrote.
     async fn run(&self, stage: usize) -> Result<ShuffleSizes, SparkError> {
+        let lock = {
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(running.entry(stage).or_default())
+        };
+        let _running = lock.lock().await;
         if let Some(known) = self.sizes().get(&stage) {
             return Ok(known.clone());
         }

@@ -55,16 +55,18 @@ static PLAN: LazyLock<MessageDescriptor> = LazyLock::new(|| {
 });
 
 /// Fields that contain column names, by message and field.
-const NAMES: [(&str, &str); 8] = [
+const NAMES: [(&str, &str); 7] = [
     ("datafusion.PhysicalColumn", "name"),
     ("datafusion.ProjectionExecNode", "expr_name"),
     ("datafusion.ProjectionExpr", "alias"),
     ("datafusion.AggregateExecNode", "group_expr_name"),
     ("datafusion.AggregateExecNode", "aggr_expr_name"),
-    ("datafusion.PhysicalAggregateExprNode", "human_display"),
     ("datafusion.PhysicalWindowExprNode", "name"),
     ("datafusion.PhysicalScalarUdfNode", "return_field_name"),
 ];
+
+/// A field that is only shown. It has lengths of column names in it, besides the names.
+const SHOWN: (&str, &str) = ("datafusion.PhysicalAggregateExprNode", "human_display");
 
 /// The message whose fields are columns. Fields of other fields have user-given names.
 const SCHEMA: &str = "datafusion_common.Schema";
@@ -95,6 +97,9 @@ impl Walk {
         let name = descriptor.full_name().to_owned();
         self.part(name.as_bytes());
         for (field, value) in message.fields() {
+            if SHOWN == (name.as_str(), field.name()) {
+                continue;
+            }
             self.number(u64::from(field.number()));
             let named = NAMES.contains(&(name.as_str(), field.name()))
                 || (column && name == FIELD && field.name() == "name");
