@@ -77,3 +77,22 @@ def test_python_sees_the_partitions_in_order(spark):
     assert len(found) >= 3
     assert sum(row.n for row in found) == ROWS
     assert all(one.high < other.low for one, other in zip(found, found[1:]))
+
+
+def test_a_sorted_cache_stays_in_several_partitions_and_in_order(spark):
+    expected = [row.id for row in mixed(spark).select("k", "id").orderBy("k", "id").collect()]
+    stored = mixed(spark).orderBy("k", "id").cache()
+    again = spark.sql(f"select uuid() u, repeat('x', 500) pad from range(0, {ROWS}, 1, 4) order by u").cache()
+    nested = spark.range(0, 9, 1, 3).select(F.struct("id").alias("s")).orderBy(F.desc("s")).cache()
+    try:
+        assert [row.id for row in stored.select("id").toLocalIterator()] == expected
+        assert stored.select(F.spark_partition_id()).distinct().count() > 2
+        assert [row.id for row in stored.select("id").collect()] == expected
+        assert [row.id for row in stored.limit(7).collect()] == expected[:7]
+        assert [row.id for row in stored.where("id % 2 = 0").take(5)] == [id for id in expected if id % 2 == 0][:5]
+        drawn = [row.u for row in again.select("u").collect()]
+        assert drawn == sorted(drawn) and drawn == [row.u for row in again.toLocalIterator()]
+        assert [row.s.id for row in nested.collect()] == list(range(9))[::-1]
+    finally:
+        for frame in (stored, again, nested):
+            frame.unpersist()

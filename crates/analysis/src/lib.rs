@@ -21,6 +21,7 @@ mod file_columns;
 mod frame;
 mod generate;
 mod join;
+mod kept;
 mod lateral;
 mod leaf;
 mod literal;

@@ -3,8 +3,6 @@
 use super::scope::Column;
 use super::typed::Typed;
 use super::{Fact, Resolved, Resolver, Result, Want, error};
-use crate::CachedRelation;
-use crate::equality::{without_caches, without_effect};
 use crate::nodes::{Count, Exchange, JoinHint, JoinStrategy, Kept, Target};
 use crate::resolver::TableHint;
 use datafusion::logical_expr::{
@@ -32,31 +30,8 @@ impl Resolver<'_> {
         Ok(resolved)
     }
 
-    /// A relation whose rows are stored.
-    fn cached(&mut self, relation: &Relation, cached: &CachedRelation) -> Result<Resolved> {
-        let around = std::mem::replace(&mut self.context.to_mut().caches, cached.before());
-        let resolved = self.kind(relation);
-        self.context.to_mut().caches = around;
-        Ok(kept(resolved?, cached))
-    }
-
-    /// A relation whose rows are stored if those of an equal one are. What its own plan reads is
-    /// what that of the other does.
-    fn equal_cached(&mut self, relation: &Relation, resolved: Resolved) -> Result<Resolved> {
-        let Some(cached) = self.context.caches.of_plan(&resolved.plan) else { return Ok(resolved) };
-        if without_effect(&resolved.plan).1 == Some(cached.cache) {
-            return Ok(resolved);
-        }
-        let before = cached.before();
-        if !self.context.caches.include(&before) {
-            return self.cached(relation, &cached);
-        }
-        let plan = without_caches(resolved.plan, &|cache| before.has(cache))?;
-        Ok(kept(Resolved { plan, ..resolved }, &cached))
-    }
-
     #[expect(clippy::too_many_lines, reason = "a table of all kinds reads best in one piece")]
-    fn kind(&mut self, relation: &Relation) -> Result<Resolved> {
+    pub(super) fn kind(&mut self, relation: &Relation) -> Result<Resolved> {
         match relation.kind.as_ref() {
             RelationKind::OneRow => {
                 let plan = LogicalPlan::EmptyRelation(super::leaf::one_row());
@@ -489,17 +464,7 @@ pub(super) fn filter(plan: LogicalPlan, condition: DfExpr) -> Result<LogicalPlan
     Ok(LogicalPlan::Filter(Filter::try_new(condition, Arc::new(plan))?))
 }
 
-/// A relation whose rows are stored.
-fn kept(mut resolved: Resolved, cached: &CachedRelation) -> Resolved {
-    let column = |column: &Column| format!("{}{}", column.name, column.id);
-    let columns: Vec<String> = resolved.scope.columns.iter().map(column).collect();
-    let kept = Kept::of_relation(cached.cache, cached.shown().clone(), columns.join(", "));
-    // What is looked up below a select list is not in the cache.
-    let below = resolved.below.take();
-    Resolved { below, ..exchanged(resolved, Target::Keep(kept)) }
-}
-
-fn exchanged(input: Resolved, target: Target) -> Resolved {
+pub(super) fn exchanged(input: Resolved, target: Target) -> Resolved {
     let node = Exchange { input: input.plan, target };
     Resolved::new(LogicalPlan::Extension(Extension { node: Arc::new(node) }), input.scope)
 }

@@ -9,6 +9,8 @@ use crate::physical::leaf::{bare, shape};
 use crate::physical::piece::{Piece, Spread, assemble, together};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::JoinType;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::joins::{HashJoinExec, HashJoinExecBuilder, PartitionMode};
@@ -134,19 +136,37 @@ impl<'a> Distributed<'a> {
         sides.min_by_key(|(expected, by_itself, _)| (*expected, *by_itself)).map(|found| found.2)
     }
 
-    /// The rows of one side whose keys the other one has.
-    fn matching(&self, (side, build): (Side, &Plan), probe: &Plan) -> Result<Plan, SparkError> {
+    /// The rows of one side whose keys the other one has, before they are grouped.
+    fn matching(&self, (side, build): (Side, Piece), probe: Piece) -> Result<Piece, SparkError> {
+        let count = probe.tasks.len();
+        if let Some(groups) =
+            probe.plan.downcast_ref::<AggregateExec>().filter(|it| keeps_columns(it))
+        {
+            let input = Piece { plan: Arc::clone(groups.input()), ..probe.clone() };
+            return assemble(&probe.plan, vec![self.matching((side, build), input)?], count);
+        }
         let on = self.join.on().iter().map(|(left, right)| {
             let (build, probe) = side.first(left, right);
             (Arc::clone(build), Arc::clone(probe))
         });
-        let (build, probe) = (Arc::clone(build), Arc::clone(probe));
-        HashJoinExecBuilder::new(build, probe, on.collect(), JoinType::RightSemi)
+        let plans = (Arc::clone(&build.plan), Arc::clone(&probe.plan));
+        let join = HashJoinExecBuilder::new(plans.0, plans.1, on.collect(), JoinType::RightSemi)
             .with_partition_mode(PartitionMode::CollectLeft)
             .with_null_equality(self.join.null_equality())
             .build_exec()
-            .map_err(|error| spark_error(&error))
+            .map_err(|error| spark_error(&error))?;
+        assemble(&join, vec![build, probe], count)
     }
+}
+
+/// Whether an aggregate only drops rows that are there before: its columns are those of its input.
+fn keeps_columns(groups: &AggregateExec) -> bool {
+    let group = groups.group_expr();
+    let columns = group.expr().iter().enumerate();
+    let is_same = |(place, (expr, _)): (usize, &(Arc<dyn PhysicalExpr>, String))| {
+        expr.downcast_ref::<Column>().is_some_and(|column| column.index() == place)
+    };
+    groups.aggr_expr().is_empty() && group.is_single() && columns.clone().all(is_same)
 }
 
 /// The exchange that a side of a join is. Rows of a side of which only the existence matters may be
@@ -224,9 +244,7 @@ impl Cutter<'_> {
                     return self.broadcast_join(&sides, side, (one, other), cached).map(Some);
                 }
                 let build = self.in_every_task(one.clone(), other.tasks.len(), cached)?;
-                let matching = sides.matching((side, &build.plan), &other.plan)?;
-                let count = other.tasks.len();
-                other = assemble(&matching, vec![build, other], count)?;
+                other = sides.matching((side, build), other)?;
             }
             side.first(one, distribute(other, side.other()).await?)
         } else {
