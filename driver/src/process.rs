@@ -59,10 +59,13 @@ pub fn run(settings: Settings) -> Result<u8, Error> {
     exit_code.map(|code| u8::try_from(code & 0xff).unwrap_or(u8::MAX))
 }
 
-/// Planning can keep a thread busy for a while: there are enough of them that the event loop always
-/// finds one.
+/// Clients whose plans are made at the same time, and what else goes on in a driver.
+const LEAST_THREADS: usize = 24;
+
+/// Planning can keep a thread busy for a while. There are so many of them that neither the event
+/// loop nor another client waits for a plan: the operating system shares the cores among them.
 fn threads() -> usize {
-    std::thread::available_parallelism().map_or(4, |cores| cores.get().max(4))
+    std::thread::available_parallelism().map_or(0, usize::from).max(LEAST_THREADS)
 }
 
 async fn run_to_the_end(settings: Settings) -> Result<i32, Error> {

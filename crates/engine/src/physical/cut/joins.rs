@@ -28,8 +28,17 @@ use task::codec::Input;
 /// wait for it in vain.
 const HOPELESS: u64 = 64;
 
+/// What a side is expected to hold, in bytes; what looks most worth while comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Expected {
+    /// As little as is broadcast.
+    Small(u64),
+    Unknown,
+    Large(u64),
+}
+
 /// A side of a join.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Side {
     Left,
     Right,
@@ -130,10 +139,15 @@ impl<'a> Distributed<'a> {
             let input = self.exchange(side).input();
             let known = StatisticsContext::new().compute(input.as_ref(), &StatisticsArgs::new());
             let bytes = known.ok().and_then(|known| known.total_byte_size.get_value().copied());
-            let expected = bytes.map_or(hopeless, |bytes| bytes as u64);
-            (expected <= hopeless).then_some((expected, !is_broadcast, side))
+            let expected = match bytes.map(|bytes| bytes as u64) {
+                Some(bytes) if bytes <= adaptive.broadcast => Expected::Small(bytes),
+                Some(bytes) if bytes > hopeless => return None,
+                Some(bytes) => Expected::Large(bytes),
+                None => Expected::Unknown,
+            };
+            Some((expected, !is_broadcast, side))
         });
-        sides.min_by_key(|(expected, by_itself, _)| (*expected, *by_itself)).map(|found| found.2)
+        sides.min().map(|(.., side)| side)
     }
 
     /// The rows of one side whose keys the other one has, before they are grouped.
