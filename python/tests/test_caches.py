@@ -327,6 +327,26 @@ def doubled(spark):
     return spark.range(0, 100, 1, 4).withColumn("x", F.col("id") * 2).filter("x > 4")
 
 
+def test_a_stored_cache_shows_how_it_was_computed(spark):
+    sums = doubled(spark).groupBy((F.col("x") % 7).alias("k")).count().cache()
+    before = explained(sums)
+    assert before.count("AdaptiveSparkPlan isFinalPlan=false") == 2 and "Final Plan" not in before
+    try:
+        assert sums.count() == 7
+        lines = [line.strip() for line in explained(sums).splitlines()]
+        at = lines.index("AdaptiveSparkPlan isFinalPlan=true")
+        assert lines[at - 1].startswith("InMemoryRelation")
+        final = lines[lines.index("== Final Plan ==") : lines.index("== Initial Plan ==")]
+        titles = [re.sub(r"\d+", "n", line) for line in final if "QueryStage" in line]
+        assert titles == ["ResultQueryStage n: n tasks", "ShuffleQueryStage n: n tasks"]
+        # Next to nothing is read by one task, and written by as many as there were.
+        assert [line.split(": ")[1] for line in final if "QueryStage" in line] == ["1 tasks", "4 tasks"]
+        assert any("RepartitionExec" in line for line in lines[lines.index("== Initial Plan ==") :])
+    finally:
+        sums.unpersist()
+    assert "InMemoryRelation" not in explained(sums)
+
+
 def test_a_cache_is_shown_in_plans(spark):
     cached = doubled(spark).cache()
     level = "StorageLevel(disk, memory, deserialized, 1 replicas)"

@@ -107,6 +107,18 @@ pub(crate) async fn fixed_plan(
     sampler(state, conf, jobs).with_bounds(plan).await
 }
 
+/// The stages of the node of a cache, as they were cut for a job that has stored it. `jobs` only
+/// knows what is finished.
+pub(crate) async fn finished_job(
+    cache: Arc<dyn ExecutionPlan>,
+    state: &SessionState,
+    conf: &Conf,
+    jobs: &dyn RunJob,
+) -> Result<JobPlan, SparkError> {
+    let plan = sampler(state, conf, jobs).with_bounds(cache).await?;
+    cut::cut(&plan, conf, Purpose::Run, jobs).await
+}
+
 /// Cuts a physical plan into stages.
 pub(crate) async fn plan_physical_job(
     plan: Arc<dyn ExecutionPlan>,

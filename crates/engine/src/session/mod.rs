@@ -10,6 +10,7 @@ mod describe;
 mod display;
 mod error;
 mod explain;
+mod final_plan;
 mod identity;
 mod insert;
 mod observe;
