@@ -38,6 +38,12 @@ enum Flaw {
     NoSync,
     /// A removal does not check the output's attempt.
     BlindRemoval,
+    /// Commits do not look at the fence.
+    UnfencedCommits,
+    /// A sweep removes what it was told to keep.
+    BlindSweep,
+    /// A reader takes whatever attempt's output is in place.
+    AnyAttemptReads,
 }
 
 /// An action of a process.
@@ -130,6 +136,9 @@ fn perform(volume: &Volume, action: &Action, durability: Durability, flaw: Flaw)
             Outcome::Removed(Ok(fs::remove_file(path).is_ok()))
         }
         Action::Remove(output) => Outcome::Removed(volume.remove(output)),
+        Action::Sweep(_) if flaw == Flaw::BlindSweep => {
+            Outcome::Swept(volume.sweep(&BTreeSet::new(), now))
+        }
         Action::RemoveShuffle(shuffle) => Outcome::Done(volume.remove_shuffle(*shuffle)),
         Action::Sweep(keep) => Outcome::Swept(volume.sweep(keep, now)),
         Action::RaiseFence(epoch) => Outcome::Done(volume.raise_fence(*epoch)),
@@ -181,6 +190,7 @@ impl World {
     fn process(&self) -> Process {
         let mut process = Process::new(&self.root(), &self.platter);
         process.replacing = self.flaw == Flaw::ReplacingRename;
+        process.unfenced = self.flaw == Flaw::UnfencedCommits;
         process
     }
 
@@ -428,7 +438,8 @@ impl World {
     fn read(&self, volume: &Volume, wanted: &OutputAttempt) -> Result<(), Violation> {
         let blocks = blocks_of(wanted);
         let claimed = self.claimed.get(&wanted.id) == Some(wanted);
-        let fresh = MapOutputReader::open(volume, wanted);
+        let in_place = self.claimed.get(&wanted.id).filter(|_| self.flaw == Flaw::AnyAttemptReads);
+        let fresh = MapOutputReader::open(volume, in_place.unwrap_or(wanted));
         if let Err(e) = &fresh
             && claimed
         {
@@ -531,6 +542,9 @@ fn every_broken_rule_is_noticed() {
         (Flaw::UncheckedReads, "has other bytes"),
         (Flaw::NoSync, "had committed, and now"),
         (Flaw::BlindRemoval, "had committed, and now"),
+        (Flaw::UnfencedCommits, "committed behind the fence"),
+        (Flaw::BlindSweep, "had committed, and now"),
+        (Flaw::AnyAttemptReads, "has other bytes"),
     ] {
         let noticed = (0..seeds()).find_map(|seed| run(seed, flaw).err());
         let noticed = noticed.unwrap_or_else(|| panic!("{flaw:?} is not noticed"));

@@ -75,6 +75,13 @@ impl Caches {
         }
     }
 
+    /// How many partitions of a cache the core has ever heard of.
+    fn heard_of(&self, cache: CacheId) -> u64 {
+        let is_in = |shuffle| self.held.get(&cache).is_some_and(|held| held.contains(shuffle));
+        let outputs = self.heard.iter().filter(|output| is_in(&output.id.shuffle));
+        outputs.map(|output| output.id).collect::<BTreeSet<_>>().len() as u64
+    }
+
     /// The outputs that are of no more use to anybody.
     fn useless(&self) -> impl Iterator<Item = &MapOutput> {
         let is_used = |shuffle| self.used.values().any(|shuffles| shuffles.contains(&shuffle));
@@ -110,7 +117,8 @@ impl World {
 
     pub(crate) fn check_stored(&mut self, cache: CacheId, stored: Stored) -> Result<(), String> {
         let index = usize::try_from(cache.number % STRIDE).expect("a small number");
-        let most = u64::from(self.program.stages[index].partitions);
+        let all = u64::from(self.program.stages[index].partitions);
+        let most = self.promises.caches.heard_of(cache).min(all);
         if stored.partitions > most {
             return Err(format!("{} of {most} partitions are stored", stored.partitions));
         }
