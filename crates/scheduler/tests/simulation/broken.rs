@@ -52,12 +52,10 @@ pub(crate) enum Bug {
     ReleasesAreForgotten,
     /// They go although a job uses them.
     ReleasesWaitForNobody,
-    /// What executors of an earlier driver report is believed by the next one.
-    EarlierDriversReportsCount,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::DiscardIsSkipped,
         Self::StaleFetchFailuresCount,
         Self::OneOutputIsLostAtATime,
@@ -78,7 +76,6 @@ impl Bug {
         Self::PeersOfBarriersStay,
         Self::ReleasesAreForgotten,
         Self::ReleasesWaitForNobody,
-        Self::EarlierDriversReportsCount,
     ];
 }
 

@@ -1,6 +1,6 @@
 //! Faults, the program's requests, and the calm that follows.
 
-use crate::broken::{Bug, POOLS, Subject};
+use crate::broken::{POOLS, Subject};
 use crate::promises::Promises;
 use crate::rows::Nature;
 use crate::world::{Job, Mail, World};
@@ -160,12 +160,9 @@ impl World {
             return;
         }
         self.tally.restarts += 1;
-        let believed = self.bug == Some(Bug::EarlierDriversReportsCount);
-        for (at, mail) in std::mem::take(&mut self.mail) {
-            match mail {
-                Mail::Delete(output) => self.delete(&output),
-                Mail::Tell(_) if believed => drop(self.mail.insert(at, mail)),
-                _ => {}
+        for mail in std::mem::take(&mut self.mail).into_values() {
+            if let Mail::Delete(output) = mail {
+                self.delete(&output);
             }
         }
         self.executors.clear();

@@ -75,11 +75,10 @@ impl Caches {
         }
     }
 
-    /// How many partitions of a cache the core has ever heard of.
-    fn heard_of(&self, cache: CacheId) -> u64 {
-        let is_in = |shuffle| self.held.get(&cache).is_some_and(|held| held.contains(shuffle));
-        let outputs = self.heard.iter().filter(|output| is_in(&output.id.shuffle));
-        outputs.map(|output| output.id).collect::<BTreeSet<_>>().len() as u64
+    /// How many partitions of a shuffle the core has ever heard of.
+    fn heard_of(&self, shuffle: ShuffleId) -> u64 {
+        let outputs = self.heard.iter().filter(|output| output.id.shuffle == shuffle);
+        outputs.map(|output| output.id.map).collect::<BTreeSet<_>>().len() as u64
     }
 
     /// The outputs that are of no more use to anybody.
@@ -117,8 +116,9 @@ impl World {
 
     pub(crate) fn check_stored(&mut self, cache: CacheId, stored: Stored) -> Result<(), String> {
         let index = usize::try_from(cache.number % STRIDE).expect("a small number");
-        let all = u64::from(self.program.stages[index].partitions);
-        let most = self.promises.caches.heard_of(cache).min(all);
+        let stage = &self.program.stages[index];
+        let heard = self.promises.caches.heard_of(stage.shuffle);
+        let most = heard.min(stage.partitions.into());
         if stored.partitions > most {
             return Err(format!("{} of {most} partitions are stored", stored.partitions));
         }
