@@ -75,7 +75,10 @@ def a_truncated_file(spark, directory):
     path.mkdir()
     pq.write_table(pa.table({"n": list(range(100000))}), path / "whole.parquet")
     text = (path / "whole.parquet").read_bytes()
-    for size in (0, 3, 8, len(text) // 2, len(text) - 1):
+    # Files without a byte are none, as in Spark.
+    (path / "torn.parquet").touch()
+    assert rows(spark.read.parquet(str(path)).selectExpr("count(*)")) == [(100000,)]
+    for size in (3, 8, len(text) // 2, len(text) - 1):
         (path / "torn.parquet").write_bytes(text[:size])
         refused(lambda: spark.read.parquet(str(path)).selectExpr("sum(n)").collect(), "torn.parquet")
 
@@ -140,27 +143,20 @@ def deep_expressions(spark, _):
 
 
 def bad_input(run):
-    slowest = 0
+    slowest, wrong = 0, []
     with server("local-cluster[2,1,512]", **FOUR) as it:
         executors = it.executors()
         for name, give in CASES.items():
             began = run.hit()
             try:
                 give(it.spark, run.dir)
-            except (AssertionError, TimeoutError) as error:
-                raise type(error)(f"{name}: {error}") from error
-            except Exception as error:
-                raise RuntimeError(f"{name}: {error}") from error
+            except TimeoutError:
+                raise
+            except Exception as error:  # noqa: BLE001
+                wrong.append(f"{name}: {str(error)[:300]}")
             slowest = max(slowest, time.monotonic() - began)
-            assert it.executors() == executors, f"{name}: an executor died"
+            if it.executors() != executors:
+                wrong.append(f"{name}: an executor died")
+                executors = it.executors()
+    assert not wrong, "; ".join(wrong)
     run.recovery, run.again = slowest, 0
-
-
-def string_of_terabytes(run):
-    with server("local-cluster[2,1,512]", **FOUR) as it:
-        run.hit()
-        text = "length(repeat(repeat('x', cast(id + 2000000 as int)), 2000000))"
-        asked = Asked(lambda: it.spark.range(1).selectExpr(text).collect())
-        assert "[" in str(asked.refusal(30))
-        run.recovery = asked.ended - run.at
-        assert it.spark.range(10).count() == 10

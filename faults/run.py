@@ -30,10 +30,10 @@ def main():
     if not rows:
         sys.exit(f"no row is called {arguments.rows}")
     bad = []
-    print(f"{'row':5} {'fault':66} {'runs':>4} {'right':>5} {'p50 s':>7} {'p99 s':>7} {'again':>5}  verdict", flush=True)
+    print(f"{'row':12} {'fault':62} {'runs':>4} {'right':>5} {'p50 s':>7} {'p99 s':>7} {'again':>5}  verdict", flush=True)
     for row in rows:
         if row.run is None:
-            print(f"{row.name:5} {row.fault:66} {'':4} {'':5} {'':7} {'':7} {'':5}  {row.instead}", flush=True)
+            print(f"{row.name:12} {row.fault:62} {'':4} {'':5} {'':7} {'':7} {'':5}  {row.instead}", flush=True)
             continue
         outcomes = [once(row, arguments.seed + number) for number in range(arguments.runs)]
         print(line(row, outcomes), flush=True)
@@ -60,7 +60,8 @@ def wanted(row, arguments):
     names = set()
     for part in filter(None, arguments.rows.split(",")):
         first, _, last = part.partition("-")
-        names |= set(map(str, range(int(first), int(last) + 1))) if last else {first}
+        is_range = first.isdigit() and last.isdigit()
+        names |= set(map(str, range(int(first), int(last) + 1))) if is_range else {part}
     return not names or row.name in names
 
 
@@ -119,7 +120,7 @@ def line(row, outcomes):
     mean = f"{statistics.mean(again):5.1f}" if again else f"{'-':>5}"
     if worst != "holds" and row.waits:
         worst += f" (waits for {row.waits})"
-    return f"{row.name:5} {row.fault:66} {len(outcomes):4} {right:5} {shown} {mean}  {worst}"
+    return f"{row.name:12} {row.fault:62} {len(outcomes):4} {right:5} {shown} {mean}  {worst}"
 
 
 def quantile(times, part):
