@@ -9,7 +9,7 @@ from conftest import FIRESTEEL, ROOT
 
 sys.path.append(str(ROOT / "faults"))
 import catalogue  # noqa: E402
-import run as runner  # noqa: E402
+import runner  # noqa: E402
 
 NEED_ROOT = {"31a"}
 
@@ -31,6 +31,6 @@ def test_the_catalogue_has_every_fault_once():
 
 def test_an_unknown_row_is_refused():
     done = subprocess.run(
-        [sys.executable, ROOT / "faults" / "run.py", "99"], capture_output=True, text=True, env=os.environ | {"FIRESTEEL": FIRESTEEL}
+        [sys.executable, ROOT / "faults" / "runner.py", "99"], capture_output=True, text=True, env=os.environ | {"FIRESTEEL": FIRESTEEL}
     )
     assert done.returncode != 0 and "99" in done.stderr
