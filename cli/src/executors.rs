@@ -171,8 +171,8 @@ impl Executors {
                 exit_code: status.code(),
                 reason: reason.to_owned(),
                 message: ending(status),
-                // However it ended: on one machine nobody takes executors away. As in Spark, what the
-                // kernel kills for its memory, or for a crash, counts as well.
+                // However it ended: on one machine nobody takes executors away. As in Spark, what
+                // the kernel kills for its memory, or for a crash, counts as well.
                 app_caused: !expected,
                 lost_volumes: self
                     .own_volume(id)

@@ -1,7 +1,7 @@
 //! The driver's side of writing files. Tasks write under `_temporary`; when all are done, the
 //! driver renames the files of the winning attempts. A failed write leaves the previous contents.
-//! What a driver that was lost leaves under `_temporary` its successor removes, when it writes there:
-//! from then on the old one, should it still live, cannot commit.
+//! What a driver that was lost leaves under `_temporary` its successor removes, when it writes
+//! there: from then on the old one, should it still live, cannot commit.
 
 use super::file_task::{FileTask, Written};
 use super::format::FileFormat;

@@ -1,7 +1,7 @@
 //! The driver's core, its scheduler and the tasks of several executors in a world where streams
 //! break and lose their tail, executors die, freeze, leave and do not read, volumes vanish and are
-//! inherited, files rot, the manager comes and goes, the driver itself stands still, and a newer one
-//! takes over. One seed is one life. Then the same with a rule broken: the world has to notice.
+//! inherited, files rot, the manager comes and goes, the driver itself stands still, and a newer
+//! one takes over. One seed is one life. Then the same with a rule broken: the world has to notice.
 
 mod broken;
 mod caches;
