@@ -171,9 +171,9 @@ impl Executors {
                 exit_code: status.code(),
                 reason: reason.to_owned(),
                 message: ending(status),
-                // A process killed by a signal did not fail through the program; one that exited by
-                // itself did.
-                app_caused: !expected && status.code().is_some(),
+                // However it ended: on one machine nobody takes executors away. As in Spark, what
+                // the kernel kills for its memory, or for a crash, counts as well.
+                app_caused: !expected,
                 lost_volumes: self
                     .own_volume(id)
                     .map(|volume| volume.volume.0)

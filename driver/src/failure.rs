@@ -140,6 +140,7 @@ fn task_words(failure: &TaskFailure) -> String {
         TaskFailure::FetchFailed { .. }
         | TaskFailure::Killed { .. }
         | TaskFailure::CommitDenied
+        | TaskFailure::Fenced { .. }
         | TaskFailure::Hopeless { .. } => failure.to_string(),
     }
 }

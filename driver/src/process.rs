@@ -118,6 +118,7 @@ impl Driver {
         let runners = Runners::new(inbox.clone(), wanted.slots());
         let mut session_conf = conf.clone();
         session_conf.set("spark.app.id", &*settings.application.0);
+        session_conf.set("spark.app.attempt.id", settings.epoch.0.to_string());
         session_conf.set(conf::APP_NAME.name, &*settings.name);
         let blobs = Blobs::default();
         let sessions =

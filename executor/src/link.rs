@@ -16,7 +16,7 @@ use shuffle::Catalogue;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -47,6 +47,43 @@ pub(crate) struct Link {
     pub slots: Slots,
     pub tasks: Tasks,
     pub waits: Waits,
+}
+
+/// Heartbeats and their answers, by which a driver that is out of reach differs from one that has
+/// nothing to say.
+///
+/// Silence is counted in heartbeats and not in time, so that an executor that stood still does not
+/// take that for the driver's silence.
+#[derive(Debug)]
+struct Pulse {
+    every: Duration,
+    timeout: Option<Duration>,
+    unanswered: u32,
+}
+
+impl Pulse {
+    /// Before the driver says what it expects.
+    fn new() -> Self {
+        Self { every: Duration::from_secs(10), timeout: None, unanswered: 0 }
+    }
+
+    fn heard(&mut self) {
+        self.unanswered = 0;
+    }
+
+    /// A heartbeat is due. Returns whether the driver is out of reach.
+    fn beat(&mut self) -> bool {
+        let silence = self.every * self.unanswered;
+        self.unanswered = self.unanswered.saturating_add(1);
+        self.timeout.is_some_and(|timeout| silence > timeout)
+    }
+}
+
+fn beats(every: Duration) -> Interval {
+    let mut beats = interval(every);
+    // One that stood still does not beat for all the time that it missed.
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    beats
 }
 
 /// How an executor left.
@@ -80,16 +117,18 @@ impl Link {
             joined = self.join(&out, outgoing) => joined?,
             () = signals.terminate() => return Ok(Left::with(TERMINATED)),
         };
-        let mut heartbeat = interval(Duration::from_secs(10));
-        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut pulse = Pulse::new();
+        let mut heartbeat = beats(pulse.every);
         let mut terminated = false;
         loop {
             tokio::select! {
-                received = inbox.next() => match received {
+                received = inbox.next() => match received.inspect(|_| pulse.heard()) {
                     Some(Ok(message)) => match self.parse(message)? {
                         None => {}
-                        Some(ToExecutor::Welcome { heartbeat: every, timeout: _ }) => {
-                            heartbeat = interval(every.max(LEAST_HEARTBEAT));
+                        Some(ToExecutor::Welcome { heartbeat: every, timeout }) => {
+                            pulse.every = every.max(LEAST_HEARTBEAT);
+                            pulse.timeout = Some(timeout);
+                            heartbeat = beats(pulse.every);
                         }
                         Some(ToExecutor::Work(work)) => self.work(&out, work).await,
                         Some(ToExecutor::Leave { reason, forget }) => {
@@ -110,6 +149,10 @@ impl Link {
                     self.say(&out, Report::Barrier { attempt, message }).await;
                 }
                 _ = heartbeat.tick() => {
+                    if pulse.beat() {
+                        tracing::warn!("the driver does not answer heartbeats");
+                        return Ok(Left::with(DRIVER_GONE));
+                    }
                     let running_tasks = u32::try_from(self.tasks.running()).unwrap_or(u32::MAX);
                     self.say(&out, Report::Heartbeat { running_tasks }).await;
                 }
@@ -296,5 +339,22 @@ impl Signals {
 
     async fn terminate(&mut self) {
         self.terminate.recv().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_that_answers_no_heartbeat_in_time_is_out_of_reach() {
+        let mut pulse = Pulse::new();
+        // Nothing was agreed upon yet.
+        assert!((0..100).all(|_| !pulse.beat()));
+        (pulse.every, pulse.timeout) = (Duration::from_secs(1), Some(Duration::from_secs(3)));
+        pulse.heard();
+        assert_eq!([(); 5].map(|()| pulse.beat()), [false, false, false, false, true]);
+        pulse.heard();
+        assert_eq!([(); 4].map(|()| pulse.beat()), [false; 4]);
     }
 }

@@ -151,14 +151,22 @@ impl End {
     }
 
     /// Whether the container itself caused its end. An exit code above 128 means that it was
-    /// killed; exceeding its memory limit gives one too, but is its own doing.
+    /// killed; exceeding its memory limit gives one too, as does a crash, but these are its own
+    /// doing.
     pub fn is_own_doing(&self) -> bool {
         match (self.reason.as_str(), self.exit_code) {
             ("OOMKilled" | "InitContainerFailed", _) => true,
-            ("Error" | "ContainerCannotRun" | "StartError", Some(code)) => code != 0 && code <= 128,
+            ("Error" | "ContainerCannotRun" | "StartError", Some(code)) => {
+                (1..=128).contains(&code) || is_crash(code - 128)
+            }
             _ => false,
         }
     }
+}
+
+/// Whether a process brings this signal on itself: ILL, TRAP, ABRT, BUS, FPE, SEGV, SYS.
+fn is_crash(signal: i32) -> bool {
+    [4, 5, 6, 7, 8, 11, 31].contains(&signal)
 }
 
 /// A driver's report over its stream.

@@ -1,7 +1,7 @@
 //! Failures of tasks. The scheduler decides by them, so they are data from where they happen to
 //! where they count.
 
-use crate::{Attempt, MapOutput, MapOutputId, VolumeId};
+use crate::{Attempt, Epoch, MapOutput, MapOutputId, VolumeId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -32,6 +32,12 @@ pub enum TaskFailure {
     },
     /// The attempt finished, but another had committed first. Does not count.
     CommitDenied,
+    /// A newer driver of the application has taken over the volume: what this one's attempts write
+    /// does not count any more, whatever runs it. Does not count.
+    Fenced {
+        /// The lowest epoch whose attempts may commit.
+        fence: Epoch,
+    },
     /// A retry would fail in the same way: a plan that does not decode, an output that already
     /// exists.
     Hopeless {
@@ -113,7 +119,10 @@ impl TaskFailure {
         match self {
             Self::Raised(_) | Self::Hopeless { .. } => true,
             Self::ExecutorLost { app_caused, .. } => *app_caused,
-            Self::FetchFailed { .. } | Self::Killed { .. } | Self::CommitDenied => false,
+            Self::FetchFailed { .. }
+            | Self::Killed { .. }
+            | Self::CommitDenied
+            | Self::Fenced { .. } => false,
         }
     }
 }
@@ -137,6 +146,9 @@ impl fmt::Display for TaskFailure {
             Self::Hopeless { message } => f.write_str(message),
             Self::Killed { reason } => write!(f, "killed: {reason}"),
             Self::CommitDenied => f.write_str("another attempt had committed"),
+            Self::Fenced { fence } => {
+                write!(f, "a newer driver of this application, {fence}, has taken over")
+            }
         }
     }
 }

@@ -185,6 +185,7 @@ impl From<TaskFailure> for pb::Failure {
             TaskFailure::Raised(error) => Kind::Raised(error.into()),
             TaskFailure::Killed { reason } => Kind::Killed(reason),
             TaskFailure::CommitDenied => Kind::CommitDenied(pb::failure::Denied {}),
+            TaskFailure::Fenced { fence } => Kind::Fenced(fence.0),
             TaskFailure::Hopeless { message } => Kind::Hopeless(message),
         };
         Self { kind: Some(kind) }
@@ -201,6 +202,7 @@ impl TryFrom<pb::Failure> for TaskFailure {
             Kind::Raised(raised) => Self::Raised(raised.into()),
             Kind::Killed(reason) => Self::Killed { reason },
             Kind::CommitDenied(pb::failure::Denied {}) => Self::CommitDenied,
+            Kind::Fenced(fence) => Self::Fenced { fence: Epoch(fence) },
             Kind::Hopeless(message) => Self::Hopeless { message },
             Kind::ExecutorLost(pb::failure::Lost { app_caused, reason }) => {
                 Self::ExecutorLost { app_caused, reason }
@@ -331,6 +333,7 @@ mod tests {
             TaskFailure::raised(String::new()),
             TaskFailure::Killed { reason: "cancelled".into() },
             TaskFailure::CommitDenied,
+            TaskFailure::Fenced { fence: Epoch(2) },
             TaskFailure::Hopeless { message: "no such plan".into() },
         ];
         for case in cases {

@@ -173,7 +173,8 @@ impl Scheduler {
                     self.count_failure(attempt, flight, failure);
                 }
             }
-            TaskFailure::Killed { .. } | TaskFailure::CommitDenied => {}
+            TaskFailure::Killed { .. } | TaskFailure::CommitDenied | TaskFailure::Fenced { .. } => {
+            }
         }
     }
 

@@ -1,10 +1,11 @@
 //! All formats on a store that is not a file system: anything that bypasses the store would be
 //! missing.
 
-use crate::{ReadRequest, SourceTable, WriteRequest, source};
+use crate::{ReadRequest, Sink, SourceTable, WriteRequest, source};
 use arrow::array::{Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 use arrow::util::pretty::pretty_format_batches;
+use bytes::Bytes;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::collect;
 use datafusion::prelude::{SessionContext, col, lit};
@@ -63,7 +64,17 @@ impl World {
     }
 
     /// Writes rows like one task, then commits or aborts.
-    async fn write(&self, (format, by): (&str, &[&str]), mode: SaveMode, commits: bool) {
+    async fn write(&self, what: (&str, &[&str]), mode: SaveMode, commits: bool) {
+        let (sink, words) = self.begin(what, mode).await;
+        if commits {
+            sink.commit(&[words]).await.unwrap();
+        } else {
+            sink.abort().await;
+        }
+    }
+
+    /// Writes rows like one task. The job is neither committed nor aborted.
+    async fn begin(&self, (format, by): (&str, &[&str]), mode: SaveMode) -> (Box<dyn Sink>, Bytes) {
         let write = Write {
             input: Relation::from(RelationKind::OneRow),
             format: Some(format.to_owned()),
@@ -87,12 +98,7 @@ impl World {
             task.write(&rows).unwrap();
             task.commit().unwrap()
         };
-        let words = tokio::task::spawn_blocking(work).await.unwrap();
-        if commits {
-            sink.commit(&[words]).await.unwrap();
-        } else {
-            sink.abort().await;
-        }
+        (sink, tokio::task::spawn_blocking(work).await.unwrap())
     }
 
     /// Names of all objects, without the parts that differ from run to run.
@@ -144,6 +150,29 @@ async fn every_format_is_written_to_and_read_from_a_store() {
         world.write((format, &[]), SaveMode::Overwrite, true).await;
         assert_eq!(world.names().await, one, "{format}");
     }
+}
+
+#[tokio::test]
+async fn a_successor_removes_what_a_lost_driver_left_and_keeps_it_from_committing() {
+    let mut world = World::new();
+    let text = ("csv", [].as_slice());
+    world.conf.set("spark.app.id", "app");
+    world.conf.set("spark.app.attempt.id", "1");
+    let (lost, words) = world.begin(text, SaveMode::Overwrite).await;
+    // Another write of the same driver, or of another application, is in progress.
+    world.write(text, SaveMode::Append, true).await;
+    world.conf.set("spark.app.id", "app2");
+    world.conf.set("spark.app.attempt.id", "2");
+    world.write(text, SaveMode::Append, true).await;
+    assert!(world.names().await.iter().any(|name| name.starts_with("data/_temporary/app.1.")));
+
+    world.conf.set("spark.app.id", "app");
+    world.write(text, SaveMode::Overwrite, true).await;
+    let one = ["data/_SUCCESS", "data/part-c000.csv"];
+    assert_eq!(world.names().await, one);
+    let refused = lost.commit(&[words]).await.unwrap_err();
+    assert!(refused.message.contains("_temporary/app.1."), "{refused}");
+    assert_eq!(world.names().await, one);
 }
 
 #[tokio::test]

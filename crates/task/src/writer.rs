@@ -361,7 +361,7 @@ impl From<WriteFailure> for TaskFailure {
         match failure {
             WriteFailure::Plan(error) => super::failure::of(&error),
             WriteFailure::Stopped => Self::Killed { reason: failure.to_string() },
-            WriteFailure::Volume(WriteError::Fenced { .. }) => Self::CommitDenied,
+            WriteFailure::Volume(WriteError::Fenced { fence, .. }) => Self::Fenced { fence },
             WriteFailure::Encode(_) | WriteFailure::Volume(_) => {
                 Self::raised(with_causes(&failure))
             }

@@ -116,6 +116,10 @@ impl Core {
                 if failed {
                     tracing::warn!("{attempt} on {executor} failed: {failure}");
                 }
+                if matches!(failure, TaskFailure::Fenced { .. }) {
+                    // Nothing that it starts from now on can succeed.
+                    self.want_end(failure.to_string());
+                }
                 self.apply(now, Event::TaskFailed { attempt, failure });
             }
             Outcome::Yielded(last) => {

@@ -4,13 +4,13 @@ use super::Door;
 use crate::blobs::{Blobs, HolderId};
 use crate::event_loop::{Input, OUTBOX_LIMIT};
 use crate::message::{Connection, Message};
-use futures::stream::BoxStream;
-use futures::{FutureExt, StreamExt};
-use model::executor::{Registration, Report};
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt, Stream, StreamExt};
+use model::executor::{Registration, Report, ToExecutor};
 use proto::{BadField, VERSION, pb};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
-use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
+use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 /// The service.
@@ -70,11 +70,26 @@ impl pb::executors_server::Executors for ExecutorsService {
             .map_err(|_| Status::unavailable("the driver is ending"))?
             .map_err(|refusal| Status::failed_precondition(refusal.0))?;
         let epoch = door.epoch.0;
-        tokio::spawn(listen(door, connection, stream).boxed());
-        let out = ReceiverStream::new(inner)
-            .map(move |message| Ok(pb::ToExecutor { epoch, message: Some(message.into()) }));
-        Ok(Response::new(out.boxed()))
+        let (beat, beats) = mpsc::channel(1);
+        tokio::spawn(listen(door, (connection, beat), stream).boxed());
+        Ok(Response::new(told(epoch, inner, beats).boxed()))
     }
+}
+
+/// Messages to an executor, and between them answers to its heartbeats. It ends with the messages.
+fn told(
+    epoch: u64,
+    messages: mpsc::Receiver<ToExecutor>,
+    beats: mpsc::Receiver<()>,
+) -> impl Stream<Item = Result<pb::ToExecutor, Status>> {
+    stream::unfold((messages, beats), move |(mut messages, mut beats)| async move {
+        let message = tokio::select! {
+            biased;
+            told = messages.recv() => Some(told?.into()),
+            Some(()) = beats.recv() => None,
+        };
+        Some((Ok(pb::ToExecutor { epoch, message }), (messages, beats)))
+    })
 }
 
 fn registration(register: pb::Register) -> Result<Registration, Status> {
@@ -122,7 +137,11 @@ async fn share(door: Door, blobs: Blobs, id: HolderId, mut stream: Streaming<pb:
 }
 
 /// Passes on what the executor says until its stream ends, and then says that it has.
-async fn listen(door: Door, connection: Connection, mut stream: Streaming<pb::FromExecutor>) {
+async fn listen(
+    door: Door,
+    (connection, beat): (Connection, mpsc::Sender<()>),
+    mut stream: Streaming<pb::FromExecutor>,
+) {
     let reason = loop {
         let said = tokio::select! {
             said = stream.message() => said,
@@ -137,6 +156,10 @@ async fn listen(door: Door, connection: Connection, mut stream: Streaming<pb::Fr
             Ok(None) => break "its stream ended".to_owned(),
             Err(status) => break format!("its stream broke: {}", status.message()),
         };
+        if matches!(report, Report::Heartbeat { .. }) {
+            // If there is one already that was not sent yet, it answers both.
+            let _ = beat.try_send(());
+        }
         let said = Input::Say(Message::ExecutorSaid { connection, report });
         if door.send(said).await.is_err() {
             return;

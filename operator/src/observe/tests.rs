@@ -156,6 +156,8 @@ fn ends_are_told_apart_by_their_cause() {
         (end(Some(137), "OOMKilled"), true),
         (end(Some(137), "Error"), false),
         (end(Some(143), "Error"), false),
+        (end(Some(134), "Error"), true),
+        (end(Some(139), "Error"), true),
         (end(Some(1), "Evicted"), false),
         (end(None, "NodeLost"), false),
         (end(Some(0), "Completed"), false),

@@ -265,7 +265,8 @@ fn state(fact: &Fact) -> State {
             exit_code: end.exit_code,
             reason: end.reason.clone(),
             message: end.message.clone(),
-            app_caused: end.is_own_doing(),
+            // If it ran tasks, it was not to end yet.
+            app_caused: end.is_own_doing() || end.is_success(),
             lost_volumes: lost_volumes.clone(),
         }),
     }

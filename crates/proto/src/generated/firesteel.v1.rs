@@ -299,7 +299,7 @@ pub struct RowsPart {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Failure {
-    #[prost(oneof = "failure::Kind", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "failure::Kind", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub kind: ::core::option::Option<failure::Kind>,
 }
 /// Nested message and enum types in `Failure`.
@@ -327,6 +327,9 @@ pub mod failure {
         Hopeless(::prost::alloc::string::String),
         #[prost(message, tag = "6")]
         ExecutorLost(Lost),
+        /// The lowest epoch whose attempts may commit.
+        #[prost(uint64, tag = "7")]
+        Fenced(u64),
     }
 }
 /// A reader could not read map outputs.
@@ -420,6 +423,8 @@ pub mod raised {
         pub value: ::prost::alloc::string::String,
     }
 }
+/// Without a message it is the answer to a heartbeat, by which an executor knows that its driver is
+/// in reach although it has nothing to say.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ToExecutor {
     #[prost(uint64, tag = "1")]

@@ -28,6 +28,8 @@ pub(crate) struct Process {
     platter: Arc<Platter>,
     /// The flaw for testing the simulation: a rename that replaces.
     pub(crate) replacing: bool,
+    /// Another: no fence is found.
+    pub(crate) unfenced: bool,
     state: Mutex<State>,
 }
 
@@ -57,7 +59,13 @@ enum Change {
 impl Process {
     pub(crate) fn new(root: &Path, platter: &Arc<Platter>) -> Self {
         let platter = Arc::clone(platter);
-        Self { root: root.to_owned(), platter, replacing: false, state: Mutex::new(State::Calm) }
+        Self {
+            root: root.to_owned(),
+            platter,
+            replacing: false,
+            unfenced: false,
+            state: Mutex::new(State::Calm),
+        }
     }
 
     /// Schedules the incident after this many operations.
@@ -169,6 +177,9 @@ impl Disk for Process {
 
     fn open(&self, path: &Path) -> io::Result<File> {
         self.step()?;
+        if self.unfenced && path.ends_with("volume.fence") {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         RealDisk.open(path)
     }
 

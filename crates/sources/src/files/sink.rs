@@ -1,5 +1,7 @@
 //! The driver's side of writing files. Tasks write under `_temporary`; when all are done, the
 //! driver renames the files of the winning attempts. A failed write leaves the previous contents.
+//! What a driver that was lost leaves under `_temporary` its successor removes, when it writes
+//! there: from then on the old one, should it still live, cannot commit.
 
 use super::file_task::{FileTask, Written};
 use super::format::FileFormat;
@@ -20,6 +22,33 @@ use std::collections::BTreeSet;
 /// Directory that tasks write to until the write is complete.
 const TEMPORARY: &str = "_temporary";
 
+/// The driver that writes: its application, and its incarnation.
+#[derive(Debug)]
+struct Writer {
+    application: String,
+    attempt: u64,
+}
+
+impl Writer {
+    fn of(conf: &Conf) -> Option<Self> {
+        let application = conf.given("spark.app.id")?.to_owned();
+        let attempt = conf.given("spark.app.attempt.id")?.parse().ok()?;
+        Some(Self { application, attempt })
+    }
+
+    /// A name for the directory of one write.
+    fn directory(&self) -> String {
+        format!("{}.{}.{}", self.application, self.attempt, uuid::Uuid::new_v4())
+    }
+
+    /// Whether a directory belongs to an earlier incarnation.
+    fn succeeds(&self, directory: &str) -> bool {
+        let of_application = directory.strip_prefix(&self.application);
+        let attempt = of_application.and_then(|rest| rest.strip_prefix('.')?.split('.').next());
+        attempt.and_then(|text| text.parse::<u64>().ok()).is_some_and(|it| it < self.attempt)
+    }
+}
+
 /// Files renamed concurrently.
 const RENAMES: usize = 16;
 
@@ -36,6 +65,7 @@ enum Replace {
 pub(crate) struct FileSink {
     target: Location,
     temporary: Location,
+    writer: Option<Writer>,
     task: String,
     /// Empty file for a write without rows, so that readers find the schema.
     empty: EmptyFile,
@@ -64,7 +94,10 @@ impl FileSink {
             SaveMode::ErrorIfExists if existed => return Err(path_exists(&target)),
             _ => {}
         }
-        let temporary = target.join(&format!("{TEMPORARY}/{}", uuid::Uuid::new_v4()))?;
+        let writer = Writer::of(conf);
+        let own =
+            writer.as_ref().map_or_else(|| uuid::Uuid::new_v4().to_string(), Writer::directory);
+        let temporary = target.join(&format!("{TEMPORARY}/{own}"))?;
         let partition_by = partition_columns(&write.partition_by, schema)?;
         let encoding = format.encoding(&options, conf)?;
         check_columns(format, schema, &partition_by)?;
@@ -85,8 +118,24 @@ impl FileSink {
         let spec = spec.map_err(|error| SparkError::internal(error.to_string()))?;
         let empty = EmptyFile::new(format, task, schema, &temporary);
         let extension = encoding.extension;
-        let sink = Self { target, temporary, task: spec, empty, extension, replace, existed };
+        let sink =
+            Self { target, temporary, writer, task: spec, empty, extension, replace, existed };
         Ok(Some(sink))
+    }
+
+    /// Removes what earlier drivers of this application have left here.
+    async fn remove_older(&self) -> Result<(), SparkError> {
+        let Some(writer) = &self.writer else { return Ok(()) };
+        let all = self.target.join(TEMPORARY)?;
+        if writer.attempt < 2 || !all.exists().await? {
+            return Ok(());
+        }
+        for directory in all.entries().await?.directories {
+            if writer.succeeds(directory.name()) {
+                directory.remove().await?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes what the write replaces.
@@ -135,6 +184,7 @@ impl Sink for FileSink {
     }
 
     async fn begin(&self) -> Result<(), SparkError> {
+        self.remove_older().await?;
         self.temporary.make_directory().await
     }
 
@@ -147,6 +197,10 @@ impl Sink for FileSink {
         }
         if files.is_empty() {
             files.extend(self.empty.write().await?.map(|file| (0, file)));
+        }
+        if !files.is_empty() && !self.temporary.exists().await? {
+            // A successor has removed it: nothing may be replaced any more.
+            return Err(self.temporary.not_found());
         }
         self.clear(&files).await?;
         let id = uuid::Uuid::new_v4();

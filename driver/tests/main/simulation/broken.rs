@@ -3,9 +3,9 @@
 
 use super::world::TIMEOUT;
 use driver::core::{Core, Effect, Rules};
-use driver::message::{Connection, Fact, FromManager, Message};
+use driver::message::{Answer, Connection, Fact, FromManager, Message};
 use model::executor::{Outcome, Report, Template, ToExecutor, Work};
-use model::{Attempt, Epoch, ExecutorId, ShuffleId, StageId, TaskId, VolumeId};
+use model::{Attempt, Epoch, ExecutorId, ShuffleId, StageId, TaskFailure, TaskId, VolumeId};
 use scheduler::{Limits, Scheduler};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -58,10 +58,16 @@ pub(crate) enum Bug {
     BarriersOpenEarly,
     /// What the program has given up is kept.
     GivenUpIsKept,
+    /// A driver whose executors are fenced off runs its tasks again and again.
+    SupersededDriversGoOn,
+    /// Readers do not compare checksums: what is damaged is served.
+    DamagedBlocksAreServed,
+    /// Of a cache more partitions count as stored than are.
+    MissingPartitionsCountAsStored,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::PlacesComeAfterLaunches,
         Self::PlacesAreNotRefreshed,
         Self::TemplatesAreRepeated,
@@ -83,6 +89,9 @@ impl Bug {
         Self::BarriersStayClosed,
         Self::BarriersOpenEarly,
         Self::GivenUpIsKept,
+        Self::SupersededDriversGoOn,
+        Self::DamagedBlocksAreServed,
+        Self::MissingPartitionsCountAsStored,
     ];
 }
 
@@ -114,6 +123,10 @@ impl Subject {
             closed: BTreeSet::new(),
             woken: Duration::ZERO,
         }
+    }
+
+    pub(crate) fn has(&self, bug: Bug) -> bool {
+        self.bug == Some(bug)
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
@@ -171,6 +184,17 @@ impl Subject {
                 false
             }
             (
+                Some(Bug::SupersededDriversGoOn),
+                Message::ExecutorSaid { report: Report::Ends(ends), .. },
+            ) => {
+                for end in ends {
+                    if matches!(end.outcome, Outcome::Failed(TaskFailure::Fenced { .. })) {
+                        end.outcome = Outcome::Failed(TaskFailure::CommitDenied);
+                    }
+                }
+                false
+            }
+            (
                 Some(Bug::VolumesGoWithTheirExecutor),
                 Message::ManagerSaid { fact: FromManager::Executors(facts), .. },
             ) => {
@@ -211,6 +235,13 @@ impl Subject {
                 vec![Effect::Accept { connection }]
             }
             (Some(Bug::FailuresAreNotAnswered), Effect::EndJob { end: Err(_), .. }) => Vec::new(),
+            (
+                Some(Bug::MissingPartitionsCountAsStored),
+                Effect::Answer { ticket, answer: Answer::Stored(mut stored) },
+            ) => {
+                stored.partitions += 1;
+                vec![Effect::Answer { ticket, answer: Answer::Stored(stored) }]
+            }
             (Some(Bug::AnswersAreRepeated), effect @ Effect::EndJob { .. }) => {
                 vec![effect.clone(), effect]
             }

@@ -75,6 +75,12 @@ impl Caches {
         }
     }
 
+    /// How many partitions of a shuffle the core has ever heard of.
+    fn heard_of(&self, shuffle: ShuffleId) -> u64 {
+        let outputs = self.heard.iter().filter(|output| output.id.shuffle == shuffle);
+        outputs.map(|output| output.id.map).collect::<BTreeSet<_>>().len() as u64
+    }
+
     /// The outputs that are of no more use to anybody.
     fn useless(&self) -> impl Iterator<Item = &MapOutput> {
         let is_used = |shuffle| self.used.values().any(|shuffles| shuffles.contains(&shuffle));
@@ -110,7 +116,9 @@ impl World {
 
     pub(crate) fn check_stored(&mut self, cache: CacheId, stored: Stored) -> Result<(), String> {
         let index = usize::try_from(cache.number % STRIDE).expect("a small number");
-        let most = u64::from(self.program.stages[index].partitions);
+        let stage = &self.program.stages[index];
+        let heard = self.promises.caches.heard_of(stage.shuffle);
+        let most = heard.min(stage.partitions.into());
         if stored.partitions > most {
             return Err(format!("{} of {most} partitions are stored", stored.partitions));
         }

@@ -47,6 +47,7 @@ impl World {
             87..91 => self.uncache(),
             91..93 => self.ask_stored(),
             93 => self.ask_sizes(),
+            94 if self.chance(0.02) => self.fenced = true,
             _ => {}
         }
     }

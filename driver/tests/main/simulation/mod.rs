@@ -1,7 +1,7 @@
 //! The driver's core, its scheduler and the tasks of several executors in a world where streams
 //! break and lose their tail, executors die, freeze, leave and do not read, volumes vanish and are
-//! inherited, files rot, the manager comes and goes, and the driver itself stands still. One seed
-//! is one life. Then the same with a rule broken: the world has to notice.
+//! inherited, files rot, the manager comes and goes, the driver itself stands still, and a newer
+//! one takes over. One seed is one life. Then the same with a rule broken: the world has to notice.
 
 mod broken;
 mod caches;
@@ -43,7 +43,7 @@ fn every_promise_holds_whatever_happens() {
     let tallies: Vec<Tally> =
         seeds().map(|seed| play(seed, None).unwrap_or_else(|error| panic!("{error}"))).collect();
     let sum = |count: fn(&Tally) -> u64| tallies.iter().map(count).sum::<u64>();
-    let happened: [(&str, u64); 33] = [
+    let happened: [(&str, u64); 34] = [
         ("failed", sum(|t| t.failed)),
         ("abandoned", sum(|t| t.abandoned)),
         ("too large", sum(|t| t.too_large)),
@@ -61,6 +61,7 @@ fn every_promise_holds_whatever_happens() {
         ("manager disconnected", sum(|t| t.manager_disconnects)),
         ("late messages of managers", sum(|t| t.manager_late)),
         ("ended early", sum(|t| t.ended_early)),
+        ("superseded", sum(|t| t.superseded)),
         ("lost volumes", sum(|t| t.lost_volumes)),
         ("inherited volumes", sum(|t| t.inherited_volumes)),
         ("damaged", sum(|t| t.damaged)),

@@ -327,6 +327,9 @@ impl World {
         let Some((shuffle, _)) = template.writes else {
             return Ok(Outcome::Yielded(rows.encode()));
         };
+        if self.fenced {
+            return Ok(Outcome::Failed(TaskFailure::Fenced { fence: Epoch(2) }));
+        }
         let output = MapOutput {
             id: MapOutputId { shuffle, map: attempt.task.partition },
             attempt: *attempt,
@@ -384,6 +387,9 @@ impl World {
         let file = file.ok_or(BlockProblem::Missing)?;
         if file.output.attempt != input.attempt {
             return Err(BlockProblem::Missing);
+        }
+        if file.damaged && self.subject.has(Bug::DamagedBlocksAreServed) {
+            return Ok(Rows { value: !file.rows.value, ..file.rows.clone() });
         }
         if file.damaged { Err(BlockProblem::Damaged) } else { Ok(file.rows.clone()) }
     }

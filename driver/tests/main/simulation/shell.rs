@@ -184,10 +184,12 @@ impl World {
     /// The driver should end: because the manager is away for too long.
     fn want_end(&mut self) -> Result<(), String> {
         let back = |(_, since): (u64, Duration)| since + Duration::from_secs(3) < self.now;
-        if self.without_manager.is_none() || self.manager.stream.is_some_and(back) {
+        let is_there = self.without_manager.is_none() || self.manager.stream.is_some_and(back);
+        if is_there && !self.fenced {
             return Err("the driver wants to end, and its manager is there".to_owned());
         }
-        self.tally.ended_early += 1;
+        self.tally.superseded += u64::from(self.fenced);
+        self.tally.ended_early += u64::from(!self.fenced);
         self.end(500);
         Ok(())
     }

@@ -21,6 +21,8 @@ pub(crate) struct Tally {
     pub(crate) manager_disconnects: u64,
     pub(crate) manager_late: u64,
     pub(crate) ended_early: u64,
+    /// Drivers that learned that a newer one has taken over.
+    pub(crate) superseded: u64,
     pub(crate) lost_volumes: u64,
     pub(crate) inherited_volumes: u64,
     pub(crate) damaged: u64,

@@ -103,6 +103,8 @@ pub(crate) struct World {
     pub(crate) driver_frozen: Duration,
     pub(crate) processes: BTreeMap<ExecutorId, Process>,
     pub(crate) volumes: BTreeMap<VolumeId, BTreeMap<MapOutputId, File>>,
+    /// Whether a newer driver has taken over the volumes.
+    pub(crate) fenced: bool,
     /// Volumes that have outlived their executor.
     pub(crate) orphans: BTreeSet<VolumeId>,
     pub(crate) manager: Manager,
@@ -158,6 +160,7 @@ impl World {
             driver_frozen: Duration::ZERO,
             processes: BTreeMap::new(),
             volumes: BTreeMap::new(),
+            fenced: false,
             orphans: BTreeSet::new(),
             manager: Manager::default(),
             jobs: BTreeMap::new(),
