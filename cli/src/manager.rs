@@ -184,6 +184,7 @@ fn executor_template(
         epoch: settings.epoch,
         slots: 1,
         memory_bytes: settings.conf.get(&conf::EXECUTOR_MEMORY)?.0,
+        memory_fraction: settings.conf.get(&conf::MEMORY_FRACTION)?,
         volume: executor::Mount {
             volume: VolumeId("shared".into()),
             path: directory.path().join("shuffle"),

@@ -122,7 +122,8 @@ async fn work(
     };
     let durability = if settings.sync { Durability::Machine } else { Durability::Process };
     let task_settings = TaskSettings {
-        memory: ByteSize(settings.memory_bytes),
+        memory: ByteSize(settings.memory_fraction.of(settings.memory_bytes)),
+        slots: settings.slots,
         spill_dirs: vec![settings.scratch.clone()],
         spill_limit: ByteSize(u64::MAX / 2),
         volume,

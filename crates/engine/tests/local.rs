@@ -68,6 +68,7 @@ impl LocalRunner {
             .map_err(|error| SparkError::internal(error.to_string()))?;
         let settings = TaskSettings {
             memory,
+            slots,
             spill_dirs: vec![directory.join("spill")],
             spill_limit: ByteSize(u64::MAX),
             volume: volume.clone(),

@@ -138,6 +138,11 @@ impl MapOutputWriter {
         self.buffered
     }
 
+    /// Writes what is buffered, if anything is.
+    pub fn flush(&mut self) -> Result<(), WriteError> {
+        if self.buffered > 0 { self.write_run() } else { Ok(()) }
+    }
+
     /// Finishes the output and puts it in place, unless another attempt has done so before.
     pub fn commit(mut self, summary: Summary) -> Result<Committed, WriteError> {
         if self.buffered > 0 || (self.runs.is_empty() && !self.parts.is_empty()) {

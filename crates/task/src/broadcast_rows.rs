@@ -2,6 +2,7 @@
 //! They count against the memory of tasks, and the latest stay.
 
 use super::Wanted;
+use super::memory::BROADCAST_ROWS;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{DataFusionError, Result};
@@ -118,7 +119,7 @@ impl BroadcastRows {
         pool: &Arc<dyn MemoryPool>,
         identity: &Identity,
     ) -> MemoryReservation {
-        let memory = MemoryConsumer::new("broadcast rows").register(pool);
+        let memory = MemoryConsumer::new(BROADCAST_ROWS).register(pool);
         let bytes = batches.iter().map(RecordBatch::get_array_memory_size).sum();
         if memory.try_grow(bytes).is_err() {
             self.lock().retain(|(known, _)| known == identity);

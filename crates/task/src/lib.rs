@@ -9,7 +9,8 @@ pub mod codec;
 mod context;
 mod failure;
 mod join_filters;
-mod merge_joins;
+mod less_memory;
+mod memory;
 mod narrow;
 pub mod nodes;
 mod output;
@@ -21,6 +22,7 @@ mod run;
 mod runtime;
 mod stop;
 mod unreadable;
+mod windows;
 mod writer;
 
 pub use output::{TaskOutcome, TaskOutput};

@@ -239,7 +239,7 @@ fn decode(
 
 /// Copies columns that keep a whole block in memory: uncompressed columns are slices of it, and an
 /// operator that collects rows would count the block once per batch.
-fn detached(batch: RecordBatch) -> Result<RecordBatch> {
+pub(crate) fn detached(batch: RecordBatch) -> Result<RecordBatch> {
     let detach = |column: &ArrayRef| {
         let data = column.to_data();
         let own = data.get_slice_memory_size().unwrap_or(usize::MAX);

@@ -6,17 +6,20 @@ use super::broadcast_joins::Visit;
 use super::codec::{self, Input};
 use super::failure::{self, is_out_of_memory};
 use super::join_filters::with_join_filters;
-use super::merge_joins::with_merge_joins;
+use super::less_memory::with_less_memory;
+use super::memory::TaskMemory;
 use super::output::{TaskOutcome, TaskOutput};
 use super::python::PythonContext;
 use super::route::Router;
-use super::runtime::TaskRuntime;
+use super::runtime::{Needs, TaskRuntime};
 use super::stop::{Stop, stoppable};
 use super::unreadable::all_unreadable;
+use super::windows::with_bounded_windows;
 use super::writer::ShuffleWrite;
 use arrow::ipc::writer::StreamWriter;
 use bytes::Bytes;
 use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool};
 use datafusion::physical_expr::Partitioning;
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
@@ -52,6 +55,15 @@ pub struct Launch {
     pub stop: Stop,
 }
 
+/// What a run of an attempt's plan has beside the plan.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    routing: Option<&'a RepartitionExec>,
+    python: &'a PythonContext,
+    memory: &'a Arc<TaskMemory>,
+    needs: Needs,
+}
+
 impl TaskRuntime {
     /// Runs an attempt to its end. Dropping the future stops it; while it computes,
     /// [`Launch::stop`] does. A panic is a failure of the attempt.
@@ -65,7 +77,10 @@ impl TaskRuntime {
         });
         let partition = said.unwrap_or(launch.attempt.task.partition);
         let _visit = Visit::new(self, stage);
-        let work = AssertUnwindSafe(self.attempt(stage, launch, &binding)).catch_unwind();
+        let memory = TaskMemory::begin(self.memory(), &launch.stop);
+        let _ended = Ended(&memory);
+        let work = self.attempt(stage, launch, &binding, &memory);
+        let work = AssertUnwindSafe(work).catch_unwind();
         match on_partition(partition, work).await {
             Ok(outcome) => outcome,
             Err(panic) => {
@@ -75,13 +90,14 @@ impl TaskRuntime {
         }
     }
 
-    /// Runs the plan with its planned joins and, if they run out of memory, again with joins that
-    /// can spill.
+    /// Runs the plan with its planned operators and, if they run out of memory, again with those that
+    /// need less.
     async fn attempt(
         &self,
         stage: &Stage,
         launch: Launch,
         binding: &[Input],
+        memory: &Arc<TaskMemory>,
     ) -> Result<TaskOutcome, TaskFailure> {
         // The top node of a map stage only describes the routing; the plan below it runs.
         let routing = stage.plan.downcast_ref::<RepartitionExec>();
@@ -93,12 +109,18 @@ impl TaskRuntime {
             let plan = bind(plan, binding, &launch.inputs, &stage.joins, (self, &python));
             plan.map(|plan| (plan, python)).map_err(permanent)
         };
-        let ready = |plan| stoppable(plan, &launch.stop).map_err(permanent);
+        let ready = |plan| {
+            let plan = with_bounded_windows(plan).map_err(permanent)?;
+            stoppable(plan, &launch.stop).map_err(permanent)
+        };
         let (mut first, python) = bound()?;
         if stage.scans_are_joined {
             first = with_join_filters(first).map_err(permanent)?;
         }
-        let outcome = self.compute(stage, &launch, ready(first)?, (routing, &python)).await;
+        let outcome = {
+            let run = Run { routing, python: &python, memory, needs: Needs::Planned };
+            self.compute(stage, &launch, ready(first)?, run).await
+        };
         // With round-robin routing, a rerun must yield the rows in the same order.
         let in_turn = |node: &RepartitionExec| {
             matches!(node.partitioning(), Partitioning::RoundRobinBatch(_))
@@ -106,14 +128,15 @@ impl TaskRuntime {
         match outcome {
             Err(failure) if is_out_of_memory(&failure) && !routing.is_some_and(in_turn) => {
                 let (plan, python) = bound()?;
-                let Some(plan) = with_merge_joins(plan).map_err(permanent)? else {
+                let Some(plan) = with_less_memory(plan).map_err(permanent)? else {
                     return Err(failure);
                 };
                 tracing::info!(
-                    "{}: joins do not fit into memory, falling back to sort-merge joins",
+                    "{}: the plan does not fit into memory, falling back to operators that spill",
                     launch.attempt
                 );
-                self.compute(stage, &launch, ready(plan)?, (routing, &python)).await
+                let run = Run { routing, python: &python, memory, needs: Needs::Less };
+                self.compute(stage, &launch, ready(plan)?, run).await
             }
             outcome => outcome,
         }
@@ -124,21 +147,21 @@ impl TaskRuntime {
         stage: &Stage,
         launch: &Launch,
         plan: Arc<dyn ExecutionPlan>,
-        (routing, python): (Option<&RepartitionExec>, &PythonContext),
+        run: Run<'_>,
     ) -> Result<TaskOutcome, TaskFailure> {
         let fail = |error: DataFusionError| failure::of(&error);
         let outcome = match (launch.shuffle, stage.template.readers) {
             (Some(shuffle), Some(readers)) => {
                 let map = launch.attempt.task.partition;
-                let router = match routing {
+                let router = match run.routing {
                     Some(node) => Router::new(node.partitioning(), map).map_err(fail)?,
                     None => Router::Single,
                 };
                 let id = MapOutputId { shuffle, map };
                 let output = OutputAttempt { id, attempt: launch.attempt, epoch: launch.epoch };
-                self.write(stage, &plan, router, (output, readers)).await
+                self.write(stage, (&plan, run), router, (output, readers)).await
             }
-            (None, None) => self.collect(&plan).await,
+            (None, None) => self.collect(&plan, run).await,
             _ => {
                 let message = "a map stage was launched as a result stage, or vice versa";
                 return Err(TaskFailure::Hopeless { message: message.to_owned() });
@@ -150,7 +173,7 @@ impl TaskRuntime {
         match outcome {
             Ok(output) => {
                 let metrics = metrics(&output, plan.as_ref());
-                Ok(TaskOutcome { output, metrics, accumulators: python.updates() })
+                Ok(TaskOutcome { output, metrics, accumulators: run.python.updates() })
             }
             Err(TaskFailure::FetchFailed { unreadable, message }) => {
                 let blocks = self.blocks().as_ref();
@@ -177,25 +200,32 @@ impl TaskRuntime {
     fn start(
         &self,
         plan: &Arc<dyn ExecutionPlan>,
+        run: Run<'_>,
     ) -> Result<SendableRecordBatchStream, TaskFailure> {
-        let rows = plan.execute(0, Arc::clone(self.context()));
+        let context = self.context(plan.as_ref(), run.memory, run.needs);
+        let rows = plan.execute(0, Arc::new(context));
         rows.map_err(|error| failure::of(&error))
     }
 
     async fn write(
         &self,
         stage: &Stage,
-        plan: &Arc<dyn ExecutionPlan>,
+        (plan, run): (&Arc<dyn ExecutionPlan>, Run<'_>),
         router: Router,
         (output, readers): (OutputAttempt, u32),
     ) -> Result<TaskOutput, TaskFailure> {
-        let mut rows = self.start(plan)?;
+        let mut rows = self.start(plan, run)?;
         let options = self.writer_options().clone();
         let output = MapOutputWriter::new(self.volume(), output, readers, options);
         let compression = stage.template.compression;
-        let mut write =
-            ShuffleWrite::new(self, router, rows.schema(), compression, (output, readers))
-                .map_err(|error| failure::of(&error))?;
+        let mut write = ShuffleWrite::new(
+            (self, run.memory),
+            router,
+            rows.schema(),
+            compression,
+            (output, readers),
+        )
+        .map_err(|error| failure::of(&error))?;
         while let Some(batch) = rows.next().await {
             write.push(batch.map_err(|error| failure::of(&error))?).await?;
         }
@@ -204,10 +234,17 @@ impl TaskRuntime {
     }
 
     /// Collects the rows of a result partition.
-    async fn collect(&self, plan: &Arc<dyn ExecutionPlan>) -> Result<TaskOutput, TaskFailure> {
-        let mut rows = self.start(plan)?;
+    async fn collect(
+        &self,
+        plan: &Arc<dyn ExecutionPlan>,
+        run: Run<'_>,
+    ) -> Result<TaskOutput, TaskFailure> {
+        let mut rows = self.start(plan, run)?;
         let fail = |error: DataFusionError| failure::of(&error);
         let arrow = |error| failure::of(&DataFusionError::from(error));
+        // They count, so that operators spill for them, but are not refused: the driver limits them.
+        let pool = Arc::clone(run.memory) as Arc<dyn MemoryPool>;
+        let memory = MemoryConsumer::new("collected rows").register(&pool);
         let mut writer = StreamWriter::try_new(Vec::new(), &rows.schema()).map_err(arrow)?;
         let mut count = 0;
         while let Some(batch) = rows.next().await {
@@ -215,10 +252,20 @@ impl TaskRuntime {
             if batch.num_rows() > 0 {
                 count += batch.num_rows() as u64;
                 writer.write(&batch).map_err(arrow)?;
+                memory.resize(writer.get_ref().len());
             }
         }
         let ipc = writer.into_inner().map_err(arrow)?.into();
         Ok(TaskOutput::Rows { ipc, rows: count })
+    }
+}
+
+/// Ends an attempt's share, however the attempt ends.
+struct Ended<'a>(&'a TaskMemory);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 

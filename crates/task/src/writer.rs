@@ -5,6 +5,7 @@
 //! of 8192 rows has 40 for each, and a message of 40 rows is mostly header. With few readers less
 //! is buffered, because fresh rows are still in the processor's cache.
 
+use super::memory::TaskMemory;
 use super::narrow::Narrowing;
 use super::route::Router;
 use super::runtime::TaskRuntime;
@@ -21,7 +22,7 @@ use arrow::ipc::writer::{
 use datafusion::common::Result;
 use datafusion::common::hash_utils::create_hashes;
 use datafusion::error::DataFusionError;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use datafusion::physical_plan::repartition::REPARTITION_RANDOM_STATE;
 use model::TaskFailure;
 use shuffle::{Committed, MapOutputWriter, RowChecksum, Summary, WriteError};
@@ -30,8 +31,18 @@ use std::sync::Arc;
 /// Target number of rows in one message of a block; a message has at most twice as many.
 const MESSAGE_ROWS: usize = 8192;
 
-/// Bytes buffered before rows are split by reader.
+/// Bytes buffered before rows are split by reader, unless that is a large part of the task's share:
+/// to split them takes several copies.
 const GATHER_BYTES: usize = 16 << 20;
+const GATHER_PART: usize = 8;
+
+/// The part of the task's share that encoded rows may take until they are written. Operators that
+/// cannot spill need the rest.
+const BUFFER_PART: usize = 4;
+
+/// Bytes that are buffered whether or not there is memory for them: many small pieces would be slow
+/// to write, and slow to read.
+const GATHER_AT_LEAST: usize = 1 << 20;
 
 /// Limit on buffered rows, so that row numbers easily fit into 32 bits.
 const GATHER_ROWS: usize = 4 << 20;
@@ -50,6 +61,7 @@ pub(crate) struct ShuffleWrite {
     encoder: Encoder,
     output: Option<MapOutputWriter>,
     buffer: usize,
+    gather: usize,
     batches: Vec<RecordBatch>,
     routes: Vec<u32>,
     gathered: usize,
@@ -63,13 +75,14 @@ pub(crate) struct ShuffleWrite {
 impl ShuffleWrite {
     /// Creates a writer of rows with `schema` to `output`, which has this many readers.
     pub(crate) fn new(
-        runtime: &TaskRuntime,
+        (runtime, memory): (&TaskRuntime, &Arc<TaskMemory>),
         router: Router,
         schema: SchemaRef,
         compression: Compression,
         (output, readers): (MapOutputWriter, u32),
     ) -> Result<Self> {
-        let reservation = MemoryConsumer::new("ShuffleWrite").register(runtime.memory_pool());
+        let pool = Arc::clone(memory) as Arc<dyn MemoryPool>;
+        let reservation = MemoryConsumer::new("ShuffleWrite").register(&pool);
         let narrowing = Narrowing::new(Arc::clone(&schema));
         Ok(Self {
             router,
@@ -77,7 +90,10 @@ impl ShuffleWrite {
             narrowing,
             schema,
             output: Some(output),
-            buffer: usize::try_from(runtime.writer_options().buffer.0).unwrap_or(usize::MAX),
+            buffer: usize::try_from(runtime.writer_options().buffer.0)
+                .unwrap_or(usize::MAX)
+                .min(runtime.least_share() / BUFFER_PART),
+            gather: GATHER_BYTES.min(runtime.least_share() / GATHER_PART).max(GATHER_AT_LEAST),
             batches: Vec::new(),
             routes: Vec::new(),
             gathered: 0,
@@ -102,11 +118,17 @@ impl ShuffleWrite {
         self.router.route(&batch, &mut self.routes)?;
         let batch = self.narrowing.apply(&batch)?;
         let bytes = sliced_bytes(&batch);
-        let fits = self.reservation.try_grow(bytes).is_ok();
         self.gathered += bytes;
+        let fits = match self.gathered {
+            ..=GATHER_AT_LEAST => {
+                self.reservation.grow(bytes);
+                true
+            }
+            _ => self.reservation.try_grow(bytes).is_ok(),
+        };
         self.batches.push(batch);
         let rows = self.routes.len();
-        let enough = self.gathered >= GATHER_BYTES
+        let enough = self.gathered >= self.gather
             || rows >= GATHER_ROWS.min(self.started.len() * MESSAGE_ROWS);
         if !fits || enough { self.flush().await } else { Ok(()) }
     }
@@ -139,15 +161,22 @@ impl ShuffleWrite {
         drop(all);
         self.routes.clear();
         self.gathered = 0;
-        self.reservation.free();
         let bytes: usize = parts.iter().map(|(_, bytes)| bytes.len()).sum();
         // Taken out so that it can move to a blocking thread and back.
         let mut output = self.output.take().ok_or(WriteFailure::Stopped)?;
-        let writes = output.buffered_bytes() + bytes > self.buffer;
+        let all = output.buffered_bytes() + bytes;
+        let fits = all <= self.buffer && self.reservation.try_resize(all).is_ok();
+        let writes = !fits;
+        if writes {
+            self.reservation.free();
+        }
         let append = move || {
             let mut parts = parts.into_iter();
-            let result = parts.try_for_each(|(reader, bytes)| output.append(reader, bytes));
-            result.map(|()| output)
+            parts.try_for_each(|(reader, bytes)| output.append(reader, bytes))?;
+            if writes {
+                output.flush()?;
+            }
+            Ok::<_, WriteError>(output)
         };
         self.output = Some(if writes { blocking(append).await?? } else { append()? });
         Ok(())

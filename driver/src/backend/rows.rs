@@ -1,4 +1,5 @@
-//! Rows as they travel to a client: Arrow IPC streams of one batch each.
+//! Rows as they travel to a client: Arrow IPC streams of one batch each. They are encoded one at a
+//! time, and what is encoded is dropped: a slow client does not cost a second copy of its result.
 
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
@@ -6,6 +7,7 @@ use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// An IPC stream of one batch, and its rows.
@@ -13,36 +15,38 @@ pub(crate) type Encoded = (Bytes, u64);
 
 /// The rows in batches of at most `limit` rows, and nearly as many where there are. At least one
 /// batch, perhaps without rows: it tells the client the types.
-pub(crate) fn encode(
+pub(crate) fn encoded(
     schema: &SchemaRef,
-    batches: &[RecordBatch],
+    batches: Vec<RecordBatch>,
     limit: usize,
-) -> Result<Vec<Encoded>, ArrowError> {
-    let mut encoded = Vec::new();
-    let mut gathered: Vec<RecordBatch> = Vec::new();
-    let mut rows = 0;
-    for batch in batches {
-        let mut start = 0;
-        while start < batch.num_rows() {
-            let length = (batch.num_rows() - start).min(limit - rows);
-            gathered.push(batch.slice(start, length));
-            start += length;
-            rows += length;
-            if rows == limit {
-                encoded.push(one(&concat_batches(&gathered[0].schema(), &gathered)?)?);
-                gathered.clear();
-                rows = 0;
-            }
+) -> impl Iterator<Item = Result<Encoded, ArrowError>> + use<> {
+    let schema = batches.first().map_or_else(|| Arc::clone(schema), RecordBatch::schema);
+    let mut rest: VecDeque<_> = batches.into();
+    let mut is_first = true;
+    std::iter::from_fn(move || {
+        let gathered = take(&mut rest, limit);
+        let is_needed = !gathered.is_empty() || is_first;
+        is_first = false;
+        is_needed.then(|| one(&concat_batches(&schema, &gathered)?))
+    })
+}
+
+/// Takes the next rows out, at most `limit`.
+fn take(rest: &mut VecDeque<RecordBatch>, limit: usize) -> Vec<RecordBatch> {
+    let (mut taken, mut rows) = (Vec::new(), 0);
+    while rows < limit
+        && let Some(batch) = rest.pop_front()
+    {
+        let length = batch.num_rows().min(limit - rows);
+        if length < batch.num_rows() {
+            rest.push_front(batch.slice(length, batch.num_rows() - length));
         }
+        if length > 0 {
+            taken.push(batch.slice(0, length));
+        }
+        rows += length;
     }
-    if let Some(first) = gathered.first() {
-        encoded.push(one(&concat_batches(&first.schema(), &gathered)?)?);
-    }
-    if encoded.is_empty() {
-        let schema = batches.first().map_or_else(|| Arc::clone(schema), RecordBatch::schema);
-        encoded.push(one(&RecordBatch::new_empty(schema))?);
-    }
-    Ok(encoded)
+    taken
 }
 
 fn one(batch: &RecordBatch) -> Result<Encoded, ArrowError> {
@@ -70,8 +74,8 @@ mod tests {
             (vec![], vec![0]),
         ];
         for (batches, expected) in cases {
-            let encoded = encode(&batch(0..0).schema(), &batches, 10).unwrap();
-            let rows: Vec<u64> = encoded.iter().map(|(_, rows)| *rows).collect();
+            let encoded = encoded(&batch(0..0).schema(), batches, 10);
+            let rows: Vec<u64> = encoded.map(|one| one.unwrap().1).collect();
             assert_eq!(rows, expected);
         }
     }

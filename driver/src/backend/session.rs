@@ -85,11 +85,11 @@ impl Session {
         let limit = usize::try_from(limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX);
         let Answer { schema, batches } = answer;
         let arrow = formats::types::schema_to_arrow(&schema);
-        let encoded = rows::encode(&arrow, &batches, limit)
-            .map_err(|error| SparkError::internal(format!("encoding a result: {error}")))?;
         // Whoever does not listen any more needs no rows: the request is over.
         let _ = responses.send(Response::Schema(DataType::Struct(schema))).await;
-        for (ipc, rows) in encoded {
+        for encoded in rows::encoded(&arrow, batches, limit) {
+            let (ipc, rows) = encoded
+                .map_err(|error| SparkError::internal(format!("encoding a result: {error}")))?;
             let _ = responses.send(Response::Batch { ipc, rows }).await;
         }
         Ok(())

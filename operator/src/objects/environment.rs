@@ -101,6 +101,7 @@ pub fn executor_settings(
         epoch: submission.epoch,
         slots: valid.executor.cpu.slots,
         memory_bytes: valid.executor.memory.program.0,
+        memory_fraction: valid.settings.get(&conf::MEMORY_FRACTION).unwrap_or_default(),
         volume: Mount { volume: volume.id, path: volume.path, last: volume.stays_behind },
         scratch: volume.scratch,
         host: String::new(),

@@ -3,7 +3,9 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, UInt64Array};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, MutableArrayData, UInt64Array, make_array,
+};
 use datafusion::arrow::compute::{self, SortOptions};
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::arrow::row::{RowConverter, SortField};
@@ -130,7 +132,32 @@ impl std::fmt::Debug for Collected {
     }
 }
 
+/// Pieces are put together from this number on, if they add a part to the first.
+const PIECES: usize = 4;
+const PART: usize = 4;
+
 impl Collected {
+    /// Adds values. Those of a group are few of a batch's: they are copied, so that the batch does
+    /// not stay for them, and put together, because an array takes more memory than a value.
+    fn push(&mut self, values: ArrayRef) -> Result<()> {
+        let data = values.to_data();
+        let own = data.get_slice_memory_size()?;
+        if values.get_buffer_memory_size() / 2 > own {
+            let mut copy = MutableArrayData::new(vec![&data], false, data.len());
+            copy.try_extend(0, 0, data.len())?;
+            self.values.push(make_array(copy.freeze()));
+        } else {
+            self.values.push(values);
+        }
+        if let [first, rest @ ..] = &self.values[..]
+            && rest.len() >= PIECES
+            && rest.iter().map(Array::len).sum::<usize>() * PART >= first.len()
+        {
+            self.all()?;
+        }
+        Ok(())
+    }
+
     fn all(&mut self) -> Result<Option<ArrayRef>> {
         if self.values.len() > 1 {
             let arrays: Vec<_> = self.values.iter().map(AsRef::as_ref).collect();
@@ -149,7 +176,7 @@ impl Accumulator for Collected {
             ArrayRef::clone(values)
         };
         if !valid.is_empty() {
-            self.values.push(valid);
+            self.push(valid)?;
         }
         Ok(())
     }
@@ -158,7 +185,7 @@ impl Accumulator for Collected {
         let lists = states[0].as_list::<i32>();
         for row in 0..lists.len() {
             if lists.is_valid(row) && lists.value_length(row) > 0 {
-                self.values.push(lists.value(row));
+                self.push(lists.value(row))?;
             }
         }
         Ok(())
@@ -288,4 +315,37 @@ fn interpolated(sorted: &ArrayRef, fraction: f64) -> Result<ScalarValue> {
 fn at_rank(sorted: &ArrayRef, fraction: f64) -> Result<ScalarValue> {
     let rank = (fraction.clamp(0.0, 1.0) * sorted.len() as f64).ceil() as usize;
     ScalarValue::try_from_array(sorted, rank.max(1).min(sorted.len()) - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::array::StringArray;
+    use std::sync::Arc;
+
+    fn empty() -> Collected {
+        let returns = list(DataType::Utf8);
+        let finish: Finish = |values, _| list_of(values);
+        Collected { values: vec![], value_type: DataType::Utf8, returns, parameter: None, finish }
+    }
+
+    #[test]
+    fn values_of_a_group_take_their_own_memory_and_not_that_of_all_groups() {
+        let all: StringArray = (0..10_000).map(|row| Some(format!("{row:032}"))).collect();
+        let mut group = empty();
+        for row in (0..10_000).step_by(100) {
+            group.update_batch(&[Arc::new(all.slice(row, 1))]).unwrap();
+        }
+        // A hundred values of 32 bytes.
+        assert!(group.size() < 16 << 10, "{}", group.size());
+        let ScalarValue::List(found) = group.evaluate().unwrap() else { panic!("a list") };
+        let expected: Vec<_> = (0..10_000).step_by(100).map(|row| format!("{row:032}")).collect();
+        let found = found.value(0);
+        let found: Vec<_> = found.as_string::<i32>().iter().map(Option::unwrap).collect();
+        assert_eq!(found, expected);
+        // A whole batch is not copied.
+        let mut large = empty();
+        large.update_batch(&[Arc::new(all.clone())]).unwrap();
+        assert!(large.values[0].to_data().ptr_eq(&all.to_data()));
+    }
 }

@@ -4,7 +4,7 @@
 use super::Effect::{ForClients, ForPython, Honoured, None as NoEffect, Refused};
 use super::Scope::{Session, Static};
 use super::{
-    BlockCompression, Declared, Key, MapKeyDedupPolicy, PartitionOverwriteMode, Problem,
+    BlockCompression, Declared, Fraction, Key, MapKeyDedupPolicy, PartitionOverwriteMode, Problem,
     PythonProfiler, SchedulerMode, TimestampType, Value, VolumeLayout,
 };
 use crate::ByteSize;
@@ -36,6 +36,8 @@ keys! {
     MASTER: String = "spark.master", Some("local[*]"), Static, Honoured, "Where executors run: `local`, `local[N]`, `local[*]`, `local-cluster[executors,cores,memoryMiB]`.";
     DRIVER_MEMORY: ByteSize = "spark.driver.memory", Some("1g"), Static, Honoured, "Memory of the driver's pod. On one machine the driver's memory is not limited.";
     EXECUTOR_MEMORY: ByteSize = "spark.executor.memory", Some("1g"), Static, Honoured, "Memory of an executor, shared by its tasks.";
+    MEMORY_FRACTION: Fraction = "spark.memory.fraction", Some("0.6"), Static, Honoured, "Part of an executor's memory that operators share; the rest is for what nobody counts.";
+    MEMORY_STORAGE_FRACTION: Fraction = "spark.memory.storageFraction", Some("0.5"), Static, NoEffect, "Caches are on volumes, not in memory.";
     EXECUTOR_CORES: u32 = "spark.executor.cores", Some("1"), Static, Honoured, "Cores of an executor.";
     EXECUTOR_INSTANCES: u32 = "spark.executor.instances", Some("2"), Static, Honoured, "Number of executors.";
     EXECUTOR_MAX_FAILURES: u32 = "spark.executor.maxNumFailures", None, Static, Honoured, "Number of executor failures that fail the application; by default twice the number of executors, at least 3.";

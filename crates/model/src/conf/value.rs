@@ -1,6 +1,7 @@
 //! Conversion of a setting's text to a value.
 
 use crate::ByteSize;
+use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -90,6 +91,42 @@ impl Value for f64 {
     const FORM: &'static str = "number";
     fn parse(text: &str) -> Result<Self, Problem> {
         text.trim().parse().map_err(|_| Problem::NotA("double"))
+    }
+}
+
+/// A part of a whole: above 0, at most 1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fraction(f64);
+
+impl Default for Fraction {
+    /// What Spark's operators share of the memory.
+    fn default() -> Self {
+        Self(0.6)
+    }
+}
+
+impl Fraction {
+    /// This part of so many bytes.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "a fraction of a number of bytes need not be exact"
+    )]
+    pub fn of(self, bytes: u64) -> u64 {
+        (bytes as f64 * self.0) as u64
+    }
+}
+
+impl Value for Fraction {
+    const FORM: &'static str = "fraction, such as 0.6";
+    fn parse(text: &str) -> Result<Self, Problem> {
+        let number = f64::parse(text)?;
+        if number > 0.0 && number <= 1.0 {
+            return Ok(Self(number));
+        }
+        Err(Problem::Requirement("It must be above 0 and at most 1.".to_owned()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Settings of an executor.
 
 use super::{Dependencies, Secret};
-use crate::conf::{self, BadSetting, Conf};
+use crate::conf::{self, BadSetting, Conf, Fraction};
 use crate::{ApplicationId, Epoch, ExecutorId, VolumeId};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -25,8 +25,11 @@ pub struct ExecutorSettings {
     pub epoch: Epoch,
     /// Number of tasks that it runs at once.
     pub slots: u32,
-    /// Memory shared by its tasks.
+    /// Memory of the process.
     pub memory_bytes: u64,
+    /// The part of it that operators of its tasks share; Spark's by default.
+    #[serde(default)]
+    pub memory_fraction: Fraction,
     /// The volume for map outputs.
     pub volume: Mount,
     /// Directory for spill files; deleted by its creator.

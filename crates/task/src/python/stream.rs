@@ -9,6 +9,7 @@ use super::spec::{PythonSpec, Sent};
 use super::types::{from_worker, retyped};
 use super::workers::{FromWorker, PythonTask, ToWorker};
 use crate::failure::{self, FetchError};
+use crate::writer::sliced_bytes;
 use arrow::array::{ArrayRef, AsArray, RecordBatchOptions};
 use arrow::datatypes::{Int64Type, SchemaRef};
 use arrow::record_batch::RecordBatch;
@@ -26,6 +27,10 @@ use std::sync::Arc;
 
 /// Rows of a batch that a worker gets at most, unless the session says otherwise: Spark's default.
 const MAX_ROWS: usize = 10_000;
+
+/// Bytes of a batch that a worker gets at most, unless it is a single row: it has several copies of
+/// each, and so has Python. Large rows would be too many at once.
+const MAX_BYTES: usize = 4 << 20;
 
 /// What a worker reads, as an input of [`PythonWorkers::run`](super::PythonWorkers::run).
 pub(super) type Feed = BoxStream<'static, Result<ToWorker, TaskFailure>>;
@@ -166,7 +171,11 @@ impl Sender {
         let pieces = rows.map_ok(move |batch| {
             let count = batch.num_rows();
             // Groups are batches of their own in Python, whatever the size of ours.
-            let step = if self.grouping.is_some() { count } else { max_rows }.max(1);
+            let step = match &self.grouping {
+                Some(_) => count,
+                None => max_rows.min(MAX_BYTES / (sliced_bytes(&batch) / count.max(1)).max(1)),
+            };
+            let step = step.max(1);
             let starts = (0..count).step_by(step);
             let pieces = starts.map(|at| self.piece(&batch.slice(at, step.min(count - at))));
             stream::iter(pieces.collect::<Vec<_>>())
