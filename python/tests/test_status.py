@@ -200,3 +200,51 @@ shown = subprocess.run([{FIRESTEEL!r}, "status"], capture_output=True, text=True
 assert "accumulator 0: 28 (executor-" in shown and "accumulator 2: 4 updates (executor-" in shown, shown
 """,
     )
+
+
+def test_cancelling_a_group_or_a_tag_ends_its_jobs_and_no_others(tmp_path):
+    check(
+        tmp_path,
+        f"""
+from pyspark import InheritableThread
+
+gate = {str(tmp_path / "gate")!r}
+ended = {{}}
+
+
+def wait(n):
+    import os, time
+    while not os.path.exists(gate):
+        time.sleep(0.02)
+    return n
+
+
+def job(name, prepare=lambda: None):
+    prepare()
+    try:
+        ended[name] = sc.parallelize([1], 1).map(wait).sum()
+    except Exception as error:
+        ended[name] = "CANCEL" in str(error).upper() or str(error)
+
+
+sc.setJobGroup("one", "its threads inherit the group")
+threads = [
+    InheritableThread(target=job, args=("child",)),
+    threading.Thread(target=job, args=("other", lambda: sc.setJobGroup("two", "another group"))),
+    threading.Thread(target=job, args=("tagged", lambda: sc.addJobTag("t"))),
+]
+for thread in threads:
+    thread.start()
+eventually(lambda: len(sc.statusTracker().getActiveJobsIds()) == 3)
+sc.cancelJobGroup("one")
+threads[0].join()
+same(ended, {{"child": True}})
+same(len(eventually(sc.statusTracker().getActiveJobsIds)), 2)
+sc.cancelJobsWithTag("t")
+threads[2].join()
+same(ended, {{"child": True, "tagged": True}})
+open(gate, "w").close()
+threads[1].join()
+same(ended["other"], 1)
+""",
+    )
