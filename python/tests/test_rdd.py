@@ -421,3 +421,24 @@ assert read.value <= 20, read.value
 same({pid for _, pid in rows.collect()}, {worker})
 """
     program_on(tmp_path, START + text, "local[1]")
+
+
+def test_a_task_knows_its_stage_its_partition_its_attempt_and_its_cores(tmp_path):
+    text = """
+from pyspark import TaskContext
+
+
+def place(_):
+    context = TaskContext.get()
+    return context.stageId(), context.partitionId(), context.attemptNumber(), context.cpus(), context.taskAttemptId()
+
+
+rdd = sc.parallelize(range(3), 3)
+first, second = rdd.map(place).collect(), rdd.map(place).collect()
+for found in (first, second):
+    same([place[1:4] for place in found], [(0, 0, 2), (1, 0, 2), (2, 0, 2)])
+    same(len({place[0] for place in found}), 1)
+assert first[0][0] < second[0][0], (first, second)
+same(len({place[4] for place in first + second}), 6)
+"""
+    program_on(tmp_path, START + text, "local[4]", "--conf", "spark.task.cpus=2")

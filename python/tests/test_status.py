@@ -248,3 +248,45 @@ threads[1].join()
 same(ended["other"], 1)
 """,
     )
+
+
+def test_jobs_of_frames_belong_to_groups_too_and_all_jobs_can_be_cancelled(tmp_path):
+    check(
+        tmp_path,
+        """
+from pyspark.sql import SparkSession
+from pyspark.sql.functions import udf
+
+spark = SparkSession.builder.getOrCreate()
+
+
+@udf("long")
+def naps(n):
+    time.sleep(600)
+    return n
+
+
+def job(run):
+    sc.setJobGroup("naps", "naps")
+    try:
+        ended.append(run())
+    except Exception as error:
+        ended.append("CANCEL" in str(error).upper() or str(error))
+
+
+def cancelled(run, cancel):
+    thread = threading.Thread(target=job, args=(run,))
+    thread.start()
+    eventually(lambda: sc.statusTracker().getActiveStageIds())
+    same(sc.statusTracker().getJobIdsForGroup("naps") != [], True)
+    cancel()
+    thread.join(60)
+
+
+ended = []
+cancelled(lambda: spark.range(2).select(naps("id")).collect(), lambda: sc.cancelJobGroup("naps"))
+cancelled(lambda: sc.parallelize([1], 1).map(lambda n: time.sleep(600)).count(), sc.cancelAllJobs)
+same(ended, [True, True])
+same(sc.parallelize(range(8), 4).sum(), 28)
+""",
+    )
