@@ -478,3 +478,70 @@ def test_local_rows_and_python_functions_are_compared_by_what_they_hold(spark):
     assert not spark.range(7).mapInPandas(same_rows, "id int").is_cached
     for frame in (chosen, random, mapped):
         frame.unpersist()
+
+
+def test_rows_that_were_read_in_part_or_by_a_cancelled_job_are_not_taken_for_all(tmp_path):
+    check(
+        tmp_path,
+        """
+rdd = sc.parallelize(range(1000), 2).map(counted).cache()
+same(rdd.take(3), [0, 1, 2])
+same((rdd.count(), rdd.sum(), rdd.take(3)), (1000, 499500, [0, 1, 2]))
+gate = sc.getConf().get("spark.local.dir") + "/gate"
+
+
+def wait(n):
+    while n > 5 and not os.path.exists(gate):
+        time.sleep(0.02)
+    return n
+
+
+waiting = sc.parallelize(range(10), 1).map(wait).cache()
+
+
+def job():
+    sc.setJobGroup("waits", "waits")
+    try:
+        waiting.count()
+    except Exception as error:
+        failed.append(str(error))
+
+
+failed = []
+thread = threading.Thread(target=job)
+thread.start()
+eventually(lambda: sc.statusTracker().getActiveStageIds())
+time.sleep(0.5)
+sc.cancelJobGroup("waits")
+thread.join()
+same(len(failed), 1)
+open(gate, "w").close()
+same((waiting.collect(), waiting.collect()), (list(range(10)),) * 2)
+""",
+    )
+
+
+def test_of_a_cache_only_what_is_damaged_is_computed_again(tmp_path):
+    check(
+        tmp_path,
+        """
+import random
+
+below = sc.accumulator(0)
+pairs = sc.parallelize(range(1000), 2).map(lambda n: below.add(1) or (n % 4, random.Random(n).randbytes(1000)))
+shuffled = pairs.partitionBy(4)
+same(shuffled.count(), 1000)
+files = lambda: set(glob.glob(sc.getConf().get("spark.local.dir") + "/**/*.out", recursive=True))
+before = files()
+rdd = shuffled.map(counted).cache()
+rows = rdd.collect()
+same((calls.value, below.value, len(files() - before)), (1000, 1000, 4))
+with open(min(files() - before), "r+b") as file:
+    file.seek(100_000)
+    byte = file.read(1)[0]
+    file.seek(100_000)
+    file.write(bytes([byte ^ 0xFF]))
+same((rdd.collect() == rows, calls.value, below.value), (True, 1250, 1000))
+same((rdd.collect() == rows, calls.value), (True, 1250))
+""",
+    )

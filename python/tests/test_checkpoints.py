@@ -13,7 +13,7 @@ from pyspark.errors.exceptions.connect import InvalidPlanInput, SparkException
 from pyspark.sql import functions as F
 from pyspark.sql.connect.proto import Command
 from test_caches import stored
-from test_faults import status, tasks
+from test_faults import replace_executors, status, tasks
 
 
 def explained(frame):
@@ -176,10 +176,24 @@ assert rdd.count() == 4 and rdd.isCheckpointed()
 
 
 def test_lost_rows_of_a_local_checkpoint_are_computed_again():
-    with serving("local[2]") as (server, url), session(url) as spark:
+    with serving("local-cluster[2,1,512]") as (server, url), session(url) as spark:
         below = spark.range(0, 40, 1, 4).repartition(3, "id").localCheckpoint()
         made = below.select((F.col("id") * 2).alias("x")).localCheckpoint()
         rows = sorted(made.collect())
         for file in stored(server):
             file.unlink()
+        # The old ones still have the files open.
+        replace_executors(server, url)
         assert sorted(made.collect()) == rows and sorted(below.collect()) == [(n,) for n in range(40)]
+        assert stored(server) != []
+
+
+def test_a_reliable_checkpoint_survives_the_executors(tmp_path):
+    conf = {"spark.checkpoint.dir": tmp_path / "checkpoints", "firesteel.shuffle.volume": "own"}
+    with serving("local-cluster[2,1,512]", **conf) as (server, url), session(url) as spark:
+        made = spark.range(0, 90, 1, 3).repartition(2).select("id", F.rand().alias("x")).checkpoint()
+        rows = made.collect()
+        replace_executors(server, url)
+        before = len(status(url)["jobs"])
+        assert made.collect() == rows
+        assert [len(job["stages"]) for job in status(url)["jobs"][before:]] == [1]

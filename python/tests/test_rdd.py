@@ -304,3 +304,141 @@ same(list(frame.toLocalIterator()), rows)
 same(frame.take(60), rows[:60])
 """,
     )
+
+
+@pytest.mark.parametrize(("master", "tries"), [("local[2,3]", 3), ("local-cluster[1,1,512]", 4)])
+def test_a_task_that_always_fails_is_tried_as_often_as_in_spark(tmp_path, master, tries):
+    text = f"""
+from pyspark import TaskContext
+
+
+class Mine(Exception):
+    pass
+
+
+def fails(n):
+    number = TaskContext.get().attemptNumber()
+    with open({str(tmp_path / "log")!r}, "a") as file:
+        print(number, file=file)
+    raise Mine(f"try {{number}}")
+
+
+try:
+    sc.parallelize([1], 1).map(fails).collect()
+    raise SystemExit("no error")
+except Exception as error:
+    assert "Mine: try {tries - 1}" in str(error) and "in fails" in str(error), error
+same(sc.parallelize([1, 2], 1).sum(), 3)
+"""
+    program_on(tmp_path, START + text, master)
+    assert (tmp_path / "log").read_text().split() == [str(number) for number in range(tries)]
+
+
+def test_what_cannot_be_pickled_and_a_bad_partitioner_fail_one_job(tmp_path):
+    text = """
+import threading
+
+lock, one = threading.Lock(), sc.parallelize([(1, 2)], 1)
+
+
+def bad(key):
+    raise ValueError("a bad partitioner")
+
+
+for job, why in [
+    (lambda: one.map(lambda pair: lock and pair).count(), "cannot pickle"),
+    (lambda: one.map(lambda pair: threading.Lock()).collect(), "cannot pickle"),
+    (lambda: one.partitionBy(2, bad).count(), "a bad partitioner"),
+]:
+    try:
+        job()
+        raise SystemExit("no error")
+    except Exception as error:
+        assert why in str(error), error
+    same(one.count(), 1)
+"""
+    program_on(tmp_path, START + text, "local[2]")
+
+
+def test_an_accumulator_that_cannot_be_merged_harms_no_other(tmp_path):
+    text = """
+from pyspark import AccumulatorParam, TaskContext
+
+
+class Unmerged(AccumulatorParam):
+    def zero(self, value):
+        return 0
+
+    def addInPlace(self, one, other):
+        if TaskContext.get() is None:
+            raise ValueError("no merge")
+        return one + other
+
+
+good, bad, late = sc.accumulator(0), sc.accumulator(0, Unmerged()), sc.accumulator(0)
+mapped = sc.parallelize(range(4), 2).map(lambda n: (good.add(1), bad.add(1), late.add(n)))
+same(good.value, 0)
+mapped.count()
+same((good.value, bad.value, late.value), (4, 0, 6))
+# Nothing was stored: what is computed again adds again.
+mapped.count()
+same((good.value, bad.value, late.value), (8, 0, 12))
+"""
+    program_on(tmp_path, START + text, "local[2]")
+
+
+@pytest.mark.parametrize("encrypted", ["false", "true"])
+def test_values_of_other_threads_and_of_large_functions_reach_tasks(tmp_path, encrypted):
+    text = """
+import threading
+
+made, seen = [], []
+maker = threading.Thread(target=lambda: made.extend([sc.broadcast(list(range(1000))), sc.broadcast({"a": 5})]))
+maker.start()
+maker.join()
+numbers, names = made
+job = lambda: seen.append(sc.parallelize(range(4), 4).map(lambda n: numbers.value[n] + names.value["a"]).collect())
+user = threading.Thread(target=job)
+user.start()
+user.join()
+same(seen, [[5, 6, 7, 8]])
+same((numbers.value[-1], names.value), (999, {"a": 5}))
+large = list(range(1_000_000))
+same(sc.parallelize(range(4), 4).map(lambda n: large[-n]).collect(), [0, 999_999, 999_998, 999_997])
+"""
+    program_on(tmp_path, START + text, "local-cluster[2,1,512]", "--conf", f"spark.ssl.rpc.enabled={encrypted}")
+
+
+def test_an_action_that_needs_few_rows_reads_few_and_its_worker_goes_on(tmp_path):
+    text = """
+import os
+
+read = sc.accumulator(0)
+rows = sc.parallelize(range(100_000), 2).map(lambda n: read.add(1) or (n, os.getpid()))
+((_, worker),) = rows.take(1)
+same((rows.first()[1], rows.keys().take(2)), (worker, [0, 1]))
+assert read.value <= 20, read.value
+same({pid for _, pid in rows.collect()}, {worker})
+"""
+    program_on(tmp_path, START + text, "local[1]")
+
+
+def test_a_task_knows_its_stage_its_partition_its_attempt_and_its_cores(tmp_path):
+    text = """
+from pyspark import TaskContext
+
+
+def place(_):
+    context = TaskContext.get()
+    return context.stageId(), context.partitionId(), context.attemptNumber(), context.cpus(), context.taskAttemptId()
+
+
+rdd = sc.parallelize(range(3), 3)
+first, second = rdd.map(place).collect(), rdd.map(place).collect()
+for found in (first, second):
+    same([place[1:4] for place in found], [(0, 0, 2), (1, 0, 2), (2, 0, 2)])
+    same(len({place[0] for place in found}), 1)
+assert first[0][0] < second[0][0], (first, second)
+same(len({place[4] for place in first + second}), 6)
+"""
+    program_on(tmp_path, START + text, "local[4]", "--conf", "spark.task.cpus=2")

@@ -71,3 +71,10 @@ def test_reuse_can_be_turned_off():
         spark.conf.set("firesteel.shuffle.reuse", "false")
         frame.collect()
         assert "skipped" not in [stage["state"] for stage in last_job(url)]
+
+
+def test_steps_without_a_shuffle_are_one_stage():
+    with serving("local[2]") as (_, url), session(url) as spark:
+        frame = spark.range(0, 100, 1, 4).selectExpr("id * 2 as n").where("n > 20")
+        assert len(frame.mapInArrow(lambda batches: batches, "n long").where("n < 40").collect()) == 9
+        assert [(stage["tasks"], stage["state"]) for stage in last_job(url)] == [(4, "done")]

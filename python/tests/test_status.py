@@ -200,3 +200,93 @@ shown = subprocess.run([{FIRESTEEL!r}, "status"], capture_output=True, text=True
 assert "accumulator 0: 28 (executor-" in shown and "accumulator 2: 4 updates (executor-" in shown, shown
 """,
     )
+
+
+def test_cancelling_a_group_or_a_tag_ends_its_jobs_and_no_others(tmp_path):
+    check(
+        tmp_path,
+        f"""
+from pyspark import InheritableThread
+
+gate = {str(tmp_path / "gate")!r}
+ended = {{}}
+
+
+def wait(n):
+    import os, time
+    while not os.path.exists(gate):
+        time.sleep(0.02)
+    return n
+
+
+def job(name, prepare=lambda: None):
+    prepare()
+    try:
+        ended[name] = sc.parallelize([1], 1).map(wait).sum()
+    except Exception as error:
+        ended[name] = "CANCEL" in str(error).upper() or str(error)
+
+
+sc.setJobGroup("one", "its threads inherit the group")
+threads = [
+    InheritableThread(target=job, args=("child",)),
+    threading.Thread(target=job, args=("other", lambda: sc.setJobGroup("two", "another group"))),
+    threading.Thread(target=job, args=("tagged", lambda: sc.addJobTag("t"))),
+]
+for thread in threads:
+    thread.start()
+eventually(lambda: len(sc.statusTracker().getActiveJobsIds()) == 3)
+sc.cancelJobGroup("one")
+threads[0].join()
+same(ended, {{"child": True}})
+same(len(eventually(sc.statusTracker().getActiveJobsIds)), 2)
+sc.cancelJobsWithTag("t")
+threads[2].join()
+same(ended, {{"child": True, "tagged": True}})
+open(gate, "w").close()
+threads[1].join()
+same(ended["other"], 1)
+""",
+    )
+
+
+def test_jobs_of_frames_belong_to_groups_too_and_all_jobs_can_be_cancelled(tmp_path):
+    check(
+        tmp_path,
+        """
+from pyspark.sql import SparkSession
+from pyspark.sql.functions import udf
+
+spark = SparkSession.builder.getOrCreate()
+
+
+@udf("long")
+def naps(n):
+    time.sleep(600)
+    return n
+
+
+def job(run):
+    sc.setJobGroup("naps", "naps")
+    try:
+        ended.append(run())
+    except Exception as error:
+        ended.append("CANCEL" in str(error).upper() or str(error))
+
+
+def cancelled(run, cancel):
+    thread = threading.Thread(target=job, args=(run,))
+    thread.start()
+    eventually(lambda: sc.statusTracker().getActiveStageIds())
+    same(sc.statusTracker().getJobIdsForGroup("naps") != [], True)
+    cancel()
+    thread.join(60)
+
+
+ended = []
+cancelled(lambda: spark.range(2).select(naps("id")).collect(), lambda: sc.cancelJobGroup("naps"))
+cancelled(lambda: sc.parallelize([1], 1).map(lambda n: time.sleep(600)).count(), sc.cancelAllJobs)
+same(ended, [True, True])
+same(sc.parallelize(range(8), 4).sum(), 28)
+""",
+    )

@@ -7,7 +7,7 @@ import pathlib
 import pyarrow.parquet
 import pytest
 from checks import check, fails, people
-from pyspark.errors import AnalysisException
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import functions as F
 
 PEOPLE = [(2, "Alice"), (5, "Bob"), (None, "Tom")]
@@ -194,3 +194,22 @@ def test_what_cannot_be_written_is_refused(spark, tmp_path):
     with pytest.raises(AnalysisException):
         spark.range(1).write.partitionBy("id").parquet(f"{tmp_path}/x")
     assert not (tmp_path / "x").exists()
+
+
+def test_of_several_tries_of_a_task_one_is_written_and_of_a_failed_job_nothing(spark, tmp_path):
+    def fails(tries):
+        def rows(batches):
+            from pyspark import TaskContext
+
+            yield from batches
+            if TaskContext.get().partitionId() == 1 and TaskContext.get().attemptNumber() < tries:
+                raise ValueError("after its last row")
+
+        return spark.range(0, 100000, 1, 2).mapInArrow(rows, "id long").write
+
+    fails(2).parquet(f"{tmp_path}/tries")
+    assert len(files(tmp_path / "tries", ".parquet")) == 2
+    assert spark.read.parquet(f"{tmp_path}/tries").selectExpr("count(*)", "sum(id)").first()[:] == (100000, 4999950000)
+    with pytest.raises(PySparkException, match="after its last row"):
+        fails(9).parquet(f"{tmp_path}/fails")
+    assert [path for path in (tmp_path / "fails").rglob("*") if path.is_file()] == []
