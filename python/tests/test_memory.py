@@ -133,13 +133,6 @@ def test_rows_that_are_not_in_a_large_list(tight):
     assert none.collect() == [(0,)]
 
 
-def test_many_first_rows(tight):
-    few = frame(tight[0]).sort("t").limit(ROWS // 2)
-    (row,) = spills(tight, lambda: few.selectExpr("count(t)", "min(t)", "max(t)").collect())
-    last = sorted(map(str, range(ROWS)))[ROWS // 2 - 1]
-    assert tuple(row) == (ROWS // 2, "a text of some length 0", f"a text of some length {last}")
-
-
 def wide(spark, rows=100000):
     """Rows of about 700 bytes."""
     return spark.range(0, rows, 1, 4).selectExpr("id", "repeat(cast(id as string), 120) as t")
