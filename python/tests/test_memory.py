@@ -1,6 +1,7 @@
 """Queries that need more memory than an executor has: they spill, return correct results, and leave no files behind."""
 
 import contextlib
+import pathlib
 import sys
 import threading
 import time
@@ -8,10 +9,10 @@ import time
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from conftest import serving, session
+from conftest import descendants, eventually, serving, session
 from pyspark import cloudpickle
 from pyspark.errors import PySparkException
-from pyspark.sql.functions import udtf
+from pyspark.sql.functions import collect_list, udtf
 from test_faults import home_of, status
 
 # Workers do not have this module.
@@ -118,3 +119,92 @@ def test_rows_that_a_table_function_does_not_answer(tight):
     with pytest.raises(PySparkException, match="rows that the table function silent has not answered") as caught:
         spark.sql("SELECT count(t) FROM many, LATERAL silent(t)").collect()
     assert caught.value.getCondition() == "UNABLE_TO_ACQUIRE_MEMORY"
+
+
+def test_rows_that_are_not_in_a_large_list(tight):
+    spark, _, _ = tight
+    half = ROWS // 2
+    frame(spark).createOrReplaceTempView("all_rows")
+    spark.range(half, ROWS + half, 1, 4).selectExpr("concat('a text of some length ', id) as t").createOrReplaceTempView("listed")
+    rest = spark.sql("SELECT * FROM all_rows WHERE t NOT IN (SELECT t FROM listed)")
+    (row,) = spills(tight, lambda: rest.selectExpr("count(*)", "sum(id)", "count(t)").collect())
+    assert tuple(row) == (half, half * (half - 1) // 2, half)
+    none = spark.sql("SELECT count(*) FROM all_rows WHERE t NOT IN (SELECT t FROM listed UNION ALL SELECT NULL)")
+    assert none.collect() == [(0,)]
+
+
+def wide(spark, rows=100000):
+    """Rows of about 700 bytes."""
+    return spark.range(0, rows, 1, 4).selectExpr("id", "repeat(cast(id as string), 120) as t")
+
+
+def test_windows_over_one_partition_and_over_many(tight):
+    spark, _, _ = tight
+    one = wide(spark).selectExpr("t", "sum(id) OVER () s", "count(*) OVER (PARTITION BY 1) c", "lag(id) OVER (PARTITION BY 1 ORDER BY id) l")
+    (row,) = spills(tight, lambda: one.selectExpr("count(t)", "min(s)", "max(c)", "sum(l)", "count(l)").collect())
+    assert tuple(row) == (100000, 4999950000, 100000, 4999850001, 99999)
+    many = wide(spark).selectExpr("t", "max(t) OVER (PARTITION BY id % 1000) m", "count(*) OVER (PARTITION BY id % 1000) c")
+    (row,) = many.selectExpr("count(t)", "sum(c)", "sum(cast(m >= t as int))").collect()
+    assert tuple(row) == (100000, 10000000, 100000)
+
+
+def test_groups_with_lists(tight):
+    lists = wide(tight[0]).groupBy("id").agg(collect_list("t").alias("l"))
+    assert lists.selectExpr("sum(size(l))", "sum(length(l[0]) % 120)").collect() == [(100000, 0)]
+
+
+def test_what_cannot_spill_names_itself_and_the_setting_to_change(tight):
+    with pytest.raises(PySparkException, match="aggregation without groups could not get .* Raise spark.executor.memory") as caught:
+        wide(tight[0]).selectExpr("size(collect_list(t))").collect()
+    assert caught.value.getCondition() == "UNABLE_TO_ACQUIRE_MEMORY"
+    assert tight[0].range(10).count() == 10
+
+
+def executors_of(server):
+    """The process ids of a server's executors."""
+    return [pid for pid, command in descendants(server.pid).items() if command.split()[1:2] == ["executor"]]
+
+
+@contextlib.contextmanager
+def limited(pid, limit):
+    """Moves a process to a memory cgroup with this limit; yields a function that says how often the kernel ended something there."""
+    v1, v2 = pathlib.Path("/sys/fs/cgroup/memory"), pathlib.Path("/sys/fs/cgroup")
+    v2 = v2 if (v2 / "cgroup.controllers").exists() else v2 / "unified"
+    is_v1 = (v1 / "memory.limit_in_bytes").exists() or (v1 / "tasks").exists()
+    group = (v1 if is_v1 else v2) / f"firesteel-test-{pid}"
+    try:
+        group.mkdir()
+        (group / ("memory.limit_in_bytes" if is_v1 else "memory.max")).write_text(str(limit))
+        (group / "cgroup.procs").write_text(str(pid))
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            group.rmdir()
+        pytest.skip(f"no memory cgroup can be made here: {error}")
+    events = group / ("memory.oom_control" if is_v1 else "memory.events")
+    try:
+        yield lambda: dict(line.split() for line in events.read_text().splitlines()).get("oom_kill")
+    finally:
+        # Who is still in it goes back to the parent.
+        for line in (group / "cgroup.procs").read_text().split():
+            with contextlib.suppress(OSError):
+                (group.parent / "cgroup.procs").write_text(line)
+        group.rmdir()
+
+
+def test_the_kernel_does_not_end_an_executor_with_the_memory_of_its_pod():
+    memory = 64
+    # As for a pod with Python: `docs/configuration.md`.
+    limit = (memory + max(384, memory * 4 // 10)) << 20
+    rows = 10 * memory * 10000
+    conf = {"spark.sql.shuffle.partitions": "4", "spark.sql.autoBroadcastJoinThreshold": "-1"}
+    with serving(f"local-cluster[2,1,{memory}]", **conf) as (server, url), session(url) as spark, contextlib.ExitStack() as groups:
+        eventually(lambda: len(executors_of(server)) == 2)
+        pids = executors_of(server)
+        killed = [groups.enter_context(limited(pid, limit)) for pid in pids]
+        # Ten times the memory of an executor: a hundred bytes a row.
+        text = "concat('a text of some length, which is a bit longer than that of others ', lpad(cast(id as string), 12, '0')) as t"
+        groups_of_one = spark.range(0, rows, 1, 4).selectExpr(text).groupBy("t").count()
+        (row,) = groups_of_one.selectExpr("count(*)", "sum(count)", "max(count)").collect()
+        assert tuple(row) == (rows, rows, 1)
+        assert [one() for one in killed] == ["0", "0"]
+        assert executors_of(server) == pids

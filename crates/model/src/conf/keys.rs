@@ -36,7 +36,7 @@ keys! {
     MASTER: String = "spark.master", Some("local[*]"), Static, Honoured, "Where executors run: `local`, `local[N]`, `local[*]`, `local-cluster[executors,cores,memoryMiB]`.";
     DRIVER_MEMORY: ByteSize = "spark.driver.memory", Some("1g"), Static, Honoured, "Memory of the driver's pod. On one machine the driver's memory is not limited.";
     EXECUTOR_MEMORY: ByteSize = "spark.executor.memory", Some("1g"), Static, Honoured, "Memory of an executor, shared by its tasks.";
-    MEMORY_FRACTION: Fraction = "spark.memory.fraction", Some("0.6"), Static, Honoured, "Part of an executor's memory that operators share; the rest is for what nobody counts.";
+    MEMORY_FRACTION: Fraction = "spark.memory.fraction", Some("1.0"), Static, Honoured, "Part of an executor's memory that operators share. Spark's 0.6 leaves room for objects of a JVM, of which there are none.";
     MEMORY_STORAGE_FRACTION: Fraction = "spark.memory.storageFraction", Some("0.5"), Static, NoEffect, "Caches are on volumes, not in memory.";
     EXECUTOR_CORES: u32 = "spark.executor.cores", Some("1"), Static, Honoured, "Cores of an executor.";
     EXECUTOR_INSTANCES: u32 = "spark.executor.instances", Some("2"), Static, Honoured, "Number of executors.";

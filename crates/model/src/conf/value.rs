@@ -100,9 +100,9 @@ impl Value for f64 {
 pub struct Fraction(f64);
 
 impl Default for Fraction {
-    /// What Spark's operators share of the memory.
+    /// The whole.
     fn default() -> Self {
-        Self(0.6)
+        Self(1.0)
     }
 }
 

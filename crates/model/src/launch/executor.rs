@@ -27,7 +27,7 @@ pub struct ExecutorSettings {
     pub slots: u32,
     /// Memory of the process.
     pub memory_bytes: u64,
-    /// The part of it that operators of its tasks share; Spark's by default.
+    /// The part of it that operators of its tasks share; all of it by default.
     #[serde(default)]
     pub memory_fraction: Fraction,
     /// The volume for map outputs.
