@@ -1,6 +1,7 @@
 //! The driver process: starts the event loop and the servers, runs the program, and ends in good
 //! order.
 
+use crate::allocation::AllocationRules;
 use crate::backend::{Sessions, connect_routes};
 use crate::blobs::Blobs;
 use crate::core::{Core, Rules};
@@ -97,7 +98,11 @@ impl Driver {
         for warning in conf.check()? {
             tracing::warn!("{warning}");
         }
-        let wanted = Wanted::from_conf(conf)?;
+        let mut wanted = Wanted::from_conf(conf)?;
+        let allocation = AllocationRules::from_conf(conf)?;
+        if let Some(allocation) = &allocation {
+            wanted.executors = allocation.initial;
+        }
         let (cluster_listener, cluster) = serve::listen(settings.listen).await?;
         let (connect_listener, connect) = serve::listen(settings.connect).await?;
         let addresses = Addresses {
@@ -107,12 +112,15 @@ impl Driver {
 
         let (stop, stopped) = watch::channel(None);
         let (inbox, messages) = mpsc::channel(INBOX_LIMIT);
-        let rules = rules(settings, wanted, &addresses)?;
-        let scheduler = Scheduler::new(settings.epoch, limits(conf, wanted)?);
+        let rules = rules(settings, (wanted, allocation), &addresses)?;
+        let limits = limits(conf, (wanted, allocation.is_some()))?;
+        let scheduler = Scheduler::new(settings.epoch, limits);
         let scheduler = scheduler.with_sharing(pools::sharing(conf)?);
         tokio::spawn(event_loop::run(Core::new(rules, scheduler), messages, stop));
 
-        let runners = Runners::new(inbox.clone(), wanted.slots());
+        // As in Spark, there is some parallelism even without executors.
+        let least = if allocation.is_some() { 2 } else { 1 };
+        let runners = Runners::new(inbox.clone(), wanted.slots().max(least));
         let mut session_conf = conf.clone();
         session_conf.set("spark.app.id", &*settings.application.0);
         session_conf.set(conf::APP_NAME.name, &*settings.name);
@@ -215,13 +223,18 @@ fn credentials(settings: &Settings) -> Result<Credentials, Error> {
     Ok(credentials)
 }
 
-fn rules(settings: &Settings, wanted: Wanted, addresses: &Addresses) -> Result<Rules, BadSetting> {
+fn rules(
+    settings: &Settings,
+    (wanted, allocation): (Wanted, Option<AllocationRules>),
+    addresses: &Addresses,
+) -> Result<Rules, BadSetting> {
     let conf = &settings.conf;
     Ok(Rules {
         application: settings.application.clone(),
         name: settings.name.clone(),
         connect_url: addresses.connect.clone(),
         wanted,
+        allocation,
         without_manager: settings.without_manager,
         heartbeat: conf.get(&conf::HEARTBEAT_INTERVAL)?,
         timeout: conf.get(&conf::NETWORK_TIMEOUT)?,
@@ -230,14 +243,15 @@ fn rules(settings: &Settings, wanted: Wanted, addresses: &Addresses) -> Result<R
     })
 }
 
-fn limits(conf: &Conf, wanted: Wanted) -> Result<Limits, BadSetting> {
+fn limits(conf: &Conf, (wanted, dynamic): (Wanted, bool)) -> Result<Limits, BadSetting> {
     let master = Master::parse(&conf.get(&conf::MASTER)?);
     let said = master.and_then(|master| master.max_failures);
     Ok(Limits {
         task_max_failures: said.unwrap_or(conf.get(&conf::TASK_MAX_FAILURES)?),
         stage_max_consecutive_attempts: conf.get(&conf::STAGE_MAX_CONSECUTIVE_ATTEMPTS)?,
         max_result_bytes: max_result_bytes(conf)?,
-        slots: Some(wanted.slots()),
+        slots: Some(wanted.slots()).filter(|_| !dynamic),
+        refuse_barriers: dynamic,
         ..Limits::default()
     })
 }

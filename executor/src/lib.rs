@@ -92,7 +92,7 @@ fn clear(volume: Option<Volume>, scratch: &Path) {
 }
 
 fn open_volume(settings: &Settings) -> Result<Volume> {
-    let Mount { volume, path, last: _ } = &settings.volume;
+    let Mount { volume, path, last: _, private: _ } = &settings.volume;
     std::fs::create_dir_all(&settings.scratch)
         .with_context(|| format!("creating {}", settings.scratch.display()))?;
     let opened = Volume::create(path, volume.clone(), settings.application.clone())

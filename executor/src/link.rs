@@ -1,11 +1,11 @@
 //! The one stream to the driver: registers, takes work, sends ends in batches and heartbeats in
 //! between.
 
-use crate::Settings;
 use crate::barriers::{BarrierAsk, Waits};
 use crate::blocks::Locations;
 use crate::slots::Slots;
 use crate::tasks::{Effect, Tasks, split};
+use crate::{Mount, Settings};
 use anyhow::{Context, Result, bail};
 use model::MapOutput;
 use model::executor::{Registration, Report, TaskEnd, ToExecutor, Work};
@@ -142,12 +142,13 @@ impl Link {
         for damaged in &inventory.damaged {
             tracing::warn!("a map output on this volume is not usable: {damaged}");
         }
-        let volume = self.settings.volume.volume.clone();
+        let Mount { volume, private, .. } = self.settings.volume.clone();
         Ok(Registration {
             executor: self.settings.executor,
             host: self.settings.host.clone(),
             slots: self.settings.slots,
             block_address: self.block_address.clone(),
+            private: private.then(|| volume.clone()).into_iter().collect(),
             volumes: vec![(volume, inventory.outputs)],
         })
     }

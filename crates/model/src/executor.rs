@@ -6,6 +6,7 @@ use crate::{
     VolumeId,
 };
 use bytes::Bytes;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub struct Registration {
     pub block_address: String,
     /// The volumes that it mounts and what they hold.
     pub volumes: Vec<(VolumeId, Vec<MapOutput>)>,
+    /// Those of them that nobody else can mount once it has ended.
+    pub private: BTreeSet<VolumeId>,
 }
 
 /// Message from the driver to an executor.

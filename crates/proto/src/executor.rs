@@ -5,14 +5,14 @@ use model::executor::{
     AccumulatorUpdate, BarrierAnswer, Hosts, Launch, Outcome, Places, Registration, Report,
     TaskEnd, Template, ToExecutor, Work,
 };
-use model::{Attempt, ExecutorId, MapOutput, StageId, TaskId};
+use model::{Attempt, ExecutorId, MapOutput, StageId, TaskId, VolumeId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 impl From<Registration> for pb::Register {
     fn from(registration: Registration) -> Self {
-        let Registration { executor, host, slots, block_address, volumes } = registration;
+        let Registration { executor, host, slots, block_address, volumes, private } = registration;
         Self {
             executor: executor.0,
             host,
@@ -21,6 +21,7 @@ impl From<Registration> for pb::Register {
             version: VERSION.to_owned(),
             volumes: volumes.into_iter().map(pb::Inventory::from).collect(),
             process_id: std::process::id(),
+            private: private.into_iter().map(|volume| volume.0).collect(),
         }
     }
 }
@@ -38,12 +39,14 @@ impl TryFrom<pb::Register> for Registration {
             version: _,
             volumes,
             process_id: _,
+            private,
         } = register;
         if slots == 0 {
             return Err(BadField("Register.slots"));
         }
         let volumes = volumes.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
-        Ok(Self { executor: ExecutorId(executor), host, slots, block_address, volumes })
+        let private = private.into_iter().map(VolumeId).collect();
+        Ok(Self { executor: ExecutorId(executor), host, slots, block_address, volumes, private })
     }
 }
 
@@ -322,7 +325,7 @@ impl TryFrom<pb::TaskEnd> for TaskEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{Epoch, Fingerprint, MapOutputId, ShuffleId, TaskFailure, TaskMetrics, VolumeId};
+    use model::{Epoch, Fingerprint, MapOutputId, ShuffleId, TaskFailure, TaskMetrics};
 
     const SHUFFLE: ShuffleId = ShuffleId(Fingerprint([7; 32]));
 
@@ -350,6 +353,7 @@ mod tests {
             slots: 4,
             block_address: "h:1".into(),
             volumes: vec![(VolumeId("v".into()), vec![output()])],
+            private: [VolumeId("v".into())].into(),
         };
         let sent = pb::Register::from(registration.clone());
         assert_eq!(sent.version, VERSION);

@@ -249,6 +249,11 @@ pub enum JobFailure {
         /// The slots.
         slots: u32,
     },
+    /// A barrier stage, while executors come and go with the tasks that there are.
+    BarrierRefused {
+        /// The stage.
+        stage: StageId,
+    },
     /// A non-deterministic stage lost an output after a consumer's result had been delivered, or
     /// while a consumer ran that is launched at most once.
     NotRepeatable {

@@ -152,6 +152,11 @@ impl Executors {
         self.flights.range(bound(0)..=bound(u32::MAX)).map(|(&attempt, _)| attempt).collect()
     }
 
+    /// Number of attempts in flight.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.flights.len()
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.flights.is_empty() && self.all.values().all(|executor| executor.running.is_empty())
     }

@@ -82,6 +82,7 @@
 //!   in `broken` a deliberate mistake that the promise must notice.
 
 mod audit;
+mod backlog;
 mod event;
 mod executors;
 mod job;
@@ -101,6 +102,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 
+pub use backlog::Backlog;
 pub use event::{Command, DiscardReason, Event, JobFailure, JobShape, StageShape};
 pub use job::StageProgress;
 pub use pools::{DEFAULT_POOL, PoolOrder, PoolRules, Sharing};

@@ -26,6 +26,8 @@ pub struct Limits {
     /// Slots of all executors that are wanted, if their number is known: a barrier stage with more
     /// tasks can never run.
     pub slots: Option<u32>,
+    /// Whether barrier stages are refused, because executors come and go with the tasks.
+    pub refuse_barriers: bool,
     /// Time to collect further fetch failures before the lost map outputs are rewritten.
     pub resubmit_wait: Duration,
 }
@@ -37,6 +39,7 @@ impl Default for Limits {
             stage_max_consecutive_attempts: 4,
             max_result_bytes: Some(1 << 30),
             slots: None,
+            refuse_barriers: false,
             resubmit_wait: Duration::from_millis(200),
         }
     }

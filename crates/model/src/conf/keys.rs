@@ -39,6 +39,17 @@ keys! {
     EXECUTOR_CORES: u32 = "spark.executor.cores", Some("1"), Static, Honoured, "Cores of an executor.";
     EXECUTOR_INSTANCES: u32 = "spark.executor.instances", Some("2"), Static, Honoured, "Number of executors.";
     EXECUTOR_MAX_FAILURES: u32 = "spark.executor.maxNumFailures", None, Static, Honoured, "Number of executor failures that fail the application; by default twice the number of executors, at least 3.";
+    DYNAMIC_ALLOCATION: bool = "spark.dynamicAllocation.enabled", Some("false"), Static, Honoured, "Whether the number of executors follows the number of tasks. Not with a master `local`.";
+    DYNAMIC_MIN_EXECUTORS: u32 = "spark.dynamicAllocation.minExecutors", Some("0"), Static, Honoured, "Least number of executors.";
+    DYNAMIC_MAX_EXECUTORS: u32 = "spark.dynamicAllocation.maxExecutors", None, Static, Honoured, "Largest number of executors; no limit by default.";
+    DYNAMIC_INITIAL_EXECUTORS: u32 = "spark.dynamicAllocation.initialExecutors", None, Static, Honoured, "Executors at the start; the least number by default. `spark.executor.instances`, if greater, takes its place.";
+    DYNAMIC_BACKLOG_TIMEOUT: Duration = "spark.dynamicAllocation.schedulerBacklogTimeout", Some("1s"), Static, Honoured, "Time that tasks wait for slots before the first executor is added.";
+    DYNAMIC_SUSTAINED_BACKLOG_TIMEOUT: Duration = "spark.dynamicAllocation.sustainedSchedulerBacklogTimeout", None, Static, Honoured, "Time after which two more are added, then four, and so on; that of the first by default.";
+    DYNAMIC_IDLE_TIMEOUT: Duration = "spark.dynamicAllocation.executorIdleTimeout", Some("60s"), Static, Honoured, "Time without a task after which an executor is released.";
+    DYNAMIC_CACHED_IDLE_TIMEOUT: Duration = "spark.dynamicAllocation.cachedExecutorIdleTimeout", None, Static, Honoured, "The same for an executor with which cached partitions would be lost; they are kept by default.";
+    DYNAMIC_SHUFFLE_TRACKING: bool = "spark.dynamicAllocation.shuffleTracking.enabled", Some("true"), Static, Honoured, "Whether executors are kept with which map outputs would be lost: those of volumes that nobody else can mount.";
+    DYNAMIC_SHUFFLE_TIMEOUT: Duration = "spark.dynamicAllocation.shuffleTracking.timeout", None, Static, Honoured, "Time without a task for which they are kept, if no job needs the outputs; no limit by default.";
+    DYNAMIC_RATIO: f64 = "spark.dynamicAllocation.executorAllocationRatio", Some("1.0"), Static, Honoured, "Share of the executors wanted that would give each task a slot at once.";
     DEPLOY_MODE: String = "spark.submit.deployMode", Some("client"), Static, Honoured, "Where the driver runs; on one machine only client.";
     SHUFFLE_REUSE: bool = "firesteel.shuffle.reuse", Some("true"), Session, Honoured, "Whether a stage whose outputs already exist is skipped; false recomputes everything, for benchmarks.";
     TASK_CPUS: NonZeroU32 = "spark.task.cpus", Some("1"), Static, Honoured, "Cores per task: an executor has as many slots as this fits into its cores.";

@@ -6,7 +6,6 @@ use super::declared;
 const ACTUAL_BEHAVIOUR: &[(&str, &str)] = &[
     ("spark.blacklist.enabled", "false"),
     ("spark.decommission.enabled", "false"),
-    ("spark.dynamicAllocation.enabled", "false"),
     ("spark.eventLog.enabled", "false"),
     ("spark.excludeOnFailure.enabled", "false"),
     ("spark.executor.processTreeMetrics.enabled", "false"),

@@ -170,6 +170,9 @@ pub struct Register {
     pub volumes: ::prost::alloc::vec::Vec<Inventory>,
     #[prost(uint32, tag = "7")]
     pub process_id: u32,
+    /// Those of the volumes that nobody else can mount once it has ended.
+    #[prost(string, repeated, tag = "8")]
+    pub private: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// A volume that the executor mounts, and the map outputs on it.
 #[derive(Clone, PartialEq, ::prost::Message)]

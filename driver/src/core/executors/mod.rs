@@ -41,6 +41,8 @@ struct Executor {
     slots: u32,
     block_address: String,
     volumes: BTreeSet<VolumeId>,
+    /// Those that nobody else can mount once it has ended.
+    private: BTreeSet<VolumeId>,
     desk: Desk,
     presence: Presence,
 }
@@ -53,7 +55,7 @@ impl Executors {
         serial: u64,
         registration: &Registration,
     ) -> Result<(), Refusal> {
-        let Registration { executor, host, slots, block_address, volumes } = registration;
+        let Registration { executor, host, slots, block_address, volumes, private } = registration;
         if self.gone.contains(executor) {
             return Err(Refusal(format!("{executor} was lost and may not come back")));
         }
@@ -67,6 +69,7 @@ impl Executors {
             slots: *slots,
             block_address: block_address.clone(),
             volumes: volumes.iter().map(|(volume, _)| volume.clone()).collect(),
+            private: private.clone(),
             desk: Desk::default(),
             presence: Presence::since(now),
         };
@@ -119,6 +122,25 @@ impl Executors {
     /// The volumes that an executor mounts, if it is there.
     pub(crate) fn volumes(&self, id: ExecutorId) -> Option<BTreeSet<VolumeId>> {
         Some(self.live.get(&id)?.volumes.clone())
+    }
+
+    /// Those that stay, and whether each runs nothing.
+    pub(crate) fn staying(&self) -> impl Iterator<Item = (ExecutorId, bool)> {
+        let stays = |id: &ExecutorId| !self.retired.contains(id);
+        let staying = self.live.iter().filter(move |(id, _)| stays(id));
+        staying.map(|(id, executor)| (*id, executor.desk.running.is_empty()))
+    }
+
+    /// The volumes that would be lost with an executor: of those that nobody else can mount later,
+    /// those that nobody who stays mounts now.
+    pub(crate) fn volumes_lost_with(&self, id: ExecutorId) -> Vec<VolumeId> {
+        let Some(executor) = self.live.get(&id) else { return Vec::new() };
+        let is_lost = |volume: &&VolumeId| {
+            let others = self.live.iter().filter(|(other, _)| **other != id);
+            let mut staying = others.filter(|(other, _)| !self.retired.contains(other));
+            !staying.any(|(_, other)| other.volumes.contains(*volume))
+        };
+        executor.volumes.intersection(&executor.private).filter(is_lost).cloned().collect()
     }
 
     /// Notes that a volume is gone for ever. Returns whether that is new.

@@ -3,7 +3,7 @@
 
 use super::world::TIMEOUT;
 use driver::core::{Core, Effect, Rules};
-use driver::message::{Connection, Fact, FromManager, Message};
+use driver::message::{Connection, Fact, FromManager, Message, ToManager};
 use model::executor::{Outcome, Report, Template, ToExecutor, Work};
 use model::{Attempt, Epoch, ExecutorId, ShuffleId, StageId, TaskId, VolumeId};
 use scheduler::{Limits, Scheduler};
@@ -58,10 +58,16 @@ pub(crate) enum Bug {
     BarriersOpenEarly,
     /// What the program has given up is kept.
     GivenUpIsKept,
+    /// Executors are released with which needed outputs are lost.
+    HoldersAreReleased,
+    /// More executors are wanted than there are tasks for.
+    TooManyAreWanted,
+    /// Executors that are of no use are kept.
+    IdleExecutorsAreKept,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::PlacesComeAfterLaunches,
         Self::PlacesAreNotRefreshed,
         Self::TemplatesAreRepeated,
@@ -83,6 +89,9 @@ impl Bug {
         Self::BarriersStayClosed,
         Self::BarriersOpenEarly,
         Self::GivenUpIsKept,
+        Self::HoldersAreReleased,
+        Self::TooManyAreWanted,
+        Self::IdleExecutorsAreKept,
     ];
 }
 
@@ -139,6 +148,10 @@ impl Subject {
             self.volumes.insert(registration.executor, volume.clone());
         }
         let dropped = match (self.bug, &mut message) {
+            (Some(Bug::HoldersAreReleased), Message::ExecutorAttached { registration, .. }) => {
+                registration.private.clear();
+                false
+            }
             (Some(Bug::StuckExecutorsAreKept), Message::ExecutorStuck { .. }) => true,
             (Some(Bug::SingleAttemptsAreRepeated), Message::Submit(submission)) => {
                 submission.plan.single_attempt = false;
@@ -210,6 +223,18 @@ impl Subject {
             (Some(Bug::UsedIdsComeBack), Effect::Refuse { connection, .. }) => {
                 vec![Effect::Accept { connection }]
             }
+            (Some(Bug::IdleExecutorsAreKept), effect) if is_release(&effect) => Vec::new(),
+            (
+                Some(Bug::TooManyAreWanted),
+                Effect::TellManager {
+                    serial,
+                    message: ToManager::Wish { executors, cores, memory_bytes, release },
+                },
+            ) => {
+                let executors = executors + 1;
+                let message = ToManager::Wish { executors, cores, memory_bytes, release };
+                vec![Effect::TellManager { serial, message }]
+            }
             (Some(Bug::FailuresAreNotAnswered), Effect::EndJob { end: Err(_), .. }) => Vec::new(),
             (Some(Bug::AnswersAreRepeated), effect @ Effect::EndJob { .. }) => {
                 vec![effect.clone(), effect]
@@ -252,4 +277,9 @@ impl Subject {
         }
         vec![work]
     }
+}
+
+/// Whether an executor is told to leave although the application goes on.
+fn is_release(effect: &Effect) -> bool {
+    matches!(effect, Effect::TellExecutor { message: ToExecutor::Leave { forget: false, .. }, .. })
 }

@@ -75,6 +75,16 @@ impl Caches {
         }
     }
 
+    /// Whether a job without an answer has the shuffle.
+    pub(crate) fn is_used(&self, shuffle: ShuffleId) -> bool {
+        self.used.values().any(|shuffles| shuffles.contains(&shuffle))
+    }
+
+    /// Whether a cache has it that was not given up.
+    pub(crate) fn is_held(&self, shuffle: ShuffleId) -> bool {
+        self.held.values().any(|held| held.contains(&shuffle))
+    }
+
     /// The outputs that are of no more use to anybody.
     fn useless(&self) -> impl Iterator<Item = &MapOutput> {
         let is_used = |shuffle| self.used.values().any(|shuffles| shuffles.contains(&shuffle));

@@ -3,6 +3,7 @@
 //! inherited, files rot, the manager comes and goes, and the driver itself stands still. One seed
 //! is one life. Then the same with a rule broken: the world has to notice.
 
+mod allocation;
 mod broken;
 mod caches;
 mod faults;
@@ -43,7 +44,7 @@ fn every_promise_holds_whatever_happens() {
     let tallies: Vec<Tally> =
         seeds().map(|seed| play(seed, None).unwrap_or_else(|error| panic!("{error}"))).collect();
     let sum = |count: fn(&Tally) -> u64| tallies.iter().map(count).sum::<u64>();
-    let happened: [(&str, u64); 33] = [
+    let happened: [(&str, u64); 35] = [
         ("failed", sum(|t| t.failed)),
         ("abandoned", sum(|t| t.abandoned)),
         ("too large", sum(|t| t.too_large)),
@@ -77,6 +78,8 @@ fn every_promise_holds_whatever_happens() {
         ("sizes", sum(|t| t.sizes)),
         ("jobs of maps alone", sum(|t| t.maps_alone)),
         ("needed reruns", sum(|t| t.reruns)),
+        ("idle executors released", sum(|t| t.released)),
+        ("more executors wanted", sum(|t| t.grown)),
     ];
     let finished = sum(|t| t.finished);
     println!("finished {finished}, {happened:?}");

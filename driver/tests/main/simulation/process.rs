@@ -29,6 +29,8 @@ pub(crate) struct Process {
     slots: u32,
     /// Where it writes.
     pub(crate) own: VolumeId,
+    /// Whether nobody can mount that once it has ended.
+    pub(crate) private: bool,
     /// What it can read and serve.
     pub(crate) volumes: BTreeSet<VolumeId>,
     pub(crate) tasks: Tasks,
@@ -71,6 +73,7 @@ impl World {
     pub(crate) fn start(&mut self, id: ExecutorId, own: VolumeId, volumes: BTreeSet<VolumeId>) {
         let connection = Connection { executor: id, serial: self.fresh() };
         let slots = self.rng.random_range(1..4);
+        let private = self.chance(0.4);
         let inventory = |volume: &VolumeId| {
             let files = self.volumes.get(volume).into_iter().flat_map(BTreeMap::values);
             (volume.clone(), files.map(|file| file.output.clone()).collect())
@@ -84,11 +87,13 @@ impl World {
                 .chain(volumes.iter().filter(|v| **v != own))
                 .map(inventory)
                 .collect(),
+            private: private.then(|| own.clone()).into_iter().collect(),
         };
         let process = Process {
             connection,
             slots,
             own,
+            private,
             volumes,
             tasks: Tasks::default(),
             computing: BTreeMap::new(),

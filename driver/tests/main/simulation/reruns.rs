@@ -104,6 +104,11 @@ impl Reruns {
         }
     }
 
+    /// The outputs on a volume for which there is no need to write them again.
+    pub(crate) fn on_volume(&self, volume: &VolumeId) -> impl Iterator<Item = &MapOutput> {
+        self.outputs.values().filter(move |output| output.volume == *volume)
+    }
+
     pub(crate) fn is_lost(&self, volume: &VolumeId) -> bool {
         self.lost_volumes.contains(volume)
     }

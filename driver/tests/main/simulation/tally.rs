@@ -43,4 +43,8 @@ pub(crate) struct Tally {
     /// Jobs that wanted map outputs alone.
     pub(crate) maps_alone: u64,
     pub(crate) reruns: u64,
+    /// Executors that were sent away because they are idle.
+    pub(crate) released: u64,
+    /// Wishes for more executors than before.
+    pub(crate) grown: u64,
 }
