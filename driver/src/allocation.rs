@@ -105,7 +105,12 @@ impl AllocationRules {
                      spark.decommission.enabled and spark.storage.decommission.shuffleBlocks.enabled. 4) (Experimental) configuring \
                      spark.shuffle.sort.io.plugin.class to use a custom ShuffleDataIO who's ShuffleDriverComponents \
                      supports reliable storage.";
-        require(self.shuffle_tracking, conf::DYNAMIC_SHUFFLE_TRACKING.name, words.to_owned())
+        let moves = conf.get(&conf::DECOMMISSION)? && conf.get(&conf::DECOMMISSION_SHUFFLES)?;
+        require(
+            self.shuffle_tracking || moves,
+            conf::DYNAMIC_SHUFFLE_TRACKING.name,
+            words.to_owned(),
+        )
     }
 }
 
@@ -151,6 +156,13 @@ mod tests {
         assert_eq!(initial(&[CLUSTER]), 3);
         assert_eq!(initial(&[CLUSTER, (of_initial, "1")]), 1);
         assert_eq!(initial(&[CLUSTER, ("spark.dynamicAllocation.maxExecutors", "2")]), 2);
+    }
+
+    #[test]
+    fn without_tracking_shuffles_are_to_be_moved() {
+        let off = ("spark.dynamicAllocation.shuffleTracking.enabled", "false");
+        let moved = rules(&[PODS, off, ("spark.decommission.enabled", "true")]);
+        assert!(!moved.unwrap().unwrap().shuffle_tracking);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use crate::allocation::AllocationRules;
 use crate::backend::{Sessions, connect_routes};
 use crate::blobs::Blobs;
-use crate::core::{Core, Rules};
+use crate::core::{Core, DecommissionRules, Rules};
 use crate::error::Error;
 use crate::event_loop::{self, INBOX_LIMIT, Inbox, Input};
 use crate::master::{Master, Wanted};
@@ -235,6 +235,7 @@ fn rules(
         connect_url: addresses.connect.clone(),
         wanted,
         allocation,
+        decommission: decommission(conf)?,
         without_manager: settings.without_manager,
         heartbeat: conf.get(&conf::HEARTBEAT_INTERVAL)?,
         timeout: conf.get(&conf::NETWORK_TIMEOUT)?,
@@ -252,8 +253,17 @@ fn limits(conf: &Conf, (wanted, dynamic): (Wanted, bool)) -> Result<Limits, BadS
         max_result_bytes: max_result_bytes(conf)?,
         slots: Some(wanted.slots()).filter(|_| !dynamic),
         refuse_barriers: dynamic,
+        ignore_leaving: conf.get(&conf::IGNORE_DECOMMISSION_FETCH_FAILURE)?,
         ..Limits::default()
     })
+}
+
+/// What is moved from executors that leave, if both switches are on.
+fn decommission(conf: &Conf) -> Result<Option<DecommissionRules>, BadSetting> {
+    let is_on = conf.get(&conf::DECOMMISSION)? && conf.get(&conf::STORAGE_DECOMMISSION)?;
+    let shuffles = conf.get(&conf::DECOMMISSION_SHUFFLES)?;
+    let caches = conf.get(&conf::DECOMMISSION_CACHES)?;
+    Ok(is_on.then_some(DecommissionRules { shuffles, caches }))
 }
 
 /// 0 is Spark's way to say that there is no limit.

@@ -3,6 +3,7 @@
 
 use crate::barriers::{BarrierAsk, Waits};
 use crate::blocks::Locations;
+use crate::moves::Moves;
 use crate::slots::Slots;
 use crate::tasks::{Effect, Tasks, split};
 use crate::{Mount, Settings};
@@ -47,6 +48,18 @@ pub(crate) struct Link {
     pub slots: Slots,
     pub tasks: Tasks,
     pub waits: Waits,
+    pub moves: Moves,
+}
+
+/// What comes from the threads of this executor.
+#[derive(Debug)]
+pub(crate) struct Channels {
+    /// Attempts that ended.
+    pub ends: mpsc::UnboundedReceiver<TaskEnd>,
+    /// Attempts that wait for the others of their barrier stage.
+    pub asked: mpsc::UnboundedReceiver<BarrierAsk>,
+    /// Ends of copies of map outputs.
+    pub moved: mpsc::UnboundedReceiver<Report>,
 }
 
 /// How an executor left.
@@ -69,12 +82,8 @@ impl Link {
     ///
     /// Who is told to end by a signal asks to be let go, so that what runs here is not lost; a
     /// second signal ends it at once.
-    pub(crate) async fn serve(
-        mut self,
-        mut ends: mpsc::UnboundedReceiver<TaskEnd>,
-        mut asked: mpsc::UnboundedReceiver<BarrierAsk>,
-        mut signals: Signals,
-    ) -> Result<Left> {
+    pub(crate) async fn serve(mut self, channels: Channels, mut signals: Signals) -> Result<Left> {
+        let Channels { mut ends, mut asked, mut moved } = channels;
         let (out, outgoing) = mpsc::channel(64);
         let mut inbox = tokio::select! {
             joined = self.join(&out, outgoing) => joined?,
@@ -109,6 +118,7 @@ impl Link {
                     let (attempt, message) = self.waits.keep(ask);
                     self.say(&out, Report::Barrier { attempt, message }).await;
                 }
+                Some(report) = moved.recv() => self.say(&out, report).await,
                 _ = heartbeat.tick() => {
                     let running_tasks = u32::try_from(self.tasks.running()).unwrap_or(u32::MAX);
                     self.say(&out, Report::Heartbeat { running_tasks }).await;
@@ -249,6 +259,10 @@ impl Link {
                 Effect::Report(end) => hopeless.push(end),
                 Effect::Forget(stage) => self.slots.forget(stage),
                 Effect::Answer(answer) => self.waits.answer(answer),
+                Effect::Move(output, addresses) => {
+                    self.locations.set(output.volume.clone(), addresses);
+                    self.moves.start(output);
+                }
             }
         }
         if !hopeless.is_empty() {
@@ -282,6 +296,8 @@ fn refused(status: &tonic::Status) -> bool {
 pub(crate) struct Signals {
     _interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    /// Spark's signal for the same.
+    power: tokio::signal::unix::Signal,
 }
 
 impl Signals {
@@ -292,10 +308,14 @@ impl Signals {
         Ok(Self {
             _interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            power: signal(SignalKind::from_raw(rustix::process::Signal::POWER.as_raw()))?,
         })
     }
 
     async fn terminate(&mut self) {
-        self.terminate.recv().await;
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.power.recv() => {}
+        }
     }
 }

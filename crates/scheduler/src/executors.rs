@@ -37,6 +37,8 @@ pub(crate) struct Executors {
     free: BTreeSet<(Reverse<u32>, ExecutorId)>,
     flights: BTreeMap<Attempt, Flight>,
     mounts: BTreeMap<VolumeId, BTreeSet<ExecutorId>>,
+    /// Volumes whose executor leaves, or has left.
+    leaving: BTreeSet<VolumeId>,
 }
 
 /// Number of executors considered when looking for one that mounts a preferred volume.
@@ -54,6 +56,16 @@ impl Executors {
             executor.slots = slots;
             executor.volumes = volumes;
         });
+    }
+
+    /// Notes that these volumes will be out of reach.
+    pub(crate) fn leave(&mut self, volumes: BTreeSet<VolumeId>) {
+        self.leaving.extend(volumes);
+    }
+
+    /// Whether a volume is, or soon will be, out of reach because its executor leaves.
+    pub(crate) fn is_leaving(&self, volume: &VolumeId) -> bool {
+        self.leaving.contains(volume)
     }
 
     /// Removes an executor, and returns its attempts in flight.

@@ -168,6 +168,17 @@ impl Shuffles {
             .filter_map(|slot| slot.output.as_ref())
     }
 
+    /// Replaces an output by its copy on another volume.
+    pub(crate) fn relocate(&mut self, copy: MapOutput) {
+        let Some(shuffle) = self.all.get_mut(&copy.id.shuffle) else { return };
+        let slot = shuffle.slots.get_mut(&copy.id.map).and_then(|slot| slot.output.as_mut());
+        let Some(output) = slot else { return };
+        shuffle.generation += 1;
+        count_off(&mut self.on_volumes, output);
+        count_on(&mut self.on_volumes, &copy);
+        *output = copy;
+    }
+
     /// The maps whose outputs are on a volume.
     pub(crate) fn on_volume(&self, volume: &VolumeId) -> Vec<MapOutputId> {
         let slots = self.all.values().flat_map(|shuffle| shuffle.slots.values());

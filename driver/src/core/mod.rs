@@ -20,11 +20,13 @@ mod executors;
 mod facts;
 mod jobs;
 mod manager;
+mod moves;
 mod reports;
 mod throttle;
 mod time_limits;
 
 pub use effect::Effect;
+pub use moves::DecommissionRules;
 
 use crate::allocation::AllocationRules;
 use crate::master::Wanted;
@@ -39,6 +41,7 @@ use jobs::Jobs;
 use manager::Manager;
 use model::executor::{AccumulatorUpdate, ToExecutor};
 use model::{ApplicationId, Attempt, ExecutorId, JobId};
+use moves::Moves;
 use scheduler::{Event, Scheduler};
 use std::time::Duration;
 use throttle::Throttle;
@@ -57,6 +60,8 @@ pub struct Rules {
     pub wanted: Wanted,
     /// Rules by which the number of executors follows the tasks, if it does.
     pub allocation: Option<AllocationRules>,
+    /// What is moved from executors that leave, if anything is.
+    pub decommission: Option<DecommissionRules>,
     pub without_manager: WithoutManager,
     /// Time between heartbeats of an executor.
     pub heartbeat: Duration,
@@ -75,6 +80,7 @@ pub struct Core {
     jobs: Jobs,
     executors: Executors,
     allocation: Option<Allocation>,
+    moves: Moves,
     barriers: Barriers,
     time_limits: TimeLimits,
     caches: Caches,
@@ -111,6 +117,7 @@ impl Core {
             scheduler,
             jobs: Jobs::default(),
             executors: Executors::default(),
+            moves: Moves::default(),
             barriers: Barriers::default(),
             time_limits: TimeLimits::default(),
             caches: Caches::default(),
@@ -228,8 +235,9 @@ impl Core {
             self.cancel_jobs(now);
         }
         self.allocate(now);
+        self.move_outputs();
         self.executors.flush(&mut self.effects);
-        self.executors.release_idle(&mut self.effects);
+        self.executors.release_idle(&self.moves.awaited, &mut self.effects);
         self.tell_manager();
         if self.shown.take(now) || ending.is_some() {
             self.show();

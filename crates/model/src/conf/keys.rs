@@ -50,6 +50,11 @@ keys! {
     DYNAMIC_SHUFFLE_TRACKING: bool = "spark.dynamicAllocation.shuffleTracking.enabled", Some("true"), Static, Honoured, "Whether executors are kept with which map outputs would be lost: those of volumes that nobody else can mount.";
     DYNAMIC_SHUFFLE_TIMEOUT: Duration = "spark.dynamicAllocation.shuffleTracking.timeout", None, Static, Honoured, "Time without a task for which they are kept, if no job needs the outputs; no limit by default.";
     DYNAMIC_RATIO: f64 = "spark.dynamicAllocation.executorAllocationRatio", Some("1.0"), Static, Honoured, "Share of the executors wanted that would give each task a slot at once.";
+    DECOMMISSION: bool = "spark.decommission.enabled", Some("false"), Static, Honoured, "Whether what an executor holds may be moved to others before it leaves, because it got SIGTERM or SIGPWR, its pod is deleted, or it is idle. It finishes its tasks in any case.";
+    STORAGE_DECOMMISSION: bool = "spark.storage.decommission.enabled", Some("false"), Static, Honoured, "Whether it is moved.";
+    DECOMMISSION_SHUFFLES: bool = "spark.storage.decommission.shuffleBlocks.enabled", Some("true"), Static, Honoured, "Whether that includes map outputs.";
+    DECOMMISSION_CACHES: bool = "spark.storage.decommission.rddBlocks.enabled", Some("true"), Static, Honoured, "Whether that includes cached partitions.";
+    IGNORE_DECOMMISSION_FETCH_FAILURE: bool = "spark.stage.ignoreDecommissionFetchFailure", Some("true"), Static, Honoured, "Whether a stage that could not read what was on an executor that leaves is tried again without counting that.";
     DEPLOY_MODE: String = "spark.submit.deployMode", Some("client"), Static, Honoured, "Where the driver runs; on one machine only client.";
     SHUFFLE_REUSE: bool = "firesteel.shuffle.reuse", Some("true"), Session, Honoured, "Whether a stage whose outputs already exist is skipped; false recomputes everything, for benchmarks.";
     TASK_CPUS: NonZeroU32 = "spark.task.cpus", Some("1"), Static, Honoured, "Cores per task: an executor has as many slots as this fits into its cores.";

@@ -4,6 +4,7 @@ mod backlog;
 mod barriers;
 mod jobs;
 mod lost;
+mod moved;
 mod pools;
 mod released;
 mod rolled_back;

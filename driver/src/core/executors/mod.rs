@@ -11,7 +11,7 @@ use crate::message::{Connection, ExecutorStatus, Refusal};
 use model::executor::{Registration, ToExecutor};
 use model::{ExecutorId, VolumeId};
 use presence::Presence;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use work::{Atlas, Desk};
 
@@ -131,16 +131,28 @@ impl Executors {
         staying.map(|(id, executor)| (*id, executor.desk.running.is_empty()))
     }
 
-    /// The volumes that would be lost with an executor: of those that nobody else can mount later,
-    /// those that nobody who stays mounts now.
-    pub(crate) fn volumes_lost_with(&self, id: ExecutorId) -> Vec<VolumeId> {
-        let Some(executor) = self.live.get(&id) else { return Vec::new() };
-        let is_lost = |volume: &&VolumeId| {
-            let others = self.live.iter().filter(|(other, _)| **other != id);
-            let mut staying = others.filter(|(other, _)| !self.retired.contains(other));
-            !staying.any(|(_, other)| other.volumes.contains(*volume))
+    /// Those that will leave, and are not released yet.
+    pub(crate) fn leaving(&self) -> impl Iterator<Item = ExecutorId> {
+        let leaves = |(id, executor): &(&ExecutorId, &Executor)| {
+            self.retired.contains(id) && !executor.presence.was_released
         };
-        executor.volumes.intersection(&executor.private).filter(is_lost).cloned().collect()
+        self.live.iter().filter(leaves).map(|(id, _)| *id)
+    }
+
+    /// Those that stay and have a volume to write to.
+    pub(crate) fn writers(&self) -> VecDeque<ExecutorId> {
+        let staying = self.live.iter().filter(|(id, _)| !self.retired.contains(id));
+        staying.filter(|(_, executor)| !executor.volumes.is_empty()).map(|(id, _)| *id).collect()
+    }
+
+    pub(crate) fn is_live(&self, id: ExecutorId) -> bool {
+        self.live.contains_key(&id)
+    }
+
+    /// The volumes that are lost with an executor: nobody else can mount them later.
+    pub(crate) fn volumes_lost_with(&self, id: ExecutorId) -> Vec<VolumeId> {
+        let Some(Executor { volumes, private, .. }) = self.live.get(&id) else { return Vec::new() };
+        volumes.intersection(private).cloned().collect()
     }
 
     /// Notes that a volume is gone for ever. Returns whether that is new.

@@ -3,20 +3,31 @@
 
 use super::promises::{Link, Promises};
 use driver::AllocationRules;
-use driver::core::Effect;
+use driver::core::{DecommissionRules, Effect};
 use driver::message::{Connection, Submission, ToManager};
-use model::VolumeId;
 use model::executor::ToExecutor;
+use model::{Attempt, MapOutput, MapOutputId, VolumeId};
 use rand::Rng;
 use rand::rngs::StdRng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Slots of an executor, as the core assumes them.
 const SLOTS: u32 = 2;
 
+/// What is moved in some lives.
+pub(crate) fn decommission(rng: &mut StdRng) -> Option<DecommissionRules> {
+    let (shuffles, caches) = (rng.random_bool(0.8), rng.random_bool(0.8));
+    rng.random_bool(0.6).then_some(DecommissionRules { shuffles, caches })
+}
+
 /// Rules of some lives: with times short enough for them.
-pub(crate) fn rules(rng: &mut StdRng) -> Option<AllocationRules> {
+pub(crate) fn rules(
+    rng: &mut StdRng,
+    decommission: Option<DecommissionRules>,
+) -> Option<AllocationRules> {
+    let moves = decommission.is_some_and(|rules| rules.shuffles);
     let min = rng.random_range(0..2);
     let rules = AllocationRules {
         initial: rng.random_range(min..4),
@@ -27,7 +38,7 @@ pub(crate) fn rules(rng: &mut StdRng) -> Option<AllocationRules> {
         sustained_backlog_timeout: Duration::from_millis(200),
         idle_timeout: Duration::from_millis(700),
         cached_idle_timeout: rng.random_bool(0.3).then_some(Duration::from_secs(2)),
-        shuffle_tracking: true,
+        shuffle_tracking: !moves || rng.random_bool(0.5),
         shuffle_timeout: rng.random_bool(0.5).then_some(Duration::from_secs(1)),
     };
     rng.random_bool(0.4).then_some(rules)
@@ -44,6 +55,16 @@ pub(crate) struct Allocation {
     tasks: BTreeMap<u64, u32>,
     has_begun: bool,
     wished: Option<u32>,
+    /// What is moved from executors that leave, if anything is.
+    pub(crate) decommission: Option<DecommissionRules>,
+    /// Volumes from which outputs are moved: their executors will leave.
+    moved_from: BTreeSet<VolumeId>,
+    /// Executors that are sent away in this turn.
+    leaving: BTreeSet<Connection>,
+    /// All outputs that were ever said to be on a volume.
+    reported: BTreeMap<VolumeId, Vec<MapOutput>>,
+    /// Outputs that could not be moved.
+    not_moved: BTreeSet<(VolumeId, MapOutputId, Attempt)>,
     /// Executors that were sent away because they are idle.
     pub(crate) released: u64,
     /// Wishes for more executors than before.
@@ -52,9 +73,21 @@ pub(crate) struct Allocation {
 
 impl Allocation {
     pub(crate) fn submitted(&mut self, submission: &Submission) {
-        self.has_begun = true;
         let tasks = submission.plan.stages.iter().map(engine::StagePlan::partitions).sum();
         self.tasks.insert(submission.ticket, tasks);
+    }
+
+    pub(crate) fn note_moves(&mut self, moves: &[(Arc<MapOutput>, Vec<String>)]) {
+        self.moved_from.extend(moves.iter().map(|(output, _)| output.volume.clone()));
+    }
+
+    pub(crate) fn note_output(&mut self, output: &MapOutput) {
+        self.reported.entry(output.volume.clone()).or_default().push(output.clone());
+    }
+
+    pub(crate) fn note_launch(&mut self, connection: Connection) {
+        self.has_begun = true;
+        self.note_active(connection);
     }
 
     pub(crate) fn note_active(&mut self, connection: Connection) {
@@ -63,12 +96,19 @@ impl Allocation {
 }
 
 impl Promises {
-    /// Jobs that are answered need nothing from now on.
-    pub(crate) fn note_answers(&mut self, effects: &[Effect]) {
+    /// Jobs that are answered need nothing from now on, and executors that leave are of no use.
+    pub(crate) fn note_ends(&mut self, effects: &[Effect]) {
+        self.allocation.leaving.clear();
         for effect in effects {
-            if let Effect::EndJob { ticket, .. } = effect {
-                self.caches.answered(*ticket);
-                self.allocation.tasks.remove(ticket);
+            match effect {
+                Effect::EndJob { ticket, .. } => {
+                    self.caches.answered(*ticket);
+                    self.allocation.tasks.remove(ticket);
+                }
+                Effect::TellExecutor { connection, message: ToExecutor::Leave { .. } } => {
+                    self.allocation.leaving.insert(*connection);
+                }
+                _ => {}
             }
         }
     }
@@ -82,6 +122,10 @@ impl Promises {
         if !link.in_flight.is_empty() {
             return Err("an executor is released that has tasks".to_owned());
         }
+        self.allocation.released += 1;
+        if self.is_moving(&connection) {
+            return Ok(());
+        }
         let Some(timeout) = self.timeout(&rules, connection) else {
             let held = self.lost_with(connection).flat_map(|volume| self.reruns.on_volume(volume));
             let held: Vec<_> = held.filter(|output| !self.is_discarded(output)).collect();
@@ -90,7 +134,43 @@ impl Promises {
         if self.allocation.now < self.allocation.active[&connection] + timeout {
             return Err("an executor is released too early".to_owned());
         }
-        self.allocation.released += 1;
+        Ok(())
+    }
+
+    /// An executor has copied an output, or could not.
+    pub(crate) fn hear_moved(
+        &mut self,
+        connection: Connection,
+        (output, copy): (&MapOutput, Option<&MapOutput>),
+    ) {
+        let Some(link) = self.links.get(&connection) else { return };
+        if let Some(copy) = copy.filter(|copy| link.volumes.contains(&copy.volume)) {
+            self.allocation.note_output(copy);
+            self.reruns.note_moved(copy);
+            self.caches.moved(copy);
+        } else {
+            let key = (output.volume.clone(), output.id, output.attempt);
+            self.allocation.not_moved.insert(key);
+        }
+    }
+
+    /// Nobody leaves with outputs that others could have.
+    pub(crate) fn check_moved(&self, connection: Connection) -> Result<(), String> {
+        let Some(rules) = self.allocation.decommission else { return Ok(()) };
+        let mut others = self.staying().filter(|(other, _)| **other != connection);
+        if !others.any(|(_, link)| !link.volumes.is_empty()) {
+            return Ok(());
+        }
+        for volume in self.lost_with(connection) {
+            for output in self.reruns.on_volume(volume).filter(|it| !self.is_discarded(it)) {
+                let is_cached = self.caches.is_held(output.id.shuffle);
+                let is_asked_for = if is_cached { rules.caches } else { rules.shuffles };
+                let key = (output.volume.clone(), output.id, output.attempt);
+                if is_asked_for && !self.allocation.not_moved.contains(&key) {
+                    return Err(format!("an executor leaves with {output:?}"));
+                }
+            }
+        }
         Ok(())
     }
 
@@ -100,10 +180,13 @@ impl Promises {
         for volume in self.lost_with(connection) {
             for output in self.reruns.on_volume(volume).filter(|it| !self.is_discarded(it)) {
                 let shuffle = output.id.shuffle;
-                if self.caches.is_used(shuffle) {
+                let is_cached = self.caches.is_held(shuffle);
+                if rules.shuffle_tracking && self.caches.is_used(shuffle) {
                     return None;
                 }
-                let is_cached = self.caches.is_held(shuffle);
+                if !rules.shuffle_tracking && !is_cached {
+                    continue;
+                }
                 let own = if is_cached { rules.cached_idle_timeout } else { rules.shuffle_timeout };
                 held = held.max(Some(own?));
             }
@@ -111,21 +194,24 @@ impl Promises {
         held.or(Some(rules.idle_timeout))
     }
 
-    /// Volumes that nobody can read any more if this executor goes.
-    pub(crate) fn lost_with(&self, connection: Connection) -> impl Iterator<Item = &VolumeId> {
+    /// Volumes that are lost with this executor.
+    fn lost_with(&self, connection: Connection) -> impl Iterator<Item = &VolumeId> {
         let private = &self.registrations[&connection].private;
-        let mounted = move |volume: &&VolumeId| {
-            let mut others = self.staying().filter(|(other, _)| **other != connection);
-            others.any(|(_, link)| link.volumes.contains(*volume))
-        };
-        let volumes = self.links[&connection].volumes.intersection(private);
-        volumes.filter(move |volume| !mounted(volume))
+        self.links[&connection].volumes.intersection(private)
+    }
+
+    /// Whether what is on the executor's volume is moved: it was released before.
+    fn is_moving(&self, connection: &Connection) -> bool {
+        let private = &self.registrations[connection].private;
+        !private.is_disjoint(&self.allocation.moved_from)
     }
 
     /// Those that stay.
     pub(crate) fn staying(&self) -> impl Iterator<Item = (&Connection, &Link)> {
         let stays = |(connection, link): &(&Connection, &Link)| {
-            !link.has_left && !self.retired.contains_key(&connection.executor)
+            let leaves = link.has_left || self.allocation.leaving.contains(connection);
+            let retired = self.retired.contains_key(&connection.executor);
+            !leaves && !retired && !self.is_moving(connection)
         };
         self.links.iter().filter(stays)
     }
@@ -178,8 +264,13 @@ impl Promises {
         if wished.is_some_and(|wished| self.allocation.has_begun && wished != rules.min) {
             return Err(format!("{wished:?} executors are wanted for nothing"));
         }
+        // What counts on it is the scheduler's business: nothing can that was never there.
+        let is_empty = |volume: &VolumeId| {
+            let mut all = self.allocation.reported.get(volume).into_iter().flatten();
+            all.all(|output| self.is_discarded(output))
+        };
         let useless =
-            |(connection, _): &(&Connection, &Link)| self.timeout(&rules, **connection).is_some();
+            |(connection, _): &(&Connection, &Link)| self.lost_with(**connection).all(is_empty);
         let all = self.staying().count();
         if all > rules.min as usize && self.staying().any(|it| useless(&it)) {
             return Err(format!("{all} executors are kept for nothing"));

@@ -64,10 +64,14 @@ pub(crate) enum Bug {
     TooManyAreWanted,
     /// Executors that are of no use are kept.
     IdleExecutorsAreKept,
+    /// Copies of outputs of executors that leave are not used.
+    MovedOutputsAreForgotten,
+    /// Executors leave while their outputs are moved.
+    MovesAreNotAwaited,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::PlacesComeAfterLaunches,
         Self::PlacesAreNotRefreshed,
         Self::TemplatesAreRepeated,
@@ -92,6 +96,8 @@ impl Bug {
         Self::HoldersAreReleased,
         Self::TooManyAreWanted,
         Self::IdleExecutorsAreKept,
+        Self::MovedOutputsAreForgotten,
+        Self::MovesAreNotAwaited,
     ];
 }
 
@@ -103,6 +109,7 @@ pub(crate) struct Subject {
     /// What bugs need to know: the volumes of executors, what is told, and which attempt of each
     /// task runs where.
     volumes: BTreeMap<ExecutorId, VolumeId>,
+    connections: BTreeMap<VolumeId, Connection>,
     templates: BTreeMap<StageId, Arc<Template>>,
     places: BTreeSet<(Connection, ShuffleId)>,
     current: BTreeMap<TaskId, (Connection, Attempt)>,
@@ -117,6 +124,7 @@ impl Subject {
             core: Core::new(rules, Scheduler::new(Epoch(1), limits)),
             bug,
             volumes: BTreeMap::new(),
+            connections: BTreeMap::new(),
             templates: BTreeMap::new(),
             places: BTreeSet::new(),
             current: BTreeMap::new(),
@@ -142,12 +150,21 @@ impl Subject {
     }
 
     pub(crate) fn handle(&mut self, now: Duration, mut message: Message) {
-        if let Message::ExecutorAttached { registration, .. } = &message
+        if let Message::ExecutorAttached { registration, serial } = &message
             && let Some((volume, _)) = registration.volumes.first()
         {
+            let connection = Connection { executor: registration.executor, serial: *serial };
+            self.connections.insert(volume.clone(), connection);
             self.volumes.insert(registration.executor, volume.clone());
         }
         let dropped = match (self.bug, &mut message) {
+            (
+                Some(Bug::MovedOutputsAreForgotten),
+                Message::ExecutorSaid { report: Report::Moved { copy, .. }, .. },
+            ) => {
+                *copy = Err("forgotten".to_owned());
+                false
+            }
             (Some(Bug::HoldersAreReleased), Message::ExecutorAttached { registration, .. }) => {
                 registration.private.clear();
                 false
@@ -238,6 +255,18 @@ impl Subject {
             (Some(Bug::FailuresAreNotAnswered), Effect::EndJob { end: Err(_), .. }) => Vec::new(),
             (Some(Bug::AnswersAreRepeated), effect @ Effect::EndJob { .. }) => {
                 vec![effect.clone(), effect]
+            }
+            (
+                Some(Bug::MovesAreNotAwaited),
+                Effect::TellExecutor { connection, message: ToExecutor::Work(work) },
+            ) if !work.moves.is_empty() => {
+                let source = self.connections[&work.moves[0].0.volume];
+                let leave = ToExecutor::Leave { reason: String::new(), forget: false };
+                let message = ToExecutor::Work(work);
+                vec![
+                    Effect::TellExecutor { connection, message },
+                    Effect::TellExecutor { connection: source, message: leave },
+                ]
             }
             (_, Effect::TellExecutor { connection, message: ToExecutor::Work(work) }) => self
                 .change_work(connection, work)

@@ -75,6 +75,14 @@ impl Caches {
         }
     }
 
+    /// An output has a copy on another volume.
+    pub(crate) fn moved(&mut self, copy: &MapOutput) {
+        let same = |it: &&mut MapOutput| (it.id, it.attempt) == (copy.id, copy.attempt);
+        if let Some(output) = self.heard.iter_mut().find(same) {
+            *output = copy.clone();
+        }
+    }
+
     /// Whether a job without an answer has the shuffle.
     pub(crate) fn is_used(&self, shuffle: ShuffleId) -> bool {
         self.used.values().any(|shuffles| shuffles.contains(&shuffle))

@@ -44,7 +44,7 @@ fn every_promise_holds_whatever_happens() {
     let tallies: Vec<Tally> =
         seeds().map(|seed| play(seed, None).unwrap_or_else(|error| panic!("{error}"))).collect();
     let sum = |count: fn(&Tally) -> u64| tallies.iter().map(count).sum::<u64>();
-    let happened: [(&str, u64); 35] = [
+    let happened: [(&str, u64); 37] = [
         ("failed", sum(|t| t.failed)),
         ("abandoned", sum(|t| t.abandoned)),
         ("too large", sum(|t| t.too_large)),
@@ -80,6 +80,8 @@ fn every_promise_holds_whatever_happens() {
         ("needed reruns", sum(|t| t.reruns)),
         ("idle executors released", sum(|t| t.released)),
         ("more executors wanted", sum(|t| t.grown)),
+        ("outputs moved", sum(|t| t.moved)),
+        ("outputs not moved", sum(|t| t.not_moved)),
     ];
     let finished = sum(|t| t.finished);
     println!("finished {finished}, {happened:?}");

@@ -130,6 +130,7 @@ impl Promises {
                         self.allocation.note_active(connection);
                         link.just_ended.insert(end.attempt);
                         if let Outcome::Wrote(output) = &end.outcome {
+                            self.allocation.note_output(output);
                             self.caches.heard(output, |it| is_in(it, &self.discarded));
                         }
                         self.reruns.note_end(end, &self.links);
@@ -140,6 +141,9 @@ impl Promises {
                 if let Some(link) = self.links.get_mut(&connection) {
                     link.computed.insert(*attempt);
                 }
+            }
+            Report::Moved { output, copy } => {
+                self.hear_moved(connection, (output, copy.as_ref().ok()))
             }
             Report::Decommission { .. } | Report::Barrier { .. } | Report::Heartbeat { .. } => {}
         }
@@ -169,7 +173,7 @@ impl Promises {
         effects: &[Effect],
         is_silent: impl Fn(Connection) -> bool,
     ) -> Result<(), String> {
-        self.note_answers(effects);
+        self.note_ends(effects);
         self.discarding = effects.iter().flat_map(discards).collect();
         let mut worked = BTreeSet::new();
         let mut launches = Vec::new();
@@ -231,6 +235,7 @@ impl Promises {
         let link =
             Link { slots, volumes: volumes.filter(lost).cloned().collect(), ..Link::default() };
         for output in registration.volumes.iter().flat_map(|(_, outputs)| outputs) {
+            self.allocation.note_output(output);
             self.caches.heard(output, |it| is_in(it, &self.discarded));
         }
         self.links.insert(connection, link);
@@ -252,6 +257,9 @@ impl Promises {
             self.check_release(connection)?;
         } else if !is_over && !is_idle {
             return Err("an executor that is needed is sent away".to_owned());
+        }
+        if !is_over {
+            self.check_moved(connection)?;
         }
         self.link(connection)?.has_left = true;
         Ok(())
@@ -295,6 +303,7 @@ impl Promises {
         for places in &work.places {
             link.places.insert(places.shuffle, Arc::clone(places));
         }
+        self.allocation.note_moves(&work.moves);
         for launch in &work.launches {
             let attempt = launch.attempt;
             if retired || link.has_left {
@@ -310,7 +319,7 @@ impl Promises {
                 return Err("an attempt is launched twice".to_owned());
             }
             link.in_flight.insert(attempt);
-            self.allocation.note_active(connection);
+            self.allocation.note_launch(connection);
             let cancelled = work.cancels.iter().any(|(cancelled, _)| *cancelled == attempt);
             let writes = template.writes.map(|(shuffle, _)| shuffle);
             launches.push(Launched { attempt, writes, cancelled });

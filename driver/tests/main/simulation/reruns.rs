@@ -72,7 +72,8 @@ impl Reruns {
     fn note_unreadable(&mut self, unreadable: &[Unreadable], links: &BTreeMap<Connection, Link>) {
         let mounted = |volume: &VolumeId| links.values().any(|link| link.volumes.contains(volume));
         for Unreadable { output: id, written_by, volume, problem } in unreadable {
-            if self.outputs.get(id).is_some_and(|output| output.attempt == *written_by) {
+            let same = |it: &MapOutput| (it.attempt, &it.volume) == (*written_by, volume);
+            if self.outputs.get(id).is_some_and(same) {
                 self.need(*id);
             }
             if *problem == BlockProblem::Unreachable && !mounted(volume) {
@@ -86,6 +87,15 @@ impl Reruns {
         let outdated = self.floors.get(&output.id).is_some_and(|floor| rank < *floor);
         if !outdated && !self.lost_volumes.contains(&output.volume) {
             self.outputs.entry(output.id).or_insert_with(|| output.clone());
+        }
+    }
+
+    /// An output has a copy on another volume.
+    pub(crate) fn note_moved(&mut self, copy: &MapOutput) {
+        let is_lost = self.lost_volumes.contains(&copy.volume);
+        let same = self.outputs.get_mut(&copy.id).filter(|it| it.attempt == copy.attempt);
+        if let Some(output) = same.filter(|_| !is_lost) {
+            *output = copy.clone();
         }
     }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use driver::AllocationRules;
 use driver::Wanted;
 use driver::WithoutManager;
-use driver::core::Rules;
+use driver::core::{DecommissionRules, Rules};
 use driver::message::{Connection, Message, Question, Status};
 use model::{
     ApplicationId, Attempt, ByteSize, ExecutorId, MapOutput, MapOutputId, TaskId, VolumeId,
@@ -135,13 +135,15 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64, bug: Option<Bug>) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let allocation = allocation::rules(&mut rng);
+        let decommission = allocation::decommission(&mut rng);
+        let allocation = allocation::rules(&mut rng, decommission);
         let program = Program::new(&mut rng, allocation.is_none());
         let without_manager = rng.random_bool(0.3).then_some(Duration::from_secs(3));
         let max_result_bytes = rng.random_bool(0.1).then_some(60);
-        let rules = rules((without_manager, max_result_bytes), allocation);
+        let rules = rules((without_manager, max_result_bytes), (allocation, decommission));
         let mut promises = Promises::default();
         promises.allocation.rules = allocation;
+        promises.allocation.decommission = decommission;
         for (index, stage) in program.stages.iter().enumerate() {
             promises.partitions.insert(stage.shuffle, stage.partitions as usize);
             if program.is_independent(index) {
@@ -294,7 +296,7 @@ impl World {
 
 fn rules(
     (without_manager, max_result_bytes): (Option<Duration>, Option<u64>),
-    allocation: Option<AllocationRules>,
+    (allocation, decommission): (Option<AllocationRules>, Option<DecommissionRules>),
 ) -> Rules {
     let ms = without_manager.map(|wait| u64::try_from(wait.as_millis()).expect("a short wait"));
     Rules {
@@ -303,6 +305,7 @@ fn rules(
         connect_url: String::new(),
         wanted: Wanted { executors: 3, cores: 2, task_cpus: NonZeroU32::MIN, memory: ByteSize(1) },
         allocation,
+        decommission,
         without_manager: ms.map_or(WithoutManager::Continue, WithoutManager::EndAfterMs),
         heartbeat: Duration::from_secs(1),
         timeout: TIMEOUT,
