@@ -157,7 +157,7 @@ async fn work(
     pool.added_files = settings.scratch.join("files");
     let (door, asked) = barriers::door();
     let workers = Workers::new(pool, Arc::new(blobs), Arc::new(door))?;
-    let (moves, moved) = Moves::new(Arc::clone(&blocks), (volume, writer), tasks.clone());
+    let (moves, reports) = Moves::new(Arc::clone(&blocks), (volume, writer), tasks.clone());
     let runtime = TaskRuntime::new(task_settings, blocks, Arc::new(workers))?;
     let (slots, ends) = Slots::new(Arc::new(runtime), tasks, settings.epoch);
     let link = Link {
@@ -171,7 +171,7 @@ async fn work(
         waits: Waits::default(),
         moves,
     };
-    link.serve(Channels { ends, asked, moved }, signals).await
+    link.serve(Channels { ends, asked, moved: reports }, signals).await
 }
 
 #[cfg(test)]

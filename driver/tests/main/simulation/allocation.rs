@@ -249,7 +249,7 @@ impl Promises {
             } => goes_on(connection),
             _ => false,
         };
-        let releases = effects.iter().any(is_release);
+        let releases = effects.iter().any(is_release) && !effects.contains(&Effect::Ended);
         if releases && self.staying().count() < rules.min as usize {
             return Err("fewer executors stay than the least number".to_owned());
         }

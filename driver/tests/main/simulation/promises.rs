@@ -143,7 +143,7 @@ impl Promises {
                 }
             }
             Report::Moved { output, copy } => {
-                self.hear_moved(connection, (output, copy.as_ref().ok()))
+                self.hear_moved(connection, (output, copy.as_ref().ok()));
             }
             Report::Decommission { .. } | Report::Barrier { .. } | Report::Heartbeat { .. } => {}
         }
