@@ -15,6 +15,9 @@ use tokio::process::Child;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+/// Exit codes of an executor that the driver has let go: by itself, and after a signal.
+const GRACEFUL: [i32; 2] = [0, 143];
+
 /// The executors of the application.
 #[derive(Debug)]
 pub(crate) struct Executors {
@@ -42,8 +45,8 @@ pub(crate) struct EndedExecutor {
 }
 
 impl Executors {
-    /// No executors yet. `wanted` is the number that the application asks for, from which the
-    /// failure limit is computed.
+    /// No executors yet. `wanted` is the largest number that the application may ask for, from
+    /// which the failure limit is computed.
     pub(crate) fn new(
         template: executor::Settings,
         conf: &Conf,
@@ -51,8 +54,9 @@ impl Executors {
         log: &'static str,
     ) -> Result<Self> {
         let own_volumes = conf.get(&conf::SHUFFLE_VOLUME)? == VolumeLayout::Own;
-        let max_failures =
-            conf.find(&conf::EXECUTOR_MAX_FAILURES)?.unwrap_or_else(|| (2 * wanted).max(3));
+        let max_failures = conf
+            .find(&conf::EXECUTOR_MAX_FAILURES)?
+            .unwrap_or_else(|| wanted.saturating_mul(2).max(3));
         Ok(Self {
             template,
             log,
@@ -115,6 +119,7 @@ impl Executors {
             volume: VolumeId(format!("executor-{id}")),
             path: base.join(format!("shuffle-{id}")),
             last: false,
+            private: true,
         })
     }
 
@@ -155,7 +160,9 @@ impl Executors {
     /// Records an end and cleans up after it.
     pub(crate) async fn ended(&mut self, gone: &EndedExecutor) {
         let EndedExecutor { id, status } = *gone;
-        let expected = self.stop_senders.remove(&id).is_none() || self.ending;
+        // One that ends in good order was released by the driver.
+        let is_stopped = self.stop_senders.remove(&id).is_none() || self.ending;
+        let expected = is_stopped || status.code().is_some_and(|code| GRACEFUL.contains(&code));
         if !expected {
             self.failures += 1;
             tracing::warn!("executor {id} ended: {}", ending(status));

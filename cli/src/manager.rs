@@ -97,7 +97,12 @@ pub(crate) async fn run(
     if let Some(memory) = master.memory {
         template.memory_bytes = memory.0;
     }
-    let pods = Executors::new(template, conf, master.executors, log)?;
+    let most = if conf.get(&conf::DYNAMIC_ALLOCATION)? {
+        conf.find(&conf::DYNAMIC_MAX_EXECUTORS)?.unwrap_or(u32::MAX)
+    } else {
+        master.executors
+    };
+    let pods = Executors::new(template, conf, most, log)?;
     let is_server = matches!(service, Service::Connect { .. });
     let progress = Progress::on_terminal(conf.get(&conf::UI_SHOW_PROGRESS)? && !is_server);
     let mut manager = Manager { executors: pods, progress, stop, end: None };
@@ -189,6 +194,7 @@ fn executor_template(
             volume: VolumeId("shared".into()),
             path: directory.path().join("shuffle"),
             last: false,
+            private: false,
         },
         scratch: directory.path().join("scratch"),
         host: "127.0.0.1".to_owned(),

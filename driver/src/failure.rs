@@ -6,6 +6,7 @@ use model::TaskFailure;
 use plan::SparkError;
 use scheduler::JobFailure;
 
+const BARRIER_REFUSED: &str = "[SPARK-24942]: Barrier execution mode does not support dynamic resource allocation for now. You can disable dynamic resource allocation by setting Spark conf \"spark.dynamicAllocation.enabled\" to \"false\".";
 const TOO_FEW_SLOTS: &str = "[SPARK-24819]: Barrier execution mode does not allow run a barrier stage that requires more slots than the total number of slots in the cluster currently. Please init a new cluster with more resources(e.g. CPU, GPU) or repartition the input RDD(s) to reduce the number of slots required to run this barrier stage.";
 
 /// The words for people: what Spark's driver says of a failed job.
@@ -53,6 +54,7 @@ pub(crate) fn words(JobFailed { failure, host, .. }: &JobFailed) -> String {
         }
         // Without the usual first words, as in Spark.
         JobFailure::TooFewSlots { .. } => TOO_FEW_SLOTS.to_owned(),
+        JobFailure::BarrierRefused { .. } => BARRIER_REFUSED.to_owned(),
         JobFailure::NotRepeatable { stage } => {
             let stage = stage.0;
             format!(
@@ -98,6 +100,7 @@ pub(crate) fn error(failed: &JobFailed) -> SparkError {
         | JobFailure::BarrierFailed { .. }
         | JobFailure::SingleAttemptFailed { .. }
         | JobFailure::TooFewSlots { .. }
+        | JobFailure::BarrierRefused { .. }
         | JobFailure::NotRepeatable { .. }
         | JobFailure::StageOverdue { .. }
         | JobFailure::ResultTooLarge { .. } => SparkError::plain(Exception::Spark, words),
@@ -115,6 +118,7 @@ pub(crate) fn is_reported(failed: &JobFailed) -> bool {
             matches!(failure, TaskFailure::Raised(raised) if raised.class.is_some())
         }
         JobFailure::TooFewSlots { .. }
+        | JobFailure::BarrierRefused { .. }
         | JobFailure::NotRepeatable { .. }
         | JobFailure::StageOverdue { .. }
         | JobFailure::ResultTooLarge { .. }

@@ -4,6 +4,7 @@
 //!
 //! [`run`] is the whole process. [`Driver`] is the same without a program and without signals.
 
+mod allocation;
 mod backend;
 mod blobs;
 // Not part of what this room offers: public for the simulation, with `message` and `Wanted`.
@@ -25,6 +26,8 @@ mod settings;
 mod status;
 mod sums;
 
+#[doc(hidden)]
+pub use allocation::AllocationRules;
 pub use error::Error;
 pub use master::Master;
 #[doc(hidden)]

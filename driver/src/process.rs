@@ -1,9 +1,10 @@
 //! The driver process: starts the event loop and the servers, runs the program, and ends in good
 //! order.
 
+use crate::allocation::AllocationRules;
 use crate::backend::{Sessions, connect_routes};
 use crate::blobs::Blobs;
-use crate::core::{Core, Rules};
+use crate::core::{Core, DecommissionRules, Rules};
 use crate::error::Error;
 use crate::event_loop::{self, INBOX_LIMIT, Inbox, Input};
 use crate::master::{Master, Wanted};
@@ -100,7 +101,11 @@ impl Driver {
         for warning in conf.check()? {
             tracing::warn!("{warning}");
         }
-        let wanted = Wanted::from_conf(conf)?;
+        let mut wanted = Wanted::from_conf(conf)?;
+        let allocation = AllocationRules::from_conf(conf)?;
+        if let Some(allocation) = &allocation {
+            wanted.executors = allocation.initial;
+        }
         let (cluster_listener, cluster) = serve::listen(settings.listen).await?;
         let (connect_listener, connect) = serve::listen(settings.connect).await?;
         let addresses = Addresses {
@@ -110,12 +115,15 @@ impl Driver {
 
         let (stop, stopped) = watch::channel(None);
         let (inbox, messages) = mpsc::channel(INBOX_LIMIT);
-        let rules = rules(settings, wanted, &addresses)?;
-        let scheduler = Scheduler::new(settings.epoch, limits(conf, wanted)?);
+        let rules = rules(settings, (wanted, allocation), &addresses)?;
+        let limits = limits(conf, (wanted, allocation.is_some()))?;
+        let scheduler = Scheduler::new(settings.epoch, limits);
         let scheduler = scheduler.with_sharing(pools::sharing(conf)?);
         tokio::spawn(event_loop::run(Core::new(rules, scheduler), messages, stop));
 
-        let runners = Runners::new(inbox.clone(), wanted.slots());
+        // As in Spark, there is some parallelism even without executors.
+        let least = if allocation.is_some() { 2 } else { 1 };
+        let runners = Runners::new(inbox.clone(), wanted.slots().max(least));
         let mut session_conf = conf.clone();
         session_conf.set("spark.app.id", &*settings.application.0);
         session_conf.set("spark.app.attempt.id", settings.epoch.0.to_string());
@@ -219,13 +227,19 @@ fn credentials(settings: &Settings) -> Result<Credentials, Error> {
     Ok(credentials)
 }
 
-fn rules(settings: &Settings, wanted: Wanted, addresses: &Addresses) -> Result<Rules, BadSetting> {
+fn rules(
+    settings: &Settings,
+    (wanted, allocation): (Wanted, Option<AllocationRules>),
+    addresses: &Addresses,
+) -> Result<Rules, BadSetting> {
     let conf = &settings.conf;
     Ok(Rules {
         application: settings.application.clone(),
         name: settings.name.clone(),
         connect_url: addresses.connect.clone(),
         wanted,
+        allocation,
+        decommission: decommission(conf)?,
         without_manager: settings.without_manager,
         heartbeat: conf.get(&conf::HEARTBEAT_INTERVAL)?,
         timeout: conf.get(&conf::NETWORK_TIMEOUT)?,
@@ -234,16 +248,26 @@ fn rules(settings: &Settings, wanted: Wanted, addresses: &Addresses) -> Result<R
     })
 }
 
-fn limits(conf: &Conf, wanted: Wanted) -> Result<Limits, BadSetting> {
+fn limits(conf: &Conf, (wanted, dynamic): (Wanted, bool)) -> Result<Limits, BadSetting> {
     let master = Master::parse(&conf.get(&conf::MASTER)?);
     let said = master.and_then(|master| master.max_failures);
     Ok(Limits {
         task_max_failures: said.unwrap_or(conf.get(&conf::TASK_MAX_FAILURES)?),
         stage_max_consecutive_attempts: conf.get(&conf::STAGE_MAX_CONSECUTIVE_ATTEMPTS)?,
         max_result_bytes: max_result_bytes(conf)?,
-        slots: Some(wanted.slots()),
+        slots: Some(wanted.slots()).filter(|_| !dynamic),
+        refuse_barriers: dynamic,
+        ignore_leaving: conf.get(&conf::IGNORE_DECOMMISSION_FETCH_FAILURE)?,
         ..Limits::default()
     })
+}
+
+/// What is moved from executors that leave, if both switches are on.
+fn decommission(conf: &Conf) -> Result<Option<DecommissionRules>, BadSetting> {
+    let is_on = conf.get(&conf::DECOMMISSION)? && conf.get(&conf::STORAGE_DECOMMISSION)?;
+    let shuffles = conf.get(&conf::DECOMMISSION_SHUFFLES)?;
+    let caches = conf.get(&conf::DECOMMISSION_CACHES)?;
+    Ok(is_on.then_some(DecommissionRules { shuffles, caches }))
 }
 
 /// 0 is Spark's way to say that there is no limit.

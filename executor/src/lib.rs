@@ -10,6 +10,7 @@ mod barriers;
 mod blobs;
 mod blocks;
 mod link;
+mod moves;
 pub mod python;
 mod settings;
 mod slots;
@@ -23,9 +24,10 @@ use anyhow::{Context, Result};
 use barriers::Waits;
 use blobs::{Copies, DriverBlobs, Sources};
 use blocks::{Blocks, Locations, Peers, Server, Stores};
-use link::{Left, Link, Signals};
+use link::{Channels, Left, Link, Signals};
 use model::ByteSize;
 use model::launch::WorkerSettings;
+use moves::Moves;
 use proto::Credentials;
 use python::{Environment, PoolSettings, Silence, Workers};
 use shuffle::{Catalogue, Durability, Volume, WriterOptions};
@@ -92,7 +94,7 @@ fn clear(volume: Option<Volume>, scratch: &Path) {
 }
 
 fn open_volume(settings: &Settings) -> Result<Volume> {
-    let Mount { volume, path, last: _ } = &settings.volume;
+    let Mount { volume, path, last: _, private: _ } = &settings.volume;
     std::fs::create_dir_all(&settings.scratch)
         .with_context(|| format!("creating {}", settings.scratch.display()))?;
     let opened = Volume::create(path, volume.clone(), settings.application.clone())
@@ -115,19 +117,20 @@ async fn work(
     let server = Server::start(&settings.host, &credentials, stores).await?;
     let peers = Arc::new(Peers::new(&credentials)?);
     let locations = Arc::new(Locations::default());
-    let blocks = Blocks {
+    let blocks = Arc::new(Blocks {
         catalogue: Arc::clone(&catalogue),
         peers: Arc::clone(&peers),
         locations: Arc::clone(&locations),
-    };
+    });
     let durability = if settings.sync { Durability::Machine } else { Durability::Process };
+    let writer = WriterOptions { durability, ..WriterOptions::default() };
     let task_settings = TaskSettings {
         memory: ByteSize(settings.memory_fraction.of(settings.memory_bytes)),
         slots: settings.slots,
         spill_dirs: vec![settings.scratch.clone()],
         spill_limit: ByteSize(u64::MAX / 2),
-        volume,
-        writer: WriterOptions { durability, ..WriterOptions::default() },
+        volume: volume.clone(),
+        writer: writer.clone(),
         files: settings.files.clone().unwrap_or_else(|| settings.scratch.join("work")),
     };
     std::fs::create_dir_all(&task_settings.files)
@@ -155,7 +158,8 @@ async fn work(
     pool.added_files = settings.scratch.join("files");
     let (door, asked) = barriers::door();
     let workers = Workers::new(pool, Arc::new(blobs), Arc::new(door))?;
-    let runtime = TaskRuntime::new(task_settings, Arc::new(blocks), Arc::new(workers))?;
+    let (moves, reports) = Moves::new(Arc::clone(&blocks), (volume, writer), tasks.clone());
+    let runtime = TaskRuntime::new(task_settings, blocks, Arc::new(workers))?;
     let (slots, ends) = Slots::new(Arc::new(runtime), tasks, settings.epoch);
     let link = Link {
         settings,
@@ -166,8 +170,9 @@ async fn work(
         slots,
         tasks: Tasks::default(),
         waits: Waits::default(),
+        moves,
     };
-    link.serve(ends, asked, signals).await
+    link.serve(Channels { ends, asked, moved: reports }, signals).await
 }
 
 #[cfg(test)]

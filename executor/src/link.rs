@@ -1,11 +1,12 @@
 //! The one stream to the driver: registers, takes work, sends ends in batches and heartbeats in
 //! between.
 
-use crate::Settings;
 use crate::barriers::{BarrierAsk, Waits};
 use crate::blocks::Locations;
+use crate::moves::Moves;
 use crate::slots::Slots;
 use crate::tasks::{Effect, Tasks, split};
+use crate::{Mount, Settings};
 use anyhow::{Context, Result, bail};
 use model::MapOutput;
 use model::executor::{Registration, Report, TaskEnd, ToExecutor, Work};
@@ -47,6 +48,18 @@ pub(crate) struct Link {
     pub slots: Slots,
     pub tasks: Tasks,
     pub waits: Waits,
+    pub moves: Moves,
+}
+
+/// What comes from the threads of this executor.
+#[derive(Debug)]
+pub(crate) struct Channels {
+    /// Attempts that ended.
+    pub ends: mpsc::UnboundedReceiver<TaskEnd>,
+    /// Attempts that wait for the others of their barrier stage.
+    pub asked: mpsc::UnboundedReceiver<BarrierAsk>,
+    /// Ends of copies of map outputs.
+    pub moved: mpsc::UnboundedReceiver<Report>,
 }
 
 /// Heartbeats and their answers, by which a driver that is out of reach differs from one that has
@@ -106,12 +119,8 @@ impl Link {
     ///
     /// Who is told to end by a signal asks to be let go, so that what runs here is not lost; a
     /// second signal ends it at once.
-    pub(crate) async fn serve(
-        mut self,
-        mut ends: mpsc::UnboundedReceiver<TaskEnd>,
-        mut asked: mpsc::UnboundedReceiver<BarrierAsk>,
-        mut signals: Signals,
-    ) -> Result<Left> {
+    pub(crate) async fn serve(mut self, channels: Channels, mut signals: Signals) -> Result<Left> {
+        let Channels { mut ends, mut asked, mut moved } = channels;
         let (out, outgoing) = mpsc::channel(64);
         let mut inbox = tokio::select! {
             joined = self.join(&out, outgoing) => joined?,
@@ -148,6 +157,7 @@ impl Link {
                     let (attempt, message) = self.waits.keep(ask);
                     self.say(&out, Report::Barrier { attempt, message }).await;
                 }
+                Some(report) = moved.recv() => self.say(&out, report).await,
                 _ = heartbeat.tick() => {
                     if pulse.beat() {
                         tracing::warn!("the driver does not answer heartbeats");
@@ -185,12 +195,13 @@ impl Link {
         for damaged in &inventory.damaged {
             tracing::warn!("a map output on this volume is not usable: {damaged}");
         }
-        let volume = self.settings.volume.volume.clone();
+        let Mount { volume, private, .. } = self.settings.volume.clone();
         Ok(Registration {
             executor: self.settings.executor,
             host: self.settings.host.clone(),
             slots: self.settings.slots,
             block_address: self.block_address.clone(),
+            private: private.then(|| volume.clone()).into_iter().collect(),
             volumes: vec![(volume, inventory.outputs)],
         })
     }
@@ -291,6 +302,10 @@ impl Link {
                 Effect::Report(end) => hopeless.push(end),
                 Effect::Forget(stage) => self.slots.forget(stage),
                 Effect::Answer(answer) => self.waits.answer(answer),
+                Effect::Move(output, addresses) => {
+                    self.locations.set(output.volume.clone(), addresses);
+                    self.moves.start(output);
+                }
             }
         }
         if !hopeless.is_empty() {
@@ -324,6 +339,8 @@ fn refused(status: &tonic::Status) -> bool {
 pub(crate) struct Signals {
     _interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    /// Spark's signal for the same.
+    power: tokio::signal::unix::Signal,
 }
 
 impl Signals {
@@ -334,11 +351,15 @@ impl Signals {
         Ok(Self {
             _interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            power: signal(SignalKind::from_raw(rustix::process::Signal::POWER.as_raw()))?,
         })
     }
 
     async fn terminate(&mut self) {
-        self.terminate.recv().await;
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.power.recv() => {}
+        }
     }
 }
 

@@ -39,6 +39,8 @@ pub enum Effect {
     Forget(StageId),
     /// Tell an attempt that waits for the others of its barrier stage.
     Answer(BarrierAnswer),
+    /// Copy a map output to the own volume, from these addresses. Its end is told to the driver.
+    Move(Arc<MapOutput>, Vec<String>),
 }
 
 /// An attempt to run.
@@ -79,7 +81,7 @@ impl Tasks {
 
     /// Takes a batch, in the order of its fields.
     pub fn take(&mut self, work: Work) -> Vec<Effect> {
-        let Work { templates, places, discards, launches, cancels, forget, barriers } = work;
+        let Work { templates, places, discards, launches, cancels, forget, barriers, moves } = work;
         let mut effects = Vec::with_capacity(places.len() + discards.len() + launches.len());
         for template in templates {
             let launched = BTreeSet::new();
@@ -97,6 +99,7 @@ impl Tasks {
         effects.extend(cancels.into_iter().filter(runs).map(stop));
         let waits = |answer: &BarrierAnswer| self.running.contains(&answer.attempt);
         effects.extend(barriers.into_iter().filter(waits).map(Effect::Answer));
+        effects.extend(moves.into_iter().map(|(output, from)| Effect::Move(output, from)));
         self.forget(&forget);
         effects.extend(forget.into_iter().map(Effect::Forget));
         effects
@@ -268,6 +271,13 @@ mod tests {
             Work { launches: launches(&[1]), cancels, forget: vec![STAGE], ..Work::default() };
         let stop = Effect::Stop { attempt: attempt(1), reason: "why".into() };
         assert_eq!(tasks.take(work), [start(1, 1), stop, Effect::Forget(STAGE)]);
+    }
+
+    #[test]
+    fn what_is_to_be_copied_is_copied() {
+        let moves = vec![(Arc::new(output(0)), vec!["h:1".to_owned()])];
+        let copy = Effect::Move(Arc::new(output(0)), vec!["h:1".into()]);
+        assert_eq!(Tasks::default().take(Work { moves, ..Work::default() }), [copy]);
     }
 
     #[test]

@@ -130,7 +130,7 @@ fn application(spec: &SparkApplicationSpec, at: &FieldPath, found: &mut Found) {
         time_to_live_seconds: _,
         spark_ui_options,
         driver_ingress_options,
-        dynamic_allocation,
+        dynamic_allocation: _,
         driver_pod_disruption_budget,
     } = spec;
     found.set(proxy_user, at, "proxyUser");
@@ -149,8 +149,6 @@ fn application(spec: &SparkApplicationSpec, at: &FieldPath, found: &mut Found) {
     found.set(batch_scheduler_options, at, "batchSchedulerOptions");
     found.set(spark_ui_options, at, "sparkUIOptions");
     found.set(driver_ingress_options, at, "driverIngressOptions");
-    let dynamic = dynamic_allocation.as_ref().is_some_and(|dynamic| dynamic.enabled);
-    found.set(dynamic, at, "dynamicAllocation");
     found.set(driver_pod_disruption_budget.unwrap_or(false), at, "driverPodDisruptionBudget");
 }
 

@@ -5,6 +5,7 @@
 //! objects, keys of `sparkConf`, sums) and trusts nothing, because a resource may be older than the
 //! rules. The result can be turned into pods without further checks.
 
+mod executors;
 mod keys;
 mod kubernetes_names;
 mod paths;
@@ -203,7 +204,7 @@ pub fn validate(spec: &SparkApplicationSpec, namespace: &str) -> Result<Validate
     let program = program::read(spec, &mut problems);
     let driver = read_role(spec, &Given::driver(&spec.driver), &keys, &mut problems);
     let executor = read_role(spec, &Given::executor(&spec.executor), &keys, &mut problems);
-    let executors = read_executors(spec, &keys, &mut problems);
+    let executors = executors::read(spec, &keys, &mut problems);
     let restart = restart::read(spec.restart_policy.as_ref(), &mut problems);
     let time_to_live = time_to_live(spec);
     if spec.time_to_live_seconds.is_some() && time_to_live.is_none() {
@@ -287,43 +288,6 @@ fn read_role(
     })
 }
 
-/// Numbers of executors. With dynamic allocation the initial number is the greater of the two
-/// settings, as in Spark.
-fn read_executors(spec: &SparkApplicationSpec, keys: &Keys, problems: &mut Problems) -> Executors {
-    let at = FieldPath::new("spec.executor.instances");
-    let mut positive = |number: Option<i32>, at: FieldPath| {
-        let number = number?;
-        let read = u32::try_from(number).ok();
-        if read.is_none() {
-            problems.add(at, "must not be negative");
-        }
-        read
-    };
-    let instances = positive(spec.executor.instances, at.clone());
-    let dynamic = spec.dynamic_allocation.as_ref().filter(|dynamic| dynamic.enabled);
-    let Some(dynamic) = dynamic else {
-        let number = instances.or(keys.instances).unwrap_or(1);
-        if number == 0 {
-            problems.add(at, "must be at least 1");
-        }
-        return Executors { initial: number, min: number, max: number };
-    };
-    let of = |name| FieldPath::new("spec.dynamicAllocation").field(name);
-    let min = positive(dynamic.min_executors, of("minExecutors")).unwrap_or(0);
-    let max = positive(dynamic.max_executors, of("maxExecutors")).unwrap_or(u32::MAX);
-    let initial = positive(dynamic.initial_executors, of("initialExecutors")).unwrap_or(min);
-    let initial = initial.max(instances.or(keys.instances).unwrap_or(0));
-    if max == 0 {
-        problems.add(of("maxExecutors"), "must be at least 1");
-    } else if min > max {
-        problems.add(of("minExecutors"), "must not be greater than maxExecutors");
-    } else if !(min..=max).contains(&initial) {
-        let problem = format!("{initial} is not between {min} and {max}");
-        problems.add(of("initialExecutors"), problem);
-    }
-    Executors { initial, min, max }
-}
-
 fn check_selectors(spec: &SparkApplicationSpec, problems: &mut Problems) {
     let of_roles =
         !spec.driver.pod.node_selector.is_empty() || !spec.executor.pod.node_selector.is_empty();
@@ -348,6 +312,7 @@ fn settings(
     settings.set("spark.executor.memory", executor.memory.program.to_string());
     settings.set("spark.executor.cores", executor.cpu.slots.to_string());
     settings.set("spark.executor.instances", executors.initial.to_string());
+    executors::settings(spec, executors, &mut settings);
     settings
 }
 

@@ -6,6 +6,7 @@ use crate::{
     VolumeId,
 };
 use bytes::Bytes;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub struct Registration {
     pub block_address: String,
     /// The volumes that it mounts and what they hold.
     pub volumes: Vec<(VolumeId, Vec<MapOutput>)>,
+    /// Those of them that nobody else can mount once it has ended.
+    pub private: BTreeSet<VolumeId>,
 }
 
 /// Message from the driver to an executor.
@@ -63,12 +66,14 @@ pub struct Work {
     pub forget: Vec<StageId>,
     /// Answers to attempts that wait for the others of their barrier stage.
     pub barriers: Vec<BarrierAnswer>,
+    /// Map outputs to copy to its own volume, each with the addresses that serve it.
+    pub moves: Vec<(Arc<MapOutput>, Vec<String>)>,
 }
 
 impl Work {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        let Self { templates, places, discards, launches, cancels, forget, barriers } = self;
+        let Self { templates, places, discards, launches, cancels, forget, barriers, moves } = self;
         templates.is_empty()
             && places.is_empty()
             && discards.is_empty()
@@ -76,6 +81,7 @@ impl Work {
             && cancels.is_empty()
             && forget.is_empty()
             && barriers.is_empty()
+            && moves.is_empty()
     }
 }
 
@@ -130,6 +136,7 @@ pub struct BarrierAnswer {
 
 /// Message from an executor to the driver, after its registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "each is handled at once")]
 pub enum Report {
     /// Sign of life.
     Heartbeat {
@@ -151,6 +158,13 @@ pub enum Report {
         attempt: Attempt,
         /// What it tells the others, if each is to get the messages of all.
         message: Option<String>,
+    },
+    /// A map output that it was told to copy.
+    Moved {
+        /// The output, where it was.
+        output: MapOutput,
+        /// The same output where it is now as well; or why it is not there, for people.
+        copy: Result<MapOutput, String>,
     },
     /// It was told to end, and will when what it runs has ended.
     Decommission {

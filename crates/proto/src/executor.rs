@@ -5,14 +5,14 @@ use model::executor::{
     AccumulatorUpdate, BarrierAnswer, Hosts, Launch, Outcome, Places, Registration, Report,
     TaskEnd, Template, ToExecutor, Work,
 };
-use model::{Attempt, ExecutorId, MapOutput, StageId, TaskId};
+use model::{Attempt, ExecutorId, MapOutput, StageId, TaskId, VolumeId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 impl From<Registration> for pb::Register {
     fn from(registration: Registration) -> Self {
-        let Registration { executor, host, slots, block_address, volumes } = registration;
+        let Registration { executor, host, slots, block_address, volumes, private } = registration;
         Self {
             executor: executor.0,
             host,
@@ -21,6 +21,7 @@ impl From<Registration> for pb::Register {
             version: VERSION.to_owned(),
             volumes: volumes.into_iter().map(pb::Inventory::from).collect(),
             process_id: std::process::id(),
+            private: private.into_iter().map(|volume| volume.0).collect(),
         }
     }
 }
@@ -38,12 +39,14 @@ impl TryFrom<pb::Register> for Registration {
             version: _,
             volumes,
             process_id: _,
+            private,
         } = register;
         if slots == 0 {
             return Err(BadField("Register.slots"));
         }
         let volumes = volumes.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
-        Ok(Self { executor: ExecutorId(executor), host, slots, block_address, volumes })
+        let private = private.into_iter().map(VolumeId).collect();
+        Ok(Self { executor: ExecutorId(executor), host, slots, block_address, volumes, private })
     }
 }
 
@@ -80,7 +83,7 @@ impl TryFrom<pb::to_executor::Message> for ToExecutor {
 
 impl From<Work> for pb::Work {
     fn from(work: Work) -> Self {
-        let Work { templates, places, discards, launches, cancels, forget, barriers } = work;
+        let Work { templates, places, discards, launches, cancels, forget, barriers, moves } = work;
         let mut by_stage: BTreeMap<u64, pb::Launch> = BTreeMap::new();
         for Launch { attempt, binding, hosts } in launches {
             let pb::Attempt { stage, partition, number } = attempt.into();
@@ -101,6 +104,7 @@ impl From<Work> for pb::Work {
             forget: forget.into_iter().map(|stage| stage.0).collect(),
             discards: discards.into_iter().map(pb::MapOutput::from).collect(),
             barriers: barriers.into_iter().map(pb::BarrierAnswer::from).collect(),
+            moves: moves.iter().map(pb::map_outputs::Located::from).collect(),
         }
     }
 }
@@ -109,7 +113,8 @@ impl TryFrom<pb::Work> for Work {
     type Error = BadField;
 
     fn try_from(work: pb::Work) -> Result<Self, BadField> {
-        let pb::Work { stages, outputs, launches, cancels, forget, discards, barriers } = work;
+        let pb::Work { stages, outputs, launches, cancels, forget, discards, barriers, moves } =
+            work;
         let templates = stages.into_iter().map(|stage| stage.try_into().map(Arc::new));
         let places = outputs.into_iter().map(|outputs| outputs.try_into().map(Arc::new));
         let cancel = |pb::Cancel { attempt, reason }| {
@@ -123,6 +128,7 @@ impl TryFrom<pb::Work> for Work {
             cancels: cancels.into_iter().map(cancel).collect::<Result<_, _>>()?,
             forget: forget.into_iter().map(StageId).collect(),
             barriers: barriers.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+            moves: moves.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -195,15 +201,10 @@ impl TryFrom<pb::Stage> for Template {
 
 impl From<&Places> for pb::MapOutputs {
     fn from(Places { shuffle, generation, outputs }: &Places) -> Self {
-        let located =
-            |(output, addresses): &(Arc<MapOutput>, Vec<String>)| pb::map_outputs::Located {
-                output: Some(MapOutput::clone(output).into()),
-                addresses: addresses.clone(),
-            };
         Self {
             shuffle: shuffle_bytes(*shuffle),
             generation: *generation,
-            outputs: outputs.iter().map(located).collect(),
+            outputs: outputs.iter().map(pb::map_outputs::Located::from).collect(),
         }
     }
 }
@@ -213,15 +214,29 @@ impl TryFrom<pb::MapOutputs> for Places {
 
     fn try_from(outputs: pb::MapOutputs) -> Result<Self, BadField> {
         let pb::MapOutputs { shuffle, generation, outputs } = outputs;
-        let located = |pb::map_outputs::Located { output, addresses }| {
-            let output = output.ok_or(BadField("Located.output"))?.try_into()?;
-            Ok((Arc::new(output), addresses))
-        };
         Ok(Self {
             shuffle: shuffle_id(&shuffle, "MapOutputs.shuffle")?,
             generation,
-            outputs: outputs.into_iter().map(located).collect::<Result<_, _>>()?,
+            outputs: outputs.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
         })
+    }
+}
+
+type Located = (Arc<MapOutput>, Vec<String>);
+
+impl From<&Located> for pb::map_outputs::Located {
+    fn from((output, addresses): &Located) -> Self {
+        Self { output: Some(MapOutput::clone(output).into()), addresses: addresses.clone() }
+    }
+}
+
+impl TryFrom<pb::map_outputs::Located> for Located {
+    type Error = BadField;
+
+    fn try_from(located: pb::map_outputs::Located) -> Result<Self, BadField> {
+        let pb::map_outputs::Located { output, addresses } = located;
+        let output = output.ok_or(BadField("Located.output"))?.try_into()?;
+        Ok((Arc::new(output), addresses))
     }
 }
 
@@ -239,6 +254,13 @@ impl From<Report> for pb::from_executor::Message {
             }
             Report::Barrier { attempt, message } => {
                 Self::Barrier(pb::Barrier { attempt: Some(attempt.into()), message })
+            }
+            Report::Moved { output, copy } => {
+                let (copy, problem) = match copy {
+                    Ok(copy) => (Some(copy.into()), String::new()),
+                    Err(problem) => (None, problem),
+                };
+                Self::Moved(pb::Moved { output: Some(output.into()), copy, problem })
             }
             Report::Decommission { reason } => Self::Decommission(pb::Decommission { reason }),
         }
@@ -265,6 +287,11 @@ impl TryFrom<pb::from_executor::Message> for Report {
             Message::Barrier(pb::Barrier { attempt, message }) => {
                 let attempt = attempt.ok_or(BadField("Barrier.attempt"))?.into();
                 Self::Barrier { attempt, message }
+            }
+            Message::Moved(pb::Moved { output, copy, problem }) => {
+                let output = output.ok_or(BadField("Moved.output"))?.try_into()?;
+                let copy = copy.map(MapOutput::try_from).transpose()?.ok_or(problem);
+                Self::Moved { output, copy }
             }
             Message::Decommission(pb::Decommission { reason }) => Self::Decommission { reason },
         })
@@ -322,7 +349,7 @@ impl TryFrom<pb::TaskEnd> for TaskEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{Epoch, Fingerprint, MapOutputId, ShuffleId, TaskFailure, TaskMetrics, VolumeId};
+    use model::{Epoch, Fingerprint, MapOutputId, ShuffleId, TaskFailure, TaskMetrics};
 
     const SHUFFLE: ShuffleId = ShuffleId(Fingerprint([7; 32]));
 
@@ -350,6 +377,7 @@ mod tests {
             slots: 4,
             block_address: "h:1".into(),
             volumes: vec![(VolumeId("v".into()), vec![output()])],
+            private: [VolumeId("v".into())].into(),
         };
         let sent = pb::Register::from(registration.clone());
         assert_eq!(sent.version, VERSION);
@@ -392,6 +420,7 @@ mod tests {
                 answer(0, Ok(vec!["a".into(), String::new()])),
                 answer(1, Err("why".into())),
             ],
+            moves: vec![(Arc::new(output()), vec!["h:1".into()])],
         };
         let (heartbeat, timeout) = (Duration::from_millis(10), Duration::from_mins(2));
         for message in [
@@ -419,6 +448,8 @@ mod tests {
             Report::Heartbeat { running_tasks: 3 },
             Report::Part { attempt: attempt(1, 2), bytes: "rows".into() },
             Report::Decommission { reason: "told".into() },
+            Report::Moved { output: output(), copy: Ok(output()) },
+            Report::Moved { output: output(), copy: Err("why".into()) },
             Report::Ends(vec![
                 end(Outcome::Wrote(output())),
                 end(Outcome::Yielded("rest".into())),

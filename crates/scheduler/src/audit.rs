@@ -44,6 +44,9 @@ impl Scheduler {
             queued += usize::from(matches!(stage.phase, Phase::Held { .. }));
             queued += usize::from(self.queue.is_ready(stage.first_job(), id));
         }
+        if !self.shuffles.is_sound() {
+            return Err("outputs and what is counted of them by volume disagree".to_owned());
+        }
         if let Some(shuffle) = self.shuffles.released().find(|shuffle| {
             self.stages.writer(*shuffle).is_none() && self.shuffles.outputs(*shuffle).count() > 0
         }) {

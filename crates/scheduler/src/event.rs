@@ -35,6 +35,16 @@ pub enum Event {
         /// The volume.
         volume: VolumeId,
     },
+    /// Volumes whose executor leaves, so that they will be out of reach.
+    VolumesLeave {
+        /// The volumes.
+        volumes: BTreeSet<VolumeId>,
+    },
+    /// A map output was copied to another volume, because its executor leaves.
+    MapOutputMoved {
+        /// The copy.
+        copy: MapOutput,
+    },
     /// Map outputs were found on a volume (when it was mounted, or after a driver restart). They
     /// count as finished. Those that must not count are discarded, so that they are not in the way
     /// of new ones.
@@ -248,6 +258,11 @@ pub enum JobFailure {
         tasks: u32,
         /// The slots.
         slots: u32,
+    },
+    /// A barrier stage, while executors come and go with the tasks that there are.
+    BarrierRefused {
+        /// The stage.
+        stage: StageId,
     },
     /// A non-deterministic stage lost an output after a consumer's result had been delivered, or
     /// while a consumer ran that is launched at most once.

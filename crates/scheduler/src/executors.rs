@@ -37,6 +37,8 @@ pub(crate) struct Executors {
     free: BTreeSet<(Reverse<u32>, ExecutorId)>,
     flights: BTreeMap<Attempt, Flight>,
     mounts: BTreeMap<VolumeId, BTreeSet<ExecutorId>>,
+    /// Volumes whose executor leaves, or has left.
+    leaving: BTreeSet<VolumeId>,
 }
 
 /// Number of executors considered when looking for one that mounts a preferred volume.
@@ -54,6 +56,16 @@ impl Executors {
             executor.slots = slots;
             executor.volumes = volumes;
         });
+    }
+
+    /// Notes that these volumes will be out of reach.
+    pub(crate) fn leave(&mut self, volumes: BTreeSet<VolumeId>) {
+        self.leaving.extend(volumes);
+    }
+
+    /// Whether a volume is, or soon will be, out of reach because its executor leaves.
+    pub(crate) fn is_leaving(&self, volume: &VolumeId) -> bool {
+        self.leaving.contains(volume)
     }
 
     /// Removes an executor, and returns its attempts in flight.
@@ -150,6 +162,11 @@ impl Executors {
     pub(crate) fn attempts_of(&self, stage: StageId) -> Vec<Attempt> {
         let bound = |n| Attempt { task: TaskId { stage, partition: n }, number: n };
         self.flights.range(bound(0)..=bound(u32::MAX)).map(|(&attempt, _)| attempt).collect()
+    }
+
+    /// Number of attempts in flight.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.flights.len()
     }
 
     pub(crate) fn is_idle(&self) -> bool {

@@ -40,11 +40,12 @@
 //! 2. An attempt that was killed or denied the commit does not count; its task is pending again.
 //! 3. An error of the program, and the loss of an executor that the program caused, count: at
 //!    `task_max_failures` the jobs that need the task fail, and at once if no retry can help.
-//! 4. A fetch failure does not count against the reader. Every registered output that it names is
-//!    lost; an unreachable one takes all others on its volume with it if no executor mounts that
-//!    volume. Their tasks are pending again after `resubmit_wait`, which gathers further losses;
-//!    the reading stage waits. At `stage_max_consecutive_attempts` failed rounds in a row the jobs
-//!    fail.
+//! 4. A fetch failure does not count against the reader, nor against its stage if what it names was
+//!    on volumes of executors that leave (with `ignore_leaving`). Every registered output that it
+//!    names is lost; an unreachable one takes all others on its volume with it if no executor
+//!    mounts that volume. Their tasks are pending again after `resubmit_wait`, which gathers
+//!    further losses; the reading stage waits. At `stage_max_consecutive_attempts` failed rounds in
+//!    a row the jobs fail.
 //! 5. A lost executor loses its attempts in flight. Outputs are lost with their volume, not with
 //!    the executor.
 //! 6. A barrier stage is launched as a whole, when enough slots are free; no later stage takes
@@ -82,10 +83,12 @@
 //!   in `broken` a deliberate mistake that the promise must notice.
 
 mod audit;
+mod backlog;
 mod event;
 mod executors;
 mod job;
 mod lifecycle;
+mod moved;
 mod placement;
 mod pools;
 mod progress;
@@ -101,6 +104,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 
+pub use backlog::Backlog;
 pub use event::{Command, DiscardReason, Event, JobFailure, JobShape, StageShape};
 pub use job::StageProgress;
 pub use pools::{DEFAULT_POOL, PoolOrder, PoolRules, Sharing};

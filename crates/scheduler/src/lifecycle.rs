@@ -132,6 +132,10 @@ impl Scheduler {
             return;
         }
         let Some(stage) = self.stages.get(id).filter(|stage| !stage.is_requested()) else { return };
+        if self.limits.refuse_barriers && stage.barrier {
+            self.fail_jobs(id, &JobFailure::BarrierRefused { stage: id });
+            return;
+        }
         let tasks = stage.tasks();
         if let Some(slots) = self.limits.slots.filter(|slots| stage.barrier && *slots < tasks) {
             self.fail_jobs(id, &JobFailure::TooFewSlots { stage: id, tasks, slots });

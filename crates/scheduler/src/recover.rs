@@ -45,7 +45,10 @@ impl Scheduler {
         let TaskFailure::FetchFailed { unreadable, .. } = &failure else { return };
         let until = now + self.limits.resubmit_wait;
         let lost = self.lost_with(unreadable);
-        self.count_failed_round(reader, round, failure);
+        let is_ignored = self.limits.ignore_leaving && self.are_on_leaving_volumes(unreadable);
+        if !is_ignored {
+            self.count_failed_round(reader, round, failure);
+        }
         self.lose(lost, Some(until));
         let Some(stage) = self.stages.get_mut(reader) else { return };
         if stage.rounds.round == round && stage.phase == Phase::Active {

@@ -26,6 +26,11 @@ pub struct Limits {
     /// Slots of all executors that are wanted, if their number is known: a barrier stage with more
     /// tasks can never run.
     pub slots: Option<u32>,
+    /// Whether barrier stages are refused, because executors come and go with the tasks.
+    pub refuse_barriers: bool,
+    /// `spark.stage.ignoreDecommissionFetchFailure`: whether a round does not count that failed to
+    /// read what was on volumes of executors that leave.
+    pub ignore_leaving: bool,
     /// Time to collect further fetch failures before the lost map outputs are rewritten.
     pub resubmit_wait: Duration,
 }
@@ -37,6 +42,8 @@ impl Default for Limits {
             stage_max_consecutive_attempts: 4,
             max_result_bytes: Some(1 << 30),
             slots: None,
+            refuse_barriers: false,
+            ignore_leaving: true,
             resubmit_wait: Duration::from_millis(200),
         }
     }
@@ -106,6 +113,8 @@ impl Scheduler {
                 self.on_executor_lost(now, executor, app_caused, &reason);
             }
             Event::VolumeLost { volume } => self.on_volume_lost(&volume),
+            Event::VolumesLeave { volumes } => self.executors.leave(volumes),
+            Event::MapOutputMoved { copy } => self.on_map_output_moved(copy),
             Event::MapOutputsFound { outputs } => self.on_map_outputs_found(outputs),
             Event::ShuffleReleased { shuffle } => {
                 self.shuffles.set_released(shuffle, true);

@@ -66,9 +66,13 @@ pub(crate) enum Offer {
     Outdated,
 }
 
+type OnVolumes = BTreeMap<VolumeId, BTreeMap<ShuffleId, u32>>;
+
 #[derive(Debug, Default)]
 pub(crate) struct Shuffles {
     all: BTreeMap<ShuffleId, Shuffle>,
+    /// How many outputs of which shuffles are on each volume.
+    on_volumes: OnVolumes,
 }
 
 impl Shuffles {
@@ -139,8 +143,9 @@ impl Shuffles {
         }
         let before = slot.checksum.replace(output.row_checksum);
         let same_rows = before.is_none_or(|checksum| checksum == output.row_checksum);
-        slot.output = Some(output);
         shuffle.generation += 1;
+        count_on(&mut self.on_volumes, &output);
+        slot.output = Some(output);
         Offer::Registered { same_rows }
     }
 
@@ -163,6 +168,17 @@ impl Shuffles {
             .filter_map(|slot| slot.output.as_ref())
     }
 
+    /// Replaces an output by its copy on another volume.
+    pub(crate) fn relocate(&mut self, copy: MapOutput) {
+        let Some(shuffle) = self.all.get_mut(&copy.id.shuffle) else { return };
+        let slot = shuffle.slots.get_mut(&copy.id.map).and_then(|slot| slot.output.as_mut());
+        let Some(output) = slot else { return };
+        shuffle.generation += 1;
+        count_off(&mut self.on_volumes, output);
+        count_on(&mut self.on_volumes, &copy);
+        *output = copy;
+    }
+
     /// The maps whose outputs are on a volume.
     pub(crate) fn on_volume(&self, volume: &VolumeId) -> Vec<MapOutputId> {
         let slots = self.all.values().flat_map(|shuffle| shuffle.slots.values());
@@ -173,6 +189,11 @@ impl Shuffles {
             .collect()
     }
 
+    /// The shuffles of which outputs are on a volume.
+    pub(crate) fn on(&self, volume: &VolumeId) -> impl Iterator<Item = ShuffleId> {
+        self.on_volumes.get(volume).into_iter().flat_map(|on| on.keys().copied())
+    }
+
     /// Discards an output, and rules out every attempt up to the one that wrote it.
     pub(crate) fn discard(&mut self, id: MapOutputId) -> Option<MapOutput> {
         let shuffle = self.all.get_mut(&id.shuffle)?;
@@ -181,6 +202,7 @@ impl Shuffles {
         let (epoch, stage, number) = rank(&output);
         slot.floor = slot.floor.max((epoch, stage, number + 1));
         shuffle.generation += 1;
+        count_off(&mut self.on_volumes, &output);
         Some(output)
     }
 
@@ -198,6 +220,9 @@ impl Shuffles {
             slot.checksum = None;
             discarded.extend(slot.output.take());
         }
+        for output in &discarded {
+            count_off(&mut self.on_volumes, output);
+        }
         shuffle.generation += u64::from(!discarded.is_empty());
         discarded
     }
@@ -212,7 +237,32 @@ impl Shuffles {
         self.all.get(&shuffle).into_iter().flat_map(|shuffle| shuffle.readers.iter().copied())
     }
 
+    /// Whether what is counted by volume agrees with the outputs.
+    pub(crate) fn is_sound(&self) -> bool {
+        let mut counted = OnVolumes::new();
+        let slots = self.all.values().flat_map(|shuffle| shuffle.slots.values());
+        slots.filter_map(|slot| slot.output.as_ref()).for_each(|it| count_on(&mut counted, it));
+        counted == self.on_volumes
+    }
+
     pub(crate) fn generation(&self, shuffle: ShuffleId) -> u64 {
         self.all.get(&shuffle).map_or(0, |shuffle| shuffle.generation)
+    }
+}
+
+fn count_on(volumes: &mut OnVolumes, output: &MapOutput) {
+    *volumes.entry(output.volume.clone()).or_default().entry(output.id.shuffle).or_default() += 1;
+}
+
+fn count_off(volumes: &mut OnVolumes, output: &MapOutput) {
+    let Some(on) = volumes.get_mut(&output.volume) else { return };
+    if let Some(count) = on.get_mut(&output.id.shuffle) {
+        *count -= 1;
+        if *count == 0 {
+            on.remove(&output.id.shuffle);
+        }
+    }
+    if on.is_empty() {
+        volumes.remove(&output.volume);
     }
 }

@@ -40,7 +40,7 @@ impl Caches {
         useless
     }
 
-    fn is_wanted(&self, shuffle: ShuffleId) -> bool {
+    pub(super) fn is_wanted(&self, shuffle: ShuffleId) -> bool {
         self.wanted.values().any(|shuffles| shuffles.contains(&shuffle))
     }
 

@@ -49,6 +49,11 @@ impl Core {
             return;
         }
         tracing::info!("{executor} gets no new tasks, it will leave: {reason}");
+        let leaving = self.executors.volumes_lost_with(executor);
+        if !leaving.is_empty() {
+            let volumes = leaving.into_iter().collect();
+            self.apply(now, Event::VolumesLeave { volumes });
+        }
         if let Some(volumes) = self.executors.volumes(executor) {
             self.apply(now, Event::ExecutorRegistered { executor, slots: 0, volumes });
         }

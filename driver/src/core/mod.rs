@@ -11,6 +11,7 @@
 //! them; every submission is answered once; what an executor says over another stream than its own
 //! is not heard.
 
+mod allocation;
 mod barriers;
 mod caches;
 mod commands;
@@ -19,15 +20,19 @@ mod executors;
 mod facts;
 mod jobs;
 mod manager;
+mod moves;
 mod reports;
 mod throttle;
 mod time_limits;
 
 pub use effect::Effect;
+pub use moves::DecommissionRules;
 
+use crate::allocation::AllocationRules;
 use crate::master::Wanted;
 use crate::message::{Answer, Ending, Message, Question, Status, ToManager};
 use crate::settings::WithoutManager;
+use allocation::Allocation;
 use barriers::Barriers;
 use bytes::Bytes;
 use caches::Caches;
@@ -36,6 +41,7 @@ use jobs::Jobs;
 use manager::Manager;
 use model::executor::{AccumulatorUpdate, ToExecutor};
 use model::{ApplicationId, Attempt, ExecutorId, JobId};
+use moves::Moves;
 use scheduler::{Event, Scheduler};
 use std::time::Duration;
 use throttle::Throttle;
@@ -52,6 +58,10 @@ pub struct Rules {
     pub name: String,
     pub connect_url: String,
     pub wanted: Wanted,
+    /// Rules by which the number of executors follows the tasks, if it does.
+    pub allocation: Option<AllocationRules>,
+    /// What is moved from executors that leave, if anything is.
+    pub decommission: Option<DecommissionRules>,
     pub without_manager: WithoutManager,
     /// Time between heartbeats of an executor.
     pub heartbeat: Duration,
@@ -69,6 +79,8 @@ pub struct Core {
     scheduler: Scheduler,
     jobs: Jobs,
     executors: Executors,
+    allocation: Option<Allocation>,
+    moves: Moves,
     barriers: Barriers,
     time_limits: TimeLimits,
     caches: Caches,
@@ -100,10 +112,12 @@ impl Core {
     pub fn new(rules: Rules, scheduler: Scheduler) -> Self {
         Self {
             manager: Manager::new(rules.without_manager),
+            allocation: rules.allocation.map(Allocation::new),
             rules,
             scheduler,
             jobs: Jobs::default(),
             executors: Executors::default(),
+            moves: Moves::default(),
             barriers: Barriers::default(),
             time_limits: TimeLimits::default(),
             caches: Caches::default(),
@@ -189,8 +203,10 @@ impl Core {
         let barriers = self.barriers.deadline(self.rules.barrier_timeout);
         let (manager, shown) = (self.manager.deadline(), self.shown.due());
         let limits = self.time_limits.deadline();
-        let deadlines = [scheduler, silence, barriers, limits, manager, shown, self.lookout()];
-        deadlines.into_iter().flatten().min()
+        let allocation = self.allocation.as_ref().and_then(Allocation::deadline);
+        let own = [barriers, limits, allocation];
+        let deadlines = [scheduler, silence, manager, shown, self.lookout()].into_iter().chain(own);
+        deadlines.flatten().min()
     }
 
     /// Ends a turn: does what is due, and returns what the turn has gathered.
@@ -218,8 +234,10 @@ impl Core {
         if ending.is_some() {
             self.cancel_jobs(now);
         }
+        self.allocate(now);
+        self.move_outputs();
         self.executors.flush(&mut self.effects);
-        self.executors.release_idle(&mut self.effects);
+        self.executors.release_idle(&self.moves.awaited, &mut self.effects);
         self.tell_manager();
         if self.shown.take(now) || ending.is_some() {
             self.show();
@@ -231,7 +249,11 @@ impl Core {
     }
 
     fn lose(&mut self, now: Duration, executor: ExecutorId, app_caused: bool, reason: String) {
-        tracing::warn!("{executor} is lost: {reason}");
+        if self.executors.is_retired(executor) {
+            tracing::info!("{executor} has left: {reason}");
+        } else {
+            tracing::warn!("{executor} is lost: {reason}");
+        }
         self.executors.remove(executor, &mut self.effects);
         self.barriers.lose(executor);
         self.apply(now, Event::ExecutorLost { executor, app_caused, reason });
@@ -248,6 +270,7 @@ impl Core {
         let Wanted { executors, cores, memory, task_cpus: _ } = self.rules.wanted;
         let release = self.manager.known().filter(|id| self.executors.is_gone(*id)).collect();
         let memory_bytes = memory.0;
+        let executors = self.allocation.as_ref().map_or(executors, Allocation::target);
         let wish = ToManager::Wish { executors, cores, memory_bytes, release };
         self.manager.wish(wish, &mut self.effects);
     }

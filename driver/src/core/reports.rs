@@ -68,6 +68,7 @@ impl Core {
             Report::Barrier { attempt, message } => {
                 self.on_barrier(now, executor, (attempt, message));
             }
+            Report::Moved { output, copy } => self.on_moved(now, executor, (output, copy)),
             Report::Decommission { reason } => {
                 self.retire(now, executor, &reason);
                 self.executors.leave_when_idle(executor);

@@ -100,6 +100,7 @@ impl Rig {
             version: VERSION.to_owned(),
             volumes: vec![pb::Inventory { volume: VOLUME.to_owned(), outputs: Vec::new() }],
             process_id: 0,
+            private: Vec::new(),
         };
         pb::FromExecutor { epoch: self.epoch, message: Some(Said::Register(register)) }
     }

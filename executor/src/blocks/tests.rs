@@ -2,6 +2,8 @@
 
 use super::{Blocks, Fetched, Locations, Peers, Remote, Server, Stores};
 use crate::blobs::Copies;
+use crate::moves::Moves;
+use model::executor::Report;
 use model::{
     ApplicationId, Attempt, BlockProblem, Epoch, Fingerprint, MapOutput, MapOutputId, ShuffleId,
     StageId, TaskFailure, TaskId, Unreadable, VolumeId,
@@ -289,4 +291,39 @@ async fn a_volume_out_of_reach_is_out_of_reach_with_all_that_is_on_it() {
     let search = tokio::time::timeout(Duration::from_secs(5), blocks.search(suspects));
     let maps: Vec<u32> = search.await.unwrap().iter().map(|found| found.output.map).collect();
     assert_eq!(maps, [0, 1, 3]);
+}
+
+#[tokio::test]
+async fn an_output_is_copied_to_another_volume_as_that_of_the_same_attempt() {
+    let world = world().await;
+    let directory = tempfile::tempdir().unwrap();
+    let own = Volume::create(directory.path(), VolumeId("own".into()), ApplicationId("a".into()));
+    let own = own.unwrap();
+    let blocks = Arc::new(world.elsewhere());
+    let options = WriterOptions::default();
+    let threads = tokio::runtime::Handle::current();
+    let (moves, mut ends) = Moves::new(blocks, (own.clone(), options), threads);
+    moves.start(Arc::clone(&world.output));
+    let copy = MapOutput { volume: VolumeId("own".into()), ..MapOutput::clone(&world.output) };
+    let output = MapOutput::clone(&world.output);
+    let report = Report::Moved { output: output.clone(), copy: Ok(copy.clone()) };
+    assert_eq!(moved.recv().await, Some(report));
+    let here = Catalogue::new([own]);
+    for (reader, block) in [(0, Vec::new()), (1, b"small".to_vec()), (2, vec![42; LARGE])] {
+        assert!(here.read_block(&copy, reader).unwrap().unwrap() == block);
+    }
+
+    // What cannot be read is not copied, and what another attempt has written stays.
+    let path = world.directory.path().join(output.id.shuffle.0.to_string()).join("0.out");
+    damage(&path, 3);
+    let wanted = OutputAttempt { epoch: Epoch(2), ..OutputAttempt::from(&output) };
+    let other = MapOutput { epoch: wanted.epoch, ..output.clone() };
+    for unreadable in [other, output] {
+        std::fs::remove_dir_all(directory.path().join(unreadable.id.shuffle.0.to_string())).ok();
+        moves.start(Arc::new(unreadable));
+        let Some(Report::Moved { copy: Err(problem), .. }) = moved.recv().await else {
+            panic!("it cannot be copied")
+        };
+        assert!(!problem.is_empty());
+    }
 }

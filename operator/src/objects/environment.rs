@@ -102,7 +102,12 @@ pub fn executor_settings(
         slots: valid.executor.cpu.slots,
         memory_bytes: valid.executor.memory.program.0,
         memory_fraction: valid.settings.get(&conf::MEMORY_FRACTION).unwrap_or_default(),
-        volume: Mount { volume: volume.id, path: volume.path, last: volume.stays_behind },
+        volume: Mount {
+            volume: volume.id,
+            path: volume.path,
+            last: volume.stays_behind,
+            private: volume.goes_with_pod,
+        },
         scratch: volume.scratch,
         host: String::new(),
         sync: valid.settings.get(&conf::SHUFFLE_SYNC).unwrap_or(false),

@@ -402,7 +402,7 @@ fn shuffles_live_on_the_volume_that_the_manifest_names() {
         // Only files in a node's directory stay although no pod mounts it again: the executor
         // removes them.
         let stays_behind = manifest.to_string().contains("hostPath");
-        let expected = json!({ "volume": id, "path": path, "last": stays_behind });
+        let expected = json!({ "volume": id, "path": path, "last": stays_behind, "private": goes });
         assert_eq!(settings["volume"], expected, "{manifest}");
         let app = app(manifest.clone());
         let lost = lost_volume(&app, &app.validated().unwrap().executor, 7, 2);

@@ -214,7 +214,7 @@ impl PassBuilder<'_> {
     fn executors_failed(&self) -> Option<End> {
         let valid = self.app.validated()?;
         let given = valid.settings.find(&conf::EXECUTOR_MAX_FAILURES).ok().flatten();
-        let limit = given.unwrap_or_else(|| valid.executors.initial.saturating_mul(2).max(3));
+        let limit = given.unwrap_or_else(|| valid.executors.max.saturating_mul(2).max(3));
         // Executors ended from outside, or for unknown reasons, do not count towards the limit.
         let count = self.status.executors.failed_on_their_own;
         if u32::try_from(count).unwrap_or(0) <= limit {

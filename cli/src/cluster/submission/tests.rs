@@ -84,9 +84,7 @@ fn flags_and_settings_become_fields_and_the_rest_stays_settings() {
     };
     assert_eq!(made.place, place);
     assert!(crd::validate(&made.application.spec, "jobs").is_ok());
-    // Whether it has an effect yet is `crd`'s business.
-    let unsupported = crd::unsupported(&made.application.spec);
-    assert!(unsupported.iter().all(|field| field.as_str() == "spec.dynamicAllocation"));
+    assert!(crd::unsupported(&made.application.spec).is_empty());
 }
 
 #[test]

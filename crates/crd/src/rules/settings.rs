@@ -44,6 +44,7 @@ fn form_of(declared: &Declared) -> Option<Form> {
         "whole number" => Some(NUMBER),
         "whole number from 1" => Some(COUNT),
         "fraction, such as 0.6" => Some(FRACTION),
+        "number" => Some(FRACTION),
         "size, such as 64m" => Some(SIZE),
         "size, such as 10m, or -1 for off" => Some(SIZE_OR_OFF),
         "duration, such as 3s" => Some(TIME),

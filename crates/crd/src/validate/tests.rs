@@ -162,10 +162,35 @@ fn executors_are_counted_by_the_field_the_key_or_dynamic_allocation() {
             json!({"dynamicAllocation": {"enabled": true, "maxExecutors": 5}, "executor": {"instances": 3}}),
             [3, 0, 5],
         ),
+        (
+            json!({"sparkConf": {"spark.dynamicAllocation.enabled": "true", "spark.dynamicAllocation.minExecutors": "2", "spark.dynamicAllocation.maxExecutors": "5"}}),
+            [2, 2, 5],
+        ),
+        (
+            json!({"dynamicAllocation": {"enabled": true, "minExecutors": 1}, "sparkConf": {"spark.dynamicAllocation.minExecutors": "2", "spark.dynamicAllocation.maxExecutors": "4"}}),
+            [1, 1, 4],
+        ),
     ];
     for (changes, [initial, min, max]) in cases {
         assert_eq!(valid(changes.clone()).executors, Executors { initial, min, max }, "{changes}");
     }
+}
+
+#[test]
+fn the_driver_is_told_how_executors_are_allocated() {
+    let app = valid(json!({
+        "dynamicAllocation": {"enabled": true, "minExecutors": 1, "maxExecutors": 5, "shuffleTrackingTimeout": 3000, "shuffleTrackingEnabled": true},
+        "executor": {"instances": 2},
+    }));
+    let told = |key: &str| app.settings.given(&format!("spark.dynamicAllocation.{key}"));
+    let keys = ["enabled", "minExecutors", "initialExecutors", "shuffleTracking.timeout"];
+    assert_eq!(keys.map(told), [Some("true"), Some("1"), Some("2"), Some("3000ms")]);
+    assert_eq!(told("shuffleTracking.enabled"), Some("true"));
+    assert_eq!(told("maxExecutors"), None, "the operator keeps to it");
+    let key = json!({"spark.dynamicAllocation.enabled": "true"});
+    let off = valid(json!({"dynamicAllocation": {"enabled": false}, "sparkConf": key}));
+    assert_eq!(off.settings.given("spark.dynamicAllocation.enabled"), Some("false"));
+    assert_eq!(valid(json!({})).settings.given("spark.dynamicAllocation.enabled"), None);
 }
 
 #[test]

@@ -5,8 +5,6 @@ use super::declared;
 /// Switches of Spark's that have no effect here, and the value that describes the actual behaviour.
 const ACTUAL_BEHAVIOUR: &[(&str, &str)] = &[
     ("spark.blacklist.enabled", "false"),
-    ("spark.decommission.enabled", "false"),
-    ("spark.dynamicAllocation.enabled", "false"),
     ("spark.eventLog.enabled", "false"),
     ("spark.excludeOnFailure.enabled", "false"),
     ("spark.executor.processTreeMetrics.enabled", "false"),
@@ -17,7 +15,6 @@ const ACTUAL_BEHAVIOUR: &[(&str, &str)] = &[
     ("spark.sql.catalogImplementation", "in-memory"),
     ("spark.sql.cbo.enabled", "false"),
     ("spark.sql.streaming.metricsEnabled", "false"),
-    ("spark.storage.decommission.enabled", "false"),
     ("spark.ui.enabled", "false"),
     ("spark.ui.prometheus.enabled", "false"),
 ];

@@ -98,6 +98,9 @@ pub struct Mount {
     /// Whether no other executor mounts it later, so that this one deletes it at its end.
     #[serde(default)]
     pub last: bool,
+    /// Whether nobody can mount it once this executor has ended.
+    #[serde(default)]
+    pub private: bool,
 }
 
 fn python() -> PathBuf {

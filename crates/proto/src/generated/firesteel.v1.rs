@@ -113,7 +113,7 @@ pub struct FromExecutor {
     /// Epoch of the driver that the executor serves; any other driver refuses the message.
     #[prost(uint64, tag = "1")]
     pub epoch: u64,
-    #[prost(oneof = "from_executor::Message", tags = "2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "from_executor::Message", tags = "2, 3, 4, 5, 6, 7, 8")]
     pub message: ::core::option::Option<from_executor::Message>,
 }
 /// Nested message and enum types in `FromExecutor`.
@@ -133,7 +133,22 @@ pub mod from_executor {
         Decommission(super::Decommission),
         #[prost(message, tag = "7")]
         Barrier(super::Barrier),
+        #[prost(message, tag = "8")]
+        Moved(super::Moved),
     }
+}
+/// A map output that the executor was told to copy to its own volume.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Moved {
+    /// Where it was.
+    #[prost(message, optional, tag = "1")]
+    pub output: ::core::option::Option<MapOutput>,
+    /// Where it is now as well, by the same attempt; absent if it could not be copied.
+    #[prost(message, optional, tag = "2")]
+    pub copy: ::core::option::Option<MapOutput>,
+    /// Why not, for people.
+    #[prost(string, tag = "3")]
+    pub problem: ::prost::alloc::string::String,
 }
 /// An attempt waits for all others of its barrier stage.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -170,6 +185,9 @@ pub struct Register {
     pub volumes: ::prost::alloc::vec::Vec<Inventory>,
     #[prost(uint32, tag = "7")]
     pub process_id: u32,
+    /// Those of the volumes that nobody else can mount once it has ended.
+    #[prost(string, repeated, tag = "8")]
+    pub private: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// A volume that the executor mounts, and the map outputs on it.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -476,6 +494,9 @@ pub struct Work {
     pub discards: ::prost::alloc::vec::Vec<MapOutput>,
     #[prost(message, repeated, tag = "8")]
     pub barriers: ::prost::alloc::vec::Vec<BarrierAnswer>,
+    /// Map outputs to copy to its own volume, because their executor leaves.
+    #[prost(message, repeated, tag = "9")]
+    pub moves: ::prost::alloc::vec::Vec<map_outputs::Located>,
 }
 /// The end of the wait of an attempt for the others of its barrier stage.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

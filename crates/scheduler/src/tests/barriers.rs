@@ -154,3 +154,17 @@ fn a_stage_that_can_never_run_fails_its_job() {
     assert_eq!(run(0, 3), [failed(0, failure)]);
     assert_eq!(run(1, 2), [launch(at(1, 0, 0), 0), launch(at(1, 1, 0), 0)]);
 }
+
+#[test]
+fn barrier_stages_are_refused_where_executors_come_and_go() {
+    let limits = Limits { refuse_barriers: true, ..Limits::default() };
+    let mut scheduler = Scheduler::new(Epoch(1), limits);
+    scheduler.handle(Duration::ZERO, up(0, 2));
+    let mut run = |job, stage| {
+        let commands = scheduler.handle(Duration::ZERO, submit(job, vec![stage])).into_iter();
+        commands.filter(|it| !matches!(it, Command::StageChanged { .. })).collect::<Vec<_>>()
+    };
+    let failure = JobFailure::BarrierRefused { stage: StageId(0) };
+    assert_eq!(run(0, barrier(result(1, &[]))), [failed(0, failure)]);
+    assert_eq!(run(1, result(1, &[])), [launch(at(1, 0, 0), 0)]);
+}

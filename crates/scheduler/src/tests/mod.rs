@@ -1,8 +1,10 @@
 //! Scripts of events and expected commands. Each file has the rules of one subject.
 
+mod backlog;
 mod barriers;
 mod jobs;
 mod lost;
+mod moved;
 mod pools;
 mod released;
 mod rolled_back;

@@ -199,6 +199,7 @@ impl Promises {
             JobFailure::StageOverdue { stage, .. } => self.overdue.contains(stage),
             JobFailure::ResultTooLarge { .. }
             | JobFailure::TooFewSlots { .. }
+            | JobFailure::BarrierRefused { .. }
             | JobFailure::Malformed { .. } => false,
         };
         if justified { Ok(()) } else { Err("a job fails without reason".to_owned()) }

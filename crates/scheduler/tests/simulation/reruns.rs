@@ -99,6 +99,8 @@ impl Reruns {
             }
             Event::ResultFinished { attempt, .. } => drop(self.flights.remove(attempt)),
             Event::MapOutputsFound { .. }
+            | Event::VolumesLeave { .. }
+            | Event::MapOutputMoved { .. }
             | Event::ShuffleReleased { .. }
             | Event::JobSubmitted { .. }
             | Event::JobCancelled { .. }

@@ -11,7 +11,7 @@ use crate::message::{Connection, ExecutorStatus, Refusal};
 use model::executor::{Registration, ToExecutor};
 use model::{ExecutorId, VolumeId};
 use presence::Presence;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use work::{Atlas, Desk};
 
@@ -41,6 +41,8 @@ struct Executor {
     slots: u32,
     block_address: String,
     volumes: BTreeSet<VolumeId>,
+    /// Those that nobody else can mount once it has ended.
+    private: BTreeSet<VolumeId>,
     desk: Desk,
     presence: Presence,
 }
@@ -53,7 +55,7 @@ impl Executors {
         serial: u64,
         registration: &Registration,
     ) -> Result<(), Refusal> {
-        let Registration { executor, host, slots, block_address, volumes } = registration;
+        let Registration { executor, host, slots, block_address, volumes, private } = registration;
         if self.gone.contains(executor) {
             return Err(Refusal(format!("{executor} was lost and may not come back")));
         }
@@ -67,6 +69,7 @@ impl Executors {
             slots: *slots,
             block_address: block_address.clone(),
             volumes: volumes.iter().map(|(volume, _)| volume.clone()).collect(),
+            private: private.clone(),
             desk: Desk::default(),
             presence: Presence::since(now),
         };
@@ -119,6 +122,37 @@ impl Executors {
     /// The volumes that an executor mounts, if it is there.
     pub(crate) fn volumes(&self, id: ExecutorId) -> Option<BTreeSet<VolumeId>> {
         Some(self.live.get(&id)?.volumes.clone())
+    }
+
+    /// Those that stay, and whether each runs nothing.
+    pub(crate) fn staying(&self) -> impl Iterator<Item = (ExecutorId, bool)> {
+        let stays = |id: &ExecutorId| !self.retired.contains(id);
+        let staying = self.live.iter().filter(move |(id, _)| stays(id));
+        staying.map(|(id, executor)| (*id, executor.desk.running.is_empty()))
+    }
+
+    /// Those that will leave, and are not released yet.
+    pub(crate) fn leaving(&self) -> impl Iterator<Item = ExecutorId> {
+        let leaves = |(id, executor): &(&ExecutorId, &Executor)| {
+            self.retired.contains(id) && !executor.presence.was_released
+        };
+        self.live.iter().filter(leaves).map(|(id, _)| *id)
+    }
+
+    /// Those that stay and have a volume to write to.
+    pub(crate) fn writers(&self) -> VecDeque<ExecutorId> {
+        let staying = self.live.iter().filter(|(id, _)| !self.retired.contains(id));
+        staying.filter(|(_, executor)| !executor.volumes.is_empty()).map(|(id, _)| *id).collect()
+    }
+
+    pub(crate) fn is_live(&self, id: ExecutorId) -> bool {
+        self.live.contains_key(&id)
+    }
+
+    /// The volumes that are lost with an executor: nobody else can mount them later.
+    pub(crate) fn volumes_lost_with(&self, id: ExecutorId) -> Vec<VolumeId> {
+        let Some(Executor { volumes, private, .. }) = self.live.get(&id) else { return Vec::new() };
+        volumes.intersection(private).cloned().collect()
     }
 
     /// Notes that a volume is gone for ever. Returns whether that is new.

@@ -6,6 +6,7 @@ use crate::core::effect::Effect;
 use crate::message::Connection;
 use model::ExecutorId;
 use model::executor::ToExecutor;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How an executor is there.
@@ -14,6 +15,8 @@ pub(super) struct Presence {
     heard: Duration,
     /// Whether it is told to leave once it runs nothing.
     is_leaving: bool,
+    /// Whether it was told.
+    pub(super) was_released: bool,
     going: Option<Going>,
 }
 
@@ -28,7 +31,7 @@ struct Going {
 
 impl Presence {
     pub(super) fn since(now: Duration) -> Self {
-        Self { heard: now, is_leaving: false, going: None }
+        Self { heard: now, is_leaving: false, was_released: false, going: None }
     }
 
     fn going(&mut self, until: Duration) -> &mut Going {
@@ -62,11 +65,16 @@ impl Executors {
         }
     }
 
-    /// Tells the executors to leave that are to and run nothing.
-    pub(crate) fn release_idle(&mut self, effects: &mut Vec<Effect>) {
-        for Executor { connection, desk, presence, .. } in self.live.values_mut() {
-            if presence.is_leaving && desk.running.is_empty() {
-                presence.is_leaving = false;
+    /// Tells the executors to leave that are to and run nothing, except those of which something is
+    /// `awaited`.
+    pub(crate) fn release_idle(
+        &mut self,
+        awaited: &BTreeSet<ExecutorId>,
+        effects: &mut Vec<Effect>,
+    ) {
+        for (id, Executor { connection, desk, presence, .. }) in &mut self.live {
+            if presence.is_leaving && desk.running.is_empty() && !awaited.contains(id) {
+                (presence.is_leaving, presence.was_released) = (false, true);
                 let reason = "it was told to end, and is idle".to_owned();
                 let message = ToExecutor::Leave { reason, forget: false };
                 effects.push(Effect::TellExecutor { connection: *connection, message });

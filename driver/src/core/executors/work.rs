@@ -136,6 +136,14 @@ impl Executors {
         }
     }
 
+    /// Tells an executor to copy a map output to its volume.
+    pub(crate) fn copy(&mut self, id: ExecutorId, output: Arc<MapOutput>) {
+        let addresses = self.addresses(&output.volume);
+        if let Some(executor) = self.live.get_mut(&id) {
+            executor.desk.work.moves.push((output, addresses));
+        }
+    }
+
     /// Tells all executors to forget the stages for which `needed` is false, and with them the
     /// places that only those read.
     pub(crate) fn forget(&mut self, needed: impl Fn(StageId) -> bool) {

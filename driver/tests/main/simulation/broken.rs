@@ -3,7 +3,7 @@
 
 use super::world::TIMEOUT;
 use driver::core::{Core, Effect, Rules};
-use driver::message::{Answer, Connection, Fact, FromManager, Message};
+use driver::message::{Answer, Connection, Fact, FromManager, Message, ToManager};
 use model::executor::{Outcome, Report, Template, ToExecutor, Work};
 use model::{Attempt, Epoch, ExecutorId, ShuffleId, StageId, TaskFailure, TaskId, VolumeId};
 use scheduler::{Limits, Scheduler};
@@ -64,10 +64,20 @@ pub(crate) enum Bug {
     DamagedBlocksAreServed,
     /// Of a cache more partitions count as stored than are.
     MissingPartitionsCountAsStored,
+    /// Executors are released with which needed outputs are lost.
+    HoldersAreReleased,
+    /// More executors are wanted than there are tasks for.
+    TooManyAreWanted,
+    /// Executors that are of no use are kept.
+    IdleExecutorsAreKept,
+    /// Copies of outputs of executors that leave are not used.
+    MovedOutputsAreForgotten,
+    /// Executors leave while their outputs are moved.
+    MovesAreNotAwaited,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::PlacesComeAfterLaunches,
         Self::PlacesAreNotRefreshed,
         Self::TemplatesAreRepeated,
@@ -92,6 +102,11 @@ impl Bug {
         Self::SupersededDriversGoOn,
         Self::DamagedBlocksAreServed,
         Self::MissingPartitionsCountAsStored,
+        Self::HoldersAreReleased,
+        Self::TooManyAreWanted,
+        Self::IdleExecutorsAreKept,
+        Self::MovedOutputsAreForgotten,
+        Self::MovesAreNotAwaited,
     ];
 }
 
@@ -103,6 +118,7 @@ pub(crate) struct Subject {
     /// What bugs need to know: the volumes of executors, what is told, and which attempt of each
     /// task runs where.
     volumes: BTreeMap<ExecutorId, VolumeId>,
+    connections: BTreeMap<VolumeId, Connection>,
     templates: BTreeMap<StageId, Arc<Template>>,
     places: BTreeSet<(Connection, ShuffleId)>,
     current: BTreeMap<TaskId, (Connection, Attempt)>,
@@ -117,6 +133,7 @@ impl Subject {
             core: Core::new(rules, Scheduler::new(Epoch(1), limits)),
             bug,
             volumes: BTreeMap::new(),
+            connections: BTreeMap::new(),
             templates: BTreeMap::new(),
             places: BTreeSet::new(),
             current: BTreeMap::new(),
@@ -146,12 +163,25 @@ impl Subject {
     }
 
     pub(crate) fn handle(&mut self, now: Duration, mut message: Message) {
-        if let Message::ExecutorAttached { registration, .. } = &message
+        if let Message::ExecutorAttached { registration, serial } = &message
             && let Some((volume, _)) = registration.volumes.first()
         {
+            let connection = Connection { executor: registration.executor, serial: *serial };
+            self.connections.insert(volume.clone(), connection);
             self.volumes.insert(registration.executor, volume.clone());
         }
         let dropped = match (self.bug, &mut message) {
+            (
+                Some(Bug::MovedOutputsAreForgotten),
+                Message::ExecutorSaid { report: Report::Moved { copy, .. }, .. },
+            ) => {
+                *copy = Err("forgotten".to_owned());
+                false
+            }
+            (Some(Bug::HoldersAreReleased), Message::ExecutorAttached { registration, .. }) => {
+                registration.private.clear();
+                false
+            }
             (Some(Bug::StuckExecutorsAreKept), Message::ExecutorStuck { .. }) => true,
             (Some(Bug::SingleAttemptsAreRepeated), Message::Submit(submission)) => {
                 submission.plan.single_attempt = false;
@@ -234,6 +264,18 @@ impl Subject {
             (Some(Bug::UsedIdsComeBack), Effect::Refuse { connection, .. }) => {
                 vec![Effect::Accept { connection }]
             }
+            (Some(Bug::IdleExecutorsAreKept), effect) if is_release(&effect) => Vec::new(),
+            (
+                Some(Bug::TooManyAreWanted),
+                Effect::TellManager {
+                    serial,
+                    message: ToManager::Wish { executors, cores, memory_bytes, release },
+                },
+            ) => {
+                let executors = executors + 1;
+                let message = ToManager::Wish { executors, cores, memory_bytes, release };
+                vec![Effect::TellManager { serial, message }]
+            }
             (Some(Bug::FailuresAreNotAnswered), Effect::EndJob { end: Err(_), .. }) => Vec::new(),
             (
                 Some(Bug::MissingPartitionsCountAsStored),
@@ -244,6 +286,18 @@ impl Subject {
             }
             (Some(Bug::AnswersAreRepeated), effect @ Effect::EndJob { .. }) => {
                 vec![effect.clone(), effect]
+            }
+            (
+                Some(Bug::MovesAreNotAwaited),
+                Effect::TellExecutor { connection, message: ToExecutor::Work(work) },
+            ) if !work.moves.is_empty() => {
+                let source = self.connections[&work.moves[0].0.volume];
+                let leave = ToExecutor::Leave { reason: String::new(), forget: false };
+                let message = ToExecutor::Work(work);
+                vec![
+                    Effect::TellExecutor { connection, message },
+                    Effect::TellExecutor { connection: source, message: leave },
+                ]
             }
             (_, Effect::TellExecutor { connection, message: ToExecutor::Work(work) }) => self
                 .change_work(connection, work)
@@ -283,4 +337,9 @@ impl Subject {
         }
         vec![work]
     }
+}
+
+/// Whether an executor is told to leave although the application goes on.
+fn is_release(effect: &Effect) -> bool {
+    matches!(effect, Effect::TellExecutor { message: ToExecutor::Leave { forget: false, .. }, .. })
 }

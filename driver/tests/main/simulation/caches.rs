@@ -81,6 +81,24 @@ impl Caches {
         outputs.map(|output| output.id.map).collect::<BTreeSet<_>>().len() as u64
     }
 
+    /// An output has a copy on another volume.
+    pub(crate) fn moved(&mut self, copy: &MapOutput) {
+        let same = |it: &&mut MapOutput| (it.id, it.attempt) == (copy.id, copy.attempt);
+        if let Some(output) = self.heard.iter_mut().find(same) {
+            *output = copy.clone();
+        }
+    }
+
+    /// Whether a job without an answer has the shuffle.
+    pub(crate) fn is_used(&self, shuffle: ShuffleId) -> bool {
+        self.used.values().any(|shuffles| shuffles.contains(&shuffle))
+    }
+
+    /// Whether a cache has it that was not given up.
+    pub(crate) fn is_held(&self, shuffle: ShuffleId) -> bool {
+        self.held.values().any(|held| held.contains(&shuffle))
+    }
+
     /// The outputs that are of no more use to anybody.
     fn useless(&self) -> impl Iterator<Item = &MapOutput> {
         let is_used = |shuffle| self.used.values().any(|shuffles| shuffles.contains(&shuffle));

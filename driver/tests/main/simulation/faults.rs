@@ -7,7 +7,7 @@ use driver::message::{Connection, Ending, Message, Operation, Submission};
 use model::executor::{Registration, Report};
 use model::{ExecutorId, Properties};
 use rand::Rng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How long things go wrong.
@@ -145,6 +145,7 @@ impl World {
             slots: 1,
             block_address: String::new(),
             volumes: Vec::new(),
+            private: BTreeSet::new(),
         };
         let stream = Stream::Executor(Connection { executor, serial });
         self.say(stream, Message::ExecutorAttached { serial, registration });
@@ -183,6 +184,8 @@ impl World {
         self.run_until(deadline)?;
         self.tally.reruns = self.promises.reruns.repeated;
         self.tally.silent = self.promises.silent;
+        self.tally.released = self.promises.allocation.released;
+        self.tally.grown = self.promises.allocation.grown;
         if self.driver != Driver::Ended {
             return Err("it does not end".to_owned());
         }
@@ -209,6 +212,7 @@ impl World {
             return Ok(());
         }
         self.promises.check_rest()?;
+        self.promises.check_allocation_at_rest()?;
         self.check_given_up()?;
         if let Some(process) = self.processes.values().find(|p| p.tasks.running() > 0) {
             return Err(format!("{:?} still runs something", process.connection));

@@ -148,9 +148,9 @@ impl World {
 
     /// What becomes of the volume of a process that is gone; the manager sees it a little later.
     fn bury(&mut self, process: Process) {
-        let Process { connection, own, .. } = process;
+        let Process { connection, own, private, .. } = process;
         let mut lost = Vec::new();
-        if self.chance(0.4) {
+        if private || self.chance(0.1) {
             self.tally.lost_volumes += 1;
             self.volumes.remove(&own);
             for other in self.processes.values_mut() {

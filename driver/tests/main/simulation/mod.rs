@@ -3,6 +3,7 @@
 //! inherited, files rot, the manager comes and goes, the driver itself stands still, and a newer
 //! one takes over. One seed is one life. Then the same with a rule broken: the world has to notice.
 
+mod allocation;
 mod broken;
 mod caches;
 mod faults;
@@ -43,7 +44,7 @@ fn every_promise_holds_whatever_happens() {
     let tallies: Vec<Tally> =
         seeds().map(|seed| play(seed, None).unwrap_or_else(|error| panic!("{error}"))).collect();
     let sum = |count: fn(&Tally) -> u64| tallies.iter().map(count).sum::<u64>();
-    let happened: [(&str, u64); 34] = [
+    let happened: [(&str, u64); 38] = [
         ("failed", sum(|t| t.failed)),
         ("abandoned", sum(|t| t.abandoned)),
         ("too large", sum(|t| t.too_large)),
@@ -78,6 +79,10 @@ fn every_promise_holds_whatever_happens() {
         ("sizes", sum(|t| t.sizes)),
         ("jobs of maps alone", sum(|t| t.maps_alone)),
         ("needed reruns", sum(|t| t.reruns)),
+        ("idle executors released", sum(|t| t.released)),
+        ("more executors wanted", sum(|t| t.grown)),
+        ("outputs moved", sum(|t| t.moved)),
+        ("outputs not moved", sum(|t| t.not_moved)),
     ];
     let finished = sum(|t| t.finished);
     println!("finished {finished}, {happened:?}");

@@ -17,6 +17,7 @@ use model::{
 };
 use rand::Rng;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Bytes of rows that travel in one message.
@@ -29,6 +30,8 @@ pub(crate) struct Process {
     slots: u32,
     /// Where it writes.
     pub(crate) own: VolumeId,
+    /// Whether nobody can mount that once it has ended.
+    pub(crate) private: bool,
     /// What it can read and serve.
     pub(crate) volumes: BTreeSet<VolumeId>,
     pub(crate) tasks: Tasks,
@@ -59,6 +62,8 @@ pub(crate) enum Step {
     TakeEnd(Box<TaskEnd>),
     /// It sends the ends that have gathered.
     SendEnds,
+    /// It copies a map output of an executor that leaves.
+    Copy(Arc<MapOutput>),
     Heartbeat(Duration),
 }
 
@@ -71,6 +76,7 @@ impl World {
     pub(crate) fn start(&mut self, id: ExecutorId, own: VolumeId, volumes: BTreeSet<VolumeId>) {
         let connection = Connection { executor: id, serial: self.fresh() };
         let slots = self.rng.random_range(1..4);
+        let private = self.chance(0.4);
         let inventory = |volume: &VolumeId| {
             let files = self.volumes.get(volume).into_iter().flat_map(BTreeMap::values);
             (volume.clone(), files.map(|file| file.output.clone()).collect())
@@ -84,11 +90,13 @@ impl World {
                 .chain(volumes.iter().filter(|v| **v != own))
                 .map(inventory)
                 .collect(),
+            private: private.then(|| own.clone()).into_iter().collect(),
         };
         let process = Process {
             connection,
             slots,
             own,
+            private,
             volumes,
             tasks: Tasks::default(),
             computing: BTreeMap::new(),
@@ -145,6 +153,7 @@ impl World {
             }
             Step::TakeEnd(end) => self.take_end(id, *end),
             Step::SendEnds => self.send_ends(id),
+            Step::Copy(output) => self.copy(id, &output),
             Step::Heartbeat(every) => {
                 let running_tasks = u32::try_from(process.tasks.running()).expect("few");
                 self.report(id, Report::Heartbeat { running_tasks });
@@ -229,6 +238,10 @@ impl World {
                 Effect::Report(end) => self.report(id, Report::Ends(vec![end])),
                 Effect::Forget(_) => {}
                 Effect::Answer(answer) => self.go_on(id, answer)?,
+                Effect::Move(output, addresses) => {
+                    process.addresses.insert(output.volume.clone(), addresses);
+                    self.send_step(300, id, Step::Copy(output));
+                }
             }
         }
         Ok(())
@@ -349,6 +362,23 @@ impl World {
         let winner = files.entry(output.id).or_insert(file).output.clone();
         self.tally.adopted += u64::from(winner != output);
         winner
+    }
+
+    /// Copies an output to its own volume.
+    fn copy(&mut self, id: ExecutorId, output: &MapOutput) {
+        let volume = self.processes[&id].own.clone();
+        let read = self.read(id, output);
+        let copy = MapOutput { volume, ..output.clone() };
+        let copy = match read {
+            Ok(rows) => {
+                let winner = self.commit(copy.clone(), rows);
+                if winner == copy { Ok(copy) } else { Err("another attempt's is there".to_owned()) }
+            }
+            Err(problem) => Err(format!("{problem:?}")),
+        };
+        self.tally.moved += u64::from(copy.is_ok());
+        self.tally.not_moved += u64::from(copy.is_err());
+        self.report(id, Report::Moved { output: output.clone(), copy });
     }
 
     /// Reads everything, or names all that cannot be read.

@@ -22,6 +22,8 @@ pub(crate) struct Program {
     pub(crate) stages: Vec<MapStage>,
     /// How often each stage's cache was given up and its rows persisted again.
     pub(crate) generations: Vec<u64>,
+    /// Whether jobs may have barrier stages.
+    barriers: bool,
 }
 
 /// A job that was submitted.
@@ -53,7 +55,8 @@ impl Job {
 }
 
 impl Program {
-    pub(crate) fn new(rng: &mut StdRng) -> Self {
+    /// `barriers`: whether jobs may have barrier stages.
+    pub(crate) fn new(rng: &mut StdRng, barriers: bool) -> Self {
         let any_random = rng.random_bool(0.4);
         let stages: Vec<MapStage> = (0..rng.random_range(2..5))
             .map(|index| {
@@ -63,7 +66,7 @@ impl Program {
                     partitions,
                     parents: (0..index).filter(|_| rng.random_bool(0.4)).collect(),
                     random: any_random && rng.random_bool(0.3),
-                    barrier: partitions <= MOST_TOGETHER && rng.random_bool(0.2),
+                    barrier: barriers && partitions <= MOST_TOGETHER && rng.random_bool(0.2),
                     time_limit: rng
                         .random_bool(0.05)
                         .then(|| Duration::from_millis(rng.random_range(50..5000))),
@@ -71,7 +74,7 @@ impl Program {
             })
             .collect();
         let generations = vec![0; stages.len()];
-        Self { stages, generations }
+        Self { stages, generations, barriers }
     }
 
     pub(crate) fn index_of(&self, shuffle: ShuffleId) -> usize {
@@ -136,7 +139,8 @@ impl Program {
         let partitions = rng.random_range(1..6);
         let parents = reads.iter().map(position).collect();
         let wanted: Vec<u32> = (0..partitions).filter(|_| rng.random_bool(0.8)).collect();
-        let barrier = wanted.len() <= MOST_TOGETHER as usize && rng.random_bool(0.1);
+        let few = wanted.len() <= MOST_TOGETHER as usize;
+        let barrier = self.barriers && few && rng.random_bool(0.1);
         let result = stage(Fingerprint(fingerprint), name, partitions);
         stages.push(StagePlan { parents, barrier, ..result });
         let single_attempt = once && rng.random_bool(0.15);
@@ -224,7 +228,9 @@ impl Job {
                 .any(|&index| program.stages[index].time_limit == Some(*limit)),
             JobFailure::BarrierFailed { .. } => self.barrier,
             JobFailure::SingleAttemptFailed { .. } => self.single_attempt,
-            JobFailure::TooFewSlots { .. } | JobFailure::Malformed { .. } => false,
+            JobFailure::TooFewSlots { .. }
+            | JobFailure::BarrierRefused { .. }
+            | JobFailure::Malformed { .. } => false,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The mirror is kept from the outside: of what the core was told (`hear`), and of what it says
 //! (`check`). It knows nothing of the state inside.
 
+use super::allocation::Allocation;
 use super::caches::Caches;
 use super::reruns::Reruns;
 use driver::core::Effect;
@@ -11,6 +12,7 @@ use model::executor::{Outcome, Places, Registration, Report, Template, ToExecuto
 use model::{Attempt, Epoch, ExecutorId, MapOutput, MapOutputId, ShuffleId, StageId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One stream of one executor that the core has accepted and not closed.
 #[derive(Debug, Default)]
@@ -28,7 +30,7 @@ pub(crate) struct Link {
     /// Whether its loss is explained by something that the core was told.
     is_going: bool,
     is_stuck: bool,
-    has_left: bool,
+    pub(crate) has_left: bool,
 }
 
 /// What is known of the past, as far as it binds the future.
@@ -37,7 +39,7 @@ pub(crate) struct Promises {
     /// Partitions of each shuffle's stage.
     pub(crate) partitions: BTreeMap<ShuffleId, usize>,
     turn: u64,
-    registrations: BTreeMap<Connection, Registration>,
+    pub(crate) registrations: BTreeMap<Connection, Registration>,
     pub(crate) links: BTreeMap<Connection, Link>,
     /// Executors that have registered under an id that was not used up.
     arrived: BTreeSet<ExecutorId>,
@@ -45,21 +47,25 @@ pub(crate) struct Promises {
     /// Those that have ended, as the manager says.
     ended: BTreeSet<ExecutorId>,
     /// The turn in which the core was told that an executor will end.
-    retired: BTreeMap<ExecutorId, u64>,
+    pub(crate) retired: BTreeMap<ExecutorId, u64>,
     told_templates: BTreeSet<(Connection, StageId)>,
     launched: BTreeSet<Attempt>,
     discarded: BTreeSet<(MapOutputId, Epoch, Attempt)>,
-    manager: Option<u64>,
+    /// Those of this turn.
+    discarding: BTreeSet<(MapOutputId, Epoch, Attempt)>,
+    pub(crate) manager: Option<u64>,
     has_ended: bool,
     /// Executors that were given up because nothing was heard of them.
     pub(crate) silent: u64,
     pub(crate) reruns: Reruns,
     pub(crate) caches: Caches,
+    pub(crate) allocation: Allocation,
 }
 
 impl Promises {
-    pub(crate) fn begin_turn(&mut self) {
+    pub(crate) fn begin_turn(&mut self, now: Duration) {
         self.turn += 1;
+        self.allocation.now = now;
         self.links.values_mut().for_each(|link| link.just_ended.clear());
     }
 
@@ -98,6 +104,7 @@ impl Promises {
                 }
             }
             Message::Submit(submission) => {
+                self.allocation.submitted(submission);
                 let wanted_again = self.caches.submitted(submission);
                 self.reruns.note_given_up(&wanted_again);
             }
@@ -120,8 +127,10 @@ impl Promises {
                 for end in ends {
                     let Some(link) = self.links.get_mut(&connection) else { continue };
                     if link.in_flight.remove(&end.attempt) {
+                        self.allocation.note_active(connection);
                         link.just_ended.insert(end.attempt);
                         if let Outcome::Wrote(output) = &end.outcome {
+                            self.allocation.note_output(output);
                             self.caches.heard(output, |it| is_in(it, &self.discarded));
                         }
                         self.reruns.note_end(end, &self.links);
@@ -132,6 +141,9 @@ impl Promises {
                 if let Some(link) = self.links.get_mut(&connection) {
                     link.computed.insert(*attempt);
                 }
+            }
+            Report::Moved { output, copy } => {
+                self.hear_moved(connection, (output, copy.as_ref().ok()));
             }
             Report::Decommission { .. } | Report::Barrier { .. } | Report::Heartbeat { .. } => {}
         }
@@ -161,6 +173,8 @@ impl Promises {
         effects: &[Effect],
         is_silent: impl Fn(Connection) -> bool,
     ) -> Result<(), String> {
+        self.note_ends(effects);
+        self.discarding = effects.iter().flat_map(discards).collect();
         let mut worked = BTreeSet::new();
         let mut launches = Vec::new();
         let closed: BTreeSet<Connection> = effects.iter().filter_map(closed).collect();
@@ -201,7 +215,8 @@ impl Promises {
         if self.links.values().any(|link| link.is_stuck) {
             return Err("an executor is kept that missed what it was told".to_owned());
         }
-        self.discarded.extend(effects.iter().flat_map(discards));
+        self.check_number(effects)?;
+        self.discarded.append(&mut self.discarding);
         self.reruns.check(&launches)
     }
 
@@ -220,9 +235,11 @@ impl Promises {
         let link =
             Link { slots, volumes: volumes.filter(lost).cloned().collect(), ..Link::default() };
         for output in registration.volumes.iter().flat_map(|(_, outputs)| outputs) {
+            self.allocation.note_output(output);
             self.caches.heard(output, |it| is_in(it, &self.discarded));
         }
         self.links.insert(connection, link);
+        self.allocation.note_active(connection);
         Ok(())
     }
 
@@ -235,12 +252,17 @@ impl Promises {
     fn leave(&mut self, connection: Connection, is_over: bool) -> Result<(), String> {
         let retired = self.retired.contains_key(&connection.executor);
         let link = self.link(connection)?;
-        link.has_left = true;
-        if is_over || (retired && link.in_flight.is_empty()) {
-            Ok(())
-        } else {
-            Err("an executor that is needed is sent away".to_owned())
+        let is_idle = link.in_flight.is_empty();
+        if !is_over && !retired {
+            self.check_release(connection)?;
+        } else if !is_over && !is_idle {
+            return Err("an executor that is needed is sent away".to_owned());
         }
+        if !is_over {
+            self.check_moved(connection)?;
+        }
+        self.link(connection)?.has_left = true;
+        Ok(())
     }
 
     fn close(
@@ -281,6 +303,7 @@ impl Promises {
         for places in &work.places {
             link.places.insert(places.shuffle, Arc::clone(places));
         }
+        self.allocation.note_moves(&work.moves);
         for launch in &work.launches {
             let attempt = launch.attempt;
             if retired || link.has_left {
@@ -296,6 +319,7 @@ impl Promises {
                 return Err("an attempt is launched twice".to_owned());
             }
             link.in_flight.insert(attempt);
+            self.allocation.note_launch(connection);
             let cancelled = work.cancels.iter().any(|(cancelled, _)| *cancelled == attempt);
             let writes = template.writes.map(|(shuffle, _)| shuffle);
             launches.push(Launched { attempt, writes, cancelled });
@@ -311,6 +335,10 @@ impl Promises {
         let read = |shuffle: &ShuffleId| templates.values().any(|t| t.inputs.contains(shuffle));
         places.retain(|shuffle, _| read(shuffle));
         Ok(())
+    }
+
+    pub(crate) fn is_discarded(&self, output: &MapOutput) -> bool {
+        is_in(output, &self.discarded) || is_in(output, &self.discarding)
     }
 
     /// At the end everybody was sent away.

@@ -72,7 +72,8 @@ impl Reruns {
     fn note_unreadable(&mut self, unreadable: &[Unreadable], links: &BTreeMap<Connection, Link>) {
         let mounted = |volume: &VolumeId| links.values().any(|link| link.volumes.contains(volume));
         for Unreadable { output: id, written_by, volume, problem } in unreadable {
-            if self.outputs.get(id).is_some_and(|output| output.attempt == *written_by) {
+            let same = |it: &MapOutput| (it.attempt, &it.volume) == (*written_by, volume);
+            if self.outputs.get(id).is_some_and(same) {
                 self.need(*id);
             }
             if *problem == BlockProblem::Unreachable && !mounted(volume) {
@@ -89,6 +90,15 @@ impl Reruns {
         }
     }
 
+    /// An output has a copy on another volume.
+    pub(crate) fn note_moved(&mut self, copy: &MapOutput) {
+        let is_lost = self.lost_volumes.contains(&copy.volume);
+        let same = self.outputs.get_mut(&copy.id).filter(|it| it.attempt == copy.attempt);
+        if let Some(output) = same.filter(|_| !is_lost) {
+            *output = copy.clone();
+        }
+    }
+
     pub(crate) fn note_lost_volumes(&mut self, volumes: &[VolumeId]) {
         for volume in volumes {
             self.lost_volumes.insert(volume.clone());
@@ -102,6 +112,11 @@ impl Reruns {
         for id in of.copied().collect::<Vec<_>>() {
             self.need(id);
         }
+    }
+
+    /// The outputs on a volume for which there is no need to write them again.
+    pub(crate) fn on_volume(&self, volume: &VolumeId) -> impl Iterator<Item = &MapOutput> {
+        self.outputs.values().filter(move |output| output.volume == *volume)
     }
 
     pub(crate) fn is_lost(&self, volume: &VolumeId) -> bool {

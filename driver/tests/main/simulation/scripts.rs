@@ -12,7 +12,9 @@ use model::{
     Attempt, BlockProblem, Epoch, ExecutorId, MapOutput, MapOutputId, Properties, StageId,
     TaskFailure, TaskId, TaskMetrics, Unreadable, VolumeId,
 };
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 const MAP: StageId = StageId(0);
 const READER: StageId = StageId(1);
@@ -46,6 +48,7 @@ fn attached(executor: u64, outputs: Vec<MapOutput>) -> Message {
         slots: 1,
         block_address: String::new(),
         volumes: vec![(VolumeId(executor.to_string()), outputs)],
+        private: BTreeSet::new(),
     };
     Message::ExecutorAttached { serial: executor, registration }
 }
@@ -106,7 +109,7 @@ fn a_volume_that_comes_back_counts_before_a_report_of_the_same_turn() {
         ),
     ];
     for (messages, effects) in turns {
-        promises.begin_turn();
+        promises.begin_turn(Duration::ZERO);
         for message in &messages {
             promises.hear(message);
         }

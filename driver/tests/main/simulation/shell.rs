@@ -27,7 +27,7 @@ impl World {
     pub(crate) fn turn(&mut self) -> Result<(), String> {
         let now = self.now;
         self.turn_is_due = false;
-        self.promises.begin_turn();
+        self.promises.begin_turn(now);
         self.subject.wake(now);
         let was_frozen = self.driver_frozen > Duration::ZERO && now < self.driver_frozen + TIMEOUT;
         let all = self.inbox.len();
@@ -159,7 +159,6 @@ impl World {
 
     fn end_job(&mut self, ticket: u64, answer: &JobAnswer) -> Result<(), String> {
         let job = self.jobs.remove(&ticket).ok_or("a job is answered twice")?;
-        self.promises.caches.answered(ticket);
         job.check(&self.program, answer, self.driver != Driver::Works)?;
         match &answer.0 {
             Ok(_) => {

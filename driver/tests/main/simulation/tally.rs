@@ -45,4 +45,11 @@ pub(crate) struct Tally {
     /// Jobs that wanted map outputs alone.
     pub(crate) maps_alone: u64,
     pub(crate) reruns: u64,
+    /// Executors that were sent away because they are idle.
+    pub(crate) released: u64,
+    /// Outputs that were copied because their executor leaves, and those that could not be.
+    pub(crate) moved: u64,
+    pub(crate) not_moved: u64,
+    /// Wishes for more executors than before.
+    pub(crate) grown: u64,
 }

@@ -1,6 +1,7 @@
 //! The world around the core: a clock, a shell that carries effects out, executors, volumes, a
 //! manager, and streams between them that are slow and break.
 
+use super::allocation;
 use super::broken::{Bug, Subject};
 use super::manager::Manager;
 use super::process::{Process, Step};
@@ -9,9 +10,10 @@ use super::promises::Promises;
 use super::rows::Rows;
 use super::tally::Tally;
 use bytes::Bytes;
+use driver::AllocationRules;
 use driver::Wanted;
 use driver::WithoutManager;
-use driver::core::Rules;
+use driver::core::{DecommissionRules, Rules};
 use driver::message::{Connection, Message, Question, Status};
 use model::{
     ApplicationId, Attempt, ByteSize, ExecutorId, MapOutput, MapOutputId, TaskId, VolumeId,
@@ -135,11 +137,15 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64, bug: Option<Bug>) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let program = Program::new(&mut rng);
+        let decommission = allocation::decommission(&mut rng);
+        let allocation = allocation::rules(&mut rng, decommission);
+        let program = Program::new(&mut rng, allocation.is_none());
         let without_manager = rng.random_bool(0.3).then_some(Duration::from_secs(3));
         let max_result_bytes = rng.random_bool(0.1).then_some(60);
-        let rules = rules(without_manager, max_result_bytes);
+        let rules = rules((without_manager, max_result_bytes), (allocation, decommission));
         let mut promises = Promises::default();
+        promises.allocation.rules = allocation;
+        promises.allocation.decommission = decommission;
         for (index, stage) in program.stages.iter().enumerate() {
             promises.partitions.insert(stage.shuffle, stage.partitions as usize);
             if program.is_independent(index) {
@@ -291,13 +297,18 @@ impl World {
     }
 }
 
-fn rules(without_manager: Option<Duration>, max_result_bytes: Option<u64>) -> Rules {
+fn rules(
+    (without_manager, max_result_bytes): (Option<Duration>, Option<u64>),
+    (allocation, decommission): (Option<AllocationRules>, Option<DecommissionRules>),
+) -> Rules {
     let ms = without_manager.map(|wait| u64::try_from(wait.as_millis()).expect("a short wait"));
     Rules {
         application: ApplicationId("app".into()),
         name: "simulation".to_owned(),
         connect_url: String::new(),
         wanted: Wanted { executors: 3, cores: 2, task_cpus: NonZeroU32::MIN, memory: ByteSize(1) },
+        allocation,
+        decommission,
         without_manager: ms.map_or(WithoutManager::Continue, WithoutManager::EndAfterMs),
         heartbeat: Duration::from_secs(1),
         timeout: TIMEOUT,
