@@ -6,21 +6,21 @@ use crate::blobs::Blobs;
 use crate::core::{Core, Rules};
 use crate::error::Error;
 use crate::event_loop::{self, INBOX_LIMIT, Inbox, Input};
-use crate::master::{Master, Wanted};
+use crate::master::Wanted;
 use crate::message::Ending;
 use crate::pools;
 use crate::program::{self, Python};
 use crate::run_job::Runners;
+use crate::scheduling;
 use crate::serve::{self, Serving};
 use crate::services::{ClusterService, Door, ExecutorsService};
 use crate::settings::{Access, Addresses, Settings};
 use engine::RunJob;
 use model::Properties;
-use model::conf::{self, BadSetting, Conf};
+use model::conf::{self, BadSetting};
 use proto::pb::cluster_server::ClusterServer;
 use proto::pb::executors_server::ExecutorsServer;
 use proto::{Credentials, MESSAGE_LIMIT, Token};
-use scheduler::{Limits, Scheduler};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -108,7 +108,7 @@ impl Driver {
         let (stop, stopped) = watch::channel(None);
         let (inbox, messages) = mpsc::channel(INBOX_LIMIT);
         let rules = rules(settings, wanted, &addresses)?;
-        let scheduler = Scheduler::new(settings.epoch, limits(conf, wanted)?);
+        let scheduler = scheduling::scheduler(settings.epoch, conf, wanted)?;
         let scheduler = scheduler.with_sharing(pools::sharing(conf)?);
         tokio::spawn(event_loop::run(Core::new(rules, scheduler), messages, stop));
 
@@ -225,26 +225,9 @@ fn rules(settings: &Settings, wanted: Wanted, addresses: &Addresses) -> Result<R
         without_manager: settings.without_manager,
         heartbeat: conf.get(&conf::HEARTBEAT_INTERVAL)?,
         timeout: conf.get(&conf::NETWORK_TIMEOUT)?,
-        max_result_bytes: max_result_bytes(conf)?,
+        max_result_bytes: scheduling::max_result_bytes(conf)?,
         barrier_timeout: conf.get(&conf::BARRIER_SYNC_TIMEOUT)?,
     })
-}
-
-fn limits(conf: &Conf, wanted: Wanted) -> Result<Limits, BadSetting> {
-    let master = Master::parse(&conf.get(&conf::MASTER)?);
-    let said = master.and_then(|master| master.max_failures);
-    Ok(Limits {
-        task_max_failures: said.unwrap_or(conf.get(&conf::TASK_MAX_FAILURES)?),
-        stage_max_consecutive_attempts: conf.get(&conf::STAGE_MAX_CONSECUTIVE_ATTEMPTS)?,
-        max_result_bytes: max_result_bytes(conf)?,
-        slots: Some(wanted.slots()),
-        ..Limits::default()
-    })
-}
-
-/// 0 is Spark's way to say that there is no limit.
-fn max_result_bytes(conf: &Conf) -> Result<Option<u64>, BadSetting> {
-    Ok(Some(conf.get(&conf::MAX_RESULT_SIZE)?.0).filter(|bytes| *bytes > 0))
 }
 
 fn cluster_routes((door, blobs): (Door, Blobs), token: &Token) -> Routes {

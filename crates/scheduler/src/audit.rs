@@ -3,7 +3,7 @@
 use crate::scheduler::Scheduler;
 use crate::stage::{Kind, Phase, Stage};
 use crate::tasks::TaskState;
-use model::{Attempt, JobId, MapOutputId, StageId, TaskId};
+use model::{Attempt, JobId, MapOutputId, StageId};
 
 impl Scheduler {
     /// Checks the whole state and describes the first contradiction.
@@ -20,6 +20,9 @@ impl Scheduler {
             }
             if stage.is_single_attempt() && stage.launches() > u64::from(stage.tasks()) {
                 return fault("a task is launched again that has a single attempt");
+            }
+            if stage.phase != Phase::Active && stage.tasks.slow().count() > 0 {
+                return fault("a task waits for a second attempt though its stage may not run");
             }
             if !stage.tasks.is_sound() {
                 return fault("counts and tasks disagree");
@@ -74,20 +77,17 @@ impl Scheduler {
                 !ready && missing > 0 && missing == counted as usize
             }
             Phase::Held { until } => !ready && missing == 0 && self.queue.is_held(stage.id, until),
-            Phase::Active => missing == 0 && ready == stage.tasks.first_pending().is_some(),
+            Phase::Active => missing == 0 && ready == stage.tasks.has_work(),
         }
     }
 
     fn are_tasks_right(&self, stage: &Stage) -> bool {
         (0..stage.partitions()).all(|partition| {
-            let task = TaskId { stage: stage.id, partition };
             let is = stage.task(partition);
-            let right = match is {
-                Some(TaskState::Running { number }) => {
-                    self.executors.executor_of(Attempt { task, number }).is_some()
-                }
-                Some(TaskState::NotWanted | TaskState::Pending | TaskState::Done) | None => true,
-            };
+            let attempts: Vec<Attempt> = stage.attempts(partition).collect();
+            let flies = |attempt: &Attempt| self.executors.executor_of(*attempt).is_some();
+            let alone = stage.barrier || stage.is_single_attempt();
+            let right = attempts.iter().all(flies) && attempts.len() <= if alone { 1 } else { 2 };
             let Kind::Map { shuffle, .. } = stage.kind else { return right };
             let output = self.shuffles.output(MapOutputId { shuffle, map: partition });
             right && output.is_some() == (is == Some(TaskState::Done))

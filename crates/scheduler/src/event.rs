@@ -10,10 +10,12 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// An executor is available, with its slots and the volumes that it mounts. Repeating it for a
-    /// known executor updates both.
+    /// known executor updates these.
     ExecutorRegistered {
         /// The executor.
         executor: ExecutorId,
+        /// The host that it runs on.
+        host: String,
         /// Number of tasks that it can run at once.
         slots: u32,
         /// Volumes whose map outputs it can read and serve, and on which it writes its own. Without
@@ -194,6 +196,8 @@ pub enum DiscardReason {
     RolledBack,
     /// The stage has fewer partitions.
     OutOfRange,
+    /// Another attempt's output was there first, on another volume.
+    Redundant,
     /// It is of a barrier stage that runs again as a whole.
     BarrierBroken,
     /// The program has given up the cache that it was stored for.

@@ -3,11 +3,14 @@
 use model::{Attempt, ExecutorId, StageId, TaskId, VolumeId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// A launched attempt whose end has not been reported. Its stage may be gone.
 #[derive(Debug)]
 pub(crate) struct Flight {
     pub(crate) executor: ExecutorId,
+    /// When it was launched.
+    pub(crate) since: Duration,
     /// Its stage's round at the launch.
     pub(crate) round: u32,
     /// Volumes lost since the launch: its output there is lost too.
@@ -16,6 +19,7 @@ pub(crate) struct Flight {
 
 #[derive(Debug, Default)]
 struct Executor {
+    host: String,
     slots: u32,
     volumes: BTreeSet<VolumeId>,
     running: BTreeSet<Attempt>,
@@ -37,20 +41,30 @@ pub(crate) struct Executors {
     free: BTreeSet<(Reverse<u32>, ExecutorId)>,
     flights: BTreeMap<Attempt, Flight>,
     mounts: BTreeMap<VolumeId, BTreeSet<ExecutorId>>,
+    /// Number of executors by host.
+    hosts: BTreeMap<String, usize>,
 }
 
 /// Number of executors considered when looking for one that mounts a preferred volume.
 const LOCAL_CANDIDATES: usize = 8;
 
 impl Executors {
-    /// Adds an executor, or updates its slots and volumes.
-    pub(crate) fn register(&mut self, id: ExecutorId, slots: u32, volumes: BTreeSet<VolumeId>) {
+    /// Adds an executor, or updates what is known of it.
+    pub(crate) fn register(
+        &mut self,
+        id: ExecutorId,
+        host: String,
+        (slots, volumes): (u32, BTreeSet<VolumeId>),
+    ) {
         self.unmount(id);
+        self.leave_host(id);
+        *self.hosts.entry(host.clone()).or_default() += 1;
         for volume in &volumes {
             self.mounts.entry(volume.clone()).or_default().insert(id);
         }
         self.all.entry(id).or_default();
         self.change(id, |executor| {
+            executor.host = host;
             executor.slots = slots;
             executor.volumes = volumes;
         });
@@ -59,10 +73,32 @@ impl Executors {
     /// Removes an executor, and returns its attempts in flight.
     pub(crate) fn remove(&mut self, id: ExecutorId) -> Vec<(Attempt, Flight)> {
         self.unmount(id);
+        self.leave_host(id);
         let Some(executor) = self.all.remove(&id) else { return Vec::new() };
         self.free.remove(&(Reverse(executor.free()), id));
         let running = executor.running.into_iter();
         running.filter_map(|attempt| Some((attempt, self.flights.remove(&attempt)?))).collect()
+    }
+
+    fn leave_host(&mut self, id: ExecutorId) {
+        let Some(Executor { host, .. }) = self.all.get(&id) else { return };
+        if let Some(count) = self.hosts.get_mut(host) {
+            *count -= 1;
+            if *count == 0 {
+                self.hosts.remove(host);
+            }
+        }
+    }
+
+    /// Number of hosts with executors.
+    pub(crate) fn hosts(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// Whether two executors are on one host.
+    pub(crate) fn share_host(&self, a: ExecutorId, b: ExecutorId) -> bool {
+        let host = |id| self.all.get(&id).map(|executor| &executor.host);
+        host(a).is_some() && host(a) == host(b)
     }
 
     fn unmount(&mut self, id: ExecutorId) {
@@ -94,9 +130,14 @@ impl Executors {
         }
     }
 
-    /// The executor with the most free slots, preferring those that mount `preferred`.
-    pub(crate) fn pick(&self, preferred: Option<&VolumeId>) -> Option<ExecutorId> {
-        let &(_, freest) = self.free.first()?;
+    /// The executor with the most free slots of those that may be taken, preferring those that
+    /// mount `preferred`.
+    pub(crate) fn pick(
+        &self,
+        preferred: Option<&VolumeId>,
+        may: impl Fn(ExecutorId) -> bool,
+    ) -> Option<ExecutorId> {
+        let freest = self.free.iter().map(|&(_, id)| id).find(|id| may(*id))?;
         let Some(mounting) = preferred.and_then(|volume| self.mounts.get(volume)) else {
             return Some(freest);
         };
@@ -104,7 +145,8 @@ impl Executors {
             return Some(freest);
         }
         let free_slots = |id: &ExecutorId| self.all.get(id).map_or(0, Executor::free);
-        let local = mounting.iter().take(LOCAL_CANDIDATES).max_by_key(|id| free_slots(id));
+        let local = mounting.iter().filter(|id| may(**id)).take(LOCAL_CANDIDATES);
+        let local = local.max_by_key(|id| free_slots(id));
         Some(local.copied().filter(|id| free_slots(id) > 0).unwrap_or(freest))
     }
 
@@ -125,8 +167,14 @@ impl Executors {
     }
 
     /// Occupies a slot with an attempt.
-    pub(crate) fn start(&mut self, attempt: Attempt, executor: ExecutorId, round: u32) {
-        self.flights.insert(attempt, Flight { executor, round, lost_volumes: BTreeSet::new() });
+    pub(crate) fn start(
+        &mut self,
+        attempt: Attempt,
+        executor: ExecutorId,
+        (round, since): (u32, Duration),
+    ) {
+        let lost_volumes = BTreeSet::new();
+        self.flights.insert(attempt, Flight { executor, since, round, lost_volumes });
         self.change(executor, |executor| {
             executor.running.insert(attempt);
         });
@@ -144,6 +192,16 @@ impl Executors {
     /// The executor that an attempt runs on.
     pub(crate) fn executor_of(&self, attempt: Attempt) -> Option<ExecutorId> {
         Some(self.flights.get(&attempt)?.executor)
+    }
+
+    /// An attempt whose end has not been reported.
+    pub(crate) fn flight(&self, attempt: Attempt) -> Option<&Flight> {
+        self.flights.get(&attempt)
+    }
+
+    /// The executors that attempts run on.
+    pub(crate) fn running(&self, attempts: impl Iterator<Item = Attempt>) -> Vec<ExecutorId> {
+        attempts.filter_map(|attempt| self.executor_of(attempt)).collect()
     }
 
     /// A stage's attempts in flight.
@@ -173,6 +231,7 @@ impl Executors {
             && has_free == self.free.len()
             && self.free.iter().all(is_free)
             && mounted == mounts
+            && self.hosts.values().sum::<usize>() == self.all.len()
     }
 
     /// Changes an executor and keeps the order by free slots.

@@ -5,6 +5,7 @@ use crate::event::{Command, DiscardReason, JobFailure, JobShape, StageShape};
 use crate::job::Job;
 use crate::recover::each;
 use crate::scheduler::Scheduler;
+use crate::speculation::Pace;
 use crate::stage::{Kind, Phase, Rounds, Stage};
 use crate::tasks::{TaskState, Tasks};
 use model::{JobId, MapOutputId, ShuffleId, StageId};
@@ -121,6 +122,7 @@ impl Scheduler {
             phase: Phase::Idle,
             rounds: Rounds::default(),
             tasks,
+            pace: Pace::default(),
             preferred: Vec::new(),
         });
         id

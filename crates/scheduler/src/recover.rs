@@ -157,18 +157,21 @@ impl Scheduler {
         }
     }
 
-    /// Whether an attempt is the one that its task waits for.
+    /// Whether an attempt is one that its task waits for.
     pub(crate) fn is_current(&self, attempt: Attempt) -> bool {
         let Attempt { task: TaskId { stage, partition }, number } = attempt;
         self.stages.get(stage).is_some_and(|stage| stage.tasks.is_running(partition, number))
     }
 
-    /// Makes the task of a current attempt pending again. Returns whether the attempt was current.
+    /// Ends a current attempt without success: its task is pending again, unless another attempt of
+    /// it is current too. Returns whether the attempt was current.
     pub(crate) fn retry(&mut self, attempt: Attempt) -> bool {
-        let current = self.is_current(attempt);
-        if let (true, Some(stage)) = (current, self.stages.get_mut(attempt.task.stage)) {
-            stage.tasks.reopen(attempt.task.partition);
-            self.enqueue(attempt.task.stage);
+        let Attempt { task: TaskId { stage: id, partition }, number } = attempt;
+        let Some(stage) = self.stages.get_mut(id) else { return false };
+        let current = stage.tasks.end(partition, number);
+        if current {
+            self.dequeue(id);
+            self.enqueue(id);
         }
         current
     }

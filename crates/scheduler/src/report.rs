@@ -22,9 +22,19 @@ impl Scheduler {
             return;
         }
         let id = output.id;
+        if self.is_current(attempt) {
+            self.note_pace(now, attempt, &flight);
+        }
         let is_taken = self.offer(output.clone());
         self.discard_released(id.shuffle);
-        if !is_taken && self.shuffles.output(id).is_none() {
+        if is_taken {
+            return;
+        }
+        if let Some(first) = self.shuffles.output(id) {
+            if *first != output {
+                self.discard_redundant(output);
+            }
+        } else {
             // The file is from an outdated attempt and occupies the place of this one's.
             let reason = DiscardReason::RolledBack;
             self.agenda.commands.push(Command::Discard { output, reason });
@@ -35,10 +45,17 @@ impl Scheduler {
         }
     }
 
-    pub(crate) fn on_result_finished(&mut self, attempt: Attempt, result_bytes: u64) {
-        if self.executors.end(attempt).is_none() || !self.is_current(attempt) {
+    pub(crate) fn on_result_finished(
+        &mut self,
+        now: Duration,
+        attempt: Attempt,
+        result_bytes: u64,
+    ) {
+        let Some(flight) = self.executors.end(attempt) else { return };
+        if !self.is_current(attempt) {
             return;
         }
+        self.note_pace(now, attempt, &flight);
         let Attempt { task, .. } = attempt;
         let Some(stage) = self.stages.get_mut(task.stage) else { return };
         let Kind::Result { job: id, .. } = stage.kind else { return };
@@ -50,10 +67,13 @@ impl Scheduler {
             self.agenda.failures.push((id, failure));
             return;
         }
-        stage.tasks.finish(task.partition);
         let partition = task.partition;
+        let others = stage.tasks.finish(partition);
+        let complete = stage.is_complete();
         self.agenda.commands.push(Command::DeliverResult { job: id, partition, attempt });
-        if stage.is_complete() {
+        self.cancel_others(task, others);
+        self.dequeue(task.stage);
+        if complete {
             self.end_job(id, None);
         }
     }
@@ -101,18 +121,33 @@ impl Scheduler {
 
     fn finish_map(&mut self, id: StageId, partition: u32) {
         let Some(stage) = self.stages.get_mut(id) else { return };
-        let other = stage.tasks.finish(partition);
-        if stage.tasks.first_pending().is_none() && stage.phase == Phase::Active {
-            self.queue.remove(stage.first_job(), id);
-        }
+        let others = stage.tasks.finish(partition);
         let complete = stage.is_complete();
-        if let Some(number) = other {
-            let task = TaskId { stage: id, partition };
-            self.cancel(Attempt { task, number }, "its output is already committed");
-        }
+        self.cancel_others(TaskId { stage: id, partition }, others);
+        self.dequeue(id);
         if complete {
             self.complete(id);
         }
+    }
+
+    /// Cancels attempts of a task of which another one was the first to succeed.
+    fn cancel_others(&mut self, task: TaskId, others: Vec<u32>) {
+        for number in others {
+            self.cancel(Attempt { task, number }, "another attempt succeeded");
+        }
+    }
+
+    fn note_pace(&mut self, now: Duration, attempt: Attempt, flight: &Flight) {
+        if let Some(stage) = self.stages.get_mut(attempt.task.stage) {
+            stage.pace.note(now.saturating_sub(flight.since));
+        }
+    }
+
+    /// Discards an output in whose place another one counts already: if that is lost, its task runs
+    /// again as if this one had never been.
+    fn discard_redundant(&mut self, output: MapOutput) {
+        self.shuffles.rule_out(&output);
+        self.agenda.commands.push(Command::Discard { output, reason: DiscardReason::Redundant });
     }
 
     /// Completes a map stage: its readers move on, and stages that only it needed can stop.

@@ -1,7 +1,8 @@
 //! One stage: its kind, its phase, and its tasks.
 
+use crate::speculation::Pace;
 use crate::tasks::{TaskState, Tasks};
-use model::{JobId, ShuffleId, StageId, VolumeId};
+use model::{Attempt, JobId, ShuffleId, StageId, TaskId, VolumeId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -58,6 +59,7 @@ pub struct Stage {
     pub(crate) phase: Phase,
     pub(crate) rounds: Rounds,
     pub(crate) tasks: Tasks,
+    pub(crate) pace: Pace,
     /// Volume that holds a large part of each partition's input; empty if unknown or irrelevant.
     pub(crate) preferred: Vec<Option<VolumeId>>,
 }
@@ -125,6 +127,12 @@ impl Stage {
     /// State of one of its tasks; `None` if there is no such partition.
     pub fn task(&self, partition: u32) -> Option<TaskState> {
         self.tasks.state(partition)
+    }
+
+    /// The attempts that one of its tasks waits for; the first one that succeeds counts.
+    pub fn attempts(&self, partition: u32) -> impl Iterator<Item = Attempt> {
+        let task = TaskId { stage: self.id, partition };
+        self.tasks.attempts(partition).iter().map(move |&number| Attempt { task, number })
     }
 
     /// Whether every wanted task is done.

@@ -47,6 +47,12 @@ keys! {
     STAGE_MAX_CONSECUTIVE_ATTEMPTS: u32 = "spark.stage.maxConsecutiveAttempts", Some("4"), Static, Honoured, "Number of consecutive fetch failures that fail a stage.";
     MAX_RESULT_SIZE: ByteSize = "spark.driver.maxResultSize", Some("1g"), Static, Honoured, "Limit on the total size of an action's results; exceeding it fails the action.";
     NETWORK_TIMEOUT: Duration = "spark.network.timeout", Some("120s"), Static, Honoured, "Time without a message after which a peer is declared lost.";
+    SPECULATION: bool = "spark.speculation", Some("false"), Static, Honoured, "Whether tasks that run much longer than others of their stage get a second attempt on another executor; the first one that finishes counts.";
+    SPECULATION_INTERVAL: Duration = "spark.speculation.interval", Some("100ms"), Static, Honoured, "Time between two checks for slow tasks.";
+    SPECULATION_MULTIPLIER: f64 = "spark.speculation.multiplier", Some("3"), Static, Honoured, "A task is slow if it runs this many times as long as the median of its stage.";
+    SPECULATION_QUANTILE: f64 = "spark.speculation.quantile", Some("0.9"), Static, Honoured, "Part of a stage's tasks that have to finish before slow ones are looked for.";
+    SPECULATION_MIN_RUNTIME: Duration = "spark.speculation.minTaskRuntime", Some("100ms"), Static, Honoured, "Time that a task may run before it can be slow.";
+    SPECULATION_THRESHOLD: Duration = "spark.speculation.task.duration.threshold", None, Static, Honoured, "Time from which on a task is slow even if no other one of its stage has finished; only of stages with at most as many tasks as an executor has slots.";
     BARRIER_SYNC_TIMEOUT: Duration = "spark.barrier.sync.timeout", Some("365d"), Static, Honoured, "Time that tasks of a barrier stage wait for each other before they fail.";
     HEARTBEAT_INTERVAL: Duration = "spark.executor.heartbeatInterval", Some("10s"), Static, Honoured, "Interval of an executor's heartbeats.";
     CHECKPOINT_DIR: String = "spark.checkpoint.dir", None, Static, Honoured, "Directory for checkpoints of RDDs and DataFrames, which all executors must reach.";

@@ -7,6 +7,7 @@ mod pools;
 mod released;
 mod rolled_back;
 mod single_attempts;
+mod speculation;
 mod tasks;
 
 use crate::{
@@ -23,8 +24,16 @@ use std::time::Duration;
 /// are left out, and texts for people are blanked. A tick comes 200 ms after the previous event,
 /// everything else one millisecond.
 fn check(script: Vec<(Event, Vec<Command>)>) -> Scheduler {
-    let mut scheduler =
-        Scheduler::new(Epoch(1), Limits { max_result_bytes: Some(100), ..Limits::default() });
+    check_with(|scheduler| scheduler, script)
+}
+
+/// The same with a scheduler that has more rules.
+fn check_with(
+    rules: impl FnOnce(Scheduler) -> Scheduler,
+    script: Vec<(Event, Vec<Command>)>,
+) -> Scheduler {
+    let limits = Limits { max_result_bytes: Some(100), ..Limits::default() };
+    let mut scheduler = rules(Scheduler::new(Epoch(1), limits));
     let mut now = Duration::ZERO;
     for (row, (event, expected)) in script.into_iter().enumerate() {
         now += Duration::from_millis(if event == Event::Tick { 200 } else { 1 });
@@ -97,10 +106,17 @@ fn shape(stages: Vec<StageShape>) -> JobShape {
 
 // Events.
 
-/// An executor that mounts the volume with its number, and another one that is never lost.
+/// An executor on a host of its own, that mounts the volume with its number, and another one that
+/// is never lost.
 fn up(executor: u64, slots: u32) -> Event {
+    up_on(&executor.to_string(), executor, slots)
+}
+
+/// The same, on a host with others.
+fn up_on(host: &str, executor: u64, slots: u32) -> Event {
     let volumes = [VolumeId(executor.to_string()), VolumeId(format!("spare {executor}"))].into();
-    Event::ExecutorRegistered { executor: ExecutorId(executor), slots, volumes }
+    let host = host.to_owned();
+    Event::ExecutorRegistered { executor: ExecutorId(executor), host, slots, volumes }
 }
 
 fn down(executor: u64) -> Event {

@@ -4,6 +4,8 @@
 
 mod barriers;
 mod broken;
+mod bugs;
+mod copies;
 mod faults;
 mod promises;
 mod reruns;
@@ -11,7 +13,7 @@ mod rows;
 mod task;
 mod world;
 
-use broken::Bug;
+use bugs::Bug;
 use std::ops::Range;
 use world::{Tally, World};
 
@@ -55,6 +57,9 @@ fn every_promise_holds_whatever_happens() {
         ("jobs of single attempts failed", sum(|t| t.single_attempts_failed)),
         ("outputs released", sum(|t| t.released)),
         ("files in the way", sum(|t| t.in_the_way)),
+        ("second attempts", sum(|t| t.copies)),
+        ("second attempts that won", sum(|t| t.copies_won)),
+        ("outputs of losers", sum(|t| t.redundant)),
         ("map tasks run again", sum(|t| t.reruns)),
     ];
     let (finished, failed) = (sum(|t| t.finished), sum(|t| t.failed));

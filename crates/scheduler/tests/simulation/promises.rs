@@ -185,7 +185,10 @@ impl Promises {
         let (delivered, _) = self.live.remove(&id).ok_or("a job that ends twice")?;
         let sure = |&&index: &&usize| stages[index].nature == Nature::Sure;
         let justified = match failure {
-            JobFailure::TaskFailed { failures, failure, .. } => *failures == 4 && failure.counts(),
+            JobFailure::TaskFailed { attempt, failures, failure, .. } => {
+                let reported = self.reruns.failures.has(attempt.task, *failures);
+                *failures == 4 && failure.counts() && reported
+            }
             JobFailure::StageAborted { attempts, .. } => *attempts == 4,
             JobFailure::NotRepeatable { .. } => {
                 job.map_stages.iter().filter(sure).count() < job.map_stages.len()

@@ -1,7 +1,8 @@
 //! The world around the scheduler: an obedient driver, executors, volumes, and mail between them
 //! that is late, duplicated and reordered.
 
-use crate::broken::{Bug, Subject};
+use crate::broken::Subject;
+use crate::bugs::Bug;
 use crate::promises::Promises;
 use crate::rows::{MapStage, Nature, Rows, name_of, shuffle};
 use model::{
@@ -94,6 +95,11 @@ pub(crate) struct Tally {
     pub(crate) single_attempts_failed: u64,
     /// Map tasks that ran again after their output had counted.
     pub(crate) reruns: u64,
+    /// Second attempts of slow tasks, those that were the first to finish, and outputs of those
+    /// that were not.
+    pub(crate) copies: u64,
+    pub(crate) copies_won: u64,
+    pub(crate) redundant: u64,
     pub(crate) adopted: u64,
     pub(crate) restarts: u64,
     pub(crate) rotten: u64,
@@ -232,6 +238,7 @@ impl World {
         self.tally.events += 1;
         self.promises.note(&event, self.epoch);
         let commands = self.subject.handle(self.now, event.clone());
+        self.tally.copies_won += u64::from(cancels_other(&commands, &event));
         if self.trace {
             eprintln!("{:?} {event:?} => {commands:#?}", self.now);
         }
@@ -259,7 +266,8 @@ impl World {
                 let work = self.work(attempt, executor)?;
                 let (scheduler, tally) = (&self.subject.scheduler, &mut self.tally);
                 self.promises.check_launch(attempt, scheduler, &self.jobs)?;
-                self.promises.reruns.check_launch((attempt, executor), scheduler, tally)?;
+                let launch = (attempt, executor, self.now);
+                self.promises.reruns.check_launch(launch, scheduler, tally)?;
                 self.send(10, Mail::Launch(work));
             }
             Command::Cancel { attempt, executor, .. } => {
@@ -376,7 +384,8 @@ impl World {
         let outputs = found.flat_map(BTreeMap::values).map(|file| file.output.clone()).collect();
         let executor = Executor { slots, volumes: volumes.clone(), ..Executor::default() };
         self.executors.insert(id, executor);
-        self.send_event(Event::ExecutorRegistered { executor: id, slots, volumes });
+        let host = host_of(id);
+        self.send_event(Event::ExecutorRegistered { executor: id, host, slots, volumes });
         self.send_event(Event::MapOutputsFound { outputs });
     }
 
@@ -392,6 +401,24 @@ impl World {
 
 pub(crate) fn index_of(stages: &[MapStage], shuffle: ShuffleId) -> usize {
     stages.iter().position(|stage| stage.shuffle == shuffle).expect("only known shuffles")
+}
+
+/// Whether the end of an attempt makes others of its task unnecessary.
+fn cancels_other(commands: &[Command], event: &Event) -> bool {
+    let (Event::MapFinished { attempt, .. } | Event::ResultFinished { attempt, .. }) = event else {
+        return false;
+    };
+    commands.iter().any(|command| match command {
+        Command::Cancel { attempt: other, .. } => {
+            other.task == attempt.task && other.number < attempt.number
+        }
+        _ => false,
+    })
+}
+
+/// The host of an executor: there are few.
+pub(crate) fn host_of(executor: ExecutorId) -> String {
+    format!("host-{}", executor.0 % 3)
 }
 
 fn map_stages(rng: &mut StdRng, secrets: bool) -> Vec<MapStage> {

@@ -1,10 +1,11 @@
 //! The core, and executors, with one rule broken, by changing what goes in or what comes out. The
 //! simulation must notice.
 
+use super::reruns::SPECULATION;
 use super::world::TIMEOUT;
 use driver::core::{Core, Effect, Rules};
 use driver::message::{Connection, Fact, FromManager, Message};
-use model::executor::{Outcome, Report, Template, ToExecutor, Work};
+use model::executor::{AccumulatorUpdate, Outcome, Report, Template, ToExecutor, Work};
 use model::{Attempt, Epoch, ExecutorId, ShuffleId, StageId, TaskId, VolumeId};
 use scheduler::{Limits, Scheduler};
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,10 +59,12 @@ pub(crate) enum Bug {
     BarriersOpenEarly,
     /// What the program has given up is kept.
     GivenUpIsKept,
+    /// What a result task has added to accumulators counts although another attempt was first.
+    LosersAdd,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::PlacesComeAfterLaunches,
         Self::PlacesAreNotRefreshed,
         Self::TemplatesAreRepeated,
@@ -83,6 +86,7 @@ impl Bug {
         Self::BarriersStayClosed,
         Self::BarriersOpenEarly,
         Self::GivenUpIsKept,
+        Self::LosersAdd,
     ];
 }
 
@@ -98,20 +102,25 @@ pub(crate) struct Subject {
     places: BTreeSet<(Connection, ShuffleId)>,
     current: BTreeMap<TaskId, (Connection, Attempt)>,
     closed: BTreeSet<Connection>,
+    yielded: BTreeSet<TaskId>,
+    lost: Vec<AccumulatorUpdate>,
     woken: Duration,
 }
 
 impl Subject {
     pub(crate) fn new(rules: Rules, bug: Option<Bug>) -> Self {
         let limits = Limits { max_result_bytes: rules.max_result_bytes, ..Limits::default() };
+        let scheduler = Scheduler::new(Epoch(1), limits).with_speculation(Some(SPECULATION));
         Self {
-            core: Core::new(rules, Scheduler::new(Epoch(1), limits)),
+            core: Core::new(rules, scheduler),
             bug,
             volumes: BTreeMap::new(),
             templates: BTreeMap::new(),
             places: BTreeSet::new(),
             current: BTreeMap::new(),
             closed: BTreeSet::new(),
+            yielded: BTreeSet::new(),
+            lost: Vec::new(),
             woken: Duration::ZERO,
         }
     }
@@ -137,6 +146,14 @@ impl Subject {
             && let Some((volume, _)) = registration.volumes.first()
         {
             self.volumes.insert(registration.executor, volume.clone());
+        }
+        if let Message::ExecutorSaid { report: Report::Ends(ends), .. } = &message {
+            let yielded = ends.iter().filter(|end| matches!(end.outcome, Outcome::Yielded(_)));
+            for end in yielded {
+                if !self.yielded.insert(end.attempt.task) {
+                    self.lost.extend(end.accumulators.iter().cloned());
+                }
+            }
         }
         let dropped = match (self.bug, &mut message) {
             (Some(Bug::StuckExecutorsAreKept), Message::ExecutorStuck { .. }) => true,
@@ -213,6 +230,13 @@ impl Subject {
             (Some(Bug::FailuresAreNotAnswered), Effect::EndJob { end: Err(_), .. }) => Vec::new(),
             (Some(Bug::AnswersAreRepeated), effect @ Effect::EndJob { .. }) => {
                 vec![effect.clone(), effect]
+            }
+            (
+                Some(Bug::LosersAdd),
+                Effect::EndJob { ticket, end: end @ Ok(_), mut accumulators },
+            ) => {
+                accumulators.append(&mut self.lost);
+                vec![Effect::EndJob { ticket, end, accumulators }]
             }
             (_, Effect::TellExecutor { connection, message: ToExecutor::Work(work) }) => self
                 .change_work(connection, work)

@@ -181,6 +181,7 @@ impl World {
         let deadline = self.now + CALM;
         self.run_until(deadline)?;
         self.tally.reruns = self.promises.reruns.repeated;
+        self.tally.copies = self.promises.reruns.copies;
         self.tally.silent = self.promises.silent;
         if self.driver != Driver::Ended {
             return Err("it does not end".to_owned());

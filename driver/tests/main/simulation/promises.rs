@@ -11,6 +11,7 @@ use model::executor::{Outcome, Places, Registration, Report, Template, ToExecuto
 use model::{Attempt, Epoch, ExecutorId, MapOutput, MapOutputId, ShuffleId, StageId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One stream of one executor that the core has accepted and not closed.
 #[derive(Debug, Default)]
@@ -37,6 +38,7 @@ pub(crate) struct Promises {
     /// Partitions of each shuffle's stage.
     pub(crate) partitions: BTreeMap<ShuffleId, usize>,
     turn: u64,
+    now: Duration,
     registrations: BTreeMap<Connection, Registration>,
     pub(crate) links: BTreeMap<Connection, Link>,
     /// Executors that have registered under an id that was not used up.
@@ -58,8 +60,9 @@ pub(crate) struct Promises {
 }
 
 impl Promises {
-    pub(crate) fn begin_turn(&mut self) {
+    pub(crate) fn begin_turn(&mut self, now: Duration) {
         self.turn += 1;
+        self.now = now;
         self.links.values_mut().for_each(|link| link.just_ended.clear());
     }
 
@@ -202,7 +205,7 @@ impl Promises {
             return Err("an executor is kept that missed what it was told".to_owned());
         }
         self.discarded.extend(effects.iter().flat_map(discards));
-        self.reruns.check(&launches)
+        self.reruns.check(self.now, &launches)
     }
 
     fn link(&mut self, connection: Connection) -> Result<&mut Link, String> {
@@ -298,7 +301,8 @@ impl Promises {
             link.in_flight.insert(attempt);
             let cancelled = work.cancels.iter().any(|(cancelled, _)| *cancelled == attempt);
             let writes = template.writes.map(|(shuffle, _)| shuffle);
-            launches.push(Launched { attempt, writes, cancelled });
+            let executor = connection.executor;
+            launches.push(Launched { attempt, executor, writes, cancelled });
         }
         if link.in_flight.difference(&link.computed).count() > link.slots {
             return Err("more tasks than slots".to_owned());
@@ -339,6 +343,7 @@ impl Promises {
 #[derive(Debug)]
 pub(crate) struct Launched {
     pub(crate) attempt: Attempt,
+    pub(crate) executor: ExecutorId,
     /// The shuffle that it writes.
     pub(crate) writes: Option<ShuffleId>,
     /// Whether it was cancelled in the same breath.

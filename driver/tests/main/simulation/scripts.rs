@@ -13,6 +13,7 @@ use model::{
     TaskFailure, TaskId, TaskMetrics, Unreadable, VolumeId,
 };
 use std::sync::Arc;
+use std::time::Duration;
 
 const MAP: StageId = StageId(0);
 const READER: StageId = StageId(1);
@@ -106,7 +107,7 @@ fn a_volume_that_comes_back_counts_before_a_report_of_the_same_turn() {
         ),
     ];
     for (messages, effects) in turns {
-        promises.begin_turn();
+        promises.begin_turn(Duration::ZERO);
         for message in &messages {
             promises.hear(message);
         }

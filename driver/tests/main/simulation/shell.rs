@@ -27,7 +27,7 @@ impl World {
     pub(crate) fn turn(&mut self) -> Result<(), String> {
         let now = self.now;
         self.turn_is_due = false;
-        self.promises.begin_turn();
+        self.promises.begin_turn(now);
         self.subject.wake(now);
         let was_frozen = self.driver_frozen > Duration::ZERO && now < self.driver_frozen + TIMEOUT;
         let all = self.inbox.len();

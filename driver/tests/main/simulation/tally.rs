@@ -43,4 +43,6 @@ pub(crate) struct Tally {
     /// Jobs that wanted map outputs alone.
     pub(crate) maps_alone: u64,
     pub(crate) reruns: u64,
+    /// Second attempts of slow tasks.
+    pub(crate) copies: u64,
 }

@@ -1,0 +1,63 @@
+//! Launches: free slots are filled from the queue.
+
+use crate::event::Command;
+use crate::scheduler::Scheduler;
+use crate::stage::Stage;
+use model::{Attempt, ExecutorId, MapOutputId, StageId, TaskId};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+impl Scheduler {
+    /// Fills the free slots, evenly across executors. A barrier stage has the slots that become
+    /// free kept for it, unless the executors that are there have too few.
+    pub(crate) fn launch_ready(&mut self, now: Duration) {
+        let mut passed = BTreeSet::new();
+        while self.executors.has_free_slots()
+            && let Some(id) = self.next_stage(&passed)
+        {
+            let stage = self.stages.get(id).expect("a queued stage exists");
+            if stage.barrier {
+                if stage.tasks.pending() < stage.tasks() {
+                    // Outputs of an earlier try were found.
+                    self.restart_barrier(id);
+                }
+                let tasks = self.stages.get(id).map_or(0, Stage::tasks);
+                if self.executors.slots() < tasks {
+                    passed.insert(id);
+                    continue;
+                }
+                if self.executors.free_slots() < tasks {
+                    return;
+                }
+                for _ in 0..tasks {
+                    self.launch_next(now, id);
+                }
+            } else if self.launch_next(now, id).is_none() {
+                passed.insert(id);
+            }
+        }
+    }
+
+    /// Launches the next attempt of a queued stage, if there is a slot for it.
+    fn launch_next(&mut self, now: Duration, id: StageId) -> Option<Attempt> {
+        let (partition, executor) = self.pick_pending(id).or_else(|| self.pick_copy(id))?;
+        let stage = self.stages.get_mut(id)?;
+        let number = stage.tasks.launch(partition);
+        let attempt = Attempt { task: TaskId { stage: id, partition }, number };
+        self.executors.start(attempt, executor, (stage.rounds.round, now));
+        self.agenda.commands.push(Command::Launch { attempt, executor });
+        if let (true, Some(shuffle)) = (stage.barrier, stage.shuffle()) {
+            // The output of another try must not end this one's attempt: its peers wait for it.
+            self.shuffles.raise_floor(MapOutputId { shuffle, map: partition }, self.epoch, attempt);
+        }
+        self.dequeue(id);
+        Some(attempt)
+    }
+
+    /// The next pending task of a stage and the executor for it.
+    fn pick_pending(&self, id: StageId) -> Option<(u32, ExecutorId)> {
+        let stage = self.stages.get(id)?;
+        let partition = stage.tasks.first_pending()?;
+        Some((partition, self.executors.pick(stage.preferred_volume(partition), |_| true)?))
+    }
+}
