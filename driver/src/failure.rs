@@ -61,6 +61,13 @@ pub(crate) fn words(JobFailed { failure, host, .. }: &JobFailed) -> String {
                  eliminate the indeterminacy by checkpointing the data before the repartition and try again."
             )
         }
+        JobFailure::Unschedulable { stage, partition, failure } => format!(
+            "Job aborted due to stage failure: \nAborting TaskSet {}.0 because task {partition} (partition {partition})\n\
+             cannot run anywhere due to node and executor excludeOnFailure.\nMost recent failure:\n{}\n\n\
+             ExcludeOnFailure behavior can be configured via spark.excludeOnFailure.*.\n",
+            stage.0,
+            failure.as_ref().map(task_words).unwrap_or_default()
+        ),
         JobFailure::ResultTooLarge { bytes, limit } => format!(
             "Job aborted due to stage failure: Total size of serialized results ({bytes} bytes) is bigger than \
              spark.driver.maxResultSize ({limit} bytes)"
@@ -100,6 +107,7 @@ pub(crate) fn error(failed: &JobFailed) -> SparkError {
         | JobFailure::TooFewSlots { .. }
         | JobFailure::NotRepeatable { .. }
         | JobFailure::StageOverdue { .. }
+        | JobFailure::Unschedulable { .. }
         | JobFailure::ResultTooLarge { .. } => SparkError::plain(Exception::Spark, words),
     }
 }
@@ -117,6 +125,7 @@ pub(crate) fn is_reported(failed: &JobFailed) -> bool {
         JobFailure::TooFewSlots { .. }
         | JobFailure::NotRepeatable { .. }
         | JobFailure::StageOverdue { .. }
+        | JobFailure::Unschedulable { .. }
         | JobFailure::ResultTooLarge { .. }
         | JobFailure::Cancelled { .. }
         | JobFailure::Malformed { .. } => false,

@@ -2,8 +2,8 @@
 
 use crate::master::{Master, Wanted};
 use model::Epoch;
-use model::conf::{self, BadSetting, Conf};
-use scheduler::{Limits, Scheduler, Speculation};
+use model::conf::{self, BadSetting, Conf, Problem};
+use scheduler::{Exclusion, Limits, Scheduler, Speculation};
 
 /// A scheduler with the rules of the settings.
 pub(crate) fn scheduler(
@@ -12,7 +12,7 @@ pub(crate) fn scheduler(
     wanted: Wanted,
 ) -> Result<Scheduler, BadSetting> {
     let scheduler = Scheduler::new(epoch, limits(conf, wanted)?);
-    Ok(scheduler.with_speculation(speculation(conf, wanted)?))
+    Ok(scheduler.with_speculation(speculation(conf, wanted)?).with_exclusion(exclusion(conf)?))
 }
 
 fn limits(conf: &Conf, wanted: Wanted) -> Result<Limits, BadSetting> {
@@ -42,4 +42,36 @@ fn speculation(conf: &Conf, wanted: Wanted) -> Result<Option<Speculation>, BadSe
         executor_slots: wanted.slots_of(wanted.cores),
     };
     Ok(conf.get(&conf::SPECULATION)?.then_some(rules))
+}
+
+fn exclusion(conf: &Conf) -> Result<Option<Exclusion>, BadSetting> {
+    if !conf.get(&conf::EXCLUDE)? {
+        return Ok(None);
+    }
+    let number = |key| conf.get(key).map(|number: u32| number as usize);
+    let task_attempts_per_host = conf.get(&conf::EXCLUDE_TASK_PER_NODE)?;
+    let max_failures = conf.get(&conf::TASK_MAX_FAILURES)?;
+    if task_attempts_per_host >= max_failures {
+        let (node, failures) = (conf::EXCLUDE_TASK_PER_NODE.name, conf::TASK_MAX_FAILURES.name);
+        let words = format!(
+            "{node} ( = {task_attempts_per_host}) was >= {failures} ( = {max_failures} ). Though \
+             excludeOnFailure is enabled, with this configuration, Spark will not be robust to one \
+             bad node. Decrease {node}, increase {failures}, or disable excludeOnFailure with {}",
+            conf::EXCLUDE.name
+        );
+        let (key, value) = (node.to_owned(), task_attempts_per_host.to_string());
+        return Err(BadSetting { key, value, problem: Problem::Requirement(words) });
+    }
+    Ok(Some(Exclusion {
+        task_attempts_per_executor: conf.get(&conf::EXCLUDE_TASK_PER_EXECUTOR)?,
+        task_attempts_per_host,
+        stage_tasks_per_executor: number(&conf::EXCLUDE_STAGE_PER_EXECUTOR)?,
+        stage_executors_per_host: number(&conf::EXCLUDE_STAGE_PER_NODE)?,
+        tasks_per_executor: number(&conf::EXCLUDE_PER_EXECUTOR)?,
+        executors_per_host: number(&conf::EXCLUDE_PER_NODE)?,
+        timeout: conf.get(&conf::EXCLUDE_TIMEOUT)?,
+        replaces: conf.get(&conf::EXCLUDE_KILL)?,
+        counts_fetch_failures: conf.get(&conf::EXCLUDE_FETCH_FAILURE)?,
+        unschedulable_timeout: conf.get(&conf::UNSCHEDULABLE_TIMEOUT)?,
+    }))
 }

@@ -11,6 +11,9 @@ impl Scheduler {
         if !self.executors.is_sound() {
             return Err("slots and attempts in flight disagree".to_owned());
         }
+        if !self.health.is_sound() {
+            return Err("executors are excluded without end".to_owned());
+        }
         let mut queued = 0;
         for stage in self.stages.iter() {
             let id = stage.id;
@@ -23,6 +26,9 @@ impl Scheduler {
             }
             if stage.phase != Phase::Active && stage.tasks.slow().count() > 0 {
                 return fault("a task waits for a second attempt though its stage may not run");
+            }
+            if stage.phase != Phase::Active && stage.failures.unschedulable_until.is_some() {
+                return fault("it waits for an executor though it may not run");
             }
             if !stage.tasks.is_sound() {
                 return fault("counts and tasks disagree");

@@ -149,6 +149,14 @@ pub enum Command {
         /// The reason, for people.
         reason: String,
     },
+    /// Have an executor replaced by another one: it is excluded, or in the place of one that could
+    /// do what it may not.
+    Replace {
+        /// The executor.
+        executor: ExecutorId,
+        /// The reason, for people.
+        reason: String,
+    },
     /// Discard a map output: it is lost, damaged, or made from such outputs. Its file is to be
     /// deleted, so that another attempt can commit in its place.
     Discard {
@@ -265,6 +273,15 @@ pub enum JobFailure {
         stage: StageId,
         /// The time.
         limit: Duration,
+    },
+    /// A task may not run on any executor, and no other one has come.
+    Unschedulable {
+        /// The stage.
+        stage: StageId,
+        /// The task's partition.
+        partition: u32,
+        /// The stage's last failure, if it is for failures of this stage.
+        failure: Option<TaskFailure>,
     },
     /// The results exceed `spark.driver.maxResultSize`.
     ResultTooLarge {

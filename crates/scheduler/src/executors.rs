@@ -3,12 +3,14 @@
 use model::{Attempt, ExecutorId, StageId, TaskId, VolumeId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A launched attempt whose end has not been reported. Its stage may be gone.
 #[derive(Debug)]
 pub(crate) struct Flight {
     pub(crate) executor: ExecutorId,
+    pub(crate) host: Arc<str>,
     /// When it was launched.
     pub(crate) since: Duration,
     /// Its stage's round at the launch.
@@ -17,20 +19,23 @@ pub(crate) struct Flight {
     pub(crate) lost_volumes: BTreeSet<VolumeId>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Executor {
-    host: String,
+    host: Arc<str>,
     slots: u32,
     volumes: BTreeSet<VolumeId>,
     running: BTreeSet<Attempt>,
 }
 
 impl Executor {
-    /// Free slots. An executor without volumes has none: its map tasks would fail at once, and so
+    /// Slots for tasks. An executor without volumes has none: its map tasks would fail at once, and so
     /// it would attract all of them.
+    fn useful_slots(&self) -> u32 {
+        if self.volumes.is_empty() { 0 } else { self.slots }
+    }
+
     fn free(&self) -> u32 {
-        let slots = if self.volumes.is_empty() { 0 } else { self.slots };
-        slots.saturating_sub(u32::try_from(self.running.len()).unwrap_or(u32::MAX))
+        self.useful_slots().saturating_sub(u32::try_from(self.running.len()).unwrap_or(u32::MAX))
     }
 }
 
@@ -42,7 +47,7 @@ pub(crate) struct Executors {
     flights: BTreeMap<Attempt, Flight>,
     mounts: BTreeMap<VolumeId, BTreeSet<ExecutorId>>,
     /// Number of executors by host.
-    hosts: BTreeMap<String, usize>,
+    hosts: BTreeMap<Arc<str>, usize>,
 }
 
 /// Number of executors considered when looking for one that mounts a preferred volume.
@@ -58,11 +63,14 @@ impl Executors {
     ) {
         self.unmount(id);
         self.leave_host(id);
-        *self.hosts.entry(host.clone()).or_default() += 1;
+        let host: Arc<str> = host.into();
+        *self.hosts.entry(Arc::clone(&host)).or_default() += 1;
         for volume in &volumes {
             self.mounts.entry(volume.clone()).or_default().insert(id);
         }
-        self.all.entry(id).or_default();
+        let (none, running) = (BTreeSet::new(), BTreeSet::new());
+        let new = Executor { host: Arc::clone(&host), slots: 0, volumes: none, running };
+        self.all.entry(id).or_insert(new);
         self.change(id, |executor| {
             executor.host = host;
             executor.slots = slots;
@@ -95,10 +103,35 @@ impl Executors {
         self.hosts.len()
     }
 
-    /// Whether two executors are on one host.
-    pub(crate) fn share_host(&self, a: ExecutorId, b: ExecutorId) -> bool {
-        let host = |id| self.all.get(&id).map(|executor| &executor.host);
-        host(a).is_some() && host(a) == host(b)
+    /// The host of an executor that is there.
+    pub(crate) fn host(&self, id: ExecutorId) -> &str {
+        self.all.get(&id).map_or("", |executor| &executor.host)
+    }
+
+    /// The executors of a host.
+    pub(crate) fn on_host(&self, host: &str) -> impl Iterator<Item = ExecutorId> {
+        self.all.iter().filter(move |(_, executor)| *executor.host == *host).map(|(id, _)| *id)
+    }
+
+    /// Whether an executor is there.
+    pub(crate) fn is_known(&self, id: ExecutorId) -> bool {
+        self.all.contains_key(&id)
+    }
+
+    /// The executors that get tasks, free or not.
+    pub(crate) fn with_slots(&self) -> impl Iterator<Item = ExecutorId> {
+        self.all.iter().filter(|(_, executor)| executor.useful_slots() > 0).map(|(id, _)| *id)
+    }
+
+    /// An executor that gets tasks and has none.
+    pub(crate) fn idle(&self) -> Option<ExecutorId> {
+        self.with_slots().find(|id| self.all[id].running.is_empty())
+    }
+
+    /// The executor that serves a volume, if that is one.
+    pub(crate) fn server(&self, volume: &VolumeId) -> Option<ExecutorId> {
+        let mounting = self.mounts.get(volume).filter(|mounting| mounting.len() == 1)?;
+        mounting.first().copied()
     }
 
     fn unmount(&mut self, id: ExecutorId) {
@@ -155,15 +188,16 @@ impl Executors {
         !self.free.is_empty()
     }
 
-    /// Free slots of all executors.
-    pub(crate) fn free_slots(&self) -> u32 {
-        self.free.iter().fold(0, |sum, (Reverse(free), _)| sum.saturating_add(*free))
+    /// Free slots of all executors that may be taken.
+    pub(crate) fn free_slots(&self, may: impl Fn(ExecutorId) -> bool) -> u32 {
+        let free = self.free.iter().filter(|(_, id)| may(*id));
+        free.fold(0, |sum, (Reverse(free), _)| sum.saturating_add(*free))
     }
 
-    /// Slots of all executors that get tasks, free or not.
-    pub(crate) fn slots(&self) -> u32 {
-        let useful = self.all.values().filter(|executor| !executor.volumes.is_empty());
-        useful.fold(0, |sum, executor| sum.saturating_add(executor.slots))
+    /// Slots of all executors that may be taken, free or not.
+    pub(crate) fn slots(&self, may: impl Fn(ExecutorId) -> bool) -> u32 {
+        let slots = self.with_slots().filter(|id| may(*id)).map(|id| self.all[&id].slots);
+        slots.fold(0, u32::saturating_add)
     }
 
     /// Occupies a slot with an attempt.
@@ -174,7 +208,9 @@ impl Executors {
         (round, since): (u32, Duration),
     ) {
         let lost_volumes = BTreeSet::new();
-        self.flights.insert(attempt, Flight { executor, since, round, lost_volumes });
+        let host = self.all.get(&executor).map(|executor| Arc::clone(&executor.host));
+        let host = host.unwrap_or_default();
+        self.flights.insert(attempt, Flight { executor, host, since, round, lost_volumes });
         self.change(executor, |executor| {
             executor.running.insert(attempt);
         });

@@ -11,6 +11,16 @@ impl Scheduler {
     /// Fills the free slots, evenly across executors. A barrier stage has the slots that become
     /// free kept for it, unless the executors that are there have too few.
     pub(crate) fn launch_ready(&mut self, now: Duration) {
+        let before = self.agenda.commands.len();
+        self.fill_slots(now);
+        if self.agenda.commands[before..].iter().any(is_launch) {
+            self.forget_unschedulable();
+        } else {
+            self.find_unschedulable(now);
+        }
+    }
+
+    fn fill_slots(&mut self, now: Duration) {
         let mut passed = BTreeSet::new();
         while self.executors.has_free_slots()
             && let Some(id) = self.next_stage(&passed)
@@ -22,11 +32,11 @@ impl Scheduler {
                     self.restart_barrier(id);
                 }
                 let tasks = self.stages.get(id).map_or(0, Stage::tasks);
-                if self.executors.slots() < tasks {
+                if self.executors.slots(|id| !self.is_excluded(id)) < tasks {
                     passed.insert(id);
                     continue;
                 }
-                if self.executors.free_slots() < tasks {
+                if self.executors.free_slots(|id| !self.is_excluded(id)) < tasks {
                     return;
                 }
                 for _ in 0..tasks {
@@ -57,7 +67,13 @@ impl Scheduler {
     /// The next pending task of a stage and the executor for it.
     fn pick_pending(&self, id: StageId) -> Option<(u32, ExecutorId)> {
         let stage = self.stages.get(id)?;
-        let partition = stage.tasks.first_pending()?;
-        Some((partition, self.executors.pick(stage.preferred_volume(partition), |_| true)?))
+        stage.tasks.all_pending().find_map(|partition| {
+            let may = |executor| self.may_run(stage, partition, executor);
+            Some((partition, self.executors.pick(stage.preferred_volume(partition), may)?))
+        })
     }
+}
+
+fn is_launch(command: &Command) -> bool {
+    matches!(command, Command::Launch { .. })
 }

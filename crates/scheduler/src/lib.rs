@@ -89,7 +89,9 @@
 
 mod audit;
 mod event;
+mod exclusion;
 mod executors;
+mod health;
 mod job;
 mod launching;
 mod lifecycle;
@@ -110,6 +112,7 @@ mod tasks;
 mod tests;
 
 pub use event::{Command, DiscardReason, Event, JobFailure, JobShape, StageShape};
+pub use exclusion::Exclusion;
 pub use job::StageProgress;
 pub use pools::{DEFAULT_POOL, PoolOrder, PoolRules, Sharing};
 pub use scheduler::{Limits, Scheduler};

@@ -2,6 +2,7 @@
 //! last job that has them.
 
 use crate::event::{Command, DiscardReason, JobFailure, JobShape, StageShape};
+use crate::exclusion::Failures;
 use crate::job::Job;
 use crate::recover::each;
 use crate::scheduler::Scheduler;
@@ -123,6 +124,7 @@ impl Scheduler {
             rounds: Rounds::default(),
             tasks,
             pace: Pace::default(),
+            failures: Failures::default(),
             preferred: Vec::new(),
         });
         id

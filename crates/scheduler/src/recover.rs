@@ -19,6 +19,7 @@ impl Scheduler {
         app_caused: bool,
         reason: &str,
     ) {
+        self.health.remove(executor);
         for (attempt, flight) in self.executors.remove(executor) {
             let failure = TaskFailure::ExecutorLost { app_caused, reason: reason.to_owned() };
             self.fail_attempt(now, attempt, &flight, failure);
@@ -45,6 +46,10 @@ impl Scheduler {
         let TaskFailure::FetchFailed { unreadable, .. } = &failure else { return };
         let until = now + self.limits.resubmit_wait;
         let lost = self.lost_with(unreadable);
+        let servers = unreadable.iter().filter_map(|it| self.executors.server(&it.volume));
+        for executor in servers.collect::<BTreeSet<_>>() {
+            self.judge_server(now, executor);
+        }
         self.count_failed_round(reader, round, failure);
         self.lose(lost, Some(until));
         let Some(stage) = self.stages.get_mut(reader) else { return };

@@ -25,7 +25,7 @@ impl Scheduler {
         if self.is_current(attempt) {
             self.note_pace(now, attempt, &flight);
         }
-        let is_taken = self.offer(output.clone());
+        let is_taken = self.offer(now, output.clone());
         self.discard_released(id.shuffle);
         if is_taken {
             return;
@@ -39,7 +39,7 @@ impl Scheduler {
             let reason = DiscardReason::RolledBack;
             self.agenda.commands.push(Command::Discard { output, reason });
             if self.retry(attempt) {
-                self.count_failure(attempt, &flight, TaskFailure::CommitDenied);
+                self.count_failure(now, (attempt, &flight), TaskFailure::CommitDenied);
                 self.hold(attempt.task.stage, now);
             }
         }
@@ -74,6 +74,7 @@ impl Scheduler {
         self.cancel_others(task, others);
         self.dequeue(task.stage);
         if complete {
+            self.judge_executors(now, task.stage);
             self.end_job(id, None);
         }
     }
@@ -84,7 +85,7 @@ impl Scheduler {
         }
     }
 
-    pub(crate) fn on_map_outputs_found(&mut self, outputs: Vec<MapOutput>) {
+    pub(crate) fn on_map_outputs_found(&mut self, now: Duration, outputs: Vec<MapOutput>) {
         for output in outputs {
             if self.shuffles.is_outdated(&output) {
                 // Its file would stand where that of another attempt should: that one would run for
@@ -93,7 +94,7 @@ impl Scheduler {
                 self.agenda.commands.push(Command::Discard { output, reason });
             } else {
                 let shuffle = output.id.shuffle;
-                self.offer(output);
+                self.offer(now, output);
                 self.discard_released(shuffle);
             }
         }
@@ -101,7 +102,7 @@ impl Scheduler {
 
     /// Registers an output if its map has none and it is not outdated. Returns whether it was
     /// registered.
-    fn offer(&mut self, output: MapOutput) -> bool {
+    fn offer(&mut self, now: Duration, output: MapOutput) -> bool {
         let id = output.id;
         let stage = self.stages.writer(id.shuffle);
         if stage.and_then(|stage| self.stages.get(stage)?.task(id.map)).is_none() && stage.is_some()
@@ -114,18 +115,19 @@ impl Scheduler {
             Offer::Registered { same_rows: false } => self.roll_back_readers(id.shuffle),
         }
         if let Some(stage) = stage {
-            self.finish_map(stage, id.map);
+            self.finish_map(now, stage, id.map);
         }
         true
     }
 
-    fn finish_map(&mut self, id: StageId, partition: u32) {
+    fn finish_map(&mut self, now: Duration, id: StageId, partition: u32) {
         let Some(stage) = self.stages.get_mut(id) else { return };
         let others = stage.tasks.finish(partition);
         let complete = stage.is_complete();
         self.cancel_others(TaskId { stage: id, partition }, others);
         self.dequeue(id);
         if complete {
+            self.judge_executors(now, id);
             self.complete(id);
         }
     }
@@ -205,7 +207,7 @@ impl Scheduler {
             | TaskFailure::Hopeless { .. }
             | TaskFailure::ExecutorLost { .. } => {
                 if failure.counts() {
-                    self.count_failure(attempt, flight, failure);
+                    self.count_failure(now, (attempt, flight), failure);
                 }
             }
             TaskFailure::Killed { .. } | TaskFailure::CommitDenied => {}
@@ -214,8 +216,17 @@ impl Scheduler {
 
     /// Counts a failure against a task. Too many, or one that no retry can fix, fail the jobs that
     /// need it.
-    fn count_failure(&mut self, attempt: Attempt, flight: &Flight, failure: TaskFailure) {
+    fn count_failure(
+        &mut self,
+        now: Duration,
+        (attempt, flight): (Attempt, &Flight),
+        failure: TaskFailure,
+    ) {
         let Attempt { task, .. } = attempt;
+        if failure.counts() {
+            let on = (flight.executor, &*flight.host);
+            self.note_failure(now, (task.stage, task.partition), on, &failure);
+        }
         let limit = self.limits.task_max_failures;
         let Some(stage) = self.stages.get_mut(task.stage) else { return };
         if stage.barrier && !matches!(failure, TaskFailure::Hopeless { .. }) {

@@ -1,7 +1,9 @@
 //! The scheduler's interface: one event in, commands out, and queries in between.
 
 use crate::event::{Command, Event, JobFailure};
+use crate::exclusion::Failures;
 use crate::executors::Executors;
+use crate::health::Health;
 use crate::job::{Job, StageProgress};
 use crate::pools::Sharing;
 use crate::queue::Queue;
@@ -9,9 +11,7 @@ use crate::shuffles::Shuffles;
 use crate::speculation::{Pace, Speculating};
 use crate::stage::{Phase, Stage};
 use crate::stages::Stages;
-use model::{
-    Attempt, Epoch, ExecutorId, JobId, MapOutput, MapOutputId, ShuffleId, StageId, TaskId,
-};
+use model::{Epoch, JobId, MapOutput, ShuffleId, StageId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -74,6 +74,7 @@ pub struct Scheduler {
     pub(crate) limits: Limits,
     pub(crate) sharing: Sharing,
     pub(crate) speculating: Speculating,
+    pub(crate) health: Health,
     pub(crate) jobs: Jobs,
     pub(crate) stages: Stages,
     pub(crate) shuffles: Shuffles,
@@ -90,6 +91,7 @@ impl Scheduler {
             limits,
             sharing: Sharing::default(),
             speculating: Speculating::default(),
+            health: Health::default(),
             jobs: Jobs::default(),
             stages: Stages::default(),
             shuffles: Shuffles::default(),
@@ -111,7 +113,7 @@ impl Scheduler {
                 self.on_executor_lost(now, executor, app_caused, &reason);
             }
             Event::VolumeLost { volume } => self.on_volume_lost(&volume),
-            Event::MapOutputsFound { outputs } => self.on_map_outputs_found(outputs),
+            Event::MapOutputsFound { outputs } => self.on_map_outputs_found(now, outputs),
             Event::ShuffleReleased { shuffle } => {
                 self.shuffles.set_released(shuffle, true);
                 self.discard_released(shuffle);
@@ -132,16 +134,19 @@ impl Scheduler {
             Event::TaskFailed { attempt, failure } => self.on_task_failed(now, attempt, failure),
             Event::Tick => {}
         }
+        self.health.expire(now);
+        self.give_up_unschedulable(now);
         self.settle(now);
         self.speculate(now);
         self.launch_ready(now);
+        self.settle(now);
         self.take_commands()
     }
 
     /// When `handle` needs to be called next, if no event comes earlier.
     pub fn next_deadline(&self) -> Option<Duration> {
-        let deadlines = [self.queue.next_deadline(), self.next_speculation()];
-        deadlines.into_iter().flatten().min()
+        let (held, speculation) = (self.queue.next_deadline(), self.next_speculation());
+        [held, speculation, self.exclusion_deadline()].into_iter().flatten().min()
     }
 
     /// Does all follow-up work of the event, until the state is at rest.
@@ -179,6 +184,7 @@ impl Scheduler {
             Phase::Held { until } => self.queue.unhold(id, until),
             Phase::Active => {
                 stage.tasks.forget_slow();
+                stage.failures.unschedulable_until = None;
                 self.queue.remove(stage.first_job(), id);
             }
         }
@@ -186,6 +192,7 @@ impl Scheduler {
             Phase::Idle | Phase::Waiting { .. } => {}
             Phase::Held { until } => self.queue.hold(id, until),
             Phase::Active => {
+                stage.failures = Failures::default();
                 stage.pace = Pace::of(stage.tasks.wanted() - stage.tasks.done());
                 self.prefer_volumes(id);
                 self.enqueue(id);
@@ -233,8 +240,8 @@ impl Scheduler {
         self.shuffles.generation(shuffle)
     }
 
-    /// Whether no job is left, no attempt is in flight, and nothing is remembered but executors and
-    /// map outputs.
+    /// Whether no job is left, no attempt is in flight, and nothing is remembered but executors,
+    /// what speaks against them, and map outputs.
     pub fn is_idle(&self) -> bool {
         let agenda = &self.agenda;
         self.jobs.live.is_empty()

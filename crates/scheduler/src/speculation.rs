@@ -126,9 +126,13 @@ impl Scheduler {
         stage.tasks.slow().find_map(|partition| {
             let taken = self.executors.running(stage.attempts(partition));
             let several = self.executors.hosts() > 1;
-            let beside =
-                |id, other| id == other || (several && self.executors.share_host(id, other));
-            let is_other = |id| !taken.iter().any(|other| beside(id, *other));
+            let beside = |id, other| {
+                id == other || (several && self.executors.host(id) == self.executors.host(other))
+            };
+            let is_other = |id| {
+                let far = !taken.iter().any(|other| beside(id, *other));
+                far && self.may_run(stage, partition, id)
+            };
             let executor = self.executors.pick(stage.preferred_volume(partition), is_other)?;
             Some((partition, executor))
         })

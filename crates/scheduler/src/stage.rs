@@ -1,5 +1,6 @@
 //! One stage: its kind, its phase, and its tasks.
 
+use crate::exclusion::Failures;
 use crate::speculation::Pace;
 use crate::tasks::{TaskState, Tasks};
 use model::{Attempt, JobId, ShuffleId, StageId, TaskId, VolumeId};
@@ -60,6 +61,7 @@ pub struct Stage {
     pub(crate) rounds: Rounds,
     pub(crate) tasks: Tasks,
     pub(crate) pace: Pace,
+    pub(crate) failures: Failures,
     /// Volume that holds a large part of each partition's input; empty if unknown or irrelevant.
     pub(crate) preferred: Vec<Option<VolumeId>>,
 }

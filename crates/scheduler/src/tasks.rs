@@ -121,6 +121,11 @@ impl Tasks {
         self.pending.first().copied()
     }
 
+    /// The partitions to launch, in their order.
+    pub(crate) fn all_pending(&self) -> impl Iterator<Item = u32> {
+        self.pending.iter().copied()
+    }
+
     /// The partitions that are to have a second attempt.
     pub(crate) fn slow(&self) -> impl Iterator<Item = u32> {
         self.slow.iter().copied()

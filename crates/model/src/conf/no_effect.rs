@@ -8,7 +8,6 @@ const ACTUAL_BEHAVIOUR: &[(&str, &str)] = &[
     ("spark.decommission.enabled", "false"),
     ("spark.dynamicAllocation.enabled", "false"),
     ("spark.eventLog.enabled", "false"),
-    ("spark.excludeOnFailure.enabled", "false"),
     ("spark.executor.processTreeMetrics.enabled", "false"),
     ("spark.plugins", ""),
     ("spark.shuffle.push.enabled", "false"),

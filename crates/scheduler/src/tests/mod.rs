@@ -1,6 +1,7 @@
 //! Scripts of events and expected commands. Each file has the rules of one subject.
 
 mod barriers;
+mod exclusion;
 mod jobs;
 mod lost;
 mod pools;
@@ -53,6 +54,7 @@ fn check_with(
 fn without_text(command: Command) -> Command {
     match command {
         Command::Cancel { attempt, executor, .. } => cancel(attempt, executor.0),
+        Command::Replace { executor, .. } => replace(executor.0),
         other => other,
     }
 }
@@ -191,6 +193,10 @@ fn launch(attempt: Attempt, executor: u64) -> Command {
 
 fn cancel(attempt: Attempt, executor: u64) -> Command {
     Command::Cancel { attempt, executor: ExecutorId(executor), reason: String::new() }
+}
+
+fn replace(executor: u64) -> Command {
+    Command::Replace { executor: ExecutorId(executor), reason: String::new() }
 }
 
 fn discard(output: MapOutput, reason: DiscardReason) -> Command {

@@ -2,6 +2,7 @@
 
 use crate::bugs::Bug;
 use crate::copies;
+use crate::failures;
 use model::{
     Attempt, BlockProblem, Epoch, ExecutorId, MapOutput, ShuffleId, StageId, TaskFailure, TaskId,
     Unreadable,
@@ -27,7 +28,7 @@ pub(crate) struct Subject {
 
 impl Subject {
     /// In every other epoch, jobs share the slots by pools.
-    pub(crate) fn new(epoch: Epoch, bug: Option<Bug>) -> Self {
+    pub(crate) fn new((epoch, excludes): (Epoch, bool), bug: Option<Bug>) -> Self {
         let rules = |(name, order, weight, min_share): (&str, PoolOrder, u32, u32)| {
             (name.to_owned(), PoolRules { order, weight, min_share })
         };
@@ -36,9 +37,12 @@ impl Subject {
             0 => Sharing::Fifo,
             _ => Sharing::Fair(pools.map(rules).into()),
         };
+        let exclusion =
+            (excludes && bug != Some(Bug::ExclusionsAreForgotten)).then_some(failures::RULES);
         let scheduler = Scheduler::new(epoch, Limits::default())
             .with_sharing(sharing)
-            .with_speculation(Some(copies::RULES));
+            .with_speculation(Some(copies::RULES))
+            .with_exclusion(exclusion);
         Self { scheduler, bug, homes: BTreeMap::new() }
     }
 
@@ -156,6 +160,14 @@ impl Subject {
                 }
                 _ => true,
             }),
+            Some(Bug::BusyExecutorsAreReplaced) => {
+                let launch = commands.iter().find_map(|command| match command {
+                    Command::Launch { executor, .. } => Some(*executor),
+                    _ => None,
+                });
+                let reason = String::new();
+                commands.extend(launch.map(|executor| Command::Replace { executor, reason }));
+            }
             Some(Bug::CopiesStayAtHome) => {
                 for command in commands {
                     let Command::Launch { attempt, executor } = command else { continue };

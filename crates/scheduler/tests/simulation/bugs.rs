@@ -51,10 +51,14 @@ pub(crate) enum Bug {
     LosersFail,
     /// The second attempt is launched where the first one is.
     CopiesStayAtHome,
+    /// A task is launched again where it failed.
+    ExclusionsAreForgotten,
+    /// An executor is replaced that runs something.
+    BusyExecutorsAreReplaced,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::DiscardIsSkipped,
         Self::StaleFetchFailuresCount,
         Self::OneOutputIsLostAtATime,
@@ -78,5 +82,7 @@ impl Bug {
         Self::LosersAreDelivered,
         Self::LosersFail,
         Self::CopiesStayAtHome,
+        Self::ExclusionsAreForgotten,
+        Self::BusyExecutorsAreReplaced,
     ];
 }

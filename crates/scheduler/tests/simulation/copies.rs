@@ -1,9 +1,9 @@
 //! The promises about second attempts: who may have one, and that it costs nothing.
 
 use crate::world::host_of;
-use model::{Attempt, ExecutorId, StageId, TaskFailure, TaskId};
+use model::{Attempt, ExecutorId, StageId};
 use scheduler::{Scheduler, Speculation};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// When tasks get second attempts in this world.
@@ -47,21 +47,4 @@ pub(crate) fn check(
         return Err(format!("{} is not slow, and {attempt} launched", first.attempt));
     }
     Ok(())
-}
-
-/// Failures that were reported of attempts that had not been cancelled.
-#[derive(Debug, Default)]
-pub(crate) struct Failures(BTreeMap<TaskId, u32>);
-
-impl Failures {
-    pub(crate) fn note(&mut self, task: TaskId, failure: &TaskFailure) {
-        if failure.counts() || matches!(failure, TaskFailure::CommitDenied) {
-            *self.0.entry(task).or_default() += 1;
-        }
-    }
-
-    /// Whether a task can have failed so often.
-    pub(crate) fn has(&self, task: TaskId, failures: u32) -> bool {
-        self.0.get(&task).is_some_and(|known| *known >= failures)
-    }
 }

@@ -167,7 +167,7 @@ impl World {
         }
         self.executors.clear();
         self.epoch = Epoch(self.epoch.0 + 1);
-        self.subject = Subject::new(self.epoch, self.bug);
+        self.subject = Subject::new((self.epoch, self.excludes), self.bug);
         self.promises = Promises::default();
         for _ in 0..2 {
             self.add_executor();

@@ -6,6 +6,7 @@ mod barriers;
 mod broken;
 mod bugs;
 mod copies;
+mod failures;
 mod faults;
 mod promises;
 mod reruns;
@@ -60,6 +61,8 @@ fn every_promise_holds_whatever_happens() {
         ("second attempts", sum(|t| t.copies)),
         ("second attempts that won", sum(|t| t.copies_won)),
         ("outputs of losers", sum(|t| t.redundant)),
+        ("executors replaced", sum(|t| t.replaced)),
+        ("tasks that may not run", sum(|t| t.unschedulable)),
         ("map tasks run again", sum(|t| t.reruns)),
     ];
     let (finished, failed) = (sum(|t| t.finished), sum(|t| t.failed));

@@ -5,7 +5,9 @@ use crate::broken::outputs;
 use crate::reruns::Reruns;
 use crate::rows::{MapStage, Nature, Rows, expected};
 use crate::world::{Job, Tally, World};
-use model::{Attempt, Epoch, JobId, MapOutput, MapOutputId, ShuffleId, StageId, TaskId};
+use model::{
+    Attempt, Epoch, JobId, MapOutput, MapOutputId, ShuffleId, StageId, TaskFailure, TaskId,
+};
 use rand::Rng;
 use rand::rngs::StdRng;
 use scheduler::{DiscardReason, Event, JobFailure, Scheduler};
@@ -180,7 +182,7 @@ impl Promises {
         &mut self,
         (id, job): (JobId, &Job),
         failure: &JobFailure,
-        stages: &[MapStage],
+        (stages, excludes): (&[MapStage], bool),
     ) -> Result<(), String> {
         let (delivered, _) = self.live.remove(&id).ok_or("a job that ends twice")?;
         let sure = |&&index: &&usize| stages[index].nature == Nature::Sure;
@@ -200,6 +202,9 @@ impl Promises {
             JobFailure::SingleAttemptFailed { .. } => job.shape.single_attempt,
             JobFailure::Cancelled { .. } => self.cancelled.contains(&id),
             JobFailure::StageOverdue { stage, .. } => self.overdue.contains(stage),
+            JobFailure::Unschedulable { failure, .. } => {
+                excludes && failure.as_ref().is_none_or(TaskFailure::counts)
+            }
             JobFailure::ResultTooLarge { .. }
             | JobFailure::TooFewSlots { .. }
             | JobFailure::Malformed { .. } => false,

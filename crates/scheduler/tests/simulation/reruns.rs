@@ -17,7 +17,8 @@
 //! its executor was lost, or it was cancelled; unless that attempt is slow (`copies`). What an
 //! attempt reports that was not cancelled is taken, unless its volume was lost meanwhile.
 
-use crate::copies::{self, Beside, Failures};
+use crate::copies::{self, Beside};
+use crate::failures::Failures;
 use crate::rows::{MapStage, Nature};
 use crate::world::{Tally, index_of};
 use model::{
@@ -80,7 +81,7 @@ impl Reruns {
                 let lost = |_: &Attempt, flight: &mut Flight| flight.executor == *executor;
                 for (attempt, flight) in self.flights.extract_if(.., lost) {
                     if !flight.is_cancelled {
-                        self.failures.note(attempt.task, &failure);
+                        self.failures.note(attempt.task, *executor, &failure);
                     }
                 }
             }
@@ -96,8 +97,11 @@ impl Reruns {
                 let flight = self.flights.remove(attempt);
                 self.is_adopted = (output.attempt, output.epoch) != (*attempt, epoch);
                 self.is_cancelled = flight.as_ref().is_some_and(|flight| flight.is_cancelled);
-                if self.is_adopted && !self.is_cancelled {
-                    self.failures.note(attempt.task, &TaskFailure::CommitDenied);
+                if let Some(flight) =
+                    flight.as_ref().filter(|it| self.is_adopted && !it.is_cancelled)
+                {
+                    let (task, denied) = (attempt.task, TaskFailure::CommitDenied);
+                    self.failures.note(task, flight.executor, &denied);
                 }
                 let counts = |flight: &Flight| {
                     let is_there = !flight.lost_volumes.contains(&output.volume);
@@ -107,8 +111,8 @@ impl Reruns {
             }
             Event::TaskFailed { attempt, failure } => {
                 let flight = self.flights.remove(attempt);
-                if flight.as_ref().is_some_and(|flight| !flight.is_cancelled) {
-                    self.failures.note(attempt.task, failure);
+                if let Some(flight) = flight.as_ref().filter(|flight| !flight.is_cancelled) {
+                    self.failures.note(attempt.task, flight.executor, failure);
                 }
                 let was_out = flight.is_some();
                 if let (true, TaskFailure::FetchFailed { unreadable, .. }) = (was_out, failure) {
@@ -122,6 +126,14 @@ impl Reruns {
             | Event::JobCancelled { .. }
             | Event::StageOverdue { .. }
             | Event::Tick => {}
+        }
+    }
+
+    /// An executor may be replaced that has nothing to do.
+    pub(crate) fn check_replace(&self, executor: ExecutorId) -> Result<(), String> {
+        match self.flights.iter().find(|(_, flight)| flight.executor == executor) {
+            Some((attempt, _)) => Err(format!("an executor is replaced that runs {attempt}")),
+            None => Ok(()),
         }
     }
 
@@ -254,13 +266,14 @@ impl Reruns {
     }
 
     fn has_other_rows(&self, scheduler: &Scheduler, stage: &MapStage) -> bool {
-        // One that has just come may be discarded by the same event, with its barrier.
+        // One that has just come may be discarded by the same event: with its barrier, or because
+        // the program has given it up.
         let reported = match &self.event {
-            Some(Event::MapFinished { output, .. }) if output.id.shuffle == stage.shuffle => {
-                Some(output)
-            }
-            _ => None,
+            Some(Event::MapFinished { output, .. }) => std::slice::from_ref(output),
+            Some(Event::MapOutputsFound { outputs }) => outputs,
+            _ => &[],
         };
+        let reported = reported.iter().filter(|output| output.id.shuffle == stage.shuffle);
         scheduler.map_outputs(stage.shuffle).chain(reported).any(|output| {
             let before = self.checksums.get(&output.id);
             before.is_some_and(|checksum| *checksum != output.row_checksum)

@@ -10,7 +10,7 @@ use model::{
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use scheduler::{Command, Event, JobShape};
+use scheduler::{Command, Event, JobShape, Stage};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -95,6 +95,10 @@ pub(crate) struct Tally {
     pub(crate) single_attempts_failed: u64,
     /// Map tasks that ran again after their output had counted.
     pub(crate) reruns: u64,
+    /// Executors that were replaced because a task could not run anywhere, and jobs that failed
+    /// because it still could not.
+    pub(crate) replaced: u64,
+    pub(crate) unschedulable: u64,
     /// Second attempts of slow tasks, those that were the first to finish, and outputs of those
     /// that were not.
     pub(crate) copies: u64,
@@ -115,6 +119,8 @@ pub(crate) struct World {
     pub(crate) epoch: Epoch,
     pub(crate) subject: Subject,
     pub(crate) bug: Option<Bug>,
+    /// Whether executors are excluded on which tasks fail.
+    pub(crate) excludes: bool,
     pub(crate) stages: Vec<MapStage>,
     pub(crate) executors: BTreeMap<ExecutorId, Executor>,
     pub(crate) volumes: BTreeMap<VolumeId, BTreeMap<MapOutputId, File>>,
@@ -133,13 +139,15 @@ impl World {
         let mut rng = StdRng::seed_from_u64(seed);
         let secrets = rng.random_bool(0.3);
         let stages = map_stages(&mut rng, secrets);
+        let excludes = rng.random_bool(0.5);
         let mut world = Self {
             rng,
             now: Duration::ZERO,
             calm: false,
             epoch: Epoch(1),
-            subject: Subject::new(Epoch(1), bug),
+            subject: Subject::new((Epoch(1), excludes), bug),
             bug,
+            excludes,
             stages,
             executors: BTreeMap::new(),
             volumes: BTreeMap::new(),
@@ -250,6 +258,7 @@ impl World {
         self.subject.scheduler.audit()?;
         let known = (&self.subject.scheduler, self.stages.as_slice(), &self.jobs);
         self.promises.barriers.check_launches(commands, known, &mut self.tally)?;
+        self.promises.reruns.failures.note_changes(commands);
         for command in commands {
             self.perform(command.clone()).map_err(|error| format!("{error}\nat {command:?}"))?;
         }
@@ -268,11 +277,23 @@ impl World {
                 self.promises.check_launch(attempt, scheduler, &self.jobs)?;
                 let launch = (attempt, executor, self.now);
                 self.promises.reruns.check_launch(launch, scheduler, tally)?;
+                let barrier = scheduler.stage(attempt.task.stage).is_none_or(Stage::is_barrier);
+                if self.excludes && !barrier {
+                    self.promises.reruns.failures.check_launch(attempt, executor)?;
+                }
                 self.send(10, Mail::Launch(work));
             }
             Command::Cancel { attempt, executor, .. } => {
                 self.promises.reruns.note_cancel(attempt);
                 self.send(30, Mail::Cancel(attempt, executor));
+            }
+            Command::Replace { executor, .. } => {
+                self.promises.reruns.check_replace(executor)?;
+                self.tally.replaced += 1;
+                self.executors.remove(&executor);
+                let reason = String::new();
+                self.send_event(Event::ExecutorLost { executor, app_caused: false, reason });
+                self.add_executor();
             }
             Command::Discard { output, reason } => {
                 self.promises.note_discard(&output);
@@ -296,12 +317,14 @@ impl World {
             }
             Command::JobFailed { job, failure } => {
                 let of = self.jobs.get(&job).ok_or("the failure of no job")?;
-                self.promises.check_failed((job, of), &failure, &self.stages)?;
+                self.promises.check_failed((job, of), &failure, (&self.stages, self.excludes))?;
                 self.tally.failed += 1;
                 let of_barrier = matches!(failure, scheduler::JobFailure::BarrierFailed { .. });
                 self.tally.barriers_failed += u64::from(of_barrier);
                 let single = matches!(failure, scheduler::JobFailure::SingleAttemptFailed { .. });
                 self.tally.single_attempts_failed += u64::from(single);
+                let nowhere = matches!(failure, scheduler::JobFailure::Unschedulable { .. });
+                self.tally.unschedulable += u64::from(nowhere);
                 let unrepeatable = matches!(failure, scheduler::JobFailure::NotRepeatable { .. });
                 self.tally.not_repeatable += u64::from(unrepeatable);
             }

@@ -1,7 +1,7 @@
 //! The core, and executors, with one rule broken, by changing what goes in or what comes out. The
 //! simulation must notice.
 
-use super::reruns::SPECULATION;
+use super::reruns::{EXCLUSION, SPECULATION};
 use super::world::TIMEOUT;
 use driver::core::{Core, Effect, Rules};
 use driver::message::{Connection, Fact, FromManager, Message};
@@ -61,10 +61,12 @@ pub(crate) enum Bug {
     GivenUpIsKept,
     /// What a result task has added to accumulators counts although another attempt was first.
     LosersAdd,
+    /// A task is launched again where it failed.
+    ExclusionsAreForgotten,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::PlacesComeAfterLaunches,
         Self::PlacesAreNotRefreshed,
         Self::TemplatesAreRepeated,
@@ -87,6 +89,7 @@ impl Bug {
         Self::BarriersOpenEarly,
         Self::GivenUpIsKept,
         Self::LosersAdd,
+        Self::ExclusionsAreForgotten,
     ];
 }
 
@@ -108,9 +111,12 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    pub(crate) fn new(rules: Rules, bug: Option<Bug>) -> Self {
+    pub(crate) fn new(rules: Rules, excludes: bool, bug: Option<Bug>) -> Self {
         let limits = Limits { max_result_bytes: rules.max_result_bytes, ..Limits::default() };
-        let scheduler = Scheduler::new(Epoch(1), limits).with_speculation(Some(SPECULATION));
+        let excludes = excludes && bug != Some(Bug::ExclusionsAreForgotten);
+        let scheduler = Scheduler::new(Epoch(1), limits)
+            .with_speculation(Some(SPECULATION))
+            .with_exclusion(excludes.then_some(EXCLUSION));
         Self {
             core: Core::new(rules, scheduler),
             bug,

@@ -181,6 +181,7 @@ impl World {
         let deadline = self.now + CALM;
         self.run_until(deadline)?;
         self.tally.reruns = self.promises.reruns.repeated;
+        self.tally.replaced = self.promises.replaced;
         self.tally.copies = self.promises.reruns.copies;
         self.tally.silent = self.promises.silent;
         if self.driver != Driver::Ended {

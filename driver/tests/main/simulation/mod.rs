@@ -43,7 +43,7 @@ fn every_promise_holds_whatever_happens() {
     let tallies: Vec<Tally> =
         seeds().map(|seed| play(seed, None).unwrap_or_else(|error| panic!("{error}"))).collect();
     let sum = |count: fn(&Tally) -> u64| tallies.iter().map(count).sum::<u64>();
-    let happened: [(&str, u64); 34] = [
+    let happened: [(&str, u64); 35] = [
         ("failed", sum(|t| t.failed)),
         ("abandoned", sum(|t| t.abandoned)),
         ("too large", sum(|t| t.too_large)),
@@ -78,6 +78,7 @@ fn every_promise_holds_whatever_happens() {
         ("jobs of maps alone", sum(|t| t.maps_alone)),
         ("needed reruns", sum(|t| t.reruns)),
         ("second attempts", sum(|t| t.copies)),
+        ("executors replaced", sum(|t| t.replaced)),
     ];
     let finished = sum(|t| t.finished);
     println!("finished {finished}, {happened:?}");

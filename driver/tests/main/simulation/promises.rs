@@ -39,6 +39,9 @@ pub(crate) struct Promises {
     pub(crate) partitions: BTreeMap<ShuffleId, usize>,
     turn: u64,
     now: Duration,
+    /// Whether executors are excluded on which tasks fail, and how many were replaced for that.
+    pub(crate) excludes: bool,
+    pub(crate) replaced: u64,
     registrations: BTreeMap<Connection, Registration>,
     pub(crate) links: BTreeMap<Connection, Link>,
     /// Executors that have registered under an id that was not used up.
@@ -205,6 +208,9 @@ impl Promises {
             return Err("an executor is kept that missed what it was told".to_owned());
         }
         self.discarded.extend(effects.iter().flat_map(discards));
+        if self.excludes {
+            self.reruns.check_exclusion(&launches)?;
+        }
         self.reruns.check(self.now, &launches)
     }
 
@@ -236,7 +242,7 @@ impl Promises {
     }
 
     fn leave(&mut self, connection: Connection, is_over: bool) -> Result<(), String> {
-        let retired = self.retired.contains_key(&connection.executor);
+        let retired = self.retired.contains_key(&connection.executor) || self.excludes;
         let link = self.link(connection)?;
         link.has_left = true;
         if is_over || (retired && link.in_flight.is_empty()) {
@@ -253,6 +259,11 @@ impl Promises {
     ) -> Result<(), String> {
         let link = self.links.remove(&connection).ok_or("a stream is closed twice")?;
         self.reruns.drop_attempts(link.in_flight.iter().chain(&link.just_ended));
+        let replaced = self.excludes && link.has_left && link.in_flight.is_empty();
+        if replaced && !link.is_going {
+            self.replaced += 1;
+            return Ok(());
+        }
         self.silent += u64::from(!link.is_going);
         if link.is_going || is_silent(connection) {
             Ok(())
@@ -302,12 +313,15 @@ impl Promises {
             let cancelled = work.cancels.iter().any(|(cancelled, _)| *cancelled == attempt);
             let writes = template.writes.map(|(shuffle, _)| shuffle);
             let executor = connection.executor;
-            launches.push(Launched { attempt, executor, writes, cancelled });
+            let is_final = writes.is_none() && template.inputs.is_empty();
+            launches.push(Launched { attempt, executor, writes, cancelled, is_final });
         }
         if link.in_flight.difference(&link.computed).count() > link.slots {
             return Err("more tasks than slots".to_owned());
         }
-        self.reruns.drop_attempts(work.cancels.iter().map(|(attempt, _)| attempt));
+        let cancelled = work.cancels.iter().map(|(attempt, _)| attempt);
+        self.reruns.cancelled.extend(cancelled.clone().copied());
+        self.reruns.drop_attempts(cancelled);
         for stage in &work.forget {
             link.templates.remove(stage).ok_or("a stage is forgotten that was not told")?;
         }
@@ -348,6 +362,8 @@ pub(crate) struct Launched {
     pub(crate) writes: Option<ShuffleId>,
     /// Whether it was cancelled in the same breath.
     pub(crate) cancelled: bool,
+    /// Whether its stage yields results and reads nothing, so that it runs once.
+    pub(crate) is_final: bool,
 }
 
 /// The places of a shuffle name each of its outputs once, in order, and none that was discarded in

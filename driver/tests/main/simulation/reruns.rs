@@ -25,7 +25,7 @@ use model::{
     Attempt, BlockProblem, ExecutorId, MapOutput, MapOutputId, ShuffleId, StageId, TaskFailure,
     TaskId, Unreadable, VolumeId,
 };
-use scheduler::Speculation;
+use scheduler::{Exclusion, Speculation};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -37,6 +37,20 @@ pub(crate) const SPECULATION: Speculation = Speculation {
     min_runtime: Duration::from_millis(200),
     duration_threshold: Some(Duration::from_millis(800)),
     executor_slots: 2,
+};
+
+/// When executors and hosts are excluded, in worlds in which they are.
+pub(crate) const EXCLUSION: Exclusion = Exclusion {
+    task_attempts_per_executor: 1,
+    task_attempts_per_host: 2,
+    stage_tasks_per_executor: 1,
+    stage_executors_per_host: 2,
+    tasks_per_executor: 1,
+    executors_per_host: 2,
+    timeout: Duration::from_secs(2),
+    replaces: false,
+    counts_fetch_failures: false,
+    unschedulable_timeout: Duration::from_secs(60),
 };
 
 /// Whether an attempt runs so long that there may be a second one.
@@ -67,6 +81,10 @@ pub(crate) struct Reruns {
     pub(crate) repeated: u64,
     /// Second attempts of slow tasks.
     pub(crate) copies: u64,
+    /// Attempts that were told to stop: what they wrote nevertheless may count or not.
+    pub(crate) cancelled: BTreeSet<Attempt>,
+    /// Where tasks have failed.
+    failed: BTreeMap<TaskId, BTreeSet<ExecutorId>>,
 }
 
 /// An attempt that is out.
@@ -81,7 +99,13 @@ impl Reruns {
     /// An attempt that was out has ended.
     pub(crate) fn note_end(&mut self, end: &TaskEnd, links: &BTreeMap<Connection, Link>) {
         let TaskEnd { attempt, outcome, .. } = end;
-        let is_current = self.take(*attempt);
+        let out = self.take(*attempt);
+        let is_current = out.is_some();
+        if let (Some(out), Outcome::Failed(failure)) = (out, outcome)
+            && failure.counts()
+        {
+            self.failed.entry(attempt.task).or_default().insert(out.executor);
+        }
         match outcome {
             Outcome::Wrote(output) => {
                 self.offer(output);
@@ -99,12 +123,24 @@ impl Reruns {
         }
     }
 
-    /// Forgets an attempt that was out. Returns whether it was.
-    fn take(&mut self, attempt: Attempt) -> bool {
-        let Some(all) = self.current.get_mut(&attempt.task) else { return false };
-        let before = all.len();
-        all.retain(|out| out.attempt != attempt);
-        all.len() < before
+    /// Forgets an attempt that was out, if it was.
+    fn take(&mut self, attempt: Attempt) -> Option<Out> {
+        let all = self.current.get_mut(&attempt.task)?;
+        let at = all.iter().position(|out| out.attempt == attempt)?;
+        Some(all.remove(at))
+    }
+
+    /// A task does not run where it failed. Stages that read something may begin anew, and then run
+    /// anywhere: they are left out.
+    pub(crate) fn check_exclusion(&self, launches: &[Launched]) -> Result<(), String> {
+        let failed_there = |launched: &&Launched| {
+            let failed = self.failed.get(&launched.attempt.task);
+            launched.is_final && failed.is_some_and(|on| on.contains(&launched.executor))
+        };
+        match launches.iter().find(failed_there) {
+            Some(Launched { attempt, .. }) => Err(format!("{attempt} runs where it failed")),
+            None => Ok(()),
+        }
     }
 
     /// What was written after another attempt's output counted does not come back.
@@ -130,7 +166,8 @@ impl Reruns {
     fn offer(&mut self, output: &MapOutput) {
         let rank = (output.attempt.task.stage, output.attempt.number);
         let outdated = self.floors.get(&output.id).is_some_and(|floor| rank < *floor);
-        if !outdated && !self.lost_volumes.contains(&output.volume) {
+        let stopped = self.cancelled.contains(&output.attempt);
+        if !outdated && !stopped && !self.lost_volumes.contains(&output.volume) {
             self.outputs.entry(output.id).or_insert_with(|| output.clone());
         }
     }
@@ -187,7 +224,7 @@ impl Reruns {
 
     /// Each launch of a turn is needed.
     pub(crate) fn check(&mut self, now: Duration, launches: &[Launched]) -> Result<(), String> {
-        for Launched { attempt, executor, writes, cancelled } in launches {
+        for Launched { attempt, executor, writes, cancelled, .. } in launches {
             // In the turn of its launch its output came from elsewhere, or its job ended.
             if *cancelled {
                 continue;

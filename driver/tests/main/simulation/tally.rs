@@ -45,4 +45,6 @@ pub(crate) struct Tally {
     pub(crate) reruns: u64,
     /// Second attempts of slow tasks.
     pub(crate) copies: u64,
+    /// Executors that were replaced because a task could not run anywhere.
+    pub(crate) replaced: u64,
 }
