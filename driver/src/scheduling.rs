@@ -3,7 +3,7 @@
 use crate::master::{Master, Wanted};
 use model::Epoch;
 use model::conf::{self, BadSetting, Conf, Problem};
-use scheduler::{Exclusion, Limits, Scheduler, Speculation};
+use scheduler::{Exclusion, Limits, LocalityWait, Scheduler, Speculation};
 
 /// A scheduler with the rules of the settings.
 pub(crate) fn scheduler(
@@ -12,7 +12,10 @@ pub(crate) fn scheduler(
     wanted: Wanted,
 ) -> Result<Scheduler, BadSetting> {
     let scheduler = Scheduler::new(epoch, limits(conf, wanted)?);
-    Ok(scheduler.with_speculation(speculation(conf, wanted)?).with_exclusion(exclusion(conf)?))
+    Ok(scheduler
+        .with_speculation(speculation(conf, wanted)?)
+        .with_exclusion(exclusion(conf)?)
+        .with_locality_wait(locality_wait(conf)?))
 }
 
 fn limits(conf: &Conf, wanted: Wanted) -> Result<Limits, BadSetting> {
@@ -74,4 +77,12 @@ fn exclusion(conf: &Conf) -> Result<Option<Exclusion>, BadSetting> {
         counts_fetch_failures: conf.get(&conf::EXCLUDE_FETCH_FAILURE)?,
         unschedulable_timeout: conf.get(&conf::UNSCHEDULABLE_TIMEOUT)?,
     }))
+}
+
+fn locality_wait(conf: &Conf) -> Result<LocalityWait, BadSetting> {
+    let wait = conf.get(&conf::LOCALITY_WAIT)?;
+    Ok(LocalityWait {
+        executor: conf.find(&conf::LOCALITY_WAIT_PROCESS)?.unwrap_or(wait),
+        host: conf.find(&conf::LOCALITY_WAIT_NODE)?.unwrap_or(wait),
+    })
 }

@@ -30,6 +30,9 @@ impl Scheduler {
             if stage.phase != Phase::Active && stage.failures.unschedulable_until.is_some() {
                 return fault("it waits for an executor though it may not run");
             }
+            if stage.delay.until.is_some() && !stage.tasks.has_work() {
+                return fault("it waits for a slot without a task");
+            }
             if !stage.tasks.is_sound() {
                 return fault("counts and tasks disagree");
             }

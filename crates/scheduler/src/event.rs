@@ -108,6 +108,8 @@ pub struct JobShape {
     /// Whether each task of the result stage is launched at most once, because what it does must
     /// not be done twice. Any failure of one fails the job.
     pub single_attempt: bool,
+    /// Shuffles that hold cached partitions, of which each reader takes its own.
+    pub cached: BTreeSet<ShuffleId>,
     /// The pool that it takes slots from, if jobs share these fairly; empty for the default one.
     pub pool: String,
 }

@@ -28,8 +28,8 @@ struct Executor {
 }
 
 impl Executor {
-    /// Slots for tasks. An executor without volumes has none: its map tasks would fail at once, and so
-    /// it would attract all of them.
+    /// Slots for tasks. An executor without volumes has none: its map tasks would fail at once, and
+    /// so it would attract all of them.
     fn useful_slots(&self) -> u32 {
         if self.volumes.is_empty() { 0 } else { self.slots }
     }
@@ -126,6 +126,12 @@ impl Executors {
     /// An executor that gets tasks and has none.
     pub(crate) fn idle(&self) -> Option<ExecutorId> {
         self.with_slots().find(|id| self.all[id].running.is_empty())
+    }
+
+    /// The executors that mount a volume and get tasks.
+    pub(crate) fn mounting(&self, volume: &VolumeId) -> impl Iterator<Item = ExecutorId> {
+        let mounting = self.mounts.get(volume).into_iter().flatten().copied();
+        mounting.filter(|id| self.all[id].useful_slots() > 0)
     }
 
     /// The executor that serves a volume, if that is one.

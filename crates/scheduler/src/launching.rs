@@ -1,5 +1,6 @@
 //! Launches: free slots are filled from the queue.
 
+use crate::delay::Round;
 use crate::event::Command;
 use crate::scheduler::Scheduler;
 use crate::stage::Stage;
@@ -22,6 +23,8 @@ impl Scheduler {
 
     fn fill_slots(&mut self, now: Duration) {
         let mut passed = BTreeSet::new();
+        let mut round = Round::default();
+        self.forget_waits();
         while self.executors.has_free_slots()
             && let Some(id) = self.next_stage(&passed)
         {
@@ -37,21 +40,42 @@ impl Scheduler {
                     continue;
                 }
                 if self.executors.free_slots(|id| !self.is_excluded(id)) < tasks {
-                    return;
+                    break;
                 }
                 for _ in 0..tasks {
-                    self.launch_next(now, id);
+                    self.launch_now(now, id);
                 }
-            } else if self.launch_next(now, id).is_none() {
+            } else if !self.launch_next(now, id, &mut round) {
+                self.note_wait(&mut round, id);
                 passed.insert(id);
             }
         }
+        self.end_round(now, round);
     }
 
-    /// Launches the next attempt of a queued stage, if there is a slot for it.
-    fn launch_next(&mut self, now: Duration, id: StageId) -> Option<Attempt> {
-        let (partition, executor) = self.pick_pending(id).or_else(|| self.pick_copy(id))?;
-        let stage = self.stages.get_mut(id)?;
+    /// Launches the next attempt of a queued stage, if there is a slot for it. Returns whether
+    /// there was.
+    fn launch_next(&mut self, now: Duration, id: StageId, round: &mut Round) -> bool {
+        if let Some((partition, executor, level)) = self.pick_near(now, id) {
+            round.note_launch(id, level);
+            self.launch(now, id, (partition, executor));
+        } else if let Some(copy) = self.pick_copy(id) {
+            self.launch(now, id, copy);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Launches the next task of a stage wherever there is a slot.
+    fn launch_now(&mut self, now: Duration, id: StageId) {
+        if let Some(found) = self.pick_pending(id) {
+            self.launch(now, id, found);
+        }
+    }
+
+    fn launch(&mut self, now: Duration, id: StageId, (partition, executor): (u32, ExecutorId)) {
+        let Some(stage) = self.stages.get_mut(id) else { return };
         let number = stage.tasks.launch(partition);
         let attempt = Attempt { task: TaskId { stage: id, partition }, number };
         self.executors.start(attempt, executor, (stage.rounds.round, now));
@@ -61,11 +85,10 @@ impl Scheduler {
             self.shuffles.raise_floor(MapOutputId { shuffle, map: partition }, self.epoch, attempt);
         }
         self.dequeue(id);
-        Some(attempt)
     }
 
     /// The next pending task of a stage and the executor for it.
-    fn pick_pending(&self, id: StageId) -> Option<(u32, ExecutorId)> {
+    pub(crate) fn pick_pending(&self, id: StageId) -> Option<(u32, ExecutorId)> {
         let stage = self.stages.get(id)?;
         stage.tasks.all_pending().find_map(|partition| {
             let may = |executor| self.may_run(stage, partition, executor);

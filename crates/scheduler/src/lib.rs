@@ -27,6 +27,8 @@
 //!    the executor with the most free slots, if possible one that mounts the volume with most of
 //!    its input. Every launch is a new attempt. A task that runs much longer than the others of its
 //!    stage gets a second one elsewhere (`speculation`).
+//!    One that fails may not run there again (`exclusion`, `health`). A stage whose input is on
+//!    certain executors or hosts leaves other slots free for a while (`delay`).
 //! 4. **Reported** (`report`): a finished map task registers its output (`shuffles`), a finished
 //!    result task has its result delivered. When a stage is complete, the stages that wait for it
 //!    move on.
@@ -88,6 +90,7 @@
 //!   in `broken` a deliberate mistake that the promise must notice.
 
 mod audit;
+mod delay;
 mod event;
 mod exclusion;
 mod executors;
@@ -111,6 +114,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 
+pub use delay::LocalityWait;
 pub use event::{Command, DiscardReason, Event, JobFailure, JobShape, StageShape};
 pub use exclusion::Exclusion;
 pub use job::StageProgress;

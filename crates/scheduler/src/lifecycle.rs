@@ -1,6 +1,7 @@
 //! Submission and end of jobs: their stages are found or created, requested, and dropped with the
 //! last job that has them.
 
+use crate::delay::Delay;
 use crate::event::{Command, DiscardReason, JobFailure, JobShape, StageShape};
 use crate::exclusion::Failures;
 use crate::job::Job;
@@ -37,6 +38,7 @@ impl Scheduler {
             };
             if let Some(stage) = self.stages.get_mut(id) {
                 stage.jobs.entry(job).or_insert(index);
+                stage.is_cache |= stage.shuffle().is_some_and(|it| shape.cached.contains(&it));
             }
             self.agenda.changed.insert(id);
             stages.push(id);
@@ -126,6 +128,8 @@ impl Scheduler {
             pace: Pace::default(),
             failures: Failures::default(),
             preferred: Vec::new(),
+            delay: Delay::default(),
+            is_cache: false,
         });
         id
     }

@@ -1,5 +1,6 @@
 //! The scheduler's interface: one event in, commands out, and queries in between.
 
+use crate::delay::{Delay, LocalityWait};
 use crate::event::{Command, Event, JobFailure};
 use crate::exclusion::Failures;
 use crate::executors::Executors;
@@ -75,6 +76,7 @@ pub struct Scheduler {
     pub(crate) sharing: Sharing,
     pub(crate) speculating: Speculating,
     pub(crate) health: Health,
+    pub(crate) locality_wait: LocalityWait,
     pub(crate) jobs: Jobs,
     pub(crate) stages: Stages,
     pub(crate) shuffles: Shuffles,
@@ -92,6 +94,7 @@ impl Scheduler {
             sharing: Sharing::default(),
             speculating: Speculating::default(),
             health: Health::default(),
+            locality_wait: LocalityWait::default(),
             jobs: Jobs::default(),
             stages: Stages::default(),
             shuffles: Shuffles::default(),
@@ -146,7 +149,8 @@ impl Scheduler {
     /// When `handle` needs to be called next, if no event comes earlier.
     pub fn next_deadline(&self) -> Option<Duration> {
         let (held, speculation) = (self.queue.next_deadline(), self.next_speculation());
-        [held, speculation, self.exclusion_deadline()].into_iter().flatten().min()
+        let (exclusion, delay) = (self.exclusion_deadline(), self.delay_deadline());
+        [held, speculation, exclusion, delay].into_iter().flatten().min()
     }
 
     /// Does all follow-up work of the event, until the state is at rest.
@@ -185,6 +189,7 @@ impl Scheduler {
             Phase::Active => {
                 stage.tasks.forget_slow();
                 stage.failures.unschedulable_until = None;
+                stage.delay = Delay::default();
                 self.queue.remove(stage.first_job(), id);
             }
         }

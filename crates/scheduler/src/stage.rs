@@ -1,9 +1,10 @@
 //! One stage: its kind, its phase, and its tasks.
 
+use crate::delay::{Delay, Preferred};
 use crate::exclusion::Failures;
 use crate::speculation::Pace;
 use crate::tasks::{TaskState, Tasks};
-use model::{Attempt, JobId, ShuffleId, StageId, TaskId, VolumeId};
+use model::{Attempt, JobId, ShuffleId, StageId, TaskId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -62,8 +63,11 @@ pub struct Stage {
     pub(crate) tasks: Tasks,
     pub(crate) pace: Pace,
     pub(crate) failures: Failures,
-    /// Volume that holds a large part of each partition's input; empty if unknown or irrelevant.
-    pub(crate) preferred: Vec<Option<VolumeId>>,
+    /// Where a large part of each partition's input is; empty if unknown or irrelevant.
+    pub(crate) preferred: Vec<Option<Preferred>>,
+    pub(crate) delay: Delay,
+    /// Whether its outputs are cached partitions, of which each reader takes its own.
+    pub(crate) is_cache: bool,
 }
 
 impl Stage {

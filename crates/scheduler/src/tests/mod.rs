@@ -1,6 +1,7 @@
 //! Scripts of events and expected commands. Each file has the rules of one subject.
 
 mod barriers;
+mod delay;
 mod exclusion;
 mod jobs;
 mod lost;

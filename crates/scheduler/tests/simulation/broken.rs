@@ -3,13 +3,14 @@
 use crate::bugs::Bug;
 use crate::copies;
 use crate::failures;
+use crate::waits;
 use model::{
     Attempt, BlockProblem, Epoch, ExecutorId, MapOutput, ShuffleId, StageId, TaskFailure, TaskId,
     Unreadable,
 };
 use scheduler::{
-    Command, DiscardReason, Event, JobFailure, Limits, PoolOrder, PoolRules, Scheduler, Sharing,
-    TaskState,
+    Command, DiscardReason, Event, JobFailure, Limits, LocalityWait, PoolOrder, PoolRules,
+    Scheduler, Sharing, TaskState,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -39,10 +40,16 @@ impl Subject {
         };
         let exclusion =
             (excludes && bug != Some(Bug::ExclusionsAreForgotten)).then_some(failures::RULES);
+        let for_ever = Duration::from_hours(1);
+        let wait = match bug {
+            Some(Bug::WaitsNeverEnd) => LocalityWait { executor: for_ever, host: for_ever },
+            _ => waits::RULES,
+        };
         let scheduler = Scheduler::new(epoch, Limits::default())
             .with_sharing(sharing)
             .with_speculation(Some(copies::RULES))
-            .with_exclusion(exclusion);
+            .with_exclusion(exclusion)
+            .with_locality_wait(wait);
         Self { scheduler, bug, homes: BTreeMap::new() }
     }
 

@@ -55,10 +55,12 @@ pub(crate) enum Bug {
     ExclusionsAreForgotten,
     /// An executor is replaced that runs something.
     BusyExecutorsAreReplaced,
+    /// Tasks wait for ever for a slot near their input.
+    WaitsNeverEnd,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::DiscardIsSkipped,
         Self::StaleFetchFailuresCount,
         Self::OneOutputIsLostAtATime,
@@ -84,5 +86,6 @@ impl Bug {
         Self::CopiesStayAtHome,
         Self::ExclusionsAreForgotten,
         Self::BusyExecutorsAreReplaced,
+        Self::WaitsNeverEnd,
     ];
 }

@@ -12,6 +12,7 @@ mod promises;
 mod reruns;
 mod rows;
 mod task;
+mod waits;
 mod world;
 
 use bugs::Bug;
@@ -61,6 +62,7 @@ fn every_promise_holds_whatever_happens() {
         ("second attempts", sum(|t| t.copies)),
         ("second attempts that won", sum(|t| t.copies_won)),
         ("outputs of losers", sum(|t| t.redundant)),
+        ("waits beside a free slot", sum(|t| t.waits)),
         ("executors replaced", sum(|t| t.replaced)),
         ("tasks that may not run", sum(|t| t.unschedulable)),
         ("map tasks run again", sum(|t| t.reruns)),

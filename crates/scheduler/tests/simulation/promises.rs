@@ -4,6 +4,7 @@ use crate::barriers::Barriers;
 use crate::broken::outputs;
 use crate::reruns::Reruns;
 use crate::rows::{MapStage, Nature, Rows, expected};
+use crate::waits::Waits;
 use crate::world::{Job, Tally, World};
 use model::{
     Attempt, Epoch, JobId, MapOutput, MapOutputId, ShuffleId, StageId, TaskFailure, TaskId,
@@ -26,6 +27,7 @@ pub(crate) struct Promises {
     cancelled: BTreeSet<JobId>,
     overdue: BTreeSet<StageId>,
     pub(crate) reruns: Reruns,
+    pub(crate) waits: Waits,
     pub(crate) barriers: Barriers,
     /// Tasks of single attempts that were launched.
     launched_once: BTreeSet<TaskId>,
@@ -51,6 +53,7 @@ impl Promises {
             Event::StageOverdue { stage, .. } => drop(self.overdue.insert(*stage)),
             _ => {}
         }
+        self.waits.note(event);
         self.reruns.note(event, epoch);
     }
 

@@ -129,6 +129,11 @@ impl Reruns {
         }
     }
 
+    /// Attempts of an executor that are out.
+    pub(crate) fn running(&self, executor: ExecutorId) -> usize {
+        self.flights.values().filter(|flight| flight.executor == executor).count()
+    }
+
     /// An executor may be replaced that has nothing to do.
     pub(crate) fn check_replace(&self, executor: ExecutorId) -> Result<(), String> {
         match self.flights.iter().find(|(_, flight)| flight.executor == executor) {

@@ -95,6 +95,8 @@ pub(crate) struct Tally {
     pub(crate) single_attempts_failed: u64,
     /// Map tasks that ran again after their output had counted.
     pub(crate) reruns: u64,
+    /// Moments at which tasks waited for a slot near their input.
+    pub(crate) waits: u64,
     /// Executors that were replaced because a task could not run anywhere, and jobs that failed
     /// because it still could not.
     pub(crate) replaced: u64,
@@ -264,6 +266,11 @@ impl World {
         }
         self.promises.barriers.check_outputs(&self.subject.scheduler, &self.stages, self.epoch)?;
         self.promises.reruns.check_outputs(&self.subject.scheduler, &self.stages)?;
+        if !self.excludes {
+            let Promises { waits, reruns, .. } = &mut self.promises;
+            waits.check(self.now, &self.subject.scheduler, |executor| reruns.running(executor))?;
+            self.tally.waits = waits.waited;
+        }
         self.promises.check_released(&self.subject.scheduler, &self.jobs)?;
         let shuffles = self.stages.iter().map(|stage| stage.shuffle);
         self.promises.check_outputs(&self.subject.scheduler, shuffles)

@@ -25,7 +25,7 @@ use model::{
     Attempt, BlockProblem, ExecutorId, MapOutput, MapOutputId, ShuffleId, StageId, TaskFailure,
     TaskId, Unreadable, VolumeId,
 };
-use scheduler::{Exclusion, Speculation};
+use scheduler::{Exclusion, LocalityWait, Speculation};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -38,6 +38,10 @@ pub(crate) const SPECULATION: Speculation = Speculation {
     duration_threshold: Some(Duration::from_millis(800)),
     executor_slots: 2,
 };
+
+/// How long tasks wait for a slot near their input.
+pub(crate) const LOCALITY_WAIT: LocalityWait =
+    LocalityWait { executor: Duration::from_millis(300), host: Duration::from_millis(300) };
 
 /// When executors and hosts are excluded, in worlds in which they are.
 pub(crate) const EXCLUSION: Exclusion = Exclusion {
