@@ -141,7 +141,7 @@ fn two_excluded_executors_exclude_their_host_and_barriers_respect_that() {
 fn an_executor_whose_outputs_cannot_be_read_is_excluded_if_that_is_asked_for() {
     let rules = Exclusion { counts_fetch_failures: true, ..RULES };
     let lost = output(1, at(0, 0, 0));
-    let unreachable = unreadable(&[lost.clone()], BlockProblem::Damaged);
+    let unreachable = damaged(&lost);
     let script = vec![
         (up(0, 1), vec![]),
         (submit(0, vec![map(1, 1, &[]), result(1, &[0])]), vec![launch(at(0, 0, 0), 0)]),
