@@ -10,6 +10,7 @@ const BARRIER_REFUSED: &str = "[SPARK-24942]: Barrier execution mode does not su
 const TOO_FEW_SLOTS: &str = "[SPARK-24819]: Barrier execution mode does not allow run a barrier stage that requires more slots than the total number of slots in the cluster currently. Please init a new cluster with more resources(e.g. CPU, GPU) or repartition the input RDD(s) to reduce the number of slots required to run this barrier stage.";
 
 /// The words for people: what Spark's driver says of a failed job.
+#[expect(clippy::too_many_lines, reason = "a table of all failures reads best in one piece")]
 pub(crate) fn words(JobFailed { failure, host, .. }: &JobFailed) -> String {
     match failure {
         JobFailure::TaskFailed { attempt, failures, executor, failure } => {
@@ -63,6 +64,13 @@ pub(crate) fn words(JobFailed { failure, host, .. }: &JobFailed) -> String {
                  eliminate the indeterminacy by checkpointing the data before the repartition and try again."
             )
         }
+        JobFailure::Unschedulable { stage, partition, failure } => format!(
+            "Job aborted due to stage failure: \nAborting TaskSet {}.0 because task {partition} (partition {partition})\n\
+             cannot run anywhere due to node and executor excludeOnFailure.\nMost recent failure:\n{}\n\n\
+             ExcludeOnFailure behavior can be configured via spark.excludeOnFailure.*.\n",
+            stage.0,
+            failure.as_ref().map(task_words).unwrap_or_default()
+        ),
         JobFailure::ResultTooLarge { bytes, limit } => format!(
             "Job aborted due to stage failure: Total size of serialized results ({bytes} bytes) is bigger than \
              spark.driver.maxResultSize ({limit} bytes)"
@@ -103,6 +111,7 @@ pub(crate) fn error(failed: &JobFailed) -> SparkError {
         | JobFailure::BarrierRefused { .. }
         | JobFailure::NotRepeatable { .. }
         | JobFailure::StageOverdue { .. }
+        | JobFailure::Unschedulable { .. }
         | JobFailure::ResultTooLarge { .. } => SparkError::plain(Exception::Spark, words),
     }
 }
@@ -121,6 +130,7 @@ pub(crate) fn is_reported(failed: &JobFailed) -> bool {
         | JobFailure::BarrierRefused { .. }
         | JobFailure::NotRepeatable { .. }
         | JobFailure::StageOverdue { .. }
+        | JobFailure::Unschedulable { .. }
         | JobFailure::ResultTooLarge { .. }
         | JobFailure::Cancelled { .. }
         | JobFailure::Malformed { .. } => false,

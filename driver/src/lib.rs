@@ -20,6 +20,7 @@ mod pools;
 mod process;
 mod program;
 mod run_job;
+mod scheduling;
 mod serve;
 mod services;
 mod settings;

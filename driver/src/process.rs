@@ -7,11 +7,12 @@ use crate::blobs::Blobs;
 use crate::core::{Core, DecommissionRules, Rules};
 use crate::error::Error;
 use crate::event_loop::{self, INBOX_LIMIT, Inbox, Input};
-use crate::master::{Master, Wanted};
+use crate::master::Wanted;
 use crate::message::Ending;
 use crate::pools;
 use crate::program::{self, Python};
 use crate::run_job::Runners;
+use crate::scheduling;
 use crate::serve::{self, Serving};
 use crate::services::{ClusterService, Door, ExecutorsService};
 use crate::settings::{Access, Addresses, Settings};
@@ -21,7 +22,6 @@ use model::conf::{self, BadSetting, Conf};
 use proto::pb::cluster_server::ClusterServer;
 use proto::pb::executors_server::ExecutorsServer;
 use proto::{Credentials, MESSAGE_LIMIT, Token};
-use scheduler::{Limits, Scheduler};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -116,8 +116,8 @@ impl Driver {
         let (stop, stopped) = watch::channel(None);
         let (inbox, messages) = mpsc::channel(INBOX_LIMIT);
         let rules = rules(settings, (wanted, allocation), &addresses)?;
-        let limits = limits(conf, (wanted, allocation.is_some()))?;
-        let scheduler = Scheduler::new(settings.epoch, limits);
+        let dynamic = allocation.is_some();
+        let scheduler = scheduling::scheduler(settings.epoch, conf, (wanted, dynamic))?;
         let scheduler = scheduler.with_sharing(pools::sharing(conf)?);
         tokio::spawn(event_loop::run(Core::new(rules, scheduler), messages, stop));
 
@@ -243,22 +243,8 @@ fn rules(
         without_manager: settings.without_manager,
         heartbeat: conf.get(&conf::HEARTBEAT_INTERVAL)?,
         timeout: conf.get(&conf::NETWORK_TIMEOUT)?,
-        max_result_bytes: max_result_bytes(conf)?,
+        max_result_bytes: scheduling::max_result_bytes(conf)?,
         barrier_timeout: conf.get(&conf::BARRIER_SYNC_TIMEOUT)?,
-    })
-}
-
-fn limits(conf: &Conf, (wanted, dynamic): (Wanted, bool)) -> Result<Limits, BadSetting> {
-    let master = Master::parse(&conf.get(&conf::MASTER)?);
-    let said = master.and_then(|master| master.max_failures);
-    Ok(Limits {
-        task_max_failures: said.unwrap_or(conf.get(&conf::TASK_MAX_FAILURES)?),
-        stage_max_consecutive_attempts: conf.get(&conf::STAGE_MAX_CONSECUTIVE_ATTEMPTS)?,
-        max_result_bytes: max_result_bytes(conf)?,
-        slots: Some(wanted.slots()).filter(|_| !dynamic),
-        refuse_barriers: dynamic,
-        ignore_leaving: conf.get(&conf::IGNORE_DECOMMISSION_FETCH_FAILURE)?,
-        ..Limits::default()
     })
 }
 
@@ -268,11 +254,6 @@ fn decommission(conf: &Conf) -> Result<Option<DecommissionRules>, BadSetting> {
     let shuffles = conf.get(&conf::DECOMMISSION_SHUFFLES)?;
     let caches = conf.get(&conf::DECOMMISSION_CACHES)?;
     Ok(is_on.then_some(DecommissionRules { shuffles, caches }))
-}
-
-/// 0 is Spark's way to say that there is no limit.
-fn max_result_bytes(conf: &Conf) -> Result<Option<u64>, BadSetting> {
-    Ok(Some(conf.get(&conf::MAX_RESULT_SIZE)?.0).filter(|bytes| *bytes > 0))
 }
 
 fn cluster_routes((door, blobs): (Door, Blobs), token: &Token) -> Routes {

@@ -3,13 +3,16 @@
 use crate::scheduler::Scheduler;
 use crate::stage::{Kind, Phase, Stage};
 use crate::tasks::TaskState;
-use model::{Attempt, JobId, MapOutputId, StageId, TaskId};
+use model::{Attempt, JobId, MapOutputId, StageId};
 
 impl Scheduler {
     /// Checks the whole state and describes the first contradiction.
     pub fn audit(&self) -> Result<(), String> {
         if !self.executors.is_sound() {
             return Err("slots and attempts in flight disagree".to_owned());
+        }
+        if !self.health.is_sound() {
+            return Err("executors are excluded without end".to_owned());
         }
         let mut queued = 0;
         for stage in self.stages.iter() {
@@ -20,6 +23,15 @@ impl Scheduler {
             }
             if stage.is_single_attempt() && stage.launches() > u64::from(stage.tasks()) {
                 return fault("a task is launched again that has a single attempt");
+            }
+            if stage.phase != Phase::Active && stage.tasks.slow().count() > 0 {
+                return fault("a task waits for a second attempt though its stage may not run");
+            }
+            if stage.phase != Phase::Active && stage.failures.unschedulable_until.is_some() {
+                return fault("it waits for an executor though it may not run");
+            }
+            if stage.delay.until.is_some() && !stage.tasks.has_work() {
+                return fault("it waits for a slot without a task");
             }
             if !stage.tasks.is_sound() {
                 return fault("counts and tasks disagree");
@@ -77,20 +89,17 @@ impl Scheduler {
                 !ready && missing > 0 && missing == counted as usize
             }
             Phase::Held { until } => !ready && missing == 0 && self.queue.is_held(stage.id, until),
-            Phase::Active => missing == 0 && ready == stage.tasks.first_pending().is_some(),
+            Phase::Active => missing == 0 && ready == stage.tasks.has_work(),
         }
     }
 
     fn are_tasks_right(&self, stage: &Stage) -> bool {
         (0..stage.partitions()).all(|partition| {
-            let task = TaskId { stage: stage.id, partition };
             let is = stage.task(partition);
-            let right = match is {
-                Some(TaskState::Running { number }) => {
-                    self.executors.executor_of(Attempt { task, number }).is_some()
-                }
-                Some(TaskState::NotWanted | TaskState::Pending | TaskState::Done) | None => true,
-            };
+            let attempts: Vec<Attempt> = stage.attempts(partition).collect();
+            let flies = |attempt: &Attempt| self.executors.executor_of(*attempt).is_some();
+            let alone = stage.barrier || stage.is_single_attempt();
+            let right = attempts.iter().all(flies) && attempts.len() <= if alone { 1 } else { 2 };
             let Kind::Map { shuffle, .. } = stage.kind else { return right };
             let output = self.shuffles.output(MapOutputId { shuffle, map: partition });
             right && output.is_some() == (is == Some(TaskState::Done))

@@ -10,10 +10,12 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// An executor is available, with its slots and the volumes that it mounts. Repeating it for a
-    /// known executor updates both.
+    /// known executor updates these.
     ExecutorRegistered {
         /// The executor.
         executor: ExecutorId,
+        /// The host that it runs on.
+        host: String,
         /// Number of tasks that it can run at once.
         slots: u32,
         /// Volumes whose map outputs it can read and serve, and on which it writes its own. Without
@@ -116,6 +118,8 @@ pub struct JobShape {
     /// Whether each task of the result stage is launched at most once, because what it does must
     /// not be done twice. Any failure of one fails the job.
     pub single_attempt: bool,
+    /// Shuffles that hold cached partitions, of which each reader takes its own.
+    pub cached: BTreeSet<ShuffleId>,
     /// The pool that it takes slots from, if jobs share these fairly; empty for the default one.
     pub pool: String,
 }
@@ -152,6 +156,14 @@ pub enum Command {
     Cancel {
         /// The attempt.
         attempt: Attempt,
+        /// The executor.
+        executor: ExecutorId,
+        /// The reason, for people.
+        reason: String,
+    },
+    /// Have an executor replaced by another one: it is excluded, or in the place of one that could
+    /// do what it may not.
+    Replace {
         /// The executor.
         executor: ExecutorId,
         /// The reason, for people.
@@ -204,6 +216,8 @@ pub enum DiscardReason {
     RolledBack,
     /// The stage has fewer partitions.
     OutOfRange,
+    /// Another attempt's output was there first, on another volume.
+    Redundant,
     /// It is of a barrier stage that runs again as a whole.
     BarrierBroken,
     /// The program has given up the cache that it was stored for.
@@ -276,6 +290,15 @@ pub enum JobFailure {
         stage: StageId,
         /// The time.
         limit: Duration,
+    },
+    /// A task may not run on any executor, and no other one has come.
+    Unschedulable {
+        /// The stage.
+        stage: StageId,
+        /// The task's partition.
+        partition: u32,
+        /// The stage's last failure, if it is for failures of this stage.
+        failure: Option<TaskFailure>,
     },
     /// The results exceed `spark.driver.maxResultSize`.
     ResultTooLarge {

@@ -3,30 +3,39 @@
 use model::{Attempt, ExecutorId, StageId, TaskId, VolumeId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// A launched attempt whose end has not been reported. Its stage may be gone.
 #[derive(Debug)]
 pub(crate) struct Flight {
     pub(crate) executor: ExecutorId,
+    pub(crate) host: Arc<str>,
+    /// When it was launched.
+    pub(crate) since: Duration,
     /// Its stage's round at the launch.
     pub(crate) round: u32,
     /// Volumes lost since the launch: its output there is lost too.
     pub(crate) lost_volumes: BTreeSet<VolumeId>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Executor {
+    host: Arc<str>,
     slots: u32,
     volumes: BTreeSet<VolumeId>,
     running: BTreeSet<Attempt>,
 }
 
 impl Executor {
-    /// Free slots. An executor without volumes has none: its map tasks would fail at once, and so
-    /// it would attract all of them.
+    /// Slots for tasks. An executor without volumes has none: its map tasks would fail at once, and
+    /// so it would attract all of them.
+    fn useful_slots(&self) -> u32 {
+        if self.volumes.is_empty() { 0 } else { self.slots }
+    }
+
     fn free(&self) -> u32 {
-        let slots = if self.volumes.is_empty() { 0 } else { self.slots };
-        slots.saturating_sub(u32::try_from(self.running.len()).unwrap_or(u32::MAX))
+        self.useful_slots().saturating_sub(u32::try_from(self.running.len()).unwrap_or(u32::MAX))
     }
 }
 
@@ -39,20 +48,33 @@ pub(crate) struct Executors {
     mounts: BTreeMap<VolumeId, BTreeSet<ExecutorId>>,
     /// Volumes whose executor leaves, or has left.
     leaving: BTreeSet<VolumeId>,
+    /// Number of executors by host.
+    hosts: BTreeMap<Arc<str>, usize>,
 }
 
 /// Number of executors considered when looking for one that mounts a preferred volume.
 const LOCAL_CANDIDATES: usize = 8;
 
 impl Executors {
-    /// Adds an executor, or updates its slots and volumes.
-    pub(crate) fn register(&mut self, id: ExecutorId, slots: u32, volumes: BTreeSet<VolumeId>) {
+    /// Adds an executor, or updates what is known of it.
+    pub(crate) fn register(
+        &mut self,
+        id: ExecutorId,
+        host: String,
+        (slots, volumes): (u32, BTreeSet<VolumeId>),
+    ) {
         self.unmount(id);
+        self.leave_host(id);
+        let host: Arc<str> = host.into();
+        *self.hosts.entry(Arc::clone(&host)).or_default() += 1;
         for volume in &volumes {
             self.mounts.entry(volume.clone()).or_default().insert(id);
         }
-        self.all.entry(id).or_default();
+        let (none, running) = (BTreeSet::new(), BTreeSet::new());
+        let new = Executor { host: Arc::clone(&host), slots: 0, volumes: none, running };
+        self.all.entry(id).or_insert(new);
         self.change(id, |executor| {
+            executor.host = host;
             executor.slots = slots;
             executor.volumes = volumes;
         });
@@ -71,10 +93,63 @@ impl Executors {
     /// Removes an executor, and returns its attempts in flight.
     pub(crate) fn remove(&mut self, id: ExecutorId) -> Vec<(Attempt, Flight)> {
         self.unmount(id);
+        self.leave_host(id);
         let Some(executor) = self.all.remove(&id) else { return Vec::new() };
         self.free.remove(&(Reverse(executor.free()), id));
         let running = executor.running.into_iter();
         running.filter_map(|attempt| Some((attempt, self.flights.remove(&attempt)?))).collect()
+    }
+
+    fn leave_host(&mut self, id: ExecutorId) {
+        let Some(Executor { host, .. }) = self.all.get(&id) else { return };
+        if let Some(count) = self.hosts.get_mut(host) {
+            *count -= 1;
+            if *count == 0 {
+                self.hosts.remove(host);
+            }
+        }
+    }
+
+    /// Number of hosts with executors.
+    pub(crate) fn hosts(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// The host of an executor that is there.
+    pub(crate) fn host(&self, id: ExecutorId) -> &str {
+        self.all.get(&id).map_or("", |executor| &executor.host)
+    }
+
+    /// The executors of a host.
+    pub(crate) fn on_host(&self, host: &str) -> impl Iterator<Item = ExecutorId> {
+        self.all.iter().filter(move |(_, executor)| *executor.host == *host).map(|(id, _)| *id)
+    }
+
+    /// Whether an executor is there.
+    pub(crate) fn is_known(&self, id: ExecutorId) -> bool {
+        self.all.contains_key(&id)
+    }
+
+    /// The executors that get tasks, free or not.
+    pub(crate) fn with_slots(&self) -> impl Iterator<Item = ExecutorId> {
+        self.all.iter().filter(|(_, executor)| executor.useful_slots() > 0).map(|(id, _)| *id)
+    }
+
+    /// An executor that gets tasks and has none.
+    pub(crate) fn idle(&self) -> Option<ExecutorId> {
+        self.with_slots().find(|id| self.all[id].running.is_empty())
+    }
+
+    /// The executors that mount a volume and get tasks.
+    pub(crate) fn mounting(&self, volume: &VolumeId) -> impl Iterator<Item = ExecutorId> {
+        let mounting = self.mounts.get(volume).into_iter().flatten().copied();
+        mounting.filter(|id| self.all[id].useful_slots() > 0)
+    }
+
+    /// The executor that serves a volume, if that is one.
+    pub(crate) fn server(&self, volume: &VolumeId) -> Option<ExecutorId> {
+        let mounting = self.mounts.get(volume).filter(|mounting| mounting.len() == 1)?;
+        mounting.first().copied()
     }
 
     fn unmount(&mut self, id: ExecutorId) {
@@ -106,9 +181,14 @@ impl Executors {
         }
     }
 
-    /// The executor with the most free slots, preferring those that mount `preferred`.
-    pub(crate) fn pick(&self, preferred: Option<&VolumeId>) -> Option<ExecutorId> {
-        let &(_, freest) = self.free.first()?;
+    /// The executor with the most free slots of those that may be taken, preferring those that
+    /// mount `preferred`.
+    pub(crate) fn pick(
+        &self,
+        preferred: Option<&VolumeId>,
+        may: impl Fn(ExecutorId) -> bool,
+    ) -> Option<ExecutorId> {
+        let freest = self.free.iter().map(|&(_, id)| id).find(|id| may(*id))?;
         let Some(mounting) = preferred.and_then(|volume| self.mounts.get(volume)) else {
             return Some(freest);
         };
@@ -116,7 +196,8 @@ impl Executors {
             return Some(freest);
         }
         let free_slots = |id: &ExecutorId| self.all.get(id).map_or(0, Executor::free);
-        let local = mounting.iter().take(LOCAL_CANDIDATES).max_by_key(|id| free_slots(id));
+        let local = mounting.iter().filter(|id| may(**id)).take(LOCAL_CANDIDATES);
+        let local = local.max_by_key(|id| free_slots(id));
         Some(local.copied().filter(|id| free_slots(id) > 0).unwrap_or(freest))
     }
 
@@ -125,20 +206,29 @@ impl Executors {
         !self.free.is_empty()
     }
 
-    /// Free slots of all executors.
-    pub(crate) fn free_slots(&self) -> u32 {
-        self.free.iter().fold(0, |sum, (Reverse(free), _)| sum.saturating_add(*free))
+    /// Free slots of all executors that may be taken.
+    pub(crate) fn free_slots(&self, may: impl Fn(ExecutorId) -> bool) -> u32 {
+        let free = self.free.iter().filter(|(_, id)| may(*id));
+        free.fold(0, |sum, (Reverse(free), _)| sum.saturating_add(*free))
     }
 
-    /// Slots of all executors that get tasks, free or not.
-    pub(crate) fn slots(&self) -> u32 {
-        let useful = self.all.values().filter(|executor| !executor.volumes.is_empty());
-        useful.fold(0, |sum, executor| sum.saturating_add(executor.slots))
+    /// Slots of all executors that may be taken, free or not.
+    pub(crate) fn slots(&self, may: impl Fn(ExecutorId) -> bool) -> u32 {
+        let slots = self.with_slots().filter(|id| may(*id)).map(|id| self.all[&id].slots);
+        slots.fold(0, u32::saturating_add)
     }
 
     /// Occupies a slot with an attempt.
-    pub(crate) fn start(&mut self, attempt: Attempt, executor: ExecutorId, round: u32) {
-        self.flights.insert(attempt, Flight { executor, round, lost_volumes: BTreeSet::new() });
+    pub(crate) fn start(
+        &mut self,
+        attempt: Attempt,
+        executor: ExecutorId,
+        (round, since): (u32, Duration),
+    ) {
+        let lost_volumes = BTreeSet::new();
+        let host = self.all.get(&executor).map(|executor| Arc::clone(&executor.host));
+        let host = host.unwrap_or_default();
+        self.flights.insert(attempt, Flight { executor, host, since, round, lost_volumes });
         self.change(executor, |executor| {
             executor.running.insert(attempt);
         });
@@ -156,6 +246,16 @@ impl Executors {
     /// The executor that an attempt runs on.
     pub(crate) fn executor_of(&self, attempt: Attempt) -> Option<ExecutorId> {
         Some(self.flights.get(&attempt)?.executor)
+    }
+
+    /// An attempt whose end has not been reported.
+    pub(crate) fn flight(&self, attempt: Attempt) -> Option<&Flight> {
+        self.flights.get(&attempt)
+    }
+
+    /// The executors that attempts run on.
+    pub(crate) fn running(&self, attempts: impl Iterator<Item = Attempt>) -> Vec<ExecutorId> {
+        attempts.filter_map(|attempt| self.executor_of(attempt)).collect()
     }
 
     /// A stage's attempts in flight.
@@ -190,6 +290,7 @@ impl Executors {
             && has_free == self.free.len()
             && self.free.iter().all(is_free)
             && mounted == mounts
+            && self.hosts.values().sum::<usize>() == self.all.len()
     }
 
     /// Changes an executor and keeps the order by free slots.

@@ -10,7 +10,8 @@
 //!
 //! A *job* is what one action needs: map stages, which write shuffles, and one result stage. A
 //! *stage* has one task per partition; an *attempt* is one numbered try of a task, and is *in
-//! flight* from its launch until its end is reported. It is *current* while its task waits for it.
+//! flight* from its launch until its end is reported. It is *current* while its task waits for it;
+//! a slow task may wait for two.
 //! A *round* is one try of a stage as a whole: it ends when outputs that the stage reads are lost
 //! while it runs.
 //!
@@ -22,9 +23,12 @@
 //! 2. **Active** (`stages`, `queue`): a requested stage waits until all its inputs are complete.
 //!    Then it is active, and its pending tasks are queued: the oldest job first, within a job by
 //!    stage.
-//! 3. **Launched** (`scheduler`, `placement`): free slots are filled from the queue. A task goes to
+//! 3. **Launched** (`launching`, `placement`): free slots are filled from the queue. A task goes to
 //!    the executor with the most free slots, if possible one that mounts the volume with most of
-//!    its input. Every launch is a new attempt.
+//!    its input. Every launch is a new attempt. A task that runs much longer than the others of its
+//!    stage gets a second one elsewhere (`speculation`).
+//!    One that fails may not run there again (`exclusion`, `health`). A stage whose input is on
+//!    certain executors or hosts leaves other slots free for a while (`delay`).
 //! 4. **Reported** (`report`): a finished map task registers its output (`shuffles`), a finished
 //!    result task has its result delivered. When a stage is complete, the stages that wait for it
 //!    move on.
@@ -36,7 +40,9 @@
 //!
 //! 1. A report about an attempt that is not in flight changes nothing. A failure or a result counts
 //!    only if its attempt is current; a map output also counts if its attempt was superseded,
-//!    unless a later run has made it outdated.
+//!    unless a later run has made it outdated. The first attempt of a task to succeed is the one
+//!    that counts; the others are cancelled, which is no failure, and the outputs that they have
+//!    written nevertheless are discarded.
 //! 2. An attempt that was killed or denied the commit does not count; its task is pending again.
 //! 3. An error of the program, and the loss of an executor that the program caused, count: at
 //!    `task_max_failures` the jobs that need the task fail, and at once if no retry can help.
@@ -66,6 +72,8 @@
 //!   an executor's slots.
 //! - Each map has at most one registered output at a time, and a discarded one does not come back.
 //! - A task of the result stage of a job of single attempts is launched at most once.
+//! - No task has more than two current attempts; one of a barrier stage or of a job of single
+//!   attempts has one.
 //! - Each wanted result partition is delivered exactly once, and never mixes two runs of a stage
 //!   that cannot be repeated.
 //! - Every retry has a limit, every job ends once executors are available, and it leaves nothing
@@ -84,9 +92,13 @@
 
 mod audit;
 mod backlog;
+mod delay;
 mod event;
+mod exclusion;
 mod executors;
+mod health;
 mod job;
+mod launching;
 mod lifecycle;
 mod moved;
 mod placement;
@@ -98,6 +110,7 @@ mod report;
 mod rollback;
 mod scheduler;
 mod shuffles;
+mod speculation;
 mod stage;
 mod stages;
 mod tasks;
@@ -105,9 +118,12 @@ mod tasks;
 mod tests;
 
 pub use backlog::Backlog;
+pub use delay::LocalityWait;
 pub use event::{Command, DiscardReason, Event, JobFailure, JobShape, StageShape};
+pub use exclusion::Exclusion;
 pub use job::StageProgress;
 pub use pools::{DEFAULT_POOL, PoolOrder, PoolRules, Sharing};
 pub use scheduler::{Limits, Scheduler};
+pub use speculation::Speculation;
 pub use stage::Stage;
 pub use tasks::TaskState;

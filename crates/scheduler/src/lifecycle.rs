@@ -1,10 +1,13 @@
 //! Submission and end of jobs: their stages are found or created, requested, and dropped with the
 //! last job that has them.
 
+use crate::delay::Delay;
 use crate::event::{Command, DiscardReason, JobFailure, JobShape, StageShape};
+use crate::exclusion::Failures;
 use crate::job::Job;
 use crate::recover::each;
 use crate::scheduler::Scheduler;
+use crate::speculation::Pace;
 use crate::stage::{Kind, Phase, Rounds, Stage};
 use crate::tasks::{TaskState, Tasks};
 use model::{JobId, MapOutputId, ShuffleId, StageId};
@@ -35,6 +38,7 @@ impl Scheduler {
             };
             if let Some(stage) = self.stages.get_mut(id) {
                 stage.jobs.entry(job).or_insert(index);
+                stage.is_cache |= stage.shuffle().is_some_and(|it| shape.cached.contains(&it));
             }
             self.agenda.changed.insert(id);
             stages.push(id);
@@ -121,7 +125,11 @@ impl Scheduler {
             phase: Phase::Idle,
             rounds: Rounds::default(),
             tasks,
+            pace: Pace::default(),
+            failures: Failures::default(),
             preferred: Vec::new(),
+            delay: Delay::default(),
+            is_cache: false,
         });
         id
     }

@@ -19,6 +19,7 @@ impl Scheduler {
         app_caused: bool,
         reason: &str,
     ) {
+        self.health.remove(executor);
         for (attempt, flight) in self.executors.remove(executor) {
             let failure = TaskFailure::ExecutorLost { app_caused, reason: reason.to_owned() };
             self.fail_attempt(now, attempt, &flight, failure);
@@ -45,6 +46,10 @@ impl Scheduler {
         let TaskFailure::FetchFailed { unreadable, .. } = &failure else { return };
         let until = now + self.limits.resubmit_wait;
         let lost = self.lost_with(unreadable);
+        let servers = unreadable.iter().filter_map(|it| self.executors.server(&it.volume));
+        for executor in servers.collect::<BTreeSet<_>>() {
+            self.judge_server(now, executor);
+        }
         let is_ignored = self.limits.ignore_leaving && self.are_on_leaving_volumes(unreadable);
         if !is_ignored {
             self.count_failed_round(reader, round, failure);
@@ -160,18 +165,21 @@ impl Scheduler {
         }
     }
 
-    /// Whether an attempt is the one that its task waits for.
+    /// Whether an attempt is one that its task waits for.
     pub(crate) fn is_current(&self, attempt: Attempt) -> bool {
         let Attempt { task: TaskId { stage, partition }, number } = attempt;
         self.stages.get(stage).is_some_and(|stage| stage.tasks.is_running(partition, number))
     }
 
-    /// Makes the task of a current attempt pending again. Returns whether the attempt was current.
+    /// Ends a current attempt without success: its task is pending again, unless another attempt of
+    /// it is current too. Returns whether the attempt was current.
     pub(crate) fn retry(&mut self, attempt: Attempt) -> bool {
-        let current = self.is_current(attempt);
-        if let (true, Some(stage)) = (current, self.stages.get_mut(attempt.task.stage)) {
-            stage.tasks.reopen(attempt.task.partition);
-            self.enqueue(attempt.task.stage);
+        let Attempt { task: TaskId { stage: id, partition }, number } = attempt;
+        let Some(stage) = self.stages.get_mut(id) else { return false };
+        let current = stage.tasks.end(partition, number);
+        if current {
+            self.dequeue(id);
+            self.enqueue(id);
         }
         current
     }

@@ -22,23 +22,40 @@ impl Scheduler {
             return;
         }
         let id = output.id;
-        let is_taken = self.offer(output.clone());
+        if self.is_current(attempt) {
+            self.note_pace(now, attempt, &flight);
+        }
+        let is_taken = self.offer(now, output.clone());
         self.discard_released(id.shuffle);
-        if !is_taken && self.shuffles.output(id).is_none() {
+        if is_taken {
+            return;
+        }
+        if let Some(first) = self.shuffles.output(id) {
+            if *first != output {
+                self.discard_redundant(output);
+            }
+        } else {
             // The file is from an outdated attempt and occupies the place of this one's.
             let reason = DiscardReason::RolledBack;
             self.agenda.commands.push(Command::Discard { output, reason });
             if self.retry(attempt) {
-                self.count_failure(attempt, &flight, TaskFailure::CommitDenied);
+                self.count_failure(now, (attempt, &flight), TaskFailure::CommitDenied);
                 self.hold(attempt.task.stage, now);
             }
         }
     }
 
-    pub(crate) fn on_result_finished(&mut self, attempt: Attempt, result_bytes: u64) {
-        if self.executors.end(attempt).is_none() || !self.is_current(attempt) {
+    pub(crate) fn on_result_finished(
+        &mut self,
+        now: Duration,
+        attempt: Attempt,
+        result_bytes: u64,
+    ) {
+        let Some(flight) = self.executors.end(attempt) else { return };
+        if !self.is_current(attempt) {
             return;
         }
+        self.note_pace(now, attempt, &flight);
         let Attempt { task, .. } = attempt;
         let Some(stage) = self.stages.get_mut(task.stage) else { return };
         let Kind::Result { job: id, .. } = stage.kind else { return };
@@ -50,10 +67,14 @@ impl Scheduler {
             self.agenda.failures.push((id, failure));
             return;
         }
-        stage.tasks.finish(task.partition);
         let partition = task.partition;
+        let others = stage.tasks.finish(partition);
+        let complete = stage.is_complete();
         self.agenda.commands.push(Command::DeliverResult { job: id, partition, attempt });
-        if stage.is_complete() {
+        self.cancel_others(task, others);
+        self.dequeue(task.stage);
+        if complete {
+            self.judge_executors(now, task.stage);
             self.end_job(id, None);
         }
     }
@@ -64,7 +85,7 @@ impl Scheduler {
         }
     }
 
-    pub(crate) fn on_map_outputs_found(&mut self, outputs: Vec<MapOutput>) {
+    pub(crate) fn on_map_outputs_found(&mut self, now: Duration, outputs: Vec<MapOutput>) {
         for output in outputs {
             if self.shuffles.is_outdated(&output) {
                 // Its file would stand where that of another attempt should: that one would run for
@@ -73,7 +94,7 @@ impl Scheduler {
                 self.agenda.commands.push(Command::Discard { output, reason });
             } else {
                 let shuffle = output.id.shuffle;
-                self.offer(output);
+                self.offer(now, output);
                 self.discard_released(shuffle);
             }
         }
@@ -81,7 +102,7 @@ impl Scheduler {
 
     /// Registers an output if its map has none and it is not outdated. Returns whether it was
     /// registered.
-    fn offer(&mut self, output: MapOutput) -> bool {
+    fn offer(&mut self, now: Duration, output: MapOutput) -> bool {
         let id = output.id;
         let stage = self.stages.writer(id.shuffle);
         if stage.and_then(|stage| self.stages.get(stage)?.task(id.map)).is_none() && stage.is_some()
@@ -94,25 +115,41 @@ impl Scheduler {
             Offer::Registered { same_rows: false } => self.roll_back_readers(id.shuffle),
         }
         if let Some(stage) = stage {
-            self.finish_map(stage, id.map);
+            self.finish_map(now, stage, id.map);
         }
         true
     }
 
-    fn finish_map(&mut self, id: StageId, partition: u32) {
+    fn finish_map(&mut self, now: Duration, id: StageId, partition: u32) {
         let Some(stage) = self.stages.get_mut(id) else { return };
-        let other = stage.tasks.finish(partition);
-        if stage.tasks.first_pending().is_none() && stage.phase == Phase::Active {
-            self.queue.remove(stage.first_job(), id);
-        }
+        let others = stage.tasks.finish(partition);
         let complete = stage.is_complete();
-        if let Some(number) = other {
-            let task = TaskId { stage: id, partition };
-            self.cancel(Attempt { task, number }, "its output is already committed");
-        }
+        self.cancel_others(TaskId { stage: id, partition }, others);
+        self.dequeue(id);
         if complete {
+            self.judge_executors(now, id);
             self.complete(id);
         }
+    }
+
+    /// Cancels attempts of a task of which another one was the first to succeed.
+    fn cancel_others(&mut self, task: TaskId, others: Vec<u32>) {
+        for number in others {
+            self.cancel(Attempt { task, number }, "another attempt succeeded");
+        }
+    }
+
+    fn note_pace(&mut self, now: Duration, attempt: Attempt, flight: &Flight) {
+        if let Some(stage) = self.stages.get_mut(attempt.task.stage) {
+            stage.pace.note(now.saturating_sub(flight.since));
+        }
+    }
+
+    /// Discards an output in whose place another one counts already: if that is lost, its task runs
+    /// again as if this one had never been.
+    fn discard_redundant(&mut self, output: MapOutput) {
+        self.shuffles.rule_out(&output);
+        self.agenda.commands.push(Command::Discard { output, reason: DiscardReason::Redundant });
     }
 
     /// Completes a map stage: its readers move on, and stages that only it needed can stop.
@@ -170,7 +207,7 @@ impl Scheduler {
             | TaskFailure::Hopeless { .. }
             | TaskFailure::ExecutorLost { .. } => {
                 if failure.counts() {
-                    self.count_failure(attempt, flight, failure);
+                    self.count_failure(now, (attempt, flight), failure);
                 }
             }
             TaskFailure::Killed { .. } | TaskFailure::CommitDenied | TaskFailure::Fenced { .. } => {
@@ -180,8 +217,17 @@ impl Scheduler {
 
     /// Counts a failure against a task. Too many, or one that no retry can fix, fail the jobs that
     /// need it.
-    fn count_failure(&mut self, attempt: Attempt, flight: &Flight, failure: TaskFailure) {
+    fn count_failure(
+        &mut self,
+        now: Duration,
+        (attempt, flight): (Attempt, &Flight),
+        failure: TaskFailure,
+    ) {
         let Attempt { task, .. } = attempt;
+        if failure.counts() {
+            let on = (flight.executor, &*flight.host);
+            self.note_failure(now, (task.stage, task.partition), on, &failure);
+        }
         let limit = self.limits.task_max_failures;
         let Some(stage) = self.stages.get_mut(task.stage) else { return };
         if stage.barrier && !matches!(failure, TaskFailure::Hopeless { .. }) {

@@ -1,14 +1,18 @@
 //! The scheduler's interface: one event in, commands out, and queries in between.
 
+use crate::delay::{Delay, LocalityWait};
 use crate::event::{Command, Event, JobFailure};
+use crate::exclusion::Failures;
 use crate::executors::Executors;
+use crate::health::Health;
 use crate::job::{Job, StageProgress};
 use crate::pools::Sharing;
 use crate::queue::Queue;
 use crate::shuffles::Shuffles;
+use crate::speculation::{Pace, Speculating};
 use crate::stage::{Phase, Stage};
 use crate::stages::Stages;
-use model::{Attempt, Epoch, JobId, MapOutput, MapOutputId, ShuffleId, StageId, TaskId};
+use model::{Epoch, JobId, MapOutput, ShuffleId, StageId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -77,6 +81,9 @@ pub struct Scheduler {
     pub(crate) epoch: Epoch,
     pub(crate) limits: Limits,
     pub(crate) sharing: Sharing,
+    pub(crate) speculating: Speculating,
+    pub(crate) health: Health,
+    pub(crate) locality_wait: LocalityWait,
     pub(crate) jobs: Jobs,
     pub(crate) stages: Stages,
     pub(crate) shuffles: Shuffles,
@@ -92,6 +99,9 @@ impl Scheduler {
             epoch,
             limits,
             sharing: Sharing::default(),
+            speculating: Speculating::default(),
+            health: Health::default(),
+            locality_wait: LocalityWait::default(),
             jobs: Jobs::default(),
             stages: Stages::default(),
             shuffles: Shuffles::default(),
@@ -106,8 +116,8 @@ impl Scheduler {
     pub fn handle(&mut self, now: Duration, event: Event) -> Vec<Command> {
         self.jobs.ended.clear();
         match event {
-            Event::ExecutorRegistered { executor, slots, volumes } => {
-                self.executors.register(executor, slots, volumes);
+            Event::ExecutorRegistered { executor, host, slots, volumes } => {
+                self.executors.register(executor, host, (slots, volumes));
             }
             Event::ExecutorLost { executor, app_caused, reason } => {
                 self.on_executor_lost(now, executor, app_caused, &reason);
@@ -115,7 +125,7 @@ impl Scheduler {
             Event::VolumeLost { volume } => self.on_volume_lost(&volume),
             Event::VolumesLeave { volumes } => self.executors.leave(volumes),
             Event::MapOutputMoved { copy } => self.on_map_output_moved(copy),
-            Event::MapOutputsFound { outputs } => self.on_map_outputs_found(outputs),
+            Event::MapOutputsFound { outputs } => self.on_map_outputs_found(now, outputs),
             Event::ShuffleReleased { shuffle } => {
                 self.shuffles.set_released(shuffle, true);
                 self.discard_released(shuffle);
@@ -131,19 +141,25 @@ impl Scheduler {
             }
             Event::MapFinished { attempt, output } => self.on_map_finished(now, attempt, output),
             Event::ResultFinished { attempt, result_bytes } => {
-                self.on_result_finished(attempt, result_bytes);
+                self.on_result_finished(now, attempt, result_bytes);
             }
             Event::TaskFailed { attempt, failure } => self.on_task_failed(now, attempt, failure),
             Event::Tick => {}
         }
+        self.health.expire(now);
+        self.give_up_unschedulable(now);
         self.settle(now);
-        self.launch_ready();
+        self.speculate(now);
+        self.launch_ready(now);
+        self.settle(now);
         self.take_commands()
     }
 
     /// When `handle` needs to be called next, if no event comes earlier.
     pub fn next_deadline(&self) -> Option<Duration> {
-        self.queue.next_deadline()
+        let (held, speculation) = (self.queue.next_deadline(), self.next_speculation());
+        let (exclusion, delay) = (self.exclusion_deadline(), self.delay_deadline());
+        [held, speculation, exclusion, delay].into_iter().flatten().min()
     }
 
     /// Does all follow-up work of the event, until the state is at rest.
@@ -166,55 +182,6 @@ impl Scheduler {
         }
     }
 
-    /// Fills the free slots, evenly across executors. A barrier stage has the slots that become
-    /// free kept for it, unless the executors that are there have too few.
-    fn launch_ready(&mut self) {
-        let mut passed = BTreeSet::new();
-        while self.executors.has_free_slots()
-            && let Some(id) = self.next_stage(&passed)
-        {
-            let stage = self.stages.get(id).expect("a queued stage exists");
-            if stage.barrier {
-                if stage.tasks.pending() < stage.tasks() {
-                    // Outputs of an earlier try were found.
-                    self.restart_barrier(id);
-                }
-                let tasks = self.stages.get(id).map_or(0, Stage::tasks);
-                if self.executors.slots() < tasks {
-                    passed.insert(id);
-                    continue;
-                }
-                if self.executors.free_slots() < tasks {
-                    return;
-                }
-                for _ in 0..tasks {
-                    self.launch_next(id);
-                }
-            } else if self.launch_next(id).is_none() {
-                return;
-            }
-        }
-    }
-
-    /// Launches the next task of a queued stage, if there is a free slot.
-    fn launch_next(&mut self, id: StageId) -> Option<Attempt> {
-        let stage = self.stages.get_mut(id)?;
-        let partition = stage.tasks.first_pending()?;
-        let executor = self.executors.pick(stage.preferred_volume(partition))?;
-        let number = stage.tasks.launch(partition);
-        let attempt = Attempt { task: TaskId { stage: id, partition }, number };
-        self.executors.start(attempt, executor, stage.rounds.round);
-        self.agenda.commands.push(Command::Launch { attempt, executor });
-        if let (true, Some(shuffle)) = (stage.barrier, stage.shuffle()) {
-            // The output of another try must not end this one's attempt: its peers wait for it.
-            self.shuffles.raise_floor(MapOutputId { shuffle, map: partition }, self.epoch, attempt);
-        }
-        if stage.tasks.first_pending().is_none() {
-            self.queue.remove(stage.first_job(), id);
-        }
-        Some(attempt)
-    }
-
     fn take_commands(&mut self) -> Vec<Command> {
         let mut commands = std::mem::take(&mut self.agenda.commands);
         let changed = std::mem::take(&mut self.agenda.changed);
@@ -228,12 +195,19 @@ impl Scheduler {
         match std::mem::replace(&mut stage.phase, phase) {
             Phase::Idle | Phase::Waiting { .. } => {}
             Phase::Held { until } => self.queue.unhold(id, until),
-            Phase::Active => self.queue.remove(stage.first_job(), id),
+            Phase::Active => {
+                stage.tasks.forget_slow();
+                stage.failures.unschedulable_until = None;
+                stage.delay = Delay::default();
+                self.queue.remove(stage.first_job(), id);
+            }
         }
         match phase {
             Phase::Idle | Phase::Waiting { .. } => {}
             Phase::Held { until } => self.queue.hold(id, until),
             Phase::Active => {
+                stage.failures = Failures::default();
+                stage.pace = Pace::of(stage.tasks.wanted() - stage.tasks.done());
                 self.prefer_volumes(id);
                 self.enqueue(id);
             }
@@ -247,8 +221,16 @@ impl Scheduler {
         if stage.is_broken() {
             self.agenda.broken.insert(id);
         }
-        if stage.phase == Phase::Active && stage.tasks.first_pending().is_some() {
+        if stage.phase == Phase::Active && stage.tasks.has_work() {
             self.queue.add(stage.first_job(), id);
+        }
+    }
+
+    /// Takes a stage out of the queue if it has no tasks to launch.
+    pub(crate) fn dequeue(&mut self, id: StageId) {
+        let Some(stage) = self.stages.get(id) else { return };
+        if stage.phase == Phase::Active && !stage.tasks.has_work() {
+            self.queue.remove(stage.first_job(), id);
         }
     }
 
@@ -272,8 +254,8 @@ impl Scheduler {
         self.shuffles.generation(shuffle)
     }
 
-    /// Whether no job is left, no attempt is in flight, and nothing is remembered but executors and
-    /// map outputs.
+    /// Whether no job is left, no attempt is in flight, and nothing is remembered but executors,
+    /// what speaks against them, and map outputs.
     pub fn is_idle(&self) -> bool {
         let agenda = &self.agenda;
         self.jobs.live.is_empty()

@@ -14,6 +14,12 @@ fn rank(output: &MapOutput) -> Floor {
     (output.epoch, output.attempt.task.stage, output.attempt.number)
 }
 
+/// The floor that rules out an output's attempt and all before it.
+fn after(output: &MapOutput) -> Floor {
+    let (epoch, stage, number) = rank(output);
+    (epoch, stage, number + 1)
+}
+
 #[derive(Debug)]
 struct Slot {
     output: Option<MapOutput>,
@@ -149,11 +155,14 @@ impl Shuffles {
         Offer::Registered { same_rows }
     }
 
-    /// Whether an output is of an attempt before those whose outputs may count.
+    /// Whether an output does not count and is of an attempt before those whose outputs may.
     pub(crate) fn is_outdated(&self, output: &MapOutput) -> bool {
         let Some(shuffle) = self.all.get(&output.id.shuffle) else { return false };
-        let floor = shuffle.slots.get(&output.id.map).map_or(NO_FLOOR, |slot| slot.floor);
-        rank(output) < floor.max(shuffle.floor)
+        let slot = shuffle.slots.get(&output.id.map);
+        if slot.is_some_and(|slot| slot.output.as_ref() == Some(output)) {
+            return false;
+        }
+        rank(output) < slot.map_or(NO_FLOOR, |slot| slot.floor).max(shuffle.floor)
     }
 
     pub(crate) fn output(&self, id: MapOutputId) -> Option<&MapOutput> {
@@ -199,11 +208,17 @@ impl Shuffles {
         let shuffle = self.all.get_mut(&id.shuffle)?;
         let slot = shuffle.slots.get_mut(&id.map)?;
         let output = slot.output.take()?;
-        let (epoch, stage, number) = rank(&output);
-        slot.floor = slot.floor.max((epoch, stage, number + 1));
+        slot.floor = slot.floor.max(after(&output));
         shuffle.generation += 1;
         count_off(&mut self.on_volumes, &output);
         Some(output)
+    }
+
+    /// Rules out every attempt up to the one that wrote an output; what counts stays.
+    pub(crate) fn rule_out(&mut self, output: &MapOutput) {
+        let shuffle = self.all.entry(output.id.shuffle).or_default();
+        let slot = shuffle.slots.entry(output.id.map).or_default();
+        slot.floor = slot.floor.max(after(output));
     }
 
     /// Discards all outputs of a shuffle and their row checksums. Only attempts of stages from

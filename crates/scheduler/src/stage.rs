@@ -1,7 +1,10 @@
 //! One stage: its kind, its phase, and its tasks.
 
+use crate::delay::{Delay, Preferred};
+use crate::exclusion::Failures;
+use crate::speculation::Pace;
 use crate::tasks::{TaskState, Tasks};
-use model::{JobId, ShuffleId, StageId, VolumeId};
+use model::{Attempt, JobId, ShuffleId, StageId, TaskId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -58,8 +61,13 @@ pub struct Stage {
     pub(crate) phase: Phase,
     pub(crate) rounds: Rounds,
     pub(crate) tasks: Tasks,
-    /// Volume that holds a large part of each partition's input; empty if unknown or irrelevant.
-    pub(crate) preferred: Vec<Option<VolumeId>>,
+    pub(crate) pace: Pace,
+    pub(crate) failures: Failures,
+    /// Where a large part of each partition's input is; empty if unknown or irrelevant.
+    pub(crate) preferred: Vec<Option<Preferred>>,
+    pub(crate) delay: Delay,
+    /// Whether its outputs are cached partitions, of which each reader takes its own.
+    pub(crate) is_cache: bool,
 }
 
 impl Stage {
@@ -125,6 +133,12 @@ impl Stage {
     /// State of one of its tasks; `None` if there is no such partition.
     pub fn task(&self, partition: u32) -> Option<TaskState> {
         self.tasks.state(partition)
+    }
+
+    /// The attempts that one of its tasks waits for; the first one that succeeds counts.
+    pub fn attempts(&self, partition: u32) -> impl Iterator<Item = Attempt> {
+        let task = TaskId { stage: self.id, partition };
+        self.tasks.attempts(partition).iter().map(move |&number| Attempt { task, number })
     }
 
     /// Whether every wanted task is done.

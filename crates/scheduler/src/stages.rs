@@ -80,6 +80,10 @@ impl Stages {
         self.by_id.values()
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Stage> {
+        self.by_id.values_mut()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.by_id.is_empty() && self.by_shuffle.is_empty()
     }

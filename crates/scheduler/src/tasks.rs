@@ -9,11 +9,8 @@ pub enum TaskState {
     NotWanted,
     /// To be launched.
     Pending,
-    /// An attempt is running.
-    Running {
-        /// The number of that attempt.
-        number: u32,
-    },
+    /// An attempt is running, or several.
+    Running,
     /// Its output or result exists.
     Done,
 }
@@ -21,6 +18,8 @@ pub enum TaskState {
 #[derive(Debug, Clone)]
 struct Task {
     state: TaskState,
+    /// The numbers of the attempts that it waits for: the first one that succeeds counts.
+    attempts: Vec<u32>,
     next_number: u32,
     failures: u32,
     /// The stage's round in which `failures` were counted.
@@ -32,6 +31,8 @@ struct Task {
 pub(crate) struct Tasks {
     all: Vec<Task>,
     pending: BTreeSet<u32>,
+    /// Running tasks that are to have a second attempt.
+    slow: BTreeSet<u32>,
     wanted: u32,
     running: u32,
     done: u32,
@@ -42,8 +43,9 @@ pub(crate) struct Tasks {
 impl Tasks {
     /// `states` are the initial states: done for existing outputs.
     pub(crate) fn new(states: impl Iterator<Item = TaskState>) -> Self {
-        let all: Vec<Task> =
-            states.map(|state| Task { state, next_number: 0, failures: 0, round: 0 }).collect();
+        let task =
+            |state| Task { state, attempts: Vec::new(), next_number: 0, failures: 0, round: 0 };
+        let all: Vec<Task> = states.map(task).collect();
         let pending = (0..)
             .zip(&all)
             .filter(|(_, task)| task.state == TaskState::Pending)
@@ -54,6 +56,7 @@ impl Tasks {
         let count = |n: usize| u32::try_from(n).expect("a stage has fewer than 2^32 tasks");
         Self {
             pending,
+            slow: BTreeSet::new(),
             wanted: count(wanted),
             running: 0,
             done: count(done),
@@ -71,6 +74,7 @@ impl Tasks {
         self.wanted
     }
 
+    /// Number of tasks that run, in however many attempts.
     pub(crate) fn running(&self) -> u32 {
         self.running
     }
@@ -97,9 +101,14 @@ impl Tasks {
         Some(self.all.get(partition as usize)?.state)
     }
 
-    /// Whether this attempt is the running one.
+    /// The numbers of the attempts that a task waits for.
+    pub(crate) fn attempts(&self, partition: u32) -> &[u32] {
+        self.all.get(partition as usize).map_or(&[], |task| &task.attempts)
+    }
+
+    /// Whether a task waits for this attempt.
     pub(crate) fn is_running(&self, partition: u32, number: u32) -> bool {
-        self.state(partition) == Some(TaskState::Running { number })
+        self.attempts(partition).contains(&number)
     }
 
     /// Number of tasks to launch.
@@ -112,28 +121,70 @@ impl Tasks {
         self.pending.first().copied()
     }
 
+    /// The partitions to launch, in their order.
+    pub(crate) fn all_pending(&self) -> impl Iterator<Item = u32> {
+        self.pending.iter().copied()
+    }
+
+    /// The partitions that are to have a second attempt.
+    pub(crate) fn slow(&self) -> impl Iterator<Item = u32> {
+        self.slow.iter().copied()
+    }
+
+    /// Whether an attempt is to be launched.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.pending.is_empty() || !self.slow.is_empty()
+    }
+
     /// The number of a task's next attempt.
     pub(crate) fn next_number(&self, partition: u32) -> u32 {
         self.all.get(partition as usize).map_or(0, |task| task.next_number)
     }
 
-    /// Starts a new attempt of a pending task and returns its number.
+    /// Starts a new attempt of a pending or running task and returns its number.
     pub(crate) fn launch(&mut self, partition: u32) -> u32 {
+        self.set(partition, TaskState::Running);
         let task = &mut self.all[partition as usize];
         let number = task.next_number;
         task.next_number += 1;
+        task.attempts.push(number);
         self.launches += 1;
-        self.set(partition, TaskState::Running { number });
         number
     }
 
-    /// Marks a task as done. Returns the number of an attempt that still runs for it.
-    pub(crate) fn finish(&mut self, partition: u32) -> Option<u32> {
+    /// Has a task that runs in one attempt wait for a second one.
+    pub(crate) fn set_slow(&mut self, partition: u32) {
+        if self.attempts(partition).len() == 1 {
+            self.slow.insert(partition);
+        }
+    }
+
+    /// No task is to have a second attempt.
+    pub(crate) fn forget_slow(&mut self) {
+        self.slow.clear();
+    }
+
+    /// Ends an attempt without success: without another one its task is pending again. Returns
+    /// whether the task waited for it.
+    pub(crate) fn end(&mut self, partition: u32, number: u32) -> bool {
+        let Some(task) = self.all.get_mut(partition as usize) else { return false };
+        let Some(at) = task.attempts.iter().position(|running| *running == number) else {
+            return false;
+        };
+        task.attempts.remove(at);
+        if task.attempts.is_empty() {
+            self.set(partition, TaskState::Pending);
+        }
+        true
+    }
+
+    /// Marks a task as done. Returns the numbers of attempts that still run for it.
+    pub(crate) fn finish(&mut self, partition: u32) -> Vec<u32> {
         self.set(partition, TaskState::Done)
     }
 
-    /// Makes a task pending (again). Returns the number of an attempt that still runs for it.
-    pub(crate) fn reopen(&mut self, partition: u32) -> Option<u32> {
+    /// Makes a task pending (again). Returns the numbers of attempts that still run for it.
+    pub(crate) fn reopen(&mut self, partition: u32) -> Vec<u32> {
         self.set(partition, TaskState::Pending)
     }
 
@@ -163,29 +214,35 @@ impl Tasks {
     pub(crate) fn is_sound(&self) -> bool {
         let count = |is: fn(TaskState) -> bool| self.all.iter().filter(|t| is(t.state)).count();
         let is_pending = |p: &u32| self.state(*p) == Some(TaskState::Pending);
+        let runs = |task: &Task| (task.state == TaskState::Running) != task.attempts.is_empty();
         count(|state| state == TaskState::Pending) == self.pending.len()
             && self.pending.iter().all(is_pending)
+            && self.slow.iter().all(|partition| self.attempts(*partition).len() == 1)
             && count(|state| state == TaskState::Done) == self.done as usize
             && count(|state| state != TaskState::NotWanted) == self.wanted as usize
-            && count(|state| matches!(state, TaskState::Running { .. })) == self.running as usize
+            && count(|state| state == TaskState::Running) == self.running as usize
+            && self.all.iter().all(runs)
     }
 
-    fn set(&mut self, partition: u32, state: TaskState) -> Option<u32> {
-        let task = self.all.get_mut(partition as usize)?;
+    fn set(&mut self, partition: u32, state: TaskState) -> Vec<u32> {
+        let Some(task) = self.all.get_mut(partition as usize) else { return Vec::new() };
         let before = std::mem::replace(&mut task.state, state);
         if state == TaskState::Done {
             task.failures = 0;
         }
-        let mut was_running = None;
+        let attempts = match state {
+            TaskState::Running => Vec::new(),
+            TaskState::NotWanted | TaskState::Pending | TaskState::Done => {
+                std::mem::take(&mut task.attempts)
+            }
+        };
+        self.slow.remove(&partition);
         match before {
             TaskState::NotWanted => self.wanted += 1,
             TaskState::Pending => {
                 self.pending.remove(&partition);
             }
-            TaskState::Running { number } => {
-                self.running -= 1;
-                was_running = Some(number);
-            }
+            TaskState::Running => self.running -= 1,
             TaskState::Done => self.done -= 1,
         }
         match state {
@@ -193,9 +250,9 @@ impl Tasks {
             TaskState::Pending => {
                 self.pending.insert(partition);
             }
-            TaskState::Running { .. } => self.running += 1,
+            TaskState::Running => self.running += 1,
             TaskState::Done => self.done += 1,
         }
-        was_running
+        attempts
     }
 }

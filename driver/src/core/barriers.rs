@@ -4,7 +4,7 @@ use super::Core;
 use crate::core::executors::Executors;
 use model::executor::BarrierAnswer;
 use model::{Attempt, ExecutorId, StageId};
-use scheduler::{Scheduler, Stage, TaskState};
+use scheduler::{Scheduler, Stage};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -110,8 +110,7 @@ impl Barriers {
 }
 
 fn is_current(stage: &Stage, attempt: Attempt) -> bool {
-    let running = TaskState::Running { number: attempt.number };
-    stage.id() == attempt.task.stage && stage.task(attempt.task.partition) == Some(running)
+    stage.attempts(attempt.task.partition).any(|running| running == attempt)
 }
 
 /// The messages of all, if all have asked for the same.

@@ -51,6 +51,9 @@ impl Core {
             Command::Cancel { attempt, executor, reason } => {
                 self.executors.cancel(executor, attempt, reason);
             }
+            Command::Replace { executor, reason } => {
+                self.replaced.push((executor, reason));
+            }
             Command::Discard { output, reason } => {
                 let (map, shuffle) = (output.id.map, output.id.shuffle);
                 tracing::debug!("map output {map} of shuffle {shuffle} is discarded: {reason:?}");

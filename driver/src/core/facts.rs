@@ -54,8 +54,10 @@ impl Core {
             let volumes = leaving.into_iter().collect();
             self.apply(now, Event::VolumesLeave { volumes });
         }
-        if let Some(volumes) = self.executors.volumes(executor) {
-            self.apply(now, Event::ExecutorRegistered { executor, slots: 0, volumes });
+        let host = self.executors.host(executor);
+        if let Some((host, volumes)) = host.zip(self.executors.volumes(executor)) {
+            let event = Event::ExecutorRegistered { executor, host, slots: 0, volumes };
+            self.apply(now, event);
         }
     }
 

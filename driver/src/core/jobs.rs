@@ -84,6 +84,7 @@ pub(crate) fn shape(plan: &JobPlan, pool: Option<&str>) -> JobShape {
         stages: plan.stages.iter().map(stage).collect(),
         result_partitions: plan.result_partitions.clone(),
         single_attempt: plan.single_attempt,
+        cached: plan.kept.iter().map(|(_, shuffle)| *shuffle).collect(),
         pool: pool.unwrap_or_default().to_owned(),
     }
 }

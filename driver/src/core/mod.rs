@@ -91,6 +91,8 @@ pub struct Core {
     shown: Throttle,
     /// What the attempt yielded whose end is being handled.
     arrived: Option<(Attempt, Arrived)>,
+    /// Executors that others are to replace, and why.
+    replaced: Vec<(ExecutorId, String)>,
     /// Whether it has said that the driver should end.
     wants_end: bool,
     /// How the driver ends, once it does.
@@ -124,6 +126,7 @@ impl Core {
             turned: Duration::ZERO,
             shown: Throttle::default(),
             arrived: None,
+            replaced: Vec::new(),
             wants_end: false,
             ending: None,
             effects: Vec::new(),
@@ -217,9 +220,7 @@ impl Core {
         for executor in self.executors.silent(now, self.rules.timeout) {
             let seconds = self.rules.timeout.as_secs_f64();
             let reason = format!("nothing was heard of it for {seconds} seconds");
-            let leave = ToExecutor::Leave { reason: reason.clone(), forget: false };
-            self.executors.tell(executor, leave, &mut self.effects);
-            self.lose(now, executor, false, reason);
+            self.give_up(now, executor, reason);
         }
         for (executor, app_caused, reason) in self.executors.lost(now) {
             self.lose(now, executor, app_caused, reason);
@@ -234,6 +235,9 @@ impl Core {
         if ending.is_some() {
             self.cancel_jobs(now);
         }
+        while let Some((executor, reason)) = self.replaced.pop() {
+            self.give_up(now, executor, reason);
+        }
         self.allocate(now);
         self.move_outputs();
         self.executors.flush(&mut self.effects);
@@ -246,6 +250,13 @@ impl Core {
             self.end(ending);
         }
         std::mem::take(&mut self.effects)
+    }
+
+    /// Sends an executor away and counts it as lost.
+    fn give_up(&mut self, now: Duration, executor: ExecutorId, reason: String) {
+        let leave = ToExecutor::Leave { reason: reason.clone(), forget: false };
+        self.executors.tell(executor, leave, &mut self.effects);
+        self.lose(now, executor, false, reason);
     }
 
     fn lose(&mut self, now: Duration, executor: ExecutorId, app_caused: bool, reason: String) {

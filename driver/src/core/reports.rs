@@ -5,7 +5,7 @@ use super::{Arrived, Core, Effect, REASON_WAIT};
 use crate::message::Connection;
 use model::executor::{Outcome, Registration, Report, TaskEnd, ToExecutor};
 use model::{ExecutorId, MapOutput, TaskFailure};
-use scheduler::Event;
+use scheduler::{Event, Stage, TaskState};
 use std::time::Duration;
 
 impl Core {
@@ -40,7 +40,7 @@ impl Core {
             self.apply(now, Event::MapOutputsFound { outputs });
         }
         let volumes = volumes.into_iter().collect();
-        self.apply(now, Event::ExecutorRegistered { executor, slots, volumes });
+        self.apply(now, Event::ExecutorRegistered { executor, host, slots, volumes });
         self.shown.touch();
     }
 
@@ -106,9 +106,12 @@ impl Core {
         }
         match outcome {
             Outcome::Wrote(output) => {
-                // By Spark's rule, a map task that runs again adds again.
-                if let Some(stage) = self.scheduler.stage(attempt.task.stage) {
-                    let task = (attempt.task.partition, executor);
+                // By Spark's rule, a map task that runs again adds again; but not one of which
+                // another attempt was first.
+                let partition = attempt.task.partition;
+                let is_first = |stage: &&Stage| stage.task(partition) != Some(TaskState::Done);
+                if let Some(stage) = self.scheduler.stage(attempt.task.stage).filter(is_first) {
+                    let task = (partition, executor);
                     self.jobs.accumulate(stage, task, &accumulators);
                 }
                 self.apply(now, Event::MapFinished { attempt, output });

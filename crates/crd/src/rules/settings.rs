@@ -24,6 +24,8 @@ const NUMBER: Form = (r"^\\s*[-+]?[0-9]+\\s*$", "must be a whole number");
 const COUNT: Form = (r"^\\s*[+]?0*[1-9][0-9]*\\s*$", "must be a whole number above 0");
 const FRACTION: Form =
     (r"^\\s*([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][-+]?[0-9]+)?\\s*$", "must be a number");
+const DECIMAL: Form =
+    (r"^\\s*[-+]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][-+]?[0-9]+)?\\s*$", "must be a number");
 const SIZE: Form =
     (r"^\\s*[0-9]+\\s*([kKmMgGtTpP][iI]?)?[bB]?\\s*$", "must be a size, such as `512m`");
 const SIZE_OR_OFF: Form = (
@@ -44,7 +46,7 @@ fn form_of(declared: &Declared) -> Option<Form> {
         "whole number" => Some(NUMBER),
         "whole number from 1" => Some(COUNT),
         "fraction, such as 0.6" => Some(FRACTION),
-        "number" => Some(FRACTION),
+        "number" => Some(DECIMAL),
         "size, such as 64m" => Some(SIZE),
         "size, such as 10m, or -1 for off" => Some(SIZE_OR_OFF),
         "duration, such as 3s" => Some(TIME),

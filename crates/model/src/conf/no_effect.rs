@@ -6,12 +6,11 @@ use super::declared;
 const ACTUAL_BEHAVIOUR: &[(&str, &str)] = &[
     ("spark.blacklist.enabled", "false"),
     ("spark.eventLog.enabled", "false"),
-    ("spark.excludeOnFailure.enabled", "false"),
     ("spark.executor.processTreeMetrics.enabled", "false"),
     ("spark.plugins", ""),
     ("spark.shuffle.push.enabled", "false"),
     ("spark.shuffle.service.enabled", "false"),
-    ("spark.speculation", "false"),
+    ("spark.speculation.efficiency.enabled", "false"),
     ("spark.sql.catalogImplementation", "in-memory"),
     ("spark.sql.cbo.enabled", "false"),
     ("spark.sql.streaming.metricsEnabled", "false"),
@@ -36,9 +35,9 @@ mod tests {
     #[test]
     fn only_values_that_differ_from_the_actual_behaviour_ask_for_something() {
         for (key, value, nothing) in [
-            ("spark.speculation", "false", true),
-            ("spark.speculation", " False", true),
-            ("spark.speculation", "true", false),
+            ("spark.shuffle.push.enabled", "false", true),
+            ("spark.shuffle.push.enabled", " False", true),
+            ("spark.shuffle.push.enabled", "true", false),
             ("spark.eventLog.enabled", "false", true),
             ("spark.ui.enabled", "true", false),
             ("spark.sql.execution.arrow.pyspark.enabled", "true", true),

@@ -90,7 +90,8 @@ impl Value for NonZeroU32 {
 impl Value for f64 {
     const FORM: &'static str = "number";
     fn parse(text: &str) -> Result<Self, Problem> {
-        text.trim().parse().map_err(|_| Problem::NotA("double"))
+        let number = text.trim().parse().ok().filter(|number: &f64| number.is_finite());
+        number.ok_or(Problem::NotA("double"))
     }
 }
 

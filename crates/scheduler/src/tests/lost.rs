@@ -430,6 +430,7 @@ fn outputs_lost_between_jobs_are_rewritten_before_their_readers_run() {
 #[test]
 fn an_executor_that_has_nowhere_to_write_gets_no_tasks() {
     let up_without = |volumes: &[u64]| Event::ExecutorRegistered {
+        host: String::new(),
         executor: ExecutorId(0),
         slots: 1,
         volumes: volumes.iter().map(|volume| VolumeId(volume.to_string())).collect(),

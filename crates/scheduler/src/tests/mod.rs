@@ -2,6 +2,8 @@
 
 mod backlog;
 mod barriers;
+mod delay;
+mod exclusion;
 mod jobs;
 mod lost;
 mod moved;
@@ -9,6 +11,7 @@ mod pools;
 mod released;
 mod rolled_back;
 mod single_attempts;
+mod speculation;
 mod tasks;
 
 use crate::{
@@ -25,8 +28,16 @@ use std::time::Duration;
 /// are left out, and texts for people are blanked. A tick comes 200 ms after the previous event,
 /// everything else one millisecond.
 fn check(script: Vec<(Event, Vec<Command>)>) -> Scheduler {
-    let mut scheduler =
-        Scheduler::new(Epoch(1), Limits { max_result_bytes: Some(100), ..Limits::default() });
+    check_with(|scheduler| scheduler, script)
+}
+
+/// The same with a scheduler that has more rules.
+fn check_with(
+    rules: impl FnOnce(Scheduler) -> Scheduler,
+    script: Vec<(Event, Vec<Command>)>,
+) -> Scheduler {
+    let limits = Limits { max_result_bytes: Some(100), ..Limits::default() };
+    let mut scheduler = rules(Scheduler::new(Epoch(1), limits));
     let mut now = Duration::ZERO;
     for (row, (event, expected)) in script.into_iter().enumerate() {
         now += Duration::from_millis(if event == Event::Tick { 200 } else { 1 });
@@ -46,6 +57,7 @@ fn check(script: Vec<(Event, Vec<Command>)>) -> Scheduler {
 fn without_text(command: Command) -> Command {
     match command {
         Command::Cancel { attempt, executor, .. } => cancel(attempt, executor.0),
+        Command::Replace { executor, .. } => replace(executor.0),
         other => other,
     }
 }
@@ -99,10 +111,17 @@ fn shape(stages: Vec<StageShape>) -> JobShape {
 
 // Events.
 
-/// An executor that mounts the volume with its number, and another one that is never lost.
+/// An executor on a host of its own, that mounts the volume with its number, and another one that
+/// is never lost.
 fn up(executor: u64, slots: u32) -> Event {
+    up_on(&executor.to_string(), executor, slots)
+}
+
+/// The same, on a host with others.
+fn up_on(host: &str, executor: u64, slots: u32) -> Event {
     let volumes = [VolumeId(executor.to_string()), VolumeId(format!("spare {executor}"))].into();
-    Event::ExecutorRegistered { executor: ExecutorId(executor), slots, volumes }
+    let host = host.to_owned();
+    Event::ExecutorRegistered { executor: ExecutorId(executor), host, slots, volumes }
 }
 
 fn down(executor: u64) -> Event {
@@ -177,6 +196,10 @@ fn launch(attempt: Attempt, executor: u64) -> Command {
 
 fn cancel(attempt: Attempt, executor: u64) -> Command {
     Command::Cancel { attempt, executor: ExecutorId(executor), reason: String::new() }
+}
+
+fn replace(executor: u64) -> Command {
+    Command::Replace { executor: ExecutorId(executor), reason: String::new() }
 }
 
 fn discard(output: MapOutput, reason: DiscardReason) -> Command {

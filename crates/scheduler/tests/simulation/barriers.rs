@@ -4,7 +4,7 @@
 use crate::rows::MapStage;
 use crate::world::{Job, Tally, index_of};
 use model::{Attempt, Epoch, JobId, StageId};
-use scheduler::{Command, Scheduler, TaskState};
+use scheduler::{Command, Scheduler};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The tries of barrier stages.
@@ -54,8 +54,7 @@ impl Barriers {
             self.launched += 1;
             tally.barriers += 1;
             for attempt in attempts {
-                let running = TaskState::Running { number: attempt.number };
-                if stage.task(attempt.task.partition) != Some(running) {
+                if !stage.attempts(attempt.task.partition).any(|running| running == attempt) {
                     return Err(format!("{attempt} is of a barrier stage, and does not run"));
                 }
                 self.tries.insert(attempt, self.launched);

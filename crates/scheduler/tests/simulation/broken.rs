@@ -1,83 +1,19 @@
 //! The scheduler with one rule broken, by changing its input or output. The simulation must notice.
 
+use crate::bugs::Bug;
+use crate::copies;
+use crate::failures;
+use crate::waits;
 use model::{
     Attempt, BlockProblem, Epoch, ExecutorId, MapOutput, ShuffleId, StageId, TaskFailure, TaskId,
     Unreadable,
 };
-use scheduler::{Command, DiscardReason, Event, Limits, PoolOrder, PoolRules, Scheduler, Sharing};
+use scheduler::{
+    Command, DiscardReason, Event, JobFailure, Limits, LocalityWait, PoolOrder, PoolRules,
+    Scheduler, Sharing, TaskState,
+};
+use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// A broken rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Bug {
-    /// Discarded outputs are not deleted.
-    DiscardIsSkipped,
-    /// Stale fetch failures are applied to the registered output.
-    StaleFetchFailuresCount,
-    /// Only the first output that a reader names is lost.
-    OneOutputIsLostAtATime,
-    /// A result stage is launched before its inputs are complete.
-    ParentsAreNotAwaited,
-    /// Each result is delivered twice.
-    ResultsAreDeliveredTwice,
-    /// Reports are compared by task, not by attempt.
-    AttemptsAreNotCompared,
-    /// Lost executors are not reported.
-    LostExecutorsAreForgotten,
-    /// Non-deterministic stages are treated as deterministic.
-    RandomStagesAreTrusted,
-    /// Row checksums are not compared.
-    ChecksumsAreIgnored,
-    /// Rolled-back outputs are used again.
-    RolledBackOutputsReturn,
-    /// Held stages are never released.
-    DeadlinesAreMissed,
-    /// Executors get one task more than they have slots.
-    SlotsAreExceeded,
-    /// A job that finishes after one of its tasks failed is not reported.
-    JobsEndSilently,
-    /// One block that cannot be reached costs everything on its volume, though others can reach it:
-    /// it runs again without need.
-    OneBlockCostsItsVolume,
-    /// Stages that yield the same rows each time are treated as if they did not: all of them run
-    /// again without need.
-    SureStagesAreMistrusted,
-    /// Jobs of single attempts are run like others.
-    SingleAttemptsAreRepeated,
-    /// Tasks of barrier stages are launched one by one.
-    BarriersAreIgnored,
-    /// The peers of a failed barrier task are not cancelled.
-    PeersOfBarriersStay,
-    /// Outputs that the program has given up stay.
-    ReleasesAreForgotten,
-    /// They go although a job uses them.
-    ReleasesWaitForNobody,
-}
-
-impl Bug {
-    pub(crate) const ALL: [Self; 20] = [
-        Self::DiscardIsSkipped,
-        Self::StaleFetchFailuresCount,
-        Self::OneOutputIsLostAtATime,
-        Self::ParentsAreNotAwaited,
-        Self::ResultsAreDeliveredTwice,
-        Self::AttemptsAreNotCompared,
-        Self::LostExecutorsAreForgotten,
-        Self::RandomStagesAreTrusted,
-        Self::ChecksumsAreIgnored,
-        Self::RolledBackOutputsReturn,
-        Self::DeadlinesAreMissed,
-        Self::SlotsAreExceeded,
-        Self::JobsEndSilently,
-        Self::OneBlockCostsItsVolume,
-        Self::SureStagesAreMistrusted,
-        Self::SingleAttemptsAreRepeated,
-        Self::BarriersAreIgnored,
-        Self::PeersOfBarriersStay,
-        Self::ReleasesAreForgotten,
-        Self::ReleasesWaitForNobody,
-    ];
-}
 
 /// Pools that jobs name; the first and the last have no rules of their own.
 pub(crate) const POOLS: [&str; 4] = ["", "heavy", "sure", "other"];
@@ -87,11 +23,13 @@ pub(crate) const POOLS: [&str; 4] = ["", "heavy", "sure", "other"];
 pub(crate) struct Subject {
     pub(crate) scheduler: Scheduler,
     bug: Option<Bug>,
+    /// Where attempts were launched.
+    homes: BTreeMap<Attempt, ExecutorId>,
 }
 
 impl Subject {
     /// In every other epoch, jobs share the slots by pools.
-    pub(crate) fn new(epoch: Epoch, bug: Option<Bug>) -> Self {
+    pub(crate) fn new((epoch, excludes): (Epoch, bool), bug: Option<Bug>) -> Self {
         let rules = |(name, order, weight, min_share): (&str, PoolOrder, u32, u32)| {
             (name.to_owned(), PoolRules { order, weight, min_share })
         };
@@ -100,7 +38,19 @@ impl Subject {
             0 => Sharing::Fifo,
             _ => Sharing::Fair(pools.map(rules).into()),
         };
-        Self { scheduler: Scheduler::new(epoch, Limits::default()).with_sharing(sharing), bug }
+        let exclusion =
+            (excludes && bug != Some(Bug::ExclusionsAreForgotten)).then_some(failures::RULES);
+        let for_ever = Duration::from_hours(1);
+        let wait = match bug {
+            Some(Bug::WaitsNeverEnd) => LocalityWait { executor: for_ever, host: for_ever },
+            _ => waits::RULES,
+        };
+        let scheduler = Scheduler::new(epoch, Limits::default())
+            .with_sharing(sharing)
+            .with_speculation(Some(copies::RULES))
+            .with_exclusion(exclusion)
+            .with_locality_wait(wait);
+        Self { scheduler, bug, homes: BTreeMap::new() }
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
@@ -115,7 +65,9 @@ impl Subject {
         };
         // A clock that stands still: no deadline is ever due.
         let now = if self.bug == Some(Bug::DeadlinesAreMissed) { Duration::ZERO } else { now };
+        let mistake = self.mistake_of_loser(&event);
         let mut commands = self.scheduler.handle(now, event);
+        commands.extend(mistake);
         self.change_commands(now, &mut commands);
         if let (Some(shuffle), Some(Bug::ReleasesWaitForNobody)) = (released, self.bug) {
             let reason = DiscardReason::Released;
@@ -193,11 +145,9 @@ impl Subject {
     /// Passes an attempt off as the running one.
     fn make_current(&self, attempt: &mut Attempt) {
         let stage = self.scheduler.stage(attempt.task.stage);
-        if let Some(scheduler::TaskState::Running { number }) =
-            stage.and_then(|stage| stage.task(attempt.task.partition))
-        {
-            attempt.number = number;
-        }
+        let mut running =
+            stage.into_iter().flat_map(|stage| stage.attempts(attempt.task.partition));
+        *attempt = running.next().unwrap_or(*attempt);
     }
 
     fn change_commands(&mut self, now: Duration, commands: &mut Vec<Command>) {
@@ -217,6 +167,25 @@ impl Subject {
                 }
                 _ => true,
             }),
+            Some(Bug::BusyExecutorsAreReplaced) => {
+                let launch = commands.iter().find_map(|command| match command {
+                    Command::Launch { executor, .. } => Some(*executor),
+                    _ => None,
+                });
+                let reason = String::new();
+                commands.extend(launch.map(|executor| Command::Replace { executor, reason }));
+            }
+            Some(Bug::CopiesStayAtHome) => {
+                for command in commands {
+                    let Command::Launch { attempt, executor } = command else { continue };
+                    let first = self.first_of(*attempt);
+                    *executor = first
+                        .and_then(|first| self.homes.get(&first))
+                        .copied()
+                        .unwrap_or(*executor);
+                    self.homes.insert(*attempt, *executor);
+                }
+            }
             Some(Bug::JobsEndSilently) => commands.retain(|command| match command {
                 Command::JobFinished { job } => {
                     self.scheduler.progress(*job).iter().all(|stage| stage.failed == 0)
@@ -240,6 +209,42 @@ impl Subject {
             }
             _ => {}
         }
+    }
+
+    /// What is done wrong at the end of an attempt when another one of its task was first.
+    fn mistake_of_loser(&self, event: &Event) -> Option<Command> {
+        let (Event::ResultFinished { attempt, .. } | Event::TaskFailed { attempt, .. }) = event
+        else {
+            return None;
+        };
+        let attempt = *attempt;
+        let stage = self.scheduler.stage(attempt.task.stage)?;
+        let partition = attempt.task.partition;
+        let (job, _) = stage.jobs().next()?;
+        if stage.task(partition) != Some(TaskState::Done) {
+            return None;
+        }
+        match (self.bug?, event) {
+            (Bug::LosersAreDelivered, Event::ResultFinished { .. }) => {
+                Some(Command::DeliverResult { job, partition, attempt })
+            }
+            (
+                Bug::LosersFail,
+                Event::TaskFailed { failure: TaskFailure::Killed { reason }, .. },
+            ) => {
+                let (failures, executor) = (4, ExecutorId(0));
+                let failure = TaskFailure::raised(reason.clone());
+                let failure = JobFailure::TaskFailed { attempt, failures, executor, failure };
+                Some(Command::JobFailed { job, failure })
+            }
+            _ => None,
+        }
+    }
+
+    /// The first attempt of the task of a second one.
+    fn first_of(&self, attempt: Attempt) -> Option<Attempt> {
+        let stage = self.scheduler.stage(attempt.task.stage)?;
+        stage.attempts(attempt.task.partition).find(|first| first.number < attempt.number)
     }
 
     fn hasty_launch(&self, stage: StageId) -> Option<Command> {

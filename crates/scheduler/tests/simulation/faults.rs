@@ -4,10 +4,10 @@ use crate::broken::{POOLS, Subject};
 use crate::promises::Promises;
 use crate::rows::Nature;
 use crate::world::{Job, Mail, World};
-use model::{Epoch, ExecutorId, JobId, StageId, VolumeId};
+use model::{Epoch, ExecutorId, JobId, ShuffleId, StageId, VolumeId};
 use rand::Rng;
 use scheduler::{Event, JobShape, StageShape};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 impl World {
@@ -59,9 +59,16 @@ impl World {
         let wanted = (0..partitions).filter(|_| self.rng.random_bool(0.8)).collect();
         // One that reads damaged files fails.
         let single_attempt = !self.calm && self.rng.random_bool(0.1);
-        let shape =
-            JobShape { stages, result_partitions: wanted, single_attempt, pool: self.any_pool() };
+        let pool = self.any_pool();
+        let cached = self.any_cached();
+        let shape = JobShape { stages, result_partitions: wanted, single_attempt, cached, pool };
         self.tell_of(job, Job { shape, map_stages });
+    }
+
+    /// The shuffles that a job takes for cached partitions.
+    fn any_cached(&mut self) -> BTreeSet<ShuffleId> {
+        let chosen = self.stages.iter().filter(|_| self.rng.random_bool(0.5));
+        chosen.map(|stage| stage.shuffle).collect()
     }
 
     /// The pool that a job names, if any.
@@ -167,7 +174,7 @@ impl World {
         }
         self.executors.clear();
         self.epoch = Epoch(self.epoch.0 + 1);
-        self.subject = Subject::new(self.epoch, self.bug);
+        self.subject = Subject::new((self.epoch, self.excludes), self.bug);
         self.promises = Promises::default();
         for _ in 0..2 {
             self.add_executor();

@@ -4,14 +4,18 @@
 
 mod barriers;
 mod broken;
+mod bugs;
+mod copies;
+mod failures;
 mod faults;
 mod promises;
 mod reruns;
 mod rows;
 mod task;
+mod waits;
 mod world;
 
-use broken::Bug;
+use bugs::Bug;
 use std::ops::Range;
 use world::{Tally, World};
 
@@ -55,6 +59,12 @@ fn every_promise_holds_whatever_happens() {
         ("jobs of single attempts failed", sum(|t| t.single_attempts_failed)),
         ("outputs released", sum(|t| t.released)),
         ("files in the way", sum(|t| t.in_the_way)),
+        ("second attempts", sum(|t| t.copies)),
+        ("second attempts that won", sum(|t| t.copies_won)),
+        ("outputs of losers", sum(|t| t.redundant)),
+        ("waits beside a free slot", sum(|t| t.waits)),
+        ("executors replaced", sum(|t| t.replaced)),
+        ("tasks that may not run", sum(|t| t.unschedulable)),
         ("map tasks run again", sum(|t| t.reruns)),
     ];
     let (finished, failed) = (sum(|t| t.finished), sum(|t| t.failed));

@@ -4,8 +4,11 @@ use crate::barriers::Barriers;
 use crate::broken::outputs;
 use crate::reruns::Reruns;
 use crate::rows::{MapStage, Nature, Rows, expected};
+use crate::waits::Waits;
 use crate::world::{Job, Tally, World};
-use model::{Attempt, Epoch, JobId, MapOutput, MapOutputId, ShuffleId, StageId, TaskId};
+use model::{
+    Attempt, Epoch, JobId, MapOutput, MapOutputId, ShuffleId, StageId, TaskFailure, TaskId,
+};
 use rand::Rng;
 use rand::rngs::StdRng;
 use scheduler::{DiscardReason, Event, JobFailure, Scheduler};
@@ -24,6 +27,7 @@ pub(crate) struct Promises {
     cancelled: BTreeSet<JobId>,
     overdue: BTreeSet<StageId>,
     pub(crate) reruns: Reruns,
+    pub(crate) waits: Waits,
     pub(crate) barriers: Barriers,
     /// Tasks of single attempts that were launched.
     launched_once: BTreeSet<TaskId>,
@@ -49,6 +53,7 @@ impl Promises {
             Event::StageOverdue { stage, .. } => drop(self.overdue.insert(*stage)),
             _ => {}
         }
+        self.waits.note(event);
         self.reruns.note(event, epoch);
     }
 
@@ -180,12 +185,15 @@ impl Promises {
         &mut self,
         (id, job): (JobId, &Job),
         failure: &JobFailure,
-        stages: &[MapStage],
+        (stages, excludes): (&[MapStage], bool),
     ) -> Result<(), String> {
         let (delivered, _) = self.live.remove(&id).ok_or("a job that ends twice")?;
         let sure = |&&index: &&usize| stages[index].nature == Nature::Sure;
         let justified = match failure {
-            JobFailure::TaskFailed { failures, failure, .. } => *failures == 4 && failure.counts(),
+            JobFailure::TaskFailed { attempt, failures, failure, .. } => {
+                let reported = self.reruns.failures.has(attempt.task, *failures);
+                *failures == 4 && failure.counts() && reported
+            }
             JobFailure::StageAborted { attempts, .. } => *attempts == 4,
             JobFailure::NotRepeatable { .. } => {
                 job.map_stages.iter().filter(sure).count() < job.map_stages.len()
@@ -197,6 +205,9 @@ impl Promises {
             JobFailure::SingleAttemptFailed { .. } => job.shape.single_attempt,
             JobFailure::Cancelled { .. } => self.cancelled.contains(&id),
             JobFailure::StageOverdue { stage, .. } => self.overdue.contains(stage),
+            JobFailure::Unschedulable { failure, .. } => {
+                excludes && failure.as_ref().is_none_or(TaskFailure::counts)
+            }
             JobFailure::ResultTooLarge { .. }
             | JobFailure::TooFewSlots { .. }
             | JobFailure::BarrierRefused { .. }

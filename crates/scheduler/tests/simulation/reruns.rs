@@ -14,9 +14,11 @@
 //! - it was made of a random stage under an earlier driver: nobody can tell now of which rows.
 //!
 //! A task of which an attempt is out runs no second time before that attempt was reported as ended,
-//! its executor was lost, or it was cancelled. What an attempt reports that was not cancelled is
-//! taken, unless its volume was lost meanwhile.
+//! its executor was lost, or it was cancelled; unless that attempt is slow (`copies`). What an
+//! attempt reports that was not cancelled is taken, unless its volume was lost meanwhile.
 
+use crate::copies::{self, Beside};
+use crate::failures::Failures;
 use crate::rows::{MapStage, Nature};
 use crate::world::{Tally, index_of};
 use model::{
@@ -25,11 +27,13 @@ use model::{
 };
 use scheduler::{DiscardReason, Event, Scheduler};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// An attempt that is out.
 #[derive(Debug)]
 struct Flight {
     executor: ExecutorId,
+    since: Duration,
     is_cancelled: bool,
     lost_volumes: BTreeSet<VolumeId>,
 }
@@ -44,6 +48,7 @@ pub(crate) struct Reruns {
     /// Row checksum of each map's last output.
     checksums: BTreeMap<MapOutputId, u64>,
     written: BTreeSet<MapOutputId>,
+    pub(crate) failures: Failures,
     /// Of the event at hand: what it is, whether its attempt was cancelled or reports another's
     /// output, what a reader reported in it, what it must have registered, what was discarded, and
     /// which shuffles lost something that was not rolled back.
@@ -69,9 +74,16 @@ impl Reruns {
             Event::ExecutorRegistered { executor, volumes, .. } => {
                 self.mounts.insert(*executor, volumes.clone());
             }
-            Event::ExecutorLost { executor, .. } => {
+            Event::ExecutorLost { executor, app_caused, .. } => {
                 self.mounts.remove(executor);
-                self.flights.retain(|_, flight| flight.executor != *executor);
+                let reason = String::new();
+                let failure = TaskFailure::ExecutorLost { app_caused: *app_caused, reason };
+                let lost = |_: &Attempt, flight: &mut Flight| flight.executor == *executor;
+                for (attempt, flight) in self.flights.extract_if(.., lost) {
+                    if !flight.is_cancelled {
+                        self.failures.note(attempt.task, *executor, &failure);
+                    }
+                }
             }
             Event::VolumeLost { volume } => {
                 for volumes in self.mounts.values_mut() {
@@ -85,6 +97,12 @@ impl Reruns {
                 let flight = self.flights.remove(attempt);
                 self.is_adopted = (output.attempt, output.epoch) != (*attempt, epoch);
                 self.is_cancelled = flight.as_ref().is_some_and(|flight| flight.is_cancelled);
+                if let Some(flight) =
+                    flight.as_ref().filter(|it| self.is_adopted && !it.is_cancelled)
+                {
+                    let (task, denied) = (attempt.task, TaskFailure::CommitDenied);
+                    self.failures.note(task, flight.executor, &denied);
+                }
                 let counts = |flight: &Flight| {
                     let is_there = !flight.lost_volumes.contains(&output.volume);
                     !flight.is_cancelled && is_there && !self.is_adopted
@@ -92,7 +110,11 @@ impl Reruns {
                 self.owed = flight.filter(counts).map(|_| output.id);
             }
             Event::TaskFailed { attempt, failure } => {
-                let was_out = self.flights.remove(attempt).is_some();
+                let flight = self.flights.remove(attempt);
+                if let Some(flight) = flight.as_ref().filter(|flight| !flight.is_cancelled) {
+                    self.failures.note(attempt.task, flight.executor, failure);
+                }
+                let was_out = flight.is_some();
                 if let (true, TaskFailure::FetchFailed { unreadable, .. }) = (was_out, failure) {
                     self.unreadable.clone_from(unreadable);
                 }
@@ -106,6 +128,19 @@ impl Reruns {
             | Event::JobCancelled { .. }
             | Event::StageOverdue { .. }
             | Event::Tick => {}
+        }
+    }
+
+    /// Attempts of an executor that are out.
+    pub(crate) fn running(&self, executor: ExecutorId) -> usize {
+        self.flights.values().filter(|flight| flight.executor == executor).count()
+    }
+
+    /// An executor may be replaced that has nothing to do.
+    pub(crate) fn check_replace(&self, executor: ExecutorId) -> Result<(), String> {
+        match self.flights.iter().find(|(_, flight)| flight.executor == executor) {
+            Some((attempt, _)) => Err(format!("an executor is replaced that runs {attempt}")),
+            None => Ok(()),
         }
     }
 
@@ -151,6 +186,15 @@ impl Reruns {
                 needed.then_some(&mut tally.needed_barrier)
             }
             DiscardReason::OutOfRange => None,
+            DiscardReason::Redundant => {
+                let first = self.counted.get(&output.id);
+                if first.is_none_or(|first| first == output) || !self.brings(output) {
+                    return Err("an output is discarded that is alone".to_owned());
+                }
+                tally.redundant += 1;
+                self.discarded.remove(&output.id);
+                return Ok(());
+            }
             // `Promises::check_release` has seen that nobody uses it.
             DiscardReason::Released => {
                 self.incomplete.insert(output.id.shuffle);
@@ -229,13 +273,14 @@ impl Reruns {
     }
 
     fn has_other_rows(&self, scheduler: &Scheduler, stage: &MapStage) -> bool {
-        // One that has just come may be discarded by the same event, with its barrier.
+        // One that has just come may be discarded by the same event: with its barrier, or because
+        // the program has given it up.
         let reported = match &self.event {
-            Some(Event::MapFinished { output, .. }) if output.id.shuffle == stage.shuffle => {
-                Some(output)
-            }
-            _ => None,
+            Some(Event::MapFinished { output, .. }) => std::slice::from_ref(output),
+            Some(Event::MapOutputsFound { outputs }) => outputs,
+            _ => &[],
         };
+        let reported = reported.iter().filter(|output| output.id.shuffle == stage.shuffle);
         scheduler.map_outputs(stage.shuffle).chain(reported).any(|output| {
             let before = self.checksums.get(&output.id);
             before.is_some_and(|checksum| *checksum != output.row_checksum)
@@ -245,16 +290,23 @@ impl Reruns {
     /// There is a need to run a task, and nobody else is at it.
     pub(crate) fn check_launch(
         &mut self,
-        (attempt, executor): (Attempt, ExecutorId),
+        (attempt, executor, now): (Attempt, ExecutorId, Duration),
         scheduler: &Scheduler,
         tally: &mut Tally,
     ) -> Result<(), String> {
-        let beside = self
+        let of_task = |(other, flight): &(&Attempt, &Flight)| {
+            other.task == attempt.task && !flight.is_cancelled
+        };
+        let beside: Vec<Beside> = self
             .flights
             .iter()
-            .find(|(other, flight)| other.task == attempt.task && !flight.is_cancelled);
-        if let Some((other, _)) = beside {
-            return Err(format!("{attempt} runs beside {other}"));
+            .filter(of_task)
+            .map(|(&attempt, &Flight { executor, since, .. })| Beside { attempt, executor, since })
+            .collect();
+        if !beside.is_empty() {
+            let executors = self.mounts.keys().copied();
+            copies::check((attempt, executor, now), &beside, executors, scheduler)?;
+            tally.copies += 1;
         }
         let stage = scheduler.stage(attempt.task.stage).ok_or("a launch of no stage")?;
         if let Some(shuffle) = stage.shuffle() {
@@ -265,7 +317,8 @@ impl Reruns {
             tally.reruns += u64::from(self.written.contains(&id));
         }
         let lost_volumes = BTreeSet::new();
-        self.flights.insert(attempt, Flight { executor, is_cancelled: false, lost_volumes });
+        let flight = Flight { executor, since: now, is_cancelled: false, lost_volumes };
+        self.flights.insert(attempt, flight);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! An executor's work on a task: read, compute, commit.
 
 use crate::rows::{Nature, Rows};
-use crate::world::{File, Work, World};
+use crate::world::{File, Work, World, host_of};
 use model::{BlockProblem, MapOutput, MapOutputId, TaskFailure, Unreadable, VolumeId};
 use rand::Rng;
 use scheduler::Event;
@@ -52,8 +52,10 @@ impl World {
         if volumes.is_empty() {
             // The scheduler's knowledge was stale: the executor registers again.
             let (executor, slots) = (work.executor, 1);
+            let host = host_of(executor);
             self.send_event(Event::ExecutorRegistered {
                 executor,
+                host,
                 slots,
                 volumes: BTreeSet::new(),
             });

@@ -1,7 +1,8 @@
 //! The world around the scheduler: an obedient driver, executors, volumes, and mail between them
 //! that is late, duplicated and reordered.
 
-use crate::broken::{Bug, Subject};
+use crate::broken::Subject;
+use crate::bugs::Bug;
 use crate::promises::Promises;
 use crate::rows::{MapStage, Nature, Rows, name_of, shuffle};
 use model::{
@@ -9,7 +10,7 @@ use model::{
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use scheduler::{Command, Event, JobShape};
+use scheduler::{Command, Event, JobShape, Stage};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -94,6 +95,17 @@ pub(crate) struct Tally {
     pub(crate) single_attempts_failed: u64,
     /// Map tasks that ran again after their output had counted.
     pub(crate) reruns: u64,
+    /// Moments at which tasks waited for a slot near their input.
+    pub(crate) waits: u64,
+    /// Executors that were replaced because a task could not run anywhere, and jobs that failed
+    /// because it still could not.
+    pub(crate) replaced: u64,
+    pub(crate) unschedulable: u64,
+    /// Second attempts of slow tasks, those that were the first to finish, and outputs of those
+    /// that were not.
+    pub(crate) copies: u64,
+    pub(crate) copies_won: u64,
+    pub(crate) redundant: u64,
     pub(crate) adopted: u64,
     pub(crate) restarts: u64,
     pub(crate) rotten: u64,
@@ -109,6 +121,8 @@ pub(crate) struct World {
     pub(crate) epoch: Epoch,
     pub(crate) subject: Subject,
     pub(crate) bug: Option<Bug>,
+    /// Whether executors are excluded on which tasks fail.
+    pub(crate) excludes: bool,
     pub(crate) stages: Vec<MapStage>,
     pub(crate) executors: BTreeMap<ExecutorId, Executor>,
     pub(crate) volumes: BTreeMap<VolumeId, BTreeMap<MapOutputId, File>>,
@@ -127,13 +141,15 @@ impl World {
         let mut rng = StdRng::seed_from_u64(seed);
         let secrets = rng.random_bool(0.3);
         let stages = map_stages(&mut rng, secrets);
+        let excludes = rng.random_bool(0.5);
         let mut world = Self {
             rng,
             now: Duration::ZERO,
             calm: false,
             epoch: Epoch(1),
-            subject: Subject::new(Epoch(1), bug),
+            subject: Subject::new((Epoch(1), excludes), bug),
             bug,
+            excludes,
             stages,
             executors: BTreeMap::new(),
             volumes: BTreeMap::new(),
@@ -232,6 +248,7 @@ impl World {
         self.tally.events += 1;
         self.promises.note(&event, self.epoch);
         let commands = self.subject.handle(self.now, event.clone());
+        self.tally.copies_won += u64::from(cancels_other(&commands, &event));
         if self.trace {
             eprintln!("{:?} {event:?} => {commands:#?}", self.now);
         }
@@ -243,11 +260,17 @@ impl World {
         self.subject.scheduler.audit()?;
         let known = (&self.subject.scheduler, self.stages.as_slice(), &self.jobs);
         self.promises.barriers.check_launches(commands, known, &mut self.tally)?;
+        self.promises.reruns.failures.note_changes(commands);
         for command in commands {
             self.perform(command.clone()).map_err(|error| format!("{error}\nat {command:?}"))?;
         }
         self.promises.barriers.check_outputs(&self.subject.scheduler, &self.stages, self.epoch)?;
         self.promises.reruns.check_outputs(&self.subject.scheduler, &self.stages)?;
+        if !self.excludes {
+            let Promises { waits, reruns, .. } = &mut self.promises;
+            waits.check(self.now, &self.subject.scheduler, |executor| reruns.running(executor))?;
+            self.tally.waits = waits.waited;
+        }
         self.promises.check_released(&self.subject.scheduler, &self.jobs)?;
         let shuffles = self.stages.iter().map(|stage| stage.shuffle);
         self.promises.check_outputs(&self.subject.scheduler, shuffles)
@@ -259,12 +282,25 @@ impl World {
                 let work = self.work(attempt, executor)?;
                 let (scheduler, tally) = (&self.subject.scheduler, &mut self.tally);
                 self.promises.check_launch(attempt, scheduler, &self.jobs)?;
-                self.promises.reruns.check_launch((attempt, executor), scheduler, tally)?;
+                let launch = (attempt, executor, self.now);
+                self.promises.reruns.check_launch(launch, scheduler, tally)?;
+                let barrier = scheduler.stage(attempt.task.stage).is_none_or(Stage::is_barrier);
+                if self.excludes && !barrier {
+                    self.promises.reruns.failures.check_launch(attempt, executor)?;
+                }
                 self.send(10, Mail::Launch(work));
             }
             Command::Cancel { attempt, executor, .. } => {
                 self.promises.reruns.note_cancel(attempt);
                 self.send(30, Mail::Cancel(attempt, executor));
+            }
+            Command::Replace { executor, .. } => {
+                self.promises.reruns.check_replace(executor)?;
+                self.tally.replaced += 1;
+                self.executors.remove(&executor);
+                let reason = String::new();
+                self.send_event(Event::ExecutorLost { executor, app_caused: false, reason });
+                self.add_executor();
             }
             Command::Discard { output, reason } => {
                 self.promises.note_discard(&output);
@@ -288,12 +324,14 @@ impl World {
             }
             Command::JobFailed { job, failure } => {
                 let of = self.jobs.get(&job).ok_or("the failure of no job")?;
-                self.promises.check_failed((job, of), &failure, &self.stages)?;
+                self.promises.check_failed((job, of), &failure, (&self.stages, self.excludes))?;
                 self.tally.failed += 1;
                 let of_barrier = matches!(failure, scheduler::JobFailure::BarrierFailed { .. });
                 self.tally.barriers_failed += u64::from(of_barrier);
                 let single = matches!(failure, scheduler::JobFailure::SingleAttemptFailed { .. });
                 self.tally.single_attempts_failed += u64::from(single);
+                let nowhere = matches!(failure, scheduler::JobFailure::Unschedulable { .. });
+                self.tally.unschedulable += u64::from(nowhere);
                 let unrepeatable = matches!(failure, scheduler::JobFailure::NotRepeatable { .. });
                 self.tally.not_repeatable += u64::from(unrepeatable);
             }
@@ -376,7 +414,8 @@ impl World {
         let outputs = found.flat_map(BTreeMap::values).map(|file| file.output.clone()).collect();
         let executor = Executor { slots, volumes: volumes.clone(), ..Executor::default() };
         self.executors.insert(id, executor);
-        self.send_event(Event::ExecutorRegistered { executor: id, slots, volumes });
+        let host = host_of(id);
+        self.send_event(Event::ExecutorRegistered { executor: id, host, slots, volumes });
         self.send_event(Event::MapOutputsFound { outputs });
     }
 
@@ -392,6 +431,24 @@ impl World {
 
 pub(crate) fn index_of(stages: &[MapStage], shuffle: ShuffleId) -> usize {
     stages.iter().position(|stage| stage.shuffle == shuffle).expect("only known shuffles")
+}
+
+/// Whether the end of an attempt makes others of its task unnecessary.
+fn cancels_other(commands: &[Command], event: &Event) -> bool {
+    let (Event::MapFinished { attempt, .. } | Event::ResultFinished { attempt, .. }) = event else {
+        return false;
+    };
+    commands.iter().any(|command| match command {
+        Command::Cancel { attempt: other, .. } => {
+            other.task == attempt.task && other.number < attempt.number
+        }
+        _ => false,
+    })
+}
+
+/// The host of an executor: there are few.
+pub(crate) fn host_of(executor: ExecutorId) -> String {
+    format!("host-{}", executor.0 % 3)
 }
 
 fn map_stages(rng: &mut StdRng, secrets: bool) -> Vec<MapStage> {

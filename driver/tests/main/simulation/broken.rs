@@ -1,10 +1,11 @@
 //! The core, and executors, with one rule broken, by changing what goes in or what comes out. The
 //! simulation must notice.
 
+use super::reruns::{EXCLUSION, LOCALITY_WAIT, SPECULATION};
 use super::world::TIMEOUT;
 use driver::core::{Core, Effect, Rules};
 use driver::message::{Answer, Connection, Fact, FromManager, Message, ToManager};
-use model::executor::{Outcome, Report, Template, ToExecutor, Work};
+use model::executor::{AccumulatorUpdate, Outcome, Report, Template, ToExecutor, Work};
 use model::{Attempt, Epoch, ExecutorId, ShuffleId, StageId, TaskFailure, TaskId, VolumeId};
 use scheduler::{Limits, Scheduler};
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,10 +75,14 @@ pub(crate) enum Bug {
     MovedOutputsAreForgotten,
     /// Executors leave while their outputs are moved.
     MovesAreNotAwaited,
+    /// What a result task has added to accumulators counts although another attempt was first.
+    LosersAdd,
+    /// A task is launched again where it failed.
+    ExclusionsAreForgotten,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 31] = [
         Self::PlacesComeAfterLaunches,
         Self::PlacesAreNotRefreshed,
         Self::TemplatesAreRepeated,
@@ -107,6 +112,8 @@ impl Bug {
         Self::IdleExecutorsAreKept,
         Self::MovedOutputsAreForgotten,
         Self::MovesAreNotAwaited,
+        Self::LosersAdd,
+        Self::ExclusionsAreForgotten,
     ];
 }
 
@@ -123,14 +130,21 @@ pub(crate) struct Subject {
     places: BTreeSet<(Connection, ShuffleId)>,
     current: BTreeMap<TaskId, (Connection, Attempt)>,
     closed: BTreeSet<Connection>,
+    yielded: BTreeSet<TaskId>,
+    lost: Vec<AccumulatorUpdate>,
     woken: Duration,
 }
 
 impl Subject {
-    pub(crate) fn new(rules: Rules, bug: Option<Bug>) -> Self {
+    pub(crate) fn new(rules: Rules, excludes: bool, bug: Option<Bug>) -> Self {
         let limits = Limits { max_result_bytes: rules.max_result_bytes, ..Limits::default() };
+        let excludes = excludes && bug != Some(Bug::ExclusionsAreForgotten);
+        let scheduler = Scheduler::new(Epoch(1), limits)
+            .with_speculation(Some(SPECULATION))
+            .with_exclusion(excludes.then_some(EXCLUSION))
+            .with_locality_wait(LOCALITY_WAIT);
         Self {
-            core: Core::new(rules, Scheduler::new(Epoch(1), limits)),
+            core: Core::new(rules, scheduler),
             bug,
             volumes: BTreeMap::new(),
             connections: BTreeMap::new(),
@@ -138,6 +152,8 @@ impl Subject {
             places: BTreeSet::new(),
             current: BTreeMap::new(),
             closed: BTreeSet::new(),
+            yielded: BTreeSet::new(),
+            lost: Vec::new(),
             woken: Duration::ZERO,
         }
     }
@@ -162,6 +178,7 @@ impl Subject {
         self.core.wake(now);
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table of bugs reads best in one piece")]
     pub(crate) fn handle(&mut self, now: Duration, mut message: Message) {
         if let Message::ExecutorAttached { registration, serial } = &message
             && let Some((volume, _)) = registration.volumes.first()
@@ -169,6 +186,14 @@ impl Subject {
             let connection = Connection { executor: registration.executor, serial: *serial };
             self.connections.insert(volume.clone(), connection);
             self.volumes.insert(registration.executor, volume.clone());
+        }
+        if let Message::ExecutorSaid { report: Report::Ends(ends), .. } = &message {
+            let yielded = ends.iter().filter(|end| matches!(end.outcome, Outcome::Yielded(_)));
+            for end in yielded {
+                if !self.yielded.insert(end.attempt.task) {
+                    self.lost.extend(end.accumulators.iter().cloned());
+                }
+            }
         }
         let dropped = match (self.bug, &mut message) {
             (
@@ -298,6 +323,13 @@ impl Subject {
                     Effect::TellExecutor { connection, message },
                     Effect::TellExecutor { connection: source, message: leave },
                 ]
+            }
+            (
+                Some(Bug::LosersAdd),
+                Effect::EndJob { ticket, end: end @ Ok(_), mut accumulators },
+            ) => {
+                accumulators.append(&mut self.lost);
+                vec![Effect::EndJob { ticket, end, accumulators }]
             }
             (_, Effect::TellExecutor { connection, message: ToExecutor::Work(work) }) => self
                 .change_work(connection, work)

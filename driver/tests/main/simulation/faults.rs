@@ -183,6 +183,8 @@ impl World {
         let deadline = self.now + CALM;
         self.run_until(deadline)?;
         self.tally.reruns = self.promises.reruns.repeated;
+        self.tally.replaced = self.promises.replaced;
+        self.tally.copies = self.promises.reruns.copies;
         self.tally.silent = self.promises.silent;
         self.tally.released = self.promises.allocation.released;
         self.tally.grown = self.promises.allocation.grown;

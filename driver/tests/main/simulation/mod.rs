@@ -44,7 +44,7 @@ fn every_promise_holds_whatever_happens() {
     let tallies: Vec<Tally> =
         seeds().map(|seed| play(seed, None).unwrap_or_else(|error| panic!("{error}"))).collect();
     let sum = |count: fn(&Tally) -> u64| tallies.iter().map(count).sum::<u64>();
-    let happened: [(&str, u64); 38] = [
+    let happened: [(&str, u64); 40] = [
         ("failed", sum(|t| t.failed)),
         ("abandoned", sum(|t| t.abandoned)),
         ("too large", sum(|t| t.too_large)),
@@ -83,6 +83,8 @@ fn every_promise_holds_whatever_happens() {
         ("more executors wanted", sum(|t| t.grown)),
         ("outputs moved", sum(|t| t.moved)),
         ("outputs not moved", sum(|t| t.not_moved)),
+        ("second attempts", sum(|t| t.copies)),
+        ("executors replaced", sum(|t| t.replaced)),
     ];
     let finished = sum(|t| t.finished);
     println!("finished {finished}, {happened:?}");

@@ -228,6 +228,9 @@ impl Job {
                 .any(|&index| program.stages[index].time_limit == Some(*limit)),
             JobFailure::BarrierFailed { .. } => self.barrier,
             JobFailure::SingleAttemptFailed { .. } => self.single_attempt,
+            JobFailure::Unschedulable { failure, .. } => {
+                failure.as_ref().is_none_or(model::TaskFailure::counts)
+            }
             JobFailure::TooFewSlots { .. }
             | JobFailure::BarrierRefused { .. }
             | JobFailure::Malformed { .. } => false,

@@ -39,6 +39,10 @@ pub(crate) struct Promises {
     /// Partitions of each shuffle's stage.
     pub(crate) partitions: BTreeMap<ShuffleId, usize>,
     turn: u64,
+    now: Duration,
+    /// Whether executors are excluded on which tasks fail, and how many were replaced for that.
+    pub(crate) excludes: bool,
+    pub(crate) replaced: u64,
     pub(crate) registrations: BTreeMap<Connection, Registration>,
     pub(crate) links: BTreeMap<Connection, Link>,
     /// Executors that have registered under an id that was not used up.
@@ -66,6 +70,7 @@ impl Promises {
     pub(crate) fn begin_turn(&mut self, now: Duration) {
         self.turn += 1;
         self.allocation.now = now;
+        self.now = now;
         self.links.values_mut().for_each(|link| link.just_ended.clear());
     }
 
@@ -217,7 +222,10 @@ impl Promises {
         }
         self.check_number(effects)?;
         self.discarded.append(&mut self.discarding);
-        self.reruns.check(&launches)
+        if self.excludes {
+            self.reruns.check_exclusion(&launches)?;
+        }
+        self.reruns.check(self.now, &launches)
     }
 
     fn link(&mut self, connection: Connection) -> Result<&mut Link, String> {
@@ -250,7 +258,7 @@ impl Promises {
     }
 
     fn leave(&mut self, connection: Connection, is_over: bool) -> Result<(), String> {
-        let retired = self.retired.contains_key(&connection.executor);
+        let retired = self.retired.contains_key(&connection.executor) || self.excludes;
         let link = self.link(connection)?;
         let is_idle = link.in_flight.is_empty();
         if !is_over && !retired {
@@ -272,6 +280,11 @@ impl Promises {
     ) -> Result<(), String> {
         let link = self.links.remove(&connection).ok_or("a stream is closed twice")?;
         self.reruns.drop_attempts(link.in_flight.iter().chain(&link.just_ended));
+        let replaced = self.excludes && link.has_left && link.in_flight.is_empty();
+        if replaced && !link.is_going {
+            self.replaced += 1;
+            return Ok(());
+        }
         self.silent += u64::from(!link.is_going);
         if link.is_going || is_silent(connection) {
             Ok(())
@@ -322,12 +335,16 @@ impl Promises {
             self.allocation.note_launch(connection);
             let cancelled = work.cancels.iter().any(|(cancelled, _)| *cancelled == attempt);
             let writes = template.writes.map(|(shuffle, _)| shuffle);
-            launches.push(Launched { attempt, writes, cancelled });
+            let executor = connection.executor;
+            let is_final = writes.is_none() && template.inputs.is_empty();
+            launches.push(Launched { attempt, executor, writes, cancelled, is_final });
         }
         if link.in_flight.difference(&link.computed).count() > link.slots {
             return Err("more tasks than slots".to_owned());
         }
-        self.reruns.drop_attempts(work.cancels.iter().map(|(attempt, _)| attempt));
+        let cancelled = work.cancels.iter().map(|(attempt, _)| attempt);
+        self.reruns.cancelled.extend(cancelled.clone().copied());
+        self.reruns.drop_attempts(cancelled);
         for stage in &work.forget {
             link.templates.remove(stage).ok_or("a stage is forgotten that was not told")?;
         }
@@ -367,10 +384,13 @@ impl Promises {
 #[derive(Debug)]
 pub(crate) struct Launched {
     pub(crate) attempt: Attempt,
+    pub(crate) executor: ExecutorId,
     /// The shuffle that it writes.
     pub(crate) writes: Option<ShuffleId>,
     /// Whether it was cancelled in the same breath.
     pub(crate) cancelled: bool,
+    /// Whether its stage yields results and reads nothing, so that it runs once.
+    pub(crate) is_final: bool,
 }
 
 /// The places of a shuffle name each of its outputs once, in order, and none that was discarded in

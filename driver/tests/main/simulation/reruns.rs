@@ -10,8 +10,9 @@
 //! - the program has given up the cache that it was stored for.
 //!
 //! And a task of which an attempt is out runs no second time before that attempt has ended (failed,
-//! was killed), its executor was lost before its report came, or it was cancelled. A result that
-//! was reported is never computed again.
+//! was killed), its executor was lost before its report came, or it was cancelled; unless it is
+//! slow: then a second attempt may run beside it, elsewhere. A result that was reported is never
+//! computed again.
 //!
 //! Barrier stages run again as a whole. Map stages that are random, or read something that is, may
 //! also be rolled back. What is a need
@@ -21,13 +22,50 @@ use super::promises::{Launched, Link};
 use driver::message::Connection;
 use model::executor::{Outcome, Registration, TaskEnd};
 use model::{
-    Attempt, BlockProblem, MapOutput, MapOutputId, ShuffleId, StageId, TaskFailure, TaskId,
-    Unreadable, VolumeId,
+    Attempt, BlockProblem, ExecutorId, MapOutput, MapOutputId, ShuffleId, StageId, TaskFailure,
+    TaskId, Unreadable, VolumeId,
 };
+use scheduler::{Exclusion, LocalityWait, Speculation};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// When tasks get second attempts in this world.
+pub(crate) const SPECULATION: Speculation = Speculation {
+    interval: Duration::from_millis(100),
+    multiplier: 2.0,
+    quantile: 0.5,
+    min_runtime: Duration::from_millis(200),
+    duration_threshold: Some(Duration::from_millis(800)),
+    executor_slots: 2,
+};
+
+/// How long tasks wait for a slot near their input.
+pub(crate) const LOCALITY_WAIT: LocalityWait =
+    LocalityWait { executor: Duration::from_millis(300), host: Duration::from_millis(300) };
+
+/// When executors and hosts are excluded, in worlds in which they are.
+pub(crate) const EXCLUSION: Exclusion = Exclusion {
+    task_attempts_per_executor: 1,
+    task_attempts_per_host: 2,
+    stage_tasks_per_executor: 1,
+    stage_executors_per_host: 2,
+    tasks_per_executor: 1,
+    executors_per_host: 2,
+    timeout: Duration::from_secs(2),
+    replaces: false,
+    counts_fetch_failures: false,
+    unschedulable_timeout: Duration::from_mins(1),
+};
+
+/// Whether an attempt runs so long that there may be a second one.
+fn is_slow(first: &Out, now: Duration) -> bool {
+    now >= first.since + SPECULATION.min_runtime
+}
 
 /// The first attempt whose output may count.
 type Floor = (StageId, u32);
+
+const NO_FLOOR: Floor = (StageId(0), 0);
 
 /// What is known of what has run.
 #[derive(Debug, Default)]
@@ -39,33 +77,81 @@ pub(crate) struct Reruns {
     /// Above those for which there was a need.
     floors: BTreeMap<MapOutputId, Floor>,
     lost_volumes: BTreeSet<VolumeId>,
-    /// The attempt of each task that is out.
-    current: BTreeMap<TaskId, Attempt>,
+    /// The attempts of each task that are out.
+    current: BTreeMap<TaskId, Vec<Out>>,
     yielded: BTreeMap<TaskId, Attempt>,
     written: BTreeSet<MapOutputId>,
     /// Map tasks that ran more than once.
     pub(crate) repeated: u64,
+    /// Second attempts of slow tasks.
+    pub(crate) copies: u64,
+    /// Attempts that were told to stop: what they wrote nevertheless may count or not.
+    pub(crate) cancelled: BTreeSet<Attempt>,
+    /// Where tasks have failed.
+    failed: BTreeMap<TaskId, BTreeSet<ExecutorId>>,
+}
+
+/// An attempt that is out.
+#[derive(Debug)]
+struct Out {
+    attempt: Attempt,
+    executor: ExecutorId,
+    since: Duration,
 }
 
 impl Reruns {
     /// An attempt that was out has ended.
     pub(crate) fn note_end(&mut self, end: &TaskEnd, links: &BTreeMap<Connection, Link>) {
         let TaskEnd { attempt, outcome, .. } = end;
-        let is_current = self.current.get(&attempt.task) == Some(attempt);
-        if is_current {
-            self.current.remove(&attempt.task);
+        let out = self.take(*attempt);
+        let is_current = out.is_some();
+        if let (Some(out), Outcome::Failed(failure)) = (out, outcome)
+            && failure.counts()
+        {
+            self.failed.entry(attempt.task).or_default().insert(out.executor);
         }
         match outcome {
-            Outcome::Wrote(output) => self.offer(output),
+            Outcome::Wrote(output) => {
+                self.offer(output);
+                self.rule_out_redundant(output);
+            }
             Outcome::Yielded(_) => {
                 if is_current {
-                    self.yielded.insert(attempt.task, *attempt);
+                    self.yielded.entry(attempt.task).or_insert(*attempt);
                 }
             }
             Outcome::Failed(TaskFailure::FetchFailed { unreadable, .. }) => {
                 self.note_unreadable(unreadable, links);
             }
             Outcome::Failed(_) => {}
+        }
+    }
+
+    /// Forgets an attempt that was out, if it was.
+    fn take(&mut self, attempt: Attempt) -> Option<Out> {
+        let all = self.current.get_mut(&attempt.task)?;
+        let at = all.iter().position(|out| out.attempt == attempt)?;
+        Some(all.remove(at))
+    }
+
+    /// A task does not run where it failed. Stages that read something may begin anew, and then run
+    /// anywhere: they are left out.
+    pub(crate) fn check_exclusion(&self, launches: &[Launched]) -> Result<(), String> {
+        let failed_there = |launched: &&Launched| {
+            let failed = self.failed.get(&launched.attempt.task);
+            launched.is_final && failed.is_some_and(|on| on.contains(&launched.executor))
+        };
+        match launches.iter().find(failed_there) {
+            Some(Launched { attempt, .. }) => Err(format!("{attempt} runs where it failed")),
+            None => Ok(()),
+        }
+    }
+
+    /// What was written after another attempt's output counted does not come back.
+    fn rule_out_redundant(&mut self, output: &MapOutput) {
+        if self.outputs.get(&output.id).is_some_and(|first| first.attempt != output.attempt) {
+            let floor = self.floors.entry(output.id).or_insert(NO_FLOOR);
+            *floor = (*floor).max((output.attempt.task.stage, output.attempt.number + 1));
         }
     }
 
@@ -85,7 +171,8 @@ impl Reruns {
     fn offer(&mut self, output: &MapOutput) {
         let rank = (output.attempt.task.stage, output.attempt.number);
         let outdated = self.floors.get(&output.id).is_some_and(|floor| rank < *floor);
-        if !outdated && !self.lost_volumes.contains(&output.volume) {
+        let stopped = self.cancelled.contains(&output.attempt);
+        if !outdated && !stopped && !self.lost_volumes.contains(&output.volume) {
             self.outputs.entry(output.id).or_insert_with(|| output.clone());
         }
     }
@@ -133,17 +220,17 @@ impl Reruns {
     /// been heard in the same turn, after that was decided.
     pub(crate) fn drop_attempts<'a>(&mut self, attempts: impl Iterator<Item = &'a Attempt>) {
         for attempt in attempts {
-            for known in [&mut self.current, &mut self.yielded] {
-                if known.get(&attempt.task) == Some(attempt) {
-                    known.remove(&attempt.task);
-                }
+            self.take(*attempt);
+            if self.yielded.get(&attempt.task) == Some(attempt) {
+                self.yielded.remove(&attempt.task);
             }
         }
     }
 
     fn need(&mut self, id: MapOutputId) {
         if let Some(output) = self.outputs.remove(&id) {
-            self.floors.insert(id, (output.attempt.task.stage, output.attempt.number + 1));
+            let floor = self.floors.entry(id).or_insert(NO_FLOOR);
+            *floor = (*floor).max((output.attempt.task.stage, output.attempt.number + 1));
         }
     }
 
@@ -155,8 +242,8 @@ impl Reruns {
     }
 
     /// Each launch of a turn is needed.
-    pub(crate) fn check(&mut self, launches: &[Launched]) -> Result<(), String> {
-        for Launched { attempt, writes, cancelled } in launches {
+    pub(crate) fn check(&mut self, now: Duration, launches: &[Launched]) -> Result<(), String> {
+        for Launched { attempt, executor, writes, cancelled, .. } in launches {
             // In the turn of its launch its output came from elsewhere, or its job ended.
             if *cancelled {
                 continue;
@@ -165,9 +252,16 @@ impl Reruns {
             if self.yielded.contains_key(&task) {
                 return Err(format!("{attempt} runs again though its result is there"));
             }
-            if let Some(other) = self.current.insert(task, *attempt) {
-                return Err(format!("{attempt} runs beside {other}"));
+            let out = Out { attempt: *attempt, executor: *executor, since: now };
+            let beside = self.current.entry(task).or_default();
+            match beside.as_slice() {
+                [] => {}
+                [first] if first.executor != out.executor && is_slow(first, now) => {
+                    self.copies += 1;
+                }
+                others => return Err(format!("{attempt} runs beside {others:?}")),
             }
+            beside.push(out);
             let Some(shuffle) = *writes else { continue };
             let id = MapOutputId { shuffle, map: task.partition };
             if self.outputs.contains_key(&id) && self.repeatable.contains(&shuffle) {

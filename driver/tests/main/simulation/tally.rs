@@ -52,4 +52,8 @@ pub(crate) struct Tally {
     pub(crate) not_moved: u64,
     /// Wishes for more executors than before.
     pub(crate) grown: u64,
+    /// Second attempts of slow tasks.
+    pub(crate) copies: u64,
+    /// Executors that were replaced because a task could not run anywhere.
+    pub(crate) replaced: u64,
 }

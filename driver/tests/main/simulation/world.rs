@@ -143,9 +143,11 @@ impl World {
         let without_manager = rng.random_bool(0.3).then_some(Duration::from_secs(3));
         let max_result_bytes = rng.random_bool(0.1).then_some(60);
         let rules = rules((without_manager, max_result_bytes), (allocation, decommission));
+        let excludes = rng.random_bool(0.5);
         let mut promises = Promises::default();
         promises.allocation.rules = allocation;
         promises.allocation.decommission = decommission;
+        promises.excludes = excludes;
         for (index, stage) in program.stages.iter().enumerate() {
             promises.partitions.insert(stage.shuffle, stage.partitions as usize);
             if program.is_independent(index) {
@@ -157,7 +159,7 @@ impl World {
             now: Duration::ZERO,
             weather: Weather::Storm,
             bug,
-            subject: Subject::new(rules, bug),
+            subject: Subject::new(rules, excludes, bug),
             program,
             mail: BTreeMap::new(),
             up: BTreeMap::new(),

@@ -1,0 +1,102 @@
+//! Launches: free slots are filled from the queue.
+
+use crate::delay::Round;
+use crate::event::Command;
+use crate::scheduler::Scheduler;
+use crate::stage::Stage;
+use model::{Attempt, ExecutorId, MapOutputId, StageId, TaskId};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+impl Scheduler {
+    /// Fills the free slots, evenly across executors. A barrier stage has the slots that become
+    /// free kept for it, unless the executors that are there have too few.
+    pub(crate) fn launch_ready(&mut self, now: Duration) {
+        let before = self.agenda.commands.len();
+        self.fill_slots(now);
+        if self.agenda.commands[before..].iter().any(is_launch) {
+            self.forget_unschedulable();
+        } else {
+            self.find_unschedulable(now);
+        }
+    }
+
+    fn fill_slots(&mut self, now: Duration) {
+        let mut passed = BTreeSet::new();
+        let mut round = Round::default();
+        self.forget_waits();
+        while self.executors.has_free_slots()
+            && let Some(id) = self.next_stage(&passed)
+        {
+            let stage = self.stages.get(id).expect("a queued stage exists");
+            if stage.barrier {
+                if stage.tasks.pending() < stage.tasks() {
+                    // Outputs of an earlier try were found.
+                    self.restart_barrier(id);
+                }
+                let tasks = self.stages.get(id).map_or(0, Stage::tasks);
+                if self.executors.slots(|id| !self.is_excluded(id)) < tasks {
+                    passed.insert(id);
+                    continue;
+                }
+                if self.executors.free_slots(|id| !self.is_excluded(id)) < tasks {
+                    break;
+                }
+                for _ in 0..tasks {
+                    self.launch_now(now, id);
+                }
+            } else if !self.launch_next(now, id, &mut round) {
+                self.note_wait(&mut round, id);
+                passed.insert(id);
+            }
+        }
+        self.end_round(now, round);
+    }
+
+    /// Launches the next attempt of a queued stage, if there is a slot for it. Returns whether
+    /// there was.
+    fn launch_next(&mut self, now: Duration, id: StageId, round: &mut Round) -> bool {
+        if let Some((partition, executor, level)) = self.pick_near(now, id) {
+            round.note_launch(id, level);
+            self.launch(now, id, (partition, executor));
+        } else if let Some(copy) = self.pick_copy(id) {
+            self.launch(now, id, copy);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Launches the next task of a stage wherever there is a slot.
+    fn launch_now(&mut self, now: Duration, id: StageId) {
+        if let Some(found) = self.pick_pending(id) {
+            self.launch(now, id, found);
+        }
+    }
+
+    fn launch(&mut self, now: Duration, id: StageId, (partition, executor): (u32, ExecutorId)) {
+        let Some(stage) = self.stages.get_mut(id) else { return };
+        let number = stage.tasks.launch(partition);
+        let attempt = Attempt { task: TaskId { stage: id, partition }, number };
+        self.executors.start(attempt, executor, (stage.rounds.round, now));
+        self.agenda.commands.push(Command::Launch { attempt, executor });
+        if let (true, Some(shuffle)) = (stage.barrier, stage.shuffle()) {
+            // The output of another try must not end this one's attempt: its peers wait for it.
+            self.shuffles.raise_floor(MapOutputId { shuffle, map: partition }, self.epoch, attempt);
+        }
+        self.dequeue(id);
+    }
+
+    /// The next pending task of a stage and the executor for it.
+    pub(crate) fn pick_pending(&self, id: StageId) -> Option<(u32, ExecutorId)> {
+        let stage = self.stages.get(id)?;
+        stage.tasks.all_pending().find_map(|partition| {
+            let may = |executor| self.may_run(stage, partition, executor);
+            Some((partition, self.executors.pick(stage.preferred_volume(partition), may)?))
+        })
+    }
+}
+
+fn is_launch(command: &Command) -> bool {
+    matches!(command, Command::Launch { .. })
+}

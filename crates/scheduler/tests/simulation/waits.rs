@@ -1,0 +1,74 @@
+//! The promise that no task waits for ever for a slot near its input.
+
+use model::{ExecutorId, VolumeId};
+use scheduler::{Event, LocalityWait, Scheduler, Stage, TaskState};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// How long tasks wait in this world.
+pub(crate) const RULES: LocalityWait =
+    LocalityWait { executor: Duration::from_millis(300), host: Duration::from_millis(300) };
+
+/// More than all waits together, and the moment for which lost outputs are gathered.
+const LIMIT: Duration = Duration::from_millis(1500);
+
+/// The executors' slots, and since when one is free for a task that waits.
+#[derive(Debug, Default)]
+pub(crate) struct Waits {
+    executors: BTreeMap<ExecutorId, (u32, BTreeSet<VolumeId>)>,
+    since: Option<Duration>,
+    /// Moments at which a task waited beside a free slot.
+    pub(crate) waited: u64,
+}
+
+impl Waits {
+    pub(crate) fn note(&mut self, event: &Event) {
+        match event {
+            Event::ExecutorRegistered { executor, slots, volumes, .. } => {
+                self.executors.insert(*executor, (*slots, volumes.clone()));
+            }
+            Event::ExecutorLost { executor, .. } => drop(self.executors.remove(executor)),
+            Event::VolumeLost { volume } => {
+                for (_, volumes) in self.executors.values_mut() {
+                    volumes.remove(volume);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// `running` is the number of attempts of an executor.
+    pub(crate) fn check(
+        &mut self,
+        now: Duration,
+        scheduler: &Scheduler,
+        running: impl Fn(ExecutorId) -> usize,
+    ) -> Result<(), String> {
+        let free = self
+            .executors
+            .iter()
+            .any(|(id, (slots, volumes))| !volumes.is_empty() && running(*id) < *slots as usize);
+        let ids: BTreeSet<_> = scheduler.jobs().flat_map(|job| scheduler.job_stages(job)).collect();
+        let stages: Vec<&Stage> = ids.into_iter().filter_map(|id| scheduler.stage(*id)).collect();
+        // Slots are kept for a barrier.
+        let barrier = stages.iter().any(|stage| stage.is_barrier() && stage.is_requested());
+        let waits = stages.iter().any(|stage| waits(scheduler, stage));
+        if !free || barrier || !waits {
+            self.since = None;
+            return Ok(());
+        }
+        self.waited += 1;
+        let since = *self.since.get_or_insert(now);
+        if now > since + LIMIT {
+            return Err(format!("a task waits beside a free slot since {since:?}"));
+        }
+        Ok(())
+    }
+}
+
+fn waits(scheduler: &Scheduler, stage: &Stage) -> bool {
+    let complete = |parent| scheduler.stage(parent).is_some_and(Stage::is_complete);
+    let ready = stage.is_requested() && stage.parents().iter().all(|parent| complete(*parent));
+    let pending = |partition| stage.task(partition) == Some(TaskState::Pending);
+    ready && (0..stage.partitions()).any(pending)
+}
