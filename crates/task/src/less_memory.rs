@@ -1,6 +1,6 @@
 //! The plan of a task that ran out of memory, with operators that spill in the place of those that
-//! cannot: sort-merge joins for hash joins, which hold their whole build side, and sorts of all rows
-//! for those that hold their first rows. They yield the same rows, joins in another order.
+//! cannot: sort-merge joins for hash joins, which hold their whole build side, and sorts of all
+//! rows for those that hold their first rows. They yield the same rows, joins in another order.
 
 mod not_in;
 
@@ -20,8 +20,8 @@ use std::sync::Arc;
 
 type Plan = Arc<dyn ExecutionPlan>;
 
-/// The bound plan of a task with operators that spill; `None` if that makes no difference. Its sorts
-/// are to be run with less memory, too.
+/// The bound plan of a task with operators that spill; `None` if that makes no difference. Its
+/// sorts are to be run with less memory, too.
 pub(crate) fn with_less_memory(plan: Plan) -> Result<Option<Plan>> {
     let mut sorts = false;
     let replaced = plan.transform_up(|plan| {

@@ -68,8 +68,8 @@ impl TaskMemory {
         self.all.freed.notify_all();
     }
 
-    /// Whether the task may wait, at first or still. Other threads must be able to run those that it
-    /// waits for.
+    /// Whether the task may wait, at first or still. Other threads must be able to run those that
+    /// it waits for.
     fn may_wait(&self, until: &mut Option<Instant>) -> bool {
         let others_run = Handle::try_current()
             .is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);

@@ -90,8 +90,8 @@ impl TaskRuntime {
         }
     }
 
-    /// Runs the plan with its planned operators and, if they run out of memory, again with those that
-    /// need less.
+    /// Runs the plan with its planned operators and, if they run out of memory, again with those
+    /// that need less.
     async fn attempt(
         &self,
         stage: &Stage,
@@ -242,7 +242,8 @@ impl TaskRuntime {
         let mut rows = self.start(plan, run)?;
         let fail = |error: DataFusionError| failure::of(&error);
         let arrow = |error| failure::of(&DataFusionError::from(error));
-        // They count, so that operators spill for them, but are not refused: the driver limits them.
+        // They count, so that operators spill for them, but are not refused: the driver limits
+        // them.
         let pool = Arc::clone(run.memory) as Arc<dyn MemoryPool>;
         let memory = MemoryConsumer::new("collected rows").register(&pool);
         let mut writer = StreamWriter::try_new(Vec::new(), &rows.schema()).map_err(arrow)?;

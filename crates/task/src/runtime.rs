@@ -57,7 +57,8 @@ pub struct TaskSettings {
 pub(crate) enum Needs {
     /// What they need to be fast.
     Planned,
-    /// As little as they can: sorts compare rows where they are, without their keys in another form.
+    /// As little as they can: sorts compare rows where they are, without their keys in another
+    /// form.
     Less,
 }
 

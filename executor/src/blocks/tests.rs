@@ -307,7 +307,7 @@ async fn an_output_is_copied_to_another_volume_as_that_of_the_same_attempt() {
     let copy = MapOutput { volume: VolumeId("own".into()), ..MapOutput::clone(&world.output) };
     let output = MapOutput::clone(&world.output);
     let report = Report::Moved { output: output.clone(), copy: Ok(copy.clone()) };
-    assert_eq!(moved.recv().await, Some(report));
+    assert_eq!(ends.recv().await, Some(report));
     let here = Catalogue::new([own]);
     for (reader, block) in [(0, Vec::new()), (1, b"small".to_vec()), (2, vec![42; LARGE])] {
         assert!(here.read_block(&copy, reader).unwrap().unwrap() == block);
@@ -321,7 +321,7 @@ async fn an_output_is_copied_to_another_volume_as_that_of_the_same_attempt() {
     for unreadable in [other, output] {
         std::fs::remove_dir_all(directory.path().join(unreadable.id.shuffle.0.to_string())).ok();
         moves.start(Arc::new(unreadable));
-        let Some(Report::Moved { copy: Err(problem), .. }) = moved.recv().await else {
+        let Some(Report::Moved { copy: Err(problem), .. }) = ends.recv().await else {
             panic!("it cannot be copied")
         };
         assert!(!problem.is_empty());
