@@ -249,7 +249,9 @@ impl Promises {
             } => goes_on(connection),
             _ => false,
         };
-        let releases = effects.iter().any(is_release) && !effects.contains(&Effect::Ended);
+        // Executors that are replaced because of failures on them are sent away in the same way.
+        let is_known = !self.excludes && !effects.contains(&Effect::Ended);
+        let releases = is_known && effects.iter().any(is_release);
         if releases && self.staying().count() < rules.min as usize {
             return Err("fewer executors stay than the least number".to_owned());
         }
