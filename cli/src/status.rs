@@ -2,6 +2,7 @@
 
 use crate::application_dir::{self, Contact};
 use anyhow::{Context, Result, bail};
+use futures::future::join_all;
 use proto::Credentials;
 use proto::pb::cluster_client::ClusterClient;
 use proto::pb::{AccumulatorStatus, AccumulatorSum, ApplicationStatus, JobState, JobStatus};
@@ -26,10 +27,16 @@ pub(crate) async fn show(wanted: Option<&str>, json: bool) -> Result<String> {
         return Ok("no application is running\n".to_owned());
     }
     let mut all = Vec::new();
-    for contact in &contacts {
-        let answer = tokio::time::timeout(TIMEOUT, ask(contact)).await;
+    let answers = contacts.iter().map(|contact| tokio::time::timeout(TIMEOUT, ask(contact)));
+    for (contact, answer) in contacts.iter().zip(join_all(answers).await) {
         let id = &contact.application_id;
-        all.push(answer.with_context(|| format!("the driver of {id} did not answer"))??);
+        let silent = || format!("the driver of {id} did not answer");
+        match answer.with_context(silent).and_then(|answer| answer.with_context(silent)) {
+            Ok(status) => all.push(status),
+            // Others are shown all the same: it may just have ended.
+            Err(error) if wanted.is_none() => tracing::warn!("{error:#}"),
+            Err(error) => return Err(error),
+        }
     }
     if json {
         return Ok(

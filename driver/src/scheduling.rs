@@ -27,7 +27,7 @@ fn limits(conf: &Conf, (wanted, dynamic): (Wanted, bool)) -> Result<Limits, BadS
         stage_max_consecutive_attempts: conf.get(&conf::STAGE_MAX_CONSECUTIVE_ATTEMPTS)?,
         max_result_bytes: max_result_bytes(conf)?,
         slots: Some(wanted.slots()).filter(|_| !dynamic),
-        refuse_barriers: dynamic,
+        dynamic,
         ignore_leaving: conf.get(&conf::IGNORE_DECOMMISSION_FETCH_FAILURE)?,
         ..Limits::default()
     })

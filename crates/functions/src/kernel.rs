@@ -4,6 +4,10 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use errors::{Exception, SparkError};
+
+use crate::error::IntoExternal;
+
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray, Int32Array, ListArray,
     ListBuilder, MapArray, PrimitiveArray, StringArray, StringBuilder, new_empty_array,
@@ -85,6 +89,15 @@ pub(crate) struct Args<'a> {
     pub(crate) returns: &'a DataType,
 }
 
+/// Refuses what a column of a batch cannot hold: its offsets have 31 bits.
+fn fits(before: usize, more: usize) -> Result<()> {
+    if before.saturating_add(more) <= i32::MAX as usize {
+        return Ok(());
+    }
+    let words = "The strings of one batch of rows take more than 2 GiB.";
+    Err(SparkError::plain(Exception::Spark, words).into_external())
+}
+
 impl Args<'_> {
     pub(crate) fn len(&self) -> usize {
         self.arrays.len()
@@ -105,10 +118,9 @@ impl Args<'_> {
     ) -> Result<ArrayRef> {
         let mut out = StringBuilder::with_capacity(self.rows, self.rows * 8);
         for row in self.valid_rows() {
-            match row {
-                Some(row) => out.append_option(of(row)?),
-                None => out.append_null(),
-            }
+            let value = row.map_or(Ok(None), &mut of)?;
+            fits(out.values_slice().len(), value.as_ref().map_or(0, String::len))?;
+            out.append_option(value);
         }
         Ok(Arc::new(out.finish()))
     }
@@ -120,10 +132,9 @@ impl Args<'_> {
     ) -> Result<ArrayRef> {
         let mut out = BinaryBuilder::new();
         for row in self.valid_rows() {
-            match row {
-                Some(row) => out.append_option(of(row)?),
-                None => out.append_null(),
-            }
+            let value = row.map_or(Ok(None), &mut of)?;
+            fits(out.values_slice().len(), value.as_ref().map_or(0, Vec::len))?;
+            out.append_option(value);
         }
         Ok(Arc::new(out.finish()))
     }

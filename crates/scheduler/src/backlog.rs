@@ -2,7 +2,7 @@
 //! volume holds.
 
 use crate::scheduler::Scheduler;
-use crate::stage::Phase;
+use crate::stage::{Phase, Stage};
 use model::{ShuffleId, VolumeId};
 
 /// The tasks that could occupy slots now.
@@ -12,6 +12,8 @@ pub struct Backlog {
     pub pending: u32,
     /// Attempts in flight, whoever waits for them.
     pub running: u32,
+    /// Stages with a task that may not run on any of the executors.
+    pub unschedulable: u32,
 }
 
 impl Scheduler {
@@ -20,7 +22,9 @@ impl Scheduler {
         let active = self.stages.iter().filter(|stage| stage.phase == Phase::Active);
         let pending = active.map(|stage| stage.tasks.pending()).fold(0, u32::saturating_add);
         let running = u32::try_from(self.executors.in_flight()).unwrap_or(u32::MAX);
-        Backlog { pending, running }
+        let waits = |stage: &&Stage| stage.failures.unschedulable_until.is_some();
+        let unschedulable = u32::try_from(self.stages.iter().filter(waits).count());
+        Backlog { pending, running, unschedulable: unschedulable.unwrap_or(u32::MAX) }
     }
 
     /// The shuffles of which registered outputs are on a volume.

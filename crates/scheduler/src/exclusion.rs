@@ -153,12 +153,13 @@ impl Scheduler {
         };
         let stuck: Vec<StageId> = self.stages.iter().filter(waits).map(|stage| stage.id).collect();
         for id in stuck {
-            let Some(executor) = self.executors.idle() else {
+            if let Some(executor) = self.executors.idle() {
+                let reason = "a task cannot run on any executor".to_owned();
+                self.agenda.commands.push(Command::Replace { executor, reason });
+            } else if !self.limits.dynamic {
                 self.abort_unschedulable(id);
                 continue;
-            };
-            let reason = "a task cannot run on any executor".to_owned();
-            self.agenda.commands.push(Command::Replace { executor, reason });
+            }
             if let Some(stage) = self.stages.get_mut(id) {
                 let until = now.saturating_add(rules.unschedulable_timeout);
                 stage.failures.unschedulable_until = Some(until);

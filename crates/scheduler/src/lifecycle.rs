@@ -140,7 +140,7 @@ impl Scheduler {
             return;
         }
         let Some(stage) = self.stages.get(id).filter(|stage| !stage.is_requested()) else { return };
-        if self.limits.refuse_barriers && stage.barrier {
+        if self.limits.dynamic && stage.barrier {
             self.fail_jobs(id, &JobFailure::BarrierRefused { stage: id });
             return;
         }

@@ -30,8 +30,9 @@ pub struct Limits {
     /// Slots of all executors that are wanted, if their number is known: a barrier stage with more
     /// tasks can never run.
     pub slots: Option<u32>,
-    /// Whether barrier stages are refused, because executors come and go with the tasks.
-    pub refuse_barriers: bool,
+    /// Whether executors come and go with the tasks: barrier stages are refused, and a task that may
+    /// not run on any waits for another one.
+    pub dynamic: bool,
     /// `spark.stage.ignoreDecommissionFetchFailure`: whether a round does not count that failed to
     /// read what was on volumes of executors that leave.
     pub ignore_leaving: bool,
@@ -46,7 +47,7 @@ impl Default for Limits {
             stage_max_consecutive_attempts: 4,
             max_result_bytes: Some(1 << 30),
             slots: None,
-            refuse_barriers: false,
+            dynamic: false,
             ignore_leaving: true,
             resubmit_wait: Duration::from_millis(200),
         }

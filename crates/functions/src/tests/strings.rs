@@ -194,3 +194,8 @@ fn json_becomes_values_of_a_type() {
     from_json(r#"{"k":"2024-02-29"}"#, map, "map<string,date> {k -> 2024-02-29}");
     from_json("1", DataType::Int32, "! DATATYPE_MISMATCH.INVALID_JSON_SCHEMA");
 }
+
+#[test]
+fn a_string_longer_than_an_array_is_an_error() {
+    check("repeat", &[s("ab"), i(i32::MAX)], "! ");
+}

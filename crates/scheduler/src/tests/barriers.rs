@@ -157,7 +157,7 @@ fn a_stage_that_can_never_run_fails_its_job() {
 
 #[test]
 fn barrier_stages_are_refused_where_executors_come_and_go() {
-    let limits = Limits { refuse_barriers: true, ..Limits::default() };
+    let limits = Limits { dynamic: true, ..Limits::default() };
     let mut scheduler = Scheduler::new(Epoch(1), limits);
     scheduler.handle(Duration::ZERO, up(0, 2));
     let mut run = |job, stage| {

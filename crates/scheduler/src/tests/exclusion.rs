@@ -80,6 +80,23 @@ fn without_an_idle_executor_there_is_nothing_to_wait_for() {
 }
 
 #[test]
+fn where_executors_come_with_the_tasks_another_one_is_waited_for() {
+    let limits = Limits { dynamic: true, ..Limits::default() };
+    let mut scheduler = Scheduler::new(Epoch(1), limits).with_exclusion(Some(RULES));
+    let mut handle = |ms, event| {
+        let commands = scheduler.handle(Duration::from_millis(ms), event).into_iter();
+        let told = commands.filter(|it| !matches!(it, Command::StageChanged { .. }));
+        (told.collect::<Vec<_>>(), scheduler.backlog().unschedulable)
+    };
+    handle(0, up(0, 2));
+    let tasks = submit(0, vec![result(2, &[])]);
+    assert_eq!(handle(0, tasks).0, [launch(at(0, 0, 0), 0), launch(at(0, 1, 0), 0)]);
+    // The other task keeps the executor busy.
+    assert_eq!(handle(1, fails(at(0, 0, 0), raised())), (vec![], 1));
+    assert_eq!(handle(2, up(1, 1)), (vec![launch(at(0, 0, 1), 1)], 0));
+}
+
+#[test]
 fn failures_of_two_tasks_exclude_an_executor_for_their_stage_only() {
     let both = vec![launch(at(0, 0, 0), 0), launch(at(0, 1, 0), 0)];
     let script = vec![

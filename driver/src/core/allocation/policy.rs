@@ -79,7 +79,7 @@ impl Allocation {
 
     /// Adapts the number to what there is to do.
     pub(crate) fn follow(&mut self, now: Duration, load: Load) {
-        let Backlog { pending, running } = load.backlog;
+        let Backlog { pending, running, .. } = load.backlog;
         self.has_begun |= pending > 0 || running > 0;
         if pending > 0 {
             self.grow_at.get_or_insert(now + self.rules.backlog_timeout);
@@ -96,7 +96,8 @@ impl Allocation {
         }
     }
 
-    /// Executors that would give each task a slot, or the wanted share of them.
+    /// Executors that would give each task a slot, or the wanted share of them; and others for tasks
+    /// that may run on none of these.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -104,7 +105,8 @@ impl Allocation {
     )]
     fn needed(&self, Load { backlog, slots, .. }: Load) -> u32 {
         let tasks = f64::from(backlog.pending) + f64::from(backlog.running);
-        (tasks * self.rules.ratio / f64::from(slots.max(1))).ceil() as u32
+        let for_tasks = (tasks * self.rules.ratio / f64::from(slots.max(1))).ceil() as u32;
+        for_tasks.saturating_add(backlog.unschedulable)
     }
 
     fn grow(&mut self, needed: u32, there: u32) {

@@ -61,7 +61,8 @@ impl Executors {
     /// Has an executor told to leave once it runs nothing.
     pub(crate) fn leave_when_idle(&mut self, id: ExecutorId) {
         if let Some(executor) = self.live.get_mut(&id) {
-            executor.presence.is_leaving = true;
+            // One that asks again has not heard that it may leave.
+            (executor.presence.is_leaving, executor.presence.was_released) = (true, false);
         }
     }
 

@@ -232,7 +232,9 @@ impl Promises {
             let tasks = self.allocation.tasks.values().sum::<u32>() + in_flight;
             let begun = self.allocation.has_begun;
             let least = if begun { rules.min } else { rules.initial };
-            if executors > least.max(tasks.div_ceil(SLOTS)).min(rules.max) {
+            // Tasks that may not run where they failed want other executors besides.
+            let besides = if self.excludes { tasks } else { 0 };
+            if executors > least.max(tasks.div_ceil(SLOTS) + besides).min(rules.max) {
                 return Err(format!("{executors} executors are wanted for {tasks} tasks"));
             }
             let before = self.allocation.wished.replace(executors);

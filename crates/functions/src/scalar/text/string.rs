@@ -1,6 +1,6 @@
 //! Strings as a whole: length, case, characters, concatenation.
 
-use errors::condition;
+use errors::{Exception, SparkError, condition};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
@@ -11,6 +11,7 @@ use datafusion::logical_expr::Expr;
 use datafusion_spark::function::string as spark_string;
 
 use crate::FunctionError;
+use crate::error::IntoExternal;
 use crate::function::{Call, Function, kernel, native, with};
 use crate::kernel::{Args, Kernel, Nulls, returns};
 
@@ -60,7 +61,15 @@ pub(in crate::scalar) const FUNCTIONS: &[Function] = &[
         "si",
         Kernel::new("spark_repeat", returns::string, |args| {
             let (texts, times) = (args.strings(0)?, args.values::<Int32Type>(1)?);
-            args.string_rows(|row| Ok(Some(texts.value(row).repeat(size(times.value(row))))))
+            args.string_rows(|row| {
+                let (text, times) = (texts.value(row), size(times.value(row)));
+                let length = text.len().checked_mul(times).filter(|all| *all <= i32::MAX as usize);
+                if length.is_none() {
+                    let error = SparkError::plain(Exception::Arithmetic, "integer overflow");
+                    return Err(error.into_external());
+                }
+                Ok(Some(text.repeat(times)))
+            })
         }),
     ),
     native("space", "i", spark_string::space),

@@ -25,7 +25,8 @@ fn at(seconds: u64) -> Duration {
 }
 
 fn load(pending: u32, running: u32, there: u32) -> Load {
-    Load { backlog: Backlog { pending, running }, slots: 2, there }
+    let backlog = Backlog { pending, running, unschedulable: 0 };
+    Load { backlog, slots: 2, there }
 }
 
 /// The numbers that are wanted second by second, while so many tasks wait.
@@ -143,4 +144,13 @@ fn the_initial_number_goes_if_nothing_begins() {
     };
     assert_eq!(surplus(0), (0, 2, Some(at(60))));
     assert_eq!(surplus(60), (2, 0, None));
+}
+
+#[test]
+fn tasks_that_may_run_nowhere_want_executors_besides() {
+    let mut allocation = Allocation::new(RULES);
+    let backlog = Backlog { pending: 1, running: 0, unschedulable: 2 };
+    let load = Load { backlog, slots: 2, there: 1 };
+    (0..10).for_each(|second| allocation.follow(at(second), load));
+    assert_eq!(allocation.target(), 3);
 }
