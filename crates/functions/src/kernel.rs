@@ -91,7 +91,7 @@ pub(crate) struct Args<'a> {
 
 /// Refuses what a column of a batch cannot hold: its offsets have 31 bits.
 fn fits(before: usize, more: usize) -> Result<()> {
-    if before.saturating_add(more) <= i32::MAX as usize {
+    if i32::try_from(before.saturating_add(more)).is_ok() {
         return Ok(());
     }
     let words = "The strings of one batch of rows take more than 2 GiB.";

@@ -30,8 +30,8 @@ pub struct Limits {
     /// Slots of all executors that are wanted, if their number is known: a barrier stage with more
     /// tasks can never run.
     pub slots: Option<u32>,
-    /// Whether executors come and go with the tasks: barrier stages are refused, and a task that may
-    /// not run on any waits for another one.
+    /// Whether executors come and go with the tasks: barrier stages are refused, and a task that
+    /// may not run on any waits for another one.
     pub dynamic: bool,
     /// `spark.stage.ignoreDecommissionFetchFailure`: whether a round does not count that failed to
     /// read what was on volumes of executors that leave.

@@ -159,6 +159,14 @@ impl Place {
         let (kill, stop) = (kill.cloned(), CancellationToken::new());
         let stopped = stop.clone();
         let ended = runtime.spawn(async move {
+            // A busy API server knows of a new account's rights a little later.
+            let client = account(&namespace, config.clone(), None).await;
+            let known: Api<SparkApplication> = Api::namespaced(client, &namespace);
+            let deadline = Instant::now() + PATIENCE;
+            while let Err(error) = known.list(&ListParams::default()).await {
+                assert!(Instant::now() < deadline, "{error}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
             let client = account(&namespace, config, kill).await;
             run(client, options, stopped).await.expect("it runs until it is stopped");
         });

@@ -96,8 +96,8 @@ impl Allocation {
         }
     }
 
-    /// Executors that would give each task a slot, or the wanted share of them; and others for tasks
-    /// that may run on none of these.
+    /// Executors that would give each task a slot, or the wanted share of them; and others for
+    /// tasks that may run on none of these.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

@@ -63,7 +63,8 @@ pub(in crate::scalar) const FUNCTIONS: &[Function] = &[
             let (texts, times) = (args.strings(0)?, args.values::<Int32Type>(1)?);
             args.string_rows(|row| {
                 let (text, times) = (texts.value(row), size(times.value(row)));
-                let length = text.len().checked_mul(times).filter(|all| *all <= i32::MAX as usize);
+                let length =
+                    text.len().checked_mul(times).filter(|all| i32::try_from(*all).is_ok());
                 if length.is_none() {
                     let error = SparkError::plain(Exception::Arithmetic, "integer overflow");
                     return Err(error.into_external());
