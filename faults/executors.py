@@ -88,6 +88,28 @@ def one_task_kills_its_executors(run):
         assert it.spark.range(10).count() == 10
 
 
+def straggler(run):
+    """One attempt of a task never ends; another one does."""
+
+    def slow(batches):
+        from pyspark import TaskContext
+
+        context = TaskContext.get()
+        if context.partitionId() == 2 and context.attemptNumber() == 0:
+            time.sleep(600)
+        yield from batches
+
+    conf = {"spark.speculation": "true", "spark.speculation.multiplier": "1.5", "spark.speculation.quantile": "0.5"}
+    with server(**CONF, **conf) as it:
+        frame = it.spark.range(0, 4000, 1, 8).mapInArrow(slow, "id long").repartition(4)
+        run.hit()
+        asked = Asked(lambda: sorted(row[0] for row in frame.collect()))
+        assert asked.answer() == list(range(4000))
+        run.recovery = asked.ended - run.at
+        assert len(it.outputs()) == 8, "one output of each task"
+        assert it.spark.range(10).count() == 10
+
+
 def killed_by_the_memory_limit(run):
     """The kernel kills an executor in a group of processes whose memory is limited."""
     group = pathlib.Path("/sys/fs/cgroup/memory") if pathlib.Path("/sys/fs/cgroup/memory").is_dir() else pathlib.Path("/sys/fs/cgroup")

@@ -117,6 +117,13 @@ def times_at_the_edge(spark, _):
 
 
 @case
+def a_string_of_four_terabytes(spark, _):
+    for times in ("2000000", "cast(id + 2000000 as int)"):
+        frame = spark.range(1).selectExpr(f"length(repeat(repeat('x', 2000000), {times}))")
+        refused(lambda: frame.collect(), "integer overflow")
+
+
+@case
 def views_in_a_cycle(spark, _):
     spark.sql("create or replace temporary view a as select 1 as n")
     spark.sql("create or replace temporary view b as select * from a")

@@ -61,7 +61,8 @@ def small_disk(path, size):
 
 def disk_full(run):
     """The volume of one of two executors is full: its tasks fail, and the other's succeed."""
-    with application(run.dir, **CONF) as app, small_disk(app.home / "shuffle-small", "200k"):
+    conf = {**CONF, "spark.excludeOnFailure.enabled": "true"}
+    with application(run.dir, **conf) as app, small_disk(app.home / "shuffle-small", "200k"):
         _, cluster, url = app.driver(1)
         spark = connected(url)
         app.executors(1, 1, cluster, volume="shuffle-small")
