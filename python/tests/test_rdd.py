@@ -232,6 +232,22 @@ same(empty.toDF("a int").collect(), [])
     )
 
 
+def test_resources_of_an_rdd_have_no_effect_and_say_so(tmp_path):
+    check(
+        tmp_path,
+        """
+import warnings
+from pyspark.resource import ResourceProfileBuilder, TaskResourceRequests
+
+profile = ResourceProfileBuilder().require(TaskResourceRequests().cpus(2)).build
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    same(sc.parallelize(range(4), 2).withResources(profile).collect(), [0, 1, 2, 3])
+same(["no effect" in str(it.message) for it in caught if it.category is UserWarning], [True])
+""",
+    )
+
+
 def test_unions_of_shuffled_and_other_rdds(tmp_path):
     check(
         tmp_path,

@@ -1,6 +1,7 @@
 """RDDs: `RDD` itself, its fused transformations, and barriers."""
 
 import sys
+import warnings
 
 from pyspark.errors import PySparkRuntimeError
 from pyspark.serializers import AutoBatchedSerializer, CPickleSerializer
@@ -142,7 +143,8 @@ class RDD(Narrow, Actions, Pairs, Numeric, Saved):
         return getattr(self._node, "is_barrier", False)
 
     def withResources(self, profile):
-        """Remembers what the tasks of this RDD need. All executors of an application are alike."""
+        """Remembers what the tasks of this RDD need. All executors of an application are alike, so it says that this has no effect."""
+        warnings.warn("Resources of an RDD have no effect: all executors of an application are alike.", stacklevel=2)
         self.has_resource_profile = True
         self._profile = profile
         return self
