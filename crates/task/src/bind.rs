@@ -120,10 +120,7 @@ impl Binder<'_> {
             }
             (LeafKind::Blocks { shuffle, mode: _ }, Some(Input::Output(map))) => {
                 let output = self.outputs_of(*shuffle)?.get(map as usize).ok_or_else(unfit)?;
-                let streams = wanted(std::slice::from_ref(output), (0, 1), ReadMode::Gather);
-                let source = Arc::clone(self.runtime.blocks());
-                let read = ShuffleReadExec::new(schema, streams, source, leaf.equivalences());
-                Ok(Arc::new(read))
+                Ok(self.read(leaf, std::slice::from_ref(output), (0, 1), ReadMode::Gather))
             }
             (
                 LeafKind::Blocks { shuffle, mode: ReadMode::Gather },
@@ -131,23 +128,30 @@ impl Binder<'_> {
             ) => {
                 let maps = maps.0 as usize..maps.1 as usize;
                 let outputs = self.outputs_of(*shuffle)?.get(maps).ok_or_else(unfit)?;
-                let streams = wanted(outputs, readers, ReadMode::Gather);
-                let source = Arc::clone(self.runtime.blocks());
-                let read = ShuffleReadExec::new(schema, streams, source, leaf.equivalences());
-                Ok(Arc::new(read))
+                Ok(self.read(leaf, outputs, readers, ReadMode::Gather))
             }
             (LeafKind::Blocks { shuffle, mode }, Some(Input::Blocks { from, to })) => {
-                let outputs = self.outputs_of(*shuffle)?;
-                let streams = wanted(outputs, (from, to), *mode);
-                let source = Arc::clone(self.runtime.blocks());
-                let read = ShuffleReadExec::new(schema, streams, source, leaf.equivalences());
-                Ok(Arc::new(match mode {
-                    ReadMode::Broadcast => read.broadcast(Arc::clone(self.runtime.broadcasts())),
-                    ReadMode::Gather | ReadMode::Ordered => read,
-                }))
+                Ok(self.read(leaf, self.outputs_of(*shuffle)?, (from, to), *mode))
             }
             _ => Err(unfit()),
         }
+    }
+
+    /// A read of these reader partitions of map outputs, in the place of a leaf.
+    fn read(
+        &self,
+        leaf: &LeafExec,
+        outputs: &[Arc<MapOutput>],
+        readers: (u32, u32),
+        mode: ReadMode,
+    ) -> Arc<dyn ExecutionPlan> {
+        let streams = wanted(outputs, readers, mode);
+        let source = Arc::clone(self.runtime.blocks());
+        let read = ShuffleReadExec::new(leaf.schema(), streams, source, leaf.equivalences());
+        Arc::new(match mode {
+            ReadMode::Broadcast => read.broadcast(Arc::clone(self.runtime.broadcasts())),
+            ReadMode::Gather | ReadMode::Ordered => read,
+        })
     }
 }
 

@@ -10,15 +10,16 @@
 //! cutting waits for jobs (`adaptive`).
 
 mod joins;
+mod sizes;
 
-use super::adaptive::{Adaptive, even_groups};
+use super::adaptive::Adaptive;
 use super::build_side::needs_one_probe;
 use super::exchange::{ExchangeExec, Parts, Routing};
 use super::leaf::{leaf, shape};
-use super::piece::{Piece, Spread, add_new, assemble, coalesce, limit, select, together};
+use super::piece::{Piece, Spread, add_new, assemble, coalesce, limit, select};
 use super::stage::{Purpose, Stages};
 use super::stored::StoredExec;
-use crate::{JobPlan, RunJob, ShuffleSizes, StageOutput, StagePlan};
+use crate::{JobPlan, RunJob, ShuffleSizes, StageOutput};
 use datafusion::physical_expr::{Distribution, LexOrdering, Partitioning};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
@@ -26,14 +27,12 @@ use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::union::UnionExec;
-use errors::Exception;
 use functions::spark_error;
 use futures::future::{BoxFuture, try_join_all};
 use model::CacheId;
 use model::conf::Conf;
 use plan::SparkError;
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use task::codec::Input;
 use task::nodes::{BranchExec, Equivalences, LeafExec, LeafKind, ReadMode, SampleExec};
@@ -73,9 +72,6 @@ pub(crate) async fn cut_within(
     Ok(stages.job(last))
 }
 
-/// How often a map stage may be complete, and lose outputs before its sizes are known.
-const MEASUREMENTS: u32 = 4;
-
 /// The number of the cache that a part of a plan belongs to.
 type Cached = Option<uuid::Uuid>;
 
@@ -106,10 +102,6 @@ enum Place {
 impl Cutter<'_> {
     fn stages(&self) -> MutexGuard<'_, Stages> {
         self.stages.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn sizes(&self) -> MutexGuard<'_, HashMap<usize, ShuffleSizes>> {
-        self.sizes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A part of a plan whose tasks need not match those of another part.
@@ -256,19 +248,6 @@ impl Cutter<'_> {
             }
         });
         try_join_all(distributed).await
-    }
-
-    /// A piece as one task, if it reads so little that more do not pay.
-    fn small(&self, piece: &Piece) -> Option<Piece> {
-        let coalescing = self.adaptive.as_ref()?.coalescing.as_ref()?;
-        let Spread::Sized(sizes) = &piece.spread else { return None };
-        let bytes: u64 = sizes.iter().sum();
-        let (first, last) = (piece.tasks.first()?, piece.tasks.last()?);
-        (bytes <= coalescing.smallest).then(|| Piece {
-            tasks: vec![together(0, first, last)],
-            spread: Spread::Sized(vec![bytes]),
-            ..piece.clone()
-        })
     }
 
     async fn repartition(
@@ -420,69 +399,6 @@ impl Cutter<'_> {
         let tasks = (0..readers).map(|from| vec![Input::Blocks { from, to: from + 1 }]).collect();
         let leaf = LeafExec::new(kind, shape, equivalences.across());
         Ok(Piece { plan: Arc::new(leaf), tasks, parents: vec![stage], spread: Spread::Fixed })
-    }
-
-    /// Runs the stage that a piece reads by reader partition, to know the sizes of these.
-    async fn measured(&self, piece: Piece) -> Result<Piece, SparkError> {
-        let ([stage], Some(_)) = (&piece.parents[..], &self.adaptive) else {
-            return Ok(piece);
-        };
-        // Rows that each job draws anew have other sizes in each: readers that take partitions one
-        // by one, by several jobs, would find them divided differently.
-        if !self.stages().is_repeatable(*stage) {
-            return Ok(piece);
-        }
-        let mut sizes = self.run(*stage).await?.bytes;
-        sizes.resize(piece.tasks.len(), 0);
-        Ok(Piece { spread: Spread::Sized(sizes), ..piece })
-    }
-
-    /// Runs a map stage, unless that has been done; returns what it wrote.
-    async fn run(&self, stage: usize) -> Result<ShuffleSizes, SparkError> {
-        let lock = {
-            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(running.entry(stage).or_default())
-        };
-        let _running = lock.lock().await;
-        if let Some(known) = self.sizes().get(&stage) {
-            return Ok(known.clone());
-        }
-        let (job, shuffle) = {
-            let stages = self.stages();
-            (stages.job(stage), stages.shuffle(stage))
-        };
-        let maps = job.stages.last().map_or(0, StagePlan::partitions);
-        for _ in 0..MEASUREMENTS {
-            self.jobs.run(job.clone()).await?;
-            let written = self.jobs.sizes(shuffle).await?;
-            if written.maps == maps {
-                return Ok(self.sizes().entry(stage).or_insert(written).clone());
-            }
-            // Some outputs were lost in between.
-        }
-        let message = "The outputs of a map stage are lost again and again";
-        Err(SparkError::plain(Exception::Spark, message))
-    }
-
-    /// Groups of neighbouring partitions of these sizes, one per task.
-    fn groups(&self, sizes: &[u64]) -> Vec<Range<usize>> {
-        match self.adaptive.as_ref().and_then(|adaptive| adaptive.coalescing) {
-            Some(coalescing) => coalescing.groups(sizes),
-            None => even_groups(sizes.len(), sizes.len()).collect(),
-        }
-    }
-
-    /// The piece with the tasks that it is to have: small neighbours are put together.
-    fn settled(&self, piece: Piece) -> Piece {
-        let Spread::Sized(sizes) = &piece.spread else {
-            return Piece { spread: Spread::Fixed, ..piece };
-        };
-        let groups = self.groups(sizes).into_iter();
-        let groups = groups.filter_map(|group| piece.tasks[group].split_first());
-        let tasks = (0..)
-            .zip(groups)
-            .map(|(number, (first, rest))| together(number, first, rest.last().unwrap_or(first)));
-        Piece { tasks: tasks.collect(), spread: Spread::Fixed, ..piece }
     }
 
     /// Stores the rows of each task, which the task with the same number reads. Rows that are drawn

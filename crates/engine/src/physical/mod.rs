@@ -91,9 +91,7 @@ pub async fn count_partitions(
     let plan = physical_plan(state, plan, conf).await?;
     let most = initial_partitions(conf)? as usize;
     let plan = sorts::spread(plan, Reader::Partitions(most), most)?;
-    let plan = sampler(state, conf, jobs).with_bounds(plan).await?;
-    let job = cut::cut(&plan, conf, Purpose::Run, jobs).await?;
-    Ok(job.result_partitions.len())
+    Ok(cut_job(plan, state, conf, jobs).await?.result_partitions.len())
 }
 
 /// The physical plan with the bounds of its ranges, so that it is the same in all jobs.
@@ -107,19 +105,7 @@ pub(crate) async fn fixed_plan(
     sampler(state, conf, jobs).with_bounds(plan).await
 }
 
-/// The stages of the node of a cache, as they were cut for a job that has stored it. `jobs` only
-/// knows what is finished.
-pub(crate) async fn finished_job(
-    cache: Arc<dyn ExecutionPlan>,
-    state: &SessionState,
-    conf: &Conf,
-    jobs: &dyn RunJob,
-) -> Result<JobPlan, SparkError> {
-    let plan = sampler(state, conf, jobs).with_bounds(cache).await?;
-    cut::cut(&plan, conf, Purpose::Run, jobs).await
-}
-
-/// Cuts a physical plan into stages.
+/// Cuts a physical plan into stages whose rows the client gets.
 pub(crate) async fn plan_physical_job(
     plan: Arc<dyn ExecutionPlan>,
     state: &SessionState,
@@ -127,6 +113,16 @@ pub(crate) async fn plan_physical_job(
     jobs: &dyn RunJob,
 ) -> Result<JobPlan, SparkError> {
     let plan = sorts::spread(plan, Reader::Client, initial_partitions(conf)? as usize)?;
+    cut_job(plan, state, conf, jobs).await
+}
+
+/// Cuts a physical plan into stages as it is, with the bounds of its ranges.
+pub(crate) async fn cut_job(
+    plan: Arc<dyn ExecutionPlan>,
+    state: &SessionState,
+    conf: &Conf,
+    jobs: &dyn RunJob,
+) -> Result<JobPlan, SparkError> {
     let plan = sampler(state, conf, jobs).with_bounds(plan).await?;
     cut::cut(&plan, conf, Purpose::Run, jobs).await
 }

@@ -1,6 +1,6 @@
 //! How the rows of a cache were computed: the stages that the sizes of others led to.
 
-use crate::physical::finished_job;
+use crate::physical::cut_job;
 use crate::{JobPlan, RunJob, ShuffleSizes};
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
@@ -36,7 +36,7 @@ impl FinalPlan {
             return Ok(None);
         }
         let done = Done(run);
-        let Ok(job) = finished_job(Arc::clone(plan), state, conf, &done).await else {
+        let Ok(job) = cut_job(Arc::clone(plan), state, conf, &done).await else {
             return Ok(None);
         };
         let Some((_, shuffle)) = job.kept.iter().find(|(kept, _)| *kept == cache) else {

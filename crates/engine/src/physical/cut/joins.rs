@@ -176,11 +176,11 @@ impl<'a> Distributed<'a> {
 /// Whether an aggregate only drops rows that are there before: its columns are those of its input.
 fn keeps_columns(groups: &AggregateExec) -> bool {
     let group = groups.group_expr();
-    let columns = group.expr().iter().enumerate();
+    let mut columns = group.expr().iter().enumerate();
     let is_same = |(place, (expr, _)): (usize, &(Arc<dyn PhysicalExpr>, String))| {
         expr.downcast_ref::<Column>().is_some_and(|column| column.index() == place)
     };
-    groups.aggr_expr().is_empty() && group.is_single() && columns.clone().all(is_same)
+    groups.aggr_expr().is_empty() && group.is_single() && columns.all(is_same)
 }
 
 /// The exchange that a side of a join is. Rows of a side of which only the existence matters may be
