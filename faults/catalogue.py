@@ -62,6 +62,7 @@ ROWS = [
     Row("31a", "driver and executor partitioned, one way", network.partitioned_one_way, short=True),
     Row("32", "10 % loss, 200 ms delay, repeated and damaged packets", network.bad_network),
     Row("33", "executors partitioned from each other", network.peers_partitioned),
+    Row("33a", "executors partitioned from each other for good", network.peers_parted),
     Row("34", "names do not resolve", network.names_unresolved),
     Row("35", "links stop one by one, and start in another order", network.swizzle_clog),
     Row("36", "executor told to end", instead="e2e: test_losses::test_an_executor_that_is_asked_to_end_…, test_a_node_that_is_drained_…"),
