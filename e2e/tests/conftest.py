@@ -72,7 +72,7 @@ def kubectl(cluster):
     kubectl = cluster.kubectl.within(name)
     kubectl.eventually("serviceaccount", "default", bool)
     yield kubectl
-    cluster.kubectl("delete", "namespace", name, "--wait=false")
+    cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
 def pytest_collection_modifyitems(items):
