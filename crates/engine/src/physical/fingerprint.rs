@@ -2,16 +2,16 @@
 //! rows; plans that compute the same should have equal identities, even if their columns are
 //! numbered differently.
 //!
-//! The hash covers the plan's structure: its encoded message is walked field by field, using
-//! DataFusion's own descriptor. Columns have opaque names (`#17`); the few fields that contain such
-//! names are hashed by the number of the name's first occurrence, all other fields as they are. A
-//! field missing from these few costs a reuse, but never gives a wrong answer.
+//! The hash covers the plan's structure: its encoded message is walked field by field, with the
+//! kinds of fields from DataFusion's own descriptor. Columns have opaque names (`#17`); the few
+//! fields that contain such names are hashed by the number of the name's first occurrence, all
+//! other fields as they are. A field missing from these few costs a reuse, but never gives a wrong
+//! answer.
 
 use bytes::Bytes;
 use model::Fingerprint;
-use prost_reflect::{
-    DescriptorPool, DynamicMessage, MapKey, MessageDescriptor, ReflectMessage, Value,
-};
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
+use prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescriptor};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -35,24 +35,13 @@ impl Identity<'_> {
         let mut walk = Walk::default();
         walk.part(concat!("firesteel ", env!("CARGO_PKG_VERSION")).as_bytes());
         walk.part(datafusion::DATAFUSION_VERSION.as_bytes());
-        let plan = DynamicMessage::decode(PLAN.clone(), self.plan)
-            .expect("a message decodes with its own descriptor");
-        walk.message(&plan, false);
+        walk.message(self.plan, Messages::PLAN).expect("a message decodes with its own descriptor");
         self.bindings.iter().for_each(|binding| walk.part(binding));
         walk.number(self.readers.map_or(u64::MAX, u64::from));
         walk.part(self.nonce.as_ref().map_or(&[], |number| number.as_bytes()));
         Fingerprint(*walk.hash.finalize().as_bytes())
     }
 }
-
-/// Descriptor of a physical plan's message, from the `.proto` files of the DataFusion in use.
-static PLAN: LazyLock<MessageDescriptor> = LazyLock::new(|| {
-    let described = include_bytes!("../generated/datafusion.binpb");
-    let pool =
-        DescriptorPool::decode(described.as_slice()).expect("the generated file is complete");
-    pool.get_message_by_name("datafusion.PhysicalPlanNode")
-        .expect("the generated file describes plans")
-});
 
 /// Fields that contain column names, by message and field.
 const NAMES: [(&str, &str); 7] = [
@@ -72,7 +61,77 @@ const SHOWN: (&str, &str) = ("datafusion.PhysicalAggregateExprNode", "human_disp
 const SCHEMA: &str = "datafusion_common.Schema";
 const FIELD: &str = "datafusion_common.Field";
 
-/// Walk over a message, in order of field numbers.
+/// How a field is hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// As it is.
+    Plain,
+    /// Not at all.
+    Shown,
+    /// As a column's name.
+    Name,
+    /// As a message, of this place in `Messages`.
+    Message(usize),
+    /// As entries, which are messages; their order does not matter.
+    Entries(usize),
+}
+
+/// The messages of plans, and how their fields are hashed, by number.
+struct Messages(Vec<HashMap<u32, Content>>);
+
+static MESSAGES: LazyLock<Messages> = LazyLock::new(|| {
+    let described = include_bytes!("../generated/datafusion.binpb");
+    let pool =
+        DescriptorPool::decode(described.as_slice()).expect("the generated file is complete");
+    let plan = pool
+        .get_message_by_name("datafusion.PhysicalPlanNode")
+        .expect("the generated file describes plans");
+    Messages::below(plan)
+});
+
+impl Messages {
+    /// A physical plan.
+    const PLAN: usize = 0;
+
+    /// All messages that one may contain, which is the first. Fields of a schema are columns, and
+    /// have a place of their own.
+    fn below(root: MessageDescriptor) -> Self {
+        let mut found = vec![(root, false)];
+        let mut contents = Vec::new();
+        while let Some((message, column)) = found.get(contents.len()).cloned() {
+            let of = |field: FieldDescriptor| {
+                (field.number(), content(&field, &message, column, &mut found))
+            };
+            contents.push(message.fields().map(of).collect());
+        }
+        Self(contents)
+    }
+}
+
+fn content(
+    field: &FieldDescriptor,
+    message: &MessageDescriptor,
+    column: bool,
+    found: &mut Vec<(MessageDescriptor, bool)>,
+) -> Content {
+    let place = (message.full_name(), field.name());
+    let Kind::Message(inner) = field.kind() else {
+        let named = NAMES.contains(&place) || (column && place == (FIELD, "name"));
+        return match (place == SHOWN, named) {
+            (true, _) => Content::Shown,
+            (false, true) => Content::Name,
+            (false, false) => Content::Plain,
+        };
+    };
+    let inner = (inner, message.full_name() == SCHEMA);
+    let known = found.iter().position(|known| *known == inner).unwrap_or_else(|| {
+        found.push(inner);
+        found.len() - 1
+    });
+    if field.is_map() { Content::Entries(known) } else { Content::Message(known) }
+}
+
+/// Walk over a message, in the order in which its fields are encoded.
 #[derive(Default)]
 struct Walk {
     hash: blake3::Hasher,
@@ -91,67 +150,39 @@ impl Walk {
         self.hash.update(bytes);
     }
 
-    /// Hashes a message; `column` tells whether it is a field of a schema.
-    fn message(&mut self, message: &DynamicMessage, column: bool) {
-        let descriptor = message.descriptor();
-        let name = descriptor.full_name().to_owned();
-        self.part(name.as_bytes());
-        for (field, value) in message.fields() {
-            if SHOWN == (name.as_str(), field.name()) {
-                continue;
+    /// Hashes a message; `None` if it is none.
+    fn message(&mut self, mut message: &[u8], kind: usize) -> Option<()> {
+        self.number(kind as u64);
+        let mut entries: Vec<(u32, usize, &[u8])> = Vec::new();
+        while !message.is_empty() {
+            let (field, wire) = decode_key(&mut message).ok()?;
+            let content = MESSAGES.0[kind].get(&field).copied().unwrap_or(Content::Plain);
+            let value = value(&mut message, (field, wire))?;
+            match content {
+                Content::Shown => {}
+                Content::Entries(kind) => entries.push((field, kind, value)),
+                Content::Plain => {
+                    self.number(u64::from(field));
+                    self.part(value);
+                }
+                Content::Name => {
+                    self.number(u64::from(field));
+                    self.name(&String::from_utf8_lossy(value));
+                }
+                Content::Message(kind) => {
+                    self.number(u64::from(field));
+                    self.message(value, kind)?;
+                }
             }
-            self.number(u64::from(field.number()));
-            let named = NAMES.contains(&(name.as_str(), field.name()))
-                || (column && name == FIELD && field.name() == "name");
-            self.value(value, named, name == SCHEMA);
+        }
+        // Maps are encoded in any order.
+        entries.sort_unstable();
+        for (field, kind, value) in entries {
+            self.number(u64::from(field));
+            self.message(value, kind)?;
         }
         self.number(u64::MAX);
-    }
-
-    /// Hashes a value; `named` tells whether strings are column names, `columns` whether messages
-    /// are columns.
-    fn value(&mut self, value: &Value, named: bool, columns: bool) {
-        match value {
-            Value::String(text) if named => self.name(text),
-            Value::String(text) => self.part(text.as_bytes()),
-            Value::Bytes(bytes) => self.part(bytes),
-            Value::Message(message) => self.message(message, columns),
-            Value::List(items) => {
-                self.number(items.len() as u64);
-                for item in items {
-                    self.value(item, named, columns);
-                }
-            }
-            Value::Map(entries) => {
-                let mut entries: Vec<_> = entries.iter().collect();
-                entries.sort_by(|one, other| one.0.cmp(other.0));
-                self.number(entries.len() as u64);
-                for (key, value) in entries {
-                    self.key(key);
-                    self.value(value, false, false);
-                }
-            }
-            Value::Bool(on) => self.number(u64::from(*on)),
-            Value::I32(number) | Value::EnumNumber(number) => {
-                self.number(u64::from(number.cast_unsigned()));
-            }
-            Value::I64(number) => self.number(number.cast_unsigned()),
-            Value::U32(number) => self.number(u64::from(*number)),
-            Value::U64(number) => self.number(*number),
-            Value::F32(number) => self.number(u64::from(number.to_bits())),
-            Value::F64(number) => self.number(number.to_bits()),
-        }
-    }
-
-    fn key(&mut self, key: &MapKey) {
-        match key {
-            MapKey::String(text) => self.part(text.as_bytes()),
-            MapKey::Bool(on) => self.number(u64::from(*on)),
-            MapKey::I32(number) => self.number(u64::from(number.cast_unsigned())),
-            MapKey::I64(number) => self.number(number.cast_unsigned()),
-            MapKey::U32(number) => self.number(u64::from(*number)),
-            MapKey::U64(number) => self.number(*number),
-        }
+        Some(())
     }
 
     /// Hashes a column name. DataFusion builds names from others (`sum(#7)`): the opaque names
@@ -174,6 +205,19 @@ impl Walk {
         }
         self.part(rest.as_bytes());
     }
+}
+
+/// Takes a field's value: the content of strings, bytes and messages, the encoding of numbers.
+fn value<'a>(rest: &mut &'a [u8], (field, wire): (u32, WireType)) -> Option<&'a [u8]> {
+    if wire == WireType::LengthDelimited {
+        let length = usize::try_from(decode_varint(rest).ok()?).ok()?;
+        let (value, after) = rest.split_at_checked(length)?;
+        *rest = after;
+        return Some(value);
+    }
+    let start = *rest;
+    skip_field(wire, field, rest, DecodeContext::default()).ok()?;
+    Some(&start[..start.len() - rest.len()])
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod final_plan;
 mod identity;
 mod insert;
 mod observe;
+mod parsed;
 mod rows;
 mod settings;
 mod show;
@@ -39,6 +40,7 @@ use datafusion::logical_expr::LogicalPlan;
 use futures::future::try_join_all;
 use model::AddedFile;
 use model::conf::{self, Conf};
+use parsed::Remembering;
 use plan::{DataType, Field, Relation, RelationKind, SparkError, Statement, TextParser};
 use sources::ReadRequest;
 use std::path::PathBuf;
@@ -183,7 +185,7 @@ impl Session {
         };
         Self {
             shared,
-            parser,
+            parser: Arc::new(Remembering::new(parser)),
             number: rand::random(),
             state: Mutex::new(state),
             checkpointing: tokio::sync::Mutex::default(),

@@ -1,17 +1,72 @@
-//! Footers of Parquet files.
+//! Footers of Parquet files. Those read last are kept, because a query asks for each of its files'
+//! several times: for the schema, for statistics, and again with the next query.
 
 use super::super::listing::DataFile;
 use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::ParquetMetaDataReader;
+use chrono::{DateTime, TimeDelta, Utc};
+use datafusion::common::TableReference;
+use datafusion::execution::cache::default_cache::DefaultCache;
+use datafusion::execution::cache::{Cache, CacheKey, CacheValue};
 use errors::condition;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{Error as StoreError, ObjectStoreExt};
 use plan::SparkError;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Metadata at the end of a file.
 pub(super) type Footer = ArrowReaderMetadata;
+
+/// Bytes of footers kept by a process.
+const KEPT_BYTES: usize = 64 << 20;
+
+/// A file that changed more recently may change again without another time of modification.
+const SETTLED: TimeDelta = TimeDelta::seconds(3);
+
+static KEPT: LazyLock<DefaultCache<Version, Kept>> =
+    LazyLock::new(|| DefaultCache::new(KEPT_BYTES));
+
+/// A version of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Version {
+    file: String,
+    size: u64,
+    modified: DateTime<Utc>,
+    tag: Option<String>,
+}
+
+impl Version {
+    /// `None` if another version might look the same.
+    fn of(file: &DataFile) -> Option<Self> {
+        let meta = &file.meta;
+        (Utc::now() - meta.last_modified > SETTLED).then(|| Self {
+            file: file.location.to_string(),
+            size: meta.size,
+            modified: meta.last_modified,
+            tag: meta.e_tag.clone(),
+        })
+    }
+}
+
+impl CacheKey for Version {
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.file.len() + self.tag.as_ref().map_or(0, String::len)
+    }
+
+    fn table_ref(&self) -> Option<&TableReference> {
+        None
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Kept(Footer);
+
+impl CacheValue for Kept {
+    fn size(&self) -> usize {
+        self.0.metadata().memory_size()
+    }
+}
 
 /// Footers read concurrently.
 const AT_ONCE: usize = 16;
@@ -26,6 +81,18 @@ pub(super) async fn footers(files: &[&DataFile]) -> Result<Vec<Footer>, SparkErr
 }
 
 async fn footer(file: &DataFile) -> Result<Footer, SparkError> {
+    let version = Version::of(file);
+    if let Some(Kept(footer)) = version.as_ref().and_then(|version| KEPT.get(version)) {
+        return Ok(footer);
+    }
+    let footer = read(file).await?;
+    if let Some(version) = version {
+        KEPT.put(&version, Kept(footer.clone()));
+    }
+    Ok(footer)
+}
+
+async fn read(file: &DataFile) -> Result<Footer, SparkError> {
     let mut reader = ParquetMetaDataReader::new();
     let mut wanted = HINT;
     loop {
