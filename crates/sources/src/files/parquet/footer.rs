@@ -5,18 +5,50 @@ use super::super::listing::DataFile;
 use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::ParquetMetaDataReader;
+use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, TimeDelta, Utc};
-use datafusion::common::TableReference;
+use datafusion::common::{Result as PlanResult, Statistics, TableReference};
+use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::execution::cache::default_cache::DefaultCache;
 use datafusion::execution::cache::{Cache, CacheKey, CacheValue};
 use errors::condition;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{Error as StoreError, ObjectStoreExt};
 use plan::SparkError;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 /// Metadata at the end of a file.
-pub(super) type Footer = ArrowReaderMetadata;
+#[derive(Debug, Clone)]
+pub(super) struct Footer {
+    metadata: ArrowReaderMetadata,
+    /// The statistics asked for last, and for which columns.
+    statistics: Arc<Mutex<Option<(SchemaRef, Arc<Statistics>)>>>,
+}
+
+impl Footer {
+    fn new(metadata: ArrowReaderMetadata) -> Self {
+        Self { metadata, statistics: Arc::default() }
+    }
+
+    pub(super) fn metadata(&self) -> &ArrowReaderMetadata {
+        &self.metadata
+    }
+
+    /// Statistics of these columns. An error if the file has one of them with another type.
+    pub(super) fn statistics(&self, columns: &SchemaRef) -> PlanResult<Arc<Statistics>> {
+        let mut last = self.statistics.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, known)) = &*last
+            && of == columns
+        {
+            return Ok(Arc::clone(known));
+        }
+        let metadata = self.metadata.metadata();
+        let new = DFParquetMetadata::statistics_from_parquet_metadata(metadata, columns)?;
+        let new = Arc::new(new);
+        *last = Some((Arc::clone(columns), Arc::clone(&new)));
+        Ok(new)
+    }
+}
 
 /// Bytes of footers kept by a process.
 const KEPT_BYTES: usize = 64 << 20;
@@ -64,7 +96,7 @@ struct Kept(Footer);
 
 impl CacheValue for Kept {
     fn size(&self) -> usize {
-        self.0.metadata().memory_size()
+        self.0.metadata.metadata().memory_size()
     }
 }
 
@@ -111,7 +143,7 @@ async fn read(file: &DataFile) -> Result<Footer, SparkError> {
     }
     let footer = reader.finish().and_then(|metadata| {
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        ArrowReaderMetadata::try_new(Arc::new(metadata), options)
+        ArrowReaderMetadata::try_new(Arc::new(metadata), options).map(Footer::new)
     });
     footer.map_err(|error| broken(file, &error))
 }

@@ -22,7 +22,6 @@ use case_insensitive::CaseInsensitive;
 use datafusion::catalog::memory::DataSourceExec;
 use datafusion::common::config::TableParquetOptions;
 use datafusion::common::{Result as PlanResult, Statistics, exec_err, internal_datafusion_err};
-use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::datasource::physical_plan::{
     FileGroup, FileScanConfig, FileScanConfigBuilder, FileSource, ParquetSource,
 };
@@ -213,11 +212,8 @@ impl FileReader for ParquetFiles {
         }
         let all: Vec<&DataFile> = files.iter().collect();
         let footers = footer::footers(&all).await?;
-        let of_footer = |footer: &footer::Footer| {
-            let metadata = footer.metadata();
-            DFParquetMetadata::statistics_from_parquet_metadata(metadata, schema).map(Arc::new)
-        };
-        let known: PlanResult<Vec<_>> = footers.iter().map(of_footer).collect();
+        let known: PlanResult<Vec<_>> =
+            footers.iter().map(|footer| footer.statistics(schema)).collect();
         // A file may have a column with another type, which the scan will convert.
         Ok(known.unwrap_or_else(|_| by_bytes().collect()))
     }

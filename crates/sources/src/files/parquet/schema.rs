@@ -18,15 +18,15 @@ fn columns(footer: &Footer) -> Result<Vec<Field>, SparkError> {
     if let Some(written) = written(footer) {
         return Ok(written);
     }
-    let descriptor = footer.parquet_schema();
+    let descriptor = footer.metadata().parquet_schema();
     let mut leaves = descriptor.columns().iter().map(AsRef::as_ref);
-    let fields = footer.schema().fields().iter();
+    let fields = footer.metadata().schema().fields().iter();
     let fields = fields.map(|field| column(field, &mut leaves)).collect::<Result<Fields, _>>()?;
     types::schema_from_arrow(&Schema::new(fields))
 }
 
 fn written(footer: &Footer) -> Option<Vec<Field>> {
-    let pairs = footer.metadata().file_metadata().key_value_metadata()?;
+    let pairs = footer.metadata().metadata().file_metadata().key_value_metadata()?;
     let text = pairs.iter().find(|pair| pair.key == KEY)?.value.as_deref()?;
     match DataType::from_json(text) {
         Ok(DataType::Struct(fields)) => Some(fields),
