@@ -14,7 +14,7 @@ import pytest
 from conftest import descendants, eventually, serving, session
 from pyspark import cloudpickle
 from pyspark.errors import PySparkException
-from pyspark.sql.functions import collect_list, udtf
+from pyspark.sql.functions import col, collect_list, udtf
 from test_faults import home_of, status
 
 # Workers do not have this module.
@@ -309,3 +309,15 @@ def test_a_task_whose_disk_is_full_runs_on_another_executor():
                 if failed:
                     break
             assert failed > 0
+
+
+def test_the_first_rows_are_more_than_memory(tight):
+    first = frame(tight[0], 1).orderBy(col("t").desc()).limit(ROWS * 3 // 4)
+    (row,) = spills(tight, lambda: first.selectExpr("count(*)", "min(t)", "max(t)").collect())
+    texts = sorted((f"a text of some length {n}" for n in range(ROWS)), reverse=True)
+    assert tuple(row) == (ROWS * 3 // 4, texts[ROWS * 3 // 4 - 1], texts[0])
+
+
+def test_distinct_values_of_several_columns(tight):
+    (row,) = spills(tight, lambda: frame(tight[0]).selectExpr("count(DISTINCT t)", "sum(DISTINCT id)", "count(*)", "max(k)").collect())
+    assert tuple(row)[:3] == (ROWS, ROWS * (ROWS - 1) // 2, ROWS)
