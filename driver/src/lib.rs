@@ -5,6 +5,7 @@
 //! [`run`] is the whole process. [`Driver`] is the same without a program and without signals.
 
 mod allocation;
+mod allocator;
 mod backend;
 mod blobs;
 // Not part of what this room offers: public for the simulation, with `message` and `Wanted`.
@@ -19,6 +20,8 @@ pub mod message;
 mod pools;
 mod process;
 mod program;
+#[doc(hidden)]
+pub mod rows;
 mod run_job;
 mod scheduling;
 mod serve;

@@ -2,12 +2,14 @@
 //! and from messages. No channels: whoever waits for an answer is known by the number of the
 //! stream, the ticket or the operation that the answer names.
 
+use crate::rows::{Piece, Rows};
 use crate::settings::Forget;
 use crate::sums::Added;
-use bytes::Bytes;
 use engine::{JobPlan, ShuffleSizes};
 use model::executor::{AccumulatorUpdate, Registration, Report};
-use model::{ByteSize, CacheId, ExecutorId, Properties, ShuffleId, StageId, TaskMetrics, VolumeId};
+use model::{
+    Attempt, ByteSize, CacheId, ExecutorId, Properties, ShuffleId, StageId, TaskMetrics, VolumeId,
+};
 use scheduler::JobFailure;
 use std::sync::Arc;
 
@@ -24,6 +26,8 @@ pub enum Message {
     ExecutorAttached { serial: u64, registration: Registration },
     /// An executor says something.
     ExecutorSaid { connection: Connection, report: Report },
+    /// An executor sends the next piece of what an attempt yields.
+    ExecutorYields { connection: Connection, attempt: Attempt, piece: Piece },
     /// The stream of an executor ended.
     ExecutorClosed { connection: Connection, reason: String },
     /// An executor does not read its stream: what it is told finds no room.
@@ -74,7 +78,7 @@ pub struct Progress {
 }
 
 /// How a job ended: the rows of each wanted partition, in their order, each an Arrow IPC stream.
-pub type JobEnd = Result<Vec<Bytes>, JobFailed>;
+pub type JobEnd = Result<Vec<Rows>, JobFailed>;
 
 /// The answer to a submission: how its job ended, and what its tasks added to accumulators.
 pub type JobAnswer = (JobEnd, Vec<AccumulatorUpdate>);
@@ -86,7 +90,7 @@ pub struct JobFailed {
     /// Host of the executor that the failure names.
     pub host: Option<String>,
     /// The rows of the result partitions, of those that were done.
-    pub done: Vec<Option<Bytes>>,
+    pub done: Vec<Option<Rows>>,
 }
 
 /// Why an executor may not attach.

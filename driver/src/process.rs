@@ -2,6 +2,7 @@
 //! order.
 
 use crate::allocation::AllocationRules;
+use crate::allocator;
 use crate::backend::{Sessions, connect_routes};
 use crate::blobs::Blobs;
 use crate::core::{Core, DecommissionRules, Rules};
@@ -11,6 +12,7 @@ use crate::master::Wanted;
 use crate::message::Ending;
 use crate::pools;
 use crate::program::{self, Python};
+use crate::rows::RowStore;
 use crate::run_job::Runners;
 use crate::scheduling;
 use crate::serve::{self, Serving};
@@ -47,6 +49,7 @@ pub struct Driver {
 /// Runs a driver from start to end, on a runtime of its own. Returns the exit code for its process:
 /// that of the program.
 pub fn run(settings: Settings) -> Result<u8, Error> {
+    allocator::give_back_large();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .worker_threads(threads())
@@ -131,7 +134,9 @@ impl Driver {
         let blobs = Blobs::default();
         let sessions =
             Sessions::new(&session_conf, runners.clone(), blobs.clone()).map_err(Error::Engine)?;
-        let door = Door { inbox: inbox.clone(), epoch: settings.epoch };
+        let directory = conf.find(&conf::LOCAL_DIR)?.map(PathBuf::from);
+        let rows = RowStore::new(directory.unwrap_or_else(std::env::temp_dir));
+        let door = Door { inbox: inbox.clone(), epoch: settings.epoch, rows: Arc::new(rows) };
         let servers = vec![
             serve::serve(
                 cluster_listener,

@@ -4,15 +4,16 @@ use crate::blobs::SessionBlobs;
 use crate::event_loop::{Inbox, Input};
 use crate::failure;
 use crate::message::{Answer, JobEnd, Message, Operation, Progress, Question, Stored, Submission};
+use crate::rows::Rows;
 use crate::status;
-use arrow::buffer::Buffer;
 use arrow::error::ArrowError;
-use arrow::ipc::reader::StreamDecoder;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use engine::{JobPlan, RunJob, ShuffleSizes, Unfinished};
 use errors::Exception;
+use futures::StreamExt;
 use futures::future::BoxFuture;
+use futures::stream;
 use model::executor::AccumulatorUpdate;
 use model::{CacheId, Properties, ShuffleId};
 use plan::{Literal, SparkError};
@@ -145,7 +146,17 @@ impl Runner {
 impl RunJob for Runner {
     async fn run(&self, job: JobPlan) -> Result<Vec<Vec<RecordBatch>>, SparkError> {
         match self.end(job, std::future::pending()).await? {
-            Ok(rows) => decoded(rows),
+            Ok(partitions) => decoded(&partitions).await,
+            Err(failed) => Err(failure::error(&failed)),
+        }
+    }
+
+    async fn rows(&self, job: JobPlan) -> Result<engine::Rows, SparkError> {
+        match self.end(job, std::future::pending()).await? {
+            Ok(partitions) => Ok(engine::Rows::new(move || {
+                let partitions = partitions.clone();
+                stream::iter(partitions).flat_map(|rows| rows.batches()).boxed()
+            })),
             Err(failed) => Err(failure::error(&failed)),
         }
     }
@@ -156,11 +167,17 @@ impl RunJob for Runner {
         stop: BoxFuture<'_, ()>,
     ) -> Result<Vec<Vec<RecordBatch>>, Unfinished> {
         match self.end(job, stop).await? {
-            Ok(rows) => Ok(decoded(rows)?),
+            Ok(partitions) => Ok(decoded(&partitions).await?),
             Err(failed) => {
                 let (error, reported) = (failure::error(&failed), failure::is_reported(&failed));
-                let done = failed.done.into_iter().map(|ipc| decode(ipc?).ok());
-                Err(Unfinished { error, done: done.collect(), reported })
+                let mut done = Vec::new();
+                for rows in failed.done {
+                    done.push(match rows {
+                        Some(rows) => rows.decoded().await.ok(),
+                        None => None,
+                    });
+                }
+                Err(Unfinished { error, done, reported })
             }
         }
     }
@@ -230,22 +247,15 @@ impl Drop for Abandon {
     }
 }
 
-fn decoded(rows: Vec<Bytes>) -> Result<Vec<Vec<RecordBatch>>, SparkError> {
-    rows.into_iter().map(|ipc| decode(ipc).map_err(bad_rows)).collect()
-}
-
-fn decode(ipc: Bytes) -> Result<Vec<RecordBatch>, ArrowError> {
-    let mut decoder = StreamDecoder::new();
-    let mut rest = Buffer::from(ipc);
-    let mut batches = Vec::new();
-    while !rest.is_empty() {
-        batches.extend(decoder.decode(&mut rest)?);
+async fn decoded(partitions: &[Rows]) -> Result<Vec<Vec<RecordBatch>>, SparkError> {
+    let mut all = Vec::with_capacity(partitions.len());
+    for rows in partitions {
+        all.push(rows.decoded().await?);
     }
-    decoder.finish()?;
-    Ok(batches)
+    Ok(all)
 }
 
-fn bad_rows(error: ArrowError) -> SparkError {
+pub(crate) fn bad_rows(error: ArrowError) -> SparkError {
     SparkError::internal(format!("rows of a result are malformed: {error}"))
 }
 

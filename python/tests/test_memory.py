@@ -1,7 +1,9 @@
 """Queries that need more memory than an executor has: they spill, return correct results, and leave no files behind."""
 
 import contextlib
+import os
 import pathlib
+import subprocess
 import sys
 import threading
 import time
@@ -12,7 +14,7 @@ import pytest
 from conftest import descendants, eventually, serving, session
 from pyspark import cloudpickle
 from pyspark.errors import PySparkException
-from pyspark.sql.functions import collect_list, udtf
+from pyspark.sql.functions import col, collect_list, udtf
 from test_faults import home_of, status
 
 # Workers do not have this module.
@@ -208,3 +210,114 @@ def test_the_kernel_does_not_end_an_executor_with_the_memory_of_its_pod():
         assert tuple(row) == (rows, rows, 1)
         assert [one() for one in killed] == ["0", "0"]
         assert executors_of(server) == pids
+
+
+def peak(pid):
+    """The most memory that a process has had resident, in MiB."""
+    (line,) = [line for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) >> 10
+
+
+def driver_of(server):
+    """The process id of a server's driver."""
+    (pid,) = [pid for pid, command in descendants(server.pid).items() if command.split()[1:2] == ["driver"]]
+    return pid
+
+
+@pytest.mark.parametrize("how", ["toArrow", "toLocalIterator"])
+def test_a_result_is_streamed_and_may_be_larger_than_the_drivers_memory(how):
+    rows, conf = 600000, {"spark.driver.maxResultSize": "0"}
+    with serving("local-cluster[2,1,256]", **conf) as (server, url), session(url) as spark:
+        large = spark.range(0, rows, 1, 8).selectExpr("id", "concat(repeat(md5(cast(id as string)), 20), id) as t")
+        assert large.limit(1000).toArrow().num_rows == 1000
+        driver = driver_of(server)
+        before = peak(driver)
+        if how == "toArrow":
+            table = large.toArrow()
+            assert table.nbytes > 350 << 20
+            assert table["id"].to_pylist() == list(range(rows))
+            assert pc.sum(pc.binary_length(table["t"])).as_py() == rows * 640 + sum(len(str(n)) for n in range(rows))
+        else:
+            assert all(row.id == n and len(row.t) == 640 + len(str(n)) for n, row in enumerate(large.toLocalIterator()))
+        assert peak(driver) < before + 150
+
+
+
+def test_the_limit_on_results_holds_for_all_that_collects():
+    with serving("local-cluster[1,1,256]", **{"spark.driver.maxResultSize": "8m"}) as (_, url), session(url) as spark:
+        large = spark.range(0, 20000, 1, 4).selectExpr("repeat(md5(cast(id as string)), 40) as t")
+        for collects in (large.collect, large.toArrow, large.toPandas, lambda: list(large.toLocalIterator())):
+            with pytest.raises(PySparkException, match="is bigger than spark.driver.maxResultSize"):
+                collects()
+        assert large.count() == 20000
+
+
+@contextlib.contextmanager
+def small_disk(path, size):
+    """A file system of this size at a directory."""
+    path.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path], check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", path], check=True)
+
+
+as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can make a small disk")
+ONE_TASK = {"spark.sql.shuffle.partitions": "1", "spark.sql.adaptive.enabled": "false", "spark.sql.autoBroadcastJoinThreshold": "-1"}
+
+
+def files_of(directory):
+    return [path for path in directory.rglob("*") if path.is_file() and path.suffix not in (".json", ".lock", ".fence")]
+
+
+@as_root
+def test_a_disk_that_is_full_fails_the_task_by_name_and_leaves_nothing(tmp_path):
+    with small_disk(tmp_path / "disk", "24m") as disk, serving("local-cluster[1,1,48]", **ONE_TASK, **{"spark.local.dir": disk, "spark.task.maxFailures": "1"}) as (server, url), session(url) as spark:
+        (home,) = [path.parent for path in disk.glob("*/owner")]
+        rows = spark.range(0, ROWS, 1, 1).selectExpr("id", "hash(id) as k", "concat('a text of some length ', id) as t")
+        grouped = rows.coalesce(1).groupBy("t").count().selectExpr("count(*)")
+        wide = rows.selectExpr("id", "sha2(cast(id as string), 512) as t").repartition(3)
+        joined = rows.coalesce(1).join(rows.selectExpr("t", "k as l").coalesce(1), "t").selectExpr("count(*)")
+        for spills_there in (grouped.collect, wide.collect, joined.collect):
+            with pytest.raises(PySparkException, match="No space left on device") as caught:
+                spills_there()
+            assert caught.value.getCondition() == "SPILL_OUT_OF_MEMORY", caught.value
+            left = lambda: files_of(home / "scratch") + [path for path in (home / "shuffle").rglob("*.tmp")]
+            eventually(lambda: not left())
+        for form in ("parquet", "csv"):
+            out = disk / form
+            with pytest.raises(PySparkException, match="No space left on device") as caught:
+                rows.selectExpr("id", "sha2(cast(id as string), 512) as t").write.format(form).save(str(out))
+            assert caught.value.getCondition() == "TASK_WRITE_FAILED", caught.value
+            eventually(lambda: not list(out.rglob("*")))
+        assert spark.range(10).repartition(2).count() == 10
+
+
+@as_root
+def test_a_task_whose_disk_is_full_runs_on_another_executor():
+    with serving("local-cluster[2,1,48]", **ONE_TASK, **{"spark.excludeOnFailure.enabled": "true"}) as (server, url), session(url) as spark:
+        eventually(lambda: len(executors_of(server)) == 2)
+        (full, _) = sorted((home_of(server) / "scratch").iterdir())
+        with small_disk(full, "1m"):
+            failed = 0
+            # A task is as likely to start on one as on the other.
+            for turn in range(6):
+                groups = spark.range(turn, turn + 1000000, 1, 2).selectExpr("concat('a text of some length ', id) as t").groupBy("t").count()
+                assert tuple(groups.selectExpr("count(*)", "sum(count)").first()) == (1000000, 1000000)
+                failed += sum(stage["failed"] for stage in status(url)["jobs"][-1]["stages"])
+                if failed:
+                    break
+            assert failed > 0
+
+
+def test_the_first_rows_are_more_than_memory(tight):
+    first = frame(tight[0], 1).orderBy(col("t").desc()).limit(ROWS * 3 // 4)
+    (row,) = spills(tight, lambda: first.selectExpr("count(*)", "min(t)", "max(t)").collect())
+    texts = sorted((f"a text of some length {n}" for n in range(ROWS)), reverse=True)
+    assert tuple(row) == (ROWS * 3 // 4, texts[ROWS * 3 // 4 - 1], texts[0])
+
+
+def test_distinct_values_of_several_columns(tight):
+    (row,) = spills(tight, lambda: frame(tight[0]).selectExpr("count(DISTINCT t)", "sum(DISTINCT id)", "count(*)", "max(k)").collect())
+    assert tuple(row)[:3] == (ROWS, ROWS * (ROWS - 1) // 2, ROWS)

@@ -73,7 +73,7 @@ pub use python::{
     WorkerInput, source_options,
 };
 pub use resolver::{Finished, Observed, Resolver};
-pub use rows::fitted;
+pub use rows::{Fit, fit_to, fitted};
 pub use time_zone::machine_zone;
 
 pub(crate) use resolver::{Resolved, reference};

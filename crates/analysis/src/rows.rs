@@ -2,7 +2,7 @@
 
 use super::{Result, error};
 use arrow::array::{Array, ArrayRef};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -62,48 +62,72 @@ pub fn fitted(
     batches: &[RecordBatch],
     schema: &SchemaRef,
 ) -> std::result::Result<Vec<RecordBatch>, SparkError> {
-    let bad = |error: ArrowError| {
-        SparkError::internal(format!("rows do not match their schema: {error}"))
-    };
-    if batches.iter().any(|batch| batch.num_columns() != schema.fields().len()) {
-        return Err(SparkError::internal("the columns of rows differ from their schema"));
-    }
-    let mut fields = Vec::with_capacity(schema.fields().len());
-    let mut columns = vec![Vec::new(); batches.len()];
-    for (at, field) in schema.fields().iter().enumerate() {
-        let given: Vec<_> = batches.iter().map(|batch| batch.column(at)).collect();
-        let arrays = of_one_type(&given, field.data_type()).map_err(bad)?;
-        let nullable = field.is_nullable() || arrays.iter().any(|array| array.null_count() > 0);
-        let held = arrays.first().map_or(field.data_type(), |array| array.data_type()).clone();
-        fields.push(field.as_ref().clone().with_nullable(nullable).with_data_type(held));
-        columns.iter_mut().zip(arrays).for_each(|(columns, array)| columns.push(array));
-    }
-    let schema = Arc::new(Schema::new(fields));
-    let rows = batches.iter().map(RecordBatch::num_rows);
-    let batch = |(columns, rows): (Vec<ArrayRef>, usize)| {
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options).map_err(bad)
-    };
-    columns.into_iter().zip(rows).map(batch).collect()
+    let mut fit = Fit::new(schema);
+    batches.iter().try_for_each(|batch| fit.see(batch))?;
+    let schema = fit.schema();
+    batches.iter().map(|batch| fit_to(batch, &schema)).collect()
 }
 
-/// Casts arrays to a type; if the type forbids nested nulls that do occur, to its nullable form in
-/// plans.
-fn of_one_type(
-    arrays: &[&ArrayRef],
-    wanted: &DataType,
-) -> std::result::Result<Vec<ArrayRef>, ArrowError> {
-    let cast = |to: &DataType| {
-        let array = |array: &&ArrayRef| match array.data_type() {
-            held if held == to => Ok(Arc::clone(array)),
-            _ => arrow::compute::cast(array, to),
-        };
-        arrays.iter().map(array).collect::<std::result::Result<Vec<_>, _>>()
-    };
-    cast(wanted).or_else(|error| match types::from_arrow(wanted) {
-        Ok(loose) => cast(&types::to_arrow(&loose)),
-        Err(_) => Err(error),
-    })
+/// The schema that batches get (see [`fitted`]), found by seeing them one after the other.
+#[derive(Debug)]
+pub struct Fit {
+    fields: Vec<Field>,
+}
+
+impl Fit {
+    /// What is declared.
+    pub fn new(schema: &SchemaRef) -> Self {
+        Self { fields: schema.fields().iter().map(|field| field.as_ref().clone()).collect() }
+    }
+
+    /// Takes note of what a batch has that is not declared.
+    pub fn see(&mut self, batch: &RecordBatch) -> std::result::Result<(), SparkError> {
+        if batch.num_columns() != self.fields.len() {
+            return Err(SparkError::internal("the columns of rows differ from their schema"));
+        }
+        for (field, array) in self.fields.iter_mut().zip(batch.columns()) {
+            let wanted = field.data_type();
+            let held = match cast_to(array, wanted) {
+                Ok(held) => held,
+                // The type forbids nested nulls that do occur: its nullable form in plans.
+                Err(error) => {
+                    let loose = types::from_arrow(wanted).map_err(|_| misfit(&error))?;
+                    field.set_data_type(types::to_arrow(&loose));
+                    cast_to(array, field.data_type()).map_err(|error| misfit(&error))?
+                }
+            };
+            if held.null_count() > 0 {
+                field.set_nullable(true);
+            }
+        }
+        Ok(())
+    }
+
+    /// The schema, once all batches are seen.
+    pub fn schema(self) -> SchemaRef {
+        Arc::new(Schema::new(self.fields))
+    }
+}
+
+/// A batch with the columns of a schema that fits it.
+pub fn fit_to(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+) -> std::result::Result<RecordBatch, SparkError> {
+    let columns = batch.columns().iter().zip(schema.fields());
+    let columns = columns.map(|(array, field)| cast_to(array, field.data_type()));
+    let columns = columns.collect::<std::result::Result<_, _>>().map_err(|error| misfit(&error))?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+        .map_err(|error| misfit(&error))
+}
+
+fn misfit(error: &ArrowError) -> SparkError {
+    SparkError::internal(format!("rows do not match their schema: {error}"))
+}
+
+fn cast_to(array: &ArrayRef, to: &DataType) -> std::result::Result<ArrayRef, ArrowError> {
+    if array.data_type() == to { Ok(Arc::clone(array)) } else { arrow::compute::cast(array, to) }
 }
 
 #[cfg(test)]

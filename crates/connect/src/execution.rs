@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tonic::Status;
 
 /// Bytes of unsent answers from which the writer has to wait.
-const UNSENT_BYTES: usize = 64 << 20;
+const UNSENT_BYTES: usize = 16 << 20;
 /// Bytes of sent answers kept for a client that reattaches.
 const KEPT_BYTES: usize = 32 << 20;
 /// Lifetime of an operation without a client.

@@ -5,9 +5,12 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use errors::{Exception, condition};
+use futures::StreamExt;
 use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream};
 use model::{CacheId, Fingerprint, MapOutput, ShuffleId};
 use plan::{Literal, SparkError};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -123,6 +126,30 @@ impl From<SparkError> for Unfinished {
     }
 }
 
+/// Batches of rows, one after the other.
+pub type BatchStream = BoxStream<'static, Result<RecordBatch, SparkError>>;
+
+/// The rows of a job, which need not be in memory. They can be read several times.
+pub struct Rows(Box<dyn Fn() -> BatchStream + Send + Sync>);
+
+impl Rows {
+    /// Rows that this function begins to read.
+    pub fn new(read: impl Fn() -> BatchStream + Send + Sync + 'static) -> Self {
+        Self(Box::new(read))
+    }
+
+    /// Reads them from the first.
+    pub fn read(&self) -> BatchStream {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rows")
+    }
+}
+
 /// Runs jobs for a session; the driver implements it.
 ///
 /// # Expected flow
@@ -153,6 +180,12 @@ impl From<SparkError> for Unfinished {
 pub trait RunJob: Send + Sync {
     /// Runs a job to its end; returns the rows of each requested result partition.
     async fn run(&self, job: JobPlan) -> Result<Vec<Vec<RecordBatch>>, SparkError>;
+
+    /// As `run`, for rows that are read batch by batch: all of them may be more than memory.
+    async fn rows(&self, job: JobPlan) -> Result<Rows, SparkError> {
+        let batches: Vec<_> = self.run(job).await?.into_iter().flatten().collect();
+        Ok(Rows::new(move || stream::iter(batches.clone()).map(Ok).boxed()))
+    }
 
     /// As `run`, and once `stop` is ready the job is cancelled. If it fails, or is cancelled, also
     /// what its tasks have done, for those who must undo it.

@@ -6,7 +6,9 @@ mod physical;
 mod session;
 mod write;
 
-pub use job::{JobPlan, RunJob, ShuffleSizes, StageOutput, StagePlan, Unfinished};
+pub use job::{
+    BatchStream, JobPlan, Rows, RunJob, ShuffleSizes, StageOutput, StagePlan, Unfinished,
+};
 pub use physical::{count_partitions, optimized_plan, physical_plan, plan_job, session_state};
-pub use session::{Analyzed, Answer, Session, Shared, SqlOutcome};
+pub use session::{Analyzed, Answer, RowStream, Session, Shared, SqlOutcome};
 pub use write::write;

@@ -6,6 +6,7 @@ mod answers;
 mod broadcast;
 mod chapter15;
 mod common_parts;
+mod distinct;
 mod exchange;
 mod failure;
 mod files;

@@ -21,6 +21,11 @@ pub(crate) struct World {
 }
 
 pub(crate) fn world(partitions: &str) -> World {
+    world_with_memory(partitions, ByteSize::mib(1024))
+}
+
+/// Its tasks share this much memory.
+pub(crate) fn world_with_memory(partitions: &str, memory: ByteSize) -> World {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let conf: Conf = [
         ("spark.sql.shuffle.partitions", partitions),
@@ -33,7 +38,7 @@ pub(crate) fn world(partitions: &str) -> World {
     let functions = Arc::new(functions::Registry::new());
     let shared = Shared::new(state, functions, directory.path().join("warehouse"));
     let session = Session::new(Arc::new(shared), Arc::new(sql::SparkParser), conf);
-    let runner = LocalRunner::new(directory.path(), 4, ByteSize::mib(1024));
+    let runner = LocalRunner::new(directory.path(), 4, memory);
     World { session, runner: runner.expect("a runner"), directory }
 }
 

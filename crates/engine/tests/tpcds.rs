@@ -125,9 +125,5 @@ async fn tpcds_in_spark_sql_gives_the_answers_of_one_process() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    std::process::Command::new("cp")
-        .args(["-r", data.path().to_str().unwrap(), "/tmp/ds/split"])
-        .status()
-        .unwrap();
     assert!(empty < 20, "{empty} queries have no rows at this scale");
 }

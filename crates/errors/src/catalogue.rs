@@ -231,6 +231,7 @@ pub mod condition {
     pub const SCHEMA_ALREADY_EXISTS: &Condition = &Condition { class: "SCHEMA_ALREADY_EXISTS", sql_state: Some("42P06"), exception: Exception::Analysis, parameters: &["schemaName"] };
     pub const SCHEMA_NOT_EMPTY: &Condition = &Condition { class: "SCHEMA_NOT_EMPTY", sql_state: Some("2BP01"), exception: Exception::Analysis, parameters: &["schemaName"] };
     pub const SCHEMA_NOT_FOUND: &Condition = &Condition { class: "SCHEMA_NOT_FOUND", sql_state: Some("42704"), exception: Exception::NoSuchDatabase, parameters: &["schemaName"] };
+    pub const SPILL_OUT_OF_MEMORY: &Condition = &Condition { class: "SPILL_OUT_OF_MEMORY", sql_state: Some("82003"), exception: Exception::Spark, parameters: &["consumerToSpill", "message"] };
     pub const SQL_CONF_NOT_FOUND: &Condition = &Condition { class: "SQL_CONF_NOT_FOUND", sql_state: Some("42K0I"), exception: Exception::NoSuchElement, parameters: &["sqlConf"] };
     pub const TABLE_OR_VIEW_ALREADY_EXISTS: &Condition = &Condition { class: "TABLE_OR_VIEW_ALREADY_EXISTS", sql_state: Some("42P07"), exception: Exception::TableExists, parameters: &["relationName"] };
     pub const TABLE_OR_VIEW_NOT_FOUND: &Condition = &Condition { class: "TABLE_OR_VIEW_NOT_FOUND", sql_state: Some("42P01"), exception: Exception::Analysis, parameters: &["relationName", "searchPath"] };
@@ -238,6 +239,7 @@ pub mod condition {
     pub const TABLE_VALUED_FUNCTION_REQUIRED_METADATA_INCOMPATIBLE_WITH_CALL: &Condition = &Condition { class: "TABLE_VALUED_FUNCTION_REQUIRED_METADATA_INCOMPATIBLE_WITH_CALL", sql_state: Some("22023"), exception: Exception::Analysis, parameters: &["functionName", "requestedMetadata", "invalidFunctionCallProperty"] };
     pub const TABLE_VALUED_FUNCTION_REQUIRED_METADATA_INVALID: &Condition = &Condition { class: "TABLE_VALUED_FUNCTION_REQUIRED_METADATA_INVALID", sql_state: Some("22023"), exception: Exception::Analysis, parameters: &["functionName", "reason"] };
     pub const TABLE_VALUED_FUNCTION_TOO_MANY_TABLE_ARGUMENTS: &Condition = &Condition { class: "TABLE_VALUED_FUNCTION_TOO_MANY_TABLE_ARGUMENTS", sql_state: Some("54023"), exception: Exception::Analysis, parameters: &["num"] };
+    pub const TASK_WRITE_FAILED: &Condition = &Condition { class: "TASK_WRITE_FAILED", sql_state: Some("58030"), exception: Exception::Spark, parameters: &["path"] };
     pub const TEMP_TABLE_OR_VIEW_ALREADY_EXISTS: &Condition = &Condition { class: "TEMP_TABLE_OR_VIEW_ALREADY_EXISTS", sql_state: Some("42P07"), exception: Exception::TempTableExists, parameters: &["relationName"] };
     pub const TEMP_VIEW_NAME_TOO_MANY_NAME_PARTS: &Condition = &Condition { class: "TEMP_VIEW_NAME_TOO_MANY_NAME_PARTS", sql_state: Some("428EK"), exception: Exception::Analysis, parameters: &["actualName"] };
     pub const TRANSPOSE_EXCEED_ROW_LIMIT: &Condition = &Condition { class: "TRANSPOSE_EXCEED_ROW_LIMIT", sql_state: Some("54006"), exception: Exception::Analysis, parameters: &["maxValues", "config"] };
@@ -524,6 +526,7 @@ pub mod condition {
         SCHEMA_ALREADY_EXISTS,
         SCHEMA_NOT_EMPTY,
         SCHEMA_NOT_FOUND,
+        SPILL_OUT_OF_MEMORY,
         SQL_CONF_NOT_FOUND,
         TABLE_OR_VIEW_ALREADY_EXISTS,
         TABLE_OR_VIEW_NOT_FOUND,
@@ -531,6 +534,7 @@ pub mod condition {
         TABLE_VALUED_FUNCTION_REQUIRED_METADATA_INCOMPATIBLE_WITH_CALL,
         TABLE_VALUED_FUNCTION_REQUIRED_METADATA_INVALID,
         TABLE_VALUED_FUNCTION_TOO_MANY_TABLE_ARGUMENTS,
+        TASK_WRITE_FAILED,
         TEMP_TABLE_OR_VIEW_ALREADY_EXISTS,
         TEMP_VIEW_NAME_TOO_MANY_NAME_PARTS,
         TRANSPOSE_EXCEED_ROW_LIMIT,

@@ -5,6 +5,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use errors::{Condition, SparkError, condition};
 use std::error::Error;
+use std::io;
 
 use crate::types::sql_type;
 
@@ -344,6 +345,32 @@ pub fn raised(error: &DataFusionError) -> Option<SparkError> {
         };
     }
     None
+}
+
+/// The error of the file system that a disk is full, if that is the cause of an error.
+pub fn disk_full<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>().filter(|error| is_full(error)) {
+            return Some(error);
+        }
+        cause = match (error.downcast_ref::<DataFusionError>(), error.downcast_ref::<io::Error>()) {
+            (Some(DataFusionError::Shared(inner)), _) => Some(inner.as_ref()),
+            (Some(DataFusionError::Collection(errors)), _) => {
+                return errors.iter().find_map(|error| disk_full(error));
+            }
+            // Its `source` skips the error that it wraps.
+            (_, Some(io)) if io.get_ref().is_some() => io.get_ref().map(|inner| inner as _),
+            _ => error.source(),
+        };
+    }
+    None
+}
+
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    // One that wraps another may have its kind; the inner one has the words.
+    error.get_ref().is_none() && matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 /// Spark's errors for the Arrow kernels that are used for decimals.

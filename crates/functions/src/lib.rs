@@ -37,7 +37,7 @@ mod window;
 pub use aggregate::{AggregateCall, single_value};
 pub use cast::{CastMode, cast, show};
 pub use context::{Context, TaskState};
-pub use error::{Described, FunctionError, IntoExternal, raised, run_time_error};
+pub use error::{Described, FunctionError, IntoExternal, disk_full, raised, run_time_error};
 pub use failure::spark_error;
 pub(crate) use formats::calendar;
 pub use formats::calendar::is_time_zone;

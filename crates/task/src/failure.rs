@@ -5,6 +5,7 @@ use datafusion::error::DataFusionError;
 use errors::{Condition, SparkError, condition};
 use model::{RaisedError, TaskFailure};
 use std::error::Error;
+use std::fmt;
 
 /// A failure that must pass through DataFusion unchanged.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +42,19 @@ pub(crate) fn of(error: &DataFusionError) -> TaskFailure {
         (None, root @ DataFusionError::ResourcesExhausted(_)) => {
             SparkError::new(OUT_OF_MEMORY, root.to_string(), &[]).into()
         }
+        (None, _) if let Some(full) = functions::disk_full(error) => {
+            disk_full("operators", full).into()
+        }
         (None, root) => RaisedError::plain(root.to_string()),
     };
     TaskFailure::Raised(raised)
+}
+
+/// Spark's error for a task that has no room on a disk for what does not fit into memory.
+pub(crate) fn disk_full(consumer: &str, why: &dyn fmt::Display) -> SparkError {
+    let message = format!("Error while calling spill() on {consumer} : {why}");
+    let parameters = [("consumerToSpill", consumer), ("message", &why.to_string())];
+    SparkError::new(condition::SPILL_OUT_OF_MEMORY, message, &parameters)
 }
 
 /// Spark's condition for a task that gets less memory than it needs.

@@ -1,6 +1,7 @@
 //! The plan of a task that ran out of memory, with operators that spill in the place of those that
-//! cannot: sort-merge joins for hash joins, which hold their whole build side, and sorts of all
-//! rows for those that hold their first rows. They yield the same rows, joins in another order.
+//! cannot: sort-merge joins for hash joins, which hold their whole build side, sorts of all rows
+//! for those that hold their first rows, and aggregations of sorted rows, which hold a few groups,
+//! for those that hold all. They yield the same rows, joins and aggregations in another order.
 
 mod not_in;
 
@@ -10,12 +11,15 @@ use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalExprRef, PhysicalSortExpr};
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{HashJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::limit::LocalLimitExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, ExecutionPlan, InputOrderMode, ReplaceChildrenOptions,
+};
 use std::sync::Arc;
 
 type Plan = Arc<dyn ExecutionPlan>;
@@ -29,6 +33,12 @@ pub(crate) fn with_less_memory(plan: Plan) -> Result<Option<Plan>> {
             sorts = true;
             return Ok(match sort.fetch() {
                 Some(count) => Transformed::yes(limited_sort(sort, count)),
+                None => Transformed::no(plan),
+            });
+        }
+        if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
+            return Ok(match sorted_groups(aggregate) {
+                Some(input) => Transformed::yes(over_sorted(plan, input)?),
                 None => Transformed::no(plan),
             });
         }
@@ -50,6 +60,23 @@ fn limited_sort(sort: &SortExec, count: usize) -> Plan {
     let all = SortExec::new(sort.expr().clone(), Arc::clone(sort.input()))
         .with_preserve_partitioning(sort.preserve_partitioning());
     Arc::new(LocalLimitExec::new(Arc::new(all), count))
+}
+
+/// The input of an aggregation, sorted by its groups; `None` if the aggregation gets by without:
+/// one of parts of the rows passes its groups on when it has no memory left.
+fn sorted_groups(aggregate: &AggregateExec) -> Option<Plan> {
+    let groups = aggregate.group_expr();
+    let is_whole = !matches!(aggregate.mode(), AggregateMode::Partial);
+    let is_held = is_whole && *aggregate.input_order_mode() == InputOrderMode::Linear;
+    let fits = is_held && groups.is_single() && aggregate.limit_options().is_none();
+    let keys = groups.expr().iter().map(|(key, _)| Arc::clone(key)).collect();
+    fits.then(|| sorted(aggregate.input(), keys)).filter(|input| input.is::<SortExec>())
+}
+
+/// The aggregation of sorted rows.
+fn over_sorted(aggregate: Plan, input: Plan) -> Result<Plan> {
+    let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+    aggregate.replace_children(vec![input], options)
 }
 
 /// Joins with a limit stay hash joins, and so do those whose order a parent may rely on.

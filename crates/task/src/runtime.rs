@@ -57,10 +57,17 @@ pub struct TaskSettings {
 pub(crate) enum Needs {
     /// What they need to be fast.
     Planned,
-    /// As little as they can: sorts compare rows where they are, without their keys in another
-    /// form.
+    /// As little as they can: batches are small, and sorts compare rows where they are, without
+    /// their keys in another form.
     Less,
 }
+
+/// Rows of a batch of a plan that needs little memory.
+const SMALL_BATCH: usize = 1024;
+
+/// Files of sorted rows that are merged at once. Each needs memory for its batches, which whoever
+/// reads the merged rows cannot have.
+const MERGED_AT_ONCE: usize = 16;
 
 /// Runtime of tasks (see the module).
 #[derive(Debug)]
@@ -84,7 +91,8 @@ impl TaskRuntime {
         let memory = usize::try_from(settings.memory.0).unwrap_or(usize::MAX);
         let disk = DiskManager::builder()
             .with_mode(DiskManagerMode::Directories(settings.spill_dirs.clone()))
-            .with_max_temp_directory_size(settings.spill_limit.0);
+            .with_max_temp_directory_size(settings.spill_limit.0)
+            .with_max_spill_merge_fan_in(MERGED_AT_ONCE);
         let runtime: Arc<RuntimeEnv> = RuntimeEnvBuilder::new()
             .with_disk_manager_builder(disk)
             .with_metadata_cache_limit(FOOTERS.min(memory / 8))
@@ -133,6 +141,9 @@ impl TaskRuntime {
             object_store_registry: Arc::clone(&shared.object_store_registry),
         };
         let mut config = self.context.session_config().clone();
+        if needs == Needs::Less {
+            config = config.with_batch_size(SMALL_BATCH);
+        }
         if let Some(part) = (self.least_share() / MERGE_PART).checked_div(sorts(plan)) {
             let options = &mut config.options_mut().execution;
             options.sort_spill_reservation_bytes = part;

@@ -391,6 +391,10 @@ impl From<WriteFailure> for TaskFailure {
             WriteFailure::Plan(error) => super::failure::of(&error),
             WriteFailure::Stopped => Self::Killed { reason: failure.to_string() },
             WriteFailure::Volume(WriteError::Fenced { fence, .. }) => Self::Fenced { fence },
+            WriteFailure::Volume(WriteError::Full(_)) => {
+                let why = with_causes(&failure);
+                Self::Raised(super::failure::disk_full("the shuffle write", &why).into())
+            }
             WriteFailure::Encode(_) | WriteFailure::Volume(_) => {
                 Self::raised(with_causes(&failure))
             }

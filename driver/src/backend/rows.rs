@@ -8,45 +8,81 @@ use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 /// An IPC stream of one batch, and its rows.
 pub(crate) type Encoded = (Bytes, u64);
 
-/// The rows in batches of at most `limit` rows, and nearly as many where there are. At least one
-/// batch, perhaps without rows: it tells the client the types.
-pub(crate) fn encoded(
-    schema: &SchemaRef,
-    batches: Vec<RecordBatch>,
+/// Bytes of a batch that is sent, about: less than one message may have, and a part of what waits
+/// for a client.
+const BYTES: usize = 4 << 20;
+
+/// Batches that wait until there are enough rows to send.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    schema: SchemaRef,
     limit: usize,
-) -> impl Iterator<Item = Result<Encoded, ArrowError>> + use<> {
-    let schema = batches.first().map_or_else(|| Arc::clone(schema), RecordBatch::schema);
-    let mut rest: VecDeque<_> = batches.into();
-    let mut is_first = true;
-    std::iter::from_fn(move || {
-        let gathered = take(&mut rest, limit);
-        let is_needed = !gathered.is_empty() || is_first;
-        is_first = false;
-        is_needed.then(|| one(&concat_batches(&schema, &gathered)?))
-    })
+    waiting: VecDeque<RecordBatch>,
+    /// Whether nothing was taken yet.
+    is_first: bool,
 }
 
-/// Takes the next rows out, at most `limit`.
-fn take(rest: &mut VecDeque<RecordBatch>, limit: usize) -> Vec<RecordBatch> {
-    let (mut taken, mut rows) = (Vec::new(), 0);
-    while rows < limit
-        && let Some(batch) = rest.pop_front()
-    {
-        let length = batch.num_rows().min(limit - rows);
-        if length < batch.num_rows() {
-            rest.push_front(batch.slice(length, batch.num_rows() - length));
-        }
-        if length > 0 {
-            taken.push(batch.slice(0, length));
-        }
-        rows += length;
+impl Gathered {
+    /// For batches of at most `limit` rows, and nearly as many where there are.
+    pub(crate) fn new(schema: SchemaRef, limit: usize) -> Self {
+        Self { schema, limit, waiting: VecDeque::new(), is_first: true }
     }
-    taken
+
+    /// Adds rows.
+    pub(crate) fn add(&mut self, batch: RecordBatch) {
+        let most = rows_of(&batch, BYTES);
+        for start in (0..batch.num_rows()).step_by(most) {
+            let part = batch.slice(start, most.min(batch.num_rows() - start));
+            self.waiting.push_back(part);
+        }
+    }
+
+    /// The next batch, if there are enough rows for it; of all rows if these are the last. At least
+    /// one in all, perhaps without rows: it tells the client the types.
+    pub(crate) fn take(&mut self, is_last: bool) -> Option<Result<Encoded, ArrowError>> {
+        let (mut taken, mut rows, mut bytes) = (Vec::new(), 0, 0);
+        let is_full = |rows: usize, bytes: usize| rows >= self.limit || bytes >= BYTES;
+        let mut next = 0;
+        while !is_full(rows, bytes)
+            && let Some(batch) = self.waiting.get(next)
+        {
+            rows += batch.num_rows();
+            bytes += size(batch);
+            next += 1;
+        }
+        if !is_full(rows, bytes) && !is_last || rows == 0 && !self.is_first {
+            return None;
+        }
+        self.is_first = false;
+        if let Some(first) = self.waiting.front() {
+            self.schema = first.schema();
+        }
+        taken.extend(self.waiting.drain(..next));
+        if let Some(over) = rows.checked_sub(self.limit).filter(|over| *over > 0)
+            && let Some(last) = taken.pop()
+        {
+            let kept = last.num_rows() - over;
+            self.waiting.push_front(last.slice(kept, over));
+            taken.push(last.slice(0, kept));
+        }
+        Some(concat_batches(&self.schema, &taken).and_then(|batch| one(&batch)))
+    }
+}
+
+/// How many rows of a batch have this many bytes, about; at least one.
+fn rows_of(batch: &RecordBatch, bytes: usize) -> usize {
+    let rows = batch.num_rows();
+    (rows.saturating_mul(bytes) / size(batch).max(1)).clamp(1, rows.max(1))
+}
+
+/// Bytes of the rows of a batch, without those of others in the same buffers.
+fn size(batch: &RecordBatch) -> usize {
+    let sizes = batch.columns().iter().map(|column| column.to_data().get_slice_memory_size());
+    sizes.map(|size| size.unwrap_or(0)).sum()
 }
 
 fn one(batch: &RecordBatch) -> Result<Encoded, ArrowError> {
@@ -59,6 +95,7 @@ fn one(batch: &RecordBatch) -> Result<Encoded, ArrowError> {
 mod tests {
     use super::*;
     use arrow::array::{ArrayRef, Int64Array};
+    use std::sync::Arc;
 
     fn batch(rows: std::ops::Range<i64>) -> RecordBatch {
         let column: ArrayRef = Arc::new(Int64Array::from_iter_values(rows));
@@ -74,8 +111,13 @@ mod tests {
             (vec![], vec![0]),
         ];
         for (batches, expected) in cases {
-            let encoded = encoded(&batch(0..0).schema(), batches, 10);
-            let rows: Vec<u64> = encoded.map(|one| one.unwrap().1).collect();
+            let mut gathered = Gathered::new(batch(0..0).schema(), 10);
+            for batch in batches {
+                gathered.add(batch);
+            }
+            let taken = std::iter::from_fn(|| gathered.take(false)).collect::<Vec<_>>();
+            let rest = std::iter::from_fn(|| gathered.take(true));
+            let rows: Vec<u64> = taken.into_iter().chain(rest).map(|one| one.unwrap().1).collect();
             assert_eq!(rows, expected);
         }
     }

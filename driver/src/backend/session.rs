@@ -1,13 +1,14 @@
 //! One session: requests of Spark Connect become calls of the engine, and its answers become
 //! responses.
 
-use super::rows;
+use super::rows::Gathered;
 use crate::blobs::{Blobs, SessionBlobs};
 use crate::message::{Progress, StageState};
 use crate::run_job::{Runner, Runners};
 use bytes::Bytes;
 use connect::{Operation, Response, Responses, SessionKey, StageProgress, Work};
-use engine::{Answer, SqlOutcome};
+use engine::{Answer, RowStream, SqlOutcome};
+use futures::TryStreamExt;
 use model::conf::{self, Conf, Value};
 use model::{AddedFile, Properties};
 use plan::{Command, DataType, ExplainMode, Relation, RelationKind, SparkError, StorageLevel};
@@ -29,7 +30,7 @@ pub(crate) struct Session {
 
 /// What an operation yields, once it has run.
 enum Yield {
-    Rows(Answer),
+    Rows(RowStream),
     LazyQuery,
     Checkpoint(String),
     Nothing,
@@ -64,10 +65,10 @@ impl Session {
         runner: &Runner,
     ) -> Result<Yield, SparkError> {
         match work {
-            Work::Query(relation) => self.engine.execute(relation, runner).await.map(Yield::Rows),
+            Work::Query(relation) => self.engine.stream(relation, runner).await.map(Yield::Rows),
             Work::Command(command) => {
                 let answer = self.engine.command(command, runner).await?;
-                Ok(answer.map_or(Yield::Nothing, Yield::Rows))
+                Ok(answer.map_or(Yield::Nothing, |answer| Yield::Rows(answer.into())))
             }
             Work::Checkpoint(checkpoint) => {
                 let id = self.engine.checkpoint(checkpoint, checkpoints, runner).await?;
@@ -75,22 +76,30 @@ impl Session {
             }
             Work::Sql(relation) => match self.engine.sql(relation, runner).await? {
                 SqlOutcome::Query => Ok(Yield::LazyQuery),
-                SqlOutcome::Rows(answer) => Ok(Yield::Rows(answer)),
+                SqlOutcome::Rows(answer) => Ok(Yield::Rows(answer.into())),
             },
         }
     }
 
-    async fn send_rows(&self, answer: Answer, responses: &Responses) -> Result<(), SparkError> {
+    async fn send_rows(&self, rows: RowStream, responses: &Responses) -> Result<(), SparkError> {
         let limit: u32 = self.value(&conf::ARROW_MAX_RECORDS)?;
         let limit = usize::try_from(limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX);
-        let Answer { schema, batches } = answer;
+        let RowStream { schema, mut batches } = rows;
         let arrow = formats::types::schema_to_arrow(&schema);
         // Whoever does not listen any more needs no rows: the request is over.
         let _ = responses.send(Response::Schema(DataType::Struct(schema))).await;
-        for encoded in rows::encoded(&arrow, batches, limit) {
-            let (ipc, rows) = encoded
-                .map_err(|error| SparkError::internal(format!("encoding a result: {error}")))?;
-            let _ = responses.send(Response::Batch { ipc, rows }).await;
+        let bad = |error| SparkError::internal(format!("encoding a result: {error}"));
+        let mut gathered = Gathered::new(arrow, limit);
+        let mut is_read = true;
+        while is_read {
+            match batches.try_next().await? {
+                Some(batch) => gathered.add(batch),
+                None => is_read = false,
+            }
+            while let Some(encoded) = gathered.take(!is_read) {
+                let (ipc, rows) = encoded.map_err(bad)?;
+                let _ = responses.send(Response::Batch { ipc, rows }).await;
+            }
         }
         Ok(())
     }
@@ -133,7 +142,7 @@ impl connect::Session for Session {
             let _ = responses.send(Response::Observed { name, values }).await;
         }
         match yielded {
-            Yield::Rows(answer) => self.send_rows(answer, &responses).await?,
+            Yield::Rows(rows) => self.send_rows(rows, &responses).await?,
             Yield::LazyQuery => drop(responses.send(Response::LazyQuery).await),
             Yield::Checkpoint(id) => drop(responses.send(Response::Checkpoint(id)).await),
             Yield::Nothing => {}

@@ -6,8 +6,8 @@ use crate::failure;
 use crate::message::{
     JobFailed, JobState, JobStatus, Operation, Progress, StageState, StageStatus, Submission,
 };
+use crate::rows::Rows;
 use crate::sums::Added;
-use bytes::Bytes;
 use engine::{JobPlan, StageOutput, StagePlan};
 use model::executor::AccumulatorUpdate;
 use model::{ExecutorId, JobId, Properties, StageId, TaskMetrics};
@@ -37,7 +37,7 @@ struct Job {
     plan: Arc<JobPlan>,
     /// Per stage of the plan.
     stages: Vec<Shown>,
-    results: BTreeMap<u32, Bytes>,
+    results: BTreeMap<u32, Rows>,
     /// What its tasks have added to accumulators so far.
     accumulators: Vec<AccumulatorUpdate>,
 }
@@ -158,8 +158,8 @@ impl Jobs {
     /// The result of a partition, which comes once: so do its updates of accumulators.
     pub(crate) fn deliver(&mut self, job: JobId, partition: u32, arrived: Arrived) {
         if let Some(job) = self.live.get_mut(&job) {
-            let Arrived { bytes, executor, accumulators } = arrived;
-            job.results.insert(partition, bytes);
+            let Arrived { rows, executor, accumulators } = arrived;
+            job.results.insert(partition, rows);
             if let Some(result) = job.stages.last_mut().filter(|_| !accumulators.is_empty()) {
                 Arc::make_mut(&mut result.added).add(executor, partition, &accumulators);
             }

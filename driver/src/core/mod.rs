@@ -31,10 +31,10 @@ pub use moves::DecommissionRules;
 use crate::allocation::AllocationRules;
 use crate::master::Wanted;
 use crate::message::{Answer, Ending, Message, Question, Status, ToManager};
+use crate::rows::Rows;
 use crate::settings::WithoutManager;
 use allocation::Allocation;
 use barriers::Barriers;
-use bytes::Bytes;
 use caches::Caches;
 use executors::Executors;
 use jobs::Jobs;
@@ -104,7 +104,7 @@ pub struct Core {
 /// What a result task yielded.
 #[derive(Debug)]
 struct Arrived {
-    bytes: Bytes,
+    rows: Rows,
     executor: ExecutorId,
     accumulators: Vec<AccumulatorUpdate>,
 }
@@ -173,6 +173,9 @@ impl Core {
                 self.on_executor_attached(now, serial, registration);
             }
             Message::ExecutorSaid { connection, report } => self.on_report(now, connection, report),
+            Message::ExecutorYields { connection, attempt, piece } => {
+                self.on_yield(now, connection, (attempt, piece));
+            }
             Message::ExecutorClosed { connection, reason } => {
                 self.on_executor_closed(now, connection, reason);
             }

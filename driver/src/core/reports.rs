@@ -1,10 +1,10 @@
 //! What executors say.
 
-use super::executors::joined;
 use super::{Arrived, Core, Effect, REASON_WAIT};
 use crate::message::Connection;
+use crate::rows::Piece;
 use model::executor::{Outcome, Registration, Report, TaskEnd, ToExecutor};
-use model::{ExecutorId, MapOutput, TaskFailure};
+use model::{Attempt, ExecutorId, MapOutput, TaskFailure};
 use scheduler::{Event, Stage, TaskState};
 use std::time::Duration;
 
@@ -52,12 +52,7 @@ impl Core {
         match report {
             Report::Heartbeat { running_tasks: _ } => {}
             Report::Part { attempt, bytes } => {
-                let result_bytes = self.executors.add_part(executor, attempt, &bytes);
-                if self.rules.max_result_bytes.is_some_and(|limit| result_bytes > limit) {
-                    // The scheduler fails the job; to gather more would only fill the memory.
-                    self.executors.take_parts(executor, attempt);
-                    self.apply(now, Event::ResultFinished { attempt, result_bytes });
-                }
+                self.on_piece(now, executor, (attempt, Piece::Free(bytes)));
             }
             Report::Ends(ends) => {
                 for end in ends {
@@ -73,6 +68,31 @@ impl Core {
                 self.retire(now, executor, &reason);
                 self.executors.leave_when_idle(executor);
             }
+        }
+    }
+
+    pub(super) fn on_yield(
+        &mut self,
+        now: Duration,
+        connection: Connection,
+        (attempt, piece): (Attempt, Piece),
+    ) {
+        if self.executors.hears(now, connection) {
+            self.on_piece(now, connection.executor, (attempt, piece));
+        }
+    }
+
+    fn on_piece(
+        &mut self,
+        now: Duration,
+        executor: ExecutorId,
+        (attempt, piece): (Attempt, Piece),
+    ) {
+        let result_bytes = self.executors.add_part(executor, attempt, piece);
+        if self.rules.max_result_bytes.is_some_and(|limit| result_bytes > limit) {
+            // The scheduler fails the job; nobody would read more.
+            self.executors.take_parts(executor, attempt);
+            self.apply(now, Event::ResultFinished { attempt, result_bytes });
         }
     }
 
@@ -127,9 +147,10 @@ impl Core {
                 self.apply(now, Event::TaskFailed { attempt, failure });
             }
             Outcome::Yielded(last) => {
-                let bytes = joined(parts, last);
-                let result_bytes = bytes.len() as u64;
-                self.arrived = Some((attempt, Arrived { bytes, executor, accumulators }));
+                let mut rows = parts.unwrap_or_default();
+                rows.push(Piece::Free(last));
+                let result_bytes = rows.len();
+                self.arrived = Some((attempt, Arrived { rows, executor, accumulators }));
                 self.apply(now, Event::ResultFinished { attempt, result_bytes });
                 self.arrived = None;
             }

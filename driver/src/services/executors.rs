@@ -4,14 +4,19 @@ use super::Door;
 use crate::blobs::{Blobs, HolderId};
 use crate::event_loop::{Input, OUTBOX_LIMIT};
 use crate::message::{Connection, Message};
+use crate::rows::RowStore;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, Stream, StreamExt};
-use model::executor::{Registration, Report, ToExecutor};
+use model::executor::{Outcome, Registration, Report, ToExecutor};
 use proto::{BadField, VERSION, pb};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
+
+/// Bytes of rows that come with the end of a task and stay with it.
+const FEW: usize = 4096;
 
 /// The service.
 #[derive(Debug)]
@@ -160,13 +165,42 @@ async fn listen(
             // If there is one already that was not sent yet, it answers both.
             let _ = beat.try_send(());
         }
-        let said = Input::Say(Message::ExecutorSaid { connection, report });
-        if door.send(said).await.is_err() {
-            return;
+        for message in kept(&door.rows, connection, report).await {
+            if door.send(Input::Say(message)).await.is_err() {
+                return;
+            }
         }
     };
     // If the event loop is gone, nobody wants to know.
     let _ = door.send(Input::Say(Message::ExecutorClosed { connection, reason })).await;
+}
+
+/// What the event loop is told, without the rows: these are kept.
+async fn kept(store: &Arc<RowStore>, connection: Connection, report: Report) -> Vec<Message> {
+    let mut messages = Vec::new();
+    let mut keep = async |attempt, bytes| {
+        let piece = store.keep(bytes).await;
+        messages.push(Message::ExecutorYields { connection, attempt, piece });
+    };
+    let report = match report {
+        Report::Part { attempt, bytes } => {
+            keep(attempt, bytes).await;
+            return messages;
+        }
+        Report::Ends(mut ends) => {
+            for end in &mut ends {
+                if let Outcome::Yielded(last) = &mut end.outcome
+                    && last.len() > FEW
+                {
+                    keep(end.attempt, std::mem::take(last)).await;
+                }
+            }
+            Report::Ends(ends)
+        }
+        other => other,
+    };
+    messages.push(Message::ExecutorSaid { connection, report });
+    messages
 }
 
 fn report(door: &Door, said: pb::FromExecutor) -> Result<Report, Status> {

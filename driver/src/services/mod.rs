@@ -8,7 +8,9 @@ pub(crate) use cluster::ClusterService;
 pub(crate) use executors::ExecutorsService;
 
 use crate::event_loop::{Inbox, Input};
+use crate::rows::RowStore;
 use model::Epoch;
+use std::sync::Arc;
 use tonic::Status;
 
 /// What both services know.
@@ -16,6 +18,7 @@ use tonic::Status;
 pub(crate) struct Door {
     pub inbox: Inbox,
     pub epoch: Epoch,
+    pub rows: Arc<RowStore>,
 }
 
 impl Door {

@@ -9,6 +9,7 @@ mod adaptive;
 mod build_side;
 mod cartesian;
 mod cut;
+mod distinct;
 mod exchange;
 mod filter_side;
 mod fingerprint;

@@ -4,6 +4,7 @@
 
 use super::adaptive::initial_partitions;
 use super::build_side::SafeBuildSides;
+use super::distinct::GroupDistinctValues;
 use super::filter_side::DistinctFilterSides;
 use super::floating_keys::NormalizeFloatingKeys;
 use super::hints::JoinHints;
@@ -35,6 +36,7 @@ pub fn session_state(conf: &Conf) -> Result<SessionState, SparkError> {
         .with_query_planner(Arc::new(Planner))
         .with_analyzer_rule(Arc::new(PythonAggregates))
         .with_analyzer_rule(Arc::new(AddBarriers))
+        .with_optimizer_rule(Arc::new(GroupDistinctValues))
         .with_optimizer_rule(Arc::new(NormalizeFloatingKeys))
         .with_optimizer_rule(Arc::new(ExtractPython))
         .with_physical_optimizer_rules(physical_rules());

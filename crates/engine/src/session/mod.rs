@@ -28,7 +28,7 @@ mod variable;
 mod view;
 mod write;
 
-use crate::RunJob;
+use crate::{BatchStream, RunJob};
 use analysis::{
     CachedRelation, Checkpoints, Context, Env, Fact, Facts, Finished, Observed, Purpose,
     PythonFunctions, Resolver, Stop, Want,
@@ -43,6 +43,7 @@ use model::conf::{self, Conf};
 use parsed::Remembering;
 use plan::{DataType, Field, Relation, RelationKind, SparkError, Statement, TextParser};
 use sources::ReadRequest;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -115,6 +116,20 @@ pub struct Answer {
     pub schema: Vec<Field>,
     /// The rows. The columns of each batch have the names in `schema`.
     pub batches: Vec<RecordBatch>,
+}
+
+/// Rows that are read batch by batch, with the column names that the program expects.
+pub struct RowStream {
+    /// Spark's schema.
+    pub schema: Vec<Field>,
+    /// The rows. All batches have one Arrow schema, with the names in `schema`.
+    pub batches: BatchStream,
+}
+
+impl fmt::Debug for RowStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RowStream").field("schema", &self.schema).finish_non_exhaustive()
+    }
 }
 
 /// Outcome of the text given to `spark.sql`.
@@ -254,6 +269,15 @@ impl Session {
         run: &dyn RunJob,
     ) -> Result<Answer, SparkError> {
         self.rows_of(relation, None, run).await
+    }
+
+    /// Computes the rows of a relation, for a reader that takes them one after the other.
+    pub async fn stream(
+        &self,
+        relation: &Relation,
+        run: &dyn RunJob,
+    ) -> Result<RowStream, SparkError> {
+        self.stream_of(relation, run).await
     }
 
     /// Runs `spark.sql`: a query is only checked, a command is executed.

@@ -1,15 +1,23 @@
 //! Rows: of plans, by jobs, and of relations that are computed on the driver.
 
-use super::{Analyzed, Answer, Session, display};
+use super::{Analyzed, Answer, RowStream, Session, display};
 use crate::RunJob;
-use analysis::{Caches, Env, Purpose, fitted};
+use analysis::{Caches, Env, Fit, Purpose, fit_to, fitted};
 use arrow::array::{Array, ArrayRef, Int64Array, StringArray};
 use arrow::datatypes::{Field as ArrowField, Fields, Schema};
 use arrow::record_batch::RecordBatch;
 use formats::types;
+use futures::{StreamExt, TryStreamExt, stream};
 use model::conf;
 use plan::{DataType, Expr, Field, Literal, Relation, RelationKind, SparkError, Statement};
 use std::sync::Arc;
+
+impl From<Answer> for RowStream {
+    fn from(answer: Answer) -> Self {
+        let batches = stream::iter(answer.batches).map(Ok).boxed();
+        Self { schema: answer.schema, batches }
+    }
+}
 
 impl Answer {
     /// An answer without rows and columns.
@@ -74,6 +82,31 @@ impl Session {
         let analyzed = self.resolve(relation, Purpose::Run, env, run).await?;
         self.observe(&analyzed, run).await?;
         self.compute(analyzed, run).await
+    }
+
+    /// As `rows_of`, without having all rows in memory.
+    pub(super) async fn stream_of(
+        &self,
+        relation: &Relation,
+        run: &dyn RunJob,
+    ) -> Result<RowStream, SparkError> {
+        if let Some(answer) = self.on_driver(relation, None, run).await? {
+            return Ok(answer.into());
+        }
+        let analyzed = self.resolve(relation, Purpose::Run, None, run).await?;
+        self.observe(&analyzed, run).await?;
+        let conf = self.planning_conf();
+        let job = crate::plan_job(&self.shared.state, &analyzed.plan, &conf, run).await?;
+        let rows = run.rows(job).await?;
+        let mut fit = Fit::new(&types::schema_to_arrow(&analyzed.schema));
+        let mut seen = rows.read();
+        while let Some(batch) = seen.try_next().await? {
+            fit.see(&batch)?;
+        }
+        let schema = fit.schema();
+        let fitted = move |batch: RecordBatch| std::future::ready(fit_to(&batch, &schema));
+        let batches = rows.read().try_filter(|batch| std::future::ready(batch.num_rows() > 0));
+        Ok(RowStream { schema: analyzed.schema, batches: batches.and_then(fitted).boxed() })
     }
 
     /// Runs a plan as one job.

@@ -97,7 +97,7 @@ impl AggregateUDFImpl for FoldFunction {
             return Ok(Box::new(Distinct {
                 inner,
                 values: HashSet::new(),
-                columns: args.exprs.len(),
+                columns: types(args.expr_fields),
             }));
         }
         Ok(inner)
@@ -161,7 +161,8 @@ pub(super) fn list_of(values: &ArrayRef) -> Result<ScalarValue> {
 struct Distinct {
     inner: Box<dyn Accumulator>,
     values: HashSet<Vec<ScalarValue>>,
-    columns: usize,
+    /// Types of the columns.
+    columns: Vec<DataType>,
 }
 
 impl Distinct {
@@ -181,7 +182,7 @@ impl Distinct {
     fn sorted(&self) -> Result<Vec<ArrayRef>> {
         let column =
             |at: usize| ScalarValue::iter_to_array(self.values.iter().map(|v| v[at].clone()));
-        let columns = (0..self.columns).map(column).collect::<Result<Vec<_>>>()?;
+        let columns = (0..self.columns.len()).map(column).collect::<Result<Vec<_>>>()?;
         let fields = columns.iter().map(|column| SortField::new(column.data_type().clone()));
         let rows = RowConverter::new(fields.collect())?.convert_columns(&columns)?;
         let mut order: Vec<usize> = (0..rows.num_rows()).collect();
@@ -211,7 +212,7 @@ impl Accumulator for Distinct {
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
         if self.values.is_empty() {
-            return Ok(vec![empty_list(&DataType::Null); self.columns]);
+            return Ok(self.columns.iter().map(empty_list).collect());
         }
         self.sorted()?.iter().map(list_of).collect()
     }

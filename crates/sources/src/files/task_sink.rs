@@ -11,10 +11,11 @@ use arrow::array::{
 use arrow::compute::{cast, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
-use datafusion::common::{Result, internal_datafusion_err};
+use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
 use datafusion::execution::runtime_env::RuntimeEnv;
+use errors::condition;
 use formats::types;
-use functions::IntoExternal;
+use functions::{IntoExternal, disk_full};
 use plan::SparkError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -94,6 +95,14 @@ impl FileTaskSink {
             next: 0,
             is_done: false,
         })
+    }
+
+    /// A full disk by the name of the directory; other errors as they are.
+    fn named(&self, error: DataFusionError) -> DataFusionError {
+        let Some(full) = disk_full(&error) else { return error };
+        let path = self.directory.to_string();
+        let message = format!("Task failed while writing rows to {path}. {full}");
+        SparkError::new(condition::TASK_WRITE_FAILED, message, &[("path", &path)]).into_external()
     }
 
     fn push(&mut self, batch: &RecordBatch) -> Result<()> {
@@ -209,12 +218,12 @@ impl Output {
 
 impl TaskSink for FileTaskSink {
     fn write(&mut self, rows: &RecordBatch) -> Result<()> {
-        self.push(rows)
+        self.push(rows).map_err(|error| self.named(error))
     }
 
     fn commit(mut self: Box<Self>) -> Result<Bytes> {
         while let Some((directory, output)) = self.open.pop_first() {
-            self.finish(directory, output)?;
+            self.finish(directory, output).map_err(|error| self.named(error))?;
         }
         let encoded = serde_json::to_vec(&self.written);
         let encoded = encoded.map_err(|error| internal_datafusion_err!("{error}"))?;

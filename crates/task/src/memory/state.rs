@@ -11,7 +11,7 @@ const OPERATORS: [(&str, &str); 18] = [
     ("AggregateStream", "aggregation without groups"),
     ("BufferExec", "buffer"),
     ("CrossJoinExec", "cross join"),
-    ("ExternalSorterMerge", "merge of a sort"),
+    (MERGE, "merge of a sort"),
     ("ExternalSorter", "sort"),
     ("FinalHashAggregateStream", "aggregation"),
     ("GroupedHashAggregateStream", "aggregation"),
@@ -27,6 +27,9 @@ const OPERATORS: [(&str, &str); 18] = [
     ("SortPreservingMergeExec", "merge of sorted rows"),
     ("TopK", "sort with a limit"),
 ];
+
+/// Beginning of the name with which a sort reserves memory for merging what it has spilled.
+const MERGE: &str = "ExternalSorterMerge";
 
 /// Names of what is of no task: broadcasts.
 const COMMON: [&str; 2] = ["HashJoinInput", super::BROADCAST_ROWS];
@@ -65,6 +68,8 @@ struct Share {
     fixed: usize,
     /// Consumers that can spill.
     spillers: usize,
+    /// Those that merge sorted rows.
+    merges: usize,
     consumers: BTreeMap<usize, Consumer>,
 }
 
@@ -116,6 +121,7 @@ impl State {
     pub(super) fn register(&mut self, task: u64, consumer: &MemoryConsumer) {
         let Some(share) = self.shares.get_mut(&task) else { return };
         share.spillers += usize::from(consumer.can_spill());
+        share.merges += usize::from(is_merge(consumer));
         let name = consumer.name().to_owned();
         share.consumers.insert(consumer.id(), Consumer { name, held: 0 });
     }
@@ -123,6 +129,7 @@ impl State {
     pub(super) fn unregister(&mut self, task: u64, consumer: &MemoryConsumer) {
         let Some(share) = self.shares.get_mut(&task) else { return };
         share.spillers -= usize::from(consumer.can_spill());
+        share.merges -= usize::from(is_merge(consumer));
         share.consumers.remove(&consumer.id());
     }
 
@@ -172,10 +179,10 @@ impl State {
             return if fits(self.used) { Answer::Given } else { Answer::TooMuch };
         }
         let most = self.most();
+        let own = share.consumers.get(&consumer.id()).map_or(0, |consumer| consumer.held);
         let held = if consumer.can_spill() {
             // Those of a task that can spill have equal parts of what the others of it leave.
             let part = most.saturating_sub(share.fixed) / share.spillers.max(1);
-            let own = share.consumers.get(&consumer.id()).map_or(0, |consumer| consumer.held);
             if own.saturating_add(bytes) <= part {
                 share.fixed + own
             } else if own == 0 && share.held.saturating_add(bytes) <= most {
@@ -185,7 +192,10 @@ impl State {
                 return Answer::TooMuch;
             }
         } else {
-            if share.held.saturating_add(bytes) > most {
+            // A merge asks for more until it is refused, and can do with less. Who reads what it
+            // merges needs some, too.
+            let spared = if is_merge(consumer) { most / (share.merges + 1) } else { most };
+            if own.saturating_add(bytes) > spared || share.held.saturating_add(bytes) > most {
                 return Answer::TooMuch;
             }
             share.held
@@ -230,6 +240,10 @@ impl State {
 
 fn is_common(consumer: &MemoryConsumer) -> bool {
     COMMON.contains(&consumer.name())
+}
+
+fn is_merge(consumer: &MemoryConsumer) -> bool {
+    consumer.name().starts_with(MERGE)
 }
 
 /// An operator by the name with which it reserves memory.

@@ -155,3 +155,15 @@ fn a_task_that_is_told_to_stop_waits_no_longer() {
     on_threads(|| assert!(consumer(&late, "late", false).try_grow(20).is_err()));
     stopping.join().unwrap();
 }
+
+#[test]
+fn a_merge_leaves_memory_to_who_reads_it() {
+    let all = Arc::new(ExecutorMemory::new(90));
+    let task = view(&all);
+    let one = consumer(&task, "ExternalSorterMerge[0]", false);
+    let two = consumer(&task, "ExternalSorterMerge[1]", false);
+    one.try_grow(30).unwrap();
+    assert!(one.try_grow(1).is_err(), "a third is for the other merge, and one for the rest");
+    two.try_grow(30).unwrap();
+    consumer(&task, "reader", true).try_grow(30).unwrap();
+}

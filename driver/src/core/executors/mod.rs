@@ -4,8 +4,6 @@
 mod presence;
 mod work;
 
-pub(crate) use work::joined;
-
 use super::effect::Effect;
 use crate::message::{Connection, ExecutorStatus, Refusal};
 use model::executor::{Registration, ToExecutor};

@@ -3,7 +3,7 @@
 use super::{Executor, Executors};
 use crate::core::effect::Effect;
 use crate::core::jobs::Planned;
-use bytes::{Bytes, BytesMut};
+use crate::rows::{Piece, Rows};
 use engine::StageOutput;
 use model::executor::{BarrierAnswer, Hosts, Launch, Places, Template, ToExecutor, Work};
 use model::{Attempt, ExecutorId, MapOutput, ShuffleId, StageId, VolumeId};
@@ -25,7 +25,7 @@ pub(super) struct Desk {
     pub(super) finished: u64,
     pub(super) failed: u64,
     /// Rows that came before the end of their attempt.
-    parts: BTreeMap<Attempt, BytesMut>,
+    parts: BTreeMap<Attempt, Rows>,
 }
 
 /// What an executor was told already.
@@ -167,19 +167,19 @@ impl Executors {
     }
 
     /// Adds to the rows of an attempt, and returns how many bytes of it there are.
-    pub(crate) fn add_part(&mut self, id: ExecutorId, attempt: Attempt, bytes: &Bytes) -> u64 {
+    pub(crate) fn add_part(&mut self, id: ExecutorId, attempt: Attempt, piece: Piece) -> u64 {
         let Some(Executor { desk, .. }) = self.live.get_mut(&id) else { return 0 };
         // Rows of an attempt that does not run here would never be fetched.
         if !desk.running.contains(&attempt) {
             return 0;
         }
         let parts = desk.parts.entry(attempt).or_default();
-        parts.extend_from_slice(bytes);
-        parts.len() as u64
+        parts.push(piece);
+        parts.len()
     }
 
     /// The rows of an attempt that came before its end.
-    pub(crate) fn take_parts(&mut self, id: ExecutorId, attempt: Attempt) -> Option<BytesMut> {
+    pub(crate) fn take_parts(&mut self, id: ExecutorId, attempt: Attempt) -> Option<Rows> {
         self.live.get_mut(&id)?.desk.parts.remove(&attempt)
     }
 
@@ -198,17 +198,6 @@ impl Executors {
                 let message = ToExecutor::Work(std::mem::take(&mut desk.work));
                 effects.push(Effect::TellExecutor { connection: *connection, message });
             }
-        }
-    }
-}
-
-/// The parts of rows, put together.
-pub(crate) fn joined(parts: Option<BytesMut>, last: Bytes) -> Bytes {
-    match parts {
-        None => last,
-        Some(mut parts) => {
-            parts.extend_from_slice(&last);
-            parts.freeze()
         }
     }
 }

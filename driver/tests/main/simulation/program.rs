@@ -190,13 +190,17 @@ impl Job {
         }
     }
 
-    fn check_rows(&self, program: &Program, partitions: &[Bytes]) -> Result<(), String> {
+    fn check_rows(
+        &self,
+        program: &Program,
+        partitions: &[driver::rows::Rows],
+    ) -> Result<(), String> {
         if partitions.len() != self.wanted.len() {
             return Err("a finished job without all results".to_owned());
         }
         let mut all = Rows::default();
-        for (bytes, partition) in partitions.iter().zip(&self.wanted) {
-            let rows = Rows::decode(bytes.clone()).ok_or("rows that are not whole")?;
+        for (rows, partition) in partitions.iter().zip(&self.wanted) {
+            let rows = rows.in_memory().and_then(Rows::decode).ok_or("rows that are not whole")?;
             all.merge(&rows.made_of);
             if rows.mixed || all.mixed {
                 return Err("a result of mixed data".to_owned());

@@ -116,6 +116,7 @@ impl Promises {
             Message::Uncache { cache } => self.caches.uncached(*cache),
             Message::SessionClosed { .. } => self.caches.session_closed(),
             Message::ManagerSaid { .. }
+            | Message::ExecutorYields { .. }
             | Message::Abandon { .. }
             | Message::Unwatch { .. }
             | Message::Asked { .. }
