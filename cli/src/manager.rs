@@ -15,7 +15,7 @@ use crate::signals::Signals;
 use anyhow::{Context, Result};
 use driver::{Access, Addresses, WithoutManager};
 use model::conf;
-use model::launch::{Dependencies, WorkerSettings};
+use model::launch::{Dependencies, Home, WorkerSettings};
 use model::{ApplicationId, Epoch, ExecutorId, VolumeId};
 use proto::pb::cluster_client::ClusterClient;
 use proto::pb::to_manager::Fact;
@@ -196,6 +196,7 @@ fn executor_template(
             last: false,
             private: false,
         },
+        home: Some(Home::of(directory.path().to_owned(), &settings.conf)?),
         scratch: directory.path().join("scratch"),
         host: "127.0.0.1".to_owned(),
         sync: settings.conf.get(&conf::SHUFFLE_SYNC)?,

@@ -9,6 +9,7 @@ mod lost;
 mod moved;
 mod pools;
 mod released;
+mod retention;
 mod rolled_back;
 mod single_attempts;
 mod speculation;
