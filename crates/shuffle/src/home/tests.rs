@@ -1,6 +1,9 @@
 //! When directories of other applications are swept, and when not.
 
 use super::*;
+use rand::rngs::StdRng;
+use rand::seq::{IndexedMutRandom, SliceRandom};
+use rand::{Rng, SeedableRng};
 use std::fs::File;
 use std::io::ErrorKind;
 
@@ -156,4 +159,85 @@ fn the_mark_goes_with_the_last_of_what_was_there() {
     fs::remove_dir_all(shared.at("firesteel-me").join("shuffle")).unwrap();
     Home::leave(home.path());
     assert_eq!(shared.names(), [""; 0]);
+}
+
+/// One application of the simulation.
+struct Life {
+    name: String,
+    home: Option<Home>,
+    /// Steps for which it still stands still.
+    frozen: u32,
+}
+
+/// Applications start, end, are killed and stand still, clocks jump, sweepers die between renaming
+/// and deleting. Nobody who lives loses its directory, and what the dead have left goes.
+#[test]
+fn whatever_happens_the_living_keep_their_directories_and_the_dead_do_not() {
+    let mut swept = 0;
+    for seed in 0..20 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let shared = Shared::new();
+        let mut lives: Vec<Life> = Vec::new();
+        let mut started = 0;
+        for _ in 0..2 * ROUND {
+            let before = lives.len();
+            match rng.random_range(0..60) {
+                0 if lives.iter().filter(|life| life.home.is_some()).count() < 5 => {
+                    started += 1;
+                    let name = format!("firesteel-{started}");
+                    let home = shared.home(&name, Some(0));
+                    lives.push(Life { name, home: Some(home), frozen: 0 });
+                }
+                1 => {
+                    if let Some(life) = lives.choose_mut(&mut rng) {
+                        life.home = None;
+                    }
+                }
+                2 => {
+                    if let Some(life) = lives.choose_mut(&mut rng) {
+                        life.frozen = rng.random_range(1..2 * WATCHED);
+                    }
+                }
+                _ => {}
+            }
+            // Not while somebody stands still: that would be two faults at once.
+            let stands_still = |life: &Life| life.frozen > 0 && life.home.is_some();
+            let jumps = rng.random_bool(if lives.len() > before { 0.5 } else { 0.02 });
+            if jumps && !lives.iter().any(stands_still) {
+                for life in lives.iter().filter(|life| shared.at(&life.name).exists()) {
+                    shared.age(&life.name, HOUR * 2);
+                }
+            }
+            lives.shuffle(&mut rng);
+            for life in &mut lives {
+                if life.frozen > 0 {
+                    life.frozen -= 1;
+                    continue;
+                }
+                let Some(home) = &mut life.home else { continue };
+                for directory in home.beat().unwrap() {
+                    swept += 1;
+                    // Else it dies before it has deleted it. Another may have been faster.
+                    if rng.random_bool(0.5) {
+                        let _ = fs::remove_dir_all(directory);
+                    }
+                }
+            }
+            for life in lives.iter().filter(|life| life.home.is_some()) {
+                assert!(shared.at(&life.name).join("shuffle/0.out").exists(), "seed {seed}");
+            }
+        }
+        let mut last = shared.home("firesteel-last", Some(0));
+        let dead: Vec<&Life> = lives.iter().filter(|life| life.home.is_none()).collect();
+        for life in dead.iter().filter(|life| shared.at(&life.name).exists()) {
+            shared.age(&life.name, HOUR * 2);
+        }
+        watch(&mut last, || ());
+        let mut names: Vec<String> =
+            lives.iter().filter(|life| life.home.is_some()).map(|life| life.name.clone()).collect();
+        names.push("firesteel-last".to_owned());
+        names.sort();
+        assert_eq!(shared.names(), names, "seed {seed}");
+    }
+    assert!(swept > 20, "only {swept} were swept");
 }
