@@ -79,6 +79,21 @@ def peers_partitioned(run):
         run.recovery, run.again = asked.ended - at, marks.again()
 
 
+def peers_parted(run):
+    """The same for good: one of them does all the work."""
+    patience = {"spark.shuffle.io.connectionCreationTimeout": "2s", "spark.shuffle.io.connectionTimeout": "3s"}
+    with network(run, 2, "own", **patience) as (switch, _, executors, spark):
+        marks = Marks(run.dir)
+        asked = Asked(lambda: answer(grouped(spark, marks, seconds=0.1, reduces=0)))
+        eventually(lambda: len(marks.ended("map")) >= 2)
+        switch.both(1, 2, CUT)
+        at = run.hit()
+        assert asked.answer() == sums()
+        run.recovery, run.again = asked.ended - at, marks.again()
+        assert answer(grouped(spark, Marks(run.dir), tasks=6, seconds=0.1, reduces=0)) == sums()
+        assert all(executor.poll() is None for executor in executors), "no executor was given up"
+
+
 def names_unresolved(run):
     """The names of an executor's node do not resolve while it starts; another works on."""
     with Switch(2, run.seed) as switch:

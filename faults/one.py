@@ -39,7 +39,7 @@ def main(name, seed, directory):
     row = next(row for row in catalogue.ROWS if row.name == name)
     try:
         row.run(run)
-        eventually(lambda: not left(before), 20)
+        eventually(lambda: not left(before), 60)
     except AssertionError as error:
         verdict, message = "WRONG", str(error) or traceback.format_exc()
         traceback.print_exc()

@@ -7,6 +7,7 @@
     kubectl …                    runs kubectl as the cluster's administrator
     node NAME COMMAND…           runs a command in a node's namespaces, as in: node node1 ctr -n k8s.io images ls
     with-api COMMAND…            runs a command with the KUBECONFIG of a temporary API server
+    with-cluster COMMAND…        runs a command with E2E_CLUSTER=up beside a temporary cluster
     image-context DIR            prepares the build context of executor/Dockerfile and operator/Dockerfile
     manifests                    writes deploy/operator.yaml
 """
@@ -86,11 +87,26 @@ def node(arguments):
 
 
 def with_api(arguments):
-    if not arguments or not shutil.which(arguments[0]):
-        raise LabError("a command is required, as in: with-api cargo test -p operator")
+    _require_command(arguments)
     with ApiServer.running() as server:
         environment = {**os.environ, "KUBECONFIG": str(server.kubeconfig)}
         return subprocess.run(arguments, env=environment, check=False).returncode
+
+
+def with_cluster(arguments):
+    _require_command(arguments)
+    made = Cluster.up(archives())
+    try:
+        return subprocess.run(arguments, env={**os.environ, "E2E_CLUSTER": "up"}, check=False).returncode
+    finally:
+        # The command may have started nodes anew.
+        made.record = Cluster.found().record
+        made.down()
+
+
+def _require_command(arguments):
+    if not arguments or not shutil.which(arguments[0]):
+        raise LabError("a command is required, as in: with-api cargo test -p operator")
 
 
 def image_context(arguments):
@@ -116,6 +132,7 @@ COMMANDS = {
     "kubectl": kubectl,
     "node": node,
     "with-api": with_api,
+    "with-cluster": with_cluster,
     "image-context": image_context,
     "manifests": manifests,
 }

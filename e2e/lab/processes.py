@@ -1,5 +1,6 @@
 """Processes identified by PID and start time, so that a later process with the same PID is never mistaken for one of ours."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -33,6 +34,17 @@ class Process:
                 os.kill(self.pid, number)
             except ProcessLookupError:
                 pass
+
+    @contextlib.contextmanager
+    def paused(self):
+        """Stops the process for the duration of the block. A wrapper that waits for it stops itself too."""
+        wrapper = Process.of(int(_stat(self.pid)[1]))
+        self.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
+            wrapper.signal(signal.SIGCONT)
 
     def end(self):
         """Kills the process: anything that it would save is discarded anyway."""

@@ -4,6 +4,7 @@ E2E_CLUSTER=up     use the cluster started by `./dev e2e up`, and keep it runnin
 E2E_KUBECONFIG=F   use another cluster, given by its kubeconfig, to which the images E2E_EXECUTOR and E2E_OPERATOR must be available
 """
 
+import fcntl
 import itertools
 import os
 import pathlib
@@ -46,10 +47,19 @@ def cluster():
 
 
 @pytest.fixture(scope="session")
-def operator(cluster):
+def operator(cluster, tmp_path_factory):
     """The operator for all namespaces, installed by the chart."""
     release = Operator(cluster, "firesteel-system")
-    release.install()
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        release.install()
+        return release
+    # One of the processes of a run installs it, for all.
+    with open(tmp_path_factory.getbasetemp().parent / "operator", "a+") as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        mark.seek(0)
+        if not mark.read():
+            release.install()
+            mark.write("installed")
     return release
 
 
@@ -62,7 +72,7 @@ def kubectl(cluster):
     kubectl = cluster.kubectl.within(name)
     kubectl.eventually("serviceaccount", "default", bool)
     yield kubectl
-    cluster.kubectl("delete", "namespace", name, "--wait=false")
+    cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
 def pytest_collection_modifyitems(items):

@@ -37,4 +37,5 @@ def test_executors_come_with_the_tasks_and_go_when_they_are_idle(kubectl):
     go(kubectl, "elastic", 2)
     found, printed = completed(kubectl, "elastic")
     assert "answer 66" in printed
-    assert found["status"]["executors"]["made"] == made and "failures" not in found["status"]
+    assert found["status"]["executors"]["made"] == made
+    assert found["status"].get("failures", []) == []

@@ -80,6 +80,7 @@ def test_a_claimed_volume_can_be_written_by_the_user_of_our_image(kubectl, clust
 
 
 @pytest.mark.machine
+@pytest.mark.alone
 def test_a_node_whose_kubelet_stops_is_not_ready_and_comes_back(cluster):
     lost = cluster.nodes[1]
     lost.stop("kubelet")
@@ -92,6 +93,7 @@ def test_a_node_whose_kubelet_stops_is_not_ready_and_comes_back(cluster):
 
 
 @pytest.mark.machine
+@pytest.mark.alone
 def test_a_node_that_loses_power_loses_its_pods_and_they_are_evicted(kubectl, cluster):
     lost = cluster.nodes[1]
     kubectl.create(waits("unlucky", node=lost.name), waits("lucky", node=cluster.nodes[0].name))

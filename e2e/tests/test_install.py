@@ -6,6 +6,7 @@ from lab import LabError, eventually
 from operator_release import Operator
 
 
+@pytest.mark.alone
 def test_it_is_ready_and_helm_agrees(operator):
     assert "Phase:          Succeeded" in operator.helm("test", operator.name, f"--namespace={operator.namespace}", "--timeout=2m")
     (pod,) = operator.pods()
@@ -60,6 +61,7 @@ def test_whoever_may_edit_a_namespace_may_run_applications_in_it(operator, kubec
     assert not may("patch", "sparkapplications.firesteel.dev", "--subresource=status")
 
 
+@pytest.mark.alone
 def test_of_three_operators_one_leads_and_another_follows_when_it_is_lost(operator, kubectl):
     kubectl.create(programs(waits_py=WAITS))
     operator.ready(replicas=3)
@@ -79,6 +81,7 @@ def test_of_three_operators_one_leads_and_another_follows_when_it_is_lost(operat
         operator.ready(replicas=1)
 
 
+@pytest.mark.alone
 def test_two_operators_of_one_namespace_each_leave_the_other_alone(operator, cluster, kubectl):
     spaces = [f"{kubectl.namespace}-{name}" for name in "ab"]
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -114,6 +117,7 @@ def test_two_operators_of_one_namespace_each_leave_the_other_alone(operator, clu
             cluster.kubectl("delete", "namespace", space, "--wait=false")
 
 
+@pytest.mark.alone
 def test_definitions_outlive_the_release(operator, kubectl):
     kubectl.create(programs(one_py="print('one')\n"), application("stays", "one.py"))
     completed(kubectl, "stays")

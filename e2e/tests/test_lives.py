@@ -69,6 +69,7 @@ def test_an_application_that_is_deleted_leaves_nothing(kubectl, moment):
     nothing_left(kubectl)
 
 
+@pytest.mark.alone
 def test_twenty_applications_run_at_once(kubectl):
     kubectl.create(programs(waits_py=WAITS.replace("wait()\n", "print('waits')\n")))
     names = [f"many-{number}" for number in range(20)]

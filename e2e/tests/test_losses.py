@@ -132,6 +132,7 @@ def test_executors_killed_for_their_memory_are_reported_and_replaced_up_to_the_l
 
 
 @pytest.mark.machine
+@pytest.mark.alone
 def test_a_node_that_is_drained_gives_its_executors_to_the_other(kubectl, cluster):
     first, second = (node.name for node in cluster.nodes)
     stays = {"nodeSelector": {"kubernetes.io/hostname": first}}
@@ -150,6 +151,7 @@ def test_a_node_that_is_drained_gives_its_executors_to_the_other(kubectl, cluste
 
 
 @pytest.mark.machine
+@pytest.mark.alone
 def test_a_node_that_is_lost_takes_an_executor_with_it_and_the_query_is_answered(kubectl, cluster):
     stays, lost = cluster.nodes
     driver = {"nodeSelector": {"kubernetes.io/hostname": stays.name}}
@@ -166,6 +168,7 @@ def test_a_node_that_is_lost_takes_an_executor_with_it_and_the_query_is_answered
         cluster.start_node(lost)
 
 
+@pytest.mark.alone
 def test_an_operator_that_is_killed_while_a_program_runs_resumes_it(kubectl, operator):
     kubectl.create(programs(twice_py=TWICE), application("goes-on", "twice.py", executors=2))
     before = once(kubectl, "goes-on", 2)
@@ -191,6 +194,7 @@ MOMENTS = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.alone
 def test_an_operator_that_is_killed_at_any_moment_runs_a_program_once(kubectl, operator, moment):
     kubectl.create(programs(long_py=LONG.replace(str(ROWS), "100000")))
     if moment == "before it is seen":

@@ -14,6 +14,7 @@ from lab.node import PAUSE_IMAGE, SOCKET, Node
 from lab.processes import Process, command
 from lab.record import Record, sweep
 
+pytestmark = pytest.mark.alone
 E2E = pathlib.Path(__file__).resolve().parents[1]
 OTHER = 7
 

@@ -122,7 +122,7 @@ async fn work(
     let copies = Arc::new(Copies::new(settings.scratch.join("blobs")));
     let stores = Stores { catalogue: Arc::clone(&catalogue), copies: Arc::clone(&copies) };
     let server = Server::start(&settings.host, &credentials, stores).await?;
-    let peers = Arc::new(Peers::new(&credentials)?);
+    let peers = Arc::new(Peers::new(&credentials, settings.peers)?);
     let locations = Arc::new(Locations::default());
     let blocks = Arc::new(Blocks {
         catalogue: Arc::clone(&catalogue),

@@ -30,6 +30,8 @@ pub struct Observed {
     pub refused: Option<Refused>,
     /// The API server's refusal to create an executor.
     pub refused_executor: Option<RefusedExecutor>,
+    /// Why passes fail, if several in a row have.
+    pub obstacle: Option<String>,
     /// Freshness of the snapshot.
     pub view: View,
 }

@@ -9,7 +9,11 @@ import sys
 import time
 
 import pytest
-from pyspark.sql import SparkSession
+
+# PySpark takes a main module without a file, as in a process of pytest-xdist, for its own doctests.
+sys.modules["__main__"].__dict__.setdefault("__file__", "-c")
+
+from pyspark.sql import SparkSession  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FIRESTEEL = os.environ.get("FIRESTEEL", "firesteel")
@@ -36,12 +40,16 @@ def serving(master="local-cluster[2,2,1024]", **conf):
 
 @contextlib.contextmanager
 def session(url):
-    """Opens a new session on a server."""
+    """Opens a new session on a server. It is the active one, also where an earlier one has ended in another way than by `stop`."""
     spark = SparkSession.builder.remote(url).create()
+    sessions = type(spark)
+    before = sessions._default_session, getattr(sessions._active_session, "session", None)
+    sessions._default_session = sessions._active_session.session = spark
     try:
         yield spark
     finally:
         spark.stop()
+        sessions._default_session, sessions._active_session.session = before
 
 
 @pytest.fixture(scope="session")

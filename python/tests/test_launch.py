@@ -225,8 +225,13 @@ def test_a_program_that_is_killed_while_a_fork_of_it_lives_leaves_no_driver(tmp_
     try:
         eventually(lambda: ready.exists() and ready.read_text(), 60)
         child = int(ready.read_text())
-        family = [pid for pid, command in descendants(process.pid).items() if pathlib.Path(command.split()[0]).name == "firesteel"]
-        assert len(family) == 3
+
+        def family():
+            commands = descendants(process.pid).items()
+            found = [pid for pid, command in commands if command and pathlib.Path(command.split()[0]).name == "firesteel"]
+            return found if len(found) == 3 else None
+
+        family = eventually(family)
         process.kill()
         process.wait()
         eventually(lambda: not any(map(alive, family)))

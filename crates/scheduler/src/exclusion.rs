@@ -93,8 +93,14 @@ impl Scheduler {
         Self { health: Health::new(rules), ..self }
     }
 
-    /// Whether a task may run on an executor.
+    /// Whether a task may run on an executor now.
     pub(crate) fn may_run(&self, stage: &Stage, partition: u32, executor: ExecutorId) -> bool {
+        let in_reach = stage.barrier || !self.reach.avoids(executor);
+        in_reach && self.is_allowed(stage, partition, executor)
+    }
+
+    /// Whether no failure keeps a task from an executor.
+    fn is_allowed(&self, stage: &Stage, partition: u32, executor: ExecutorId) -> bool {
         let Some(rules) = &self.health.rules else { return true };
         let host = self.executors.host(executor);
         !self.health.exclude(executor, host)
@@ -120,12 +126,12 @@ impl Scheduler {
         }
     }
 
-    /// When a stage has waited long enough for an executor, or an exclusion ends that a stage waits
-    /// for.
+    /// When a stage has waited long enough for an executor, or when one that a stage waits for gets
+    /// tasks again.
     pub(crate) fn exclusion_deadline(&self) -> Option<Duration> {
         let waits = self.stages.iter().filter_map(|stage| stage.failures.unschedulable_until);
-        let ends = self.health.deadline().filter(|_| !self.queue.is_empty());
-        waits.chain(ends).min()
+        let ends = [self.health.deadline(), self.reach.deadline()].into_iter().flatten();
+        waits.chain(ends.filter(|_| !self.queue.is_empty())).min()
     }
 
     /// Fails the jobs of stages that have waited too long for an executor.
@@ -185,7 +191,7 @@ impl Scheduler {
         let partition = stage.tasks.first_pending()?;
         let mut executors = self.executors.with_slots().peekable();
         executors.peek()?;
-        let nowhere = executors.all(|executor| !self.may_run(stage, partition, executor));
+        let nowhere = executors.all(|executor| !self.is_allowed(stage, partition, executor));
         nowhere.then_some(partition)
     }
 

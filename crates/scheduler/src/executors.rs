@@ -264,6 +264,11 @@ impl Executors {
         self.flights.range(bound(0)..=bound(u32::MAX)).map(|(&attempt, _)| attempt).collect()
     }
 
+    /// An executor's attempts in flight.
+    pub(crate) fn running_on(&self, id: ExecutorId) -> Vec<Attempt> {
+        self.all.get(&id).into_iter().flat_map(|executor| &executor.running).copied().collect()
+    }
+
     /// Number of attempts in flight.
     pub(crate) fn in_flight(&self) -> usize {
         self.flights.len()

@@ -13,6 +13,7 @@ impl Scheduler {
     /// free kept for it, unless the executors that are there have too few.
     pub(crate) fn launch_ready(&mut self, now: Duration) {
         let before = self.agenda.commands.len();
+        self.keep_one_in_reach();
         self.fill_slots(now);
         if self.agenda.commands[before..].iter().any(is_launch) {
             self.forget_unschedulable();

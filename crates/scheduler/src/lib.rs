@@ -52,6 +52,9 @@
 //!    mounts that volume. Their tasks are pending again after `resubmit_wait`, which gathers
 //!    further losses; the reading stage waits. At `stage_max_consecutive_attempts` failed rounds in
 //!    a row the jobs fail.
+//!    The executor that serves an unreachable one gets no tasks for a while, and those that it runs
+//!    move elsewhere. If the reader's own executor was out of reach more often, that one does, and
+//!    nothing is lost. If all would, none does.
 //! 5. A lost executor loses its attempts in flight. Outputs are lost with their volume, not with
 //!    the executor.
 //! 6. A barrier stage is launched as a whole, when enough slots are free; no later stage takes
@@ -105,6 +108,7 @@ mod placement;
 mod pools;
 mod progress;
 mod queue;
+mod reach;
 mod recover;
 mod report;
 mod retention;

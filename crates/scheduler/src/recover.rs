@@ -20,6 +20,7 @@ impl Scheduler {
         reason: &str,
     ) {
         self.health.remove(executor);
+        self.reach.remove(executor);
         for (attempt, flight) in self.executors.remove(executor) {
             let failure = TaskFailure::ExecutorLost { app_caused, reason: reason.to_owned() };
             self.fail_attempt(now, attempt, &flight, failure);
@@ -35,15 +36,20 @@ impl Scheduler {
     /// Handles an attempt of `reader` that could not read map outputs. The named outputs that are
     /// still registered are lost all at once; one by one they would exhaust the stage's rounds. The
     /// failure counts against the stage only if the attempt is of the current round, that is, was
-    /// launched with the outputs that are registered now.
+    /// launched with the outputs that are registered now. If it was the attempt's executor that
+    /// others do not reach, it says nothing about the outputs.
     pub(crate) fn on_fetch_failed(
         &mut self,
         now: Duration,
         reader: StageId,
-        round: u32,
+        (executor, round): (ExecutorId, u32),
         failure: TaskFailure,
     ) {
         let TaskFailure::FetchFailed { unreadable, .. } = &failure else { return };
+        let is_barrier = self.stages.get(reader).is_some_and(|stage| stage.barrier);
+        if !is_barrier && self.judge_reach(now, executor, unreadable) {
+            return;
+        }
         let until = now + self.limits.resubmit_wait;
         let lost = self.lost_with(unreadable);
         let servers = unreadable.iter().filter_map(|it| self.executors.server(&it.volume));

@@ -201,7 +201,8 @@ impl Scheduler {
         }
         match &failure {
             TaskFailure::FetchFailed { .. } => {
-                self.on_fetch_failed(now, attempt.task.stage, flight.round, failure);
+                let on = (flight.executor, flight.round);
+                self.on_fetch_failed(now, attempt.task.stage, on, failure);
             }
             TaskFailure::Raised(_)
             | TaskFailure::Hopeless { .. }

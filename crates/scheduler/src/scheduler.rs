@@ -8,6 +8,7 @@ use crate::health::Health;
 use crate::job::{Job, StageProgress};
 use crate::pools::Sharing;
 use crate::queue::Queue;
+use crate::reach::Reach;
 use crate::shuffles::Shuffles;
 use crate::speculation::{Pace, Speculating};
 use crate::stage::{Phase, Stage};
@@ -36,6 +37,8 @@ pub struct Limits {
     /// `spark.stage.ignoreDecommissionFetchFailure`: whether a round does not count that failed to
     /// read what was on volumes of executors that leave.
     pub ignore_leaving: bool,
+    /// How long an executor gets no tasks the first time that another one does not reach it.
+    pub unreached_wait: Duration,
     /// Time to collect further fetch failures before the lost map outputs are rewritten.
     pub resubmit_wait: Duration,
 }
@@ -49,6 +52,7 @@ impl Default for Limits {
             slots: None,
             dynamic: false,
             ignore_leaving: true,
+            unreached_wait: Duration::from_secs(30),
             resubmit_wait: Duration::from_millis(200),
         }
     }
@@ -86,6 +90,7 @@ pub struct Scheduler {
     pub(crate) sharing: Sharing,
     pub(crate) speculating: Speculating,
     pub(crate) health: Health,
+    pub(crate) reach: Reach,
     pub(crate) locality_wait: LocalityWait,
     pub(crate) jobs: Jobs,
     pub(crate) stages: Stages,
@@ -104,6 +109,7 @@ impl Scheduler {
             sharing: Sharing::default(),
             speculating: Speculating::default(),
             health: Health::default(),
+            reach: Reach::default(),
             locality_wait: LocalityWait::default(),
             jobs: Jobs::default(),
             stages: Stages::default(),
@@ -150,6 +156,7 @@ impl Scheduler {
             Event::Tick => {}
         }
         self.health.expire(now);
+        self.reach.expire(now);
         self.give_up_unschedulable(now);
         self.settle(now);
         self.speculate(now);

@@ -122,7 +122,9 @@ impl World {
         let peer = Server::start("127.0.0.1", &credentials, stores).await.unwrap();
         let copies = Arc::new(Copies::new(directory.path().join("own")));
         let sources = Sources {
-            peers: Arc::new(Peers::new(&credentials).unwrap()),
+            peers: Arc::new(
+                Peers::new(&credentials, model::launch::PeerPatience::default()).unwrap(),
+            ),
             credentials,
             driver,
             epoch: Epoch(7),

@@ -3,6 +3,7 @@
 
 use super::connection::{Connection, Dialler};
 use bytes::Bytes;
+use model::launch::PeerPatience;
 use proto::{BadIdentity, Credentials, Token};
 use shuffle::BlockSum;
 use shuffle::wire::{BlockAnswer, Request, Wanted, frame_length};
@@ -18,14 +19,13 @@ const IN_FLIGHT_UNITS: u32 = 1024;
 const UNIT: u64 = 64 << 10;
 /// Idle connections kept per peer.
 const KEPT: usize = 8;
-/// How long connecting may take, and how long nothing may come.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The peers of this executor.
 #[derive(Debug)]
 pub(crate) struct Peers {
     token: Token,
     dialler: Dialler,
+    patience: PeerPatience,
     idle: Mutex<HashMap<String, Vec<Connection>>>,
     in_flight: Arc<Semaphore>,
 }
@@ -54,10 +54,14 @@ pub(crate) enum Fetched {
 }
 
 impl Peers {
-    pub(crate) fn new(credentials: &Credentials) -> Result<Self, BadIdentity> {
+    pub(crate) fn new(
+        credentials: &Credentials,
+        patience: PeerPatience,
+    ) -> Result<Self, BadIdentity> {
         Ok(Self {
             token: credentials.token.clone(),
             dialler: Dialler::new(credentials.identity.as_ref())?,
+            patience,
             idle: Mutex::default(),
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT_UNITS as usize)),
         })
@@ -70,12 +74,15 @@ impl Peers {
         let _room =
             self.in_flight.acquire_many(units).await.expect("the semaphore is never closed");
         // A kept connection may have been closed by the peer meanwhile: then a new one is tried.
-        if let Some(stream) = self.take(address)
-            && let Ok(fetched) = self.ask(address, stream, wanted).await
-        {
-            return Ok(fetched);
+        if let Some(stream) = self.take(address) {
+            match self.ask(address, stream, wanted).await {
+                Ok(fetched) => return Ok(fetched),
+                // The others would say as little.
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => self.forget(address),
+                Err(_) => {}
+            }
         }
-        let stream = within(self.dialler.connect(address)).await?;
+        let stream = within(self.patience.connect, self.dialler.connect(address)).await?;
         self.ask(address, stream, wanted).await
     }
 
@@ -88,11 +95,12 @@ impl Peers {
         let Remote { wanted, bytes } = wanted;
         let token = self.token.secret().as_bytes().to_vec();
         let request = Request { token, wanted: wanted.clone() };
-        within(stream.write_all(&request.encode().map_err(io::Error::other)?)).await?;
-        within(stream.flush()).await?;
-        let fetched = match within(head(&mut stream)).await? {
+        let silence = self.patience.silence;
+        within(silence, stream.write_all(&request.encode().map_err(io::Error::other)?)).await?;
+        within(silence, stream.flush()).await?;
+        let fetched = match within(silence, head(&mut stream)).await? {
             BlockAnswer::Found(sum) if sum.bytes == *bytes => {
-                let block = body(&mut stream, sum.bytes).await?;
+                let block = body(&mut stream, sum.bytes, silence).await?;
                 if BlockSum::of(&block) == sum {
                     Fetched::Block(block.into())
                 } else {
@@ -123,6 +131,10 @@ impl Peers {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).get_mut(address)?.pop()
     }
 
+    fn forget(&self, address: &str) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).remove(address);
+    }
+
     fn keep(&self, address: &str, stream: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = idle.entry(address.to_owned()).or_default();
@@ -146,19 +158,19 @@ async fn head(stream: &mut Connection) -> io::Result<BlockAnswer> {
 }
 
 /// The bytes of a block. Room is made as they come, so that a wrong length costs nothing.
-async fn body(stream: &mut Connection, length: u64) -> io::Result<Vec<u8>> {
+async fn body(stream: &mut Connection, length: u64, silence: Duration) -> io::Result<Vec<u8>> {
     let mut block = Vec::with_capacity(usize::try_from(length.min(8 << 20)).unwrap_or_default());
     let mut part = stream.take(length);
     while (block.len() as u64) < length {
-        if within(part.read_buf(&mut block)).await? == 0 {
+        if within(silence, part.read_buf(&mut block)).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
     Ok(block)
 }
 
-async fn within<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    tokio::time::timeout(PATIENCE, work)
+async fn within<T>(patience: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::time::timeout(patience, work)
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }

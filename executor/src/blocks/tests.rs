@@ -4,6 +4,7 @@ use super::{Blocks, Fetched, Locations, Peers, Remote, Server, Stores};
 use crate::blobs::Copies;
 use crate::moves::Moves;
 use model::executor::Report;
+use model::launch::PeerPatience;
 use model::{
     ApplicationId, Attempt, BlockProblem, Epoch, Fingerprint, MapOutput, MapOutputId, ShuffleId,
     StageId, TaskFailure, TaskId, Unreadable, VolumeId,
@@ -107,7 +108,7 @@ impl World {
         locations.set(VolumeId("v".into()), vec![self.server.address.clone()]);
         Blocks {
             catalogue: Arc::new(Catalogue::new([])),
-            peers: Arc::new(Peers::new(&plain("right")).unwrap()),
+            peers: Arc::new(Peers::new(&plain("right"), PeerPatience::default()).unwrap()),
             locations: Arc::new(locations),
         }
     }
@@ -152,7 +153,7 @@ async fn blocks_arrive_as_they_were_written_in_the_order_asked_for() {
 #[tokio::test]
 async fn who_has_another_token_gets_nothing() {
     let world = world().await;
-    let peers = Peers::new(&plain("wrong")).unwrap();
+    let peers = Peers::new(&plain("wrong"), PeerPatience::default()).unwrap();
     let refused = peers.fetch(&world.server.address, &world.remote(1)).await.unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied);
 }
@@ -163,7 +164,7 @@ async fn with_an_identity_blocks_travel_encrypted_and_only_to_who_shows_it() {
     let with = |token, identity| Credentials { identity, ..plain(token) };
     let world = world_of(&with("right", Some(ours.clone()))).await;
     let fetch = async |credentials: &Credentials| {
-        let peers = Peers::new(credentials).unwrap();
+        let peers = Peers::new(credentials, PeerPatience::default()).unwrap();
         let wanted = [world.remote(2), world.remote(0), world.remote(2)];
         let mut lengths = Vec::new();
         for wanted in &wanted {
@@ -183,7 +184,7 @@ async fn with_an_identity_blocks_travel_encrypted_and_only_to_who_shows_it() {
     // Neither side falls back to plain text.
     assert!(fetch(&plain("right")).await.is_err());
     let open = world_of(&plain("right")).await;
-    let peers = Peers::new(&foreign).unwrap();
+    let peers = Peers::new(&foreign, PeerPatience::default()).unwrap();
     assert!(peers.fetch(&open.server.address, &open.remote(1)).await.is_err());
 }
 
@@ -204,7 +205,7 @@ async fn an_output_of_another_attempt_is_missing() {
     let mut other = world.remote(1);
     let wire::Wanted::Block { output, .. } = &mut other.wanted else { panic!("another kind") };
     output.attempt.number = 1;
-    let peers = Peers::new(&plain("right")).unwrap();
+    let peers = Peers::new(&plain("right"), PeerPatience::default()).unwrap();
     match peers.fetch(&world.server.address, &other).await.unwrap() {
         Fetched::Refused { problem, .. } => assert_eq!(problem, BlockProblem::Missing),
         Fetched::Block(_) => panic!("the bytes of another attempt were served"),
@@ -240,7 +241,7 @@ async fn all_that_is_wrong_with_a_volume_mounted_here_is_found_also_in_blocks_of
     std::fs::remove_file(&files[3]).unwrap();
     let blocks = Blocks {
         catalogue: Arc::new(Catalogue::new([volume])),
-        peers: Arc::new(Peers::new(&plain("right")).unwrap()),
+        peers: Arc::new(Peers::new(&plain("right"), PeerPatience::default()).unwrap()),
         locations: Arc::default(),
     };
     let expected =
@@ -261,7 +262,7 @@ async fn all_that_a_peer_cannot_give_is_found() {
     locations.set(VolumeId("v".into()), vec![server.address.clone()]);
     let blocks = Blocks {
         catalogue: Arc::default(),
-        peers: Arc::new(Peers::new(&plain("right")).unwrap()),
+        peers: Arc::new(Peers::new(&plain("right"), PeerPatience::default()).unwrap()),
         locations: Arc::new(locations),
     };
     // The block of output 2 that is damaged is another reader's.
@@ -279,7 +280,7 @@ async fn a_volume_out_of_reach_is_out_of_reach_with_all_that_is_on_it() {
     locations.set(VolumeId("v".into()), vec![silent.local_addr().unwrap().to_string()]);
     let blocks = Blocks {
         catalogue: Arc::default(),
-        peers: Arc::new(Peers::new(&plain("right")).unwrap()),
+        peers: Arc::new(Peers::new(&plain("right"), PeerPatience::default()).unwrap()),
         locations: Arc::new(locations),
     };
     let wanted = |output: &Arc<MapOutput>| Wanted { output: Arc::clone(output), reader: 1 };

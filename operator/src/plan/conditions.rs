@@ -13,6 +13,9 @@ const MAX_MESSAGE_BYTES: usize = 32_768;
 /// Condition reason: an object of another owner has a name that the application needs.
 const NAME_TAKEN: &str = "NameTaken";
 
+/// Condition reason: the API server does not do what the application needs.
+const BLOCKED: &str = "Blocked";
+
 /// Largest number of claims listed by name.
 const MAX_NAMED: usize = 100;
 
@@ -33,9 +36,16 @@ impl PassBuilder<'_> {
     }
 
     /// Whether it makes progress on its own: not when finished or suspended, nor while its driver
-    /// cannot start.
+    /// cannot start or the API server refuses what it needs.
     fn progressing(&mut self) {
         let state = self.state();
+        if let Some(why) = self.seen.obstacle.clone().filter(|_| !state.is_final()) {
+            if !self.has(ConditionType::Progressing, BLOCKED) {
+                self.event(true, "SparkApplicationBlocked", why.clone());
+            }
+            self.set(ConditionType::Progressing, false, BLOCKED, &why);
+            return;
+        }
         let trouble = self.driver().and_then(|driver| match &driver.state {
             PodState::Pending { trouble } => trouble.clone(),
             PodState::Running | PodState::Ended(_) | PodState::Unknown => None,

@@ -301,6 +301,20 @@ fn a_driver_that_cannot_start_is_reported_and_not_failed() {
 }
 
 #[test]
+fn what_the_api_server_refuses_again_and_again_is_told() {
+    let mut scene = scene(json!({}));
+    scene.pass();
+    scene.seen.obstacle = Some("failed calling webhook".to_owned());
+    let pass = scene.pass();
+    assert_eq!(condition(&scene.status(), "Progressing"), ("False".into(), "Blocked".into()));
+    assert_eq!(pass.events[0].reason, "SparkApplicationBlocked");
+    assert!(scene.pass().events.is_empty(), "once");
+    scene.seen.obstacle = None;
+    scene.pass();
+    assert_eq!(condition(&scene.status(), "Progressing").0, "True");
+}
+
+#[test]
 fn a_driver_that_cannot_be_made_is_a_failed_submission() {
     let mut scene = scene(json!({ "restartPolicy": {
         "type": "OnFailure", "onSubmissionFailureRetries": 1, "onSubmissionFailureRetryInterval": 5,

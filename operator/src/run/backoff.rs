@@ -20,6 +20,11 @@ impl Backoff {
         FIRST.saturating_mul(1 << (self.failures - 1).min(20)).min(LONGEST)
     }
 
+    /// Number of failures in a row.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// Resets the back-off after a successful pass.
     pub(super) fn reset(&mut self) {
         self.failures = 0;

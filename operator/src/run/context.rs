@@ -166,7 +166,7 @@ impl Context {
     }
 }
 
-/// When to requeue: at once after a refusal, which the next pass records.
+/// When to requeue: at once after a refusal or its end, which the next pass records.
 pub(super) fn requeue(refused: bool, requeue_after: Option<Duration>) -> Action {
     match requeue_after {
         _ if refused => Action::requeue(Duration::ZERO),

@@ -189,7 +189,7 @@ fn error_policy<K>(resource: Arc<K>, error: &Error, context: Arc<Context>) -> Ac
 where
     K: Resource<DynamicType = ()>,
 {
-    let wait = context.soft_states.failed(&resource.uid().unwrap_or_default());
+    let wait = context.soft_states.failed(&resource.uid().unwrap_or_default(), error.reason());
     let (namespace, name) = (resource.namespace(), resource.name_any());
     tracing::warn!(namespace, name, kind = %K::kind(&()), %error, retry_in = ?wait, "a pass failed");
     Action::requeue(wait)

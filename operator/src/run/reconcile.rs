@@ -36,6 +36,16 @@ pub(super) enum Error {
     Refused(String, String),
 }
 
+impl Error {
+    /// For a condition: without how the request was made.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Server(kube::Error::Api(status)) => status.message.clone(),
+            _ => self.to_string(),
+        }
+    }
+}
+
 impl Context {
     /// Reconciles an application once and returns when to requeue it.
     pub(super) async fn pass(
@@ -84,7 +94,8 @@ impl Context {
         let (attached, refused) = self.soft_states.reports(&app.uid);
         let refused_executor = self.soft_states.refused_executor(&app.uid);
         let (secret_taken, token_lost) = self.soft_states.token_secret(&app.uid);
-        Observed { secret_taken, token_lost, attached, refused, refused_executor, ..seen }
+        let obstacle = self.soft_states.obstacle(&app.uid);
+        Observed { secret_taken, token_lost, attached, refused, refused_executor, obstacle, ..seen }
     }
 
     async fn carry_out(
@@ -111,8 +122,8 @@ impl Context {
             self.soft_states.send_facts(&app.uid, facts);
         }
         self.attach(app, seen, status.application_state.state, &submission).await?;
-        self.soft_states.succeeded(&app.uid);
-        Ok(requeue(refused, requeue_after))
+        let overcome = self.soft_states.succeeded(&app.uid);
+        Ok(requeue(refused || overcome, requeue_after))
     }
 
     /// Applies the changes in order; adjacent ones of the same kind run concurrently. Returns true

@@ -19,6 +19,7 @@ struct SoftState {
     token_lost: bool,
     refresh: bool,
     backoff: Backoff,
+    obstacle: Option<String>,
     credentials: Option<Credentials>,
     attachment: Option<Attachment>,
 }
@@ -103,16 +104,29 @@ impl SoftStates {
         self.lock().get_mut(uid).is_some_and(|state| std::mem::take(&mut state.refresh))
     }
 
-    /// Counts a failed pass; returns how long to wait before the next.
-    pub(super) fn failed(&self, uid: &str) -> Duration {
-        self.with(uid, |state| state.backoff.failed())
+    /// Counts a failed pass; returns how long to wait before the next. What repeats itself is an
+    /// obstacle.
+    pub(super) fn failed(&self, uid: &str, why: String) -> Duration {
+        self.with(uid, |state| {
+            let wait = state.backoff.failed();
+            if state.backoff.failures() > 1 {
+                state.obstacle = Some(why);
+            }
+            wait
+        })
     }
 
-    /// Resets the back-off after a pass.
-    pub(super) fn succeeded(&self, uid: &str) {
-        if let Some(state) = self.lock().get_mut(uid) {
+    /// Why passes fail.
+    pub(super) fn obstacle(&self, uid: &str) -> Option<String> {
+        self.lock().get(uid)?.obstacle.clone()
+    }
+
+    /// Resets the back-off after a pass; returns whether that ended an obstacle.
+    pub(super) fn succeeded(&self, uid: &str) -> bool {
+        self.lock().get_mut(uid).is_some_and(|state| {
             state.backoff.reset();
-        }
+            state.obstacle.take().is_some()
+        })
     }
 
     pub(super) fn credentials(&self, uid: &str) -> Option<Credentials> {

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 
 import pyarrow as pa
 from pyspark import cloudpickle
@@ -133,6 +134,13 @@ class Worker:
     @property
     def output(self):
         return self._output.decode(errors="replace")
+
+    def said(self, text):
+        """Whether its output has this text, which may come later than an answer."""
+        deadline = time.monotonic() + DEADLINE
+        while text not in self.output and not self.output_ended.is_set() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return text in self.output
 
     def run(self, header, inputs=(), blobs=()):
         """Runs a task. An input is a list of batches, or of (starts, batch) for groups, or None between pairs."""

@@ -52,7 +52,7 @@ ROWS = [(1, "a1"), (1, None), (2, "a2"), (2, None), (3, "sum")]
 @pytest.mark.parametrize("kind", [300, 301])
 def test_a_handler_of_rows(worker, kind):
     assert table(worker, kind, Twice).rows == ROWS
-    assert "cleaned" in worker.output
+    assert worker.said("cleaned")
 
 
 @pytest.mark.parametrize("kind", [300, 301])

@@ -64,6 +64,8 @@ keys! {
     TASK_MAX_FAILURES: u32 = "spark.task.maxFailures", Some("4"), Static, Honoured, "Number of failures of one task that fail its job.";
     STAGE_MAX_CONSECUTIVE_ATTEMPTS: u32 = "spark.stage.maxConsecutiveAttempts", Some("4"), Static, Honoured, "Number of consecutive fetch failures that fail a stage.";
     MAX_RESULT_SIZE: ByteSize = "spark.driver.maxResultSize", Some("1g"), Static, Honoured, "Limit on the total size of an action's results; exceeding it fails the action.";
+    SHUFFLE_CONNECTION_CREATION_TIMEOUT: Duration = "spark.shuffle.io.connectionCreationTimeout", Some("10s"), Static, Honoured, "Time after which an executor that takes no connection counts as out of reach of another one.";
+    SHUFFLE_CONNECTION_TIMEOUT: Duration = "spark.shuffle.io.connectionTimeout", Some("30s"), Static, Honoured, "Time without a byte after which an executor that was asked for blocks counts as out of reach.";
     NETWORK_TIMEOUT: Duration = "spark.network.timeout", Some("120s"), Static, Honoured, "Time without a message after which a peer is declared lost.";
     SPECULATION: bool = "spark.speculation", Some("false"), Static, Honoured, "Whether tasks that run much longer than others of their stage get a second attempt on another executor; the first one that finishes counts.";
     SPECULATION_INTERVAL: Duration = "spark.speculation.interval", Some("100ms"), Static, Honoured, "Time between two checks for slow tasks.";

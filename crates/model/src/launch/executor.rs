@@ -53,6 +53,9 @@ pub struct ExecutorSettings {
     /// How long workers live.
     #[serde(default)]
     pub python_workers: WorkerSettings,
+    /// How long it waits for peers.
+    #[serde(default)]
+    pub peers: PeerPatience,
     /// Directory with the application's files: the workers' working directory, and the root of
     /// `SparkFiles`.
     #[serde(default)]
@@ -88,6 +91,32 @@ impl WorkerSettings {
 impl Default for WorkerSettings {
     fn default() -> Self {
         Self { reuse: true, idle_seconds: 0, kill_idle: false }
+    }
+}
+
+/// How long an executor waits for a peer until that is out of reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerPatience {
+    /// For a connection.
+    pub connect: Duration,
+    /// For the next bytes.
+    pub silence: Duration,
+}
+
+impl PeerPatience {
+    /// From an application's settings.
+    pub fn of(conf: &Conf) -> Result<Self, BadSetting> {
+        Ok(Self {
+            connect: conf.get(&conf::SHUFFLE_CONNECTION_CREATION_TIMEOUT)?,
+            silence: conf.get(&conf::SHUFFLE_CONNECTION_TIMEOUT)?,
+        })
+    }
+}
+
+impl Default for PeerPatience {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(10), silence: Duration::from_secs(30) }
     }
 }
 

@@ -8,6 +8,7 @@ mod jobs;
 mod lost;
 mod moved;
 mod pools;
+mod reach;
 mod released;
 mod retention;
 mod rolled_back;

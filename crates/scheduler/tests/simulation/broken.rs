@@ -45,7 +45,8 @@ impl Subject {
             Some(Bug::WaitsNeverEnd) => LocalityWait { executor: for_ever, host: for_ever },
             _ => waits::RULES,
         };
-        let scheduler = Scheduler::new(epoch, Limits::default())
+        let limits = Limits { unreached_wait: Duration::from_millis(500), ..Limits::default() };
+        let scheduler = Scheduler::new(epoch, limits)
             .with_sharing(sharing)
             .with_speculation(Some(copies::RULES))
             .with_exclusion(exclusion)

@@ -44,10 +44,12 @@ impl Waits {
         scheduler: &Scheduler,
         running: impl Fn(ExecutorId) -> usize,
     ) -> Result<(), String> {
-        let free = self
-            .executors
-            .iter()
-            .any(|(id, (slots, volumes))| !volumes.is_empty() && running(*id) < *slots as usize);
+        let useful = || self.executors.iter().filter(|(_, (_, volumes))| !volumes.is_empty());
+        let mut in_reach = useful().filter(|(id, _)| !scheduler.is_out_of_reach(**id)).peekable();
+        if useful().next().is_some() && in_reach.peek().is_none() {
+            return Err("all executors are out of reach".to_owned());
+        }
+        let free = in_reach.any(|(id, (slots, _))| running(*id) < *slots as usize);
         let ids: BTreeSet<_> = scheduler.jobs().flat_map(|job| scheduler.job_stages(job)).collect();
         let stages: Vec<&Stage> = ids.into_iter().filter_map(|id| scheduler.stage(*id)).collect();
         // Slots are kept for a barrier.
