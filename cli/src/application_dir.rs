@@ -1,13 +1,15 @@
 //! The directory of an application on this machine: its volumes, and a file through which `status`
 //! finds its driver.
 //!
-//! It is in a per-user directory and is deleted at the end. Leftovers of a killed command are
-//! deleted by the next one.
+//! It is in a per-user directory, or named in one, and is deleted at the end. Leftovers of a killed
+//! command are deleted by the next one.
 
 use anyhow::{Context, Result};
 use model::launch::Secret;
 use serde::{Deserialize, Serialize};
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -46,8 +48,10 @@ impl ApplicationDir {
         // The owner file comes first: a directory without a living owner is swept.
         fs::write(directory.path.join(OWNER), owner_mark())?;
         if base.is_some() {
-            private_directory(&parent.join(application_id))?;
-            fs::write(parent.join(application_id).join(OWNER), owner_mark())?;
+            let entry = parent.join(application_id);
+            private_directory(&entry)?;
+            fs::write(entry.join(OWNER), owner_mark())?;
+            fs::write(entry.join(PLACE), directory.path.as_os_str().as_bytes())?;
         }
         Ok(directory)
     }
@@ -94,6 +98,8 @@ pub(crate) fn contacts() -> Vec<Contact> {
 }
 
 const OWNER: &str = "owner";
+/// File with the path of the directory, if it is elsewhere.
+const PLACE: &str = "place";
 const CONTACT: &str = "application.json";
 
 fn applications() -> PathBuf {
@@ -146,6 +152,9 @@ fn sweep(parent: &Path) {
             .is_ok_and(|at| at.elapsed().is_ok_and(|age| age.as_secs() < 60));
         let unowned = !entry.path().join(OWNER).exists();
         if !(owner_lives(&entry.path()) || unowned && young) {
+            if let Ok(place) = fs::read(entry.path().join(PLACE)) {
+                let _ = fs::remove_dir_all(OsStr::from_bytes(&place));
+            }
             let _ = fs::remove_dir_all(entry.path());
         }
     }

@@ -14,8 +14,8 @@ use crate::session::Answer;
 use crate::signals::Signals;
 use anyhow::{Context, Result};
 use driver::{Access, Addresses, WithoutManager};
-use model::conf;
-use model::launch::{Dependencies, PeerPatience, WorkerSettings};
+use model::conf::{self, Conf};
+use model::launch::{Dependencies, Home, PeerPatience, WorkerSettings};
 use model::{ApplicationId, Epoch, ExecutorId, VolumeId};
 use proto::pb::cluster_client::ClusterClient;
 use proto::pb::to_manager::Fact;
@@ -196,6 +196,7 @@ fn executor_template(
             last: false,
             private: false,
         },
+        home: home(&settings.conf, directory)?,
         scratch: directory.path().join("scratch"),
         host: "127.0.0.1".to_owned(),
         sync: settings.conf.get(&conf::SHUFFLE_SYNC)?,
@@ -206,6 +207,15 @@ fn executor_template(
         files: Some(functions.files),
         dependencies: Dependencies::default(),
     })
+}
+
+/// The application's directory, if it may be on a volume of other machines. Unless its user names a
+/// time, nobody else deletes it: an application that is stopped for days by its terminal lives.
+fn home(conf: &Conf, directory: &ApplicationDir) -> Result<Option<Home>> {
+    let time = conf.find(&conf::SHUFFLE_RETAIN_TIME)?;
+    let path = directory.path().to_owned();
+    let home = Home { path, keep_seconds: time.map(|time| time.as_secs()) };
+    Ok(conf.find(&conf::LOCAL_DIR)?.map(|_| home))
 }
 
 struct Manager {

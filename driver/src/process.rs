@@ -24,6 +24,7 @@ use model::conf::{self, BadSetting, Conf};
 use proto::pb::cluster_server::ClusterServer;
 use proto::pb::executors_server::ExecutorsServer;
 use proto::{Credentials, MESSAGE_LIMIT, Token};
+use scheduler::Retention;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -245,6 +246,7 @@ fn rules(
         wanted,
         allocation,
         decommission: decommission(conf)?,
+        retention: retention(conf)?,
         without_manager: settings.without_manager,
         heartbeat: conf.get(&conf::HEARTBEAT_INTERVAL)?,
         timeout: conf.get(&conf::NETWORK_TIMEOUT)?,
@@ -259,6 +261,17 @@ fn decommission(conf: &Conf) -> Result<Option<DecommissionRules>, BadSetting> {
     let shuffles = conf.get(&conf::DECOMMISSION_SHUFFLES)?;
     let caches = conf.get(&conf::DECOMMISSION_CACHES)?;
     Ok(is_on.then_some(DecommissionRules { shuffles, caches }))
+}
+
+/// Time that an action may take between two of its jobs.
+const BETWEEN_JOBS: Duration = Duration::from_secs(10);
+
+/// How long outputs stay that no job uses, if there is a limit.
+fn retention(conf: &Conf) -> Result<Option<Retention>, BadSetting> {
+    let time = conf.find(&conf::SHUFFLE_RETAIN_TIME)?;
+    let bytes = conf.find(&conf::SHUFFLE_RETAIN_SIZE)?.map(|size| size.0);
+    let is_limited = time.is_some() || bytes.is_some();
+    Ok(is_limited.then_some(Retention { time, bytes, least: BETWEEN_JOBS }))
 }
 
 fn cluster_routes((door, blobs): (Door, Blobs), token: &Token) -> Routes {

@@ -1,10 +1,13 @@
 """Shuffle data on volumes: shared or one per executor, and its retention when an application is deleted."""
 
 import decimal
+import json
 import math
+import os
 import pathlib
 import shutil
 import subprocess
+import time
 
 import pyarrow.parquet
 import pytest
@@ -18,7 +21,9 @@ from applications import (
     pods,
     programs,
     running_executors,
+    state,
     twice,
+    until,
 )
 from lab import eventually, machine
 from lab.__main__ import firesteel
@@ -207,6 +212,59 @@ def test_a_failed_runs_outputs_on_a_shared_volume_are_used_by_the_next_run(kubec
     eventually(lambda: [path.name for path in shuffles.iterdir()] == ["first"], 60, "that executors take away what the runs wrote")
 
 
+def test_outputs_of_a_failed_application_are_retained_for_its_next_run(kubectl, shared):
+    shuffles = shared("shuffles")
+    paths = mounts(programs="/programs", spark_local_dir_shared="/shuffles")
+    wanted = application(
+        "again",
+        "again.py",
+        executors=2,
+        driver={"volumeMounts": paths},
+        executor={"volumeMounts": paths},
+        volumes=[{"name": "programs", "configMap": {"name": "programs"}}, volume("spark-local-dir-shared", "shuffles")],
+        sparkConf={"firesteel.shuffle.retain": "onFailure", "firesteel.shuffle.retain.time": "100h"},
+    )
+    kubectl.create(programs(again_py=AGAIN), wanted)
+    found = until(kubectl, "again", "FAILED")
+    message = condition(found, "ShuffleRetained")["message"]
+    assert message.startswith("data stays on claim shuffles (until 20"), message
+    assert len(list(shuffles.rglob("*.out"))) == 12
+    kubectl("patch", "sparkapp", "again", "--type=merge", '--patch={"spec": {"arguments": ["changed"]}}')
+    kubectl.eventually("sparkapp", "again", lambda found: state(found) != "FAILED")
+    found, printed = completed(kubectl, "again")
+    assert f"answer {100000 * 99999 // 2}" in printed
+    assert found["status"]["progress"]["skippedTasks"] == 12, found["status"]["progress"]
+    eventually(lambda: [path.name for path in shuffles.iterdir()] == ["first"], 60, "that executors take away what the runs wrote")
+    assert not condition(kubectl.get("sparkapp", "again"), "ShuffleRetained")
+
+
+def test_what_dead_applications_left_on_a_shared_volume_is_swept(kubectl, shared):
+    shuffles = shared("shuffles")
+    hour = 3600
+    for name, age, keep in [("dead", 2, hour), ("young", 0.5, hour), ("waits", 20, 24 * hour), ("retained", 1000, None)]:
+        directory = shuffles / f"firesteel-{name}"
+        directory.mkdir()
+        directory.chmod(0o777)
+        mark = directory / "alive"
+        mark.write_text(json.dumps({"keep_seconds": keep}))
+        at = time.time() - age * hour
+        os.utime(mark, (at, at))
+    wanted = application(
+        "sweeps",
+        "twice.py",
+        executors=2,
+        executor={"volumeMounts": mounts(spark_local_dir_shared="/shuffles")},
+        volumes=[{"name": "programs", "configMap": {"name": "programs"}}, volume("spark-local-dir-shared", "shuffles")],
+    )
+    kubectl.create(programs(twice_py=TWICE), wanted)
+    once(kubectl, "sweeps", 2)
+    names = lambda: {path.name.split(".")[0] for path in shuffles.iterdir()}
+    eventually(lambda: "firesteel-dead" not in names(), 120, "that the directory of the dead one is deleted")
+    twice(kubectl, "sweeps")
+    alive = {"firesteel-young", "firesteel-waits", "firesteel-retained"}
+    eventually(lambda: names() == alive, 60, lambda: f"that only {alive} are left of {names()}")
+
+
 def claimed(policy=None):
     """Spark settings that give each executor its own claim."""
     prefix = "spark.kubernetes.executor.volumes.persistentVolumeClaim.spark-local-dir-1"
@@ -238,7 +296,7 @@ def test_an_executor_that_replaces_a_lost_one_takes_over_its_claim(kubectl):
 
 
 def test_retained_claims_stay_and_nothing_else(kubectl):
-    kept = claimed({"firesteel.kubernetes.claims.retain": "always"})
+    kept = claimed({"firesteel.shuffle.retain": "always"})
     kubectl.create(programs(twice_py=TWICE), application("keeps", "twice.py", executors=2, sparkConf=kept))
     once(kubectl, "keeps", 2)
     found = twice(kubectl, "keeps")

@@ -9,6 +9,7 @@
 mod barriers;
 mod blobs;
 mod blocks;
+mod keeper;
 mod link;
 mod moves;
 pub mod python;
@@ -25,20 +26,21 @@ use barriers::Waits;
 use blobs::{Copies, DriverBlobs, Sources};
 use blocks::{Blocks, Locations, Peers, Server, Stores};
 use link::{Channels, Left, Link, Signals};
-use model::ByteSize;
 use model::launch::WorkerSettings;
+use model::{ByteSize, launch};
 use moves::Moves;
 use proto::Credentials;
 use python::{Environment, PoolSettings, Silence, Workers};
-use shuffle::{Catalogue, Durability, Volume, WriterOptions};
+use shuffle::{Catalogue, Durability, Home, Volume, WriterOptions};
 use slots::Slots;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use task::{TaskRuntime, TaskSettings};
 use tasks::Tasks;
+use tokio::sync::mpsc;
 
-/// Exit code of an executor that could not make its directories; Spark's own.
+/// Exit code of an executor that has no directories for its data; Spark's own.
 const NO_LOCAL_DIRECTORY: u8 = 53;
 
 /// How long tasks may take to notice that the executor ends.
@@ -54,8 +56,8 @@ pub fn run(settings: Settings) -> Result<u8> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let signals = control.block_on(async { Signals::listen() })?;
-    let volume = match open_volume(&settings) {
-        Ok(volume) => volume,
+    let (volume, home) = match open_volume(&settings) {
+        Ok(opened) => opened,
         Err(error) => {
             tracing::error!("{error:#}");
             return Ok(NO_LOCAL_DIRECTORY);
@@ -67,46 +69,51 @@ pub fn run(settings: Settings) -> Result<u8> {
         .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build()?;
-    let (mount, scratch) = (settings.volume.clone(), settings.scratch.clone());
-    let left = control.block_on(work(settings, volume.clone(), tasks.handle().clone(), signals));
+    let is_gone = keeper::start(volume.clone(), home)?;
+    let Settings { volume: mount, scratch, home, .. } = settings.clone();
+    let handle = tasks.handle().clone();
+    let left = control.block_on(work(settings, (volume.clone(), is_gone), handle, signals));
     let forget = mount.last || left.as_ref().is_ok_and(|left| left.forget);
     // Tasks that still run are of no use to anybody, but what they write would stay.
     tasks.shutdown_timeout(if forget { TASKS_WAIT } else { Duration::ZERO });
-    clear(forget.then_some(volume), &scratch);
+    clear(forget.then_some(volume), &scratch, home.as_ref());
     left.map(|left| left.code)
 }
 
 /// Removes what nobody needs any more.
-fn clear(volume: Option<Volume>, scratch: &Path) {
-    let mut directories = vec![scratch.to_owned()];
-    if let Some(volume) = volume {
-        directories.push(volume.root().to_owned());
-        if let Err(error) = volume.destroy() {
-            tracing::warn!("{error}");
-        }
+fn clear(volume: Option<Volume>, scratch: &Path, home: Option<&launch::Home>) {
+    if let Some(Err(error)) = volume.map(Volume::destroy) {
+        tracing::warn!("{error}");
     }
     // Others of the application may have removed it already, as its manager on one machine does.
     let _ = std::fs::remove_dir_all(scratch);
     // The application's own directory goes with the last of what was in it.
-    for parent in directories.iter().filter_map(|directory| directory.parent()) {
-        let _ = std::fs::remove_dir(parent);
+    if let Some(home) = home {
+        Home::leave(&home.path);
     }
 }
 
-fn open_volume(settings: &Settings) -> Result<Volume> {
+fn open_volume(settings: &Settings) -> Result<(Volume, Option<Home>)> {
     let Mount { volume, path, last: _, private: _ } = &settings.volume;
     std::fs::create_dir_all(&settings.scratch)
         .with_context(|| format!("creating {}", settings.scratch.display()))?;
+    // From now on, no other application takes this one for dead.
+    let home = settings.home.as_ref().map(|launch::Home { path, keep_seconds }| {
+        std::fs::create_dir_all(path)
+            .and_then(|()| Home::open(path, *keep_seconds))
+            .with_context(|| format!("opening {}", path.display()))
+    });
+    let home = home.transpose()?;
     let opened = Volume::create(path, volume.clone(), settings.application.clone())
         .with_context(|| format!("opening volume {volume} at {}", path.display()))?;
     // From now on, what executors of an earlier driver write is refused.
     opened.raise_fence(settings.epoch)?;
-    Ok(opened)
+    Ok((opened, home))
 }
 
 async fn work(
     settings: Settings,
-    volume: Volume,
+    (volume, gone): (Volume, mpsc::Receiver<()>),
     tasks: tokio::runtime::Handle,
     signals: Signals,
 ) -> Result<Left> {
@@ -172,7 +179,7 @@ async fn work(
         waits: Waits::default(),
         moves,
     };
-    link.serve(Channels { ends, asked, moved: reports }, signals).await
+    link.serve(Channels { ends, asked, moved: reports, gone }, signals).await
 }
 
 #[cfg(test)]
@@ -191,9 +198,12 @@ mod tests {
         let root = of_app.join("shuffle");
         let volume = Volume::create(&root, VolumeId("v".into()), ApplicationId("a".into()));
         let volume = volume.unwrap();
-        clear(None, &first);
+        let path = of_app.clone();
+        let home = launch::Home { path, keep_seconds: None };
+        drop(Home::open(&home.path, None).unwrap());
+        clear(None, &first, Some(&home));
         assert!(!first.exists() && root.exists() && second.exists());
-        clear(Some(volume), &second);
+        clear(Some(volume), &second, Some(&home));
         assert!(!of_app.exists() && base.path().exists());
     }
 }

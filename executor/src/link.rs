@@ -6,16 +6,16 @@ use crate::blocks::Locations;
 use crate::moves::Moves;
 use crate::slots::Slots;
 use crate::tasks::{Effect, Tasks, split};
-use crate::{Mount, Settings};
+use crate::{Mount, NO_LOCAL_DIRECTORY, Settings};
 use anyhow::{Context, Result, bail};
 use model::MapOutput;
-use model::executor::{Registration, Report, TaskEnd, ToExecutor, Work};
+use model::executor::{Outcome, Registration, Report, TaskEnd, ToExecutor, Work};
 use proto::pb::executors_client::ExecutorsClient;
 use proto::pb::from_executor::Message;
 use proto::{Credentials, pb};
-use shuffle::Catalogue;
+use shuffle::{Catalogue, FileError, Inventory};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use tokio_stream::StreamExt;
@@ -35,6 +35,9 @@ const BATCH: usize = 1024;
 const DRIVER_GONE: u8 = 56;
 /// Exit code of an executor that was told to end.
 const TERMINATED: u8 = 143;
+
+/// How long a file that is being written may lie untouched.
+const LEFTOVERS_KEPT: Duration = Duration::from_hours(24);
 
 /// This executor's side of the stream.
 #[derive(Debug)]
@@ -60,6 +63,8 @@ pub(crate) struct Channels {
     pub asked: mpsc::UnboundedReceiver<BarrierAsk>,
     /// Ends of copies of map outputs.
     pub moved: mpsc::UnboundedReceiver<Report>,
+    /// The volume is gone.
+    pub gone: mpsc::Receiver<()>,
 }
 
 /// Heartbeats and their answers, by which a driver that is out of reach differs from one that has
@@ -112,6 +117,11 @@ impl Left {
     fn with(code: u8) -> Self {
         Self { code, forget: false }
     }
+
+    fn without_volume() -> Self {
+        tracing::error!("the volume for map outputs has vanished");
+        Self::with(NO_LOCAL_DIRECTORY)
+    }
 }
 
 impl Link {
@@ -120,7 +130,7 @@ impl Link {
     /// Who is told to end by a signal asks to be let go, so that what runs here is not lost; a
     /// second signal ends it at once.
     pub(crate) async fn serve(mut self, channels: Channels, mut signals: Signals) -> Result<Left> {
-        let Channels { mut ends, mut asked, mut moved } = channels;
+        let Channels { mut ends, mut asked, mut moved, mut gone } = channels;
         let (out, outgoing) = mpsc::channel(64);
         let mut inbox = tokio::select! {
             joined = self.join(&out, outgoing) => joined?,
@@ -148,7 +158,11 @@ impl Link {
                     Some(Err(status)) if !terminated && refused(&status) => bail!("the driver refused: {}", status.message()),
                     Some(Err(_)) | None => return Ok(Left::with(if terminated { TERMINATED } else { DRIVER_GONE })),
                 },
+                // Whatever fails without a volume says nothing of the program.
                 Some(end) = ends.recv() => {
+                    if matches!(end.outcome, Outcome::Failed(_)) && self.has_lost_volume() {
+                        return Ok(Left::without_volume());
+                    }
                     if let Some(end) = self.ended(end) {
                         self.send_ends(&out, end, &mut ends).await;
                     }
@@ -157,6 +171,7 @@ impl Link {
                     let (attempt, message) = self.waits.keep(ask);
                     self.say(&out, Report::Barrier { attempt, message }).await;
                 }
+                Some(()) = gone.recv() => return Ok(Left::without_volume()),
                 Some(report) = moved.recv() => self.say(&out, report).await,
                 _ = heartbeat.tick() => {
                     if pulse.beat() {
@@ -191,7 +206,7 @@ impl Link {
 
     async fn registration(&self) -> Result<Registration> {
         let catalogue = Arc::clone(&self.catalogue);
-        let inventory = tokio::task::spawn_blocking(move || catalogue.inventory()).await??;
+        let inventory = tokio::task::spawn_blocking(move || inventory(&catalogue)).await??;
         for damaged in &inventory.damaged {
             tracing::warn!("a map output on this volume is not usable: {damaged}");
         }
@@ -271,6 +286,10 @@ impl Link {
         self.say(out, Report::Ends(batch)).await;
     }
 
+    fn has_lost_volume(&self) -> bool {
+        self.catalogue.volumes().any(|reader| reader.volume().is_gone())
+    }
+
     fn ended(&mut self, end: TaskEnd) -> Option<TaskEnd> {
         self.slots.clear(end.attempt);
         self.waits.clear(end.attempt);
@@ -322,6 +341,22 @@ impl Link {
             tracing::warn!("a discarded map output could not be removed: {error}");
         }
     }
+}
+
+/// The outputs on the volumes. What writers that were killed left there long ago is deleted, and so
+/// are shuffles without any output.
+fn inventory(catalogue: &Catalogue) -> Result<Inventory, FileError> {
+    let inventory = catalogue.inventory()?;
+    for reader in catalogue.volumes() {
+        let volume = reader.volume();
+        let on = inventory.outputs.iter().filter(|output| output.volume == *volume.id());
+        let keep = on.map(|output| output.id.shuffle).collect();
+        let swept = volume.sweep(&keep, SystemTime::now() - LEFTOVERS_KEPT)?;
+        for error in swept.failed {
+            tracing::warn!("{error}");
+        }
+    }
+    Ok(inventory)
 }
 
 fn refused(status: &tonic::Status) -> bool {

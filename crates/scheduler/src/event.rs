@@ -54,9 +54,9 @@ pub enum Event {
         /// The outputs.
         outputs: Vec<MapOutput>,
     },
-    /// The outputs of a shuffle are no longer wanted: they were stored for a cache of the program,
-    /// which it has given up. They are discarded once no job has the stage. If a job is submitted
-    /// that has it, they are wanted again.
+    /// The outputs of a shuffle are no longer wanted: the program has given up the cache that they
+    /// were stored for, or they have lasted long enough (`Scheduler::surplus`). They are discarded
+    /// once no job has the stage. If a job is submitted that has it, they are wanted again.
     ShuffleReleased {
         /// The shuffle.
         shuffle: ShuffleId,
@@ -220,7 +220,7 @@ pub enum DiscardReason {
     Redundant,
     /// It is of a barrier stage that runs again as a whole.
     BarrierBroken,
-    /// The program has given up the cache that it was stored for.
+    /// It is no longer wanted.
     Released,
 }
 

@@ -111,6 +111,7 @@ mod queue;
 mod reach;
 mod recover;
 mod report;
+mod retention;
 mod rollback;
 mod scheduler;
 mod shuffles;
@@ -127,6 +128,7 @@ pub use event::{Command, DiscardReason, Event, JobFailure, JobShape, StageShape}
 pub use exclusion::Exclusion;
 pub use job::StageProgress;
 pub use pools::{DEFAULT_POOL, PoolOrder, PoolRules, Sharing};
+pub use retention::{Retention, Surplus};
 pub use scheduler::{Limits, Scheduler};
 pub use speculation::Speculation;
 pub use stage::Stage;

@@ -212,6 +212,7 @@ impl Scheduler {
         self.cancel_attempts(id, "its job is over");
         self.stages.remove(id);
         if let Some(shuffle) = shuffle {
+            self.agenda.unused.push(shuffle);
             self.discard_released(shuffle);
         }
         false

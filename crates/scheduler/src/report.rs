@@ -109,7 +109,7 @@ impl Scheduler {
         {
             return false; // the stage has no such partition
         }
-        match self.shuffles.offer(output) {
+        match self.shuffles.offer(output, now) {
             Offer::Present | Offer::Outdated => return false,
             Offer::Registered { same_rows: true } => {}
             Offer::Registered { same_rows: false } => self.roll_back_readers(id.shuffle),

@@ -70,6 +70,8 @@ pub(crate) struct Agenda {
     /// Complete map stages whose outputs are all that some jobs want.
     pub(crate) awaited: BTreeSet<StageId>,
     pub(crate) changed: BTreeSet<StageId>,
+    /// Shuffles whose stage no job has any more.
+    pub(crate) unused: Vec<ShuffleId>,
 }
 
 /// The jobs that have not ended, and the final progress of those that the last event ended.
@@ -160,6 +162,9 @@ impl Scheduler {
         self.speculate(now);
         self.launch_ready(now);
         self.settle(now);
+        for shuffle in std::mem::take(&mut self.agenda.unused) {
+            self.shuffles.note_use(shuffle, now);
+        }
         self.take_commands()
     }
 
@@ -276,5 +281,6 @@ impl Scheduler {
             && agenda.broken.is_empty()
             && agenda.awaited.is_empty()
             && agenda.changed.is_empty()
+            && agenda.unused.is_empty()
     }
 }

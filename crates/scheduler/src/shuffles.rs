@@ -4,6 +4,7 @@
 use crate::event::{DiscardReason, StageShape};
 use model::{Attempt, Epoch, MapOutput, MapOutputId, ShuffleId, StageId, VolumeId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// The first attempt, in launch order, whose output may count.
 type Floor = (Epoch, StageId, u32);
@@ -45,6 +46,8 @@ struct Shuffle {
     unrepeatable: bool,
     /// Whether its outputs are no longer wanted.
     released: bool,
+    /// When a job last had its stage, or an output came.
+    used: Duration,
 }
 
 impl Default for Shuffle {
@@ -56,6 +59,7 @@ impl Default for Shuffle {
             readers: BTreeSet::new(),
             unrepeatable: false,
             released: false,
+            used: Duration::ZERO,
         }
     }
 }
@@ -72,12 +76,19 @@ pub(crate) enum Offer {
     Outdated,
 }
 
-type OnVolumes = BTreeMap<VolumeId, BTreeMap<ShuffleId, u32>>;
+type OnVolumes = BTreeMap<VolumeId, BTreeMap<ShuffleId, Held>>;
+
+/// What a volume holds of a shuffle.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Held {
+    outputs: u32,
+    bytes: u64,
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Shuffles {
     all: BTreeMap<ShuffleId, Shuffle>,
-    /// How many outputs of which shuffles are on each volume.
+    /// What each volume holds.
     on_volumes: OnVolumes,
 }
 
@@ -138,7 +149,32 @@ impl Shuffles {
         self.all.get(&shuffle).is_some_and(|shuffle| shuffle.released)
     }
 
-    pub(crate) fn offer(&mut self, output: MapOutput) -> Offer {
+    /// A job that had the stage is over.
+    pub(crate) fn note_use(&mut self, shuffle: ShuffleId, now: Duration) {
+        if let Some(shuffle) = self.all.get_mut(&shuffle) {
+            shuffle.used = now;
+        }
+    }
+
+    /// When a shuffle was last used.
+    pub(crate) fn last_use(&self, shuffle: ShuffleId) -> Duration {
+        self.all.get(&shuffle).map_or(Duration::ZERO, |shuffle| shuffle.used)
+    }
+
+    /// The shuffles that have outputs, and when each was last used.
+    pub(crate) fn used(&self) -> impl Iterator<Item = (ShuffleId, Duration)> {
+        let all = self.all.iter();
+        let there = all.filter(|(_, it)| it.slots.values().any(|slot| slot.output.is_some()));
+        there.map(|(id, shuffle)| (*id, shuffle.used))
+    }
+
+    /// For each volume, the shuffles of which outputs are on it, and their bytes there.
+    pub(crate) fn bytes_on_volumes(&self) -> impl Iterator<Item = Vec<(ShuffleId, u64)>> {
+        let volumes = self.on_volumes.values();
+        volumes.map(|on| on.iter().map(|(shuffle, held)| (*shuffle, held.bytes)).collect())
+    }
+
+    pub(crate) fn offer(&mut self, output: MapOutput, now: Duration) -> Offer {
         let shuffle = self.all.entry(output.id.shuffle).or_default();
         let slot = shuffle.slots.entry(output.id.map).or_default();
         if slot.output.is_some() {
@@ -150,6 +186,7 @@ impl Shuffles {
         let before = slot.checksum.replace(output.row_checksum);
         let same_rows = before.is_none_or(|checksum| checksum == output.row_checksum);
         shuffle.generation += 1;
+        shuffle.used = now;
         count_on(&mut self.on_volumes, &output);
         slot.output = Some(output);
         Offer::Registered { same_rows }
@@ -265,15 +302,23 @@ impl Shuffles {
     }
 }
 
+fn bytes(output: &MapOutput) -> u64 {
+    output.block_bytes.iter().sum()
+}
+
 fn count_on(volumes: &mut OnVolumes, output: &MapOutput) {
-    *volumes.entry(output.volume.clone()).or_default().entry(output.id.shuffle).or_default() += 1;
+    let on = volumes.entry(output.volume.clone()).or_default();
+    let held = on.entry(output.id.shuffle).or_default();
+    held.outputs += 1;
+    held.bytes += bytes(output);
 }
 
 fn count_off(volumes: &mut OnVolumes, output: &MapOutput) {
     let Some(on) = volumes.get_mut(&output.volume) else { return };
-    if let Some(count) = on.get_mut(&output.id.shuffle) {
-        *count -= 1;
-        if *count == 0 {
+    if let Some(held) = on.get_mut(&output.id.shuffle) {
+        held.outputs -= 1;
+        held.bytes -= bytes(output);
+        if held.outputs == 0 {
             on.remove(&output.id.shuffle);
         }
     }

@@ -8,6 +8,7 @@
 //! an error.
 //!
 //! - [`Volume`]: a directory with an identity; refuses a directory of another application.
+//! - [`Home`]: the application's directory beside those of others, and the removal of dead ones.
 //! - [`MapOutputWriter`]: [`append`](MapOutputWriter::append) in any order, then
 //!   [`commit`](MapOutputWriter::commit).
 //! - [`Catalogue`]: the outputs on the volumes that this process mounts, and their blocks.
@@ -19,6 +20,7 @@ mod catalogue;
 mod codec;
 mod disk;
 mod error;
+mod home;
 mod manifest;
 mod reader;
 mod row_checksum;
@@ -34,6 +36,7 @@ pub use catalogue::{Catalogue, Inventory};
 pub use codec::BadBytes;
 pub use disk::{Disk, RealDisk};
 pub use error::{Damage, FileError, ReadError, VolumeError, WriteError};
+pub use home::Home;
 pub use manifest::{BlockSum, Extent, Manifest, OutputAttempt};
 pub use reader::MapOutputReader;
 pub use row_checksum::RowChecksum;

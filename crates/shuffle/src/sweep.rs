@@ -74,7 +74,10 @@ impl Volume {
             Err(ReadError::File(e)) if !e.is_unreadable() => Err(e),
             // Unreadable: the output is useless and would block the next attempt.
             Ok(Some(_)) | Err(ReadError::Damaged { .. } | ReadError::File(_)) => {
-                self.remove_if_there(&self.output_path(output.id))
+                let was_there = self.remove_if_there(&self.output_path(output.id))?;
+                // Fails if there are others, or writers.
+                let _ = fs::remove_dir(self.shuffle_dir(output.id.shuffle));
+                Ok(was_there)
             }
             Err(ReadError::Missing { .. }) => Ok(false),
         }

@@ -149,6 +149,11 @@ impl Volume {
         }
     }
 
+    /// Whether it has vanished: whatever was on it is lost, and nothing can be written.
+    pub fn is_gone(&self) -> bool {
+        matches!(self.root.join(IDENTITY).try_exists(), Ok(false))
+    }
+
     pub(crate) fn disk(&self) -> &dyn Disk {
         &*self.disk
     }

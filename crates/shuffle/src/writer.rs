@@ -262,8 +262,7 @@ struct Temporary {
 impl Temporary {
     /// Creates the file, and its directory if it is the first of its shuffle.
     fn create(volume: &Volume, output: &OutputAttempt) -> Result<Self, WriteError> {
-        let mut turn = 0;
-        let mut made_directory = false;
+        let (mut turn, mut made) = (0, 0);
         loop {
             let path = volume.temporary_path(output, turn);
             match volume.disk().create(&path) {
@@ -274,9 +273,10 @@ impl Temporary {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists && turn < NAME_TRIES => {
                     turn += 1;
                 }
-                Err(e) if e.kind() == io::ErrorKind::NotFound && !made_directory => {
+                // The directory goes with the last output in it, so it may have to be made again.
+                Err(e) if e.kind() == io::ErrorKind::NotFound && made < NAME_TRIES => {
                     make_directory(volume, &volume.shuffle_dir(output.id.shuffle))?;
-                    made_directory = true;
+                    made += 1;
                 }
                 Err(e) => return Err(FileError::new("create", &path, volume.id(), e).into()),
             }

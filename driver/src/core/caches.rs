@@ -74,7 +74,7 @@ impl Core {
         self.release(now, gone);
     }
 
-    fn release(&mut self, now: Duration, shuffles: BTreeSet<ShuffleId>) {
+    pub(super) fn release(&mut self, now: Duration, shuffles: BTreeSet<ShuffleId>) {
         for shuffle in shuffles {
             self.apply(now, Event::ShuffleReleased { shuffle });
         }

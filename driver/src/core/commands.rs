@@ -1,6 +1,7 @@
 //! What the scheduler is told and what it commands.
 
 use super::Core;
+use super::retention::Retained;
 use crate::message::JobFailed;
 use model::{JobId, StageId};
 use scheduler::{Command, Event, JobFailure, Stage};
@@ -17,6 +18,7 @@ impl Core {
             self.perform(now, command, &hosts);
         }
         self.executors.locate(&self.scheduler);
+        self.retained.iter_mut().for_each(Retained::touch);
     }
 
     /// The hosts of the barrier stages that are launched: each with all its tasks.

@@ -22,6 +22,7 @@ mod jobs;
 mod manager;
 mod moves;
 mod reports;
+mod retention;
 mod throttle;
 mod time_limits;
 
@@ -42,7 +43,8 @@ use manager::Manager;
 use model::executor::{AccumulatorUpdate, ToExecutor};
 use model::{ApplicationId, Attempt, ExecutorId, JobId};
 use moves::Moves;
-use scheduler::{Event, Scheduler};
+use retention::Retained;
+use scheduler::{Event, Retention, Scheduler};
 use std::time::Duration;
 use throttle::Throttle;
 use time_limits::TimeLimits;
@@ -62,6 +64,8 @@ pub struct Rules {
     pub allocation: Option<AllocationRules>,
     /// What is moved from executors that leave, if anything is.
     pub decommission: Option<DecommissionRules>,
+    /// How long outputs stay that no job uses, if there is a limit.
+    pub retention: Option<Retention>,
     pub without_manager: WithoutManager,
     /// Time between heartbeats of an executor.
     pub heartbeat: Duration,
@@ -84,6 +88,7 @@ pub struct Core {
     barriers: Barriers,
     time_limits: TimeLimits,
     caches: Caches,
+    retained: Option<Retained>,
     manager: Manager,
     /// Time of the last turn.
     turned: Duration,
@@ -115,6 +120,7 @@ impl Core {
         Self {
             manager: Manager::new(rules.without_manager),
             allocation: rules.allocation.map(Allocation::new),
+            retained: rules.retention.map(Retained::new),
             rules,
             scheduler,
             jobs: Jobs::default(),
@@ -210,7 +216,8 @@ impl Core {
         let (manager, shown) = (self.manager.deadline(), self.shown.due());
         let limits = self.time_limits.deadline();
         let allocation = self.allocation.as_ref().and_then(Allocation::deadline);
-        let own = [barriers, limits, allocation];
+        let retained = self.retained.as_ref().and_then(Retained::deadline);
+        let own = [barriers, limits, allocation, retained];
         let deadlines = [scheduler, silence, manager, shown, self.lookout()].into_iter().chain(own);
         deadlines.flatten().min()
     }
@@ -241,6 +248,7 @@ impl Core {
         while let Some((executor, reason)) = self.replaced.pop() {
             self.give_up(now, executor, reason);
         }
+        self.release_surplus(now);
         self.allocate(now);
         self.move_outputs();
         self.executors.flush(&mut self.effects);

@@ -2,14 +2,14 @@
 //! Kubernetes fills in the token from its secret and the pod's own address. A pod is therefore
 //! created by one write and never meets settings of another submission.
 
-use super::volumes::{keeps_shuffles, local_dir, shuffle_volume};
+use super::volumes::{local_dir, shuffle_volume};
 use super::{BuildContext, NewExecutor};
 use crate::names;
 use crd::Language;
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector, SecretKeySelector};
-use model::conf::{self};
+use model::conf::{self, Retain};
 use model::launch::{
-    Access, Dependencies, DriverSettings, ExecutorSettings, Forget, IDENTITY_VARIABLE, Mount,
+    Access, Dependencies, DriverSettings, ExecutorSettings, Forget, Home, IDENTITY_VARIABLE, Mount,
     PeerPatience, Program, Secret, TOKEN_VARIABLE, WithoutManager, WorkerSettings,
     settings_variable,
 };
@@ -73,13 +73,14 @@ fn dependencies(context: &BuildContext<'_>) -> Dependencies {
     given.clone().with_settings(&context.valid.settings).unwrap_or_else(|_| given.clone())
 }
 
-/// The outcome of this run that makes its shuffles useless: none if the program may run again or if
-/// they are to be kept.
+/// The outcome of this run after which its shuffles are deleted: none if the program may run again
+/// or if they are retained.
 fn forget(context: &BuildContext<'_>) -> Forget {
     let restart = &context.valid.restart;
-    if restart.again_after_success() || keeps_shuffles(&context.valid.executor) {
+    let retain = context.valid.settings.get(&conf::SHUFFLE_RETAIN).unwrap_or(Retain::Never);
+    if restart.again_after_success() || retain == Retain::Always {
         Forget::Never
-    } else if restart.wait_after_failure(context.run).is_some() {
+    } else if restart.wait_after_failure(context.run).is_some() || retain == Retain::OnFailure {
         Forget::AfterSuccess
     } else {
         Forget::AfterEachEnd
@@ -109,6 +110,7 @@ pub fn executor_settings(
             last: volume.stays_behind,
             private: volume.goes_with_pod,
         },
+        home: volume.home.and_then(|path| Home::of(path, &valid.settings).ok()),
         scratch: volume.scratch,
         host: String::new(),
         sync: valid.settings.get(&conf::SHUFFLE_SYNC).unwrap_or(false),

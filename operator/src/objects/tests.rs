@@ -154,6 +154,7 @@ fn shuffles_are_removed_after_the_last_run_unless_they_are_kept() {
         } })
     };
     let policy = |type_: &str| json!({ "restartPolicy": { "type": type_, "onFailureRetries": 1 } });
+    let retain = |when: &str| json!({ "sparkConf": { "firesteel.shuffle.retain": when } });
     for (manifest, run, expected) in [
         (json!({}), 1, "after-each-end"),
         (policy("Never"), 1, "after-each-end"),
@@ -162,11 +163,41 @@ fn shuffles_are_removed_after_the_last_run_unless_they_are_kept() {
         (policy("Always"), 1, "never"),
         (claim("never"), 1, "after-each-end"),
         (claim("always"), 1, "never"),
+        (retain("never"), 1, "after-each-end"),
+        (retain("onFailure"), 1, "after-success"),
+        (retain("always"), 1, "never"),
     ] {
         let pod = with_context(&app(manifest.clone()), |context| {
             driver_pod(&BuildContext { run, ..*context })
         });
         assert_eq!(settings_of(&pod)["forget"], expected, "{manifest} {run}");
+    }
+}
+
+#[test]
+fn executors_say_how_long_others_are_to_keep_their_application_s_directory() {
+    let on = |volume: Value, conf: Value| {
+        let mut volume = volume;
+        volume["name"] = json!("spark-local-dir-1");
+        let mounts = json!([{ "name": "spark-local-dir-1", "mountPath": "/data" }]);
+        json!({ "volumes": [volume], "executor": { "volumeMounts": mounts }, "sparkConf": conf })
+    };
+    let nfs = |conf: Value| on(json!({ "nfs": { "server": "s", "path": "/p" } }), conf);
+    let home = |seconds: Value| json!({ "path": "/data/firesteel-12-34", "keep_seconds": seconds });
+    for (manifest, expected) in [
+        (json!({}), Value::Null),
+        (nfs(json!({})), home(json!(86400))),
+        (nfs(json!({ "firesteel.shuffle.retain": "onFailure" })), home(Value::Null)),
+        (nfs(json!({ "firesteel.shuffle.retain.time": "2h" })), home(json!(7200))),
+        (
+            nfs(
+                json!({ "firesteel.shuffle.retain": "always", "firesteel.shuffle.retain.time": "7d" }),
+            ),
+            home(json!(7 * 86400)),
+        ),
+        (on(json!({ "hostPath": { "path": "/mnt" } }), json!({})), home(json!(86400))),
+    ] {
+        assert_eq!(settings_of(&executor(manifest.clone()))["home"], expected, "{manifest}");
     }
 }
 

@@ -11,9 +11,13 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::jiff::Timestamp;
 use model::VolumeId;
+use model::conf::{self, Retain};
+use model::launch::Home;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Volume for shuffles when the manifest declares none.
 const OWN_LOCAL_DIR: &str = "spark-local-dir-firesteel";
@@ -35,6 +39,8 @@ pub(super) struct ShuffleVolume {
     pub(super) id: VolumeId,
     pub(super) path: PathBuf,
     pub(super) scratch: PathBuf,
+    /// The application's directory, if there may be others beside it.
+    pub(super) home: Option<PathBuf>,
     /// Whether no other pod can mount the volume once this pod is gone.
     pub(super) goes_with_pod: bool,
     /// Whether its files stay on disk even then, unless they are deleted.
@@ -57,10 +63,16 @@ pub fn lost_volume(app: &Application, executor: &Role, id: u64, slot: u32) -> Op
     volume.goes_with_pod.then_some(volume.id.0)
 }
 
-/// Descriptions of where data stays once the application is gone: retained claims of the driver and
-/// of this many executor slots, and volumes that the application does not own, unless executors
-/// have `cleared` those.
-pub fn remaining(app: &Application, valid: &Validated, slots: u32, cleared: bool) -> Vec<String> {
+/// Descriptions of where data stays once the application is gone, and until when: retained claims
+/// of the driver and of this many executor slots, and volumes that the application does not own,
+/// unless executors have cleared those, as they do when it has `completed`. `ended`: when it did.
+pub fn remaining(
+    app: &Application,
+    valid: &Validated,
+    slots: u32,
+    (completed, ended): (bool, Option<Timestamp>),
+) -> Vec<String> {
+    let retained = valid.settings.get(&conf::SHUFFLE_RETAIN) == Ok(Retain::Always);
     let slots = (0..slots).map(|slot| Whose::Executor { slot });
     let roles = [(&valid.driver, vec![Whose::Driver]), (&valid.executor, slots.collect())];
     let mut found = Vec::new();
@@ -71,10 +83,11 @@ pub fn remaining(app: &Application, valid: &Validated, slots: u32, cleared: bool
                     let names = all.iter().map(|whose| claim_name(app, claim, volume, *whose));
                     found.extend(names.map(|name| format!("claim {name}")));
                 }
-                Source::Volume(source)
-                    if volume.holds_shuffles() && !all.is_empty() && !cleared =>
-                {
-                    found.extend(foreign(source));
+                Source::Volume(source) if volume.holds_shuffles() && !all.is_empty() => {
+                    // Nobody could read again what is in a directory of a node.
+                    let cleared = completed && (source.host_path.is_some() || !retained);
+                    let stays = foreign(source).filter(|_| !cleared);
+                    found.extend(stays.map(|place| place + &until(valid, ended)));
                 }
                 Source::Claim(_) | Source::Volume(_) => {}
             }
@@ -83,6 +96,25 @@ pub fn remaining(app: &Application, valid: &Validated, slots: u32, cleared: bool
     let mut seen = BTreeSet::new();
     found.retain(|name| seen.insert(name.clone()));
     found
+}
+
+/// When the application's directory may be deleted by others, if there is a limit.
+fn until(valid: &Validated, ended: Option<Timestamp>) -> String {
+    let home = Home::of(PathBuf::new(), &valid.settings).ok();
+    let Some(keep) = home.and_then(|home| home.keep()) else { return String::new() };
+    match ended.and_then(|ended| ended.checked_add(keep).ok()) {
+        Some(end) => format!(" (until {end:.0})"),
+        None => format!(" (until {} after its end)", hours(keep)),
+    }
+}
+
+/// `24h`, or `1h30m`.
+fn hours(time: Duration) -> String {
+    let minutes = time.as_secs().div_ceil(60);
+    match minutes % 60 {
+        0 => format!("{}h", minutes / 60),
+        rest => format!("{}h{rest}m", minutes / 60),
+    }
 }
 
 /// Describes a volume that the application does not own.
@@ -220,18 +252,11 @@ pub(super) fn local_dir(role: &Role) -> &str {
     role.local_dirs().next().unwrap_or(OWN_LOCAL_PATH)
 }
 
-/// Whether shuffles are kept when the application is gone.
-pub(super) fn keeps_shuffles(role: &Role) -> bool {
-    let kept = |source: &Source| matches!(source, Source::Claim(claim) if claim.retention == Retention::Forever);
-    role.volumes.iter().any(|volume| volume.holds_shuffles() && kept(&volume.source))
-}
-
 /// The place where an executor keeps its shuffles: the first volume declared for them. A volume
 /// that several pods mount at once is shared; one mounted only by a slot's pods is passed on from
 /// each to the next; any other ends with the pod.
 pub(super) fn shuffle_volume(app: &Application, role: &Role, id: u64, slot: u32) -> ShuffleVolume {
     let own = VolumeId(format!("executor-{id}"));
-    let of_app = format!("firesteel-{}", app.uid);
     let volume =
         role.volumes.iter().find(|volume| volume.holds_shuffles() && !volume.mounts.is_empty());
     let Some(volume) = volume else {
@@ -240,24 +265,28 @@ pub(super) fn shuffle_volume(app: &Application, role: &Role, id: u64, slot: u32)
             id: own,
             path: base.join("shuffle"),
             scratch: base.join("scratch"),
+            home: None,
             goes_with_pod: true,
             stays_behind: false,
         };
     };
     let mount = PathBuf::from(&volume.mounts[0].mount_path);
-    let scratch = mount.join(&of_app).join(format!("scratch-{id}"));
+    let home = mount.join(format!("firesteel-{}", app.uid));
+    let scratch = home.join(format!("scratch-{id}"));
     let shared = |name: &str| ShuffleVolume {
         id: VolumeId(name.to_owned()),
-        path: mount.join(&of_app).join("shuffle"),
+        path: home.join("shuffle"),
         scratch: scratch.clone(),
+        home: Some(home.clone()),
         goes_with_pod: false,
         stays_behind: false,
     };
     // All pods of a node see its directories, and the node is not known yet.
     let own_directory = || ShuffleVolume {
         id: own.clone(),
-        path: mount.join(&of_app).join(format!("shuffle-{id}")),
+        path: home.join(format!("shuffle-{id}")),
         scratch: scratch.clone(),
+        home: Some(home.clone()),
         goes_with_pod: true,
         stays_behind: false,
     };

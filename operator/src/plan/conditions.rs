@@ -68,9 +68,10 @@ impl PassBuilder<'_> {
     fn shuffle_retained(&mut self) {
         let valid = self.app.validated().filter(|_| self.status.submission_id.is_some());
         let slots = u32::try_from(self.status.executors.slots).unwrap_or(0);
-        // After a successful program, executors have deleted its data from volumes of other owners.
-        let cleared = self.state() == State::Completed;
-        let names = valid.map(|valid| objects::remaining(self.app, valid, slots, cleared));
+        let completed = self.state() == State::Completed;
+        let ended = self.status.termination_time.as_ref().filter(|_| self.state().is_final());
+        let end = (completed, ended.map(|ended| ended.0));
+        let names = valid.map(|valid| objects::remaining(self.app, valid, slots, end));
         let names = names.unwrap_or_default();
         if names.is_empty() {
             self.unset(ConditionType::ShuffleRetained);

@@ -71,7 +71,7 @@ impl Kind {
     }
 }
 
-/// Key that decides whether created claims outlive their application.
+/// Older name of `firesteel.shuffle.retain`.
 pub(crate) const RETAIN_CLAIMS: &str = "firesteel.kubernetes.claims.retain";
 
 /// Labels that the operator sets.
@@ -148,11 +148,12 @@ impl Keys {
             "spark.memory.offHeap.size" => {
                 self.executor.values.insert("offHeap.size", value.to_owned());
             }
-            // Read when claims are created.
             RETAIN_CLAIMS => {
                 if !matches!(value.trim(), "never" | "always") {
                     problems.add(at, format!("`{value}` is neither `never` nor `always`"));
                 }
+                // The newer name comes later, and takes precedence.
+                self.settings.set(conf::SHUFFLE_RETAIN.name, value);
             }
             _ => self.setting(key, value, at, problems),
         }

@@ -120,6 +120,6 @@ pub const POD_KEYS: &[PodKey] = &[
     key(
         super::keys::RETAIN_CLAIMS,
         "never",
-        "`always`: created claims outlive the application, until a user deletes them.",
+        "Older name of `firesteel.shuffle.retain`: `never` or `always`.",
     ),
 ];

@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::{
     PersistentVolumeClaimVolumeSource, SecretVolumeSource, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use model::conf::{self, Retain, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Prefix of the names of volumes for shuffles.
@@ -143,18 +144,33 @@ fn retention(spec: &SparkApplicationSpec, kind: Kind, problems: &mut Problems) -
         spec.spark_conf.get(key).is_some_and(|value| value.trim() == wanted)
     };
     let with_pod = [OWNED_BY_DRIVER, REUSED].into_iter().find(|key| is(key, "false"));
-    match (is(RETAIN_CLAIMS, "always"), with_pod) {
-        (true, Some(key)) => {
-            let at = FieldPath::new("spec.sparkConf").key(RETAIN_CLAIMS);
+    let (name, retain) = retain(spec, problems);
+    match (retain, with_pod) {
+        (Retain::Always | Retain::OnFailure, Some(key)) => {
+            let at = FieldPath::new("spec.sparkConf").key(name);
+            let value = spec.spark_conf.get(name).map_or("", |value| value.trim());
             problems.add(
                 at,
-                format!("is `always`, but {key} is false: a claim cannot both end with its pod and be kept"),
+                format!("is `{value}`, but {key} is false: a claim cannot both end with its pod and be kept"),
             );
-            Retention::Forever
+            Retention::Application
         }
-        (true, None) => Retention::Forever,
-        (false, Some(_)) if kind == Kind::Executor => Retention::Pod,
-        (false, _) => Retention::Application,
+        (Retain::Always, None) => Retention::Forever,
+        (Retain::Never, Some(_)) if kind == Kind::Executor => Retention::Pod,
+        (Retain::Never | Retain::OnFailure, _) => Retention::Application,
+    }
+}
+
+/// When shuffles outlive the application, and the key that says so.
+fn retain(spec: &SparkApplicationSpec, problems: &mut Problems) -> (&'static str, Retain) {
+    let given = |key| Some((key, Retain::parse(spec.spark_conf.get(key)?).ok()?));
+    match (given(conf::SHUFFLE_RETAIN.name), given(RETAIN_CLAIMS)) {
+        (Some(newer), Some((key, older))) if newer.1 != older => {
+            let at = FieldPath::new("spec.sparkConf").key(key);
+            problems.add(at, format!("is another name of {}, which has another value", newer.0));
+            newer
+        }
+        (newer, older) => newer.or(older).unwrap_or((conf::SHUFFLE_RETAIN.name, Retain::Never)),
     }
 }
 

@@ -73,6 +73,18 @@ choice!(
 );
 
 choice!(
+    /// When shuffles outlive the application.
+    Retain {
+        /// Never.
+        Never = "never",
+        /// If it has failed.
+        OnFailure = "onFailure",
+        /// Always.
+        Always = "always"
+    }
+);
+
+choice!(
     /// The partitions that an overwrite of a partitioned table deletes.
     PartitionOverwriteMode {
         /// All partitions.

@@ -10,8 +10,8 @@ mod no_effect;
 mod value;
 
 pub use choice::{
-    BlockCompression, MapKeyDedupPolicy, PartitionOverwriteMode, PythonProfiler, SchedulerMode,
-    TimestampType, VolumeLayout,
+    BlockCompression, MapKeyDedupPolicy, PartitionOverwriteMode, PythonProfiler, Retain,
+    SchedulerMode, TimestampType, VolumeLayout,
 };
 pub use keys::*;
 pub use no_effect::asks_for_nothing;

@@ -1,7 +1,7 @@
 //! Settings of an executor.
 
 use super::{Dependencies, Secret};
-use crate::conf::{self, BadSetting, Conf, Fraction};
+use crate::conf::{self, BadSetting, Conf, Fraction, Retain};
 use crate::{ApplicationId, Epoch, ExecutorId, VolumeId};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -33,6 +33,9 @@ pub struct ExecutorSettings {
     pub memory_fraction: Fraction,
     /// The volume for map outputs.
     pub volume: Mount,
+    /// The application's directory with that volume, if other applications have theirs beside it.
+    #[serde(default)]
+    pub home: Option<Home>,
     /// Directory for spill files; deleted by its creator.
     pub scratch: PathBuf,
     /// IP address on which it serves blocks to peers, without port.
@@ -131,6 +134,37 @@ pub struct Mount {
     /// Whether nobody can mount it once this executor has ended.
     #[serde(default)]
     pub private: bool,
+}
+
+/// The directory of an application beside those of others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Home {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Seconds without a sign of life after which others delete it; `None`: never.
+    pub keep_seconds: Option<u64>,
+}
+
+/// What an application leaves behind by accident is of use to its next run for that long.
+const LEFTOVERS_KEPT: Duration = Duration::from_hours(24);
+
+impl Home {
+    /// Least time without a sign of life after which an application counts as dead.
+    pub const LEAST_SILENCE: Duration = Duration::from_hours(1);
+
+    /// The directory of an application with these settings.
+    pub fn of(path: PathBuf, conf: &Conf) -> Result<Self, BadSetting> {
+        let retained = conf.get(&conf::SHUFFLE_RETAIN)? != Retain::Never;
+        let time = conf.find(&conf::SHUFFLE_RETAIN_TIME)?;
+        let keep = time.or((!retained).then_some(LEFTOVERS_KEPT));
+        Ok(Self { path, keep_seconds: keep.map(|time| time.as_secs()) })
+    }
+
+    /// Time without a sign of life after which others delete it.
+    pub fn keep(&self) -> Option<Duration> {
+        self.keep_seconds.map(|seconds| Duration::from_secs(seconds).max(Self::LEAST_SILENCE))
+    }
 }
 
 fn python() -> PathBuf {

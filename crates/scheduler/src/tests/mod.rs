@@ -10,6 +10,7 @@ mod moved;
 mod pools;
 mod reach;
 mod released;
+mod retention;
 mod rolled_back;
 mod single_attempts;
 mod speculation;

@@ -23,6 +23,32 @@ fn an_output_is_removed_once() {
 }
 
 #[test]
+fn the_directory_of_a_shuffle_goes_with_its_last_output_and_comes_back() {
+    let (_directory, volume) = volume();
+    let written = || volume.shuffle_dir(shuffle(1)).exists();
+    write(&volume, attempt(0, 0), &[b"a"]);
+    write(&volume, attempt(1, 0), &[b"a"]);
+    let writer = written_halfway(&volume);
+    volume.remove(&attempt(0, 0)).unwrap();
+    volume.remove(&attempt(1, 0)).unwrap();
+    assert!(written(), "there is a writer");
+    drop(writer);
+    write(&volume, attempt(0, 1), &[b"a"]);
+    volume.remove(&attempt(0, 1)).unwrap();
+    assert!(!written());
+    write(&volume, attempt(0, 2), &[b"a"]);
+    assert_eq!(volume.scan().unwrap().outputs.len(), 1);
+}
+
+/// A writer whose file is there.
+fn written_halfway(volume: &Volume) -> MapOutputWriter {
+    let options = WriterOptions { buffer: ByteSize(0), ..WriterOptions::default() };
+    let mut writer = MapOutputWriter::new(volume, attempt(2, 0), 1, options);
+    writer.append(0, vec![0; 1 << 20]).unwrap();
+    writer
+}
+
+#[test]
 fn a_late_removal_does_not_hit_the_next_attempt() {
     let (_directory, volume) = volume();
     let output = write(&volume, attempt(0, 1), &[b"a"]).into_output();

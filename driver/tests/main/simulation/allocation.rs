@@ -102,7 +102,8 @@ impl Promises {
         for effect in effects {
             match effect {
                 Effect::EndJob { ticket, .. } => {
-                    self.caches.answered(*ticket);
+                    let used = self.caches.answered(*ticket);
+                    self.retained.note_use(&used, self.now);
                     self.allocation.tasks.remove(ticket);
                 }
                 Effect::TellExecutor { connection, message: ToExecutor::Leave { .. } } => {

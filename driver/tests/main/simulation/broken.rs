@@ -7,7 +7,7 @@ use driver::core::{Core, Effect, Rules};
 use driver::message::{Answer, Connection, Fact, FromManager, Message, ToManager};
 use model::executor::{AccumulatorUpdate, Outcome, Report, Template, ToExecutor, Work};
 use model::{Attempt, Epoch, ExecutorId, ShuffleId, StageId, TaskFailure, TaskId, VolumeId};
-use scheduler::{Limits, Scheduler};
+use scheduler::{Limits, Retention, Scheduler};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,10 +79,14 @@ pub(crate) enum Bug {
     LosersAdd,
     /// A task is launched again where it failed.
     ExclusionsAreForgotten,
+    /// Outputs that no job uses stay for ever.
+    OutputsOutlastTheirTime,
+    /// They go at once.
+    OutputsGoTooEarly,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 31] = [
+    pub(crate) const ALL: [Self; 33] = [
         Self::PlacesComeAfterLaunches,
         Self::PlacesAreNotRefreshed,
         Self::TemplatesAreRepeated,
@@ -114,6 +118,8 @@ impl Bug {
         Self::MovesAreNotAwaited,
         Self::LosersAdd,
         Self::ExclusionsAreForgotten,
+        Self::OutputsOutlastTheirTime,
+        Self::OutputsGoTooEarly,
     ];
 }
 
@@ -136,7 +142,15 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    pub(crate) fn new(rules: Rules, excludes: bool, bug: Option<Bug>) -> Self {
+    pub(crate) fn new(mut rules: Rules, excludes: bool, bug: Option<Bug>) -> Self {
+        match bug {
+            Some(Bug::OutputsOutlastTheirTime) => rules.retention = None,
+            Some(Bug::OutputsGoTooEarly) => {
+                let (time, least) = (Some(Duration::ZERO), Duration::ZERO);
+                rules.retention = Some(Retention { time, bytes: None, least });
+            }
+            _ => {}
+        }
         let limits = Limits { max_result_bytes: rules.max_result_bytes, ..Limits::default() };
         let excludes = excludes && bug != Some(Bug::ExclusionsAreForgotten);
         let scheduler = Scheduler::new(Epoch(1), limits)

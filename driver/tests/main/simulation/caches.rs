@@ -63,8 +63,14 @@ impl Caches {
         self.given_up.extend(std::mem::take(&mut self.held).into_values().flatten());
     }
 
-    pub(crate) fn answered(&mut self, ticket: u64) {
-        self.used.remove(&ticket);
+    /// Returns the shuffles that the job had.
+    pub(crate) fn answered(&mut self, ticket: u64) -> BTreeSet<ShuffleId> {
+        self.used.remove(&ticket).unwrap_or_default()
+    }
+
+    /// The outputs that count, and those that did.
+    pub(crate) fn counted(&self) -> impl Iterator<Item = &MapOutput> {
+        self.heard.iter()
     }
 
     /// The core hears of an output. One of a map that has another, because its attempt was
@@ -146,16 +152,20 @@ impl World {
 
     /// At rest, nothing lies on a volume that is there and of no use to anybody.
     pub(crate) fn check_given_up(&mut self) -> Result<(), String> {
-        let mounted: BTreeSet<_> =
-            self.promises.links.values().flat_map(|link| link.volumes.iter().cloned()).collect();
         for output in self.promises.caches.useless() {
-            let file = self.volumes.get(&output.volume).and_then(|files| files.get(&output.id));
-            let is_there = file.is_some_and(|file| file.output.attempt == output.attempt);
-            if is_there && mounted.contains(&output.volume) {
+            if self.is_there(output) {
                 return Err(format!("{output:?} was given up and is still there"));
             }
-            self.tally.given_up += u64::from(!is_there);
+            self.tally.given_up += 1;
         }
         Ok(())
+    }
+
+    /// Whether an output is on a volume that somebody mounts.
+    pub(crate) fn is_there(&self, output: &MapOutput) -> bool {
+        let file = self.volumes.get(&output.volume).and_then(|files| files.get(&output.id));
+        let mut links = self.promises.links.values();
+        file.is_some_and(|file| file.output.attempt == output.attempt)
+            && links.any(|link| link.volumes.contains(&output.volume))
     }
 }

@@ -185,6 +185,7 @@ impl World {
         self.tally.reruns = self.promises.reruns.repeated;
         self.tally.replaced = self.promises.replaced;
         self.tally.copies = self.promises.reruns.copies;
+        self.tally.outlasted = self.promises.retained.gone;
         self.tally.silent = self.promises.silent;
         self.tally.released = self.promises.allocation.released;
         self.tally.grown = self.promises.allocation.grown;
@@ -216,6 +217,7 @@ impl World {
         self.promises.check_rest()?;
         self.promises.check_allocation_at_rest()?;
         self.check_given_up()?;
+        self.check_retained()?;
         if let Some(process) = self.processes.values().find(|p| p.tasks.running() > 0) {
             return Err(format!("{:?} still runs something", process.connection));
         }

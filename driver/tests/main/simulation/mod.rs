@@ -12,6 +12,7 @@ mod process;
 mod program;
 mod promises;
 mod reruns;
+mod retention;
 mod rows;
 mod scripts;
 mod shell;
@@ -44,7 +45,7 @@ fn every_promise_holds_whatever_happens() {
     let tallies: Vec<Tally> =
         seeds().map(|seed| play(seed, None).unwrap_or_else(|error| panic!("{error}"))).collect();
     let sum = |count: fn(&Tally) -> u64| tallies.iter().map(count).sum::<u64>();
-    let happened: [(&str, u64); 40] = [
+    let happened: [(&str, u64); 41] = [
         ("failed", sum(|t| t.failed)),
         ("abandoned", sum(|t| t.abandoned)),
         ("too large", sum(|t| t.too_large)),
@@ -75,6 +76,7 @@ fn every_promise_holds_whatever_happens() {
         ("single attempts failed", sum(|t| t.single_attempts_failed)),
         ("unwatched", sum(|t| t.unwatched)),
         ("given up", sum(|t| t.given_up)),
+        ("lasted long enough", sum(|t| t.outlasted)),
         ("stored", sum(|t| t.stored)),
         ("sizes", sum(|t| t.sizes)),
         ("jobs of maps alone", sum(|t| t.maps_alone)),

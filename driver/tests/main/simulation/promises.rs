@@ -6,6 +6,7 @@
 use super::allocation::Allocation;
 use super::caches::Caches;
 use super::reruns::Reruns;
+use super::retention::Retained;
 use driver::core::Effect;
 use driver::message::{Connection, Fact, FromManager, Message};
 use model::executor::{Outcome, Places, Registration, Report, Template, ToExecutor, Work};
@@ -39,7 +40,7 @@ pub(crate) struct Promises {
     /// Partitions of each shuffle's stage.
     pub(crate) partitions: BTreeMap<ShuffleId, usize>,
     turn: u64,
-    now: Duration,
+    pub(crate) now: Duration,
     /// Whether executors are excluded on which tasks fail, and how many were replaced for that.
     pub(crate) excludes: bool,
     pub(crate) replaced: u64,
@@ -56,13 +57,14 @@ pub(crate) struct Promises {
     launched: BTreeSet<Attempt>,
     discarded: BTreeSet<(MapOutputId, Epoch, Attempt)>,
     /// Those of this turn.
-    discarding: BTreeSet<(MapOutputId, Epoch, Attempt)>,
+    pub(crate) discarding: BTreeSet<(MapOutputId, Epoch, Attempt)>,
     pub(crate) manager: Option<u64>,
     has_ended: bool,
     /// Executors that were given up because nothing was heard of them.
     pub(crate) silent: u64,
     pub(crate) reruns: Reruns,
     pub(crate) caches: Caches,
+    pub(crate) retained: Retained,
     pub(crate) allocation: Allocation,
 }
 
@@ -110,6 +112,7 @@ impl Promises {
             }
             Message::Submit(submission) => {
                 self.allocation.submitted(submission);
+                self.note_removed_unseen(submission);
                 let wanted_again = self.caches.submitted(submission);
                 self.reruns.note_given_up(&wanted_again);
             }
@@ -181,6 +184,7 @@ impl Promises {
     ) -> Result<(), String> {
         self.note_ends(effects);
         self.discarding = effects.iter().flat_map(discards).collect();
+        self.note_removed();
         let mut worked = BTreeSet::new();
         let mut launches = Vec::new();
         let closed: BTreeSet<Connection> = effects.iter().filter_map(closed).collect();

@@ -7,7 +7,8 @@
 //! - a reader reported just this output as missing, damaged or unreachable;
 //! - a reader reported an output as unreachable on a volume that no executor mounts: then all on it
 //!   are;
-//! - the program has given up the cache that it was stored for.
+//! - the program has given up the cache that it was stored for;
+//! - it was removed after it had lasted long enough.
 //!
 //! And a task of which an attempt is out runs no second time before that attempt has ended (failed,
 //! was killed), its executor was lost before its report came, or it was cancelled; unless it is
@@ -197,6 +198,28 @@ impl Reruns {
     pub(crate) fn note_given_up(&mut self, shuffles: &BTreeSet<ShuffleId>) {
         let of = self.outputs.keys().filter(|id| shuffles.contains(&id.shuffle));
         for id in of.copied().collect::<Vec<_>>() {
+            self.need(id);
+        }
+    }
+
+    /// An output is removed of which no job makes use. Returns whether it counted.
+    pub(crate) fn note_removed(&mut self, id: MapOutputId, attempt: Attempt) -> bool {
+        let counts = self.outputs.get(&id).is_some_and(|output| output.attempt == attempt);
+        if counts {
+            self.need(id);
+        }
+        counts
+    }
+
+    /// The outputs of these shuffles may be removed from volumes that nobody mounts.
+    pub(crate) fn note_removed_unseen(
+        &mut self,
+        shuffles: &BTreeSet<ShuffleId>,
+        mounted: &BTreeSet<&VolumeId>,
+    ) {
+        let is_unseen = |output: &&MapOutput| !mounted.contains(&output.volume);
+        let of = self.outputs.values().filter(|output| shuffles.contains(&output.id.shuffle));
+        for id in of.filter(is_unseen).map(|output| output.id).collect::<Vec<_>>() {
             self.need(id);
         }
     }

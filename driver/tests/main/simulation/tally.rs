@@ -23,6 +23,8 @@ pub(crate) struct Tally {
     pub(crate) ended_early: u64,
     /// Drivers that learned that a newer one has taken over.
     pub(crate) superseded: u64,
+    /// Outputs that went because no job used them any more.
+    pub(crate) outlasted: u64,
     pub(crate) lost_volumes: u64,
     pub(crate) inherited_volumes: u64,
     pub(crate) damaged: u64,

@@ -7,6 +7,7 @@ use super::manager::Manager;
 use super::process::{Process, Step};
 use super::program::{Job, Program};
 use super::promises::Promises;
+use super::retention;
 use super::rows::Rows;
 use super::tally::Tally;
 use bytes::Bytes;
@@ -20,6 +21,7 @@ use model::{
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use scheduler::Retention;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -142,11 +144,14 @@ impl World {
         let program = Program::new(&mut rng, allocation.is_none());
         let without_manager = rng.random_bool(0.3).then_some(Duration::from_secs(3));
         let max_result_bytes = rng.random_bool(0.1).then_some(60);
-        let rules = rules((without_manager, max_result_bytes), (allocation, decommission));
+        let limits = (without_manager, max_result_bytes);
+        let retention = retention::rules(&mut rng);
+        let rules = rules(limits, (allocation, decommission, retention));
         let excludes = rng.random_bool(0.5);
         let mut promises = Promises::default();
         promises.allocation.rules = allocation;
         promises.allocation.decommission = decommission;
+        promises.retained.rules = retention;
         promises.excludes = excludes;
         for (index, stage) in program.stages.iter().enumerate() {
             promises.partitions.insert(stage.shuffle, stage.partitions as usize);
@@ -301,7 +306,11 @@ impl World {
 
 fn rules(
     (without_manager, max_result_bytes): (Option<Duration>, Option<u64>),
-    (allocation, decommission): (Option<AllocationRules>, Option<DecommissionRules>),
+    (allocation, decommission, retention): (
+        Option<AllocationRules>,
+        Option<DecommissionRules>,
+        Option<Retention>,
+    ),
 ) -> Rules {
     let ms = without_manager.map(|wait| u64::try_from(wait.as_millis()).expect("a short wait"));
     Rules {
@@ -311,6 +320,7 @@ fn rules(
         wanted: Wanted { executors: 3, cores: 2, task_cpus: NonZeroU32::MIN, memory: ByteSize(1) },
         allocation,
         decommission,
+        retention,
         without_manager: ms.map_or(WithoutManager::Continue, WithoutManager::EndAfterMs),
         heartbeat: Duration::from_secs(1),
         timeout: TIMEOUT,

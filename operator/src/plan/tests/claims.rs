@@ -77,6 +77,15 @@ fn a_claim_goes_with_its_pod_or_with_the_application_or_stays() {
             ),
             None,
         ),
+        (
+            manifest("OnDemand", Some("1Gi"), json!({ "firesteel.shuffle.retain": "always" })),
+            Some((own, false)),
+        ),
+        // It is there for the next run, until the application is deleted.
+        (
+            manifest("OnDemand", Some("1Gi"), json!({ "firesteel.shuffle.retain": "onFailure" })),
+            Some((own, true)),
+        ),
         // A claim shared by all executors belongs to none of them alone.
         (
             manifest(
@@ -147,13 +156,16 @@ fn places_where_data_stays_are_reported_by_name() {
     );
     let cases = [
         (manifest("OnDemand", Some("1Gi"), json!({})), None),
-        (manifest("theirs", None, json!({})), Some("data stays on claim theirs")),
+        (
+            manifest("theirs", None, json!({})),
+            Some("data stays on claim theirs (until 24h after its end)"),
+        ),
         (
             json!({
                 "volumes": [{ "name": "spark-local-dir-1", "hostPath": { "path": "/mnt" } }],
                 "executor": { "volumeMounts": [{ "name": "spark-local-dir-1", "mountPath": "/data" }] },
             }),
-            Some("data stays on directory /mnt of nodes"),
+            Some("data stays on directory /mnt of nodes (until 24h after its end)"),
         ),
     ];
     for (spec, expected) in cases {
@@ -161,6 +173,37 @@ fn places_where_data_stays_are_reported_by_name() {
         scene.wish(1, &[]);
         scene.pass();
         assert_eq!(retained(&scene.status()).as_deref(), expected, "{spec}");
+    }
+}
+
+#[test]
+fn what_stays_on_the_volume_of_another_owner_is_reported_until_it_may_be_deleted() {
+    let conf = |more: Value| manifest("theirs", None, more);
+    let cases = [
+        // settings, exit code of the program, what is reported after it
+        (conf(json!({})), 0, None),
+        (conf(json!({})), 1, Some("claim theirs (until 1970-01-13T13:46:40Z)")),
+        (
+            conf(
+                json!({ "firesteel.shuffle.retain": "onFailure", "firesteel.shuffle.retain.time": "1m" }),
+            ),
+            1,
+            Some("claim theirs (until 1970-01-12T14:46:40Z)"),
+        ),
+        (conf(json!({ "firesteel.shuffle.retain": "onFailure" })), 1, Some("claim theirs")),
+        (conf(json!({ "firesteel.shuffle.retain": "onFailure" })), 0, None),
+        (conf(json!({ "firesteel.shuffle.retain": "always" })), 0, Some("claim theirs")),
+    ];
+    for (spec, exit_code, expected) in cases {
+        let mut scene = Scene::running(spec.clone());
+        scene.wish(1, &[]);
+        scene.pass();
+        scene.driver(PodState::Ended(end(exit_code, "Completed")));
+        scene.pass();
+        scene.gone();
+        scene.pass();
+        let expected = expected.map(|place| format!("data stays on {place}"));
+        assert_eq!(retained(&scene.status()), expected, "{spec} {exit_code}");
     }
 }
 
@@ -174,6 +217,18 @@ fn contradictory_fields_are_refused() {
         (
             json!({ "firesteel.kubernetes.claims.retain": "sometimes" }),
             "spec.sparkConf[firesteel.kubernetes.claims.retain]: `sometimes` is neither `never` nor `always`",
+        ),
+        (
+            json!({ "firesteel.shuffle.retain": "onFailure", "spark.kubernetes.driver.reusePersistentVolumeClaim": "false" }),
+            "spec.sparkConf[firesteel.shuffle.retain]: is `onFailure`, but spark.kubernetes.driver.reusePersistentVolumeClaim is false",
+        ),
+        (
+            json!({ "firesteel.shuffle.retain": "never", "firesteel.kubernetes.claims.retain": "always" }),
+            "spec.sparkConf[firesteel.kubernetes.claims.retain]: is another name of firesteel.shuffle.retain, which has another value",
+        ),
+        (
+            json!({ "firesteel.shuffle.retain": "sometimes" }),
+            "spec.sparkConf[firesteel.shuffle.retain]: `sometimes` It should be one of 'never, onFailure, always'",
         ),
         (
             json!({ "spark.kubernetes.driver.reusePersistentVolumeClaim": "maybe" }),
@@ -195,7 +250,7 @@ fn contradictory_fields_are_refused() {
         json!({ "firesteel.kubernetes.claims.retain": "always" }),
     ));
     let app = Application::read(&app.resource, &app.settings);
-    assert_eq!(objects::remaining(&app, app.validated().unwrap(), 0, false), [""; 0]);
+    assert_eq!(objects::remaining(&app, app.validated().unwrap(), 0, (false, None)), [""; 0]);
 }
 
 #[test]
