@@ -109,7 +109,7 @@ impl Scheduler {
             let wish = self.wish(stage, partition)?;
             let is_near = |executor| is_near(&self.executors, executor, &wish.volume, level);
             let may = |executor| is_near(executor) && self.may_run(stage, partition, executor);
-            Some((partition, self.executors.pick(None, may)?))
+            Some((partition, self.executors.pick(stage.task_slots, None, may)?))
         })
     }
 
@@ -118,7 +118,7 @@ impl Scheduler {
         stage.tasks.all_pending().find_map(|partition| {
             let may = |executor| self.may_run(stage, partition, executor);
             let unbound = self.wish(stage, partition).is_none();
-            Some((partition, unbound.then(|| self.executors.pick(None, may))??))
+            Some((partition, unbound.then(|| self.executors.pick(stage.task_slots, None, may))??))
         })
     }
 

@@ -52,6 +52,8 @@ pub struct Stage {
     pub(crate) kind: Kind,
     /// Whether all its tasks run at once.
     pub(crate) barrier: bool,
+    /// Slots that each of its tasks takes.
+    pub(crate) task_slots: u32,
     pub(crate) parents: Vec<StageId>,
     pub(crate) children: BTreeSet<StageId>,
     /// The jobs that have it in their graph, and its index in their shapes.
@@ -79,6 +81,11 @@ impl Stage {
     /// Whether all its tasks run at once.
     pub fn is_barrier(&self) -> bool {
         self.barrier
+    }
+
+    /// Slots that each of its tasks takes.
+    pub fn task_slots(&self) -> u32 {
+        self.task_slots
     }
 
     /// The shuffle that it writes; `None` for a result stage.

@@ -10,7 +10,8 @@ use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector, Secr
 use model::conf::{self};
 use model::launch::{
     Access, Dependencies, DriverSettings, ExecutorSettings, Forget, IDENTITY_VARIABLE, Mount,
-    Program, Secret, TOKEN_VARIABLE, WithoutManager, WorkerSettings, settings_variable,
+    Program, ReaperSettings, Secret, TOKEN_VARIABLE, WithoutManager, WorkerSettings,
+    settings_variable,
 };
 use model::{ApplicationId, ExecutorId};
 use serde_json::Value;
@@ -114,6 +115,7 @@ pub fn executor_settings(
         python: valid.settings.given(conf::PYSPARK_PYTHON.name).unwrap_or("python3").into(),
         python_path: Vec::new(),
         python_workers: WorkerSettings::of(&valid.settings).unwrap_or_default(),
+        reaper: ReaperSettings::of(&valid.settings).unwrap_or_default(),
         files: None,
         dependencies: dependencies(context),
     }

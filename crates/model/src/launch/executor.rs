@@ -5,6 +5,7 @@ use crate::conf::{self, BadSetting, Conf, Fraction};
 use crate::{ApplicationId, Epoch, ExecutorId, VolumeId};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Everything that an executor needs to know at its start.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -49,6 +50,9 @@ pub struct ExecutorSettings {
     /// How long workers live.
     #[serde(default)]
     pub python_workers: WorkerSettings,
+    /// What becomes of tasks that do not stop; nothing without.
+    #[serde(default)]
+    pub reaper: Option<ReaperSettings>,
     /// Directory with the application's files: the workers' working directory, and the root of
     /// `SparkFiles`.
     #[serde(default)]
@@ -84,6 +88,38 @@ impl WorkerSettings {
 impl Default for WorkerSettings {
     fn default() -> Self {
         Self { reuse: true, idle_seconds: 0, kill_idle: false }
+    }
+}
+
+/// What becomes of tasks that were stopped and compute nevertheless (`spark.task.reaper.*`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReaperSettings {
+    /// Milliseconds between two looks at them, of which each is logged.
+    pub poll_ms: u64,
+    /// Milliseconds after which the executor ends because of one; `None` for never.
+    pub kill_ms: Option<u64>,
+    /// Whether the plan that one runs is logged.
+    pub dump: bool,
+}
+
+impl ReaperSettings {
+    /// From an application's settings. As in Spark, a `local` executor, which is the only one, does
+    /// not end.
+    pub fn of(conf: &Conf) -> Result<Option<Self>, BadSetting> {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let master = conf.get(&conf::MASTER)?;
+        let is_local = master.starts_with("local") && !master.starts_with("local-cluster");
+        let settings = Self {
+            poll_ms: millis(conf.get(&conf::TASK_REAPER_INTERVAL)?),
+            kill_ms: conf
+                .get(&conf::TASK_REAPER_KILL_TIMEOUT)?
+                .limit()
+                .map(millis)
+                .filter(|_| !is_local),
+            dump: conf.get(&conf::TASK_REAPER_DUMP)?,
+        };
+        Ok(conf.get(&conf::TASK_REAPER)?.then_some(settings))
     }
 }
 

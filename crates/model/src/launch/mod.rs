@@ -8,7 +8,7 @@ mod secret;
 
 pub use dependencies::Dependencies;
 pub use driver::{Access, Addresses, DriverSettings, Forget, Program, WithoutManager};
-pub use executor::{ExecutorSettings, Mount, WorkerSettings};
+pub use executor::{ExecutorSettings, Mount, ReaperSettings, WorkerSettings};
 pub use secret::Secret;
 
 use std::ffi::OsString;

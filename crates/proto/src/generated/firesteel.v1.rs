@@ -225,12 +225,23 @@ pub struct Attempt {
     #[prost(uint32, tag = "3")]
     pub number: u32,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Heartbeat {
     #[prost(uint32, tag = "1")]
     pub running_tasks: u32,
     #[prost(uint64, tag = "2")]
     pub memory_used_bytes: u64,
+    /// Attempts that have run since the heartbeat before.
+    #[prost(message, repeated, tag = "3")]
+    pub progress: ::prost::alloc::vec::Vec<TaskProgress>,
+}
+/// What a running attempt did so far.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TaskProgress {
+    #[prost(message, optional, tag = "1")]
+    pub attempt: ::core::option::Option<Attempt>,
+    #[prost(message, optional, tag = "2")]
+    pub metrics: ::core::option::Option<TaskMetrics>,
 }
 /// Attempts that ended. An executor whose stream ends is lost with everything it ran, and may not
 /// return under the same id.
