@@ -94,9 +94,9 @@ impl Scheduler {
     /// The next pending task of a stage and the executor for it.
     pub(crate) fn pick_pending(&self, id: StageId) -> Option<(u32, ExecutorId)> {
         let stage = self.stages.get(id)?;
-        stage.tasks.all_pending().find_map(|partition| {
+        stage.tasks.all_pending().take(self.asked()).find_map(|partition| {
             let may = |executor| self.may_run(stage, partition, executor);
-            let volume = stage.preferred_volume(partition);
+            let volume = stage.tasks.preferred(partition);
             Some((partition, self.executors.pick(stage.task_slots, volume, may)?))
         })
     }

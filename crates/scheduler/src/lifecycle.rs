@@ -128,8 +128,8 @@ impl Scheduler {
             tasks,
             pace: Pace::default(),
             failures: Failures::default(),
-            preferred: Vec::new(),
             delay: Delay::default(),
+            waits_for_executor: false,
             is_cache: false,
         });
         id

@@ -194,7 +194,7 @@ impl Scheduler {
                 let far = !taken.iter().any(|other| beside(id, *other));
                 far && self.may_run(stage, partition, id)
             };
-            let volume = stage.preferred_volume(partition);
+            let volume = stage.tasks.preferred(partition);
             Some((partition, self.executors.pick(stage.task_slots, volume, is_other)?))
         })
     }
