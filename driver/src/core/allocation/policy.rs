@@ -60,6 +60,12 @@ impl Allocation {
         }
     }
 
+    /// Keeps to other bounds from now on.
+    pub(crate) fn bound(&mut self, min: u32, max: u32) {
+        (self.rules.min, self.rules.max) = (min, max.max(min));
+        self.target = self.target.clamp(self.rules.min, self.rules.max);
+    }
+
     /// The number that is wanted.
     pub(crate) fn target(&self) -> u32 {
         self.target
