@@ -15,7 +15,7 @@ use crate::signals::Signals;
 use anyhow::{Context, Result};
 use driver::{Access, Addresses, WithoutManager};
 use model::conf::{self, Conf};
-use model::launch::{Dependencies, Home, PeerPatience, WorkerSettings};
+use model::launch::{Dependencies, Home, PeerPatience, ReaperSettings, WorkerSettings};
 use model::{ApplicationId, Epoch, ExecutorId, VolumeId};
 use proto::pb::cluster_client::ClusterClient;
 use proto::pb::to_manager::Fact;
@@ -204,6 +204,7 @@ fn executor_template(
         python_path: [functions.python_path, functions.modules].concat(),
         python_workers: WorkerSettings::of(&settings.conf)?,
         peers: PeerPatience::of(&settings.conf)?,
+        reaper: ReaperSettings::of(&settings.conf)?,
         files: Some(functions.files),
         dependencies: Dependencies::default(),
     })

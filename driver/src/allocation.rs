@@ -34,8 +34,7 @@ impl AllocationRules {
     /// The rules, if dynamic allocation is on. It never is with a master `local`.
     pub(crate) fn from_conf(conf: &Conf) -> Result<Option<Self>, BadSetting> {
         let master = conf.get(&conf::MASTER)?;
-        let is_local = Master::parse(&master).is_some() && !master.contains("cluster");
-        if is_local || !conf.get(&conf::DYNAMIC_ALLOCATION)? {
+        if Master::is_local(&master) || !conf.get(&conf::DYNAMIC_ALLOCATION)? {
             return Ok(None);
         }
         let rules = Self::read(conf, Master::parse(&master))?;

@@ -60,10 +60,13 @@ pub(crate) fn words(JobFailed { failure, host, .. }: &JobFailed) -> String {
             let stage = stage.0;
             format!(
                 "Job aborted due to stage failure: A shuffle map stage with indeterminate output was failed and retried. However, \
-                 Spark cannot rollback the result of stage {stage} to re-process the input data, and has to fail this job. Please \
-                 eliminate the indeterminacy by checkpointing the data before the repartition and try again."
+                 Spark cannot rollback the ResultStage {stage} to re-process the input data, and has to fail this job. Please \
+                 eliminate the indeterminacy by checkpointing the RDD before repartition and try again."
             )
         }
+        JobFailure::TaskTooLarge { task_slots, slots, .. } => format!(
+            "The number of cores per executor (={slots}) has to be >= the number of cpus per task = {task_slots}."
+        ),
         JobFailure::Unschedulable { stage, partition, failure } => format!(
             "Job aborted due to stage failure: \nAborting TaskSet {}.0 because task {partition} (partition {partition})\n\
              cannot run anywhere due to node and executor excludeOnFailure.\nMost recent failure:\n{}\n\n\
@@ -110,6 +113,7 @@ pub(crate) fn error(failed: &JobFailed) -> SparkError {
         | JobFailure::TooFewSlots { .. }
         | JobFailure::BarrierRefused { .. }
         | JobFailure::NotRepeatable { .. }
+        | JobFailure::TaskTooLarge { .. }
         | JobFailure::StageOverdue { .. }
         | JobFailure::Unschedulable { .. }
         | JobFailure::ResultTooLarge { .. } => SparkError::plain(Exception::Spark, words),
@@ -129,6 +133,7 @@ pub(crate) fn is_reported(failed: &JobFailed) -> bool {
         JobFailure::TooFewSlots { .. }
         | JobFailure::BarrierRefused { .. }
         | JobFailure::NotRepeatable { .. }
+        | JobFailure::TaskTooLarge { .. }
         | JobFailure::StageOverdue { .. }
         | JobFailure::Unschedulable { .. }
         | JobFailure::ResultTooLarge { .. }
@@ -193,6 +198,18 @@ mod tests {
             words(&failed),
             "Job aborted due to stage failure: Could not recover from a failed barrier ResultStage. Most recent \
              failure reason: Stage failed because barrier task ResultTask(1, 3) finished unsuccessfully.\nboom"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_repeated_is_advised_to_be_checkpointed() {
+        let failure = JobFailure::NotRepeatable { stage: StageId(4) };
+        let failed = JobFailed { failure, host: None, done: Vec::new() };
+        assert_eq!(
+            words(&failed),
+            "Job aborted due to stage failure: A shuffle map stage with indeterminate output was failed and retried. \
+             However, Spark cannot rollback the ResultStage 4 to re-process the input data, and has to fail this job. \
+             Please eliminate the indeterminacy by checkpointing the RDD before repartition and try again."
         );
     }
 

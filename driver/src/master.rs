@@ -13,7 +13,8 @@ pub struct Master {
     pub cores: u32,
     /// Memory of each; `None` takes `spark.executor.memory`.
     pub memory: Option<ByteSize>,
-    /// Failures of a task that fail its job, if said (`local[4,2]`).
+    /// Failures of a task that fail its job: 1 for `local`, or as said (`local[4,2]`). `None` takes
+    /// `spark.task.maxFailures`.
     pub max_failures: Option<u32>,
 }
 
@@ -29,7 +30,7 @@ impl Master {
         let parts: Vec<&str> = inner.split(',').map(str::trim).collect();
         let number = |part: &str| part.parse::<u32>().ok().filter(|n| *n > 0);
         let cores = |part: &str| if part == "*" { Some(machine_cores()) } else { number(part) };
-        let local = Self { executors: 1, cores: 1, memory: None, max_failures: None };
+        let local = Self { executors: 1, cores: 1, memory: None, max_failures: Some(1) };
         match (kind, parts.as_slice()) {
             ("local", [n]) => Some(Self { cores: cores(n)?, ..local }),
             ("local", [n, failures]) => {
@@ -43,6 +44,11 @@ impl Master {
             }),
             _ => None,
         }
+    }
+
+    /// Whether a value of `spark.master` is a single executor of this machine.
+    pub(crate) fn is_local(text: &str) -> bool {
+        Self::parse(text).is_some() && !text.trim().starts_with("local-cluster")
     }
 }
 
@@ -115,14 +121,17 @@ mod tests {
 
     #[test]
     fn a_master_is_read_as_spark_reads_it() {
-        let local = |cores| Master { executors: 1, cores, memory: None, max_failures: None };
+        let local = |cores| Master { executors: 1, cores, memory: None, max_failures: Some(1) };
         let memory = Some(ByteSize::mib(512));
         let cases = [
             ("local", Some(local(1))),
             ("local[4]", Some(local(4))),
             ("local[*]", Some(local(machine_cores()))),
             ("local[4,2]", Some(Master { max_failures: Some(2), ..local(4) })),
-            ("local-cluster[2, 3, 512]", Some(Master { executors: 2, memory, ..local(3) })),
+            (
+                "local-cluster[2, 3, 512]",
+                Some(Master { executors: 2, memory, max_failures: None, ..local(3) }),
+            ),
             ("local[0]", None),
             ("local[", None),
             ("local-cluster", None),

@@ -110,6 +110,8 @@ pub struct Connection {
 pub enum FromManager {
     /// All executors that it knows.
     Executors(Vec<(ExecutorId, Fact)>),
+    /// The bounds of dynamic allocation from now on.
+    Bounds { min: u32, max: u32 },
     /// The driver is to end.
     Stop { reason: String },
 }

@@ -13,6 +13,7 @@ mod keeper;
 mod link;
 mod moves;
 pub mod python;
+mod reaper;
 mod settings;
 mod slots;
 // Not part of what this room offers: the driver's simulation plays executors with it.
@@ -31,6 +32,7 @@ use model::{ByteSize, launch};
 use moves::Moves;
 use proto::Credentials;
 use python::{Environment, PoolSettings, Silence, Workers};
+use reaper::Reaper;
 use shuffle::{Catalogue, Durability, Home, Volume, WriterOptions};
 use slots::Slots;
 use std::path::Path;
@@ -167,7 +169,8 @@ async fn work(
     let workers = Workers::new(pool, Arc::new(blobs), Arc::new(door))?;
     let (moves, reports) = Moves::new(Arc::clone(&blocks), (volume, writer), tasks.clone());
     let runtime = TaskRuntime::new(task_settings, blocks, Arc::new(workers))?;
-    let (slots, ends) = Slots::new(Arc::new(runtime), tasks, settings.epoch);
+    let reaper = Reaper::new(settings.reaper);
+    let (slots, ends) = Slots::new(Arc::new(runtime), tasks, settings.epoch, reaper);
     let link = Link {
         settings,
         credentials,

@@ -4,6 +4,7 @@
 use crate::barriers::{BarrierAsk, Waits};
 use crate::blocks::Locations;
 use crate::moves::Moves;
+use crate::reaper;
 use crate::slots::Slots;
 use crate::tasks::{Effect, Tasks, split};
 use crate::{Mount, NO_LOCAL_DIRECTORY, Settings};
@@ -33,6 +34,8 @@ const LEAST_HEARTBEAT: Duration = Duration::from_millis(100);
 const BATCH: usize = 1024;
 /// Exit code of an executor whose driver is gone.
 const DRIVER_GONE: u8 = 56;
+/// Exit code of an executor that cannot stop a task; Spark's own for what it does not catch.
+const TASK_NOT_STOPPED: u8 = 50;
 /// Exit code of an executor that was told to end.
 const TERMINATED: u8 = 143;
 
@@ -138,6 +141,7 @@ impl Link {
         };
         let mut pulse = Pulse::new();
         let mut heartbeat = beats(pulse.every);
+        let mut polls = self.slots.reaper.polls();
         let mut terminated = false;
         loop {
             tokio::select! {
@@ -179,7 +183,14 @@ impl Link {
                         return Ok(Left::with(DRIVER_GONE));
                     }
                     let running_tasks = u32::try_from(self.tasks.running()).unwrap_or(u32::MAX);
-                    self.say(&out, Report::Heartbeat { running_tasks }).await;
+                    let progress = self.slots.progress(pulse.every);
+                    self.say(&out, Report::Heartbeat { running_tasks, progress }).await;
+                }
+                () = reaper::next(&mut polls) => {
+                    if let Some(why) = self.slots.reaper.check() {
+                        tracing::error!("ending this executor: {why}");
+                        return Ok(Left::with(TASK_NOT_STOPPED));
+                    }
                 }
                 () = signals.terminate() => {
                     if std::mem::replace(&mut terminated, true) {

@@ -1,13 +1,14 @@
 //! The threads that run attempts: what `tasks` decides is carried out here, and the ends come out
 //! of a channel.
 
+use crate::reaper::Reaper;
 use crate::tasks::Start;
 use model::executor::{AccumulatorUpdate, Outcome, TaskEnd, Template};
 use model::{Attempt, Epoch, StageId, TaskFailure, TaskMetrics};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
-use task::{Launch, Stage, Stop, TaskOutcome, TaskOutput, TaskRuntime};
+use std::time::{Duration, Instant};
+use task::{Gauge, Launch, Stage, Stop, TaskOutcome, TaskOutput, TaskRuntime};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -19,9 +20,21 @@ pub(crate) struct Slots {
     threads: Handle,
     epoch: Epoch,
     plans: BTreeMap<StageId, Arc<Plan>>,
-    /// Attempts that run, and what ends them: where they pause, and where they compute.
-    running: BTreeMap<Attempt, (AbortHandle, Stop)>,
+    running: BTreeMap<Attempt, Running>,
+    /// Who watches those that were stopped.
+    pub(crate) reaper: Reaper,
     ends: mpsc::UnboundedSender<TaskEnd>,
+}
+
+/// An attempt that runs.
+#[derive(Debug)]
+struct Running {
+    /// Ends it where it pauses.
+    task: AbortHandle,
+    /// Ends it where it computes.
+    stop: Stop,
+    gauge: Gauge,
+    since: Instant,
 }
 
 /// A stage's plan, decoded by the first task that needs it.
@@ -44,16 +57,17 @@ impl Slots {
         runtime: Arc<TaskRuntime>,
         threads: Handle,
         epoch: Epoch,
+        reaper: Reaper,
     ) -> (Self, mpsc::UnboundedReceiver<TaskEnd>) {
         let (ends, out) = mpsc::unbounded_channel();
         let (plans, running) = (BTreeMap::new(), BTreeMap::new());
-        (Self { runtime, threads, epoch, plans, running, ends }, out)
+        (Self { runtime, threads, epoch, plans, running, reaper, ends }, out)
     }
 
     /// Starts an attempt.
     pub(crate) fn start(&mut self, start: Start) {
         let Start { attempt, template, binding, inputs, hosts } = start;
-        let stop = Stop::default();
+        let (stop, gauge, since) = (Stop::default(), Gauge::default(), Instant::now());
         let launch = Launch {
             attempt,
             epoch: self.epoch,
@@ -63,6 +77,7 @@ impl Slots {
             properties: template.properties.clone(),
             hosts,
             stop: stop.clone(),
+            gauge: gauge.clone(),
         };
         let plan = self
             .plans
@@ -70,25 +85,34 @@ impl Slots {
             .or_insert_with(|| Arc::new(Plan { template, decoded: OnceLock::new() }));
         let plan = Arc::clone(plan);
         let (runtime, ends) = (Arc::clone(&self.runtime), self.ends.clone());
+        let read = gauge.clone();
         let task = self.threads.spawn(async move {
             let started = Instant::now();
             let outcome = match plan.decoded(&runtime) {
                 Ok(stage) => runtime.run(&stage, launch).await,
                 Err(failure) => Err(failure),
             };
-            let run_nanos = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
             // If nobody listens, the executor is ending.
-            let _ = ends.send(end(attempt, outcome, run_nanos));
+            let _ = ends.send(end(attempt, outcome, (&read, started)));
         });
-        self.running.insert(attempt, (task.abort_handle(), stop));
+        let task = task.abort_handle();
+        self.running.insert(attempt, Running { task, stop, gauge, since });
+    }
+
+    /// What attempts did so far that have run for at least that long.
+    pub(crate) fn progress(&self, least: Duration) -> Vec<(Attempt, TaskMetrics)> {
+        let long = self.running.iter().filter(|(_, running)| running.since.elapsed() >= least);
+        long.map(|(attempt, running)| (*attempt, read(&running.gauge, running.since))).collect()
     }
 
     /// Stops an attempt. That is its end, unless it has come to another one already.
     pub(crate) fn stop(&mut self, attempt: Attempt, reason: String) {
-        if let Some((task, stop)) = self.running.get(&attempt) {
+        if let Some(Running { task, stop, gauge, since }) = self.running.get(&attempt) {
             stop.stop();
             task.abort();
-            let _ = self.ends.send(end(attempt, Err(TaskFailure::Killed { reason }), 0));
+            self.reaper.watch(attempt, task.clone(), gauge.clone());
+            let killed = Err(TaskFailure::Killed { reason });
+            let _ = self.ends.send(end(attempt, killed, (gauge, *since)));
         }
     }
 
@@ -103,18 +127,30 @@ impl Slots {
     }
 }
 
-fn end(attempt: Attempt, outcome: Result<TaskOutcome, TaskFailure>, run_nanos: u64) -> TaskEnd {
+/// What an attempt did since its start that has not succeeded, or not yet.
+fn read(gauge: &Gauge, since: Instant) -> TaskMetrics {
+    TaskMetrics { run_nanos: nanos(since), ..gauge.metrics() }
+}
+
+fn nanos(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn end(
+    attempt: Attempt,
+    outcome: Result<TaskOutcome, TaskFailure>,
+    (gauge, since): (&Gauge, Instant),
+) -> TaskEnd {
     let (outcome, metrics, accumulators) = match outcome {
         Ok(TaskOutcome { output, metrics, accumulators }) => {
             let outcome = match output {
                 TaskOutput::Committed(output) => Outcome::Wrote(output),
                 TaskOutput::Rows { ipc, rows: _ } => Outcome::Yielded(ipc),
             };
-            (outcome, metrics, accumulators)
+            (outcome, TaskMetrics { run_nanos: nanos(since), ..metrics }, accumulators)
         }
-        Err(failure) => (Outcome::Failed(failure), TaskMetrics::default(), Vec::new()),
+        Err(failure) => (Outcome::Failed(failure), read(gauge, since), Vec::new()),
     };
     let accumulators = accumulators.into_iter().map(|(id, value)| AccumulatorUpdate { id, value });
-    let metrics = TaskMetrics { run_nanos, ..metrics };
     TaskEnd { attempt, outcome, metrics, accumulators: accumulators.collect() }
 }

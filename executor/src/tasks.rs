@@ -84,7 +84,9 @@ impl Tasks {
         let Work { templates, places, discards, launches, cancels, forget, barriers, moves } = work;
         let mut effects = Vec::with_capacity(places.len() + discards.len() + launches.len());
         for template in templates {
-            let launched = BTreeSet::new();
+            // One that is known may come again, with the properties of another job.
+            let known = self.stages.remove(&template.stage);
+            let launched = known.map(|stage| stage.launched).unwrap_or_default();
             self.stages.insert(template.stage, Stage { template, launched });
         }
         for places in places {
@@ -240,6 +242,18 @@ mod tests {
         tasks.ended(end(0, Outcome::Yielded("x".into()))).unwrap();
         assert_eq!(tasks.take(again()), []);
         assert_eq!(tasks.running(), 1);
+    }
+
+    #[test]
+    fn a_template_that_comes_again_is_that_of_the_next_attempts() {
+        let mut tasks = running();
+        let mut other = Template::clone(&template());
+        other.properties = [("k".to_owned(), "v".to_owned())].into_iter().collect();
+        let other = Arc::new(other);
+        let templates = vec![Arc::clone(&other)];
+        let work = Work { templates, launches: launches(&[0, 1]), ..Work::default() };
+        let Effect::Start(expected) = start(1, 1) else { unreachable!() };
+        assert_eq!(tasks.take(work), [Effect::Start(Start { template: other, ..expected })]);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 """RDDs, broadcast variables and accumulators, on a real driver and executors."""
 
 import random
+import re
 
 import pytest
 
-from conftest import program_on
+from conftest import program_on, run
 
 #: Runs before each program: a context, and a check that prints nothing unless it fails.
 START = """
@@ -232,20 +233,91 @@ same(empty.toDF("a int").collect(), [])
     )
 
 
-def test_resources_of_an_rdd_have_no_effect_and_say_so(tmp_path):
-    check(
-        tmp_path,
-        """
-import warnings
+def test_the_tasks_of_an_rdd_take_the_cores_that_it_asks_for(tmp_path):
+    text = """
+import time
+from pyspark import TaskContext
+from pyspark.resource import ExecutorResourceRequests, ResourceProfileBuilder, TaskResourceRequests
+
+
+def asking(cpus):
+    return ResourceProfileBuilder().require(TaskResourceRequests().cpus(cpus)).build
+
+
+def place(n):
+    began = time.time()
+    time.sleep(0.3)
+    return n, TaskContext.get().cpus(), began, time.time()
+
+
+def run(rdd):
+    rows = rdd.map(place).collect()
+    together = max(sum(other[2] <= row[2] < other[3] for other in rows) for row in rows)
+    return [row[0] for row in rows], {row[1] for row in rows}, together
+
+
+numbers = sc.parallelize(range(4), 4)
+same(run(numbers.map(lambda n: n)), ([0, 1, 2, 3], {1}, 4))
+wide = numbers.map(lambda n: n).withResources(asking(2))
+same(wide.getResourceProfile().taskResources["cpus"].amount, 2.0)
+same(run(wide), ([0, 1, 2, 3], {2}, 2))
+# The stage that reads its shuffle is another one, unless it asks, too.
+pairs = wide.map(lambda n: (n, TaskContext.get().cpus())).partitionBy(4)
+same(sorted(pairs.map(lambda pair: (*pair, TaskContext.get().cpus())).collect()), [(n, 2, 1) for n in range(4)])
+asked = pairs.values().withResources(asking(4))
+same(asked.map(lambda before: (before, TaskContext.get().cpus())).distinct().collect(), [(2, 4)])
+
+
+def refused(what, words):
+    try:
+        what()
+    except Exception as error:
+        assert words in str(error), error
+    else:
+        raise SystemExit(f"it is not refused: {words}")
+
+
+other = numbers.map(lambda n: n).withResources(asking(3))
+refused(wide.zip(other).collect, "Multiple ResourceProfiles specified in the RDDs for this stage")
+refused(numbers.map(lambda n: n).withResources(asking(5)).collect, "The number of cores per executor (=4) has to be >= the number of cpus per task = 5.")
+whole = ResourceProfileBuilder().require(ExecutorResourceRequests().cores(8)).build
+refused(lambda: numbers.withResources(whole), "with dynamic allocation enabled")
+gpu = ResourceProfileBuilder().require(TaskResourceRequests().resource("gpu", 1)).build
+refused(lambda: numbers.withResources(gpu), "the following task configs: gpu")
+same(numbers.sum(), 6)
+"""
+    program_on(tmp_path, START + text, "local-cluster[1,4,1024]")
+
+
+def test_conflicting_cores_of_a_stage_are_merged_if_that_is_wanted(tmp_path):
+    text = """
+from pyspark import TaskContext
+from pyspark.resource import ResourceProfileBuilder, TaskResourceRequests
+
+
+def asking(cpus):
+    return ResourceProfileBuilder().require(TaskResourceRequests().cpus(cpus)).build
+
+
+one, two = (sc.parallelize(range(2), 2).map(lambda n: n).withResources(asking(cpus)) for cpus in (1, 2))
+same(one.zip(two).map(lambda pair: (*pair, TaskContext.get().cpus())).collect(), [(0, 0, 2), (1, 1, 2)])
+"""
+    merged = "spark.scheduler.resource.profileMergeConflicts=true"
+    program_on(tmp_path, START + text, "local-cluster[1,2,1024]", "--conf", merged)
+
+
+def test_a_local_master_has_no_profiles(tmp_path):
+    text = """
 from pyspark.resource import ResourceProfileBuilder, TaskResourceRequests
 
 profile = ResourceProfileBuilder().require(TaskResourceRequests().cpus(2)).build
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    same(sc.parallelize(range(4), 2).withResources(profile).collect(), [0, 1, 2, 3])
-same(["no effect" in str(it.message) for it in caught if it.category is UserWarning], [True])
-""",
-    )
+try:
+    sc.parallelize([1], 1).withResources(profile)
+    raise SystemExit("it is not refused")
+except Exception as error:
+    assert "TaskResourceProfiles are only supported for Standalone" in str(error), error
+"""
+    program_on(tmp_path, START + text, "local[2]")
 
 
 def test_unions_of_shuffled_and_other_rdds(tmp_path):
@@ -322,7 +394,7 @@ same(frame.take(60), rows[:60])
     )
 
 
-@pytest.mark.parametrize(("master", "tries"), [("local[2,3]", 3), ("local-cluster[1,1,512]", 4)])
+@pytest.mark.parametrize(("master", "tries"), [("local[2]", 1), ("local[2,3]", 3), ("local-cluster[1,1,512]", 4)])
 def test_a_task_that_always_fails_is_tried_as_often_as_in_spark(tmp_path, master, tries):
     text = f"""
 from pyspark import TaskContext
@@ -348,6 +420,26 @@ same(sc.parallelize([1, 2], 1).sum(), 3)
 """
     program_on(tmp_path, START + text, master)
     assert (tmp_path / "log").read_text().split() == [str(number) for number in range(tries)]
+
+
+def test_large_tasks_are_warned_of(tmp_path):
+    text = """
+import os
+
+large = [(os.urandom(1_500_000),) for _ in range(4)]
+spark = SparkSession.builder.getOrCreate()
+frame = spark.createDataFrame(large, "b binary").coalesce(1).mapInArrow(lambda batches: batches, "b binary")
+same(frame.selectExpr("sum(length(b))").first()[0], 6_000_000)
+# The elements of an RDD are no part of its tasks: an executor gets them once.
+same(sc.parallelize(large, 1).map(lambda row: len(row[0])).sum(), 6_000_000)
+"""
+    file = tmp_path / "program.py"
+    file.write_text(START + text)
+    done = run("run", "--master", "local[2]", file)
+    assert done.returncode == 0, done.stderr
+    warned = re.findall(r"Stage \d+ contains a task of very large size \((\d+) KiB\)", done.stderr)
+    assert len(warned) == 1 and 5800 <= int(warned[0]) <= 6000, done.stderr
+    assert "The maximum recommended task size is 1000 KiB." in done.stderr
 
 
 def test_what_cannot_be_pickled_and_a_bad_partitioner_fail_one_job(tmp_path):

@@ -290,3 +290,29 @@ same(ended, [True, True])
 same(sc.parallelize(range(8), 4).sum(), 28)
 """,
     )
+
+
+def test_what_failed_tries_have_read_counts(tmp_path):
+    (tmp_path / "lines.txt").write_text("line\n" * 1000)
+    check(
+        tmp_path,
+        f"""
+import json, subprocess
+from pyspark.sql import SparkSession
+
+
+def fails_once(batches):
+    rows = list(batches)
+    if TaskContext.get().attemptNumber() == 0:
+        raise ValueError("after its last row")
+    yield from rows
+
+
+lines = SparkSession.builder.getOrCreate().read.text({str(tmp_path / "lines.txt")!r})
+same(lines.mapInArrow(fails_once, "value string").count(), 1000)
+shown = json.loads(subprocess.check_output([{FIRESTEEL!r}, "status", sc.applicationId, "--json"]))
+stages = shown[0]["jobs"][-1]["stages"]
+same([(stage["failed"], stage["metrics"]["input_rows"]) for stage in stages][0], (1, 2000))
+assert stages[0]["metrics"]["input_bytes"] == 10000, stages
+""",
+    )

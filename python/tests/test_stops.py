@@ -2,13 +2,15 @@
 
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
-from conftest import serving, session
+from conftest import descendants, serving, session
 
 NATIVE = "spark.sql('select count(*) from range(10000000) a join range(10000000) b on pmod(a.id, 1) = pmod(b.id, 1) and a.id + b.id < 0').collect()"
 PYTHON = """
@@ -93,3 +95,40 @@ def test_nothing_runs_for_a_client_that_is_gone(own, tmp_path, work, end):
     finally:
         client.send_signal(signal.SIGKILL)
         client.wait()
+
+
+def test_an_executor_ends_whose_task_does_not_stop(capfd):
+    conf = {
+        "spark.task.reaper.enabled": "true",
+        "spark.task.reaper.pollingInterval": "200ms",
+        "spark.task.reaper.killTimeout": "1s",
+    }
+    with serving("local-cluster[1,1,1024]", **conf) as (server, url), session(url) as spark:
+        assert spark.range(3).count() == 3
+        (before,) = executors(server.pid)
+        # One row takes minutes, and nothing looks meanwhile whether it is still wanted.
+        rows = spark.range(1).selectExpr("levenshtein(repeat(cast(id as string), 300000), repeat('b', 300000)) as d")
+        failed = []
+
+        def run():
+            try:
+                rows.collect()
+            except Exception as error:
+                failed.append(error)
+
+        running = threading.Thread(target=run)
+        running.start()
+        wait_for("the task computes", lambda: is_busy(before))
+        spark.interruptAll()
+        running.join(20)
+        assert len(failed) == 1
+        wait_for("the executor has ended", lambda: before not in executors(server.pid))
+        assert spark.range(4).count() == 4
+    said = capfd.readouterr().err
+    assert re.search(r"killed .* is still running after \d+ ms", said), said
+    assert "ProjectionExec" in said, said
+    assert re.search(r"ending this executor: killed .* could not be stopped within 1000 ms", said), said
+
+
+def executors(pid):
+    return [child for child, line in descendants(pid).items() if line.startswith("firesteel executor")]

@@ -16,6 +16,7 @@ use plan::{
     DataType, Expr, PythonCall, PythonFunction, PythonMap, PythonTable, Relation, RelationKind,
     SparkError,
 };
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, SparkError>;
@@ -133,6 +134,7 @@ pub(crate) fn map_partitions(
         inputs: vec![input(message.input, "map_partitions.input", context)?],
         keys: Vec::new(),
         barrier: message.is_barrier.unwrap_or(false),
+        task_cpus: None,
     }))
 }
 
@@ -147,6 +149,7 @@ pub(crate) fn group_map(message: pb::GroupMap, context: Context<'_>) -> Result<R
         inputs: vec![input(message.input, "group_map.input", context)?],
         keys: vec![expressions(message.grouping_expressions, context)?],
         barrier: false,
+        task_cpus: None,
     }))
 }
 
@@ -165,6 +168,7 @@ pub(crate) fn cogroup_map(message: pb::CoGroupMap, context: Context<'_>) -> Resu
         ],
         keys,
         barrier: false,
+        task_cpus: None,
     }))
 }
 
@@ -195,6 +199,7 @@ pub(crate) fn extension(message: prost_types::Any, context: Context<'_>) -> Resu
                 inputs: message.inputs.into_iter().map(inner).collect::<Result<_>>()?,
                 keys: Vec::new(),
                 barrier: message.barrier,
+                task_cpus: NonZeroU32::new(message.task_cpus),
             })
         }
         "ShufflePartitions" => {

@@ -157,6 +157,7 @@ impl LocalRunner {
                     properties: model::Properties::default(),
                     hosts: None,
                     stop: self.stop.clone(),
+                    gauge: task::Gauge::default(),
                 };
                 let launches = [launch(0), launch(1)];
                 let running = Running::new(&self.running);

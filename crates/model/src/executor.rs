@@ -142,6 +142,8 @@ pub enum Report {
     Heartbeat {
         /// Attempts that it runs.
         running_tasks: u32,
+        /// What those did so far that have run since the heartbeat before.
+        progress: Vec<(Attempt, TaskMetrics)>,
     },
     /// Attempts that ended.
     Ends(Vec<TaskEnd>),

@@ -4,6 +4,7 @@ use crate::{DataType, Expr, Relation, SortOrder};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 /// A Python function, as the client sent it. Two are equal if everything that determines their
@@ -147,6 +148,8 @@ pub struct PythonMap {
     pub keys: Vec<Vec<Expr>>,
     /// Whether all tasks must run at once.
     pub barrier: bool,
+    /// Cores that each task takes, if not as many as others.
+    pub task_cpus: Option<NonZeroU32>,
 }
 
 /// A call of a Python table function.

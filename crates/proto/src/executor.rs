@@ -243,8 +243,13 @@ impl TryFrom<pb::map_outputs::Located> for Located {
 impl From<Report> for pb::from_executor::Message {
     fn from(report: Report) -> Self {
         match report {
-            Report::Heartbeat { running_tasks } => {
-                Self::Heartbeat(pb::Heartbeat { running_tasks, memory_used_bytes: 0 })
+            Report::Heartbeat { running_tasks, progress } => {
+                let progress = progress.into_iter().map(|(attempt, metrics)| pb::TaskProgress {
+                    attempt: Some(attempt.into()),
+                    metrics: Some(metrics.into()),
+                });
+                let progress = progress.collect();
+                Self::Heartbeat(pb::Heartbeat { running_tasks, memory_used_bytes: 0, progress })
             }
             Report::Ends(ends) => {
                 Self::Ends(pb::TaskEnds { ends: ends.into_iter().map(pb::TaskEnd::from).collect() })
@@ -274,8 +279,12 @@ impl TryFrom<pb::from_executor::Message> for Report {
         use pb::from_executor::Message;
         Ok(match message {
             Message::Register(_) => return Err(BadField("register")),
-            Message::Heartbeat(pb::Heartbeat { running_tasks, memory_used_bytes: _ }) => {
-                Self::Heartbeat { running_tasks }
+            Message::Heartbeat(pb::Heartbeat { running_tasks, memory_used_bytes: _, progress }) => {
+                let progress = progress.into_iter().map(|pb::TaskProgress { attempt, metrics }| {
+                    let attempt = attempt.ok_or(BadField("TaskProgress.attempt"))?.into();
+                    Ok((attempt, metrics.unwrap_or_default().into()))
+                });
+                Self::Heartbeat { running_tasks, progress: progress.collect::<Result<_, _>>()? }
             }
             Message::Ends(pb::TaskEnds { ends }) => {
                 Self::Ends(ends.into_iter().map(TaskEnd::try_from).collect::<Result<_, _>>()?)
@@ -445,7 +454,13 @@ mod tests {
             accumulators: vec![AccumulatorUpdate { id: -1, value: "added".into() }],
         };
         for report in [
-            Report::Heartbeat { running_tasks: 3 },
+            Report::Heartbeat {
+                running_tasks: 3,
+                progress: vec![(
+                    attempt(1, 2),
+                    TaskMetrics { input_rows: 7, ..TaskMetrics::default() },
+                )],
+            },
             Report::Part { attempt: attempt(1, 2), bytes: "rows".into() },
             Report::Decommission { reason: "told".into() },
             Report::Moved { output: output(), copy: Ok(output()) },

@@ -4,27 +4,41 @@
 use crate::scheduler::Scheduler;
 use crate::stage::{Phase, Stage};
 use model::{ShuffleId, VolumeId};
+use std::collections::BTreeMap;
 
 /// The tasks that could occupy slots now.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Backlog {
     /// Tasks that could be launched if there were slots.
     pub pending: u32,
     /// Attempts in flight, whoever waits for them.
     pub running: u32,
+    /// Executors that would give all of these slots.
+    pub executors: f64,
     /// Stages with a task that may not run on any of the executors.
     pub unschedulable: u32,
 }
 
 impl Scheduler {
-    /// The tasks that wait for slots, and those that have one.
-    pub fn backlog(&self) -> Backlog {
+    /// The tasks that wait for slots, and those that have some; `slots` are those of an executor.
+    pub fn backlog(&self, slots: u32) -> Backlog {
         let active = self.stages.iter().filter(|stage| stage.phase == Phase::Active);
-        let pending = active.map(|stage| stage.tasks.pending()).fold(0, u32::saturating_add);
-        let running = u32::try_from(self.executors.in_flight()).unwrap_or(u32::MAX);
+        let waiting = active.map(|stage| (stage.task_slots, stage.tasks.pending()));
+        let waiting: Vec<(u32, u32)> = waiting.collect();
+        let count = |sum: u32, (_, tasks)| sum.saturating_add(tasks);
+        let pending = waiting.iter().copied().fold(0, count);
+        let running = self.executors.in_flight().fold(0, count);
+        let share = |(each, tasks): (u32, u32)| f64::from(tasks) / f64::from((slots / each).max(1));
+        let mut all: BTreeMap<u32, u32> = self.executors.in_flight().collect();
+        for (each, tasks) in waiting {
+            let sum = all.entry(each).or_default();
+            *sum = sum.saturating_add(tasks);
+        }
+        let executors = all.into_iter().map(share).sum();
         let waits = |stage: &&Stage| stage.failures.unschedulable_until.is_some();
         let unschedulable = u32::try_from(self.stages.iter().filter(waits).count());
-        Backlog { pending, running, unschedulable: unschedulable.unwrap_or(u32::MAX) }
+        let unschedulable = unschedulable.unwrap_or(u32::MAX);
+        Backlog { pending, running, executors, unschedulable }
     }
 
     /// The shuffles of which registered outputs are on a volume.

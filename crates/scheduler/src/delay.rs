@@ -32,14 +32,6 @@ pub struct LocalityWait {
     pub host: Duration,
 }
 
-/// Where a task prefers to run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Preferred {
-    pub(crate) volume: VolumeId,
-    /// Whether it waits for an executor that mounts the volume, and not only for its host.
-    pub(crate) by_executor: bool,
-}
-
 /// How far a stage is.
 #[derive(Debug, Default)]
 pub(crate) struct Delay {
@@ -86,7 +78,7 @@ impl Scheduler {
         now: Duration,
         id: StageId,
     ) -> Option<(u32, ExecutorId, Level)> {
-        if self.stages.get(id)?.preferred.is_empty() {
+        if !self.stages.get(id)?.tasks.have_preferences() {
             let (partition, executor) = self.pick_pending(id)?;
             return Some((partition, executor, Level::Executor));
         }
@@ -103,31 +95,43 @@ impl Scheduler {
             .map(|((partition, executor), level)| (partition, executor, level))
     }
 
-    /// A task with a preference and a free executor at that level.
+    /// The first task with a preference for which there is a free executor at that level.
     fn pick_at(&self, stage: &Stage, level: Level) -> Option<(u32, ExecutorId)> {
-        stage.tasks.all_pending().find_map(|partition| {
-            let wish = self.wish(stage, partition)?;
-            let is_near = |executor| is_near(&self.executors, executor, &wish.volume, level);
+        self.first_of_volumes(stage, |volume, partition| {
+            let volume = volume.filter(|volume| self.is_there(stage, partition, volume))?;
+            let is_near = |executor| is_near(&self.executors, executor, volume, level);
             let may = |executor| is_near(executor) && self.may_run(stage, partition, executor);
-            Some((partition, self.executors.pick(None, may)?))
+            self.executors.pick(stage.task_slots, None, may)
         })
     }
 
-    /// A task without a preference and a free executor.
+    /// The first task without a preference for which there is a free executor.
     fn pick_unbound(&self, stage: &Stage) -> Option<(u32, ExecutorId)> {
-        stage.tasks.all_pending().find_map(|partition| {
+        self.first_of_volumes(stage, |volume, partition| {
+            let is_bound = volume.is_some_and(|volume| self.is_there(stage, partition, volume));
             let may = |executor| self.may_run(stage, partition, executor);
-            let unbound = self.wish(stage, partition).is_none();
-            Some((partition, unbound.then(|| self.executors.pick(None, may))??))
+            self.executors.pick(stage.task_slots, None, may).filter(|_| !is_bound)
         })
     }
 
-    /// What a task prefers, if an executor is there that it could wait for.
-    fn wish<'a>(&self, stage: &'a Stage, partition: u32) -> Option<&'a Preferred> {
-        let wish = stage.preferred(partition)?;
-        let mut mounting = self.executors.mounting(&wish.volume);
-        let exists = mounting.any(|executor| self.may_run(stage, partition, executor));
-        exists.then_some(wish)
+    /// The first pending task for which something is found. Of those that prefer the same volume
+    /// one is asked for all if all may run on the same executors.
+    fn first_of_volumes<T: Ord>(
+        &self,
+        stage: &Stage,
+        find: impl Fn(Option<&VolumeId>, u32) -> Option<T>,
+    ) -> Option<(u32, T)> {
+        let of_volume = |(volume, pending): (Option<&VolumeId>, &BTreeSet<u32>)| {
+            let mut pending = pending.iter().take(self.asked());
+            pending.find_map(|&partition| Some((partition, find(volume, partition)?)))
+        };
+        stage.tasks.pending_by_volume().filter_map(of_volume).min()
+    }
+
+    /// Whether an executor is there that a task could wait for, because it mounts a volume.
+    fn is_there(&self, stage: &Stage, partition: u32, volume: &VolumeId) -> bool {
+        let mut mounting = self.executors.mounting(volume);
+        mounting.any(|executor| self.may_run(stage, partition, executor))
     }
 
     /// The farthest level at which a stage may launch tasks with a preference now.
@@ -136,15 +140,16 @@ impl Scheduler {
             let Some(stage) = self.stages.get(id) else { return Level::Any };
             let Delay { level: before, since, .. } = stage.delay;
             let since = since.unwrap_or(now);
-            let has_more = |is: fn(&Preferred) -> bool| {
-                let pending = stage.tasks.all_pending();
-                pending.filter_map(|it| self.wish(stage, it)).any(is)
+            let is_bound = |volume: Option<&VolumeId>, partition| {
+                self.is_there(stage, partition, volume?).then_some(())
             };
+            let has_more = || self.first_of_volumes(stage, is_bound).is_some();
             let (has_more, wait, next) = match before {
                 Level::Executor => {
-                    (has_more(|wish| wish.by_executor), self.locality_wait.executor, Level::Host)
+                    let has_more = stage.waits_for_executor && has_more();
+                    (has_more, self.locality_wait.executor, Level::Host)
                 }
-                Level::Host => (has_more(|_| true), self.locality_wait.host, Level::Any),
+                Level::Host => (has_more(), self.locality_wait.host, Level::Any),
                 Level::Any => return Level::Any,
             };
             let over = now.saturating_sub(since) >= wait;
@@ -171,7 +176,7 @@ impl Scheduler {
     /// A stage has launched all that it may for now. Whether it waits, beside a slot that is free.
     pub(crate) fn note_wait(&mut self, round: &mut Round, id: StageId) {
         let Some(stage) = self.stages.get(id) else { return };
-        if stage.preferred.is_empty() || self.pick_at(stage, Level::Any).is_none() {
+        if !stage.tasks.have_preferences() || self.pick_at(stage, Level::Any).is_none() {
             return;
         }
         round.declined.insert(id);

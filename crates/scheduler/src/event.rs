@@ -16,7 +16,7 @@ pub enum Event {
         executor: ExecutorId,
         /// The host that it runs on.
         host: String,
-        /// Number of tasks that it can run at once.
+        /// Number of tasks that it can run at once, if each takes one slot.
         slots: u32,
         /// Volumes whose map outputs it can read and serve, and on which it writes its own. Without
         /// volumes it gets no tasks.
@@ -82,6 +82,14 @@ pub enum Event {
         /// The time.
         limit: Duration,
     },
+    /// How far an attempt is. Nothing is launched because of it; it may come again and again, and
+    /// for the last time before its end.
+    TaskProgressed {
+        /// The attempt.
+        attempt: Attempt,
+        /// How far it is.
+        progress: TaskProgress,
+    },
     /// An attempt of a map task committed its output.
     MapFinished {
         /// The reporting attempt. The output may be another attempt's that committed first.
@@ -105,6 +113,15 @@ pub enum Event {
     },
     /// Time has passed: a deadline announced by `next_deadline` may be due.
     Tick,
+}
+
+/// How far an attempt is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TaskProgress {
+    /// Rows read so far.
+    pub rows: u64,
+    /// Time that it took.
+    pub run: Duration,
 }
 
 /// A job as the scheduler sees it.
@@ -138,6 +155,8 @@ pub struct StageShape {
     pub deterministic: bool,
     /// Whether all its tasks are launched at once, and run again together if one of them has to.
     pub barrier: bool,
+    /// Slots that each of its tasks takes, at least one.
+    pub task_slots: u32,
 }
 
 /// A command for the driver to carry out.
@@ -271,6 +290,15 @@ pub enum JobFailure {
         /// Its tasks.
         tasks: u32,
         /// The slots.
+        slots: u32,
+    },
+    /// Each of a stage's tasks takes more slots than an executor has.
+    TaskTooLarge {
+        /// The stage.
+        stage: StageId,
+        /// Slots that a task takes.
+        task_slots: u32,
+        /// Slots of an executor.
         slots: u32,
     },
     /// A barrier stage, while executors come and go with the tasks that there are.

@@ -107,6 +107,12 @@ impl Scheduler {
             && !stage.failures.exclude(rules, partition, (executor, host))
     }
 
+    /// How many tasks of a stage to ask for executors that they may run on: one is enough unless
+    /// executors are excluded for single ones.
+    pub(crate) fn asked(&self) -> usize {
+        if self.health.rules.is_some() { usize::MAX } else { 1 }
+    }
+
     /// Whether an executor gets no tasks at all.
     pub(crate) fn is_excluded(&self, executor: ExecutorId) -> bool {
         self.health.exclude(executor, self.executors.host(executor))

@@ -1,5 +1,6 @@
 //! Executors, their slots, and the attempts that occupy them.
 
+use crate::event::TaskProgress;
 use model::{Attempt, ExecutorId, StageId, TaskId, VolumeId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,9 @@ pub(crate) struct Flight {
     pub(crate) since: Duration,
     /// Its stage's round at the launch.
     pub(crate) round: u32,
+    /// Slots that it takes.
+    slots: u32,
+    pub(crate) progress: TaskProgress,
     /// Volumes lost since the launch: its output there is lost too.
     pub(crate) lost_volumes: BTreeSet<VolumeId>,
 }
@@ -25,6 +29,8 @@ struct Executor {
     slots: u32,
     volumes: BTreeSet<VolumeId>,
     running: BTreeSet<Attempt>,
+    /// Slots that these take.
+    taken: u32,
 }
 
 impl Executor {
@@ -35,7 +41,7 @@ impl Executor {
     }
 
     fn free(&self) -> u32 {
-        self.useful_slots().saturating_sub(u32::try_from(self.running.len()).unwrap_or(u32::MAX))
+        self.useful_slots().saturating_sub(self.taken)
     }
 }
 
@@ -45,9 +51,11 @@ pub(crate) struct Executors {
     /// Executors with free slots, most free slots first.
     free: BTreeSet<(Reverse<u32>, ExecutorId)>,
     flights: BTreeMap<Attempt, Flight>,
+    /// Number of these by the slots that each takes.
+    flights_by_slots: BTreeMap<u32, u32>,
     mounts: BTreeMap<VolumeId, BTreeSet<ExecutorId>>,
-    /// Volumes whose executor leaves, or has left.
-    leaving: BTreeSet<VolumeId>,
+    /// Volumes whose executor leaves, or has left; and since when nothing is there any more.
+    leaving: BTreeMap<VolumeId, Option<Duration>>,
     /// Number of executors by host.
     hosts: BTreeMap<Arc<str>, usize>,
 }
@@ -71,7 +79,7 @@ impl Executors {
             self.mounts.entry(volume.clone()).or_default().insert(id);
         }
         let (none, running) = (BTreeSet::new(), BTreeSet::new());
-        let new = Executor { host: Arc::clone(&host), slots: 0, volumes: none, running };
+        let new = Executor { host: Arc::clone(&host), slots: 0, volumes: none, running, taken: 0 };
         self.all.entry(id).or_insert(new);
         self.change(id, |executor| {
             executor.host = host;
@@ -82,12 +90,24 @@ impl Executors {
 
     /// Notes that these volumes will be out of reach.
     pub(crate) fn leave(&mut self, volumes: BTreeSet<VolumeId>) {
-        self.leaving.extend(volumes);
+        self.leaving.extend(volumes.into_iter().map(|volume| (volume, None)));
+    }
+
+    /// Forgets volumes that have left once no attempt is in flight that may have read them.
+    /// `holds`: whether outputs are registered that are on a volume.
+    pub(crate) fn forget_left(&mut self, now: Duration, holds: impl Fn(&VolumeId) -> bool) {
+        let (mounts, flights) = (&self.mounts, &self.flights);
+        self.leaving.retain(|volume, empty_since| {
+            let is_empty = !mounts.contains_key(volume) && !holds(volume);
+            *empty_since = empty_since.or(Some(now)).filter(|_| is_empty);
+            let may_be_read = |since| flights.values().any(|flight| flight.since <= since);
+            empty_since.is_none_or(may_be_read)
+        });
     }
 
     /// Whether a volume is, or soon will be, out of reach because its executor leaves.
     pub(crate) fn is_leaving(&self, volume: &VolumeId) -> bool {
-        self.leaving.contains(volume)
+        self.leaving.contains_key(volume)
     }
 
     /// Removes an executor, and returns its attempts in flight.
@@ -97,7 +117,15 @@ impl Executors {
         let Some(executor) = self.all.remove(&id) else { return Vec::new() };
         self.free.remove(&(Reverse(executor.free()), id));
         let running = executor.running.into_iter();
-        running.filter_map(|attempt| Some((attempt, self.flights.remove(&attempt)?))).collect()
+        running.filter_map(|attempt| Some((attempt, self.take_flight(attempt)?))).collect()
+    }
+
+    fn take_flight(&mut self, attempt: Attempt) -> Option<Flight> {
+        let flight = self.flights.remove(&attempt)?;
+        if let Some(count) = self.flights_by_slots.get_mut(&flight.slots) {
+            *count -= 1;
+        }
+        Some(flight)
     }
 
     fn leave_host(&mut self, id: ExecutorId) {
@@ -181,14 +209,16 @@ impl Executors {
         }
     }
 
-    /// The executor with the most free slots of those that may be taken, preferring those that
-    /// mount `preferred`.
+    /// The executor with the most free slots of those that have that many and may be taken,
+    /// preferring those that mount `preferred`.
     pub(crate) fn pick(
         &self,
+        slots: u32,
         preferred: Option<&VolumeId>,
         may: impl Fn(ExecutorId) -> bool,
     ) -> Option<ExecutorId> {
-        let freest = self.free.iter().map(|&(_, id)| id).find(|id| may(*id))?;
+        let free = self.free.iter().take_while(|(Reverse(free), _)| *free >= slots);
+        let freest = free.map(|&(_, id)| id).find(|id| may(*id))?;
         let Some(mounting) = preferred.and_then(|volume| self.mounts.get(volume)) else {
             return Some(freest);
         };
@@ -198,7 +228,7 @@ impl Executors {
         let free_slots = |id: &ExecutorId| self.all.get(id).map_or(0, Executor::free);
         let local = mounting.iter().filter(|id| may(**id)).take(LOCAL_CANDIDATES);
         let local = local.max_by_key(|id| free_slots(id));
-        Some(local.copied().filter(|id| free_slots(id) > 0).unwrap_or(freest))
+        Some(local.copied().filter(|id| free_slots(id) >= slots).unwrap_or(freest))
     }
 
     /// Whether any executor has a free slot.
@@ -206,41 +236,53 @@ impl Executors {
         !self.free.is_empty()
     }
 
-    /// Free slots of all executors that may be taken.
-    pub(crate) fn free_slots(&self, may: impl Fn(ExecutorId) -> bool) -> u32 {
+    /// Tasks of so many slots for which executors that may be taken have free ones.
+    pub(crate) fn free_room(&self, task_slots: u32, may: impl Fn(ExecutorId) -> bool) -> u32 {
         let free = self.free.iter().filter(|(_, id)| may(*id));
-        free.fold(0, |sum, (Reverse(free), _)| sum.saturating_add(*free))
+        free.fold(0, |sum, (Reverse(free), _)| sum.saturating_add(free / task_slots))
     }
 
-    /// Slots of all executors that may be taken, free or not.
-    pub(crate) fn slots(&self, may: impl Fn(ExecutorId) -> bool) -> u32 {
+    /// The same, whether their slots are free or not.
+    pub(crate) fn room(&self, task_slots: u32, may: impl Fn(ExecutorId) -> bool) -> u32 {
         let slots = self.with_slots().filter(|id| may(*id)).map(|id| self.all[&id].slots);
-        slots.fold(0, u32::saturating_add)
+        slots.fold(0, |sum, slots| sum.saturating_add(slots / task_slots))
     }
 
-    /// Occupies a slot with an attempt.
+    /// Occupies slots with an attempt.
     pub(crate) fn start(
         &mut self,
         attempt: Attempt,
         executor: ExecutorId,
-        (round, since): (u32, Duration),
+        (round, slots, since): (u32, u32, Duration),
     ) {
         let lost_volumes = BTreeSet::new();
         let host = self.all.get(&executor).map(|executor| Arc::clone(&executor.host));
         let host = host.unwrap_or_default();
-        self.flights.insert(attempt, Flight { executor, host, since, round, lost_volumes });
+        let progress = TaskProgress::default();
+        let flight = Flight { executor, host, since, round, slots, progress, lost_volumes };
+        self.flights.insert(attempt, flight);
+        *self.flights_by_slots.entry(slots).or_default() += 1;
         self.change(executor, |executor| {
             executor.running.insert(attempt);
+            executor.taken += slots;
         });
     }
 
-    /// Frees an attempt's slot; `None` if it has already ended.
+    /// Frees an attempt's slots; `None` if it has already ended.
     pub(crate) fn end(&mut self, attempt: Attempt) -> Option<Flight> {
-        let flight = self.flights.remove(&attempt)?;
+        let flight = self.take_flight(attempt)?;
         self.change(flight.executor, |executor| {
             executor.running.remove(&attempt);
+            executor.taken -= flight.slots;
         });
         Some(flight)
+    }
+
+    /// Notes how far an attempt is.
+    pub(crate) fn note_progress(&mut self, attempt: Attempt, progress: TaskProgress) {
+        if let Some(flight) = self.flights.get_mut(&attempt) {
+            flight.progress = progress;
+        }
     }
 
     /// The executor that an attempt runs on.
@@ -269,9 +311,9 @@ impl Executors {
         self.all.get(&id).into_iter().flat_map(|executor| &executor.running).copied().collect()
     }
 
-    /// Number of attempts in flight.
-    pub(crate) fn in_flight(&self) -> usize {
-        self.flights.len()
+    /// Number of attempts in flight, by the slots that each takes.
+    pub(crate) fn in_flight(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.flights_by_slots.iter().map(|(&slots, &count)| (slots, count))
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -285,12 +327,15 @@ impl Executors {
         let is_there = |(attempt, flight): (&Attempt, &Flight)| {
             self.all.get(&flight.executor).is_some_and(|e| e.running.contains(attempt))
         };
+        let slots = self.in_flight().map(|(slots, count)| slots * count).sum::<u32>();
+        let taken = self.all.values().map(|executor| executor.taken).sum::<u32>();
         let is_free = |&(Reverse(free), id): &(Reverse<u32>, ExecutorId)| {
             self.all.get(&id).is_some_and(|executor| executor.free() == free)
         };
         let mounted = self.mounts.values().map(BTreeSet::len).sum::<usize>();
         let mounts = self.all.values().map(|executor| executor.volumes.len()).sum::<usize>();
         running == self.flights.len()
+            && slots == taken
             && self.flights.iter().all(is_there)
             && has_free == self.free.len()
             && self.free.iter().all(is_free)

@@ -3,7 +3,6 @@
 use crate::delay::Round;
 use crate::event::Command;
 use crate::scheduler::Scheduler;
-use crate::stage::Stage;
 use model::{Attempt, ExecutorId, MapOutputId, StageId, TaskId};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,6 +11,9 @@ impl Scheduler {
     /// Fills the free slots, evenly across executors. A barrier stage has the slots that become
     /// free kept for it, unless the executors that are there have too few.
     pub(crate) fn launch_ready(&mut self, now: Duration) {
+        if !self.has_started(now) {
+            return;
+        }
         let before = self.agenda.commands.len();
         self.keep_one_in_reach();
         self.fill_slots(now);
@@ -35,12 +37,14 @@ impl Scheduler {
                     // Outputs of an earlier try were found.
                     self.restart_barrier(id);
                 }
-                let tasks = self.stages.get(id).map_or(0, Stage::tasks);
-                if self.executors.slots(|id| !self.is_excluded(id)) < tasks {
+                let Some(stage) = self.stages.get(id) else { continue };
+                let tasks = stage.tasks();
+                let may = |id| !self.is_excluded(id);
+                if self.executors.room(stage.task_slots, may) < tasks {
                     passed.insert(id);
                     continue;
                 }
-                if self.executors.free_slots(|id| !self.is_excluded(id)) < tasks {
+                if self.executors.free_room(stage.task_slots, may) < tasks {
                     break;
                 }
                 for _ in 0..tasks {
@@ -79,7 +83,7 @@ impl Scheduler {
         let Some(stage) = self.stages.get_mut(id) else { return };
         let number = stage.tasks.launch(partition);
         let attempt = Attempt { task: TaskId { stage: id, partition }, number };
-        self.executors.start(attempt, executor, (stage.rounds.round, now));
+        self.executors.start(attempt, executor, (stage.rounds.round, stage.task_slots, now));
         self.agenda.commands.push(Command::Launch { attempt, executor });
         if let (true, Some(shuffle)) = (stage.barrier, stage.shuffle()) {
             // The output of another try must not end this one's attempt: its peers wait for it.
@@ -91,9 +95,10 @@ impl Scheduler {
     /// The next pending task of a stage and the executor for it.
     pub(crate) fn pick_pending(&self, id: StageId) -> Option<(u32, ExecutorId)> {
         let stage = self.stages.get(id)?;
-        stage.tasks.all_pending().find_map(|partition| {
+        stage.tasks.all_pending().take(self.asked()).find_map(|partition| {
             let may = |executor| self.may_run(stage, partition, executor);
-            Some((partition, self.executors.pick(stage.preferred_volume(partition), may)?))
+            let volume = stage.tasks.preferred(partition);
+            Some((partition, self.executors.pick(stage.task_slots, volume, may)?))
         })
     }
 }

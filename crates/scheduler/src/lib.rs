@@ -23,7 +23,8 @@
 //! 2. **Active** (`stages`, `queue`): a requested stage waits until all its inputs are complete.
 //!    Then it is active, and its pending tasks are queued: the oldest job first, within a job by
 //!    stage.
-//! 3. **Launched** (`launching`, `placement`): free slots are filled from the queue. A task goes to
+//! 3. **Launched** (`launching`, `placement`): free slots are filled from the queue, once enough
+//!    executors have come at the start (`gate`). A task goes to
 //!    the executor with the most free slots, if possible one that mounts the volume with most of
 //!    its input. Every launch is a new attempt. A task that runs much longer than the others of its
 //!    stage gets a second one elsewhere (`speculation`).
@@ -99,6 +100,7 @@ mod delay;
 mod event;
 mod exclusion;
 mod executors;
+mod gate;
 mod health;
 mod job;
 mod launching;
@@ -124,12 +126,13 @@ mod tests;
 
 pub use backlog::Backlog;
 pub use delay::LocalityWait;
-pub use event::{Command, DiscardReason, Event, JobFailure, JobShape, StageShape};
+pub use event::{Command, DiscardReason, Event, JobFailure, JobShape, StageShape, TaskProgress};
 pub use exclusion::Exclusion;
+pub use gate::StartGate;
 pub use job::StageProgress;
 pub use pools::{DEFAULT_POOL, PoolOrder, PoolRules, Sharing};
 pub use retention::{Retention, Surplus};
-pub use scheduler::{Limits, Scheduler};
-pub use speculation::Speculation;
+pub use scheduler::{Capacity, Limits, Scheduler};
+pub use speculation::{Efficiency, Speculation};
 pub use stage::Stage;
 pub use tasks::TaskState;

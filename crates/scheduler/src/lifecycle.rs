@@ -6,7 +6,7 @@ use crate::event::{Command, DiscardReason, JobFailure, JobShape, StageShape};
 use crate::exclusion::Failures;
 use crate::job::Job;
 use crate::recover::each;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Capacity, Scheduler};
 use crate::speculation::Pace;
 use crate::stage::{Kind, Phase, Rounds, Stage};
 use crate::tasks::{TaskState, Tasks};
@@ -89,7 +89,7 @@ impl Scheduler {
         };
         let tasks = Tasks::new((0..shape.partitions).map(state));
         let kind = Kind::Map { shuffle, deterministic: shape.deterministic };
-        self.add((kind, shape.barrier), parents, tasks)
+        self.add((kind, shape), parents, tasks)
     }
 
     fn add_result_stage(
@@ -104,12 +104,12 @@ impl Scheduler {
             states[partition as usize] = TaskState::Pending;
         }
         let kind = Kind::Result { job, single_attempt: shape.single_attempt };
-        self.add((kind, stage.barrier), parents, Tasks::new(states.into_iter()))
+        self.add((kind, stage), parents, Tasks::new(states.into_iter()))
     }
 
     fn add(
         &mut self,
-        (kind, barrier): (Kind, bool),
+        (kind, shape): (Kind, &StageShape),
         parents: Vec<StageId>,
         tasks: Tasks,
     ) -> StageId {
@@ -117,7 +117,8 @@ impl Scheduler {
         self.stages.insert(Stage {
             id,
             kind,
-            barrier,
+            barrier: shape.barrier,
+            task_slots: shape.task_slots.max(1),
             parents,
             children: BTreeSet::new(),
             jobs: BTreeMap::new(),
@@ -127,8 +128,8 @@ impl Scheduler {
             tasks,
             pace: Pace::default(),
             failures: Failures::default(),
-            preferred: Vec::new(),
             delay: Delay::default(),
+            waits_for_executor: false,
             is_cache: false,
         });
         id
@@ -145,7 +146,13 @@ impl Scheduler {
             return;
         }
         let tasks = stage.tasks();
-        if let Some(slots) = self.limits.slots.filter(|slots| stage.barrier && *slots < tasks) {
+        let (task_slots, capacity) = (stage.task_slots, self.limits.capacity);
+        if let Some(Capacity { slots, .. }) = capacity.filter(|it| it.slots < task_slots) {
+            self.fail_jobs(id, &JobFailure::TaskTooLarge { stage: id, task_slots, slots });
+            return;
+        }
+        let slots = capacity.and_then(|capacity| capacity.tasks(task_slots));
+        if let Some(slots) = slots.filter(|slots| stage.barrier && *slots < tasks) {
             self.fail_jobs(id, &JobFailure::TooFewSlots { stage: id, tasks, slots });
             return;
         }

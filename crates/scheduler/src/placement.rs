@@ -1,10 +1,8 @@
 //! Preferred placement of a task: near the volume that holds much of its input. Computed only for
 //! stages small enough that this is cheaper than reading over the network.
 
-use crate::delay::Preferred;
 use crate::scheduler::Scheduler;
 use crate::shuffles::Shuffles;
-use crate::stage::Stage;
 use model::{MapOutput, ShuffleId, StageId, VolumeId};
 use std::collections::BTreeMap;
 
@@ -26,7 +24,8 @@ impl Scheduler {
             .collect();
         let preferred = preferred(&self.shuffles, &parents, stage.partitions() as usize);
         if let Some(stage) = self.stages.get_mut(id) {
-            stage.preferred = preferred;
+            stage.tasks.prefer(preferred);
+            stage.waits_for_executor = parents.iter().any(|(_, is_cache)| *is_cache);
         }
     }
 }
@@ -37,7 +36,7 @@ fn preferred(
     shuffles: &Shuffles,
     parents: &[(ShuffleId, bool)],
     readers: usize,
-) -> Vec<Option<Preferred>> {
+) -> Vec<Option<VolumeId>> {
     if readers >= MAX_PARTITIONS {
         return Vec::new();
     }
@@ -59,12 +58,11 @@ fn preferred(
     if bytes_by_volume.len() < 2 {
         return Vec::new();
     }
-    let by_executor = parents.iter().any(|(_, is_cache)| *is_cache);
     let best = |reader: usize| {
         let total = bytes_by_volume.values().fold(0_u64, |sum, v| sum.saturating_add(v[reader]));
         let (volume, sums) = bytes_by_volume.iter().max_by_key(|(_, sums)| sums[reader])?;
-        let (bytes, volume) = (sums[reader], (*volume).clone());
-        (bytes > 0 && bytes >= total / MIN_SHARE).then_some(Preferred { volume, by_executor })
+        let bytes = sums[reader];
+        (bytes > 0 && bytes >= total / MIN_SHARE).then(|| (*volume).clone())
     };
     (0..readers).map(best).collect()
 }
@@ -77,16 +75,4 @@ fn read_of(output: &MapOutput, is_cache: bool, readers: usize) -> Option<Vec<(us
         return (reader < readers).then(|| vec![(reader, blocks.iter().sum())]);
     }
     (blocks.len() == readers).then(|| blocks.iter().copied().enumerate().collect())
-}
-
-impl Stage {
-    /// Where this partition's task prefers to run.
-    pub(crate) fn preferred(&self, partition: u32) -> Option<&Preferred> {
-        self.preferred.get(partition as usize)?.as_ref()
-    }
-
-    /// The volume that this partition's task prefers.
-    pub(crate) fn preferred_volume(&self, partition: u32) -> Option<&VolumeId> {
-        Some(&self.preferred(partition)?.volume)
-    }
 }

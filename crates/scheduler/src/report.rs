@@ -141,7 +141,7 @@ impl Scheduler {
 
     fn note_pace(&mut self, now: Duration, attempt: Attempt, flight: &Flight) {
         if let Some(stage) = self.stages.get_mut(attempt.task.stage) {
-            stage.pace.note(now.saturating_sub(flight.since));
+            stage.pace.note(now, flight);
         }
     }
 

@@ -4,6 +4,7 @@ use crate::delay::{Delay, LocalityWait};
 use crate::event::{Command, Event, JobFailure};
 use crate::exclusion::Failures;
 use crate::executors::Executors;
+use crate::gate::StartGate;
 use crate::health::Health;
 use crate::job::{Job, StageProgress};
 use crate::pools::Sharing;
@@ -28,9 +29,8 @@ pub struct Limits {
     pub stage_max_consecutive_attempts: u32,
     /// `spark.driver.maxResultSize`: limit on all results of a job, in bytes; `None` for no limit.
     pub max_result_bytes: Option<u64>,
-    /// Slots of all executors that are wanted, if their number is known: a barrier stage with more
-    /// tasks can never run.
-    pub slots: Option<u32>,
+    /// The executors that are wanted: a stage that does not fit into them can never run.
+    pub capacity: Option<Capacity>,
     /// Whether executors come and go with the tasks: barrier stages are refused, and a task that
     /// may not run on any waits for another one.
     pub dynamic: bool,
@@ -49,12 +49,28 @@ impl Default for Limits {
             task_max_failures: 4,
             stage_max_consecutive_attempts: 4,
             max_result_bytes: Some(1 << 30),
-            slots: None,
+            capacity: None,
             dynamic: false,
             ignore_leaving: true,
             unreached_wait: Duration::from_secs(30),
             resubmit_wait: Duration::from_millis(200),
         }
+    }
+}
+
+/// The executors that are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// Their number, if that is known.
+    pub executors: Option<u32>,
+    /// Slots of each.
+    pub slots: u32,
+}
+
+impl Capacity {
+    /// Tasks that can run at once if each takes so many slots.
+    pub(crate) fn tasks(self, task_slots: u32) -> Option<u32> {
+        Some(self.executors?.saturating_mul(self.slots / task_slots))
     }
 }
 
@@ -92,6 +108,7 @@ pub struct Scheduler {
     pub(crate) health: Health,
     pub(crate) reach: Reach,
     pub(crate) locality_wait: LocalityWait,
+    pub(crate) gate: Option<StartGate>,
     pub(crate) jobs: Jobs,
     pub(crate) stages: Stages,
     pub(crate) shuffles: Shuffles,
@@ -111,6 +128,7 @@ impl Scheduler {
             health: Health::default(),
             reach: Reach::default(),
             locality_wait: LocalityWait::default(),
+            gate: None,
             jobs: Jobs::default(),
             stages: Stages::default(),
             shuffles: Shuffles::default(),
@@ -125,6 +143,10 @@ impl Scheduler {
     pub fn handle(&mut self, now: Duration, event: Event) -> Vec<Command> {
         self.jobs.ended.clear();
         match event {
+            Event::TaskProgressed { attempt, progress } => {
+                self.executors.note_progress(attempt, progress);
+                return Vec::new();
+            }
             Event::ExecutorRegistered { executor, host, slots, volumes } => {
                 self.executors.register(executor, host, (slots, volumes));
             }
@@ -165,6 +187,9 @@ impl Scheduler {
         for shuffle in std::mem::take(&mut self.agenda.unused) {
             self.shuffles.note_use(shuffle, now);
         }
+        if !self.jobs.ended.is_empty() {
+            self.executors.forget_left(now, |volume| self.shuffles.on(volume).next().is_some());
+        }
         self.take_commands()
     }
 
@@ -172,7 +197,8 @@ impl Scheduler {
     pub fn next_deadline(&self) -> Option<Duration> {
         let (held, speculation) = (self.queue.next_deadline(), self.next_speculation());
         let (exclusion, delay) = (self.exclusion_deadline(), self.delay_deadline());
-        [held, speculation, exclusion, delay].into_iter().flatten().min()
+        let start = self.start_deadline();
+        [held, speculation, exclusion, delay, start].into_iter().flatten().min()
     }
 
     /// Does all follow-up work of the event, until the state is at rest.

@@ -1,6 +1,8 @@
 //! Second attempts of tasks that run much longer than the others of their stage: whichever attempt
 //! finishes first counts.
 
+use crate::event::TaskProgress;
+use crate::executors::Flight;
 use crate::scheduler::Scheduler;
 use crate::stage::{Phase, Stage};
 use model::{Attempt, ExecutorId, StageId};
@@ -22,6 +24,19 @@ pub struct Speculation {
     pub duration_threshold: Option<Duration>,
     /// Slots of one executor.
     pub executor_slots: u32,
+    /// When a task that runs long is efficient nevertheless; `None` if none is.
+    pub efficiency: Option<Efficiency>,
+}
+
+/// When a task that runs long gets no second attempt, because it does much
+/// (`spark.speculation.efficiency.*`).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Efficiency {
+    /// It is efficient if it reads at least this part of the rows that those that finished have
+    /// read in the same time.
+    pub rate_multiplier: f64,
+    /// But not if it runs this many times as long as others until they count as slow.
+    pub long_run_factor: f64,
 }
 
 /// The rules, if tasks get second attempts at all, and when they were last applied.
@@ -37,31 +52,63 @@ pub(crate) struct Pace {
     /// Number of tasks that it had to run.
     tasks: u32,
     finished: Vec<Duration>,
+    /// What those have read that finished, and the time in which they did.
+    read: TaskProgress,
 }
 
 impl Pace {
     pub(crate) fn of(tasks: u32) -> Self {
-        Self { tasks, finished: Vec::new() }
+        Self { tasks, ..Self::default() }
     }
 
-    pub(crate) fn note(&mut self, took: Duration) {
-        self.finished.push(took);
+    /// A task has finished.
+    pub(crate) fn note(&mut self, now: Duration, flight: &Flight) {
+        self.finished.push(now.saturating_sub(flight.since));
+        let TaskProgress { rows, run } = flight.progress;
+        self.read.rows = self.read.rows.saturating_add(rows);
+        self.read.run = self.read.run.saturating_add(run);
     }
 
-    /// The time from which on a task is slow, if that is known.
-    fn threshold(&self, rules: &Speculation) -> Option<Duration> {
-        if self.tasks == 1 && rules.duration_threshold.is_none() {
-            return None;
-        }
+    /// Whether it is known when a task is slow: from others of the stage, or from
+    /// [`Speculation::duration_threshold`]. `slots`: tasks of the stage that one executor can run.
+    fn known_by(&self, rules: &Speculation, slots: u32) -> Option<KnownBy> {
         let needed = (rules.quantile * f64::from(self.tasks)).floor().max(1.0);
         let finished = u32::try_from(self.finished.len()).unwrap_or(u32::MAX);
-        let slow_from = if f64::from(finished) >= needed {
-            times(median(self.finished.clone())?, rules.multiplier)
-        } else {
-            rules.duration_threshold.filter(|_| self.tasks <= rules.executor_slots)?
+        match rules.duration_threshold {
+            None if self.tasks == 1 => None,
+            _ if f64::from(finished) >= needed => Some(KnownBy::Others),
+            threshold => threshold.filter(|_| self.tasks <= slots).map(KnownBy::Rule),
+        }
+    }
+
+    /// The time from which on a task is slow.
+    fn slow_from(&self, rules: &Speculation, known_by: KnownBy) -> Option<Duration> {
+        let slow_from = match known_by {
+            KnownBy::Others => times(median(self.finished.clone())?, rules.multiplier),
+            KnownBy::Rule(threshold) => threshold,
         };
         Some(slow_from.max(rules.min_runtime))
     }
+
+    /// Whether a task has read so much that it may take longer than others.
+    fn is_efficient(&self, rules: &Efficiency, progress: TaskProgress) -> bool {
+        let own = rate(progress).unwrap_or(0.0);
+        rate(self.read).is_some_and(|of_others| own >= of_others * rules.rate_multiplier)
+    }
+}
+
+/// What tells when a task is slow.
+#[derive(Debug, Clone, Copy)]
+enum KnownBy {
+    Others,
+    Rule(Duration),
+}
+
+/// Rows per second, if anything was read.
+fn rate(TaskProgress { rows, run }: TaskProgress) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "a rate need not be exact")]
+    let rows = rows as f64;
+    (rows > 0.0 && !run.is_zero()).then(|| rows / run.as_secs_f64())
 }
 
 /// A time, however long, multiplied by any number.
@@ -86,7 +133,7 @@ impl Scheduler {
     /// When to look for slow tasks next, if there can be any.
     pub(crate) fn next_speculation(&self) -> Option<Duration> {
         let rules = self.speculating.rules?;
-        let watched = |stage: &Stage| stage.may_copy() && stage.pace.threshold(&rules).is_some();
+        let watched = |stage: &Stage| stage.may_copy() && stage.known_by(&rules).is_some();
         self.stages.iter().any(watched).then_some(self.speculating.next_check)
     }
 
@@ -97,18 +144,32 @@ impl Scheduler {
             return;
         }
         self.speculating.next_check = now.saturating_add(rules.interval);
-        let slow_from = |stage: &Stage| {
-            let threshold = stage.may_copy().then(|| stage.pace.threshold(&rules));
-            Some((stage.id, threshold??))
-        };
-        for (id, threshold) in self.stages.iter().filter_map(slow_from).collect::<Vec<_>>() {
-            for attempt in self.executors.attempts_of(id) {
-                let since = self.executors.flight(attempt).map_or(now, |flight| flight.since);
-                if self.is_current(attempt) && now.saturating_sub(since) >= threshold {
-                    self.copy(attempt);
-                }
-            }
+        let watched = self.stages.iter().filter(|stage| stage.may_copy());
+        let slow = watched.flat_map(|stage| self.slow_attempts(now, stage, &rules));
+        for attempt in slow.collect::<Vec<_>>() {
+            self.copy(attempt);
         }
+    }
+
+    /// The attempts of a stage that are slow, and not for all that they have to read.
+    fn slow_attempts(&self, now: Duration, stage: &Stage, rules: &Speculation) -> Vec<Attempt> {
+        let known_by = stage.known_by(rules);
+        let threshold = known_by.and_then(|by| Some((by, stage.pace.slow_from(rules, by)?)));
+        let Some((known_by, slow_from)) = threshold else { return Vec::new() };
+        let efficiency = match known_by {
+            KnownBy::Others => rules.efficiency,
+            KnownBy::Rule(_) => None,
+        };
+        let is_slow = |attempt: &Attempt| {
+            let Some(flight) = self.executors.flight(*attempt) else { return false };
+            let took = now.saturating_sub(flight.since);
+            let may_go_on = efficiency.is_some_and(|efficiency| {
+                took <= times(slow_from, efficiency.long_run_factor)
+                    && stage.pace.is_efficient(&efficiency, flight.progress)
+            });
+            took >= slow_from && !may_go_on && self.is_current(*attempt)
+        };
+        self.executors.attempts_of(stage.id).into_iter().filter(is_slow).collect()
     }
 
     fn copy(&mut self, attempt: Attempt) {
@@ -133,8 +194,8 @@ impl Scheduler {
                 let far = !taken.iter().any(|other| beside(id, *other));
                 far && self.may_run(stage, partition, id)
             };
-            let executor = self.executors.pick(stage.preferred_volume(partition), is_other)?;
-            Some((partition, executor))
+            let volume = stage.tasks.preferred(partition);
+            Some((partition, self.executors.pick(stage.task_slots, volume, is_other)?))
         })
     }
 }
@@ -145,5 +206,9 @@ impl Stage {
     fn may_copy(&self) -> bool {
         let running = self.phase == Phase::Active && self.running() > 0;
         running && !self.barrier && !self.is_single_attempt()
+    }
+
+    fn known_by(&self, rules: &Speculation) -> Option<KnownBy> {
+        self.pace.known_by(rules, rules.executor_slots / self.task_slots)
     }
 }

@@ -1,6 +1,6 @@
 //! One stage: its kind, its phase, and its tasks.
 
-use crate::delay::{Delay, Preferred};
+use crate::delay::Delay;
 use crate::exclusion::Failures;
 use crate::speculation::Pace;
 use crate::tasks::{TaskState, Tasks};
@@ -52,6 +52,8 @@ pub struct Stage {
     pub(crate) kind: Kind,
     /// Whether all its tasks run at once.
     pub(crate) barrier: bool,
+    /// Slots that each of its tasks takes.
+    pub(crate) task_slots: u32,
     pub(crate) parents: Vec<StageId>,
     pub(crate) children: BTreeSet<StageId>,
     /// The jobs that have it in their graph, and its index in their shapes.
@@ -63,9 +65,10 @@ pub struct Stage {
     pub(crate) tasks: Tasks,
     pub(crate) pace: Pace,
     pub(crate) failures: Failures,
-    /// Where a large part of each partition's input is; empty if unknown or irrelevant.
-    pub(crate) preferred: Vec<Option<Preferred>>,
     pub(crate) delay: Delay,
+    /// Whether tasks wait for an executor that mounts the volume that they prefer, and not only for
+    /// its host.
+    pub(crate) waits_for_executor: bool,
     /// Whether its outputs are cached partitions, of which each reader takes its own.
     pub(crate) is_cache: bool,
 }
@@ -79,6 +82,11 @@ impl Stage {
     /// Whether all its tasks run at once.
     pub fn is_barrier(&self) -> bool {
         self.barrier
+    }
+
+    /// Slots that each of its tasks takes.
+    pub fn task_slots(&self) -> u32 {
+        self.task_slots
     }
 
     /// The shuffle that it writes; `None` for a result stage.

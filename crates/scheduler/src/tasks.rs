@@ -1,6 +1,7 @@
 //! The tasks of one stage: their states, and how often each was tried.
 
-use std::collections::BTreeSet;
+use model::VolumeId;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// State of one task of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,10 @@ struct Task {
 pub(crate) struct Tasks {
     all: Vec<Task>,
     pending: BTreeSet<u32>,
+    /// The volume that each prefers; empty if none prefers any.
+    preferred: Vec<Option<VolumeId>>,
+    /// The pending ones by what they prefer; empty likewise.
+    pending_by_volume: BTreeMap<Option<VolumeId>, BTreeSet<u32>>,
     /// Running tasks that are to have a second attempt.
     slow: BTreeSet<u32>,
     wanted: u32,
@@ -56,6 +61,8 @@ impl Tasks {
         let count = |n: usize| u32::try_from(n).expect("a stage has fewer than 2^32 tasks");
         Self {
             pending,
+            preferred: Vec::new(),
+            pending_by_volume: BTreeMap::new(),
             slow: BTreeSet::new(),
             wanted: count(wanted),
             running: 0,
@@ -124,6 +131,53 @@ impl Tasks {
     /// The partitions to launch, in their order.
     pub(crate) fn all_pending(&self) -> impl Iterator<Item = u32> {
         self.pending.iter().copied()
+    }
+
+    /// Says which volume each task prefers; nothing if none prefers any.
+    pub(crate) fn prefer(&mut self, preferred: Vec<Option<VolumeId>>) {
+        self.preferred = preferred;
+        self.pending_by_volume.clear();
+        for partition in self.pending.clone() {
+            self.note_pending(partition);
+        }
+    }
+
+    /// The volume that a task prefers.
+    pub(crate) fn preferred(&self, partition: u32) -> Option<&VolumeId> {
+        self.preferred.get(partition as usize)?.as_ref()
+    }
+
+    /// Whether any task prefers a volume.
+    pub(crate) fn have_preferences(&self) -> bool {
+        !self.preferred.is_empty()
+    }
+
+    /// The partitions to launch by the volume that they prefer, if any task prefers one.
+    pub(crate) fn pending_by_volume(
+        &self,
+    ) -> impl Iterator<Item = (Option<&VolumeId>, &BTreeSet<u32>)> {
+        self.pending_by_volume.iter().map(|(volume, pending)| (volume.as_ref(), pending))
+    }
+
+    fn note_pending(&mut self, partition: u32) {
+        self.pending.insert(partition);
+        if self.have_preferences() {
+            let volume = self.preferred(partition).cloned();
+            self.pending_by_volume.entry(volume).or_default().insert(partition);
+        }
+    }
+
+    fn forget_pending(&mut self, partition: u32) {
+        self.pending.remove(&partition);
+        if self.have_preferences() {
+            let volume = self.preferred(partition).cloned();
+            if let Some(pending) = self.pending_by_volume.get_mut(&volume) {
+                pending.remove(&partition);
+                if pending.is_empty() {
+                    self.pending_by_volume.remove(&volume);
+                }
+            }
+        }
     }
 
     /// The partitions that are to have a second attempt.
@@ -217,11 +271,23 @@ impl Tasks {
         let runs = |task: &Task| (task.state == TaskState::Running) != task.attempts.is_empty();
         count(|state| state == TaskState::Pending) == self.pending.len()
             && self.pending.iter().all(is_pending)
+            && self.are_groups_sound()
             && self.slow.iter().all(|partition| self.attempts(*partition).len() == 1)
             && count(|state| state == TaskState::Done) == self.done as usize
             && count(|state| state != TaskState::NotWanted) == self.wanted as usize
             && count(|state| state == TaskState::Running) == self.running as usize
             && self.all.iter().all(runs)
+    }
+
+    fn are_groups_sound(&self) -> bool {
+        let grouped = |(volume, pending): (Option<&VolumeId>, &BTreeSet<u32>)| {
+            let right = |partition: &u32| {
+                self.pending.contains(partition) && self.preferred(*partition) == volume
+            };
+            (!pending.is_empty() && pending.iter().all(right)).then_some(pending.len())
+        };
+        let sum: Option<usize> = self.pending_by_volume().map(grouped).sum();
+        sum == Some(if self.have_preferences() { self.pending.len() } else { 0 })
     }
 
     fn set(&mut self, partition: u32, state: TaskState) -> Vec<u32> {
@@ -239,17 +305,13 @@ impl Tasks {
         self.slow.remove(&partition);
         match before {
             TaskState::NotWanted => self.wanted += 1,
-            TaskState::Pending => {
-                self.pending.remove(&partition);
-            }
+            TaskState::Pending => self.forget_pending(partition),
             TaskState::Running => self.running -= 1,
             TaskState::Done => self.done -= 1,
         }
         match state {
             TaskState::NotWanted => self.wanted -= 1,
-            TaskState::Pending => {
-                self.pending.insert(partition);
-            }
+            TaskState::Pending => self.note_pending(partition),
             TaskState::Running => self.running += 1,
             TaskState::Done => self.done += 1,
         }

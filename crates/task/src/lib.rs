@@ -8,6 +8,7 @@ mod broadcast_rows;
 pub mod codec;
 mod context;
 mod failure;
+mod gauge;
 mod join_filters;
 mod less_memory;
 mod memory;
@@ -25,6 +26,7 @@ mod unreadable;
 mod windows;
 mod writer;
 
+pub use gauge::Gauge;
 pub use output::{TaskOutcome, TaskOutput};
 pub use run::Launch;
 pub use runtime::{TaskRuntime, TaskSettings};

@@ -5,6 +5,7 @@ use super::bind::{Outputs, bind};
 use super::broadcast_joins::Visit;
 use super::codec::{self, Input};
 use super::failure::{self, is_out_of_memory};
+use super::gauge::{self, Gauge};
 use super::join_filters::with_join_filters;
 use super::less_memory::with_less_memory;
 use super::memory::TaskMemory;
@@ -21,7 +22,6 @@ use bytes::Bytes;
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool};
 use datafusion::physical_expr::Partitioning;
-use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 use futures::{FutureExt, StreamExt};
@@ -53,6 +53,8 @@ pub struct Launch {
     pub hosts: Hosts,
     /// Flag that stops the attempt while it computes.
     pub stop: Stop,
+    /// Where others read how far the attempt is.
+    pub gauge: Gauge,
 }
 
 /// What a run of an attempt's plan has beside the plan.
@@ -150,6 +152,7 @@ impl TaskRuntime {
         run: Run<'_>,
     ) -> Result<TaskOutcome, TaskFailure> {
         let fail = |error: DataFusionError| failure::of(&error);
+        launch.gauge.begin(&plan);
         let outcome = match (launch.shuffle, stage.template.readers) {
             (Some(shuffle), Some(readers)) => {
                 let map = launch.attempt.task.partition;
@@ -169,6 +172,7 @@ impl TaskRuntime {
         };
         if outcome.is_err() {
             stage.joins.clear();
+            launch.gauge.fail(plan.as_ref());
         }
         match outcome {
             Ok(output) => {
@@ -272,7 +276,7 @@ impl Drop for Ended<'_> {
 
 fn metrics(output: &TaskOutput, plan: &dyn ExecutionPlan) -> TaskMetrics {
     let mut found = TaskMetrics::default();
-    add_metrics(plan, &mut found);
+    gauge::add(plan, &mut found);
     match output {
         TaskOutput::Committed(output) => {
             found.shuffle_write_bytes = output.block_bytes.iter().sum();
@@ -281,26 +285,6 @@ fn metrics(output: &TaskOutput, plan: &dyn ExecutionPlan) -> TaskMetrics {
         TaskOutput::Rows { rows, .. } => found.output_rows = *rows,
     }
     found
-}
-
-fn add_metrics(plan: &dyn ExecutionPlan, found: &mut TaskMetrics) {
-    // A shared hash join has the metrics of all tasks, and none that count here.
-    if !plan.is::<HashJoinExec>()
-        && let Some(metrics) = plan.metrics()
-    {
-        let sum = |name| metrics.sum_by_name(name).map(|value| value.as_usize() as u64);
-        found.spilled_bytes += metrics.spilled_bytes().unwrap_or(0) as u64;
-        if plan.is::<super::ShuffleReadExec>() {
-            found.shuffle_read_bytes += sum("bytes_read").unwrap_or(0);
-            found.shuffle_read_rows += sum("rows_read").unwrap_or(0);
-        }
-        // Every scan of a source counts the bytes it reads.
-        if let (Some(bytes), Some(rows)) = (sum("bytes_scanned"), metrics.output_rows()) {
-            found.input_bytes += bytes;
-            found.input_rows += rows as u64;
-        }
-    }
-    plan.children().into_iter().for_each(|child| add_metrics(child.as_ref(), found));
 }
 
 /// Sets the partition that functions see before each poll, since a task moves between threads.

@@ -13,6 +13,11 @@ impl Core {
         }
         match fact {
             FromManager::Stop { reason } => self.want_end(reason),
+            FromManager::Bounds { min, max } => {
+                if let Some(allocation) = &mut self.allocation {
+                    allocation.bound(min, max);
+                }
+            }
             FromManager::Executors(facts) => {
                 for (executor, fact) in &facts {
                     self.on_fact(now, *executor, fact);

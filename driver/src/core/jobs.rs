@@ -13,6 +13,7 @@ use model::executor::AccumulatorUpdate;
 use model::{ExecutorId, JobId, Properties, StageId, TaskMetrics};
 use scheduler::{JobFailure, JobShape, Scheduler, Stage, StageProgress, StageShape};
 use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 /// Ended jobs that are still listed.
@@ -34,7 +35,7 @@ pub(crate) struct Jobs {
 struct Job {
     ticket: u64,
     operation: Operation,
-    plan: Arc<JobPlan>,
+    plan: JobPlan,
     /// Per stage of the plan.
     stages: Vec<Shown>,
     results: BTreeMap<u32, Rows>,
@@ -43,13 +44,20 @@ struct Job {
 }
 
 /// A stage in the plan of a job.
-#[derive(Debug)]
-pub(crate) struct Planned {
-    pub plan: Arc<JobPlan>,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Planned<'a> {
+    pub job: JobId,
+    pub plan: &'a JobPlan,
     /// The stage's index in the plan.
     pub index: usize,
     /// Properties of the job.
-    pub properties: Properties,
+    pub properties: &'a Properties,
+}
+
+impl<'a> Planned<'a> {
+    pub(crate) fn stage(self) -> &'a StagePlan {
+        &self.plan.stages[self.index]
+    }
 }
 
 /// What people are told of a stage, beyond what the scheduler knows.
@@ -69,7 +77,8 @@ struct Watched {
 }
 
 /// The shape of a plan: all that the scheduler is told of it.
-pub(crate) fn shape(plan: &JobPlan, pool: Option<&str>) -> JobShape {
+/// `task_cpus`: cores that a task takes whose stage does not say.
+pub(crate) fn shape(plan: &JobPlan, pool: Option<&str>, task_cpus: NonZeroU32) -> JobShape {
     let stage = |stage: &StagePlan| StageShape {
         shuffle: match stage.output {
             StageOutput::Shuffle { .. } => Some(stage.shuffle()),
@@ -79,6 +88,7 @@ pub(crate) fn shape(plan: &JobPlan, pool: Option<&str>) -> JobShape {
         parents: stage.parents.clone(),
         deterministic: stage.deterministic,
         barrier: stage.barrier,
+        task_slots: stage.task_cpus.unwrap_or(task_cpus).get(),
     };
     JobShape {
         stages: plan.stages.iter().map(stage).collect(),
@@ -110,7 +120,6 @@ impl Jobs {
             logged: false,
         };
         let stages = plan.stages.iter().map(shown).collect();
-        let plan = Arc::new(plan);
         let (results, accumulators) = (BTreeMap::new(), Vec::new());
         let job = Job { ticket, operation, plan, stages, results, accumulators };
         self.live.insert(id, job);
@@ -121,11 +130,10 @@ impl Jobs {
     }
 
     /// A stage as the first of its jobs has it.
-    pub(crate) fn planned(&self, stage: &Stage) -> Option<Planned> {
+    pub(crate) fn planned(&self, stage: &Stage) -> Option<Planned<'_>> {
         let (job, index) = stage.jobs().next()?;
         let Job { plan, operation, .. } = self.live.get(&job)?;
-        let properties = operation.properties.clone();
-        Some(Planned { plan: Arc::clone(plan), index, properties })
+        Some(Planned { job, plan, index, properties: &operation.properties })
     }
 
     /// What an attempt took counts for all jobs of its stage.

@@ -7,9 +7,9 @@
 //! time is that since the start.
 //!
 //! Promises: work goes out once per turn and executor, in the order in which it was decided; a
-//! stage's template once per executor; the places of map outputs before the launches that read
-//! them; every submission is answered once; what an executor says over another stream than its own
-//! is not heard.
+//! stage's template once per executor and job that it runs for; the places of map outputs before
+//! the launches that read them; every submission is answered once; what an executor says over
+//! another stream than its own is not heard.
 
 mod allocation;
 mod barriers;
@@ -162,7 +162,7 @@ impl Core {
             Message::Submit(submission) => {
                 let job = self.jobs.next_id();
                 let pool = submission.operation.properties.pool();
-                let shape = jobs::shape(&submission.plan, pool);
+                let shape = jobs::shape(&submission.plan, pool, self.rules.wanted.task_cpus);
                 let kept = submission.plan.kept.clone();
                 self.jobs.add(job, submission);
                 self.apply(now, Event::JobSubmitted { job, shape });

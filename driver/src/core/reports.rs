@@ -4,8 +4,8 @@ use super::{Arrived, Core, Effect, REASON_WAIT};
 use crate::message::Connection;
 use crate::rows::Piece;
 use model::executor::{Outcome, Registration, Report, TaskEnd, ToExecutor};
-use model::{Attempt, ExecutorId, MapOutput, TaskFailure};
-use scheduler::{Event, Stage, TaskState};
+use model::{Attempt, ExecutorId, MapOutput, TaskFailure, TaskMetrics};
+use scheduler::{Event, Stage, TaskProgress, TaskState};
 use std::time::Duration;
 
 impl Core {
@@ -18,7 +18,8 @@ impl Core {
         let executor = registration.executor;
         let connection = Connection { executor, serial };
         // It tells its cores; a task may take several.
-        registration.slots = self.rules.wanted.slots_of(registration.slots);
+        let cores = registration.slots;
+        registration.slots = self.rules.wanted.slots_of(cores);
         if let Err(refusal) = self.executors.attach(now, serial, &registration) {
             self.effects.push(Effect::Refuse { connection, refusal });
             return;
@@ -33,7 +34,7 @@ impl Core {
         if retired {
             self.executors.leave_when_idle(executor);
         }
-        let slots = if retired { 0 } else { slots };
+        let slots = if retired { 0 } else { cores };
         let (volumes, found): (Vec<_>, Vec<_>) = volumes.into_iter().unzip();
         let outputs: Vec<MapOutput> = found.into_iter().flatten().collect();
         if !outputs.is_empty() {
@@ -50,7 +51,11 @@ impl Core {
         }
         let executor = connection.executor;
         match report {
-            Report::Heartbeat { running_tasks: _ } => {}
+            Report::Heartbeat { running_tasks: _, progress } => {
+                for (attempt, metrics) in progress {
+                    self.note_progress(now, attempt, metrics);
+                }
+            }
             Report::Part { attempt, bytes } => {
                 self.on_piece(now, executor, (attempt, Piece::Free(bytes)));
             }
@@ -124,6 +129,7 @@ impl Core {
         if let Some(stage) = self.scheduler.stage(attempt.task.stage) {
             self.jobs.note_metrics(stage, metrics);
         }
+        self.note_progress(now, attempt, metrics);
         match outcome {
             Outcome::Wrote(output) => {
                 // By Spark's rule, a map task that runs again adds again; but not one of which
@@ -155,6 +161,14 @@ impl Core {
                 self.arrived = None;
             }
         }
+    }
+
+    /// Tells the scheduler how far an attempt is, which launches nothing.
+    fn note_progress(&mut self, now: Duration, attempt: Attempt, metrics: TaskMetrics) {
+        let rows = metrics.input_rows.saturating_add(metrics.shuffle_read_rows);
+        let progress = TaskProgress { rows, run: Duration::from_nanos(metrics.run_nanos) };
+        let told = self.scheduler.handle(now, Event::TaskProgressed { attempt, progress });
+        debug_assert!(told.is_empty(), "it commands nothing");
     }
 }
 

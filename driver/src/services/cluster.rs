@@ -94,6 +94,7 @@ fn from_manager(door: &Door, said: pb::FromManager) -> Result<FromManager, Statu
     let pb::FromManager { epoch, fact } = said;
     door.check(epoch)?;
     Ok(match fact.ok_or(BadField("FromManager.fact"))? {
+        pb::from_manager::Fact::Bounds(pb::Bounds { min, max }) => FromManager::Bounds { min, max },
         pb::from_manager::Fact::Stop(pb::Stop { reason }) => FromManager::Stop { reason },
         pb::from_manager::Fact::Executors(pb::ExecutorFacts { executors }) => {
             let facts = executors.into_iter().map(executor_fact).collect::<Result<_, _>>()?;

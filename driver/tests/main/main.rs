@@ -9,8 +9,10 @@ mod simulation;
 use driver::{Driver, Settings};
 use engine::JobPlan;
 use model::{ApplicationId, ExecutorId, TaskFailure};
+use proto::pb::task_end::Outcome;
 use proto::{Identity, pb};
 use rig::{Executor, Rig, fetch_failed, map_and_result, result_only, rows, values};
+use std::num::NonZeroU32;
 use std::time::Duration;
 use tonic::Code;
 
@@ -358,4 +360,76 @@ async fn executors_remove_what_is_on_volumes_after_the_end_for_which_it_was_said
         rig.end(exit_code).await;
         assert_eq!(executor.leave().await.forget, forget, "exit code {exit_code}");
     }
+}
+
+#[tokio::test]
+async fn the_first_tasks_wait_for_the_executors_that_are_wanted() {
+    let ratio = ("spark.scheduler.minRegisteredResourcesRatio", "1.0");
+    let rig = Rig::start(&[("spark.master", "local-cluster[2,1,512]"), ratio]).await;
+    let mut first = rig.executor(0, 1).await;
+    let job = rig.run(result_only(2));
+    rig.until(|status| status.jobs.len() == 1).await;
+    assert_eq!(rig.status().await.executors[0].running_tasks, 0);
+    let mut second = rig.executor(1, 1).await;
+    for (value, executor) in [(1, &mut first), (2, &mut second)] {
+        let attempt = executor.launched(1).await[0];
+        executor.yielded(attempt, &rows(value)).await;
+    }
+    assert_eq!(values(&job.await.unwrap().unwrap()).len(), 2);
+}
+
+#[tokio::test]
+async fn the_first_tasks_wait_only_for_a_while() {
+    let conf = [
+        ("spark.master", "local-cluster[2,1,512]"),
+        ("spark.scheduler.minRegisteredResourcesRatio", "1.0"),
+        ("spark.scheduler.maxRegisteredResourcesWaitingTime", "300ms"),
+    ];
+    let rig = Rig::start(&conf).await;
+    let mut only = rig.executor(0, 1).await;
+    let job = rig.run(result_only(1));
+    let attempt = only.launched(1).await[0];
+    only.yielded(attempt, &rows(1)).await;
+    assert_eq!(values(&job.await.unwrap().unwrap()), [1]);
+}
+
+#[tokio::test]
+async fn what_failed_attempts_did_counts_with_what_others_did() {
+    let rig = Rig::start(&[]).await;
+    let mut executor = rig.executor(0, 1).await;
+    let job = rig.run(result_only(1));
+    let metrics = pb::TaskMetrics { run_nanos: 5, input_rows: 7, ..pb::TaskMetrics::default() };
+    let failure = TaskFailure::raised("once").into();
+    let first = executor.launched(1).await[0];
+    executor.end_with(first, Outcome::Failure(failure), metrics).await;
+    let second = executor.launched(1).await[0];
+    let place = Some(pb::rows::Place::Inline(rows(1).into()));
+    executor.end_with(second, Outcome::Rows(pb::Rows { place }), metrics).await;
+    assert_eq!(values(&job.await.unwrap().unwrap()), [1]);
+    let sums = rig.status().await.jobs[0].stages[0].metrics.unwrap();
+    assert_eq!((sums.run_nanos, sums.input_rows), (10, 14));
+}
+
+#[tokio::test]
+async fn a_task_that_takes_several_cores_takes_as_many_slots() {
+    let rig = Rig::start(&[]).await;
+    let mut executor = rig.executor(0, 4).await;
+    let wide = |cpus| {
+        let mut plan = result_only(3);
+        plan.stages[0].task_cpus = NonZeroU32::new(cpus);
+        plan
+    };
+    let job = rig.run(wide(2));
+    let launched = executor.launched(2).await;
+    assert_eq!(rig.status().await.executors[0].running_tasks, 2);
+    for attempt in launched {
+        executor.yielded(attempt, &rows(1)).await;
+    }
+    let last = executor.launched(1).await[0];
+    executor.yielded(last, &rows(1)).await;
+    assert_eq!(values(&job.await.unwrap().unwrap()), [1, 1, 1]);
+    let error = rig.run(wide(5)).await.unwrap().unwrap_err();
+    let words =
+        "The number of cores per executor (=4) has to be >= the number of cpus per task = 5.";
+    assert_eq!(error.to_string(), words);
 }

@@ -274,3 +274,20 @@ async fn an_executor_that_is_told_to_end_is_let_go_when_it_is_idle() {
     idle.say(Said::Decommission(pb::Decommission { reason: String::new() })).await;
     assert!(idle.left_without_work().await);
 }
+
+#[tokio::test]
+async fn the_driver_wants_executors_within_the_bounds_that_the_manager_tells() {
+    let rig = Rig::start(&[
+        ("spark.master", "k8s"),
+        ("spark.dynamicAllocation.enabled", "true"),
+        ("spark.dynamicAllocation.minExecutors", "1"),
+    ])
+    .await;
+    let mut manager = Manager::attach(&rig).await;
+    assert_eq!(manager.wish().await.executors, 1);
+    let bounds = |min, max| pb::from_manager::Fact::Bounds(pb::Bounds { min, max });
+    manager.say(bounds(3, 5)).await;
+    assert_eq!(manager.wish().await.executors, 3);
+    manager.say(bounds(0, 2)).await;
+    assert_eq!(manager.wish().await.executors, 2);
+}

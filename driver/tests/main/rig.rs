@@ -52,6 +52,9 @@ impl Rig {
         let mut settings = Settings::new(ApplicationId("app-1".into()), "test", "s3cret");
         settings.epoch = Epoch(EPOCH);
         settings.conf = conf.iter().copied().collect();
+        if settings.conf.given("spark.master").is_none() {
+            settings.conf.set("spark.master", "local-cluster[1,4,1024]");
+        }
         change(&mut settings);
         let driver = Arc::new(Driver::start(&settings).await.expect("the driver starts"));
         let credentials = Credentials::read(&settings.token, settings.identity.as_deref());
@@ -274,10 +277,20 @@ impl Executor {
     }
 
     async fn end(&self, attempt: Attempt, outcome: Outcome) {
+        self.end_with(attempt, outcome, pb::TaskMetrics::default()).await;
+    }
+
+    pub(crate) async fn end_with(
+        &self,
+        attempt: Attempt,
+        outcome: Outcome,
+        metrics: pb::TaskMetrics,
+    ) {
         let end = pb::TaskEnd {
             attempt: Some(attempt.into()),
             outcome: Some(outcome),
-            ..Default::default()
+            metrics: Some(metrics),
+            accumulators: Vec::new(),
         };
         self.say(Said::Ends(pb::TaskEnds { ends: vec![end] })).await;
     }
@@ -324,6 +337,7 @@ fn stage(fingerprint: Fingerprint, tasks: usize, parents: Vec<usize>) -> StagePl
         output: StageOutput::Rows,
         deterministic: true,
         barrier: false,
+        task_cpus: None,
         time_limit: None,
         schema: Arc::new(Schema::new(vec![Field::new("v", DataType::Int64, false)])),
         label: "nothing".to_owned(),

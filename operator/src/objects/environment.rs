@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector, Secr
 use model::conf::{self, Retain};
 use model::launch::{
     Access, Dependencies, DriverSettings, ExecutorSettings, Forget, Home, IDENTITY_VARIABLE, Mount,
-    PeerPatience, Program, Secret, TOKEN_VARIABLE, WithoutManager, WorkerSettings,
+    PeerPatience, Program, ReaperSettings, Secret, TOKEN_VARIABLE, WithoutManager, WorkerSettings,
     settings_variable,
 };
 use model::{ApplicationId, ExecutorId};
@@ -118,6 +118,7 @@ pub fn executor_settings(
         python_path: Vec::new(),
         python_workers: WorkerSettings::of(&valid.settings).unwrap_or_default(),
         peers: PeerPatience::of(&valid.settings).unwrap_or_default(),
+        reaper: ReaperSettings::of(&valid.settings).unwrap_or_default(),
         files: None,
         dependencies: dependencies(context),
     }

@@ -1,7 +1,7 @@
 //! Executors: as many as the driver wants within the manifest's bounds. Each number is used once,
 //! and each end is reported to the driver and recorded before the pod is deleted.
 
-use super::{Change, Object, PassBuilder, after};
+use super::{Bounds, Change, Object, PassBuilder, after};
 use crate::objects::{self, BuildContext, NewExecutor};
 use crate::observe::{Attached, End, ExecutorFacts, PodState, View};
 use crd::Failure;
@@ -79,6 +79,10 @@ impl PassBuilder<'_> {
                 self.create_missing(attached, &released, &mut facts);
             }
             self.pass.facts = Some(facts);
+            self.pass.bounds = self.app.validated().map(|valid| {
+                let (min, max) = (valid.executors.min, valid.executors.max);
+                Bounds { min, max }
+            });
         }
         self.count();
     }

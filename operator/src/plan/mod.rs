@@ -47,6 +47,15 @@ pub struct Secrets {
     pub identity: launch::Secret,
 }
 
+/// The least and the largest number of executors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// The least.
+    pub min: u32,
+    /// The largest.
+    pub max: u32,
+}
+
 /// Outcome of a pass.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Pass {
@@ -56,6 +65,8 @@ pub struct Pass {
     pub changes: Vec<Change>,
     /// The complete set of facts for the driver, if one is attached.
     pub facts: Option<BTreeMap<u64, Fact>>,
+    /// The bounds of dynamic allocation, which it is told, too: they may change while it runs.
+    pub bounds: Option<Bounds>,
     /// Kubernetes events to publish.
     pub events: Vec<Event>,
     /// When to requeue, if nothing happens earlier.

@@ -3,7 +3,7 @@
 //! and nothing is lost.
 
 use crate::observe::{Attached, End, Wish};
-use crate::plan::Fact;
+use crate::plan::{Bounds, Fact};
 use crate::submission::SubmissionId;
 use crd::{Count, Progress};
 use proto::pb::cluster_client::ClusterClient;
@@ -26,7 +26,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Minimum interval between passes triggered by progress alone: each writes to the API server.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 
-type Facts = BTreeMap<u64, Fact>;
+type Facts = (Option<Bounds>, BTreeMap<u64, Fact>);
 
 /// The driver to connect to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl Attachment {
     /// Sends the driver the current facts, if they changed.
     pub(super) fn send_facts(&self, facts: Facts) {
         if let Some(report) = lock(&self.report).as_mut() {
-            report.reported = facts.keys().copied().collect();
+            report.reported = facts.1.keys().copied().collect();
         }
         self.outgoing.send_if_modified(|known| {
             let is_new = known.as_ref() != Some(&facts);
@@ -173,15 +173,20 @@ impl<N: Fn()> Stream<N> {
     }
 
     async fn send(&mut self, sender: &mpsc::Sender<pb::FromManager>) -> Result<(), Broken> {
-        let Some(facts) = self.facts.borrow_and_update().clone() else { return Ok(()) };
+        let Some((bounds, facts)) = self.facts.borrow_and_update().clone() else { return Ok(()) };
         let executors = facts
             .iter()
             .map(|(id, fact)| pb::ExecutorFact { executor: *id, state: Some(state(fact)) });
-        let fact =
-            pb::from_manager::Fact::Executors(pb::ExecutorFacts { executors: executors.collect() });
-        let message = pb::FromManager { epoch: self.peer.submission.epoch.0, fact: Some(fact) };
-        let sent = tokio::time::timeout(TIMEOUT, sender.send(message)).await;
-        sent.map_err(|_| Broken::Unresponsive)?.map_err(|_| Broken::Unresponsive)
+        let executors = pb::ExecutorFacts { executors: executors.collect() };
+        let bounds = bounds.map(|Bounds { min, max }| pb::Bounds { min, max });
+        let facts = bounds.map(pb::from_manager::Fact::Bounds).into_iter();
+        for fact in facts.chain([pb::from_manager::Fact::Executors(executors)]) {
+            let epoch = self.peer.submission.epoch.0;
+            let message = pb::FromManager { epoch, fact: Some(fact) };
+            let sent = tokio::time::timeout(TIMEOUT, sender.send(message)).await;
+            sent.map_err(|_| Broken::Unresponsive)?.map_err(|_| Broken::Unresponsive)?;
+        }
+        Ok(())
     }
 
     fn receive(&self, message: pb::ToManager, progress: &mut Pace) {

@@ -105,7 +105,7 @@ impl Context {
         seen: &Observed,
         pass: Pass,
     ) -> Result<Action, Error> {
-        let Pass { status, changes, facts, events, requeue_after, refresh: _ } = pass;
+        let Pass { status, changes, facts, bounds, events, requeue_after, refresh: _ } = pass;
         let is_needed = status != app.status || !changes.is_empty();
         if is_needed && let Some(instead) = self.write_first(resource, &status).await? {
             return Ok(instead);
@@ -119,7 +119,7 @@ impl Context {
             self.soft_states.request_refresh(&app.uid);
         }
         if let Some(facts) = facts {
-            self.soft_states.send_facts(&app.uid, facts);
+            self.soft_states.send_facts(&app.uid, (bounds, facts));
         }
         self.attach(app, seen, status.application_state.state, &submission).await?;
         let overcome = self.soft_states.succeeded(&app.uid);

@@ -4,7 +4,7 @@
 use super::backoff::Backoff;
 use super::driver_stream::{Attachment, Peer};
 use crate::observe::{Attached, Refused, RefusedExecutor};
-use crate::plan::Fact;
+use crate::plan::{Bounds, Fact};
 use k8s_openapi::jiff::Timestamp;
 use proto::Credentials;
 use std::collections::{BTreeMap, HashMap};
@@ -155,7 +155,7 @@ impl SoftStates {
     }
 
     /// Sends the driver the current facts, if there is a stream to it.
-    pub(super) fn send_facts(&self, uid: &str, facts: BTreeMap<u64, Fact>) {
+    pub(super) fn send_facts(&self, uid: &str, facts: (Option<Bounds>, BTreeMap<u64, Fact>)) {
         if let Some(attachment) = self.lock().get(uid).and_then(|state| state.attachment.as_ref()) {
             attachment.send_facts(facts);
         }

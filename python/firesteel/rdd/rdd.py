@@ -1,14 +1,13 @@
 """RDDs: `RDD` itself, its fused transformations, and barriers."""
 
 import sys
-import warnings
 
 from pyspark.errors import PySparkRuntimeError
 from pyspark.serializers import AutoBatchedSerializer, CPickleSerializer
 from pyspark.storagelevel import StorageLevel
 
 from firesteel.errors import error
-from firesteel.rdd import execution, lineage
+from firesteel.rdd import execution, lineage, resources
 from firesteel.rdd.actions import Actions
 from firesteel.rdd.callsite import current
 from firesteel.rdd.narrow import Narrow
@@ -143,8 +142,8 @@ class RDD(Narrow, Actions, Pairs, Numeric, Saved):
         return getattr(self._node, "is_barrier", False)
 
     def withResources(self, profile):
-        """Remembers what the tasks of this RDD need. All executors of an application are alike, so it says that this has no effect."""
-        warnings.warn("Resources of an RDD have no effect: all executors of an application are alike.", stacklevel=2)
+        """Has the tasks that compute this RDD take as many cores as a profile says."""
+        self._node.task_cpus = resources.task_cpus(profile, self.ctx.master or "", self.ctx._conf)
         self.has_resource_profile = True
         self._profile = profile
         return self

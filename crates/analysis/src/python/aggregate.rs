@@ -78,6 +78,7 @@ fn node(aggregate: Aggregate) -> Result<LogicalPlan> {
         calls,
         fields,
         barrier: false,
+        task_cpus: None,
         schema,
     };
     Ok(node.plan())

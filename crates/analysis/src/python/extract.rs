@@ -250,6 +250,7 @@ impl Extraction {
             outputs: self.outputs.iter().map(|(call, _)| *call).collect(),
             fields,
             barrier: false,
+            task_cpus: None,
             schema,
         };
         Ok(node.plan())

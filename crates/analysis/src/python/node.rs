@@ -6,6 +6,7 @@ use plan::{DataType, Field, WorkerCall, WorkerKind, WorkerOrder};
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 /// What a worker gets of an input: expressions over it, with Spark's names and types.
@@ -58,6 +59,8 @@ pub struct PythonNode {
     pub fields: Vec<Field>,
     /// Whether all tasks must run at once.
     pub barrier: bool,
+    /// Cores that each task takes, if not as many as others.
+    pub task_cpus: Option<NonZeroU32>,
     /// Columns of the plan: if the kind keeps them those of the input, then the worker's.
     pub schema: DFSchemaRef,
 }
@@ -78,7 +81,8 @@ impl PythonNode {
         schema: DFSchemaRef,
     ) -> Self {
         let (calls, outputs) = (vec![call], vec![0]);
-        Self { kind, inputs, sent, calls, outputs, fields, barrier: false, schema }
+        let (barrier, task_cpus) = (false, None);
+        Self { kind, inputs, sent, calls, outputs, fields, barrier, task_cpus, schema }
     }
 
     /// The node in a plan.

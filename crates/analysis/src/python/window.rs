@@ -142,6 +142,7 @@ impl Resolver<'_> {
             calls,
             fields,
             barrier: false,
+            task_cpus: None,
             schema,
         };
         Ok(node.plan())

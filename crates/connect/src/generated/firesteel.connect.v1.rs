@@ -39,6 +39,9 @@ pub struct ZipPartitions {
     pub function: ::prost::bytes::Bytes,
     #[prost(bool, tag = "3")]
     pub barrier: bool,
+    /// Cores that each task takes; 0 for as many as those of other stages.
+    #[prost(uint32, tag = "4")]
+    pub task_cpus: u32,
 }
 /// Sends each row to the partition whose number is in a column of type int. The column stays.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

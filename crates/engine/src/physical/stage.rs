@@ -7,15 +7,17 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::ExecutionPlan;
+use errors::Exception;
 use functions::spark_error;
 use model::conf::{
-    ADAPTIVE, BROADCAST_TIMEOUT, BlockCompression, Conf, IO_COMPRESSION, SHUFFLE_COMPRESS,
-    SHUFFLE_REUSE,
+    ADAPTIVE, BROADCAST_TIMEOUT, BlockCompression, Conf, IO_COMPRESSION, PROFILE_MERGE_CONFLICTS,
+    SHUFFLE_COMPRESS, SHUFFLE_REUSE,
 };
 use model::{CacheId, Fingerprint, ShuffleId};
 use plan::SparkError;
 use prost::Message;
 use std::collections::{BTreeSet, HashMap};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use task::codec::{self, Compression, Template};
@@ -32,6 +34,8 @@ pub(crate) struct Stages {
     purpose: Purpose,
     /// How long a stage that is broadcast may take.
     broadcast_timeout: Option<Duration>,
+    /// Whether a stage may have functions that ask for different numbers of cores.
+    merges_profiles: bool,
     /// The caches met so far, with the stages that store their rows.
     kept: Vec<(CacheId, usize)>,
 }
@@ -53,8 +57,18 @@ impl Stages {
         let adaptive = conf.get(&ADAPTIVE)?;
         let timeout = conf.get(&BROADCAST_TIMEOUT)?.limit();
         let broadcast_timeout = timeout.filter(|_| !adaptive);
+        let merges_profiles = conf.get(&PROFILE_MERGE_CONFLICTS)?;
         let (done, known, kept) = (Vec::new(), HashMap::new(), Vec::new());
-        Ok(Self { done, known, compression, job, purpose, broadcast_timeout, kept })
+        Ok(Self {
+            done,
+            known,
+            compression,
+            job,
+            purpose,
+            broadcast_timeout,
+            merges_profiles,
+            kept,
+        })
     }
 
     /// The shuffle that a stage writes.
@@ -110,12 +124,32 @@ impl Stages {
             output,
             deterministic,
             barrier: is_barrier(&plan).map_err(fail)?,
+            task_cpus: self.task_cpus(&plan)?,
             time_limit: None,
             schema,
             label,
         });
         self.known.insert(fingerprint, self.done.len() - 1);
         Ok(self.done.len() - 1)
+    }
+
+    /// Cores that each task of a plan takes, if a function of it says. Several may say so only if
+    /// conflicts are to be merged.
+    fn task_cpus(&self, plan: &Arc<dyn ExecutionPlan>) -> Result<Option<NonZeroU32>, SparkError> {
+        let mut said = BTreeSet::new();
+        plan.apply(|node| {
+            said.extend(node.downcast_ref::<PythonExec>().and_then(|it| it.spec().task_cpus));
+            Ok(TreeNodeRecursion::Continue)
+        })
+        .map_err(|error| spark_error(&error))?;
+        if said.len() > 1 && !self.merges_profiles {
+            let words = "Multiple ResourceProfiles specified in the RDDs for this stage, either \
+                         resolve the conflicting ResourceProfiles yourself or enable \
+                         spark.scheduler.resource.profileMergeConflicts so that Spark handles \
+                         merging them itself.";
+            return Err(SparkError::plain(Exception::IllegalArgument, words));
+        }
+        Ok(said.pop_last())
     }
 
     /// Limits the time of a stage whose rows are broadcast.

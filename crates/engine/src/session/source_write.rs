@@ -116,6 +116,7 @@ impl Session {
             inputs: vec![write.input.clone()],
             keys: Vec::new(),
             barrier: false,
+            task_cpus: None,
         };
         // Profiles of the write are numbered in the frame that is written.
         let kind = Box::new(RelationKind::PythonMap(map));

@@ -60,8 +60,13 @@ keys! {
     DEPLOY_MODE: String = "spark.submit.deployMode", Some("client"), Static, Honoured, "Where the driver runs; on one machine only client.";
     SHUFFLE_REUSE: bool = "firesteel.shuffle.reuse", Some("true"), Session, Honoured, "Whether a stage whose outputs already exist is skipped; false recomputes everything, for benchmarks.";
     TASK_CPUS: NonZeroU32 = "spark.task.cpus", Some("1"), Static, Honoured, "Cores per task: an executor has as many slots as this fits into its cores.";
+    PROFILE_MERGE_CONFLICTS: bool = "spark.scheduler.resource.profileMergeConflicts", Some("false"), Static, Honoured, "Whether a stage whose RDDs ask for different numbers of cores per task takes the largest one, instead of failing.";
     DEFAULT_PARALLELISM: u32 = "spark.default.parallelism", None, Static, Honoured, "Default number of partitions of a range or a local collection; all slots by default.";
-    TASK_MAX_FAILURES: u32 = "spark.task.maxFailures", Some("4"), Static, Honoured, "Number of failures of one task that fail its job.";
+    TASK_MAX_FAILURES: u32 = "spark.task.maxFailures", Some("4"), Static, Honoured, "Number of failures of one task that fail its job. `local[N,F]` has its own, and `local` and `local[N]` try a task once.";
+    TASK_REAPER: bool = "spark.task.reaper.enabled", Some("false"), Static, Honoured, "Whether executors watch tasks that were cancelled until they have ended, and warn of those that go on.";
+    TASK_REAPER_INTERVAL: Duration = "spark.task.reaper.pollingInterval", Some("10s"), Static, Honoured, "Time between two such warnings.";
+    TASK_REAPER_DUMP: bool = "spark.task.reaper.threadDump", Some("true"), Static, Honoured, "Whether they have the plan that the task runs, which here is in place of threads.";
+    TASK_REAPER_KILL_TIMEOUT: DurationOrOff = "spark.task.reaper.killTimeout", Some("-1"), Static, Honoured, "Time after which an executor ends because a task of it goes on; -1 for never. Not with a master `local`.";
     STAGE_MAX_CONSECUTIVE_ATTEMPTS: u32 = "spark.stage.maxConsecutiveAttempts", Some("4"), Static, Honoured, "Number of consecutive fetch failures that fail a stage.";
     MAX_RESULT_SIZE: ByteSize = "spark.driver.maxResultSize", Some("1g"), Static, Honoured, "Limit on the total size of an action's results; exceeding it fails the action.";
     SHUFFLE_CONNECTION_CREATION_TIMEOUT: Duration = "spark.shuffle.io.connectionCreationTimeout", Some("10s"), Static, Honoured, "Time after which an executor that takes no connection counts as out of reach of another one.";
@@ -73,6 +78,9 @@ keys! {
     SPECULATION_QUANTILE: f64 = "spark.speculation.quantile", Some("0.9"), Static, Honoured, "Part of a stage's tasks that have to finish before slow ones are looked for.";
     SPECULATION_MIN_RUNTIME: Duration = "spark.speculation.minTaskRuntime", Some("100ms"), Static, Honoured, "Time that a task may run before it can be slow.";
     SPECULATION_THRESHOLD: Duration = "spark.speculation.task.duration.threshold", None, Static, Honoured, "Time from which on a task is slow even if no other one of its stage has finished; only of stages with at most as many tasks as an executor has slots.";
+    SPECULATION_EFFICIENCY: bool = "spark.speculation.efficiency.enabled", Some("true"), Static, Honoured, "Whether a slow task gets no second attempt if it reads rows about as fast as the others of its stage.";
+    SPECULATION_RATE: f64 = "spark.speculation.efficiency.processRateMultiplier", Some("0.75"), Static, Honoured, "It does if it reads less than this part of the rows that they have read in the same time.";
+    SPECULATION_LONG_RUN: f64 = "spark.speculation.efficiency.longRunTaskFactor", Some("2"), Static, Honoured, "And however fast it is, once it runs this many times as long as others until they are slow.";
     EXCLUDE: bool = "spark.excludeOnFailure.enabled", Some("false"), Static, Honoured, "Whether executors and hosts on which tasks fail get no more of them.";
     EXCLUDE_TASK_PER_EXECUTOR: u32 = "spark.excludeOnFailure.task.maxTaskAttemptsPerExecutor", Some("1"), Static, Honoured, "Failures of a task on an executor that exclude this for the task.";
     EXCLUDE_TASK_PER_NODE: u32 = "spark.excludeOnFailure.task.maxTaskAttemptsPerNode", Some("2"), Static, Honoured, "Failures of a task on a host that exclude this for the task; fewer than `spark.task.maxFailures`.";
@@ -106,6 +114,8 @@ keys! {
     PYSPARK_DRIVER_PYTHON: String = "spark.pyspark.driver.python", None, Static, Honoured, "Python interpreter of the program alone; by default that of `PYSPARK_DRIVER_PYTHON`.";
     UI_SHOW_PROGRESS: bool = "spark.ui.showConsoleProgress", Some("true"), Static, Honoured, "Whether to draw a progress bar.";
     SCHEDULER_MODE: SchedulerMode = "spark.scheduler.mode", Some("FIFO"), Static, Honoured, "How jobs share the slots: the oldest first, or fairly by pools. A thread of the program names its pool with `sc.setLocalProperty(\"spark.scheduler.pool\", name)`.";
+    START_RATIO: f64 = "spark.scheduler.minRegisteredResourcesRatio", None, Static, Honoured, "Part of the executors wanted at the start that have to be there before the first task is launched; by default 0.8 on Kubernetes and 0 elsewhere. A master `local` waits for none.";
+    START_WAIT: Duration = "spark.scheduler.maxRegisteredResourcesWaitingTime", Some("30s"), Static, Honoured, "Time from the start after which tasks are launched however many executors are there.";
     ALLOCATION_FILE: String = "spark.scheduler.allocation.file", None, Static, Honoured, "XML file with the rules of pools (`schedulingMode`, `weight`, `minShare`), which the driver reads at its start.";
 
     SHUFFLE_PARTITIONS: NonZeroU32 = "spark.sql.shuffle.partitions", Some("200"), Session, Honoured, "Number of partitions of a shuffle for joins and aggregations.";

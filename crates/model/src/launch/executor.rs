@@ -56,6 +56,9 @@ pub struct ExecutorSettings {
     /// How long it waits for peers.
     #[serde(default)]
     pub peers: PeerPatience,
+    /// What becomes of tasks that do not stop; nothing without.
+    #[serde(default)]
+    pub reaper: Option<ReaperSettings>,
     /// Directory with the application's files: the workers' working directory, and the root of
     /// `SparkFiles`.
     #[serde(default)]
@@ -117,6 +120,38 @@ impl PeerPatience {
 impl Default for PeerPatience {
     fn default() -> Self {
         Self { connect: Duration::from_secs(10), silence: Duration::from_secs(30) }
+    }
+}
+
+/// What becomes of tasks that were stopped and compute nevertheless (`spark.task.reaper.*`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReaperSettings {
+    /// Milliseconds between two looks at them, of which each is logged.
+    pub poll_ms: u64,
+    /// Milliseconds after which the executor ends because of one; `None` for never.
+    pub kill_ms: Option<u64>,
+    /// Whether the plan that one runs is logged.
+    pub dump: bool,
+}
+
+impl ReaperSettings {
+    /// From an application's settings. As in Spark, a `local` executor, which is the only one, does
+    /// not end.
+    pub fn of(conf: &Conf) -> Result<Option<Self>, BadSetting> {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let master = conf.get(&conf::MASTER)?;
+        let is_local = master.starts_with("local") && !master.starts_with("local-cluster");
+        let settings = Self {
+            poll_ms: millis(conf.get(&conf::TASK_REAPER_INTERVAL)?),
+            kill_ms: conf
+                .get(&conf::TASK_REAPER_KILL_TIMEOUT)?
+                .limit()
+                .map(millis)
+                .filter(|_| !is_local),
+            dump: conf.get(&conf::TASK_REAPER_DUMP)?,
+        };
+        Ok(conf.get(&conf::TASK_REAPER)?.then_some(settings))
     }
 }
 

@@ -8,7 +8,7 @@ mod secret;
 
 pub use dependencies::Dependencies;
 pub use driver::{Access, Addresses, DriverSettings, Forget, Program, WithoutManager};
-pub use executor::{ExecutorSettings, Home, Mount, PeerPatience, WorkerSettings};
+pub use executor::{ExecutorSettings, Home, Mount, PeerPatience, ReaperSettings, WorkerSettings};
 pub use secret::Secret;
 
 use std::ffi::OsString;

@@ -225,12 +225,23 @@ pub struct Attempt {
     #[prost(uint32, tag = "3")]
     pub number: u32,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Heartbeat {
     #[prost(uint32, tag = "1")]
     pub running_tasks: u32,
     #[prost(uint64, tag = "2")]
     pub memory_used_bytes: u64,
+    /// Attempts that have run since the heartbeat before.
+    #[prost(message, repeated, tag = "3")]
+    pub progress: ::prost::alloc::vec::Vec<TaskProgress>,
+}
+/// What a running attempt did so far.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TaskProgress {
+    #[prost(message, optional, tag = "1")]
+    pub attempt: ::core::option::Option<Attempt>,
+    #[prost(message, optional, tag = "2")]
+    pub metrics: ::core::option::Option<TaskMetrics>,
 }
 /// Attempts that ended. An executor whose stream ends is lost with everything it ran, and may not
 /// return under the same id.
@@ -974,7 +985,7 @@ pub struct FromManager {
     /// Epoch of the driver that the message is for; any other driver refuses it.
     #[prost(uint64, tag = "1")]
     pub epoch: u64,
-    #[prost(oneof = "from_manager::Fact", tags = "2, 3")]
+    #[prost(oneof = "from_manager::Fact", tags = "2, 3, 4")]
     pub fact: ::core::option::Option<from_manager::Fact>,
 }
 /// Nested message and enum types in `FromManager`.
@@ -986,7 +997,17 @@ pub mod from_manager {
         /// Asks the driver to stop: running jobs are cancelled, and so is the program.
         #[prost(message, tag = "3")]
         Stop(super::Stop),
+        #[prost(message, tag = "4")]
+        Bounds(super::Bounds),
     }
+}
+/// The bounds of dynamic allocation that hold now, in place of those of the driver's settings.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Bounds {
+    #[prost(uint32, tag = "1")]
+    pub min: u32,
+    #[prost(uint32, tag = "2")]
+    pub max: u32,
 }
 /// All executors that the manager knows, running and ended, until the driver has acknowledged their
 /// end.

@@ -8,9 +8,12 @@ fn tasks_count_from_when_they_could_be_launched_until_their_end() {
     let mut scheduler = Scheduler::new(Epoch(1), Limits::default());
     let mut after = |event| {
         scheduler.handle(Duration::ZERO, event);
-        scheduler.backlog()
+        scheduler.backlog(2)
     };
-    let backlog = |pending, running| Backlog { pending, running, unschedulable: 0 };
+    let backlog = |pending: u32, running: u32| {
+        let executors = f64::from(pending + running) / 2.0;
+        Backlog { pending, running, executors, unschedulable: 0 }
+    };
     assert_eq!(after(submit(0, vec![map(0, 3, &[]), result(2, &[0])])), backlog(3, 0));
     assert_eq!(after(up(0, 2)), backlog(1, 2));
     assert_eq!(after(wrote(0, at(0, 0, 0))), backlog(0, 2));

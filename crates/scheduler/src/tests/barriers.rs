@@ -143,7 +143,10 @@ fn earlier(map: u32) -> MapOutput {
 
 #[test]
 fn a_stage_that_can_never_run_fails_its_job() {
-    let mut scheduler = Scheduler::new(Epoch(1), Limits { slots: Some(2), ..Limits::default() });
+    let mut scheduler = Scheduler::new(
+        Epoch(1),
+        Limits { capacity: Some(Capacity { executors: Some(1), slots: 2 }), ..Limits::default() },
+    );
     scheduler.handle(Duration::ZERO, up(0, 2));
     let mut run = |job, tasks| {
         let event = submit(job, vec![barrier(result(tasks, &[]))]);

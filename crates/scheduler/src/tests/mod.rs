@@ -4,6 +4,7 @@ mod backlog;
 mod barriers;
 mod delay;
 mod exclusion;
+mod gate;
 mod jobs;
 mod lost;
 mod moved;
@@ -17,8 +18,8 @@ mod speculation;
 mod tasks;
 
 use crate::{
-    Command, DiscardReason, Event, JobFailure, JobShape, Limits, Scheduler, StageProgress,
-    StageShape,
+    Capacity, Command, DiscardReason, Event, JobFailure, JobShape, Limits, Scheduler,
+    StageProgress, StageShape,
 };
 use model::{
     Attempt, BlockProblem, Epoch, ExecutorId, Fingerprint, JobId, MapOutput, MapOutputId,
@@ -73,7 +74,8 @@ fn shuffle(n: u8) -> ShuffleId {
 fn map(n: u8, partitions: u32, parents: &[usize]) -> StageShape {
     let parents = parents.to_vec();
     let shuffle = Some(shuffle(n));
-    StageShape { shuffle, partitions, parents, deterministic: true, barrier: false }
+    let (deterministic, barrier, task_slots) = (true, false, 1);
+    StageShape { shuffle, partitions, parents, deterministic, barrier, task_slots }
 }
 
 fn random_map(n: u8, partitions: u32, parents: &[usize]) -> StageShape {

@@ -85,3 +85,30 @@ fn failures_to_read_from_who_leaves_do_not_count() {
     assert_eq!(run(Limits::default()), 0);
     assert_eq!(run(Limits { ignore_leaving: false, ..Limits::default() }), 1);
 }
+
+#[test]
+fn volumes_that_have_left_are_forgotten_once_nobody_can_have_read_them() {
+    let unreachable = unreadable(&[output(1, at(0, 0, 0))], BlockProblem::Unreachable);
+    let left = |scheduler: &Scheduler| scheduler.executors.is_leaving(&VolumeId("0".into()));
+    let start = || {
+        vec![
+            (up(1, 1), vec![]),
+            (submit(0, vec![result(1, &[])]), vec![launch(at(0, 0, 0), 1)]),
+            (up(0, 1), vec![]),
+            (submit(1, vec![result(1, &[])]), vec![launch(at(1, 0, 0), 0)]),
+            (leaves(0), vec![]),
+            (done(at(1, 0, 0)), vec![deliver(1, at(1, 0, 0)), finished(1)]),
+            (down(0), vec![]),
+            (submit(2, vec![result(0, &[])]), vec![finished(2)]),
+        ]
+    };
+    // An attempt is still there that was launched before it left.
+    assert!(left(&check(start())));
+    let mut script = start();
+    script.extend([
+        (fails(at(0, 0, 0), unreachable), vec![]),
+        (Event::Tick, vec![launch(at(0, 0, 1), 1)]),
+        (submit(3, vec![result(0, &[])]), vec![finished(3)]),
+    ]);
+    assert!(!left(&check(script)));
+}

@@ -52,6 +52,29 @@ fn jobs_without_a_pool_are_in_the_default_one_in_their_order() {
 }
 
 #[test]
+fn a_shared_stage_is_in_the_pool_of_the_oldest_job_that_still_wants_it() {
+    let rules = |weight| PoolRules { weight, ..EQUAL };
+    let mut scheduler = fair(&[("light", rules(1)), ("heavy", rules(3))], 0);
+    let submit_to = |pool: &str, job: u64, stages: Vec<StageShape>| {
+        let shape = JobShape { pool: pool.to_owned(), ..shape(stages) };
+        Event::JobSubmitted { job: JobId(job), shape }
+    };
+    let shared = || vec![map(0, 9, &[]), result(1, &[0])];
+    launched(&mut scheduler, submit_to("light", 0, shared()));
+    launched(&mut scheduler, submit_to("heavy", 1, shared()));
+    launched(&mut scheduler, submit_to("light", 2, vec![result(9, &[])]));
+    let (of_both, other) = (0, 3);
+    let count = |taken: &[u64], stage| taken.iter().filter(|taken| **taken == stage).count();
+    // Both stages are in the same pool, in which the older job goes first.
+    let taken = launched(&mut scheduler, up(0, 4));
+    assert_eq!((count(&taken, of_both), count(&taken, other)), (4, 0));
+    assert_eq!(launched(&mut scheduler, cancelled(0)), []);
+    // Now it is in the heavy one, which already has its part of eight slots but for two.
+    let taken = launched(&mut scheduler, up(0, 8));
+    assert_eq!((count(&taken, of_both), count(&taken, other)), (2, 2));
+}
+
+#[test]
 fn a_heavier_pool_has_more_of_the_slots() {
     let heavy = PoolRules { weight: 3, ..EQUAL };
     let mut scheduler = fair(&[("heavy", heavy)], 0);

@@ -1,7 +1,7 @@
 //! Second attempts of slow tasks: who gets one and where, and what becomes of the loser.
 
 use super::*;
-use crate::Speculation;
+use crate::{Efficiency, Speculation, TaskProgress};
 
 const RULES: Speculation = Speculation {
     interval: Duration::from_millis(100),
@@ -10,6 +10,7 @@ const RULES: Speculation = Speculation {
     min_runtime: Duration::from_millis(100),
     duration_threshold: None,
     executor_slots: 2,
+    efficiency: None,
 };
 
 fn speculate(script: Vec<(Event, Vec<Command>)>) -> Scheduler {
@@ -165,5 +166,47 @@ fn no_task_is_slow_before_enough_others_have_finished() {
         (Event::Tick, vec![]),
         (Event::Tick, vec![launch(at(0, 1, 1), 0)]),
     ]);
+    check_with(|scheduler| scheduler.with_speculation(Some(rules)), script);
+}
+
+fn progressed(attempt: Attempt, rows: u64, millis: u64) -> (Event, Vec<Command>) {
+    let progress = TaskProgress { rows, run: Duration::from_millis(millis) };
+    (Event::TaskProgressed { attempt, progress }, vec![])
+}
+
+#[test]
+fn a_task_that_has_much_to_read_gets_no_copy_until_it_takes_far_longer() {
+    let efficiency = Some(Efficiency { rate_multiplier: 0.75, long_run_factor: 3.0 });
+    let run = |rows: u64, rules: Speculation| {
+        let mut script = one_of_two(vec![result(2, &[])]);
+        script.extend([
+            progressed(at(0, 0, 0), 100, 10),
+            (done(at(0, 0, 0)), vec![deliver(0, at(0, 0, 0))]),
+            progressed(at(0, 1, 0), rows, 10),
+        ]);
+        let mut scheduler = check_with(|it| it.with_speculation(Some(rules)), script);
+        let copied = |ms: &u64| {
+            let commands = scheduler.handle(Duration::from_millis(*ms), Event::Tick);
+            commands.contains(&launch(at(0, 1, 1), 0))
+        };
+        [110, 210, 310, 410].into_iter().find(copied)
+    };
+    let rules = Speculation { efficiency, ..RULES };
+    assert_eq!(run(1000, RULES), Some(110), "who does not look copies");
+    assert_eq!(run(76, rules), Some(310));
+    assert_eq!(run(74, rules), Some(110));
+    assert_eq!(run(0, rules), Some(110));
+    let at_once = Some(Duration::from_millis(100));
+    let needs_all = Speculation { quantile: 1.0, duration_threshold: at_once, ..rules };
+    assert_eq!(run(1000, needs_all), Some(110), "the rule is a rule");
+}
+
+#[test]
+fn where_nothing_is_read_no_task_is_efficient() {
+    let efficiency = Some(Efficiency { rate_multiplier: 0.75, long_run_factor: 100.0 });
+    let mut script = one_of_two(vec![result(2, &[])]);
+    script.push((done(at(0, 0, 0)), vec![deliver(0, at(0, 0, 0))]));
+    script.push((Event::Tick, vec![launch(at(0, 1, 1), 0)]));
+    let rules = Speculation { efficiency, ..RULES };
     check_with(|scheduler| scheduler.with_speculation(Some(rules)), script);
 }

@@ -194,3 +194,45 @@ fn an_output_of_another_task_fails_the_job() {
         ),
     ]);
 }
+
+#[test]
+fn a_task_takes_as_many_slots_as_its_stage_says() {
+    let wide = |partitions| StageShape { task_slots: 2, ..result(partitions, &[]) };
+    check(vec![
+        (up(0, 3), vec![]),
+        (up(1, 2), vec![]),
+        // A second one fits in neither of them.
+        (submit(0, vec![wide(3)]), vec![launch(at(0, 0, 0), 0), launch(at(0, 1, 0), 1)]),
+        // What is too little for it is enough for others.
+        (submit(1, vec![result(2, &[])]), vec![launch(at(1, 0, 0), 0)]),
+        (done(at(0, 1, 0)), vec![deliver(0, at(0, 1, 0)), launch(at(0, 2, 0), 1)]),
+        (done(at(1, 0, 0)), vec![deliver(1, at(1, 0, 0)), launch(at(1, 1, 0), 0)]),
+        (fails(at(0, 2, 0), raised()), vec![launch(at(0, 2, 1), 1)]),
+        (done(at(0, 0, 0)), vec![deliver(0, at(0, 0, 0))]),
+        (down(1), vec![launch(at(0, 2, 2), 0)]),
+        (done(at(0, 2, 2)), vec![deliver(0, at(0, 2, 2)), finished(0)]),
+        (done(at(1, 1, 0)), vec![deliver(1, at(1, 1, 0)), finished(1)]),
+    ]);
+}
+
+#[test]
+fn a_barrier_of_wide_tasks_waits_for_all_of_its_slots() {
+    let wide = StageShape { task_slots: 2, ..barrier(result(2, &[])) };
+    check(vec![
+        (up(0, 3), vec![]),
+        (submit(0, vec![wide]), vec![]),
+        (up(1, 2), vec![launch(at(0, 0, 0), 0), launch(at(0, 1, 0), 1)]),
+    ]);
+}
+
+#[test]
+fn a_task_that_fits_into_no_executor_fails_its_job() {
+    let capacity = Some(Capacity { executors: None, slots: 2 });
+    let mut scheduler = Scheduler::new(Epoch(1), Limits { capacity, ..Limits::default() });
+    let wide = |task_slots| StageShape { task_slots, ..result(1, &[]) };
+    let mut run = |event| scheduler.handle(Duration::ZERO, event);
+    let failure = JobFailure::TaskTooLarge { stage: StageId(0), task_slots: 3, slots: 2 };
+    assert!(run(submit(0, vec![wide(3)])).contains(&failed(0, failure)));
+    run(submit(1, vec![wide(2)]));
+    assert!(run(up(0, 2)).contains(&launch(at(1, 0, 0), 0)));
+}

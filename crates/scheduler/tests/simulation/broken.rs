@@ -3,6 +3,7 @@
 use crate::bugs::Bug;
 use crate::copies;
 use crate::failures;
+use crate::starts::gate;
 use crate::waits;
 use model::{
     Attempt, BlockProblem, Epoch, ExecutorId, MapOutput, ShuffleId, StageId, TaskFailure, TaskId,
@@ -29,7 +30,7 @@ pub(crate) struct Subject {
 
 impl Subject {
     /// In every other epoch, jobs share the slots by pools.
-    pub(crate) fn new((epoch, excludes): (Epoch, bool), bug: Option<Bug>) -> Self {
+    pub(crate) fn new((epoch, excludes): (Epoch, bool), now: Duration, bug: Option<Bug>) -> Self {
         let rules = |(name, order, weight, min_share): (&str, PoolOrder, u32, u32)| {
             (name.to_owned(), PoolRules { order, weight, min_share })
         };
@@ -50,7 +51,8 @@ impl Subject {
             .with_sharing(sharing)
             .with_speculation(Some(copies::RULES))
             .with_exclusion(exclusion)
-            .with_locality_wait(wait);
+            .with_locality_wait(wait)
+            .with_start_gate(gate(epoch, now).filter(|_| bug != Some(Bug::StartIsNotAwaited)));
         Self { scheduler, bug, homes: BTreeMap::new() }
     }
 
@@ -96,6 +98,9 @@ impl Subject {
             }
             (Bug::SingleAttemptsAreRepeated, Event::JobSubmitted { shape, .. }) => {
                 shape.single_attempt = false;
+            }
+            (Bug::TasksAreSmall, Event::JobSubmitted { shape, .. }) => {
+                shape.stages.iter_mut().for_each(|stage| stage.task_slots = 1);
             }
             (Bug::BarriersAreIgnored, Event::JobSubmitted { shape, .. }) => {
                 shape.stages.iter_mut().for_each(|stage| stage.barrier = false);

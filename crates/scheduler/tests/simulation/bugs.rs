@@ -57,10 +57,14 @@ pub(crate) enum Bug {
     BusyExecutorsAreReplaced,
     /// Tasks wait for ever for a slot near their input.
     WaitsNeverEnd,
+    /// Tasks are launched as soon as an executor is there.
+    StartIsNotAwaited,
+    /// A task takes one slot, whatever its stage says.
+    TasksAreSmall,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::DiscardIsSkipped,
         Self::StaleFetchFailuresCount,
         Self::OneOutputIsLostAtATime,
@@ -87,5 +91,7 @@ impl Bug {
         Self::ExclusionsAreForgotten,
         Self::BusyExecutorsAreReplaced,
         Self::WaitsNeverEnd,
+        Self::StartIsNotAwaited,
+        Self::TasksAreSmall,
     ];
 }

@@ -2,7 +2,7 @@
 
 use crate::world::host_of;
 use model::{Attempt, ExecutorId, StageId};
-use scheduler::{Scheduler, Speculation};
+use scheduler::{Efficiency, Scheduler, Speculation};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ pub(crate) const RULES: Speculation = Speculation {
     min_runtime: Duration::from_millis(200),
     duration_threshold: Some(Duration::from_millis(500)),
     executor_slots: 2,
+    efficiency: Some(Efficiency { rate_multiplier: 0.75, long_run_factor: 2.0 }),
 };
 
 /// An attempt that runs beside another one, since when.

@@ -3,7 +3,8 @@
 use crate::broken::{POOLS, Subject};
 use crate::promises::Promises;
 use crate::rows::Nature;
-use crate::world::{Job, Mail, World};
+use crate::starts::gate;
+use crate::world::{Job, Mail, World, any_slots};
 use model::{Epoch, ExecutorId, JobId, ShuffleId, StageId, VolumeId};
 use rand::Rng;
 use scheduler::{Event, JobShape, StageShape};
@@ -54,8 +55,15 @@ impl World {
         let parents = read.iter().map(position).collect();
         let partitions = self.rng.random_range(1..6);
         let barrier = self.rng.random_bool(0.1);
-        let deterministic = true;
-        stages.push(StageShape { shuffle: None, partitions, parents, deterministic, barrier });
+        let task_slots = any_slots(&mut self.rng);
+        stages.push(StageShape {
+            shuffle: None,
+            partitions,
+            parents,
+            deterministic: true,
+            barrier,
+            task_slots,
+        });
         let wanted = (0..partitions).filter(|_| self.rng.random_bool(0.8)).collect();
         // One that reads damaged files fails.
         let single_attempt = !self.calm && self.rng.random_bool(0.1);
@@ -174,8 +182,8 @@ impl World {
         }
         self.executors.clear();
         self.epoch = Epoch(self.epoch.0 + 1);
-        self.subject = Subject::new((self.epoch, self.excludes), self.bug);
-        self.promises = Promises::default();
+        self.subject = Subject::new((self.epoch, self.excludes), self.now, self.bug);
+        self.promises = Promises::new(gate(self.epoch, self.now));
         for _ in 0..2 {
             self.add_executor();
         }
@@ -184,11 +192,12 @@ impl World {
     /// Stops all faults, and provides enough executors.
     pub(crate) fn calm_down(&mut self) {
         self.calm = true;
-        // The last ones that are lost are gone soon; a barrier stage has up to five tasks.
-        let mut slots = 0;
-        while slots < 5 {
+        // The last ones that are lost are gone soon; a barrier stage has up to five tasks, each of
+        // up to two slots.
+        let mut room = 0;
+        while room < 5 {
             self.add_executor();
-            slots += self.executors.last_key_value().map_or(0, |(_, added)| added.slots);
+            room += self.executors.last_key_value().map_or(0, |(_, added)| added.slots / 2);
         }
     }
 

@@ -11,6 +11,7 @@ mod faults;
 mod promises;
 mod reruns;
 mod rows;
+mod starts;
 mod task;
 mod waits;
 mod world;
@@ -63,6 +64,7 @@ fn every_promise_holds_whatever_happens() {
         ("second attempts that won", sum(|t| t.copies_won)),
         ("outputs of losers", sum(|t| t.redundant)),
         ("waits beside a free slot", sum(|t| t.waits)),
+        ("events before the start", sum(|t| t.held)),
         ("executors replaced", sum(|t| t.replaced)),
         ("tasks that may not run", sum(|t| t.unschedulable)),
         ("map tasks run again", sum(|t| t.reruns)),

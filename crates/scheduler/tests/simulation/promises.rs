@@ -4,6 +4,7 @@ use crate::barriers::Barriers;
 use crate::broken::outputs;
 use crate::reruns::Reruns;
 use crate::rows::{MapStage, Nature, Rows, expected};
+use crate::starts::Starts;
 use crate::waits::Waits;
 use crate::world::{Job, Tally, World};
 use model::{
@@ -11,8 +12,9 @@ use model::{
 };
 use rand::Rng;
 use rand::rngs::StdRng;
-use scheduler::{DiscardReason, Event, JobFailure, Scheduler};
+use scheduler::{DiscardReason, Event, JobFailure, Scheduler, StartGate};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 type Outputs = Vec<(u32, Epoch, Attempt)>;
 
@@ -28,6 +30,7 @@ pub(crate) struct Promises {
     overdue: BTreeSet<StageId>,
     pub(crate) reruns: Reruns,
     pub(crate) waits: Waits,
+    pub(crate) starts: Starts,
     pub(crate) barriers: Barriers,
     /// Tasks of single attempts that were launched.
     launched_once: BTreeSet<TaskId>,
@@ -40,7 +43,12 @@ pub(crate) struct Promises {
 }
 
 impl Promises {
-    pub(crate) fn note(&mut self, event: &Event, epoch: Epoch) {
+    /// At the start of an epoch.
+    pub(crate) fn new(gate: Option<StartGate>) -> Self {
+        Self { starts: Starts::new(gate), ..Self::default() }
+    }
+
+    pub(crate) fn note(&mut self, now: Duration, event: &Event, epoch: Epoch) {
         match event {
             Event::JobCancelled { job, .. } => drop(self.cancelled.insert(*job)),
             Event::ShuffleReleased { shuffle } => drop(self.released.insert(*shuffle)),
@@ -54,6 +62,7 @@ impl Promises {
             _ => {}
         }
         self.waits.note(event);
+        self.starts.note(now, self.waits.there());
         self.reruns.note(event, epoch);
     }
 
@@ -112,13 +121,14 @@ impl Promises {
         self.discarded.insert((output.id, output.epoch, output.attempt));
     }
 
-    /// A task of a job of single attempts is launched at most once.
+    /// Nothing is launched before the start, and a task of a job of single attempts at most once.
     pub(crate) fn check_launch(
         &mut self,
         attempt: Attempt,
         scheduler: &Scheduler,
         jobs: &BTreeMap<JobId, Job>,
     ) -> Result<(), String> {
+        self.starts.check_launch(attempt)?;
         let stage = scheduler.stage(attempt.task.stage).filter(|stage| stage.shuffle().is_none());
         let job = stage.and_then(|stage| stage.jobs().next()).and_then(|(job, _)| jobs.get(&job));
         let single = job.is_some_and(|job| job.shape.single_attempt);
@@ -211,6 +221,7 @@ impl Promises {
             JobFailure::ResultTooLarge { .. }
             | JobFailure::TooFewSlots { .. }
             | JobFailure::BarrierRefused { .. }
+            | JobFailure::TaskTooLarge { .. }
             | JobFailure::Malformed { .. } => false,
         };
         if justified { Ok(()) } else { Err("a job fails without reason".to_owned()) }

@@ -33,6 +33,8 @@ use std::time::Duration;
 #[derive(Debug)]
 struct Flight {
     executor: ExecutorId,
+    /// Slots that it takes.
+    slots: u32,
     since: Duration,
     is_cancelled: bool,
     lost_volumes: BTreeSet<VolumeId>,
@@ -127,13 +129,15 @@ impl Reruns {
             | Event::JobSubmitted { .. }
             | Event::JobCancelled { .. }
             | Event::StageOverdue { .. }
+            | Event::TaskProgressed { .. }
             | Event::Tick => {}
         }
     }
 
     /// Attempts of an executor that are out.
-    pub(crate) fn running(&self, executor: ExecutorId) -> usize {
-        self.flights.values().filter(|flight| flight.executor == executor).count()
+    pub(crate) fn taken(&self, executor: ExecutorId) -> u32 {
+        let on = self.flights.values().filter(|flight| flight.executor == executor);
+        on.map(|flight| flight.slots).sum()
     }
 
     /// An executor may be replaced that has nothing to do.
@@ -317,7 +321,8 @@ impl Reruns {
             tally.reruns += u64::from(self.written.contains(&id));
         }
         let lost_volumes = BTreeSet::new();
-        let flight = Flight { executor, since: now, is_cancelled: false, lost_volumes };
+        let slots = stage.task_slots();
+        let flight = Flight { executor, slots, since: now, is_cancelled: false, lost_volumes };
         self.flights.insert(attempt, flight);
         Ok(())
     }

@@ -26,6 +26,8 @@ pub(crate) struct MapStage {
     pub(crate) nature: Nature,
     /// Whether its tasks run all at once.
     pub(crate) barrier: bool,
+    /// Slots that each of its tasks takes.
+    pub(crate) task_slots: u32,
 }
 
 impl MapStage {
@@ -36,6 +38,7 @@ impl MapStage {
             parents,
             deterministic: self.nature != Nature::Random,
             barrier: self.barrier,
+            task_slots: self.task_slots,
         }
     }
 }

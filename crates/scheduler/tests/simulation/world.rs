@@ -10,7 +10,7 @@ use model::{
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use scheduler::{Command, Event, JobShape, Stage};
+use scheduler::{Command, Event, JobShape, Stage, TaskProgress};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub(crate) struct Work {
     /// Index of the map stage; `None` for a result.
     pub(crate) map_stage: Option<usize>,
     pub(crate) job: JobId,
+    /// Slots that it takes.
+    pub(crate) slots: u32,
     /// All map outputs that it reads, as the driver knew them at the launch.
     pub(crate) inputs: Vec<MapOutput>,
 }
@@ -39,7 +41,8 @@ pub(crate) struct Work {
 pub(crate) struct Executor {
     pub(crate) slots: u32,
     pub(crate) volumes: BTreeSet<VolumeId>,
-    pub(crate) running: BTreeSet<Attempt>,
+    /// Each with the slots that it takes.
+    pub(crate) running: BTreeMap<Attempt, u32>,
     pub(crate) seen: BTreeSet<Attempt>,
     pub(crate) cancelled: BTreeSet<Attempt>,
     /// Declared lost while it still exists.
@@ -97,6 +100,8 @@ pub(crate) struct Tally {
     pub(crate) reruns: u64,
     /// Moments at which tasks waited for a slot near their input.
     pub(crate) waits: u64,
+    /// Events of one epoch at which executors were there, but too few to start.
+    pub(crate) held: u64,
     /// Executors that were replaced because a task could not run anywhere, and jobs that failed
     /// because it still could not.
     pub(crate) replaced: u64,
@@ -147,7 +152,7 @@ impl World {
             now: Duration::ZERO,
             calm: false,
             epoch: Epoch(1),
-            subject: Subject::new((Epoch(1), excludes), bug),
+            subject: Subject::new((Epoch(1), excludes), Duration::ZERO, bug),
             bug,
             excludes,
             stages,
@@ -246,7 +251,7 @@ impl World {
     /// Gives the scheduler an event, checks its commands, and performs them.
     pub(crate) fn handle(&mut self, event: Event) -> Result<(), String> {
         self.tally.events += 1;
-        self.promises.note(&event, self.epoch);
+        self.promises.note(self.now, &event, self.epoch);
         let commands = self.subject.handle(self.now, event.clone());
         self.tally.copies_won += u64::from(cancels_other(&commands, &event));
         if self.trace {
@@ -268,9 +273,10 @@ impl World {
         self.promises.reruns.check_outputs(&self.subject.scheduler, &self.stages)?;
         if !self.excludes {
             let Promises { waits, reruns, .. } = &mut self.promises;
-            waits.check(self.now, &self.subject.scheduler, |executor| reruns.running(executor))?;
+            waits.check(self.now, &self.subject.scheduler, |executor| reruns.taken(executor))?;
             self.tally.waits = waits.waited;
         }
+        self.tally.held = self.promises.starts.held.max(self.tally.held);
         self.promises.check_released(&self.subject.scheduler, &self.jobs)?;
         let shuffles = self.stages.iter().map(|stage| stage.shuffle);
         self.promises.check_outputs(&self.subject.scheduler, shuffles)
@@ -358,7 +364,12 @@ impl World {
         }
         inputs.sort_by_key(|input| input.id);
         let map_stage = stage.shuffle().map(|shuffle| index_of(&self.stages, shuffle));
-        Ok(Work { attempt, executor, map_stage, job, inputs })
+        let shape = self.jobs.get(&job).and_then(|job| job.shape.stages.last());
+        let slots = match map_stage {
+            Some(index) => self.stages[index].task_slots,
+            None => shape.ok_or("a stage of no job")?.task_slots,
+        };
+        Ok(Work { attempt, executor, map_stage, job, slots, inputs })
     }
 
     fn launch(&mut self, work: Work) -> Result<(), String> {
@@ -371,10 +382,13 @@ impl World {
         if !executor.seen.insert(work.attempt) {
             return Err("an attempt launched twice".to_owned());
         }
-        if executor.running.len() >= executor.slots as usize {
+        if executor.running.values().sum::<u32>() + work.slots > executor.slots {
             return Err("more tasks than slots".to_owned());
         }
-        executor.running.insert(work.attempt);
+        executor.running.insert(work.attempt, work.slots);
+        let (attempt, run) = (work.attempt, Duration::from_millis(10));
+        let progress = TaskProgress { rows: self.rng.random_range(0..100), run };
+        self.send_event(Event::TaskProgressed { attempt, progress });
         let within = if self.chance(0.1) { 2000 } else { 150 };
         self.send(within, Mail::End(work));
         Ok(())
@@ -451,6 +465,11 @@ pub(crate) fn host_of(executor: ExecutorId) -> String {
     format!("host-{}", executor.0 % 3)
 }
 
+/// Slots that each task of a stage takes: mostly one.
+pub(crate) fn any_slots(rng: &mut StdRng) -> u32 {
+    if rng.random_bool(0.2) { 2 } else { 1 }
+}
+
 fn map_stages(rng: &mut StdRng, secrets: bool) -> Vec<MapStage> {
     (0..rng.random_range(2..6))
         .map(|index| MapStage {
@@ -463,6 +482,7 @@ fn map_stages(rng: &mut StdRng, secrets: bool) -> Vec<MapStage> {
                 _ => Nature::Random,
             },
             barrier: rng.random_bool(0.2),
+            task_slots: any_slots(rng),
         })
         .collect()
 }

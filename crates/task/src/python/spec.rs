@@ -10,6 +10,7 @@ use plan::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 /// What a worker gets of an input.
@@ -48,6 +49,8 @@ pub struct PythonSpec {
     pub settings: Vec<(String, String)>,
     /// Whether all tasks must run at once.
     pub barrier: bool,
+    /// Cores that each task takes, if not as many as others.
+    pub task_cpus: Option<NonZeroU32>,
 }
 
 /// Serialised form: types as Spark's JSON, pickled functions in Base64.
@@ -61,6 +64,7 @@ struct Encoded {
     passed: usize,
     settings: Vec<(String, String)>,
     barrier: bool,
+    task_cpus: Option<NonZeroU32>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -139,6 +143,7 @@ impl PythonSpec {
             passed: self.passed,
             settings: self.settings.clone(),
             barrier: self.barrier,
+            task_cpus: self.task_cpus,
         };
         serde_json::to_string(&encoded).unwrap_or_default()
     }
@@ -187,13 +192,15 @@ impl PythonSpec {
             passed: encoded.passed,
             settings: encoded.settings,
             barrier: encoded.barrier,
+            task_cpus: encoded.task_cpus,
         })
     }
 
     /// Number of cores that each task occupies.
     fn cpus(&self) -> u32 {
         let given = self.settings.iter().find(|(key, _)| key == TASK_CPUS.name);
-        given.and_then(|(_, cpus)| cpus.parse().ok()).unwrap_or(1)
+        let usual = || given.and_then(|(_, cpus)| cpus.parse().ok()).unwrap_or(1);
+        self.task_cpus.map_or_else(usual, NonZeroU32::get)
     }
 
     /// The header of a task and its blobs, in the given context. `number`: the node's partition.

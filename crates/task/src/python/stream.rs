@@ -350,6 +350,7 @@ mod tests {
             passed: 1,
             settings: Vec::new(),
             barrier: false,
+            task_cpus: None,
         }
     }
 

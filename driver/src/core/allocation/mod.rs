@@ -16,9 +16,8 @@ impl Core {
         let Some(mut allocation) = self.allocation.take() else { return };
         let staying: Vec<(ExecutorId, bool)> = self.executors.staying().collect();
         let there = u32::try_from(staying.len()).unwrap_or(u32::MAX);
-        let backlog = self.scheduler.backlog();
-        let slots = self.rules.wanted.slots_of(self.rules.wanted.cores);
-        allocation.follow(now, Load { backlog, slots, there });
+        let backlog = self.scheduler.backlog(self.rules.wanted.cores);
+        allocation.follow(now, Load { backlog, there });
         allocation.note_idle(now, &staying);
         let tracks_shuffles = allocation.tracks_shuffles();
         let holds = |id| self.hold(id, tracks_shuffles);

@@ -15,8 +15,6 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) backlog: Backlog,
-    /// Slots of one executor.
-    pub(crate) slots: u32,
     /// Executors that are there and stay.
     pub(crate) there: u32,
 }
@@ -62,6 +60,12 @@ impl Allocation {
         }
     }
 
+    /// Keeps to other bounds from now on.
+    pub(crate) fn bound(&mut self, min: u32, max: u32) {
+        (self.rules.min, self.rules.max) = (min, max.max(min));
+        self.target = self.target.clamp(self.rules.min, self.rules.max);
+    }
+
     /// The number that is wanted.
     pub(crate) fn target(&self) -> u32 {
         self.target
@@ -103,9 +107,8 @@ impl Allocation {
         clippy::cast_sign_loss,
         reason = "no number is negative, and one that is too large saturates"
     )]
-    fn needed(&self, Load { backlog, slots, .. }: Load) -> u32 {
-        let tasks = f64::from(backlog.pending) + f64::from(backlog.running);
-        let for_tasks = (tasks * self.rules.ratio / f64::from(slots.max(1))).ceil() as u32;
+    fn needed(&self, Load { backlog, .. }: Load) -> u32 {
+        let for_tasks = (backlog.executors * self.rules.ratio).ceil() as u32;
         for_tasks.saturating_add(backlog.unschedulable)
     }
 

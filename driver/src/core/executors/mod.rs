@@ -7,7 +7,7 @@ mod work;
 use super::effect::Effect;
 use crate::message::{Connection, ExecutorStatus, Refusal};
 use model::executor::{Registration, ToExecutor};
-use model::{ExecutorId, VolumeId};
+use model::{ExecutorId, StageId, VolumeId};
 use presence::Presence;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -29,6 +29,8 @@ pub(crate) struct Executors {
     lost_volumes: BTreeSet<VolumeId>,
     /// Changes when a volume may be served by others than before.
     mounts: u64,
+    /// Stages with large tasks, of which a program was warned.
+    large: BTreeSet<StageId>,
     atlas: Atlas,
 }
 

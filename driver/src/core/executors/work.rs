@@ -6,14 +6,17 @@ use crate::core::jobs::Planned;
 use crate::rows::{Piece, Rows};
 use engine::StageOutput;
 use model::executor::{BarrierAnswer, Hosts, Launch, Places, Template, ToExecutor, Work};
-use model::{Attempt, ExecutorId, MapOutput, ShuffleId, StageId, VolumeId};
+use model::{Attempt, ExecutorId, JobId, MapOutput, ShuffleId, StageId, VolumeId};
 use scheduler::Scheduler;
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Shuffles whose map outputs' places are remembered between jobs.
 const PLACES_KEPT: usize = 1000;
+
+/// Bytes of a task of its own, beside what its stage has in common, beyond which a program is
+/// warned.
+const LARGE_TASK: usize = 1000 << 10;
 
 /// One executor's work.
 #[derive(Debug, Default)]
@@ -31,10 +34,18 @@ pub(super) struct Desk {
 /// What an executor was told already.
 #[derive(Debug, Default)]
 struct Known {
-    /// Each with the shuffles that it reads.
-    stages: BTreeMap<StageId, Vec<ShuffleId>>,
+    stages: BTreeMap<StageId, Told>,
     /// Each with the number of the places that it knows.
     places: BTreeMap<ShuffleId, u64>,
+}
+
+/// What was told of a stage.
+#[derive(Debug)]
+struct Told {
+    /// The job that it runs for.
+    job: JobId,
+    /// The shuffles that it reads.
+    inputs: Vec<ShuffleId>,
 }
 
 /// The places of map outputs as they were last told to anyone, each version with a number of its
@@ -55,20 +66,22 @@ struct Page {
 }
 
 impl Executors {
-    /// Puts a launch into the executor's work, and the stage's template if it does not have it.
+    /// Puts a launch into the executor's work, and the stage's template if it does not have it, or
+    /// has it with the properties of a job that is over.
     pub(crate) fn launch(
         &mut self,
         id: ExecutorId,
         (attempt, hosts): (Attempt, Hosts),
-        Planned { plan, index, properties }: &Planned,
+        of: Planned<'_>,
     ) {
         let Some(Executor { desk, .. }) = self.live.get_mut(&id) else { return };
-        let planned = &plan.stages[*index];
+        let Planned { job, plan, index: _, properties } = of;
+        let planned = of.stage();
         let inputs = planned.parents.iter().map(|parent| plan.stages[*parent].shuffle());
         let stage = attempt.task.stage;
-        if let Entry::Vacant(entry) = desk.known.stages.entry(stage) {
+        if desk.known.stages.get(&stage).is_none_or(|told| told.job != job) {
             let inputs: Vec<ShuffleId> = inputs.clone().collect();
-            entry.insert(inputs.clone());
+            desk.known.stages.insert(stage, Told { job, inputs: inputs.clone() });
             let writes = match planned.output {
                 StageOutput::Shuffle { readers } => Some((planned.shuffle(), readers)),
                 StageOutput::Rows => None,
@@ -79,6 +92,14 @@ impl Executors {
             desk.work.templates.push(Arc::new(template));
         }
         let binding = planned.bindings[attempt.task.partition as usize].clone();
+        if binding.len() > LARGE_TASK && self.large.insert(stage) {
+            let (StageId(stage), kib) = (stage, binding.len() / 1024);
+            tracing::warn!(
+                "Stage {stage} contains a task of very large size ({kib} KiB). The maximum \
+                 recommended task size is {} KiB.",
+                LARGE_TASK / 1024
+            );
+        }
         desk.work.launches.push(Launch { attempt, binding, hosts });
         desk.running.insert(attempt);
         self.atlas.wanted.extend(inputs.map(|shuffle| (id, shuffle)));
@@ -147,6 +168,7 @@ impl Executors {
     /// Tells all executors to forget the stages for which `needed` is false, and with them the
     /// places that only those read.
     pub(crate) fn forget(&mut self, needed: impl Fn(StageId) -> bool) {
+        self.large.retain(|stage| needed(*stage));
         for executor in self.live.values_mut() {
             let Desk { known: Known { stages, places }, work, .. } = &mut executor.desk;
             stages.retain(|stage, _| {
@@ -156,7 +178,8 @@ impl Executors {
                 }
                 keep
             });
-            let read: BTreeSet<ShuffleId> = stages.values().flatten().copied().collect();
+            let read: BTreeSet<ShuffleId> =
+                stages.values().flat_map(|told| &told.inputs).copied().collect();
             places.retain(|shuffle, _| read.contains(shuffle));
         }
         if self.atlas.pages.len() > PLACES_KEPT {

@@ -21,6 +21,8 @@ pub(crate) enum Bug {
     PlacesAreNotRefreshed,
     /// A template is told with each launch.
     TemplatesAreRepeated,
+    /// A stage has the properties of its first job for ever.
+    PropertiesStay,
     /// Templates are not told.
     TemplatesAreOmitted,
     /// Nobody is told to forget templates.
@@ -86,10 +88,11 @@ pub(crate) enum Bug {
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 33] = [
+    pub(crate) const ALL: [Self; 34] = [
         Self::PlacesComeAfterLaunches,
         Self::PlacesAreNotRefreshed,
         Self::TemplatesAreRepeated,
+        Self::PropertiesStay,
         Self::TemplatesAreOmitted,
         Self::TemplatesAreKept,
         Self::LateEndsAreBelieved,
@@ -133,6 +136,7 @@ pub(crate) struct Subject {
     volumes: BTreeMap<ExecutorId, VolumeId>,
     connections: BTreeMap<VolumeId, Connection>,
     templates: BTreeMap<StageId, Arc<Template>>,
+    told: BTreeSet<(Connection, StageId)>,
     places: BTreeSet<(Connection, ShuffleId)>,
     current: BTreeMap<TaskId, (Connection, Attempt)>,
     closed: BTreeSet<Connection>,
@@ -163,6 +167,7 @@ impl Subject {
             volumes: BTreeMap::new(),
             connections: BTreeMap::new(),
             templates: BTreeMap::new(),
+            told: BTreeSet::new(),
             places: BTreeSet::new(),
             current: BTreeMap::new(),
             closed: BTreeSet::new(),
@@ -237,7 +242,7 @@ impl Subject {
                 Some(Bug::RetiredExecutorsWork),
                 Message::ExecutorSaid { report: report @ Report::Decommission { .. }, .. },
             ) => {
-                *report = Report::Heartbeat { running_tasks: 0 };
+                *report = Report::Heartbeat { running_tasks: 0, progress: Vec::new() };
                 false
             }
             (
@@ -370,6 +375,9 @@ impl Subject {
                 let stages: BTreeSet<StageId> =
                     work.launches.iter().map(|launch| launch.attempt.task.stage).collect();
                 work.templates = stages.iter().map(|id| Arc::clone(&self.templates[id])).collect();
+            }
+            Some(Bug::PropertiesStay) => {
+                work.templates.retain(|template| self.told.insert((connection, template.stage)));
             }
             Some(Bug::TemplatesAreOmitted) => work.templates.clear(),
             Some(Bug::TemplatesAreKept) => work.forget.clear(),

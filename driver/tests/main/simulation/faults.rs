@@ -4,8 +4,8 @@ use super::process::Process;
 use super::program::MAPS_ALONE;
 use super::world::{Driver, Mail, Stream, Weather, World};
 use driver::message::{Connection, Ending, Message, Operation, Submission};
+use model::ExecutorId;
 use model::executor::{Registration, Report};
-use model::{ExecutorId, Properties};
 use rand::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -72,7 +72,7 @@ impl World {
         let operation = Operation {
             id,
             description: description.into(),
-            properties: Properties::default(),
+            properties: [("ticket".to_owned(), ticket.to_string())].into_iter().collect(),
             watched,
         };
         let submission = Submission { ticket, plan, operation };

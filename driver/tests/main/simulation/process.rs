@@ -156,7 +156,7 @@ impl World {
             Step::Copy(output) => self.copy(id, &output),
             Step::Heartbeat(every) => {
                 let running_tasks = u32::try_from(process.tasks.running()).expect("few");
-                self.report(id, Report::Heartbeat { running_tasks });
+                self.report(id, Report::Heartbeat { running_tasks, progress: Vec::new() });
                 let key = (now + every, self.fresh());
                 self.mail.insert(key, Mail::Step(id, Step::Heartbeat(every)));
             }

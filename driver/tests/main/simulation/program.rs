@@ -159,6 +159,7 @@ fn stage(fingerprint: Fingerprint, name: u64, partitions: u32) -> StagePlan {
         output: StageOutput::Rows,
         deterministic: true,
         barrier: false,
+        task_cpus: None,
         time_limit: None,
         schema: Arc::new(Schema::empty()),
         label: String::new(),
@@ -237,6 +238,7 @@ impl Job {
             }
             JobFailure::TooFewSlots { .. }
             | JobFailure::BarrierRefused { .. }
+            | JobFailure::TaskTooLarge { .. }
             | JobFailure::Malformed { .. } => false,
         }
     }

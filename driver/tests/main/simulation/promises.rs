@@ -10,7 +10,7 @@ use super::retention::Retained;
 use driver::core::Effect;
 use driver::message::{Connection, Fact, FromManager, Message};
 use model::executor::{Outcome, Places, Registration, Report, Template, ToExecutor, Work};
-use model::{Attempt, Epoch, ExecutorId, MapOutput, MapOutputId, ShuffleId, StageId};
+use model::{Attempt, Epoch, ExecutorId, MapOutput, MapOutputId, Properties, ShuffleId, StageId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +53,10 @@ pub(crate) struct Promises {
     ended: BTreeSet<ExecutorId>,
     /// The turn in which the core was told that an executor will end.
     pub(crate) retired: BTreeMap<ExecutorId, u64>,
-    told_templates: BTreeSet<(Connection, StageId)>,
+    /// Each with the properties of the job for which it was told last.
+    told_templates: BTreeMap<(Connection, StageId), Properties>,
+    /// Tickets of jobs that have ended, and when.
+    over: BTreeMap<String, u64>,
     launched: BTreeSet<Attempt>,
     discarded: BTreeSet<(MapOutputId, Epoch, Attempt)>,
     /// Those of this turn.
@@ -206,6 +209,10 @@ impl Promises {
                     self.link(*connection).map(drop)
                 }
                 Effect::CloseExecutor { connection } => self.close(*connection, &is_silent),
+                Effect::EndJob { ticket, .. } => {
+                    self.over.insert(ticket.to_string(), self.turn);
+                    Ok(())
+                }
                 Effect::Ended => {
                     let again = std::mem::replace(&mut self.has_ended, true);
                     if again { Err("it ends twice".to_owned()) } else { Ok(()) }
@@ -216,7 +223,6 @@ impl Promises {
                 Effect::TellManager { .. }
                 | Effect::CloseManager { .. }
                 | Effect::ShowProgress { .. }
-                | Effect::EndJob { .. }
                 | Effect::Answer { .. }
                 | Effect::WantEnd { .. } => Ok(()),
             };
@@ -313,7 +319,9 @@ impl Promises {
             return Err("a stream that is not open is used".to_owned());
         };
         for template in &work.templates {
-            if !self.told_templates.insert((connection, template.stage)) {
+            let properties = template.properties.clone();
+            let before = self.told_templates.insert((connection, template.stage), properties);
+            if before.is_some_and(|before| before == template.properties) {
                 return Err("a template is told twice".to_owned());
             }
             link.templates.insert(template.stage, Arc::clone(template));
@@ -329,6 +337,11 @@ impl Promises {
             }
             let template =
                 link.templates.get(&attempt.task.stage).ok_or("a launch before its template")?;
+            let mut tickets = template.properties.iter().map(|(_, ticket)| ticket);
+            let is_over = |ticket| self.over.get(ticket).is_some_and(|turn| *turn < self.turn);
+            if tickets.any(is_over) {
+                return Err(format!("{attempt} has the properties of a job that is over"));
+            }
             for input in &template.inputs {
                 let places = link.places.get(input).ok_or("a launch before its places")?;
                 check_places(places, self.partitions[input], discarded)?;

@@ -38,6 +38,7 @@ pub(crate) const SPECULATION: Speculation = Speculation {
     min_runtime: Duration::from_millis(200),
     duration_threshold: Some(Duration::from_millis(800)),
     executor_slots: 2,
+    efficiency: None,
 };
 
 /// How long tasks wait for a slot near their input.

@@ -83,9 +83,10 @@ fn the_bounds_of_dynamic_allocation_are_followed_as_well() {
         scene.edit(|spec| {
             spec.dynamic_allocation = serde_json::from_value(dynamic(min, max)).unwrap();
         });
-        let changes = short(&scene.pass());
+        let pass = scene.pass();
+        assert_eq!(pass.bounds, Some(Bounds { min, max }), "the driver is told");
         assert_eq!(scene.state(), State::Running);
-        changes
+        short(&pass)
     };
     assert_eq!(bounds(3, 3), ["+pi-exec-2"]);
     assert_eq!(bounds(0, 1), ["-pi-exec-1"]);

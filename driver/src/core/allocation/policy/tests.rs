@@ -25,8 +25,9 @@ fn at(seconds: u64) -> Duration {
 }
 
 fn load(pending: u32, running: u32, there: u32) -> Load {
-    let backlog = Backlog { pending, running, unschedulable: 0 };
-    Load { backlog, slots: 2, there }
+    let executors = f64::from(pending + running) / 2.0;
+    let backlog = Backlog { pending, running, executors, unschedulable: 0 };
+    Load { backlog, there }
 }
 
 /// The numbers that are wanted second by second, while so many tasks wait.
@@ -149,8 +150,26 @@ fn the_initial_number_goes_if_nothing_begins() {
 #[test]
 fn tasks_that_may_run_nowhere_want_executors_besides() {
     let mut allocation = Allocation::new(RULES);
-    let backlog = Backlog { pending: 1, running: 0, unschedulable: 2 };
-    let load = Load { backlog, slots: 2, there: 1 };
+    let backlog = Backlog { pending: 1, running: 0, executors: 0.5, unschedulable: 2 };
+    let load = Load { backlog, there: 1 };
     (0..10).for_each(|second| allocation.follow(at(second), load));
     assert_eq!(allocation.target(), 3);
+}
+
+#[test]
+fn bounds_that_change_hold_from_then_on() {
+    let mut allocation = Allocation::new(AllocationRules { min: 1, max: 4, ..RULES });
+    let target = |allocation: &mut Allocation, second, waiting| {
+        allocation.follow(at(second), load(waiting, 0, 0));
+        allocation.target()
+    };
+    assert_eq!((0..6).map(|second| target(&mut allocation, second, 40)).last(), Some(4));
+    allocation.bound(1, 6);
+    assert_eq!((6..9).map(|second| target(&mut allocation, second, 40)).last(), Some(6));
+    allocation.bound(1, 2);
+    assert_eq!(allocation.target(), 2);
+    assert_eq!(target(&mut allocation, 9, 40), 2);
+    allocation.bound(3, 9);
+    assert_eq!(allocation.target(), 3);
+    assert_eq!(target(&mut allocation, 10, 0), 3, "no fewer are wanted without tasks");
 }
