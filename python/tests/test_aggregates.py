@@ -161,3 +161,16 @@ def test_an_aggregate_takes_its_rows_in_an_order(spark, call, values):
     numbers(spark).createOrReplaceTempView("ordered")
     frame = spark.sql(f"select {call} from ordered group by k order by k nulls last")
     assert [row[0] for row in frame.collect()] == values
+
+
+@pytest.mark.parametrize("kind", ["double", "float"])
+def test_nan_is_the_largest_number_in_groups_too(spark, kind):
+    """Whatever the order of rows."""
+    rows = "(1, 'NaN'), (1, '2'), (1, '1'), (2, '5'), (2, 'NaN'), (3, 'NaN'), (4, '-Infinity'), (4, 'NaN'), (5, NULL), (5, 'NaN'), (6, NULL), (7, '-1'), (7, '-2')"
+    frame = spark.sql(f"SELECT k, CAST(v AS {kind}) AS v FROM VALUES {rows} AS t(k, v)")
+    wanted = "[(1, 1.0, nan), (2, 5.0, nan), (3, nan, nan), (4, -inf, nan), (5, nan, nan), (6, None, None), (7, -2.0, -1.0)]"
+    for each in (frame, frame.repartition(3), frame.coalesce(1).orderBy(F.desc("v"))):
+        found = each.groupBy("k").agg(F.min("v"), F.max("v")).collect()
+        assert str(sorted(map(tuple, found))) == wanted
+    distinct = frame.groupBy("k").agg(F.max("v"), F.countDistinct("v")).orderBy("k").collect()
+    assert str([row[1] for row in distinct]) == "[nan, nan, nan, nan, nan, None, -1.0]"

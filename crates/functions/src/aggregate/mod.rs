@@ -6,6 +6,7 @@ mod collected;
 mod counted;
 mod decimal_sum;
 mod extreme;
+mod floating;
 mod fold;
 mod histogram;
 mod interval;
@@ -77,8 +78,8 @@ const FUNCTIONS: &[Entry] = &[
     ("avg", "a", average),
     ("mean", "a", average),
     ("try_avg", "a", try_average),
-    ("min", "a", |_| Ok(native::min_max::min_udaf())),
-    ("max", "a", |_| Ok(native::min_max::max_udaf())),
+    ("min", "a", |call| Ok(extreme_of(call, floating::MIN, native::min_max::min_udaf))),
+    ("max", "a", |call| Ok(extreme_of(call, floating::MAX, native::min_max::max_udaf))),
     ("first", "a?B", |_| Ok(native::first_last::first_value_udaf())),
     ("first_value", "a?B", |_| Ok(native::first_last::first_value_udaf())),
     ("any_value", "a?B", |_| Ok(native::first_last::first_value_udaf())),
@@ -184,7 +185,20 @@ pub(crate) fn udafs() -> Vec<Arc<AggregateUDF>> {
         bitmap::AND,
         single::SINGLE,
     ];
-    folds.iter().map(|fold| fold.udaf()).chain([approx_distinct(), regr_count()]).collect()
+    let others = [approx_distinct(), regr_count(), floating::MIN.udaf(), floating::MAX.udaf()];
+    folds.iter().map(|fold| fold.udaf()).chain(others).collect()
+}
+
+/// `min` or `max`.
+fn extreme_of(
+    call: &Call<'_>,
+    floating: floating::Extreme,
+    other: fn() -> Arc<AggregateUDF>,
+) -> Arc<AggregateUDF> {
+    match call.types.first() {
+        Some(DataType::Float32 | DataType::Float64) => floating.udaf(),
+        _ => other(),
+    }
 }
 
 /// Whether a function supports `IGNORE NULLS`.

@@ -10,7 +10,7 @@ use datafusion::logical_expr::{AggregateUDF, Expr, ExprSchemable, cast, lit, whe
 use std::sync::Arc;
 
 /// Functions of which the function itself makes a result from those for parts.
-const SAME: [&str; 11] = [
+const SAME: [&str; 13] = [
     "bit_and",
     "bit_or",
     "bit_xor",
@@ -18,6 +18,8 @@ const SAME: [&str; 11] = [
     "bool_or",
     "max",
     "min",
+    "spark_max_floating",
+    "spark_min_floating",
     "spark_sum",
     "spark_sum_decimal",
     "spark_sum_wrap",
