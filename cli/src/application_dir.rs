@@ -5,10 +5,11 @@
 //! command are deleted by the next one.
 
 use anyhow::{Context, Result};
-use model::launch::Secret;
+use model::launch::{Home, Secret};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -27,10 +28,11 @@ pub(crate) struct Contact {
     pub identity: Option<Secret>,
 }
 
-/// The directory. Dropping it deletes it.
+/// The directory. Dropping it deletes it, without shuffles that are retained.
 #[derive(Debug)]
 pub(crate) struct ApplicationDir {
     path: PathBuf,
+    retains_shuffles: bool,
 }
 
 impl ApplicationDir {
@@ -44,7 +46,7 @@ impl ApplicationDir {
             None => parent.join(application_id),
         };
         private_directory(&path)?;
-        let directory = Self { path };
+        let directory = Self { path, retains_shuffles: false };
         // The owner file comes first: a directory without a living owner is swept.
         fs::write(directory.path.join(OWNER), owner_mark())?;
         if base.is_some() {
@@ -60,11 +62,36 @@ impl ApplicationDir {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// The volume of shuffles outlives the application, with the sign of life by which others know
+    /// whose it is.
+    pub(crate) fn retain_shuffles(&mut self) {
+        self.retains_shuffles = true;
+    }
+
+    fn delete_all_but_shuffles(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            if RETAINED.iter().any(|name| entry.file_name() == *name) {
+                continue;
+            }
+            if entry.file_type()?.is_dir() {
+                fs::remove_dir_all(entry.path())?;
+            } else {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Drop for ApplicationDir {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.path);
+        let _ = if self.retains_shuffles {
+            self.delete_all_but_shuffles()
+        } else {
+            fs::remove_dir_all(&self.path)
+        };
         if let Some(id) = self.path.file_name() {
             let id = id.to_string_lossy();
             let _ = fs::remove_dir_all(
@@ -97,6 +124,10 @@ pub(crate) fn contacts() -> Vec<Contact> {
     found
 }
 
+/// The volume and the sign of life.
+const RETAINED: [&str; 2] = [SHUFFLE, Home::MARK];
+/// Directory of the volume.
+pub(crate) const SHUFFLE: &str = "shuffle";
 const OWNER: &str = "owner";
 /// File with the path of the directory, if it is elsewhere.
 const PLACE: &str = "place";

@@ -1,6 +1,6 @@
 //! The cluster manager of one machine: starts the driver, attaches to it, and starts, watches and
 //! replaces the executors that it wishes for. On return nothing of the application is left, neither
-//! process nor file.
+//! process nor file, unless shuffles are retained.
 
 use crate::application::{self, Application};
 use crate::application_dir::{self, ApplicationDir, Contact};
@@ -14,7 +14,7 @@ use crate::session::Answer;
 use crate::signals::Signals;
 use anyhow::{Context, Result};
 use driver::{Access, Addresses, WithoutManager};
-use model::conf::{self, Conf};
+use model::conf::{self, Conf, Retain};
 use model::launch::{Dependencies, Home, PeerPatience, ReaperSettings, WorkerSettings};
 use model::{ApplicationId, Epoch, ExecutorId, VolumeId};
 use proto::pb::cluster_client::ClusterClient;
@@ -67,7 +67,7 @@ pub(crate) async fn run(
     let master = application::master(&conf.get(&conf::MASTER)?).map_err(anyhow::Error::msg)?;
     let id = format!("firesteel-{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
     let base = conf.find(&conf::LOCAL_DIR)?.map(PathBuf::from);
-    let directory = ApplicationDir::create(&id, base.as_deref())?;
+    let mut directory = ApplicationDir::create(&id, base.as_deref())?;
     let functions = functions(&application, &directory)?;
     let settings = driver_settings(&application, service, &id, (&directory, &functions))?;
     let mut template = executor_template(&settings, &directory, functions)?;
@@ -106,7 +106,23 @@ pub(crate) async fn run(
     let is_server = matches!(service, Service::Connect { .. });
     let progress = Progress::on_terminal(conf.get(&conf::UI_SHOW_PROGRESS)? && !is_server);
     let mut manager = Manager { executors: pods, progress, stop, end: None };
-    manager.until_the_end(child, &addresses, &credentials).await
+    let code = manager.until_the_end(child, &addresses, &credentials).await?;
+    if is_retained(conf, code)? {
+        directory.retain_shuffles();
+    }
+    Ok(code)
+}
+
+/// Whether shuffles outlive an application that ends with this exit code.
+fn is_retained(conf: &Conf, code: u8) -> Result<bool> {
+    let only_after_failure = conf.get(&conf::SHUFFLE_RETAIN)? == Retain::OnFailure;
+    Ok(may_retain(conf)? && (code != 0 || !only_after_failure))
+}
+
+/// Whether shuffles outlive the application after some end.
+fn may_retain(conf: &Conf) -> Result<bool> {
+    let is_own_place = conf.find(&conf::LOCAL_DIR)?.is_none();
+    Ok(!is_own_place && conf.get(&conf::SHUFFLE_RETAIN)? != Retain::Never)
 }
 
 fn print_address(addresses: &Addresses) -> Result<()> {
@@ -155,7 +171,11 @@ fn driver_settings(
     }
     settings.conf = conf.clone();
     settings.without_manager = ORPHAN;
-    settings.remove = vec![directory.path().to_owned()];
+    // Where shuffles may be retained, this command deletes the rest.
+    if !may_retain(conf)? {
+        settings.remove = vec![directory.path().to_owned()];
+    }
+
     if let Service::Connect { port } = service {
         settings.connect.set_port(port);
         settings.connect_access = Access::Open;
@@ -192,7 +212,7 @@ fn executor_template(
         memory_fraction: settings.conf.get(&conf::MEMORY_FRACTION)?,
         volume: executor::Mount {
             volume: VolumeId("shared".into()),
-            path: directory.path().join("shuffle"),
+            path: directory.path().join(application_dir::SHUFFLE),
             last: false,
             private: false,
         },
@@ -215,7 +235,8 @@ fn executor_template(
 fn home(conf: &Conf, directory: &ApplicationDir) -> Result<Option<Home>> {
     let time = conf.find(&conf::SHUFFLE_RETAIN_TIME)?;
     let path = directory.path().to_owned();
-    let home = Home { path, keep_seconds: time.map(|time| time.as_secs()) };
+    let group = conf.find(&conf::SHUFFLE_SHARE)?;
+    let home = Home { path, keep_seconds: time.map(|time| time.as_secs()), group };
     Ok(conf.find(&conf::LOCAL_DIR)?.map(|_| home))
 }
 

@@ -71,10 +71,12 @@ pub fn run(settings: Settings) -> Result<u8> {
         .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build()?;
+    let shared = home.as_ref().map(Home::shared_volumes).unwrap_or_default();
     let is_gone = keeper::start(volume.clone(), home)?;
     let Settings { volume: mount, scratch, home, .. } = settings.clone();
     let handle = tasks.handle().clone();
-    let left = control.block_on(work(settings, (volume.clone(), is_gone), handle, signals));
+    let volumes = Volumes { own: volume.clone(), is_gone, shared };
+    let left = control.block_on(work(settings, volumes, handle, signals));
     let forget = mount.last || left.as_ref().is_ok_and(|left| left.forget);
     // Tasks that still run are of no use to anybody, but what they write would stay.
     tasks.shutdown_timeout(if forget { TASKS_WAIT } else { Duration::ZERO });
@@ -100,10 +102,10 @@ fn open_volume(settings: &Settings) -> Result<(Volume, Option<Home>)> {
     std::fs::create_dir_all(&settings.scratch)
         .with_context(|| format!("creating {}", settings.scratch.display()))?;
     // From now on, no other application takes this one for dead.
-    let home = settings.home.as_ref().map(|launch::Home { path, keep_seconds }| {
-        std::fs::create_dir_all(path)
-            .and_then(|()| Home::open(path, *keep_seconds))
-            .with_context(|| format!("opening {}", path.display()))
+    let home = settings.home.as_ref().map(|home| {
+        std::fs::create_dir_all(&home.path)
+            .and_then(|()| Home::open(home))
+            .with_context(|| format!("opening {}", home.path.display()))
     });
     let home = home.transpose()?;
     let opened = Volume::create(path, volume.clone(), settings.application.clone())
@@ -113,14 +115,24 @@ fn open_volume(settings: &Settings) -> Result<(Volume, Option<Home>)> {
     Ok((opened, home))
 }
 
+/// What an executor mounts.
+struct Volumes {
+    own: Volume,
+    /// Says once that this one is gone.
+    is_gone: mpsc::Receiver<()>,
+    /// Those of other applications, to read from.
+    shared: Vec<Volume>,
+}
+
 async fn work(
     settings: Settings,
-    (volume, gone): (Volume, mpsc::Receiver<()>),
+    Volumes { own: volume, is_gone: gone, shared }: Volumes,
     tasks: tokio::runtime::Handle,
     signals: Signals,
 ) -> Result<Left> {
     let credentials = Credentials::read(&settings.token, settings.identity.as_deref())?;
-    let catalogue = Arc::new(Catalogue::new([volume.clone()]));
+    let mounted = shared.into_iter().chain([volume.clone()]);
+    let catalogue = Arc::new(Catalogue::new(mounted));
     let copies = Arc::new(Copies::new(settings.scratch.join("blobs")));
     let stores = Stores { catalogue: Arc::clone(&catalogue), copies: Arc::clone(&copies) };
     let server = Server::start(&settings.host, &credentials, stores).await?;
@@ -202,8 +214,8 @@ mod tests {
         let volume = Volume::create(&root, VolumeId("v".into()), ApplicationId("a".into()));
         let volume = volume.unwrap();
         let path = of_app.clone();
-        let home = launch::Home { path, keep_seconds: None };
-        drop(Home::open(&home.path, None).unwrap());
+        let home = launch::Home { path, keep_seconds: None, group: None };
+        drop(Home::open(&home).unwrap());
         clear(None, &first, Some(&home));
         assert!(!first.exists() && root.exists() && second.exists());
         clear(Some(volume), &second, Some(&home));

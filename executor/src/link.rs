@@ -9,12 +9,12 @@ use crate::slots::Slots;
 use crate::tasks::{Effect, Tasks, split};
 use crate::{Mount, NO_LOCAL_DIRECTORY, Settings};
 use anyhow::{Context, Result, bail};
-use model::MapOutput;
 use model::executor::{Outcome, Registration, Report, TaskEnd, ToExecutor, Work};
+use model::{MapOutput, VolumeId};
 use proto::pb::executors_client::ExecutorsClient;
 use proto::pb::from_executor::Message;
 use proto::{Credentials, pb};
-use shuffle::{Catalogue, FileError, Inventory};
+use shuffle::{Catalogue, FileError, Inventory, Volume};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
@@ -41,6 +41,9 @@ const TERMINATED: u8 = 143;
 
 /// How long a file that is being written may lie untouched.
 const LEFTOVERS_KEPT: Duration = Duration::from_hours(24);
+
+/// Outputs of other applications that are looked at; of more, the newest ones.
+const FOREIGN_OUTPUTS: usize = 100_000;
 
 /// This executor's side of the stream.
 #[derive(Debug)]
@@ -217,7 +220,8 @@ impl Link {
 
     async fn registration(&self) -> Result<Registration> {
         let catalogue = Arc::clone(&self.catalogue);
-        let inventory = tokio::task::spawn_blocking(move || inventory(&catalogue)).await??;
+        let look = move || Ok::<_, FileError>((inventory(&catalogue)?, foreign(&catalogue)));
+        let (inventory, foreign) = tokio::task::spawn_blocking(look).await??;
         for damaged in &inventory.damaged {
             tracing::warn!("a map output on this volume is not usable: {damaged}");
         }
@@ -228,7 +232,8 @@ impl Link {
             slots: self.settings.slots,
             block_address: self.block_address.clone(),
             private: private.then(|| volume.clone()).into_iter().collect(),
-            volumes: vec![(volume, inventory.outputs)],
+            // The own outputs come first: of two equal ones they count.
+            volumes: std::iter::once((volume, inventory.outputs)).chain(foreign).collect(),
         })
     }
 
@@ -298,7 +303,7 @@ impl Link {
     }
 
     fn has_lost_volume(&self) -> bool {
-        self.catalogue.volumes().any(|reader| reader.volume().is_gone())
+        self.catalogue.own().any(Volume::is_gone)
     }
 
     fn ended(&mut self, end: TaskEnd) -> Option<TaskEnd> {
@@ -358,8 +363,7 @@ impl Link {
 /// are shuffles without any output.
 fn inventory(catalogue: &Catalogue) -> Result<Inventory, FileError> {
     let inventory = catalogue.inventory()?;
-    for reader in catalogue.volumes() {
-        let volume = reader.volume();
+    for volume in catalogue.own() {
         let on = inventory.outputs.iter().filter(|output| output.volume == *volume.id());
         let keep = on.map(|output| output.id.shuffle).collect();
         let swept = volume.sweep(&keep, SystemTime::now() - LEFTOVERS_KEPT)?;
@@ -368,6 +372,16 @@ fn inventory(catalogue: &Catalogue) -> Result<Inventory, FileError> {
         }
     }
     Ok(inventory)
+}
+
+/// What other applications have that this one may read, by volume.
+fn foreign(catalogue: &Catalogue) -> Vec<(VolumeId, Vec<MapOutput>)> {
+    let found = catalogue.foreign_outputs(FOREIGN_OUTPUTS);
+    if !found.is_empty() {
+        let outputs: usize = found.values().map(Vec::len).sum();
+        tracing::info!("{outputs} map outputs on {} volumes of other applications", found.len());
+    }
+    found.into_iter().collect()
 }
 
 fn refused(status: &tonic::Status) -> bool {

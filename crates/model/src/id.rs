@@ -59,6 +59,21 @@ text_id!(
     VolumeId
 );
 
+/// Ends the application in the id of a volume of another one.
+const OF_OTHERS: char = '/';
+
+impl VolumeId {
+    /// The id of a volume of another application.
+    pub fn foreign(application: &ApplicationId, Self(id): &Self) -> Self {
+        Self(format!("{application}{OF_OTHERS}{id}"))
+    }
+
+    /// Whether it is another application's, which is only read.
+    pub fn is_foreign(&self) -> bool {
+        self.0.contains(OF_OTHERS)
+    }
+}
+
 /// Rows that a program has asked to be stored: those of a persisted RDD or DataFrame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CacheId {

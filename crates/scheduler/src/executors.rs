@@ -34,10 +34,10 @@ struct Executor {
 }
 
 impl Executor {
-    /// Slots for tasks. An executor without volumes has none: its map tasks would fail at once, and
-    /// so it would attract all of them.
+    /// Slots for tasks. An executor without a volume to write to has none: its map tasks would fail
+    /// at once, and so it would attract all of them.
     fn useful_slots(&self) -> u32 {
-        if self.volumes.is_empty() { 0 } else { self.slots }
+        if self.volumes.iter().all(VolumeId::is_foreign) { 0 } else { self.slots }
     }
 
     fn free(&self) -> u32 {
@@ -174,8 +174,11 @@ impl Executors {
         mounting.filter(|id| self.all[id].useful_slots() > 0)
     }
 
-    /// The executor that serves a volume, if that is one.
+    /// The executor that serves a volume of the application, if that is one.
     pub(crate) fn server(&self, volume: &VolumeId) -> Option<ExecutorId> {
+        if volume.is_foreign() {
+            return None; // who has no part in what becomes of it
+        }
         let mounting = self.mounts.get(volume).filter(|mounting| mounting.len() == 1)?;
         mounting.first().copied()
     }

@@ -56,7 +56,10 @@ impl Scheduler {
         for executor in servers.collect::<BTreeSet<_>>() {
             self.judge_server(now, executor);
         }
-        let is_ignored = self.limits.ignore_leaving && self.are_on_leaving_volumes(unreadable);
+        // Each time, fewer are left of what other applications have made.
+        let is_foreign = unreadable.iter().all(|it| it.volume.is_foreign());
+        let is_leaving = self.limits.ignore_leaving && self.are_on_leaving_volumes(unreadable);
+        let is_ignored = is_foreign || is_leaving;
         if !is_ignored {
             self.count_failed_round(reader, round, failure);
         }

@@ -89,9 +89,11 @@ impl Scheduler {
         for output in outputs {
             if self.shuffles.is_outdated(&output) {
                 // Its file would stand where that of another attempt should: that one would run for
-                // nothing.
-                let reason = DiscardReason::RolledBack;
-                self.agenda.commands.push(Command::Discard { output, reason });
+                // nothing. That of another application stands in nobody's way.
+                if !output.volume.is_foreign() {
+                    let reason = DiscardReason::RolledBack;
+                    self.agenda.commands.push(Command::Discard { output, reason });
+                }
             } else {
                 let shuffle = output.id.shuffle;
                 self.offer(now, output);

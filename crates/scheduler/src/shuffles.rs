@@ -11,7 +11,15 @@ type Floor = (Epoch, StageId, u32);
 
 const NO_FLOOR: Floor = (Epoch(0), StageId(0), 0);
 
+/// The lowest floor above outputs of other applications.
+const NO_FOREIGN: Floor = (Epoch(0), StageId(0), 1);
+
+/// The place of an output's attempt in launch order. Epochs and attempts of another application
+/// mean nothing here: its outputs come before all others.
 fn rank(output: &MapOutput) -> Floor {
+    if output.volume.is_foreign() {
+        return NO_FLOOR;
+    }
     (output.epoch, output.attempt.task.stage, output.attempt.number)
 }
 
@@ -96,7 +104,8 @@ impl Shuffles {
     /// Declares that a stage reading `parents` writes `shuffle`. Returns outputs that must not be
     /// used: those of an earlier driver that were made from rows that cannot be reproduced, because
     /// nobody can tell whether they match the current ones, and those of a barrier stage that an
-    /// earlier driver did not complete; and why not.
+    /// earlier driver did not complete; and why not. What another application has made counts as of
+    /// an earlier driver, and must not be used for a stage whose rows nobody can reproduce.
     pub(crate) fn declare(
         &mut self,
         shuffle: ShuffleId,
@@ -114,18 +123,22 @@ impl Shuffles {
         declared.unrepeatable |= unrepeatable_input || !stage.deterministic;
         // What one driver left of a barrier stage does not go with what another one left.
         let outputs = || declared.slots.values().filter_map(|slot| slot.output.as_ref());
-        let epochs: BTreeSet<Epoch> = outputs().map(|output| output.epoch).collect();
-        let is_whole = outputs().count() == stage.partitions as usize && epochs.len() == 1;
+        let origin = |it: &MapOutput| (it.epoch, it.volume.is_foreign().then(|| it.volume.clone()));
+        let origins: BTreeSet<_> = outputs().map(origin).collect();
+        let is_whole = outputs().count() == stage.partitions as usize && origins.len() == 1;
         let unsure = unrepeatable_input || (stage.barrier && !is_whole);
-        let earlier = outputs().filter(|output| unsure && output.epoch < epoch);
+        let floor = match (unsure, declared.unrepeatable) {
+            (true, _) => (epoch, StageId(0), 0),
+            (false, true) => NO_FOREIGN,
+            (false, false) => NO_FLOOR,
+        };
+        let earlier = outputs().filter(|output| rank(output) < floor);
         let earlier = earlier.map(|output| output.id).collect();
-        if unsure {
-            declared.floor = declared.floor.max((epoch, StageId(0), 0));
-        }
-        let reason = if unrepeatable_input {
-            DiscardReason::RolledBack
-        } else {
+        declared.floor = declared.floor.max(floor);
+        let reason = if unsure && !unrepeatable_input {
             DiscardReason::BarrierBroken
+        } else {
+            DiscardReason::RolledBack
         };
         (earlier, reason)
     }
@@ -161,17 +174,18 @@ impl Shuffles {
         self.all.get(&shuffle).map_or(Duration::ZERO, |shuffle| shuffle.used)
     }
 
-    /// The shuffles that have outputs, and when each was last used.
+    /// The shuffles that have outputs of this application, and when each was last used.
     pub(crate) fn used(&self) -> impl Iterator<Item = (ShuffleId, Duration)> {
         let all = self.all.iter();
-        let there = all.filter(|(_, it)| it.slots.values().any(|slot| slot.output.is_some()));
+        let is_own = |slot: &Slot| slot.output.as_ref().is_some_and(|it| !it.volume.is_foreign());
+        let there = all.filter(move |(_, it)| it.slots.values().any(is_own));
         there.map(|(id, shuffle)| (*id, shuffle.used))
     }
 
-    /// For each volume, the shuffles of which outputs are on it, and their bytes there.
+    /// For each own volume, the shuffles of which outputs are on it, and their bytes there.
     pub(crate) fn bytes_on_volumes(&self) -> impl Iterator<Item = Vec<(ShuffleId, u64)>> {
-        let volumes = self.on_volumes.values();
-        volumes.map(|on| on.iter().map(|(shuffle, held)| (*shuffle, held.bytes)).collect())
+        let own = self.on_volumes.iter().filter(|(volume, _)| !volume.is_foreign());
+        own.map(|(_, on)| on.iter().map(|(shuffle, held)| (*shuffle, held.bytes)).collect())
     }
 
     pub(crate) fn offer(&mut self, output: MapOutput, now: Duration) -> Offer {

@@ -7,10 +7,12 @@ use crate::reader::MapOutputReader;
 use crate::volume::Volume;
 use crate::volume_reader::VolumeReader;
 use model::{MapOutput, MapOutputId, ShuffleId, VolumeId};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// The map outputs found on volumes.
 #[derive(Debug, Default)]
@@ -60,13 +62,36 @@ impl Catalogue {
         Some(self.volume(&output.volume)?.verify(&output.into()))
     }
 
-    /// All outputs on all volumes.
+    /// The volumes of this application, which it may write to.
+    pub fn own(&self) -> impl Iterator<Item = &Volume> {
+        self.volumes.values().map(|reader| reader.volume()).filter(|it| !it.id().is_foreign())
+    }
+
+    /// All outputs on the application's own volumes.
     pub fn inventory(&self) -> Result<Inventory, FileError> {
         let mut inventory = Inventory::default();
-        for reader in self.volumes.values() {
-            reader.volume().scan_into(&mut inventory)?;
+        for volume in self.own() {
+            volume.scan_into(&mut inventory)?;
         }
         Ok(inventory)
+    }
+
+    /// The outputs on volumes of other applications, by volume; of more than `limit` the newest.
+    /// What cannot be read is left out.
+    pub fn foreign_outputs(&self, limit: usize) -> BTreeMap<VolumeId, Vec<MapOutput>> {
+        let volumes = self.volumes.values().map(|reader| reader.volume());
+        let foreign = volumes.filter(|volume| volume.id().is_foreign());
+        let mut files: Vec<_> = foreign
+            .flat_map(|volume| volume.files().into_iter().map(move |(at, id)| (at, volume, id)))
+            .collect();
+        files.sort_by_key(|(at, _, id)| (Reverse(*at), *id));
+        let mut found = BTreeMap::<_, Vec<_>>::new();
+        for (_, volume, id) in files.into_iter().take(limit) {
+            if let Ok(Some(reader)) = MapOutputReader::open_any(volume, id) {
+                found.entry(volume.id().clone()).or_default().push(reader.output().clone());
+            }
+        }
+        found
     }
 }
 
@@ -93,6 +118,20 @@ impl Volume {
             }
         }
         Ok(())
+    }
+
+    /// When each output that can be found was written.
+    fn files(&self) -> Vec<(SystemTime, MapOutputId)> {
+        let shuffles = self.shuffles().unwrap_or_default().into_iter();
+        let paths = shuffles.flat_map(|(shuffle, directory)| {
+            let paths = self.list(&directory).unwrap_or_default();
+            paths.into_iter().map(move |path| (shuffle, path))
+        });
+        let file = |(shuffle, path): (ShuffleId, PathBuf)| {
+            let written = path.metadata().and_then(|it| it.modified()).ok()?;
+            Some((written, MapOutputId { shuffle, map: map_of(&path)? }))
+        };
+        paths.filter_map(file).collect()
     }
 
     /// The directories of the shuffles, in order.

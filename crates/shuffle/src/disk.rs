@@ -129,6 +129,38 @@ pub struct RealDisk;
 
 impl Disk for RealDisk {}
 
+/// The same, of which nothing is changed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReadOnly;
+
+const NO_CHANGE: io::ErrorKind = io::ErrorKind::ReadOnlyFilesystem;
+
+impl Disk for ReadOnly {
+    fn create(&self, _: &Path) -> io::Result<File> {
+        Err(NO_CHANGE.into())
+    }
+
+    fn rename_new(&self, _: &Path, _: &Path) -> io::Result<()> {
+        Err(NO_CHANGE.into())
+    }
+
+    fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
+        Err(NO_CHANGE.into())
+    }
+
+    fn remove(&self, _: &Path) -> io::Result<()> {
+        Err(NO_CHANGE.into())
+    }
+
+    fn remove_dir(&self, _: &Path) -> io::Result<()> {
+        Err(NO_CHANGE.into())
+    }
+
+    fn create_dir(&self, _: &Path) -> io::Result<()> {
+        Err(NO_CHANGE.into())
+    }
+}
+
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};

@@ -9,6 +9,8 @@
 //! living application look dead. A directory is renamed before it is deleted: who comes back to it
 //! finds all of it, or nothing and knows.
 
+use crate::volume::Volume;
+use model::conf::Name;
 use model::launch;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -21,7 +23,7 @@ use std::time::{Duration, SystemTime};
 const PREFIX: &str = "firesteel-";
 /// Extension of one that is being deleted.
 const SWEPT: &str = "swept";
-const MARK: &str = "alive";
+const MARK: &str = launch::Home::MARK;
 /// Beats from one look for dead applications to the next.
 const ROUND: u32 = 360;
 /// Beats in which a mark must not change.
@@ -32,6 +34,7 @@ const WATCHED: u32 = 6;
 pub struct Home {
     path: PathBuf,
     mark: Vec<u8>,
+    group: Option<Name>,
     beats: u32,
     /// Directories that seem to be dead, and when they last gave a sign of life.
     suspects: BTreeMap<PathBuf, SystemTime>,
@@ -42,14 +45,18 @@ pub struct Home {
 struct Mark {
     /// Seconds without a sign of life after which the directory may be deleted; `None`: never.
     keep_seconds: Option<u64>,
+    /// The applications that may read what is here; none if there is no group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    group: Option<Name>,
 }
 
 impl Home {
-    /// The directory at `path`, which is there; it may be deleted after `keep_seconds` without a
-    /// sign of life.
-    pub fn open(path: &Path, keep_seconds: Option<u64>) -> io::Result<Self> {
-        let mark = serde_json::to_vec(&Mark { keep_seconds }).expect("a number is JSON");
-        let home = Self { path: path.to_owned(), mark, beats: 0, suspects: BTreeMap::new() };
+    /// The directory of an application, which is there.
+    pub fn open(launch::Home { path, keep_seconds, group }: &launch::Home) -> io::Result<Self> {
+        let mark = Mark { keep_seconds: *keep_seconds, group: group.clone() };
+        let mark = serde_json::to_vec(&mark).expect("a number and a name are JSON");
+        let (path, group) = (path.clone(), group.clone());
+        let home = Self { path, mark, group, beats: 0, suspects: BTreeMap::new() };
         home.touch()?;
         Ok(home)
     }
@@ -57,6 +64,18 @@ impl Home {
     /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The volumes of the other applications of its group beside it, whether they live or not. One
+    /// that cannot be opened is left out.
+    pub fn shared_volumes(&self) -> Vec<Volume> {
+        let of_group = |path: &PathBuf| {
+            let group = read_mark(path).and_then(|(_, mark)| mark.group);
+            group.is_some() && group == self.group && !is_swept(path)
+        };
+        let siblings = self.siblings().into_iter().filter(of_group);
+        let roots = siblings.flat_map(|path| directories(&path));
+        roots.filter_map(|root| Volume::open_foreign(&root).ok()).collect()
     }
 
     /// Says that the application lives, and looks for dead ones now and then. To be called at
@@ -97,19 +116,23 @@ impl Home {
     /// Other applications' directories whose last sign of life is too long ago, with those that are
     /// being deleted already.
     fn silent(&self, now: SystemTime) -> BTreeMap<PathBuf, SystemTime> {
-        let entries = self.path.parent().and_then(|parent| fs::read_dir(parent).ok());
-        let directories = entries.into_iter().flatten().flatten().filter(|entry| {
-            let name = entry.file_name();
-            let is_ours = name.to_str().is_some_and(|name| name.starts_with(PREFIX));
-            is_ours && entry.file_type().is_ok_and(|found| found.is_dir())
-        });
-        let others = directories.map(|entry| entry.path()).filter(|path| *path != self.path);
+        let others = self.siblings().into_iter();
         others
             .filter_map(|path| {
                 let seen = if is_swept(&path) { Some(now) } else { overdue(&path, now) };
                 Some((path, seen?))
             })
             .collect()
+    }
+
+    /// Other applications' directories.
+    fn siblings(&self) -> Vec<PathBuf> {
+        let is_ours = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            *path != self.path && name.is_some_and(|name| name.starts_with(PREFIX))
+        };
+        let beside = self.path.parent().map(directories).unwrap_or_default();
+        beside.into_iter().filter(is_ours).collect()
     }
 
     /// Renames the suspects that have given no sign since.
@@ -134,12 +157,24 @@ fn is_swept(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == SWEPT)
 }
 
-/// When an application last gave a sign of life, if that is longer ago than its mark allows.
-fn overdue(directory: &Path, now: SystemTime) -> Option<SystemTime> {
+/// The directories in a directory, without links.
+fn directories(path: &Path) -> Vec<PathBuf> {
+    let is_directory = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|found| found.is_dir());
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries.filter(is_directory).map(|entry| entry.path()).collect()
+}
+
+/// When an application last gave a sign of life, and its mark.
+fn read_mark(directory: &Path) -> Option<(SystemTime, Mark)> {
     // Opening it has a network file system ask its server for the time.
     let mut file = fs::File::open(directory.join(MARK)).ok()?;
     let seen = file.metadata().ok()?.modified().ok()?;
-    let Mark { keep_seconds } = serde_json::from_reader(&mut file).ok()?;
+    Some((seen, serde_json::from_reader(&mut file).ok()?))
+}
+
+/// When an application last gave a sign of life, if that is longer ago than its mark allows.
+fn overdue(directory: &Path, now: SystemTime) -> Option<SystemTime> {
+    let (seen, Mark { keep_seconds, group: _ }) = read_mark(directory)?;
     let keep = Duration::from_secs(keep_seconds?).max(launch::Home::LEAST_SILENCE);
     now.duration_since(seen).is_ok_and(|silence| silence > keep).then_some(seen)
 }

@@ -52,12 +52,13 @@ impl MapOutputReader {
             result => volume.at("open", &path, result)?,
         };
         let length = volume.at("inspect", &path, file.metadata())?.len();
-        let (manifest, whole) =
+        let (mut manifest, whole) =
             Source { volume, path: &path, file: &file }.read_manifest(length)?;
-        let output = &manifest.output;
-        if output.id != id || output.volume != *volume.id() {
+        let output = &mut manifest.output;
+        if output.id != id || output.volume != *volume.own_id() {
             return Err(ReadError::Damaged { path, source: Damage::Place });
         }
+        output.volume = volume.id().clone();
         let data = whole.map_or(Data::File(file), Data::Memory);
         Ok(Some(Self { volume: volume.clone(), path, manifest, data }))
     }

@@ -1,8 +1,8 @@
 //! A volume: a directory with an identity. Promises: a volume of another application or a newer
-//! version is refused; the fence only rises; deleting a map output in place requires the volume's
-//! lock.
+//! version is refused, unless it is only to be read, and then nothing in it changes; the fence only
+//! rises; deleting a map output in place requires the volume's lock.
 
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{Disk, ReadOnly, RealDisk};
 use crate::error::{FileError, VolumeError};
 use crate::manifest::OutputAttempt;
 use model::{ApplicationId, Epoch, MapOutputId, ShuffleId, VolumeId};
@@ -23,6 +23,8 @@ const LOCK: &str = "volume.lock";
 #[derive(Debug, Clone)]
 pub struct Volume {
     id: VolumeId,
+    /// Its id for the application that it belongs to, which is in its files.
+    own_id: VolumeId,
     root: PathBuf,
     application: ApplicationId,
     disk: Arc<dyn Disk>,
@@ -59,6 +61,15 @@ impl Volume {
         Self::open_on(root, application, Arc::new(RealDisk))
     }
 
+    /// Opens a volume of whichever application, only to read from it. Its id is another one than
+    /// for that application, so that it is not mistaken for one of this one's.
+    pub fn open_foreign(root: &Path) -> Result<Self, VolumeError> {
+        let disk = Arc::new(ReadOnly);
+        let Identity { id: own_id, application, format: _ } = read_identity(root, &*disk)?;
+        let id = VolumeId::foreign(&application, &own_id);
+        Ok(Self { id, own_id, root: root.to_owned(), application, disk })
+    }
+
     /// Like [`create`](Self::create), with other file operations: for tests.
     pub fn create_on(
         root: &Path,
@@ -66,12 +77,13 @@ impl Volume {
         application: ApplicationId,
         disk: Arc<dyn Disk>,
     ) -> Result<Self, VolumeError> {
-        let volume = Self { id, root: root.to_owned(), application, disk };
+        let own_id = id.clone();
+        let volume = Self { id, own_id, root: root.to_owned(), application, disk };
         let root = volume.at("find", root, std::path::absolute(root))?;
         let volume = Self { root, ..volume };
         volume.write_identity()?;
         volume.sync_identity()?;
-        let Self { id, root, application, disk } = volume;
+        let Self { id, own_id: _, root, application, disk } = volume;
         let found = Self::open_on(&root, application, disk)?;
         if found.id != id {
             return Err(VolumeError::OtherVolume { root, found: found.id, wanted: id });
@@ -86,30 +98,22 @@ impl Volume {
         disk: Arc<dyn Disk>,
     ) -> Result<Self, VolumeError> {
         let root = root.to_owned();
-        let path = root.join(IDENTITY);
-        let nameless = VolumeId(root.display().to_string());
-        let text = match read_all(&*disk, &path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(VolumeError::Absent(root)),
-            Err(e) => return Err(FileError::new("read", &path, &nameless, e).into()),
-        };
-        let bad = |source| VolumeError::BadIdentity { path: path.clone(), source };
-        let Format { id: volume, format } = serde_json::from_slice(&text).map_err(bad)?;
-        if format > FORMAT {
-            return Err(VolumeError::NewerFormat { volume, root, found: format, known: FORMAT });
-        }
-        let Identity { id, application: found, format: _ } =
-            serde_json::from_slice(&text).map_err(bad)?;
+        let Identity { id, application: found, format: _ } = read_identity(&root, &*disk)?;
         if found != application {
-            let wanted = application;
+            let (volume, wanted) = (id, application);
             return Err(VolumeError::OtherApplication { volume, root, found, wanted });
         }
-        Ok(Self { id, root, application, disk })
+        Ok(Self { own_id: id.clone(), id, root, application, disk })
     }
 
     /// The volume's id.
     pub fn id(&self) -> &VolumeId {
         &self.id
+    }
+
+    /// Its id in its files.
+    pub(crate) fn own_id(&self) -> &VolumeId {
+        &self.own_id
     }
 
     /// Its directory.
@@ -190,6 +194,9 @@ impl Volume {
     /// ends.
     pub(crate) fn lock(&self) -> Result<File, FileError> {
         let path = self.root.join(LOCK);
+        if self.id.is_foreign() {
+            return self.at("lock", &path, Err(io::ErrorKind::ReadOnlyFilesystem.into()));
+        }
         // Not through `Disk`: a lock leaves nothing behind when the process ends.
         let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = self.at("open", &path, open)?;
@@ -262,6 +269,24 @@ impl Volume {
         self.at("sync", &path, self.disk.sync(&file, &path))?;
         Ok(path)
     }
+}
+
+/// The identity of the volume at `root`, if this version knows its format.
+fn read_identity(root: &Path, disk: &dyn Disk) -> Result<Identity, VolumeError> {
+    let root = root.to_owned();
+    let path = root.join(IDENTITY);
+    let nameless = VolumeId(root.display().to_string());
+    let text = match read_all(disk, &path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(VolumeError::Absent(root)),
+        Err(e) => return Err(FileError::new("read", &path, &nameless, e).into()),
+    };
+    let bad = |source| VolumeError::BadIdentity { path: path.clone(), source };
+    let Format { id: volume, format } = serde_json::from_slice(&text).map_err(bad)?;
+    if format > FORMAT {
+        return Err(VolumeError::NewerFormat { volume, root, found: format, known: FORMAT });
+    }
+    serde_json::from_slice(&text).map_err(bad)
 }
 
 /// The bytes of a small file.

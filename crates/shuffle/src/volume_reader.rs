@@ -69,10 +69,10 @@ impl VolumeReader {
     }
 
     /// Deletes an output from the volume if it is still this attempt's or cannot be read. Returns
-    /// whether it existed.
+    /// whether it existed. On a volume of another application it stays.
     pub fn remove(&self, output: &OutputAttempt) -> Result<bool, FileError> {
         self.cache().remove(output);
-        self.volume.remove(output)
+        if self.volume.id().is_foreign() { Ok(false) } else { self.volume.remove(output) }
     }
 
     /// Deletes all outputs of a shuffle from the volume.

@@ -37,6 +37,8 @@ const TIME_OR_ANY: Form = (
     r"^\\s*(-[0-9]+|[0-9]+(?i:us|ms|s|m|min|h|d)?)\\s*$",
     "must be a duration, such as `300s`, or -1",
 );
+const PLAIN_NAME: Form =
+    (r"^\\s*[A-Za-z0-9_-]+\\s*$", "must consist of letters, digits, `-` and `_`");
 const NEVER_OR_ALWAYS: Form = (r"^\\s*(never|always)\\s*$", "must be `never` or `always`");
 
 /// The form of a declared key's values, if a rule can express it.
@@ -47,6 +49,7 @@ fn form_of(declared: &Declared) -> Option<Form> {
         "whole number from 1" => Some(COUNT),
         "fraction, such as 0.6" => Some(FRACTION),
         "number" => Some(DECIMAL),
+        "letters, digits, - and _" => Some(PLAIN_NAME),
         "size, such as 64m" => Some(SIZE),
         "size, such as 10m, or -1 for off" => Some(SIZE_OR_OFF),
         "duration, such as 3s" => Some(TIME),

@@ -18,7 +18,7 @@ use plan::SparkError;
 use prost::Message;
 use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use task::codec::{self, Compression, Template};
 use task::python::PythonExec;
@@ -38,6 +38,18 @@ pub(crate) struct Stages {
     merges_profiles: bool,
     /// The caches met so far, with the stages that store their rows.
     kept: Vec<(CacheId, usize)>,
+}
+
+/// Number of this driver.
+static DRIVER: LazyLock<uuid::Uuid> = LazyLock::new(uuid::Uuid::new_v4);
+
+/// Whether functions in a plan may add to accumulators. These are a program's own: what another
+/// program's tasks have added to theirs is lost, and so their outputs are of no use to this one.
+fn adds_to_accumulators(plan: &Arc<dyn ExecutionPlan>) -> Result<bool, DataFusionError> {
+    plan.exists(|node| {
+        let python = node.downcast_ref::<PythonExec>();
+        Ok(python.is_some_and(|python| python.spec().adds_to_accumulators()))
+    })
 }
 
 /// Purpose of the stages.
@@ -101,7 +113,10 @@ impl Stages {
         let deterministic = is_deterministic(&plan).map_err(fail)?;
         let nonce = match self.purpose {
             Purpose::Run if !deterministic => Some(cache.unwrap_or_else(uuid::Uuid::new_v4)),
-            Purpose::Run => self.job.map(|job| cache.unwrap_or(job)),
+            Purpose::Run => {
+                let own = adds_to_accumulators(&plan).map_err(fail)?.then_some(*DRIVER);
+                self.job.map(|job| cache.unwrap_or(job)).or(own)
+            }
             Purpose::Compare => None,
         };
         let identity = Identity { plan: &encoded, bindings: &bindings, readers, nonce };

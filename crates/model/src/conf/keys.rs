@@ -4,8 +4,8 @@
 use super::Effect::{ForClients, ForPython, Honoured, None as NoEffect, Refused};
 use super::Scope::{Session, Static};
 use super::{
-    BlockCompression, Declared, Fraction, Key, MapKeyDedupPolicy, PartitionOverwriteMode, Problem,
-    PythonProfiler, Retain, SchedulerMode, TimestampType, Value, VolumeLayout,
+    BlockCompression, Declared, Fraction, Key, MapKeyDedupPolicy, Name, PartitionOverwriteMode,
+    Problem, PythonProfiler, Retain, SchedulerMode, TimestampType, Value, VolumeLayout,
 };
 use crate::ByteSize;
 use std::num::NonZeroU32;
@@ -104,9 +104,10 @@ keys! {
     SHUFFLE_COMPRESS: bool = "spark.shuffle.compress", Some("true"), Static, Honoured, "Whether shuffle blocks are compressed.";
     SHUFFLE_SYNC: bool = "firesteel.shuffle.sync", Some("false"), Static, Honoured, "Whether map outputs are forced to the disk before they count; needed if the volume outlives the machine.";
     SHUFFLE_VOLUME: VolumeLayout = "firesteel.shuffle.volume", Some("shared"), Static, Honoured, "On one machine: `shared` for one volume for all executors, `own` for one each.";
-    SHUFFLE_RETAIN: Retain = "firesteel.shuffle.retain", Some("never"), Static, Honoured, "On Kubernetes: after which end of the application its shuffles stay on volumes, for its next run; never, only after a failure, or always. Where an application is deleted, `always` keeps its claims.";
+    SHUFFLE_RETAIN: Retain = "firesteel.shuffle.retain", Some("never"), Static, Honoured, "After which end of the application its shuffles stay on volumes; never, only after a failure, or always. On Kubernetes its next run finds them, and where an application is deleted, `always` keeps its claims. On one machine they stay in `spark.local.dir`, for other applications.";
     SHUFFLE_RETAIN_TIME: Duration = "firesteel.shuffle.retain.time", None, Static, Honoured, "Time without a job that uses them after which shuffles are deleted, except those of caches; no limit by default. Also the time, at least 1h, after which others delete what the application has left on a volume that they share; 24h by default, no limit if shuffles are retained.";
     SHUFFLE_RETAIN_SIZE: ByteSize = "firesteel.shuffle.retain.size", None, Static, Honoured, "Size of an application's shuffles on a volume above which those are deleted that no job has used for longest, except those of caches; no limit by default.";
+    SHUFFLE_SHARE: Name = "firesteel.shuffle.share", None, Static, Honoured, "Group of applications that use each other's shuffles: one reads what others of its group have left, or have there, beside its own on the same volume. None by default.";
     SUBMIT_PY_FILES: String = "spark.submit.pyFiles", None, Static, Honoured, "Files and directories to put on the Python path, comma-separated.";
     FILES: String = "spark.files", None, Static, Honoured, "Files for the directory of `SparkFiles`, comma-separated.";
     ARCHIVES: String = "spark.archives", None, Static, Honoured, "Archives to unpack into that directory, comma-separated; `archive#name` sets the name there.";

@@ -15,7 +15,7 @@ pub use choice::{
 };
 pub use keys::*;
 pub use no_effect::asks_for_nothing;
-pub use value::{BadSetting, Fraction, Problem, Value};
+pub use value::{BadSetting, Fraction, Name, Problem, Value};
 
 use std::collections::BTreeMap;
 

@@ -131,6 +131,23 @@ impl Value for Fraction {
     }
 }
 
+/// A name that needs no quotes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Name(pub String);
+
+impl Value for Name {
+    const FORM: &'static str = "letters, digits, - and _";
+    fn parse(text: &str) -> Result<Self, Problem> {
+        let name = text.trim();
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+        if !name.is_empty() && name.chars().all(is_plain) {
+            return Ok(Self(name.to_owned()));
+        }
+        Err(Problem::Requirement("It must consist of letters, digits, - and _.".to_owned()))
+    }
+}
+
 impl Value for ByteSize {
     const FORM: &'static str = "size, such as 64m";
     fn parse(text: &str) -> Result<Self, Problem> {

@@ -1,7 +1,7 @@
 //! Settings of an executor.
 
 use super::{Dependencies, Secret};
-use crate::conf::{self, BadSetting, Conf, Fraction, Retain};
+use crate::conf::{self, BadSetting, Conf, Fraction, Name, Retain};
 use crate::{ApplicationId, Epoch, ExecutorId, VolumeId};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -179,12 +179,17 @@ pub struct Home {
     pub path: PathBuf,
     /// Seconds without a sign of life after which others delete it; `None`: never.
     pub keep_seconds: Option<u64>,
+    /// The group of applications that use each other's shuffles; none without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Name>,
 }
 
 /// What an application leaves behind by accident is of use to its next run for that long.
 const LEFTOVERS_KEPT: Duration = Duration::from_hours(24);
 
 impl Home {
+    /// Name of the file in it that says when the application last gave a sign of life.
+    pub const MARK: &str = "alive";
     /// Least time without a sign of life after which an application counts as dead.
     pub const LEAST_SILENCE: Duration = Duration::from_hours(1);
 
@@ -193,7 +198,8 @@ impl Home {
         let retained = conf.get(&conf::SHUFFLE_RETAIN)? != Retain::Never;
         let time = conf.find(&conf::SHUFFLE_RETAIN_TIME)?;
         let keep = time.or((!retained).then_some(LEFTOVERS_KEPT));
-        Ok(Self { path, keep_seconds: keep.map(|time| time.as_secs()) })
+        let group = conf.find(&conf::SHUFFLE_SHARE)?;
+        Ok(Self { path, keep_seconds: keep.map(|time| time.as_secs()), group })
     }
 
     /// Time without a sign of life after which others delete it.

@@ -4,6 +4,7 @@ mod backlog;
 mod barriers;
 mod delay;
 mod exclusion;
+mod foreign;
 mod gate;
 mod jobs;
 mod lost;

@@ -57,3 +57,61 @@ fn a_catalogue_reads_from_the_volume_that_an_output_names() {
     assert!(catalogue.read_block(&elsewhere, 0).is_none());
     one.verify(&(&on_one).into()).unwrap();
 }
+
+/// A file's content and time, of all files under a directory.
+fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(directory).unwrap().flatten() {
+        if entry.path().is_dir() {
+            found.extend(contents(&entry.path()));
+        } else {
+            found.insert(entry.path(), fs::read(entry.path()).unwrap());
+        }
+    }
+    found
+}
+
+#[test]
+fn outputs_of_another_application_are_read_and_never_changed() {
+    let (directory, theirs) = volume();
+    for map in 0..3 {
+        write(&theirs, attempt(map, 1), &[b"abc", b"de"]);
+    }
+    let old = fs::File::options().write(true).open(theirs.output_path(attempt(1, 1).id)).unwrap();
+    old.set_modified(SystemTime::now() - std::time::Duration::from_hours(1)).unwrap();
+    let foreign = Volume::open_foreign(directory.path()).unwrap();
+    assert_eq!(foreign.id(), &VolumeId("app-1/v1".to_owned()));
+    let before = contents(directory.path());
+    let catalogue = Catalogue::new([foreign.clone()]);
+    assert!(catalogue.inventory().unwrap().outputs.is_empty(), "they are not this application's");
+    let maps = |limit| -> Vec<u32> {
+        let found = catalogue.foreign_outputs(limit);
+        let mut maps: Vec<u32> = found[foreign.id()].iter().map(|output| output.id.map).collect();
+        maps.sort_unstable();
+        maps
+    };
+    assert_eq!(maps(10), [0, 1, 2]);
+    assert_eq!(maps(2), [0, 2], "the newest");
+    let output = catalogue.foreign_outputs(10).remove(foreign.id()).unwrap().remove(0);
+    assert!(output.volume.is_foreign());
+    assert_eq!(catalogue.read_block(&output, 1).unwrap().unwrap(), b"de");
+    // Whatever is tried.
+    assert!(!catalogue.volume(foreign.id()).unwrap().remove(&(&output).into()).unwrap());
+    assert!(foreign.remove(&(&output).into()).is_err());
+    assert!(foreign.remove_shuffle(output.id.shuffle).is_err());
+    assert!(foreign.raise_fence(model::Epoch(9)).is_err());
+    let summary = crate::Summary::default();
+    assert!(crate::testing::written(&foreign, attempt(7, 1), &[b"x"]).commit(summary).is_err());
+    let swept = foreign.sweep(&std::collections::BTreeSet::new(), SystemTime::now()).unwrap();
+    assert!(swept.shuffles.is_empty() && swept.leftovers == 0);
+    assert!(foreign.clone().destroy().is_err());
+    assert_eq!(contents(directory.path()), before);
+    // It belongs to the other one: what that does to it is a failure to read, and no wrong bytes.
+    theirs.remove(&attempt(0, 1)).unwrap();
+    write(&theirs, attempt(0, 2), &[b"xyz", b"uv"]);
+    let again = Catalogue::new([Volume::open_foreign(directory.path()).unwrap()]);
+    let problem = again.read_block(&output, 1).unwrap().map_err(|error| error.problem());
+    assert_eq!(problem, Err(BlockProblem::Missing));
+    theirs.destroy().unwrap();
+    assert!(again.foreign_outputs(10).is_empty());
+}

@@ -1,6 +1,7 @@
 //! When directories of other applications are swept, and when not.
 
 use super::*;
+use model::VolumeId;
 use rand::rngs::StdRng;
 use rand::seq::{IndexedMutRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
@@ -28,7 +29,7 @@ impl Shared {
         let path = self.at(name);
         fs::create_dir_all(path.join("shuffle")).unwrap();
         fs::write(path.join("shuffle").join("0.out"), "bytes").unwrap();
-        Home::open(&path, keep).unwrap()
+        Home::open(&launch::Home { path, keep_seconds: keep, group: None }).unwrap()
     }
 
     /// Has an application's last sign of life be that long ago.
@@ -240,4 +241,42 @@ fn whatever_happens_the_living_keep_their_directories_and_the_dead_do_not() {
         assert_eq!(shared.names(), names, "seed {seed}");
     }
     assert!(swept > 20, "only {swept} were swept");
+}
+
+/// The directory of an application of a group, with a volume.
+fn in_group(shared: &Shared, name: &str, group: Option<&str>) -> (Home, Volume) {
+    let path = shared.at(name);
+    fs::create_dir_all(&path).unwrap();
+    let group = group.map(|group| Name(group.to_owned()));
+    let home = launch::Home { path: path.clone(), keep_seconds: None, group };
+    let application = model::ApplicationId(name.to_owned());
+    let volume = Volume::create(&path.join("shuffle"), VolumeId("shared".to_owned()), application);
+    (Home::open(&home).unwrap(), volume.unwrap())
+}
+
+#[test]
+fn the_volumes_of_others_are_found_within_a_group_and_nowhere_else() {
+    let shared = Shared::new();
+    let found = |home: &Home| -> Vec<String> {
+        let mut ids: Vec<_> = home.shared_volumes().iter().map(|it| it.id().0.clone()).collect();
+        ids.sort();
+        ids
+    };
+    let (a, _) = in_group(&shared, "firesteel-a", Some("team"));
+    let (b, _) = in_group(&shared, "firesteel-b", Some("team"));
+    let (c, _) = in_group(&shared, "firesteel-c", Some("other"));
+    let (d, _) = in_group(&shared, "firesteel-d", None);
+    in_group(&shared, "firesteel-e.swept", Some("team"));
+    in_group(&shared, "theirs", Some("team"));
+    // Without a mark, or with one of an earlier version.
+    fs::create_dir_all(shared.at("firesteel-f")).unwrap();
+    shared.home("firesteel-g", None);
+    assert_eq!(found(&a), ["firesteel-b/shared"]);
+    assert_eq!(found(&b), ["firesteel-a/shared"]);
+    assert!(found(&c).is_empty() && found(&d).is_empty());
+    // Dead ones count, too.
+    drop(b);
+    shared.age("firesteel-b", 1000 * HOUR);
+    in_group(&shared, "firesteel-h", Some("team"));
+    assert_eq!(found(&a), ["firesteel-b/shared", "firesteel-h/shared"]);
 }

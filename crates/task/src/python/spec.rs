@@ -53,6 +53,9 @@ pub struct PythonSpec {
     pub task_cpus: Option<NonZeroU32>,
 }
 
+/// By this name PySpark's accumulators are in a function's pickle.
+const ACCUMULATOR: &[u8] = b"_deserialize_accumulator";
+
 /// Serialised form: types as Spark's JSON, pickled functions in Base64.
 #[derive(Serialize, Deserialize)]
 struct Encoded {
@@ -108,6 +111,14 @@ impl PythonSpec {
     /// Whether equal inputs give equal outputs.
     pub fn is_deterministic(&self) -> bool {
         self.calls.iter().all(|call| call.function.deterministic)
+    }
+
+    /// Whether its functions may add to accumulators.
+    pub fn adds_to_accumulators(&self) -> bool {
+        self.calls.iter().any(|call| {
+            let mut windows = call.function.command.windows(ACCUMULATOR.len());
+            windows.any(|bytes| bytes == ACCUMULATOR)
+        })
     }
 
     /// The node as a part of a plan's encoding.

@@ -142,7 +142,7 @@ impl Executors {
     /// Those that stay and have a volume to write to.
     pub(crate) fn writers(&self) -> VecDeque<ExecutorId> {
         let staying = self.live.iter().filter(|(id, _)| !self.retired.contains(id));
-        staying.filter(|(_, executor)| !executor.volumes.is_empty()).map(|(id, _)| *id).collect()
+        staying.filter(|(_, executor)| executor.can_write()).map(|(id, _)| *id).collect()
     }
 
     pub(crate) fn is_live(&self, id: ExecutorId) -> bool {
@@ -202,6 +202,10 @@ impl Executors {
 }
 
 impl Executor {
+    fn can_write(&self) -> bool {
+        self.volumes.iter().any(|volume| !volume.is_foreign())
+    }
+
     fn status(&self, id: ExecutorId, alive: bool) -> ExecutorStatus {
         let running = if alive { self.desk.running.len() } else { 0 };
         ExecutorStatus {
