@@ -196,6 +196,10 @@ fn executors_say_how_long_others_are_to_keep_their_application_s_directory() {
             home(json!(7 * 86400)),
         ),
         (on(json!({ "hostPath": { "path": "/mnt" } }), json!({})), home(json!(86400))),
+        (
+            nfs(json!({ "firesteel.shuffle.share": "team" })),
+            json!({ "path": "/data/firesteel-12-34", "keep_seconds": 86400, "group": "team" }),
+        ),
     ] {
         assert_eq!(settings_of(&executor(manifest.clone()))["home"], expected, "{manifest}");
     }
