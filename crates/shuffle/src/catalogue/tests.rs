@@ -92,7 +92,8 @@ fn outputs_of_another_application_are_read_and_never_changed() {
     };
     assert_eq!(maps(10), [0, 1, 2]);
     assert_eq!(maps(2), [0, 2], "the newest");
-    let output = catalogue.foreign_outputs(10).remove(foreign.id()).unwrap().remove(0);
+    let found = catalogue.foreign_outputs(10).remove(foreign.id()).unwrap();
+    let output = found.into_iter().find(|output| output.id.map == 0).unwrap();
     assert!(output.volume.is_foreign());
     assert_eq!(catalogue.read_block(&output, 1).unwrap().unwrap(), b"de");
     // Whatever is tried.

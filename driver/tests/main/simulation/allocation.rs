@@ -241,9 +241,10 @@ impl Promises {
             let before = self.allocation.wished.replace(executors);
             self.allocation.grown += u64::from(before.is_some_and(|before| before < executors));
         }
+        // One whose outputs were moved first was released when there were more.
         let goes_on = |connection: &Connection| {
             let retired = self.retired.contains_key(&connection.executor);
-            !retired && self.links.contains_key(connection)
+            !retired && self.links.contains_key(connection) && !self.is_moving(connection)
         };
         let is_release = |effect: &Effect| match effect {
             Effect::TellExecutor {
