@@ -40,10 +40,12 @@ class Operator:
         self.kubectl("scale", f"deployment/{self.name}", f"--replicas={replicas}")
 
     def ready(self, replicas=1):
-        """Waits until this many replicas are ready; starts them if there are none."""
+        """Waits until this many replicas are ready, and no others are there; starts them if there are none."""
         self.scale(replicas)
         try:
             self.kubectl("rollout", "status", f"deployment/{self.name}", "--timeout=90s", seconds=100)
+            # The service of one that ends may still lead to it.
+            eventually(lambda: len(self.pods()) == replicas, 60, "the end of other replicas")
         except Exception as error:
             error.add_note(self.log())
             raise
