@@ -12,10 +12,11 @@ use std::time::Duration;
 /// How long an executor gets no tasks at the longest.
 const LONGEST: Duration = Duration::from_hours(1);
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct OutOfReach {
     times: u32,
-    until: Duration,
+    /// Until when it gets no tasks, if it waits.
+    until: Option<Duration>,
 }
 
 /// The executors that were out of reach of others.
@@ -25,18 +26,18 @@ pub(crate) struct Reach(BTreeMap<ExecutorId, OutOfReach>);
 impl Reach {
     /// Whether an executor gets no tasks now.
     pub(crate) fn avoids(&self, executor: ExecutorId) -> bool {
-        self.0.get(&executor).is_some_and(|it| it.until > Duration::ZERO)
+        self.0.get(&executor).is_some_and(|it| it.until.is_some())
     }
 
     /// When an executor gets tasks again.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        self.0.values().map(|it| it.until).filter(|until| *until > Duration::ZERO).min()
+        self.0.values().filter_map(|it| it.until).min()
     }
 
     /// Ends the waits that are over.
     pub(crate) fn expire(&mut self, now: Duration) {
-        for it in self.0.values_mut().filter(|it| it.until <= now) {
-            it.until = Duration::ZERO;
+        for it in self.0.values_mut() {
+            it.until.take_if(|until| *until <= now);
         }
     }
 
@@ -50,10 +51,10 @@ impl Reach {
 
     /// Has an executor wait, unless it does so already.
     fn add(&mut self, now: Duration, executor: ExecutorId, wait: Duration) {
-        let it = self.0.entry(executor).or_insert(OutOfReach { times: 0, until: Duration::ZERO });
-        if it.until == Duration::ZERO {
+        let it = self.0.entry(executor).or_default();
+        if it.until.is_none() {
             let wait = wait.saturating_mul(1 << it.times.min(16)).min(LONGEST);
-            (it.times, it.until) = (it.times + 1, now.saturating_add(wait));
+            (it.times, it.until) = (it.times + 1, Some(now.saturating_add(wait)));
         }
     }
 

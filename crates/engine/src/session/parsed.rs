@@ -1,9 +1,10 @@
 //! A parser that remembers the statements that it parsed last: the text of a query is parsed to
 //! check it, for its schema, and when it runs.
 
+use super::lock;
 use plan::{DataType, Expr, ParseError, Statement, TextParser};
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// Statements remembered.
 const STATEMENTS: usize = 8;
@@ -25,13 +26,12 @@ impl Remembering {
 
 impl TextParser for Remembering {
     fn statement(&self, text: &str) -> Result<Statement, ParseError> {
-        let last = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, known)) = last().iter().find(|(known, _)| known == text) {
+        if let Some((_, known)) = lock(&self.last).iter().find(|(known, _)| known == text) {
             return Ok(known.clone());
         }
         let parsed = self.parser.statement(text)?;
         if text.len() <= LONGEST {
-            let mut last = last();
+            let mut last = lock(&self.last);
             last.truncate(STATEMENTS - 1);
             last.push_front((text.to_owned(), parsed.clone()));
         }
