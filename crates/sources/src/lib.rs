@@ -16,6 +16,7 @@ mod tests;
 mod upload;
 mod write_exec;
 
+pub use files::views;
 pub use files::{FileColumn, file_by_file, overwrites_partitions, same_files};
 pub use location::{Location, encoded};
 pub use properties::{of_rows, unordered};

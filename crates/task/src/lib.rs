@@ -22,6 +22,7 @@ mod route;
 mod run;
 mod runtime;
 mod stop;
+mod text_views;
 mod unreadable;
 mod windows;
 mod writer;
@@ -119,6 +120,8 @@ pub struct Stage {
     joins: Arc<BroadcastJoins>,
     /// Whether a hash join probes with the rows of a scan.
     scans_are_joined: bool,
+    /// Whether it has a scan.
+    scans: bool,
 }
 
 impl Stage {

@@ -14,6 +14,7 @@ use super::python::PythonContext;
 use super::route::Router;
 use super::runtime::{Needs, TaskRuntime};
 use super::stop::{Stop, stoppable};
+use super::text_views::with_text_views;
 use super::unreadable::all_unreadable;
 use super::windows::with_bounded_windows;
 use super::writer::ShuffleWrite;
@@ -116,6 +117,9 @@ impl TaskRuntime {
             stoppable(plan, &launch.stop).map_err(permanent)
         };
         let (mut first, python) = bound()?;
+        if stage.scans {
+            first = with_text_views(first).map_err(permanent)?;
+        }
         if stage.scans_are_joined {
             first = with_join_filters(first).map_err(permanent)?;
         }

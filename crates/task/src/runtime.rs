@@ -5,6 +5,7 @@ use super::broadcast_joins::Resting;
 use super::broadcast_rows::BroadcastRows;
 use super::join_filters::scans_are_joined;
 use super::memory::{ExecutorMemory, TaskMemory};
+use super::text_views::scans;
 use super::{BlockSource, Stage};
 use crate::codec;
 use crate::context::session_state_builder;
@@ -111,7 +112,8 @@ impl TaskRuntime {
         let (template, plan) = codec::decode_template(template, &self.context)
             .map_err(|error| TaskFailure::Hopeless { message: error.to_string() })?;
         let scans_are_joined = scans_are_joined(&plan);
-        Ok(Arc::new(Stage { plan, template, joins: Arc::default(), scans_are_joined }))
+        let scans = scans(&plan);
+        Ok(Arc::new(Stage { plan, template, joins: Arc::default(), scans_are_joined, scans }))
     }
 
     /// The memory of all tasks.

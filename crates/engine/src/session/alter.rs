@@ -58,7 +58,7 @@ impl Session {
                         "A temporary view cannot be renamed to a name with several parts.";
                     return Err(SparkError::analysis(condition::INVALID_SQL_SYNTAX, message, &[]));
                 };
-                let mut state = self.state();
+                let mut state = self.change();
                 if state.views.contains_key(&to_name.to_lowercase()) {
                     return Err(already_exists(to));
                 }

@@ -35,7 +35,7 @@ impl Session {
         let analyzed = self.resolve(&checkpoint.input, Purpose::Run, None, run).await?;
         let conf = self.planning_conf();
         let number = {
-            let mut state = self.state();
+            let mut state = self.change();
             state.caches += 1;
             state.caches
         };
@@ -144,7 +144,7 @@ impl Session {
     }
 
     fn change_checkpoints<T>(&self, change: impl FnOnce(&mut analysis::Checkpoints) -> T) -> T {
-        change(Arc::make_mut(&mut self.state().checkpoints))
+        change(Arc::make_mut(&mut self.change().checkpoints))
     }
 }
 

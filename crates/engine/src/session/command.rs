@@ -26,7 +26,7 @@ impl Session {
             Command::CreateView(view) => self.create_view(view, run).await.map(|()| None),
             Command::RegisterPython(function) => {
                 let name = function.name.to_lowercase();
-                self.state().python.register(name, function);
+                self.change().python.register(name, function);
                 Ok(None)
             }
             Command::RegisterSource(source) => self.register_source(source).map(|()| None),
@@ -186,7 +186,7 @@ impl Session {
         if view.global {
             self.shared.change_catalogue(|catalogue| catalogue.set_global_view(name, made));
         } else {
-            self.state().views.make_mut().insert(key, made);
+            self.change().views.make_mut().insert(key, made);
         }
         Ok(())
     }
@@ -233,7 +233,7 @@ impl Session {
         }
         Box::pin(self.uncache(name, run)).await?;
         if let [single] = name {
-            self.state().views.make_mut().remove(&single.to_lowercase());
+            self.change().views.make_mut().remove(&single.to_lowercase());
         } else if let [_, single] = name {
             self.shared.change_catalogue(|catalogue| catalogue.remove_global_view(single));
         }
@@ -253,7 +253,7 @@ impl Session {
         };
         let known = self.shared.catalogue().database(name).map(|database| database.name.clone());
         let Some(known) = known else { return Err(database_not_found(std::slice::from_ref(name))) };
-        self.state().database = known;
+        self.change().database = known;
         Ok(())
     }
 
@@ -340,7 +340,7 @@ impl Session {
         if let Some(key) = key {
             return self.unset(key);
         }
-        let mut state = self.state();
+        let mut state = self.change();
         state.conf = state.initial.clone();
         Ok(())
     }

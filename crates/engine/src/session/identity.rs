@@ -83,7 +83,7 @@ impl Session {
         run: &dyn RunJob,
     ) -> Result<(), SparkError> {
         let plan = Box::pin(self.analyze(relation, run)).await?.resolved;
-        let mut state = self.state();
+        let mut state = self.change();
         if state.persisted.iter().any(|persisted| persisted.is(relation, Some(&plan))) {
             tracing::warn!("Asked to cache already cached data.");
             return Ok(());
@@ -108,7 +108,7 @@ impl Session {
         run: &dyn RunJob,
     ) -> Result<(), SparkError> {
         let gone: Vec<CachedRelation> =
-            self.state().persisted.extract_if(.., |persisted| chosen(persisted)).collect();
+            self.change().persisted.extract_if(.., |persisted| chosen(persisted)).collect();
         for persisted in gone {
             run.uncache(persisted.cache).await?;
         }

@@ -44,6 +44,7 @@ use parsed::Remembering;
 use plan::{DataType, Field, Relation, RelationKind, SparkError, Statement, TextParser};
 use sources::ReadRequest;
 use std::fmt;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -149,6 +150,8 @@ pub struct Session {
     /// By which its caches are told from those of others.
     number: u64,
     state: Mutex<State>,
+    /// The query that was checked last.
+    checked: Mutex<Option<Checked>>,
     /// Held while a checkpoint is written.
     checkpointing: tokio::sync::Mutex<()>,
 }
@@ -176,6 +179,18 @@ struct State {
     checkpoints: Arc<Checkpoints>,
     /// Number of relations that were persisted.
     caches: u64,
+    /// How often any of the above has changed.
+    changes: u64,
+}
+
+/// A query of `spark.sql` that was found right. Its schema, which clients ask for next, is known as
+/// long as the session and the catalogue are what they were.
+#[derive(Debug, Clone)]
+struct Checked {
+    query: Relation,
+    changes: u64,
+    catalogue: Arc<Catalogue>,
+    analyzed: Analyzed,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -197,12 +212,14 @@ impl Session {
             persisted: Vec::new(),
             checkpoints: Arc::default(),
             caches: 0,
+            changes: 0,
         };
         Self {
             shared,
             parser: Arc::new(Remembering::new(parser)),
             number: rand::random(),
             state: Mutex::new(state),
+            checked: Mutex::default(),
             checkpointing: tokio::sync::Mutex::default(),
         }
     }
@@ -215,6 +232,7 @@ impl Session {
             parser: Arc::clone(&self.parser),
             number: rand::random(),
             state: Mutex::new(self.state().clone()),
+            checked: Mutex::default(),
             checkpointing: tokio::sync::Mutex::default(),
         }
     }
@@ -229,13 +247,21 @@ impl Session {
         &self.shared
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// The state, to read.
+    fn state(&self) -> impl Deref<Target = State> {
         lock(&self.state)
+    }
+
+    /// The state, to change.
+    fn change(&self) -> MutexGuard<'_, State> {
+        let mut state = lock(&self.state);
+        state.changes += 1;
+        state
     }
 
     /// Adds a file for functions that run from now on.
     pub fn add_file(&self, file: AddedFile) {
-        let mut state = self.state();
+        let mut state = self.change();
         if !state.files.contains(&file) {
             state.files.push(file);
         }
@@ -259,7 +285,19 @@ impl Session {
         relation: &Relation,
         run: &dyn RunJob,
     ) -> Result<Analyzed, SparkError> {
+        if let Some(known) = self.checked(relation) {
+            return Ok(known);
+        }
         self.resolve(relation, Purpose::Schema, None, run).await
+    }
+
+    /// What is known of the query that was checked last. As in Spark, it keeps its schema while
+    /// files are written; names that are given anew lead to another query.
+    fn checked(&self, query: &Relation) -> Option<Analyzed> {
+        let known = lock(&self.checked).take_if(|known| known.query == *query)?;
+        let is_current = known.changes == self.state().changes
+            && Arc::ptr_eq(&known.catalogue, &self.shared.catalogue());
+        is_current.then_some(known.analyzed)
     }
 
     /// Computes the rows of a relation.
@@ -292,7 +330,11 @@ impl Session {
                 Ok(SqlOutcome::Rows(answer.unwrap_or_else(Answer::nothing)))
             }
             Some(Statement::Query(_)) | None => {
-                self.analyze(relation, run).await?;
+                let (changes, catalogue) = (self.state().changes, self.shared.catalogue());
+                let analyzed = self.resolve(relation, Purpose::Schema, None, run).await?;
+                let query = relation.clone();
+                let checked = Checked { query, changes, catalogue, analyzed };
+                *lock(&self.checked) = Some(checked);
                 Ok(SqlOutcome::Query)
             }
         }

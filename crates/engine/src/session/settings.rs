@@ -33,7 +33,7 @@ impl Session {
                 return Err(BadSetting { key, value, problem: Problem::NotAZone }.into());
             }
         }
-        self.state().conf.set(key, value);
+        self.change().conf.set(key, value);
         Ok(())
     }
 
@@ -42,7 +42,7 @@ impl Session {
         if !self.is_modifiable(key) && conf::declared(key).is_some() {
             return Err(cannot_modify(key));
         }
-        let mut state = self.state();
+        let mut state = self.change();
         let initial = state.initial.given(key).map(str::to_owned);
         match initial {
             Some(value) => state.conf.set(key, value),

@@ -24,7 +24,7 @@ impl Session {
             let class = condition::DATA_SOURCE_ALREADY_EXISTS;
             return Err(SparkError::analysis(class, message, &parameters));
         }
-        self.state().python.register_source(source);
+        self.change().python.register_source(source);
         Ok(())
     }
 

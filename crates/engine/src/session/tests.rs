@@ -138,6 +138,34 @@ fn check_errors(cases: &[(&str, &str, &[(&str, &str)])]) {
 }
 
 #[test]
+fn the_schema_of_a_query_that_was_just_checked_is_known_until_something_changes() {
+    let session = session();
+    let of_view = query("SELECT * FROM changing");
+    let schema = || {
+        let analyzed = block(session.analyze(&of_view, &NoJobs)).unwrap();
+        analyzed.schema.iter().map(|field| field.name.clone()).collect::<Vec<_>>().join(",")
+    };
+    let check = || assert!(block(session.sql(&of_view, &NoJobs)).is_ok());
+    view(&session, "changing", "SELECT 1 AS a");
+    check();
+    let known = session.checked(&of_view).expect("it was checked");
+    assert_eq!(known.schema[0].name, "a");
+    assert!(session.checked(&of_view).is_none(), "it is asked for once");
+    check();
+    assert!(session.checked(&query("SELECT 1")).is_none());
+    assert_eq!(schema(), "a");
+    check();
+    view(&session, "changing", "SELECT 1 AS b");
+    assert_eq!(schema(), "b");
+    check();
+    session.set("spark.sql.ansi.enabled", "false").unwrap();
+    assert!(session.checked(&of_view).is_none());
+    check();
+    session.shared.change_catalogue(|_| ());
+    assert!(session.checked(&of_view).is_none(), "tables may have changed");
+}
+
+#[test]
 fn column_names_are_those_of_spark() {
     check(&[
         ("SELECT id * 5 FROM t WHERE id = 1", "(id * 5) / 5"),

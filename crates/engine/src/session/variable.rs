@@ -38,7 +38,7 @@ impl Session {
                 let row = RelationKind::Project { input: one, expressions: vec![value] };
                 let mut row = self.one_row(&row.into(), run).await?;
                 let value = row.pop().unwrap_or((DataType::Null, Literal::Null(DataType::Null)));
-                Arc::make_mut(&mut self.state().variables).insert(known, value);
+                Arc::make_mut(&mut self.change().variables).insert(known, value);
                 Ok(None)
             }
             Command::SetVariable { names, value } => {
@@ -46,7 +46,7 @@ impl Session {
             }
             Command::DropVariable { name, if_exists } => {
                 let known = catalogue::variable_name(name).unwrap_or_default();
-                let mut state = self.state();
+                let mut state = self.change();
                 let gone = Arc::make_mut(&mut state.variables).remove(&known);
                 if gone.is_none() && !if_exists {
                     return Err(unresolved(name));
@@ -132,7 +132,7 @@ impl Session {
         let casts = positions.iter().zip(&types).map(|(name, to)| cast(Expr::column(name), to));
         let row = RelationKind::Project { input: input.into(), expressions: casts.collect() };
         let values = self.one_row(&row.into(), run).await?;
-        let mut state = self.state();
+        let mut state = self.change();
         let variables = Arc::make_mut(&mut state.variables);
         for ((name, kind), (_, value)) in targets.into_iter().zip(types).zip(values) {
             variables.insert(name, (kind, value));

@@ -15,6 +15,7 @@ mod task_sink;
 mod text;
 
 pub use column::FileColumn;
+pub use parquet::views;
 pub use sink::overwrites_partitions;
 
 use crate::{ReadRequest, Sink, Source, SourceTable, Split, TaskSink, WriteRequest};

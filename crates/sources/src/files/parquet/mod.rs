@@ -4,6 +4,7 @@ mod case_insensitive;
 mod conversion;
 mod footer;
 mod schema;
+pub mod views;
 
 use super::format::{
     Encoding, FileFormat, FileReader, FileScan, FileSplit, FileWriter, of_bytes, unable_to_infer,
@@ -26,6 +27,7 @@ use datafusion::datasource::physical_plan::{
     FileGroup, FileScanConfig, FileScanConfigBuilder, FileSource, ParquetSource,
 };
 use datafusion::datasource::table_schema::TableSchema;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use model::conf::{Conf, MERGE_SCHEMA, PARQUET_CODEC};
 use plan::{Field, SparkError};
@@ -137,10 +139,19 @@ fn uncounted(source: &Arc<dyn FileSource>) -> PlanResult<Arc<dyn FileSource>> {
     let Some(parquet) = source.downcast_ref::<ParquetSource>() else {
         return Ok(Arc::clone(source));
     };
-    let mut fresh = ParquetSource::new(parquet.table_schema().clone())
+    rebuilt(parquet, parquet.table_schema().clone(), parquet.filter())
+}
+
+/// The same source of rows with this schema and filter.
+fn rebuilt(
+    parquet: &ParquetSource,
+    held: TableSchema,
+    filter: Option<Arc<dyn PhysicalExpr>>,
+) -> PlanResult<Arc<dyn FileSource>> {
+    let mut fresh = ParquetSource::new(held)
         .with_table_parquet_options(parquet.table_parquet_options().clone());
-    if let Some(predicate) = parquet.filter() {
-        fresh = fresh.with_predicate(predicate);
+    if let Some(filter) = filter {
+        fresh = fresh.with_predicate(filter);
     }
     let projected = parquet.projection().map(|columns| fresh.try_pushdown_projection(columns));
     Ok(projected.transpose()?.flatten().unwrap_or_else(|| Arc::new(fresh)))
