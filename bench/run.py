@@ -57,7 +57,7 @@ def parse() -> argparse.Namespace:
 
 @contextlib.contextmanager
 def server(arguments: argparse.Namespace, master: str, **conf: str):
-    """Starts a Firesteel server and yields a session on it."""
+    """Starts a Firesteel server and yields a session on it, and where it is reached."""
     from pyspark.sql import SparkSession
 
     flags = [flag for key, value in conf.items() for flag in ("--conf", f"{key.replace('__', '.')}={value}")]
@@ -66,7 +66,7 @@ def server(arguments: argparse.Namespace, master: str, **conf: str):
     try:
         url = re.search(r"sc://\S+", process.stdout.readline()).group()
         spark = SparkSession.builder.remote(url).getOrCreate()
-        yield spark
+        yield spark, url
         spark.stop()
     finally:
         process.terminate()
@@ -92,7 +92,7 @@ def queries(arguments: argparse.Namespace, suite: str) -> None:
         conf["spark__sql__shuffle__partitions"] = str(arguments.partitions)
     best = {path.stem: [float("inf")] * 2 for path in paths}
     wrong = set()
-    with server(arguments, "local-cluster[2,1,2048]", **conf) as spark:
+    with server(arguments, "local-cluster[2,1,2048]", **conf) as (spark, _):
         for table in data.iterdir():
             if table.is_dir():
                 spark.read.parquet(str(table)).createOrReplaceTempView(table.name)
@@ -149,15 +149,18 @@ def timed(work) -> tuple:
 
 def tasks(arguments: argparse.Namespace) -> None:
     """Measures empty tasks per second, and the latency of a one-task job."""
-    with server(arguments, "local-cluster[2,1,1024]") as spark:
+    with server(arguments, "local-cluster[2,1,1024]") as (spark, url):
         count = 20000
         rates = []
         for number in range(arguments.rounds):
             frame = spark.range(number, number + 1, 1, count).filter("id < 0")
             rates.append(count / timed(frame.toArrow)[1] * 1e3)
         singles = sorted(timed(spark.range(number, number + 1, 1, 1).toArrow)[1] for number in range(200))
+        command = [arguments.bin / "bench", "jobs", "--url", url]
+        best, median = map(float, subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split())
     print(f"\nempty tasks per second (2 executors of 1 slot): best {max(rates):.0f}")
-    print(f"one-task job, milliseconds, seen by a Python client: median {singles[100]:.2f}, best {singles[0]:.2f}", flush=True)
+    print(f"one-task job, milliseconds, seen by a Python client: median {singles[100]:.2f}, best {singles[0]:.2f}")
+    print(f"one-task job, milliseconds, at the driver's API: median {median:.2f}, best {best:.2f}", flush=True)
 
 
 def start(arguments: argparse.Namespace) -> None:

@@ -1,9 +1,10 @@
 //! The other side of a comparison: generates tables of TPC-H and TPC-DS, and runs queries on
-//! DataFusion in one process.
+//! DataFusion in one process. And a client that measures what a driver takes for small jobs.
 //!
 //! `bench/run.py` drives it, so that both sides are measured alternately in one run.
 
 mod data;
+mod jobs;
 mod tpcds;
 mod tpch;
 
@@ -58,6 +59,16 @@ enum Command {
         #[arg(long)]
         cores: usize,
     },
+    /// Run jobs of one task and print the best and the median time at the driver's API, in
+    /// milliseconds.
+    Jobs {
+        /// Where the driver serves Spark Connect.
+        #[arg(long)]
+        url: String,
+        /// Number of jobs.
+        #[arg(long, default_value_t = 400)]
+        count: usize,
+    },
 }
 
 fn main() -> Result<()> {
@@ -67,6 +78,7 @@ fn main() -> Result<()> {
             runtime(2)?.block_on(write_answers(&data, &out, &queries))
         }
         Command::Datafusion { data, cores } => runtime(cores)?.block_on(answer(&data, cores)),
+        Command::Jobs { url, count } => runtime(1)?.block_on(jobs::measure(&url, count)),
     }
 }
 

@@ -68,7 +68,7 @@ pub enum Error {
     #[error("starting threads")]
     Runtime(#[source] std::io::Error),
     /// A defect of this program.
-    #[error("running the SQL file")]
+    #[error("a part of the driver has failed")]
     Panicked(#[source] tokio::task::JoinError),
     /// Signals cannot be heard.
     #[error("listening for signals")]

@@ -8,6 +8,7 @@ mod allocation;
 mod allocator;
 mod backend;
 mod blobs;
+mod control;
 // Not part of what this room offers: public for the simulation, with `message` and `Wanted`.
 #[doc(hidden)]
 pub mod core;

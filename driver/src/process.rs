@@ -5,6 +5,7 @@ use crate::allocation::AllocationRules;
 use crate::allocator;
 use crate::backend::{Sessions, connect_routes};
 use crate::blobs::Blobs;
+use crate::control::Control;
 use crate::core::{Core, DecommissionRules, Rules};
 use crate::error::Error;
 use crate::event_loop::{self, INBOX_LIMIT, Inbox, Input};
@@ -29,6 +30,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
@@ -45,6 +47,8 @@ pub struct Driver {
     /// Why it should end, once it should.
     stopped: watch::Receiver<Option<String>>,
     servers: Vec<Serving>,
+    /// Where the event loop runs.
+    _control: Control,
 }
 
 /// Runs a driver from start to end, on a runtime of its own. Returns the exit code for its process:
@@ -67,8 +71,8 @@ pub fn run(settings: Settings) -> Result<u8, Error> {
 /// Clients whose plans are made at the same time, and what else goes on in a driver.
 const LEAST_THREADS: usize = 24;
 
-/// Planning can keep a thread busy for a while. There are so many of them that neither the event
-/// loop nor another client waits for a plan: the operating system shares the cores among them.
+/// Planning can keep a thread busy for a while. There are so many of them that no client waits for
+/// the plan of another one: the operating system shares the cores among them.
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(0, usize::from).max(LEAST_THREADS)
 }
@@ -110,7 +114,9 @@ impl Driver {
         if let Some(allocation) = &allocation {
             wanted.executors = allocation.initial;
         }
-        let (cluster_listener, cluster) = serve::listen(settings.listen).await?;
+        let control = Control::start()?;
+        let listen = control.runtime().spawn(serve::listen(settings.listen));
+        let (cluster_listener, cluster) = listen.await.map_err(Error::Panicked)??;
         let (connect_listener, connect) = serve::listen(settings.connect).await?;
         let addresses = Addresses {
             cluster: cluster.to_string(),
@@ -123,7 +129,7 @@ impl Driver {
         let dynamic = allocation.is_some();
         let scheduler = scheduling::scheduler(settings.epoch, conf, (wanted, dynamic))?;
         let scheduler = scheduler.with_sharing(pools::sharing(conf)?);
-        tokio::spawn(event_loop::run(Core::new(rules, scheduler), messages, stop));
+        control.runtime().spawn(event_loop::run(Core::new(rules, scheduler), messages, stop));
 
         // As in Spark, there is some parallelism even without executors.
         let least = if allocation.is_some() { 2 } else { 1 };
@@ -140,18 +146,21 @@ impl Driver {
         let door = Door { inbox: inbox.clone(), epoch: settings.epoch, rows: Arc::new(rows) };
         let servers = vec![
             serve::serve(
+                control.runtime(),
                 cluster_listener,
                 cluster_routes((door, blobs), &token),
                 identity.as_ref(),
             )?,
             // It listens where only programs of this machine, or of this pod, reach it.
             serve::serve(
+                &Handle::current(),
                 connect_listener,
                 connect_routes(&sessions, settings.connect_access, &token),
                 None,
             )?,
         ];
-        Ok(Self { addresses, inbox, runners, sessions, stopped, servers })
+        let _control = control;
+        Ok(Self { addresses, inbox, runners, sessions, stopped, servers, _control })
     }
 
     /// Where it is reached.

@@ -25,7 +25,7 @@ const HELD: u64 = 32 << 20;
 /// are dropped.
 const FILE: u64 = 64 << 20;
 
-/// The rows of one partition: an Arrow IPC stream in pieces.
+/// The rows of one partition: an Arrow IPC stream in pieces; none if there are no rows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rows {
     pieces: Vec<Piece>,
@@ -150,6 +150,9 @@ impl Rows {
     }
 
     pub(crate) async fn decoded(&self) -> Result<Vec<RecordBatch>, SparkError> {
+        if self.pieces.is_empty() {
+            return Ok(Vec::new());
+        }
         self.batches().try_collect().await
     }
 }

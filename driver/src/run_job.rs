@@ -153,10 +153,13 @@ impl RunJob for Runner {
 
     async fn rows(&self, job: JobPlan) -> Result<engine::Rows, SparkError> {
         match self.end(job, std::future::pending()).await? {
-            Ok(partitions) => Ok(engine::Rows::new(move || {
-                let partitions = partitions.clone();
-                stream::iter(partitions).flat_map(|rows| rows.batches()).boxed()
-            })),
+            Ok(mut partitions) => {
+                partitions.retain(|rows| rows.len() > 0);
+                Ok(engine::Rows::new(move || {
+                    let partitions = partitions.clone();
+                    stream::iter(partitions).flat_map(|rows| rows.batches()).boxed()
+                }))
+            }
             Err(failed) => Err(failure::error(&failed)),
         }
     }

@@ -5,6 +5,7 @@ use proto::Identity;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::service::Routes;
@@ -35,8 +36,9 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAd
     Ok((listener, taken))
 }
 
-/// Serves on a listener; with an identity, only who shows it, too.
+/// Serves on a listener of this runtime; with an identity, only who shows it, too.
 pub(crate) fn serve(
+    runtime: &Handle,
     listener: TcpListener,
     routes: Routes,
     identity: Option<&Identity>,
@@ -56,7 +58,7 @@ pub(crate) fn serve(
             // A closed channel means that the driver is gone: the same.
             async move { drop(closing.wait_for(|close| *close).await) },
         );
-    let task = tokio::spawn(async move {
+    let task = runtime.spawn(async move {
         if let Err(error) = server.await {
             tracing::error!("a server has failed: {error}");
         }

@@ -46,7 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("operator", &["crd", "model", "proto"]),
     ("cli", &["driver", "executor", "crd", "proto", "model"]),
     ("xtask", &["model"]),
-    ("bench", &["driver", "engine", "executor", "proto", "model", "plan", "sql"]),
+    ("bench", &["connect", "driver", "engine", "executor", "proto", "model", "plan", "sql"]),
 ];
 
 /// The rooms that may name a crate in their manifest. Crates that are not listed are free.

@@ -251,7 +251,7 @@ fn spark_failure(failure: &TaskFailure) -> SparkError {
 }
 
 fn batches(done: &TaskOutcome) -> Result<Vec<RecordBatch>, TaskFailure> {
-    let TaskOutput::Rows { ipc, .. } = &done.output else { return Ok(Vec::new()) };
+    let TaskOutput::Rows { ipc, rows: 1.. } = &done.output else { return Ok(Vec::new()) };
     let read = StreamReader::try_new(&ipc[..], None)
         .and_then(Iterator::collect::<Result<Vec<_>, ArrowError>>);
     read.map_err(|error| TaskFailure::raised(error.to_string()))

@@ -11,6 +11,8 @@ use crate::python::{PythonContext, PythonExec};
 use arrow::ipc::reader::StreamReader;
 use datafusion::catalog::memory::MemorySourceConfig;
 use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
+use datafusion::physical_expr::Partitioning;
+use datafusion::physical_plan::execution_plan::PlanProperties;
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 use model::{MapOutput, ShuffleId};
@@ -45,6 +47,26 @@ struct Binder<'a> {
     joins: &'a BroadcastJoins,
     runtime: &'a TaskRuntime,
     python: &'a Arc<PythonContext>,
+}
+
+/// Whether what a node derives from its child's properties is the same for another child.
+fn is_alike(planned: &Arc<dyn ExecutionPlan>, bound: &Arc<dyn ExecutionPlan>) -> bool {
+    let (planned, bound) = (planned.properties(), bound.properties());
+    let says_nothing = |properties: &PlanProperties| {
+        let known = &properties.eq_properties;
+        known.eq_group().is_empty()
+            && known.oeq_class().is_empty()
+            && known.constraints().is_empty()
+            && matches!(properties.partitioning, Partitioning::UnknownPartitioning(1))
+    };
+    let alike = || {
+        planned.emission_type == bound.emission_type
+            && planned.boundedness == bound.boundedness
+            && planned.evaluation_type == bound.evaluation_type
+            && planned.scheduling_type == bound.scheduling_type
+            && planned.eq_properties.schema() == bound.eq_properties.schema()
+    };
+    Arc::ptr_eq(planned, bound) || (says_nothing(planned) && says_nothing(bound) && alike())
 }
 
 /// The error if template and binding belong to different stages.
@@ -91,7 +113,15 @@ impl Binder<'_> {
             return self.joins.bind(plan, left, right);
         }
         let bound: Vec<_> = children.iter().map(|child| self.bind(child)).collect::<Result<_>>()?;
-        let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+        let are_alike =
+            children.iter().zip(&bound).all(|(planned, bound)| is_alike(planned, bound));
+        let mode = match are_alike {
+            // What was derived for the template holds for each task: deriving it anew would take
+            // longer than many a task.
+            true => ChildrenPropertiesMode::Keep,
+            false => ChildrenPropertiesMode::Recompute,
+        };
+        let options = ReplaceChildrenOptions::new(mode);
         Arc::clone(plan).replace_children(bound, options)?.reset_state()
     }
 
@@ -169,5 +199,40 @@ fn wanted(outputs: &[Arc<MapOutput>], readers: (u32, u32), mode: ReadMode) -> Ve
             // A merge needs at least one stream, even an empty one.
             if streams.is_empty() { vec![Vec::new()] } else { streams }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nodes::Equivalences;
+    use arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::physical_expr::PhysicalSortExpr;
+    use datafusion::physical_expr::expressions::col;
+    use datafusion::physical_plan::sorts::sort::SortExec;
+    use sources::Run;
+
+    fn numbers(column: &str) -> Arc<dyn ExecutionPlan> {
+        let schema = Arc::new(Schema::new(vec![Field::new(column, DataType::Int64, false)]));
+        Arc::new(RangeExec::new(schema, vec![Run { first: 0, step: 1, count: 1 }]))
+    }
+
+    fn leaf(shape: Arc<dyn ExecutionPlan>, equivalences: Equivalences) -> Arc<dyn ExecutionPlan> {
+        Arc::new(LeafExec::new(LeafKind::Range, shape, equivalences))
+    }
+
+    #[test]
+    fn what_was_derived_is_kept_only_if_it_would_be_derived_again() {
+        let planned = leaf(numbers("a"), Equivalences::default());
+        assert!(is_alike(&planned, &planned) && is_alike(&planned, &numbers("a")));
+        assert!(!is_alike(&planned, &numbers("b")));
+        let by = col("a", &numbers("a").schema()).unwrap();
+        let sorted: Arc<dyn ExecutionPlan> =
+            Arc::new(SortExec::new([PhysicalSortExpr::new_default(by)].into(), numbers("a")));
+        assert!(!is_alike(&planned, &sorted) && !is_alike(&sorted, &planned));
+        let runs = [Run { first: 0, step: 1, count: 1 }; 2];
+        let several: Arc<dyn ExecutionPlan> =
+            Arc::new(RangeExec::new(planned.schema(), runs.to_vec()));
+        assert!(!is_alike(&planned, &several));
     }
 }

@@ -21,7 +21,7 @@ pub enum TaskOutput {
     Committed(MapOutput),
     /// The rows of a result partition.
     Rows {
-        /// The rows as an Arrow IPC stream.
+        /// The rows as an Arrow IPC stream; empty if there are none.
         ipc: Bytes,
         /// Number of rows.
         rows: u64,

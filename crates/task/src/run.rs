@@ -254,17 +254,25 @@ impl TaskRuntime {
         // them.
         let pool = Arc::clone(run.memory) as Arc<dyn MemoryPool>;
         let memory = MemoryConsumer::new("collected rows").register(&pool);
-        let mut writer = StreamWriter::try_new(Vec::new(), &rows.schema()).map_err(arrow)?;
+        let mut writer: Option<StreamWriter<Vec<u8>>> = None;
         let mut count = 0;
         while let Some(batch) = rows.next().await {
             let batch = batch.map_err(fail)?;
             if batch.num_rows() > 0 {
                 count += batch.num_rows() as u64;
+                let writer = match &mut writer {
+                    Some(writer) => writer,
+                    None => writer
+                        .insert(StreamWriter::try_new(Vec::new(), &rows.schema()).map_err(arrow)?),
+                };
                 writer.write(&batch).map_err(arrow)?;
                 memory.resize(writer.get_ref().len());
             }
         }
-        let ipc = writer.into_inner().map_err(arrow)?.into();
+        let ipc = match writer {
+            Some(writer) => writer.into_inner().map_err(arrow)?.into(),
+            None => Bytes::new(),
+        };
         Ok(TaskOutput::Rows { ipc, rows: count })
     }
 }
