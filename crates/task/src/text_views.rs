@@ -37,7 +37,8 @@ pub(crate) fn with_text_views(plan: Plan) -> Result<Plan> {
             None if plan.is::<FilterExec>() => viewed(&plan, &BTreeSet::new())?,
             None => None,
         };
-        let copied = viewed.map(copied).transpose()?;
+        let copied = viewed.map(|viewed| copied(viewed, &BTreeSet::new())).transpose()?;
+        let copied = copied.map(|copied| copied.plan);
         Ok(match copied.filter(|copied| copied.schema() == plan.schema()) {
             Some(copied) => Transformed::new(copied, true, TreeNodeRecursion::Jump),
             None => Transformed::no(plan),
@@ -46,19 +47,22 @@ pub(crate) fn with_text_views(plan: Plan) -> Result<Plan> {
     Ok(replaced.data)
 }
 
-/// The plan with text in the place of views.
-fn copied(viewed: Viewed) -> Result<Plan> {
-    if viewed.views.is_empty() {
-        return Ok(viewed.plan);
+/// The plan with text in the place of all views but these.
+fn copied(viewed: Viewed, kept: &BTreeSet<usize>) -> Result<Viewed> {
+    let Viewed { plan, views } = viewed;
+    if views.is_subset(kept) {
+        return Ok(Viewed { plan, views });
     }
-    let schema = viewed.plan.schema();
+    let schema = plan.schema();
     let column = |(at, field): (usize, &FieldRef)| {
         let column: PhysicalExprRef = Arc::new(Column::new(field.name(), at));
-        let text = if viewed.views.contains(&at) { views::copy(column) } else { column };
-        (text, field.name().clone())
+        let is_copied = views.contains(&at) && !kept.contains(&at);
+        let column = if is_copied { views::copy(column) } else { column };
+        (column, field.name().clone())
     };
     let columns: Vec<_> = schema.fields().iter().enumerate().map(column).collect();
-    Ok(Arc::new(ProjectionExec::try_new(columns, viewed.plan)?))
+    let plan = Arc::new(ProjectionExec::try_new(columns, plan)?);
+    Ok(Viewed { plan, views: views.intersection(kept).copied().collect() })
 }
 
 /// An aggregation of rows of a scan by text.
@@ -84,10 +88,7 @@ fn grouped(aggregate: &AggregateExec) -> Result<Option<Viewed>> {
     used.extend(aggregate.filter_expr().iter().flatten().flat_map(collect_columns));
     wanted.retain(|at| !used.iter().any(|column| column.index() == *at));
     let Some(input) = viewed(aggregate.input(), &wanted)? else { return Ok(None) };
-    // What is not a key has to be text.
-    if !input.views.is_subset(&wanted) {
-        return Ok(None);
-    }
+    let input = copied(input, &wanted)?;
     let schema = input.plan.schema();
     let plan = AggregateExec::try_new(
         *aggregate.mode(),

@@ -54,13 +54,16 @@ async fn text_that_is_only_looked_at_is_read_as_views_with_the_same_answers() {
         ("SELECT n, b FROM t WHERE a NOT IN ('text 3') AND b LIKE '%1%' AND n > 3", &["a", "b"]),
         ("SELECT n FROM t WHERE a = b", &["a", "b"]),
         ("SELECT n, b FROM t WHERE a < 'text 3' OR a IS NULL", &["a"]),
-        ("SELECT n FROM t WHERE a IS DISTINCT FROM 'text 3' AND b <> 'text 1'", &["a", "b"]),
+        ("SELECT n FROM t WHERE (a IS DISTINCT FROM 'text 3') AND b <> 'text 1'", &["a", "b"]),
         ("SELECT n FROM t WHERE upper(a) = 'TEXT 3' AND b = 'text 3'", &["b"]),
         ("SELECT n FROM t WHERE upper(a) = 'TEXT 3' AND a > 'text 2'", &[]),
         ("SELECT a, b, count(*), sum(n) FROM t GROUP BY a, b", &["a", "b"]),
         ("SELECT a, max(b) FROM t GROUP BY a", &["a"]),
         ("SELECT a, count(b), max(a) FROM t WHERE b > 'text 2' GROUP BY a", &["b"]),
-        ("SELECT a, upper(c), count(*) FROM t WHERE c > 'text 2' GROUP BY a, upper(c)", &["a"]),
+        (
+            "SELECT a, upper(c), count(*) FROM t WHERE c > 'text 2' GROUP BY a, upper(c)",
+            &["a", "c"],
+        ),
         (
             "SELECT c, min(n) FROM t WHERE c LIKE 'text 4%' AND b IS NOT NULL GROUP BY c",
             &["b", "c"],
@@ -69,8 +72,11 @@ async fn text_that_is_only_looked_at_is_read_as_views_with_the_same_answers() {
         ("SELECT n, a || b FROM t WHERE n > 4", &[]),
     ];
     for (query, expected) in cases {
-        let plan = context.sql(query).await.unwrap().create_physical_plan().await.unwrap();
-        let viewed = with_text_views(Arc::clone(&plan)).unwrap();
+        // A plan runs once.
+        let planned =
+            async || context.sql(query).await.unwrap().create_physical_plan().await.unwrap();
+        let plan = planned().await;
+        let viewed = with_text_views(planned().await).unwrap();
         assert_eq!(views_of(&viewed), expected, "{query}: {}", displayable(&*viewed).indent(true));
         assert_eq!(viewed.schema(), plan.schema(), "{query}");
         let rows = async |plan| {
