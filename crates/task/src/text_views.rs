@@ -1,6 +1,6 @@
-//! Text of Parquet files that a task does not pass on as it is: that of which a filter leaves little,
-//! or of which an aggregation keeps one value per group. It is read as views, and copied behind
-//! them, so that no value is copied for nothing. Plans and fingerprints know nothing of it.
+//! Text of Parquet files that a task does not pass on as it is: that of which a filter leaves
+//! little, or of which an aggregation keeps one value per group. It is read as views, and copied
+//! behind them, so that no value is copied for nothing. Plans and fingerprints know nothing of it.
 
 #[cfg(test)]
 mod tests;
