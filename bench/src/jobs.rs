@@ -7,6 +7,7 @@ use connect::pb::execute_plan_request::request_option::RequestOption as Choice;
 use connect::pb::execute_plan_response::ResponseType;
 use connect::pb::release_execute_request::{Release, ReleaseAll};
 use connect::pb::spark_connect_service_client::SparkConnectServiceClient;
+use std::io::Write;
 use std::time::{Duration, Instant};
 use tonic::Request;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -33,8 +34,7 @@ pub(crate) async fn measure(url: &str, count: usize) -> Result<()> {
     let (Some(best), Some(median)) = (times.first(), times.get(times.len() / 2)) else {
         bail!("no job was asked for");
     };
-    println!("{:.3} {:.3}", millis(*best), millis(*median));
-    Ok(())
+    Ok(writeln!(std::io::stdout(), "{:.3} {:.3}", millis(*best), millis(*median))?)
 }
 
 impl Client {

@@ -159,8 +159,7 @@ impl Driver {
                 None,
             )?,
         ];
-        let _control = control;
-        Ok(Self { addresses, inbox, runners, sessions, stopped, servers, _control })
+        Ok(Self { addresses, inbox, runners, sessions, stopped, servers, _control: control })
     }
 
     /// Where it is reached.

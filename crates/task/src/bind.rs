@@ -115,11 +115,12 @@ impl Binder<'_> {
         let bound: Vec<_> = children.iter().map(|child| self.bind(child)).collect::<Result<_>>()?;
         let are_alike =
             children.iter().zip(&bound).all(|(planned, bound)| is_alike(planned, bound));
-        let mode = match are_alike {
-            // What was derived for the template holds for each task: deriving it anew would take
-            // longer than many a task.
-            true => ChildrenPropertiesMode::Keep,
-            false => ChildrenPropertiesMode::Recompute,
+        // What was derived for the template holds for each task: deriving it anew would take longer
+        // than many a task.
+        let mode = if are_alike {
+            ChildrenPropertiesMode::Keep
+        } else {
+            ChildrenPropertiesMode::Recompute
         };
         let options = ReplaceChildrenOptions::new(mode);
         Arc::clone(plan).replace_children(bound, options)?.reset_state()
