@@ -150,9 +150,6 @@ impl Rows {
     }
 
     pub(crate) async fn decoded(&self) -> Result<Vec<RecordBatch>, SparkError> {
-        if self.pieces.is_empty() {
-            return Ok(Vec::new());
-        }
         self.batches().try_collect().await
     }
 }

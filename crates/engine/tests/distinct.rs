@@ -143,9 +143,7 @@ async fn more_distinct_values_than_memory_are_spilled() {
 /// Groups that hold their values: all of them are more than memory, one is not.
 #[tokio::test(flavor = "multi_thread")]
 async fn groups_that_are_larger_than_memory_are_computed_one_after_the_other() {
-    // The share of one of two tasks has room for the two copies of a batch that a sort holds, and
-    // not for its half of the groups.
-    let world = world_with_memory("2", ByteSize::mib(16));
+    let world = world_with_memory("2", ByteSize::mib(12));
     let rows = "from range(0, 60000, 1, 4) group by id % 5000";
     world
         .check(&[

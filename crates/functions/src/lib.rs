@@ -42,7 +42,7 @@ pub use failure::spark_error;
 pub(crate) use formats::calendar;
 pub use formats::calendar::is_time_zone;
 pub use names::sql_name;
-pub use normal::{comparison, is_orderable, normal_form};
+pub use normal::{comparison, is_comparison, is_orderable, normal_form};
 pub use registry::{Registry, all_higher_order, all_udafs, all_udfs, all_udwfs};
 pub use scalar::{
     field_of, fields_text, in_shape, interval_cut, interval_of, interval_text, time_of_window,

@@ -113,6 +113,21 @@ fn is_normal(expr: &Expr, kernel: Kernel) -> bool {
     }
 }
 
+/// Whether an operator compares two values by their order.
+pub fn is_comparison(operator: Operator) -> bool {
+    matches!(
+        operator,
+        Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
+            | Operator::IsDistinctFrom
+            | Operator::IsNotDistinctFrom
+    )
+}
+
 /// A comparison of two expressions of the same type.
 ///
 /// An equality with an outer column is not normalised: `DataFusion` derives join and group keys

@@ -14,6 +14,11 @@ use std::sync::{Arc, LazyLock};
 
 type Plan = Arc<dyn ExecutionPlan>;
 
+/// Whether a template scans a source.
+pub(crate) fn scans(template: &Plan) -> bool {
+    any(template, &|plan| scan(plan).is_some())
+}
+
 /// Whether a hash join of a template probes with the rows of a scan, and nothing below a join stops
 /// after some rows or draws something by row: these must not depend on the other side.
 pub(crate) fn scans_are_joined(template: &Plan) -> bool {
@@ -37,6 +42,7 @@ fn draws(plan: &Plan) -> bool {
     draws || looked.is_err()
 }
 
+/// Whether a plan has a node that is so.
 fn any(plan: &Plan, is: &dyn Fn(&Plan) -> bool) -> bool {
     is(plan) || plan.children().into_iter().any(|child| any(child, is))
 }

@@ -135,7 +135,7 @@ impl ExecutionPlan for ShuffleReadExec {
             None if schema.fields().is_empty() => rows.boxed(),
             None => {
                 let size = context.session_config().batch_size();
-                merge_small(rows, &schema, size).boxed()
+                of_size(rows, &schema, size).boxed()
             }
             Some(kept) => {
                 let (kept, blocks) = (Arc::clone(kept), blocks.clone());
@@ -240,17 +240,40 @@ fn decode(
 /// Copies columns that keep a whole block in memory: uncompressed columns are slices of it, and an
 /// operator that collects rows would count the block once per batch.
 pub(crate) fn detached(batch: RecordBatch) -> Result<RecordBatch> {
-    let detach = |column: &ArrayRef| {
-        let data = column.to_data();
-        let own = data.get_slice_memory_size().unwrap_or(usize::MAX);
+    with_columns(&batch, |column| {
+        let own = column.to_data().get_slice_memory_size().unwrap_or(usize::MAX);
         if column.get_buffer_memory_size() / 2 <= own.saturating_add(DETACH_FROM) {
-            return Ok(Arc::clone(column));
+            Ok(Arc::clone(column))
+        } else {
+            copied(column)
         }
-        let mut copy = MutableArrayData::new(vec![&data], false, data.len());
-        copy.try_extend(0, 0, data.len())?;
-        Ok(make_array(copy.freeze()))
-    };
-    let columns = batch.columns().iter().map(detach).collect::<Result<_>>()?;
+    })
+}
+
+/// Rows of a batch in batches of at most `size` rows. What is cut is copied, so that whoever holds
+/// a part of a batch does not hold the rest.
+fn cut(batch: RecordBatch, size: usize) -> Vec<Result<RecordBatch>> {
+    let rows = batch.num_rows();
+    if rows <= size {
+        return vec![detached(batch)];
+    }
+    let starts = (0..rows).step_by(size);
+    starts.map(|start| with_columns(&batch.slice(start, size.min(rows - start)), copied)).collect()
+}
+
+/// A column in buffers of its own.
+fn copied(column: &ArrayRef) -> Result<ArrayRef> {
+    let data = column.to_data();
+    let mut copy = MutableArrayData::new(vec![&data], false, data.len());
+    copy.try_extend(0, 0, data.len())?;
+    Ok(make_array(copy.freeze()))
+}
+
+fn with_columns(
+    batch: &RecordBatch,
+    change: impl FnMut(&ArrayRef) -> Result<ArrayRef>,
+) -> Result<RecordBatch> {
+    let columns = batch.columns().iter().map(change).collect::<Result<_>>()?;
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(batch.schema(), columns, &rows)?)
 }
@@ -264,14 +287,16 @@ fn damaged(block: &Wanted, error: &ArrowError) -> FetchError {
     })
 }
 
-/// Combines small batches: operators have a cost per batch.
-fn merge_small(
+/// Combines small batches, as operators have a cost per batch, and cuts those that were written
+/// larger than they are wanted: an operator that is short of memory holds several whole ones.
+fn of_size(
     rows: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
     schema: &SchemaRef,
     size: usize,
 ) -> impl Stream<Item = Result<RecordBatch>> + Send + 'static {
     let merger = BatchCoalescer::new(Arc::clone(schema), size)
         .with_biggest_coalesce_batch_size(Some(size / 2));
+    let rows = rows.map_ok(move |batch| stream::iter(cut(batch, size))).try_flatten();
     stream::try_unfold(
         (Box::pin(rows), merger, false),
         move |(mut rows, mut merger, mut ended)| async move {
@@ -283,7 +308,7 @@ fn merge_small(
                     return Ok(None);
                 }
                 if let Some(batch) = rows.try_next().await? {
-                    merger.push_batch(detached(batch)?)?;
+                    merger.push_batch(batch)?;
                 } else {
                     merger.finish_buffered_batch()?;
                     ended = true;
@@ -291,4 +316,32 @@ fn merge_small(
             }
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{AsArray, Int64Array};
+    use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+
+    /// Ten small batches and a large one, wanted in batches of 1,000 rows.
+    #[tokio::test]
+    async fn batches_are_neither_small_nor_larger_than_wanted() {
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
+        let large = (10, 90_000);
+        let ranges = (0..10).map(|n| (n, 1)).chain([large]);
+        let rows = ranges.map(|(from, count)| {
+            let numbers = Int64Array::from_iter_values(from..from + count);
+            Ok(RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(numbers)])?)
+        });
+        let rows = stream::iter(rows.collect::<Vec<_>>());
+        let read: Vec<_> = of_size(rows, &schema, 1000).try_collect().await.unwrap();
+        assert!(read.len() <= 92, "{} batches", read.len());
+        assert!(read.iter().all(|batch| batch.num_rows() <= 1000));
+        let largest = read.iter().map(|batch| batch.column(0).get_buffer_memory_size()).max();
+        assert!(largest.unwrap() < 20_000, "a part of a batch holds all of it");
+        let numbers =
+            read.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values());
+        assert!(numbers.copied().eq(0..90_010));
+    }
 }

@@ -3,9 +3,8 @@
 
 use super::broadcast_joins::Resting;
 use super::broadcast_rows::BroadcastRows;
-use super::join_filters::scans_are_joined;
+use super::join_filters::{scans, scans_are_joined};
 use super::memory::{ExecutorMemory, TaskMemory};
-use super::text_views::scans;
 use super::{BlockSource, Stage};
 use crate::codec;
 use crate::context::session_state_builder;

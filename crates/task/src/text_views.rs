@@ -5,7 +5,6 @@
 #[cfg(test)]
 mod tests;
 
-use crate::nodes::{LeafExec, LeafKind};
 use arrow::datatypes::{FieldRef, Schema};
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -21,13 +20,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 type Plan = Arc<dyn ExecutionPlan>;
-
-/// Whether a template scans a source.
-pub(crate) fn scans(template: &Plan) -> bool {
-    let leaf = template.downcast_ref::<LeafExec>();
-    leaf.is_some_and(|leaf| matches!(leaf.kind(), LeafKind::Source { .. }))
-        || template.children().into_iter().any(scans)
-}
 
 /// The bound plan of a task, in which filters and aggregations directly above scans get views.
 pub(crate) fn with_text_views(plan: Plan) -> Result<Plan> {
@@ -78,15 +70,13 @@ fn grouped(aggregate: &AggregateExec) -> Result<Option<Viewed>> {
     }
     let keys = groups.expr().iter().map(|(key, _)| key);
     let mut wanted: BTreeSet<usize> = keys.clone().filter_map(column).collect();
-    let computed = keys.filter(|key| column(key).is_none()).flat_map(collect_columns);
-    let mut used: Vec<Column> = computed.collect();
+    let mut used = columns(keys.filter(|key| column(key).is_none()));
     for function in aggregate.aggr_expr() {
         let expressions = function.all_expressions();
-        let of_function = expressions.args.iter().chain(&expressions.order_by_exprs);
-        used.extend(of_function.flat_map(collect_columns));
+        used.extend(columns(expressions.args.iter().chain(&expressions.order_by_exprs)));
     }
-    used.extend(aggregate.filter_expr().iter().flatten().flat_map(collect_columns));
-    wanted.retain(|at| !used.iter().any(|column| column.index() == *at));
+    used.extend(columns(aggregate.filter_expr().iter().flatten()));
+    wanted.retain(|at| !used.contains(at));
     let Some(input) = viewed(aggregate.input(), &wanted)? else { return Ok(None) };
     let input = copied(input, &wanted)?;
     let schema = input.plan.schema();
@@ -107,6 +97,11 @@ fn column(expr: &Arc<dyn PhysicalExpr>) -> Option<usize> {
     expr.downcast_ref::<Column>().map(Column::index)
 }
 
+/// The columns that expressions refer to.
+fn columns<'a>(exprs: impl Iterator<Item = &'a Arc<dyn PhysicalExpr>>) -> BTreeSet<usize> {
+    exprs.flat_map(collect_columns).map(|column| column.index()).collect()
+}
+
 /// A chain of filters and projections above a scan, of which `wanted` columns may be views.
 fn viewed(plan: &Plan, wanted: &BTreeSet<usize>) -> Result<Option<Viewed>> {
     if let Some(filter) = plan.downcast_ref::<FilterExec>() {
@@ -125,43 +120,38 @@ fn filtered(filter: &FilterExec, wanted: &BTreeSet<usize>) -> Result<Option<View
         None => Some(*at),
     };
     let compared = views::only_compared(filter.predicate(), &input.schema());
-    let is_used = |at: &usize| {
-        let used = collect_columns(filter.predicate());
-        used.iter().any(|column| column.index() == *at)
-    };
+    let used = columns(std::iter::once(filter.predicate()));
     let mut below: BTreeSet<usize> =
-        wanted.iter().filter_map(place).filter(|at| !is_used(at)).collect();
+        wanted.iter().filter_map(place).filter(|at| !used.contains(at)).collect();
     below.extend(compared);
     let Some(input) = viewed(input, &below)? else { return Ok(None) };
     let schema = input.plan.schema();
     let predicate = views::on_views(filter.predicate(), &input.views, &schema)?;
     let projection = filter.projection().as_ref().map(|columns| columns.to_vec());
     let is_view = |at: &usize| place(at).is_some_and(|at| input.views.contains(&at));
-    let columns = filter.schema().fields().len();
+    let yielded = filter.schema().fields().len();
     let plan = FilterExecBuilder::new(predicate, input.plan)
         .apply_projection(projection)?
         .with_default_selectivity(filter.default_selectivity())
         .with_batch_size(filter.batch_size())
         .with_fetch(filter.fetch())
         .build()?;
-    let views = (0..columns).filter(is_view).collect();
+    let views = (0..yielded).filter(is_view).collect();
     Ok(Some(Viewed { plan: Arc::new(plan), views }))
 }
 
 fn projected(projection: &ProjectionExec, wanted: &BTreeSet<usize>) -> Result<Option<Viewed>> {
-    let columns = projection.expr();
-    let computed = columns.iter().filter(|projected| column(&projected.expr).is_none());
-    let used: Vec<Column> =
-        computed.flat_map(|projected| collect_columns(&projected.expr)).collect();
-    let passed = wanted.iter().filter_map(|at| column(&columns.get(*at)?.expr));
-    let below: BTreeSet<usize> =
-        passed.filter(|at| !used.iter().any(|column| column.index() == *at)).collect();
+    let exprs = projection.expr();
+    let computed = exprs.iter().map(|projected| &projected.expr);
+    let used = columns(computed.filter(|expr| column(expr).is_none()));
+    let passed = wanted.iter().filter_map(|at| column(&exprs.get(*at)?.expr));
+    let below: BTreeSet<usize> = passed.filter(|at| !used.contains(at)).collect();
     let Some(input) = viewed(projection.input(), &below)? else { return Ok(None) };
     let schema: &Schema = &input.plan.schema();
     let is_view = |expr| column(expr).is_some_and(|at| input.views.contains(&at));
     let mut views = BTreeSet::new();
-    let mut kept = Vec::with_capacity(columns.len());
-    for (at, projected) in columns.iter().enumerate() {
+    let mut kept = Vec::with_capacity(exprs.len());
+    for (at, projected) in exprs.iter().enumerate() {
         let expr = if is_view(&projected.expr) {
             views.insert(at);
             Arc::clone(&projected.expr)

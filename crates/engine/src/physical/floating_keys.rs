@@ -11,10 +11,10 @@ use datafusion::logical_expr::expr::{Sort, WindowFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     Aggregate, BinaryExpr, Expr, ExprSchemable, Extension, Filter, GroupingSet, Join, LogicalPlan,
-    Operator, Sort as SortPlan, Window,
+    Sort as SortPlan, Window,
 };
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
-use functions::{comparison, normal_form};
+use functions::{comparison, is_comparison, normal_form};
 use std::sync::Arc;
 
 /// Normalises floating-point keys.
@@ -138,18 +138,7 @@ fn compared(condition: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         let Expr::BinaryExpr(BinaryExpr { left, op, right }) = &expr else {
             return Ok(Transformed::no(expr));
         };
-        let compares = matches!(
-            op,
-            Operator::Eq
-                | Operator::NotEq
-                | Operator::Lt
-                | Operator::LtEq
-                | Operator::Gt
-                | Operator::GtEq
-                | Operator::IsDistinctFrom
-                | Operator::IsNotDistinctFrom
-        );
-        if !compares {
+        if !is_comparison(*op) {
             return Ok(Transformed::no(expr));
         }
         let data_type: DataType = left.get_type(schema)?;

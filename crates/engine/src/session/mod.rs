@@ -185,7 +185,7 @@ struct State {
 
 /// A query of `spark.sql` that was found right. Its schema, which clients ask for next, is known as
 /// long as the session and the catalogue are what they were.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Checked {
     query: Relation,
     changes: u64,
