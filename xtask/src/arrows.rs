@@ -99,7 +99,7 @@ impl Graph {
     fn of_workspace(root: &Path) -> Result<Self> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let output = Command::new(cargo)
-            .args(["metadata", "--format-version=1", "--locked", "--offline"])
+            .args(["metadata", "--format-version=1", "--locked"])
             .current_dir(root)
             .output()
             .context("running cargo metadata")?;
