@@ -4,7 +4,7 @@
 use crate::processes::{self, ending};
 use anyhow::Result;
 use model::conf::{self, Conf, VolumeLayout};
-use model::{ExecutorId, VolumeId};
+use model::{ExecutorId, ProfileId, VolumeId};
 use proto::pb;
 use proto::pb::executor_fact::{Ended, Running, State};
 use std::collections::BTreeMap;
@@ -25,16 +25,26 @@ pub(crate) struct Executors {
     /// Their log filter.
     log: &'static str,
     own_volumes: bool,
-    wanted: u32,
+    wanted: Vec<Kind>,
     next: u64,
     /// Facts about all executors; ended ones are kept until the driver acknowledges their end.
     facts: BTreeMap<u64, State>,
     watch: JoinSet<(u64, ExitStatus)>,
     /// Dropping a sender stops its executor.
-    stop_senders: BTreeMap<u64, tokio::sync::oneshot::Sender<()>>,
+    stop_senders: BTreeMap<u64, (ProfileId, tokio::sync::oneshot::Sender<()>)>,
     failures: u32,
     max_failures: u32,
     ending: bool,
+}
+
+/// Executors that are alike.
+#[derive(Debug, Clone, Copy)]
+struct Kind {
+    profile: ProfileId,
+    /// How many are wanted.
+    executors: u32,
+    slots: u32,
+    memory_bytes: u64,
 }
 
 /// An executor that ended.
@@ -61,7 +71,7 @@ impl Executors {
             template,
             log,
             own_volumes,
-            wanted: 0,
+            wanted: Vec::new(),
             next: 0,
             facts: BTreeMap::new(),
             watch: JoinSet::new(),
@@ -80,30 +90,49 @@ impl Executors {
                 _ => drop(self.stop_senders.remove(id)),
             }
         }
-        self.wanted = wish.executors;
-        self.template.slots = wish.cores;
+        let usual = self.template.memory_bytes;
+        let (profile, slots) = (ProfileId::DEFAULT, wish.cores);
+        let first = Kind { profile, executors: wish.executors, slots, memory_bytes: usual };
+        let others = wish.profiles.iter().map(|wish| Kind {
+            profile: ProfileId(wish.profile),
+            executors: wish.executors,
+            slots: if wish.cores == 0 { slots } else { wish.cores },
+            memory_bytes: wish.memory_bytes.unwrap_or(usual),
+        });
+        self.wanted = std::iter::once(first).chain(others).collect();
         self.fill().await
     }
 
     /// Starts missing executors.
     pub(crate) async fn fill(&mut self) -> Result<()> {
-        while !self.ending && self.stop_senders.len() < self.wanted as usize {
+        while let Some(kind) = self.missing() {
             let id = self.next;
             self.next += 1;
-            let settings = self.settings(id);
+            let settings = self.settings(id, kind);
             std::fs::create_dir_all(&settings.volume.path)?;
             std::fs::create_dir_all(&settings.scratch)?;
             let child = processes::executor(&settings, self.log).await?;
             let (stop_sender, cut) = tokio::sync::oneshot::channel();
-            self.stop_senders.insert(id, stop_sender);
+            self.stop_senders.insert(id, (kind.profile, stop_sender));
             self.facts.insert(id, State::Running(Running {}));
             self.watch.spawn(watch(id, child, cut));
         }
         Ok(())
     }
 
-    fn settings(&self, id: u64) -> executor::Settings {
-        let mut settings = self.template.clone();
+    /// What the next executor is, if fewer are there than are wanted.
+    fn missing(&self) -> Option<Kind> {
+        let there = |of: ProfileId| {
+            self.stop_senders.values().filter(|(profile, _)| *profile == of).count()
+        };
+        let mut wanted = self.wanted.iter().filter(|_| !self.ending);
+        wanted.find(|kind| there(kind.profile) < kind.executors as usize).copied()
+    }
+
+    fn settings(&self, id: u64, kind: Kind) -> executor::Settings {
+        let Kind { profile, slots, memory_bytes, executors: _ } = kind;
+        let mut settings =
+            executor::Settings { profile, slots, memory_bytes, ..self.template.clone() };
         settings.executor = ExecutorId(id);
         settings.scratch = settings.scratch.join(id.to_string());
         if let Some(volume) = self.own_volume(id) {

@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use driver::{Access, Addresses, WithoutManager};
 use model::conf::{self, Conf, Retain};
 use model::launch::{Dependencies, Home, PeerPatience, ReaperSettings, WorkerSettings};
-use model::{ApplicationId, Epoch, ExecutorId, VolumeId};
+use model::{ApplicationId, Epoch, ExecutorId, ProfileId, VolumeId};
 use proto::pb::cluster_client::ClusterClient;
 use proto::pb::to_manager::Fact;
 use proto::{Credentials, Identity, pb};
@@ -207,6 +207,7 @@ fn executor_template(
         token: settings.token.clone(),
         identity: settings.identity.clone(),
         epoch: settings.epoch,
+        profile: ProfileId::DEFAULT,
         slots: 1,
         memory_bytes: settings.conf.get(&conf::EXECUTOR_MEMORY)?.0,
         memory_fraction: settings.conf.get(&conf::MEMORY_FRACTION)?,

@@ -116,7 +116,7 @@ fn as_json(status: &ApplicationStatus) -> serde_json::Value {
         "jobs": status.jobs.iter().map(job).collect::<Vec<_>>(),
         "executors": status.executors.iter().map(|executor| serde_json::json!({
             "executor": executor.executor, "host": executor.host, "slots": executor.slots, "alive": executor.alive,
-            "running": executor.running_tasks, "finished": executor.finished_tasks, "failed": executor.failed_tasks,
+            "resourceProfile": executor.profile, "running": executor.running_tasks, "finished": executor.finished_tasks, "failed": executor.failed_tasks,
         })).collect::<Vec<_>>(),
     })
 }

@@ -1,7 +1,7 @@
 //! `spark.master`, and the executors that an application wants.
 
-use model::ByteSize;
 use model::conf::{self, BadSetting, Conf, Problem};
+use model::{ByteSize, ExecutorRequest};
 use std::num::NonZeroU32;
 
 /// Where executors run on one machine: the value of `spark.master`.
@@ -102,6 +102,11 @@ impl Wanted {
         let executors = conf.get(&conf::EXECUTOR_INSTANCES)?;
         let cores = conf.get(&conf::EXECUTOR_CORES)?.max(1);
         Ok(Self { executors, cores, task_cpus, memory })
+    }
+
+    /// Cores of an executor for a resource profile.
+    pub(crate) fn cores_for(self, request: &ExecutorRequest) -> u32 {
+        request.cores.map_or(self.cores, NonZeroU32::get)
     }
 
     /// Task slots of all of them.

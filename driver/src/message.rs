@@ -8,7 +8,8 @@ use crate::sums::Added;
 use engine::{JobPlan, ShuffleSizes};
 use model::executor::{AccumulatorUpdate, Registration, Report};
 use model::{
-    Attempt, ByteSize, CacheId, ExecutorId, Properties, ShuffleId, StageId, TaskMetrics, VolumeId,
+    Attempt, ByteSize, CacheId, ExecutorId, ExecutorRequest, ProfileId, Properties, ShuffleId,
+    StageId, TaskMetrics, VolumeId,
 };
 use scheduler::JobFailure;
 use std::sync::Arc;
@@ -128,9 +129,24 @@ pub enum Fact {
 /// What the cluster manager is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToManager {
-    Wish { executors: u32, cores: u32, memory_bytes: u64, release: Vec<ExecutorId> },
+    Wish {
+        executors: u32,
+        cores: u32,
+        memory_bytes: u64,
+        release: Vec<ExecutorId>,
+        profiles: Vec<ProfileWish>,
+    },
     Status(Status),
     Ended(Ending),
+}
+
+/// The executors that are wanted for a resource profile, beside others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProfileWish {
+    pub profile: ProfileId,
+    /// What it says of an executor.
+    pub request: ExecutorRequest,
+    pub executors: u32,
 }
 
 /// How the program ended.
@@ -259,4 +275,5 @@ pub struct ExecutorStatus {
     pub finished_tasks: u64,
     pub failed_tasks: u64,
     pub alive: bool,
+    pub profile: ProfileId,
 }

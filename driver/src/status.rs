@@ -101,6 +101,7 @@ mod tests {
     #[test]
     fn a_shared_stage_is_listed_once_and_only_living_executors_are() {
         let executor = |id, alive| ExecutorStatus {
+            profile: model::ProfileId::DEFAULT,
             executor: ExecutorId(id),
             host: format!("h{id}"),
             address: format!("h{id}:70{id}"),

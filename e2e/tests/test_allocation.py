@@ -17,6 +17,18 @@ SLOW = f"""{WAIT}
     print("answer", sum(row.id for row in rows.collect()), flush=True)
     wait()
 """
+# Two tasks on executors as the manifest has them, then two on others.
+PROFILED = f"""{WAIT}
+    from pyspark.resource import ExecutorResourceRequests, ResourceProfileBuilder
+
+    large = ExecutorResourceRequests().memory("600m").memoryOverhead("200m")
+    profile = ResourceProfileBuilder().require(large).build
+    frame = spark.range(0, 2, 1, 2)
+    usual = frame.mapInPandas(lambda batches: batches, "id long").count()
+    others = frame.mapInPandas(lambda batches: batches, "id long", profile=profile).collect()
+    print("answer", usual + sum(row.id for row in others), flush=True)
+    wait()
+"""
 QUICK = {"spark.dynamicAllocation.schedulerBacklogTimeout": "500ms", "spark.dynamicAllocation.executorIdleTimeout": "5s"}
 
 
@@ -39,3 +51,17 @@ def test_executors_come_with_the_tasks_and_go_when_they_are_idle(kubectl):
     assert "answer 66" in printed
     assert found["status"]["executors"]["made"] == made
     assert found["status"].get("failures", []) == []
+
+
+def test_a_resource_profile_has_pods_of_its_own(kubectl):
+    bounds = {"enabled": True, "initialExecutors": 1, "minExecutors": 0, "maxExecutors": 1}
+    slow_to_go = {**QUICK, "spark.dynamicAllocation.executorIdleTimeout": "60s"}
+    kubectl.create(programs(profiled_py=PROFILED), application("profiled", "profiled.py", sparkConf=slow_to_go, dynamicAllocation=bounds))
+    waits(kubectl, "profiled")
+    by_profile = {pod["metadata"]["labels"].get("firesteel.dev/resource-profile"): pod for pod in pods(kubectl, "profiled", "executor")}
+    assert set(by_profile) == {None, "1"}
+    requests = by_profile["1"]["spec"]["containers"][0]["resources"]["requests"]
+    assert (requests["cpu"], requests["memory"]) == ("50m", "800Mi"), requests
+    go(kubectl, "profiled")
+    _, printed = completed(kubectl, "profiled")
+    assert "answer 3" in printed

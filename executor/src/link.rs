@@ -229,6 +229,7 @@ impl Link {
         Ok(Registration {
             executor: self.settings.executor,
             host: self.settings.host.clone(),
+            profile: self.settings.profile,
             slots: self.settings.slots,
             block_address: self.block_address.clone(),
             private: private.then(|| volume.clone()).into_iter().collect(),

@@ -12,6 +12,9 @@ pub const LAUNCHED_BY: &str = "firesteel.dev/launched-by-spark-operator";
 pub const ENCRYPTED: &str = "firesteel.dev/encrypted";
 /// Label: the executor slot whose claims a pod may mount.
 pub const SLOT: &str = "firesteel.dev/slot";
+/// Label: number of the resource profile that an executor is for; without, it is as the
+/// specification says.
+pub const RESOURCE_PROFILE: &str = "firesteel.dev/resource-profile";
 /// Label: `driver` or `executor`.
 pub const ROLE: &str = "spark-role";
 /// Label: id of the application, as its driver knows it.

@@ -4,6 +4,7 @@ use crate::names;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
+use model::{ExecutorRequest, ProfileId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything observed of an application's children.
@@ -72,6 +73,8 @@ pub struct ExecutorFacts {
     pub pod: PodFacts,
     /// The slot whose claims it may mount.
     pub slot: u32,
+    /// Its resource profile.
+    pub profile: ProfileId,
     /// Whether its end was recorded and the pod is only kept for inspection.
     pub inactive: bool,
 }
@@ -195,6 +198,19 @@ pub struct Wish {
     pub executors: u32,
     /// Executors that it no longer needs, or whose end it has acknowledged.
     pub release: BTreeSet<u64>,
+    /// Executors for resource profiles, beside the former.
+    pub profiles: Vec<ProfileWish>,
+}
+
+/// The executors that a driver wants for a resource profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProfileWish {
+    /// Its number.
+    pub profile: ProfileId,
+    /// What it says of an executor.
+    pub request: ExecutorRequest,
+    /// Number of executors.
+    pub executors: u32,
 }
 
 /// The API server's refusal to create a submission's driver.
@@ -282,9 +298,11 @@ impl ExecutorFacts {
         let labels = pod.labels();
         let id = labels.get(names::EXECUTOR_ID)?.parse().ok()?;
         let slot = labels.get(names::SLOT).and_then(|slot| slot.parse().ok()).unwrap_or_default();
+        let profile = labels.get(names::RESOURCE_PROFILE).and_then(|number| number.parse().ok());
         let facts = Self {
             pod: PodFacts::read(pod, names::EXECUTOR_CONTAINER),
             slot,
+            profile: ProfileId(profile.unwrap_or_default()),
             inactive: labels.contains_key(names::INACTIVE),
         };
         Some((id, facts))

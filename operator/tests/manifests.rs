@@ -46,7 +46,8 @@ fn pods(app: &Application) -> [Pod; 2] {
         submission: &submission,
         run: 1,
     };
-    let executor = NewExecutor { id: 0, slot: 0, driver: "10.0.0.9" };
+    let executor =
+        NewExecutor { id: 0, slot: 0, profile: model::ProfileId::DEFAULT, driver: "10.0.0.9" };
     [objects::driver_pod(&context), objects::executor_pod(&context, &executor)]
 }
 

@@ -2,7 +2,9 @@
 
 import threading
 
+import pytest
 from conftest import descendants, eventually, program_on, run, serving, session
+from pyspark.resource import ExecutorResourceRequests, ResourceProfileBuilder, TaskResourceRequests
 from test_faults import FOUR, status
 
 PREFIX = "spark.dynamicAllocation."
@@ -55,6 +57,55 @@ def test_the_number_of_a_local_cluster_is_the_initial_one_and_the_least_number_s
         assert spark.range(10).count() == 10
         eventually(lambda: len(executors(server)) == 1)
         assert spark.range(10).count() == 10
+
+
+def cpus():
+    def map_batches(batches):
+        from pyspark import TaskContext
+
+        for batch in batches:
+            yield batch.assign(cpus=TaskContext.get().cpus())
+
+    return map_batches
+
+
+def test_a_resource_profile_has_executors_of_its_own():
+    large = ExecutorResourceRequests().cores(3).memory("700m")
+    profile = ResourceProfileBuilder().require(large).require(TaskResourceRequests().cpus(2)).build
+    conf = {**FOUR, **QUICK, PREFIX + "maxExecutors": "2", PREFIX + "initialExecutors": "0", "spark.sql.adaptive.enabled": "false"}
+    with serving("local-cluster[1,1,512]", **conf) as (server, url), session(url) as spark:
+        rows = spark.range(0, 4, 1, 4).mapInPandas(slowly(0.5), "id long", profile=profile).mapInPandas(cpus(), "id long, cpus int", profile=profile)
+        asked = rows.repartition(2, "id").mapInPandas(cpus(), "id long, cpus int").collect()
+        # The stage that reads its shuffle is as the settings say.
+        assert sorted(map(tuple, asked)) == [(n, 1) for n in range(4)]
+        assert sorted(map(tuple, rows.collect())) == [(n, 2) for n in range(4)]
+        by_kind = {}
+        for executor in status(url)["executors"]:
+            by_kind.setdefault(executor["resourceProfile"], []).append(executor)
+        assert {kind: {one["slots"] for one in some} for kind, some in by_kind.items()} == {0: {1}, 1: {3}}
+        # Twice four tasks there, of which each executor runs one at a time; two on the others.
+        assert [sum(one["finished"] for one in by_kind[kind]) for kind in (0, 1)] == [2, 8]
+        assert len(by_kind[1]) >= 2
+        # They go when they have nothing to do, and come again.
+        eventually(lambda: executors(server) == [])
+        assert rows.count() == 4
+        # An equal profile is the same; one that nothing can meet is refused by name.
+        again = ResourceProfileBuilder().require(large).require(TaskResourceRequests().cpus(2)).build
+        assert again.id == profile.id
+        gpu = ResourceProfileBuilder().require(ExecutorResourceRequests().resource("gpu", 1)).build
+        with pytest.raises(Exception, match="The executor resource gpu is not served yet"):
+            spark.range(1).mapInPandas(cpus(), "id long, cpus int", profile=gpu).collect()
+
+
+def test_a_profile_of_tasks_needs_no_other_executors():
+    wide = ResourceProfileBuilder().require(TaskResourceRequests().cpus(2)).build
+    with serving("local-cluster[1,2,512]") as (server, url), session(url) as spark:
+        frame = spark.range(0, 4, 1, 2)
+        assert {row.cpus for row in frame.mapInPandas(cpus(), "id long, cpus int", profile=wide).collect()} == {2}
+        assert {row.cpus for row in frame.mapInPandas(cpus(), "id long, cpus int").collect()} == {1}
+        large = ResourceProfileBuilder().require(ExecutorResourceRequests().cores(4)).build
+        with pytest.raises(Exception, match="with dynamic allocation enabled"):
+            frame.mapInPandas(cpus(), "id long, cpus int", profile=large).collect()
 
 
 def shuffled(spark):

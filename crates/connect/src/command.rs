@@ -13,7 +13,9 @@ use crate::pb::write_operation_v2::Mode as ModeV2;
 use crate::python::{EXTENSIONS, parsed};
 use crate::rdd_pb;
 use crate::relation::relation;
+use crate::resources;
 use errors::condition;
+use model::ResourceProfile;
 use plan::{
     Command, CreateTable, Relation, ReplaceMode, SaveMode, SparkError, View, Write, WriteTarget,
 };
@@ -39,6 +41,8 @@ pub(crate) enum Asked {
     /// The driver's resources other than cores and memory. It has none: settings for them are
     /// unknown.
     Resources,
+    /// The number of a resource profile.
+    Profile(ResourceProfile),
     /// The end of a blob.
     DropBlob {
         /// Its hash.
@@ -100,6 +104,12 @@ pub(crate) fn request(plan: OpType, context: Context<'_>) -> Result<Request> {
             CommandType::SqlCommand(message) => return sql(message, context),
             CommandType::GetResourcesCommand(_) => {
                 return Ok(Request { work: Asked::Resources, echo: None });
+            }
+            CommandType::CreateResourceProfileCommand(message) => {
+                let profile =
+                    message.profile.required("create_resource_profile_command.profile")?;
+                let profile = resources::profile(profile, context.session)?;
+                return Ok(Request { work: Asked::Profile(profile), echo: None });
             }
             CommandType::Extension(any) if any.type_url == format!("{EXTENSIONS}DropBlob") => {
                 let rdd_pb::DropBlob { hash, forever } = parsed(any.value.into())?;
@@ -173,7 +183,6 @@ fn command(message: CommandType, context: Context<'_>) -> Result<Command> {
         CommandType::StreamingQueryListenerBusCommand(_) => {
             "A listener of streaming queries".to_owned()
         }
-        CommandType::CreateResourceProfileCommand(_) => "A resource profile".to_owned(),
         CommandType::MergeIntoTableCommand(m) => {
             format!("MERGE INTO {}", m.target_table_name)
         }
@@ -183,6 +192,7 @@ fn command(message: CommandType, context: Context<'_>) -> Result<Command> {
         CommandType::Extension(any) => format!("The command extension {}", any.type_url),
         CommandType::SqlCommand(_)
         | CommandType::GetResourcesCommand(_)
+        | CommandType::CreateResourceProfileCommand(_)
         | CommandType::CheckpointCommand(_) => {
             return Err(invalid("A question where a command is needed."));
         }

@@ -1,11 +1,14 @@
-//! Context of all message conversions: the session's artifacts, its type parser, and the nesting
-//! depth.
+//! Context of all message conversions: the session's artifacts, its type parser, the resource
+//! profiles, and the nesting depth.
 
 use crate::artifacts::Artifacts;
 use crate::backend::Session;
 use crate::error::invalid;
+use crate::resources::Profiles;
 use errors::condition;
+use model::ResourceProfile;
 use plan::{DataType, Field, SparkError};
+use std::collections::BTreeSet;
 
 /// Limit on the nesting of relations and expressions together.
 pub(crate) const MAX_DEPTH: u32 = 2_000;
@@ -15,12 +18,25 @@ pub(crate) const MAX_DEPTH: u32 = 2_000;
 pub(crate) struct Context<'a> {
     pub(crate) session: &'a dyn Session,
     pub(crate) artifacts: &'a Artifacts,
+    profiles: &'a Profiles,
     depth: u32,
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(session: &'a dyn Session, artifacts: &'a Artifacts) -> Self {
-        Self { session, artifacts, depth: 0 }
+    pub(crate) fn new(
+        session: &'a dyn Session,
+        artifacts: &'a Artifacts,
+        profiles: &'a Profiles,
+    ) -> Self {
+        Self { session, artifacts, profiles, depth: 0 }
+    }
+
+    /// The resource profiles with these numbers.
+    pub(crate) fn profiles(
+        self,
+        ids: impl IntoIterator<Item = i32>,
+    ) -> Result<BTreeSet<ResourceProfile>, SparkError> {
+        self.profiles.get(ids)
     }
 
     /// The context one level down; an error if the plan is nested too deep for our stacks.

@@ -102,6 +102,11 @@ async fn run(
             }
             open.session.drop_blob(&hash, forever);
         }
+        Asked::Profile(profile) => {
+            let profile_id = open.profiles.add(profile)?;
+            let created = pb::CreateResourceProfileCommandResult { profile_id };
+            writer.push(ResponseType::CreateResourceProfileCommandResult(created)).await;
+        }
         Asked::Resources => {
             let none = pb::GetResourcesCommandResult::default();
             writer.push(ResponseType::GetResourcesCommandResult(none)).await;

@@ -27,6 +27,7 @@ mod literal;
 mod properties;
 mod python;
 mod relation;
+mod resources;
 mod service;
 mod session;
 mod status;

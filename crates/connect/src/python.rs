@@ -16,7 +16,7 @@ use plan::{
     DataType, Expr, PythonCall, PythonFunction, PythonMap, PythonTable, Relation, RelationKind,
     SparkError,
 };
-use std::num::NonZeroU32;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, SparkError>;
@@ -134,7 +134,7 @@ pub(crate) fn map_partitions(
         inputs: vec![input(message.input, "map_partitions.input", context)?],
         keys: Vec::new(),
         barrier: message.is_barrier.unwrap_or(false),
-        task_cpus: None,
+        profiles: context.profiles(message.profile_id)?,
     }))
 }
 
@@ -149,7 +149,7 @@ pub(crate) fn group_map(message: pb::GroupMap, context: Context<'_>) -> Result<R
         inputs: vec![input(message.input, "group_map.input", context)?],
         keys: vec![expressions(message.grouping_expressions, context)?],
         barrier: false,
-        task_cpus: None,
+        profiles: BTreeSet::new(),
     }))
 }
 
@@ -168,7 +168,7 @@ pub(crate) fn cogroup_map(message: pb::CoGroupMap, context: Context<'_>) -> Resu
         ],
         keys,
         barrier: false,
-        task_cpus: None,
+        profiles: BTreeSet::new(),
     }))
 }
 
@@ -199,7 +199,7 @@ pub(crate) fn extension(message: prost_types::Any, context: Context<'_>) -> Resu
                 inputs: message.inputs.into_iter().map(inner).collect::<Result<_>>()?,
                 keys: Vec::new(),
                 barrier: message.barrier,
-                task_cpus: NonZeroU32::new(message.task_cpus),
+                profiles: context.profiles(message.profile_ids)?,
             })
         }
         "ShufflePartitions" => {

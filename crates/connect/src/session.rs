@@ -8,6 +8,7 @@ use crate::error;
 use crate::execution::{Execution, StopRequest};
 use crate::pb;
 use crate::pb::get_status_response::operation_status::OperationState;
+use crate::resources::Profiles;
 use crate::status::status;
 use errors::Exception;
 use plan::SparkError;
@@ -36,6 +37,8 @@ const MAX_ERRORS: usize = 64;
 /// All sessions.
 pub(crate) struct Sessions {
     backend: Arc<dyn Backend>,
+    /// Of all sessions: a program may use a profile in several.
+    profiles: Arc<Profiles>,
     table: Mutex<SessionTable>,
 }
 
@@ -52,6 +55,7 @@ pub(crate) struct OpenSession {
     pub(crate) server_id: String,
     pub(crate) session: Arc<dyn Session>,
     pub(crate) artifacts: Artifacts,
+    pub(crate) profiles: Arc<Profiles>,
     records: Mutex<Records>,
 }
 
@@ -86,7 +90,7 @@ impl Caller {
 
 impl Sessions {
     pub(crate) fn new(backend: Arc<dyn Backend>) -> Self {
-        Self { backend, table: Mutex::default() }
+        Self { backend, profiles: Arc::default(), table: Mutex::default() }
     }
 
     /// The caller's session, opened if necessary.
@@ -109,6 +113,7 @@ impl Sessions {
                 &caller.key,
                 session,
                 Artifacts::default(),
+                Arc::clone(&self.profiles),
             )))
         });
         let open = match open.await {
@@ -176,7 +181,12 @@ impl Sessions {
                 return Err(error);
             }
         };
-        let open = Arc::new(OpenSession::new(&key, session, from.artifacts.fork()));
+        let open = Arc::new(OpenSession::new(
+            &key,
+            session,
+            from.artifacts.fork(),
+            Arc::clone(&self.profiles),
+        ));
         let taken = {
             let table = lock(&self.table);
             table.open.get(&key).is_none_or(|cell| cell.set(Arc::clone(&open)).is_err())
@@ -221,7 +231,12 @@ impl SessionTable {
 }
 
 impl OpenSession {
-    fn new(key: &SessionKey, session: Arc<dyn Session>, artifacts: Artifacts) -> Self {
+    fn new(
+        key: &SessionKey,
+        session: Arc<dyn Session>,
+        artifacts: Artifacts,
+        profiles: Arc<Profiles>,
+    ) -> Self {
         let records = Records {
             executions: BTreeMap::new(),
             ended: VecDeque::new(),
@@ -233,13 +248,14 @@ impl OpenSession {
             server_id: uuid::Uuid::new_v4().to_string(),
             session,
             artifacts,
+            profiles,
             records: Mutex::new(records),
         }
     }
 
     /// Context for message conversions.
     pub(crate) fn context(&self) -> Context<'_> {
-        Context::new(&*self.session, &self.artifacts)
+        Context::new(&*self.session, &self.artifacts, &self.profiles)
     }
 
     /// The status of a failure, which is kept for `FetchErrorDetails`.

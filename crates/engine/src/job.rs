@@ -8,10 +8,9 @@ use errors::{Exception, condition};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
-use model::{CacheId, Fingerprint, MapOutput, ShuffleId};
+use model::{CacheId, Fingerprint, MapOutput, ResourceProfile, ShuffleId};
 use plan::{Literal, SparkError};
 use std::fmt;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,8 +47,8 @@ pub struct StagePlan {
     pub deterministic: bool,
     /// Whether all its tasks have to run at once.
     pub barrier: bool,
-    /// Cores that each task takes, if not as many as `spark.task.cpus` says.
-    pub task_cpus: Option<NonZeroU32>,
+    /// What its tasks and their executors need, if that is not as the settings say.
+    pub profile: ResourceProfile,
     /// How long it may take from its first launch, if a broadcast waits for it.
     pub time_limit: Option<Duration>,
     /// Schema of the rows that it yields.

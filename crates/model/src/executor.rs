@@ -2,8 +2,8 @@
 //! it. The wire format of these words is `proto`'s.
 
 use crate::{
-    Attempt, ExecutorId, MapOutput, Properties, ShuffleId, StageId, TaskFailure, TaskMetrics,
-    VolumeId,
+    Attempt, ExecutorId, MapOutput, ProfileId, Properties, ShuffleId, StageId, TaskFailure,
+    TaskMetrics, VolumeId,
 };
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -17,6 +17,8 @@ pub struct Registration {
     pub executor: ExecutorId,
     /// The host that it runs on, for people.
     pub host: String,
+    /// Its kind.
+    pub profile: ProfileId,
     /// Its cores.
     pub slots: u32,
     /// Where its peers fetch blocks.

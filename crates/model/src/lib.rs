@@ -5,6 +5,7 @@ mod failure;
 mod id;
 mod map_output;
 mod metrics;
+mod profile;
 mod properties;
 mod size;
 
@@ -20,5 +21,6 @@ pub use id::{
 };
 pub use map_output::{MapOutput, MapOutputId};
 pub use metrics::TaskMetrics;
+pub use profile::{ExecutorRequest, ProfileId, ResourceProfile};
 pub use properties::Properties;
 pub use size::{ByteSize, ParseSizeError};

@@ -1,10 +1,11 @@
 //! Python functions of a program: pickled code, opaque to everything but a Python worker.
 
 use crate::{DataType, Expr, Relation, SortOrder};
+use model::ResourceProfile;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 /// A Python function, as the client sent it. Two are equal if everything that determines their
@@ -148,8 +149,8 @@ pub struct PythonMap {
     pub keys: Vec<Vec<Expr>>,
     /// Whether all tasks must run at once.
     pub barrier: bool,
-    /// Cores that each task takes, if not as many as others.
-    pub task_cpus: Option<NonZeroU32>,
+    /// What its tasks and their executors need, if that is not as usual.
+    pub profiles: BTreeSet<ResourceProfile>,
 }
 
 /// A call of a Python table function.

@@ -3,9 +3,11 @@
 
 use crate::pb;
 use model::{
-    Attempt, BlockProblem, Epoch, Fingerprint, MapOutput, MapOutputId, RaisedError, ShuffleId,
-    StageId, TaskFailure, TaskId, TaskMetrics, Unreadable, VolumeId,
+    Attempt, BlockProblem, ByteSize, Epoch, ExecutorRequest, Fingerprint, MapOutput, MapOutputId,
+    ProfileId, RaisedError, ShuffleId, StageId, TaskFailure, TaskId, TaskMetrics, Unreadable,
+    VolumeId,
 };
+use std::num::NonZeroU32;
 
 /// A message field is missing or invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +31,37 @@ pub fn shuffle_id(bytes: &[u8], field: &'static str) -> Result<ShuffleId, BadFie
 /// A shuffle's id as its 32 bytes.
 pub fn shuffle_bytes(ShuffleId(Fingerprint(bytes)): ShuffleId) -> bytes::Bytes {
     bytes::Bytes::copy_from_slice(&bytes)
+}
+
+/// A wish for executors of a resource profile.
+pub fn profile_wish(
+    profile: ProfileId,
+    request: &ExecutorRequest,
+    executors: u32,
+) -> pb::ProfileWish {
+    let ExecutorRequest { cores, memory, memory_overhead, python_memory, off_heap } = *request;
+    let bytes = |size: Option<ByteSize>| size.map(|size| size.0);
+    pb::ProfileWish {
+        profile: profile.0,
+        executors,
+        cores: cores.map_or(0, NonZeroU32::get),
+        memory_bytes: bytes(memory),
+        memory_overhead_bytes: bytes(memory_overhead),
+        python_memory_bytes: bytes(python_memory),
+        off_heap_bytes: bytes(off_heap),
+    }
+}
+
+/// What such a wish says of an executor.
+pub fn profile_request(wish: &pb::ProfileWish) -> (ProfileId, ExecutorRequest) {
+    let request = ExecutorRequest {
+        cores: NonZeroU32::new(wish.cores),
+        memory: wish.memory_bytes.map(ByteSize),
+        memory_overhead: wish.memory_overhead_bytes.map(ByteSize),
+        python_memory: wish.python_memory_bytes.map(ByteSize),
+        off_heap: wish.off_heap_bytes.map(ByteSize),
+    };
+    (ProfileId(wish.profile), request)
 }
 
 impl From<Attempt> for pb::Attempt {

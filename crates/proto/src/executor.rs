@@ -5,14 +5,15 @@ use model::executor::{
     AccumulatorUpdate, BarrierAnswer, Hosts, Launch, Outcome, Places, Registration, Report,
     TaskEnd, Template, ToExecutor, Work,
 };
-use model::{Attempt, ExecutorId, MapOutput, StageId, TaskId, VolumeId};
+use model::{Attempt, ExecutorId, MapOutput, ProfileId, StageId, TaskId, VolumeId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 impl From<Registration> for pb::Register {
     fn from(registration: Registration) -> Self {
-        let Registration { executor, host, slots, block_address, volumes, private } = registration;
+        let Registration { executor, host, profile, slots, block_address, volumes, private } =
+            registration;
         Self {
             executor: executor.0,
             host,
@@ -22,6 +23,7 @@ impl From<Registration> for pb::Register {
             volumes: volumes.into_iter().map(pb::Inventory::from).collect(),
             process_id: std::process::id(),
             private: private.into_iter().map(|volume| volume.0).collect(),
+            profile: profile.0,
         }
     }
 }
@@ -40,13 +42,15 @@ impl TryFrom<pb::Register> for Registration {
             volumes,
             process_id: _,
             private,
+            profile,
         } = register;
         if slots == 0 {
             return Err(BadField("Register.slots"));
         }
         let volumes = volumes.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
         let private = private.into_iter().map(VolumeId).collect();
-        Ok(Self { executor: ExecutorId(executor), host, slots, block_address, volumes, private })
+        let (executor, profile) = (ExecutorId(executor), ProfileId(profile));
+        Ok(Self { executor, host, profile, slots, block_address, volumes, private })
     }
 }
 
@@ -383,6 +387,7 @@ mod tests {
         let registration = Registration {
             executor: ExecutorId(3),
             host: "h".into(),
+            profile: ProfileId(2),
             slots: 4,
             block_address: "h:1".into(),
             volumes: vec![(VolumeId("v".into()), vec![output()])],

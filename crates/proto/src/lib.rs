@@ -7,7 +7,7 @@ mod executor;
 mod identity;
 mod token;
 
-pub use convert::{BadField, shuffle_bytes, shuffle_id};
+pub use convert::{BadField, profile_request, profile_wish, shuffle_bytes, shuffle_id};
 pub use credentials::{BadCredentials, Credentials};
 pub use identity::{BadIdentity, HANDSHAKE, Identity};
 pub use token::{BadToken, Token};

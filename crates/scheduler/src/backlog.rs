@@ -3,7 +3,7 @@
 
 use crate::scheduler::Scheduler;
 use crate::stage::{Phase, Stage};
-use model::{ShuffleId, VolumeId};
+use model::{ProfileId, ShuffleId, VolumeId};
 use std::collections::BTreeMap;
 
 /// The tasks that could occupy slots now.
@@ -20,23 +20,25 @@ pub struct Backlog {
 }
 
 impl Scheduler {
-    /// The tasks that wait for slots, and those that have some; `slots` are those of an executor.
-    pub fn backlog(&self, slots: u32) -> Backlog {
-        let active = self.stages.iter().filter(|stage| stage.phase == Phase::Active);
+    /// The tasks that wait for slots of a kind of executors, and those that have some; `slots` are
+    /// those of one of these.
+    pub fn backlog(&self, profile: ProfileId, slots: u32) -> Backlog {
+        let stages = || self.stages.iter().filter(|stage| stage.profile == profile);
+        let active = stages().filter(|stage| stage.phase == Phase::Active);
         let waiting = active.map(|stage| (stage.task_slots, stage.tasks.pending()));
         let waiting: Vec<(u32, u32)> = waiting.collect();
         let count = |sum: u32, (_, tasks)| sum.saturating_add(tasks);
         let pending = waiting.iter().copied().fold(0, count);
-        let running = self.executors.in_flight().fold(0, count);
+        let running = self.executors.in_flight(profile).fold(0, count);
         let share = |(each, tasks): (u32, u32)| f64::from(tasks) / f64::from((slots / each).max(1));
-        let mut all: BTreeMap<u32, u32> = self.executors.in_flight().collect();
+        let mut all: BTreeMap<u32, u32> = self.executors.in_flight(profile).collect();
         for (each, tasks) in waiting {
             let sum = all.entry(each).or_default();
             *sum = sum.saturating_add(tasks);
         }
         let executors = all.into_iter().map(share).sum();
         let waits = |stage: &&Stage| stage.failures.unschedulable_until.is_some();
-        let unschedulable = u32::try_from(self.stages.iter().filter(waits).count());
+        let unschedulable = u32::try_from(stages().filter(waits).count());
         let unschedulable = unschedulable.unwrap_or(u32::MAX);
         Backlog { pending, running, executors, unschedulable }
     }

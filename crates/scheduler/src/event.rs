@@ -1,7 +1,8 @@
 //! Events that the scheduler handles, and commands that it returns.
 
 use model::{
-    Attempt, BlockProblem, ExecutorId, JobId, MapOutput, ShuffleId, StageId, TaskFailure, VolumeId,
+    Attempt, BlockProblem, ExecutorId, JobId, MapOutput, ProfileId, ShuffleId, StageId,
+    TaskFailure, VolumeId,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,6 +17,8 @@ pub enum Event {
         executor: ExecutorId,
         /// The host that it runs on.
         host: String,
+        /// Its kind: only stages that ask for it run there.
+        profile: ProfileId,
         /// Number of tasks that it can run at once, if each takes one slot.
         slots: u32,
         /// Volumes whose map outputs it can read and serve, and on which it writes its own. Without
@@ -157,6 +160,10 @@ pub struct StageShape {
     pub barrier: bool,
     /// Slots that each of its tasks takes, at least one.
     pub task_slots: u32,
+    /// The kind of executors that run its tasks.
+    pub profile: ProfileId,
+    /// Slots of each of these, if that is not [`Limits::capacity`](crate::Limits).
+    pub executor_slots: Option<u32>,
 }
 
 /// A command for the driver to carry out.

@@ -96,7 +96,9 @@ impl Scheduler {
     /// Whether a task may run on an executor now.
     pub(crate) fn may_run(&self, stage: &Stage, partition: u32, executor: ExecutorId) -> bool {
         let in_reach = stage.barrier || !self.reach.avoids(executor);
-        in_reach && self.is_allowed(stage, partition, executor)
+        in_reach
+            && self.executors.profile(executor) == stage.profile
+            && self.is_allowed(stage, partition, executor)
     }
 
     /// Whether no failure keeps a task from an executor.
@@ -165,7 +167,8 @@ impl Scheduler {
         };
         let stuck: Vec<StageId> = self.stages.iter().filter(waits).map(|stage| stage.id).collect();
         for id in stuck {
-            if let Some(executor) = self.executors.idle() {
+            let profile = self.stages.get(id).map(|stage| stage.profile).unwrap_or_default();
+            if let Some(executor) = self.executors.idle(profile) {
                 let reason = "a task cannot run on any executor".to_owned();
                 self.agenda.commands.push(Command::Replace { executor, reason });
             } else if !self.limits.dynamic {
@@ -195,7 +198,7 @@ impl Scheduler {
     /// A pending task that no executor may run.
     fn excluded_everywhere(&self, stage: &Stage) -> Option<u32> {
         let partition = stage.tasks.first_pending()?;
-        let mut executors = self.executors.with_slots().peekable();
+        let mut executors = self.executors.of(stage.profile).peekable();
         executors.peek()?;
         let nowhere = executors.all(|executor| !self.is_allowed(stage, partition, executor));
         nowhere.then_some(partition)

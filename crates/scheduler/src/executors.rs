@@ -1,7 +1,7 @@
 //! Executors, their slots, and the attempts that occupy them.
 
 use crate::event::TaskProgress;
-use model::{Attempt, ExecutorId, StageId, TaskId, VolumeId};
+use model::{Attempt, ExecutorId, ProfileId, StageId, TaskId, VolumeId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,6 +16,7 @@ pub(crate) struct Flight {
     pub(crate) since: Duration,
     /// Its stage's round at the launch.
     pub(crate) round: u32,
+    profile: ProfileId,
     /// Slots that it takes.
     slots: u32,
     pub(crate) progress: TaskProgress,
@@ -26,6 +27,7 @@ pub(crate) struct Flight {
 #[derive(Debug)]
 struct Executor {
     host: Arc<str>,
+    profile: ProfileId,
     slots: u32,
     volumes: BTreeSet<VolumeId>,
     running: BTreeSet<Attempt>,
@@ -51,8 +53,8 @@ pub(crate) struct Executors {
     /// Executors with free slots, most free slots first.
     free: BTreeSet<(Reverse<u32>, ExecutorId)>,
     flights: BTreeMap<Attempt, Flight>,
-    /// Number of these by the slots that each takes.
-    flights_by_slots: BTreeMap<u32, u32>,
+    /// Number of these by the kind of their executors and the slots that each takes.
+    flights_by_slots: BTreeMap<(ProfileId, u32), u32>,
     mounts: BTreeMap<VolumeId, BTreeSet<ExecutorId>>,
     /// Volumes whose executor leaves, or has left; and since when nothing is there any more.
     leaving: BTreeMap<VolumeId, Option<Duration>>,
@@ -69,6 +71,7 @@ impl Executors {
         &mut self,
         id: ExecutorId,
         host: String,
+        profile: ProfileId,
         (slots, volumes): (u32, BTreeSet<VolumeId>),
     ) {
         self.unmount(id);
@@ -79,10 +82,13 @@ impl Executors {
             self.mounts.entry(volume.clone()).or_default().insert(id);
         }
         let (none, running) = (BTreeSet::new(), BTreeSet::new());
-        let new = Executor { host: Arc::clone(&host), slots: 0, volumes: none, running, taken: 0 };
+        let (of, slots_yet) = (Arc::clone(&host), 0);
+        let new =
+            Executor { host: of, profile, slots: slots_yet, volumes: none, running, taken: 0 };
         self.all.entry(id).or_insert(new);
         self.change(id, |executor| {
             executor.host = host;
+            executor.profile = profile;
             executor.slots = slots;
             executor.volumes = volumes;
         });
@@ -122,7 +128,7 @@ impl Executors {
 
     fn take_flight(&mut self, attempt: Attempt) -> Option<Flight> {
         let flight = self.flights.remove(&attempt)?;
-        if let Some(count) = self.flights_by_slots.get_mut(&flight.slots) {
+        if let Some(count) = self.flights_by_slots.get_mut(&(flight.profile, flight.slots)) {
             *count -= 1;
         }
         Some(flight)
@@ -148,6 +154,11 @@ impl Executors {
         self.all.get(&id).map_or("", |executor| &executor.host)
     }
 
+    /// The kind of an executor that is there.
+    pub(crate) fn profile(&self, id: ExecutorId) -> ProfileId {
+        self.all.get(&id).map(|executor| executor.profile).unwrap_or_default()
+    }
+
     /// The executors of a host.
     pub(crate) fn on_host(&self, host: &str) -> impl Iterator<Item = ExecutorId> {
         self.all.iter().filter(move |(_, executor)| *executor.host == *host).map(|(id, _)| *id)
@@ -163,9 +174,14 @@ impl Executors {
         self.all.iter().filter(|(_, executor)| executor.useful_slots() > 0).map(|(id, _)| *id)
     }
 
-    /// An executor that gets tasks and has none.
-    pub(crate) fn idle(&self) -> Option<ExecutorId> {
-        self.with_slots().find(|id| self.all[id].running.is_empty())
+    /// An executor of a kind that gets tasks and has none.
+    pub(crate) fn idle(&self, profile: ProfileId) -> Option<ExecutorId> {
+        self.of(profile).find(|id| self.all[id].running.is_empty())
+    }
+
+    /// The executors of a kind that get tasks, free or not.
+    pub(crate) fn of(&self, profile: ProfileId) -> impl Iterator<Item = ExecutorId> {
+        self.with_slots().filter(move |id| self.all[id].profile == profile)
     }
 
     /// The executors that mount a volume and get tasks.
@@ -259,12 +275,14 @@ impl Executors {
         (round, slots, since): (u32, u32, Duration),
     ) {
         let lost_volumes = BTreeSet::new();
-        let host = self.all.get(&executor).map(|executor| Arc::clone(&executor.host));
-        let host = host.unwrap_or_default();
+        let known = self.all.get(&executor);
+        let host = known.map(|executor| Arc::clone(&executor.host)).unwrap_or_default();
+        let profile = known.map(|executor| executor.profile).unwrap_or_default();
         let progress = TaskProgress::default();
-        let flight = Flight { executor, host, since, round, slots, progress, lost_volumes };
+        let flight =
+            Flight { executor, host, since, round, profile, slots, progress, lost_volumes };
         self.flights.insert(attempt, flight);
-        *self.flights_by_slots.entry(slots).or_default() += 1;
+        *self.flights_by_slots.entry((profile, slots)).or_default() += 1;
         self.change(executor, |executor| {
             executor.running.insert(attempt);
             executor.taken += slots;
@@ -314,9 +332,10 @@ impl Executors {
         self.all.get(&id).into_iter().flat_map(|executor| &executor.running).copied().collect()
     }
 
-    /// Number of attempts in flight, by the slots that each takes.
-    pub(crate) fn in_flight(&self) -> impl Iterator<Item = (u32, u32)> {
-        self.flights_by_slots.iter().map(|(&slots, &count)| (slots, count))
+    /// Number of attempts in flight on executors of a kind, by the slots that each takes.
+    pub(crate) fn in_flight(&self, profile: ProfileId) -> impl Iterator<Item = (u32, u32)> {
+        let flights = self.flights_by_slots.range((profile, 0)..=(profile, u32::MAX));
+        flights.map(|(&(_, slots), &count)| (slots, count))
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -330,7 +349,8 @@ impl Executors {
         let is_there = |(attempt, flight): (&Attempt, &Flight)| {
             self.all.get(&flight.executor).is_some_and(|e| e.running.contains(attempt))
         };
-        let slots = self.in_flight().map(|(slots, count)| slots * count).sum::<u32>();
+        let slots = self.flights_by_slots.iter().map(|((_, slots), count)| slots * count);
+        let slots = slots.sum::<u32>();
         let taken = self.all.values().map(|executor| executor.taken).sum::<u32>();
         let is_free = |&(Reverse(free), id): &(Reverse<u32>, ExecutorId)| {
             self.all.get(&id).is_some_and(|executor| executor.free() == free)

@@ -39,7 +39,7 @@ impl Scheduler {
                 }
                 let Some(stage) = self.stages.get(id) else { continue };
                 let tasks = stage.tasks();
-                let may = |id| !self.is_excluded(id);
+                let may = |id| self.executors.profile(id) == stage.profile && !self.is_excluded(id);
                 if self.executors.room(stage.task_slots, may) < tasks {
                     passed.insert(id);
                     continue;

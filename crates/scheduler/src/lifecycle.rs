@@ -6,7 +6,7 @@ use crate::event::{Command, DiscardReason, JobFailure, JobShape, StageShape};
 use crate::exclusion::Failures;
 use crate::job::Job;
 use crate::recover::each;
-use crate::scheduler::{Capacity, Scheduler};
+use crate::scheduler::Scheduler;
 use crate::speculation::Pace;
 use crate::stage::{Kind, Phase, Rounds, Stage};
 use crate::tasks::{TaskState, Tasks};
@@ -119,6 +119,8 @@ impl Scheduler {
             kind,
             barrier: shape.barrier,
             task_slots: shape.task_slots.max(1),
+            profile: shape.profile,
+            executor_slots: shape.executor_slots,
             parents,
             children: BTreeSet::new(),
             jobs: BTreeMap::new(),
@@ -147,7 +149,8 @@ impl Scheduler {
         }
         let tasks = stage.tasks();
         let (task_slots, capacity) = (stage.task_slots, self.limits.capacity);
-        if let Some(Capacity { slots, .. }) = capacity.filter(|it| it.slots < task_slots) {
+        let slots = stage.executor_slots.or(capacity.map(|capacity| capacity.slots));
+        if let Some(slots) = slots.filter(|slots| *slots < task_slots) {
             self.fail_jobs(id, &JobFailure::TaskTooLarge { stage: id, task_slots, slots });
             return;
         }

@@ -147,8 +147,8 @@ impl Scheduler {
                 self.executors.note_progress(attempt, progress);
                 return Vec::new();
             }
-            Event::ExecutorRegistered { executor, host, slots, volumes } => {
-                self.executors.register(executor, host, (slots, volumes));
+            Event::ExecutorRegistered { executor, host, profile, slots, volumes } => {
+                self.executors.register(executor, host, profile, (slots, volumes));
             }
             Event::ExecutorLost { executor, app_caused, reason } => {
                 self.on_executor_lost(now, executor, app_caused, &reason);

@@ -22,7 +22,7 @@ pub struct Speculation {
     /// Of stages with at most as many tasks as one executor has slots: a task is slow from this
     /// time on, even if no other one has finished.
     pub duration_threshold: Option<Duration>,
-    /// Slots of one executor.
+    /// Slots of one executor, if the stage does not say.
     pub executor_slots: u32,
     /// When a task that runs long is efficient nevertheless; `None` if none is.
     pub efficiency: Option<Efficiency>,
@@ -209,6 +209,7 @@ impl Stage {
     }
 
     fn known_by(&self, rules: &Speculation) -> Option<KnownBy> {
-        self.pace.known_by(rules, rules.executor_slots / self.task_slots)
+        let slots = self.executor_slots.unwrap_or(rules.executor_slots);
+        self.pace.known_by(rules, slots / self.task_slots)
     }
 }

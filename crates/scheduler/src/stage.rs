@@ -4,7 +4,7 @@ use crate::delay::Delay;
 use crate::exclusion::Failures;
 use crate::speculation::Pace;
 use crate::tasks::{TaskState, Tasks};
-use model::{Attempt, JobId, ShuffleId, StageId, TaskId};
+use model::{Attempt, JobId, ProfileId, ShuffleId, StageId, TaskId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -54,6 +54,9 @@ pub struct Stage {
     pub(crate) barrier: bool,
     /// Slots that each of its tasks takes.
     pub(crate) task_slots: u32,
+    /// The kind of executors that run them, and the slots of each if they are not as usual.
+    pub(crate) profile: ProfileId,
+    pub(crate) executor_slots: Option<u32>,
     pub(crate) parents: Vec<StageId>,
     pub(crate) children: BTreeSet<StageId>,
     /// The jobs that have it in their graph, and its index in their shapes.
@@ -87,6 +90,11 @@ impl Stage {
     /// Slots that each of its tasks takes.
     pub fn task_slots(&self) -> u32 {
         self.task_slots
+    }
+
+    /// The kind of executors that run its tasks.
+    pub fn profile(&self) -> ProfileId {
+        self.profile
     }
 
     /// The shuffle that it writes; `None` for a result stage.

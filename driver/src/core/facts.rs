@@ -13,11 +13,7 @@ impl Core {
         }
         match fact {
             FromManager::Stop { reason } => self.want_end(reason),
-            FromManager::Bounds { min, max } => {
-                if let Some(allocation) = &mut self.allocation {
-                    allocation.bound(min, max);
-                }
-            }
+            FromManager::Bounds { min, max } => self.kinds.bound(min, max),
             FromManager::Executors(facts) => {
                 for (executor, fact) in &facts {
                     self.on_fact(now, *executor, fact);
@@ -61,7 +57,8 @@ impl Core {
         }
         let host = self.executors.host(executor);
         if let Some((host, volumes)) = host.zip(self.executors.volumes(executor)) {
-            let event = Event::ExecutorRegistered { executor, host, slots: 0, volumes };
+            let profile = self.executors.profile(executor);
+            let event = Event::ExecutorRegistered { executor, host, profile, slots: 0, volumes };
             self.apply(now, event);
         }
     }

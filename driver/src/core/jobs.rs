@@ -1,8 +1,10 @@
 //! The jobs: what was asked, what has come, who waits for it, and what people are told of it.
 
 use super::Arrived;
+use super::allocation::Kinds;
 use super::effect::Effect;
 use crate::failure;
+use crate::master::Wanted;
 use crate::message::{
     JobFailed, JobState, JobStatus, Operation, Progress, StageState, StageStatus, Submission,
 };
@@ -77,9 +79,14 @@ struct Watched {
 }
 
 /// The shape of a plan: all that the scheduler is told of it.
-/// `task_cpus`: cores that a task takes whose stage does not say.
-pub(crate) fn shape(plan: &JobPlan, pool: Option<&str>, task_cpus: NonZeroU32) -> JobShape {
-    let stage = |stage: &StagePlan| StageShape {
+/// `wanted`: what holds for stages that do not say.
+pub(crate) fn shape(
+    plan: &JobPlan,
+    pool: Option<&str>,
+    wanted: Wanted,
+    kinds: &mut Kinds,
+) -> JobShape {
+    let mut stage = |stage: &StagePlan| StageShape {
         shuffle: match stage.output {
             StageOutput::Shuffle { .. } => Some(stage.shuffle()),
             StageOutput::Rows => None,
@@ -88,10 +95,12 @@ pub(crate) fn shape(plan: &JobPlan, pool: Option<&str>, task_cpus: NonZeroU32) -
         parents: stage.parents.clone(),
         deterministic: stage.deterministic,
         barrier: stage.barrier,
-        task_slots: stage.task_cpus.unwrap_or(task_cpus).get(),
+        task_slots: stage.profile.task_cpus.unwrap_or(wanted.task_cpus).get(),
+        profile: kinds.of(stage.profile.executor),
+        executor_slots: stage.profile.executor.cores.map(NonZeroU32::get),
     };
     JobShape {
-        stages: plan.stages.iter().map(stage).collect(),
+        stages: plan.stages.iter().map(&mut stage).collect(),
         result_partitions: plan.result_partitions.clone(),
         single_attempt: plan.single_attempt,
         cached: plan.kept.iter().map(|(_, shuffle)| *shuffle).collect(),

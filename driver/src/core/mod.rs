@@ -34,7 +34,7 @@ use crate::master::Wanted;
 use crate::message::{Answer, Ending, Message, Question, Status, ToManager};
 use crate::rows::Rows;
 use crate::settings::WithoutManager;
-use allocation::Allocation;
+use allocation::Kinds;
 use barriers::Barriers;
 use caches::Caches;
 use executors::Executors;
@@ -83,7 +83,7 @@ pub struct Core {
     scheduler: Scheduler,
     jobs: Jobs,
     executors: Executors,
-    allocation: Option<Allocation>,
+    kinds: Kinds,
     moves: Moves,
     barriers: Barriers,
     time_limits: TimeLimits,
@@ -119,7 +119,7 @@ impl Core {
     pub fn new(rules: Rules, scheduler: Scheduler) -> Self {
         Self {
             manager: Manager::new(rules.without_manager),
-            allocation: rules.allocation.map(Allocation::new),
+            kinds: Kinds::new(rules.allocation),
             retained: rules.retention.map(Retained::new),
             rules,
             scheduler,
@@ -162,7 +162,7 @@ impl Core {
             Message::Submit(submission) => {
                 let job = self.jobs.next_id();
                 let pool = submission.operation.properties.pool();
-                let shape = jobs::shape(&submission.plan, pool, self.rules.wanted.task_cpus);
+                let shape = jobs::shape(&submission.plan, pool, self.rules.wanted, &mut self.kinds);
                 let kept = submission.plan.kept.clone();
                 self.jobs.add(job, submission);
                 self.apply(now, Event::JobSubmitted { job, shape });
@@ -215,7 +215,7 @@ impl Core {
         let barriers = self.barriers.deadline(self.rules.barrier_timeout);
         let (manager, shown) = (self.manager.deadline(), self.shown.due());
         let limits = self.time_limits.deadline();
-        let allocation = self.allocation.as_ref().and_then(Allocation::deadline);
+        let allocation = self.kinds.deadline();
         let retained = self.retained.as_ref().and_then(Retained::deadline);
         let own = [barriers, limits, allocation, retained];
         let deadlines = [scheduler, silence, manager, shown, self.lookout()].into_iter().chain(own);
@@ -292,8 +292,9 @@ impl Core {
         let Wanted { executors, cores, memory, task_cpus: _ } = self.rules.wanted;
         let release = self.manager.known().filter(|id| self.executors.is_gone(*id)).collect();
         let memory_bytes = memory.0;
-        let executors = self.allocation.as_ref().map_or(executors, Allocation::target);
-        let wish = ToManager::Wish { executors, cores, memory_bytes, release };
+        let executors = self.kinds.target().unwrap_or(executors);
+        let profiles = self.kinds.wishes();
+        let wish = ToManager::Wish { executors, cores, memory_bytes, release, profiles };
         self.manager.wish(wish, &mut self.effects);
     }
 

@@ -20,11 +20,13 @@ impl Core {
         // It tells its cores; a task may take several.
         let cores = registration.slots;
         registration.slots = self.rules.wanted.slots_of(cores);
-        if let Err(refusal) = self.executors.attach(now, serial, &registration) {
+        let attached = self.kinds.check(registration.profile);
+        let attached = attached.and_then(|()| self.executors.attach(now, serial, &registration));
+        if let Err(refusal) = attached {
             self.effects.push(Effect::Refuse { connection, refusal });
             return;
         }
-        let Registration { host, slots, volumes, .. } = registration;
+        let Registration { host, profile, slots, volumes, .. } = registration;
         tracing::info!("{executor} on {host} registered, {slots} slots");
         let welcome =
             ToExecutor::Welcome { heartbeat: self.rules.heartbeat, timeout: self.rules.timeout };
@@ -41,7 +43,7 @@ impl Core {
             self.apply(now, Event::MapOutputsFound { outputs });
         }
         let volumes = volumes.into_iter().collect();
-        self.apply(now, Event::ExecutorRegistered { executor, host, slots, volumes });
+        self.apply(now, Event::ExecutorRegistered { executor, host, profile, slots, volumes });
         self.shown.touch();
     }
 

@@ -3,8 +3,8 @@
 use super::Door;
 use crate::event_loop::{Input, OUTBOX_LIMIT};
 use crate::message::{
-    Answer, Ending, ExecutorStatus, Fact, FromManager, JobState, JobStatus, Message, Question,
-    StageState, StageStatus, Status as Standing, ToManager,
+    Answer, Ending, ExecutorStatus, Fact, FromManager, JobState, JobStatus, Message, ProfileWish,
+    Question, StageState, StageStatus, Status as Standing, ToManager,
 };
 use crate::sums::{Sum, Sums};
 use futures::stream::BoxStream;
@@ -131,9 +131,19 @@ fn ended_words(ended: &pb::executor_fact::Ended) -> String {
 
 fn to_manager(told: ToManager, epoch: Epoch) -> pb::ToManager {
     let fact = match told {
-        ToManager::Wish { executors, cores, memory_bytes, release } => {
+        ToManager::Wish { executors, cores, memory_bytes, release, profiles } => {
             let release = release.into_iter().map(|executor| executor.0).collect();
-            pb::to_manager::Fact::Wish(pb::Wish { executors, cores, memory_bytes, release })
+            let profiles = profiles.iter().map(|ProfileWish { profile, request, executors }| {
+                proto::profile_wish(*profile, request, *executors)
+            });
+            let profiles = profiles.collect();
+            pb::to_manager::Fact::Wish(pb::Wish {
+                executors,
+                cores,
+                memory_bytes,
+                release,
+                profiles,
+            })
         }
         ToManager::Status(standing) => {
             pb::to_manager::Fact::Status(application_status(standing, epoch))
@@ -221,6 +231,7 @@ fn executor_status(executor: ExecutorStatus) -> pb::ExecutorStatus {
         finished_tasks,
         failed_tasks,
         alive,
+        profile,
     } = executor;
     pb::ExecutorStatus {
         executor: executor.0,
@@ -230,5 +241,6 @@ fn executor_status(executor: ExecutorStatus) -> pb::ExecutorStatus {
         finished_tasks,
         failed_tasks,
         alive,
+        profile: profile.0,
     }
 }

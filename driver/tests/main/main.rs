@@ -416,7 +416,7 @@ async fn a_task_that_takes_several_cores_takes_as_many_slots() {
     let mut executor = rig.executor(0, 4).await;
     let wide = |cpus| {
         let mut plan = result_only(3);
-        plan.stages[0].task_cpus = NonZeroU32::new(cpus);
+        plan.stages[0].profile.task_cpus = NonZeroU32::new(cpus);
         plan
     };
     let job = rig.run(wide(2));

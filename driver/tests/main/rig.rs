@@ -9,8 +9,8 @@ use bytes::Bytes;
 use driver::{Driver, Ending, Forget, Settings};
 use engine::{JobPlan, StageOutput, StagePlan};
 use model::{
-    ApplicationId, Attempt, BlockProblem, Epoch, Fingerprint, MapOutput, MapOutputId, ShuffleId,
-    StageId, TaskFailure, TaskId, Unreadable, VolumeId,
+    ApplicationId, Attempt, BlockProblem, Epoch, Fingerprint, MapOutput, MapOutputId,
+    ResourceProfile, ShuffleId, StageId, TaskFailure, TaskId, Unreadable, VolumeId,
 };
 use plan::SparkError;
 use proto::pb::cluster_client::ClusterClient;
@@ -96,6 +96,7 @@ impl Rig {
 
     pub(crate) fn register(&self, executor: u64, slots: u32) -> pb::FromExecutor {
         let register = pb::Register {
+            profile: 0,
             executor,
             host: format!("host-{executor}"),
             slots,
@@ -337,7 +338,7 @@ fn stage(fingerprint: Fingerprint, tasks: usize, parents: Vec<usize>) -> StagePl
         output: StageOutput::Rows,
         deterministic: true,
         barrier: false,
-        task_cpus: None,
+        profile: ResourceProfile::default(),
         time_limit: None,
         schema: Arc::new(Schema::new(vec![Field::new("v", DataType::Int64, false)])),
         label: "nothing".to_owned(),

@@ -101,6 +101,7 @@ pub fn executor_settings(
         token: Secret::default(),
         identity: None,
         epoch: submission.epoch,
+        profile: executor.profile,
         slots: valid.executor.cpu.slots,
         memory_bytes: valid.executor.memory.program.0,
         memory_fraction: valid.settings.get(&conf::MEMORY_FRACTION).unwrap_or_default(),

@@ -20,6 +20,7 @@ use crd::{FieldPath, Problem, Validated};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource;
+use model::ProfileId;
 use std::collections::BTreeMap;
 
 /// Inputs that all objects are built from.
@@ -44,6 +45,8 @@ pub struct NewExecutor<'a> {
     pub id: u64,
     /// The slot whose claims it mounts.
     pub slot: u32,
+    /// Its resource profile; `context.valid.executor` is what that says of it.
+    pub profile: ProfileId,
     /// Address of the driver's pod.
     pub driver: &'a str,
 }

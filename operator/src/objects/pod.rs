@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use model::ProfileId;
 use model::launch::FROM_ENVIRONMENT;
 use std::collections::BTreeMap;
 
@@ -44,11 +45,14 @@ pub fn executor_pod(context: &BuildContext<'_>, executor: &NewExecutor<'_>) -> P
         environment: environment::executor_environment(context, executor),
         port: None,
     };
-    let labels = BTreeMap::from([
+    let mut labels = BTreeMap::from([
         (names::ROLE.to_owned(), "executor".to_owned()),
         (names::EXECUTOR_ID.to_owned(), executor.id.to_string()),
         (names::SLOT.to_owned(), executor.slot.to_string()),
     ]);
+    if executor.profile != ProfileId::DEFAULT {
+        labels.insert(names::RESOURCE_PROFILE.to_owned(), executor.profile.0.to_string());
+    }
     let name = context.app.executor_name(executor.id);
     let metadata = metadata(context, role, name, labels);
     pod(context, role, Whose::Executor { slot: executor.slot }, spark, metadata)

@@ -41,7 +41,7 @@ fn driver(spec: Value) -> Pod {
 }
 
 fn executor(spec: Value) -> Pod {
-    let executor = NewExecutor { id: 7, slot: 2, driver: "10.0.0.9" };
+    let executor = NewExecutor { id: 7, slot: 2, profile: ProfileId::DEFAULT, driver: "10.0.0.9" };
     with_context(&app(spec), |context| executor_pod(context, &executor))
 }
 

@@ -3,10 +3,12 @@
 
 use super::{Bounds, Change, Object, PassBuilder, after};
 use crate::objects::{self, BuildContext, NewExecutor};
-use crate::observe::{Attached, End, ExecutorFacts, PodState, View};
-use crd::Failure;
+use crate::observe::{Attached, End, ExecutorFacts, PodState, View, Wish};
+use crd::{Failure, Validated};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
+use model::ProfileId;
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -33,6 +35,32 @@ pub enum Fact {
         /// Volumes that no other pod can mount any more.
         lost_volumes: Vec<String>,
     },
+}
+
+/// Executors that are alike.
+struct Kind<'a> {
+    profile: ProfileId,
+    desired: u32,
+    /// The specification, with what the profile says of an executor.
+    valid: Cow<'a, Validated>,
+}
+
+impl<'a> Kind<'a> {
+    /// Those that the driver wants, within the manifest's bounds. As in Spark, the upper one holds
+    /// for each profile.
+    fn all(wish: &Wish, valid: &'a Validated) -> Vec<Self> {
+        let desired = wish.executors.clamp(valid.executors.min, valid.executors.max);
+        let usual = Self { profile: ProfileId::DEFAULT, desired, valid: Cow::Borrowed(valid) };
+        let others = wish.profiles.iter().map(|wish| {
+            let executor = valid.executor.requested(&wish.request);
+            Self {
+                profile: wish.profile,
+                desired: wish.executors.min(valid.executors.max),
+                valid: Cow::Owned(Validated { executor, ..valid.clone() }),
+            }
+        });
+        std::iter::once(usual).chain(others).collect()
+    }
 }
 
 impl PassBuilder<'_> {
@@ -76,7 +104,10 @@ impl PassBuilder<'_> {
         if let Some(attached) = &attached {
             if !is_over {
                 self.vanished(attached, &released, &mut facts);
-                self.create_missing(attached, &released, &mut facts);
+                // Of those that no watch shows yet it is not known what they are for.
+                if !self.pass.refresh {
+                    self.create_missing(attached, &released, &mut facts);
+                }
             }
             self.pass.facts = Some(facts);
             self.pass.bounds = self.app.validated().map(|valid| {
@@ -87,13 +118,21 @@ impl PassBuilder<'_> {
         self.count();
     }
 
-    /// Releases executors beyond the manifest's current limit: first those not running yet, then
-    /// the newest.
+    /// Releases executors beyond the manifest's current limit, which holds for each resource
+    /// profile: first those not running yet, then the newest.
     fn scale_down(&mut self, released: &BTreeSet<u64>) {
         let Some(valid) = self.app.validated().filter(|_| self.is_as_submitted()) else { return };
         let most = usize::try_from(valid.executors.max).unwrap_or(usize::MAX);
+        let profiles = self.seen.executors.values().map(|executor| executor.profile);
+        for profile in profiles.collect::<BTreeSet<_>>() {
+            self.scale_profile_down(profile, most, released);
+        }
+    }
+
+    fn scale_profile_down(&mut self, profile: ProfileId, most: usize, released: &BTreeSet<u64>) {
         let staying = self.seen.executors.iter().filter(|(id, executor)| {
-            let stays = !executor.inactive && executor.is_living() && !released.contains(id);
+            let is_of = executor.profile == profile && !executor.inactive;
+            let stays = is_of && executor.is_living() && !released.contains(id);
             stays && self.is_current(&executor.pod) && !self.is_settled(**id)
         });
         let mut staying: Vec<_> = staying
@@ -260,45 +299,48 @@ impl PassBuilder<'_> {
         facts: &mut BTreeMap<u64, Fact>,
     ) {
         let (Some(wish), Some(valid)) = (&attached.wish, self.app.validated()) else { return };
-        let desired = wish.executors.clamp(valid.executors.min, valid.executors.max);
+        let kinds = Kind::all(wish, valid);
+        let desired = kinds.iter().fold(0_u32, |sum, kind| sum.saturating_add(kind.desired));
         self.status.executors.desired = i32::try_from(desired).unwrap_or(i32::MAX);
         let driver = self.driver().filter(|driver| !driver.is_ending());
         let Some(address) = driver.and_then(|driver| driver.address.clone()) else { return };
         let Some(submission) = self.submission().filter(|_| self.is_as_submitted()) else { return };
-        let staying = facts
-            .iter()
-            .filter(|(id, fact)| {
-                matches!(fact, Fact::Starting | Fact::Running) && !released.contains(id)
-            })
-            .count();
-        let settings = self.with.settings;
-        let context = BuildContext {
-            app: self.app,
-            valid,
-            settings,
-            submission: &submission,
-            run: self.runs(),
-        };
+        let (app, settings, run) = (self.app, self.with.settings, self.runs());
+        let context = |valid| BuildContext { app, valid, settings, submission: &submission, run };
         // Data on the claims of a leaving executor is served by the slot's next one, which waits
         // until the claims are free.
-        let leaves_claims = !objects::executor_claims(&context, 0).is_empty();
-        let leaving = facts
-            .iter()
-            .filter(|(id, fact)| matches!(fact, Fact::Leaving { .. }) && !released.contains(id))
-            .count();
-        let staying = if leaves_claims { staying + leaving } else { staying };
-        let missing = usize::try_from(desired).unwrap_or(usize::MAX).saturating_sub(staying);
-        if missing > 0 && self.is_backing_off() {
+        let leaves_claims = !objects::executor_claims(&context(valid), 0).is_empty();
+        let stays = |(id, fact): &(&u64, &Fact)| {
+            let stays = match fact {
+                Fact::Starting | Fact::Running => true,
+                Fact::Leaving { .. } => leaves_claims,
+                Fact::Ended { .. } => false,
+            };
+            stays && !released.contains(id)
+        };
+        let profile = |id: &u64| self.seen.executors.get(id).map(|executor| executor.profile);
+        let staying = facts.iter().filter(stays).map(|(id, _)| profile(id).unwrap_or_default());
+        let staying: Vec<ProfileId> = staying.collect();
+        let missing = kinds.into_iter().map(|kind| {
+            let there = staying.iter().filter(|profile| **profile == kind.profile).count();
+            let desired = usize::try_from(kind.desired).unwrap_or(usize::MAX);
+            (kind, desired.saturating_sub(there))
+        });
+        let missing: Vec<_> = missing.collect();
+        let total = missing.iter().fold(0_usize, |sum, (_, missing)| sum.saturating_add(*missing));
+        if total > 0 && self.is_backing_off() {
             return;
         }
-        let batch = missing.min(self.with.settings.executors_per_pass);
-        if batch < missing {
+        let batch = total.min(self.with.settings.executors_per_pass);
+        if batch < total {
             self.requeue_after(Duration::from_millis(100));
         }
         let first = self.next_number(attached);
         let mut slots = self.free_slots();
         let mut claims = BTreeSet::new();
-        for id in (first..).take(batch) {
+        let kinds = missing.iter().flat_map(|(kind, missing)| std::iter::repeat_n(kind, *missing));
+        for (id, kind) in (first..).zip(kinds).take(batch) {
+            let context = context(&kind.valid);
             let slot = slots.next().unwrap_or_default();
             let slots = i32::try_from(slot).unwrap_or(i32::MAX).saturating_add(1);
             self.status.executors.slots = self.status.executors.slots.max(slots);
@@ -308,7 +350,8 @@ impl PassBuilder<'_> {
                     self.create(Object::Claim(Box::new(claim)));
                 }
             }
-            let executor = NewExecutor { id, slot, driver: &address };
+            let profile = kind.profile;
+            let executor = NewExecutor { id, slot, profile, driver: &address };
             let pod = objects::executor_pod(&context, &executor);
             self.create(Object::Pod(Box::new(pod)));
             facts.insert(id, Fact::Starting);

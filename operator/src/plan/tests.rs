@@ -2,8 +2,11 @@
 
 use super::*;
 use crate::names;
-use crate::observe::{Attached, End, ExecutorFacts, PodState, Refused, Trouble, View, Wish};
+use crate::observe::{
+    Attached, End, ExecutorFacts, PodState, ProfileWish, Refused, Trouble, View, Wish,
+};
 use crd::SparkApplication;
+use model::{ByteSize, ExecutorRequest, ProfileId};
 use serde_json::{Value, json};
 
 mod claims;
@@ -101,15 +104,24 @@ impl Scene {
     fn executor(&mut self, id: u64, state: PodState) {
         let pod = self.pod(&names::executor_pod("pi", id), state);
         let slot = u32::try_from(id).unwrap();
-        self.seen.executors.insert(id, ExecutorFacts { pod, slot, inactive: false });
+        let profile = ProfileId::DEFAULT;
+        self.seen.executors.insert(id, ExecutorFacts { pod, slot, profile, inactive: false });
     }
 
     fn wish(&mut self, executors: u32, release: &[u64]) {
-        let wish = Wish { executors, release: release.iter().copied().collect() };
+        let release = release.iter().copied().collect();
+        let wish = Wish { executors, release, profiles: Vec::new() };
         let submission = self.submission();
         let attached = self.seen.attached.get_or_insert_with(Attached::default);
         attached.submission = submission;
         attached.wish = Some(wish);
+    }
+
+    /// The driver wants executors for a resource profile.
+    fn wish_for(&mut self, profile: ProfileId, request: ExecutorRequest, executors: u32) {
+        let wish = self.seen.attached.as_mut().unwrap().wish.as_mut().unwrap();
+        wish.profiles.retain(|wish| wish.profile != profile);
+        wish.profiles.push(ProfileWish { profile, request, executors });
     }
 
     fn gone(&mut self) {

@@ -2,7 +2,7 @@
 //! last pass. Both sides always send their complete state, so a broken stream is simply reopened
 //! and nothing is lost.
 
-use crate::observe::{Attached, End, Wish};
+use crate::observe::{Attached, End, ProfileWish, Wish};
 use crate::plan::{Bounds, Fact};
 use crate::submission::SubmissionId;
 use crd::{Count, Progress};
@@ -279,8 +279,12 @@ fn state(fact: &Fact) -> State {
 
 fn read_wish(wish: pb::Wish) -> Wish {
     // The operator knows cores and memory from the manifest, as the driver does.
-    let pb::Wish { executors, release, .. } = wish;
-    Wish { executors, release: release.into_iter().collect() }
+    let pb::Wish { executors, release, profiles, .. } = wish;
+    let profiles = profiles.into_iter().map(|wish| {
+        let (profile, request) = proto::profile_request(&wish);
+        ProfileWish { profile, request, executors: wish.executors }
+    });
+    Wish { executors, release: release.into_iter().collect(), profiles: profiles.collect() }
 }
 
 fn read_end(ended: pb::ProgramEnded) -> End {

@@ -213,6 +213,7 @@ impl Cluster for Driver {
                 cores: 1,
                 memory_bytes: 1 << 29,
                 release: Vec::new(),
+                profiles: Vec::new(),
             };
             let send = async |fact| out.send(Ok(pb::ToManager { epoch, fact: Some(fact) })).await;
             let _ = send(pb::to_manager::Fact::Wish(wish)).await;

@@ -324,7 +324,7 @@ impl World {
         let known = self.drivers.entry(submission.clone()).or_default();
         Some(Attached {
             submission,
-            wish: Some(Wish { executors: 2, release: known.release.clone() }),
+            wish: Some(Wish { executors: 2, release: known.release.clone(), profiles: Vec::new() }),
             progress: None,
             executors: known.alive.clone(),
             reported: self.memory.reported.clone(),

@@ -15,7 +15,7 @@ _MESSAGES = {
         ("inputs", _FIELD.TYPE_BYTES, True),
         ("function", _FIELD.TYPE_BYTES, False),
         ("barrier", _FIELD.TYPE_BOOL, False),
-        ("task_cpus", _FIELD.TYPE_UINT32, False),
+        ("profile_ids", _FIELD.TYPE_INT32, True),
     ],
     "ShufflePartitions": [
         ("input", _FIELD.TYPE_BYTES, False),

@@ -41,8 +41,8 @@ class Node:
         self.id = None
         self.name = None
         self.storage = None
-        #: Cores that each task of its stage takes; 0 for as many as usual. What is computed in the same stage has the same.
-        self.task_cpus = 0 if self.is_shuffle else max((child.task_cpus for child in self.children), default=0)
+        #: Numbers of the resource profiles of what is computed in the same tasks, this and what is below it.
+        self.profiles = frozenset() if self.is_shuffle else frozenset().union(*(child.profiles for child in self.children))
 
     def partitions(self, client):
         """The number of partitions."""
@@ -132,12 +132,12 @@ class Mapped(Node):
         self.depth = 0 if child.is_stored() or child.depth >= DEEPEST else child.depth + 1
 
     def build(self, client, inputs):
-        if self.depth == 0 or self.task_cpus:
+        if self.depth == 0 or self.profiles:
             message = messages.ZipPartitions(
                 inputs=[inputs[0].SerializeToString()],
                 function=self._function.SerializeToString(),
                 barrier=self.is_barrier,
-                task_cpus=self.task_cpus,
+                profile_ids=sorted(self.profiles),
             )
             return extension(message, self.plan_id)
         relation = started(self.plan_id)
@@ -158,7 +158,7 @@ class Zipped(Node):
     def build(self, client, inputs):
         serialized = [relation.SerializeToString() for relation in inputs]
         message = messages.ZipPartitions(
-            inputs=serialized, function=self._function.SerializeToString(), task_cpus=self.task_cpus
+            inputs=serialized, function=self._function.SerializeToString(), profile_ids=sorted(self.profiles)
         )
         return extension(message, self.plan_id)
 

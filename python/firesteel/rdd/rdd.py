@@ -142,8 +142,8 @@ class RDD(Narrow, Actions, Pairs, Numeric, Saved):
         return getattr(self._node, "is_barrier", False)
 
     def withResources(self, profile):
-        """Has the tasks that compute this RDD take as many cores as a profile says."""
-        self._node.task_cpus = resources.task_cpus(profile, self.ctx.master or "", self.ctx._conf)
+        """Has this RDD computed by executors and tasks with the resources that a profile says."""
+        self._node.profiles |= {resources.profile_id(profile, self.ctx._client)}
         self.has_resource_profile = True
         self._profile = profile
         return self

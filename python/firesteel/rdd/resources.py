@@ -1,29 +1,18 @@
-"""What the tasks of an RDD need: `RDD.withResources`. All executors of an application are alike, so only tasks can differ."""
+"""What the tasks of an RDD need, and the executors that run them: `RDD.withResources`."""
 
-from pyspark.errors import PySparkRuntimeError
+from pyspark.sql.connect import proto
 
 
-def task_cpus(profile, master, conf):
-    """The cores that each task takes by a profile, 0 if it does not say. A profile that cannot be met is refused as in Spark."""
-    dynamic = conf.get("spark.dynamicAllocation.enabled", "false").strip().lower() == "true"
-    clustered = not master.startswith("local") or master.startswith("local-cluster")
-    if profile.executorResources:
-        if dynamic and clustered:
-            raise PySparkRuntimeError(
-                "All executors of an application are alike: a ResourceProfile can have task resources and no executor resources."
-            )
-        raise PySparkRuntimeError(
-            "ResourceProfiles are only supported on YARN and Kubernetes and Standalone with dynamic allocation enabled."
+def profile_id(profile, client):
+    """The number by which plans name a profile. One that cannot be met is refused as in Spark."""
+    executors = {
+        name: proto.ExecutorResourceRequest(
+            resource_name=one.resourceName, amount=one.amount, discovery_script=one.discoveryScript, vendor=one.vendor
         )
-    if not dynamic and not clustered:
-        raise PySparkRuntimeError(
-            "TaskResourceProfiles are only supported for Standalone, Yarn and Kubernetes cluster for now when dynamic "
-            "allocation is disabled."
-        )
-    others = ", ".join(sorted(set(profile.taskResources) - {"cpus"}))
-    if others:
-        raise PySparkRuntimeError(
-            f"No executor resource configs were specified for the following task configs: {others}"
-        )
-    asked = profile.taskResources.get("cpus")
-    return int(asked.amount) if asked is not None else 0
+        for name, one in profile.executorResources.items()
+    }
+    tasks = {
+        name: proto.TaskResourceRequest(resource_name=one.resourceName, amount=one.amount)
+        for name, one in profile.taskResources.items()
+    }
+    return client._create_profile(proto.ResourceProfile(executor_resources=executors, task_resources=tasks))

@@ -11,6 +11,7 @@ use datafusion::optimizer::AnalyzerRule;
 use errors::condition;
 use formats::types;
 use plan::{Field, SparkError, WorkerArgument, WorkerKind};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The rule (see the module).
@@ -78,7 +79,7 @@ fn node(aggregate: Aggregate) -> Result<LogicalPlan> {
         calls,
         fields,
         barrier: false,
-        task_cpus: None,
+        profiles: BTreeSet::new(),
         schema,
     };
     Ok(node.plan())

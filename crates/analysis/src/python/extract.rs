@@ -12,6 +12,7 @@ use datafusion::logical_expr::{Expr, Filter, Join, LogicalPlan, Projection};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use formats::types;
 use plan::{Field, WorkerArgument, WorkerCall, WorkerKind};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Ids from here are those of calls.
@@ -250,7 +251,7 @@ impl Extraction {
             outputs: self.outputs.iter().map(|(call, _)| *call).collect(),
             fields,
             barrier: false,
-            task_cpus: None,
+            profiles: BTreeSet::new(),
             schema,
         };
         Ok(node.plan())

@@ -162,8 +162,8 @@ impl Resolver<'_> {
         let (columns, schema) = self.declared(fields)?;
         let call = WorkerCall { profile: self.profile()?, ..whole(function) };
         let node = PythonNode::of_call(kind, (inputs, sent), call, fields.clone(), schema);
-        let (barrier, task_cpus) = (map.barrier, map.task_cpus);
-        let plan = PythonNode { barrier, task_cpus, ..node }.plan();
+        let (barrier, profiles) = (map.barrier, map.profiles.clone());
+        let plan = PythonNode { barrier, profiles, ..node }.plan();
         let scope = match scopes.pop() {
             Some(scope) => scope.above(columns),
             None => Scope::new(columns),

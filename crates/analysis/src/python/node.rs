@@ -2,11 +2,11 @@
 
 use datafusion::common::{DFSchema, DFSchemaRef, Result};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
+use model::ResourceProfile;
 use plan::{DataType, Field, WorkerCall, WorkerKind, WorkerOrder};
 use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 /// What a worker gets of an input: expressions over it, with Spark's names and types.
@@ -59,8 +59,8 @@ pub struct PythonNode {
     pub fields: Vec<Field>,
     /// Whether all tasks must run at once.
     pub barrier: bool,
-    /// Cores that each task takes, if not as many as others.
-    pub task_cpus: Option<NonZeroU32>,
+    /// What its tasks and their executors need, if that is not as usual.
+    pub profiles: BTreeSet<ResourceProfile>,
     /// Columns of the plan: if the kind keeps them those of the input, then the worker's.
     pub schema: DFSchemaRef,
 }
@@ -81,8 +81,8 @@ impl PythonNode {
         schema: DFSchemaRef,
     ) -> Self {
         let (calls, outputs) = (vec![call], vec![0]);
-        let (barrier, task_cpus) = (false, None);
-        Self { kind, inputs, sent, calls, outputs, fields, barrier, task_cpus, schema }
+        let (barrier, profiles) = (false, BTreeSet::new());
+        Self { kind, inputs, sent, calls, outputs, fields, barrier, profiles, schema }
     }
 
     /// The node in a plan.

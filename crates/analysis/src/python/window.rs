@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
 use formats::types;
 use functions::{Frame, FrameBound, FrameEdge, WindowCall, frame_bound, normal_form};
 use plan::{Field, PythonCall, WindowSpec, WorkerArgument, WorkerKind, WorkerOrder};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Calls over windows with equal partitions and order.
@@ -142,7 +143,7 @@ impl Resolver<'_> {
             calls,
             fields,
             barrier: false,
-            task_cpus: None,
+            profiles: BTreeSet::new(),
             schema,
         };
         Ok(node.plan())

@@ -39,9 +39,9 @@ pub struct ZipPartitions {
     pub function: ::prost::bytes::Bytes,
     #[prost(bool, tag = "3")]
     pub barrier: bool,
-    /// Cores that each task takes; 0 for as many as those of other stages.
-    #[prost(uint32, tag = "4")]
-    pub task_cpus: u32,
+    /// Resource profiles of what is computed in its tasks.
+    #[prost(int32, repeated, tag = "4")]
+    pub profile_ids: ::prost::alloc::vec::Vec<i32>,
 }
 /// Sends each row to the partition whose number is in a column of type int. The column stays.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

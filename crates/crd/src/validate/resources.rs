@@ -1,10 +1,10 @@
 //! CPUs and memory of a pod, by Spark's rules.
 
-use super::{Given, Keys, Kind, Problems};
+use super::{Given, Keys, Kind, Problems, Role};
 use crate::problem::{FieldPath, Problem};
 use crate::quantity::{Amount, spark_size};
 use crate::{ProgramType, SparkApplicationSpec};
-use model::ByteSize;
+use model::{ByteSize, ExecutorRequest};
 
 /// CPUs of a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,22 +18,80 @@ pub struct Cpu {
 }
 
 /// Memory of a pod.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Memory {
     /// The role's memory in Spark's sense.
     pub program: ByteSize,
     /// The overhead.
     pub overhead: ByteSize,
-    /// Further requests, for Python workers and off-heap memory.
-    pub besides: ByteSize,
+    /// What it is of another size of the program; `None`: the same.
+    pub overhead_rule: Option<OverheadRule>,
+    /// Further memory, for Python workers.
+    pub python: ByteSize,
+    /// Further memory, off the heap.
+    pub off_heap: ByteSize,
     /// The pod's limit.
     pub limit: ByteSize,
+}
+
+/// How large the overhead is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OverheadRule {
+    /// Fraction of the program's memory.
+    pub factor: f64,
+    /// Lower bound.
+    pub least: ByteSize,
+}
+
+impl OverheadRule {
+    fn of(self, program: ByteSize) -> ByteSize {
+        share(program, self.factor).max(self.least)
+    }
 }
 
 impl Memory {
     /// The pod's request.
     pub fn request(&self) -> ByteSize {
-        ByteSize(self.program.0.saturating_add(self.overhead.0).saturating_add(self.besides.0))
+        let parts = [self.program, self.overhead, self.python, self.off_heap];
+        ByteSize(parts.iter().fold(0, |sum, part| sum.saturating_add(part.0)))
+    }
+
+    /// That of an executor for a resource profile. The limit stays as far above the request.
+    fn requested(&self, request: &ExecutorRequest) -> Self {
+        let program = request.memory.unwrap_or(self.program);
+        let by_rule = self.overhead_rule.map_or(self.overhead, |rule| rule.of(program));
+        let mut memory = Self {
+            program,
+            overhead: request.memory_overhead.unwrap_or(by_rule),
+            python: request.python_memory.unwrap_or(self.python),
+            off_heap: request.off_heap.unwrap_or(self.off_heap),
+            ..*self
+        };
+        let above = self.limit.0.saturating_sub(self.request().0);
+        memory.limit = ByteSize(memory.request().0.saturating_add(above));
+        memory
+    }
+}
+
+impl Cpu {
+    /// Those of an executor for a resource profile: it requests all its cores, as in Spark.
+    fn requested(&self, request: &ExecutorRequest) -> Self {
+        let Some(cores) = request.cores else { return self.clone() };
+        let request = Amount::cpus(cores.get());
+        let at_least = |limit: Amount| {
+            if limit.is_less_than(&request) { request.clone() } else { limit }
+        };
+        let limit = self.limit.clone().map(at_least);
+        Self { slots: cores.get(), request, limit }
+    }
+}
+
+impl Role {
+    /// The pod of an executor for a resource profile.
+    #[must_use]
+    pub fn requested(&self, request: &ExecutorRequest) -> Self {
+        let (cpu, memory) = (self.cpu.requested(request), self.memory.requested(request));
+        Self { cpu, memory, ..self.clone() }
     }
 }
 
@@ -139,15 +197,16 @@ pub(super) fn memory(
         problems.add(given.at().field("memory"), "must be more than 0");
         return None;
     }
-    let overhead = if let Some((overhead, _)) = overhead {
-        overhead
+    let (overhead, overhead_rule) = if let Some((overhead, _)) = overhead {
+        (overhead, None)
     } else {
         let factor = factor(spec, given, keys, problems)?;
-        share(program, factor).max(least.map_or(MIN_OVERHEAD, |(least, _)| least))
+        let rule = OverheadRule { factor, least: least.map_or(MIN_OVERHEAD, |(least, _)| least) };
+        (rule.of(program), Some(rule))
     };
-    let outside = off_heap(given, keys, problems);
-    let besides = ByteSize(python.map_or(0, |(size, _)| size.0).saturating_add(outside.0));
-    let mut memory = Memory { program, overhead, besides, limit: program };
+    let off_heap = off_heap(given, keys, problems);
+    let python = python.map_or(ByteSize(0), |(size, _)| size);
+    let mut memory = Memory { program, overhead, overhead_rule, python, off_heap, limit: program };
     let request = memory.request();
     memory.limit = match limit {
         Some((limit, at)) if limit < request => {

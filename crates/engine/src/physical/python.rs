@@ -60,7 +60,7 @@ impl ExtensionPlanner for PythonPlanner {
             passed: if node.kind.keeps_columns() { passed } else { 0 },
             settings: settings(session),
             barrier: node.barrier,
-            task_cpus: node.task_cpus,
+            profiles: node.profiles.clone(),
         };
         let schema: Arc<Schema> = Arc::clone(node.schema.inner());
         let (true, Some(rows)) = (node.kind.keeps_columns(), fed.first()) else {

@@ -13,11 +13,10 @@ use model::conf::{
     ADAPTIVE, BROADCAST_TIMEOUT, BlockCompression, Conf, IO_COMPRESSION, PROFILE_MERGE_CONFLICTS,
     SHUFFLE_COMPRESS, SHUFFLE_REUSE,
 };
-use model::{CacheId, Fingerprint, ShuffleId};
+use model::{CacheId, Fingerprint, ResourceProfile, ShuffleId};
 use plan::SparkError;
 use prost::Message;
 use std::collections::{BTreeSet, HashMap};
-use std::num::NonZeroU32;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use task::codec::{self, Compression, Template};
@@ -139,7 +138,7 @@ impl Stages {
             output,
             deterministic,
             barrier: is_barrier(&plan).map_err(fail)?,
-            task_cpus: self.task_cpus(&plan)?,
+            profile: self.profile(&plan)?,
             time_limit: None,
             schema,
             label,
@@ -148,12 +147,14 @@ impl Stages {
         Ok(self.done.len() - 1)
     }
 
-    /// Cores that each task of a plan takes, if a function of it says. Several may say so only if
-    /// conflicts are to be merged.
-    fn task_cpus(&self, plan: &Arc<dyn ExecutionPlan>) -> Result<Option<NonZeroU32>, SparkError> {
+    /// What the functions of a plan ask for. They may ask for different things only if conflicts
+    /// are to be merged.
+    fn profile(&self, plan: &Arc<dyn ExecutionPlan>) -> Result<ResourceProfile, SparkError> {
         let mut said = BTreeSet::new();
         plan.apply(|node| {
-            said.extend(node.downcast_ref::<PythonExec>().and_then(|it| it.spec().task_cpus));
+            said.extend(
+                node.downcast_ref::<PythonExec>().iter().flat_map(|it| &it.spec().profiles),
+            );
             Ok(TreeNodeRecursion::Continue)
         })
         .map_err(|error| spark_error(&error))?;
@@ -164,7 +165,7 @@ impl Stages {
                          merging them itself.";
             return Err(SparkError::plain(Exception::IllegalArgument, words));
         }
-        Ok(said.pop_last())
+        Ok(ResourceProfile::merged(&said).unwrap_or_default())
     }
 
     /// Limits the time of a stage whose rows are broadcast.

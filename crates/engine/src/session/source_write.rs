@@ -19,6 +19,7 @@ use plan::{
     SparkError, Write, WriteTarget,
 };
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -116,7 +117,7 @@ impl Session {
             inputs: vec![write.input.clone()],
             keys: Vec::new(),
             barrier: false,
-            task_cpus: None,
+            profiles: BTreeSet::new(),
         };
         // Profiles of the write are numbered in the frame that is written.
         let kind = Box::new(RelationKind::PythonMap(map));

@@ -2,7 +2,7 @@
 
 use super::{Dependencies, Secret};
 use crate::conf::{self, BadSetting, Conf, Fraction, Name, Retain};
-use crate::{ApplicationId, Epoch, ExecutorId, VolumeId};
+use crate::{ApplicationId, Epoch, ExecutorId, ProfileId, VolumeId};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +24,9 @@ pub struct ExecutorSettings {
     pub identity: Option<Secret>,
     /// Incarnation of the driver that it serves.
     pub epoch: Epoch,
+    /// Number of its resource profile.
+    #[serde(default)]
+    pub profile: ProfileId,
     /// Number of tasks that it runs at once.
     pub slots: u32,
     /// Memory of the process.

@@ -188,6 +188,9 @@ pub struct Register {
     /// Those of the volumes that nobody else can mount once it has ended.
     #[prost(string, repeated, tag = "8")]
     pub private: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Number of its resource profile: 0 if it is as the application's settings say.
+    #[prost(uint32, tag = "9")]
+    pub profile: u32,
 }
 /// A volume that the executor mounts, and the map outputs on it.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1095,7 +1098,7 @@ pub mod to_manager {
     }
 }
 /// The executors that the driver wants now.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Wish {
     /// Total number.
     #[prost(uint32, tag = "1")]
@@ -1108,6 +1111,29 @@ pub struct Wish {
     /// Executors that it no longer needs, or whose end it has acknowledged.
     #[prost(uint64, repeated, tag = "4")]
     pub release: ::prost::alloc::vec::Vec<u64>,
+    /// Executors for resource profiles, beside the former.
+    #[prost(message, repeated, tag = "5")]
+    pub profiles: ::prost::alloc::vec::Vec<ProfileWish>,
+}
+/// Executors for a resource profile.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProfileWish {
+    /// Its number, from 1.
+    #[prost(uint32, tag = "1")]
+    pub profile: u32,
+    #[prost(uint32, tag = "2")]
+    pub executors: u32,
+    /// What the profile says of an executor; anything else is as for the executors without one.
+    #[prost(uint32, tag = "3")]
+    pub cores: u32,
+    #[prost(uint64, optional, tag = "4")]
+    pub memory_bytes: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "5")]
+    pub memory_overhead_bytes: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "6")]
+    pub python_memory_bytes: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "7")]
+    pub off_heap_bytes: ::core::option::Option<u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ProgramEnded {
@@ -1215,6 +1241,9 @@ pub struct ExecutorStatus {
     pub failed_tasks: u64,
     #[prost(bool, tag = "7")]
     pub alive: bool,
+    /// Number of its resource profile.
+    #[prost(uint32, tag = "8")]
+    pub profile: u32,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

@@ -8,7 +8,7 @@ fn tasks_count_from_when_they_could_be_launched_until_their_end() {
     let mut scheduler = Scheduler::new(Epoch(1), Limits::default());
     let mut after = |event| {
         scheduler.handle(Duration::ZERO, event);
-        scheduler.backlog(2)
+        scheduler.backlog(ProfileId::DEFAULT, 2)
     };
     let backlog = |pending: u32, running: u32| {
         let executors = f64::from(pending + running) / 2.0;
@@ -37,4 +37,20 @@ fn a_volume_is_known_by_the_shuffles_of_which_it_has_outputs() {
     assert_eq!((on(&scheduler), scheduler.is_in_use(shuffle(0))), (vec![shuffle(0)], false));
     scheduler.handle(Duration::ZERO, volume_lost(0));
     assert_eq!(on(&scheduler), []);
+}
+
+#[test]
+fn tasks_count_for_the_kind_of_executors_that_runs_them() {
+    let mut scheduler = Scheduler::new(Epoch(1), Limits::default());
+    let other = ProfileId(1);
+    let special = StageShape { profile: other, task_slots: 2, ..result(3, &[]) };
+    scheduler.handle(Duration::ZERO, submit(0, vec![special]));
+    scheduler.handle(Duration::ZERO, submit(1, vec![result(4, &[])]));
+    scheduler.handle(Duration::ZERO, of_kind(other, up(0, 2)));
+    let backlog = |profile, slots| {
+        let Backlog { pending, running, executors, .. } = scheduler.backlog(profile, slots);
+        (pending, running, executors)
+    };
+    assert_eq!(backlog(other, 2), (2, 1, 3.0));
+    assert_eq!(backlog(ProfileId::DEFAULT, 2), (4, 0, 2.0));
 }

@@ -86,7 +86,7 @@ fn where_executors_come_with_the_tasks_another_one_is_waited_for() {
     let mut handle = |ms, event| {
         let commands = scheduler.handle(Duration::from_millis(ms), event).into_iter();
         let told = commands.filter(|it| !matches!(it, Command::StageChanged { .. }));
-        (told.collect::<Vec<_>>(), scheduler.backlog(1).unschedulable)
+        (told.collect::<Vec<_>>(), scheduler.backlog(ProfileId::DEFAULT, 1).unschedulable)
     };
     handle(0, up(0, 2));
     let tasks = submit(0, vec![result(2, &[])]);

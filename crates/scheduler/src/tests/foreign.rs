@@ -18,7 +18,8 @@ fn mounts(executor: u64, others: &[&str]) -> Event {
     let others = others.iter().map(|other| VolumeId(format!("{other}/0")));
     let volumes = others.chain([VolumeId(executor.to_string())]).collect();
     let (executor, host) = (ExecutorId(executor), executor.to_string());
-    Event::ExecutorRegistered { executor, host, slots: 2, volumes }
+    let profile = ProfileId::DEFAULT;
+    Event::ExecutorRegistered { executor, host, profile, slots: 2, volumes }
 }
 
 fn lost(output: &MapOutput, problem: BlockProblem) -> TaskFailure {

@@ -432,6 +432,7 @@ fn an_executor_that_has_nowhere_to_write_gets_no_tasks() {
     let up_without = |volumes: &[u64]| Event::ExecutorRegistered {
         host: String::new(),
         executor: ExecutorId(0),
+        profile: ProfileId::DEFAULT,
         slots: 1,
         volumes: volumes.iter().map(|volume| VolumeId(volume.to_string())).collect(),
     };

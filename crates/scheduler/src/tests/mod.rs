@@ -24,7 +24,7 @@ use crate::{
 };
 use model::{
     Attempt, BlockProblem, Epoch, ExecutorId, Fingerprint, JobId, MapOutput, MapOutputId,
-    ShuffleId, StageId, TaskFailure, TaskId, Unreadable, VolumeId,
+    ProfileId, ShuffleId, StageId, TaskFailure, TaskId, Unreadable, VolumeId,
 };
 use std::time::Duration;
 
@@ -76,7 +76,16 @@ fn map(n: u8, partitions: u32, parents: &[usize]) -> StageShape {
     let parents = parents.to_vec();
     let shuffle = Some(shuffle(n));
     let (deterministic, barrier, task_slots) = (true, false, 1);
-    StageShape { shuffle, partitions, parents, deterministic, barrier, task_slots }
+    StageShape {
+        shuffle,
+        partitions,
+        parents,
+        deterministic,
+        barrier,
+        task_slots,
+        profile: ProfileId::DEFAULT,
+        executor_slots: None,
+    }
 }
 
 fn random_map(n: u8, partitions: u32, parents: &[usize]) -> StageShape {
@@ -122,11 +131,22 @@ fn up(executor: u64, slots: u32) -> Event {
     up_on(&executor.to_string(), executor, slots)
 }
 
+/// An executor of a kind.
+fn of_kind(kind: ProfileId, event: Event) -> Event {
+    match event {
+        Event::ExecutorRegistered { executor, host, slots, volumes, .. } => {
+            Event::ExecutorRegistered { executor, host, profile: kind, slots, volumes }
+        }
+        other => other,
+    }
+}
+
 /// The same, on a host with others.
 fn up_on(host: &str, executor: u64, slots: u32) -> Event {
     let volumes = [VolumeId(executor.to_string()), VolumeId(format!("spare {executor}"))].into();
     let host = host.to_owned();
-    Event::ExecutorRegistered { executor: ExecutorId(executor), host, slots, volumes }
+    let (executor, profile) = (ExecutorId(executor), ProfileId::DEFAULT);
+    Event::ExecutorRegistered { executor, host, profile, slots, volumes }
 }
 
 fn down(executor: u64) -> Event {

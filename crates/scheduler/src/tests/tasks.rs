@@ -236,3 +236,39 @@ fn a_task_that_fits_into_no_executor_fails_its_job() {
     run(submit(1, vec![wide(2)]));
     assert!(run(up(0, 2)).contains(&launch(at(1, 0, 0), 0)));
 }
+
+#[test]
+fn a_stage_for_executors_of_a_kind_runs_on_no_others() {
+    let other = ProfileId(1);
+    let special = |partitions| StageShape { profile: other, ..result(partitions, &[]) };
+    check(vec![
+        (up(0, 2), vec![]),
+        (submit(0, vec![special(2)]), vec![]),
+        // Others do not wait behind it, and its executors are not for them.
+        (submit(1, vec![result(3, &[])]), vec![launch(at(1, 0, 0), 0), launch(at(1, 1, 0), 0)]),
+        (of_kind(other, up(1, 3)), vec![launch(at(0, 0, 0), 1), launch(at(0, 1, 0), 1)]),
+        (fails(at(0, 0, 0), raised()), vec![launch(at(0, 0, 1), 1)]),
+        (done(at(1, 0, 0)), vec![deliver(1, at(1, 0, 0)), launch(at(1, 2, 0), 0)]),
+        // Lost work waits for another one of the kind.
+        (down(1), vec![]),
+        (done(at(1, 1, 0)), vec![deliver(1, at(1, 1, 0))]),
+        (of_kind(other, up(2, 1)), vec![launch(at(0, 0, 2), 2)]),
+    ]);
+}
+
+#[test]
+fn a_task_fits_if_it_fits_into_an_executor_of_its_kind() {
+    let capacity = Some(Capacity { executors: None, slots: 2 });
+    let mut scheduler = Scheduler::new(Epoch(1), Limits { capacity, ..Limits::default() });
+    let wide = |task_slots| StageShape {
+        task_slots,
+        profile: ProfileId(1),
+        executor_slots: Some(4),
+        ..result(1, &[])
+    };
+    let mut run = |event| scheduler.handle(Duration::ZERO, event);
+    let failure = JobFailure::TaskTooLarge { stage: StageId(0), task_slots: 5, slots: 4 };
+    assert!(run(submit(0, vec![wide(5)])).contains(&failed(0, failure)));
+    run(submit(1, vec![wide(4)]));
+    assert!(run(of_kind(ProfileId(1), up(0, 4))).contains(&launch(at(1, 0, 0), 0)));
+}

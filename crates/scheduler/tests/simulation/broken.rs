@@ -6,8 +6,8 @@ use crate::failures;
 use crate::starts::gate;
 use crate::waits;
 use model::{
-    Attempt, BlockProblem, Epoch, ExecutorId, MapOutput, ShuffleId, StageId, TaskFailure, TaskId,
-    Unreadable,
+    Attempt, BlockProblem, Epoch, ExecutorId, MapOutput, ProfileId, ShuffleId, StageId,
+    TaskFailure, TaskId, Unreadable,
 };
 use scheduler::{
     Command, DiscardReason, Event, JobFailure, Limits, LocalityWait, PoolOrder, PoolRules,
@@ -101,6 +101,9 @@ impl Subject {
             }
             (Bug::TasksAreSmall, Event::JobSubmitted { shape, .. }) => {
                 shape.stages.iter_mut().for_each(|stage| stage.task_slots = 1);
+            }
+            (Bug::ProfilesAreIgnored, Event::JobSubmitted { shape, .. }) => {
+                shape.stages.iter_mut().for_each(|stage| stage.profile = ProfileId::DEFAULT);
             }
             (Bug::BarriersAreIgnored, Event::JobSubmitted { shape, .. }) => {
                 shape.stages.iter_mut().for_each(|stage| stage.barrier = false);

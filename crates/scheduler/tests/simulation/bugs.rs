@@ -61,10 +61,12 @@ pub(crate) enum Bug {
     StartIsNotAwaited,
     /// A task takes one slot, whatever its stage says.
     TasksAreSmall,
+    /// A task runs on any executor, whatever kind its stage asks for.
+    ProfilesAreIgnored,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 28] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::DiscardIsSkipped,
         Self::StaleFetchFailuresCount,
         Self::OneOutputIsLostAtATime,
@@ -93,5 +95,6 @@ impl Bug {
         Self::WaitsNeverEnd,
         Self::StartIsNotAwaited,
         Self::TasksAreSmall,
+        Self::ProfilesAreIgnored,
     ];
 }

@@ -4,8 +4,8 @@ use crate::broken::{POOLS, Subject};
 use crate::promises::Promises;
 use crate::rows::Nature;
 use crate::starts::gate;
-use crate::world::{Job, Mail, World, any_slots};
-use model::{Epoch, ExecutorId, JobId, ShuffleId, StageId, VolumeId};
+use crate::world::{Job, Mail, World, any_profile, any_slots};
+use model::{Epoch, ExecutorId, JobId, ProfileId, ShuffleId, StageId, VolumeId};
 use rand::Rng;
 use scheduler::{Event, JobShape, StageShape};
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +56,8 @@ impl World {
         let partitions = self.rng.random_range(1..6);
         let barrier = self.rng.random_bool(0.1);
         let task_slots = any_slots(&mut self.rng);
+        let any = any_profile(&mut self.rng);
+        let profile = if barrier { ProfileId::DEFAULT } else { any };
         stages.push(StageShape {
             shuffle: None,
             partitions,
@@ -63,6 +65,8 @@ impl World {
             deterministic: true,
             barrier,
             task_slots,
+            profile,
+            executor_slots: None,
         });
         let wanted = (0..partitions).filter(|_| self.rng.random_bool(0.8)).collect();
         // One that reads damaged files fails.
@@ -192,11 +196,12 @@ impl World {
     /// Stops all faults, and provides enough executors.
     pub(crate) fn calm_down(&mut self) {
         self.calm = true;
+        self.add_executor_of(ProfileId(1));
         // The last ones that are lost are gone soon; a barrier stage has up to five tasks, each of
         // up to two slots.
         let mut room = 0;
         while room < 5 {
-            self.add_executor();
+            self.add_executor_of(ProfileId::DEFAULT);
             room += self.executors.last_key_value().map_or(0, |(_, added)| added.slots / 2);
         }
     }

@@ -66,6 +66,7 @@ fn every_promise_holds_whatever_happens() {
         ("waits beside a free slot", sum(|t| t.waits)),
         ("events before the start", sum(|t| t.held)),
         ("executors replaced", sum(|t| t.replaced)),
+        ("tasks for executors of another kind", sum(|t| t.other_profiles)),
         ("tasks that may not run", sum(|t| t.unschedulable)),
         ("map tasks run again", sum(|t| t.reruns)),
     ];

@@ -1,7 +1,7 @@
 //! Rows as one number: a task's output is a hash of its input, so that a result shows whether
 //! everything upstream was correct, and from which attempts it was made.
 
-use model::{Fingerprint, MapOutputId, ShuffleId};
+use model::{Fingerprint, MapOutputId, ProfileId, ShuffleId};
 use scheduler::StageShape;
 use std::collections::BTreeMap;
 
@@ -28,6 +28,7 @@ pub(crate) struct MapStage {
     pub(crate) barrier: bool,
     /// Slots that each of its tasks takes.
     pub(crate) task_slots: u32,
+    pub(crate) profile: ProfileId,
 }
 
 impl MapStage {
@@ -39,6 +40,8 @@ impl MapStage {
             deterministic: self.nature != Nature::Random,
             barrier: self.barrier,
             task_slots: self.task_slots,
+            profile: self.profile,
+            executor_slots: None,
         }
     }
 }

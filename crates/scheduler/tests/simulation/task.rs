@@ -51,11 +51,12 @@ impl World {
         let volumes: Vec<VolumeId> = volumes.into_iter().flatten().collect();
         if volumes.is_empty() {
             // The scheduler's knowledge was stale: the executor registers again.
-            let (executor, slots) = (work.executor, 1);
+            let (executor, profile, slots) = (work.executor, work.profile, 1);
             let host = host_of(executor);
             self.send_event(Event::ExecutorRegistered {
                 executor,
                 host,
+                profile,
                 slots,
                 volumes: BTreeSet::new(),
             });

@@ -1,6 +1,6 @@
 //! The promise that no task waits for ever for a slot near its input.
 
-use model::{ExecutorId, VolumeId};
+use model::{ExecutorId, ProfileId, VolumeId};
 use scheduler::{Event, LocalityWait, Scheduler, Stage, TaskState};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,22 +15,31 @@ const LIMIT: Duration = Duration::from_millis(1500);
 /// The executors' slots, and since when one is free for a task that waits.
 #[derive(Debug, Default)]
 pub(crate) struct Waits {
-    executors: BTreeMap<ExecutorId, (u32, BTreeSet<VolumeId>)>,
+    executors: BTreeMap<ExecutorId, There>,
     since: Option<Duration>,
     /// Moments at which a task waited beside a free slot.
     pub(crate) waited: u64,
 }
 
+/// An executor that is there.
+#[derive(Debug)]
+struct There {
+    profile: ProfileId,
+    slots: u32,
+    volumes: BTreeSet<VolumeId>,
+}
+
 impl Waits {
     pub(crate) fn note(&mut self, event: &Event) {
         match event {
-            Event::ExecutorRegistered { executor, slots, volumes, .. } => {
-                self.executors.insert(*executor, (*slots, volumes.clone()));
+            Event::ExecutorRegistered { executor, profile, slots, volumes, .. } => {
+                let (profile, slots, volumes) = (*profile, *slots, volumes.clone());
+                self.executors.insert(*executor, There { profile, slots, volumes });
             }
             Event::ExecutorLost { executor, .. } => drop(self.executors.remove(executor)),
             Event::VolumeLost { volume } => {
-                for (_, volumes) in self.executors.values_mut() {
-                    volumes.remove(volume);
+                for there in self.executors.values_mut() {
+                    there.volumes.remove(volume);
                 }
             }
             _ => {}
@@ -39,8 +48,7 @@ impl Waits {
 
     /// Number of executors that get tasks.
     pub(crate) fn there(&self) -> usize {
-        let gets =
-            |(slots, volumes): &&(u32, BTreeSet<VolumeId>)| *slots > 0 && !volumes.is_empty();
+        let gets = |there: &&There| there.slots > 0 && !there.volumes.is_empty();
         self.executors.values().filter(gets).count()
     }
 
@@ -51,19 +59,22 @@ impl Waits {
         scheduler: &Scheduler,
         taken: impl Fn(ExecutorId) -> u32,
     ) -> Result<(), String> {
-        let useful = || self.executors.iter().filter(|(_, (_, volumes))| !volumes.is_empty());
-        let mut in_reach = useful().filter(|(id, _)| !scheduler.is_out_of_reach(**id)).peekable();
-        if useful().next().is_some() && in_reach.peek().is_none() {
+        let useful = || self.executors.iter().filter(|(_, there)| !there.volumes.is_empty());
+        let in_reach = || useful().filter(|(id, _)| !scheduler.is_out_of_reach(**id));
+        if useful().next().is_some() && in_reach().next().is_none() {
             return Err("all executors are out of reach".to_owned());
         }
-        let free = in_reach.map(|(id, (slots, _))| slots.saturating_sub(taken(*id))).max();
-        let free = free.unwrap_or(0);
+        let free = |profile: ProfileId| {
+            let of = in_reach().filter(|(_, there)| there.profile == profile);
+            of.map(|(id, there)| there.slots.saturating_sub(taken(*id))).max().unwrap_or(0)
+        };
         let ids: BTreeSet<_> = scheduler.jobs().flat_map(|job| scheduler.job_stages(job)).collect();
         let stages: Vec<&Stage> = ids.into_iter().filter_map(|id| scheduler.stage(*id)).collect();
         // Slots are kept for a barrier.
         let barrier = stages.iter().any(|stage| stage.is_barrier() && stage.is_requested());
-        let waits =
-            stages.iter().any(|stage| stage.task_slots() <= free && waits(scheduler, stage));
+        let waits = stages
+            .iter()
+            .any(|stage| stage.task_slots() <= free(stage.profile()) && waits(scheduler, stage));
         if barrier || !waits {
             self.since = None;
             return Ok(());

@@ -6,7 +6,8 @@ use crate::bugs::Bug;
 use crate::promises::Promises;
 use crate::rows::{MapStage, Nature, Rows, name_of, shuffle};
 use model::{
-    Attempt, Epoch, ExecutorId, JobId, MapOutput, MapOutputId, ShuffleId, TaskFailure, VolumeId,
+    Attempt, Epoch, ExecutorId, JobId, MapOutput, MapOutputId, ProfileId, ShuffleId, TaskFailure,
+    VolumeId,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -30,8 +31,9 @@ pub(crate) struct Work {
     /// Index of the map stage; `None` for a result.
     pub(crate) map_stage: Option<usize>,
     pub(crate) job: JobId,
-    /// Slots that it takes.
+    /// Slots that it takes, and the kind of executors that it is for.
     pub(crate) slots: u32,
+    pub(crate) profile: ProfileId,
     /// All map outputs that it reads, as the driver knew them at the launch.
     pub(crate) inputs: Vec<MapOutput>,
 }
@@ -39,6 +41,7 @@ pub(crate) struct Work {
 /// An executor process.
 #[derive(Debug, Default)]
 pub(crate) struct Executor {
+    pub(crate) profile: ProfileId,
     pub(crate) slots: u32,
     pub(crate) volumes: BTreeSet<VolumeId>,
     /// Each with the slots that it takes.
@@ -72,6 +75,7 @@ pub(crate) struct Job {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Tally {
     pub(crate) finished: u64,
+    pub(crate) other_profiles: u64,
     pub(crate) failed: u64,
     pub(crate) not_repeatable: u64,
     pub(crate) skipped: u64,
@@ -303,10 +307,10 @@ impl World {
             Command::Replace { executor, .. } => {
                 self.promises.reruns.check_replace(executor)?;
                 self.tally.replaced += 1;
-                self.executors.remove(&executor);
+                let profile = self.executors.remove(&executor).map(|executor| executor.profile);
                 let reason = String::new();
                 self.send_event(Event::ExecutorLost { executor, app_caused: false, reason });
-                self.add_executor();
+                self.add_executor_of(profile.unwrap_or_default());
             }
             Command::Discard { output, reason } => {
                 self.promises.note_discard(&output);
@@ -365,11 +369,11 @@ impl World {
         inputs.sort_by_key(|input| input.id);
         let map_stage = stage.shuffle().map(|shuffle| index_of(&self.stages, shuffle));
         let shape = self.jobs.get(&job).and_then(|job| job.shape.stages.last());
-        let slots = match map_stage {
-            Some(index) => self.stages[index].task_slots,
-            None => shape.ok_or("a stage of no job")?.task_slots,
+        let (slots, profile) = match map_stage {
+            Some(index) => (self.stages[index].task_slots, self.stages[index].profile),
+            None => shape.map(|it| (it.task_slots, it.profile)).ok_or("a stage of no job")?,
         };
-        Ok(Work { attempt, executor, map_stage, job, slots, inputs })
+        Ok(Work { attempt, executor, map_stage, job, slots, profile, inputs })
     }
 
     fn launch(&mut self, work: Work) -> Result<(), String> {
@@ -385,6 +389,10 @@ impl World {
         if executor.running.values().sum::<u32>() + work.slots > executor.slots {
             return Err("more tasks than slots".to_owned());
         }
+        if executor.profile != work.profile {
+            return Err("a task on an executor of another kind".to_owned());
+        }
+        self.tally.other_profiles += u64::from(work.profile != ProfileId::DEFAULT);
         executor.running.insert(work.attempt, work.slots);
         let (attempt, run) = (work.attempt, Duration::from_millis(10));
         let progress = TaskProgress { rows: self.rng.random_range(0..100), run };
@@ -415,21 +423,29 @@ impl World {
         self.send_event(event);
     }
 
-    /// Starts an executor that mounts a volume of its own, and possibly others.
+    /// Starts an executor of any kind.
     pub(crate) fn add_executor(&mut self) {
+        let profile = any_profile(&mut self.rng);
+        self.add_executor_of(profile);
+    }
+
+    /// Starts an executor that mounts a volume of its own, and possibly others.
+    pub(crate) fn add_executor_of(&mut self, profile: ProfileId) {
         let id = ExecutorId(self.fresh());
         let own = VolumeId(format!("volume-{}", id.0));
         self.volumes.insert(own.clone(), BTreeMap::new());
         let mut volumes = BTreeSet::from([own]);
         let others: Vec<VolumeId> = self.volumes.keys().cloned().collect();
         volumes.extend(others.into_iter().filter(|_| self.rng.random_bool(0.3)));
-        let slots = self.rng.random_range(1..4);
+        // A task that takes two slots must not wait for ever for an executor of a rare kind.
+        let least = if profile == ProfileId::DEFAULT { 1 } else { 2 };
+        let slots = self.rng.random_range(least..4);
         let found = volumes.iter().filter_map(|volume| self.volumes.get(volume));
         let outputs = found.flat_map(BTreeMap::values).map(|file| file.output.clone()).collect();
-        let executor = Executor { slots, volumes: volumes.clone(), ..Executor::default() };
+        let executor = Executor { profile, slots, volumes: volumes.clone(), ..Executor::default() };
         self.executors.insert(id, executor);
         let host = host_of(id);
-        self.send_event(Event::ExecutorRegistered { executor: id, host, slots, volumes });
+        self.send_event(Event::ExecutorRegistered { executor: id, host, profile, slots, volumes });
         self.send_event(Event::MapOutputsFound { outputs });
     }
 
@@ -470,6 +486,11 @@ pub(crate) fn any_slots(rng: &mut StdRng) -> u32 {
     if rng.random_bool(0.2) { 2 } else { 1 }
 }
 
+/// The kind of executors that a stage is for, or that an executor is: mostly the usual one.
+pub(crate) fn any_profile(rng: &mut StdRng) -> ProfileId {
+    ProfileId(u32::from(rng.random_bool(0.15)))
+}
+
 fn map_stages(rng: &mut StdRng, secrets: bool) -> Vec<MapStage> {
     (0..rng.random_range(2..6))
         .map(|index| MapStage {
@@ -483,6 +504,12 @@ fn map_stages(rng: &mut StdRng, secrets: bool) -> Vec<MapStage> {
             },
             barrier: rng.random_bool(0.2),
             task_slots: any_slots(rng),
+            profile: any_profile(rng),
+        })
+        // Those need all slots at once, and there are few of another kind.
+        .map(|stage| MapStage {
+            profile: if stage.barrier { ProfileId::DEFAULT } else { stage.profile },
+            ..stage
         })
         .collect()
 }

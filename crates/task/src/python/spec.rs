@@ -4,12 +4,14 @@ use super::PythonContext;
 use crate::codec::bad;
 use bytes::Bytes;
 use datafusion::common::Result;
+use model::ResourceProfile;
 use model::conf::TASK_CPUS;
 use plan::{
     DataType, EvalType, Field, PythonFunction, WorkerArgument, WorkerCall, WorkerKind, WorkerOrder,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -49,8 +51,8 @@ pub struct PythonSpec {
     pub settings: Vec<(String, String)>,
     /// Whether all tasks must run at once.
     pub barrier: bool,
-    /// Cores that each task takes, if not as many as others.
-    pub task_cpus: Option<NonZeroU32>,
+    /// What its tasks and their executors need, if that is not as usual.
+    pub profiles: BTreeSet<ResourceProfile>,
 }
 
 /// By this name PySpark's accumulators are in a function's pickle.
@@ -67,7 +69,7 @@ struct Encoded {
     passed: usize,
     settings: Vec<(String, String)>,
     barrier: bool,
-    task_cpus: Option<NonZeroU32>,
+    profiles: BTreeSet<ResourceProfile>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -154,7 +156,7 @@ impl PythonSpec {
             passed: self.passed,
             settings: self.settings.clone(),
             barrier: self.barrier,
-            task_cpus: self.task_cpus,
+            profiles: self.profiles.clone(),
         };
         serde_json::to_string(&encoded).unwrap_or_default()
     }
@@ -203,7 +205,7 @@ impl PythonSpec {
             passed: encoded.passed,
             settings: encoded.settings,
             barrier: encoded.barrier,
-            task_cpus: encoded.task_cpus,
+            profiles: encoded.profiles,
         })
     }
 
@@ -211,7 +213,8 @@ impl PythonSpec {
     fn cpus(&self) -> u32 {
         let given = self.settings.iter().find(|(key, _)| key == TASK_CPUS.name);
         let usual = || given.and_then(|(_, cpus)| cpus.parse().ok()).unwrap_or(1);
-        self.task_cpus.map_or_else(usual, NonZeroU32::get)
+        let profile = ResourceProfile::merged(&self.profiles);
+        profile.and_then(|profile| profile.task_cpus).map_or_else(usual, NonZeroU32::get)
     }
 
     /// The header of a task and its blobs, in the given context. `number`: the node's partition.

@@ -267,6 +267,7 @@ mod tests {
     use datafusion::execution::memory_pool::GreedyMemoryPool;
     use model::{Attempt, StageId, TaskId};
     use plan::{DataType, EvalType, Field, PythonFunction, WorkerArgument, WorkerCall};
+    use std::collections::BTreeSet;
 
     /// Rows of a batch.
     const ROWS: i64 = 100;
@@ -350,7 +351,7 @@ mod tests {
             passed: 1,
             settings: Vec::new(),
             barrier: false,
-            task_cpus: None,
+            profiles: BTreeSet::new(),
         }
     }
 

@@ -7,7 +7,7 @@ mod work;
 use super::effect::Effect;
 use crate::message::{Connection, ExecutorStatus, Refusal};
 use model::executor::{Registration, ToExecutor};
-use model::{ExecutorId, StageId, VolumeId};
+use model::{ExecutorId, ProfileId, StageId, VolumeId};
 use presence::Presence;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -38,6 +38,7 @@ pub(crate) struct Executors {
 struct Executor {
     connection: Connection,
     host: String,
+    profile: ProfileId,
     slots: u32,
     block_address: String,
     volumes: BTreeSet<VolumeId>,
@@ -55,7 +56,8 @@ impl Executors {
         serial: u64,
         registration: &Registration,
     ) -> Result<(), Refusal> {
-        let Registration { executor, host, slots, block_address, volumes, private } = registration;
+        let Registration { executor, host, profile, slots, block_address, volumes, private } =
+            registration;
         if self.gone.contains(executor) {
             return Err(Refusal(format!("{executor} was lost and may not come back")));
         }
@@ -66,6 +68,7 @@ impl Executors {
         let entry = Executor {
             connection: Connection { executor: *executor, serial },
             host: host.clone(),
+            profile: *profile,
             slots: *slots,
             block_address: block_address.clone(),
             volumes: volumes.iter().map(|(volume, _)| volume.clone()).collect(),
@@ -124,10 +127,11 @@ impl Executors {
         Some(self.live.get(&id)?.volumes.clone())
     }
 
-    /// Those that stay, and whether each runs nothing.
-    pub(crate) fn staying(&self) -> impl Iterator<Item = (ExecutorId, bool)> {
+    /// Those of a kind that stay, and whether each runs nothing.
+    pub(crate) fn staying(&self, of: ProfileId) -> impl Iterator<Item = (ExecutorId, bool)> {
         let stays = |id: &ExecutorId| !self.retired.contains(id);
-        let staying = self.live.iter().filter(move |(id, _)| stays(id));
+        let of_kind = self.live.iter().filter(move |(_, executor)| executor.profile == of);
+        let staying = of_kind.filter(move |(id, _)| stays(id));
         staying.map(|(id, executor)| (*id, executor.desk.running.is_empty()))
     }
 
@@ -182,6 +186,11 @@ impl Executors {
         self.gone.contains(&id)
     }
 
+    /// The kind of an executor that is there.
+    pub(crate) fn profile(&self, id: ExecutorId) -> ProfileId {
+        self.live.get(&id).map(|executor| executor.profile).unwrap_or_default()
+    }
+
     pub(crate) fn host(&self, id: ExecutorId) -> Option<String> {
         let gone = || self.gone_listed.iter().find(|gone| gone.executor == id);
         let live = self.live.get(&id).map(|executor| executor.host.clone());
@@ -217,6 +226,7 @@ impl Executor {
             finished_tasks: self.desk.finished,
             failed_tasks: self.desk.failed,
             alive,
+            profile: self.profile,
         }
     }
 }

@@ -313,11 +313,11 @@ impl Subject {
                 Some(Bug::TooManyAreWanted),
                 Effect::TellManager {
                     serial,
-                    message: ToManager::Wish { executors, cores, memory_bytes, release },
+                    message: ToManager::Wish { executors, cores, memory_bytes, release, profiles },
                 },
             ) => {
                 let executors = executors + 1;
-                let message = ToManager::Wish { executors, cores, memory_bytes, release };
+                let message = ToManager::Wish { executors, cores, memory_bytes, release, profiles };
                 vec![Effect::TellManager { serial, message }]
             }
             (Some(Bug::FailuresAreNotAnswered), Effect::EndJob { end: Err(_), .. }) => Vec::new(),

@@ -4,8 +4,8 @@ use super::process::Process;
 use super::program::MAPS_ALONE;
 use super::world::{Driver, Mail, Stream, Weather, World};
 use driver::message::{Connection, Ending, Message, Operation, Submission};
-use model::ExecutorId;
 use model::executor::{Registration, Report};
+use model::{ExecutorId, ProfileId};
 use rand::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -142,6 +142,7 @@ impl World {
         let registration = Registration {
             executor,
             host: String::new(),
+            profile: ProfileId::DEFAULT,
             slots: 1,
             block_address: String::new(),
             volumes: Vec::new(),

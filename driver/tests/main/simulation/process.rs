@@ -12,8 +12,8 @@ use model::executor::{
     Work,
 };
 use model::{
-    Attempt, BlockProblem, Epoch, ExecutorId, MapOutput, MapOutputId, TaskFailure, TaskMetrics,
-    Unreadable, VolumeId,
+    Attempt, BlockProblem, Epoch, ExecutorId, MapOutput, MapOutputId, ProfileId, TaskFailure,
+    TaskMetrics, Unreadable, VolumeId,
 };
 use rand::Rng;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -84,6 +84,7 @@ impl World {
         let registration = Registration {
             executor: id,
             host: format!("host-{}", id.0),
+            profile: ProfileId::DEFAULT,
             slots,
             block_address: address(id),
             volumes: std::iter::once(&own)

@@ -6,7 +6,7 @@ use arrow::datatypes::Schema;
 use bytes::Bytes;
 use driver::message::JobAnswer;
 use engine::{JobPlan, StageOutput, StagePlan};
-use model::{Fingerprint, ShuffleId};
+use model::{Fingerprint, ResourceProfile, ShuffleId};
 use rand::Rng;
 use rand::rngs::StdRng;
 use scheduler::JobFailure;
@@ -159,7 +159,7 @@ fn stage(fingerprint: Fingerprint, name: u64, partitions: u32) -> StagePlan {
         output: StageOutput::Rows,
         deterministic: true,
         barrier: false,
-        task_cpus: None,
+        profile: ResourceProfile::default(),
         time_limit: None,
         schema: Arc::new(Schema::empty()),
         label: String::new(),

@@ -9,8 +9,8 @@ use model::executor::{
     Launch, Outcome, Places, Registration, Report, TaskEnd, Template, ToExecutor, Work,
 };
 use model::{
-    Attempt, BlockProblem, Epoch, ExecutorId, MapOutput, MapOutputId, Properties, StageId,
-    TaskFailure, TaskId, TaskMetrics, Unreadable, VolumeId,
+    Attempt, BlockProblem, Epoch, ExecutorId, MapOutput, MapOutputId, ProfileId, Properties,
+    StageId, TaskFailure, TaskId, TaskMetrics, Unreadable, VolumeId,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -45,6 +45,7 @@ fn attached(executor: u64, outputs: Vec<MapOutput>) -> Message {
     let registration = Registration {
         executor: ExecutorId(executor),
         host: String::new(),
+        profile: ProfileId::DEFAULT,
         slots: 1,
         block_address: String::new(),
         volumes: vec![(VolumeId(executor.to_string()), outputs)],

@@ -116,3 +116,41 @@ fn the_number_in_the_settings_is_the_drivers_own() {
     scene.pass();
     assert_eq!(scene.state(), State::Invalidating);
 }
+
+#[test]
+fn a_resource_profile_has_executors_of_its_own_within_the_same_bounds() {
+    let dynamic = json!({ "enabled": true, "minExecutors": 1, "maxExecutors": 2 });
+    let mut scene = two(json!({ "dynamicAllocation": dynamic, "executor": {} }));
+    let large = ProfileId(1);
+    let cores = std::num::NonZeroU32::new(3);
+    let memory = Some(ByteSize::mib(2048));
+    let request = ExecutorRequest { cores, memory, ..ExecutorRequest::default() };
+    scene.wish_for(large, request, 9);
+    let pass = scene.pass();
+    assert_eq!(short(&pass), ["+pi-exec-2", "+pi-exec-3"]);
+    assert_eq!(scene.status().executors.desired, 4);
+    let Change::Create(Object::Pod(pod)) = &pass.changes[0] else { panic!("{pass:?}") };
+    let read = |pod: &Pod| ExecutorFacts::read(pod).unwrap().1.profile;
+    assert_eq!(read(pod), large);
+    let container = &pod.spec.as_ref().unwrap().containers[0];
+    let requests = container.resources.as_ref().unwrap().requests.as_ref().unwrap();
+    // The memory with an overhead of 0.4, which is that of Python programs.
+    assert_eq!((&*requests["cpu"].0, &*requests["memory"].0), ("3", "2867Mi"));
+    let variables = container.env.as_ref().unwrap();
+    let settings = variables.iter().find(|one| one.name == "FIRESTEEL_SETTINGS").unwrap();
+    let settings: Value = serde_json::from_str(settings.value.as_ref().unwrap()).unwrap();
+    let of_executor = ["profile", "slots", "memory_bytes"].map(|key| settings[key].as_u64());
+    assert_eq!(of_executor, [Some(1), Some(3), Some(2 << 30)]);
+
+    for id in [2, 3] {
+        scene.executor(id, PodState::Running);
+        scene.seen.executors.get_mut(&id).unwrap().profile = large;
+    }
+    assert_eq!(short(&scene.pass()), [""; 0]);
+    // One that is lost is replaced by one of its kind.
+    scene.executor(2, PodState::Ended(end(137, "OOMKilled")));
+    scene.seen.executors.get_mut(&2).unwrap().profile = large;
+    let pass = scene.pass();
+    let Change::Create(Object::Pod(pod)) = &pass.changes[0] else { panic!("{pass:?}") };
+    assert_eq!((short(&pass), read(pod)), (vec!["+pi-exec-4".to_owned()], large));
+}
