@@ -4,7 +4,8 @@ use crate::master::{Master, Wanted};
 use model::Epoch;
 use model::conf::{self, BadSetting, Conf, Problem};
 use scheduler::{
-    Capacity, Efficiency, Exclusion, Limits, LocalityWait, Scheduler, Speculation, StartGate,
+    Capacity, Efficiency, Exclusion, LaunchAhead, Limits, LocalityWait, Scheduler, Speculation,
+    StartGate,
 };
 
 /// A scheduler with the rules of the settings. `dynamic`: whether the number of executors follows
@@ -19,6 +20,7 @@ pub(crate) fn scheduler(
         .with_speculation(speculation(conf, wanted)?)
         .with_exclusion(exclusion(conf)?)
         .with_locality_wait(locality_wait(conf)?)
+        .with_launch_ahead(Some(LaunchAhead::default()))
         .with_start_gate(start_gate(conf, wanted)?))
 }
 

@@ -112,12 +112,22 @@ class Record:
         for process in reversed(list(self.processes.values())):
             process.end()
         for link in self.links:
-            if pathlib.Path("/sys/class/net", link).exists():
-                command("ip", "link", "delete", link)
+            _delete_link(link)
         for cgroup in self.cgroups:
             for path in machine.cgroup_directories(cgroup):
                 _remove_cgroup(path)
         eventually(lambda: _removed(self.directory), 20, f"the removal of {self.directory}")
+
+
+def _delete_link(name):
+    """Deletes a network link, unless it goes by itself: with its other end, when the network of a node is no longer used."""
+    path = pathlib.Path("/sys/class/net", name)
+    try:
+        if path.exists():
+            command("ip", "link", "delete", name)
+    except LabError:
+        if path.exists():
+            raise
 
 
 def end_kept(*names):

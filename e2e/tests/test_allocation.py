@@ -58,7 +58,8 @@ def test_a_resource_profile_has_pods_of_its_own(kubectl):
     slow_to_go = {**QUICK, "spark.dynamicAllocation.executorIdleTimeout": "60s"}
     kubectl.create(programs(profiled_py=PROFILED), application("profiled", "profiled.py", sparkConf=slow_to_go, dynamicAllocation=bounds))
     waits(kubectl, "profiled")
-    by_profile = {pod["metadata"]["labels"].get("firesteel.dev/resource-profile"): pod for pod in pods(kubectl, "profiled", "executor")}
+    found = pods(kubectl, "profiled", "executor").values()
+    by_profile = {pod["metadata"]["labels"].get("firesteel.dev/resource-profile"): pod for pod in found}
     assert set(by_profile) == {None, "1"}
     requests = by_profile["1"]["spec"]["containers"][0]["resources"]["requests"]
     assert (requests["cpu"], requests["memory"]) == ("50m", "800Mi"), requests

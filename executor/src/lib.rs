@@ -183,6 +183,7 @@ async fn work(
     let runtime = TaskRuntime::new(task_settings, blocks, Arc::new(workers))?;
     let reaper = Reaper::new(settings.reaper);
     let (slots, ends) = Slots::new(Arc::new(runtime), tasks, settings.epoch, reaper);
+    let cores = settings.slots;
     let link = Link {
         settings,
         credentials,
@@ -190,7 +191,7 @@ async fn work(
         catalogue,
         locations,
         slots,
-        tasks: Tasks::default(),
+        tasks: Tasks::new(cores),
         waits: Waits::default(),
         moves,
     };

@@ -310,7 +310,11 @@ impl Link {
     fn ended(&mut self, end: TaskEnd) -> Option<TaskEnd> {
         self.slots.clear(end.attempt);
         self.waits.clear(end.attempt);
-        self.tasks.ended(end)
+        let first = self.tasks.ended(end);
+        for start in self.tasks.ready() {
+            self.slots.start(start);
+        }
+        first
     }
 
     /// The message of a driver of the right epoch.
@@ -324,7 +328,7 @@ impl Link {
 
     /// Takes a batch and carries out what follows from it.
     async fn work(&mut self, out: &mpsc::Sender<pb::FromExecutor>, work: Work) {
-        let mut hopeless = Vec::new();
+        let mut unstarted = Vec::new();
         for effect in self.tasks.take(work) {
             match effect {
                 Effect::Locate(places) => {
@@ -335,7 +339,7 @@ impl Link {
                 Effect::Discard(output) => self.discard(&output),
                 Effect::Start(start) => self.slots.start(start),
                 Effect::Stop { attempt, reason } => self.slots.stop(attempt, reason),
-                Effect::Report(end) => hopeless.push(end),
+                Effect::Report(end) => unstarted.push(end),
                 Effect::Forget(stage) => self.slots.forget(stage),
                 Effect::Answer(answer) => self.waits.answer(answer),
                 Effect::Move(output, addresses) => {
@@ -344,8 +348,8 @@ impl Link {
                 }
             }
         }
-        if !hopeless.is_empty() {
-            self.say(out, Report::Ends(hopeless)).await;
+        if !unstarted.is_empty() {
+            self.say(out, Report::Ends(unstarted)).await;
         }
     }
 

@@ -3,14 +3,15 @@
 //! ends.
 //!
 //! Promises: an attempt that arrives twice is started once; of each attempt one end is reported,
-//! the first.
+//! the first; those that run never take more slots than there are, and the others start in the
+//! order in which they came.
 
 use bytes::Bytes;
 use model::executor::{
     BarrierAnswer, Hosts, Launch, Outcome, Places, Report, TaskEnd, Template, Work,
 };
 use model::{Attempt, MapOutput, ShuffleId, StageId, TaskFailure, TaskMetrics};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 /// The map outputs of a shuffle, complete and in order of the map index.
@@ -59,11 +60,15 @@ pub struct Start {
 }
 
 /// What this executor has been told, and what it runs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Tasks {
+    slots: u32,
     stages: BTreeMap<StageId, Stage>,
     outputs: BTreeMap<ShuffleId, Outputs>,
-    running: BTreeSet<Attempt>,
+    /// Each with the slots that it takes.
+    running: BTreeMap<Attempt, u32>,
+    /// Attempts that wait for slots.
+    waiting: VecDeque<Start>,
 }
 
 #[derive(Debug)]
@@ -74,6 +79,12 @@ struct Stage {
 }
 
 impl Tasks {
+    /// Nothing yet, on so many slots.
+    pub fn new(slots: u32) -> Self {
+        let (stages, outputs) = (BTreeMap::new(), BTreeMap::new());
+        Self { slots, stages, outputs, running: BTreeMap::new(), waiting: VecDeque::new() }
+    }
+
     /// Number of attempts that run now.
     pub fn running(&self) -> usize {
         self.running.len()
@@ -96,10 +107,9 @@ impl Tasks {
         }
         effects.extend(discards.into_iter().map(Effect::Discard));
         effects.extend(launches.into_iter().filter_map(|launch| self.launch(launch)));
-        let runs = |(attempt, _): &(Attempt, String)| self.running.contains(attempt);
-        let stop = |(attempt, reason)| Effect::Stop { attempt, reason };
-        effects.extend(cancels.into_iter().filter(runs).map(stop));
-        let waits = |answer: &BarrierAnswer| self.running.contains(&answer.attempt);
+        effects.extend(self.ready().into_iter().map(Effect::Start));
+        effects.extend(cancels.into_iter().filter_map(|cancel| self.cancel(cancel)));
+        let waits = |answer: &BarrierAnswer| self.running.contains_key(&answer.attempt);
         effects.extend(barriers.into_iter().filter(waits).map(Effect::Answer));
         effects.extend(moves.into_iter().map(|(output, from)| Effect::Move(output, from)));
         self.forget(&forget);
@@ -110,7 +120,7 @@ impl Tasks {
     fn launch(&mut self, Launch { attempt, binding, hosts }: Launch) -> Option<Effect> {
         let id = attempt.task.stage;
         let Some(stage) = self.stages.get_mut(&id) else {
-            return Some(hopeless(attempt, format!("{id} is not known here")));
+            return Some(failed(attempt, hopeless(format!("{id} is not known here"))));
         };
         if !stage.launched.insert(attempt) {
             return None;
@@ -118,11 +128,38 @@ impl Tasks {
         let known = |shuffle: &ShuffleId| Some((*shuffle, Arc::clone(self.outputs.get(shuffle)?)));
         let Some(inputs) = stage.template.inputs.iter().map(known).collect() else {
             let message = format!("the map outputs that {id} reads are not known here");
-            return Some(hopeless(attempt, message));
+            return Some(failed(attempt, hopeless(message)));
         };
-        self.running.insert(attempt);
         let template = Arc::clone(&stage.template);
-        Some(Effect::Start(Start { attempt, template, binding, inputs, hosts }))
+        self.waiting.push_back(Start { attempt, template, binding, inputs, hosts });
+        None
+    }
+
+    /// The attempts to start now: those that have come first, as far as there are slots. One that
+    /// takes more than there are runs alone.
+    pub fn ready(&mut self) -> Vec<Start> {
+        let mut ready = Vec::new();
+        let mut taken: u32 = self.running.values().sum();
+        while let Some(start) = self.waiting.front() {
+            let slots = start.template.slots;
+            if taken > 0 && taken + slots > self.slots {
+                break;
+            }
+            taken += slots;
+            self.running.insert(start.attempt, slots);
+            ready.extend(self.waiting.pop_front());
+        }
+        ready
+    }
+
+    /// Stops an attempt that runs, or ends one that waits.
+    fn cancel(&mut self, (attempt, reason): (Attempt, String)) -> Option<Effect> {
+        if self.running.contains_key(&attempt) {
+            return Some(Effect::Stop { attempt, reason });
+        }
+        let at = self.waiting.iter().position(|start| start.attempt == attempt)?;
+        self.waiting.remove(at)?;
+        Some(failed(attempt, TaskFailure::Killed { reason }))
     }
 
     /// Forgets stages, and the map outputs that only they read.
@@ -139,14 +176,19 @@ impl Tasks {
     }
 
     /// Takes note of the end of an attempt that was started. Returns it if it is the first of that
-    /// attempt: the one to report.
+    /// attempt: the one to report. [`Tasks::ready`] starts what waited for its slots.
     pub fn ended(&mut self, end: TaskEnd) -> Option<TaskEnd> {
-        self.running.remove(&end.attempt).then_some(end)
+        self.running.remove(&end.attempt).map(|_| end)
     }
 }
 
-fn hopeless(attempt: Attempt, message: String) -> Effect {
-    let outcome = Outcome::Failed(TaskFailure::Hopeless { message });
+fn hopeless(message: String) -> TaskFailure {
+    TaskFailure::Hopeless { message }
+}
+
+/// Reports an attempt that was not started.
+fn failed(attempt: Attempt, failure: TaskFailure) -> Effect {
+    let outcome = Outcome::Failed(failure);
     let (metrics, accumulators) = (TaskMetrics::default(), Vec::new());
     Effect::Report(TaskEnd { attempt, outcome, metrics, accumulators })
 }
@@ -190,6 +232,7 @@ mod tests {
         Arc::new(Template {
             stage: STAGE,
             plan: "plan".into(),
+            slots: 1,
             writes: None,
             inputs: vec![INPUT],
             properties: Properties::default(),
@@ -223,7 +266,7 @@ mod tests {
 
     /// An executor that knows the stage and runs its task 0.
     fn running() -> Tasks {
-        let mut tasks = Tasks::default();
+        let mut tasks = Tasks::new(4);
         let work = Work {
             templates: vec![template()],
             places: vec![places(1)],
@@ -288,10 +331,45 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_slot_yet_starts_in_its_turn() {
+        let mut tasks = Tasks::new(2);
+        let wide =
+            Arc::new(Template { stage: StageId(5), slots: 2, ..Template::clone(&template()) });
+        let of_wide = Attempt { task: TaskId { stage: StageId(5), partition: 0 }, number: 0 };
+        let mut launched = launches(&[0, 1]);
+        launched.push(Launch { attempt: of_wide, binding: "b".into(), hosts: None });
+        launched.extend(launches(&[2, 3]));
+        let work = Work {
+            templates: vec![template(), wide],
+            places: vec![places(1)],
+            launches: launched,
+            ..Work::default()
+        };
+        assert_eq!(tasks.take(work)[1..], [start(0, 1), start(1, 1)]);
+        let ready = |tasks: &mut Tasks| -> Vec<Attempt> {
+            tasks.ready().into_iter().map(|start| start.attempt).collect()
+        };
+        let mut ends = |partition| {
+            tasks.ended(end(partition, Outcome::Yielded("x".into()))).unwrap();
+            ready(&mut tasks)
+        };
+        // None passes the one that needs both.
+        assert_eq!(ends(0), []);
+        assert_eq!(ends(1), [of_wide]);
+        let cancels = vec![(attempt(2), "why".to_owned())];
+        let killed = failed(attempt(2), TaskFailure::Killed { reason: "why".into() });
+        assert_eq!(tasks.take(Work { cancels, ..Work::default() }), [killed]);
+        let last = TaskEnd { attempt: of_wide, ..end(0, Outcome::Yielded("x".into())) };
+        tasks.ended(last).unwrap();
+        assert_eq!(ready(&mut tasks), [attempt(3)]);
+        assert_eq!(tasks.running(), 1);
+    }
+
+    #[test]
     fn what_is_to_be_copied_is_copied() {
         let moves = vec![(Arc::new(output(0)), vec!["h:1".to_owned()])];
         let copy = Effect::Move(Arc::new(output(0)), vec!["h:1".into()]);
-        assert_eq!(Tasks::default().take(Work { moves, ..Work::default() }), [copy]);
+        assert_eq!(Tasks::new(1).take(Work { moves, ..Work::default() }), [copy]);
     }
 
     #[test]
@@ -311,11 +389,11 @@ mod tests {
     fn what_cannot_be_started_fails_for_good() {
         let check = |tasks: &mut Tasks, words: &str| {
             let effects = tasks.take(Work { launches: launches(&[5]), ..Work::default() });
-            assert_eq!(effects, [hopeless(attempt(5), words.to_owned())]);
+            assert_eq!(effects, [failed(attempt(5), hopeless(words.to_owned()))]);
             assert_eq!(tasks.running(), 0);
         };
-        check(&mut Tasks::default(), "stage-4 is not known here");
-        let mut tasks = Tasks::default();
+        check(&mut Tasks::new(1), "stage-4 is not known here");
+        let mut tasks = Tasks::new(1);
         tasks.take(Work { templates: vec![template()], ..Work::default() });
         check(&mut tasks, "the map outputs that stage-4 reads are not known here");
     }

@@ -94,6 +94,8 @@ pub struct Template {
     pub stage: StageId,
     /// The encoded plan of one task.
     pub plan: Bytes,
+    /// Slots that each task takes.
+    pub slots: u32,
     /// The shuffle that it writes and its number of readers; `None` for a result stage.
     pub writes: Option<(ShuffleId, u32)>,
     /// The shuffles that it reads.

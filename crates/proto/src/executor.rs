@@ -169,7 +169,7 @@ fn launches_of(launch: pb::Launch) -> impl Iterator<Item = Launch> {
 }
 
 impl From<&Template> for pb::Stage {
-    fn from(Template { stage, plan, writes, inputs, properties }: &Template) -> Self {
+    fn from(Template { stage, plan, slots, writes, inputs, properties }: &Template) -> Self {
         let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
         Self {
             stage: stage.0,
@@ -178,6 +178,7 @@ impl From<&Template> for pb::Stage {
             readers: writes.map_or(0, |(_, readers)| readers),
             inputs: inputs.iter().copied().map(shuffle_bytes).collect(),
             properties: properties.iter().map(owned).collect(),
+            slots: *slots,
         }
     }
 }
@@ -186,7 +187,10 @@ impl TryFrom<pb::Stage> for Template {
     type Error = BadField;
 
     fn try_from(stage: pb::Stage) -> Result<Self, BadField> {
-        let pb::Stage { stage, template, shuffle, readers, inputs, properties } = stage;
+        let pb::Stage { stage, template, shuffle, readers, inputs, properties, slots } = stage;
+        if slots == 0 {
+            return Err(BadField("Stage.slots"));
+        }
         let writes = if shuffle.is_empty() {
             None
         } else {
@@ -196,6 +200,7 @@ impl TryFrom<pb::Stage> for Template {
         Ok(Self {
             stage: StageId(stage),
             plan: template,
+            slots,
             writes,
             inputs: inputs.collect::<Result<_, _>>()?,
             properties: properties.into_iter().collect(),
@@ -404,8 +409,8 @@ mod tests {
     fn what_an_executor_is_told_survives_the_wire() {
         let template = |stage: u64, writes, inputs| {
             let properties = [("k".to_owned(), stage.to_string())].into_iter().collect();
-            let (stage, plan) = (StageId(stage), "plan".into());
-            Arc::new(Template { stage, plan, writes, inputs, properties })
+            let (stage, plan, slots) = (StageId(stage), "plan".into(), 2);
+            Arc::new(Template { stage, plan, slots, writes, inputs, properties })
         };
         let launch = |stage, partition| Launch {
             attempt: attempt(stage, partition),

@@ -3,7 +3,7 @@
 use crate::event::TaskProgress;
 use model::{Attempt, ExecutorId, ProfileId, StageId, TaskId, VolumeId};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,10 @@ pub(crate) struct Flight {
     pub(crate) host: Arc<str>,
     /// When it was launched.
     pub(crate) since: Duration,
+    /// When it got its slots.
+    pub(crate) started: Duration,
+    /// Whether it waits at its executor for a slot.
+    pub(crate) is_ahead: bool,
     /// Its stage's round at the launch.
     pub(crate) round: u32,
     profile: ProfileId,
@@ -33,6 +37,10 @@ struct Executor {
     running: BTreeSet<Attempt>,
     /// Slots that these take.
     taken: u32,
+    /// Those of them that wait for a slot, in their order. If there are any, no slot is free.
+    ahead: VecDeque<Attempt>,
+    /// When an attempt ended there, or began to wait although none did.
+    stirred: Duration,
 }
 
 impl Executor {
@@ -58,6 +66,10 @@ pub(crate) struct Executors {
     mounts: BTreeMap<VolumeId, BTreeSet<ExecutorId>>,
     /// Volumes whose executor leaves, or has left; and since when nothing is there any more.
     leaving: BTreeMap<VolumeId, Option<Duration>>,
+    /// Executors with attempts that wait for a slot.
+    crowded: BTreeSet<ExecutorId>,
+    /// Executors on which attempts have ended lately.
+    ended: BTreeSet<ExecutorId>,
     /// Number of executors by host.
     hosts: BTreeMap<Arc<str>, usize>,
 }
@@ -69,9 +81,8 @@ impl Executors {
     /// Adds an executor, or updates what is known of it.
     pub(crate) fn register(
         &mut self,
-        id: ExecutorId,
-        host: String,
-        profile: ProfileId,
+        now: Duration,
+        (id, host, profile): (ExecutorId, String, ProfileId),
         (slots, volumes): (u32, BTreeSet<VolumeId>),
     ) {
         self.unmount(id);
@@ -81,10 +92,18 @@ impl Executors {
         for volume in &volumes {
             self.mounts.entry(volume.clone()).or_default().insert(id);
         }
-        let (none, running) = (BTreeSet::new(), BTreeSet::new());
+        let (none, running, ahead) = (BTreeSet::new(), BTreeSet::new(), VecDeque::new());
         let (of, slots_yet) = (Arc::clone(&host), 0);
-        let new =
-            Executor { host: of, profile, slots: slots_yet, volumes: none, running, taken: 0 };
+        let new = Executor {
+            host: of,
+            profile,
+            slots: slots_yet,
+            volumes: none,
+            running,
+            taken: 0,
+            ahead,
+            stirred: Duration::ZERO,
+        };
         self.all.entry(id).or_insert(new);
         self.change(id, |executor| {
             executor.host = host;
@@ -92,6 +111,7 @@ impl Executors {
             executor.slots = slots;
             executor.volumes = volumes;
         });
+        self.give_slots(now, id);
     }
 
     /// Notes that these volumes will be out of reach.
@@ -122,6 +142,8 @@ impl Executors {
         self.leave_host(id);
         let Some(executor) = self.all.remove(&id) else { return Vec::new() };
         self.free.remove(&(Reverse(executor.free()), id));
+        self.crowded.remove(&id);
+        self.ended.remove(&id);
         let running = executor.running.into_iter();
         running.filter_map(|attempt| Some((attempt, self.take_flight(attempt)?))).collect()
     }
@@ -267,36 +289,119 @@ impl Executors {
         slots.fold(0, |sum, slots| sum.saturating_add(slots / task_slots))
     }
 
-    /// Occupies slots with an attempt.
+    /// Occupies slots with an attempt, or has it wait for one.
     pub(crate) fn start(
         &mut self,
         attempt: Attempt,
         executor: ExecutorId,
         (round, slots, since): (u32, u32, Duration),
+        is_ahead: bool,
     ) {
         let lost_volumes = BTreeSet::new();
         let known = self.all.get(&executor);
         let host = known.map(|executor| Arc::clone(&executor.host)).unwrap_or_default();
         let profile = known.map(|executor| executor.profile).unwrap_or_default();
         let progress = TaskProgress::default();
-        let flight =
-            Flight { executor, host, since, round, profile, slots, progress, lost_volumes };
+        let flight = Flight {
+            executor,
+            host,
+            since,
+            started: since,
+            is_ahead,
+            round,
+            profile,
+            slots,
+            progress,
+            lost_volumes,
+        };
         self.flights.insert(attempt, flight);
         *self.flights_by_slots.entry((profile, slots)).or_default() += 1;
         self.change(executor, |executor| {
             executor.running.insert(attempt);
-            executor.taken += slots;
+            if !is_ahead {
+                executor.taken += slots;
+                return;
+            }
+            if executor.ahead.is_empty() {
+                executor.stirred = since;
+            }
+            executor.ahead.push_back(attempt);
         });
+        if is_ahead {
+            self.crowded.insert(executor);
+        }
     }
 
-    /// Frees an attempt's slots; `None` if it has already ended.
-    pub(crate) fn end(&mut self, attempt: Attempt) -> Option<Flight> {
+    /// Frees an attempt's slots for those that wait; `None` if it has already ended.
+    pub(crate) fn end(&mut self, now: Duration, attempt: Attempt) -> Option<Flight> {
         let flight = self.take_flight(attempt)?;
-        self.change(flight.executor, |executor| {
+        let id = flight.executor;
+        self.change(id, |executor| {
             executor.running.remove(&attempt);
-            executor.taken -= flight.slots;
+            executor.stirred = now;
+            if flight.is_ahead {
+                executor.ahead.retain(|waiting| *waiting != attempt);
+            } else {
+                executor.taken -= flight.slots;
+            }
         });
+        self.give_slots(now, id);
+        self.ended.insert(id);
         Some(flight)
+    }
+
+    /// Gives free slots to those that wait for them.
+    fn give_slots(&mut self, now: Duration, id: ExecutorId) {
+        if !self.crowded.contains(&id) {
+            return;
+        }
+        let mut started = Vec::new();
+        self.change(id, |executor| {
+            while executor.free() > 0
+                && let Some(next) = executor.ahead.pop_front()
+            {
+                executor.taken += 1;
+                started.push(next);
+            }
+        });
+        for next in started {
+            if let Some(flight) = self.flights.get_mut(&next) {
+                (flight.is_ahead, flight.started) = (false, now);
+            }
+        }
+        if self.waiting_at(id) == 0 {
+            self.crowded.remove(&id);
+        }
+    }
+
+    /// The executors on which attempts have ended since the last call.
+    pub(crate) fn take_ended(&mut self) -> BTreeSet<ExecutorId> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// Slots of an executor of which none is free; else 0.
+    pub(crate) fn full_slots(&self, id: ExecutorId) -> u32 {
+        let full = self.all.get(&id).filter(|executor| executor.free() == 0);
+        full.map_or(0, Executor::useful_slots)
+    }
+
+    /// Number of attempts that wait at an executor for a slot.
+    pub(crate) fn waiting_at(&self, id: ExecutorId) -> usize {
+        self.all.get(&id).map_or(0, |executor| executor.ahead.len())
+    }
+
+    /// The executors with attempts that wait for a slot, and when an attempt last ended there.
+    pub(crate) fn stirred(&self) -> impl Iterator<Item = (ExecutorId, Duration)> {
+        self.crowded.iter().filter_map(|id| Some((*id, self.all.get(id)?.stirred)))
+    }
+
+    /// The attempts that wait at an executor for a slot, which will get none.
+    pub(crate) fn give_back(&mut self, id: ExecutorId) -> VecDeque<Attempt> {
+        self.crowded.remove(&id);
+        self.all
+            .get_mut(&id)
+            .map(|executor| std::mem::take(&mut executor.ahead))
+            .unwrap_or_default()
     }
 
     /// Notes how far an attempt is.
@@ -352,12 +457,23 @@ impl Executors {
         let slots = self.flights_by_slots.iter().map(|((_, slots), count)| slots * count);
         let slots = slots.sum::<u32>();
         let taken = self.all.values().map(|executor| executor.taken).sum::<u32>();
+        let ahead = self.flights.values().filter(|flight| flight.is_ahead);
+        let taken = taken + ahead.map(|flight| flight.slots).sum::<u32>();
+        let waits = |attempt: &Attempt| self.flights.get(attempt).is_some_and(|it| it.is_ahead);
+        let waiting = |(id, executor): (&ExecutorId, &Executor)| {
+            let is_full = executor.ahead.is_empty() || executor.free() == 0;
+            is_full
+                && executor.ahead.iter().all(waits)
+                && self.crowded.contains(id) != executor.ahead.is_empty()
+        };
+        let are_waiting = self.all.iter().all(waiting);
         let is_free = |&(Reverse(free), id): &(Reverse<u32>, ExecutorId)| {
             self.all.get(&id).is_some_and(|executor| executor.free() == free)
         };
         let mounted = self.mounts.values().map(BTreeSet::len).sum::<usize>();
         let mounts = self.all.values().map(|executor| executor.volumes.len()).sum::<usize>();
         running == self.flights.len()
+            && are_waiting
             && slots == taken
             && self.flights.iter().all(is_there)
             && has_free == self.free.len()

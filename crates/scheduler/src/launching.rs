@@ -17,6 +17,7 @@ impl Scheduler {
         let before = self.agenda.commands.len();
         self.keep_one_in_reach();
         self.fill_slots(now);
+        self.launch_ahead(now);
         if self.agenda.commands[before..].iter().any(is_launch) {
             self.forget_unschedulable();
         } else {
@@ -63,9 +64,9 @@ impl Scheduler {
     fn launch_next(&mut self, now: Duration, id: StageId, round: &mut Round) -> bool {
         if let Some((partition, executor, level)) = self.pick_near(now, id) {
             round.note_launch(id, level);
-            self.launch(now, id, (partition, executor));
+            self.launch(now, id, (partition, executor), false);
         } else if let Some(copy) = self.pick_copy(id) {
-            self.launch(now, id, copy);
+            self.launch(now, id, copy, false);
         } else {
             return false;
         }
@@ -75,15 +76,23 @@ impl Scheduler {
     /// Launches the next task of a stage wherever there is a slot.
     fn launch_now(&mut self, now: Duration, id: StageId) {
         if let Some(found) = self.pick_pending(id) {
-            self.launch(now, id, found);
+            self.launch(now, id, found, false);
         }
     }
 
-    fn launch(&mut self, now: Duration, id: StageId, (partition, executor): (u32, ExecutorId)) {
+    /// Launches an attempt. `is_ahead`: it waits for a slot of its executor.
+    pub(crate) fn launch(
+        &mut self,
+        now: Duration,
+        id: StageId,
+        (partition, executor): (u32, ExecutorId),
+        is_ahead: bool,
+    ) {
         let Some(stage) = self.stages.get_mut(id) else { return };
         let number = stage.tasks.launch(partition);
         let attempt = Attempt { task: TaskId { stage: id, partition }, number };
-        self.executors.start(attempt, executor, (stage.rounds.round, stage.task_slots, now));
+        let (round, slots) = (stage.rounds.round, stage.task_slots);
+        self.executors.start(attempt, executor, (round, slots, now), is_ahead);
         self.agenda.commands.push(Command::Launch { attempt, executor });
         if let (true, Some(shuffle)) = (stage.barrier, stage.shuffle()) {
             // The output of another try must not end this one's attempt: its peers wait for it.

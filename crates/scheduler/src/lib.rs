@@ -73,7 +73,8 @@
 //!
 //! - The tasks of a barrier stage run all or none.
 //! - An attempt is launched only while every map stage that it reads is complete, and never beyond
-//!   an executor's slots.
+//!   an executor's slots; but of a stage whose tasks take next to no time a few may wait at their
+//!   executor for a slot (`ahead`).
 //! - Each map has at most one registered output at a time, and a discarded one does not come back.
 //! - A task of the result stage of a job of single attempts is launched at most once.
 //! - No task has more than two current attempts; one of a barrier stage or of a job of single
@@ -94,6 +95,7 @@
 //! - Extend the simulation in `tests/simulation`: a step in `faults`, a promise in `promises`, and
 //!   in `broken` a deliberate mistake that the promise must notice.
 
+mod ahead;
 mod audit;
 mod backlog;
 mod delay;
@@ -124,6 +126,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 
+pub use ahead::LaunchAhead;
 pub use backlog::Backlog;
 pub use delay::LocalityWait;
 pub use event::{Command, DiscardReason, Event, JobFailure, JobShape, StageShape, TaskProgress};

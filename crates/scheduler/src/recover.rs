@@ -22,6 +22,8 @@ impl Scheduler {
         self.health.remove(executor);
         self.reach.remove(executor);
         for (attempt, flight) in self.executors.remove(executor) {
+            // One that did not run has caused nothing.
+            let app_caused = app_caused && !flight.is_ahead;
             let failure = TaskFailure::ExecutorLost { app_caused, reason: reason.to_owned() };
             self.fail_attempt(now, attempt, &flight, failure);
         }

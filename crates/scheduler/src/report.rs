@@ -11,7 +11,7 @@ use std::time::Duration;
 
 impl Scheduler {
     pub(crate) fn on_map_finished(&mut self, now: Duration, attempt: Attempt, output: MapOutput) {
-        let Some(flight) = self.executors.end(attempt) else { return };
+        let Some(flight) = self.executors.end(now, attempt) else { return };
         if !self.is_of(attempt, output.id) {
             let message = format!("{attempt} reported the map output of another task");
             self.fail_attempt(now, attempt, &flight, TaskFailure::Hopeless { message });
@@ -51,7 +51,7 @@ impl Scheduler {
         attempt: Attempt,
         result_bytes: u64,
     ) {
-        let Some(flight) = self.executors.end(attempt) else { return };
+        let Some(flight) = self.executors.end(now, attempt) else { return };
         if !self.is_current(attempt) {
             return;
         }
@@ -80,7 +80,7 @@ impl Scheduler {
     }
 
     pub(crate) fn on_task_failed(&mut self, now: Duration, attempt: Attempt, failure: TaskFailure) {
-        if let Some(flight) = self.executors.end(attempt) {
+        if let Some(flight) = self.executors.end(now, attempt) {
             self.fail_attempt(now, attempt, &flight, failure);
         }
     }

@@ -1,5 +1,6 @@
 //! The scheduler's interface: one event in, commands out, and queries in between.
 
+use crate::ahead::LaunchAhead;
 use crate::delay::{Delay, LocalityWait};
 use crate::event::{Command, Event, JobFailure};
 use crate::exclusion::Failures;
@@ -108,6 +109,7 @@ pub struct Scheduler {
     pub(crate) health: Health,
     pub(crate) reach: Reach,
     pub(crate) locality_wait: LocalityWait,
+    pub(crate) ahead: Option<LaunchAhead>,
     pub(crate) gate: Option<StartGate>,
     pub(crate) jobs: Jobs,
     pub(crate) stages: Stages,
@@ -128,6 +130,7 @@ impl Scheduler {
             health: Health::default(),
             reach: Reach::default(),
             locality_wait: LocalityWait::default(),
+            ahead: None,
             gate: None,
             jobs: Jobs::default(),
             stages: Stages::default(),
@@ -148,7 +151,7 @@ impl Scheduler {
                 return Vec::new();
             }
             Event::ExecutorRegistered { executor, host, profile, slots, volumes } => {
-                self.executors.register(executor, host, profile, (slots, volumes));
+                self.executors.register(now, (executor, host, profile), (slots, volumes));
             }
             Event::ExecutorLost { executor, app_caused, reason } => {
                 self.on_executor_lost(now, executor, app_caused, &reason);
@@ -180,6 +183,7 @@ impl Scheduler {
         self.health.expire(now);
         self.reach.expire(now);
         self.give_up_unschedulable(now);
+        self.take_back(now);
         self.settle(now);
         self.speculate(now);
         self.launch_ready(now);
@@ -197,8 +201,8 @@ impl Scheduler {
     pub fn next_deadline(&self) -> Option<Duration> {
         let (held, speculation) = (self.queue.next_deadline(), self.next_speculation());
         let (exclusion, delay) = (self.exclusion_deadline(), self.delay_deadline());
-        let start = self.start_deadline();
-        [held, speculation, exclusion, delay, start].into_iter().flatten().min()
+        let (start, ahead) = (self.start_deadline(), self.ahead_deadline());
+        [held, speculation, exclusion, delay, start, ahead].into_iter().flatten().min()
     }
 
     /// Does all follow-up work of the event, until the state is at rest.

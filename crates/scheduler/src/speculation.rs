@@ -1,6 +1,7 @@
 //! Second attempts of tasks that run much longer than the others of their stage: whichever attempt
 //! finishes first counts.
 
+use crate::ahead::LaunchAhead;
 use crate::event::TaskProgress;
 use crate::executors::Flight;
 use crate::scheduler::Scheduler;
@@ -52,6 +53,8 @@ pub(crate) struct Pace {
     /// Number of tasks that it had to run.
     tasks: u32,
     finished: Vec<Duration>,
+    /// The time of those that finished last, more or less.
+    recent: Duration,
     /// What those have read that finished, and the time in which they did.
     read: TaskProgress,
 }
@@ -63,10 +66,28 @@ impl Pace {
 
     /// A task has finished.
     pub(crate) fn note(&mut self, now: Duration, flight: &Flight) {
-        self.finished.push(now.saturating_sub(flight.since));
+        let took = now.saturating_sub(flight.started);
+        let before = if self.finished.is_empty() { took } else { self.recent };
+        self.recent = (before * 7 + took) / 8;
+        self.finished.push(took);
         let TaskProgress { rows, run } = flight.progress;
         self.read.rows = self.read.rows.saturating_add(rows);
         self.read.run = self.read.run.saturating_add(run);
+    }
+
+    /// Whether any task has finished.
+    pub(crate) fn is_known(&self) -> bool {
+        !self.finished.is_empty()
+    }
+
+    /// Whether its tasks take next to no time.
+    pub(crate) fn is_brisk(&self, rules: &LaunchAhead) -> bool {
+        self.finished.len() >= rules.finished && self.recent < rules.brisk
+    }
+
+    /// A task takes at least that long.
+    pub(crate) fn is_not_brisk(&mut self, took: Duration) {
+        self.recent = self.recent.max(took);
     }
 
     /// Whether it is known when a task is slow: from others of the stage, or from
@@ -162,12 +183,12 @@ impl Scheduler {
         };
         let is_slow = |attempt: &Attempt| {
             let Some(flight) = self.executors.flight(*attempt) else { return false };
-            let took = now.saturating_sub(flight.since);
+            let took = now.saturating_sub(flight.started);
             let may_go_on = efficiency.is_some_and(|efficiency| {
                 took <= times(slow_from, efficiency.long_run_factor)
                     && stage.pace.is_efficient(&efficiency, flight.progress)
             });
-            took >= slow_from && !may_go_on && self.is_current(*attempt)
+            took >= slow_from && !may_go_on && !flight.is_ahead && self.is_current(*attempt)
         };
         self.executors.attempts_of(stage.id).into_iter().filter(is_slow).collect()
     }

@@ -43,12 +43,13 @@ impl Core {
         match command {
             Command::Launch { attempt, executor } => {
                 let stage = self.scheduler.stage(attempt.task.stage);
+                let slots = stage.map_or(1, Stage::task_slots);
                 let planned = stage.and_then(|stage| self.jobs.planned(stage));
                 let planned = planned.expect("a launched stage belongs to a job that is not over");
                 let limit = planned.stage().time_limit;
                 self.time_limits.begin(attempt.task.stage, now, limit);
                 let hosts = hosts.get(&attempt.task.stage).cloned();
-                self.executors.launch(executor, (attempt, hosts), planned);
+                self.executors.launch(executor, (attempt, slots, hosts), planned);
             }
             Command::Cancel { attempt, executor, reason } => {
                 self.executors.cancel(executor, attempt, reason);

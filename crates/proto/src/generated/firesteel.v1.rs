@@ -546,6 +546,9 @@ pub struct Stage {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// Slots that each task takes, at least 1.
+    #[prost(uint32, tag = "7")]
+    pub slots: u32,
 }
 /// All current map outputs of a shuffle, ordered by map. Replaces earlier messages.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -1,5 +1,6 @@
 //! Scripts of events and expected commands. Each file has the rules of one subject.
 
+mod ahead;
 mod backlog;
 mod barriers;
 mod delay;

@@ -1,5 +1,6 @@
 //! The scheduler with one rule broken, by changing its input or output. The simulation must notice.
 
+use crate::ahead;
 use crate::bugs::Bug;
 use crate::copies;
 use crate::failures;
@@ -10,8 +11,8 @@ use model::{
     TaskFailure, TaskId, Unreadable,
 };
 use scheduler::{
-    Command, DiscardReason, Event, JobFailure, Limits, LocalityWait, PoolOrder, PoolRules,
-    Scheduler, Sharing, TaskState,
+    Command, DiscardReason, Event, JobFailure, LaunchAhead, Limits, LocalityWait, PoolOrder,
+    PoolRules, Scheduler, Sharing, TaskState,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -46,12 +47,17 @@ impl Subject {
             Some(Bug::WaitsNeverEnd) => LocalityWait { executor: for_ever, host: for_ever },
             _ => waits::RULES,
         };
+        let ahead = match bug {
+            Some(Bug::TooManyTasksWait) => LaunchAhead { depth: 9, ..ahead::RULES },
+            _ => ahead::RULES,
+        };
         let limits = Limits { unreached_wait: Duration::from_millis(500), ..Limits::default() };
         let scheduler = Scheduler::new(epoch, limits)
             .with_sharing(sharing)
             .with_speculation(Some(copies::RULES))
             .with_exclusion(exclusion)
             .with_locality_wait(wait)
+            .with_launch_ahead(Some(ahead))
             .with_start_gate(gate(epoch, now).filter(|_| bug != Some(Bug::StartIsNotAwaited)));
         Self { scheduler, bug, homes: BTreeMap::new() }
     }

@@ -63,10 +63,12 @@ pub(crate) enum Bug {
     TasksAreSmall,
     /// A task runs on any executor, whatever kind its stage asks for.
     ProfilesAreIgnored,
+    /// More tasks wait at an executor than may.
+    TooManyTasksWait,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::DiscardIsSkipped,
         Self::StaleFetchFailuresCount,
         Self::OneOutputIsLostAtATime,
@@ -96,5 +98,6 @@ impl Bug {
         Self::StartIsNotAwaited,
         Self::TasksAreSmall,
         Self::ProfilesAreIgnored,
+        Self::TooManyTasksWait,
     ];
 }

@@ -4,7 +4,7 @@ use crate::broken::{POOLS, Subject};
 use crate::promises::Promises;
 use crate::rows::Nature;
 use crate::starts::gate;
-use crate::world::{Job, Mail, World, any_profile, any_slots};
+use crate::world::{Job, Mail, World, any_partitions, any_profile, any_slots};
 use model::{Epoch, ExecutorId, JobId, ProfileId, ShuffleId, StageId, VolumeId};
 use rand::Rng;
 use scheduler::{Event, JobShape, StageShape};
@@ -21,7 +21,7 @@ impl World {
             22..27 => self.lose_executor(),
             27..29 => self.lose_volume(),
             29..37 => self.damage(),
-            37 if self.chance(0.2) => self.restart(),
+            37 if self.chance(0.3) => self.restart(),
             38 => self.overdue(),
             39..42 => self.release(),
             _ => {}
@@ -53,8 +53,8 @@ impl World {
             return self.tell_of(job, Job { shape, map_stages });
         }
         let parents = read.iter().map(position).collect();
-        let partitions = self.rng.random_range(1..6);
         let barrier = self.rng.random_bool(0.1);
+        let partitions = any_partitions(&mut self.rng, barrier);
         let task_slots = any_slots(&mut self.rng);
         let any = any_profile(&mut self.rng);
         let profile = if barrier { ProfileId::DEFAULT } else { any };

@@ -2,6 +2,7 @@
 //! restart, and reports are late, repeated and reordered. One seed is one life. Then the same with
 //! a rule broken: the world has to notice.
 
+mod ahead;
 mod barriers;
 mod broken;
 mod bugs;
@@ -32,7 +33,7 @@ fn seeds() -> Range<u64> {
     let number = |name| std::env::var(name).ok().and_then(|value| value.parse().ok());
     match (number("SEED"), number("SEEDS")) {
         (Some(seed), _) => seed..seed + 1,
-        (None, seeds) => 0..seeds.unwrap_or(2000),
+        (None, seeds) => 0..seeds.unwrap_or(1500),
     }
 }
 
@@ -67,6 +68,8 @@ fn every_promise_holds_whatever_happens() {
         ("events before the start", sum(|t| t.held)),
         ("executors replaced", sum(|t| t.replaced)),
         ("tasks for executors of another kind", sum(|t| t.other_profiles)),
+        ("tasks that waited at executors", sum(|t| t.ahead)),
+        ("tasks taken back", sum(|t| t.taken_back)),
         ("tasks that may not run", sum(|t| t.unschedulable)),
         ("map tasks run again", sum(|t| t.reruns)),
     ];

@@ -140,6 +140,12 @@ impl Reruns {
         on.map(|flight| flight.slots).sum()
     }
 
+    /// Slots of the attempts of an executor that are out and not cancelled.
+    pub(crate) fn taken_by_current(&self, executor: ExecutorId) -> u32 {
+        let on = self.flights.values().filter(|flight| flight.executor == executor);
+        on.filter(|flight| !flight.is_cancelled).map(|flight| flight.slots).sum()
+    }
+
     /// An executor may be replaced that has nothing to do.
     pub(crate) fn check_replace(&self, executor: ExecutorId) -> Result<(), String> {
         match self.flights.iter().find(|(_, flight)| flight.executor == executor) {

@@ -1,6 +1,7 @@
 //! The world around the scheduler: an obedient driver, executors, volumes, and mail between them
 //! that is late, duplicated and reordered.
 
+use crate::ahead;
 use crate::broken::Subject;
 use crate::bugs::Bug;
 use crate::promises::Promises;
@@ -12,7 +13,7 @@ use model::{
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use scheduler::{Command, Event, JobShape, Stage, TaskProgress};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// A map output on a volume.
@@ -46,6 +47,8 @@ pub(crate) struct Executor {
     pub(crate) volumes: BTreeSet<VolumeId>,
     /// Each with the slots that it takes.
     pub(crate) running: BTreeMap<Attempt, u32>,
+    /// What has come and has no slots yet.
+    pub(crate) waiting: VecDeque<Work>,
     pub(crate) seen: BTreeSet<Attempt>,
     pub(crate) cancelled: BTreeSet<Attempt>,
     /// Declared lost while it still exists.
@@ -76,6 +79,8 @@ pub(crate) struct Job {
 pub(crate) struct Tally {
     pub(crate) finished: u64,
     pub(crate) other_profiles: u64,
+    pub(crate) ahead: u64,
+    pub(crate) taken_back: u64,
     pub(crate) failed: u64,
     pub(crate) not_repeatable: u64,
     pub(crate) skipped: u64,
@@ -229,6 +234,13 @@ impl World {
             Mail::Cancel(attempt, executor) => {
                 if let Some(executor) = self.executors.get_mut(&executor) {
                     executor.cancelled.insert(attempt);
+                    let before = executor.waiting.len();
+                    executor.waiting.retain(|work| work.attempt != attempt);
+                    if executor.waiting.len() < before {
+                        self.tally.taken_back += 1;
+                        let failure = TaskFailure::Killed { reason: String::new() };
+                        self.send_event(Event::TaskFailed { attempt, failure });
+                    }
                 }
             }
             Mail::End(work) => self.end(&work),
@@ -294,6 +306,8 @@ impl World {
                 self.promises.check_launch(attempt, scheduler, &self.jobs)?;
                 let launch = (attempt, executor, self.now);
                 self.promises.reruns.check_launch(launch, scheduler, tally)?;
+                self.check_ahead(attempt, executor)?;
+                let scheduler = &self.subject.scheduler;
                 let barrier = scheduler.stage(attempt.task.stage).is_none_or(Stage::is_barrier);
                 if self.excludes && !barrier {
                     self.promises.reruns.failures.check_launch(attempt, executor)?;
@@ -386,20 +400,40 @@ impl World {
         if !executor.seen.insert(work.attempt) {
             return Err("an attempt launched twice".to_owned());
         }
-        if executor.running.values().sum::<u32>() + work.slots > executor.slots {
-            return Err("more tasks than slots".to_owned());
-        }
         if executor.profile != work.profile {
             return Err("a task on an executor of another kind".to_owned());
         }
         self.tally.other_profiles += u64::from(work.profile != ProfileId::DEFAULT);
-        executor.running.insert(work.attempt, work.slots);
-        let (attempt, run) = (work.attempt, Duration::from_millis(10));
-        let progress = TaskProgress { rows: self.rng.random_range(0..100), run };
-        self.send_event(Event::TaskProgressed { attempt, progress });
-        let within = if self.chance(0.1) { 2000 } else { 150 };
-        self.send(within, Mail::End(work));
+        let id = work.executor;
+        executor.waiting.push_back(work);
+        self.start_waiting(id);
         Ok(())
+    }
+
+    /// What has come first starts, as far as there are slots.
+    fn start_waiting(&mut self, id: ExecutorId) {
+        while let Some(executor) = self.executors.get_mut(&id)
+            && let Some(next) = executor.waiting.front()
+            && executor.running.values().sum::<u32>() + next.slots <= executor.slots
+            && let Some(work) = executor.waiting.pop_front()
+        {
+            executor.running.insert(work.attempt, work.slots);
+            let (attempt, run) = (work.attempt, Duration::from_millis(10));
+            let progress = TaskProgress { rows: self.rng.random_range(0..100), run };
+            self.send_event(Event::TaskProgressed { attempt, progress });
+            let within = if self.chance(0.1) { 2000 } else { 150 };
+            self.send(within, Mail::End(work));
+        }
+    }
+
+    /// An executor gets more than it has slots for only of tasks that may wait there.
+    fn check_ahead(&mut self, attempt: Attempt, id: ExecutorId) -> Result<(), String> {
+        let Some(executor) = self.executors.get(&id) else { return Ok(()) };
+        let stage = self.subject.scheduler.stage(attempt.task.stage);
+        let stage = stage.ok_or("a launch of no stage")?;
+        let taken = self.promises.reruns.taken_by_current(id);
+        self.tally.ahead += u64::from(taken > executor.slots);
+        ahead::check(id, stage, (taken, executor.slots))
     }
 
     /// Ends an attempt on its executor, with its report.
@@ -421,6 +455,7 @@ impl World {
             }
         };
         self.send_event(event);
+        self.start_waiting(work.executor);
     }
 
     /// Starts an executor of any kind.
@@ -486,6 +521,12 @@ pub(crate) fn any_slots(rng: &mut StdRng) -> u32 {
     if rng.random_bool(0.2) { 2 } else { 1 }
 }
 
+/// The number of a stage's tasks: mostly few, so that much happens to each.
+pub(crate) fn any_partitions(rng: &mut StdRng, barrier: bool) -> u32 {
+    let many = !barrier && rng.random_bool(0.1);
+    if many { rng.random_range(8..15) } else { rng.random_range(1..6) }
+}
+
 /// The kind of executors that a stage is for, or that an executor is: mostly the usual one.
 pub(crate) fn any_profile(rng: &mut StdRng) -> ProfileId {
     ProfileId(u32::from(rng.random_bool(0.15)))
@@ -493,23 +534,23 @@ pub(crate) fn any_profile(rng: &mut StdRng) -> ProfileId {
 
 fn map_stages(rng: &mut StdRng, secrets: bool) -> Vec<MapStage> {
     (0..rng.random_range(2..6))
-        .map(|index| MapStage {
-            shuffle: shuffle(index),
-            partitions: rng.random_range(1..5),
-            parents: (0..index).filter(|_| rng.random_bool(0.4)).collect(),
-            nature: match rng.random_range(0..10) {
-                0..6 => Nature::Sure,
-                6..9 if secrets => Nature::Secret,
-                _ => Nature::Random,
-            },
-            barrier: rng.random_bool(0.2),
-            task_slots: any_slots(rng),
-            profile: any_profile(rng),
-        })
-        // Those need all slots at once, and there are few of another kind.
-        .map(|stage| MapStage {
-            profile: if stage.barrier { ProfileId::DEFAULT } else { stage.profile },
-            ..stage
+        .map(|index| {
+            let barrier = rng.random_bool(0.2);
+            // A barrier needs all its slots at once, and there are few of another kind.
+            let profile = if barrier { ProfileId::DEFAULT } else { any_profile(rng) };
+            MapStage {
+                shuffle: shuffle(index),
+                partitions: any_partitions(rng, barrier),
+                parents: (0..index).filter(|_| rng.random_bool(0.4)).collect(),
+                nature: match rng.random_range(0..10) {
+                    0..6 => Nature::Sure,
+                    6..9 if secrets => Nature::Secret,
+                    _ => Nature::Random,
+                },
+                barrier,
+                task_slots: any_slots(rng),
+                profile,
+            }
         })
         .collect()
 }

@@ -71,7 +71,7 @@ impl Executors {
     pub(crate) fn launch(
         &mut self,
         id: ExecutorId,
-        (attempt, hosts): (Attempt, Hosts),
+        (attempt, slots, hosts): (Attempt, u32, Hosts),
         of: Planned<'_>,
     ) {
         let Some(Executor { desk, .. }) = self.live.get_mut(&id) else { return };
@@ -88,7 +88,7 @@ impl Executors {
             };
             let plan = planned.template.clone();
             let properties = properties.clone();
-            let template = Template { stage, plan, writes, inputs, properties };
+            let template = Template { stage, plan, slots, writes, inputs, properties };
             desk.work.templates.push(Arc::new(template));
         }
         let binding = planned.bindings[attempt.task.partition as usize].clone();

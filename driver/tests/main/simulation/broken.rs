@@ -1,7 +1,7 @@
 //! The core, and executors, with one rule broken, by changing what goes in or what comes out. The
 //! simulation must notice.
 
-use super::reruns::{EXCLUSION, LOCALITY_WAIT, SPECULATION};
+use super::reruns::{AHEAD, EXCLUSION, LOCALITY_WAIT, SPECULATION};
 use super::world::TIMEOUT;
 use driver::core::{Core, Effect, Rules};
 use driver::message::{Answer, Connection, Fact, FromManager, Message, ToManager};
@@ -160,7 +160,8 @@ impl Subject {
         let scheduler = Scheduler::new(Epoch(1), limits)
             .with_speculation(Some(SPECULATION))
             .with_exclusion(excludes.then_some(EXCLUSION))
-            .with_locality_wait(LOCALITY_WAIT);
+            .with_locality_wait(LOCALITY_WAIT)
+            .with_launch_ahead(Some(AHEAD));
         Self {
             core: Core::new(rules, scheduler),
             bug,

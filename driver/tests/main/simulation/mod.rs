@@ -45,7 +45,7 @@ fn every_promise_holds_whatever_happens() {
     let tallies: Vec<Tally> =
         seeds().map(|seed| play(seed, None).unwrap_or_else(|error| panic!("{error}"))).collect();
     let sum = |count: fn(&Tally) -> u64| tallies.iter().map(count).sum::<u64>();
-    let happened: [(&str, u64); 41] = [
+    let happened: [(&str, u64); 42] = [
         ("failed", sum(|t| t.failed)),
         ("abandoned", sum(|t| t.abandoned)),
         ("too large", sum(|t| t.too_large)),
@@ -70,6 +70,7 @@ fn every_promise_holds_whatever_happens() {
         ("fetch failures", sum(|t| t.fetch_failures)),
         ("adopted", sum(|t| t.adopted)),
         ("second ends", sum(|t| t.second_ends)),
+        ("tasks that waited for slots", sum(|t| t.waited_for_slots)),
         ("repeated launches", sum(|t| t.repeated_launches)),
         ("parts", sum(|t| t.parts)),
         ("barriers met", sum(|t| t.met)),

@@ -99,7 +99,7 @@ impl World {
             own,
             private,
             volumes,
-            tasks: Tasks::default(),
+            tasks: Tasks::new(slots),
             computing: BTreeMap::new(),
             started: BTreeSet::new(),
             met: BTreeSet::new(),
@@ -152,7 +152,7 @@ impl World {
                     self.send_step(0, id, Step::TakeEnd(Box::new(end)));
                 }
             }
-            Step::TakeEnd(end) => self.take_end(id, *end),
+            Step::TakeEnd(end) => return self.take_end(id, *end),
             Step::SendEnds => self.send_ends(id),
             Step::Copy(output) => self.copy(id, &output),
             Step::Heartbeat(every) => {
@@ -288,9 +288,9 @@ impl World {
         Ok(())
     }
 
-    fn take_end(&mut self, id: ExecutorId, end: TaskEnd) {
+    fn take_end(&mut self, id: ExecutorId, end: TaskEnd) -> Result<(), String> {
         let bug = self.bug;
-        let Some(process) = self.processes.get_mut(&id) else { return };
+        let Some(process) = self.processes.get_mut(&id) else { return Ok(()) };
         let first = process.tasks.ended(end.clone());
         self.tally.second_ends += u64::from(first.is_none());
         let passed = first.or_else(|| (bug == Some(Bug::SecondEndsAreReported)).then_some(end));
@@ -298,6 +298,10 @@ impl World {
             process.ends.push(end);
             self.send_step(5, id, Step::SendEnds);
         }
+        let process = self.processes.get_mut(&id).expect("it is there");
+        let ready = process.tasks.ready();
+        self.tally.waited_for_slots += ready.len() as u64;
+        self.carry_out(id, ready.into_iter().map(Effect::Start).collect())
     }
 
     fn send_ends(&mut self, id: ExecutorId) {

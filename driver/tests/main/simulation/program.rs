@@ -60,7 +60,7 @@ impl Program {
         let any_random = rng.random_bool(0.4);
         let stages: Vec<MapStage> = (0..rng.random_range(2..5))
             .map(|index| {
-                let partitions = rng.random_range(1..5);
+                let partitions = any_partitions(rng);
                 MapStage {
                     shuffle: shuffle(index),
                     partitions,
@@ -136,7 +136,7 @@ impl Program {
         }
         let mut fingerprint = [0; 32];
         fingerprint[..8].copy_from_slice(&name.to_be_bytes());
-        let partitions = rng.random_range(1..6);
+        let partitions = any_partitions(rng);
         let parents = reads.iter().map(position).collect();
         let wanted: Vec<u32> = (0..partitions).filter(|_| rng.random_bool(0.8)).collect();
         let few = wanted.len() <= MOST_TOGETHER as usize;
@@ -148,6 +148,11 @@ impl Program {
         let plan = JobPlan { stages, result_partitions, single_attempt, kept };
         (Job { name, reads, map_stages, wanted, barrier, single_attempt, abandoned }, plan)
     }
+}
+
+/// The number of a stage's tasks: mostly few, so that much happens to each.
+fn any_partitions(rng: &mut StdRng) -> u32 {
+    if rng.random_bool(0.1) { rng.random_range(8..15) } else { rng.random_range(1..6) }
 }
 
 fn stage(fingerprint: Fingerprint, name: u64, partitions: u32) -> StagePlan {

@@ -5,12 +5,14 @@
 
 use super::allocation::Allocation;
 use super::caches::Caches;
-use super::reruns::Reruns;
+use super::reruns::{AHEAD, Reruns};
 use super::retention::Retained;
 use driver::core::Effect;
 use driver::message::{Connection, Fact, FromManager, Message};
 use model::executor::{Outcome, Places, Registration, Report, Template, ToExecutor, Work};
-use model::{Attempt, Epoch, ExecutorId, MapOutput, MapOutputId, Properties, ShuffleId, StageId};
+use model::{
+    Attempt, Epoch, ExecutorId, MapOutput, MapOutputId, Properties, ShuffleId, StageId, VolumeId,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +21,7 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 pub(crate) struct Link {
     slots: usize,
-    pub(crate) volumes: BTreeSet<model::VolumeId>,
+    pub(crate) volumes: BTreeSet<VolumeId>,
     templates: BTreeMap<StageId, Arc<Template>>,
     places: BTreeMap<ShuffleId, Arc<Places>>,
     /// Attempts that were told and whose end was not heard.
@@ -58,9 +60,9 @@ pub(crate) struct Promises {
     /// Tickets of jobs that have ended, and when.
     over: BTreeMap<String, u64>,
     launched: BTreeSet<Attempt>,
-    discarded: BTreeSet<(MapOutputId, Epoch, Attempt)>,
+    discarded: BTreeSet<Stored>,
     /// Those of this turn.
-    pub(crate) discarding: BTreeSet<(MapOutputId, Epoch, Attempt)>,
+    pub(crate) discarding: BTreeSet<Stored>,
     pub(crate) manager: Option<u64>,
     has_ended: bool,
     /// Executors that were given up because nothing was heard of them.
@@ -248,7 +250,7 @@ impl Promises {
         if !self.accepted.insert(connection.executor) {
             return Err("an id is accepted twice".to_owned());
         }
-        let lost = |volume: &&model::VolumeId| !self.reruns.is_lost(volume);
+        let lost = |volume: &&VolumeId| !self.reruns.is_lost(volume);
         let volumes = registration.volumes.iter().map(|(volume, _)| volume);
         let slots = registration.slots as usize;
         let link =
@@ -357,8 +359,11 @@ impl Promises {
             let is_final = writes.is_none() && template.inputs.is_empty();
             launches.push(Launched { attempt, executor, writes, cancelled, is_final });
         }
-        if link.in_flight.difference(&link.computed).count() > link.slots {
-            return Err("more tasks than slots".to_owned());
+        let is_out = |attempt: &&Attempt| {
+            !link.computed.contains(attempt) && !self.reruns.cancelled.contains(attempt)
+        };
+        if link.in_flight.iter().filter(is_out).count() > link.slots * (1 + AHEAD.depth as usize) {
+            return Err("more tasks than slots, and may wait".to_owned());
         }
         let cancelled = work.cancels.iter().map(|(attempt, _)| attempt);
         self.reruns.cancelled.extend(cancelled.clone().copied());
@@ -411,12 +416,19 @@ pub(crate) struct Launched {
     pub(crate) is_final: bool,
 }
 
+/// An output where it is: of one that was moved, the file that stays behind is discarded alone.
+type Stored = (MapOutputId, Epoch, Attempt, VolumeId);
+
+fn stored(output: &MapOutput) -> Stored {
+    (output.id, output.epoch, output.attempt, output.volume.clone())
+}
+
 /// The places of a shuffle name each of its outputs once, in order, and none that was discarded in
 /// an earlier turn.
 fn check_places(
     places: &Places,
     partitions: usize,
-    discarded: &BTreeSet<(MapOutputId, Epoch, Attempt)>,
+    discarded: &BTreeSet<Stored>,
 ) -> Result<(), String> {
     let maps = places.outputs.iter().map(|(output, _)| output.id.map as usize);
     if !maps.eq(0..partitions) {
@@ -428,8 +440,8 @@ fn check_places(
     Ok(())
 }
 
-fn is_in(output: &MapOutput, discarded: &BTreeSet<(MapOutputId, Epoch, Attempt)>) -> bool {
-    discarded.contains(&(output.id, output.epoch, output.attempt))
+fn is_in(output: &MapOutput, discarded: &BTreeSet<Stored>) -> bool {
+    discarded.contains(&stored(output))
 }
 
 fn closed(effect: &Effect) -> Option<Connection> {
@@ -439,10 +451,10 @@ fn closed(effect: &Effect) -> Option<Connection> {
     }
 }
 
-fn discards(effect: &Effect) -> Vec<(MapOutputId, Epoch, Attempt)> {
+fn discards(effect: &Effect) -> Vec<Stored> {
     match effect {
         Effect::TellExecutor { message: ToExecutor::Work(work), .. } => {
-            work.discards.iter().map(|output| (output.id, output.epoch, output.attempt)).collect()
+            work.discards.iter().map(stored).collect()
         }
         _ => Vec::new(),
     }

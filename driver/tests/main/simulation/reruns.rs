@@ -26,7 +26,7 @@ use model::{
     Attempt, BlockProblem, ExecutorId, MapOutput, MapOutputId, ShuffleId, StageId, TaskFailure,
     TaskId, Unreadable, VolumeId,
 };
-use scheduler::{Exclusion, LocalityWait, Speculation};
+use scheduler::{Exclusion, LaunchAhead, LocalityWait, Speculation};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -39,6 +39,14 @@ pub(crate) const SPECULATION: Speculation = Speculation {
     duration_threshold: Some(Duration::from_millis(800)),
     executor_slots: 2,
     efficiency: None,
+};
+
+/// When tasks wait at executors in this world.
+pub(crate) const AHEAD: LaunchAhead = LaunchAhead {
+    brisk: Duration::from_millis(300),
+    finished: 1,
+    depth: 2,
+    patience: Duration::from_millis(100),
 };
 
 /// How long tasks wait for a slot near their input.

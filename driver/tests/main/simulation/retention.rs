@@ -49,7 +49,7 @@ impl Retained {
 impl Promises {
     /// What goes because it has lasted long enough has to be written again if it is wanted.
     pub(crate) fn note_removed(&mut self) {
-        for (id, _, attempt) in &self.discarding {
+        for (id, _, attempt, _) in &self.discarding {
             let shuffle = id.shuffle;
             let is_free = !self.caches.is_used(shuffle) && !self.caches.is_held(shuffle);
             if is_free && self.retained.is_over(shuffle, self.now) {

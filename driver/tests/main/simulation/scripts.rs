@@ -76,6 +76,7 @@ fn template(stage: StageId) -> Work {
     let template = Template {
         stage,
         plan: Bytes::new(),
+        slots: 1,
         writes: is_map.then(|| (shuffle(0), 1)),
         inputs: if is_map { Vec::new() } else { vec![shuffle(0)] },
         properties: Properties::default(),

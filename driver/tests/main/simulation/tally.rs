@@ -31,6 +31,8 @@ pub(crate) struct Tally {
     pub(crate) fetch_failures: u64,
     pub(crate) adopted: u64,
     pub(crate) second_ends: u64,
+    /// Tasks that waited at an executor for slots.
+    pub(crate) waited_for_slots: u64,
     pub(crate) repeated_launches: u64,
     pub(crate) parts: u64,
     /// Attempts of barrier stages that met the others.
