@@ -61,8 +61,8 @@ impl Scheduler {
         }
     }
 
-    /// The stage of which tasks are launched ahead: the only one with tasks to launch, of those that
-    /// may be taken back and run anywhere.
+    /// The stage of which tasks are launched ahead: the only one with tasks to launch, if these may
+    /// be taken back and run anywhere.
     fn stage_ahead(&self) -> Option<(StageId, LaunchAhead)> {
         let rules = self.ahead.filter(|_| self.health.rules.is_none())?;
         let mut ready = self.queue.ready();
@@ -85,7 +85,7 @@ impl Scheduler {
         self.executors.stirred().map(|(_, at)| at.saturating_add(patience)).min()
     }
 
-    /// Takes tasks back that wait too long, because a task before them takes longer than others did.
+    /// Takes tasks back that wait too long, because one before them takes longer than others did.
     pub(crate) fn take_back(&mut self, now: Duration) {
         let Some(rules) = self.ahead else { return };
         let due = |(_, at): &(ExecutorId, Duration)| now >= at.saturating_add(rules.patience);

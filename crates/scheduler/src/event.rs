@@ -170,8 +170,8 @@ pub struct StageShape {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// Launch an attempt. It runs when its executor has as many slots free as its stage says, in
-    /// the order of the launches. All map outputs that it reads are in `Scheduler::map_outputs` once all
-    /// commands of this event have been returned.
+    /// the order of the launches. All map outputs that it reads are in `Scheduler::map_outputs`
+    /// once all commands of this event have been returned.
     Launch {
         /// The attempt.
         attempt: Attempt,
