@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 
-SHARED = ["-n", "3", "--dist", "loadfile", "-m", "not alone"]
+SHARED = ["-n", "2", "--dist", "loadfile", "-m", "not alone"]
 ALONE = ["-m", "alone"]
 
 

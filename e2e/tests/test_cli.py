@@ -65,7 +65,13 @@ def defined(api):
     """The API server, with our CRDs installed."""
     for file in sorted((ROOT / "crds").glob("*applications.yaml")):
         api.kubectl("apply", f"--filename={file}")
-    api.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/sparkapplications.firesteel.dev", seconds=90)
+
+    def established():
+        # A new one has no conditions at all, which `kubectl wait` does not wait for.
+        status = api.kubectl.get("crd", "sparkapplications.firesteel.dev").get("status") or {}
+        return any((one["type"], one["status"]) == ("Established", "True") for one in status.get("conditions") or [])
+
+    eventually(established, 60, "the established custom resources")
     return api
 
 

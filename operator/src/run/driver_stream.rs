@@ -202,7 +202,7 @@ impl<N: Fn()> Stream<N> {
         let Some(known) = report.as_mut() else { return };
         let before = known.clone();
         match message.fact {
-            Some(pb::to_manager::Fact::Wish(wish)) => known.wish = Some(read_wish(wish)),
+            Some(pb::to_manager::Fact::Wish(wish)) => known.wishes(read_wish(wish)),
             Some(pb::to_manager::Fact::Status(status)) => {
                 known.executors =
                     status.executors.iter().map(|one| (one.executor, one.alive)).collect();
@@ -220,6 +220,19 @@ impl<N: Fn()> Stream<N> {
             (true, true) => progress.changed(),
             (true, false) => (self.on_change)(),
         }
+    }
+}
+
+impl Attached {
+    /// The driver wants other executors. Its status, which is told less often, may not say yet that
+    /// those are gone whose end it has acknowledged.
+    fn wishes(&mut self, wish: Wish) {
+        for released in &wish.release {
+            if let Some(alive) = self.executors.get_mut(released) {
+                *alive = false;
+            }
+        }
+        self.wish = Some(wish);
     }
 }
 

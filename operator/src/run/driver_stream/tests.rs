@@ -42,3 +42,13 @@ fn progress_triggers_a_pass_at_once_and_then_rarely() {
     pace.changed();
     assert_eq!(pace.due, pace.last.map(|last| last + PROGRESS_INTERVAL));
 }
+
+#[test]
+fn an_executor_whose_end_is_acknowledged_counts_as_gone_whatever_an_older_status_says() {
+    let mut known = Attached { executors: [(1, true), (2, true)].into(), ..Attached::default() };
+    let wish =
+        |release: &[u64]| Wish { release: release.iter().copied().collect(), ..Wish::default() };
+    known.wishes(wish(&[2, 7]));
+    known.wishes(wish(&[]));
+    assert_eq!(known.executors, [(1, true), (2, false)].into());
+}
